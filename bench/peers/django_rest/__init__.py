@@ -1,0 +1,1 @@
+"""A peer of the ordinary good kind: Django with REST framework and psycopg 3, under gunicorn."""

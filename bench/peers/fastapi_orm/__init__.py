@@ -1,0 +1,1 @@
+"""A peer of the ordinary good kind: FastAPI, SQLAlchemy ORM (async, asyncpg), pydantic response models."""

@@ -1,0 +1,1 @@
+"""Almoner: an open, self-hosted care-management platform."""

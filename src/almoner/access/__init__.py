@@ -1,0 +1,1 @@
+"""Who may do what: environments, clients, secrets, tokens, scopes and the audit trail."""

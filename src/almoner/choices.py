@@ -1,0 +1,89 @@
+"""Kinds of field that hold one or several of a set of strings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from almoner.errors import parse_problem
+from almoner.kinds import Kind, Problems, Schema, Text
+
+STATES: Final = tuple(
+    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI "
+    "SC SD TN TX UT VT VA WA WV WI WY AS GU MP PR VI FM MH PW UM AA AE AP".split()
+)
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of a fixed set of strings."""
+
+    values: tuple[str, ...]
+
+    name: ClassVar[str] = "enum"
+    widget: ClassVar[str] = "select"
+
+    def decode(self, value: Any, path: str, problems: Problems) -> Any:
+        if type(value) is str and value in self.values:
+            return value
+        problems.append(parse_problem(self.name, path, f"one of {', '.join(self.values)} is expected"))
+        return None
+
+    def schema(self) -> Schema:
+        return {"type": "string", "enum": list(self.values)}
+
+    def example(self) -> Any:
+        return self.values[0]
+
+
+@dataclass(frozen=True)
+class State(Choice):
+    """A USPS code of a state, a territory or the military."""
+
+    values: tuple[str, ...] = STATES
+
+    name: ClassVar[str] = "state"
+    hint: ClassVar[str] = "a USPS code of two letters is expected, such as CA"
+
+    def decode(self, value: Any, path: str, problems: Problems) -> Any:
+        return value if type(value) is str and value in self.values else Kind.decode(self, None, path, problems)
+
+    def parse(self, value: Any) -> Any:
+        raise ValueError
+
+    def example(self) -> Any:
+        return "CA"
+
+
+@dataclass(frozen=True)
+class Several(Kind):
+    """Any number of a fixed set of strings, each at most once."""
+
+    values: tuple[str, ...]
+
+    name: ClassVar[str] = "choices"
+    column: ClassVar[str] = "text[]"
+    widget: ClassVar[str] = "checkboxes"
+
+    def decode(self, value: Any, path: str, problems: Problems) -> Any:
+        if type(value) is list and all(type(v) is str and v in self.values for v in value) and len(set(value)) == len(value):
+            return value
+        problems.append(parse_problem(self.name, path, f"a list of different ones of {', '.join(self.values)} is expected"))
+        return None
+
+    def schema(self) -> Schema:
+        return {"type": "array", "uniqueItems": True, "items": {"type": "string", "enum": list(self.values)}}
+
+    def example(self) -> Any:
+        return [self.values[0]]
+
+
+@dataclass(frozen=True)
+class ProgramChoice(Text):
+    """A name that the environment's published program defines. ``of`` tells of what: ``phases``, ``appointment_types``."""
+
+    of: str
+
+    name: ClassVar[str] = "enum"
+    bounded: ClassVar[bool] = True
+    widget: ClassVar[str] = "select"

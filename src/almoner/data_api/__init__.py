@@ -1,0 +1,1 @@
+"""How any declaration is served. Nothing here knows a collection by name."""

@@ -1,0 +1,52 @@
+"""Many rows of one collection, decoded and checked like so many Creates, as the columns of one statement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from almoner.data_api import decode
+from almoner.data_api.declare import Related, Resource, Row, Verb
+from almoner.definitions import Program
+from almoner.errors import ApiError
+from almoner.kinds import Problems, Texts
+
+_REPORTED = 100
+
+
+class Batch:
+    """Collects rows for ``Store.load``; ``columns`` holds the ids, each writable column and the ``created_at``s."""
+
+    def __init__(self, resource: Resource, program: Program, whole: bool) -> None:
+        self.columns: list[list[Any]] = [[] for _ in range(len(resource.writable) + 2)]
+        self.related: list[Related] = []
+        self._resource = resource
+        self._program = program
+        self._whole = whole
+        self._problems: Problems = []
+        self._count = 0
+        # PostgreSQL cannot take an array of arrays apart by row, so a list of strings travels as JSON.
+        self._lists = [1 + n for n, f in enumerate(resource.writable) if isinstance(f.kind, Texts)]
+
+    def add(self, given: Row, row_id: str) -> None:
+        """Takes a row in; its problems are kept for ``verify``."""
+        found: Problems = []
+        row = decode.values(self._resource, given, Verb.CREATE, False, found, self._whole)
+        found += decode.check(self._resource, row, self._program, None)
+        if found:
+            self._problems += [decode.moved(p, f"[{self._count}]") for p in found]
+        self._count += 1
+        row["id"] = row_id
+        if self._resource.on_create:
+            self.related += self._resource.on_create(row)
+        bound = [row_id, *decode.complete(self._resource, row), given.get("created_at")]
+        for place in self._lists:
+            bound[place] = msgspec.json.encode(bound[place]).decode()
+        for column, value in zip(self.columns, bound, strict=True):
+            column.append(value)
+
+    def verify(self) -> None:
+        """Raises ApiError with the problems of all rows, at most a hundred of them."""
+        if self._problems:
+            raise ApiError(self._problems[:_REPORTED])

@@ -1,0 +1,126 @@
+"""From the bytes of a request to checked values, with every problem found on the way (clarifications 6 and 9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from almoner.data_api.declare import Resource, Row, Verb
+from almoner.definitions import Program
+from almoner.errors import Problem, parse_problem, problem
+from almoner.fields import MISSING, NOW, Field, missing_field, unknown_field
+from almoner.kinds import Problems
+
+_DECODER = msgspec.json.Decoder()
+DEEPEST = 64
+
+
+def json_object(raw: bytes) -> Row:
+    """The JSON object of a body, whatever its Content-Type said (clarification 8). Raises a 400 ``ApiError`` otherwise."""
+    if not raw.strip():
+        raise problem("bad_request", "The body is empty. Send a JSON object.")
+    try:
+        value = _DECODER.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise problem("parse_exception", _unreadable(raw), path=".") from None
+    if type(value) is not dict:
+        raise problem("parse_exception", "The body is not a JSON object. Send an object, in braces.", path=".")
+    if _depth(value) > DEEPEST:
+        raise problem("parse_exception", f"The body is nested deeper than {DEEPEST} levels.", path=".")
+    return value
+
+
+def _unreadable(raw: bytes) -> str:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"The body is not UTF-8: byte {error.start + 1} does not belong. Encode it as UTF-8."
+    return "The body is not JSON. Check its quotes, commas and braces."
+
+
+def _depth(value: Any) -> int:
+    deepest, level = 0, [value]
+    while level:
+        deepest += 1
+        level = [item for v in level if type(v) in (dict, list) for item in (v.values() if type(v) is dict else v)]
+        if deepest > DEEPEST:
+            break
+    return deepest
+
+
+def values(resource: Resource, given: Row, verb: Verb, enveloped: bool, problems: Problems, whole: bool = False) -> Row:
+    """The fields that a body names, decoded. Adds a problem for each that does not fit and, on Create, each that is missing.
+
+    ``whole`` is for writers inside the house, who set any field of the model, not only those that the API's verb sets.
+    """
+    names = resource.by_input[enveloped]
+    creating = verb is Verb.CREATE
+    row: Row = {}
+    for key, value in given.items():
+        field = names.get(key)
+        if field is None or not (creating or field.returned):
+            problems.append(unknown_field(key, "", {n: f for n, f in names.items() if creating or f.returned}))
+        elif not _settable(field, creating, whole):
+            continue
+        elif field.name in row and row[field.name] != value:
+            problems.append(_said_twice(field, key))
+        elif value is not None:
+            row[field.name] = field.kind.decode(value, f".{key}", problems)
+        elif field.nullable and (enveloped or not field.required):
+            row[field.name] = None
+        elif field.required or not creating:
+            problems.append(parse_problem(field.kind.name, f".{key}", "it cannot be null"))
+    if creating:
+        problems += [missing_field(f".{f.name}") for f in resource.fields if _missing(f, row, given, names, enveloped)]
+    return row
+
+
+def _settable(field: Field, creating: bool, whole: bool) -> bool:
+    if whole:
+        return field.generated is None and field.name not in ("id", "updated_at", "created_at")
+    return field.create if creating else field.update
+
+
+def _missing(field: Field, row: Row, given: Row, names: Any, enveloped: bool) -> bool:
+    if not field.required or field.name in row or (enveloped and field.optional_when_enveloped):
+        return False
+    return all(names[key] is not field for key in given if key in names)
+
+
+def _said_twice(field: Field, key: str) -> Problem:
+    detail = f"The field {field.name} is given twice, with different values; {key} is another name of it."
+    return Problem("bad_request", detail, {"path": f".{key}"})
+
+
+def check(resource: Resource, row: Row, program: Program, named: frozenset[str] | None) -> Problems:
+    """What the program and the resource's own rules refuse. ``named``: the fields that an Update names; None on Create."""
+    found: Problems = []
+    for field, kind in resource.program_choices:
+        value = row.get(field.name)
+        if value is not None and (named is None or field.name in named) and value not in program.names(kind.of):
+            known = ", ".join(sorted(program.names(kind.of))) or "none; publish a program first"
+            hint = f"the published program defines these {kind.of.replace('_', ' ')}: {known}"
+            found.append(parse_problem(kind.name, f".{field.name}", hint))
+    if named is None or named & resource.checked_fields:
+        for rule in resource.checks:
+            rule(row, program, found)
+    return found
+
+
+def complete(resource: Resource, row: Row) -> list[Any]:
+    """The parameters of an insert: every writable column in order, with its default where the row has none."""
+    return [f.kind.bind(_or_default(f, row.get(f.name))) for f in resource.writable]
+
+
+def _or_default(field: Field, value: Any) -> Any:
+    if value is None and field.default is not MISSING and field.default is not NOW:
+        return field.default
+    return value
+
+
+def moved(found: Problem, prefix: str) -> Problem:
+    """The same problem, its path behind ``prefix``: of a related row (``.external_ids[0]``) or of a row among many (``[7]``)."""
+    path = str(found.extra.get("path", ""))
+    shown = prefix if path == "." else f"{prefix}{path}"
+    return Problem(found.code, found.detail.replace(path, shown, 1) if path else found.detail, {**found.extra, "path": shown})

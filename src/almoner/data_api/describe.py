@@ -1,0 +1,109 @@
+"""The OpenAPI 3.1 document, derived from the declarations: nothing in it is written a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from almoner.data_api import describe_schemas as schemas
+from almoner.data_api.declare import Resource
+from almoner.data_api.describe_answers import headers, responses
+from almoner.data_api.describe_operations import Described, paths, token_refused_schema
+
+_ABOUT = """\
+Reads and writes the data of a care program: patients, what is known of them, and what happens with them.
+
+**Requests.** A body is a JSON object, whatever its `Content-Type` says. A field or parameter that does not exist is refused by
+name. A slash at the end of a path makes no difference. Every id is a GUID and belongs to one environment; an id of another
+environment is unknown.
+
+**Answers.** Success is always status 200. Every answer carries `X-Request-Id`. Times are UTC with six fraction digits. A verb that
+a collection does not offer is answered 405 with `Allow`.
+
+**Shapes.** A client is registered for one of two shapes, and gets every answer in it. {shape}
+"""
+_DOCUMENTED = (
+    "This document describes the *documented* shape: a row is the bare object, a Find answers with a list of one page. "
+    "The *enveloped* shape is described by `/v1/openapi.json?shape=enveloped`."
+)
+_ENVELOPED = (
+    "This document describes the *enveloped* shape: a row is `{data: {...}}`, a Find answers with one object that has `data` and "
+    "`links`. The *documented* shape is described by `/v1/openapi.json`."
+)
+_SECURITY = """\
+An access token from `POST /v1/token`, as `Authorization: Bearer ...` (RFC 7523: an assertion signed with the client's secret is
+exchanged for a token; OpenAPI has no flow of that name). A token covers the scopes it was asked for: `all`, or any of
+`<collection>.read` and `<collection>.write`, separated by spaces:
+
+{scopes}
+"""
+
+
+def openapi(resources: Sequence[Resource], public_url: str, *, enveloped: bool = False) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of these collections, in the documented or the enveloped shape.
+
+    ``public_url`` is the address by which clients reach the server, without a slash at the end.
+    """
+    described = Described(resources, public_url, enveloped)
+    about = _ABOUT.format(shape=_ENVELOPED if enveloped else _DOCUMENTED)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Almoner Data API",
+            "version": "1",
+            "summary": "The data of a care program.",
+            "description": about,
+        },
+        "servers": [{"url": public_url}],
+        "tags": _tags(resources),
+        "security": [{"bearer": ["all"]}],
+        "paths": paths(described),
+        "components": {
+            "securitySchemes": {"bearer": _security(resources)},
+            "headers": headers(),
+            "responses": responses(),
+            "schemas": _schemas(resources, enveloped),
+        },
+    }
+
+
+def scopes(resources: Sequence[Resource]) -> list[tuple[str, str]]:
+    """Every scope that a token can have, with what it allows."""
+    found = [("all", "Everything.")]
+    for resource in resources:
+        found.append((f"{resource.name}.read", f"Get and Find of {resource.title.lower()}."))
+        writing = [v.name.capitalize() for v in resource.verbs if v.name in ("CREATE", "UPDATE", "DELETE")]
+        if writing:
+            found.append((f"{resource.name}.write", f"{' and '.join(writing)} of {resource.title.lower()}."))
+    return found
+
+
+def _security(resources: Sequence[Resource]) -> dict[str, Any]:
+    listed = "\n".join(f"- `{name}`: {about}" for name, about in scopes(resources))
+    return {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "opaque",
+        "description": _SECURITY.format(scopes=listed),
+    }
+
+
+def _tags(resources: Sequence[Resource]) -> list[dict[str, str]]:
+    own = [{"name": r.name, "description": " ".join([r.about, *r.notes])} for r in resources]
+    token = {"name": "token", "description": "Access tokens."}
+    changes = {"name": "changes", "description": "What has changed, in order."}
+    return [token, *own, changes]
+
+
+def _schemas(resources: Sequence[Resource], enveloped: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    verbs = {"CREATE": schemas.create, "UPDATE": schemas.update}
+    for resource in resources:
+        name = schemas.component(resource)
+        found[name] = schemas.returned(resource, enveloped)
+        for verb in resource.verbs:
+            if verb.name in verbs:
+                found[f"{name}{verb.name.capitalize()}"] = verbs[verb.name](resource, enveloped)
+        found[f"{name}Find"] = schemas.find_body(resource, enveloped)
+        found[f"{name}Page"] = schemas.find_page(resource, enveloped)
+    return found | schemas.shared(resources, enveloped) | {"TokenRefused": token_refused_schema()}

@@ -1,0 +1,69 @@
+"""The headers and the refusals that operations share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from almoner.data_api import describe_examples as examples
+from almoner.errors import PROBLEMS
+from almoner.kinds import Schema
+
+TEXT: Schema = {"type": "string"}
+# What any request can be answered with, whatever it asks for.
+ANY = (408, 413, 414, 429, 500, 503)
+
+_HEADERS: dict[str, tuple[str, Schema, str]] = {
+    "X-Request-Id": ("Names this request in the server's log and in the change feed.", TEXT, examples.REQUEST_ID),
+    "ETag": ("The version of the row. Send it as `If-Match` with an Update or a Delete.", TEXT, '"5f2c9a41d07be316"'),
+    "Link": ('The next page, as `<...>; rel="next"`. Absent on the last page.', TEXT, '<https://.../next>; rel="next"'),
+    "WWW-Authenticate": ("How to authenticate.", TEXT, "Bearer"),
+    "Retry-After": ("Seconds to wait before the next attempt.", {"type": "integer", "minimum": 0}, "1"),
+    "Allow": ("The methods that are offered here.", TEXT, "GET, POST"),
+}
+_BESIDES = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 503: ("Retry-After",)}
+
+
+def headers() -> dict[str, Any]:
+    """The headers of answers, as components."""
+    return {
+        name.replace("-", ""): {"description": text, "schema": schema, "example": sample}
+        for name, (text, schema, sample) in _HEADERS.items()
+    }
+
+
+def header_refs(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name.replace('-', '')}"} for name in ("X-Request-Id", *names)}
+
+
+def statuses() -> list[int]:
+    return sorted({kind.status for kind in PROBLEMS.values()})
+
+
+def responses() -> dict[str, Any]:
+    """One response a status, with an example for each problem that has it."""
+    return {f"Status{status}": _refusal(status) for status in statuses()}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    kinds = examples.problems_of(status)
+    shown = {k.code: {"summary": k.title, "value": examples.problem_body(k)} for k in kinds}
+    content = {"schema": {"$ref": "#/components/schemas/Errors"}, "examples": shown}
+    return {
+        "description": " Or: ".join(f"`{k.code}`: {k.remedy}" for k in kinds),
+        "headers": header_refs(*_BESIDES.get(status, ())),
+        "content": {"application/json": content},
+    }
+
+
+def refusals(*others: int) -> dict[str, Any]:
+    """References to the responses of these statuses and of those that any request can get."""
+    return {str(status): {"$ref": f"#/components/responses/Status{status}"} for status in sorted({*others, *ANY})}
+
+
+def success(description: str, schema: Schema, example: Any, *header_names: str) -> dict[str, Any]:
+    """The 200 of an operation."""
+    return {
+        "description": description,
+        "headers": header_refs(*header_names),
+        "content": {"application/json": {"schema": schema, "example": example}},
+    }

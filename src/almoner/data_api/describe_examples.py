@@ -1,0 +1,165 @@
+"""Examples for the reference, all made from the declarations' samples: rows, bodies, pages and problems that fit together.
+
+Ids are the same for the same collection everywhere, so that one example's ``user_id`` is another's ``id``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from almoner.data_api.declare import Resource, Row
+from almoner.errors import PROBLEMS, ApiError, Problem, ProblemType, parse_problem, problem_objects
+from almoner.fields import MISSING, NOW, Field
+from almoner.kinds import Ref
+
+REQUEST_ID: Final = "0198c1f2a7b94d3e8f60"
+MOMENT: Final = "2018-09-12T01:27:32.031245+00:00"
+NOW_MOMENT: Final = "2018-09-25T21:53:11.141119+00:00"
+_IDS: Final = UUID("b6f1a0c8-3f5d-4a53-9c1e-52b9a7f0d0e4")
+
+# What the problems' examples say; a program reads `code` and `extra`, a person reads `detail`.
+_DETAILS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "uniqueness_exception": ("This external id is taken in its namespace", {"path": ".external_id"}),
+    "bad_request": ("The body is empty. Send a JSON object.", {}),
+    "unauthorized": ("The access token is not valid, or no longer.", {}),
+    "forbidden": ("The token's scope does not cover this operation.", {"scope": "patients.write"}),
+    "not_found": ("There is no such resource.", {}),
+    "resource_not_found": ("There is no patient with this id.", {"path": ".user_id"}),
+    "method_not_allowed": ("This collection does not offer DELETE.", {}),
+    "request_timeout": ("The body did not arrive in time.", {}),
+    "precondition_failed": ("The row has changed since its ETag was read.", {}),
+    "payload_too_large": ("The body is longer than 1048576 bytes.", {"limit_bytes": 1_048_576}),
+    "uri_too_long": ("The address is longer than this server accepts.", {}),
+    "too_many_requests": ("Too many failed attempts. Wait a little.", {}),
+    "internal_server_error": ("A fault in the server.", {"request_id": REQUEST_ID}),
+    "service_unavailable": ("The database cannot be reached. Nothing was changed.", {}),
+}
+
+
+def row_id(collection: str) -> str:
+    """The id of this collection's example row."""
+    return str(uuid5(_IDS, collection))
+
+
+def value(resource: Resource, field: Field) -> Any:
+    """The example of a field; ids are those of the rows that they name."""
+    if field.name == "id":
+        return row_id(resource.name)
+    if resource.any_reference and field.name == resource.any_reference[1]:
+        return row_id(str(resource.field(resource.any_reference[0]).example()))
+    if isinstance(field.kind, Ref):
+        return row_id(field.kind.to)
+    return field.example()
+
+
+def row(resource: Resource, enveloped: bool = False) -> Row:
+    """A row as Get answers with it: keys in the order of the contract, both names of a field in the enveloped shape."""
+    found: Row = {}
+    for field in resource.returned:
+        found[field.name] = value(resource, field)
+        if enveloped and field.enveloped_name:
+            found[field.enveloped_name] = found[field.name]
+    return found
+
+
+def create_body(resource: Resource, everything: bool = False) -> Row:
+    """What a Create sends: the fields that become columns, and with ``everything`` those too that only come in."""
+    fields = [f for f in resource.fields if f.create and (f.returned or everything)]
+    return {f.name: v for f in fields if (v := value(resource, f)) is not None}
+
+
+def update_body(resource: Resource) -> Row:
+    """What an Update sends: the few fields that change."""
+    fields = [f for f in resource.fields if f.update and f.returned]
+    given = {f.name: v for f in fields if (v := value(resource, f)) is not None}
+    return dict(list(given.items())[:3])
+
+
+def created(resource: Resource) -> Row:
+    """The row that ``create_body`` makes: what it left out is at its default, or null."""
+    given = create_body(resource)
+    found = row(resource)
+    for field in resource.returned:
+        if field.name in given or field.generated or field.name in ("id", "updated_at", "created_at"):
+            continue
+        found[field.name] = field.default if field.default not in (MISSING, NOW) else None
+    return found
+
+
+def updated(resource: Resource) -> Row:
+    """The row after ``update_body``, at its new time."""
+    found = row(resource) | update_body(resource)
+    return found | ({"updated_at": NOW_MOMENT} if "updated_at" in found else {})
+
+
+def following(resource: Resource, public_url: str) -> tuple[Row, str]:
+    """``meta.next`` of a page that another follows, and the address of that one."""
+    span = {"page[from]": MOMENT, "page[to]": NOW_MOMENT, "page[size]": 1}
+    onward = span | {"page[after]": row_id(resource.name)}
+    query = "&".join(f"{quoted(k)}={quoted(str(v))}" for k, v in onward.items())
+    return onward, f"{public_url}/v1/{resource.name}?{query}"
+
+
+def quoted(text: str) -> str:
+    """Percent-encoded as in the links that the API gives."""
+    return text.replace("[", "%5B").replace("]", "%5D").replace(":", "%3A").replace("+", "%2B")
+
+
+def page(resource: Resource, public_url: str, enveloped: bool = False) -> Any:
+    """One page of a Find of size 1 that another page follows."""
+    current = {"page[from]": "1970-01-01T00:00:00.000000+00:00", "page[to]": NOW_MOMENT, "page[size]": 1}
+    onward, href = following(resource, public_url)
+    meta = {"current": current, "complete_until": NOW_MOMENT, "next": onward}
+    if not enveloped:
+        return [{"data": [row(resource)], "meta": meta, "links": {"next": {"href": href}}}]
+    here = f"{public_url}/v1/{resource.name}?" + "&".join(f"{quoted(k)}={quoted(str(v))}" for k, v in current.items())
+    links = {
+        "href": {"current": here, "next": href},
+        "current": {"href": here, "meta": current},
+        "next": {"href": href, "meta": onward},
+        "meta": meta,
+    }
+    return {"data": [row(resource, enveloped=True)], "links": links}
+
+
+def find_body(resource: Resource) -> Row:
+    """What a Find by POST sends: a size, and the first filter where there is one."""
+    body: Row = {"page[size]": 50}
+    for field in resource.filters[:1]:
+        found = value(resource, field)
+        body[field.filter_names[0]] = found[0] if isinstance(found, list) else found
+    return body
+
+
+def problem_body(kind: ProblemType) -> Row:
+    """The answer that reports one problem of this kind."""
+    if kind.code == "parse_exception":
+        found = parse_problem("guid", ".user_id")
+    else:
+        detail, extra = _DETAILS[kind.code]
+        found = Problem(kind.code, detail, extra)
+    return {"errors": problem_objects(ApiError(found))}
+
+
+def problems_of(status: int) -> list[ProblemType]:
+    """The kinds of problem that are answered with this status."""
+    return [t for t in PROBLEMS.values() if t.status == status]
+
+
+def changes(resources: tuple[Resource, ...]) -> Row:
+    """One page of the change feed."""
+    about = next((r for r in resources if r.patient == "id"), resources[0])
+    entry = {
+        "resource": about.name,
+        "id": row_id(about.name),
+        "kind": "update",
+        "changed_at": NOW_MOMENT,
+        "patient_id": row_id(about.name),
+        "fields": list(update_body(about))[:2],
+        "actor": "client:Kiwi Health EHR",
+        "through": "api",
+        "request_id": REQUEST_ID,
+        "cursor": "MS40MjE5LjE3",
+    }
+    return {"data": [entry], "meta": {"after": "MS40MjE5LjE3", "more": False}}

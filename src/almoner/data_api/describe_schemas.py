@@ -1,0 +1,250 @@
+"""JSON Schemas (2020-12) of what goes in and what comes out, derived from the declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from almoner.data_api.declare import Resource
+from almoner.errors import PROBLEMS
+from almoner.fields import Field, described, nullable_schema
+from almoner.kinds import Schema
+
+_PAGE_TEXT = "Times as ISO 8601; the answer gives them in UTC."
+_SET_BY_DATABASE = ("id", "updated_at", "created_at")
+
+
+def component(resource: Resource) -> str:
+    """The name of this collection's schema: ``CalendarEvent`` for ``calendar event``."""
+    return "".join(word.capitalize() for word in resource.singular.split())
+
+
+def plural(resource: Resource) -> str:
+    """The name of the collection in operation ids: ``CalendarEvents``."""
+    return "".join(word.capitalize() for word in resource.name.split("_"))
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def never_null(field: Field) -> bool:
+    """Whether an answer always has a value here: the database fills it in, or Create does not do without it."""
+    return not field.nullable or field.generated is not None or field.name in _SET_BY_DATABASE
+
+
+def returned(resource: Resource, enveloped: bool) -> Schema:
+    """A row as it is answered. Every key is always there."""
+    properties: dict[str, Any] = {}
+    for field in resource.returned:
+        properties[field.name] = nullable_schema(field.kind.schema(), not never_null(field)) | described(field)
+        if enveloped and field.enveloped_name:
+            properties[field.enveloped_name] = properties[field.name] | {"description": f"The same as `{field.name}`."}
+    return {"type": "object", "description": resource.about, "properties": properties, "required": list(properties)}
+
+
+def create(resource: Resource, enveloped: bool) -> Schema:
+    """The body of a Create. What the model has besides is accepted and ignored, so that a whole row can be sent."""
+    properties: dict[str, Any] = {}
+    required = []
+    for field in resource.fields:
+        if not field.create and not field.returned:
+            continue
+        needed = field.required and not (enveloped and field.optional_when_enveloped)
+        _add(properties, field, enveloped, writable=field.create, nullable=not needed)
+        if needed and not (enveloped and field.enveloped_name):
+            required.append(field.name)
+    schema = _closed(properties) | {"required": required}
+    either = [f for f in resource.fields if enveloped and f.create and f.required and f.enveloped_name]
+    if either:
+        schema["allOf"] = [{"anyOf": [{"required": [f.name]}, {"required": [f.enveloped_name]}]} for f in either]
+    return schema
+
+
+def update(resource: Resource, enveloped: bool) -> Schema:
+    """The body of an Update: any of the fields that it sets. What is left out stays as it is."""
+    properties: dict[str, Any] = {}
+    for field in resource.returned:
+        nullable = field.nullable and (enveloped or not field.required)
+        _add(properties, field, enveloped, writable=field.update, nullable=nullable)
+    return _closed(properties)
+
+
+def _closed(properties: dict[str, Any]) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _add(properties: dict[str, Any], field: Field, enveloped: bool, *, writable: bool, nullable: bool) -> None:
+    if not writable:
+        names = (field.name, field.enveloped_name) if enveloped else (field.name,)
+        ignored = {"readOnly": True, "description": "Accepted and ignored, so that a row can be sent back whole."}
+        properties.update({name: ignored for name in names if name})
+        return
+    schema = nullable_schema(field.kind.schema(), nullable) | described(field)
+    properties[field.name] = schema
+    for alias in field.aliases:
+        properties[alias] = {**schema, "deprecated": True, "description": f"Another spelling of `{field.name}`."}
+    if enveloped and field.enveloped_name:
+        properties[field.enveloped_name] = {**schema, "description": f"Another name of `{field.name}`."}
+
+
+def filters(resource: Resource, enveloped: bool) -> list[tuple[str, Field, Schema]]:
+    """Each parameter that filters a Find: its name, its field and its schema."""
+    found = []
+    for field in resource.filters:
+        names = field.filter_names + ((field.enveloped_name,) if enveloped and field.enveloped_name else ())
+        found += [(name, field, field.kind.filter_kind().schema()) for name in names]
+    return found
+
+
+def page_parameters() -> list[tuple[str, str, Schema]]:
+    """The parameters that every Find takes: name, description and schema."""
+    moment: Schema = {"type": "string", "format": "date-time"}
+    return [
+        ("page[from]", "Rows that changed at this time or later. Everything when left out.", moment),
+        ("page[to]", "Rows that changed at this time or earlier. Now when left out.", moment),
+        ("page[size]", "Rows of one page; above 1000 it is 1000.", {"type": "integer", "minimum": 1, "default": 50}),
+        (
+            "page[after]",
+            "Continues behind the row with this id, at the time `page[from]`; the two go together. Take both from `meta.next`.",
+            {"type": "string", "format": "uuid"},
+        ),
+    ]
+
+
+def find_body(resource: Resource, enveloped: bool) -> Schema:
+    """A Find by POST: the parameters of the query as the keys of an object. Null is as good as leaving it out."""
+    properties: dict[str, Any] = {}
+    for name, text, schema in page_parameters():
+        properties[name] = nullable_schema(schema, True) | {"description": text}
+    for name, field, schema in filters(resource, enveloped):
+        properties[name] = _as_key(schema) | {"description": field.about}
+    return _closed(properties) | {"dependentRequired": {"page[after]": ["page[from]"]}}
+
+
+def _as_key(schema: Schema) -> Schema:
+    """A filter's schema inside a body, where a number stands for its digits."""
+    free = schema.get("type") == "string" and not schema.keys() & {"format", "enum", "pattern"}
+    return {**schema, "type": ["string", "integer", "null"]} if free else nullable_schema(schema, True)
+
+
+def find_page(resource: Resource, enveloped: bool) -> Schema:
+    """The answer of a Find."""
+    rows = {"type": "array", "items": ref(component(resource))}
+    if enveloped:
+        properties = {"data": rows, "links": ref("PageLinks")}
+        return {"type": "object", "properties": properties, "required": ["data", "links"]}
+    properties = {"data": rows, "meta": ref("PageMeta"), "links": ref("PageLinks")}
+    page = {"type": "object", "properties": properties, "required": ["data", "meta"]}
+    return {
+        "type": "array",
+        "description": "One page: a list of one object.",
+        "minItems": 1,
+        "maxItems": 1,
+        "items": page,
+    }
+
+
+def shared(resources: Sequence[Resource], enveloped: bool) -> dict[str, Schema]:
+    """The schemas that belong to no single collection."""
+    moment: Schema = {"type": "string", "format": "date-time"}
+    used = {"page[from]": moment, "page[to]": moment, "page[size]": {"type": "integer", "minimum": 1, "maximum": 1000}}
+    current = {
+        "type": "object",
+        "description": f"What was used. {_PAGE_TEXT}",
+        "properties": used,
+        "required": list(used),
+    }
+    onward = {
+        "type": "object",
+        "description": "The parameters of the next page, filters included. Absent on the last page.",
+        "properties": used | {"page[after]": {"type": "string", "format": "uuid"}},
+        "required": [*used, "page[after]"],
+    }
+    until = moment | {
+        "description": "Up to here no earlier change can still appear: a program that polls continues from this time."
+    }
+    meta: Schema = {
+        "type": "object",
+        "properties": {"current": current, "complete_until": until, "next": onward},
+        "required": ["current", "complete_until"],
+    }
+    href = {"type": "string", "format": "uri", "description": "An absolute address, to be followed as it stands."}
+    following: Schema = {"type": "object", "properties": {"href": href}, "required": ["href"]}
+    links: Schema = {"type": "object", "description": "Absent on the last page.", "properties": {"next": following}}
+    if enveloped:
+        links = _enveloped_links(href, current, onward)
+    return {
+        "PageMeta": meta,
+        "PageLinks": links,
+        "Problem": _problem(),
+        "Errors": {
+            "type": "object",
+            "properties": {"errors": {"type": "array", "minItems": 1, "items": ref("Problem")}},
+            "required": ["errors"],
+        },
+        "Change": _change(resources),
+        "Changes": _changes_page(),
+    }
+
+
+def _enveloped_links(href: Schema, current: Schema, onward: Schema) -> Schema:
+    def place(meta: Schema) -> Schema:
+        return {"type": "object", "properties": {"href": href, "meta": meta}, "required": ["href", "meta"]}
+
+    both = {"type": "object", "properties": {"current": href, "next": href}, "required": ["current"]}
+    return {
+        "type": "object",
+        "description": "Where this page and the next are. On the last page `next` is absent.",
+        "properties": {"href": both, "current": place(current), "next": place(onward), "meta": ref("PageMeta")},
+        "required": ["href", "current", "meta"],
+    }
+
+
+def _problem() -> Schema:
+    codes = list(PROBLEMS)
+    properties: dict[str, Any] = {
+        "status": {"type": "integer", "description": "The status that this problem has by itself."},
+        "code": {"type": "string", "enum": codes, "description": "For programs."},
+        "title": {"type": "string", "description": "The code in words."},
+        "detail": {"type": "string", "description": "What is wrong, and where, for a person."},
+        "extra": {
+            "type": "object",
+            "description": "For programs. `path` names the field or parameter, as `.user_id` or `.model.pain_scale`.",
+            "properties": {"path": {"type": "string"}},
+        },
+    }
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _change(resources: Sequence[Resource]) -> Schema:
+    text: Schema = {"type": "string"}
+    properties: dict[str, Any] = {
+        "resource": {"type": "string", "enum": [r.name for r in resources], "description": "The collection."},
+        "id": {"type": "string", "format": "uuid", "description": "The row."},
+        "kind": {"type": "string", "enum": ["create", "update", "delete"], "description": "What was done to it."},
+        "changed_at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "When: the row's `updated_at` after it.",
+        },
+        "patient_id": {
+            "type": ["string", "null"],
+            "format": "uuid",
+            "description": "The patient whom the row is about.",
+        },
+        "fields": {"type": ["array", "null"], "items": text, "description": "The fields that changed."},
+        "actor": {"type": ["string", "null"], "description": "Who did it."},
+        "through": {"type": ["string", "null"], "description": "By what way: the API, the portal, an import."},
+        "request_id": {"type": ["string", "null"], "description": "The `X-Request-Id` of the request that did it."},
+        "cursor": {**text, "description": "The position behind this change. Opaque."},
+    }
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _changes_page() -> Schema:
+    after = {"type": ["string", "null"], "description": "Pass it as `after` to go on from here."}
+    more = {"type": "boolean", "description": "Whether further changes are waiting already."}
+    meta = {"type": "object", "properties": {"after": after, "more": more}, "required": ["after", "more"]}
+    properties = {"data": {"type": "array", "items": ref("Change")}, "meta": meta}
+    return {"type": "object", "properties": properties, "required": ["data", "meta"]}

@@ -1,0 +1,169 @@
+"""What a Find asks for, from its query string or its body, and the page that answers it (clarifications 10 and 12)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote_plus, urlencode
+from uuid import UUID
+
+from almoner.data_api.declare import Resource
+from almoner.errors import ApiError, Problem, parse_problem
+from almoner.fields import Field, unknown_field
+from almoner.kinds import Guid, Problems
+from almoner.times import IsoDateTime, iso
+
+FROM, TO, SIZE, AFTER = "page[from]", "page[to]", "page[size]", "page[after]"
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+# As the end of a Find that gave none: whatever is visible is not later than now.
+FOREVER = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+_BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
+DEFAULT_SIZE, LARGEST = 50, 1000
+_PAGE = {FROM: IsoDateTime(), TO: IsoDateTime(), AFTER: Guid()}
+_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_KEY = struct.Struct(">q16s")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A decoded Find: the span of ``updated_at`` (both inclusive; ``to`` None means now), where to go on, the size, the filters.
+
+    ``filters`` are in the order of their field names; ``given`` keeps them as they were sent, for links.
+    """
+
+    start: datetime
+    to: datetime | None
+    after: str
+    size: int
+    filters: tuple[tuple[str, Any], ...]
+    given: tuple[tuple[str, str], ...]
+
+
+def parameters(query: bytes) -> list[tuple[str, str]]:
+    """The pairs of a query string, percent-encoded or raw (clarification 10). Raises ApiError where it is not UTF-8."""
+    if not query:
+        return []
+    try:
+        text = query.decode("ascii") if query.isascii() else query.decode("utf-8")
+        pairs = [pair.partition("=") for pair in text.split("&") if pair]
+        return [(unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")) for name, _, value in pairs]
+    except UnicodeDecodeError:
+        raise ApiError(Problem("bad_request", "The query string is not UTF-8.")) from None
+
+
+def from_body(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The pairs of a Find by POST: the same parameters as the keys of a JSON object; numbers may be numbers, null is not given."""
+    problems: Problems = []
+    pairs = []
+    for name, value in body.items():
+        if type(value) in (str, int):
+            pairs.append((name, str(value)))
+        elif value is not None:
+            problems.append(parse_problem("string", f".{name[:80]}", "a string is expected"))
+    if problems:
+        raise ApiError(problems)
+    return pairs
+
+
+def wanted(resource: Resource, pairs: Iterable[tuple[str, str]], enveloped: bool) -> Wanted:
+    """The Find that these parameters ask for. Raises ApiError with every parameter that does not fit or is not known."""
+    names = filter_names(resource, enveloped)
+    problems: Problems = []
+    page: dict[str, Any] = {}
+    filters: dict[str, Any] = {}
+    given: list[tuple[str, str]] = []
+    for name, value in pairs:
+        if name in page or (name in names and names[name].name in filters):
+            problems.append(Problem("parse_exception", f"Parameter given twice at .{name}", {"path": f".{name}"}))
+        elif name == SIZE:
+            page[SIZE] = _size(value, problems)
+        elif name in _PAGE:
+            page[name] = _PAGE[name].decode(value, f".{name}", problems)
+        elif name in names:
+            field = names[name]
+            filters[field.name] = field.kind.filter_kind().decode(value, f".{name}", problems)
+            given.append((name, value))
+        else:
+            problems.append(_unknown_parameter(name, names))
+    if AFTER in page and FROM not in page:
+        problems.append(parse_problem("guid", f".{AFTER}", f"it continues behind a row and goes together with {FROM}"))
+    if problems:
+        raise ApiError(problems)
+    return Wanted(
+        start=page.get(FROM, BEGINNING),
+        to=page.get(TO),
+        after=page.get(AFTER, _BEFORE_ALL),
+        size=page.get(SIZE, DEFAULT_SIZE),
+        filters=tuple(sorted(filters.items())),
+        given=tuple(given),
+    )
+
+
+def _unknown_parameter(name: str, names: Mapping[str, Field]) -> Problem:
+    known = {**dict.fromkeys((FROM, TO, SIZE, AFTER)), **names}
+    found = unknown_field(name, "", known)
+    return Problem(found.code, found.detail.replace("Unknown field", "Unknown parameter", 1), found.extra)
+
+
+def _size(value: str, problems: Problems) -> int:
+    if value.isascii() and value.isdigit() and int(value[:9]) >= 1:
+        return min(int(value[:9]), LARGEST)
+    problems.append(parse_problem("integer", f".{SIZE}", f"a whole number from 1 to {LARGEST} is expected"))
+    return DEFAULT_SIZE
+
+
+_filter_names: dict[tuple[str, bool], Mapping[str, Field]] = {}
+
+
+def filter_names(resource: Resource, enveloped: bool) -> Mapping[str, Field]:
+    """Every parameter that filters, with its field; in the enveloped shape under the names of that shape too."""
+    key = (resource.name, enveloped)
+    if key not in _filter_names:
+        names = {name: f for f in resource.filters for name in f.filter_names}
+        if enveloped:
+            names |= {f.enveloped_name: f for f in resource.filters if f.enveloped_name}
+        _filter_names[key] = names
+    return _filter_names[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of rows, each as JSON, and the span and size that were used; ``follows`` is None on the last page."""
+
+    rows: list[bytes]
+    patients: bytes
+    current: dict[str, Any]
+    follows: dict[str, Any] | None
+    complete_until: str
+
+
+def page(asked: Wanted, records: list[Any], now: datetime, complete_until: datetime) -> Page:
+    """The page that these records make; one more than its size was asked for, to know whether another follows.
+
+    Where the Find gave no end, the end is ``now``, or the time of the last row where the clocks differ: the pages that
+    follow keep to it.
+    """
+    shown = records[: asked.size]
+    to = asked.to
+    if to is None:
+        to = max(now, _moment(shown[-1]["key"])[0]) if shown else now
+    current = {FROM: iso(asked.start), TO: iso(to), SIZE: asked.size}
+    follows = None
+    if len(records) > asked.size:
+        moment, row_id = _moment(shown[-1]["key"])
+        follows = {**dict(asked.given), FROM: iso(moment), TO: iso(to), SIZE: asked.size, AFTER: row_id}
+    patients = b"".join([r["patient"] for r in shown])
+    return Page([r["body"] for r in shown], patients, current, follows, iso(complete_until))
+
+
+def _moment(key: bytes) -> tuple[datetime, str]:
+    micros, row_id = _KEY.unpack(key)
+    return _POSTGRES_EPOCH + timedelta(microseconds=micros), str(UUID(bytes=row_id))
+
+
+def address(url: str, resource: str, query: Mapping[str, Any]) -> str:
+    """The absolute URL of a page, percent-encoded, to be followed as it stands."""
+    return f"{url}/v1/{resource}?{urlencode(query)}"

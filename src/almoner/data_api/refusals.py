@@ -1,0 +1,70 @@
+"""Why the database refused a write, in words that the caller can act on. Off the hot path: asked only after a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import asyncpg
+
+from almoner.data_api import statements
+from almoner.data_api.declare import Resource, Row
+from almoner.database import Connection
+from almoner.errors import ApiError, Problem, problem
+from almoner.kinds import Problems
+
+
+class Refusals:
+    """Explains violated constraints by the declarations that they were made of."""
+
+    def __init__(self, resources: Mapping[str, Resource]) -> None:
+        self._resources = resources
+
+    async def missing(self, connection: Connection, environment_id: int, resource: Resource, row: Row) -> Problems:
+        """A problem for each reference of the row to what does not exist in this environment, or to what does not fit it."""
+        problems: Problems = []
+        for field, ref in resource.references:
+            row_id = row.get(field.name)
+            if row_id is None:
+                continue
+            found = await connection.fetchval(statements.exists(ref.to, ref.within), environment_id, row_id)
+            target = self._resources[ref.to].singular
+            if found is None:
+                problems.append(_unknown(target, f".{field.name}"))
+            elif ref.within and row.get(ref.within) is not None and found != str(row[ref.within]):
+                detail = f"The {target} at .{field.name} belongs to another patient than .{ref.within}."
+                problems.append(Problem("bad_request", detail, {"path": f".{field.name}"}))
+        return problems
+
+    async def any_reference(self, connection: Connection, environment_id: int, resource: Resource, row: Row) -> None:
+        """Refuses an id that is not in the collection that the row names beside it (clarification 16)."""
+        if resource.any_reference is None:
+            return
+        collection, reference = resource.any_reference
+        target = self._resources[row[collection]]
+        if await connection.fetchval(statements.exists(target.name, None), environment_id, row[reference]) is None:
+            raise ApiError(_unknown(target.singular, f".{reference}"))
+
+    async def of(
+        self, connection: Connection, environment_id: int, resource: Resource, row: Row, error: asyncpg.PostgresError
+    ) -> ApiError:
+        """The error that this violated constraint is answered with."""
+        violated = getattr(error, "constraint_name", None)
+        for rule in resource.unique:
+            if violated == f"{resource.name}_{'_'.join(rule.fields)}_key":
+                return problem("uniqueness_exception", f"{rule.detail}.", path=rule.path)
+        problems = await self.missing(connection, environment_id, resource, row)
+        return ApiError(problems or [Problem("bad_request", "The row does not fit together; see the rules of the collection.")])
+
+
+def _unknown(singular: str, path: str) -> Problem:
+    return Problem("resource_not_found", f"There is no {singular} with the id at {path}.", {"path": path})
+
+
+def not_found(resource: Resource) -> ApiError:
+    """The 404 of an id that this environment does not know."""
+    return problem("not_found", f"There is no {resource.singular} with this id.")
+
+
+def changed_since() -> ApiError:
+    """The 412 of an If-Match that no longer holds."""
+    return problem("precondition_failed", "The row has changed since the ETag in If-Match was read. Get it again first.")

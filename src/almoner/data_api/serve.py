@@ -1,0 +1,223 @@
+"""The operations of every declaration over HTTP, as one ASGI application under ``/v1/``.
+
+The hot path is kept short on purpose: no framework stands between the socket and the statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from almoner.access.audit import ReadAudit
+from almoner.access.policy import sees
+from almoner.access.tokens import Access, Tokens
+from almoner.changes.completeness import Completeness
+from almoner.data_api import decode, find, shapes, statements
+from almoner.data_api.declare import Resource, Verb
+from almoner.data_api.refusals import not_found
+from almoner.data_api.store import Actor, Store, Written
+from almoner.database import Database
+from almoner.errors import ApiError, problem
+from almoner.kinds import Guid, Problems
+
+Scope = MutableMapping[str, Any]
+_GUID = Guid()
+_ON_COLLECTION = {Verb.FIND: "GET", Verb.CREATE: "POST"}
+_ON_ROW = {Verb.GET: "GET", Verb.UPDATE: "PUT", Verb.DELETE: "DELETE"}
+
+
+@dataclass(slots=True)
+class Request:
+    """One request under way. ``headers`` are lower-case; ``body`` reads it whole, within the limits."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    request_id: str
+    body: Callable[[], Awaitable[bytes]]
+    address: str = ""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What is sent back. ``headers`` come besides those that every answer has."""
+
+    status: int
+    body: bytes
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    operation: str = "other"
+
+
+class DataApi:
+    """Serves the collections that it is given, and nothing else."""
+
+    def __init__(
+        self,
+        resources: Sequence[Resource],
+        database: Database,
+        store: Store,
+        tokens: Tokens,
+        audit: ReadAudit,
+        completeness: Completeness,
+        url: str,
+    ) -> None:
+        self._resources = {r.name: r for r in resources}
+        self._database = database
+        self._store = store
+        self._tokens = tokens
+        self._audit = audit
+        self._completeness = completeness
+        self._url = url
+        self._allowed = {
+            (r.name, on_row): ", ".join(m for v, m in table.items() if v in r.verbs)
+            for r in resources
+            for on_row, table in ((False, _ON_COLLECTION), (True, _ON_ROW))
+        }
+
+    async def access(self, request: Request) -> Access:
+        """Who asks. Raises a 401 ``ApiError`` where the token is missing or not valid."""
+        given = request.headers.get(b"authorization", b"")
+        if given[:7].lower() != b"bearer ":
+            raise unauthorized()
+        token = given[7:].strip().decode("latin-1")
+        return self._tokens.cached(token) or await self._tokens.load(token)
+
+    async def answer(self, request: Request) -> Answer:
+        """The answer to a request below ``/v1/``. Raises ApiError where it is refused."""
+        access = await self.access(request)
+        name, _, row_id = request.path[4:].rstrip("/").partition("/")
+        resource = self._resources.get(name)
+        if resource is None or "/" in row_id:
+            raise problem("not_found", "There is no such route. The reference at /docs lists them all.")
+        if not row_id:
+            return await self._on_collection(request, access, resource)
+        if row_id == "find" and request.method == "POST" and Verb.FIND in resource.verbs:
+            body = decode.json_object(await request.body())
+            return await self._find(request, access, resource, find.from_body(body))
+        return await self._on_row(request, access, resource, row_id)
+
+    async def _on_collection(self, request: Request, access: Access, resource: Resource) -> Answer:
+        method = request.method
+        if method in ("GET", "HEAD") and Verb.FIND in resource.verbs:
+            return await self._find(request, access, resource, find.parameters(request.query))
+        if method == "POST" and Verb.CREATE in resource.verbs:
+            may(access.can_write(resource.name), f"{resource.name}.write")
+            _no_query(request)
+            given = decode.json_object(await request.body())
+            written = await self._store.create(_actor(access, request), resource, given, access.enveloped)
+            return self._written(access, resource, written, "create")
+        raise self._not_allowed(resource, False)
+
+    async def _on_row(self, request: Request, access: Access, resource: Resource, raw_id: str) -> Answer:
+        method = request.method
+        if method in ("GET", "HEAD") and Verb.GET in resource.verbs:
+            may(access.can_read(resource.name), f"{resource.name}.read")
+            _no_query(request)
+            return await self._get(request, access, resource, _row_id(raw_id))
+        if method == "PUT" and Verb.UPDATE in resource.verbs:
+            may(access.can_write(resource.name), f"{resource.name}.write")
+            _no_query(request)
+            row_id = _row_id(raw_id)
+            given = decode.json_object(await request.body())
+            by, condition = _actor(access, request), _if_match(request)
+            written = await self._store.update(by, resource, row_id, given, condition, access.enveloped)
+            return self._written(access, resource, written, "update")
+        if method == "DELETE" and Verb.DELETE in resource.verbs:
+            may(access.can_write(resource.name), f"{resource.name}.write")
+            _no_query(request)
+            by, condition = _actor(access, request), _if_match(request)
+            written = await self._store.delete(by, resource, _row_id(raw_id), condition, access.enveloped)
+            return self._written(access, resource, written, "delete")
+        raise self._not_allowed(resource, True)
+
+    async def _get(self, request: Request, access: Access, resource: Resource, row_id: str) -> Answer:
+        async with self._database.connection() as connection:
+            record = await connection.fetchrow(statements.get(resource, access.enveloped), access.environment_id, row_id)
+        if record is None:
+            raise not_found(resource)
+        self._audit.note(access, request.request_id, "get", resource.name, record["patient"])
+        tag = etag(record["updated_at"])
+        headers = [(b"etag", tag)]
+        if request.headers.get(b"if-none-match") == tag:
+            return Answer(304, b"", headers, f"{resource.name}.get")
+        return Answer(200, shapes.one(record["body"], access.enveloped), headers, f"{resource.name}.get")
+
+    async def _find(self, request: Request, access: Access, resource: Resource, pairs: list[tuple[str, str]]) -> Answer:
+        may(access.can_read(resource.name), f"{resource.name}.read")
+        asked = find.wanted(resource, pairs, access.enveloped)
+        # Read before the rows are: what is promised complete now is visible to every later look.
+        complete_until = await self._completeness.until()
+        statement = statements.find(resource, access.enveloped, tuple(name for name, _ in asked.filters))
+        arguments = (access.environment_id, asked.start, asked.after, asked.to or find.FOREVER, asked.size + 1)
+        async with self._database.connection() as connection:
+            records = await connection.fetch(statement, *arguments, *(value for _, value in asked.filters))
+        page = find.page(asked, records, self._completeness.now(), complete_until)
+        self._audit.note(access, request.request_id, "find", resource.name, page.patients)
+        body, following = shapes.many(page, resource.name, self._url, access.enveloped, asked.given)
+        headers = [] if following is None else [(b"link", f'<{following}>; rel="next"'.encode())]
+        return Answer(200, body, headers, f"{resource.name}.find")
+
+    def _written(self, access: Access, resource: Resource, written: Written, verb: str) -> Answer:
+        body = written.body if sees(access, resource.name) else b'{"id":"' + written.id.encode() + b'"}'
+        headers = [] if verb == "delete" else [(b"etag", etag(written.updated_at))]
+        return Answer(200, shapes.one(body, access.enveloped), headers, f"{resource.name}.{verb}")
+
+    def _not_allowed(self, resource: Resource, on_row: bool) -> ApiError:
+        allowed = self._allowed[resource.name, on_row]
+        where = f"/v1/{resource.name}/:id" if on_row else f"/v1/{resource.name}"
+        refused = problem("method_not_allowed", f"{where} allows {allowed or 'no method'}.")
+        refused.headers = {"Allow": allowed}
+        return refused
+
+
+def may(allowed: bool, scope: str) -> None:
+    """Raises a 403 ``ApiError``, naming the scope that is needed, where it is not allowed."""
+    if not allowed:
+        raise problem("forbidden", f"The token's scope does not cover this. It needs {scope} or all.", scope=scope)
+
+
+def unauthorized() -> ApiError:
+    """The 401 of a request without a bearer token (RFC 6750)."""
+    refused = problem("unauthorized", "An access token is needed. Fetch one from POST /v1/token; send Authorization: Bearer ...")
+    refused.headers = {"WWW-Authenticate": 'Bearer realm="almoner"'}
+    return refused
+
+
+def etag(updated_at: datetime) -> bytes:
+    """The entity tag of a row: its ``updated_at``, which changes with every write."""
+    return f'"{updated_at.isoformat()}"'.encode()
+
+
+def _if_match(request: Request) -> datetime | None:
+    """The ``updated_at`` that If-Match asks for; None where there is no condition. A tag that is none of ours never matches."""
+    given = request.headers.get(b"if-match", b"").strip()
+    if given in (b"", b"*"):
+        return None
+    try:
+        tagged = datetime.fromisoformat(given.decode("ascii").strip('"'))
+    except ValueError:
+        return find.BEGINNING
+    return tagged if tagged.tzinfo else find.BEGINNING
+
+
+def _row_id(raw: str) -> str:
+    problems: Problems = []
+    row_id = _GUID.decode(raw, ".id", problems)
+    if problems:
+        raise ApiError(problems)
+    decoded: str = row_id
+    return decoded
+
+
+def _no_query(request: Request) -> None:
+    if request.query:
+        raise problem("parse_exception", "This operation takes no query parameters.", path=".")
+
+
+def _actor(access: Access, request: Request) -> Actor:
+    return Actor(access.environment_id, access.actor, "api", request.request_id)
+
+

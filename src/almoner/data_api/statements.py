@@ -1,0 +1,171 @@
+"""The SQL of a declaration: one statement a request, built once and prepared once a connection.
+
+PostgreSQL renders the JSON, and hands it over as bytes that are sent on as they are. A write and its row of the change log are one
+statement, so that neither exists without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from almoner.data_api.declare import Resource
+from almoner.fields import NOW, Field
+from almoner.kinds import Texts
+
+_ACTOR = ("actor", "through", "request_id")
+
+
+def body(resource: Resource, enveloped: bool, source: str) -> str:
+    """Select list: ``body`` (JSON, UTF-8), ``updated_at``, and ``patient`` (16 bytes, or none where there is no patient)."""
+    shown = ", ".join(_shown(f, enveloped, source) for f in resource.returned)
+    return f"convert_to(row_to_json((SELECT shown FROM (SELECT {shown}) AS shown))::text, 'UTF8') AS body"
+
+
+def _shown(field: Field, enveloped: bool, source: str) -> str:
+    rendered = f"{field.kind.to_json(f'{source}.{field.name}')} AS {field.name}"
+    if enveloped and field.enveloped_name:
+        return f"{rendered}, {source}.{field.name} AS {field.enveloped_name}"
+    return rendered
+
+
+def _patient(resource: Resource, source: str) -> str:
+    return f"coalesce(uuid_send({source}.{resource.patient}), ''::bytea)" if resource.patient else "''::bytea"
+
+
+def _log(resource: Resource, kind: str, source: str, first: int, fields: bool = False) -> str:
+    """The CTE that writes the change rows of ``source``; the actor's three parameters begin at ``first``."""
+    patient = f"{source}.{resource.patient}" if resource.patient else "NULL::uuid"
+    actor = ", ".join(f"${first + n}::text" for n in range(len(_ACTOR)))
+    named = f"${first + len(_ACTOR)}::text[]" if fields else "NULL::text[]"
+    moment = "almoner_stamp()" if kind == "delete" else f"{source}.updated_at"
+    return (
+        "INSERT INTO changes (environment_id, kind, resource, row_id, patient_id, changed_at, actor, through, request_id, fields) "
+        f"SELECT {source}.environment_id, '{kind}', '{resource.name}', {source}.id, {patient}, {moment}, {actor}, {named} "
+        f"FROM {source}"
+    )
+
+
+def _answer(resource: Resource, enveloped: bool, source: str) -> str:
+    return f"SELECT {body(resource, enveloped, source)}, {source}.updated_at, {_patient(resource, source)} AS patient FROM {source}"
+
+
+@cache
+def get(resource: Resource, enveloped: bool) -> str:
+    """Parameters: environment, id."""
+    return f"{_answer(resource, enveloped, resource.name)} WHERE environment_id = $1 AND id = $2"
+
+
+@cache
+def find(resource: Resource, enveloped: bool, filters: tuple[str, ...]) -> str:
+    """Parameters: environment, from, the id behind which to go on, to, limit, then the values of ``filters`` (field names).
+
+    ``key`` is what the next page continues from: eight bytes of ``updated_at`` as PostgreSQL sends it, sixteen of the id.
+    """
+    conditions = "".join(f" AND {_condition(resource.field(name), 6 + n)}" for n, name in enumerate(filters))
+    table = resource.name
+    return (
+        f"SELECT {body(resource, enveloped, 'page')}, timestamptz_send(page.updated_at) || uuid_send(page.id) AS key, "
+        f"{_patient(resource, 'page')} AS patient "
+        f"FROM (SELECT * FROM {table} WHERE environment_id = $1 AND (updated_at, id) > ($2::timestamptz, $3::uuid) "
+        f"AND updated_at <= $4::timestamptz{conditions} ORDER BY updated_at, id LIMIT $5) AS page ORDER BY page.updated_at, page.id"
+    )
+
+
+def _condition(field: Field, number: int) -> str:
+    return field.kind.filter_sql(field.name, f"${number}::{field.kind.filter_kind().column}")
+
+
+@cache
+def insert(resource: Resource, enveloped: bool) -> str:
+    """Parameters: environment, id, the writable columns in order, then the actor's three."""
+    columns = resource.writable
+    names = ", ".join(["environment_id", "id", *(f.name for f in columns)])
+    values = ", ".join(["$1", "$2", *(_value(f, f"${3 + n}") for n, f in enumerate(columns))])
+    log = _log(resource, "create", "written", 3 + len(columns))
+    return (
+        f"WITH written AS (INSERT INTO {resource.name} ({names}) VALUES ({values}) RETURNING *), log AS ({log}) "
+        f"{_answer(resource, enveloped, 'written')}"
+    )
+
+
+def _value(field: Field, parameter: str) -> str:
+    return f"coalesce({parameter}::timestamptz, clock_timestamp())" if field.default is NOW else f"{parameter}::{field.kind.column}"
+
+
+@cache
+def load(resource: Resource) -> str:
+    """Many rows at once. Parameters: environment, ids, an array for each writable column, the ``created_at``s, the actor's three.
+
+    An array of arrays cannot be taken apart by row, so lists of strings come as JSON.
+    """
+    columns = resource.writable
+    names = ", ".join(["environment_id", "id", *(f.name for f in columns), "created_at"])
+    types = ["uuid", *("json" if isinstance(f.kind, Texts) else f.kind.column for f in columns), "timestamptz"]
+    arrays = ", ".join(f"${2 + n}::{kind}[]" for n, kind in enumerate(types))
+    aliases = ", ".join(f"c{n}" for n in range(len(types)))
+    picked = ", ".join(["c0", *(_picked(f, f"c{1 + n}") for n, f in enumerate(columns)), f"c{len(columns) + 1}"])
+    log = _log(resource, "create", "written", 2 + len(types))
+    patient = f", {resource.patient}" if resource.patient not in (None, "id") else ""
+    return (
+        f"WITH written AS (INSERT INTO {resource.name} ({names}) SELECT $1, {picked} FROM unnest({arrays}) AS given({aliases}) "
+        f"RETURNING environment_id, id, updated_at{patient}), log AS ({log}) SELECT count(*) FROM written"
+    )
+
+
+def _picked(field: Field, alias: str) -> str:
+    if isinstance(field.kind, Texts):
+        return f"ARRAY(SELECT json_array_elements_text({alias}))"
+    return f"coalesce({alias}, clock_timestamp())" if field.default is NOW else alias
+
+
+@cache
+def update(resource: Resource, enveloped: bool, fields: tuple[str, ...]) -> str:
+    """Parameters: environment, id, the ``updated_at`` that the row must have (or null), the values of ``fields``, the actor's
+
+    three, and the names of the fields for the change log.
+    """
+    kinds = [resource.field(name).kind.column for name in fields]
+    named = ", ".join(f"{name} = ${4 + n}::{kind}" for n, (name, kind) in enumerate(zip(fields, kinds, strict=True)))
+    log = _log(resource, "update", "written", 4 + len(fields), fields=True)
+    return (
+        f"WITH written AS (UPDATE {resource.name} SET {named} WHERE environment_id = $1 AND id = $2 "
+        f"AND ($3::timestamptz IS NULL OR updated_at = $3) RETURNING *), log AS ({log}) {_answer(resource, enveloped, 'written')}"
+    )
+
+
+@cache
+def lock(resource: Resource) -> str:
+    """Parameters: environment, id. The row as it is, kept from changing until the transaction ends."""
+    names = ", ".join(f.name for f in resource.stored)
+    return f"SELECT {names} FROM {resource.name} WHERE environment_id = $1 AND id = $2 FOR UPDATE"
+
+
+@cache
+def delete(resource: Resource, enveloped: bool, pointers: tuple[Resource, ...]) -> str:
+    """Parameters: environment, id, the actor's three. Rows of ``pointers`` that point at the one deleted go with it."""
+    ctes = [
+        f"gone AS (DELETE FROM {resource.name} WHERE environment_id = $1 AND id = $2 RETURNING *)",
+        f"log AS ({_log(resource, 'delete', 'gone', 3)})",
+    ]
+    for number, pointer in enumerate(pointers):
+        assert pointer.any_reference is not None
+        collection, reference = pointer.any_reference
+        ctes.append(
+            f"pointing{number} AS (DELETE FROM {pointer.name} WHERE environment_id = $1 AND {reference} = $2 "
+            f"AND {collection} = '{resource.name}' RETURNING *)"
+        )
+        ctes.append(f"log{number} AS ({_log(pointer, 'delete', f'pointing{number}', 3)})")
+    return f"WITH {', '.join(ctes)} {_answer(resource, enveloped, 'gone')}"
+
+
+@cache
+def exists(table: str, within: str | None) -> str:
+    """Parameters: environment, id. One row where it exists, holding the value of ``within`` (or the id)."""
+    return f"SELECT {within or 'id'}::text FROM {table} WHERE environment_id = $1 AND id = $2 FOR KEY SHARE"
+
+
+def ordered(resource: Resource, names: Iterable[str]) -> tuple[str, ...]:
+    """The names in the order of the declaration, so that one set of fields is one statement."""
+    wanted = set(names)
+    return tuple(f.name for f in resource.stored if f.name in wanted)

@@ -1,0 +1,285 @@
+"""The one way in which rows are written, whatever the source: the API, the pages, an import, the demo.
+
+A write is checked, written and announced in one statement; one that writes related rows along is one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from almoner.data_api import decode, statements
+from almoner.data_api.batch import Batch
+from almoner.data_api.declare import Related, Resource, Row, Verb
+from almoner.data_api.refusals import Refusals, changed_since, not_found
+from almoner.database import Connection, Database
+from almoner.definitions import Program
+from almoner.errors import ApiError
+from almoner.kinds import Json, Problems
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who writes, in which environment, through what (``api``, ``cli``, ``portal``, ``demo``) and in which request.
+
+    ``whole``: a writer inside the house, who may set every field of a model and not only those that the API's verbs set.
+    """
+
+    environment_id: int
+    actor: str
+    through: str
+    request_id: str
+
+    whole: bool = False
+
+    @property
+    def stamp(self) -> tuple[str, str, str]:
+        """The three columns of the change log."""
+        return self.actor, self.through, self.request_id
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A row as it is now: its JSON, its ``updated_at`` (which its ETag is made of) and its id."""
+
+    body: bytes
+    updated_at: datetime
+    patient: bytes
+    id: str
+
+
+class Programs(Protocol):
+    """Where the published program of an environment comes from."""
+
+    def cached(self, environment_id: int) -> Program | None: ...
+
+    async def of(self, environment_id: int) -> Program: ...
+
+    async def newest(self, environment_id: int) -> Program: ...
+
+
+def new_id() -> str:
+    """A GUID that no other row has: a version 7 UUID (RFC 9562), whose order in time keeps indexes compact."""
+    stamp = (time.time_ns() // 1_000_000) & 0xFFFFFFFFFFFF
+    random = int.from_bytes(os.urandom(10))
+    value = (stamp << 80) | (0x7 << 76) | ((random >> 68) << 64) | (0x2 << 62) | (random & 0x3FFFFFFFFFFFFFFF)
+    return str(UUID(int=value))
+
+
+class Store:
+    """Writes rows of the collections that it knows."""
+
+    def __init__(self, database: Database, programs: Programs, resources: Sequence[Resource]) -> None:
+        self._database = database
+        self._programs = programs
+        self._resources = {r.name: r for r in resources}
+        self._pointers = tuple(r for r in resources if r.any_reference)
+        self._refusals = Refusals(self._resources)
+
+    async def create(self, by: Actor, resource: Resource, given: Row, enveloped: bool = False) -> Written:
+        """Creates a row, and those that come with it. Raises ApiError with every problem of ``given``."""
+        problems: Problems = []
+        row = decode.values(resource, given, Verb.CREATE, enveloped, problems, by.whole)
+        problems += await self._check(by, resource, row, None)
+        if problems:
+            await self._refuse(by, resource, row, problems)
+        row["id"] = new_id()
+        related = resource.on_create(row) if resource.on_create else ()
+        if related or resource.any_reference:
+            write = self._create_with_related(by, resource, row, related, enveloped)
+        else:
+            write = self._create_alone(by, resource, row, enveloped)
+        return await self._explained(by, resource, row, write)
+
+    async def update(
+        self, by: Actor, resource: Resource, row_id: str, given: Row, if_match: datetime | None, enveloped: bool = False
+    ) -> Written:
+        """Changes the fields that ``given`` names (clarification 9). Raises ApiError: 404 where there is no such row, 412
+        where ``if_match`` is not its ``updated_at``, and every problem of ``given``.
+        """
+        problems: Problems = []
+        row = decode.values(resource, given, Verb.UPDATE, enveloped, problems, by.whole)
+        if resource.any_reference or resource.checked_fields & row.keys():
+            write = self._update_checked(by, resource, row_id, row, problems, if_match, enveloped)
+        else:
+            write = self._update_alone(by, resource, row_id, row, problems, if_match, enveloped)
+        return await self._explained(by, resource, row, write)
+
+    async def delete(self, by: Actor, resource: Resource, row_id: str, if_match: datetime | None, enveloped: bool = False) -> Written:
+        """Deletes a row, with the mappings that point at it, and returns it as it was. Raises ApiError: 404, 412."""
+        statement = statements.delete(resource, enveloped, self._pointers)
+        async with self._database.transaction() as connection:
+            locked = await connection.fetchrow(statements.lock(resource), by.environment_id, row_id)
+            if locked is None:
+                raise not_found(resource)
+            if if_match is not None and locked["updated_at"] != if_match:
+                raise changed_since()
+            return _written(await connection.fetchrow(statement, by.environment_id, row_id, *by.stamp), row_id)
+
+    async def load(self, by: Actor, resource: Resource, rows: Sequence[Row]) -> int:
+        """Writes many rows at once, checked like a Create and written with their change log, all or nothing.
+
+        A row may bring its ``id`` and its ``created_at`` (a datetime with an offset). Raises ApiError with the problems of the
+        rows that have any; ``[7]`` in a path is the row's number in ``rows``.
+        """
+        batch = Batch(resource, await self._programs.of(by.environment_id), by.whole)
+        for given in rows:
+            batch.add(given, given.get("id") or new_id())
+        batch.verify()
+        async with self._database.transaction() as connection:
+            await connection.execute(statements.load(resource), by.environment_id, *batch.columns, *by.stamp)
+            await self._insert_related(connection, by, batch.related)
+        return len(rows)
+
+    async def _check(self, by: Actor, resource: Resource, row: Row, named: frozenset[str] | None) -> Problems:
+        """The problems of a row; what the cached program refuses is tried once more with the newest."""
+        if not resource.program_choices and not resource.checks:
+            return []
+        program = self._programs.cached(by.environment_id) or await self._programs.of(by.environment_id)
+        found = decode.check(resource, row, program, named)
+        if found:
+            newest = await self._programs.newest(by.environment_id)
+            if newest.version != program.version:
+                return decode.check(resource, row, newest, named)
+        return found
+
+    async def _refuse(self, by: Actor, resource: Resource, row: Row, problems: Problems) -> None:
+        """Raises with all that is wrong, references to what does not exist included."""
+        async with self._database.connection() as connection:
+            raise ApiError(problems + await self._refusals.missing(connection, by.environment_id, resource, row))
+
+    async def _explained(self, by: Actor, resource: Resource, row: Row, write: Awaitable[Written]) -> Written:
+        """What was written; what a constraint refused becomes the problems that the caller can mend."""
+        try:
+            return await write
+        except asyncpg.IntegrityConstraintViolationError as error:
+            async with self._database.connection() as connection:
+                raise await self._refusals.of(connection, by.environment_id, resource, row, error) from error
+
+    async def _create_alone(self, by: Actor, resource: Resource, row: Row, enveloped: bool) -> Written:
+        async with self._database.connection() as connection:
+            return await self._insert(connection, by, resource, row, enveloped)
+
+    async def _create_with_related(
+        self, by: Actor, resource: Resource, row: Row, related: Sequence[Related], enveloped: bool
+    ) -> Written:
+        async with self._database.transaction() as connection:
+            await self._refusals.any_reference(connection, by.environment_id, resource, row)
+            written = await self._insert(connection, by, resource, row, enveloped)
+            await self._insert_related(connection, by, related)
+            return written
+
+    async def _insert(self, connection: Connection, by: Actor, resource: Resource, row: Row, enveloped: bool) -> Written:
+        statement = statements.insert(resource, enveloped)
+        row_id = row["id"]
+        return _written(
+            await connection.fetchrow(statement, by.environment_id, row_id, *decode.complete(resource, row), *by.stamp), row_id
+        )
+
+    async def _insert_related(self, connection: Connection, by: Actor, related: Sequence[Related]) -> None:
+        """Writes the rows that come with another; reports what each of them breaks."""
+        problems: Problems = []
+        for entry in related:
+            resource, row = self._resources[entry.resource], entry.values | {"id": new_id()}
+            try:
+                async with connection.transaction():
+                    await self._insert(connection, by, resource, row, False)
+            except asyncpg.IntegrityConstraintViolationError as error:
+                refused = await self._refusals.of(connection, by.environment_id, resource, row, error)
+                problems += [decode.moved(p, entry.path) for p in refused.problems]
+        if problems:
+            raise ApiError(problems)
+
+    async def _update_alone(
+        self,
+        by: Actor,
+        resource: Resource,
+        row_id: str,
+        row: Row,
+        problems: Problems,
+        if_match: datetime | None,
+        enveloped: bool,
+    ) -> Written:
+        problems += await self._check(by, resource, row, frozenset(row))
+        if problems:
+            await self._current(by, resource, row_id, None, enveloped)
+            await self._refuse(by, resource, row, problems)
+        names = statements.ordered(resource, row)
+        if names:
+            async with self._database.connection() as connection:
+                record = await self._change(connection, by, resource, row_id, names, row, if_match, enveloped)
+            if record is not None:
+                return _written(record, row_id)
+        return await self._current(by, resource, row_id, if_match, enveloped)
+
+    async def _update_checked(
+        self,
+        by: Actor,
+        resource: Resource,
+        row_id: str,
+        row: Row,
+        problems: Problems,
+        if_match: datetime | None,
+        enveloped: bool,
+    ) -> Written:
+        """An Update whose rules look at the whole row, which is kept from changing meanwhile."""
+        async with self._database.transaction() as connection:
+            whole = await self._whole(connection, by, resource, row_id)
+            merged = whole | row
+            problems += await self._check(by, resource, merged, frozenset(row))
+            if problems:
+                await self._refuse(by, resource, row, problems)
+            if if_match is not None and whole["updated_at"] != if_match:
+                raise changed_since()
+            await self._refusals.any_reference(connection, by.environment_id, resource, merged)
+            names = statements.ordered(resource, [k for k, v in merged.items() if k in row or v != whole.get(k)])
+            if names:
+                record = await self._change(connection, by, resource, row_id, names, merged, if_match, enveloped)
+                return _written(record, row_id)
+        return await self._current(by, resource, row_id, if_match, enveloped)
+
+    async def _change(
+        self,
+        connection: Connection,
+        by: Actor,
+        resource: Resource,
+        row_id: str,
+        names: tuple[str, ...],
+        row: Row,
+        if_match: datetime | None,
+        enveloped: bool,
+    ) -> Any:
+        values = [resource.field(name).kind.bind(row[name]) for name in names]
+        statement = statements.update(resource, enveloped, names)
+        return await connection.fetchrow(statement, by.environment_id, row_id, if_match, *values, *by.stamp, list(names))
+
+    async def _current(self, by: Actor, resource: Resource, row_id: str, if_match: datetime | None, enveloped: bool) -> Written:
+        async with self._database.connection() as connection:
+            record = await connection.fetchrow(statements.get(resource, enveloped), by.environment_id, row_id)
+        if record is None:
+            raise not_found(resource)
+        if if_match is not None and record["updated_at"] != if_match:
+            raise changed_since()
+        return _written(record, row_id)
+
+    async def _whole(self, connection: Connection, by: Actor, resource: Resource, row_id: str) -> Row:
+        record = await connection.fetchrow(statements.lock(resource), by.environment_id, row_id)
+        if record is None:
+            raise not_found(resource)
+        row = dict(record)
+        for field in resource.stored:
+            if isinstance(field.kind, Json) and row[field.name] is not None:
+                row[field.name] = msgspec.json.decode(row[field.name])
+        return row
+
+
+def _written(record: Mapping[str, Any], row_id: str) -> Written:
+    return Written(record["body"], record["updated_at"], record["patient"], row_id)

@@ -1,0 +1,175 @@
+"""Every problem that the API answers with, and the one renderer of them (clarification 6).
+
+A problem is declared once in ``PROBLEMS``: its code, status, title and what a caller does about it. The page of errors in
+the docs is printed from that table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True)
+class ProblemType:
+    """One kind of problem: the HTTP status it is answered with, its title, and what the caller can do."""
+
+    code: str
+    status: int
+    title: str
+    remedy: str
+
+
+_TYPES = (
+    ProblemType(
+        "parse_exception",
+        400,
+        "Parse Exception",
+        "A field or parameter does not parse or does not fit. `extra.path` says which one; mend it and send again.",
+    ),
+    ProblemType(
+        "uniqueness_exception",
+        400,
+        "Uniqueness Exception",
+        "A value that must be unique is taken. `extra.path` names it; find the row that holds it, or choose another.",
+    ),
+    ProblemType(
+        "bad_request",
+        400,
+        "Bad Request",
+        "The request as a whole cannot be understood, or its parts contradict each other. `detail` says why.",
+    ),
+    ProblemType(
+        "unauthorized",
+        401,
+        "Unauthorized",
+        "There is no valid access token. Fetch one from `POST /v1/token` and send it as `Authorization: Bearer ...`.",
+    ),
+    ProblemType(
+        "forbidden",
+        403,
+        "Forbidden",
+        "The token is valid, but its scope does not cover this operation. Ask for a token with the scope in `extra.scope`.",
+    ),
+    ProblemType(
+        "not_found",
+        404,
+        "Not Found",
+        "There is no such route, or no such resource in this environment. Check the path and the id.",
+    ),
+    ProblemType(
+        "resource_not_found",
+        404,
+        "Resource Not Found",
+        "A field refers to a resource that does not exist in this environment. `extra.path` names the field.",
+    ),
+    ProblemType(
+        "method_not_allowed",
+        405,
+        "Method Not Allowed",
+        "The collection does not offer this verb. The `Allow` header lists the ones it does.",
+    ),
+    ProblemType(
+        "request_timeout",
+        408,
+        "Request Timeout",
+        "The body did not arrive in time. Send the request again.",
+    ),
+    ProblemType(
+        "precondition_failed",
+        412,
+        "Precondition Failed",
+        "The row has changed since its `ETag` was read. Get it again, apply the change to what it is now, and send that.",
+    ),
+    ProblemType(
+        "payload_too_large",
+        413,
+        "Payload Too Large",
+        "The body is longer than this server accepts. `extra.limit_bytes` tells the limit; send less at once.",
+    ),
+    ProblemType(
+        "uri_too_long",
+        414,
+        "URI Too Long",
+        "The address is longer than this server accepts. Use `POST /v1/<collection>/find`, which takes a body.",
+    ),
+    ProblemType(
+        "too_many_requests",
+        429,
+        "Too Many Requests",
+        "Too many failed attempts. Wait for as many seconds as the `Retry-After` header says.",
+    ),
+    ProblemType(
+        "internal_server_error",
+        500,
+        "Internal Server Error",
+        "A fault in the server. Tell its operator the request id in `extra.request_id`; the log has it too.",
+    ),
+    ProblemType(
+        "service_unavailable",
+        503,
+        "Service Unavailable",
+        "The database cannot be reached, is full or is too busy. Nothing was changed; try again after `Retry-After`.",
+    ),
+)
+
+PROBLEMS: Mapping[str, ProblemType] = {t.code: t for t in _TYPES}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem of one request.
+
+    ``detail`` is a sentence for a person; ``extra`` is for programs (``path`` names the field, as ``.user_id``). Neither
+    ever holds another environment's data, a secret or what the caller sent as a value.
+    """
+
+    code: str
+    detail: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        return PROBLEMS[self.code].status
+
+
+class ApiError(Exception):
+    """A refused request: one or more problems, and headers that go with the answer."""
+
+    def __init__(self, problems: Problem | Sequence[Problem], headers: Mapping[str, str] | None = None) -> None:
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        self.headers: Mapping[str, str] = headers or {}
+        super().__init__(", ".join(p.code for p in self.problems))
+
+    @property
+    def status(self) -> int:
+        """The status that all problems share; 400 where they differ."""
+        statuses = {p.status for p in self.problems}
+        return statuses.pop() if len(statuses) == 1 else 400
+
+
+def problem(code: str, detail: str, **extra: Any) -> ApiError:
+    """An error of a single problem, ready to be raised."""
+    return ApiError(Problem(code, detail, extra))
+
+
+def parse_problem(kind: str, path: str, hint: str = "") -> Problem:
+    """The problem of a value that does not parse as ``kind``, in the words of clarification 6."""
+    detail = f"Failed to parse {kind} at {path}"
+    return Problem("parse_exception", f"{detail}: {hint}" if hint else detail, {"path": path})
+
+
+def render(error: ApiError) -> bytes:
+    """The body of an error answer: ``{"errors": [...]}``, one entry a problem, in the order they were found."""
+    return msgspec.json.encode({"errors": problem_objects(error)})
+
+
+def problem_objects(error: ApiError) -> list[dict[str, Any]]:
+    """The entries of ``errors`` as plain objects, for answers that carry more than them (the token endpoint)."""
+    return [
+        {"status": p.status, "code": p.code, "title": PROBLEMS[p.code].title, "detail": p.detail, "extra": dict(p.extra)}
+        for p in error.problems
+    ]

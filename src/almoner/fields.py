@@ -1,0 +1,162 @@
+"""The vocabulary of fields: a kind with a name, a description and its rules, and the JSON objects made of such fields.
+
+Built-in collections and what a program designer defines in the Workshop are made of these alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, ClassVar, Final
+
+from almoner.errors import Problem, parse_problem
+from almoner.kinds import Json, Kind, Problems, Ref, Schema
+
+MISSING: Final = object()
+# The default of a moment that is the database's clock at the time of the write.
+NOW: Final = object()
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a collection, of a nested object or of a Workshop definition.
+
+    ``about`` is its description in the reference. ``required`` holds on Create. ``default`` is what a row gets where Create
+    leaves the field out; a field with a default is never null. ``create`` and ``update`` tell whether the verb sets it; where
+    it does not, the value is accepted and ignored (clarification 9). ``returned`` and ``stored`` are false for what only comes
+    in. ``filter`` makes it a parameter of Find, under its own name or ``filter_as``. ``generated`` is the SQL expression of a
+    column that PostgreSQL computes.
+    """
+
+    name: str
+    kind: Kind
+    about: str = ""
+    required: bool = False
+    default: Any = MISSING
+    create: bool = True
+    update: bool = True
+    returned: bool = True
+    stored: bool = True
+    filter: bool = False
+    aliases: tuple[str, ...] = ()
+    enveloped_name: str | None = None
+    optional_when_enveloped: bool = False
+    generated: str | None = None
+    filter_as: str | None = None
+    filter_aliases: tuple[str, ...] = ()
+    sample: Any = MISSING
+
+    @property
+    def nullable(self) -> bool:
+        return (not self.required or self.optional_when_enveloped) and self.default is MISSING
+
+    @property
+    def filters(self) -> bool:
+        """Whether Find filters by it: every reference does (clarification 10)."""
+        return self.filter or isinstance(self.kind, Ref)
+
+    @property
+    def filter_names(self) -> tuple[str, ...]:
+        """The parameters of Find that filter by it."""
+        return (self.filter_as or self.name, *self.filter_aliases)
+
+    def example(self) -> Any:
+        return self.kind.example() if self.sample is MISSING else self.sample
+
+
+@dataclass(frozen=True)
+class Object(Json):
+    """A JSON object of known fields: unknown keys are refused by name, every violation is reported with its path."""
+
+    fields: tuple[Field, ...]
+    closed: bool = True
+    by_name: Mapping[str, Field] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    hint: ClassVar[str] = "a JSON object is expected"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {f.name: f for f in self.fields})
+
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        if type(value) is not dict:
+            problems.append(parse_problem("json", path, self.hint))
+            return None
+        for key in value:
+            if key not in self.by_name:
+                problems.append(unknown_field(key, path, self.by_name))
+        kept = {}
+        for item in self.fields:
+            given = value.get(item.name)
+            if given is not None:
+                kept[item.name] = item.kind.keep(given, f"{path}.{item.name}", problems)
+            elif item.required:
+                problems.append(missing_field(f"{path}.{item.name}"))
+            elif item.name in value:
+                kept[item.name] = None
+        return kept
+
+    def schema(self) -> Schema:
+        return object_schema(self.fields, [f.name for f in self.fields if f.required])
+
+    def example(self) -> Any:
+        return {f.name: f.example() for f in self.fields}
+
+
+@dataclass(frozen=True)
+class ListOf(Json):
+    """A JSON array whose items are all of one kind."""
+
+    item: Kind
+
+    name: ClassVar[str] = "list"
+    hint: ClassVar[str] = "a list is expected"
+
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        if type(value) is list:
+            return [self.item.keep(item, f"{path}[{n}]", problems) for n, item in enumerate(value)]
+        problems.append(parse_problem(self.name, path, self.hint))
+        return None
+
+    def schema(self) -> Schema:
+        return {"type": "array", "items": self.item.schema()}
+
+    def example(self) -> Any:
+        return [self.item.example()]
+
+
+def object_schema(fields: Sequence[Field], required: Sequence[str]) -> Schema:
+    """The closed JSON schema of these fields."""
+    properties = {f.name: nullable_schema(f.kind.schema(), f.nullable) | described(f) for f in fields}
+    schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return schema | ({"required": list(required)} if required else {})
+
+
+def described(item: Field) -> Schema:
+    return {"description": item.about} if item.about else {}
+
+
+def nullable_schema(schema: Schema, nullable: bool) -> Schema:
+    """The schema, with null allowed as well where ``nullable``."""
+    if not nullable or "type" not in schema:
+        return dict(schema)
+    widened = {**schema, "type": [schema["type"], "null"]}
+    return widened | ({"enum": [*schema["enum"], None]} if "enum" in schema else {})
+
+
+def unknown_field(key: str, path: str, known: Mapping[str, Any]) -> Problem:
+    """The problem of a name that the model does not know: a typo must never be silently lost (clarification 9)."""
+    near = get_close_matches(key, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else f" Known here: {', '.join(sorted(known))}."
+    shown = printable(key)
+    return Problem("parse_exception", f"Unknown field at {path}.{shown}.{hint}", {"path": f"{path}.{shown}"})
+
+
+def printable(key: str) -> str:
+    """A name that a caller sent, fit to be shown back to that caller: short, without control characters."""
+    shown = "".join(c if c.isprintable() else "?" for c in key[:80])
+    return shown if len(key) <= 80 else f"{shown}..."
+
+
+def missing_field(path: str) -> Problem:
+    return Problem("parse_exception", f"Missing required field at {path}", {"path": path})

@@ -1,0 +1,368 @@
+"""What a value can be (contract: Types): the kinds that every field is made of.
+
+A kind knows its check, its column, how PostgreSQL renders it as JSON, its JSON schema and its form widget. Built-in
+collections and what a program designer defines in the Workshop are made of the same kinds, so that one decoder and one
+error format serve both.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+
+from almoner.errors import Problem, parse_problem
+
+Problems = list[Problem]
+Schema = dict[str, Any]
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", re.ASCII)
+_ZIP = re.compile(r"\d{5}", re.ASCII)
+_PHONE = re.compile(r"(?:\+?1[ .-]*)?\(?(\d{3})\)?[ .\-/]*(\d{3})[ .-]*(\d{4})", re.ASCII)
+# Word processors put these for the hyphen and the space of a number.
+_PHONE_MARKS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-") | dict.fromkeys("\u00a0\u2009\u202f", " "))
+
+
+class Kind:
+    """What a value is. Subclasses fill in the class variables and ``parse``."""
+
+    name: ClassVar[str] = "anything"
+    column: ClassVar[str] = "text"
+    widget: ClassVar[str] = "text"
+    hint: ClassVar[str] = ""
+    sample: ClassVar[Any] = None
+
+    def decode(self, value: Any, path: str, problems: Problems) -> Any:
+        """The value as the database takes it; a problem is added, and None returned, where it does not fit."""
+        try:
+            return self.parse(value)
+        except (ValueError, TypeError, OverflowError):
+            problems.append(parse_problem(self.name, path, self.hint))
+            return None
+
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        """The value as it is kept inside a JSON document: checked, and as it was sent unless the kind normalises it."""
+        self.decode(value, path, problems)
+        return value
+
+    def parse(self, value: Any) -> Any:
+        """The value as the database takes it. Raises ValueError or TypeError where it does not fit."""
+        return value
+
+    def schema(self) -> Schema:
+        """JSON Schema (2020-12) of what is accepted and returned."""
+        return {}
+
+    def bind(self, value: Any) -> Any:
+        """A decoded value as a statement's parameter."""
+        return value
+
+    def to_json(self, column: str) -> str:
+        """The SQL expression whose JSON form is what the API shows of this column."""
+        return column
+
+    def filter_sql(self, column: str, value: str) -> str:
+        """The SQL condition by which Find filters; ``value`` is the parameter's placeholder."""
+        return f"{column} = {value}"
+
+    def filter_index(self, column: str) -> str:
+        """What the index of that condition holds for this column."""
+        return column
+
+    def filter_kind(self) -> Kind:
+        """The kind of the filter's value."""
+        return self
+
+    def example(self) -> Any:
+        return self.sample
+
+
+class Text(Kind):
+    """Any string, of any script and length. NUL is refused: PostgreSQL cannot hold it (clarification 21).
+
+    A string may be longer than an index can hold, so filters go by its hash and compare the string after that. ``bounded``
+    kinds are short enough to be indexed as they are.
+    """
+
+    name = "string"
+    bounded: ClassVar[bool] = False
+    hint = "a string without NUL characters is expected"
+    sample = "Welcome to the program"
+
+    def parse(self, value: Any) -> str:
+        if type(value) is not str or "\x00" in value:
+            raise ValueError
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "string"}
+
+    def filter_sql(self, column: str, value: str) -> str:
+        if self.bounded:
+            return f"{column} = {value}"
+        return f"hashtextextended({column}, 0) = hashtextextended({value}, 0) AND {column} = {value}"
+
+    def filter_index(self, column: str) -> str:
+        return column if self.bounded else f"hashtextextended({column}, 0)"
+
+
+class LongText(Text):
+    """A string that a person edits in a box of several lines."""
+
+    widget = "textarea"
+
+
+class Name(Text):
+    """A name of a person or thing: a string that is not blank."""
+
+    name = "name"
+    hint = "a string with at least one visible character is expected"
+    sample = "Grace"
+
+    def parse(self, value: Any) -> str:
+        text = super().parse(value)
+        if not text.strip():
+            raise ValueError
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1, "pattern": r"\S"}
+
+
+class Email(Text):
+    """An e-mail address: any non-empty string of at most 320 characters. No format is checked (clarification 21)."""
+
+    name = "email"
+    bounded = True
+    widget = "email"
+    hint = "a string of 1 to 320 characters is expected"
+    sample = "grace.hopper@example.org"
+
+    def parse(self, value: Any) -> str:
+        text = super().parse(value)
+        if not 1 <= len(text) <= 320:
+            raise ValueError
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1, "maxLength": 320}
+
+
+class Phone(Text):
+    """A +1 number of ten digits in any common notation, kept as ``555-555-5555`` (clarification 21)."""
+
+    name = "phone"
+    widget = "tel"
+    hint = "a US or Canadian number of ten digits without an extension is expected, such as 555-555-5555"
+    sample = "555-555-5555"
+
+    def parse(self, value: Any) -> str:
+        match = _PHONE.fullmatch(super().parse(value).translate(_PHONE_MARKS).strip())
+        if match is None:
+            raise ValueError
+        return "-".join(match.groups())
+
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        return self.decode(value, path, problems)
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": "^[0-9]{3}-[0-9]{3}-[0-9]{4}$"}
+
+
+class Guid(Kind):
+    """A GUID of 36 characters, accepted in any letter case, returned in lower case (clarification 14)."""
+
+    name = "guid"
+    column = "uuid"
+    sample = "45ceeba9-4944-43d1-b34d-0c36846acd4c"
+
+    def parse(self, value: Any) -> str:
+        if _GUID.fullmatch(value) is None:
+            raise ValueError
+        lower: str = value.lower()
+        return lower
+
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        return self.decode(value, path, problems)
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "uuid"}
+
+
+@dataclass(frozen=True)
+class Ref(Guid):
+    """The id of a row of another collection in the same environment.
+
+    ``within`` names a field of this row that must hold the same value in the row referred to: a message's conversation
+    belongs to the message's patient.
+    """
+
+    to: str
+    within: str | None = None
+
+
+class Boolean(Kind):
+    """A JSON boolean."""
+
+    name = "boolean"
+    column = "boolean"
+    widget = "checkbox"
+    hint = "true or false is expected"
+    sample = True
+
+    def parse(self, value: Any) -> bool:
+        if type(value) is not bool:
+            raise ValueError
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Integer(Kind):
+    """A whole number of 64 bits, within ``low`` and ``high`` where they are given (both inclusive)."""
+
+    low: int | None = None
+    high: int | None = None
+
+    name: ClassVar[str] = "integer"
+    column: ClassVar[str] = "bigint"
+    widget: ClassVar[str] = "number"
+    sample: ClassVar[Any] = 42
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        return (
+            -(2**63) if self.low is None else self.low,
+            2**63 - 1 if self.high is None else self.high,
+        )
+
+    def decode(self, value: Any, path: str, problems: Problems) -> Any:
+        low, high = self.bounds
+        if type(value) is int and low <= value <= high:
+            return value
+        hint = "a whole number is expected" if self.low is None else f"a whole number from {low} to {high} is expected"
+        problems.append(parse_problem(self.name, path, hint))
+        return None
+
+    def schema(self) -> Schema:
+        low, high = self.bounds
+        return {"type": "integer", "minimum": low, "maximum": high}
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """A number, within ``low`` and ``high`` where they are given (both inclusive)."""
+
+    low: float | None = None
+    high: float | None = None
+
+    name: ClassVar[str] = "number"
+    column: ClassVar[str] = "double precision"
+    widget: ClassVar[str] = "number"
+    sample: ClassVar[Any] = 0.4
+
+    def decode(self, value: Any, path: str, problems: Problems) -> Any:
+        if type(value) in (int, float) and (self.low is None or value >= self.low):
+            if self.high is None or value <= self.high:
+                return value
+        ends = [] if self.low is None else [f"from {self.low:g}"]
+        ends += [] if self.high is None else [f"to {self.high:g}"]
+        problems.append(parse_problem(self.name, path, " ".join(["a number", *ends, "is expected"])))
+        return None
+
+    def schema(self) -> Schema:
+        bounds = {"minimum": self.low, "maximum": self.high}
+        return {"type": "number"} | {k: v for k, v in bounds.items() if v is not None}
+
+
+class ZipCode(Text):
+    """A US zip code of five digits."""
+
+    name = "zip_code"
+    hint = "a zip code of five digits is expected, such as 94110"
+    sample = "94110"
+
+    def parse(self, value: Any) -> str:
+        if _ZIP.fullmatch(value) is None:
+            raise ValueError
+        text: str = value
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": r"^[0-9]{5}$"}
+
+
+class Texts(Kind):
+    """A list of strings."""
+
+    name = "array"
+    column = "text[]"
+    hint = "a list of strings is expected"
+    sample = ("abc123", "cdf456")
+
+    def parse(self, value: Any) -> list[str]:
+        if type(value) is not list:
+            raise ValueError
+        return [Text().parse(item) for item in value]
+
+    def schema(self) -> Schema:
+        return {"type": "array", "items": {"type": "string"}}
+
+    def filter_sql(self, column: str, value: str) -> str:
+        return f"{column} @> ARRAY[{value}]"
+
+    def filter_kind(self) -> Kind:
+        return Text()
+
+    def example(self) -> Any:
+        return list(self.sample)
+
+
+class Json(Kind):
+    """Any JSON value, kept as it was sent, the order of its keys included."""
+
+    name = "json"
+    column = "json"
+    widget = "textarea"
+    hint = "a JSON value without NUL characters is expected"
+
+    def decode(self, value: Any, path: str, problems: Problems) -> Any:
+        return self.keep(value, path, problems)
+
+    def bind(self, value: Any) -> Any:
+        return None if value is None else msgspec.json.encode(value).decode()
+
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        if _holds_nul(value):
+            problems.append(parse_problem(self.name, path, self.hint))
+        return value
+
+
+def _holds_nul(value: Any) -> bool:
+    if type(value) is str:
+        return "\x00" in value
+    if type(value) is list:
+        return any(map(_holds_nul, value))
+    if type(value) is dict:
+        return any("\x00" in key or _holds_nul(item) for key, item in value.items())
+    return False
+
+
+class AnyObject(Json):
+    """Any JSON object; what it must hold is checked elsewhere (against a Workshop definition)."""
+
+    hint = "a JSON object is expected"
+    sample: ClassVar[Any] = {}
+
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        if type(value) is dict:
+            return super().keep(value, path, problems)
+        problems.append(parse_problem(self.name, path, self.hint))
+        return None
+
+    def schema(self) -> Schema:
+        return {"type": "object"}

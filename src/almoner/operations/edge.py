@@ -1,0 +1,207 @@
+"""The edge: where every request comes in and every answer goes out.
+
+It gives each request its id, keeps the limits of size and time, turns what is raised into the answer that callers are
+promised, and sees to it that no answer and no log line holds more than it should.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from almoner.data_api.serve import Answer, Request
+from almoner.errors import ApiError, problem, render
+from almoner.operations.logs import fault
+from almoner.operations.metrics import Metrics
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Handler = Callable[[Request], Awaitable[Answer]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_LONGEST_QUERY = 16_384
+_JSON = (b"content-type", b"application/json")
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+# Answers of the API hold what is known of patients: no cache keeps them, no page is made of them.
+_API_HEADERS = (
+    *SECURITY_HEADERS,
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"vary", b"authorization"),
+)
+
+
+class ClientGone(Exception):
+    """The caller has hung up; nobody waits for an answer."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Longest body in bytes, longest time of a request in seconds."""
+
+    body: int
+    seconds: float
+
+
+class Edge:
+    """The ASGI application of a server.
+
+    ``fixed`` maps a path to its handler; ``api`` answers everything else below ``/v1/``; ``pages`` is the ASGI application
+    of the rest. ``log`` takes one event and its values.
+    """
+
+    def __init__(
+        self,
+        fixed: Mapping[str, Handler],
+        api: Handler,
+        pages: Asgi,
+        limits: Limits,
+        metrics: Metrics,
+        log: Any,
+        log_all: bool,
+        extra_headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        self._fixed = fixed
+        self._api = api
+        self._pages = pages
+        self._limits = limits
+        self._metrics = metrics
+        self._log = log
+        self._log_all = log_all
+        self._extra = extra_headers
+        self._prefix = secrets.token_hex(6)
+        self._count = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id")
+        if given is None or _REQUEST_ID.fullmatch(given) is None:
+            given = f"{self._prefix}-{next(self._count):x}".encode()
+        if scope["path"].startswith("/v1/"):
+            await self._serve(scope, receive, send, headers, given)
+        else:
+            await self._pages(scope, receive, self._with_headers(send, given))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], request_id: bytes) -> None:
+        began = time.perf_counter()
+        reader = BodyReader(receive, headers, self._limits.body)
+        client = scope.get("client")
+        request = Request(
+            scope["method"],
+            scope["path"],
+            scope["query_string"],
+            headers,
+            request_id.decode(),
+            reader.read,
+            client[0] if client else "",
+        )
+        handler = self._fixed.get(request.path.rstrip("/"), self._api)
+        try:
+            answer = await self._answer(handler, request)
+        except ClientGone:
+            return
+        body = b"" if request.method == "HEAD" else answer.body
+        out = [(b"x-request-id", request_id), (b"content-length", b"%d" % len(answer.body)), _JSON, *_API_HEADERS, *self._extra]
+        await send({"type": "http.response.start", "status": answer.status, "headers": out + answer.headers})
+        await send({"type": "http.response.body", "body": body})
+        seconds = time.perf_counter() - began
+        self._metrics.observe(answer.operation, answer.status, seconds)
+        if self._log_all or answer.status >= 500 or seconds > 1:
+            self._log.info(
+                "request",
+                request_id=request.request_id,
+                method=request.method,
+                operation=answer.operation,
+                status=answer.status,
+                milliseconds=round(seconds * 1000, 1),
+            )
+
+    async def _answer(self, handler: Handler, request: Request) -> Answer:
+        try:
+            if len(request.query) > _LONGEST_QUERY:
+                raise problem("uri_too_long", f"The query string is longer than {_LONGEST_QUERY} bytes.")
+            async with asyncio.timeout(self._limits.seconds):
+                return await handler(request)
+        except ClientGone:
+            raise
+        except ApiError as refused:
+            if refused.status >= 500 and refused.__cause__ is not None:
+                self._log.warning("unavailable", request_id=request.request_id, **fault(refused.__cause__))
+            return refusal(refused)
+        except TimeoutError:
+            slow = problem("service_unavailable", f"The request was not finished within {self._limits.seconds:g} seconds.")
+            slow.headers = {"Retry-After": "2"}
+            return refusal(slow)
+        except Exception as error:
+            self._log.error("fault", request_id=request.request_id, method=request.method, **fault(error))
+            return refusal(
+                problem("internal_server_error", "A fault in the server; its log has it.", request_id=request.request_id)
+            )
+
+    def _with_headers(self, send: Send, request_id: bytes) -> Send:
+        async def sending(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id), *SECURITY_HEADERS, *self._extra]
+            await send(message)
+
+        return sending
+
+
+def refusal(error: ApiError) -> Answer:
+    """The answer that an error is sent as."""
+    headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    return Answer(error.status, render(error), headers, "refused")
+
+
+class BodyReader:
+    """Reads a body whole, and refuses one that is too long as soon as that is known."""
+
+    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> None:
+        self._receive = receive
+        self._headers = headers
+        self._limit = limit
+
+    async def read(self) -> bytes:
+        """The body. Raises a 413 ``ApiError``, or ClientGone."""
+        declared = self._headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared[:19]) > self._limit:
+            raise self._too_large()
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            return self._checked(message.get("body", b""))
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            if message["type"] != "http.request":
+                raise ClientGone
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._limit:
+                raise self._too_large()
+            if not message.get("more_body"):
+                return b"".join(parts)
+            message = await self._receive()
+
+    def _checked(self, body: bytes) -> bytes:
+        if len(body) > self._limit:
+            raise self._too_large()
+        return body
+
+    def _too_large(self) -> ApiError:
+        return problem("payload_too_large", f"The body is longer than {self._limit} bytes.", limit_bytes=self._limit)

@@ -1,0 +1,67 @@
+"""Structured logs: one event a line, for collectors as JSON, for people as text.
+
+A log line never holds what a request or a row says. Faults are told by their type, the database's error code and the places in
+the code, never by their message: messages quote values.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+_FRAMES = 12
+
+
+def configure(log_format: str) -> Any:
+    """Sets up logging for this process and returns its logger. Other libraries' warnings come out in the same form."""
+    shared: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    ]
+    renderer: Any = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logger = structlog.get_logger()
+    root = logging.getLogger()
+    root.handlers = [_Forward(logger)]
+    root.setLevel(logging.WARNING)
+    return logger
+
+
+class _Forward(logging.Handler):
+    """Hands the records of other libraries on without their message's values."""
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        values: dict[str, Any] = {"library": record.name}
+        if record.exc_info and record.exc_info[1] is not None:
+            values |= fault(record.exc_info[1])
+        # The message without its arguments: what a library fills in may be a row or an address.
+        self._logger.log(record.levelno, "library", said=str(record.msg)[:200] if not record.exc_info else "", **values)
+
+
+def fault(error: BaseException) -> dict[str, Any]:
+    """What may be told of an error: its types, the database's code, and where in the code it came from."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    told: dict[str, Any] = {
+        "error": type(error).__name__,
+        "where": [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames],
+    }
+    code = getattr(error, "sqlstate", None)
+    if code:
+        told["sqlstate"] = code
+    if error.__cause__ is not None:
+        told["cause"] = type(error.__cause__).__name__
+    return told

@@ -1,0 +1,63 @@
+"""Metrics for Prometheus, at ``/metrics``. With several worker processes, what they counted is added up."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """Counts requests by operation and status, and how long they took."""
+
+    def __init__(self) -> None:
+        self._several = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "almoner_requests", "Requests answered.", ("operation", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "almoner_request_seconds", "Seconds from request to answer.", ("operation",), buckets=_BUCKETS, registry=self.registry
+        )
+        self._pool = Gauge(
+            "almoner_database_connections",
+            "Connections of the pool.",
+            ("state",),
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._audit_dropped = Gauge(
+            "almoner_audit_reads_dropped",
+            "Reads that the audit trail could not keep, since the database was away for too long.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._children: dict[tuple[str, int], Any] = {}
+        self._timers: dict[str, Any] = {}
+
+    def observe(self, operation: str, status: int, seconds: float) -> None:
+        """Counts one answered request."""
+        key = (operation, status)
+        counter = self._children.get(key)
+        if counter is None:
+            counter = self._children[key] = self._requests.labels(operation, str(status))
+        counter.inc()
+        timer = self._timers.get(operation)
+        if timer is None:
+            timer = self._timers[operation] = self._seconds.labels(operation)
+        timer.observe(seconds)
+
+    def exposition(self, pool_size: int, pool_idle: int, dropped: int) -> bytes:
+        """The text that Prometheus scrapes."""
+        self._pool.labels("open").set(pool_size)
+        self._pool.labels("idle").set(pool_idle)
+        self._audit_dropped.set(dropped)
+        if not self._several:
+            return generate_latest(self.registry)
+        gathered = CollectorRegistry()
+        MultiProcessCollector(gathered)
+        return generate_latest(gathered)

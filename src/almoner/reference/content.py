@@ -1,0 +1,225 @@
+"""What the reference pages say of a collection, derived from its declaration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from almoner.choices import Choice, ProgramChoice, Several
+from almoner.data_api import describe_examples as examples
+from almoner.data_api import describe_operations as operations
+from almoner.data_api import describe_schemas as schemas
+from almoner.data_api.declare import Resource, Verb
+from almoner.fields import MISSING, NOW, Field, ListOf, Object
+from almoner.kinds import Kind, Ref
+from almoner.reference.highlight import as_json, shell
+
+# What each kind of value is, in the words of the reference.
+TYPES = {
+    "string": "Text of any script and length. A NUL character is refused.",
+    "name": "Text with at least one visible character.",
+    "email": "Text of 1 to 320 characters. The format of an address is not checked.",
+    "phone": "A number of ten digits in the +1 region, in any common notation. It is kept and returned as `555-555-5555`.",
+    "guid": "Thirty-six characters of hexadecimal digits and dashes, in any letter case; returned in lower case.",
+    "boolean": "`true` or `false`.",
+    "integer": "A whole number of at most 64 bits.",
+    "number": "A number.",
+    "zip_code": "Five digits of a US zip code.",
+    "array": "A list of texts.",
+    "list": "A list of objects.",
+    "json": "A JSON object or value, kept as it was sent, the order of its keys included.",
+    "isodate": "A day, as `2018-09-15`, without a time zone: it is that day where the person lives.",
+    "birthday": "A day, as `2018-09-15`. A date with a time is accepted, and its date counts.",
+    "isodatetime": "A moment. See Times.",
+    "timezone": "An IANA name such as `America/Los_Angeles`; older names such as `US/Pacific` too.",
+    "state": "The two letters that USPS uses for a state, a territory or a military region.",
+    "enum": "One of the texts that the field lists, or that the program defines.",
+    "choices": "A list of different ones of the texts that the field lists.",
+}
+
+
+@dataclass(frozen=True)
+class FieldLine:
+    """A line of the table of fields. ``children`` are the lines of the object that the field holds."""
+
+    name: str
+    type: str
+    about: str
+    refers_to: str | None
+    values: tuple[str, ...]
+    null: str
+    create: str
+    update: str
+    filter: str
+    children: tuple[FieldLine, ...] = ()
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class VerbText:
+    """A verb of a collection with a command to try it and what it answers."""
+
+    anchor: str
+    title: str
+    method: str
+    path: str
+    about: str
+    scope: str
+    parameters: tuple[tuple[str, str, str], ...]
+    command: Markup
+    answer: Markup
+
+
+_TITLES = {Verb.GET: "Get", Verb.FIND: "Find", Verb.CREATE: "Create", Verb.UPDATE: "Update", Verb.DELETE: "Delete"}
+
+
+def lines(resource: Resource) -> list[FieldLine]:
+    """The fields that a caller sees or sends, those inside of objects below the one that holds them."""
+    found: list[FieldLine] = []
+    for field in resource.fields:
+        if field.returned or field.create:
+            found += _with_children(_line(resource, field), _nested(field.kind), field.name, 1)
+    return found
+
+
+def _line(resource: Resource, field: Field) -> FieldLine:
+    if field.returned:
+        null = "never" if schemas.never_null(field) else "may be null"
+    else:
+        null = "not returned"
+    names = ", ".join(field.filter_names)
+    return FieldLine(
+        name=field.name,
+        type=field.kind.name,
+        about=_about(field),
+        refers_to=field.kind.to if isinstance(field.kind, Ref) else None,
+        values=field.kind.values if type(field.kind) in (Choice, Several) else (),  # type: ignore[attr-defined]
+        null=null,
+        create=_create(resource, field),
+        update="yes" if field.update and field.returned and Verb.UPDATE in resource.verbs else "no",
+        filter=("yes" if names == field.name else names) if field.filters else "no",
+    )
+
+
+def _create(resource: Resource, field: Field) -> str:
+    if not field.create or Verb.CREATE not in resource.verbs:
+        return "no"
+    return "required" if field.required else "optional"
+
+
+def _about(field: Field) -> str:
+    more = []
+    if field.default is NOW:
+        more.append("Default: now.")
+    elif field.default is not MISSING:
+        more.append(f"Default: `{json.dumps(field.default)}`.")
+    if field.enveloped_name:
+        more.append(f"In the enveloped shape also `{field.enveloped_name}`.")
+    if field.aliases:
+        more.append(f"`{field.aliases[0]}` is accepted too.")
+    if isinstance(field.kind, ProgramChoice):
+        more.append("The program defines the values.")
+    return " ".join([field.about, *more])
+
+
+def _nested(kind: Kind) -> tuple[Field, ...]:
+    if isinstance(kind, ListOf):
+        return _nested(kind.item)
+    return kind.fields if isinstance(kind, Object) else ()
+
+
+def _with_children(line: FieldLine, nested: Sequence[Field], path: str, depth: int) -> list[FieldLine]:
+    found = [line]
+    for field in nested:
+        name = f"{path}.{field.name}"
+        child = FieldLine(
+            name=name,
+            type=field.kind.name,
+            about=field.about,
+            refers_to=None,
+            values=(),
+            null="may be null" if field.nullable else "never",
+            create="required" if field.required else "optional",
+            update="",
+            filter="no",
+            depth=depth,
+        )
+        sent = line.create != "no"
+        child = child if sent else _read_only(child)
+        found += _with_children(child, _nested(field.kind), name, depth + 1)
+    return found
+
+
+def _read_only(line: FieldLine) -> FieldLine:
+    return FieldLine(**{**line.__dict__, "create": "no"})
+
+
+def verbs(resource: Resource, url: str) -> list[VerbText]:
+    """The verbs of a collection, in the order in which a newcomer tries them."""
+    described = operations.Described((resource,), url, enveloped=False)
+    order = (Verb.FIND, Verb.GET, Verb.CREATE, Verb.UPDATE, Verb.DELETE)
+    return [_verb(described, resource, verb) for verb in order if verb in resource.verbs]
+
+
+def _verb(described: operations.Described, resource: Resource, verb: Verb) -> VerbText:
+    builders = {
+        Verb.GET: operations.get,
+        Verb.FIND: operations.find,
+        Verb.CREATE: operations.create,
+        Verb.UPDATE: operations.update,
+        Verb.DELETE: operations.delete,
+    }
+    operation = builders[verb](described, resource)
+    on_row = verb in (Verb.GET, Verb.UPDATE, Verb.DELETE)
+    content = operation["responses"]["200"]["content"]["application/json"]
+    return VerbText(
+        anchor=verb.name.lower(),
+        title=_TITLES[verb],
+        method="GET" if verb is Verb.FIND else verb.value,
+        path=f"/v1/{resource.name}" + ("/:id" if on_row else ""),
+        about=operation["description"],
+        scope=operation["security"][0]["bearer"][0],
+        parameters=_parameters(operation),
+        command=shell(_command(resource, verb, described.url)),
+        answer=as_json(content["example"]),
+    )
+
+
+def _parameters(operation: dict[str, Any]) -> tuple[tuple[str, str, str], ...]:
+    """Name, type and description of each parameter."""
+    found = []
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        words = {"date-time": "isodatetime", "uuid": "guid"}
+        kind = words.get(schema.get("format", ""), "enum" if "enum" in schema else schema["type"])
+        found.append((parameter["name"], kind, parameter["description"]))
+    return tuple(found)
+
+
+def _command(resource: Resource, verb: Verb, url: str) -> str:
+    address = f"{url}/v1/{resource.name}"
+    if verb in (Verb.GET, Verb.UPDATE, Verb.DELETE):
+        address += f"/{examples.row_id(resource.name)}"
+    token = '-H "Authorization: Bearer $TOKEN"'
+    if verb is Verb.GET:
+        return f"curl {address} \\\n  {token}"
+    if verb is Verb.DELETE:
+        return f"curl -X DELETE {address} \\\n  {token}"
+    if verb is Verb.FIND:
+        given = {**examples.find_body(resource), "page[size]": 1}
+        pairs = " \\\n".join(f"  -d '{name}={value}'" for name, value in given.items())
+        return f"curl -G {address} \\\n  {token} \\\n{pairs}"
+    body = examples.create_body(resource) if verb is Verb.CREATE else examples.update_body(resource)
+    method = "" if verb is Verb.CREATE else "-X PUT "
+    sent = json.dumps(body, indent=2, ensure_ascii=False).replace("'", "'\\''").replace("\n", "\n  ")
+    return f"curl {method}{address} \\\n  {token} \\\n  -d '{sent}'"
+
+
+def kinds(resources: Sequence[Resource]) -> list[tuple[str, str]]:
+    """The types that these collections use, with what they are."""
+    used = {line.type for resource in resources for line in lines(resource)}
+    return [(name, text) for name, text in TYPES.items() if name in used]

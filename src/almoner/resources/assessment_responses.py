@@ -1,0 +1,82 @@
+"""Answers to an assessment, given here or in another system (contract: Assessment Responses)."""
+
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb, patient_reference
+from almoner.definitions import Program, Spec
+from almoner.errors import Problem
+from almoner.fields import Field, missing_field
+from almoner.kinds import AnyObject, Integer, Problems, Text
+
+
+def fits_its_spec(row: Row, program: Program, problems: Problems) -> None:
+    """Names the spec by id or name, in the version asked for or the newest, and checks the model (clarification 19)."""
+    spec = _spec(row, program, problems)
+    if spec is None:
+        return
+    row["spec_id"], row["version"] = spec.id, spec.version
+    if type(row.get("model")) is dict:
+        row["model"] = spec.model.keep(row["model"], ".model", problems)
+
+
+def _spec(row: Row, program: Program, problems: Problems) -> Spec | None:
+    spec_id, name, version = row.get("spec_id"), row.get("spec_name"), row.get("spec_version")
+    if spec_id is None and name is None:
+        problems.append(missing_field(".spec_id"))
+        return None
+    if spec_id is None:
+        newest = next((s for s in program.newest_specs.values() if s.name == name), None)
+        path, shown = ".spec_name", "name"
+    else:
+        newest = program.newest_specs.get(spec_id)
+        path, shown = ".spec_id", "id"
+    if newest is None:
+        problems.append(_unknown(path, f"the published program has no assessment with this {shown}"))
+        return None
+    if name not in (None, newest.name):
+        problems.append(_unknown(".spec_name", "spec_id and spec_name name different assessments"))
+        return None
+    if version is None:
+        return newest
+    spec = program.specs.get((newest.id, int(version))) if version.isascii() and version.isdigit() and len(version) < 10 else None
+    if spec is None:
+        problems.append(_unknown(".spec_version", f"the newest published version is {newest.version}"))
+    return spec
+
+
+def _unknown(path: str, hint: str) -> Problem:
+    return Problem("parse_exception", f"Failed to parse spec at {path}: {hint}", {"path": path})
+
+
+assessment_responses = Resource(
+    name="assessment_responses",
+    title="Assessment Responses",
+    singular="assessment response",
+    about="Answers to an assessment that the program defines. The model must satisfy the version of the spec that it names.",
+    verbs=(Verb.GET, Verb.CREATE, Verb.FIND),
+    checks=(fits_its_spec,),
+    fields=(
+        ID,
+        Field("spec_id", Text(), "Id of the assessment spec. Required unless spec_name is given.", sample="intake_assessment"),
+        patient_reference("The patient whom the answers are about."),
+        Field(
+            "model",
+            AnyObject(),
+            "The answers, by the names of the spec's fields.",
+            required=True,
+            sample={
+                "insurance_provider": "Acme Insurance",
+                "plan_type": "SILVER",
+                "active": True,
+                "years_active": 2,
+                "last_hcp_visit": "2018-07-14",
+                "pain_scale": 0.4,
+                "completed_at": "2018-08-12T10:20:15",
+            },
+        ),
+        UPDATED_AT,
+        CREATED_AT,
+        Field("spec_name", Text(), "Names the spec instead of spec_id.", stored=False, returned=False, sample="Intake assessment"),
+        Field("spec_version", Text(), "Version of the spec; the newest when left out.", stored=False, returned=False, sample="1"),
+        Field("title", Text(), "What the response is called in the portal.", returned=False, sample="Intake"),
+        Field("version", Integer(), "", create=False, update=False, returned=False),
+    ),
+)

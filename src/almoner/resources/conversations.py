@@ -1,0 +1,25 @@
+"""Conversations: where the messages between a patient and the workers are kept (contract: Conversations)."""
+
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
+from almoner.fields import Field
+from almoner.choices import Choice
+
+conversations = Resource(
+    name="conversations",
+    title="Conversations",
+    singular="conversation",
+    about="Written conversations with a patient. A patient may have several of one type.",
+    verbs=(Verb.GET, Verb.CREATE, Verb.FIND),
+    fields=(
+        ID,
+        patient_reference("The patient whom the conversation is with."),
+        Field(
+            "conversation_type",
+            Choice(("app", "third_party_app", "phone", "email")),
+            "How the messages travel: the program's own app, somebody else's, SMS or e-mail. Null when not given.",
+            sample="phone",
+        ),
+        UPDATED_AT,
+        CREATED_AT,
+    ),
+)

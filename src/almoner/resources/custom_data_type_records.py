@@ -1,0 +1,57 @@
+"""Structured data about a patient whose form the program defines (contract: Custom Data Type Records)."""
+
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb, patient_reference
+from almoner.definitions import Program
+from almoner.fields import Field
+from almoner.choices import ProgramChoice
+from almoner.kinds import AnyObject, Integer, Problems
+
+
+def fits_its_type(row: Row, program: Program, problems: Problems) -> None:
+    """The body must satisfy the newest published version of its type (clarification 19)."""
+    data_type = program.custom_data_types.get(row.get("type_name") or "")
+    if data_type is None:
+        return
+    row["version"] = data_type.version
+    if type(row.get("body")) is dict:
+        row["body"] = data_type.body.keep(row["body"], ".body", problems)
+
+
+custom_data_type_records = Resource(
+    name="custom_data_type_records",
+    title="Custom Data Type Records",
+    singular="custom data type record",
+    about="Records of the program's own data types. A patient may have several of one type.",
+    verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
+    checks=(fits_its_type,),
+    checked_fields=frozenset({"body"}),
+    fields=(
+        ID,
+        Field(
+            "body",
+            AnyObject(),
+            "The record, by the names of the type's fields.",
+            required=True,
+            sample={
+                "name": "Frank Smith",
+                "suffix": "MD",
+                "practice_name": "Boston Medical Group",
+                "office_id": "e32ac52",
+                "specialty": "internal medicine",
+            },
+        ),
+        patient_reference("The patient whom the record is about."),
+        Field(
+            "type_name",
+            ProgramChoice("custom_data_types"),
+            "Name of the data type, as the program defines it.",
+            required=True,
+            update=False,
+            filter=True,
+            sample="hcp",
+        ),
+        UPDATED_AT,
+        CREATED_AT,
+        Field("version", Integer(), "", create=False, update=False, returned=False),
+    ),
+)

@@ -1,0 +1,30 @@
+"""E-mail addresses of a patient, each with its own consents (contract: Email Addresses)."""
+
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
+from almoner.fields import Field
+from almoner.kinds import Boolean, Email, Text
+
+email_addresses = Resource(
+    name="email_addresses",
+    title="Email Addresses",
+    singular="email address",
+    about="Where a patient can be written to. Keep a record of how and when each consent was received.",
+    verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
+    fields=(
+        ID,
+        Field("email", Email(), "The address. Its format is not checked.", required=True),
+        Field("friendly_name", Text(), "Tells workers which address it is.", sample="work"),
+        patient_reference("The patient whose address it is."),
+        Field("verified", Boolean(), "Whether the patient has confirmed it by a link in a message.", default=False, sample=False),
+        Field("opted_in_to_email", Boolean(), "Whether the patient consents to e-mail here. Without it, nothing is sent.", default=False),
+        Field(
+            "automatic_recipient",
+            Boolean(),
+            "Whether the patient consents to automated e-mail here.",
+            default=False,
+            sample=False,
+        ),
+        UPDATED_AT,
+        CREATED_AT,
+    ),
+)

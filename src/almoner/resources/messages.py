@@ -1,0 +1,57 @@
+"""Messages between a patient and the workers. Creating one records it; nothing is sent (contract: Messages)."""
+
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb, patient_reference
+from almoner.definitions import Program
+from almoner.errors import Problem
+from almoner.fields import NOW, Field
+from almoner.choices import Choice
+from almoner.kinds import Boolean, LongText, Problems, Ref
+from almoner.times import IsoDateTime
+
+
+def sent_by_a_worker_when_outbound(row: Row, program: Program, problems: Problems) -> None:
+    """Outbound needs a worker, inbound has none (clarification 17)."""
+    direction, worker_id = row.get("direction"), row.get("worker_id")
+    if direction == "outbound" and worker_id is None:
+        problems.append(_refused("an outbound message needs the worker who sent it"))
+    if direction == "inbound" and worker_id is not None:
+        problems.append(_refused("an inbound message has no worker; leave it out or set it to null"))
+
+
+def _refused(hint: str) -> Problem:
+    return Problem("parse_exception", f"Failed to parse guid at .worker_id: {hint}", {"path": ".worker_id"})
+
+
+messages = Resource(
+    name="messages",
+    title="Messages",
+    singular="message",
+    about="Messages to and from a patient. A Create records a message that was sent elsewhere; it sends nothing.",
+    verbs=(Verb.GET, Verb.CREATE, Verb.FIND),
+    checks=(sent_by_a_worker_when_outbound,),
+    fields=(
+        ID,
+        patient_reference("The patient who sent or received it."),
+        Field("worker_id", Ref("workers"), "The worker who sent it; null for an inbound message."),
+        Field(
+            "conversation_id",
+            Ref("conversations", within="user_id"),
+            "The conversation that it is part of; it must be with the same patient.",
+            required=True,
+        ),
+        Field("direction", Choice(("inbound", "outbound")), "From the patient, or to the patient.", required=True, sample="outbound"),
+        Field("contents", LongText(), "The text.", required=True, sample="Hello Grace, how was the walk?"),
+        Field(
+            "automatically_sent",
+            Boolean(),
+            "Whether a program sent it rather than a person.",
+            default=False,
+            create=False,
+            update=False,
+            sample=False,
+        ),
+        Field("send_time", IsoDateTime(), "When it was sent; the moment of the Create when left out.", default=NOW),
+        UPDATED_AT,
+        CREATED_AT,
+    ),
+)

@@ -1,0 +1,21 @@
+"""Tasks that a patient is shown, often a survey to fill in (contract: Patient Tasks)."""
+
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
+from almoner.fields import Field
+from almoner.kinds import Boolean, Text
+
+patient_tasks = Resource(
+    name="patient_tasks",
+    title="Patient Tasks",
+    singular="patient task",
+    about="Tasks for a patient. Deleting one removes it for good.",
+    verbs=(Verb.GET, Verb.CREATE, Verb.DELETE, Verb.FIND),
+    fields=(
+        ID,
+        patient_reference("The patient whose task it is."),
+        Field("task_type", Text(), "What there is to do.", required=True, sample="survey"),
+        Field("dismissed", Boolean(), "Whether the patient has put it away; null while untouched.", create=False, sample=None),
+        UPDATED_AT,
+        CREATED_AT,
+    ),
+)

@@ -1,0 +1,35 @@
+"""Phone numbers of a patient, each with its own consents (contract: Phone Numbers)."""
+
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
+from almoner.fields import Field
+from almoner.choices import Choice
+from almoner.kinds import Boolean, Phone, Text
+
+
+def consent(name: str, about: str, sample: bool = False, aliases: tuple[str, ...] = ()) -> Field:
+    """A consent of the patient: not given until somebody records that it was."""
+    return Field(name, Boolean(), about, default=False, sample=sample, aliases=aliases)
+
+
+phone_numbers = Resource(
+    name="phone_numbers",
+    title="Phone Numbers",
+    singular="phone number",
+    about="Where a patient can be called or sent an SMS. Keep a record of how and when each consent was received.",
+    verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
+    fields=(
+        ID,
+        patient_reference("The patient whom the number belongs to."),
+        Field("phone_number", Phone(), "The number: the patient's, a caregiver's or of somebody near.", required=True, update=False),
+        Field("phone_number_type", Choice(("cell", "landline", "other")), "What is at the other end.", required=True, sample="landline"),
+        Field("friendly_name", Text(), "Tells workers which number it is.", sample="main number"),
+        consent("verified", "Whether a call to the number has confirmed that it is the patient's."),
+        consent("opted_in_to_sms", "Whether the patient consents to SMS at this number.", sample=True),
+        consent("opted_in_to_call_recording", "Whether the patient consents to calls being recorded."),
+        consent("opted_in_to_voicemail", "Whether the patient consents to voicemail at this number."),
+        consent("opted_in_to_phone", "Whether the patient consents to calls at this number.", True, ("opted_on_to_phone",)),
+        consent("automatic_recipient", "Whether the patient consents to automated SMS at this number."),
+        UPDATED_AT,
+        CREATED_AT,
+    ),
+)

@@ -1,0 +1,40 @@
+"""Workers: the people who log in to the Coach Portal (contract: Workers)."""
+
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Related, Resource, Row, Unique, Verb
+from almoner.fields import Field
+from almoner.choices import Choice
+from almoner.kinds import Email, Name, Phone
+from almoner.times import Timezone
+
+
+def calendar(row: Row) -> tuple[Related, ...]:
+    """Each worker has exactly one calendar, made with the worker (clarification 18)."""
+    return (Related("calendars", {"worker_id": row["id"]}, ".id"),)
+
+
+workers = Resource(
+    name="workers",
+    title="Workers",
+    singular="worker",
+    about="The people who give care. A worker is a patient's primary coach where the patient's coach_id names them.",
+    verbs=(Verb.GET, Verb.FIND),
+    patient=None,
+    on_create=calendar,
+    unique=(Unique(("email",), ".email", "A worker with this e-mail address exists already"),),
+    fields=(
+        ID,
+        Field("email", Email(), "E-mail address, which is also the name to sign in with.", required=True, filter=True),
+        Field("first_name", Name(), "Given name.", required=True, sample="Emily"),
+        Field("last_name", Name(), "Family name.", required=True, sample="Smith"),
+        Field("phone_number", Phone(), "Direct line."),
+        Field("timezone", Timezone(), "The time zone of the working hours.", required=True, sample="US/Eastern"),
+        Field(
+            "gender",
+            Choice(("Male", "Female", "Unknown", "Other", "Transgender", "Decline")),
+            "Gender, where it is known.",
+            sample="Transgender",
+        ),
+        UPDATED_AT,
+        CREATED_AT,
+    ),
+)

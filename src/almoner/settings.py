@@ -1,0 +1,143 @@
+"""Every setting of Almoner: its environment variable, its default and the reason for it.
+
+Settings are read once, by a composition root, and handed in; nothing else looks at the environment. The page of settings in
+the docs is printed from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+class SettingError(Exception):
+    """A setting that cannot be used, in words that say what is expected."""
+
+
+def _setting(env: str, about: str, default: Any = None, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"env": env, "about": about, "secret": secret})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one process."""
+
+    home: Path = _setting(
+        "ALMONER_HOME",
+        "Folder of the demo's database, of the key file and of what is kept between runs. Beside the project by default, so that "
+        "two checkouts do not meet.",
+        Path(".almoner"),
+    )
+    host: str = _setting(
+        "ALMONER_HOST",
+        "Address to listen on. Loopback by default: a server is opened to a network on purpose, behind a proxy that speaks TLS.",
+        "127.0.0.1",
+    )
+    port: int = _setting("ALMONER_PORT", "Port to listen on.", 8000)
+    public_url: str = _setting(
+        "ALMONER_PUBLIC_URL",
+        "The address by which others reach this server, without a slash at the end. Links, the audience of assertions and "
+        "notifications are made of it. By default http://HOST:PORT.",
+        "",
+    )
+    database_url: str = _setting(
+        "ALMONER_DATABASE_URL",
+        "PostgreSQL 15 to 18, as postgresql://user:password@host:port/name. When it is not set, commands use the database of the "
+        "demo that runs in ALMONER_HOME.",
+        "",
+        secret=True,
+    )
+    secret_key: str = _setting(
+        "ALMONER_SECRET_KEY",
+        "32 bytes in base64 that client secrets are encrypted with. By default the file secret.key in ALMONER_HOME, made at the "
+        "first start. Keep a copy: without it no client can fetch a token.",
+        "",
+        secret=True,
+    )
+    patients: int = _setting("ALMONER_PATIENTS", "How many patients the demo makes: enough to page through, made in seconds.", 500)
+    connections: int = _setting(
+        "ALMONER_CONNECTIONS",
+        "Database connections of each process. Sixteen keep one core busy; more only queue in PostgreSQL.",
+        16,
+    )
+    body_limit: int = _setting("ALMONER_BODY_LIMIT", "Longest body of a request, in bytes. One MiB holds any single resource.", 1_048_576)
+    request_seconds: int = _setting(
+        "ALMONER_REQUEST_SECONDS",
+        "How long a request may take, its body's arrival included, before it is answered 503. Half a minute is what clients wait.",
+        30,
+    )
+    client_limit: int = _setting(
+        "ALMONER_CLIENT_LIMIT",
+        "Connections that one process serves at the same time; further ones are answered 503 at once.",
+        1000,
+    )
+    access_log: str = _setting(
+        "ALMONER_ACCESS_LOG",
+        "`problems` logs requests that end in 5xx or take over a second; `all` logs every request. Metrics count them all.",
+        "problems",
+    )
+    log_format: str = _setting("ALMONER_LOG_FORMAT", "`json`, a line an event, for collectors; `text` for a terminal.", "json")
+    otlp_endpoint: str = _setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "Where OpenTelemetry traces go (OTLP over HTTP). Off when it is not set.",
+        "",
+    )
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """The settings of this environment. Raises SettingError, naming the variable, where one cannot be used."""
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            raw = environ.get(item.metadata["env"], "").strip()
+            if raw:
+                values[item.name] = _parse(item.metadata["env"], raw, type(item.default))
+        settings = cls(**values)
+        settings._check()
+        return settings
+
+    @property
+    def url(self) -> str:
+        """The public URL, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def token_url(self) -> str:
+        """Where tokens are fetched: the audience of every assertion (clarification 22)."""
+        return f"{self.url}/v1/token"
+
+    def _check(self) -> None:
+        choices = {"access_log": ("problems", "all"), "log_format": ("json", "text")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise SettingError(f"{_env(name)} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}.")
+        for name, low, high in _BOUNDS:
+            if not low <= getattr(self, name) <= high:
+                raise SettingError(f"{_env(name)} must be from {low} to {high}, not {getattr(self, name)}.")
+        if self.public_url and not self.public_url.startswith(("http://", "https://")):
+            raise SettingError("ALMONER_PUBLIC_URL must start with http:// or https://.")
+
+
+_BOUNDS = (
+    ("port", 1, 65535),
+    ("patients", 0, 10_000_000),
+    ("connections", 1, 1000),
+    ("body_limit", 1024, 1_073_741_824),
+    ("request_seconds", 1, 3600),
+    ("client_limit", 1, 1_000_000),
+)
+
+
+def _env(name: str) -> str:
+    env: str = next(item.metadata["env"] for item in fields(Settings) if item.name == name)
+    return env
+
+
+def _parse(env: str, raw: str, kind: type) -> Any:
+    if kind is not int:
+        return kind(raw) if kind is str else Path(raw)
+    try:
+        return int(raw)
+    except ValueError:
+        raise SettingError(f"{env} must be a whole number, not {raw!r}.") from None

@@ -1,0 +1,107 @@
+"""Kinds of field that are about time: days, moments and time zones (contract: Types, clarification 11)."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from almoner.kinds import Kind, Schema, Text
+
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
+# The offset's sign may have become a space: a raw "+" in a query string is decoded as one (clarification 11).
+_DATETIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([-+ ])(\d\d)(?::?(\d\d))?)?", re.ASCII
+)
+
+TIMEZONES: Final = frozenset(zoneinfo.available_timezones() - {"Factory", "localtime"})
+
+
+class IsoDate(Kind):
+    """A day, ``2018-09-15``, without a time zone: it is a day where the patient or worker lives."""
+
+    name = "isodate"
+    column = "date"
+    widget = "date"
+    hint = "a date such as 2018-09-15 is expected"
+    sample = "2018-09-15"
+
+    def parse(self, value: Any) -> date:
+        match = _DATE.fullmatch(value)
+        if match is None:
+            raise ValueError
+        return date(*map(int, match.groups()))
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "date"}
+
+    def to_json(self, column: str) -> str:
+        return f"to_char({column}, 'YYYY-MM-DD')"
+
+
+class Birthday(IsoDate):
+    """A day of birth: a date, or a datetime whose date counts (clarification 15)."""
+
+    name = "birthday"
+    sample = "1906-12-09"
+
+    def parse(self, value: Any) -> date:
+        match = _DATETIME.fullmatch(value)
+        return super().parse(value if match is None else value[:10])
+
+
+class IsoDateTime(Kind):
+    """A moment. In: ISO 8601 as clarification 11 takes it, no offset meaning UTC. Out: UTC, always six fraction digits.
+
+    Digits of a fraction beyond the sixth are cut off, since a microsecond is what is kept.
+    """
+
+    name = "isodatetime"
+    column = "timestamptz"
+    widget = "datetime-local"
+    hint = "a date and time such as 2018-09-15T15:20:01+00:00 is expected"
+    sample = "2018-09-12T01:27:32.031245+00:00"
+
+    def parse(self, value: Any) -> datetime:
+        match = _DATETIME.fullmatch(value)
+        if match is None:
+            raise ValueError
+        year, month, day, hour, minute, second, fraction, _, sign, hours, minutes = match.groups()
+        micros = int((fraction or "0")[:6].ljust(6, "0"))
+        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micros, UTC)
+        if sign is None:
+            return moment
+        if int(hours) > 23 or int(minutes or 0) > 59:
+            raise ValueError
+        offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
+        return moment + offset if sign == "-" else moment - offset
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "date-time"}
+
+    def to_json(self, column: str) -> str:
+        return f"""to_char({column}, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
+
+
+def iso(moment: datetime) -> str:
+    """A moment as the API writes it: UTC, six fraction digits, with the offset (clarification 11)."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+class Timezone(Text):
+    """An IANA time zone name, aliases such as ``US/Pacific`` included."""
+
+    name = "timezone"
+    widget = "timezone"
+    hint = "an IANA time zone is expected, such as America/Los_Angeles"
+    sample = "US/Pacific"
+
+    def parse(self, value: Any) -> str:
+        if value not in TIMEZONES:
+            raise ValueError
+        text: str = value
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": r"^[A-Za-z0-9_+/-]+$"}
