@@ -10,10 +10,12 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 # How many test processes run at once.
 WORKERS ?= 2
 
-# uv does not read pip's settings. Where a machine reaches its packages through pip's settings only, hand them over.
-# An empty value means that uv uses its own default.
-pip_setting = "$$(.uv/bin/pip config get :env:.$(1) 2>/dev/null || .uv/bin/pip config get global.$(1) 2>/dev/null || true)"
+# uv does not read pip's settings. Where a machine reaches its packages through pip's settings only, hand them over; an
+# empty value means that uv uses its own default. The machine's certificates are trusted where it has any.
+pip_setting = $$(.uv/bin/pip config get :env:.$(1) 2>/dev/null || .uv/bin/pip config get global.$(1) 2>/dev/null || true)
+CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem)
 UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
+     $(if $(CERTIFICATES),SSL_CERT_FILE="$${SSL_CERT_FILE:-$(firstword $(CERTIFICATES))}" UV_SYSTEM_CERTS=true) \
      UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy .uv/bin/uv --no-config
 
 .PHONY: demo test check bench soak migration lock format clean
@@ -54,8 +56,8 @@ migration: $(READY)
 
 ## lock: raise every dependency to its newest version
 lock: .uv/.ready
-	$(UV) $(COMPILE) --upgrade --group dev pyproject.toml -o requirements.lock
-	$(UV) $(COMPILE) --upgrade bench/peers/requirements.in -o bench/peers/requirements.lock
+	@$(UV) $(COMPILE) --upgrade --group dev pyproject.toml -o requirements.lock
+	@$(UV) $(COMPILE) --upgrade bench/peers/requirements.in -o bench/peers/requirements.lock
 
 clean:
 	rm -rf $(VENV) .uv bench/.venv

@@ -51,10 +51,37 @@ def contenders(url: str, environment: int) -> list[Contender]:
     peer = {"BENCH_DATABASE_URL": url, "BENCH_SECRET": secret, "PYTHONPATH": str(PEERS)}
     bare_token = secrets.token_urlsafe(32)
     bare = {"BENCH_DATABASE_URL": url, "BENCH_TOKEN": bare_token, "BENCH_ENVIRONMENT": str(environment)}
-    uvicorn = ("--port", "{port}", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
-    gunicorn = ("--workers", "1", "--worker-class", "gthread", "--threads", "8", "--keep-alive", "60", "--log-level", "warning")
+    uvicorn = (
+        "--port",
+        "{port}",
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+    )
+    gunicorn = (
+        "--workers",
+        "1",
+        "--worker-class",
+        "gthread",
+        "--threads",
+        "8",
+        "--keep-alive",
+        "60",
+        "--log-level",
+        "warning",
+    )
     return [
-        Contender("almoner", "Almoner", (database.ALMONER, "serve", "--workers", "1"), almoner_token(url), database.variables(url)),
+        Contender(
+            "almoner",
+            "Almoner",
+            (database.ALMONER, "serve", "--workers", "1"),
+            almoner_token(url),
+            database.variables(url),
+        ),
         Contender(
             "bare",
             "bare ASGI handler, the same SQL",
@@ -92,7 +119,11 @@ def almoner_token(url: str) -> str:
 
 def _almoner(url: str, *arguments: str) -> dict[str, Any]:
     done = subprocess.run(
-        [database.ALMONER, *arguments], env=os.environ | database.variables(url), check=True, stdout=subprocess.PIPE, text=True
+        [database.ALMONER, *arguments],
+        env=os.environ | database.variables(url),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     told: dict[str, Any] = json.loads(done.stdout)
     return told

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from almoner.embedded import EmbeddedServer
 from bench import machine
 
 NAME = "almoner_bench"
@@ -25,16 +26,15 @@ def server() -> Iterator[str]:
     if url := os.environ.get("ALMONER_DATABASE_URL"):
         yield url
         return
-    from almoner import embedded
-
-    with embedded.running(HOME) as url:
+    with EmbeddedServer(HOME) as url:
         yield url
 
 
 async def fresh(server_url: str) -> str:
     """Make the benchmark's database anew and migrate it; returns its URL.
 
-    Only the database ``almoner_bench`` is touched: whatever else the server holds is left alone. The role needs CREATEDB.
+    Only the database ``almoner_bench`` is touched: whatever else the server holds is left alone. Raises RuntimeError
+    where the migration fails.
     """
     admin = await asyncpg.connect(server_url)
     try:
@@ -45,7 +45,11 @@ async def fresh(server_url: str) -> str:
     finally:
         await admin.close()
     url = urlunsplit(urlsplit(server_url)._replace(path=f"/{NAME}"))
-    subprocess.run([ALMONER, "migrate"], env=os.environ | variables(url), check=True, stdout=subprocess.DEVNULL)
+    migrating = await asyncio.create_subprocess_exec(
+        ALMONER, "migrate", env=os.environ | variables(url), stdout=asyncio.subprocess.DEVNULL
+    )
+    if await migrating.wait():
+        raise RuntimeError("almoner migrate failed")
     return url
 
 

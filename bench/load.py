@@ -38,7 +38,7 @@ def need_wrk() -> None:
 
 
 def measure(port: int, token: str, operation: str, seconds: int, server_pid: int, rows: int = ROWS) -> Measured:
-    """Load one operation for so many seconds. An answer that is not a success counts as an error, as does a lost connection."""
+    """Load one operation for so many seconds. A refusal counts as an error, and so does a lost connection."""
     script = Path(__file__).with_name("load.lua")
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script)]
     command += [f"http://127.0.0.1:{port}", "--", operation, str(rows), token]
@@ -53,9 +53,7 @@ def measure(port: int, token: str, operation: str, seconds: int, server_pid: int
         raise RuntimeError(f"wrk did not finish:\n{output}")
     told = json.loads(result.removeprefix("RESULT "))
     errors = told["refused"] + told["broken"]
-    return Measured(
-        (told["requests"] - told["refused"]) / told["seconds"], told["p50_ms"], told["p99_ms"], errors, memory
-    )
+    return Measured((told["requests"] - told["refused"]) / told["seconds"], told["p50_ms"], told["p99_ms"], errors, memory)
 
 
 def check(port: int, token: str) -> None:
@@ -64,7 +62,12 @@ def check(port: int, token: str) -> None:
     Raises RuntimeError with the answer where it is not what it ought to be.
     """
     row = _ask(port, token, "GET", f"/v1/patients/{row_id(7)}")
-    page = _ask(port, token, "GET", f"/v1/patients?page[from]=2018-05-02T00:00:00&page[to]=2018-05-03T00:00:00&page[size]={PAGE}")
+    page = _ask(
+        port,
+        token,
+        "GET",
+        f"/v1/patients?page[from]=2018-05-02T00:00:00&page[to]=2018-05-03T00:00:00&page[size]={PAGE}",
+    )
     made = _ask(port, token, "POST", "/v1/patients", BODY)
     if row["id"] != str(row_id(7)) or len(page[0]["data"]) != PAGE or made["first_name"] != BODY["first_name"]:
         raise RuntimeError(f"A wrong answer: {row}, {len(page[0]['data'])} rows, {made}")

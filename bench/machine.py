@@ -1,4 +1,4 @@
-"""What the benchmarks need of the machine: which process runs on which core, how much memory it holds, what machine it is."""
+"""What the benchmarks need of the machine: which process runs on which core, its memory, and what machine it is."""
 
 from __future__ import annotations
 

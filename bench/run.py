@@ -1,7 +1,7 @@
 """``make bench``: Almoner, the bare handler, the peers and pgbench over the same rows, in interleaved rounds.
 
-A round starts each server in turn, from rest, loads its three operations one after the other, and stops it. What is told
-is the median of the rounds. The result goes to the terminal and to docs/benchmarks.md.
+A round starts each server in turn, from rest, loads its three operations one after the other, and stops it. The median
+of the rounds is told. The result goes to the terminal and to docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -137,10 +137,10 @@ def _ratio(contender: Contender, operation: str, rates: dict[tuple[str, str], fl
 def _circumstances(options: argparse.Namespace, version: str) -> str:
     return (
         f"`make bench`: medians of {options.rounds} interleaved rounds of {options.seconds} s an operation, "
-        f"{load.CONNECTIONS} connections that are kept open, {options.rows:,} patients, random rows and windows of one hour. "
+        f"{load.CONNECTIONS} connections kept open, {options.rows:,} patients, random rows and windows of an hour. "
         "Each server is one process pinned to one core; the load (wrk) and the database share another. "
         "Every request carries a bearer token that is checked, and every create writes its row of the change log. "
-        "pgbench sends Almoner's own statements from the server's core: what remains for a server that costs nothing.\n\n"
+        "pgbench sends Almoner's own statements from the server's core: the rate of a server that costs nothing.\n\n"
         f"Machine: {machine.description()}, PostgreSQL {version}."
     )
 

@@ -9,18 +9,17 @@ import os
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import msgspec
 
-from bench.statements import Statement, statements
+from bench.dataset import BEFORE_ALL
+from bench.statements import SESSION, Statement, statements
 
 TOKENS = {f"Bearer {os.environ['BENCH_TOKEN']}".encode(): int(os.environ["BENCH_ENVIRONMENT"])}
 STATEMENTS: dict[str, Statement] = statements()
 HEADERS = [(b"content-type", b"application/json")]
-# Read from a body by their names; a column that a body does not name is null.
-CONVERT = {"birthday": date.fromisoformat, "coach_id": UUID}
 pool: asyncpg.Pool | None = None
 
 
@@ -36,43 +35,48 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["method"] == "POST":
         body = await create(environment, (await receive())["body"])
     elif len(path) > len("/v1/patients/"):
-        body = await get(environment, path)
+        body = await get(environment, path) or b""
     else:
         body = await find(environment, scope["query_string"])
     await answer(send, 200 if body else 404, body or b"{}")
 
 
-async def run(name: str, values: dict[str, Any]) -> bytes | None:
+async def run(name: str, values: dict[str, Any]) -> list[bytes]:
+    """The JSON of each row that the statement answers with."""
     assert pool is not None
     statement = STATEMENTS[name]
     async with pool.acquire() as connection:
-        found = await connection.fetchval(statement.sql, *map(values.get, statement.arguments))
-    return found.encode() if isinstance(found, str) else found
+        records = await connection.fetch(statement.sql, *map(values.get, statement.arguments))
+    return [record["body"] for record in records]
 
 
 async def get(environment: int, path: str) -> bytes | None:
-    return await run("get", {"environment_id": environment, "id": UUID(path.rpartition("/")[2])})
+    found = await run("get", {"environment_id": environment, "id": path.rpartition("/")[2]})
+    return found[0] if found else None
 
 
-async def find(environment: int, query: bytes) -> bytes | None:
+async def find(environment: int, query: bytes) -> bytes:
     asked = parse_qs(unquote(query.decode()))
     start, end = asked["page[from]"][0], asked["page[to]"][0]
     size = int(asked["page[size]"][0])
-    values = {"environment_id": environment, "from": moment(start), "to": moment(end), "size": size}
+    values = {
+        "environment_id": environment,
+        "from": moment(start),
+        "to": moment(end),
+        "after": BEFORE_ALL,
+        "limit": size + 1,
+    }
     rows = await run("find", values)
     meta = msgspec.json.encode({"current": {"page[from]": start, "page[to]": end, "page[size]": size}})
-    return b'[{"data":%s,"meta":%s}]' % (rows, meta)
+    return b'[{"data":[%s],"meta":%s}]' % (b",".join(rows[:size]), meta)
 
 
-async def create(environment: int, body: bytes) -> bytes | None:
+async def create(environment: int, body: bytes) -> bytes:
     values = msgspec.json.decode(body)
-    named = list(values)
-    for name, convert in CONVERT.items():
-        if values.get(name) is not None:
-            values[name] = convert(values[name])
-    values |= {"environment_id": environment, "id": uuid4(), "fields": named}
+    values["birthday"] = date.fromisoformat(values["birthday"])
+    values |= {"environment_id": environment, "id": uuid4()}
     values |= {"actor": "bench", "through": "api", "request_id": uuid4().hex}
-    return await run("create", values)
+    return (await run("create", values))[0]
 
 
 def moment(text: str) -> datetime:
@@ -89,7 +93,9 @@ async def lifespan(receive: Any, send: Any) -> None:
     global pool
     await receive()
     # Without the reset of a connection on its return: no statement here leaves anything behind.
-    pool = await asyncpg.create_pool(os.environ["BENCH_DATABASE_URL"], min_size=16, max_size=16, reset=_nothing)
+    pool = await asyncpg.create_pool(
+        os.environ["BENCH_DATABASE_URL"], min_size=16, max_size=16, reset=_nothing, server_settings=SESSION
+    )
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await pool.close()

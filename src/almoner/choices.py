@@ -8,10 +8,17 @@ from typing import Any, ClassVar, Final
 from almoner.errors import parse_problem
 from almoner.kinds import Kind, Problems, Schema, Text
 
-STATES: Final = tuple(
-    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI "
-    "SC SD TN TX UT VT VA WA WV WI WY AS GU MP PR VI FM MH PW UM AA AE AP".split()
+# States, the District of Columbia, territories, freely associated states, and the military (USPS Publication 28).
+# fmt: off
+STATES: Final = (
+    "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI",
+    "ID", "IL", "IN", "IA", "KS", "KY", "LA", "ME", "MD", "MA", "MI", "MN",
+    "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH",
+    "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA",
+    "WV", "WI", "WY", "AS", "GU", "MP", "PR", "VI", "FM", "MH", "PW", "UM",
+    "AA", "AE", "AP",
 )
+# fmt: on
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,12 @@ def render(error: ApiError) -> bytes:
 def problem_objects(error: ApiError) -> list[dict[str, Any]]:
     """The entries of ``errors`` as plain objects, for answers that carry more than them (the token endpoint)."""
     return [
-        {"status": p.status, "code": p.code, "title": PROBLEMS[p.code].title, "detail": p.detail, "extra": dict(p.extra)}
+        {
+            "status": p.status,
+            "code": p.code,
+            "title": PROBLEMS[p.code].title,
+            "detail": p.detail,
+            "extra": dict(p.extra),
+        }
         for p in error.problems
     ]

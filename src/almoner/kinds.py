@@ -244,7 +244,8 @@ class Integer(Kind):
         low, high = self.bounds
         if type(value) is int and low <= value <= high:
             return value
-        hint = "a whole number is expected" if self.low is None else f"a whole number from {low} to {high} is expected"
+        unbounded = self.low is None and self.high is None
+        hint = "a whole number is expected" if unbounded else f"a whole number from {low} to {high} is expected"
         problems.append(parse_problem(self.name, path, hint))
         return None
 
@@ -266,9 +267,9 @@ class Number(Kind):
     sample: ClassVar[Any] = 0.4
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
-        if type(value) in (int, float) and (self.low is None or value >= self.low):
-            if self.high is None or value <= self.high:
-                return value
+        number = type(value) in (int, float)
+        if number and (self.low is None or value >= self.low) and (self.high is None or value <= self.high):
+            return value
         ends = [] if self.low is None else [f"from {self.low:g}"]
         ends += [] if self.high is None else [f"to {self.high:g}"]
         problems.append(parse_problem(self.name, path, " ".join(["a number", *ends, "is expected"])))

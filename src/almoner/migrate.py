@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -13,6 +14,8 @@ from sqlalchemy import Connection, MetaData
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+T = TypeVar("T")
 
 # Only one process migrates a database at a time; the others wait.
 _LOCK = 4702650318
@@ -53,16 +56,20 @@ async def revision(dsn: str) -> str | None:
     return await _with_connection(dsn, _revision)
 
 
-def write_migration(connection: Connection, metadata: MetaData, message: str) -> None:
+async def write(dsn: str, metadata: MetaData, message: str) -> None:
     """Writes a migration for what the declarations have and the database lacks (``make migration``)."""
-    command.revision(_config(connection, metadata), message=message, autogenerate=True)
+
+    def run(connection: Connection) -> None:
+        command.revision(_config(connection, metadata), message=message, autogenerate=True)
+
+    await _with_connection(dsn, run)
 
 
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-async def _with_connection(dsn: str, run: Any) -> Any:
+async def _with_connection(dsn: str, run: Callable[[Connection], T]) -> T:
     engine = create_async_engine(make_url(dsn).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
         async with engine.connect() as connection:

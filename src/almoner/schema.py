@@ -35,7 +35,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from almoner.data_api.declare import Resource, Unique
 from almoner.fields import MISSING, NOW, Field
-from almoner.kinds import Ref, Texts
+from almoner.kinds import Texts
 
 MOMENT = TIMESTAMP(timezone=True)
 _TYPES: dict[str, Any] = {
@@ -100,8 +100,8 @@ def _collection_table(metadata: MetaData, resource: Resource, known: list[Resour
             local.append(ref.within)
             remote.append(f"{ref.to}.{ref.within}")
         keys.append(ForeignKeyConstraint(local, remote, name=reference_name(resource, field)))
-    for column in {ref.within for r in known for _, ref in r.references if ref.to == resource.name and ref.within}:
-        keys.append(UniqueConstraint("environment_id", "id", column, name=f"{resource.name}_id_{column}_key"))
+    inner = {ref.within for r in known for _, ref in r.references if ref.to == resource.name and ref.within}
+    keys += [UniqueConstraint("environment_id", "id", column, name=f"{resource.name}_id_{column}_key") for column in sorted(inner)]
     table = Table(resource.name, metadata, *columns, *keys)
     _indexes(table, resource)
     return table
@@ -244,7 +244,11 @@ def _access_tables(metadata: MetaData) -> None:
         _moment(),
         _moment("revoked_at", now=False),
         *_key("client_secrets", "environment_id", "client_id", "id"),
-        ForeignKeyConstraint(["environment_id", "client_id"], ["clients.environment_id", "clients.id"], name="client_secrets_client_id_fkey"),
+        ForeignKeyConstraint(
+            ["environment_id", "client_id"],
+            ["clients.environment_id", "clients.id"],
+            name="client_secrets_client_id_fkey",
+        ),
     )
     tokens = Table(
         "access_tokens",
@@ -256,7 +260,11 @@ def _access_tables(metadata: MetaData) -> None:
         _moment(),
         Column("expires_at", MOMENT, nullable=False),
         *_key("access_tokens", "environment_id", "digest"),
-        ForeignKeyConstraint(["environment_id", "client_id"], ["clients.environment_id", "clients.id"], name="access_tokens_client_id_fkey"),
+        ForeignKeyConstraint(
+            ["environment_id", "client_id"],
+            ["clients.environment_id", "clients.id"],
+            name="access_tokens_client_id_fkey",
+        ),
         UniqueConstraint("digest", name="access_tokens_digest_key"),
     )
     Index("access_tokens_expires_at_idx", tokens.c.expires_at)

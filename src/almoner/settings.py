@@ -62,7 +62,9 @@ class Settings:
         "Database connections of each process. Sixteen keep one core busy; more only queue in PostgreSQL.",
         16,
     )
-    body_limit: int = _setting("ALMONER_BODY_LIMIT", "Longest body of a request, in bytes. One MiB holds any single resource.", 1_048_576)
+    body_limit: int = _setting(
+        "ALMONER_BODY_LIMIT", "Longest body of a request, in bytes. One MiB holds any single resource.", 1_048_576
+    )
     request_seconds: int = _setting(
         "ALMONER_REQUEST_SECONDS",
         "How long a request may take, its body's arrival included, before it is answered 503. Half a minute is what clients wait.",
@@ -70,7 +72,7 @@ class Settings:
     )
     client_limit: int = _setting(
         "ALMONER_CLIENT_LIMIT",
-        "Connections that one process serves at the same time; further ones are answered 503 at once.",
+        "Requests that one process works on at the same time; further ones are answered 503 at once.",
         1000,
     )
     access_log: str = _setting(

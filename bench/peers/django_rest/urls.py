@@ -1,5 +1,4 @@
 from django.urls import path
-
 from django_rest.views import PatientList, PatientOne
 
 urlpatterns = [

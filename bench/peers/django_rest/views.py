@@ -1,12 +1,11 @@
 import uuid
 
 from django.db import transaction
+from django_rest.models import Change, Patient
+from django_rest.serializers import PatientSerializer, WindowSerializer
 from rest_framework.generics import get_object_or_404
 from rest_framework.response import Response
 from rest_framework.views import APIView
-
-from django_rest.models import Change, Patient
-from django_rest.serializers import PatientSerializer, WindowSerializer
 
 
 def window(start, end, size):
@@ -28,9 +27,9 @@ class PatientList(APIView):
         asked.is_valid(raise_exception=True)
         start, end, size = (asked.validated_data[name] for name in ("start", "end", "size"))
         patients = list(
-            Patient.objects.filter(
-                environment_id=request.user.environment_id, updated_at__gte=start, updated_at__lte=end
-            ).order_by("updated_at", "id")[: size + 1]
+            Patient.objects.filter(environment_id=request.user.environment_id, updated_at__gte=start, updated_at__lte=end).order_by(
+                "updated_at", "id"
+            )[: size + 1]
         )
         meta = {"current": window(start, end, size)}
         if len(patients) > size:

@@ -7,11 +7,10 @@ from uuid import UUID, uuid4
 import jwt
 from fastapi import Depends, FastAPI, HTTPException, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-
 from fastapi_orm.models import Change, Patient
 from fastapi_orm.schemas import Meta, Page, PatientIn, PatientOut, Window
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 SECRET = os.environ["BENCH_SECRET"]
 engine = create_async_engine(
@@ -50,7 +49,7 @@ async def get_patient(patient_id: UUID, client: Client, session: Session) -> Pat
     return patient
 
 
-@app.get("/v1/patients", response_model_exclude_none=False)
+@app.get("/v1/patients")
 async def find_patients(
     client: Client,
     session: Session,

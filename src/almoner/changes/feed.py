@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,25 +92,23 @@ _SETTLED = """
 SELECT epoch, xid, seq, kind, resource, row_id::text, patient_id::text, changed_at, actor, through, request_id, fields
 FROM changes
 WHERE environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4) AND (epoch, xid) < ($5, $6)
-  AND ($7::text[] IS NULL OR resource = ANY($7))
 ORDER BY epoch, xid, seq
-LIMIT $8
+LIMIT $7
 """
 
 
 async def horizon(connection: Connection) -> Position:
-    """The position below which all is settled. Read it in a statement before the one that reads the changes: what is settled
+    """The position below which all is settled.
 
-    at the horizon is visible to every later snapshot.
+    Read it in a statement before the one that reads the changes: what is settled at the horizon is visible to every later
+    snapshot.
     """
     epoch, xid = await connection.fetchrow(_HORIZON)
     return Position(epoch, xid)
 
 
-async def read(
-    connection: Connection, environment_id: int, after: Position, limit: int, resources: Sequence[str] | None
-) -> tuple[list[Change], bool]:
-    """The settled changes behind ``after``, in order, and whether more follow. ``resources`` None means all collections."""
+async def read(connection: Connection, environment_id: int, after: Position, limit: int) -> tuple[list[Change], bool]:
+    """The settled changes behind ``after``, in order, and whether more follow."""
     settled = await horizon(connection)
     records = await connection.fetch(
         _SETTLED,
@@ -121,8 +118,12 @@ async def read(
         after.seq,
         settled.epoch,
         settled.xid,
-        None if resources is None else list(resources),
         limit + 1,
     )
-    changes = [Change(Position(*r[:3]), *r[3:11], None if r[11] is None else tuple(r[11])) for r in records[:limit]]
+    changes = [_change(record) for record in records[:limit]]
     return changes, len(records) > limit
+
+
+def _change(record: Any) -> Change:
+    epoch, xid, seq, *told, fields = record
+    return Change(Position(epoch, xid, seq), *told, None if fields is None else tuple(fields))

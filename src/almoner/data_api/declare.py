@@ -8,9 +8,9 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
+from almoner.choices import ProgramChoice
 from almoner.definitions import Program
 from almoner.fields import Field
-from almoner.choices import ProgramChoice
 from almoner.kinds import Guid, Problems, Ref
 from almoner.times import IsoDateTime
 
@@ -138,6 +138,4 @@ CREATED_AT = Field(
 
 def patient_reference(about: str, update: bool = False) -> Field:
     """``user_id``: the patient that a row is about; ``patient_id`` in the enveloped shape (clarification 5)."""
-    return Field(
-        "user_id", Ref("patients"), about, required=True, update=update, enveloped_name="patient_id"
-    )
+    return Field("user_id", Ref("patients"), about, required=True, update=update, enveloped_name="patient_id")

@@ -13,12 +13,12 @@ from almoner.data_api.describe_operations import Described, paths, token_refused
 _ABOUT = """\
 Reads and writes the data of a care program: patients, what is known of them, and what happens with them.
 
-**Requests.** A body is a JSON object, whatever its `Content-Type` says. A field or parameter that does not exist is refused by
-name. A slash at the end of a path makes no difference. Every id is a GUID and belongs to one environment; an id of another
-environment is unknown.
+**Requests.** A body is a JSON object, whatever its `Content-Type` says. A field or parameter that does not exist is
+refused by name. A slash at the end of a path makes no difference. Every id is a GUID and belongs to one environment; an
+id of another environment is unknown.
 
-**Answers.** Success is always status 200. Every answer carries `X-Request-Id`. Times are UTC with six fraction digits. A verb that
-a collection does not offer is answered 405 with `Allow`.
+**Answers.** Success is always status 200. Every answer carries `X-Request-Id`. Times are UTC with six fraction digits. A
+verb that a collection does not offer is answered 405 with `Allow`.
 
 **Shapes.** A client is registered for one of two shapes, and gets every answer in it. {shape}
 """
@@ -27,13 +27,13 @@ _DOCUMENTED = (
     "The *enveloped* shape is described by `/v1/openapi.json?shape=enveloped`."
 )
 _ENVELOPED = (
-    "This document describes the *enveloped* shape: a row is `{data: {...}}`, a Find answers with one object that has `data` and "
-    "`links`. The *documented* shape is described by `/v1/openapi.json`."
+    "This document describes the *enveloped* shape: a row is `{data: {...}}`, a Find answers with one object that has "
+    "`data` and `links`. The *documented* shape is described by `/v1/openapi.json`."
 )
 _SECURITY = """\
-An access token from `POST /v1/token`, as `Authorization: Bearer ...` (RFC 7523: an assertion signed with the client's secret is
-exchanged for a token; OpenAPI has no flow of that name). A token covers the scopes it was asked for: `all`, or any of
-`<collection>.read` and `<collection>.write`, separated by spaces:
+An access token from `POST /v1/token`, as `Authorization: Bearer ...` (RFC 7523: an assertion signed with the client's
+secret is exchanged for a token; OpenAPI has no flow of that name). A token covers the scopes it was asked for, separated by
+spaces:
 
 {scopes}
 """
@@ -69,7 +69,7 @@ def openapi(resources: Sequence[Resource], public_url: str, *, enveloped: bool =
 
 def scopes(resources: Sequence[Resource]) -> list[tuple[str, str]]:
     """Every scope that a token can have, with what it allows."""
-    found = [("all", "Everything.")]
+    found = [("all", "Everything."), ("changes.read", "The change feed, with changes of every collection.")]
     for resource in resources:
         found.append((f"{resource.name}.read", f"Get and Find of {resource.title.lower()}."))
         writing = [v.name.capitalize() for v in resource.verbs if v.name in ("CREATE", "UPDATE", "DELETE")]

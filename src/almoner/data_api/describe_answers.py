@@ -13,10 +13,14 @@ TEXT: Schema = {"type": "string"}
 ANY = (408, 413, 414, 429, 500, 503)
 
 _HEADERS: dict[str, tuple[str, Schema, str]] = {
-    "X-Request-Id": ("Names this request in the server's log and in the change feed.", TEXT, examples.REQUEST_ID),
-    "ETag": ("The version of the row. Send it as `If-Match` with an Update or a Delete.", TEXT, '"5f2c9a41d07be316"'),
+    "X-Request-Id": (
+        "Names this request in the server's log and in the change feed: the one that was sent, or a new one.",
+        TEXT,
+        examples.REQUEST_ID,
+    ),
+    "ETag": ("The version of the row. Send it as `If-Match` with an Update or a Delete.", TEXT, f'"{examples.MOMENT}"'),
     "Link": ('The next page, as `<...>; rel="next"`. Absent on the last page.', TEXT, '<https://.../next>; rel="next"'),
-    "WWW-Authenticate": ("How to authenticate.", TEXT, "Bearer"),
+    "WWW-Authenticate": ("How to authenticate.", TEXT, 'Bearer realm="almoner"'),
     "Retry-After": ("Seconds to wait before the next attempt.", {"type": "integer", "minimum": 0}, "1"),
     "Allow": ("The methods that are offered here.", TEXT, "GET, POST"),
 }
@@ -67,3 +71,8 @@ def success(description: str, schema: Schema, example: Any, *header_names: str) 
         "headers": header_refs(*header_names),
         "content": {"application/json": {"schema": schema, "example": example}},
     }
+
+
+def not_modified() -> dict[str, Any]:
+    """The 304 of a Get whose row is still what the caller has."""
+    return {"description": "The row is what the caller has already.", "headers": header_refs("ETag")}

@@ -1,4 +1,4 @@
-"""Examples for the reference, all made from the declarations' samples: rows, bodies, pages and problems that fit together.
+"""Examples for the reference, made from the declarations' samples: rows, bodies, pages and problems that fit together.
 
 Ids are the same for the same collection everywhere, so that one example's ``user_id`` is another's ``id``.
 """
@@ -13,26 +13,30 @@ from almoner.errors import PROBLEMS, ApiError, Problem, ProblemType, parse_probl
 from almoner.fields import MISSING, NOW, Field
 from almoner.kinds import Ref
 
-REQUEST_ID: Final = "0198c1f2a7b94d3e8f60"
+REQUEST_ID: Final = "5f2c9a41d07b-1a3"
 MOMENT: Final = "2018-09-12T01:27:32.031245+00:00"
 NOW_MOMENT: Final = "2018-09-25T21:53:11.141119+00:00"
+_CURSOR: Final = "AQAAAAEAAAAAAAAQewAAAAAAAAARpk3P"
 _IDS: Final = UUID("b6f1a0c8-3f5d-4a53-9c1e-52b9a7f0d0e4")
 
 # What the problems' examples say; a program reads `code` and `extra`, a person reads `detail`.
 _DETAILS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "uniqueness_exception": ("This external id is taken in its namespace", {"path": ".external_id"}),
+    "uniqueness_exception": ("This external id is taken in its namespace.", {"path": ".external_id"}),
     "bad_request": ("The body is empty. Send a JSON object.", {}),
-    "unauthorized": ("The access token is not valid, or no longer.", {}),
-    "forbidden": ("The token's scope does not cover this operation.", {"scope": "patients.write"}),
-    "not_found": ("There is no such resource.", {}),
-    "resource_not_found": ("There is no patient with this id.", {"path": ".user_id"}),
-    "method_not_allowed": ("This collection does not offer DELETE.", {}),
+    "unauthorized": ("An access token is needed. Fetch one from POST /v1/token; send Authorization: Bearer ...", {}),
+    "forbidden": (
+        "The token's scope does not cover this. It needs patients.write or all.",
+        {"scope": "patients.write"},
+    ),
+    "not_found": ("There is no patient with this id.", {}),
+    "resource_not_found": ("There is no patient with the id at .user_id.", {"path": ".user_id"}),
+    "method_not_allowed": ("/v1/patients/:id allows GET, PUT.", {}),
     "request_timeout": ("The body did not arrive in time.", {}),
-    "precondition_failed": ("The row has changed since its ETag was read.", {}),
+    "precondition_failed": ("The row has changed since the ETag in If-Match was read. Get it again first.", {}),
     "payload_too_large": ("The body is longer than 1048576 bytes.", {"limit_bytes": 1_048_576}),
-    "uri_too_long": ("The address is longer than this server accepts.", {}),
+    "uri_too_long": ("The query string is longer than 16384 bytes.", {}),
     "too_many_requests": ("Too many failed attempts. Wait a little.", {}),
-    "internal_server_error": ("A fault in the server.", {"request_id": REQUEST_ID}),
+    "internal_server_error": ("A fault in the server; its log has it.", {"request_id": REQUEST_ID}),
     "service_unavailable": ("The database cannot be reached. Nothing was changed.", {}),
 }
 
@@ -96,7 +100,8 @@ def updated(resource: Resource) -> Row:
 def following(resource: Resource, public_url: str) -> tuple[Row, str]:
     """``meta.next`` of a page that another follows, and the address of that one."""
     span = {"page[from]": MOMENT, "page[to]": NOW_MOMENT, "page[size]": 1}
-    onward = span | {"page[after]": row_id(resource.name)}
+    filters = {name: found for name, found in find_body(resource).items() if name not in span}
+    onward = {**filters, **span, "page[after]": row_id(resource.name)}
     query = "&".join(f"{quoted(k)}={quoted(str(v))}" for k, v in onward.items())
     return onward, f"{public_url}/v1/{resource.name}?{query}"
 
@@ -160,6 +165,6 @@ def changes(resources: tuple[Resource, ...]) -> Row:
         "actor": "client:Kiwi Health EHR",
         "through": "api",
         "request_id": REQUEST_ID,
-        "cursor": "MS40MjE5LjE3",
+        "cursor": _CURSOR,
     }
-    return {"data": [entry], "meta": {"after": "MS40MjE5LjE3", "more": False}}
+    return {"data": [entry], "meta": {"after": _CURSOR, "more": False}}

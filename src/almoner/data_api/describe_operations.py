@@ -1,4 +1,4 @@
-"""The operations of the OpenAPI document: those of the collections, derived verb by verb, and the two that stand alone."""
+"""The operations of the OpenAPI document: those of the collections, verb by verb, and the two that stand alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from almoner.data_api import describe_examples as examples
 from almoner.data_api import describe_schemas as schemas
 from almoner.data_api.declare import Resource, Verb
-from almoner.data_api.describe_answers import refusals, success
+from almoner.data_api.describe_answers import not_modified, refusals, success
 from almoner.kinds import Ref, Schema
 
 Operation = dict[str, Any]
@@ -104,6 +104,12 @@ def _id_parameter(resource: Resource) -> dict[str, Any]:
     }
 
 
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The `ETag` of what is known already. When the row is still that, the answer is 304 without a body.",
+    "schema": {"type": "string"},
+}
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
@@ -126,7 +132,8 @@ def get(described: Described, resource: Resource) -> Operation:
         "ETag",
     )
     return _operation(Verb.GET, resource, f"Get {a(resource.singular)}", text) | {
-        "responses": {"200": answer, **refusals(400, 401, 403, 404)}
+        "parameters": [_IF_NONE_MATCH],
+        "responses": {"200": answer, "304": not_modified(), **refusals(400, 401, 403, 404)},
     }
 
 
@@ -136,8 +143,7 @@ def find(described: Described, resource: Resource) -> Operation:
         "A parameter that is not listed here is refused."
     )
     parameters = [
-        {"name": name, "in": "query", "description": about, "schema": schema}
-        for name, about, schema in schemas.page_parameters()
+        {"name": name, "in": "query", "description": about, "schema": schema} for name, about, schema in schemas.page_parameters()
     ]
     for name, field, schema in schemas.filters(resource, described.enveloped):
         parameters.append({"name": name, "in": "query", "description": f"Filters. {field.about}", "schema": schema})
@@ -148,7 +154,7 @@ def find(described: Described, resource: Resource) -> Operation:
 
 
 def find_by_body(described: Described, resource: Resource) -> Operation:
-    text = "The same as a Find, with the parameters in a JSON body, so that personal data stays out of addresses and their logs."
+    text = "A Find with its parameters in a JSON body, so that personal data stays out of addresses and their logs."
     found = _operation(Verb.FIND, resource, f"Find {resource.title.lower()} by a body", text)
     name = schemas.component(resource)
     return found | {
@@ -190,7 +196,9 @@ def _links_to_related(described: Described, resource: Resource) -> dict[str, Any
 
 
 def create(described: Described, resource: Resource) -> Operation:
-    text = f"Makes {a(resource.singular)}. All problems of the body are reported at once, and nothing is kept of a body that has one."
+    text = (
+        f"Makes {a(resource.singular)}. All problems of the body are reported at once, and nothing is kept of a body that has one."
+    )
     shown = {"example": examples.create_body(resource)}
     everything = examples.create_body(resource, everything=True)
     if everything != shown["example"]:
@@ -208,9 +216,7 @@ def update(described: Described, resource: Resource) -> Operation:
     answer = success(_CHANGED, described.one(resource), described.wrapped(examples.updated(resource), resource), "ETag")
     return _operation(Verb.UPDATE, resource, f"Update {a(resource.singular)}", text) | {
         "parameters": [_IF_MATCH],
-        "requestBody": _body(
-            schemas.ref(f"{schemas.component(resource)}Update"), {"example": examples.update_body(resource)}
-        ),
+        "requestBody": _body(schemas.ref(f"{schemas.component(resource)}Update"), {"example": examples.update_body(resource)}),
         "responses": {
             "200": answer | {"links": _links_by_id(resource, described.id_of_one)},
             **refusals(400, 401, 403, 404, 412),
@@ -230,16 +236,16 @@ def delete(described: Described, resource: Resource) -> Operation:
 def changes(described: Described) -> Operation:
     """The change feed: additive, not in the contract's document."""
     text = (
-        "Every create, update and delete in the order in which they are final, without gaps. Keep `meta.after` and pass it as "
-        "`after` next time: what is committed later is never behind it, and a cursor outlives a restored backup."
+        "Every create, update and delete in the order in which they are final, without gaps. Keep `meta.after` and pass "
+        "it as `after` next time: what is committed later is never behind it, and a cursor outlives a restored backup."
     )
-    limit = {"type": "integer", "minimum": 1, "maximum": 1000}
+    limit = {"type": "integer", "minimum": 1, "default": 100}
     return {
         "operationId": "findChanges",
         "tags": ["changes"],
         "summary": "Follow the changes",
         "description": text,
-        "security": [{"bearer": ["all"]}],
+        "security": [{"bearer": ["changes.read"]}],
         "parameters": [
             {
                 "name": "after",
@@ -247,7 +253,12 @@ def changes(described: Described) -> Operation:
                 "description": "Continues behind this cursor.",
                 "schema": {"type": "string"},
             },
-            {"name": "limit", "in": "query", "description": "Changes of one answer, at most 1000.", "schema": limit},
+            {
+                "name": "limit",
+                "in": "query",
+                "description": "Changes of one answer; above 1000 it is 1000.",
+                "schema": limit,
+            },
         ],
         "responses": {
             "200": success("Changes.", schemas.ref("Changes"), examples.changes(tuple(described.resources))),
@@ -283,9 +294,7 @@ def token(url: str) -> Operation:
     }
     answer = {"access_token": "eyJhbGciOiJIUzI1NiJ9...", "token_type": "Bearer", "expires_in": 3600, "scope": "all"}
     refused = success("The assertion was refused.", schemas.ref("TokenRefused"), token_refused())
-    content = {
-        kind: {"schema": asked, "example": sample} for kind in ("application/x-www-form-urlencoded", "application/json")
-    }
+    content = {kind: {"schema": asked, "example": sample} for kind in ("application/x-www-form-urlencoded", "application/json")}
     return {
         "operationId": "fetchToken",
         "tags": ["token"],

@@ -106,7 +106,7 @@ def page_parameters() -> list[tuple[str, str, Schema]]:
         ("page[size]", "Rows of one page; above 1000 it is 1000.", {"type": "integer", "minimum": 1, "default": 50}),
         (
             "page[after]",
-            "Continues behind the row with this id, at the time `page[from]`; the two go together. Take both from `meta.next`.",
+            "Continues behind the row with this id, at the time `page[from]`; the two go together, as `meta.next` has them.",
             {"type": "string", "format": "uuid"},
         ),
     ]
@@ -234,16 +234,16 @@ def _change(resources: Sequence[Resource]) -> Schema:
             "description": "The patient whom the row is about.",
         },
         "fields": {"type": ["array", "null"], "items": text, "description": "The fields that changed."},
-        "actor": {"type": ["string", "null"], "description": "Who did it."},
-        "through": {"type": ["string", "null"], "description": "By what way: the API, the portal, an import."},
-        "request_id": {"type": ["string", "null"], "description": "The `X-Request-Id` of the request that did it."},
+        "actor": {"type": "string", "description": "Who did it."},
+        "through": {"type": "string", "description": "By what way: the API, the portal, an import."},
+        "request_id": {"type": "string", "description": "The `X-Request-Id` of the request that did it."},
         "cursor": {**text, "description": "The position behind this change. Opaque."},
     }
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _changes_page() -> Schema:
-    after = {"type": ["string", "null"], "description": "Pass it as `after` to go on from here."}
+    after = {"type": "string", "description": "Pass it as `after` to go on from here."}
     more = {"type": "boolean", "description": "Whether further changes are waiting already."}
     meta = {"type": "object", "properties": {"after": after, "more": more}, "required": ["after", "more"]}
     properties = {"data": {"type": "array", "items": ref("Change")}, "meta": meta}

@@ -219,5 +219,3 @@ def _no_query(request: Request) -> None:
 
 def _actor(access: Access, request: Request) -> Actor:
     return Actor(access.environment_id, access.actor, "api", request.request_id)
-
-

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -113,7 +113,9 @@ class Store:
             write = self._update_alone(by, resource, row_id, row, problems, if_match, enveloped)
         return await self._explained(by, resource, row, write)
 
-    async def delete(self, by: Actor, resource: Resource, row_id: str, if_match: datetime | None, enveloped: bool = False) -> Written:
+    async def delete(
+        self, by: Actor, resource: Resource, row_id: str, if_match: datetime | None, enveloped: bool = False
+    ) -> Written:
         """Deletes a row, with the mappings that point at it, and returns it as it was. Raises ApiError: 404, 412."""
         statement = statements.delete(resource, enveloped, self._pointers)
         async with self._database.transaction() as connection:
@@ -143,7 +145,7 @@ class Store:
         """The problems of a row; what the cached program refuses is tried once more with the newest."""
         if not resource.program_choices and not resource.checks:
             return []
-        program = self._programs.cached(by.environment_id) or await self._programs.of(by.environment_id)
+        program = await self._program(by)
         found = decode.check(resource, row, program, named)
         if found:
             newest = await self._programs.newest(by.environment_id)
@@ -151,7 +153,10 @@ class Store:
                 return decode.check(resource, row, newest, named)
         return found
 
-    async def _refuse(self, by: Actor, resource: Resource, row: Row, problems: Problems) -> None:
+    async def _program(self, by: Actor) -> Program:
+        return self._programs.cached(by.environment_id) or await self._programs.of(by.environment_id)
+
+    async def _refuse(self, by: Actor, resource: Resource, row: Row, problems: Problems) -> NoReturn:
         """Raises with all that is wrong, references to what does not exist included."""
         async with self._database.connection() as connection:
             raise ApiError(problems + await self._refusals.missing(connection, by.environment_id, resource, row))
@@ -181,7 +186,8 @@ class Store:
         statement = statements.insert(resource, enveloped)
         row_id = row["id"]
         return _written(
-            await connection.fetchrow(statement, by.environment_id, row_id, *decode.complete(resource, row), *by.stamp), row_id
+            await connection.fetchrow(statement, by.environment_id, row_id, *decode.complete(resource, row), *by.stamp),
+            row_id,
         )
 
     async def _insert_related(self, connection: Connection, by: Actor, related: Sequence[Related]) -> None:
@@ -230,13 +236,37 @@ class Store:
         if_match: datetime | None,
         enveloped: bool,
     ) -> Written:
-        """An Update whose rules look at the whole row, which is kept from changing meanwhile."""
+        """An Update whose rules look at the whole row. What the cached program refuses is tried once more with the newest."""
+        program = await self._program(by)
+        try:
+            return await self._update_whole(by, resource, row_id, row, program, problems, if_match, enveloped)
+        except _Unfit as unfit:
+            newest = await self._programs.newest(by.environment_id)
+            if newest.version == program.version:
+                await self._refuse(by, resource, row, unfit.problems)
+        try:
+            return await self._update_whole(by, resource, row_id, row, newest, problems, if_match, enveloped)
+        except _Unfit as unfit:
+            await self._refuse(by, resource, row, unfit.problems)
+
+    async def _update_whole(
+        self,
+        by: Actor,
+        resource: Resource,
+        row_id: str,
+        row: Row,
+        program: Program,
+        problems: Problems,
+        if_match: datetime | None,
+        enveloped: bool,
+    ) -> Written:
+        """Checks and changes a row that is kept from changing meanwhile. Raises _Unfit; takes no second connection."""
         async with self._database.transaction() as connection:
             whole = await self._whole(connection, by, resource, row_id)
             merged = whole | row
-            problems += await self._check(by, resource, merged, frozenset(row))
-            if problems:
-                await self._refuse(by, resource, row, problems)
+            found = problems + decode.check(resource, merged, program, frozenset(row))
+            if found:
+                raise _Unfit(found)
             if if_match is not None and whole["updated_at"] != if_match:
                 raise changed_since()
             await self._refusals.any_reference(connection, by.environment_id, resource, merged)
@@ -279,6 +309,14 @@ class Store:
             if isinstance(field.kind, Json) and row[field.name] is not None:
                 row[field.name] = msgspec.json.decode(row[field.name])
         return row
+
+
+class _Unfit(Exception):  # noqa: N818  # it never leaves this module
+    """What a row as a whole does not fit: to be looked at again once its transaction has ended."""
+
+    def __init__(self, problems: Problems) -> None:
+        super().__init__()
+        self.problems = problems
 
 
 def _written(record: Mapping[str, Any], row_id: str) -> Written:

@@ -44,16 +44,17 @@ _API_HEADERS = (
 )
 
 
-class ClientGone(Exception):
+class ClientGone(Exception):  # noqa: N818  # it is no error, and nobody is told of it
     """The caller has hung up; nobody waits for an answer."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Longest body in bytes, longest time of a request in seconds."""
+    """Longest body in bytes, longest time of a request in seconds, most requests under way."""
 
     body: int
     seconds: float
+    requests: int
 
 
 class Edge:
@@ -84,6 +85,7 @@ class Edge:
         self._extra = extra_headers
         self._prefix = secrets.token_hex(6)
         self._count = itertools.count(1)
+        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -112,12 +114,21 @@ class Edge:
             client[0] if client else "",
         )
         handler = self._fixed.get(request.path.rstrip("/"), self._api)
+        self._under_way += 1
         try:
             answer = await self._answer(handler, request)
         except ClientGone:
             return
+        finally:
+            self._under_way -= 1
         body = b"" if request.method == "HEAD" else answer.body
-        out = [(b"x-request-id", request_id), (b"content-length", b"%d" % len(answer.body)), _JSON, *_API_HEADERS, *self._extra]
+        out = [
+            (b"x-request-id", request_id),
+            (b"content-length", b"%d" % len(answer.body)),
+            _JSON,
+            *_API_HEADERS,
+            *self._extra,
+        ]
         await send({"type": "http.response.start", "status": answer.status, "headers": out + answer.headers})
         await send({"type": "http.response.body", "body": body})
         seconds = time.perf_counter() - began
@@ -134,6 +145,8 @@ class Edge:
 
     async def _answer(self, handler: Handler, request: Request) -> Answer:
         try:
+            if self._under_way > self._limits.requests:
+                raise busy(f"The server is working on {self._limits.requests} requests already.")
             if len(request.query) > _LONGEST_QUERY:
                 raise problem("uri_too_long", f"The query string is longer than {_LONGEST_QUERY} bytes.")
             async with asyncio.timeout(self._limits.seconds):
@@ -145,9 +158,7 @@ class Edge:
                 self._log.warning("unavailable", request_id=request.request_id, **fault(refused.__cause__))
             return refusal(refused)
         except TimeoutError:
-            slow = problem("service_unavailable", f"The request was not finished within {self._limits.seconds:g} seconds.")
-            slow.headers = {"Retry-After": "2"}
-            return refusal(slow)
+            return refusal(busy(f"The request was not finished within {self._limits.seconds:g} seconds."))
         except Exception as error:
             self._log.error("fault", request_id=request.request_id, method=request.method, **fault(error))
             return refusal(
@@ -157,10 +168,22 @@ class Edge:
     def _with_headers(self, send: Send, request_id: bytes) -> Send:
         async def sending(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id), *SECURITY_HEADERS, *self._extra]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id),
+                    *SECURITY_HEADERS,
+                    *self._extra,
+                ]
             await send(message)
 
         return sending
+
+
+def busy(detail: str) -> ApiError:
+    """The 503 of a server that has too much to do."""
+    refused = problem("service_unavailable", detail)
+    refused.headers = {"Retry-After": "2"}
+    return refused
 
 
 def refusal(error: ApiError) -> Answer:

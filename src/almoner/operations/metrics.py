@@ -17,11 +17,13 @@ class Metrics:
     def __init__(self) -> None:
         self._several = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "almoner_requests", "Requests answered.", ("operation", "status"), registry=self.registry
-        )
+        self._requests = Counter("almoner_requests", "Requests answered.", ("operation", "status"), registry=self.registry)
         self._seconds = Histogram(
-            "almoner_request_seconds", "Seconds from request to answer.", ("operation",), buckets=_BUCKETS, registry=self.registry
+            "almoner_request_seconds",
+            "Seconds from request to answer.",
+            ("operation",),
+            buckets=_BUCKETS,
+            registry=self.registry,
         )
         self._pool = Gauge(
             "almoner_database_connections",
@@ -59,5 +61,5 @@ class Metrics:
         if not self._several:
             return generate_latest(self.registry)
         gathered = CollectorRegistry()
-        MultiProcessCollector(gathered)
+        MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]  # it has no annotations
         return generate_latest(gathered)

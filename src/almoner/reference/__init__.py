@@ -1,1 +1,5 @@
-"""The reference for those who write programs against the API: the pages under ``/docs``, and the generated pages of the docs."""
+"""The reference for those who write programs against the API: the pages under ``/docs``, and those in ``docs/``."""
+
+from almoner.reference.page import routes
+
+__all__ = ["routes"]

@@ -23,7 +23,7 @@ TYPES = {
     "string": "Text of any script and length. A NUL character is refused.",
     "name": "Text with at least one visible character.",
     "email": "Text of 1 to 320 characters. The format of an address is not checked.",
-    "phone": "A number of ten digits in the +1 region, in any common notation. It is kept and returned as `555-555-5555`.",
+    "phone": "Ten digits of a +1 number, in any common notation; kept and returned as `555-555-5555`.",
     "guid": "Thirty-six characters of hexadecimal digits and dashes, in any letter case; returned in lower case.",
     "boolean": "`true` or `false`.",
     "integer": "A whole number of at most 64 bits.",
@@ -87,10 +87,6 @@ def lines(resource: Resource) -> list[FieldLine]:
 
 
 def _line(resource: Resource, field: Field) -> FieldLine:
-    if field.returned:
-        null = "never" if schemas.never_null(field) else "may be null"
-    else:
-        null = "not returned"
     names = ", ".join(field.filter_names)
     return FieldLine(
         name=field.name,
@@ -98,11 +94,17 @@ def _line(resource: Resource, field: Field) -> FieldLine:
         about=_about(field),
         refers_to=field.kind.to if isinstance(field.kind, Ref) else None,
         values=field.kind.values if type(field.kind) in (Choice, Several) else (),  # type: ignore[attr-defined]
-        null=null,
+        null=_null(field),
         create=_create(resource, field),
         update="yes" if field.update and field.returned and Verb.UPDATE in resource.verbs else "no",
         filter=("yes" if names == field.name else names) if field.filters else "no",
     )
+
+
+def _null(field: Field) -> str:
+    if not field.returned:
+        return "not returned"
+    return "never" if schemas.never_null(field) else "may be null"
 
 
 def _create(resource: Resource, field: Field) -> str:
@@ -144,7 +146,7 @@ def _with_children(line: FieldLine, nested: Sequence[Field], path: str, depth: i
             values=(),
             null="may be null" if field.nullable else "never",
             create="required" if field.required else "optional",
-            update="",
+            update=line.update,
             filter="no",
             depth=depth,
         )
@@ -204,19 +206,19 @@ def _command(resource: Resource, verb: Verb, url: str) -> str:
     address = f"{url}/v1/{resource.name}"
     if verb in (Verb.GET, Verb.UPDATE, Verb.DELETE):
         address += f"/{examples.row_id(resource.name)}"
-    token = '-H "Authorization: Bearer $TOKEN"'
+    authorized = '-H "Authorization: Bearer $TOKEN"'
     if verb is Verb.GET:
-        return f"curl {address} \\\n  {token}"
+        return f"curl {address} \\\n  {authorized}"
     if verb is Verb.DELETE:
-        return f"curl -X DELETE {address} \\\n  {token}"
+        return f"curl -X DELETE {address} \\\n  {authorized}"
     if verb is Verb.FIND:
         given = {**examples.find_body(resource), "page[size]": 1}
         pairs = " \\\n".join(f"  -d '{name}={value}'" for name, value in given.items())
-        return f"curl -G {address} \\\n  {token} \\\n{pairs}"
+        return f"curl -G {address} \\\n  {authorized} \\\n{pairs}"
     body = examples.create_body(resource) if verb is Verb.CREATE else examples.update_body(resource)
     method = "" if verb is Verb.CREATE else "-X PUT "
     sent = json.dumps(body, indent=2, ensure_ascii=False).replace("'", "'\\''").replace("\n", "\n  ")
-    return f"curl {method}{address} \\\n  {token} \\\n  -d '{sent}'"
+    return f"curl {method}{address} \\\n  {authorized} \\\n  -d '{sent}'"
 
 
 def kinds(resources: Sequence[Resource]) -> list[tuple[str, str]]:

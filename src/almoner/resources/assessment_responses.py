@@ -55,7 +55,12 @@ assessment_responses = Resource(
     checks=(fits_its_spec,),
     fields=(
         ID,
-        Field("spec_id", Text(), "Id of the assessment spec. Required unless spec_name is given.", sample="intake_assessment"),
+        Field(
+            "spec_id",
+            Text(),
+            "Id of the assessment spec. Required unless spec_name is given.",
+            sample="intake_assessment",
+        ),
         patient_reference("The patient whom the answers are about."),
         Field(
             "model",
@@ -74,8 +79,22 @@ assessment_responses = Resource(
         ),
         UPDATED_AT,
         CREATED_AT,
-        Field("spec_name", Text(), "Names the spec instead of spec_id.", stored=False, returned=False, sample="Intake assessment"),
-        Field("spec_version", Text(), "Version of the spec; the newest when left out.", stored=False, returned=False, sample="1"),
+        Field(
+            "spec_name",
+            Text(),
+            "Names the spec instead of spec_id.",
+            stored=False,
+            returned=False,
+            sample="Intake assessment",
+        ),
+        Field(
+            "spec_version",
+            Text(),
+            "Version of the spec; the newest when left out.",
+            stored=False,
+            returned=False,
+            sample="1",
+        ),
         Field("title", Text(), "What the response is called in the portal.", returned=False, sample="Intake"),
         Field("version", Integer(), "", create=False, update=False, returned=False),
     ),

@@ -1,10 +1,10 @@
 """Appointments on a worker's calendar, at a time of day or on a day (contract: Calendar Events)."""
 
+from almoner.choices import Choice, ProgramChoice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb, patient_reference
 from almoner.definitions import Program
 from almoner.errors import Problem
 from almoner.fields import Field
-from almoner.choices import Choice, ProgramChoice
 from almoner.kinds import Boolean, Problems, Ref
 from almoner.times import IsoDate, IsoDateTime
 
@@ -48,8 +48,18 @@ calendar_events = Resource(
             generated="day IS NOT NULL",
             sample=False,
         ),
-        Field("start_time", IsoDateTime(), "When it starts; null for an event on a day.", sample="2018-09-10T18:56:19.357228+00:00"),
-        Field("end_time", IsoDateTime(), "When it ends; null for an event on a day.", sample="2018-09-10T19:26:19.357540+00:00"),
+        Field(
+            "start_time",
+            IsoDateTime(),
+            "When it starts; null for an event on a day.",
+            sample="2018-09-10T18:56:19.357228+00:00",
+        ),
+        Field(
+            "end_time",
+            IsoDateTime(),
+            "When it ends; null for an event on a day.",
+            sample="2018-09-10T19:26:19.357540+00:00",
+        ),
         Field("day", IsoDate(), "The day, where no time of day is set.", sample=None),
         Field(
             "outcome",

@@ -1,8 +1,8 @@
 """Conversations: where the messages between a patient and the workers are kept (contract: Conversations)."""
 
+from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
 from almoner.fields import Field
-from almoner.choices import Choice
 
 conversations = Resource(
     name="conversations",

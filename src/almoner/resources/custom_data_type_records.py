@@ -1,9 +1,9 @@
 """Structured data about a patient whose form the program defines (contract: Custom Data Type Records)."""
 
+from almoner.choices import ProgramChoice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb, patient_reference
 from almoner.definitions import Program
 from almoner.fields import Field
-from almoner.choices import ProgramChoice
 from almoner.kinds import AnyObject, Integer, Problems
 
 

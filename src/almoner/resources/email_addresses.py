@@ -15,8 +15,19 @@ email_addresses = Resource(
         Field("email", Email(), "The address. Its format is not checked.", required=True),
         Field("friendly_name", Text(), "Tells workers which address it is.", sample="work"),
         patient_reference("The patient whose address it is."),
-        Field("verified", Boolean(), "Whether the patient has confirmed it by a link in a message.", default=False, sample=False),
-        Field("opted_in_to_email", Boolean(), "Whether the patient consents to e-mail here. Without it, nothing is sent.", default=False),
+        Field(
+            "verified",
+            Boolean(),
+            "Whether the patient has confirmed it by a link in a message.",
+            default=False,
+            sample=False,
+        ),
+        Field(
+            "opted_in_to_email",
+            Boolean(),
+            "Whether the patient consents to e-mail here. Without it, nothing is sent.",
+            default=False,
+        ),
         Field(
             "automatic_recipient",
             Boolean(),

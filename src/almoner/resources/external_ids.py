@@ -1,8 +1,8 @@
 """Mappings between ids here and ids in other systems (contract: External Ids)."""
 
+from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Unique, Verb
 from almoner.fields import Field
-from almoner.choices import Choice
 from almoner.kinds import Guid, Text
 
 COLLECTIONS = (
@@ -44,9 +44,23 @@ external_ids = Resource(
     ),
     fields=(
         ID,
-        Field("resource", Choice(COLLECTIONS), "The collection that welkin_id is in.", required=True, filter=True, sample="patients"),
+        Field(
+            "resource",
+            Choice(COLLECTIONS),
+            "The collection that welkin_id is in.",
+            required=True,
+            filter=True,
+            sample="patients",
+        ),
         Field("namespace", Text(), "Whose id it is. Any string.", required=True, filter=True, sample="kiwihealth"),
-        Field("external_id", Text(), "The id in the other system. Any string.", required=True, filter=True, sample="MRN-20417"),
+        Field(
+            "external_id",
+            Text(),
+            "The id in the other system. Any string.",
+            required=True,
+            filter=True,
+            sample="MRN-20417",
+        ),
         Field("welkin_id", Guid(), "The id here. It must exist in the collection.", required=True, filter=True),
         Field("updated_at", UPDATED_AT.kind, "", create=False, update=False, returned=False),
         Field("created_at", CREATED_AT.kind, "", create=False, update=False, returned=False),

@@ -1,8 +1,8 @@
 """Tasks of custom integrations, with the errors that they ended in (contract: Integration Tasks)."""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
-from almoner.fields import Field, ListOf, Object
 from almoner.choices import Choice
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb
+from almoner.fields import Field, ListOf, Object
 from almoner.kinds import Json, Ref, Text, Texts
 
 INTEGRATION_ERROR = Object(
@@ -22,7 +22,13 @@ integration_tasks = Resource(
     verbs=(Verb.GET, Verb.FIND),
     fields=(
         ID,
-        Field("status", Choice(("unattempted", "running", "failed", "succeeded")), "How far it is.", required=True, sample="failed"),
+        Field(
+            "status",
+            Choice(("unattempted", "running", "failed", "succeeded")),
+            "How far it is.",
+            required=True,
+            sample="failed",
+        ),
         Field("user_id", Ref("patients"), "The patient whom it is about, where there is one.", enveloped_name="patient_id"),
         Field(
             "ref_ids",
@@ -32,8 +38,22 @@ integration_tasks = Resource(
             filter=True,
             filter_as="ref_id",
         ),
-        Field("job_id", Text(), "The job that it belongs to.", required=True, filter=True, sample="8bf1e295-4944-1027-d382-0c36846acd4c"),
-        Field("task_name", Text(), "Its name, behind the job's.", required=True, filter=True, sample="kiwihealth_pull.process_item"),
+        Field(
+            "job_id",
+            Text(),
+            "The job that it belongs to.",
+            required=True,
+            filter=True,
+            sample="8bf1e295-4944-1027-d382-0c36846acd4c",
+        ),
+        Field(
+            "task_name",
+            Text(),
+            "Its name, behind the job's.",
+            required=True,
+            filter=True,
+            sample="kiwihealth_pull.process_item",
+        ),
         UPDATED_AT,
         CREATED_AT,
         Field("errors", ListOf(INTEGRATION_ERROR), "The errors of this task alone.", default=[]),

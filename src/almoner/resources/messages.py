@@ -1,10 +1,10 @@
 """Messages between a patient and the workers. Creating one records it; nothing is sent (contract: Messages)."""
 
+from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb, patient_reference
 from almoner.definitions import Program
 from almoner.errors import Problem
 from almoner.fields import NOW, Field
-from almoner.choices import Choice
 from almoner.kinds import Boolean, LongText, Problems, Ref
 from almoner.times import IsoDateTime
 
@@ -39,7 +39,13 @@ messages = Resource(
             "The conversation that it is part of; it must be with the same patient.",
             required=True,
         ),
-        Field("direction", Choice(("inbound", "outbound")), "From the patient, or to the patient.", required=True, sample="outbound"),
+        Field(
+            "direction",
+            Choice(("inbound", "outbound")),
+            "From the patient, or to the patient.",
+            required=True,
+            sample="outbound",
+        ),
         Field("contents", LongText(), "The text.", required=True, sample="Hello Grace, how was the walk?"),
         Field(
             "automatically_sent",

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from almoner.choices import ProgramChoice, State
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Related, Resource, Row, Verb
 from almoner.fields import Field, ListOf, Object
-from almoner.choices import ProgramChoice, State
 from almoner.kinds import Email, Name, Phone, Ref, Text, ZipCode
 from almoner.times import Birthday, Timezone
 
@@ -55,7 +55,14 @@ patients = Resource(
         Field("zip_code", ZipCode(), "Zip code of five digits."),
         Field("state", State(), "State, territory or military region."),
         Field("country", Text(), "Country.", sample="USA"),
-        Field("email", Email(), "Creates an e-mail address of the patient along.", update=False, stored=False, returned=False),
+        Field(
+            "email",
+            Email(),
+            "Creates an e-mail address of the patient along.",
+            update=False,
+            stored=False,
+            returned=False,
+        ),
         Field(
             "external_ids",
             ListOf(MAPPING),

@@ -1,8 +1,8 @@
 """Phone numbers of a patient, each with its own consents (contract: Phone Numbers)."""
 
+from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
 from almoner.fields import Field
-from almoner.choices import Choice
 from almoner.kinds import Boolean, Phone, Text
 
 
@@ -20,8 +20,20 @@ phone_numbers = Resource(
     fields=(
         ID,
         patient_reference("The patient whom the number belongs to."),
-        Field("phone_number", Phone(), "The number: the patient's, a caregiver's or of somebody near.", required=True, update=False),
-        Field("phone_number_type", Choice(("cell", "landline", "other")), "What is at the other end.", required=True, sample="landline"),
+        Field(
+            "phone_number",
+            Phone(),
+            "The number: the patient's, a caregiver's or of somebody near.",
+            required=True,
+            update=False,
+        ),
+        Field(
+            "phone_number_type",
+            Choice(("cell", "landline", "other")),
+            "What is at the other end.",
+            required=True,
+            sample="landline",
+        ),
         Field("friendly_name", Text(), "Tells workers which number it is.", sample="main number"),
         consent("verified", "Whether a call to the number has confirmed that it is the patient's."),
         consent("opted_in_to_sms", "Whether the patient consents to SMS at this number.", sample=True),

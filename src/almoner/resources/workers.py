@@ -1,8 +1,8 @@
 """Workers: the people who log in to the Coach Portal (contract: Workers)."""
 
+from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Related, Resource, Row, Unique, Verb
 from almoner.fields import Field
-from almoner.choices import Choice
 from almoner.kinds import Email, Name, Phone
 from almoner.times import Timezone
 

@@ -1,0 +1,217 @@
+"""API clients: programs that may fetch tokens, with their secrets (clarifications 5, 22 to 24)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from almoner.access import policy, tokens
+from almoner.access.secrets import SealError, SecretBox, new_secret
+from almoner.database import Connection
+from almoner.errors import ApiError, problem
+
+SHAPES: Final = ("documented", "enveloped")
+ALGORITHM: Final = "HS256"
+LONGEST_DAYS: Final = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new client or a new secret of one. This is the only time that the secret is told."""
+
+    client_id: str
+    client_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client as it is listed. Times are in UTC; ``disabled_at`` is None while it may be used."""
+
+    id: str
+    name: str
+    scope: str
+    shape: str
+    live_secrets: int
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A client that may be used, as the token endpoint needs it: what was granted, and its live secrets, still sealed."""
+
+    environment_id: int
+    id: str
+    granted: tuple[str, ...]
+    algorithm: str
+    sealed: tuple[bytes, ...]
+
+
+_CREATE = """
+WITH client AS (
+  INSERT INTO clients (environment_id, id, name, scope, shape, algorithm) VALUES ($1, $2, $3, $4, $5, $6)
+)
+INSERT INTO client_secrets (environment_id, client_id, id, sealed) VALUES ($1, $2, $7, $8)
+"""
+_LIST = """
+SELECT c.id::text, c.name, c.scope, c.shape, count(s.id), c.created_at, c.disabled_at
+FROM clients c LEFT JOIN client_secrets s
+  ON s.environment_id = c.environment_id AND s.client_id = c.id AND s.revoked_at IS NULL
+WHERE c.environment_id = $1
+GROUP BY c.environment_id, c.id
+ORDER BY c.created_at, c.id
+"""
+_ADD = """
+INSERT INTO client_secrets (environment_id, client_id, id, sealed)
+SELECT environment_id, id, $3, $4 FROM clients WHERE environment_id = $1 AND id = $2 AND disabled_at IS NULL
+RETURNING true
+"""
+_REVOKE_OTHERS = """
+UPDATE client_secrets SET revoked_at = clock_timestamp()
+WHERE environment_id = $1 AND client_id = $2 AND id <> $3 AND revoked_at IS NULL
+"""
+_NEWEST = """
+SELECT id FROM client_secrets WHERE environment_id = $1 AND client_id = $2 AND revoked_at IS NULL
+ORDER BY created_at DESC, id LIMIT 1
+"""
+_DISABLE = """
+UPDATE clients SET disabled_at = coalesce(disabled_at, clock_timestamp()) WHERE environment_id = $1 AND id = $2 RETURNING true
+"""
+# A client says its id and not its environment: ids are unique across them.
+_REGISTERED = """
+SELECT c.environment_id, c.id::text, c.scope, c.algorithm, array_agg(s.sealed ORDER BY s.created_at DESC)
+FROM clients c JOIN client_secrets s ON s.environment_id = c.environment_id AND s.client_id = c.id
+WHERE c.id = $1 AND c.disabled_at IS NULL AND s.revoked_at IS NULL
+GROUP BY c.environment_id, c.id
+"""
+
+
+async def create(
+    connection: Connection,
+    box: SecretBox,
+    environment_id: int,
+    name: str,
+    scope: str,
+    shape: str,
+    collections: Collection[str] | None = None,
+) -> Created:
+    """Registers a client with one secret. ``scope`` is what it may ever be granted, scopes separated by spaces.
+
+    With ``collections``, the scope may name no others; without, only its form is checked. Raises ApiError where the scope,
+    the shape or the name does not fit.
+    """
+    scopes = policy.parse(scope, collections)
+    if shape not in SHAPES:
+        raise problem("bad_request", f"The shape is one of {', '.join(SHAPES)}.")
+    if not name.strip() or "\0" in name:
+        raise problem("bad_request", "A client needs a name by which people know it again.")
+    client_id, secret = str(uuid4()), new_secret()
+    sealed = box.seal(secret, client_id)
+    try:
+        await connection.execute(
+            _CREATE, environment_id, client_id, name.strip(), " ".join(scopes), shape, ALGORITHM, uuid4(), sealed
+        )
+    except asyncpg.ForeignKeyViolationError:
+        raise problem("resource_not_found", "There is no such environment.") from None
+    return Created(client_id, secret)
+
+
+async def listed(connection: Connection, environment_id: int) -> list[Client]:
+    """The clients of an environment, the oldest first, disabled ones included."""
+    return [Client(*row) for row in await connection.fetch(_LIST, environment_id)]
+
+
+async def rotate(connection: Connection, box: SecretBox, environment_id: int, client_id: str, keep: bool = True) -> Created:
+    """Adds a live secret. The older ones stay live with ``keep``, and end at once without it.
+
+    Raises a 404 ``ApiError`` where the client is not there or is disabled.
+    """
+    client_id = _canonical(client_id)
+    secret, secret_id = new_secret(), uuid4()
+    async with connection.transaction():
+        added = await connection.fetchval(_ADD, environment_id, client_id, secret_id, box.seal(secret, client_id))
+        if not added:
+            raise unknown_client()
+        if not keep:
+            await connection.execute(_REVOKE_OTHERS, environment_id, client_id, secret_id)
+    return Created(client_id, secret)
+
+
+async def retire(connection: Connection, environment_id: int, client_id: str) -> int:
+    """Ends all live secrets of a client but the newest; returns how many. Raises a 404 ``ApiError`` where it has none."""
+    async with connection.transaction():
+        newest = await connection.fetchval(_NEWEST, environment_id, _canonical(client_id))
+        if newest is None:
+            raise unknown_client()
+        ended: str = await connection.execute(_REVOKE_OTHERS, environment_id, client_id, newest)
+    return int(ended.split()[-1])
+
+
+async def disable(connection: Connection, environment_id: int, client_id: str) -> None:
+    """Ends a client: it gets no token any more, and those it has end in every process within five seconds.
+
+    Disabling it again changes nothing. Raises a 404 ``ApiError`` where it is not there.
+    """
+    if not await connection.fetchval(_DISABLE, environment_id, _canonical(client_id)):
+        raise unknown_client()
+
+
+async def registered(connection: Connection, client_id: str) -> Registered | None:
+    """The client of this id, a GUID; None where there is none that may be used."""
+    row = await connection.fetchrow(_REGISTERED, client_id)
+    return None if row is None else Registered(row[0], row[1], tuple(row[2].split()), row[3], tuple(row[4]))
+
+
+async def live_secrets(connection: Connection, box: SecretBox, client_id: str) -> list[str]:
+    """The live secrets of a client that this key opens, the newest first; none where the client is not there or disabled."""
+    client = await registered(connection, client_id)
+    return [] if client is None else opened(box, client)
+
+
+def opened(box: SecretBox, client: Registered) -> list[str]:
+    """The client's secrets that this key opens."""
+    secrets = []
+    for sealed in client.sealed:
+        try:
+            secrets.append(box.open(sealed, client.id))
+        except SealError:
+            continue
+    return secrets
+
+
+async def long_lived_token(connection: Connection, client_id: str, days: int = 365, scope: str | None = None) -> str:
+    """An access token for testing, valid for days rather than an hour (clarification 24). Shown once.
+
+    ``scope`` is part of what the client was granted; None is all of it. Raises ApiError where the client is not there or
+    disabled, or where the days or the scope do not fit.
+    """
+    if not 1 <= days <= LONGEST_DAYS:
+        raise problem("bad_request", f"A token is valid for 1 to {LONGEST_DAYS} days.")
+    client = await registered(connection, _canonical(client_id))
+    if client is None:
+        raise unknown_client()
+    scopes = client.granted if scope is None else policy.parse(scope)
+    if policy.beyond(scopes, client.granted):
+        raise problem("bad_request", f"The client was granted less than this: {' '.join(client.granted)}")
+    token = await tokens.issue(connection, client.environment_id, client.id, " ".join(scopes), days * 86_400)
+    if token is None:
+        raise unknown_client()
+    return token
+
+
+def unknown_client() -> ApiError:
+    """The 404 of a client id that stands for no client, or for one that is disabled."""
+    return problem("not_found", "There is no such client that may be used. See the ids with: almoner client list")
+
+
+def _canonical(client_id: str) -> str:
+    """The id as it is kept and sealed along with secrets, whatever the letter case it was given in."""
+    try:
+        return str(UUID(client_id))
+    except ValueError:
+        raise unknown_client() from None

@@ -1,0 +1,86 @@
+"""Who may do what, as one table that can be read aloud (clarification 23).
+
+A scope is ``all``, or a collection and a right: ``patients.read``, ``messages.write``. The change feed, which is no
+collection, has the scope ``changes.read``. ``all`` covers everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, Protocol
+
+from almoner.errors import problem
+
+ALL: Final = "all"
+CHANGES: Final = "changes"
+
+# Each verb, and the right to the collection that covers it.
+COVERED_BY: Final[Mapping[str, str]] = {
+    "get": "read",
+    "find": "read",
+    "follow changes": "read",
+    "create": "write",
+    "update": "write",
+    "delete": "write",
+}
+RIGHTS: Final = ("read", "write")
+
+
+class Granted(Protocol):
+    """Who asks, and what was granted."""
+
+    def can_read(self, collection: str) -> bool: ...
+
+    def can_write(self, collection: str) -> bool: ...
+
+
+def allows(access: Granted, collection: str, write: bool) -> bool:
+    """Whether the collection may be read, or written to."""
+    return access.can_write(collection) if write else access.can_read(collection)
+
+
+def sees(access: Granted, collection: str) -> bool:
+    """Whether a Create or Update returns the row: a write-only scope gets nothing but the id (clarification 23)."""
+    return access.can_read(collection)
+
+
+def with_right(scopes: Iterable[str], right: str) -> frozenset[str]:
+    """The collections that scopes name with this right; ``all`` is not among them."""
+    parted = (scope.rpartition(".") for scope in scopes)
+    return frozenset(collection for collection, _, given in parted if given == right)
+
+
+def parse(text: str, collections: Collection[str] | None = None) -> tuple[str, ...]:
+    """The scopes of a string, each once, in its order. With ``collections``, no others may be named.
+
+    Raises a 400 ``ApiError`` that says which scopes there are.
+    """
+    scopes = tuple(dict.fromkeys(text.split()))
+    if not scopes or not all(_exists(scope, collections) for scope in scopes):
+        raise problem("bad_request", f"The scope does not exist. {expected(collections)}")
+    return scopes
+
+
+def expected(collections: Collection[str] | None) -> str:
+    """In words, what a scope may be."""
+    known = "" if collections is None else f" The collections are {', '.join(sorted(collections))}."
+    return (
+        "A scope is all, or any of <collection>.read and <collection>.write, separated by spaces; changes.read is the change "
+        f"feed.{known}"
+    )
+
+
+def beyond(asked: Iterable[str], granted: Collection[str]) -> tuple[str, ...]:
+    """What is asked for and was not granted."""
+    return () if ALL in granted else tuple(scope for scope in asked if scope not in granted)
+
+
+def _exists(scope: str, collections: Collection[str] | None) -> bool:
+    if scope in (ALL, f"{CHANGES}.read"):
+        return True
+    collection, _, right = scope.rpartition(".")
+    if right not in RIGHTS or collection == CHANGES:
+        return False
+    if collections is None:
+        return collection.isascii() and collection.replace("_", "").isalpha()
+    return collection in collections

@@ -1,0 +1,188 @@
+"""``POST /v1/token``: an assertion for an access token (RFC 6749 section 5, RFC 7523, clarification 22)."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Collection
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+import structlog
+
+from almoner.access import assertions, clients, policy, tokens
+from almoner.access.assertions import Assertion, Refused
+from almoner.access.secrets import SealError, SecretBox
+from almoner.access.throttle import Throttle
+from almoner.database import Database
+from almoner.errors import ApiError, problem, problem_objects
+
+GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+TOKEN_SECONDS: Final = 3600
+_MOST_PARAMETERS: Final = 50
+_MULTIPART: Final = "multipart/"
+# One sentence for an unknown client, a disabled one and a wrong signature, so that it tells nothing of which clients there are.
+_NOT_PROVED: Final = (
+    "The assertion is not signed by HS256 with a live secret of the client that its claim iss names, or there is no such client."
+)
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class TokenEndpoint:
+    """Answers requests for tokens.
+
+    ``audience`` is the endpoint's public URL. With ``collections``, a scope that names another one is refused; without, only
+    its form is checked. ``clock`` tells seconds since 1970 (UTC), ``pace`` counts seconds and only goes forward.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        box: SecretBox,
+        audience: str,
+        collections: Collection[str] | None = None,
+        throttle: Throttle | None = None,
+        clock: Callable[[], float] = time.time,
+        pace: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._box = box
+        self._audience = audience
+        self._collections = collections
+        self._throttle = throttle or Throttle()
+        self._clock = clock
+        self._pace = pace
+        self._decoy = secrets.token_urlsafe(32)
+        self._log = structlog.get_logger()
+
+    async def answer(
+        self, method: str, body: bytes, content_type: str | None, address: str
+    ) -> tuple[int, Headers, dict[str, Any]]:
+        """Status, headers and body of the answer. That it is never stored is for the server to say, as of every answer.
+
+        The body is read as JSON where it begins with a brace, and as a form otherwise, whatever its type says. ``address`` is
+        where the request comes from. Raises ApiError: 405 for another method than POST, 503 where the database is away.
+        """
+        if method != "POST":
+            refused = problem("method_not_allowed", "/v1/token allows POST.")
+            refused.headers = {"Allow": "POST"}
+            raise refused
+        try:
+            return 200, [], await self._granted(_parameters(body, content_type or ""), address)
+        except _TooMany as slow:
+            seconds = max(1, math.ceil(slow.seconds))
+            told = f"Too many failed attempts. The next one is looked at in {seconds} s."
+            return 429, [(b"retry-after", b"%d" % seconds)], _body("temporarily_unavailable", "too_many_requests", told)
+        except Refused as refusal:
+            return 400, [], _body(refusal.error, "bad_request", refusal.description)
+
+    async def _granted(self, parameters: dict[str, str], address: str) -> dict[str, Any]:
+        if "grant_type" not in parameters:
+            raise Refused("invalid_request", f"The parameter grant_type is missing. It must be {GRANT_TYPE}")
+        if parameters["grant_type"] != GRANT_TYPE:
+            raise Refused("unsupported_grant_type", f"The parameter grant_type must be {GRANT_TYPE}")
+        if not parameters.get("assertion"):
+            raise Refused("invalid_request", "The parameter assertion is missing. It must be a JWT signed with the client secret.")
+        assertion = assertions.read(parameters["assertion"].strip(), self._audience, self._clock())
+        client = await self._proved(assertion, address)
+        scopes = self._scopes(assertion.scope or parameters.get("scope", ""), client.granted)
+        scope = " ".join(scopes)
+        async with self._database.connection() as connection:
+            token = await tokens.issue(connection, client.environment_id, client.id, scope, TOKEN_SECONDS)
+        if token is None:
+            raise Refused("invalid_grant", _NOT_PROVED)
+        return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS, "scope": scope}
+
+    async def _proved(self, assertion: Assertion, address: str) -> clients.Registered:
+        """The client whose live secret signed the assertion. Raises Refused, or _TooMany."""
+        named = assertion.client_id
+        self._slow_down(named, address)
+        client = None
+        if named is not None:
+            async with self._database.connection() as connection:
+                client = await clients.registered(connection, named)
+            # Once more, since others may have failed meanwhile; from here on nothing is waited for until the attempt is counted.
+            self._slow_down(named, address)
+        # An unknown client takes as long as a known one, so that time does not tell them apart.
+        algorithm, live = (clients.ALGORITHM, [self._decoy]) if client is None else (client.algorithm, self._open(client))
+        proved = assertions.signed(assertion, algorithm, live)
+        if client is None or not proved:
+            self._throttle.failed(named, address, self._pace())
+            reason = "signature" if client is not None else "client is unknown or disabled"
+            self._log.warning("token refused", client_id=named, address=address, reason=reason)
+            raise Refused("invalid_grant", _NOT_PROVED)
+        self._throttle.succeeded(client.id, address, self._pace())
+        return client
+
+    def _open(self, client: clients.Registered) -> list[str]:
+        live = clients.opened(self._box, client)
+        if not live:
+            self._log.error("client secret sealed with another key", client_id=client.id, mend="set ALMONER_SECRET_KEY")
+            raise SealError("No secret of this client can be opened.")
+        return live
+
+    def _slow_down(self, client_id: str | None, address: str) -> None:
+        seconds = self._throttle.wait(client_id, address, self._pace())
+        if seconds > 0:
+            raise _TooMany(seconds)
+
+    def _scopes(self, asked: str, granted: tuple[str, ...]) -> tuple[str, ...]:
+        if not asked.strip():
+            return granted
+        try:
+            scopes = policy.parse(asked, self._collections)
+        except ApiError:
+            raise Refused("invalid_scope", policy.expected(self._collections)) from None
+        if policy.beyond(scopes, granted):
+            raise Refused("invalid_scope", f"The client was granted less than it asks for. It was granted: {' '.join(granted)}")
+        return scopes
+
+
+class _TooMany(Exception):
+    """So many attempts have failed that this one is not looked at."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+def _parameters(body: bytes, content_type: str) -> dict[str, str]:
+    if not body.strip():
+        raise Refused("invalid_request", "The body is empty. Send grant_type and assertion as a form or as JSON.")
+    if content_type.lower().startswith(_MULTIPART):
+        raise Refused("invalid_request", "Send grant_type and assertion as application/x-www-form-urlencoded or as JSON.")
+    return _from_json(body) if body.lstrip()[:1] == b"{" else _from_form(body)
+
+
+def _from_json(body: bytes) -> dict[str, str]:
+    try:
+        given = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise Refused("invalid_request", "The body is not valid JSON.") from None
+    known = {name: given[name] for name in ("grant_type", "assertion", "scope") if given.get(name) is not None}
+    for name, value in known.items():
+        if not isinstance(value, str):
+            raise Refused("invalid_request", f"The parameter {name} must be a string.")
+    return known
+
+
+def _from_form(body: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS, encoding="utf-8"
+        )
+    except ValueError:
+        raise Refused("invalid_request", "The body is neither a form nor JSON in UTF-8.") from None
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise Refused("invalid_request", "A parameter is given more than once.")
+        given[name] = value
+    return given
+
+
+def _body(error: str, code: str, description: str) -> dict[str, Any]:
+    return {"error": error, "error_description": description, "errors": problem_objects(problem(code, description))}

@@ -1,0 +1,139 @@
+"""The composition root of a server process: builds the parts, wires them, and serves them as one ASGI application."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request as PageRequest
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+from almoner import reference
+from almoner.access.audit import ReadAudit
+from almoner.access.secrets import SecretBox, load_key
+from almoner.access.token_endpoint import TokenEndpoint
+from almoner.access.tokens import Tokens
+from almoner.changes.completeness import Completeness
+from almoner.changes.serve import ChangeFeed
+from almoner.data_api.describe import openapi
+from almoner.data_api.serve import Answer, DataApi, Request
+from almoner.data_api.store import Store
+from almoner.database import Database
+from almoner.operations import health, logs
+from almoner.operations.edge import Edge, Limits
+from almoner.operations.metrics import Metrics
+from almoner.operations.telemetry import traced
+from almoner.resources import RESOURCES
+from almoner.settings import Settings
+from almoner.workshop.programs import Programs
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+_HTTPS_ONLY = ((b"strict-transport-security", b"max-age=31536000"),)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a running server is made of, for those who need more of it than its HTTP side."""
+
+    database: Database
+    store: Store
+    edge: Edge
+
+
+class Application:
+    """Builds the parts when the server starts, and closes them when it stops (ASGI lifespan)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._edge: Edge | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._edge is not None:
+            await self._edge(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await receive()
+        try:
+            async with running(self._settings) as parts:
+                self._edge = parts.edge
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                self._edge = None
+        except Exception as error:
+            if self._edge is not None:
+                raise
+            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def from_environment() -> Application:
+    """The application of one of several worker processes, which reads its settings by itself."""
+    return Application(Settings.read(os.environ))
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts of a server on the database that the settings name, until the block ends."""
+    log = logs.configure(settings.log_format)
+    database = await Database.connect(settings.database_url, settings.connections, statement_seconds=settings.request_seconds)
+    programs = Programs(database)
+    store = Store(database, programs, RESOURCES)
+    audit = ReadAudit(database)
+    metrics = Metrics()
+    try:
+        api = DataApi(RESOURCES, database, store, Tokens(database), audit, Completeness(database, time.monotonic), settings.url)
+        pages = Starlette(routes=[*health.routes(database, metrics, lambda: audit.dropped), *_pages(settings)])
+        yield Parts(database, store, _edge(settings, database, api, pages, metrics, log))
+    finally:
+        await audit.aclose()
+        await database.close()
+
+
+def _edge(settings: Settings, database: Database, api: DataApi, pages: Asgi, metrics: Metrics, log: Any) -> Edge:
+    box = SecretBox(load_key(settings.secret_key or None, settings.home))
+    tokens = TokenEndpoint(database, box, settings.token_url)
+    feed = ChangeFeed(database, api.access)
+
+    async def token(request: Request) -> Answer:
+        content_type = request.headers.get(b"content-type", b"").decode("latin-1")
+        status, headers, body = await tokens.answer(request.method, await request.body(), content_type, request.address)
+        return Answer(status, msgspec.json.encode(body), headers, "token")
+
+    documents = {
+        shape: msgspec.json.encode(openapi(RESOURCES, settings.url, enveloped=shape == "enveloped"))
+        for shape in ("documented", "enveloped")
+    }
+
+    async def document(request: Request) -> Answer:
+        shape = parse_qs(request.query.decode("latin-1")).get("shape", ["documented"])[0]
+        return Answer(200, documents.get(shape, documents["documented"]), operation="openapi")
+
+    fixed = {"/v1/token": token, "/v1/changes": feed.answer, "/v1/openapi.json": document}
+    return Edge(
+        {path: traced(handler, settings.otlp_endpoint) for path, handler in fixed.items()},
+        traced(api.answer, settings.otlp_endpoint),
+        pages,
+        Limits(settings.body_limit, settings.request_seconds, settings.client_limit),
+        metrics,
+        log,
+        settings.access_log == "all",
+        _HTTPS_ONLY if settings.url.startswith("https://") else (),
+    )
+
+
+def _pages(settings: Settings) -> list[Any]:
+    async def home(request: PageRequest) -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+    return [Route("/", home), *reference.routes(RESOURCES, settings.url)]

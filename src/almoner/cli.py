@@ -1,0 +1,38 @@
+"""The command ``almoner``: one group of commands a file in ``commands/``."""
+
+from __future__ import annotations
+
+import typer
+
+from almoner.commands import audit, client, docs, environment, token, worker, workshop
+from almoner.commands.database import doctor, migrate_command
+from almoner.commands.demo import demo
+from almoner.commands.serve import serve
+
+app = typer.Typer(
+    name="almoner",
+    help="Almoner: an open, self-hosted care-management platform.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo)
+app.command()(serve)
+app.command("migrate")(migrate_command)
+app.command()(doctor)
+for name, group in (
+    ("client", client.app),
+    ("token", token.app),
+    ("worker", worker.app),
+    ("environment", environment.app),
+    ("workshop", workshop.app),
+    ("audit", audit.app),
+    ("docs", docs.app),
+):
+    app.add_typer(group, name=name)
+
+
+def main() -> None:
+    """The entry point of the command."""
+    app()

@@ -1,0 +1,1 @@
+"""The commands of ``almoner``, one file a group."""

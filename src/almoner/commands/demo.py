@@ -1,0 +1,155 @@
+"""``almoner demo``: everything on one machine, from an empty folder to a served program, in one command."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from almoner import migrate, schema
+from almoner.access import clients, environments
+from almoner.access.secrets import SecretBox, load_key
+from almoner.commands.serve import config
+from almoner.commands.session import read_settings, run, say, stop
+from almoner.data_api.store import Store
+from almoner.database import Database
+from almoner.demo.load import load
+from almoner.embedded import EmbeddedServer, EmbeddedServerError
+from almoner.resources import RESOURCES
+from almoner.settings import Settings
+from almoner.workshop import kiwi_health
+from almoner.workshop.programs import Programs
+from almoner.workshop.publish import publish
+
+ENVIRONMENT = "demo"
+
+
+def demo(
+    patients: Annotated[int | None, typer.Option(min=0, help="How many patients to make (ALMONER_PATIENTS).")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed makes other patients; the same seed always the same.")] = 1,
+) -> None:
+    """Serve a demo: a database, a made-up care program with its patients, and the API. Stop it with Ctrl-C.
+
+    The data is kept in ALMONER_HOME; the next start goes on with it.
+
+    Example: ALMONER_PORT=9000 almoner demo --patients 2000
+    """
+    settings = read_settings()
+    count = settings.patients if patients is None else patients
+    settings.home.mkdir(parents=True, exist_ok=True)
+    if settings.database_url:
+        _serve(settings, count, seed)
+        return
+    say("Starting PostgreSQL ...")
+    try:
+        with EmbeddedServer(settings.home) as dsn:
+            _serve(dataclasses.replace(settings, database_url=dsn), count, seed)
+    except EmbeddedServerError as error:
+        stop(str(error))
+
+
+def _serve(settings: Settings, patients: int, seed: int) -> None:
+    credentials = run(_prepare(settings, patients, seed))
+    server = _Announcing(config(settings), _welcome(settings, credentials))
+    server.run()
+    if not server.started:
+        stop(f"Port {settings.port} on {settings.host} is taken. Choose another one: ALMONER_PORT=8001 make demo")
+    say("Stopped.")
+
+
+class _Announcing(uvicorn.Server):
+    """A server that says where it is once it can be reached."""
+
+    def __init__(self, configured: uvicorn.Config, welcome: str) -> None:
+        super().__init__(configured)
+        self._welcome = welcome
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            say(self._welcome)
+            sys.stdout.flush()
+
+
+async def _prepare(settings: Settings, patients: int, seed: int) -> dict[str, str]:
+    """Migrates, publishes the program, makes what patients are missing and the client; returns the client's credentials."""
+    await migrate.migrate(settings.database_url, schema.build(RESOURCES))
+    database = await Database.connect(settings.database_url, size=4)
+    try:
+        async with database.transaction() as connection:
+            owner = await environments.find(connection, ENVIRONMENT)
+            if owner is None:
+                owner = await environments.create(connection, ENVIRONMENT)
+        async with database.connection() as connection:
+            await publish(connection, owner, kiwi_health.source(), "demo")
+        await _load(database, owner, patients, seed)
+        return await _client(database, owner, settings)
+    finally:
+        await database.close()
+
+
+async def _load(database: Database, owner: int, patients: int, seed: int) -> None:
+    store = Store(database, Programs(database), RESOURCES)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Patients of Kiwi Health", total=patients)
+        await load(
+            database,
+            store,
+            owner,
+            patients,
+            seed,
+            datetime.now(UTC).date(),
+            lambda done, _: progress.update(task, completed=done),
+        )
+
+
+async def _client(database: Database, owner: int, settings: Settings) -> dict[str, str]:
+    """The demo's client: the one of the last start, where it is still there and the key fits."""
+    kept = settings.home / "demo.json"
+    box = SecretBox(load_key(settings.secret_key or None, settings.home))
+    async with database.transaction() as connection:
+        credentials = _kept(kept)
+        if credentials and await clients.live_secrets(connection, box, credentials["client_id"]):
+            return credentials
+        created = await clients.create(connection, box, owner, "demo", "all", "documented")
+    credentials = {"client_id": created.client_id, "client_secret": created.client_secret}
+    kept.touch(mode=0o600)
+    kept.write_text(json.dumps(credentials))
+    return credentials
+
+
+def _kept(path: Path) -> dict[str, str] | None:
+    try:
+        found: dict[str, str] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if {"client_id", "client_secret"} <= found.keys() else None
+
+
+def _welcome(settings: Settings, credentials: dict[str, str]) -> str:
+    home = "" if settings.home == Path(".almoner") else f"ALMONER_HOME={shlex.quote(str(settings.home))} "
+    almoner = shlex.quote(str(Path(sys.argv[0]))) if sys.argv[0].endswith("almoner") else "almoner"
+    return f"""
+Almoner is running. Stop it with Ctrl-C; your data stays.
+
+  The API         {settings.url}
+  Client id       {credentials["client_id"]}
+  Client secret   {credentials["client_secret"]}
+
+Fetch a token and list patients (paste this into another terminal, in this folder):
+
+  TOKEN=$({home}{almoner} token create --client {credentials["client_id"]} --print)
+  curl -s -H "Authorization: Bearer $TOKEN" '{settings.url}/v1/patients?page[size]=3' -g
+
+The reference of the API, with an example of each call: {settings.url}/docs
+"""

@@ -1,0 +1,60 @@
+"""``almoner serve``: the server of a deployment."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from almoner.access.secrets import load_key
+from almoner.app import Application
+from almoner.commands.session import located, read_settings, require_migrated, run, say
+from almoner.settings import Settings
+
+# How long requests under way are waited for when the server is asked to stop.
+GRACE_SECONDS = 20
+
+
+def serve(
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Server processes. One keeps one core busy.")] = 1,
+) -> None:
+    """Serve the API of a database (ALMONER_DATABASE_URL) that `almoner migrate` has prepared.
+
+    Example: ALMONER_DATABASE_URL=postgresql://almoner:...@db:5432/almoner almoner serve --workers 4
+    """
+    settings = located(read_settings())
+    run(require_migrated(settings.database_url))
+    load_key(settings.secret_key or None, settings.home)
+    os.environ["ALMONER_DATABASE_URL"] = settings.database_url
+    say(f"Almoner serves {settings.url} with {workers} {'process' if workers == 1 else 'processes'}. Stop it with Ctrl-C.")
+    if workers == 1:
+        uvicorn.Server(config(settings)).run()
+        return
+    with tempfile.TemporaryDirectory(prefix="almoner-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        uvicorn.run("almoner.app:from_environment", factory=True, workers=workers, **_options(settings))
+
+
+def config(settings: Settings) -> uvicorn.Config:
+    """How a server in this process runs."""
+    return uvicorn.Config(Application(settings), **_options(settings))
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "loop": "uvloop",
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        # Idle connections cost little, so there may be more of them than requests at a time.
+        "limit_concurrency": settings.client_limit + 1000,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+    }

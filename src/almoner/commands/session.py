@@ -1,0 +1,129 @@
+"""What the commands share: finding the database, the environment they work in, and how they print."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import sys
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import asyncpg
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from almoner import embedded, migrate
+from almoner.database import Connection, Database
+from almoner.errors import ApiError
+from almoner.settings import SettingError, Settings
+
+T = TypeVar("T")
+ENVIRONMENT = Annotated[
+    str | None,
+    typer.Option("--environment", "-e", help="The environment to work in. May be left out where there is only one."),
+]
+AS_JSON = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def say(text: str = "") -> None:
+    """A line for the person at the terminal."""
+    typer.echo(text)
+
+
+def stop(text: str, code: int = 1) -> NoReturn:
+    """Ends the command with a sentence on standard error."""
+    typer.echo(text, err=True)
+    raise typer.Exit(code)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a command's work, and says in words what kept it from being done."""
+    try:
+        return asyncio.run(work)
+    except SettingError as error:
+        stop(str(error), 2)
+    except ApiError as error:
+        stop("\n".join(p.detail for p in error.problems))
+    except (
+        OSError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.CannotConnectNowError,
+    ) as error:
+        stop(f"The database cannot be reached: {error}\nSee what is wrong with: almoner doctor")
+
+
+def read_settings() -> Settings:
+    """The settings of this process. Ends the command where one cannot be used."""
+    try:
+        return Settings.read(os.environ)
+    except SettingError as error:
+        stop(str(error), 2)
+
+
+def located(settings: Settings) -> Settings:
+    """The settings with the address of a database: the one named, or that of the demo that runs in the same home."""
+    if settings.database_url:
+        return settings
+    found = embedded.running(settings.home)
+    if found is None:
+        stop(
+            "There is no database to work with. Start the demo (make demo) and run this beside it, or name a PostgreSQL:\n"
+            "  export ALMONER_DATABASE_URL=postgresql://user:password@host:5432/almoner"
+        )
+    return dataclasses.replace(settings, database_url=found)
+
+
+async def require_migrated(dsn: str) -> None:
+    """Ends the command where the database's schema is not the one that this version needs."""
+    there, needed = await migrate.revision(dsn), migrate.newest()
+    if there != needed:
+        stop(f"The database's schema is at {there or 'nothing'}, this version needs {needed}. Run: almoner migrate")
+
+
+@asynccontextmanager
+async def connect() -> AsyncIterator[tuple[Database, Settings]]:
+    """The database of this command, its schema being the one that this version needs."""
+    settings = located(read_settings())
+    await require_migrated(settings.database_url)
+    database = await Database.connect(settings.database_url, size=4)
+    try:
+        yield database, settings
+    finally:
+        await database.close()
+
+
+async def environment_id(connection: Connection, name: str | None) -> int:
+    """The id of the environment by this name, or of the only one. Ends the command where that is not clear."""
+    known: dict[str, int] = {r["name"]: r["id"] for r in await connection.fetch("SELECT id, name FROM environments ORDER BY id")}
+    if name is None and len(known) == 1:
+        return next(iter(known.values()))
+    if name in known:
+        return known[name]
+    listed = ", ".join(known) or "none yet; make one with: almoner environment create production"
+    if name is None:
+        stop(f"Say which environment: --environment NAME. There are: {listed}")
+    stop(f"There is no environment {name}. There are: {listed}")
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output, for programs."""
+    typer.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
+    """A table on standard output, for people; ``empty`` where there are no rows."""
+    if not rows:
+        say(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*("" if row[c] is None else str(row[c]) for c in columns))
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, soft_wrap=False).print(table)

@@ -1,0 +1,35 @@
+"""Whether this process lives (``/healthz``) and can serve (``/readyz``), and its metrics (``/metrics``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from almoner.database import Database
+from almoner.errors import ApiError
+from almoner.operations.metrics import Metrics
+
+
+def routes(database: Database, metrics: Metrics, dropped: Callable[[], int]) -> list[Route]:
+    """The three routes. They tell nothing of what is stored."""
+
+    async def alive(request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def ready(request: Request) -> Response:
+        try:
+            async with database.connection() as connection:
+                await connection.fetchval("SELECT 1")
+        except ApiError:
+            return JSONResponse({"status": "the database cannot be reached"}, 503, {"Retry-After": "2"})
+        return JSONResponse({"status": "ready"})
+
+    async def counted(request: Request) -> Response:
+        pool = database.pool
+        text = metrics.exposition(pool.get_size(), pool.get_idle_size(), dropped())
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return [Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", counted)]

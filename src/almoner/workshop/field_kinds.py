@@ -1,0 +1,77 @@
+"""The kinds of field that a program designer chooses from, each with the kind of value that it is checked as.
+
+``FIELD_KINDS`` is the only place that knows their names: the file, the checks and the forms read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from almoner.choices import Choice, Several, State
+from almoner.fields import Field, Object
+from almoner.kinds import Boolean, Email, Integer, Kind, LongText, Number, Phone, Text, ZipCode
+from almoner.times import IsoDate, IsoDateTime, Timezone
+from almoner.workshop.design import FieldDesign
+
+
+@dataclass(frozen=True)
+class Scale(Integer):
+    """A step on a scale from ``low`` to ``high``, both inclusive: a whole number, shown as a row of buttons."""
+
+    widget: ClassVar[str] = "scale"
+
+
+@dataclass(frozen=True)
+class FieldKind:
+    """A kind that a designer can choose.
+
+    ``takes`` names the options that go with it (``choices``, ``low``, ``high``), ``needs`` those that must be given.
+    ``whole`` tells that its limits are whole numbers. ``make`` turns a designed field into what checks its values.
+    """
+
+    about: str
+    make: Callable[[FieldDesign], Kind]
+    takes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    whole: bool = False
+
+
+def _integer(field: FieldDesign) -> Kind:
+    return Integer(_whole(field.low), _whole(field.high))
+
+
+def _scale(field: FieldDesign) -> Kind:
+    return Scale(_whole(field.low), _whole(field.high))
+
+
+def _whole(limit: float | None) -> int | None:
+    return None if limit is None else int(limit)
+
+
+_LIMITS = ("low", "high")
+_LIST = ("choices",)
+
+FIELD_KINDS: Mapping[str, FieldKind] = {
+    "text": FieldKind("A line of text.", lambda field: Text()),
+    "long_text": FieldKind("Text of several lines.", lambda field: LongText()),
+    "integer": FieldKind("A whole number, between limits if you like.", _integer, _LIMITS, whole=True),
+    "number": FieldKind("A number, between limits if you like.", lambda field: Number(field.low, field.high), _LIMITS),
+    "boolean": FieldKind("Yes or no.", lambda field: Boolean()),
+    "date": FieldKind("A day.", lambda field: IsoDate()),
+    "datetime": FieldKind("A day and a time of day.", lambda field: IsoDateTime()),
+    "choice": FieldKind("One of several choices.", lambda field: Choice(field.choices), _LIST, _LIST),
+    "choices": FieldKind("Any number of several choices.", lambda field: Several(field.choices), _LIST, _LIST),
+    "scale": FieldKind("A step on a scale, from low to high.", _scale, _LIMITS, _LIMITS, whole=True),
+    "phone": FieldKind("A US or Canadian phone number.", lambda field: Phone()),
+    "email": FieldKind("An e-mail address.", lambda field: Email()),
+    "timezone": FieldKind("A time zone, such as America/Los_Angeles.", lambda field: Timezone()),
+    "state": FieldKind("A state or territory of the US, as two letters.", lambda field: State()),
+    "zip_code": FieldKind("A US zip code of five digits.", lambda field: ZipCode()),
+}
+
+
+def model(fields: tuple[FieldDesign, ...]) -> Object:
+    """The JSON object that these fields describe, ready to check answers with."""
+    return Object(tuple(Field(f.name, FIELD_KINDS[f.kind].make(f), f.help or f.label, required=f.required) for f in fields))

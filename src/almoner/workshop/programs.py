@@ -1,0 +1,82 @@
+"""The published program of each environment, at hand for the checks of every write."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from almoner.database import Connection, Database
+from almoner.definitions import Program
+from almoner.workshop.publish import load, newest_version
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A program, and when the look at the database began that last found it to be the newest."""
+
+    program: Program
+    seen_at: float
+
+
+class Programs:
+    """Programs as the database last had them, looked at again when older than ``fresh_seconds``.
+
+    ``clock`` counts seconds and never goes back.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic, fresh_seconds: float = 2.0) -> None:
+        self._database = database
+        self._clock = clock
+        self._fresh_seconds = fresh_seconds
+        self._entries: dict[int, _Entry] = {}
+        self._under_way: dict[int, asyncio.Task[Program]] = {}
+
+    def cached(self, environment_id: int) -> Program | None:
+        """The program where it is known and fresh, without touching the database; None otherwise."""
+        entry = self._entries.get(environment_id)
+        if entry is None or self._clock() - entry.seen_at > self._fresh_seconds:
+            return None
+        return entry.program
+
+    async def of(self, environment_id: int) -> Program:
+        """The program, at most ``fresh_seconds`` old. Raises a 503 ApiError when the database cannot be reached."""
+        return self.cached(environment_id) or await self.refresh(environment_id)
+
+    async def refresh(self, environment_id: int) -> Program:
+        """Looks at the database again. Callers that ask at the same time share one look. Raises a 503 ApiError."""
+        task = self._under_way.get(environment_id)
+        if task is None:
+            task = asyncio.create_task(self.newest(environment_id))
+            self._under_way[environment_id] = task
+            task.add_done_callback(lambda done: self._ended(environment_id, done))
+        # One caller who gives up must not take the look away from the others.
+        return await asyncio.shield(task)
+
+    async def newest(self, environment_id: int) -> Program:
+        """What is published at this moment, for when a check has failed: a look that began earlier does not count.
+
+        Raises a 503 ApiError when the database cannot be reached.
+        """
+        async with self._database.connection() as connection:
+            return await self._look(connection, environment_id)
+
+    async def _look(self, connection: Connection, environment_id: int) -> Program:
+        began = self._clock()
+        version = await newest_version(connection, environment_id)
+        known = self._entries.get(environment_id)
+        if known is not None and known.program.version == version:
+            program = known.program
+        else:
+            program = await load(connection, environment_id)
+        latest = self._entries.get(environment_id)
+        if latest is None or latest.seen_at <= began:
+            self._entries[environment_id] = _Entry(program, began)
+        return program
+
+    def _ended(self, environment_id: int, task: asyncio.Task[Program]) -> None:
+        self._under_way.pop(environment_id, None)
+        if not task.cancelled():
+            # Says that the outcome was looked at, also where every caller has given up waiting for it.
+            task.exception()

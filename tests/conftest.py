@@ -1,0 +1,187 @@
+"""What the tests share: a real PostgreSQL, a database of their own, a real server on a socket, and callers of every kind."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from almoner import embedded, migrate, schema
+from almoner.access import clients, environments
+from almoner.access.secrets import SecretBox, load_key
+from almoner.app import Application
+from almoner.data_api.store import Actor, Store
+from almoner.database import Database
+from almoner.resources import RESOURCES
+from almoner.settings import Settings
+from almoner.workshop import kiwi_health
+from almoner.workshop.programs import Programs
+from almoner.workshop.publish import publish
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server: the one named, or an embedded one that ends with the tests."""
+    named = os.environ.get("ALMONER_DATABASE_URL")
+    if named:
+        yield named
+        return
+    with embedded.EmbeddedServer(tmp_path_factory.mktemp("postgres")) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+async def dsn(postgres: str) -> AsyncIterator[str]:
+    """The address of a migrated database of this test session alone."""
+    name = f"almoner_test_{uuid.uuid4().hex[:12]}"
+    created = await embedded.create_database(postgres, name)
+    await migrate.migrate(created, schema.build(RESOURCES))
+    yield created
+    await embedded.drop_database(postgres, name)
+
+
+@pytest.fixture(scope="session")
+async def database(dsn: str) -> AsyncIterator[Database]:
+    opened = await Database.connect(dsn, size=8)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[Any]:
+    async with database.connection() as opened:
+        yield opened
+
+
+async def new_environment(database: Database) -> int:
+    """An environment of its own, without a program."""
+    async with database.connection() as connection:
+        return await environments.create(connection, f"test-{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+async def environment(database: Database) -> int:
+    return await new_environment(database)
+
+
+@pytest.fixture
+async def program(database: Database, environment: int) -> int:
+    """The environment, with the demo's program published in it."""
+    async with database.connection() as connection:
+        await publish(connection, environment, kiwi_health.source(), "test")
+    return environment
+
+
+@pytest.fixture(scope="session")
+def store(database: Database) -> Store:
+    return Store(database, Programs(database), RESOURCES)
+
+
+@dataclass
+class Server:
+    """A server on a socket of the loopback, in a thread of its own."""
+
+    url: str
+    settings: Settings
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServerThread:
+    """Runs a server until it is stopped; its database and settings are handed in."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        options: dict[str, Any] = {"host": settings.host, "port": settings.port, "log_config": None, "access_log": False}
+        self._server = uvicorn.Server(
+            uvicorn.Config(Application(settings), lifespan="on", loop="uvloop", http="httptools", **options)
+        )
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        for _ in range(3000):
+            if self._server.started:
+                return Server(self.settings.url, self.settings)
+            if not self._thread.is_alive():
+                break
+            self._thread.join(0.01)
+        raise RuntimeError("the server did not start")
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(30)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def settings(dsn: str, home: Path) -> Settings:
+    return Settings(home=home, port=free_port(), database_url=dsn, connections=8)
+
+
+@pytest.fixture(scope="session")
+def server(settings: Settings) -> Iterator[Server]:
+    with ServerThread(settings) as running:
+        yield running
+
+
+class Api(httpx.AsyncClient):
+    """A caller of the API in one environment, under one client."""
+
+    environment_id: int
+    client_id: str
+    client_secret: str
+    token: str
+
+
+@dataclass
+class Callers:
+    """Makes callers of every kind; each gets a client of its own."""
+
+    server: Server
+    database: Database
+    box: SecretBox
+
+    async def __call__(self, environment: int, scope: str = "all", shape: str = "documented") -> Api:
+        async with self.database.connection() as connection:
+            made = await clients.create(connection, self.box, environment, "test", scope, shape)
+            token = await clients.long_lived_token(connection, made.client_id)
+        api = Api(base_url=self.server.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        api.environment_id, api.client_id, api.client_secret, api.token = environment, made.client_id, made.client_secret, token
+        return api
+
+
+@pytest.fixture(scope="session")
+def callers(server: Server, database: Database, settings: Settings) -> Callers:
+    return Callers(server, database, SecretBox(load_key(None, settings.home)))
+
+
+@pytest.fixture
+async def api(callers: Callers, program: int) -> AsyncIterator[Api]:
+    """A caller with every scope, in an environment of its own that has the demo's program."""
+    async with await callers(program) as caller:
+        yield caller
+
+
+@pytest.fixture
+def inside(program: int) -> Actor:
+    """A writer inside the house, for what the API does not create: workers, care flows, integration tasks."""
+    return Actor(program, "test", "cli", "test", whole=True)

@@ -1,0 +1,187 @@
+"""The rules of the house that a machine can keep: where imports point, how long things are, what is written down."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
+SERVER = SOURCE / "almoner"
+LOCKS = (ROOT / "requirements.lock", ROOT / "bench" / "peers" / "requirements.lock")
+
+LONGEST_FILE = 399
+LONGEST_FUNCTION = 59
+
+# The composition roots: they read settings, build the parts and wire them.
+ROOTS = {"cli", "app", "worker", "commands"}
+# What people and other systems work with; each stands on the rooms below and none on another.
+OFFERS = {"portal", "workshop", "integrations", "notifications"}
+# The vocabulary that everything is declared in.
+WORDS = {"errors", "kinds", "times", "choices", "fields", "definitions"}
+# How declarations are served; it knows none of them by name.
+SERVING = {"data_api", "changes", "access", "database"}
+
+# What a room may not import, because imports point the other way.
+FORBIDDEN: dict[str, set[str]] = {
+    **dict.fromkeys(WORDS, ROOTS | OFFERS | SERVING | {"resources", "settings", "embedded"}),
+    **dict.fromkeys(SERVING, ROOTS | OFFERS | {"resources", "settings", "embedded"}),
+    "embedded": ROOTS | OFFERS | WORDS | SERVING | {"resources", "settings"},
+    "resources": ROOTS | OFFERS | {"settings", "embedded", "database", "access", "changes"},
+    **{room: ROOTS | {"settings", "embedded"} for room in OFFERS},
+}
+# Settings are read by the roots and handed in everywhere else; the reference describes each of them.
+KNOW_SETTINGS = ROOTS | {"settings", "reference"}
+# Who looks at the process's environment: settings; the embedded server, for that of its programs; and the metrics, for
+# the one variable that the Prometheus client reads by itself.
+READ_ENVIRONMENT = {"settings.py", "embedded/programs.py", "operations/metrics.py"}
+
+
+def sources() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def tracked() -> Iterator[tuple[Path, str]]:
+    """Every text file that is, or would be, part of the repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in sorted(set(listed.split("\0")) - {""}):
+        path = ROOT / name
+        if not path.is_file():
+            continue
+        try:
+            yield path, path.read_text()
+        except UnicodeDecodeError:
+            continue
+
+
+def room(path: Path) -> str:
+    """``almoner/data_api/find.py`` is in the room ``data_api``, ``almoner/errors.py`` is the room ``errors``."""
+    return path.relative_to(SERVER).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """The full names that a file imports, wherever in the file it does."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are written in full"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def rooms_imported(path: Path) -> set[str]:
+    return {name.split(".")[1] for name in imported(path) if name.startswith("almoner.")}
+
+
+@pytest.mark.parametrize("name", sorted(FORBIDDEN))
+def test_imports_point_one_way(name: str) -> None:
+    wrong = {
+        f"{path.relative_to(SOURCE)} imports {other}"
+        for path in SERVER.rglob("*.py")
+        if room(path) == name
+        for other in rooms_imported(path) & (FORBIDDEN[name] - {name})
+    }
+    assert not wrong
+
+
+def test_only_the_composition_roots_and_the_reference_know_the_settings() -> None:
+    wrong = {
+        str(path.relative_to(SOURCE))
+        for path in SERVER.rglob("*.py")
+        if room(path) not in KNOW_SETTINGS and "settings" in rooms_imported(path)
+    }
+    assert not wrong
+
+
+def test_only_settings_look_at_the_environment_of_the_process() -> None:
+    wrong = {
+        f"{path.relative_to(SERVER)}:{node.lineno}"
+        for path in SERVER.rglob("*.py")
+        if str(path.relative_to(SERVER)) not in READ_ENVIRONMENT and room(path) not in ROOTS
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+        and node.attr in {"environ", "getenv"}
+    }
+    assert not wrong
+
+
+def test_the_client_imports_nothing_of_the_server() -> None:
+    wrong = {
+        str(path.relative_to(SOURCE))
+        for path in (SOURCE / "almoner_client").rglob("*.py")
+        if any(name == "almoner" or name.startswith("almoner.") for name in imported(path))
+    }
+    assert not wrong
+
+
+def test_files_and_functions_stay_short() -> None:
+    long = []
+    for path in sources():
+        text = path.read_text()
+        if (lines := text.count("\n")) > LONGEST_FILE:
+            long.append(f"{path.relative_to(SOURCE)} has {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                if (lines := node.end_lineno - node.lineno + 1) > LONGEST_FUNCTION:
+                    long.append(f"{path.relative_to(SOURCE)}: {node.name} has {lines} lines")
+    assert not long
+
+
+def test_no_file_is_named_after_nothing_in_particular() -> None:
+    vague = re.compile(r"(^|_)(util|utils|helper|helpers|manager|managers|misc|common)($|_)")
+    assert not [str(path.relative_to(SOURCE)) for path in sources() if vague.search(path.stem)]
+
+
+def test_nothing_is_left_for_later_and_no_test_is_left_out() -> None:
+    # Put together, so that this file does not name what it looks for.
+    later = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
+    left_out = re.compile(r"pytest\.(?:mark\.)?(?:sk" r"ip|skip" r"if|xf" r"ail|import" r"orskip)\b")
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path, text in tracked()
+        if path.suffix == ".py" and (later.search(text) or left_out.search(text))
+    ]
+    assert not wrong
+
+
+def test_no_package_index_and_no_path_of_a_machine_is_written_down() -> None:
+    index = re.compile(r"pythonhosted|npm" r"js\.org|py" r"pi\.org/simple|--(?:extra-)?index-url|--find-links|/simple/")
+    machine = re.compile(r"(?<![\w.$}-])/(?:root|work|home|Users)/[\w.]")
+    wrong = []
+    for path, text in tracked():
+        if path == Path(__file__).resolve():
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            if index.search(line) or machine.search(line):
+                wrong.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_lock_holds_names_versions_and_hashes_and_no_address(lock: Path) -> None:
+    package = re.compile(r"[a-z0-9][a-z0-9._-]*(\[[a-z0-9,_-]+\])?==[^\s/]+( ; [^/]+)? \\$")
+    digest = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?$")
+    comment = re.compile(r"    +#((?!://).)*$")
+    lines = lock.read_text().splitlines()
+    assert [line for line in lines if not (package.match(line) or digest.match(line) or comment.match(line))] == []
+    assert sum(1 for line in lines if package.match(line)) > 10
+
+
+def test_there_is_no_other_lock() -> None:
+    assert not (ROOT / "uv.lock").exists()

@@ -1,0 +1,299 @@
+"""What a program file may hold, and how everything that is wrong with one is told at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almoner.kinds import Problems
+from almoner.workshop import kiwi_health
+from almoner.workshop.design import Assessment, FieldDesign, ProgramDesign
+from almoner.workshop.field_kinds import FIELD_KINDS, model
+from almoner.workshop.program_file import ProgramFileError, parse
+
+
+def problems_of(source: str) -> list[tuple[int, str, str]]:
+    with pytest.raises(ProgramFileError) as caught:
+        parse(source)
+    return [(p.line, p.path, p.text) for p in caught.value.problems]
+
+
+def only_problem_of(source: str) -> tuple[int, str]:
+    [(line, _, text)] = problems_of(source)
+    return line, text
+
+
+def one_field(options: str) -> str:
+    return f"program: P\nassessments:\n- id: a\n  name: A\n  fields:\n  - {{name: f, {options}}}\n"
+
+
+def test_everything_that_is_wrong_is_told_at_once_with_its_line() -> None:
+    source = """\
+program: 5
+phases:
+  - {name: intake, titel: Intake}
+  - {name: intake}
+  - [intake]
+appointment_types: intake_call
+phases: []
+surveys: []
+assessments:
+  - id: a
+    name: A
+    fields:
+      - {name: x, kind: txt}
+      - {name: x, kind: choice}
+      - {kind: integer, low: 1.5, choices: [a]}
+      - {name: y, kind: scale, low: 5, high: 1, required: maybe}
+      - {name: z, kind: choices, choices: [yes, a, a, ""]}
+  - id: a
+    name: A
+    fields: {}
+"""
+    assert problems_of(source) == [
+        (1, "program", 'text is expected, not a number; put it in quotes: "5"'),
+        (3, "phases[0]", "unknown key 'titel'; did you mean title?"),
+        (4, "phases[1].name", "the name intake is used before, on line 3"),
+        (5, "phases[2]", "a group of keys is expected here (name, title), not a list"),
+        (6, "appointment_types", "a list is expected, not text"),
+        (7, "", "phases is given twice; it is on line 2 as well"),
+        (
+            8,
+            "",
+            "unknown key 'surveys'; known here: program, phases, appointment_types, assessments, custom_data_types, task_types",
+        ),
+        (13, "assessments[0].fields[0].kind", "there is no kind txt; did you mean text?"),
+        (14, "assessments[0].fields[1]", "choices is missing; the kind choice needs it"),
+        (14, "assessments[0].fields[1].name", "the name x is used before, on line 13"),
+        (15, "assessments[0].fields[2]", "name is missing"),
+        (15, "assessments[0].fields[2].choices", "choices does not go with the kind integer"),
+        (15, "assessments[0].fields[2].low", "a whole number is expected"),
+        (16, "assessments[0].fields[3].high", "high must be above low"),
+        (16, "assessments[0].fields[3].required", "true or false is expected, not text"),
+        (17, "assessments[0].fields[4].choices[0]", 'text is expected, not true or false; put it in quotes: "yes"'),
+        (17, "assessments[0].fields[4].choices[2]", "a is listed twice; it is on line 17 as well"),
+        (17, "assessments[0].fields[4].choices[3]", "this must not be blank"),
+        (18, "assessments[1].id", "the id a is used before, on line 10"),
+        (19, "assessments[1].name", "the name A is used before, on line 11"),
+        (20, "assessments[1].fields", "a list is expected, not a group of keys"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("kind: number, low: .nan", "a number is expected, not an endless one"),
+        ("kind: number, high: .inf", "a number is expected, not an endless one"),
+        ("kind: number, low: '1'", "a number is expected, not text"),
+        ("kind: integer, low: 9223372036854775808", "a whole number is expected"),
+        ("kind: scale, low: 1", "high is missing; the kind scale needs it"),
+        ("kind: choice, choices: []", "at least one choice is expected"),
+        ("kind: boolean, low: 1", "low does not go with the kind boolean"),
+        ("kind: text, low: !!int x", "this cannot be read as a number"),
+        ("kind: text, label: 2018-01-01", 'text is expected, not a date; put it in quotes: "2018-01-01"'),
+        ("kind: text, label: !secret x", 'text is expected, not a value of the type !secret; put it in quotes: "x"'),
+        ("kind: text, label: ~", 'text is expected, not nothing; put it in quotes: "~"'),
+        ('kind: text, label: "a\\0b"', "text cannot hold the character NUL"),
+        ("kind: ' '", "this must not be blank"),
+        (
+            "kind: text, <<: {help: h}",
+            "unknown key '<<'; known here: name, kind, label, help, required, choices, low, high",
+        ),
+        ("kind: text, ? [a] : b", "a key must be text, one of name, kind, label, help, required, choices, low, high"),
+    ],
+)
+def test_an_option_that_does_not_fit_is_told_on_its_line(options: str, expected: str) -> None:
+    found = problems_of(one_field(options))
+    assert {line for line, _, _ in found} == {6}
+    assert expected in [text for _, _, text in found]
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("program: P\nphases: [", 3),
+        ("program: P\n\tphases: []", 2),
+        ("program: P\n---\nprogram: Q", 2),
+        ("program: *nobody", 1),
+        ("program: P\nphases:\n- name: é\x07", 3),
+        ("program: P\nphases:\n- name: \ud800", 3),
+    ],
+)
+def test_what_is_not_yaml_is_told_with_its_line(source: str, line: int) -> None:
+    assert [found for found, _, _ in problems_of(source)] == [line]
+
+
+@pytest.mark.parametrize("source", ["", "# nothing yet\n", "---\n"])
+def test_an_empty_file_is_told_what_to_begin_with(source: str) -> None:
+    assert "program" in {text for _, _, text in problems_of(source)}.pop()
+
+
+@pytest.mark.parametrize("source", ["[]", "program", "program: {}", "- program: P"])
+def test_a_file_that_is_something_else_is_refused(source: str) -> None:
+    assert problems_of(source)
+
+
+def test_a_file_nested_without_end_is_refused_instead_of_ending_the_process() -> None:
+    assert only_problem_of("program: P\nphases: " + "[" * 500) == (2, "nested deeper than 20 levels")
+    assert only_problem_of("program: P\nphases: " + "[" * 300_000)[0] == 2
+
+
+def test_a_small_file_that_stands_for_a_huge_one_is_refused() -> None:
+    choices = f"[{', '.join(f'c{n}' for n in range(1000))}]"
+    fields = "".join(f"  - {{name: f{n}, kind: choice, choices: *c}}\n" for n in range(1, 40))
+    first = f"  - &f {{name: f0, kind: choice, choices: &c {choices}}}\n"
+    copies = "".join(f"- {{id: a{n}, name: A{n}, fields: *fields}}\n" for n in range(1, 40))
+    source = f"program: P\nassessments:\n- id: a\n  name: A\n  fields: &fields\n{first}{fields}{copies}"
+    assert any("more than 500,000 values" in text for _, _, text in problems_of(source))
+
+
+def test_a_file_that_contains_itself_is_refused() -> None:
+    assert problems_of("&all\nprogram: P\nphases: [*all]")
+
+
+def test_a_file_that_is_too_long_is_refused() -> None:
+    assert "longer than" in only_problem_of("program: P\n" + "#" * 5_000_000)[1]
+
+
+def test_a_name_that_is_too_long_is_refused() -> None:
+    source = f"program: {'p' * 201}\nphases:\n- name: {'n' * 201}\n"
+    assert [line for line, _, _ in problems_of(source)] == [1, 3]
+
+
+def test_an_appointment_has_a_plausible_length() -> None:
+    lengths = "".join(f"- {{name: of_{minutes}, minutes: {minutes}}}\n" for minutes in (0, 1441, 1440, 1))
+    source = f"program: P\nappointment_types:\n{lengths}"
+    assert [line for line, _, _ in problems_of(source)] == [3, 4]
+
+
+def test_a_program_may_begin_with_its_name_alone() -> None:
+    assert parse("program: Начало") == ProgramDesign(name="Начало")
+
+
+def test_any_text_that_is_not_blank_is_a_name() -> None:
+    design = parse('program: P\nassessments: [{id: "Prüfung 7/b", name: "好", fields: [{name: "a.b", kind: text}]}]')
+    assert (design.assessments[0].id, design.assessments[0].fields[0].name) == ("Prüfung 7/b", "a.b")
+
+
+def test_everything_keeps_the_order_of_the_file() -> None:
+    design = parse(kiwi_health.source())
+    assert [p.name for p in design.phases][:3] == ["referred", "intake", "onboarding"]
+    assert [f.name for f in design.assessments[0].fields] == [
+        "insurance_provider",
+        "plan_type",
+        "active",
+        "years_active",
+        "last_hcp_visit",
+        "pain_scale",
+        "completed_at",
+    ]
+
+
+def test_anchors_save_writing_a_list_twice() -> None:
+    mood = next(a for a in parse(kiwi_health.source()).assessments if a.id == "mood_check")
+    assert mood.fields[0].choices == mood.fields[1].choices != ()
+
+
+OPTIONS = {
+    "choice": ", choices: [a, b]",
+    "choices": ", choices: [a, b]",
+    "scale": ", low: 0, high: 10",
+    "integer": ", low: -2",
+    "number": ", low: 0.5, high: 1",
+}
+GOOD_AND_BAD: dict[str, tuple[Any, Any]] = {
+    "text": ("Grüße", 5),
+    "long_text": ("one\ntwo", []),
+    "integer": (-2, -3),
+    "number": (0.5, 1.01),
+    "boolean": (False, "false"),
+    "date": ("2024-02-29", "2023-02-29"),
+    "datetime": ("2018-08-12T10:20:15", "yesterday"),
+    "choice": ("a", "c"),
+    "choices": (["b", "a"], ["a", "a"]),
+    "scale": (10, 10.5),
+    "phone": ("555-555-5555", "911"),
+    "email": ("grace@example.org", ""),
+    "timezone": ("US/Pacific", "Mars/Olympus"),
+    "state": ("CA", "XX"),
+    "zip_code": ("94110", "9411"),
+}
+
+
+def test_every_kind_is_tried_here() -> None:
+    assert GOOD_AND_BAD.keys() == FIELD_KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", FIELD_KINDS)
+def test_every_kind_survives_the_way_into_the_database_and_back(kind: str) -> None:
+    [assessment] = parse(one_field(f"kind: {kind}, label: L, help: H, required: true{OPTIONS.get(kind, '')}")).assessments
+    assert assessment.fields[0].kind == kind
+    assert msgspec.json.decode(msgspec.json.encode(assessment), type=Assessment) == assessment
+
+
+@pytest.mark.parametrize("kind", FIELD_KINDS)
+def test_every_kind_takes_what_fits_and_refuses_what_does_not(kind: str) -> None:
+    [assessment] = parse(one_field(f"kind: {kind}{OPTIONS.get(kind, '')}")).assessments
+    checked, (good, bad) = model(assessment.fields), GOOD_AND_BAD[kind]
+    problems: Problems = []
+    assert checked.keep({"f": good}, ".model", problems) == {"f": good}
+    assert problems == []
+    checked.keep({"f": bad}, ".model", problems)
+    assert [p.extra["path"] for p in problems] == [".model.f"]
+    assert msgspec.json.decode(msgspec.json.encode(checked.schema()))["additionalProperties"] is False
+
+
+def test_an_assessment_of_100_questions_reports_every_answer_that_does_not_fit() -> None:
+    kinds = list(FIELD_KINDS)
+    fields = tuple(
+        FieldDesign(name=f"q{n}", kind=kinds[n % len(kinds)], choices=("a", "b"), low=0.5 if n % 15 == 3 else 0, high=10)
+        for n in range(100)
+    )
+    checked = model(fields)
+    good = {f.name: abs(value) if isinstance(value := GOOD_AND_BAD[f.kind][0], int) and value < 0 else value for f in fields}
+    problems: Problems = []
+    assert checked.keep(good, ".model", problems) == good
+    assert problems == []
+    checked.keep({f.name: {"not": "an answer"} for f in fields}, ".model", problems)
+    assert [p.extra["path"] for p in problems] == [f".model.q{n}" for n in range(100)]
+
+
+def outcome_of(source: str) -> ProgramDesign | ProgramFileError:
+    try:
+        return parse(source)
+    except ProgramFileError as error:
+        return error
+
+
+@given(st.text(max_size=200))
+def test_any_text_that_is_no_program_is_refused_with_lines(source: str) -> None:
+    outcome = outcome_of(source)
+    assert isinstance(outcome, ProgramFileError)
+    assert outcome.problems
+    assert all(1 <= p.line <= len(source) + 2 for p in outcome.problems)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(list(FIELD_KINDS)),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["program", "phases", "assessments", "fields", "id", "name", "kind", "choices", "low", "minutes"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_any_tree_of_values_is_either_a_program_or_refused(tree: Any) -> None:
+    # JSON is YAML, so this feeds the file's reader with every shape under every key.
+    source = msgspec.json.encode(tree).decode()
+    outcome = outcome_of(source)
+    assert isinstance(outcome, ProgramDesign) or outcome.problems

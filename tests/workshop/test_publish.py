@@ -1,0 +1,242 @@
+"""Publishing: numbered versions that never change, and what the API then checks against."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from almoner.data_api import decode
+from almoner.data_api.declare import Row, Verb
+from almoner.database import Database
+from almoner.definitions import Program
+from almoner.kinds import Problems
+from almoner.resources import RESOURCES
+from almoner.workshop.program_file import ProgramFileError
+from almoner.workshop.programs import Programs
+from almoner.workshop.publish import Published, load, publish
+
+CONTRACT: dict[str, Any] = json.loads((Path(__file__).parent.parent / "contract" / "contract.json").read_text(encoding="utf-8"))
+FIRST = """\
+program: First
+phases: [{name: intake}, {name: done}]
+assessments:
+- {id: a, name: A, fields: [{name: x, kind: text}]}
+- {id: b, name: B, fields: [{name: x, kind: text}]}
+custom_data_types:
+- {name: t, fields: [{name: x, kind: text}]}
+"""
+A_CHANGED = FIRST.replace("{id: a, name: A, fields: [{name: x, kind: text}]}", "{id: a, name: A, fields: [{name: x, kind: date}]}")
+
+
+async def published(database: Database, environment: int, source: str) -> Published:
+    async with database.connection() as connection:
+        return await publish(connection, environment, source, "test")
+
+
+async def loaded(database: Database, environment: int) -> Program:
+    async with database.connection() as connection:
+        return await load(connection, environment)
+
+
+async def test_an_environment_without_a_program_defines_nothing(database: Database, environment: int) -> None:
+    assert await loaded(database, environment) == Program()
+
+
+async def test_the_first_publish_is_version_1_of_everything(database: Database, environment: int) -> None:
+    first = await published(database, environment, FIRST)
+    assert (first.version, first.is_new) == (1, True)
+    assert [str(c) for c in first.changes] == [
+        "added phase intake",
+        "added phase done",
+        "added assessment a (version 1)",
+        "added assessment b (version 1)",
+        "added custom data type t (version 1)",
+    ]
+    program = await loaded(database, environment)
+    assert (program.version, list(program.phases)) == (1, ["intake", "done"])
+    assert {spec.id: spec.version for spec in program.newest_specs.values()} == {"a": 1, "b": 1}
+    assert [t.version for t in program.custom_data_types.values()] == [1]
+
+
+async def test_publishing_the_same_file_again_makes_no_version_and_says_so(database: Database, environment: int) -> None:
+    await published(database, environment, FIRST)
+    again = await published(database, environment, FIRST)
+    assert (again.version, again.is_new, again.changes) == (1, False, ())
+    assert again.summary == "This file is version 1 already; nothing was published."
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM programs WHERE environment_id = $1", environment) == 1
+
+
+async def test_only_an_element_that_changed_gets_a_new_version(database: Database, environment: int) -> None:
+    await published(database, environment, FIRST)
+    second = await published(database, environment, A_CHANGED)
+    assert (second.version, second.summary) == (2, "changed assessment a (version 2)")
+    program = await loaded(database, environment)
+    assert {spec.id: spec.version for spec in program.newest_specs.values()} == {"a": 2, "b": 1}
+    assert set(program.specs) == {("a", 1), ("a", 2), ("b", 1)}
+
+
+async def test_a_file_that_differs_in_comments_alone_keeps_every_element(database: Database, environment: int) -> None:
+    await published(database, environment, FIRST)
+    second = await published(database, environment, f"# a comment\n{FIRST}")
+    assert (second.version, second.changes, second.summary) == (2, (), "only comments, order or layout changed")
+    assert set((await loaded(database, environment)).specs) == {("a", 1), ("b", 1)}
+
+
+async def test_what_is_removed_is_refused_and_goes_on_counting_when_it_comes_back(database: Database, environment: int) -> None:
+    await published(database, environment, FIRST)
+    without = await published(database, environment, "program: Second\nphases: [{name: intake, title: Start}]\n")
+    assert [str(c) for c in without.changes] == [
+        "renamed program First to Second",
+        "changed phase intake",
+        "removed phase done",
+        "removed assessment a",
+        "removed assessment b",
+        "removed custom data type t",
+    ]
+    program = await loaded(database, environment)
+    assert (program.newest_specs, program.custom_data_types) == ({}, {})
+    assert ("a", 1) in program.specs
+    await published(database, environment, A_CHANGED)
+    newest = (await loaded(database, environment)).newest_specs
+    assert {spec.id: spec.version for spec in newest.values()} == {"a": 2, "b": 1}
+
+
+async def test_a_file_with_problems_publishes_nothing(database: Database, environment: int) -> None:
+    with pytest.raises(ProgramFileError):
+        await published(database, environment, f"{FIRST}surveys: []\n")
+    assert await loaded(database, environment) == Program()
+
+
+async def test_ten_publishes_at_once_make_ten_versions_without_a_gap(database: Database, environment: int) -> None:
+    sources = [f"{FIRST}# {n}\n" for n in range(10)]
+    made = await asyncio.gather(*(published(database, environment, source) for source in sources))
+    assert sorted(p.version for p in made) == list(range(1, 11))
+
+
+@pytest.mark.parametrize("table", ["programs", "program_elements"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE {} SET version = 9 WHERE environment_id = $1", "DELETE FROM {} WHERE environment_id = $1"]
+)
+async def test_a_published_version_cannot_be_changed_or_removed(
+    database: Database, environment: int, table: str, statement: str
+) -> None:
+    await published(database, environment, FIRST)
+    async with database.connection() as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="never changed or removed"):
+            await connection.execute(statement.format(table), environment)
+
+
+async def test_one_environment_sees_nothing_of_another_ones_program(database: Database, environment: int, program: int) -> None:
+    assert program == environment  # both fixtures are of this test's one environment
+    async with database.connection() as connection:
+        other = await connection.fetchval("INSERT INTO environments (name) VALUES ($1) RETURNING id", f"other-{environment}")
+    assert await loaded(database, other) == Program()
+    assert (await published(database, other, FIRST)).version == 1
+    assert "a" not in (await loaded(database, environment)).newest_specs
+
+
+CHECKED = ("patients", "calendar_events", "assessment_responses", "custom_data_type_records", "patient_tasks")
+
+
+@pytest.mark.parametrize("name", CHECKED)
+async def test_the_demos_program_accepts_the_contracts_example(database: Database, program: int, name: str) -> None:
+    resource = next(r for r in RESOURCES if r.name == name)
+    problems: Problems = []
+    row = decode.values(resource, CONTRACT[name]["example"], Verb.CREATE, False, problems)
+    problems += decode.check(resource, row, await loaded(database, program), None)
+    assert problems == []
+
+
+async def test_the_demos_program_defines_the_task_type_of_a_survey(database: Database, program: int) -> None:
+    assert "survey" in (await loaded(database, program)).task_types
+
+
+def checked(program: Program, given: Row) -> list[tuple[str, str]]:
+    resource = next(r for r in RESOURCES if r.name == "assessment_responses")
+    problems = decode.check(resource, given, program, None)
+    return [(p.extra["path"], p.detail) for p in problems]
+
+
+async def test_answers_that_do_not_fit_are_all_reported_with_their_paths(database: Database, program: int) -> None:
+    model = {"plan_type": "TIN", "active": "yes", "years_active": -1, "pain_scale": 1.5, "surprise": 1}
+    found = checked(await loaded(database, program), {"spec_name": "Intake assessment", "model": model})
+    assert {path for path, _ in found} == {
+        ".model.insurance_provider",
+        ".model.plan_type",
+        ".model.active",
+        ".model.years_active",
+        ".model.pain_scale",
+        ".model.surprise",
+    }
+
+
+async def test_a_response_may_name_an_older_version_of_its_spec(database: Database, environment: int) -> None:
+    await published(database, environment, FIRST)
+    await published(database, environment, A_CHANGED)
+    program = await loaded(database, environment)
+    assert checked(program, {"spec_id": "a", "spec_version": "1", "model": {"x": "any text"}}) == []
+    assert [path for path, _ in checked(program, {"spec_id": "a", "model": {"x": "any text"}})] == [".model.x"]
+    assert [path for path, _ in checked(program, {"spec_id": "a", "spec_version": "3", "model": {}})] == [".spec_version"]
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_program_is_at_hand_for_two_seconds_and_then_looked_at_again(database: Database, environment: int) -> None:
+    clock = Clock()
+    programs = Programs(database, clock)
+    assert programs.cached(environment) is None
+    await published(database, environment, FIRST)
+    first = await programs.of(environment)
+    await published(database, environment, A_CHANGED)
+    clock.now += 1.9
+    assert programs.cached(environment) is first
+    assert await programs.of(environment) is first
+    clock.now += 0.2
+    assert programs.cached(environment) is None
+    assert (await programs.of(environment)).version == 2
+    assert programs.cached(environment) is await programs.of(environment)
+
+
+async def test_a_look_that_finds_nothing_new_keeps_the_program(database: Database, program: int) -> None:
+    clock = Clock()
+    programs = Programs(database, clock)
+    first = await programs.of(program)
+    clock.now += 10
+    assert await programs.of(program) is first
+    assert programs.cached(program) is first
+
+
+async def test_what_was_just_published_is_there_when_asked_for_the_newest(database: Database, environment: int) -> None:
+    programs = Programs(database, Clock())
+    assert (await programs.of(environment)).version == 0
+    await published(database, environment, FIRST)
+    assert (await programs.newest(environment)).version == 1
+    cached = programs.cached(environment)
+    assert cached is not None
+    assert cached.version == 1
+
+
+async def test_many_callers_share_one_look_and_one_who_gives_up_does_not_end_it(database: Database, environment: int) -> None:
+    await published(database, environment, FIRST)
+    programs = Programs(database, Clock())
+    callers = [asyncio.create_task(programs.refresh(environment)) for _ in range(50)]
+    await asyncio.sleep(0)
+    callers[0].cancel()
+    found = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(found[0], asyncio.CancelledError)
+    assert len({id(program) for program in found[1:]}) == 1
+    assert isinstance(found[1], Program)
