@@ -5,6 +5,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 READY := $(VENV)/.ready
+UV_READY := .uv/.ready-$(UV_VERSION)
 # Locked and hashed; prints neither the addresses of an index nor the command line that made it.
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 # How many test processes run at once.
@@ -55,7 +56,7 @@ migration: $(READY)
 	$(VENV)/bin/almoner migrate --write "$(NAME)"
 
 ## lock: raise every dependency to its newest version
-lock: .uv/.ready
+lock: $(UV_READY)
 	@$(UV) $(COMPILE) --upgrade --group dev pyproject.toml -o requirements.lock
 	@$(UV) $(COMPILE) --upgrade bench/peers/requirements.in -o bench/peers/requirements.lock
 
@@ -64,21 +65,21 @@ clean:
 
 .venv: $(READY)
 
-.uv/.ready: Makefile
+$(UV_READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'Almoner needs Python 3.11 or newer. Name one with: make PYTHON=/path/to/python3' >&2; exit 2; }
 	@$(PYTHON) -m venv --clear .uv || { \
 	  echo 'Python has no venv module. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 2; }
-	@.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@.uv/bin/pip install -qq --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-$(READY): requirements.lock pyproject.toml .uv/.ready
-	@$(UV) venv --quiet --clear --python .uv/bin/python $(VENV)
+$(READY): requirements.lock pyproject.toml $(UV_READY)
+	@$(VENV)/bin/python -c "" 2>/dev/null || $(UV) venv --quiet --clear --python .uv/bin/python $(VENV)
 	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-bench/.venv/.ready: bench/peers/requirements.lock .uv/.ready
-	@$(UV) venv --quiet --clear --python .uv/bin/python bench/.venv
+bench/.venv/.ready: bench/peers/requirements.lock $(UV_READY)
+	@bench/.venv/bin/python -c "" 2>/dev/null || $(UV) venv --quiet --clear --python .uv/bin/python bench/.venv
 	@$(UV) pip sync --quiet --python bench/.venv/bin/python --require-hashes bench/peers/requirements.lock
 	@touch $@

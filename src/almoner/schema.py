@@ -179,6 +179,7 @@ def _house_tables(metadata: MetaData) -> None:
     )
     _change_tables(metadata)
     _access_tables(metadata)
+    _audit_tables(metadata)
     _program_tables(metadata)
 
 
@@ -268,6 +269,9 @@ def _access_tables(metadata: MetaData) -> None:
         UniqueConstraint("digest", name="access_tokens_digest_key"),
     )
     Index("access_tokens_expires_at_idx", tokens.c.expires_at)
+
+
+def _audit_tables(metadata: MetaData) -> None:
     reads = Table(
         "audit_reads",
         metadata,

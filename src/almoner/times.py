@@ -36,9 +36,6 @@ class IsoDate(Kind):
     def schema(self) -> Schema:
         return {"type": "string", "format": "date"}
 
-    def to_json(self, column: str) -> str:
-        return f"to_char({column}, 'YYYY-MM-DD')"
-
 
 class Birthday(IsoDate):
     """A day of birth: a date, or a datetime whose date counts (clarification 15)."""

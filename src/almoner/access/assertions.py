@@ -26,7 +26,7 @@ _LARGEST_TIME: Final = 1e15
 _GUID: Final = Guid()
 
 
-class Refused(Exception):
+class GrantError(Exception):
     """A refusal in the words of RFC 6749, section 5.2: its ``error``, and a sentence for the programmer.
 
     The sentence keeps to the characters that the RFC allows: plain ASCII without quotation marks and backslashes.
@@ -52,7 +52,7 @@ class Assertion:
 
 
 def read(text: str, audience: str, now: float) -> Assertion:
-    """The assertion, its claims checked against our audience and the time (seconds since 1970, UTC). Raises Refused."""
+    """The assertion, its claims checked against our audience and the time (seconds since 1970, UTC). Raises GrantError."""
     if len(text) > LONGEST:
         raise _invalid(f"The assertion is longer than {LONGEST} characters.")
     parts = text.split(".")
@@ -142,9 +142,9 @@ def _scope(value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise Refused("invalid_scope", "The claim scope must be a string of scopes separated by spaces.")
+        raise GrantError("invalid_scope", "The claim scope must be a string of scopes separated by spaces.")
     return value if value.strip() else None
 
 
-def _invalid(description: str) -> Refused:
-    return Refused("invalid_grant", description)
+def _invalid(description: str) -> GrantError:
+    return GrantError("invalid_grant", description)

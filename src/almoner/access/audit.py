@@ -1,7 +1,7 @@
 """The audit trail: who read and wrote what, and of which patients.
 
 Writes are in the change log, which is written with them. Reads are noted here, kept for half a second at most and written by
-the hundred, off the path of the request. Both are append-only in the database, and ``trail`` tells them as one.
+the hundred, off the path of the request. Both are append-only in the database, and ``trail.py`` tells them as one.
 """
 
 from __future__ import annotations
@@ -10,24 +10,21 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from itertools import islice
-from typing import Any, Final, NamedTuple
+from contextlib import suppress
+from typing import Final, NamedTuple
 
 import asyncpg
 import structlog
 
 from almoner.access.tokens import Access
-from almoner.database import Connection, Database
-from almoner.errors import ApiError
+from almoner.database import Database
 
 INTERVAL: Final = 0.5  # seconds between writes
 BATCH: Final = 2_000  # reads in one statement; as many waiting start it at once
 MOST_WAITING: Final = 100_000  # reads kept while the database is away
 MOST_BYTES: Final = 32 * 1024 * 1024  # of patient ids kept meanwhile
 CLOSING_SECONDS: Final = 10.0
-_LONGEST_PAUSE: Final = 5.0
+LONGEST_PAUSE: Final = 5.0  # seconds between attempts while the database is away
 
 _WRITE = """
 INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource, patient_ids)
@@ -62,25 +59,24 @@ class ReadAudit:
         self._limit = limit
         self._waiting: deque[_Read] = deque()
         self._bytes = 0
-        self._wake = asyncio.Event()
-        self._closing = False
+        self._full = asyncio.Event()
+        self._ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._log = structlog.get_logger()
         self.dropped = 0
+        self._told = 0
 
     def note(self, access: Access, request_id: str, verb: str, resource: str, patients: bytes, through: str = "api") -> None:
         """Notes a read. ``patients`` holds the ids of the patients that it told of, sixteen bytes each, repetitions included."""
-        waiting = self._waiting
-        waiting.append(
+        self._waiting.append(
             _Read(access.environment_id, self._clock(), access.actor, through, request_id, verb, resource, patients)
         )
         self._bytes += len(patients)
-        if len(waiting) >= BATCH:
-            self._wake.set()
-            if len(waiting) > self._limit:
-                self._drop("too many reads wait for the database")
-        if self._bytes > MOST_BYTES:
-            self._drop("too many reads wait for the database")
+        if len(self._waiting) >= BATCH:
+            self._full.set()
+        while len(self._waiting) > self._limit or self._bytes > MOST_BYTES:
+            self._bytes -= len(self._waiting.popleft().patients)
+            self.dropped += 1
         if self._task is None:
             self._task = asyncio.create_task(self._write_on())
 
@@ -98,70 +94,66 @@ class ReadAudit:
             try:
                 await self._insert(batch)
                 size = BATCH
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-                # Something in the batch cannot be written: halve it until the one read that cannot be is found.
+            except (asyncpg.DataError, ValueError):
+                # Something in the batch cannot be stored: halve it until the one read that cannot be is found.
                 if len(batch) == 1:
                     self.dropped += 1
-                    self._log.error("audit read lost", reason="it cannot be written", error=type(error).__name__)
-                else:
-                    self._put_back(batch)
-                    size = max(1, len(batch) // 2)
+                    continue
+                self._put_back(batch)
+                size = len(batch) // 2
             except BaseException:
                 self._put_back(batch)
                 raise
 
     async def aclose(self) -> None:
-        """Writes down what waits, for at most ten seconds, and ends. What is lost even so is told in the log."""
-        self._closing = True
-        self._wake.set()
-        if self._task is None:
-            return
-        try:
-            await asyncio.wait_for(self._task, CLOSING_SECONDS)
-        except TimeoutError:
-            self.dropped += len(self._waiting)
-            self._log.error("audit reads lost", reads=len(self._waiting), reason="the database was away at the end")
+        """Writes down what waits, for at most ten seconds, and ends. What is lost even so is counted and told in the log."""
+        self._ending.set()
+        self._full.set()
+        if self._task is not None:
+            try:
+                await asyncio.wait_for(self._task, CLOSING_SECONDS)
+            except TimeoutError:
+                self.dropped += len(self._waiting)
+                self._waiting.clear()
+        self._tell_lost()
 
     async def _insert(self, batch: list[_Read]) -> None:
         async with self._database.connection() as connection:
             await connection.execute(_WRITE, *(list(column) for column in zip(*batch, strict=True)))
 
     async def _write_on(self) -> None:
-        pause = INTERVAL
+        failures = 0
         while True:
-            if not self._closing or pause > INTERVAL:
-                await self._pause(pause)
+            await self._rest(failures)
+            # Asked before the flush, so that what is noted before the end is written.
+            last = self._ending.is_set()
+            self._tell_lost()
             try:
                 await self.flush()
-            except ApiError as error:
-                pause = min(pause * 2, _LONGEST_PAUSE)
-                cause = type(error.__cause__).__name__
+            except Exception as error:
+                failures += 1
+                cause = type(error.__cause__ or error).__name__
                 self._log.warning("audit reads wait", reads=len(self._waiting), error=cause)
                 continue
-            pause = INTERVAL
-            if self._closing:
+            failures = 0
+            if last:
                 return
 
-    async def _pause(self, seconds: float) -> None:
-        """Waits, but for no longer than until there is a full batch or the end; after a failure only for the time."""
-        self._wake.clear()
-        if self._closing or seconds > INTERVAL:
-            await asyncio.sleep(min(seconds, INTERVAL) if self._closing else seconds)
+    async def _rest(self, failures: int) -> None:
+        """Waits for a full batch, for half a second or for the end; after failures for longer, however much waits."""
+        if self._ending.is_set():
+            await asyncio.sleep(0.2 if failures else 0)
             return
-        try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        except TimeoutError:
-            return
+        woken = self._ending if failures else self._full
+        with suppress(TimeoutError):
+            await asyncio.wait_for(woken.wait(), min(INTERVAL * 2 ** min(failures, 8), LONGEST_PAUSE))
+        self._full.clear()
+
+    def _tell_lost(self) -> None:
+        if self.dropped > self._told:
+            self._log.error("audit reads lost", reads=self.dropped - self._told, total=self.dropped)
+            self._told = self.dropped
 
     def _put_back(self, batch: list[_Read]) -> None:
         self._waiting.extendleft(reversed(batch))
         self._bytes += sum(len(read.patients) for read in batch)
-
-    def _drop(self, reason: str) -> None:
-        """Gives up the oldest tenth, so that the log has a line for many reads and not one for each."""
-        count = max(1, len(self._waiting) // 10)
-        self._bytes -= sum(len(read.patients) for read in islice(self._waiting, count))
-        for _ in range(count):
-            self._waiting.popleft()
-        self.dropped += count
-        self._log.error("audit reads lost", reads=count, reason=reason)

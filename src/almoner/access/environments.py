@@ -34,7 +34,9 @@ async def create(connection: Connection, name: str) -> int:
     try:
         made: int = await connection.fetchval("INSERT INTO environments (name) VALUES ($1) RETURNING id", name)
     except asyncpg.UniqueViolationError:
-        raise ApiError(Problem("uniqueness_exception", "There is an environment of this name already.", {"path": ".name"})) from None
+        raise ApiError(
+            Problem("uniqueness_exception", "There is an environment of this name already.", {"path": ".name"})
+        ) from None
     return made
 
 

@@ -63,7 +63,7 @@ def new_secret() -> str:
 def load_key(settings_value: str | None, home: Path) -> bytes:
     """The key that secrets are sealed with: the one in the settings, or that of ``home/secret.key``.
 
-    The file is made, readable by its owner alone, where it is absent. Several processes that start at once end up with the same key.
+    The file is made where it is absent, readable by its owner alone. Processes that start at once end up with the same key.
     Raises SettingError where the value or the file is no key, or the file cannot be read or made.
     """
     if settings_value:

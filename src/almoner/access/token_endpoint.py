@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from almoner.access import assertions, clients, policy, tokens
-from almoner.access.assertions import Assertion, Refused
+from almoner.access.assertions import Assertion, GrantError
 from almoner.access.secrets import SealError, SecretBox
 from almoner.access.throttle import Throttle
 from almoner.database import Database
@@ -58,9 +58,7 @@ class TokenEndpoint:
         self._decoy = secrets.token_urlsafe(32)
         self._log = structlog.get_logger()
 
-    async def answer(
-        self, method: str, body: bytes, content_type: str | None, address: str
-    ) -> tuple[int, Headers, dict[str, Any]]:
+    async def answer(self, method: str, body: bytes, content_type: str | None, address: str) -> tuple[int, Headers, dict[str, Any]]:
         """Status, headers and body of the answer. That it is never stored is for the server to say, as of every answer.
 
         The body is read as JSON where it begins with a brace, and as a form otherwise, whatever its type says. ``address`` is
@@ -72,20 +70,22 @@ class TokenEndpoint:
             raise refused
         try:
             return 200, [], await self._granted(_parameters(body, content_type or ""), address)
-        except _TooMany as slow:
+        except _ThrottledError as slow:
             seconds = max(1, math.ceil(slow.seconds))
             told = f"Too many failed attempts. The next one is looked at in {seconds} s."
             return 429, [(b"retry-after", b"%d" % seconds)], _body("temporarily_unavailable", "too_many_requests", told)
-        except Refused as refusal:
+        except GrantError as refusal:
             return 400, [], _body(refusal.error, "bad_request", refusal.description)
 
     async def _granted(self, parameters: dict[str, str], address: str) -> dict[str, Any]:
         if "grant_type" not in parameters:
-            raise Refused("invalid_request", f"The parameter grant_type is missing. It must be {GRANT_TYPE}")
+            raise GrantError("invalid_request", f"The parameter grant_type is missing. It must be {GRANT_TYPE}")
         if parameters["grant_type"] != GRANT_TYPE:
-            raise Refused("unsupported_grant_type", f"The parameter grant_type must be {GRANT_TYPE}")
+            raise GrantError("unsupported_grant_type", f"The parameter grant_type must be {GRANT_TYPE}")
         if not parameters.get("assertion"):
-            raise Refused("invalid_request", "The parameter assertion is missing. It must be a JWT signed with the client secret.")
+            raise GrantError(
+                "invalid_request", "The parameter assertion is missing. It must be a JWT signed with the client secret."
+            )
         assertion = assertions.read(parameters["assertion"].strip(), self._audience, self._clock())
         client = await self._proved(assertion, address)
         scopes = self._scopes(assertion.scope or parameters.get("scope", ""), client.granted)
@@ -93,11 +93,11 @@ class TokenEndpoint:
         async with self._database.connection() as connection:
             token = await tokens.issue(connection, client.environment_id, client.id, scope, TOKEN_SECONDS)
         if token is None:
-            raise Refused("invalid_grant", _NOT_PROVED)
+            raise GrantError("invalid_grant", _NOT_PROVED)
         return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS, "scope": scope}
 
     async def _proved(self, assertion: Assertion, address: str) -> clients.Registered:
-        """The client whose live secret signed the assertion. Raises Refused, or _TooMany."""
+        """The client whose live secret signed the assertion. Raises GrantError, or _ThrottledError."""
         named = assertion.client_id
         self._slow_down(named, address)
         client = None
@@ -113,7 +113,7 @@ class TokenEndpoint:
             self._throttle.failed(named, address, self._pace())
             reason = "signature" if client is not None else "client is unknown or disabled"
             self._log.warning("token refused", client_id=named, address=address, reason=reason)
-            raise Refused("invalid_grant", _NOT_PROVED)
+            raise GrantError("invalid_grant", _NOT_PROVED)
         self._throttle.succeeded(client.id, address, self._pace())
         return client
 
@@ -127,7 +127,7 @@ class TokenEndpoint:
     def _slow_down(self, client_id: str | None, address: str) -> None:
         seconds = self._throttle.wait(client_id, address, self._pace())
         if seconds > 0:
-            raise _TooMany(seconds)
+            raise _ThrottledError(seconds)
 
     def _scopes(self, asked: str, granted: tuple[str, ...]) -> tuple[str, ...]:
         if not asked.strip():
@@ -135,13 +135,13 @@ class TokenEndpoint:
         try:
             scopes = policy.parse(asked, self._collections)
         except ApiError:
-            raise Refused("invalid_scope", policy.expected(self._collections)) from None
+            raise GrantError("invalid_scope", policy.expected(self._collections)) from None
         if policy.beyond(scopes, granted):
-            raise Refused("invalid_scope", f"The client was granted less than it asks for. It was granted: {' '.join(granted)}")
+            raise GrantError("invalid_scope", f"The client was granted less than it asks for. It was granted: {' '.join(granted)}")
         return scopes
 
 
-class _TooMany(Exception):
+class _ThrottledError(Exception):
     """So many attempts have failed that this one is not looked at."""
 
     def __init__(self, seconds: float) -> None:
@@ -151,9 +151,9 @@ class _TooMany(Exception):
 
 def _parameters(body: bytes, content_type: str) -> dict[str, str]:
     if not body.strip():
-        raise Refused("invalid_request", "The body is empty. Send grant_type and assertion as a form or as JSON.")
+        raise GrantError("invalid_request", "The body is empty. Send grant_type and assertion as a form or as JSON.")
     if content_type.lower().startswith(_MULTIPART):
-        raise Refused("invalid_request", "Send grant_type and assertion as application/x-www-form-urlencoded or as JSON.")
+        raise GrantError("invalid_request", "Send grant_type and assertion as application/x-www-form-urlencoded or as JSON.")
     return _from_json(body) if body.lstrip()[:1] == b"{" else _from_form(body)
 
 
@@ -161,11 +161,11 @@ def _from_json(body: bytes) -> dict[str, str]:
     try:
         given = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, ValueError, RecursionError):
-        raise Refused("invalid_request", "The body is not valid JSON.") from None
+        raise GrantError("invalid_request", "The body is not valid JSON.") from None
     known = {name: given[name] for name in ("grant_type", "assertion", "scope") if given.get(name) is not None}
     for name, value in known.items():
         if not isinstance(value, str):
-            raise Refused("invalid_request", f"The parameter {name} must be a string.")
+            raise GrantError("invalid_request", f"The parameter {name} must be a string.")
     return known
 
 
@@ -175,11 +175,11 @@ def _from_form(body: bytes) -> dict[str, str]:
             body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS, encoding="utf-8"
         )
     except ValueError:
-        raise Refused("invalid_request", "The body is neither a form nor JSON in UTF-8.") from None
+        raise GrantError("invalid_request", "The body is neither a form nor JSON in UTF-8.") from None
     given: dict[str, str] = {}
     for name, value in pairs:
         if name in given:
-            raise Refused("invalid_request", "A parameter is given more than once.")
+            raise GrantError("invalid_request", "A parameter is given more than once.")
         given[name] = value
     return given
 

@@ -49,7 +49,7 @@ class Unique:
     detail: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Resource:
     """A collection of the contract.
 

@@ -31,6 +31,7 @@ UNUSABLE = 126
 _CAPABILITY = {"read": 2, "enter": 1}
 _CAPABILITY_VERSION_3 = 0x20080522
 _PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 28, 1 << 2
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CLONE_NEWUSER = 0x10000000
 
@@ -51,6 +52,8 @@ def _become(account: pwd.struct_passwd) -> None:
 
 def _become_keeping(account: pwd.struct_passwd, capability: int) -> None:
     """Take on the account and keep one capability, across exec and in every child."""
+    # Without this, access(2), with which PostgreSQL looks for its own files, would leave the capability out of account.
+    _call("prctl", _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     _call("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
     _become(account)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
@@ -88,6 +91,8 @@ def main(arguments: list[str]) -> int:
             _become_keeping(account, _CAPABILITY[way])
         os.umask(0o077)
         os.chdir(folder)
+        if not os.access(program, os.X_OK):
+            raise PermissionError(f"{account.pw_name} does not reach {program}")
         os.execv(program, [program, *rest])  # noqa: S606 (no shell is wanted)
     except (OSError, AttributeError) as error:
         # AttributeError: not Linux, so the C library lacks the function.

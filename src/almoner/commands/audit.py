@@ -1,0 +1,81 @@
+"""``almoner audit``: who read and wrote what."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from almoner.access.trail import DEFAULT, trail
+from almoner.commands.session import AS_JSON, ENVIRONMENT, connect, environment_id, print_json, print_rows, run, say
+from almoner.times import IsoDate, IsoDateTime
+
+app = typer.Typer(help="The audit trail: who read and wrote what, and of which patients.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Keeps `list` a command of its own, though it is the only one."""
+
+
+@app.command("list")
+def list_entries(
+    patient: Annotated[str | None, typer.Option(help="Only what was about this patient, named by id.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Only what this actor did: a client's id, or an actor as listed.")] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", help="Only from this day or moment on (UTC where no offset is given).")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Only up to this day, that day included, or before this moment.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most as many entries.")] = DEFAULT,
+    environment: ENVIRONMENT = None,
+    as_json: AS_JSON = False,
+) -> None:
+    """List reads and writes of an environment, the newest first.
+
+    Example: almoner audit list --patient 45ceeba9-4944-43d1-b34d-0c36846acd4c --from 2026-01-01 --to 2026-01-31
+    """
+    narrowed = {
+        "patient": None if patient is None else _guid(patient),
+        "actor": actor,
+        "begin": None if begin is None else _moment(begin, "--from", timedelta()),
+        "end": None if end is None else _moment(end, "--to", timedelta(days=1)),
+    }
+    entries = run(_list(narrowed, limit, environment))
+    if as_json:
+        print_json(entries)
+        return
+    rows = [{**entry, "patient_ids": " ".join(entry["patient_ids"])} for entry in entries]
+    columns = ("at", "actor", "through", "verb", "resource", "row_id", "patient_ids", "request_id")
+    print_rows(rows, columns, "There is nothing of this kind in the audit trail.")
+    if len(entries) == limit:
+        say(f"\nThese are the newest {limit}. For older ones, give --to or a larger --limit.")
+
+
+async def _list(narrowed: dict[str, Any], limit: int, environment: str | None) -> list[dict[str, Any]]:
+    async with connect() as (database, _), database.connection() as connection:
+        owner = await environment_id(connection, environment)
+        return [entry.shown() for entry in await trail(connection, owner, limit=limit, **narrowed)]
+
+
+def _guid(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise typer.BadParameter("A patient is named by a GUID.", param_hint="--patient") from None
+
+
+def _moment(text: str, option: str, whole_day: timedelta) -> datetime:
+    """A moment, or the beginning of a day with ``whole_day`` added. Raises typer.BadParameter."""
+    try:
+        return IsoDateTime().parse(text)
+    except ValueError:
+        pass
+    try:
+        day = IsoDate().parse(text)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC) + whole_day
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            "A day such as 2026-01-31 or a moment such as 2026-01-31T12:00:00Z is expected.", param_hint=option
+        ) from None
