@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from almoner.data_api import statements as sql
 from almoner.resources.patients import patients
 
-# What a connection of Almoner's pool is set to; the statements rely on the time zone.
-SESSION = {"timezone": "UTC", "jit": "off"}
+# What a connection of Almoner's pool is set to.
+SESSION = {"timezone": "UTC", "jit": "off", "plan_cache_mode": "force_generic_plan"}
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,7 @@ def server_pid(home: Path) -> int:
 
 
 def start_parent(home: Path) -> tuple[subprocess.Popen[str], str]:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     return parent, parent.stdout.readline().strip()
 
@@ -160,6 +158,8 @@ def test_a_server_that_died_under_its_parent_is_started_again_by_it(tmp_path: Pa
     server = embedded.EmbeddedServer(tmp_path)
     try:
         dsn = server.start()
+        with pytest.raises(embedded.EmbeddedServerError, match="running already"):
+            server.start()
         pid = server_pid(tmp_path)
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not record.is_server(pid, tmp_path / "postgres"))

@@ -31,7 +31,7 @@ from almoner.operations import health, logs
 from almoner.operations.edge import Edge, Limits
 from almoner.operations.metrics import Metrics
 from almoner.operations.telemetry import traced
-from almoner.resources import RESOURCES
+from almoner.resources import BY_NAME, RESOURCES
 from almoner.settings import Settings
 from almoner.workshop.programs import Programs
 
@@ -102,7 +102,7 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
 
 def _edge(settings: Settings, database: Database, api: DataApi, pages: Asgi, metrics: Metrics, log: Any) -> Edge:
     box = SecretBox(load_key(settings.secret_key or None, settings.home))
-    tokens = TokenEndpoint(database, box, settings.token_url)
+    tokens = TokenEndpoint(database, box, settings.token_url, BY_NAME)
     feed = ChangeFeed(database, api.access)
 
     async def token(request: Request) -> Answer:

@@ -151,6 +151,10 @@ class ApiError(Exception):
         return statuses.pop() if len(statuses) == 1 else 400
 
 
+class SettingError(Exception):
+    """A setting that cannot be used, in words that say what is expected. Raised to operators, never to callers."""
+
+
 def problem(code: str, detail: str, **extra: Any) -> ApiError:
     """An error of a single problem, ready to be raised."""
     return ApiError(Problem(code, detail, extra))

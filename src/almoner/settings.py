@@ -11,9 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-
-class SettingError(Exception):
-    """A setting that cannot be used, in words that say what is expected."""
+from almoner.errors import SettingError
 
 
 def _setting(env: str, about: str, default: Any = None, *, secret: bool = False) -> Any:

@@ -15,7 +15,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from almoner.settings import SettingError
+from almoner.errors import SettingError
 
 KEY_BYTES: Final = 32
 _VERSION: Final = b"\x01"

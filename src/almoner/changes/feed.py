@@ -69,7 +69,7 @@ class Change:
     actor: str
     through: str
     request_id: str
-    fields: tuple[str, ...] | None
+    fields: list[str] | None
 
     def shown(self) -> dict[str, Any]:
         """The change as the API shows it."""
@@ -79,7 +79,7 @@ class Change:
             "kind": self.kind,
             "changed_at": iso(self.changed_at),
             "patient_id": self.patient_id,
-            "fields": None if self.fields is None else list(self.fields),
+            "fields": self.fields,
             "actor": self.actor,
             "through": self.through,
             "request_id": self.request_id,
@@ -89,7 +89,8 @@ class Change:
 
 _HORIZON = "SELECT epoch, xid FROM almoner_horizon()"
 _SETTLED = """
-SELECT epoch, xid, seq, kind, resource, row_id::text, patient_id::text, changed_at, actor, through, request_id, fields
+SELECT epoch, xid, seq, kind, resource, row_id::text AS row_id, patient_id::text AS patient_id,
+  changed_at, actor, through, request_id, fields
 FROM changes
 WHERE environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4) AND (epoch, xid) < ($5, $6)
 ORDER BY epoch, xid, seq
@@ -125,5 +126,6 @@ async def read(connection: Connection, environment_id: int, after: Position, lim
 
 
 def _change(record: Any) -> Change:
-    epoch, xid, seq, *told, fields = record
-    return Change(Position(epoch, xid, seq), *told, None if fields is None else tuple(fields))
+    told = dict(record)
+    position = Position(told.pop("epoch"), told.pop("xid"), told.pop("seq"))
+    return Change(position=position, **told)

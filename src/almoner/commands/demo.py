@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,15 +47,28 @@ def demo(
     settings = read_settings()
     count = settings.patients if patients is None else patients
     settings.home.mkdir(parents=True, exist_ok=True)
-    if settings.database_url:
-        _serve(settings, count, seed)
-        return
-    say("Starting PostgreSQL ...")
+    # From the first moment on, and also where a script started us with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     try:
-        with EmbeddedServer(settings.home) as dsn:
-            _serve(dataclasses.replace(settings, database_url=dsn), count, seed)
+        _run(settings, count, seed)
     except EmbeddedServerError as error:
         stop(str(error))
+    except KeyboardInterrupt:
+        say("Stopped.")
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(settings: Settings, patients: int, seed: int) -> None:
+    if settings.database_url:
+        _serve(settings, patients, seed)
+        return
+    say("Starting PostgreSQL ...")
+    with EmbeddedServer(settings.home) as dsn:
+        _serve(dataclasses.replace(settings, database_url=dsn), patients, seed)
 
 
 def _serve(settings: Settings, patients: int, seed: int) -> None:
@@ -63,7 +77,6 @@ def _serve(settings: Settings, patients: int, seed: int) -> None:
     server.run()
     if not server.started:
         stop(f"Port {settings.port} on {settings.host} is taken. Choose another one: ALMONER_PORT=8001 make demo")
-    say("Stopped.")
 
 
 class _Announcing(uvicorn.Server):

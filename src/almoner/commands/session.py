@@ -18,8 +18,8 @@ from rich.table import Table
 
 from almoner import embedded, migrate
 from almoner.database import Connection, Database
-from almoner.errors import ApiError
-from almoner.settings import SettingError, Settings
+from almoner.errors import ApiError, SettingError
+from almoner.settings import Settings
 
 T = TypeVar("T")
 ENVIRONMENT = Annotated[

@@ -13,6 +13,8 @@ from almoner.errors import ApiError
 from almoner.kinds import Problems, Texts
 
 _REPORTED = 100
+# What a row may bring besides the fields of a Create.
+_BROUGHT = frozenset({"id", "created_at"})
 
 
 class Batch:
@@ -32,7 +34,8 @@ class Batch:
     def add(self, given: Row, row_id: str) -> None:
         """Takes a row in; its problems are kept for ``verify``."""
         found: Problems = []
-        row = decode.values(self._resource, given, Verb.CREATE, False, found, self._whole)
+        fields = {name: value for name, value in given.items() if name not in _BROUGHT}
+        row = decode.values(self._resource, fields, Verb.CREATE, False, found, self._whole)
         found += decode.check(self._resource, row, self._program, None)
         if found:
             self._problems += [decode.moved(p, f"[{self._count}]") for p in found]

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus, urlencode
 from uuid import UUID
 
 from almoner.data_api.declare import Resource
+from almoner.data_api.statements import KEY_BYTES, ROW_END
 from almoner.errors import ApiError, Problem, parse_problem
 from almoner.fields import Field, unknown_field
 from almoner.kinds import Guid, Problems
@@ -131,36 +132,42 @@ def filter_names(resource: Resource, enveloped: bool) -> Mapping[str, Field]:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of rows, each as JSON, and the span and size that were used; ``follows`` is None on the last page."""
+    """One page: its rows as JSON with commas between them, the ids of their patients packed, and the span and size used.
 
-    rows: list[bytes]
+    ``follows`` is None on the last page.
+    """
+
+    rows: bytes
     patients: bytes
     current: dict[str, Any]
     follows: dict[str, Any] | None
     complete_until: str
 
 
-def page(asked: Wanted, records: list[Any], now: datetime, complete_until: datetime) -> Page:
-    """The page that these records make; one more than its size was asked for, to know whether another follows.
+def page(asked: Wanted, record: Mapping[str, Any], now: datetime, complete_until: datetime) -> Page:
+    """The page of what was found: one row more than its size was asked for, to know whether another page follows.
 
     Where the Find gave no end, the end is ``now``, or the time of the last row where the clocks differ: the pages that
     follow keep to it.
     """
-    shown = records[: asked.size]
-    to = asked.to
-    if to is None:
-        to = max(now, _moment(shown[-1]["key"])[0]) if shown else now
+    rows, keys, patients = record["body"] or b"", record["keys"] or b"", record["patients"] or b""
+    more = len(keys) > asked.size * KEY_BYTES
+    if more:
+        rows, keys = rows[: rows.rindex(ROW_END)], keys[:-KEY_BYTES]
+    moment, row_id = _last(keys)
+    to = max(now, moment) if asked.to is None else asked.to
     current = {FROM: iso(asked.start), TO: iso(to), SIZE: asked.size}
     follows = None
-    if len(records) > asked.size:
-        moment, row_id = _moment(shown[-1]["key"])
+    if more:
         follows = {**dict(asked.given), FROM: iso(moment), TO: iso(to), SIZE: asked.size, AFTER: row_id}
-    patients = b"".join([r["patient"] for r in shown])
-    return Page([r["body"] for r in shown], patients, current, follows, iso(complete_until))
+    return Page(rows.replace(ROW_END, b","), patients, current, follows, iso(complete_until))
 
 
-def _moment(key: bytes) -> tuple[datetime, str]:
-    micros, row_id = _KEY.unpack(key)
+def _last(keys: bytes) -> tuple[datetime, str]:
+    """The time and the id of the last row; the beginning of time where there is none."""
+    if not keys:
+        return BEGINNING, _BEFORE_ALL
+    micros, row_id = _KEY.unpack(keys[-KEY_BYTES:])
     return _POSTGRES_EPOCH + timedelta(microseconds=micros), str(UUID(bytes=row_id))
 
 

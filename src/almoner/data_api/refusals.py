@@ -22,6 +22,7 @@ class Refusals:
     async def missing(self, connection: Connection, environment_id: int, resource: Resource, row: Row) -> Problems:
         """A problem for each reference of the row to what does not exist in this environment, or to what does not fit it."""
         problems: Problems = []
+        unknown = set()
         for field, ref in resource.references:
             row_id = row.get(field.name)
             if row_id is None:
@@ -29,8 +30,9 @@ class Refusals:
             found = await connection.fetchval(statements.exists(ref.to, ref.within), environment_id, row_id)
             target = self._resources[ref.to].singular
             if found is None:
+                unknown.add(field.name)
                 problems.append(_unknown(target, f".{field.name}"))
-            elif ref.within and row.get(ref.within) is not None and found != str(row[ref.within]):
+            elif ref.within and ref.within not in unknown and row.get(ref.within) is not None and found != str(row[ref.within]):
                 detail = f"The {target} at .{field.name} belongs to another patient than .{ref.within}."
                 problems.append(Problem("bad_request", detail, {"path": f".{field.name}"}))
         return problems

@@ -153,8 +153,8 @@ class DataApi:
         statement = statements.find(resource, access.enveloped, tuple(name for name, _ in asked.filters))
         arguments = (access.environment_id, asked.start, asked.after, asked.to or find.FOREVER, asked.size + 1)
         async with self._database.connection() as connection:
-            records = await connection.fetch(statement, *arguments, *(value for _, value in asked.filters))
-        page = find.page(asked, records, self._completeness.now(), complete_until)
+            record = await connection.fetchrow(statement, *arguments, *(value for _, value in asked.filters))
+        page = find.page(asked, record, self._completeness.now(), complete_until)
         self._audit.note(access, request.request_id, "find", resource.name, page.patients)
         body, following = shapes.many(page, resource.name, self._url, access.enveloped, asked.given)
         headers = [] if following is None else [(b"link", f'<{following}>; rel="next"'.encode())]

@@ -19,16 +19,15 @@ def one(body: bytes, enveloped: bool) -> bytes:
 def many(page: Page, resource: str, url: str, enveloped: bool, given: tuple[tuple[str, str], ...]) -> tuple[bytes, str | None]:
     """A page of objects, and the address of the next one (None on the last)."""
     following = None if page.follows is None else address(url, resource, page.follows)
-    data = b",".join(page.rows)
     if enveloped:
         here = address(url, resource, {**dict(given), **page.current})
-        return b'{"data":[' + data + b'],"links":' + _encode(_links(page, here, following)) + b"}", following
+        return b'{"data":[' + page.rows + b'],"links":' + _encode(_links(page, here, following)) + b"}", following
     meta: dict[str, Any] = {"current": page.current, "complete_until": page.complete_until}
     tail: dict[str, Any] = {"meta": meta}
     if following is not None:
         meta["next"] = page.follows
         tail["links"] = {"next": {"href": following}}
-    return b'[{"data":[' + data + b"]," + _encode(tail)[1:] + b"]", following
+    return b'[{"data":[' + page.rows + b"]," + _encode(tail)[1:] + b"]", following
 
 
 def _links(page: Page, here: str, following: str | None) -> dict[str, Any]:

@@ -17,9 +17,13 @@ _ACTOR = ("actor", "through", "request_id")
 
 
 def body(resource: Resource, enveloped: bool, source: str) -> str:
-    """Select list: ``body`` (JSON, UTF-8), ``updated_at``, and ``patient`` (16 bytes, or none where there is no patient)."""
+    """The column ``body``: a row as JSON, in UTF-8."""
+    return f"convert_to({_rendered(resource, enveloped, source)}::text, 'UTF8') AS body"
+
+
+def _rendered(resource: Resource, enveloped: bool, source: str) -> str:
     shown = ", ".join(_shown(f, enveloped, source) for f in resource.returned)
-    return f"convert_to(row_to_json((SELECT shown FROM (SELECT {shown}) AS shown))::text, 'UTF8') AS body"
+    return f"row_to_json((SELECT shown FROM (SELECT {shown}) AS shown))"
 
 
 def _shown(field: Field, enveloped: bool, source: str) -> str:
@@ -56,19 +60,27 @@ def get(resource: Resource, enveloped: bool) -> str:
     return f"{_answer(resource, enveloped, resource.name)} WHERE environment_id = $1 AND id = $2"
 
 
+# Parts the rows of a page: a character that no JSON text can hold, so that a row is cut off without being read.
+ROW_END = b"\x1e"
+KEY_BYTES = 24
+
+
 @cache
 def find(resource: Resource, enveloped: bool, filters: tuple[str, ...]) -> str:
     """Parameters: environment, from, the id behind which to go on, to, limit, then the values of ``filters`` (field names).
 
-    ``key`` is what the next page continues from: eight bytes of ``updated_at`` as PostgreSQL sends it, sixteen of the id.
+    One row: ``body``, the rows' JSON parted by ``ROW_END``; ``keys``, for each row the eight bytes of ``updated_at`` as
+    PostgreSQL sends it and the sixteen of its id; ``patients``, sixteen bytes for each row that is about one. All null where
+    there is no row.
     """
     conditions = "".join(f" AND {_condition(resource.field(name), 6 + n)}" for n, name in enumerate(filters))
-    table = resource.name
+    patients = f"string_agg(uuid_send(page.{resource.patient}), ''::bytea)" if resource.patient else "NULL::bytea"
     return (
-        f"SELECT {body(resource, enveloped, 'page')}, timestamptz_send(page.updated_at) || uuid_send(page.id) AS key, "
-        f"{_patient(resource, 'page')} AS patient "
-        f"FROM (SELECT * FROM {table} WHERE environment_id = $1 AND (updated_at, id) > ($2::timestamptz, $3::uuid) "
-        f"AND updated_at <= $4::timestamptz{conditions} ORDER BY updated_at, id LIMIT $5) AS page ORDER BY page.updated_at, page.id"
+        f"SELECT convert_to(string_agg({_rendered(resource, enveloped, 'page')}::text, chr({ROW_END[0]})), 'UTF8') AS body, "
+        "string_agg(timestamptz_send(page.updated_at) || uuid_send(page.id), ''::bytea) AS keys, "
+        f"{patients} AS patients "
+        f"FROM (SELECT * FROM {resource.name} WHERE environment_id = $1 AND (updated_at, id) > ($2::timestamptz, $3::uuid) "
+        f"AND updated_at <= $4::timestamptz{conditions} ORDER BY updated_at, id LIMIT $5) AS page"
     )
 
 

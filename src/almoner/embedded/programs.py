@@ -30,9 +30,7 @@ def binaries() -> Path:
         folder = Path(place) / "pginstall" / "bin"
         if (folder / "postgres").exists():
             return folder
-    raise EmbeddedServerError(
-        "The embedded PostgreSQL is not installed here. Name a server of your own with ALMONER_DATABASE_URL."
-    )
+    raise EmbeddedServerError("The embedded PostgreSQL is not installed here. Name a server of your own with ALMONER_DATABASE_URL.")
 
 
 class Programs:

@@ -76,9 +76,7 @@ class EmbeddedServer:
     def __enter__(self) -> str:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     def start(self) -> str:
@@ -87,8 +85,8 @@ class EmbeddedServer:
         The address is the same after a restart unless the port has been taken meanwhile. Raises EmbeddedServerError
         when another process runs this home, when the data is of another version, or when the server does not start.
         """
-        if self._process is not None and self._process.poll() is None:
-            raise EmbeddedServerError("This embedded server is running already.")
+        if self._process is not None:
+            self._bury()
         # Others may pass through, since the server may run as another account; they may not look around.
         self._home.mkdir(mode=0o711, parents=True, exist_ok=True)
         self._take_lock()
@@ -109,6 +107,15 @@ class EmbeddedServer:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _bury(self) -> None:
+        """Forget a server that died; one that was just killed takes a moment to be gone."""
+        assert self._process is not None
+        try:
+            self._process.wait(_POLL_SECONDS * 50)
+        except subprocess.TimeoutExpired:
+            raise EmbeddedServerError("This embedded server is running already.") from None
+        self._process = None
 
     def _start(self) -> str:
         programs = Programs(self._home)

@@ -1,0 +1,103 @@
+"""A patient's file while it is being made up, and the moments in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from almoner.data_api.declare import Row
+from almoner.demo.people import Person, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker of the patient's team, with the id of the worker's calendar."""
+
+    id: str
+    first_name: str
+    timezone: str
+    calendar_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who the patient is. ``days``: for how many days they have been in the program, at least six."""
+
+    seed: int
+    index: int
+    id: str
+    person: Person
+    place: Place
+    conditions: tuple[str, ...]
+    days: int
+    phase: str
+    team: tuple[Worker, ...]
+
+    @property
+    def coach(self) -> Worker:
+        return self.team[0]
+
+    @property
+    def record_number(self) -> str:
+        """The patient's number in the clinic's record system; no two patients of any two seeds have the same."""
+        return f"MRN-{self.seed}-{self.index + 20417:06d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The rows of one patient by collection, and the source of chance that they come from.
+
+    How often chance is asked must not depend on ``today``: the ids come from it too.
+    """
+
+    rng: Random
+    today: date
+    client: Client
+    rows: dict[str, list[Row]]
+
+    @property
+    def joined(self) -> datetime:
+        """When the patient was entered."""
+        return moment(self.today, self.client.days, 9 * 60 + self.client.index % 420, self.client.place.timezone)
+
+    @property
+    def latest(self) -> datetime:
+        """The last moment that has certainly passed."""
+        return datetime.combine(self.today, time(), UTC)
+
+    def add(self, collection: str, created_at: datetime, **values: Any) -> str:
+        """Adds a row about the patient; returns its id."""
+        row_id = guid(self.rng)
+        self.rows[collection].append({"id": row_id, "user_id": self.client.id, **values, "created_at": created_at})
+        return row_id
+
+    def map(self, namespace: str, collection: str, row_id: str, external_id: str) -> None:
+        """Adds a mapping to an id of another system."""
+        row = {"id": guid(self.rng), "resource": collection, "namespace": namespace, "external_id": external_id}
+        self.rows["external_ids"].append({**row, "welkin_id": row_id})
+
+    def sometime(self) -> datetime:
+        """A moment of the day between the patient's coming and yesterday."""
+        return moment(
+            self.today, self.rng.randrange(2, self.client.days), self.rng.randrange(8 * 60, 20 * 60), self.client.place.timezone
+        )
+
+    def times(self, count: int) -> list[datetime]:
+        """So many such moments, the earliest first."""
+        return sorted(self.sometime() for _ in range(count))
+
+
+def guid(rng: Random) -> str:
+    """A version 4 UUID (RFC 9562) out of this source of chance."""
+    bits = rng.getrandbits(128) & ~(0xF000 << 64) & ~(0xC << 60) | (0x4000 << 64) | (0x8 << 60)
+    digits = f"{bits:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def moment(today: date, days_ago: int, minute: int, timezone: str) -> datetime:
+    """The moment (UTC) at which it was, so many days ago, this minute of the day in the time zone."""
+    local = datetime.combine(today - timedelta(days=days_ago), time(minute // 60, minute % 60), ZoneInfo(timezone))
+    return local.astimezone(UTC)

@@ -1,0 +1,104 @@
+"""How these tests write to the change log: with connections of their own, whose transactions stay open as long as wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+
+from almoner.changes import feed
+from almoner.data_api import decode, statements
+from almoner.data_api.store import new_id
+from almoner.resources import BY_NAME
+
+PATIENTS = BY_NAME["patients"]
+PATIENCE = 30.0
+STAMP = ("test", "cli", "test")
+
+
+async def until_true(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Asks again and again until the condition holds; fails after half a minute."""
+    deadline = time.monotonic() + PATIENCE
+    while not await condition():
+        assert time.monotonic() < deadline, f"this did not happen: {what}"
+        await asyncio.sleep(0.005)
+
+
+async def insert(connection: Any, environment: int, name: str = "Grace") -> str:
+    """Writes a patient with its change row, in the transaction of this connection, and returns the id."""
+    row = {"phase": "intake", "timezone": "US/Pacific", "first_name": name, "last_name": "Hopper", "id": new_id()}
+    await connection.fetchrow(
+        statements.insert(PATIENTS, False), environment, row["id"], *decode.complete(PATIENTS, row), *STAMP
+    )
+    return row["id"]
+
+
+async def rename(connection: Any, environment: int, row_id: str, name: str) -> None:
+    statement = statements.update(PATIENTS, False, ("first_name",))
+    await connection.fetchrow(statement, environment, row_id, None, name, *STAMP, ["first_name"])
+
+
+async def remove(connection: Any, environment: int, row_id: str) -> None:
+    statement = statements.delete(PATIENTS, False, (BY_NAME["external_ids"],))
+    await connection.fetchrow(statement, environment, row_id, *STAMP)
+
+
+async def current_xid(connection: Any) -> int:
+    """The id of the transaction that this connection is in."""
+    xid: int = await connection.fetchval("SELECT pg_current_xact_id()::text::bigint")
+    return xid
+
+
+async def follow(
+    connection: Any, environment: int, after: feed.Position = feed.BEGINNING, limit: int = 7
+) -> list[feed.Change]:
+    """All that is settled behind a position, read page by page, each from the cursor of the one before."""
+    found: list[feed.Change] = []
+    more = True
+    while more:
+        changes, more = await feed.read(connection, environment, after, limit)
+        found += changes
+        after = reread(changes[-1].position) if changes else after
+    return found
+
+
+def reread(position: feed.Position) -> feed.Position:
+    """The position as a caller gives it back: through its cursor."""
+    problems: list[Any] = []
+    read = feed.position(position.cursor(), ".after", problems)
+    assert problems == []
+    return read
+
+
+async def names_settled(
+    connection: Any, environment: int, wanted: int, after: feed.Position = feed.BEGINNING
+) -> list[feed.Change]:
+    """The changes behind a position, once as many as wanted are settled."""
+    found: list[feed.Change] = []
+
+    async def enough() -> bool:
+        found[:] = await follow(connection, environment, after)
+        return len(found) >= wanted
+
+    await until_true(enough, f"{wanted} changes are announced")
+    return found
+
+
+async def environment_of(connection: Any) -> int:
+    """A new environment in a database of the test's own."""
+    made: int = await connection.fetchval("INSERT INTO environments (name) VALUES ($1) RETURNING id", f"t-{uuid.uuid4().hex}")
+    return made
+
+
+async def opened(dsn: str) -> Any:
+    """A connection that belongs to no pool."""
+    return await asyncpg.connect(dsn, server_settings={"timezone": "UTC"})
+
+
+async def begin_epoch(connection: Any) -> None:
+    """Begins the cluster's epoch, so that no transaction of a test holds up the others by beginning it."""
+    await connection.execute("SELECT almoner_epoch()")
