@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shlex
 import signal
+import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from almoner import migrate, schema
 from almoner.access import clients, environments
 from almoner.access.secrets import SecretBox, load_key
-from almoner.commands.serve import config
+from almoner.commands.serve import config, listen
 from almoner.commands.session import read_settings, run, say, stop
 from almoner.data_api.store import Store
 from almoner.database import Database
@@ -63,20 +64,18 @@ def _interrupted(*_: object) -> None:
 
 
 def _run(settings: Settings, patients: int, seed: int) -> None:
-    if settings.database_url:
-        _serve(settings, patients, seed)
-        return
-    say("Starting PostgreSQL ...")
-    with EmbeddedServer(settings.home) as dsn:
-        _serve(dataclasses.replace(settings, database_url=dsn), patients, seed)
+    with listen(settings) as listener:
+        if settings.database_url:
+            _serve(settings, listener, patients, seed)
+            return
+        say("Starting PostgreSQL ...")
+        with EmbeddedServer(settings.home) as dsn:
+            _serve(dataclasses.replace(settings, database_url=dsn), listener, patients, seed)
 
 
-def _serve(settings: Settings, patients: int, seed: int) -> None:
+def _serve(settings: Settings, listener: socket.socket, patients: int, seed: int) -> None:
     credentials = run(_prepare(settings, patients, seed))
-    server = _Announcing(config(settings), _welcome(settings, credentials))
-    server.run()
-    if not server.started:
-        stop(f"Port {settings.port} on {settings.host} is taken. Choose another one: ALMONER_PORT=8001 make demo")
+    _Announcing(config(settings), _welcome(settings, credentials)).run(sockets=[listener])
 
 
 class _Announcing(uvicorn.Server):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import uvicorn
 
 from almoner.access.secrets import load_key
 from almoner.app import Application
-from almoner.commands.session import located, read_settings, require_migrated, run, say
+from almoner.commands.session import located, read_settings, require_migrated, run, say, stop
 from almoner.settings import Settings
 
 # How long requests under way are waited for when the server is asked to stop.
@@ -26,16 +27,38 @@ def serve(
     Example: ALMONER_DATABASE_URL=postgresql://almoner:...@db:5432/almoner almoner serve --workers 4
     """
     settings = located(read_settings())
-    run(require_migrated(settings.database_url))
-    load_key(settings.secret_key or None, settings.home)
+    run(_require(settings))
     os.environ["ALMONER_DATABASE_URL"] = settings.database_url
+    listener = listen(settings)
     say(f"Almoner serves {settings.url} with {workers} {'process' if workers == 1 else 'processes'}. Stop it with Ctrl-C.")
     if workers == 1:
-        uvicorn.Server(config(settings)).run()
+        uvicorn.Server(config(settings)).run(sockets=[listener])
         return
+    listener.close()
     with tempfile.TemporaryDirectory(prefix="almoner-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         uvicorn.run("almoner.app:from_environment", factory=True, workers=workers, **_options(settings))
+
+
+async def _require(settings: Settings) -> None:
+    """What must be there before a server starts: the schema, and a key that can be read."""
+    await require_migrated(settings.database_url)
+    load_key(settings.secret_key or None, settings.home)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket bound to the address of the settings. Ends the command where that is taken or not ours to have."""
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        stop(
+            f"{settings.host}:{settings.port} cannot be listened on ({os.strerror(error.errno or 0)}). "
+            "Choose another port, as in: ALMONER_PORT=8001"
+        )
+    return listener
 
 
 def config(settings: Settings) -> uvicorn.Config:
