@@ -14,6 +14,7 @@ from uuid import uuid4
 import asyncpg
 import msgspec
 
+from almoner.data_api.statements import ROW_END
 from bench.dataset import BEFORE_ALL
 from bench.statements import SESSION, Statement, statements
 
@@ -66,7 +67,7 @@ async def find(environment: int, query: bytes) -> bytes:
         "after": BEFORE_ALL,
         "limit": size + 1,
     }
-    rows = await run("find", values)
+    rows = (await run("find", values))[0].split(ROW_END)
     meta = msgspec.json.encode({"current": {"page[from]": start, "page[to]": end, "page[size]": size}})
     return b'[{"data":[%s],"meta":%s}]' % (b",".join(rows[:size]), meta)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
 import msgspec
@@ -15,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request as PageRequest
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from almoner import reference
 from almoner.access.audit import ReadAudit
@@ -36,6 +38,8 @@ from almoner.settings import Settings
 from almoner.workshop.programs import Programs
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+# Only here does it matter where a caller is: failed attempts are counted by address.
+_WITH_ADDRESS = "/v1/token"
 _HTTPS_ONLY = ((b"strict-transport-security", b"max-age=31536000"),)
 
 
@@ -54,11 +58,16 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._edge: Edge | None = None
+        self._proxied: Asgi = self
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif self._edge is not None:
+        elif self._edge is None:
+            raise RuntimeError("the application has not been started")
+        elif scope["path"].startswith(_WITH_ADDRESS):
+            await self._proxied(scope, receive, send)
+        else:
             await self._edge(scope, receive, send)
 
     async def _live(self, receive: Any, send: Any) -> None:
@@ -66,6 +75,10 @@ class Application:
         try:
             async with running(self._settings) as parts:
                 self._edge = parts.edge
+                self._proxied = cast(Asgi, ProxyHeadersMiddleware(cast(Any, parts.edge), self._settings.trusted_proxies))
+                # What is here now stays: the collector need not look at it again and again.
+                gc.collect()
+                gc.freeze()
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 self._edge = None

@@ -1,17 +1,17 @@
-"""The pool of connections, transactions, and what goes wrong with a database, as the API answers it."""
+"""Connections, transactions, and what goes wrong with a database, as the API answers it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections import deque
+from types import TracebackType
 from typing import Any
 
 import asyncpg
 
 from almoner.errors import ApiError, problem
 
-Connection = Any  # asyncpg's pooled connection; its stubs do not know the proxy that a pool hands out
+Connection = Any  # asyncpg's, whose stubs know no statement that always answers with a row
 # What says that the database is away, full or busy rather than that a statement is wrong.
 _AWAY = (
     OSError,
@@ -27,72 +27,227 @@ _AWAY = (
     asyncpg.PostgresIOError,
     asyncpg.CannotConnectNowError,
 )
+_SESSION = {
+    "application_name": "almoner",
+    "timezone": "UTC",
+    "idle_in_transaction_session_timeout": "60000",
+    "jit": "off",
+    # Statements are made so that one plan fits all values; planning them anew costs a fifth of a Find.
+    "plan_cache_mode": "force_generic_plan",
+}
 
 
 class Database:
-    """A PostgreSQL database: a pool that gives up waiting after ``patience`` seconds.
+    """A PostgreSQL database: at most ``size`` connections, and callers who wait at most ``patience`` seconds for one.
 
-    Statements are prepared once a connection. Nothing is reset when a connection comes back, since nothing here sets
-    anything that outlives a transaction; that saves a round trip a request.
+    Connections are handed out bare, without asyncpg's pool around them, since that costs a tenth of a request (see
+    docs/decisions/0005). Statements are prepared once a connection. A connection comes back as it was: nothing here sets
+    anything that outlives a transaction, and one that was left in the middle of something is closed instead.
     """
 
-    def __init__(self, pool: asyncpg.Pool, dsn: str, patience: float) -> None:
-        self.pool = pool
+    def __init__(self, dsn: str, size: int, patience: float, statement_seconds: float) -> None:
         self.dsn = dsn
+        self.size = size
         self._patience = patience
+        self._statement_seconds = statement_seconds
+        self._free: deque[Connection] = deque()
+        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._open = 0
+        self._closed = False
 
     @classmethod
     async def connect(cls, dsn: str, size: int = 16, patience: float = 5.0, statement_seconds: float = 30.0) -> Database:
-        """Opens the pool. Raises OSError or asyncpg.PostgresError where the database cannot be reached."""
-        pool = await asyncpg.create_pool(
-            dsn,
-            min_size=min(2, size),
-            max_size=size,
-            max_inactive_connection_lifetime=300,
-            max_cached_statement_lifetime=0,
-            statement_cache_size=2000,
-            command_timeout=statement_seconds,
-            timeout=patience,
-            reset=_keep,
-            server_settings={
-                "application_name": "almoner",
-                "timezone": "UTC",
-                "idle_in_transaction_session_timeout": "60000",
-                "jit": "off",
-                # Statements are made so that one plan fits all values; planning them anew costs a fifth of a Find.
-                "plan_cache_mode": "force_generic_plan",
-            },
-        )
-        return cls(pool, dsn, patience)
+        """The database, with a first connection to it. Raises OSError or asyncpg.PostgresError where it cannot be reached."""
+        database = cls(dsn, size, patience, statement_seconds)
+        database._open += 1
+        try:
+            database._free.append(await database._dial())
+        except BaseException:
+            database._open -= 1
+            raise
+        return database
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection of the pool. Raises a 503 ``ApiError`` where there is none to be had."""
-        with answering():
-            async with self.pool.acquire(timeout=self._patience) as connection:
-                yield connection
+    @property
+    def opened(self) -> int:
+        """How many connections are open."""
+        return self._open
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection in a transaction, which is rolled back when the block raises."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+    @property
+    def idle(self) -> int:
+        """How many of them nobody uses."""
+        return len(self._free)
+
+    def connection(self) -> _Lease:
+        """``async with`` gives a connection. Raises a 503 ``ApiError`` where there is none to be had, or it breaks."""
+        return _Lease(self)
+
+    def transaction(self) -> _Transaction:
+        """``async with`` gives a connection in a transaction, which is rolled back when the block raises."""
+        return _Transaction(self)
 
     async def close(self) -> None:
-        """Closes the pool, ending by force what is under way after five seconds."""
+        """Closes what is free; what is in use is closed when it comes back."""
+        self._closed = True
+        while self._free:
+            connection = self._free.popleft()
+            self._open -= 1
+            try:
+                await connection.close(timeout=5)
+            except _AWAY:
+                connection.terminate()
+
+    async def _take(self) -> Connection:
+        while self._free:
+            # The one that was used last: its statements are prepared, and what is too many goes stale and is noticed.
+            connection = self._free.pop()
+            if not connection.is_closed():
+                return connection
+            self._open -= 1
+        if self._closed:
+            raise asyncpg.InterfaceError("the database has been closed")
+        if self._open < self.size:
+            return await self._opened()
+        return await self._await_turn()
+
+    async def _opened(self) -> Connection:
+        self._open += 1
         try:
-            await asyncio.wait_for(self.pool.close(), 5)
-        except (TimeoutError, *_AWAY):
-            self.pool.terminate()
+            return await self._dial()
+        except BaseException:
+            self._lost()
+            raise
+
+    async def _await_turn(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[Connection | None] = loop.create_future()
+        self._waiting.append(turn)
+        patience = loop.call_later(self._patience, _give_up, turn)
+        try:
+            connection = await turn
+        except asyncio.CancelledError:
+            # What was handed over at the very moment of giving up goes to the next.
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                handed = turn.result()
+                if handed is None:
+                    self._lost()
+                else:
+                    self._give(handed)
+            raise
+        finally:
+            patience.cancel()
+        return await self._dial_in_turn() if connection is None else connection
+
+    async def _dial_in_turn(self) -> Connection:
+        try:
+            return await self._dial()
+        except BaseException:
+            self._lost()
+            raise
+
+    def _give(self, connection: Connection) -> None:
+        """Takes a connection back, and hands it to whoever waits."""
+        if self._closed or connection.is_closed() or connection.is_in_transaction():
+            connection.terminate()
+            self._lost()
+            return
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(connection)
+                return
+        self._free.append(connection)
+
+    def _lost(self) -> None:
+        """A connection is gone; whoever waits may open one in its place."""
+        while self._waiting and not self._closed:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._open -= 1
+
+    async def _dial(self) -> Connection:
+        return await asyncpg.connect(
+            self.dsn,
+            timeout=self._patience,
+            command_timeout=self._statement_seconds,
+            statement_cache_size=2000,
+            max_cached_statement_lifetime=0,
+            server_settings=_SESSION,
+        )
 
 
-@contextmanager
-def answering() -> Iterator[None]:
-    """Turns the database being away into the 503 that callers are answered with; other errors pass."""
-    try:
-        yield
-    except _AWAY as error:
-        raise unavailable(error) from error
+def _give_up(turn: asyncio.Future[Connection | None]) -> None:
+    if not turn.done():
+        turn.set_exception(TimeoutError())
+
+
+class _Lease:
+    """A connection for the length of a block."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Connection:
+        try:
+            self._connection = await self._database._take()
+        except _AWAY as error:
+            raise unavailable(error) from error
+        return self._connection
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        connection = self._connection
+        assert connection is not None
+        if _settled(error):
+            self._database._give(connection)
+        else:
+            # Cancelled, timed out or broken: what the connection is in the middle of is not known.
+            connection.terminate()
+            self._database._lost()
+        if isinstance(error, _AWAY):
+            raise unavailable(error) from error
+
+
+class _Transaction:
+    """A connection in a transaction for the length of a block."""
+
+    __slots__ = ("_lease", "_transaction")
+
+    def __init__(self, database: Database) -> None:
+        self._lease = _Lease(database)
+        self._transaction: Any = None
+
+    async def __aenter__(self) -> Connection:
+        connection = await self._lease.__aenter__()
+        self._transaction = connection.transaction()
+        try:
+            await self._transaction.start()
+        except BaseException as error:
+            await self._lease.__aexit__(type(error), error, None)
+            raise
+        return connection
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if not _settled(error):
+            await self._lease.__aexit__(kind, error, trace)
+            return
+        try:
+            await (self._transaction.commit() if error is None else self._transaction.rollback())
+        except BaseException as failed:
+            await self._lease.__aexit__(type(failed), failed, None)
+            if error is None:
+                raise
+        else:
+            await self._lease.__aexit__(kind, error, trace)
+
+
+def _settled(error: BaseException | None) -> bool:
+    """Whether a connection is in a known state after this: cancelled in the middle of a statement, it is not."""
+    broken = asyncio.TimeoutError | OSError | asyncpg.InterfaceError
+    return error is None or (isinstance(error, Exception) and not isinstance(error, broken))
 
 
 def unavailable(error: BaseException) -> ApiError:
@@ -101,7 +256,3 @@ def unavailable(error: BaseException) -> ApiError:
     refused.headers = {"Retry-After": "2"}
     refused.__cause__ = error
     return refused
-
-
-async def _keep(connection: Any) -> None:
-    """What the pool does to a connection that comes back: nothing."""

@@ -117,7 +117,7 @@ BEGIN
   RAISE EXCEPTION 'Rows of % are never changed or removed', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END $$;
 --#
--- Sixteen bytes an id, as a request hands them over, to an array of ids.
+-- The ids of packed patients, sixteen bytes each, as an array, each once.
 CREATE FUNCTION almoner_ids(packed bytea) RETURNS uuid[] LANGUAGE sql IMMUTABLE AS $$
   SELECT coalesce(array_agg(DISTINCT encode(substring(packed FROM n FOR 16), 'hex')::uuid), '{}')
   FROM generate_series(1, length(packed), 16) AS n

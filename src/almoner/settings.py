@@ -73,6 +73,12 @@ class Settings:
         "Requests that one process works on at the same time; further ones are answered 503 at once.",
         1000,
     )
+    trusted_proxies: str = _setting(
+        "ALMONER_TRUSTED_PROXIES",
+        "Addresses or networks of the proxies, separated by commas, whose X-Forwarded-For tells where a caller is. Failed attempts at "
+        "a token are counted by that address. Only this machine by default.",
+        "127.0.0.1",
+    )
     access_log: str = _setting(
         "ALMONER_ACCESS_LOG",
         "`problems` logs requests that end in 5xx or take over a second; `all` logs every request. Metrics count them all.",

@@ -118,3 +118,8 @@ def errors(answer: httpx.Response, status: int) -> list[tuple[str, str | None]]:
 def refused(answer: httpx.Response, *paths: str, code: str = "parse_exception", status: int = 400) -> None:
     """Asserts that the request was refused at exactly these paths."""
     assert errors(answer, status) == [(code, path) for path in paths]
+
+
+def values(*given: Any) -> tuple[Any, ...]:
+    """Values of every type, to be tried one after the other."""
+    return given

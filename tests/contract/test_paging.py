@@ -16,7 +16,7 @@ import pytest
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.conftest import Api
-from tests.contract.rows import Place, Row, errors, one, refused, rows
+from tests.contract.rows import Place, Row, errors, one, refused, rows, values
 
 MOMENTS = ["2018-09-12T01:27:32.031245+00:00", "2018-09-12T01:27:32.031246+00:00", "2018-09-12T01:27:33.000000+00:00"]
 SIZES = pytest.mark.parametrize("size", range(1, 8))
@@ -130,8 +130,10 @@ async def test_the_size_is_50_by_default_and_1000_at_most(shared: Place) -> None
     for sent, used in ((1, 1), ("3", 3), (5000, 1000), (None, 50)):
         answer = await shared.api.post("/v1/workers/find", json={"page[size]": sent})
         assert answer.json()[0]["meta"]["current"]["page[size]"] == used
-    for sent in (0, -1, 1.5, True, [], {}):
-        assert ("parse_exception", ".page[size]") in errors(await shared.api.post("/v1/workers/find", json={"page[size]": sent}), 400)
+    for sent in values(0, -1, 1.5, True, [], {}):
+        assert ("parse_exception", ".page[size]") in errors(
+            await shared.api.post("/v1/workers/find", json={"page[size]": sent}), 400
+        )
 
 
 async def test_a_page_holds_no_more_rows_than_its_size(here: Place) -> None:
@@ -160,7 +162,7 @@ async def test_the_default_end_is_now_and_never_before_what_was_answered(shared:
 
 async def test_the_time_of_a_row_grows_with_every_change(shared: Place) -> None:
     row = await shared.make("patients")
-    for name in ("Ada", "Ada", "Grace"):
+    for name in values("Ada", "Ada", "Grace"):
         after = one(await shared.api.put(f"/v1/patients/{row['id']}", json={"first_name": name}))
         assert after["updated_at"] > row["updated_at"]
         assert after["created_at"] == row["created_at"]
@@ -200,7 +202,7 @@ async def test_a_find_by_body_answers_like_one_by_address(here: Place) -> None:
     for _ in range(3):
         await here.make("phone_numbers", user_id=patient)
     end = "2099-01-01T00:00:00.000000+00:00"
-    for asked in (
+    for asked in values(
         {},
         {"user_id": patient},
         {"user_id": patient, "page[size]": 2},
@@ -291,7 +293,7 @@ async def test_what_is_no_time_is_refused(shared: Place) -> None:
         "2018-09-12T01:27:32+99:00", "1536715652", "2018-09-12T01:27:32.Z", "0000-01-01T00:00:00Z", "٢٠١٨-09-12T01:27:32Z",
         "2018-09-12T01:27:32Z ", "now", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
     ):  # fmt: skip
-        for name in ("page[from]", "page[to]"):
+        for name in values("page[from]", "page[to]"):
             refused(await shared.api.get("/v1/patients", params={name: form}), f".{name}")
 
 

@@ -12,7 +12,7 @@ from almoner.choices import STATES
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.conftest import Api, Callers
-from tests.contract.rows import CONTRACT, NOBODY, Place, Row, errors, one, refused
+from tests.contract.rows import CONTRACT, NOBODY, Place, Row, errors, one, refused, values
 
 PATIENT = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
 PHONES = {
@@ -39,7 +39,8 @@ NO_PHONES = [
 ]  # fmt: skip
 NAMES = [
     "Núñez", "O’Connor-Smith", "Nguyễn Thị Minh Khai", "王小明", "Müller", "Þórður", "Ελένη", "Иван", "محمد", "דוד", "अनिता",
-    "ジョン", "김민준", "Grace\u200d", "👩🏽‍🦽 Ada", "e\u0301 and é", "x" * 2000, " leading and trailing ", "tab\there", "ꙮ", "\U0001f1fa\U0001f1f8",
+    "ジョン", "김민준", "Grace\u200d", "👩🏽‍🦽 Ada", "e\u0301 and é", "x" * 2000, " leading and trailing ", "tab\there", "ꙮ",
+    "\U0001f1fa\U0001f1f8",
 ]  # fmt: skip
 
 
@@ -102,7 +103,8 @@ async def test_a_body_with_five_errors_reports_five(shared: Place) -> None:
     body = {"phase": "nonsense", "timezone": "Mars/Olympus", "first_name": " ", "birthday": "1906-13-09", "nickname": "Amazing"}
     found = errors(await shared.api.post("/v1/patients", json=body), 400)
     assert sorted(found, key=str) == sorted(
-        [("parse_exception", f".{name}") for name in ("phase", "timezone", "first_name", "birthday", "nickname", "last_name")], key=str
+        [("parse_exception", f".{name}") for name in ("phase", "timezone", "first_name", "birthday", "nickname", "last_name")],
+        key=str,
     )
     row = await shared.make("patients")
     change = body | {"coach_id": NOBODY, "zip_code": "x"}
@@ -169,7 +171,10 @@ async def counted(database: Database, environment: int) -> list[int]:
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        ({"external_ids": [{"namespace": "new", "external_id": "1"}, {"namespace": "emr", "external_id": "taken"}]}, ".external_ids[1]"),
+        (
+            {"external_ids": [{"namespace": "new", "external_id": "1"}, {"namespace": "emr", "external_id": "taken"}]},
+            ".external_ids[1]",
+        ),
         ({"external_ids": [{"namespace": "x", "external_id": "1"}, {"namespace": "x", "external_id": "2"}]}, ".external_ids[1]"),
         ({"external_ids": [{"namespace": "x", "external_id": "1"}, {"namespace": "x", "external_id": "1"}]}, ".external_ids[1]"),
         ({"external_ids": [{"namespace": "x"}]}, ".external_ids[0].external_id"),
@@ -195,29 +200,77 @@ async def test_a_patient_is_created_whole_or_not_at_all(change: Row, path: str, 
 
 async def test_a_patients_phase_is_one_of_the_program(shared: Place) -> None:
     row = one(await post(shared.api, "patients", PATIENT, phase="graduated"))
-    for phase in ("nonsense", "Intake", "", " intake", 1, []):
+    for phase in values("nonsense", "Intake", "", " intake", 1, []):
         refused(await post(shared.api, "patients", PATIENT, phase=phase), ".phase")
         refused(await put(shared.api, "patients", row, phase=phase), ".phase")
     assert one(await put(shared.api, "patients", row, phase="paused"))["phase"] == "paused"
 
 
 async def test_a_time_zone_is_a_name_of_iana_and_kept_as_it_was_given(shared: Place) -> None:
-    for zone in ("US/Pacific", "America/Los_Angeles", "America/Indiana/Knox", "UTC", "Etc/GMT+8", "Asia/Calcutta", "EST5EDT", "GMT"):
+    for zone in values(
+        "US/Pacific",
+        "America/Los_Angeles",
+        "America/Indiana/Knox",
+        "UTC",
+        "Etc/GMT+8",
+        "Asia/Calcutta",
+        "EST5EDT",
+        "GMT",
+    ):
         assert one(await post(shared.api, "patients", PATIENT, timezone=zone))["timezone"] == zone
-    for zone in ("", "Mars/Olympus", "PDT", "us/pacific", "../../etc/passwd", "/UTC", "UTC ", "+08:00", "localtime", "Factory", 8, None):
+    for zone in values(
+        "",
+        "Mars/Olympus",
+        "PDT",
+        "us/pacific",
+        "../../etc/passwd",
+        "/UTC",
+        "UTC ",
+        "+08:00",
+        "localtime",
+        "Factory",
+        8,
+        None,
+    ):
         refused(await post(shared.api, "patients", PATIENT, timezone=zone), ".timezone")
 
 
 async def test_a_birthday_is_a_date_or_a_datetime_whose_date_counts(shared: Place) -> None:
     row = await shared.make("patients")
-    for given in ("1906-12-09", "1906-12-09T00:00:00", "1906-12-09T23:30:00-08:00", "1906-12-09T00:15:00.1234567+14:00"):
+    for given in values("1906-12-09", "1906-12-09T00:00:00", "1906-12-09T23:30:00-08:00", "1906-12-09T00:15:00.1234567+14:00"):
         assert one(await post(shared.api, "patients", PATIENT, birthday=given))["birthday"] == "1906-12-09"
         assert one(await put(shared.api, "patients", row, birthday=given))["birthday"] == "1906-12-09"
     assert one(await post(shared.api, "patients", PATIENT, birthday="2000-02-29"))["birthday"] == "2000-02-29"
-    assert one(await post(shared.api, "patients", PATIENT, birthday="0001-01-01"))["birthday"] == "0001-01-01"
-    for given in ("1906-13-09", "1900-02-29", "09.12.1906", "12/09/1906", "1906-12", "19061209", "", "0000-01-01", 1906, "1906-12-09Z"):
+    for given in values(
+        "1906-13-09",
+        "1900-02-29",
+        "09.12.1906",
+        "12/09/1906",
+        "1906-12",
+        "19061209",
+        "",
+        "0000-01-01",
+        1906,
+        "1906-12-09Z",
+    ):
         refused(await post(shared.api, "patients", PATIENT, birthday=given), ".birthday")
         refused(await put(shared.api, "patients", row, birthday=given), ".birthday")
+
+
+async def test_the_first_and_the_last_moments_of_time_are_kept(shared: Place) -> None:
+    """Programs write what their language has for the least and the greatest time; they are no infinities."""
+    for day in ("0001-01-01", "9999-12-31"):
+        assert one(await post(shared.api, "patients", PATIENT, birthday=day))["birthday"] == day
+        assert one(await put(shared.api, "patients", await shared.make("patients"), birthday=day))["birthday"] == day
+        event = await shared.make("calendar_events", start_time=None, end_time=None, day=day)
+        assert event["day"] == day
+    for given, kept in (
+        ("0001-01-01T00:00:00", "0001-01-01T00:00:00.000000+00:00"),
+        ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999999+00:00"),
+    ):
+        assert (await shared.make("messages", send_time=given))["send_time"] == kept
+    for beyond in values("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"):
+        refused(await post(shared.api, "messages", await shared.body(BY_NAME["messages"]), send_time=beyond), ".send_time")
 
 
 async def test_the_birthday_is_optional_in_the_enveloped_shape_alone(shared: Place, callers: Callers) -> None:
@@ -269,7 +322,9 @@ async def test_an_external_id_is_unique_both_ways(here: Place) -> None:
     across = await post(here.api, "external_ids", body, resource="workers", welkin_id=worker)
     refused(across, ".external_id", code="uniqueness_exception")
     second = one(await post(here.api, "external_ids", body, namespace="billing"))
-    refused(await put(here.api, "external_ids", second, namespace="emr", welkin_id=other), ".external_id", code="uniqueness_exception")
+    refused(
+        await put(here.api, "external_ids", second, namespace="emr", welkin_id=other), ".external_id", code="uniqueness_exception"
+    )
     third = one(await post(here.api, "external_ids", body, external_id="3", welkin_id=other))
     refused(await put(here.api, "external_ids", third, welkin_id=first["welkin_id"]), ".welkin_id", code="uniqueness_exception")
     assert one(await put(here.api, "external_ids", third, external_id="3")) == third
@@ -287,7 +342,7 @@ async def test_an_external_id_names_a_row_of_the_collection_that_it_names(shared
             answer = await put(shared.api, "external_ids", mapping, resource=wrong)
             refused(answer, ".welkin_id", code="resource_not_found", status=404)
     body = await shared.body(BY_NAME["external_ids"])
-    for resource in ("patient", "Patients", "users", "", "changes", "environments", "patients; DROP TABLE patients", 1):
+    for resource in values("patient", "Patients", "users", "", "changes", "environments", "patients; DROP TABLE patients", 1):
         refused(await post(shared.api, "external_ids", body, resource=resource), ".resource")
 
 
@@ -317,12 +372,12 @@ async def test_a_mapping_goes_with_the_task_that_it_points_at(shared: Place) -> 
 async def test_an_outbound_message_has_a_worker_and_an_inbound_one_has_none(shared: Place) -> None:
     body = await shared.body(BY_NAME["messages"])
     assert one(await post(shared.api, "messages", body))["worker_id"] == body["worker_id"]
-    for worker in (..., None):
+    for worker in values(..., None):
         refused(await post(shared.api, "messages", body, worker_id=worker), ".worker_id")
         assert one(await post(shared.api, "messages", body, direction="inbound", worker_id=worker))["worker_id"] is None
     refused(await post(shared.api, "messages", body, direction="inbound"), ".worker_id")
     refused(await post(shared.api, "messages", body, worker_id=NOBODY), ".worker_id", code="resource_not_found", status=404)
-    for direction in ("sideways", "Inbound", "", 1):
+    for direction in values("sideways", "Inbound", "", 1):
         assert ("parse_exception", ".direction") in errors(await post(shared.api, "messages", body, direction=direction), 400)
 
 
@@ -426,7 +481,7 @@ async def test_each_worker_has_one_calendar_that_events_do_not_touch(here: Place
     assert sorted(c["worker_id"] for c in calendars) == sorted(w["id"] for w in workers)
     event = await here.make("calendar_events", calendar_id=calendars[0]["id"])
     one(await put(here.api, "calendar_events", event, outcome="completed"))
-    assert await here.find("calendars") == calendars
+    assert (await here.find("calendars"))[: len(calendars)] == calendars
 
 
 # --- Assessments and custom records (clarification 19)
@@ -436,7 +491,7 @@ MODEL = CONTRACT["assessment_responses"]["example"]["model"]
 
 async def test_an_assessment_is_named_by_id_or_by_name_in_any_version(shared: Place) -> None:
     body = {"user_id": (await shared.make("patients"))["id"], "model": MODEL}
-    for named in (
+    for named in values(
         {"spec_id": "intake_assessment"},
         {"spec_name": "Intake assessment"},
         {"spec_id": "intake_assessment", "spec_name": "Intake assessment"},
@@ -489,9 +544,11 @@ async def test_every_violation_of_a_spec_is_reported_with_its_path(change: Row, 
 
 async def test_answers_to_an_assessment_may_be_left_out_or_null(shared: Place) -> None:
     body = {"user_id": (await shared.make("patients"))["id"], "spec_id": "intake_assessment"}
-    for model in ({"insurance_provider": "Acme"}, {"insurance_provider": "Acme", "pain_scale": None}, MODEL | {"pain_scale": 0}):
+    for model in values(
+        {"insurance_provider": "Acme"}, {"insurance_provider": "Acme", "pain_scale": None}, MODEL | {"pain_scale": 0}
+    ):
         assert one(await post(shared.api, "assessment_responses", body, model=model))["model"] == model
-    for model in ([], "x", 1, True):
+    for model in values([], "x", 1, True):
         refused(await post(shared.api, "assessment_responses", body, model=model), ".model")
     refused(await post(shared.api, "assessment_responses", body, model={}), ".model.insurance_provider")
 
@@ -512,7 +569,7 @@ async def test_a_custom_record_satisfies_its_type_on_create_and_update(shared: P
             assert sorted(errors(answer, 400)) == [("parse_exception", path) for path in paths]
     after = one(await put(shared.api, "custom_data_type_records", row, body={"name": "x", "phone": "+1 415 555 2671"}))
     assert after["body"] == {"name": "x", "phone": "415-555-2671"}
-    for name in ("nonsense", "HCP", "", 1):
+    for name in values("nonsense", "HCP", "", 1):
         body = {"user_id": user, "type_name": name, "body": {"name": "x"}}
         refused(await shared.api.post("/v1/custom_data_type_records", json=body), ".type_name")
 
@@ -554,7 +611,7 @@ async def test_consents_are_not_given_until_they_are(shared: Place) -> None:
     phone = one(await shared.api.post("/v1/phone_numbers", json=number))
     email = one(await shared.api.post("/v1/email_addresses", json={"user_id": patient, "email": "g@example.org"}))
     assert {v for row in (phone, email) for v in row.values() if type(v) is bool} == {False}
-    for wrong in ("true", 1, 0, "yes", []):
+    for wrong in values("true", 1, 0, "yes", []):
         refused(await put(shared.api, "phone_numbers", phone, verified=wrong), ".verified")
 
 
@@ -564,7 +621,7 @@ async def test_phone_numbers_in_common_notations_are_kept_in_one(shared: Place) 
         assert one(await post(shared.api, "phone_numbers", body, phone_number=given))["phone_number"] == kept
         worker = await shared.make("workers", phone_number=given)
         assert worker["phone_number"] == kept
-    for given in NO_PHONES:
+    for given in values(*NO_PHONES):
         refused(await post(shared.api, "phone_numbers", body, phone_number=given), ".phone_number")
         refused(await post(shared.api, "patients", PATIENT, phone=given), ".phone")
     for kind in ("cell", "landline", "other"):
@@ -582,23 +639,23 @@ async def test_states_are_the_codes_of_the_postal_service(shared: Place) -> None
     for state in STATES:
         assert one(await post(shared.api, "patients", PATIENT, state=state))["state"] == state
     assert {"CA", "DC", "PR", "GU", "VI", "AS", "MP", "AA", "AE", "AP"} <= set(STATES)
-    for state in ("", "ca", "Calif.", "ZZ", "C", 5, " CA"):
+    for state in values("", "ca", "Calif.", "ZZ", "C", 5, " CA"):
         refused(await post(shared.api, "patients", PATIENT, state=state), ".state")
 
 
 async def test_a_zip_code_has_five_digits(shared: Place) -> None:
-    for code in ("94110", "00501", "00000"):
+    for code in values("94110", "00501", "00000"):
         assert one(await post(shared.api, "patients", PATIENT, zip_code=code))["zip_code"] == code
-    for code in ("", "9411", "941100", "94110-1234", "9411O", " 94110", "٩٤١١٠", 94110, "94110\n"):
+    for code in values("", "9411", "941100", "94110-1234", "9411O", " 94110", "٩٤١١٠", 94110, "94110\n"):
         refused(await post(shared.api, "patients", PATIENT, zip_code=code), ".zip_code")
 
 
 async def test_an_email_is_any_string_that_is_not_empty_nor_over_long(shared: Place) -> None:
     body = await shared.body(BY_NAME["email_addresses"])
-    for email in ("x", "not an address", "grace@example.org", "ünï@例え.jp", "a" * 320, "é" * 320, " "):
+    for email in values("x", "not an address", "grace@example.org", "ünï@例え.jp", "a" * 320, "é" * 320, " "):
         row = one(await post(shared.api, "email_addresses", body, email=email))
         assert row["email"] == email
-    for email in ("", "a" * 321, 1, [], True):
+    for email in values("", "a" * 321, 1, [], True):
         refused(await post(shared.api, "email_addresses", body, email=email), ".email")
         refused(await put(shared.api, "email_addresses", row, email=email), ".email")
 
@@ -628,5 +685,13 @@ async def test_every_problem_of_one_status_is_answered_with_it(shared: Place) ->
 
 
 async def test_an_unknown_route_is_not_found(shared: Place) -> None:
-    for path in ("/v1/nonsense", "/v1/", f"/v1/patients/{NOBODY}/messages", "/v1/environments", "/v1/clients", "/v1/Patients", "/v1//"):
+    for path in (
+        "/v1/nonsense",
+        "/v1/",
+        f"/v1/patients/{NOBODY}/messages",
+        "/v1/environments",
+        "/v1/clients",
+        "/v1/Patients",
+        "/v1//",
+    ):
         assert errors(await shared.api.get(path), 404) == [("not_found", None)]

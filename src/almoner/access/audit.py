@@ -27,8 +27,8 @@ CLOSING_SECONDS: Final = 10.0
 LONGEST_PAUSE: Final = 5.0  # seconds between attempts while the database is away
 
 _WRITE = """
-INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource, patient_ids)
-SELECT n.environment_id, to_timestamp(n.read_at), n.actor, n.through, n.request_id, n.verb, n.resource, almoner_ids(n.patients)
+INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource, patients)
+SELECT n.environment_id, to_timestamp(n.read_at), n.actor, n.through, n.request_id, n.verb, n.resource, n.patients
 FROM unnest($1::int[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
   AS n(environment_id, read_at, actor, through, request_id, verb, resource, patients)
 """

@@ -29,9 +29,13 @@ _MARGIN = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
+class Observed:
+    """A moment, the next transaction id after it, and the oldest one under way then: ids of the cluster of ``epoch``."""
+
     moment: datetime
+    epoch: int
     bound: int
+    oldest: int
 
 
 class Completeness:
@@ -44,7 +48,7 @@ class Completeness:
         self._database = database
         self._monotonic = monotonic
         self._promised = BEGINNING
-        self._pending: _Pending | None = None
+        self._pending: Observed | None = None
         self._now = BEGINNING
         self._looked_at = float("-inf")
         self._refreshing: asyncio.Task[None] | None = None
@@ -71,26 +75,35 @@ class Completeness:
     async def _look(self) -> None:
         async with self._database.connection() as connection:
             looked_at = self._monotonic()
-            moment, bound, oldest = await observe(connection)
-            seen = _Pending(moment, bound)
+            seen = await observe(connection)
+            pending = self._pending
+            if pending is not None and pending.epoch != seen.epoch:
+                # The database has failed over to another cluster: the ids of the old one tell nothing of this one.
+                pending = None
             complete = BEGINNING
-            if oldest >= seen.bound:
-                complete, self._pending = seen.moment, None
-            elif self._pending is not None and oldest >= self._pending.bound:
-                complete, self._pending = self._pending.moment, seen
-            elif self._pending is None:
-                self._pending = seen
+            if seen.oldest >= seen.bound:
+                complete, pending = seen.moment, None
+            elif pending is not None and seen.oldest >= pending.bound:
+                complete, pending = pending.moment, seen
+            self._pending = pending if pending is not None or complete == seen.moment else seen
             self._promised = await connection.fetchval("SELECT almoner_promise($1)", complete)
-        self._now, self._looked_at = moment, looked_at
+        self._now, self._looked_at = seen.moment, looked_at
 
 
-async def observe(connection: Connection) -> tuple[datetime, int, int]:
-    """A moment, the next transaction id after it, and the oldest one still under way. Two statements, in this order."""
+async def observe(connection: Connection) -> Observed:
+    """Looks at the database's clock, then at its transactions. Two statements, in this order.
+
+    A snapshot's xmax is the id behind the latest that has ended. The tick takes an id and ends, so that is behind every id that
+    was given out before it, those of transactions under way included.
+    """
     moment = await connection.fetchval("SELECT almoner_tick()")
-    bound, oldest = await connection.fetchrow(
-        "SELECT pg_snapshot_xmax(s)::text::bigint, pg_snapshot_xmin(s)::text::bigint FROM pg_current_snapshot() AS s"
+    record = await connection.fetchrow(
+        "SELECT h.epoch, pg_snapshot_xmax(s)::text::bigint, pg_snapshot_xmin(s)::text::bigint "
+        "FROM pg_current_snapshot() AS s, almoner_horizon() AS h"
     )
-    return moment, bound, oldest
+    assert record is not None
+    epoch, bound, oldest = record
+    return Observed(moment, epoch, bound, oldest)
 
 
 def _seen(task: asyncio.Task[None]) -> None:

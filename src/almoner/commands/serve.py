@@ -77,6 +77,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "proxy_headers": False,
         # Idle connections cost little, so there may be more of them than requests at a time.
         "limit_concurrency": settings.client_limit + 1000,
         "timeout_graceful_shutdown": GRACE_SECONDS,

@@ -36,7 +36,7 @@ class Batch:
         found: Problems = []
         fields = {name: value for name, value in given.items() if name not in _BROUGHT}
         row = decode.values(self._resource, fields, Verb.CREATE, False, found, self._whole)
-        found += decode.check(self._resource, row, self._program, None)
+        found += decode.check(self._resource, row, self._program, None, found)
         if found:
             self._problems += [decode.moved(p, f"[{self._count}]") for p in found]
         self._count += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -71,7 +72,9 @@ def values(resource: Resource, given: Row, verb: Verb, enveloped: bool, problems
             row[field.name] = None
         elif field.required or not creating:
             problems.append(parse_problem(field.kind.name, f".{key}", "it cannot be null"))
-    if creating:
+    if not creating:
+        problems += [missing_field(f".{f.name}") for f in resource.fields if f.update_required and f.name not in given]
+    else:
         problems += [missing_field(f".{f.name}") for f in resource.fields if _missing(f, row, given, names, enveloped)]
     return row
 
@@ -89,12 +92,16 @@ def _missing(field: Field, row: Row, given: Row, names: Any, enveloped: bool) ->
 
 
 def _said_twice(field: Field, key: str) -> Problem:
-    detail = f"The field {field.name} is given twice, with different values; {key} is another name of it."
+    detail = f"The field {field.name} is given under two of its names, with different values."
     return Problem("bad_request", detail, {"path": f".{key}"})
 
 
-def check(resource: Resource, row: Row, program: Program, named: frozenset[str] | None) -> Problems:
-    """What the program and the resource's own rules refuse. ``named``: the fields that an Update names; None on Create."""
+def check(resource: Resource, row: Row, program: Program, named: frozenset[str] | None, before: Iterable[Problem] = ()) -> Problems:
+    """What the program and the resource's own rules refuse. ``named``: the fields that an Update names; None on Create.
+
+    ``before``: what was found already. A rule that reads a field which did not parse is left out: it would only report what
+    follows from that.
+    """
     found: Problems = []
     for field, kind in resource.program_choices:
         value = row.get(field.name)
@@ -102,10 +109,16 @@ def check(resource: Resource, row: Row, program: Program, named: frozenset[str] 
             known = ", ".join(sorted(program.names(kind.of))) or "none; publish a program first"
             hint = f"the published program defines these {kind.of.replace('_', ' ')}: {known}"
             found.append(parse_problem(kind.name, f".{field.name}", hint))
-    if named is None or named & resource.checked_fields:
+    unread = resource.checked_fields.isdisjoint(_first_key(p) for p in before)
+    if unread and (named is None or named & resource.checked_fields):
         for rule in resource.checks:
             rule(row, program, found)
     return found
+
+
+def _first_key(found: Problem) -> str:
+    """The field of the row that a problem is about: ``model`` of ``.model.pain_scale``."""
+    return str(found.extra.get("path", "")).removeprefix(".").partition(".")[0].partition("[")[0]
 
 
 def complete(resource: Resource, row: Row) -> list[Any]:

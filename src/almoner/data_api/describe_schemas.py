@@ -62,12 +62,13 @@ def create(resource: Resource, enveloped: bool) -> Schema:
 
 
 def update(resource: Resource, enveloped: bool) -> Schema:
-    """The body of an Update: any of the fields that it sets. What is left out stays as it is."""
+    """The body of an Update: any of the fields that it sets, and those that it needs. What is left out stays as it is."""
     properties: dict[str, Any] = {}
     for field in resource.returned:
         nullable = field.nullable and (enveloped or not field.required)
         _add(properties, field, enveloped, writable=field.update, nullable=nullable)
-    return _closed(properties)
+    needed = [f.name for f in resource.returned if f.update_required]
+    return _closed(properties) | ({"required": needed} if needed else {})
 
 
 def _closed(properties: dict[str, Any]) -> Schema:

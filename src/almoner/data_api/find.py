@@ -60,7 +60,9 @@ def from_body(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     problems: Problems = []
     pairs = []
     for name, value in body.items():
-        if type(value) in (str, int):
+        if type(value) is float and value.is_integer():
+            pairs.append((name, f"{value:.0f}"))  # JSON knows one kind of number: 50.0 is 50
+        elif type(value) in (str, int):
             pairs.append((name, str(value)))
         elif value is not None:
             problems.append(parse_problem("string", f".{name[:80]}", "a string is expected"))

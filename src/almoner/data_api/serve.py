@@ -17,7 +17,7 @@ from almoner.changes.completeness import Completeness
 from almoner.data_api import decode, find, shapes, statements
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.refusals import not_found
-from almoner.data_api.store import Actor, Store, Written
+from almoner.data_api.store import Actor, Store, Versions, Written
 from almoner.database import Database
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid, Problems
@@ -191,16 +191,24 @@ def etag(updated_at: datetime) -> bytes:
     return f'"{updated_at.isoformat()}"'.encode()
 
 
-def _if_match(request: Request) -> datetime | None:
-    """The ``updated_at`` that If-Match asks for; None where there is no condition. A tag that is none of ours never matches."""
+def _if_match(request: Request) -> Versions:
+    """The ``updated_at``s that If-Match lists (RFC 9110, section 13.1.1); None where there is no condition.
+
+    A tag that is none of ours matches nothing, and neither does a weak one: the condition compares strongly.
+    """
     given = request.headers.get(b"if-match", b"").strip()
     if given in (b"", b"*"):
         return None
+    return frozenset(filter(None, map(_tagged, given.decode("latin-1").split(","))))
+
+
+def _tagged(tag: str) -> datetime | None:
+    """The ``updated_at`` that an entity tag was made of."""
     try:
-        tagged = datetime.fromisoformat(given.decode("ascii").strip('"'))
+        moment = datetime.fromisoformat(tag.strip().strip('"'))
     except ValueError:
-        return find.BEGINNING
-    return tagged if tagged.tzinfo else find.BEGINNING
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _row_id(raw: str) -> str:

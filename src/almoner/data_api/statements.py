@@ -133,16 +133,16 @@ def _picked(field: Field, alias: str) -> str:
 
 @cache
 def update(resource: Resource, enveloped: bool, fields: tuple[str, ...]) -> str:
-    """Parameters: environment, id, the ``updated_at`` that the row must have (or null), the values of ``fields``, the actor's
-
-    three, and the names of the fields for the change log.
+    """Parameters: environment, id, the ``updated_at``s of which the row must have one (or null), the values of ``fields``,
+    the actor's three, and the names of the fields for the change log.
     """
     kinds = [resource.field(name).kind.column for name in fields]
     named = ", ".join(f"{name} = ${4 + n}::{kind}" for n, (name, kind) in enumerate(zip(fields, kinds, strict=True)))
     log = _log(resource, "update", "written", 4 + len(fields), fields=True)
     return (
         f"WITH written AS (UPDATE {resource.name} SET {named} WHERE environment_id = $1 AND id = $2 "
-        f"AND ($3::timestamptz IS NULL OR updated_at = $3) RETURNING *), log AS ({log}) {_answer(resource, enveloped, 'written')}"
+        f"AND ($3::timestamptz[] IS NULL OR updated_at = ANY ($3)) RETURNING *), log AS ({log}) "
+        f"{_answer(resource, enveloped, 'written')}"
     )
 
 

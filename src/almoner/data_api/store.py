@@ -25,6 +25,9 @@ from almoner.definitions import Program
 from almoner.errors import ApiError
 from almoner.kinds import Json, Problems
 
+# Each ``updated_at`` that a row may have for a conditional write to be done; None where there is no condition.
+Versions = frozenset[datetime] | None
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -88,7 +91,7 @@ class Store:
         """Creates a row, and those that come with it. Raises ApiError with every problem of ``given``."""
         problems: Problems = []
         row = decode.values(resource, given, Verb.CREATE, enveloped, problems, by.whole)
-        problems += await self._check(by, resource, row, None)
+        problems += await self._check(by, resource, row, None, problems)
         if problems:
             await self._refuse(by, resource, row, problems)
         row["id"] = new_id()
@@ -100,10 +103,10 @@ class Store:
         return await self._explained(by, resource, row, write)
 
     async def update(
-        self, by: Actor, resource: Resource, row_id: str, given: Row, if_match: datetime | None, enveloped: bool = False
+        self, by: Actor, resource: Resource, row_id: str, given: Row, if_match: Versions, enveloped: bool = False
     ) -> Written:
         """Changes the fields that ``given`` names (clarification 9). Raises ApiError: 404 where there is no such row, 412
-        where ``if_match`` is not its ``updated_at``, and every problem of ``given``.
+        where its ``updated_at`` is none of ``if_match``, and every problem of ``given``.
         """
         problems: Problems = []
         row = decode.values(resource, given, Verb.UPDATE, enveloped, problems, by.whole)
@@ -113,16 +116,14 @@ class Store:
             write = self._update_alone(by, resource, row_id, row, problems, if_match, enveloped)
         return await self._explained(by, resource, row, write)
 
-    async def delete(
-        self, by: Actor, resource: Resource, row_id: str, if_match: datetime | None, enveloped: bool = False
-    ) -> Written:
+    async def delete(self, by: Actor, resource: Resource, row_id: str, if_match: Versions, enveloped: bool = False) -> Written:
         """Deletes a row, with the mappings that point at it, and returns it as it was. Raises ApiError: 404, 412."""
         statement = statements.delete(resource, enveloped, self._pointers)
         async with self._database.transaction() as connection:
             locked = await connection.fetchrow(statements.lock(resource), by.environment_id, row_id)
             if locked is None:
                 raise not_found(resource)
-            if if_match is not None and locked["updated_at"] != if_match:
+            if if_match is not None and locked["updated_at"] not in if_match:
                 raise changed_since()
             return _written(await connection.fetchrow(statement, by.environment_id, row_id, *by.stamp), row_id)
 
@@ -141,16 +142,16 @@ class Store:
             await self._insert_related(connection, by, batch.related)
         return len(rows)
 
-    async def _check(self, by: Actor, resource: Resource, row: Row, named: frozenset[str] | None) -> Problems:
+    async def _check(self, by: Actor, resource: Resource, row: Row, named: frozenset[str] | None, before: Problems) -> Problems:
         """The problems of a row; what the cached program refuses is tried once more with the newest."""
         if not resource.program_choices and not resource.checks:
             return []
         program = await self._program(by)
-        found = decode.check(resource, row, program, named)
+        found = decode.check(resource, row, program, named, before)
         if found:
             newest = await self._programs.newest(by.environment_id)
             if newest.version != program.version:
-                return decode.check(resource, row, newest, named)
+                return decode.check(resource, row, newest, named, before)
         return found
 
     async def _program(self, by: Actor) -> Program:
@@ -211,10 +212,10 @@ class Store:
         row_id: str,
         row: Row,
         problems: Problems,
-        if_match: datetime | None,
+        if_match: Versions,
         enveloped: bool,
     ) -> Written:
-        problems += await self._check(by, resource, row, frozenset(row))
+        problems += await self._check(by, resource, row, frozenset(row), problems)
         if problems:
             await self._current(by, resource, row_id, None, enveloped)
             await self._refuse(by, resource, row, problems)
@@ -233,7 +234,7 @@ class Store:
         row_id: str,
         row: Row,
         problems: Problems,
-        if_match: datetime | None,
+        if_match: Versions,
         enveloped: bool,
     ) -> Written:
         """An Update whose rules look at the whole row. What the cached program refuses is tried once more with the newest."""
@@ -257,17 +258,17 @@ class Store:
         row: Row,
         program: Program,
         problems: Problems,
-        if_match: datetime | None,
+        if_match: Versions,
         enveloped: bool,
     ) -> Written:
         """Checks and changes a row that is kept from changing meanwhile. Raises _Unfit; takes no second connection."""
         async with self._database.transaction() as connection:
             whole = await self._whole(connection, by, resource, row_id)
             merged = whole | row
-            found = problems + decode.check(resource, merged, program, frozenset(row))
+            found = problems + decode.check(resource, merged, program, frozenset(row), problems)
             if found:
                 raise _Unfit(found)
-            if if_match is not None and whole["updated_at"] != if_match:
+            if if_match is not None and whole["updated_at"] not in if_match:
                 raise changed_since()
             await self._refusals.any_reference(connection, by.environment_id, resource, merged)
             names = statements.ordered(resource, [k for k, v in merged.items() if k in row or v != whole.get(k)])
@@ -284,19 +285,20 @@ class Store:
         row_id: str,
         names: tuple[str, ...],
         row: Row,
-        if_match: datetime | None,
+        if_match: Versions,
         enveloped: bool,
     ) -> Any:
         values = [resource.field(name).kind.bind(row[name]) for name in names]
         statement = statements.update(resource, enveloped, names)
-        return await connection.fetchrow(statement, by.environment_id, row_id, if_match, *values, *by.stamp, list(names))
+        versions = None if if_match is None else list(if_match)
+        return await connection.fetchrow(statement, by.environment_id, row_id, versions, *values, *by.stamp, list(names))
 
-    async def _current(self, by: Actor, resource: Resource, row_id: str, if_match: datetime | None, enveloped: bool) -> Written:
+    async def _current(self, by: Actor, resource: Resource, row_id: str, if_match: Versions, enveloped: bool) -> Written:
         async with self._database.connection() as connection:
             record = await connection.fetchrow(statements.get(resource, enveloped), by.environment_id, row_id)
         if record is None:
             raise not_found(resource)
-        if if_match is not None and record["updated_at"] != if_match:
+        if if_match is not None and record["updated_at"] not in if_match:
             raise changed_since()
         return _written(record, row_id)
 

@@ -28,8 +28,7 @@ def routes(database: Database, metrics: Metrics, dropped: Callable[[], int]) -> 
         return JSONResponse({"status": "ready"})
 
     async def counted(request: Request) -> Response:
-        pool = database.pool
-        text = metrics.exposition(pool.get_size(), pool.get_idle_size(), dropped())
+        text = metrics.exposition(database.opened, database.idle, dropped())
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return [Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", counted)]

@@ -32,6 +32,7 @@ custom_data_type_records = Resource(
             AnyObject(),
             "The record, by the names of the type's fields.",
             required=True,
+            update_required=True,
             sample={
                 "name": "Frank Smith",
                 "suffix": "MD",

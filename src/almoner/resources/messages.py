@@ -29,6 +29,7 @@ messages = Resource(
     about="Messages to and from a patient. A Create records a message that was sent elsewhere; it sends nothing.",
     verbs=(Verb.GET, Verb.CREATE, Verb.FIND),
     checks=(sent_by_a_worker_when_outbound,),
+    checked_fields=frozenset({"direction", "worker_id"}),
     fields=(
         ID,
         patient_reference("The patient who sent or received it."),

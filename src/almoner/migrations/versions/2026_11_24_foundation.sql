@@ -9,7 +9,7 @@ CREATE TABLE audit_reads (
     request_id TEXT NOT NULL,
     verb TEXT NOT NULL,
     resource TEXT NOT NULL,
-    patient_ids UUID[] NOT NULL,
+    patients BYTEA NOT NULL,
     CONSTRAINT audit_reads_pkey PRIMARY KEY (environment_id, id)
 )
 --#
@@ -522,7 +522,7 @@ BEGIN
   RAISE EXCEPTION 'Rows of % are never changed or removed', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END $$;
 --#
--- Sixteen bytes an id, as a request hands them over, to an array of ids.
+-- The ids of packed patients, sixteen bytes each, as an array, each once.
 CREATE FUNCTION almoner_ids(packed bytea) RETURNS uuid[] LANGUAGE sql IMMUTABLE AS $$
   SELECT coalesce(array_agg(DISTINCT encode(substring(packed FROM n FOR 16), 'hex')::uuid), '{}')
   FROM generate_series(1, length(packed), 16) AS n

@@ -1,0 +1,51 @@
+"""Ends requests that take too long: one look at all of them every half second, rather than a timer for each."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+LOOK_SECONDS = 0.5
+
+
+class Deadlines:
+    """The requests under way, each the task that works on it, and when it began (seconds of the event loop's clock)."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._begun: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+        self._next_look: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._begun)
+
+    def begin(self) -> asyncio.Task[Any]:
+        """Takes note of the request that the current task works on."""
+        task = asyncio.current_task()
+        assert task is not None
+        loop = task.get_loop()
+        self._begun[task] = loop.time()
+        if self._next_look is None:
+            self._next_look = loop.call_later(LOOK_SECONDS, self._look, loop)
+        return task
+
+    def end(self, task: asyncio.Task[Any]) -> None:
+        """The request is done with."""
+        del self._begun[task]
+        self._late.discard(task)
+
+    def passed(self, task: asyncio.Task[Any]) -> bool:
+        """Whether a cancellation of the task came from here; if so it is taken back, so that the task can answer."""
+        if task not in self._late:
+            return False
+        task.uncancel()
+        return True
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        latest = loop.time() - self._seconds
+        for task, began in self._begun.items():
+            if began < latest and task not in self._late:
+                self._late.add(task)
+                task.cancel()
+        self._next_look = loop.call_later(LOOK_SECONDS, self._look, loop) if self._begun else None

@@ -1,0 +1,168 @@
+"""What no schema can tell schemathesis: which rows there are, what the program defines, and what two fields mean together.
+
+Loaded by the process that test_openapi_stateful.py starts. Only values that fit the schema are replaced, by ones that exist;
+what schemathesis breaks on purpose stays broken.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+from datetime import datetime
+from typing import Any
+
+import schemathesis
+
+KNOWN: dict[str, Any] = json.loads(os.environ["ALMONER_TEST_KNOWN"])
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_ZONE = re.compile(r"[A-Za-z0-9_+/-]+")
+_count = itertools.count(1)
+
+
+def is_id(value: Any) -> bool:
+    return isinstance(value, str) and _GUID.fullmatch(value) is not None
+
+
+@schemathesis.hook
+def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Every other id is of a row that there is."""
+    collection = context.operation.path.split("/")[2]
+    if path_parameters and is_id(path_parameters.get("id")) and next(_count) % 2:
+        path_parameters["id"] = KNOWN["rows"].get(collection, path_parameters["id"])
+    return path_parameters
+
+
+@schemathesis.hook
+def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
+    if query:
+        one_page(query)
+        if context.operation.path == "/v1/changes" and isinstance(query.get("after"), str):
+            query["after"] = KNOWN["cursor"]
+    return query
+
+
+def one_page(asked: dict[str, Any]) -> None:
+    """Only a whole position continues behind a row, and each filter is given under one of its names."""
+    if asked.get("page[from]") is None and is_id(asked.get("page[after]")):
+        del asked["page[after]"]
+    for name, other in (("worker_id", "worker"), ("user_id", "patient_id"), ("coach_id", "primary_worker_id")):
+        if name in asked and (asked.get(other, "") is None or is_id(asked.get(other))):
+            del asked[other]
+
+
+@schemathesis.hook
+def map_body(context: Any, body: Any) -> Any:
+    if not isinstance(body, dict):
+        return body
+    path = context.operation.path
+    if path.endswith("/find"):
+        one_page(body)
+        return body
+    both_names(body)
+    for name, value in KNOWN["ids"].items():
+        if is_id(body.get(name)):
+            body[name] = value
+    for name, value in KNOWN["program"].items():
+        if name in body and type(body[name]) is type(value):
+            body[name] = value
+    collection = path.split("/")[2]
+    if collection in SENSES:
+        SENSES[collection](body)
+    return body
+
+
+def both_names(body: dict[str, Any]) -> None:
+    """In the enveloped shape, one of the two names of a reference is enough."""
+    for name, other in (("user_id", "patient_id"), ("coach_id", "primary_worker_id")):
+        if all(key in body and (body[key] is None or is_id(body[key])) for key in (name, other)):
+            del body[other]
+
+
+def external_id(body: dict[str, Any]) -> None:
+    number = next(_count)
+    for name in ("namespace", "external_id"):
+        if isinstance(body.get(name), str):
+            body[name] += str(number)
+    if body.get("resource") in KNOWN["rows"] and is_id(body.get("welkin_id")):
+        body["welkin_id"] = KNOWN["rows"][body["resource"]]
+
+
+def patient(body: dict[str, Any]) -> None:
+    """Each mapping that comes with a patient is a new one."""
+    with_timezone(body)
+    mappings = body.get("external_ids")
+    for mapping in mappings if isinstance(mappings, list) else ():
+        if isinstance(mapping, dict):
+            external_id(mapping)
+
+
+def message(body: dict[str, Any]) -> None:
+    if body.get("direction") == "inbound" and (is_id(body.get("worker_id")) or body.get("worker_id") is None):
+        body.pop("worker_id", None)
+    if body.get("direction") == "outbound" and body.get("worker_id") is None:
+        body["worker_id"] = KNOWN["ids"]["worker_id"]
+
+
+def calendar_event(body: dict[str, Any]) -> None:
+    """A time of day or a day, whichever is given, in order."""
+    if is_moment(body.get("start_time")) and is_moment(body.get("end_time")) and is_day(body.get("day")):
+        body |= KNOWN["day"] if body.get("day") is not None else KNOWN["span"]
+
+
+def is_moment(value: Any) -> bool:
+    if value is None:
+        return True
+    try:
+        return _MOMENT.fullmatch(value) is not None and bool(datetime.fromisoformat(value.upper()))
+    except (TypeError, ValueError):
+        return False
+
+
+def is_day(value: Any) -> bool:
+    return value is None or is_moment(f"{value}T00:00:00Z")
+
+
+def assessment_response(body: dict[str, Any]) -> None:
+    if body.get("spec_id") is None and body.get("spec_name") is None:
+        body["spec_id"] = KNOWN["program"]["spec_id"]
+
+
+def token(body: dict[str, Any]) -> None:
+    if isinstance(body.get("assertion"), str):
+        body["assertion"] = KNOWN["assertion"]
+        if isinstance(body.get("scope"), str):
+            body["scope"] = "all"
+
+
+def phone_number(body: dict[str, Any]) -> None:
+    """A consent is given under one of its two names."""
+    if "opted_in_to_phone" in body and type(body.get("opted_on_to_phone")) in (bool, type(None)):
+        body.pop("opted_on_to_phone", None)
+
+
+def with_timezone(body: dict[str, Any]) -> None:
+    """What looks like the name of a time zone is one."""
+    if isinstance(body.get("timezone"), str) and _ZONE.fullmatch(body["timezone"]):
+        body["timezone"] = "US/Pacific"
+
+
+@schemathesis.hook
+def before_add_examples(context: Any, examples: list[Any]) -> None:
+    """The document's own examples are of rows and assertions that are not here either."""
+    for case in examples:
+        if isinstance(case.body, dict):
+            case.body = map_body(context, dict(case.body))
+
+
+SENSES = {
+    "external_ids": external_id,
+    "patients": patient,
+    "phone_numbers": phone_number,
+    "messages": message,
+    "calendar_events": calendar_event,
+    "assessment_responses": assessment_response,
+    "token": token,
+}
