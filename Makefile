@@ -54,6 +54,7 @@ soak: $(READY)
 migration: $(READY)
 	@test -n "$(NAME)" || { echo 'Say what it does: make migration NAME=add_something' >&2; exit 2; }
 	$(VENV)/bin/almoner migrate --write "$(NAME)"
+	$(VENV)/bin/ruff check --quiet --fix src/almoner/migrations && $(VENV)/bin/ruff format --quiet src/almoner/migrations
 
 ## lock: raise every dependency to its newest version
 lock: $(UV_READY)

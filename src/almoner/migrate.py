@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ _LOCK = 4702650318
 def _config(connection: Connection | None, metadata: MetaData | None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(files("almoner") / "migrations"))
-    config.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
+    config.set_main_option("file_template", "%%(rev)s")
     config.attributes.update(connection=connection, metadata=metadata)
     return config
 
@@ -60,7 +61,8 @@ async def write(dsn: str, metadata: MetaData, message: str) -> None:
     """Writes a migration for what the declarations have and the database lacks (``make migration``)."""
 
     def run(connection: Connection) -> None:
-        command.revision(_config(connection, metadata), message=message, autogenerate=True)
+        name = f"{datetime.now(UTC):%Y_%m_%d}_{message}"
+        command.revision(_config(connection, metadata), message=message, autogenerate=True, rev_id=name)
 
     await _with_connection(dsn, run)
 

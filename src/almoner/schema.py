@@ -111,7 +111,8 @@ def _column(field: Field) -> Column[Any]:
     if field.name in ("updated_at", "created_at"):
         return Column(field.name, MOMENT, nullable=False)
     computed = [] if field.generated is None else [Computed(field.generated, persisted=True)]
-    return Column(field.name, _TYPES[field.kind.column], *computed, nullable=field.nullable, server_default=_default(field))
+    nullable = field.nullable and field.name != "id"
+    return Column(field.name, _TYPES[field.kind.column], *computed, nullable=nullable, server_default=_default(field))
 
 
 def _default(field: Field) -> Any:
@@ -181,6 +182,7 @@ def _house_tables(metadata: MetaData) -> None:
     _access_tables(metadata)
     _audit_tables(metadata)
     _program_tables(metadata)
+    _notification_tables(metadata)
 
 
 def _change_tables(metadata: MetaData) -> None:
@@ -313,4 +315,74 @@ def _program_tables(metadata: MetaData) -> None:
         Column("program_version", Integer, nullable=False),
         Column("definition", JSON, nullable=False),
         *_key("program_elements", "environment_id", "kind", "name", "version"),
+    )
+
+
+def _subscription_key(table: str) -> list[Any]:
+    reference = ForeignKeyConstraint(
+        ["environment_id", "subscription_id"],
+        ["subscriptions.environment_id", "subscriptions.id"],
+        name=f"{table}_subscription_id_fkey",
+        ondelete="CASCADE",
+    )
+    return [Column("subscription_id", UUID, nullable=False), reference]
+
+
+def _notification_tables(metadata: MetaData) -> None:
+    # The processes that notify: who has not been seen for some seconds has lost its subscriptions to the others.
+    Table("notifiers", metadata, Column("id", UUID, primary_key=True), _moment("seen_at"))
+    Table(
+        "subscriptions",
+        metadata,
+        _environment(),
+        Column("id", UUID, nullable=False),
+        _text("name"),
+        _text("notify_url"),
+        Column("resources", ARRAY(Text), nullable=False),
+        _text("authentication"),
+        _text("client_id"),
+        Column("sealed", LargeBinary, nullable=False),
+        _text("audience"),
+        _text("token_url", nullable=True),
+        Column("paused", Boolean, nullable=False, server_default=text("false")),
+        # Up to where all has been announced: a position of the change log.
+        Column("epoch", Integer, nullable=False),
+        Column("xid", BigInteger, nullable=False),
+        Column("seq", BigInteger, nullable=False),
+        Column("failures", Integer, nullable=False, server_default=text("0")),
+        _moment("failing_since", now=False),
+        _moment("next_attempt_at", now=False),
+        Column("notifier_id", UUID),
+        _moment(),
+        *_key("subscriptions", "environment_id", "id"),
+        UniqueConstraint("environment_id", "name", name="subscriptions_name_key"),
+    )
+    deliveries = Table(
+        "deliveries",
+        metadata,
+        _environment(),
+        *_subscription_key("deliveries"),
+        Column("id", BigInteger, Identity(always=True), nullable=False),
+        _moment("attempted_at"),
+        _text("reason"),
+        _moment("from_time", now=False),
+        _moment("to_time", now=False),
+        Column("resources", ARRAY(Text), nullable=False),
+        _text("outcome"),
+        Column("status", Integer),
+        Column("milliseconds", Integer, nullable=False),
+        _text("answer"),
+        PrimaryKeyConstraint("environment_id", "subscription_id", "id"),
+    )
+    Index("deliveries_attempted_at_idx", deliveries.c.attempted_at)
+    Table(
+        "replays",
+        metadata,
+        _environment(),
+        *_subscription_key("replays"),
+        Column("id", BigInteger, Identity(always=True), nullable=False),
+        Column("from_time", MOMENT, nullable=False),
+        Column("to_time", MOMENT, nullable=False),
+        _moment("asked_at"),
+        PrimaryKeyConstraint("environment_id", "subscription_id", "id"),
     )

@@ -75,8 +75,8 @@ class Settings:
     )
     trusted_proxies: str = _setting(
         "ALMONER_TRUSTED_PROXIES",
-        "Addresses or networks of the proxies, separated by commas, whose X-Forwarded-For tells where a caller is. Failed attempts at "
-        "a token are counted by that address. Only this machine by default.",
+        "Addresses or networks of the proxies, separated by commas, whose X-Forwarded-For tells where a caller is: failed "
+        "attempts at a token are counted by that address. Only this machine by default.",
         "127.0.0.1",
     )
     access_log: str = _setting(

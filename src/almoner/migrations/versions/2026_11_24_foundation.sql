@@ -53,7 +53,7 @@ CREATE TABLE epochs (
 --#
 CREATE TABLE external_ids (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     resource TEXT NOT NULL,
     namespace TEXT NOT NULL,
     external_id TEXT NOT NULL,
@@ -79,7 +79,7 @@ CREATE INDEX external_ids_welkin_id_idx ON external_ids (environment_id, welkin_
 --#
 CREATE TABLE workers (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     email TEXT NOT NULL,
     first_name TEXT NOT NULL,
     last_name TEXT NOT NULL,
@@ -99,7 +99,7 @@ CREATE INDEX workers_updated_at_idx ON workers (environment_id, updated_at, id)
 --#
 CREATE TABLE calendars (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     worker_id UUID NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -129,7 +129,7 @@ CREATE TABLE clients (
 --#
 CREATE TABLE patients (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     phase TEXT NOT NULL,
     coach_id UUID,
     timezone TEXT NOT NULL,
@@ -193,7 +193,7 @@ CREATE INDEX access_tokens_expires_at_idx ON access_tokens (expires_at)
 --#
 CREATE TABLE assessment_responses (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     spec_id TEXT,
     user_id UUID NOT NULL,
     model JSON NOT NULL,
@@ -211,7 +211,7 @@ CREATE INDEX assessment_responses_user_id_idx ON assessment_responses (environme
 --#
 CREATE TABLE calendar_events (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     calendar_id UUID NOT NULL,
     user_id UUID NOT NULL,
     is_all_day BOOLEAN GENERATED ALWAYS AS (day IS NOT NULL) STORED,
@@ -236,7 +236,7 @@ CREATE INDEX calendar_events_user_id_idx ON calendar_events (environment_id, use
 --#
 CREATE TABLE care_flows (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     user_id UUID NOT NULL,
     care_flow JSON NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -263,7 +263,7 @@ CREATE TABLE client_secrets (
 --#
 CREATE TABLE conversations (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     user_id UUID NOT NULL,
     conversation_type TEXT,
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -279,7 +279,7 @@ CREATE INDEX conversations_user_id_idx ON conversations (environment_id, user_id
 --#
 CREATE TABLE custom_data_type_records (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     body JSON NOT NULL,
     user_id UUID NOT NULL,
     type_name TEXT NOT NULL,
@@ -298,7 +298,7 @@ CREATE INDEX custom_data_type_records_user_id_idx ON custom_data_type_records (e
 --#
 CREATE TABLE email_addresses (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     email TEXT NOT NULL,
     friendly_name TEXT,
     user_id UUID NOT NULL,
@@ -317,7 +317,7 @@ CREATE INDEX email_addresses_user_id_idx ON email_addresses (environment_id, use
 --#
 CREATE TABLE integration_tasks (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     status TEXT NOT NULL,
     user_id UUID,
     ref_ids TEXT[] DEFAULT '{}' NOT NULL,
@@ -342,7 +342,7 @@ CREATE INDEX integration_tasks_user_id_idx ON integration_tasks (environment_id,
 --#
 CREATE TABLE patient_tasks (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     user_id UUID NOT NULL,
     task_type TEXT NOT NULL,
     dismissed BOOLEAN,
@@ -358,7 +358,7 @@ CREATE INDEX patient_tasks_user_id_idx ON patient_tasks (environment_id, user_id
 --#
 CREATE TABLE phone_numbers (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     user_id UUID NOT NULL,
     phone_number TEXT NOT NULL,
     phone_number_type TEXT NOT NULL,
@@ -381,7 +381,7 @@ CREATE INDEX phone_numbers_user_id_idx ON phone_numbers (environment_id, user_id
 --#
 CREATE TABLE messages (
     environment_id INTEGER NOT NULL,
-    id UUID,
+    id UUID NOT NULL,
     user_id UUID NOT NULL,
     worker_id UUID,
     conversation_id UUID NOT NULL,
