@@ -123,6 +123,15 @@ async def test_a_collection_answers_the_documented_verbs_and_405_to_every_other(
                 assert {m.strip() for m in answer.headers["allow"].split(",") if m.strip()} == allowed
 
 
+@EVERY_COLLECTION
+async def test_a_find_by_body_takes_post_alone(name: str, shared: Place) -> None:
+    rows(await shared.api.post(f"/v1/{name}/find", json={}))
+    for method in ("GET", "PUT", "DELETE", "PATCH"):
+        answer = await shared.api.request(method, f"/v1/{name}/find", content=b"{}")
+        assert errors(answer, 405) == [("method_not_allowed", None)]
+        assert answer.headers["allow"] == "POST"
+
+
 async def test_the_token_endpoint_takes_post_alone(shared: Place) -> None:
     for method in ("GET", "PUT", "DELETE", "PATCH"):
         answer = await shared.api.request(method, "/v1/token")

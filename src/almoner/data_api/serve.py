@@ -94,10 +94,17 @@ class DataApi:
             raise problem("not_found", "There is no such route. The reference at /docs lists them all.")
         if not row_id:
             return await self._on_collection(request, access, resource)
-        if row_id == "find" and request.method == "POST" and Verb.FIND in resource.verbs:
-            body = decode.json_object(await request.body())
-            return await self._find(request, access, resource, find.from_body(body))
+        if row_id == "find" and Verb.FIND in resource.verbs:
+            return await self._find_by_body(request, access, resource)
         return await self._on_row(request, access, resource, row_id)
+
+    async def _find_by_body(self, request: Request, access: Access, resource: Resource) -> Answer:
+        if request.method != "POST":
+            raise method_not_allowed(f"/v1/{resource.name}/find", "POST")
+        may(access.can_read(resource.name), f"{resource.name}.read")
+        _no_query(request)
+        body = decode.json_object(await request.body())
+        return await self._find(request, access, resource, find.from_body(body))
 
     async def _on_collection(self, request: Request, access: Access, resource: Resource) -> Answer:
         method = request.method
@@ -167,10 +174,14 @@ class DataApi:
 
     def _not_allowed(self, resource: Resource, on_row: bool) -> ApiError:
         allowed = self._allowed[resource.name, on_row]
-        where = f"/v1/{resource.name}/:id" if on_row else f"/v1/{resource.name}"
-        refused = problem("method_not_allowed", f"{where} allows {allowed or 'no method'}.")
-        refused.headers = {"Allow": allowed}
-        return refused
+        return method_not_allowed(f"/v1/{resource.name}/:id" if on_row else f"/v1/{resource.name}", allowed)
+
+
+def method_not_allowed(where: str, allowed: str) -> ApiError:
+    """The 405 of a path, with the methods that it allows."""
+    refused = problem("method_not_allowed", f"{where} allows {allowed or 'no method'}.")
+    refused.headers = {"Allow": allowed}
+    return refused
 
 
 def may(allowed: bool, scope: str) -> None:
