@@ -90,7 +90,7 @@ async def test_a_connection_that_broke_is_replaced(small: Database, database: Da
         await other.fetchval("SELECT pg_terminate_backend($1)", broken)
         while await other.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", broken):
             await asyncio.sleep(0)
-    pids = []
+    pids: list[int] = []
     while len(pids) < 2:
         try:
             pids.append(await backend(small))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from datetime import date
 from types import TracebackType
 from typing import Any
 
@@ -27,6 +28,8 @@ _AWAY = (
     asyncpg.PostgresIOError,
     asyncpg.CannotConnectNowError,
 )
+# PostgreSQL counts days from the first of January 2000.
+_POSTGRES_DAY = date(2000, 1, 1).toordinal()
 _SESSION = {
     "application_name": "almoner",
     "timezone": "UTC",
@@ -185,6 +188,14 @@ def _give_up(turn: asyncio.Future[Connection | None]) -> None:
         turn.set_exception(TimeoutError())
 
 
+def _days(day: date) -> tuple[int]:
+    return (day.toordinal() - _POSTGRES_DAY,)
+
+
+def _day(days: tuple[int]) -> date:
+    return date.fromordinal(days[0] + _POSTGRES_DAY)
+
+
 class _Lease:
     """A connection for the length of a block."""
 
@@ -197,7 +208,8 @@ class _Lease:
     async def __aenter__(self) -> Connection:
         try:
             self._connection = await self._database._take()
-        except _AWAY as error:
+        except (*_AWAY, asyncpg.PostgresError) as error:
+            # Whatever keeps a connection from being opened, a changed password included: the database cannot be had.
             raise unavailable(error) from error
         return self._connection
 

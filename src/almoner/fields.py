@@ -22,11 +22,12 @@ NOW: Final = object()
 class Field:
     """One field of a collection, of a nested object or of a Workshop definition.
 
-    ``about`` is its description in the reference. ``required`` holds on Create, ``update_required`` on Update. ``default`` is what a row gets where Create
-    leaves the field out; a field with a default is never null. ``create`` and ``update`` tell whether the verb sets it; where
-    it does not, the value is accepted and ignored (clarification 9). ``returned`` and ``stored`` are false for what only comes
-    in. ``filter`` makes it a parameter of Find, under its own name or ``filter_as``. ``generated`` is the SQL expression of a
-    column that PostgreSQL computes.
+    ``about`` is its description in the reference. ``required`` holds on Create, ``update_required`` on Update.
+
+    ``default`` is what a row gets where Create leaves the field out; a field with a default is never null. ``create`` and
+    ``update`` tell whether the verb sets it; where it does not, the value is accepted and ignored (clarification 9).
+    ``returned`` and ``stored`` are false for what only comes in. ``filter`` makes it a parameter of Find, under its own name
+    or ``filter_as``. ``generated`` is the SQL expression of a column that PostgreSQL computes.
     """
 
     name: str

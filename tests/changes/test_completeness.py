@@ -157,9 +157,7 @@ class Writer:
         return row_id
 
 
-async def polled_and_stored(
-    own: Database, dsn: str, tenant: int, until: Until, seed: int
-) -> tuple[dict[str, str], dict[str, str]]:
+async def polled_and_stored(own: Database, dsn: str, tenant: int, until: Until, seed: int) -> tuple[dict[str, str], dict[str, str]]:
     """What a poller ends with, and what the table holds, after writers whose transactions overlap."""
     poller = Poller(own, tenant, until)
     connections = [await opened(dsn) for _ in range(8)]
@@ -261,9 +259,7 @@ async def test_a_promise_advances_while_transactions_overlap_without_end(
         await second.close()
 
 
-async def test_a_delete_moves_the_promise_like_any_write(
-    own: Database, tenant: int, completeness: Completeness
-) -> None:
+async def test_a_delete_moves_the_promise_like_any_write(own: Database, tenant: int, completeness: Completeness) -> None:
     async with own.connection() as connection:
         row_id = await insert(connection, tenant)
         await remove(connection, tenant, row_id)

@@ -141,9 +141,7 @@ async def test_a_transaction_that_is_rolled_back_leaves_nothing_and_holds_nothin
     assert [change.row_id for change in found] == [kept]
 
 
-async def test_the_changes_of_one_transaction_come_in_the_order_in_which_they_were_made(
-    raw: list[Any], environment: int
-) -> None:
+async def test_the_changes_of_one_transaction_come_in_the_order_in_which_they_were_made(raw: list[Any], environment: int) -> None:
     writer, _, reader = raw
     async with writer.transaction():
         row_id = await insert(writer, environment)

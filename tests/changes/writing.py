@@ -31,9 +31,7 @@ async def until_true(condition: Callable[[], Awaitable[bool]], what: str) -> Non
 async def insert(connection: Any, environment: int, name: str = "Grace") -> str:
     """Writes a patient with its change row, in the transaction of this connection, and returns the id."""
     row = {"phase": "intake", "timezone": "US/Pacific", "first_name": name, "last_name": "Hopper", "id": new_id()}
-    await connection.fetchrow(
-        statements.insert(PATIENTS, False), environment, row["id"], *decode.complete(PATIENTS, row), *STAMP
-    )
+    await connection.fetchrow(statements.insert(PATIENTS, False), environment, row["id"], *decode.complete(PATIENTS, row), *STAMP)
     return row["id"]
 
 
@@ -53,9 +51,7 @@ async def current_xid(connection: Any) -> int:
     return xid
 
 
-async def follow(
-    connection: Any, environment: int, after: feed.Position = feed.BEGINNING, limit: int = 7
-) -> list[feed.Change]:
+async def follow(connection: Any, environment: int, after: feed.Position = feed.BEGINNING, limit: int = 7) -> list[feed.Change]:
     """All that is settled behind a position, read page by page, each from the cursor of the one before."""
     found: list[feed.Change] = []
     more = True
@@ -74,9 +70,7 @@ def reread(position: feed.Position) -> feed.Position:
     return read
 
 
-async def names_settled(
-    connection: Any, environment: int, wanted: int, after: feed.Position = feed.BEGINNING
-) -> list[feed.Change]:
+async def names_settled(connection: Any, environment: int, wanted: int, after: feed.Position = feed.BEGINNING) -> list[feed.Change]:
     """The changes behind a position, once as many as wanted are settled."""
     found: list[feed.Change] = []
 

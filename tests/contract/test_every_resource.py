@@ -298,6 +298,7 @@ async def test_an_unknown_query_parameter_is_refused_by_name(resource: Resource,
     path = f"/v1/{resource.name}"
     refused(await shared.api.get(path, params={"user": "x", "page[form]": "2018-09-12T01:27:32Z"}), ".user", ".page[form]")
     refused(await shared.api.post(f"{path}/find", json={"nickname": "x"}), ".nickname")
+    refused(await shared.api.post(f"{path}/find", json={"nickname": None, "": None}), ".nickname", ".")
     assert (await shared.api.post(f"{path}/find?user=x", json={})).status_code == 400
     for field in resource.returned:
         if not field.filters and field.name not in {name for f in resource.filters for name in f.filter_names}:

@@ -80,9 +80,7 @@ async def fragile(postgres_server: EmbeddedServer, embedded_home: Path) -> Async
     made = await clients.create(connection, SecretBox(load_key(None, embedded_home)), environment, "test", "all", "documented")
     token = await clients.long_lived_token(connection, made.client_id)
     await connection.close()
-    settings = Settings(
-        home=embedded_home, port=free_port(), database_url=dsn, connections=4, request_seconds=SECONDS
-    )
+    settings = Settings(home=embedded_home, port=free_port(), database_url=dsn, connections=4, request_seconds=SECONDS)
     with ServerThread(settings) as running:
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=30) as api:
@@ -120,7 +118,11 @@ async def test_a_request_under_way_is_refused_and_the_server_recovers(fragile: F
     await held(holder)
     began = time.monotonic()
     await end(fragile)
-    refused_for_now(await under_way)
+    answer = await under_way
+    # A server that is stopped ends its sessions one by one: the row may get free for the request just before its turn.
+    written = end is stopped and answer.status_code == 200
+    if not written:
+        refused_for_now(answer)
     holder.terminate()
     for request in (
         fragile.api.get(f"/v1/patients/{row_id}"),
@@ -139,7 +141,7 @@ async def test_a_request_under_way_is_refused_and_the_server_recovers(fragile: F
 
     await asyncio.to_thread(fragile.postgres.start)
     await fragile.recovered(row_id)
-    assert (await fragile.api.get(f"/v1/patients/{row_id}")).json()["city"] is None
+    assert (await fragile.api.get(f"/v1/patients/{row_id}")).json()["city"] == ("Rye" if written else None)
 
 
 async def test_a_database_that_falls_silent_is_not_waited_for_without_end(fragile: Fragile, row_id: str) -> None:
@@ -164,7 +166,7 @@ async def test_sessions_that_the_database_ends_cost_at_most_a_refusal_each(fragi
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'almoner' AND pid <> pg_backend_pid()"
     )
     await connection.close()
-    for _ in range(8):
+    for _ in range(16):
         answer = await fragile.api.get(f"/v1/patients/{row_id}")
         if answer.status_code != 200:
             refused_for_now(answer)

@@ -94,9 +94,7 @@ async def test_an_overlong_query_is_refused_with_the_way_out(api: Api) -> None:
     assert answer.status_code == 400
 
 
-async def test_requests_beyond_those_that_are_worked_on_are_refused_at_once(
-    hurried: httpx.AsyncClient, api: Api, dsn: str
-) -> None:
+async def test_requests_beyond_those_that_are_worked_on_are_refused_at_once(hurried: httpx.AsyncClient, api: Api, dsn: str) -> None:
     row_id = await new_patient(api)
     assert (await hurried.get(f"/v1/patients/{row_id}")).status_code == 200
     async with locked(dsn, row_id) as holder:
@@ -133,7 +131,9 @@ async def test_a_request_that_takes_too_long_is_answered_and_changes_nothing_lat
 
         await until_true(given_up, "the database no longer works on the request", 10)
     assert (await api.get(f"/v1/patients/{row_id}")).json()["city"] is None
-    logged = await connection.fetchval("SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2", api.environment_id, row_id)
+    logged = await connection.fetchval(
+        "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2", api.environment_id, row_id
+    )
     assert logged == 1
 
 

@@ -167,13 +167,17 @@ async def test_answers_that_do_not_fit_are_all_reported_with_their_paths(databas
     model = {"plan_type": "TIN", "active": "yes", "years_active": -1, "pain_scale": 1.5, "surprise": 1}
     found = checked(await loaded(database, program), {"spec_name": "Intake assessment", "model": model})
     assert {path for path, _ in found} == {
-        ".model.insurance_provider",
         ".model.plan_type",
         ".model.active",
         ".model.years_active",
         ".model.pain_scale",
         ".model.surprise",
     }
+
+
+async def test_an_answer_that_is_required_and_missing_is_reported(database: Database, program: int) -> None:
+    found = checked(await loaded(database, program), {"spec_id": "mood_check", "model": {"low_mood": "never"}})
+    assert [path for path, _ in found] == [".model.lost_interest"]
 
 
 async def test_a_response_may_name_an_older_version_of_its_spec(database: Database, environment: int) -> None:

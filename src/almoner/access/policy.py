@@ -1,7 +1,7 @@
 """Who may do what, as one table that can be read aloud (clarification 23).
 
-A scope is ``all``, or a collection and a right: ``patients.read``, ``messages.write``. The change feed, which is no
-collection, has the scope ``changes.read``. ``all`` covers everything.
+A scope is ``all``, or a collection and a right: ``patients.read``, ``messages.write``. What is no collection has scopes of the
+same form: ``changes.read`` for the change feed, ``subscriptions.read`` and ``subscriptions.write``. ``all`` covers everything.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from almoner.errors import problem
 
 ALL: Final = "all"
 CHANGES: Final = "changes"
+SUBSCRIPTIONS: Final = "subscriptions"
 
 # Each verb, and the right to the collection that covers it.
 COVERED_BY: Final[Mapping[str, str]] = {
@@ -24,6 +25,8 @@ COVERED_BY: Final[Mapping[str, str]] = {
     "delete": "write",
 }
 RIGHTS: Final = ("read", "write")
+# What is no collection, and the rights there are to it.
+_BESIDES: Final[Mapping[str, tuple[str, ...]]] = {CHANGES: ("read",), SUBSCRIPTIONS: RIGHTS}
 
 
 class Granted(Protocol):
@@ -66,7 +69,7 @@ def expected(collections: Collection[str] | None) -> str:
     known = "" if collections is None else f" The collections are {', '.join(sorted(collections))}."
     return (
         "A scope is all, or any of <collection>.read and <collection>.write, separated by spaces; changes.read is the change "
-        f"feed.{known}"
+        f"feed; subscriptions.read and subscriptions.write are what notifications are sent for.{known}"
     )
 
 
@@ -76,10 +79,12 @@ def beyond(asked: Iterable[str], granted: Collection[str]) -> tuple[str, ...]:
 
 
 def _exists(scope: str, collections: Collection[str] | None) -> bool:
-    if scope in (ALL, f"{CHANGES}.read"):
+    if scope == ALL:
         return True
     collection, _, right = scope.rpartition(".")
-    if right not in RIGHTS or collection == CHANGES:
+    if collection in _BESIDES:
+        return right in _BESIDES[collection]
+    if right not in RIGHTS:
         return False
     if collections is None:
         return collection.isascii() and collection.replace("_", "").isalpha()

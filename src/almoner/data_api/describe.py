@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from almoner.data_api import describe_schemas as schemas
@@ -39,10 +40,27 @@ spaces:
 """
 
 
-def openapi(resources: Sequence[Resource], public_url: str, *, enveloped: bool = False) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of these collections, in the documented or the enveloped shape.
+@dataclass(frozen=True)
+class Addition:
+    """Operations besides those of the collections, as the room that serves them describes them.
 
-    ``public_url`` is the address by which clients reach the server, without a slash at the end.
+    ``scopes`` are names with what each allows; ``schemas`` are components that the paths refer to.
+    """
+
+    tag: str
+    about: str
+    scopes: tuple[tuple[str, str], ...]
+    paths: Mapping[str, Any]
+    schemas: Mapping[str, Any]
+
+
+def openapi(
+    resources: Sequence[Resource], public_url: str, *, enveloped: bool = False, additions: Sequence[Addition] = ()
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of these collections and additions, in the documented or the enveloped shape.
+
+    ``public_url`` is the address by which clients reach the server, without a slash at the end. The additions are of the
+    same shape.
     """
     described = Described(resources, public_url, enveloped)
     about = _ABOUT.format(shape=_ENVELOPED if enveloped else _DOCUMENTED)
@@ -55,19 +73,19 @@ def openapi(resources: Sequence[Resource], public_url: str, *, enveloped: bool =
             "description": about,
         },
         "servers": [{"url": public_url}],
-        "tags": _tags(resources),
+        "tags": [*_tags(resources), *({"name": one.tag, "description": one.about} for one in additions)],
         "security": [{"bearer": ["all"]}],
-        "paths": paths(described),
+        "paths": paths(described) | {path: item for one in additions for path, item in one.paths.items()},
         "components": {
-            "securitySchemes": {"bearer": _security(resources)},
+            "securitySchemes": {"bearer": _security(resources, additions)},
             "headers": headers(),
             "responses": responses(),
-            "schemas": _schemas(resources, enveloped),
+            "schemas": _schemas(resources, enveloped) | {name: s for one in additions for name, s in one.schemas.items()},
         },
     }
 
 
-def scopes(resources: Sequence[Resource]) -> list[tuple[str, str]]:
+def scopes(resources: Sequence[Resource], additions: Sequence[Addition] = ()) -> list[tuple[str, str]]:
     """Every scope that a token can have, with what it allows."""
     found = [("all", "Everything."), ("changes.read", "The change feed, with changes of every collection.")]
     for resource in resources:
@@ -75,11 +93,11 @@ def scopes(resources: Sequence[Resource]) -> list[tuple[str, str]]:
         writing = [v.name.capitalize() for v in resource.verbs if v.name in ("CREATE", "UPDATE", "DELETE")]
         if writing:
             found.append((f"{resource.name}.write", f"{' and '.join(writing)} of {resource.title.lower()}."))
-    return found
+    return found + [scope for one in additions for scope in one.scopes]
 
 
-def _security(resources: Sequence[Resource]) -> dict[str, Any]:
-    listed = "\n".join(f"- `{name}`: {about}" for name, about in scopes(resources))
+def _security(resources: Sequence[Resource], additions: Sequence[Addition]) -> dict[str, Any]:
+    listed = "\n".join(f"- `{name}`: {about}" for name, about in scopes(resources, additions))
     return {
         "type": "http",
         "scheme": "bearer",

@@ -55,23 +55,28 @@ def parameters(query: bytes) -> list[tuple[str, str]]:
         raise ApiError(Problem("bad_request", "The query string is not UTF-8.")) from None
 
 
-def from_body(body: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The pairs of a Find by POST: the same parameters as the keys of a JSON object; numbers may be numbers, null is not given."""
+def from_body(body: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """The pairs of a Find by POST: the same parameters as the keys of a JSON object; numbers may be numbers, null is not given.
+
+    A null is handed on all the same, so that a misspelt name is refused whatever its value.
+    """
     problems: Problems = []
-    pairs = []
+    pairs: list[tuple[str, str | None]] = []
     for name, value in body.items():
         if type(value) is float and value.is_integer():
             pairs.append((name, f"{value:.0f}"))  # JSON knows one kind of number: 50.0 is 50
         elif type(value) in (str, int):
             pairs.append((name, str(value)))
-        elif value is not None:
+        elif value is None:
+            pairs.append((name, None))
+        else:
             problems.append(parse_problem("string", f".{name[:80]}", "a string is expected"))
     if problems:
         raise ApiError(problems)
     return pairs
 
 
-def wanted(resource: Resource, pairs: Iterable[tuple[str, str]], enveloped: bool) -> Wanted:
+def wanted(resource: Resource, pairs: Iterable[tuple[str, str | None]], enveloped: bool) -> Wanted:
     """The Find that these parameters ask for. Raises ApiError with every parameter that does not fit or is not known."""
     names = filter_names(resource, enveloped)
     problems: Problems = []
@@ -79,18 +84,20 @@ def wanted(resource: Resource, pairs: Iterable[tuple[str, str]], enveloped: bool
     filters: dict[str, Any] = {}
     given: list[tuple[str, str]] = []
     for name, value in pairs:
-        if name in page or (name in names and names[name].name in filters):
+        if name not in names and name != SIZE and name not in _PAGE:
+            problems.append(_unknown_parameter(name, names))
+        elif value is None:
+            continue
+        elif name in page or (name in names and names[name].name in filters):
             problems.append(Problem("parse_exception", f"Parameter given twice at .{name}", {"path": f".{name}"}))
         elif name == SIZE:
             page[SIZE] = _size(value, problems)
         elif name in _PAGE:
             page[name] = _PAGE[name].decode(value, f".{name}", problems)
-        elif name in names:
+        else:
             field = names[name]
             filters[field.name] = field.kind.filter_kind().decode(value, f".{name}", problems)
             given.append((name, value))
-        else:
-            problems.append(_unknown_parameter(name, names))
     if AFTER in page and FROM not in page:
         problems.append(parse_problem("guid", f".{AFTER}", f"it continues behind a row and goes together with {FROM}"))
     if problems:

@@ -5,7 +5,7 @@ The hot path is kept short on purpose: no framework stands between the socket an
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -152,7 +152,7 @@ class DataApi:
             return Answer(304, b"", headers, f"{resource.name}.get")
         return Answer(200, shapes.one(record["body"], access.enveloped), headers, f"{resource.name}.get")
 
-    async def _find(self, request: Request, access: Access, resource: Resource, pairs: list[tuple[str, str]]) -> Answer:
+    async def _find(self, request: Request, access: Access, resource: Resource, pairs: Iterable[tuple[str, str | None]]) -> Answer:
         may(access.can_read(resource.name), f"{resource.name}.read")
         asked = find.wanted(resource, pairs, access.enveloped)
         # Read before the rows are: what is promised complete now is visible to every later look.

@@ -61,13 +61,14 @@ class Limits:
 class Edge:
     """The ASGI application of a server.
 
-    ``fixed`` maps a path to its handler; ``api`` answers everything else below ``/v1/``; ``pages`` is the ASGI application
-    of the rest. ``log`` takes one event and its values.
+    ``fixed`` maps a path to its handler, and ``below`` the first part of a path after ``/v1/``, whatever follows; ``api`` answers
+    everything else below ``/v1/``; ``pages`` is the ASGI application of the rest. ``log`` takes one event and its values.
     """
 
     def __init__(
         self,
         fixed: Mapping[str, Handler],
+        below: Mapping[str, Handler],
         api: Handler,
         pages: Asgi,
         limits: Limits,
@@ -77,6 +78,7 @@ class Edge:
         extra_headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
         self._fixed = fixed
+        self._below = below
         self._api = api
         self._pages = pages
         self._limits = limits
@@ -114,7 +116,7 @@ class Edge:
             reader.read,
             client[0] if client else "",
         )
-        handler = self._fixed.get(request.path.rstrip("/"), self._api)
+        handler = self._fixed.get(request.path.rstrip("/")) or self._below.get(request.path.split("/", 3)[2], self._api)
         task = self._under_way.begin()
         try:
             answer = await self._answer(handler, request, task)

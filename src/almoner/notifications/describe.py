@@ -1,0 +1,233 @@
+"""What the OpenAPI document and the reference say of ``/v1/subscriptions``."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from almoner.access.policy import SUBSCRIPTIONS
+from almoner.data_api.describe import Addition
+from almoner.data_api.describe_answers import refusals, success
+from almoner.kinds import Schema
+from almoner.notifications import subscriptions, terms
+from almoner.notifications.serve import DEFAULT_DELIVERIES, PATH
+from almoner.notifications.terms import Rules
+from almoner.times import IsoDateTime
+
+_MOMENT: Final = "2018-09-12T01:27:32.031245+00:00"
+_ID: Final = "0a6f0f5e-5d0c-4c6a-9f57-2f5f5f0a7c11"
+_URL: Final = "https://ehr.example.org/notifications"
+_TIME: Final = IsoDateTime().schema()
+_TIME_OR_NULL: Final[Schema] = {**_TIME, "type": ["string", "null"]}
+_GIVEN: Final = {
+    "name": "EHR bridge",
+    "notify_url": _URL,
+    "resources": ["patients", "messages"],
+    "authentication": "token_exchange",
+    "client_id": "almoner",
+    "client_secret": "what-you-issued-for-us",
+    "token_url": "https://ehr.example.org/token",
+}
+_TERMS: Final = {
+    "name": "What people call it. Unique in the environment.",
+    "notify_url": "Where notifications are posted to.",
+    "resources": "The collections whose changes are announced, each by name.",
+    "authentication": "`token_exchange`: a token is fetched from `token_url` first. `bearer_jwt`: the JWT itself is the bearer token.",
+    "client_id": "The client id that you issued for us: the `iss` of our JWT.",
+    "client_secret": "The secret that you issued for us: the key of our JWT (HS256). Never returned.",
+    "audience": "The `aud` of our JWT. The notify URL when left out.",
+    "token_url": "Your token endpoint. Needed for `token_exchange`, and for nothing else.",
+    "paused": "Nothing is sent while it is true; what changes meanwhile is announced afterwards.",
+}
+_BESIDES: Final[dict[str, tuple[Schema, str]]] = {
+    "lag_seconds": ({"type": "number", "minimum": 0}, "How old the oldest change is that has not been announced."),
+    "failures": ({"type": "integer", "minimum": 0}, "Failed attempts since the last success."),
+    "failing_since": (_TIME_OR_NULL, "The first failure since the last success."),
+    "next_attempt_at": (_TIME_OR_NULL, "Nothing is sent before this; null when nothing is waited for."),
+    "created_at": (_TIME, "When it was made."),
+}
+_SHOWN: Final = {
+    "id": _ID,
+    **{name: value for name, value in _GIVEN.items() if name not in ("client_secret", "token_url")},
+    "audience": _URL,
+    "token_url": _GIVEN["token_url"],
+    "paused": False,
+    "lag_seconds": 0.0,
+    "failures": 0,
+    "failing_since": None,
+    "next_attempt_at": None,
+    "created_at": _MOMENT,
+}
+_DELIVERY: Final = {
+    "id": 42,
+    "attempted_at": _MOMENT,
+    "reason": "changes",
+    "from": _MOMENT,
+    "to": _MOMENT,
+    "resources": ["patients"],
+    "outcome": "delivered",
+    "status": 200,
+    "milliseconds": 37,
+    "answer": "",
+}
+_REPLAY: Final = {"id": 7, "from": _MOMENT, "to": _MOMENT, "asked_at": _MOMENT}
+_STEPS: Final = {
+    "well": False,
+    "steps": [
+        {"step": "look-up", "well": True, "detail": "ehr.example.org is at 198.51.100.7."},
+        {"step": "answer", "well": False, "detail": "The receiver answered 500."},
+    ],
+}
+_ABOUT: Final = "Who is told of changes, and how it goes. The guide is docs/notifications.md."
+
+
+def addition(rules: Rules, enveloped: bool = False) -> Addition:
+    """The description of the subscriptions' operations in one of the shapes."""
+    return Addition(
+        SUBSCRIPTIONS,
+        _ABOUT,
+        (
+            (f"{SUBSCRIPTIONS}.read", "Subscriptions and their deliveries."),
+            (f"{SUBSCRIPTIONS}.write", "Create, change, pause, replay, test and delete subscriptions."),
+        ),
+        _paths(enveloped),
+        _schemas(rules),
+    )
+
+
+def _paths(enveloped: bool) -> dict[str, Any]:
+    one, shown = _in_shape(_ref("Subscription"), enveloped), _wrap(_SHOWN, enveloped)
+    replay, asked = _in_shape(_ref("Replay"), enveloped), _wrap(_REPLAY, enveloped)
+    test, steps = _in_shape(_ref("SubscriptionTest"), enveloped), _wrap(_STEPS, enveloped)
+    now = "The subscription as it is now. Under a token that may only write, its `id` alone."
+    pause = "Sends nothing until it is resumed. What changes meanwhile is announced then."
+    replayed = "Sends one more notification for a span, however old, beside those of new changes. Without `to`: until now."
+    tested = (
+        "Sends an empty notification, `[]`, and tells in words how each step went: the address, the connection, the token, "
+        "the answer. Positions and deliveries stay as they are."
+    )
+    limit = {"type": "integer", "minimum": 1, "default": DEFAULT_DELIVERIES}
+    attempts = f"Attempts of one answer; above {subscriptions.MOST_DELIVERIES} it is {subscriptions.MOST_DELIVERIES}."
+    return {
+        PATH: {
+            "get": _operation("findSubscriptions", "Find subscriptions", "All of them, the oldest first.", "read")
+            | {"responses": {"200": success("Subscriptions.", _many("Subscription"), {"data": [_SHOWN]}), **refusals(400, 401, 403)}},
+            "post": _operation("createSubscription", "Create a subscription", "Announces what is committed from now on.", "write")
+            | _body("SubscriptionCreate", _GIVEN)
+            | {"responses": {"200": success(now, one, shown), **refusals(400, 401, 403)}},
+        },
+        f"{PATH}/{{id}}": {
+            "parameters": [_ID_PARAMETER],
+            "get": _on_one("getSubscription", "Get a subscription", "One subscription by its id.", "read", now, one, shown),
+            "put": _on_one("updateSubscription", "Update a subscription", _UPDATED, "write", now, one, shown)
+            | _body("SubscriptionUpdate", {"notify_url": "https://ehr.example.org/v2/notifications"}),
+            "delete": _on_one("deleteSubscription", "Delete a subscription", _DELETED, "write", _DELETED, one, shown),
+        },
+        f"{PATH}/{{id}}/pause": _post("pauseSubscription", "Pause a subscription", pause, now, one, shown),
+        f"{PATH}/{{id}}/resume": _post("resumeSubscription", "Resume a subscription", "Goes on at once.", now, one, shown),
+        f"{PATH}/{{id}}/replay": _post(
+            "replaySubscription", "Announce a span again", replayed, "What will be sent.", replay, asked,
+            _body("SubscriptionReplay", {"from": _MOMENT, "to": _MOMENT}),
+        ),
+        f"{PATH}/{{id}}/test": _post("testSubscription", "Test a subscription", tested, "How it went.", test, steps),
+        f"{PATH}/{{id}}/deliveries": {
+            "parameters": [_ID_PARAMETER],
+            "get": _operation("findDeliveries", "Find deliveries", "The latest attempts, the newest first.", "read")
+            | {
+                "parameters": [{"name": "limit", "in": "query", "description": attempts, "schema": limit}],
+                "responses": {
+                    "200": success("Attempts.", _many("Delivery"), {"data": [_DELIVERY]}),
+                    **refusals(400, 401, 403, 404),
+                },
+            },
+        },
+    }  # fmt: skip
+
+
+_UPDATED: Final = "Changes the fields that the body names, and tries again at once. What is not announced yet goes to the new target."
+_DELETED: Final = "Ends it, with its deliveries. The answer is what it was."
+_ID_PARAMETER: Final = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The id of the subscription, in any letter case.",
+    "schema": {"type": "string", "format": "uuid"},
+    "example": _ID,
+}
+
+
+def _operation(name: str, summary: str, text: str, right: str) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "tags": [SUBSCRIPTIONS],
+        "summary": summary,
+        "description": text,
+        "security": [{"bearer": [f"{SUBSCRIPTIONS}.{right}"]}],
+    }
+
+
+def _on_one(name: str, summary: str, text: str, right: str, answer: str, schema: Schema, example: Any) -> dict[str, Any]:
+    responses = {"200": success(answer, schema, example), **refusals(400, 401, 403, 404)}
+    return _operation(name, summary, text, right) | {"responses": responses}
+
+
+def _post(
+    name: str, summary: str, text: str, answer: str, schema: Schema, example: Any, body: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    operation = _on_one(name, summary, text, "write", answer, schema, example) | (body or {})
+    return {"parameters": [_ID_PARAMETER], "post": operation}
+
+
+def _body(schema: str, example: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _ref(schema), "example": example}}}}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _in_shape(schema: Schema, enveloped: bool) -> Schema:
+    return _object({"data": schema}) if enveloped else schema
+
+
+def _wrap(value: dict[str, Any], enveloped: bool) -> dict[str, Any]:
+    return {"data": value} if enveloped else value
+
+
+def _object(properties: dict[str, Any], required: list[str] | None = None) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties) if required is None else required}
+
+
+def _many(name: str) -> Schema:
+    return _object({"data": {"type": "array", "items": _ref(name)}})
+
+
+def _schemas(rules: Rules) -> dict[str, Any]:
+    kinds = {name: {**kind.schema(), "description": _TERMS[name]} for name, kind in terms.kinds(rules).items()}
+    clearable = {name: {**kinds[name], "type": [kinds[name]["type"], "null"]} for name in terms.CLEARABLE}
+    besides = {name: {**schema, "description": text} for name, (schema, text) in _BESIDES.items()}
+    ignored = {name: {"readOnly": True} for name in terms.READ_ONLY}
+    text, moment, times = {"type": "string"}, {"type": ["string", "null"], "format": "date-time"}, {"type": "string", "format": "date-time"}
+    returned = {name: clearable["token_url"] if name == "token_url" else kinds[name] for name in kinds if name != "client_secret"}
+    step = _object({"step": text, "well": {"type": "boolean"}, "detail": text})
+    delivery = {
+        "id": {"type": "integer"},
+        "attempted_at": times,
+        "reason": {**text, "description": "`changes` or `replay`."},
+        "from": moment,
+        "to": moment,
+        "resources": {"type": "array", "items": text},
+        "outcome": {**text, "description": "One word for how it went; docs/notifications.md says what to do about each."},
+        "status": {"type": ["integer", "null"], "description": "The status of the answer; null when there was none."},
+        "milliseconds": {"type": "integer"},
+        "answer": {"type": ["string", "null"], "description": "The first bytes of the answer."},
+    }
+    written = {**kinds, **clearable, **ignored}
+    return {
+        "Subscription": _object({"id": {"type": "string", "format": "uuid"}, **returned, **besides}),
+        "SubscriptionCreate": {**_object(written, list(terms.REQUIRED)), "additionalProperties": False},
+        "SubscriptionUpdate": {**_object(written, []), "additionalProperties": False},
+        "SubscriptionReplay": {**_object({"from": times, "to": moment}, ["from"]), "additionalProperties": False},
+        "SubscriptionTest": _object({"well": {"type": "boolean"}, "steps": {"type": "array", "items": step}}),
+        "Replay": _object({"id": {"type": "integer"}, "from": times, "to": times, "asked_at": times}),
+        "Delivery": _object(delivery),
+    }

@@ -1,0 +1,179 @@
+"""``/v1/subscriptions``: subscriptions over HTTP (additive), under a scope of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from almoner.access.policy import SUBSCRIPTIONS
+from almoner.access.secrets import SecretBox
+from almoner.access.tokens import Access
+from almoner.data_api import decode, find, shapes
+from almoner.data_api.serve import Answer, Request, may
+from almoner.database import Connection, Database
+from almoner.errors import ApiError, Problem, parse_problem, problem
+from almoner.fields import unknown_field
+from almoner.kinds import Guid, Problems
+from almoner.notifications import subscriptions
+from almoner.notifications.subscription import Subscription
+from almoner.notifications.terms import Rules
+from almoner.notifications.trial import Step
+
+PATH: Final = f"/v1/{SUBSCRIPTIONS}"
+DEFAULT_DELIVERIES: Final = 50
+_GUID: Final = Guid()
+_encode = msgspec.json.Encoder().encode
+Try = Callable[[Subscription], Awaitable[list[Step]]]
+# What can be asked of one subscription, with the method that asks it.
+_ASKED: Final = {"": "GET, PUT, DELETE", "pause": "POST", "resume": "POST", "replay": "POST", "test": "POST", "deliveries": "GET"}
+
+
+class SubscriptionApi:
+    """Answers for the subscriptions of the caller's environment. ``trial`` sends an empty notification and tells how it went."""
+
+    def __init__(
+        self,
+        database: Database,
+        access: Callable[[Request], Awaitable[Access]],
+        box: SecretBox,
+        rules: Rules,
+        trial: Try,
+    ) -> None:
+        self._database = database
+        self._access = access
+        self._box = box
+        self._rules = rules
+        self._trial = trial
+
+    async def answer(self, request: Request) -> Answer:
+        """The answer to a request at or below ``/v1/subscriptions``. Raises ApiError where it is refused."""
+        access = await self._access(request)
+        row_id, _, asked = request.path[len(PATH) :].strip("/").partition("/")
+        if not row_id:
+            return await self._on_all(request, access)
+        allowed = _ASKED.get(asked)
+        if allowed is None:
+            raise problem("not_found", "There is no such route. The reference at /docs lists them all.")
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in allowed.split(", "):
+            raise _not_allowed(f"{PATH}/:id" + (f"/{asked}" if asked else ""), allowed)
+        _check_scope(access, write=method != "GET")
+        if asked != "deliveries":
+            _no_query(request)
+        return await self._on_one(request, access, method, _row_id(row_id), asked)
+
+    async def _on_all(self, request: Request, access: Access) -> Answer:
+        if request.method not in ("GET", "HEAD", "POST"):
+            raise _not_allowed(PATH, "GET, POST")
+        writing = request.method == "POST"
+        _check_scope(access, writing)
+        _no_query(request)
+        owner = access.environment_id
+        if not writing:
+            async with self._database.connection() as connection:
+                found = await subscriptions.listed(connection, owner)
+                data = await subscriptions.shown(connection, owner, found)
+            return Answer(200, _encode({"data": data}), operation="subscriptions.find")
+        given = decode.json_object(await request.body())
+        async with self._database.connection() as connection:
+            made = await subscriptions.create(connection, self._box, owner, given, self._rules)
+            return await self._one(connection, access, made, "create")
+
+    async def _on_one(self, request: Request, access: Access, method: str, row_id: str, asked: str) -> Answer:
+        owner = access.environment_id
+        if asked == "test":
+            return await self._test(access, row_id)
+        given = await _body(request) if method == "PUT" or asked == "replay" else {}
+        async with self._database.connection() as connection:
+            if asked == "deliveries":
+                return await _deliveries(connection, owner, row_id, request.query)
+            if asked == "replay":
+                replay = await subscriptions.replay(connection, owner, row_id, given)
+                return _told(access, replay.shown(), "replay")
+            if asked in ("pause", "resume"):
+                set_paused = subscriptions.pause if asked == "pause" else subscriptions.resume
+                return await self._one(connection, access, await set_paused(connection, owner, row_id), asked)
+            if method == "PUT":
+                changed = await subscriptions.change(connection, self._box, owner, row_id, given, self._rules)
+                return await self._one(connection, access, changed, "update")
+            if method == "DELETE":
+                found = await subscriptions.find(connection, owner, row_id)
+                shown = await subscriptions.shown(connection, owner, [found])
+                await subscriptions.delete(connection, owner, row_id)
+                return _told(access, _visible(access, shown[0]), "delete")
+            return await self._one(connection, access, await subscriptions.find(connection, owner, row_id), "get")
+
+    async def _one(self, connection: Connection, access: Access, one: Subscription, verb: str) -> Answer:
+        (shown,) = await subscriptions.shown(connection, access.environment_id, [one])
+        return _told(access, _visible(access, shown), verb)
+
+    async def _test(self, access: Access, row_id: str) -> Answer:
+        # The connection goes back before anything is sent: a receiver that does not answer must not keep it.
+        async with self._database.connection() as connection:
+            found = await subscriptions.find(connection, access.environment_id, row_id)
+        steps = await self._trial(found)
+        told = {"well": all(step.well for step in steps), "steps": [step.shown() for step in steps]}
+        return _told(access, told, "test")
+
+
+def _told(access: Access, value: dict[str, Any], verb: str) -> Answer:
+    return Answer(200, shapes.one(_encode(value), access.enveloped), operation=f"subscriptions.{verb}")
+
+
+def _visible(access: Access, shown: dict[str, Any]) -> dict[str, Any]:
+    """The subscription, or its id alone under a scope that may only write (clarification 23)."""
+    return shown if access.can_read(SUBSCRIPTIONS) else {"id": shown["id"]}
+
+
+async def _deliveries(connection: Connection, owner: int, row_id: str, query: bytes) -> Answer:
+    limit = _limit(query)
+    found = await subscriptions.find(connection, owner, row_id)
+    data = [one.shown() for one in await subscriptions.deliveries(connection, owner, found.id, limit)]
+    return Answer(200, _encode({"data": data}), operation="subscriptions.deliveries")
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    return decode.json_object(await request.body())
+
+
+def _limit(query: bytes) -> int:
+    problems: Problems = []
+    limit = DEFAULT_DELIVERIES
+    for name, value in find.parameters(query):
+        if name != "limit":
+            found = unknown_field(name, "", {"limit": None})
+            problems.append(Problem(found.code, found.detail.replace("Unknown field", "Unknown parameter", 1), found.extra))
+        elif value.isascii() and value.isdigit() and int(value[:9]) >= 1:
+            limit = min(int(value[:9]), subscriptions.MOST_DELIVERIES)
+        else:
+            hint = f"a whole number from 1 to {subscriptions.MOST_DELIVERIES} is expected"
+            problems.append(parse_problem("integer", ".limit", hint))
+    if problems:
+        raise ApiError(problems)
+    return limit
+
+
+def _check_scope(access: Access, write: bool) -> None:
+    right = "write" if write else "read"
+    may(access.can_write(SUBSCRIPTIONS) if write else access.can_read(SUBSCRIPTIONS), f"{SUBSCRIPTIONS}.{right}")
+
+
+def _not_allowed(where: str, allowed: str) -> ApiError:
+    refused = problem("method_not_allowed", f"{where} allows {allowed}.")
+    refused.headers = {"Allow": allowed}
+    return refused
+
+
+def _no_query(request: Request) -> None:
+    if request.query:
+        raise problem("parse_exception", "This operation takes no query parameters.", path=".")
+
+
+def _row_id(raw: str) -> str:
+    problems: Problems = []
+    row_id: str = _GUID.decode(raw, ".id", problems)
+    if problems:
+        raise ApiError(problems)
+    return row_id

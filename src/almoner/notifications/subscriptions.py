@@ -1,0 +1,333 @@
+"""Subscriptions as they are kept: made, changed, paused, replayed and looked at. What is sent is the notifier's.
+
+Every function here works within one environment. Times are in UTC. Secrets go in and never come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from almoner.access.secrets import SecretBox
+from almoner.changes import feed
+from almoner.database import Connection
+from almoner.errors import ApiError, Problem, parse_problem, problem
+from almoner.fields import missing_field, unknown_field
+from almoner.kinds import Problems
+from almoner.notifications import subscription, terms
+from almoner.notifications.subscription import Subscription
+from almoner.notifications.terms import Rules, Terms
+from almoner.times import IsoDateTime, iso
+
+MOST_DELIVERIES: Final = 1000
+MOST_REPLAYS: Final = 100
+_MOMENT: Final = IsoDateTime()
+
+# A new subscription begins where the log is settled now: what was committed before is not announced, all that follows is.
+_CREATE = f"""
+INSERT INTO subscriptions (environment_id, id, name, notify_url, resources, authentication, client_id, sealed, audience,
+  token_url, paused, epoch, xid, seq)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, h.epoch, h.xid, 0 FROM almoner_horizon() AS h
+RETURNING {subscription.COLUMNS}
+"""
+# Who mends a subscription wants to see at once whether that was it.
+_CHANGE = f"""
+UPDATE subscriptions SET name = $3, notify_url = $4, resources = $5, authentication = $6, client_id = $7,
+  sealed = coalesce($8, sealed), audience = $9, token_url = $10, paused = $11, next_attempt_at = NULL
+WHERE environment_id = $1 AND id = $2
+RETURNING {subscription.COLUMNS}
+"""
+_PAUSE = f"""
+UPDATE subscriptions SET paused = $3, next_attempt_at = NULL WHERE environment_id = $1 AND id = $2
+RETURNING {subscription.COLUMNS}
+"""
+_LISTED = f"SELECT {subscription.COLUMNS} FROM subscriptions WHERE environment_id = $1 ORDER BY created_at, id"
+# A name may look like an id; then the id counts.
+_FIND = f"""
+SELECT {subscription.COLUMNS} FROM subscriptions WHERE environment_id = $1 AND (id = $2 OR name = $3)
+ORDER BY id IS NOT DISTINCT FROM $2 DESC LIMIT 1
+"""
+_TAKEN = "SELECT true FROM subscriptions WHERE environment_id = $1 AND name = $2 AND id <> $3"
+_DELETE = "DELETE FROM subscriptions WHERE environment_id = $1 AND id = $2 RETURNING true"
+_REPLAY = """
+INSERT INTO replays (environment_id, subscription_id, from_time, to_time)
+SELECT environment_id, id, $3, $4 FROM subscriptions WHERE environment_id = $1 AND id = $2
+RETURNING id, asked_at
+"""
+_REPLAYS = "SELECT count(*) FROM replays WHERE environment_id = $1 AND subscription_id = $2"
+_DELIVERIES = """
+SELECT id, attempted_at, reason, from_time, to_time, resources, outcome, status, milliseconds, answer
+FROM deliveries WHERE environment_id = $1 AND subscription_id = $2 ORDER BY id DESC LIMIT $3
+"""
+# The first in the log is about the oldest, and is found without looking at the rest of a backlog.
+_LAG = """
+SELECT s.id::text, greatest(extract(epoch FROM almoner_now() - c.changed_at), 0)::float8
+FROM subscriptions AS s CROSS JOIN LATERAL (
+  SELECT changed_at FROM changes
+  WHERE environment_id = $1 AND (epoch, xid, seq) > (s.epoch, s.xid, s.seq) AND (epoch, xid) < ($3, $4)
+    AND resource = ANY (s.resources)
+  ORDER BY epoch, xid, seq LIMIT 1
+) AS c
+WHERE s.environment_id = $1 AND s.id = ANY ($2::uuid[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt to notify. ``status`` is that of the HTTP answer, None where there was none; ``answer`` its first bytes.
+
+    ``from_time`` and ``to_time`` are the span that was announced, None where it was not known yet.
+    """
+
+    id: int
+    attempted_at: datetime
+    reason: str
+    from_time: datetime | None
+    to_time: datetime | None
+    resources: tuple[str, ...]
+    outcome: str
+    status: int | None
+    milliseconds: int
+    answer: str | None
+
+    def shown(self) -> dict[str, Any]:
+        """The attempt as the API shows it."""
+        return {
+            "id": self.id,
+            "attempted_at": iso(self.attempted_at),
+            "reason": self.reason,
+            "from": _iso(self.from_time),
+            "to": _iso(self.to_time),
+            "resources": list(self.resources),
+            "outcome": self.outcome,
+            "status": self.status,
+            "milliseconds": self.milliseconds,
+            "answer": self.answer,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A notification that was asked for, and will be sent as soon as the notifier comes to it."""
+
+    id: int
+    from_time: datetime
+    to_time: datetime
+    asked_at: datetime
+
+    def shown(self) -> dict[str, Any]:
+        """The replay as the API shows it."""
+        times = {"from": iso(self.from_time), "to": iso(self.to_time), "asked_at": iso(self.asked_at)}
+        return {"id": self.id, **times}
+
+
+async def create(
+    connection: Connection, box: SecretBox, environment_id: int, given: Mapping[str, Any], rules: Rules
+) -> Subscription:
+    """A new subscription of these terms. Raises a 400 ``ApiError`` with every problem."""
+    problems: Problems = []
+    wanted = terms.stated(given, rules, None, problems)
+    subscription_id = str(uuid4())
+    if isinstance(given.get("name"), str) and wanted.name is not None:
+        await _check_name(connection, environment_id, wanted.name, subscription_id, problems)
+    if problems or wanted.client_secret is None:
+        raise ApiError(problems)
+    sealed = box.seal(wanted.client_secret, subscription_id)
+    return await _written(connection, _CREATE, environment_id, subscription_id, wanted, sealed)
+
+
+async def change(
+    connection: Connection, box: SecretBox, environment_id: int, key: str, given: Mapping[str, Any], rules: Rules
+) -> Subscription:
+    """The subscription with the terms that ``given`` names, the others as they were. The next attempt is made at once.
+
+    Raises ApiError: 404 where there is none, 400 with every problem.
+    """
+    there = await find(connection, environment_id, key)
+    before = Terms(
+        there.name,
+        there.notify_url,
+        there.resources,
+        there.authentication,
+        there.client_id,
+        None,
+        there.audience,
+        there.token_url,
+        there.paused,
+    )
+    problems: Problems = []
+    wanted = terms.stated(given, rules, before, problems)
+    if wanted.name is not None:
+        await _check_name(connection, environment_id, wanted.name, there.id, problems)
+    if problems:
+        raise ApiError(problems)
+    sealed = None if wanted.client_secret is None else box.seal(wanted.client_secret, there.id)
+    return await _written(connection, _CHANGE, environment_id, there.id, wanted, sealed)
+
+
+async def listed(connection: Connection, environment_id: int) -> list[Subscription]:
+    """The subscriptions of an environment, the oldest first."""
+    return [subscription.from_row(row) for row in await connection.fetch(_LISTED, environment_id)]
+
+
+async def find(connection: Connection, environment_id: int, key: str) -> Subscription:
+    """The subscription of this id, in any letter case, or of this name. Raises a 404 ``ApiError`` where there is none."""
+    row = await connection.fetchrow(_FIND, environment_id, _guid(key), key.replace("\x00", ""))
+    if row is None:
+        raise unknown()
+    return subscription.from_row(row)
+
+
+async def pause(connection: Connection, environment_id: int, key: str) -> Subscription:
+    """Sends nothing more until ``resume``; what changes meanwhile is announced then. Raises a 404 ``ApiError``."""
+    return await _set_paused(connection, environment_id, key, True)
+
+
+async def resume(connection: Connection, environment_id: int, key: str) -> Subscription:
+    """Goes on where it was paused, at once. Raises a 404 ``ApiError`` where there is no such subscription."""
+    return await _set_paused(connection, environment_id, key, False)
+
+
+async def delete(connection: Connection, environment_id: int, key: str) -> Subscription:
+    """Ends a subscription, with its deliveries; returns what it was. Raises a 404 ``ApiError`` where there is none."""
+    there = await find(connection, environment_id, key)
+    if not await connection.fetchval(_DELETE, environment_id, there.id):
+        raise unknown()
+    return there
+
+
+async def replay(connection: Connection, environment_id: int, key: str, given: Mapping[str, Any]) -> Replay:
+    """Asks for one more notification of a span, ``from`` and ``to``, both inclusive, however old. Without ``to``: until now.
+
+    Raises ApiError: 404 where there is no such subscription, 400 for a span that does not fit or too many that wait.
+    """
+    there = await find(connection, environment_id, key)
+    problems: Problems = []
+    start, end = _span(given, problems)
+    if problems:
+        raise ApiError(problems)
+    if end is None:
+        end = await connection.fetchval("SELECT almoner_now()")
+    if start > end:
+        raise problem("bad_request", "The span ends before it begins: to is earlier than from.", path=".to")
+    if await connection.fetchval(_REPLAYS, environment_id, there.id) >= MOST_REPLAYS:
+        raise problem("bad_request", f"{MOST_REPLAYS} replays wait to be sent already. Ask for fewer, longer spans.")
+    row = await connection.fetchrow(_REPLAY, environment_id, there.id, start, end)
+    if row is None:
+        raise unknown()
+    return Replay(row["id"], start, end, row["asked_at"])
+
+
+async def deliveries(connection: Connection, environment_id: int, subscription_id: str, limit: int = 50) -> list[Delivery]:
+    """The latest attempts of a subscription, the newest first; at most ``MOST_DELIVERIES``."""
+    rows = await connection.fetch(_DELIVERIES, environment_id, subscription_id, min(limit, MOST_DELIVERIES))
+    return [Delivery(**{**dict(row), "resources": tuple(row["resources"])}) for row in rows]
+
+
+async def lags(connection: Connection, environment_id: int, subscription_ids: list[str]) -> dict[str, float]:
+    """For each subscription, how old its oldest settled change is that has not been announced, in seconds; 0 without any."""
+    settled = await feed.horizon(connection)
+    rows = await connection.fetch(_LAG, environment_id, subscription_ids, settled.epoch, settled.xid)
+    return dict.fromkeys(subscription_ids, 0.0) | {row[0]: row[1] for row in rows}
+
+
+async def shown(connection: Connection, environment_id: int, found: list[Subscription]) -> list[dict[str, Any]]:
+    """Subscriptions as the API shows them, with how far each is behind; without their secrets."""
+    behind = await lags(connection, environment_id, [one.id for one in found])
+    return [_shown(one, behind[one.id]) for one in found]
+
+
+def _shown(one: Subscription, lag: float) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "notify_url": one.notify_url,
+        "resources": list(one.resources),
+        "authentication": one.authentication,
+        "client_id": one.client_id,
+        "audience": one.audience,
+        "token_url": one.token_url,
+        "paused": one.paused,
+        "lag_seconds": round(lag, 1),
+        "failures": one.failures,
+        "failing_since": _iso(one.failing_since),
+        "next_attempt_at": _iso(one.next_attempt_at),
+        "created_at": iso(one.created_at),
+    }
+
+
+def unknown() -> ApiError:
+    """The 404 of an id or a name that stands for no subscription of this environment."""
+    return problem("not_found", "There is no such subscription. See them with: almoner subscription list, or GET /v1/subscriptions")
+
+
+async def _set_paused(connection: Connection, environment_id: int, key: str, paused: bool) -> Subscription:
+    there = await find(connection, environment_id, key)
+    row = await connection.fetchrow(_PAUSE, environment_id, there.id, paused)
+    if row is None:
+        raise unknown()
+    return subscription.from_row(row)
+
+
+async def _written(
+    connection: Connection, statement: str, environment_id: int, subscription_id: str, wanted: Terms, sealed: bytes | None
+) -> Subscription:
+    try:
+        row = await connection.fetchrow(
+            statement,
+            environment_id,
+            subscription_id,
+            wanted.name,
+            wanted.notify_url,
+            list(wanted.resources),
+            wanted.authentication,
+            wanted.client_id,
+            sealed,
+            wanted.audience,
+            wanted.token_url,
+            wanted.paused,
+        )
+    except asyncpg.UniqueViolationError:
+        raise ApiError(_taken()) from None
+    if row is None:
+        raise unknown()
+    return subscription.from_row(row)
+
+
+async def _check_name(connection: Connection, environment_id: int, name: str, own_id: str, problems: Problems) -> None:
+    if await connection.fetchval(_TAKEN, environment_id, name, own_id):
+        problems.append(_taken())
+
+
+def _taken() -> Problem:
+    return Problem("uniqueness_exception", "Another subscription of this environment has this name.", {"path": ".name"})
+
+
+def _span(given: Mapping[str, Any], problems: Problems) -> tuple[Any, Any]:
+    read: dict[str, Any] = {}
+    for key, value in given.items():
+        if key not in ("from", "to"):
+            problems.append(unknown_field(key, "", {"from": None, "to": None}))
+        elif value is not None:
+            read[key] = _MOMENT.decode(value, f".{key}", problems)
+        elif key == "from":
+            problems.append(parse_problem(_MOMENT.name, ".from", "it cannot be null"))
+    if "from" not in given:
+        problems.append(missing_field(".from"))
+    return read.get("from"), read.get("to")
+
+
+def _guid(text: str) -> UUID | None:
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else iso(moment)

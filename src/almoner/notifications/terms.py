@@ -1,0 +1,207 @@
+"""The terms of a subscription as a subscriber states them: decoded and checked, every problem at once (clarification 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
+
+from almoner.errors import Problem, parse_problem
+from almoner.fields import missing_field, printable, unknown_field
+from almoner.kinds import Boolean, Kind, Name, Problems, Schema
+from almoner.notifications import guard
+from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE
+
+WAYS: Final = (TOKEN_EXCHANGE, BEARER_JWT)
+LONGEST_NAME: Final = 200
+LONGEST_URL: Final = 2048
+# What is shown of a subscription besides its terms: sent back with them, it is ignored (clarification 9).
+READ_ONLY: Final = ("id", "lag_seconds", "failures", "failing_since", "next_attempt_at", "created_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is allowed here: the collections that can be subscribed to, and whether a target may be private or without TLS."""
+
+    collections: Collection[str]
+    private_targets: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a subscriber asks for. ``client_secret`` is None where an earlier one stays, ``token_url`` where none is used."""
+
+    name: str
+    notify_url: str
+    resources: tuple[str, ...]
+    authentication: str
+    client_id: str
+    client_secret: str | None
+    audience: str
+    token_url: str | None
+    paused: bool
+
+
+@dataclass(frozen=True)
+class Short(Name):
+    """A text of one line that people read and an index can hold."""
+
+    longest: int = LONGEST_NAME
+
+    name: ClassVar[str] = "string"
+
+    def decode(self, value: Any, path: str, problems: Problems) -> Any:
+        if type(value) is str and value.strip() and value.isprintable() and len(value) <= self.longest:
+            return value
+        hint = f"1 to {self.longest} printable characters are expected, not all of them spaces"
+        problems.append(parse_problem(self.name, path, hint))
+        return None
+
+    def schema(self) -> Schema:
+        return super().schema() | {"maxLength": self.longest}
+
+
+class Target(Kind):
+    """An address that the notifier sends to. What is wrong with one is said in words."""
+
+    name = "url"
+
+    def __init__(self, private: bool) -> None:
+        self._private = private
+
+    def decode(self, value: Any, path: str, problems: Problems) -> Any:
+        wrong = _wrong_with(value, self._private)
+        if wrong is None:
+            return value
+        problems.append(parse_problem(self.name, path, wrong))
+        return None
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "uri", "maxLength": LONGEST_URL}
+
+
+class Resources(Kind):
+    """The collections to be told of, each named: never all there will ever be."""
+
+    name = "resources"
+
+    def __init__(self, known: Collection[str]) -> None:
+        self._known = sorted(known)
+
+    def decode(self, value: Any, path: str, problems: Problems) -> Any:
+        if type(value) is not list or not value:
+            problems.append(parse_problem(self.name, path, "a list of at least one collection is expected"))
+            return None
+        for index, item in enumerate(value):
+            if type(item) is not str or item not in self._known:
+                shown = f"there is no collection {printable(item)}" if type(item) is str else "the name of a collection is expected"
+                hint = f"{shown}; they are {', '.join(self._known)}"
+                problems.append(parse_problem("collection", f"{path}[{index}]", hint))
+        return tuple(dict.fromkeys(map(str, value)))
+
+    def schema(self) -> Schema:
+        items = {"type": "string", "enum": self._known}
+        return {"type": "array", "items": items, "minItems": 1}
+
+
+class Way(Kind):
+    """How the notifier authenticates (clarification 27)."""
+
+    name = "enum"
+    hint = f"one of {', '.join(WAYS)} is expected"
+
+    def parse(self, value: Any) -> str:
+        if value not in WAYS:
+            raise ValueError
+        way: str = value
+        return way
+
+    def schema(self) -> Schema:
+        return {"type": "string", "enum": list(WAYS)}
+
+
+def kinds(rules: Rules) -> dict[str, Kind]:
+    """The kind of each term, in the order in which they are shown."""
+    return {
+        "name": Short(),
+        "notify_url": Target(rules.private_targets),
+        "resources": Resources(rules.collections),
+        "authentication": Way(),
+        "client_id": Short(),
+        "client_secret": Short(1000),
+        "audience": Short(LONGEST_URL),
+        "token_url": Target(rules.private_targets),
+        "paused": Boolean(),
+    }
+
+
+REQUIRED: Final = ("name", "notify_url", "resources", "client_id", "client_secret")
+CLEARABLE: Final = ("audience", "token_url")
+
+
+def stated(given: Mapping[str, Any], rules: Rules, before: Terms | None, problems: Problems) -> Terms:
+    """The terms that these are, or that ``before`` become by them. Adds each problem; with one, the terms mean nothing.
+
+    Null clears ``audience``, which then is the notify URL, and ``token_url``.
+    """
+    read = _decoded(given, kinds(rules), before is None, problems)
+    if before is None:
+        problems += [missing_field(f".{name}") for name in REQUIRED if name not in given]
+    kept = {} if before is None else {name: getattr(before, name) for name in Terms.__dataclass_fields__}
+    terms = {"authentication": TOKEN_EXCHANGE, "token_url": None, "paused": False, **dict.fromkeys(REQUIRED), **kept, **read}
+    terms["audience"] = terms.get("audience") or terms["notify_url"]
+    if terms["authentication"] == TOKEN_EXCHANGE and not terms["token_url"] and "token_url" not in _unread(given, read):
+        hint = "a URL is expected, since tokens are exchanged; or choose bearer_jwt as authentication"
+        problems.append(parse_problem("url", ".token_url", hint))
+    if terms["authentication"] == BEARER_JWT and terms["token_url"]:
+        if read.get("token_url"):
+            problems.append(Problem("bad_request", "token_url belongs to token_exchange only.", {"path": ".token_url"}))
+        terms["token_url"] = None
+    return Terms(**terms)
+
+
+def _decoded(given: Mapping[str, Any], known: Mapping[str, Kind], creating: bool, problems: Problems) -> dict[str, Any]:
+    read: dict[str, Any] = {}
+    for key, value in given.items():
+        kind = known.get(key)
+        if key in READ_ONLY:
+            continue
+        if kind is None:
+            problems.append(unknown_field(key, "", known))
+        elif value is not None:
+            found = len(problems)
+            decoded = kind.decode(value, f".{key}", problems)
+            if len(problems) == found:
+                read[key] = decoded
+        elif key in CLEARABLE:
+            read[key] = None
+        elif key in REQUIRED or not creating:
+            problems.append(parse_problem(kind.name, f".{key}", "it cannot be null"))
+    return read
+
+
+def _unread(given: Mapping[str, Any], read: Mapping[str, Any]) -> set[str]:
+    """What was given and did not decode: its problem is told already."""
+    return {key for key in given if key not in read}
+
+
+def _wrong_with(value: Any, private: bool) -> str | None:
+    """What keeps this from being a target, in words; None where nothing does. Names are looked up when it is used."""
+    example = "a URL such as https://example.org/notifications is expected"
+    if type(value) is not str or not 1 <= len(value) <= LONGEST_URL or not value.isprintable() or " " in value:
+        return example
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return example
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        return example
+    if parts.username is not None or parts.password is not None:
+        return "it must not hold a name or a password; they would be logged on the way"
+    if "#" in value:
+        return "it must not have a fragment (#); it would not be sent"
+    if parts.scheme != "https" and not private:
+        return "https is expected, so that nobody reads along"
+    return None

@@ -1,0 +1,122 @@
+"""Pulling what a notification names: every page of its address, with a token that is fetched when it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+from joserfc import jwt
+from joserfc.jwk import OctKey
+from yarl import URL
+
+from almoner.receiver.endpoints import GRANT_TYPE, Credentials
+
+_ASSERTED_SECONDS: Final = 300
+_SECONDS: Final = aiohttp.ClientTimeout(total=60)
+
+
+class PullError(Exception):
+    """The API did not give what was asked for. ``final``: asking again will not help."""
+
+    def __init__(self, text: str, final: bool = False) -> None:
+        super().__init__(text)
+        self.final = final
+
+
+class Api:
+    """The API at ``url``, as one client of it sees it. ``clock`` tells seconds since 1970, UTC."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, client: Credentials, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._session = session
+        self._client = client
+        self._clock = clock
+        self._token: str | None = None
+
+    async def pages(self, href: str) -> AsyncIterator[list[dict[str, Any]]]:
+        """The rows of every page from this address to the last. Raises PullError.
+
+        An address elsewhere is refused: the token is for the API alone.
+        """
+        following: str | None = href
+        while following is not None:
+            if not following.startswith(f"{self.url}/"):
+                raise PullError(f"This address is not of the API at {self.url}: {following}", final=True)
+            page = await self._get(following)
+            # The documented shape is a list with one page in it, the enveloped shape is the page.
+            page = page[0] if isinstance(page, list) else page
+            yield page["data"]
+            following = page.get("links", {}).get("next", {}).get("href")
+
+    async def _get(self, address: str) -> Any:
+        for renewed in (False, True):
+            if self._token is None or renewed:
+                self._token = await self._fetch_token()
+            headers = {"Authorization": f"Bearer {self._token}"}
+            status, body = await self._send("GET", address, headers=headers)
+            if status != 401:
+                break
+        if status != 200:
+            raise PullError(f"{address} answered {status}: {_said(body)}", final=status in (400, 403, 404))
+        return _read(body)
+
+    async def _fetch_token(self) -> str:
+        endpoint = f"{self.url}/v1/token"
+        claims = {"iss": self._client.client_id, "aud": endpoint, "exp": int(self._clock()) + _ASSERTED_SECONDS, "scope": "all"}
+        secret = self._client.client_secret.encode()
+        assertion = jwt.encode({"alg": "HS256"}, claims, OctKey(secret, secret))
+        status, body = await self._send("POST", endpoint, data={"grant_type": GRANT_TYPE, "assertion": assertion})
+        if status != 200:
+            raise PullError(f"No token for the client {self._client.client_id}: {endpoint} answered {status}: {_said(body)}")
+        token: str = _read(body)["access_token"]
+        return token
+
+    async def _send(self, method: str, address: str, **options: Any) -> tuple[int, bytes]:
+        try:
+            # The address goes out as it came in: its brackets are not to be encoded.
+            url = URL(address, encoded=True)
+            async with self._session.request(method, url, allow_redirects=False, timeout=_SECONDS, **options) as answer:
+                return answer.status, await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise PullError(f"{self.url} cannot be reached: {error or type(error).__name__}") from None
+
+
+async def patiently(work: Callable[[], AsyncIterator[Any]], told: Callable[[str], None]) -> list[Any]:
+    """All that the work yields, begun anew until it comes to its end; waits 1, 2, 4 ... at most 30 s in between.
+
+    ``told`` hears of each failure. What will never work is given up: then what came so far is returned.
+    """
+    wait = 1
+    while True:
+        found: list[Any] = []
+        try:
+            async for part in work():
+                found.append(part)
+            return found
+        except PullError as error:
+            told(f"{error}" if error.final else f"{error}. Trying again in {wait} s.")
+            if error.final:
+                return found
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, 30)
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise PullError("The answer is not JSON") from None
+
+
+def _said(body: bytes) -> str:
+    """What an answer says is wrong, short enough for a line."""
+    try:
+        return "; ".join(problem["detail"] for problem in msgspec.json.decode(body)["errors"])[:300]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return body[:100].decode("utf-8", "replace")

@@ -1,0 +1,249 @@
+"""Every kind of field, fed with arbitrary JSON: a problem, or a value that PostgreSQL takes and gives back."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from almoner import times
+from almoner.choices import STATES, Choice, ProgramChoice, Several, State
+from almoner.data_api import decode
+from almoner.database import Database
+from almoner.errors import ApiError
+from almoner.fields import Field, ListOf, Object
+from almoner.kinds import (
+    AnyObject,
+    Boolean,
+    Email,
+    Guid,
+    Integer,
+    Json,
+    Kind,
+    LongText,
+    Name,
+    Number,
+    Phone,
+    Problems,
+    Ref,
+    Text,
+    Texts,
+    ZipCode,
+)
+from almoner.resources import RESOURCES
+
+KINDS: dict[str, Kind] = {
+    "text": Text(),
+    "long text": LongText(),
+    "name": Name(),
+    "email": Email(),
+    "phone": Phone(),
+    "guid": Guid(),
+    "reference": Ref("patients"),
+    "boolean": Boolean(),
+    "integer": Integer(),
+    "integer within": Integer(1, 10),
+    "number": Number(),
+    "number within": Number(0, 1),
+    "zip code": ZipCode(),
+    "texts": Texts(),
+    "json": Json(),
+    "any object": AnyObject(),
+    "date": times.IsoDate(),
+    "birthday": times.Birthday(),
+    "moment": times.IsoDateTime(),
+    "time zone": times.Timezone(),
+    "choice": Choice(("call", "visit")),
+    "state": State(),
+    "several": Several(("a", "b", "c")),
+    "program choice": ProgramChoice("phases"),
+    "object": Object((Field("pain_scale", Number(0, 1), required=True), Field("note", Text()), Field("tags", ListOf(Name())))),
+    "list": ListOf(Guid()),
+}
+RELAXED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30)
+_near = st.one_of(
+    st.sampled_from(["", " ", "\x00", "555-555-5555", "+1 (415) 555 0100", "45CEEBA9-4944-43d1-b34d-0c36846acd4c", "94110", "٩٤١١٠"]),
+    st.sampled_from(["2018-09-15", "0000-01-01", "9999-12-31", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:60Z", "CA", "ca"]),
+    st.sampled_from(["call", "a", ["a", "b"], ["a", "a"], {"pain_scale": 0.5}, {"pain_scale": 2, "nope": 1}, "US/Pacific"]),
+    st.datetimes().map(datetime.isoformat),
+    st.dates().map(date.isoformat),
+    st.uuids().map(str),
+    st.from_regex(times._DATETIME, fullmatch=True),
+    st.integers(-(2**70), 2**70),
+    st.sampled_from([10**400, -(10**400), 2**63, -(2**63) - 1, 1e308, 5e-324, True]),
+)
+ANY_JSON = st.recursive(
+    _scalars | _near,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def parsed(value: Any) -> Any:
+    """The value as it comes out of a request's body."""
+    return msgspec.json.decode(json.dumps(value).encode())
+
+
+def test_every_kind_that_the_collections_use_is_fed_here() -> None:
+    used = {type(f.kind) for r in RESOURCES for f in r.fields}
+    assert used <= {type(kind) for kind in KINDS.values()}
+
+
+@pytest.mark.parametrize("name", KINDS)
+@RELAXED
+@given(value=ANY_JSON)
+@example(value=10**400)
+@example(value="\x00")
+async def test_whatever_is_sent_is_refused_or_taken_by_postgresql(database: Database, name: str, value: Any) -> None:
+    kind = KINDS[name]
+    problems: Problems = []
+    decoded = kind.decode(parsed(value), ".field", problems)
+    if problems:
+        assert all(p.extra["path"].startswith(".field") for p in problems)
+        assert all(p.code == "parse_exception" for p in problems)
+        return
+    async with database.connection() as connection:
+        shown = await connection.fetchval(
+            f"SELECT row_to_json(r)::text FROM (SELECT {kind.to_json('v')} AS v FROM (SELECT $1::{kind.column} AS v) AS t) AS r",
+            kind.bind(decoded),
+        )
+    # What the API shows is taken again, as programs that send back the whole object do, and means the same.
+    again: Problems = []
+    assert kind.decode(json.loads(shown)["v"], ".field", again) == decoded
+    assert again == []
+
+
+@pytest.mark.parametrize("name", KINDS)
+@RELAXED
+@given(value=ANY_JSON)
+def test_inside_a_document_every_kind_keeps_what_is_json_or_says_what_is_wrong(name: str, value: Any) -> None:
+    problems: Problems = []
+    kept = KINDS[name].keep(parsed(value), ".field", problems)
+    if not problems:
+        msgspec.json.decode(msgspec.json.encode(kept))
+
+
+async def rendered(database: Database, kind: Kind, decoded: Any) -> Any:
+    async with database.connection() as connection:
+        query = f"SELECT to_json({kind.to_json('v')})::text FROM (SELECT $1::{kind.column} AS v) AS t"
+        return json.loads(await connection.fetchval(query, kind.bind(decoded)))
+
+
+@RELAXED
+@given(
+    moment=st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)),
+    minutes=st.integers(-23 * 60, 23 * 60),
+    style=st.sampled_from(["T", " "]),
+    digits=st.integers(6, 9),
+)
+@example(datetime(1, 1, 2, tzinfo=UTC), 0, "T", 7)
+async def test_a_moment_comes_back_in_utc_whatever_way_it_was_written(
+    database: Database, moment: datetime, minutes: int, style: str, digits: int
+) -> None:
+    local = moment.astimezone(timezone(timedelta(minutes=minutes)))
+    day, _, rest = local.isoformat(timespec="microseconds").partition("T")
+    clock, offset = rest[:15], rest[15:]
+    kind = times.IsoDateTime()
+    decoded = kind.parse(f"{day}{style}{clock}{'9' * (digits - 6)}{offset}")
+    assert decoded == moment
+    assert await rendered(database, kind, decoded) == times.iso(moment)
+    assert kind.parse(f"{day}{style}{clock}{offset.replace('+', ' ')}") == moment
+
+
+@pytest.mark.parametrize("kind", [times.IsoDate(), times.Birthday()])
+@RELAXED
+@given(day=st.dates())
+@example(date(1, 1, 1))
+@example(date(9999, 12, 31))
+@example(date(999, 2, 28))
+async def test_a_day_of_the_years_one_to_9999_comes_back_as_it_was(database: Database, kind: Kind, day: date) -> None:
+    assert await rendered(database, kind, kind.parse(day.isoformat())) == day.isoformat()
+
+
+@pytest.mark.parametrize("year", [1, 99, 999, 1000, 9999])
+async def test_a_moment_of_a_far_year_has_four_digits(database: Database, year: int) -> None:
+    kind = times.IsoDateTime()
+    text = f"{year:04}-06-15T12:00:00.000001+00:00"
+    assert await rendered(database, kind, kind.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00Z", "2018-02-30T00:00:00Z"])
+def test_a_moment_outside_of_the_calendar_is_refused(text: str) -> None:
+    problems: Problems = []
+    assert times.IsoDateTime().decode(text, ".at", problems) is None
+    assert len(problems) == 1
+
+
+@RELAXED
+@given(
+    digits=st.text("0123456789", min_size=10, max_size=10),
+    form=st.sampled_from(["{}-{}-{}", "({}) {}-{}", "{}.{}.{}", "+1{}{}{}", "1-{}-{}-{}", "+1 ({}) {} {}", "{}\u2013{}\u2013{}", " {}\u00a0{}\u00a0{} "]),
+)
+def test_a_phone_number_is_kept_in_one_form_whatever_its_notation(digits: str, form: str) -> None:
+    parts = digits[:3], digits[3:6], digits[6:]
+    assert Phone().parse(form.format(*parts)) == "-".join(parts)
+
+
+@given(st.uuids(), st.data())
+def test_a_guid_is_kept_in_lower_case(value: Any, data: st.DataObject) -> None:
+    mixed = "".join(c.upper() if data.draw(st.booleans()) else c for c in str(value))
+    assert Guid().parse(mixed) == str(value)
+
+
+@RELAXED
+@given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=200))
+@example("e\u0301\u202e\U0001f9d1\u200d\u2695\ufe0f \ufeff\u2028\\u0000")
+async def test_a_string_of_any_script_comes_back_unchanged(database: Database, text: str) -> None:
+    for kind in (Text(), Texts(), Json()):
+        value: Any = [text] if isinstance(kind, Texts) else text
+        problems: Problems = []
+        assert await rendered(database, kind, kind.decode(value, ".field", problems)) == value
+        assert problems == []
+
+
+@RELAXED
+@given(value=st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53))
+async def test_a_number_comes_back_as_it_was(database: Database, value: Any) -> None:
+    problems: Problems = []
+    assert await rendered(database, Number(), Number().decode(parsed(value), ".n", problems)) == value
+    assert problems == []
+
+
+@RELAXED
+@given(value=ANY_JSON)
+async def test_json_comes_back_with_its_numbers_and_the_order_of_its_keys(database: Database, value: Any) -> None:
+    problems: Problems = []
+    sent = parsed(value)
+    decoded = Json().decode(sent, ".j", problems)
+    if not problems:
+        assert json.dumps(await rendered(database, Json(), decoded)) == json.dumps(json.loads(msgspec.json.encode(sent)))
+
+
+@pytest.mark.parametrize("states", [STATES])
+def test_states_are_taken_in_capitals_only(states: tuple[str, ...]) -> None:
+    problems: Problems = []
+    assert [State().decode(s, ".state", problems) for s in states] == list(states)
+    assert problems == []
+    for text in ("ca", "XX", "", "California", "CA "):
+        State().decode(text, ".state", problems)
+    assert len(problems) == 5
+
+
+@given(st.binary(max_size=200) | ANY_JSON.map(lambda value: json.dumps(value).encode()))
+@example(b'{"a": "\\ud800"}')
+@example(b'{"a": 1e999}')
+@example(b"\xef\xbb\xbf{}")
+@example(b"[" * 100_000)
+@example(b'{"a":' * 5_000 + b"1" + b"}" * 5_000)
+def test_no_body_does_worse_than_being_refused(raw: bytes) -> None:
+    try:
+        assert type(decode.json_object(raw)) is dict
+    except ApiError as refused:
+        assert refused.status == 400
