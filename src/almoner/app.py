@@ -6,7 +6,7 @@ import gc
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qs
@@ -25,16 +25,21 @@ from almoner.access.token_endpoint import TokenEndpoint
 from almoner.access.tokens import Tokens
 from almoner.changes.completeness import Completeness
 from almoner.changes.serve import ChangeFeed
-from almoner.data_api.describe import openapi
+from almoner.data_api.describe import Addition, openapi
 from almoner.data_api.serve import Answer, DataApi, Request
 from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.notifications import describe, lag
+from almoner.notifications.serve import SubscriptionApi
+from almoner.notifications.terms import Rules
+from almoner.notifications.trial import Trial
 from almoner.operations import health, logs
 from almoner.operations.edge import Edge, Limits
 from almoner.operations.metrics import Metrics
 from almoner.operations.telemetry import traced
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.settings import Settings
+from almoner.worker import notifying
 from almoner.workshop.programs import Programs
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
@@ -50,13 +55,18 @@ class Parts:
     database: Database
     store: Store
     edge: Edge
+    metrics: Metrics
 
 
 class Application:
-    """Builds the parts when the server starts, and closes them when it stops (ASGI lifespan)."""
+    """Builds the parts when the server starts, and closes them when it stops (ASGI lifespan).
 
-    def __init__(self, settings: Settings) -> None:
+    ``with_worker``: a notifier runs beside the server, in the same process.
+    """
+
+    def __init__(self, settings: Settings, with_worker: bool = False) -> None:
         self._settings = settings
+        self._with_worker = with_worker
         self._edge: Edge | None = None
         self._proxied: Asgi = self
 
@@ -73,7 +83,10 @@ class Application:
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
         try:
-            async with running(self._settings) as parts:
+            async with AsyncExitStack() as open_parts:
+                parts = await open_parts.enter_async_context(running(self._settings))
+                if self._with_worker:
+                    await open_parts.enter_async_context(notifying(self._settings, parts.metrics.notified))
                 self._edge = parts.edge
                 self._proxied = cast(Asgi, ProxyHeadersMiddleware(cast(Any, parts.edge), self._settings.trusted_proxies))
                 # What is here now stays: the collector need not look at it again and again.
@@ -95,6 +108,11 @@ def from_environment() -> Application:
     return Application(Settings.read(os.environ))
 
 
+def from_environment_with_worker() -> Application:
+    """The same with a notifier in each process; they share the subscriptions among them."""
+    return Application(Settings.read(os.environ), with_worker=True)
+
+
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Parts]:
     """The parts of a server on the database that the settings name, until the block ends."""
@@ -106,8 +124,10 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
     metrics = Metrics()
     try:
         api = DataApi(RESOURCES, database, store, Tokens(database), audit, Completeness(database, time.monotonic), settings.url)
-        pages = Starlette(routes=[*health.routes(database, metrics, lambda: audit.dropped), *_pages(settings)])
-        yield Parts(database, store, _edge(settings, database, api, pages, metrics, log))
+        pages = Starlette(
+            routes=[*health.routes(database, metrics, lambda: audit.dropped, lambda: lag.exposition(database)), *_pages(settings)]
+        )
+        yield Parts(database, store, _edge(settings, database, api, pages, metrics, log), metrics)
     finally:
         await audit.aclose()
         await database.close()
@@ -124,7 +144,9 @@ def _edge(settings: Settings, database: Database, api: DataApi, pages: Asgi, met
         return Answer(status, msgspec.json.encode(body), headers, "token")
 
     documents = {
-        shape: msgspec.json.encode(openapi(RESOURCES, settings.url, enveloped=shape == "enveloped"))
+        shape: msgspec.json.encode(
+            openapi(RESOURCES, settings.url, enveloped=shape == "enveloped", additions=additions(settings, shape == "enveloped"))
+        )
         for shape in ("documented", "enveloped")
     }
 
@@ -132,9 +154,12 @@ def _edge(settings: Settings, database: Database, api: DataApi, pages: Asgi, met
         shape = parse_qs(request.query.decode("latin-1")).get("shape", ["documented"])[0]
         return Answer(200, documents.get(shape, documents["documented"]), operation="openapi")
 
+    trial = Trial(box, settings.private_targets)
+    told = SubscriptionApi(database, api.access, box, _rules(settings), trial)
     fixed = {"/v1/token": token, "/v1/changes": feed.answer, "/v1/openapi.json": document}
     return Edge(
         {path: traced(handler, settings.otlp_endpoint) for path, handler in fixed.items()},
+        {"subscriptions": traced(told.answer, settings.otlp_endpoint)},
         traced(api.answer, settings.otlp_endpoint),
         pages,
         Limits(settings.body_limit, settings.request_seconds, settings.client_limit),
@@ -145,8 +170,17 @@ def _edge(settings: Settings, database: Database, api: DataApi, pages: Asgi, met
     )
 
 
+def additions(settings: Settings, enveloped: bool = False) -> list[Addition]:
+    """What a server offers besides the collections, as the reference describes it."""
+    return [describe.addition(_rules(settings), enveloped)]
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(BY_NAME, settings.private_targets)
+
+
 def _pages(settings: Settings) -> list[Any]:
     async def home(request: PageRequest) -> RedirectResponse:
         return RedirectResponse("/docs")
 
-    return [Route("/", home), *reference.routes(RESOURCES, settings.url)]
+    return [Route("/", home), *reference.routes(RESOURCES, settings.url, additions(settings))]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from almoner.commands import audit, client, docs, environment, token, worker, workshop
+from almoner.commands import audit, client, docs, environment, subscription, token, worker, workshop
 from almoner.commands.database import doctor, migrate_command
 from almoner.commands.demo import demo
+from almoner.commands.receive import receive
 from almoner.commands.serve import serve
 
 app = typer.Typer(
@@ -21,11 +22,13 @@ app.command()(demo)
 app.command()(serve)
 app.command("migrate")(migrate_command)
 app.command()(doctor)
+app.command()(receive)
 for name, group in (
     ("client", client.app),
     ("token", token.app),
     ("worker", worker.app),
     ("environment", environment.app),
+    ("subscription", subscription.app),
     ("workshop", workshop.app),
     ("audit", audit.app),
     ("docs", docs.app),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
 from typing import Any
 
@@ -27,9 +27,9 @@ _AWAY = (
     asyncpg.LockNotAvailableError,
     asyncpg.PostgresIOError,
     asyncpg.CannotConnectNowError,
+    # What asyncpg raises where a session was ended at the very moment at which it was used again.
+    asyncpg.InternalClientError,
 )
-# PostgreSQL counts days from the first of January 2000.
-_POSTGRES_DAY = date(2000, 1, 1).toordinal()
 _SESSION = {
     "application_name": "almoner",
     "timezone": "UTC",
@@ -173,7 +173,7 @@ class Database:
         self._open -= 1
 
     async def _dial(self) -> Connection:
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             self.dsn,
             timeout=self._patience,
             command_timeout=self._statement_seconds,
@@ -181,6 +181,13 @@ class Database:
             max_cached_statement_lifetime=0,
             server_settings=_SESSION | {"statement_timeout": f"{self._statement_seconds * 950:.0f}"},
         )
+        try:
+            for name, encoder, decoder in _CODECS:
+                await connection.set_type_codec(name, schema="pg_catalog", encoder=encoder, decoder=decoder, format="tuple")
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
 
 def _give_up(turn: asyncio.Future[Connection | None]) -> None:
@@ -188,12 +195,31 @@ def _give_up(turn: asyncio.Future[Connection | None]) -> None:
         turn.set_exception(TimeoutError())
 
 
+# asyncpg takes the first and the last day and moment that Python knows for minus and plus infinity. They are days and moments
+# like any other: 9999-12-31 and 0001-01-01 are what other systems write for "without an end" and "not set". PostgreSQL counts
+# from the first of January 2000, in days and in microseconds.
+_FIRST_DAY = date(2000, 1, 1).toordinal()
+_FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
 def _days(day: date) -> tuple[int]:
-    return (day.toordinal() - _POSTGRES_DAY,)
+    return (day.toordinal() - _FIRST_DAY,)
 
 
 def _day(days: tuple[int]) -> date:
-    return date.fromordinal(days[0] + _POSTGRES_DAY)
+    return date.fromordinal(days[0] + _FIRST_DAY)
+
+
+def _micros(moment: datetime) -> tuple[int]:
+    return ((moment - _FIRST_MOMENT) // _MICROSECOND,)
+
+
+def _moment(micros: tuple[int]) -> datetime:
+    return _FIRST_MOMENT + timedelta(microseconds=micros[0])
+
+
+_CODECS = (("date", _days, _day), ("timestamptz", _micros, _moment))
 
 
 class _Lease:
@@ -261,7 +287,7 @@ class _Transaction:
 
 def _settled(error: BaseException | None) -> bool:
     """Whether a connection is in a known state after this: cancelled in the middle of a statement, it is not."""
-    broken = asyncio.TimeoutError | OSError | asyncpg.InterfaceError
+    broken = asyncio.TimeoutError | OSError | asyncpg.InterfaceError | asyncpg.InternalClientError
     return error is None or (isinstance(error, Exception) and not isinstance(error, broken))
 
 

@@ -73,6 +73,23 @@ class Settings:
         "Requests that one process works on at the same time; further ones are answered 503 at once.",
         1000,
     )
+    private_targets: bool = _setting(
+        "ALMONER_ALLOW_PRIVATE_TARGETS",
+        "Whether notifications may go to private addresses and without TLS: 1 or 0. Not by default, since whoever makes a "
+        "subscription could reach into this network; the demo does it.",
+        False,
+    )
+    coalesce_seconds: float = _setting(
+        "ALMONER_COALESCE_SECONDS",
+        "How long a change waits for others to be announced with it, from 0 to 60. A second spares a receiver most requests of a "
+        "busy time, and nobody notices it.",
+        1.0,
+    )
+    delivery_days: int = _setting(
+        "ALMONER_DELIVERY_DAYS",
+        "Days that attempts to notify are kept. A month is enough to look into what a subscriber asks about.",
+        30,
+    )
     trusted_proxies: str = _setting(
         "ALMONER_TRUSTED_PROXIES",
         "Addresses or networks of the proxies, separated by commas, whose X-Forwarded-For tells where a caller is: failed "
@@ -125,6 +142,7 @@ class Settings:
             raise SettingError("ALMONER_PUBLIC_URL must start with http:// or https://.")
 
 
+_BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _BOUNDS = (
     ("port", 1, 65535),
     ("patients", 0, 10_000_000),
@@ -132,6 +150,8 @@ _BOUNDS = (
     ("body_limit", 1024, 1_073_741_824),
     ("request_seconds", 1, 3600),
     ("client_limit", 1, 1_000_000),
+    ("coalesce_seconds", 0, 60),
+    ("delivery_days", 1, 36_500),
 )
 
 
@@ -141,9 +161,14 @@ def _env(name: str) -> str:
 
 
 def _parse(env: str, raw: str, kind: type) -> Any:
-    if kind is not int:
+    if kind is bool:
+        if raw.lower() not in _BOOLEANS:
+            raise SettingError(f"{env} must be 1 or 0, not {raw!r}.")
+        return _BOOLEANS[raw.lower()]
+    if kind not in (int, float):
         return kind(raw) if kind is str else Path(raw)
     try:
-        return int(raw)
+        return kind(raw)
     except ValueError:
-        raise SettingError(f"{env} must be a whole number, not {raw!r}.") from None
+        number = "a whole number" if kind is int else "a number"
+        raise SettingError(f"{env} must be {number}, not {raw!r}.") from None

@@ -230,7 +230,8 @@ async def test_the_feed_is_resumed_from_any_entry_and_from_its_end(api: Api) -> 
         assert [e["id"] for e in told["data"]] == ids[number + 1 :]
         assert told["meta"]["more"] is False
 
-    walked, after = [], {}
+    walked: list[str] = []
+    after: dict[str, str] = {}
     while True:
         told = await page(api, limit=2, **after)
         walked += [entry["id"] for entry in told["data"]]

@@ -306,7 +306,7 @@ async def test_a_promoted_standby_that_lost_the_last_transactions_hides_nothing_
             both = await insert(primary, source.environment)
 
             async def replicated() -> bool:
-                return await follower.fetchval("SELECT count(*) FROM patients WHERE id = $1", both) == 1
+                return bool(await follower.fetchval("SELECT count(*) = 1 FROM patients WHERE id = $1", both))
 
             await until_true(replicated, "the standby has the row")
             # From here on the standby hears nothing of the primary, whose last transactions it will never know.
@@ -314,7 +314,7 @@ async def test_a_promoted_standby_that_lost_the_last_transactions_hides_nothing_
             await follower.execute("SELECT pg_reload_conf()")
 
             async def cut() -> bool:
-                return await follower.fetchval("SELECT count(*) FROM pg_stat_wal_receiver") == 0
+                return bool(await follower.fetchval("SELECT count(*) = 0 FROM pg_stat_wal_receiver"))
 
             await until_true(cut, "the standby no longer follows")
             lost = [await insert(primary, source.environment) for _ in range(5)]

@@ -43,8 +43,15 @@ async def until_true(condition: Callable[[], Awaitable[bool]], what: str, second
 @pytest.fixture(scope="module")
 def strict(settings: Settings) -> Iterator[Server]:
     """A server whose limits are soon reached, on the database of the tests."""
-    limits = {"connections": CONNECTIONS, "client_limit": REQUESTS, "request_seconds": SECONDS, "body_limit": BODY}
-    with ServerThread(replace(settings, port=free_port(), **limits)) as running:
+    limited = replace(
+        settings,
+        port=free_port(),
+        connections=CONNECTIONS,
+        client_limit=REQUESTS,
+        request_seconds=SECONDS,
+        body_limit=BODY,
+    )
+    with ServerThread(limited) as running:
         yield running
 
 

@@ -25,7 +25,7 @@ from tests.conftest import Api
 from tests.operations.conftest import PATIENT, Process, held, locked, until_true
 
 # Every value that the callers of these tests send; none may turn up in a log or a trace.
-PERSON = {
+PERSON: dict[str, Any] = {
     "phase": "intake",
     "timezone": "US/Pacific",
     "first_name": "Zephyrine",
@@ -64,7 +64,7 @@ class Receiver(ThreadingHTTPServer):
 
 
 class _Post(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # noqa: N802 (the name that http.server looks for)
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         assert isinstance(self.server, Receiver)
         self.server.received.append(body)

@@ -45,7 +45,8 @@ def demo(
 
     Example: ALMONER_PORT=9000 almoner demo --patients 2000
     """
-    settings = read_settings()
+    # Who tries it out has a receiver on this machine.
+    settings = dataclasses.replace(read_settings(), private_targets=True)
     count = settings.patients if patients is None else patients
     settings.home.mkdir(parents=True, exist_ok=True)
     # From the first moment on, and also where a script started us with SIGINT ignored.
@@ -75,7 +76,7 @@ def _run(settings: Settings, patients: int, seed: int) -> None:
 
 def _serve(settings: Settings, listener: socket.socket, patients: int, seed: int) -> None:
     credentials = run(_prepare(settings, patients, seed))
-    _Announcing(config(settings), _welcome(settings, credentials)).run(sockets=[listener])
+    _Announcing(config(settings, with_worker=True), _welcome(settings, credentials)).run(sockets=[listener])
 
 
 class _Announcing(uvicorn.Server):

@@ -21,6 +21,7 @@ GRACE_SECONDS = 20
 
 def serve(
     workers: Annotated[int, typer.Option(min=1, max=256, help="Server processes. One keeps one core busy.")] = 1,
+    with_worker: Annotated[bool, typer.Option("--with-worker", help="Notify subscribers too, as `almoner worker` does.")] = False,
 ) -> None:
     """Serve the API of a database (ALMONER_DATABASE_URL) that `almoner migrate` has prepared.
 
@@ -32,12 +33,13 @@ def serve(
     listener = listen(settings)
     say(f"Almoner serves {settings.url} with {workers} {'process' if workers == 1 else 'processes'}. Stop it with Ctrl-C.")
     if workers == 1:
-        uvicorn.Server(config(settings)).run(sockets=[listener])
+        uvicorn.Server(config(settings, with_worker)).run(sockets=[listener])
         return
     listener.close()
     with tempfile.TemporaryDirectory(prefix="almoner-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        uvicorn.run("almoner.app:from_environment", factory=True, workers=workers, **_options(settings))
+        factory = "from_environment_with_worker" if with_worker else "from_environment"
+        uvicorn.run(f"almoner.app:{factory}", factory=True, workers=workers, **_options(settings))
 
 
 async def _require(settings: Settings) -> None:
@@ -61,9 +63,9 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def config(settings: Settings) -> uvicorn.Config:
-    """How a server in this process runs."""
-    return uvicorn.Config(Application(settings), **_options(settings))
+def config(settings: Settings, with_worker: bool = False) -> uvicorn.Config:
+    """How a server in this process runs, with a notifier beside it or without."""
+    return uvicorn.Config(Application(settings, with_worker), **_options(settings))
 
 
 def _options(settings: Settings) -> dict[str, Any]:

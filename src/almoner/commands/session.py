@@ -75,7 +75,8 @@ def located(settings: Settings) -> Settings:
             "There is no database to work with. Start the demo (make demo) and run this beside it, or name a PostgreSQL:\n"
             "  export ALMONER_DATABASE_URL=postgresql://user:password@host:5432/almoner"
         )
-    return dataclasses.replace(settings, database_url=found)
+    # The demo's subscribers run beside it, on this machine.
+    return dataclasses.replace(settings, database_url=found, private_targets=True)
 
 
 async def require_migrated(dsn: str) -> None:

@@ -1,4 +1,4 @@
-"""``almoner worker``: the people who give care, as an operator adds them."""
+"""``almoner worker``: the process that notifies subscribers; and the people who give care, as an operator adds them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,57 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from prometheus_client import start_http_server
 
-from almoner.commands.session import AS_JSON, ENVIRONMENT, connect, environment_id, print_json, print_rows, run, say
+from almoner.commands.session import (
+    AS_JSON,
+    ENVIRONMENT,
+    connect,
+    environment_id,
+    located,
+    print_json,
+    print_rows,
+    read_settings,
+    require_migrated,
+    run,
+    say,
+)
 from almoner.data_api.store import Actor, Store
+from almoner.operations.metrics import Metrics
 from almoner.resources import RESOURCES
 from almoner.resources.workers import workers
+from almoner.settings import Settings
+from almoner.worker import work
 from almoner.workshop.programs import Programs
 
-app = typer.Typer(help="Workers: the people who give care.", no_args_is_help=True)
+app = typer.Typer(help="Notify subscribers (without a command). With one: workers, the people who give care.")
+
+
+@app.callback(invoke_without_command=True)
+def notify(
+    context: typer.Context,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Offer metrics for Prometheus on this port of ALMONER_HOST.")
+    ] = None,
+) -> None:
+    """Notify subscribers of what changes. Any number of these may run; stop one with Ctrl-C.
+
+    With a command: workers, the people who give care.
+
+    Example: ALMONER_DATABASE_URL=postgresql://almoner:...@db:5432/almoner almoner worker
+    """
+    if context.invoked_subcommand is not None:
+        return
+    settings = located(read_settings())
+    metrics = Metrics()
+    if metrics_port is not None:
+        start_http_server(metrics_port, settings.host, metrics.registry)
+    run(_notify(settings, metrics))
+
+
+async def _notify(settings: Settings, metrics: Metrics) -> None:
+    await require_migrated(settings.database_url)
+    await work(settings, metrics.notified, lambda: say("Notifying. Stop it with Ctrl-C."))
 
 
 @app.command()

@@ -31,7 +31,7 @@ _TERMS: Final = {
     "name": "What people call it. Unique in the environment.",
     "notify_url": "Where notifications are posted to.",
     "resources": "The collections whose changes are announced, each by name.",
-    "authentication": "`token_exchange`: a token is fetched from `token_url` first. `bearer_jwt`: the JWT itself is the bearer token.",
+    "authentication": "`token_exchange`: a token is fetched from `token_url` first. `bearer_jwt`: the JWT is the bearer token.",
     "client_id": "The client id that you issued for us: the `iss` of our JWT.",
     "client_secret": "The secret that you issued for us: the key of our JWT (HS256). Never returned.",
     "audience": "The `aud` of our JWT. The notify URL when left out.",
@@ -105,12 +105,13 @@ def _paths(enveloped: bool) -> dict[str, Any]:
         "Sends an empty notification, `[]`, and tells in words how each step went: the address, the connection, the token, "
         "the answer. Positions and deliveries stay as they are."
     )
+    found = success("Subscriptions.", _many("Subscription"), {"data": [_SHOWN]})
     limit = {"type": "integer", "minimum": 1, "default": DEFAULT_DELIVERIES}
     attempts = f"Attempts of one answer; above {subscriptions.MOST_DELIVERIES} it is {subscriptions.MOST_DELIVERIES}."
     return {
         PATH: {
             "get": _operation("findSubscriptions", "Find subscriptions", "All of them, the oldest first.", "read")
-            | {"responses": {"200": success("Subscriptions.", _many("Subscription"), {"data": [_SHOWN]}), **refusals(400, 401, 403)}},
+            | {"responses": {"200": found, **refusals(400, 401, 403)}},
             "post": _operation("createSubscription", "Create a subscription", "Announces what is committed from now on.", "write")
             | _body("SubscriptionCreate", _GIVEN)
             | {"responses": {"200": success(now, one, shown), **refusals(400, 401, 403)}},
@@ -143,7 +144,9 @@ def _paths(enveloped: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_UPDATED: Final = "Changes the fields that the body names, and tries again at once. What is not announced yet goes to the new target."
+_UPDATED: Final = (
+    "Changes the fields that the body names, and tries again at once; what was not announced yet goes by the new ones."
+)
 _DELETED: Final = "Ends it, with its deliveries. The answer is what it was."
 _ID_PARAMETER: Final = {
     "name": "id",
@@ -206,17 +209,17 @@ def _schemas(rules: Rules) -> dict[str, Any]:
     clearable = {name: {**kinds[name], "type": [kinds[name]["type"], "null"]} for name in terms.CLEARABLE}
     besides = {name: {**schema, "description": text} for name, (schema, text) in _BESIDES.items()}
     ignored = {name: {"readOnly": True} for name in terms.READ_ONLY}
-    text, moment, times = {"type": "string"}, {"type": ["string", "null"], "format": "date-time"}, {"type": "string", "format": "date-time"}
+    text: Schema = {"type": "string"}
     returned = {name: clearable["token_url"] if name == "token_url" else kinds[name] for name in kinds if name != "client_secret"}
     step = _object({"step": text, "well": {"type": "boolean"}, "detail": text})
     delivery = {
         "id": {"type": "integer"},
-        "attempted_at": times,
+        "attempted_at": _TIME,
         "reason": {**text, "description": "`changes` or `replay`."},
-        "from": moment,
-        "to": moment,
+        "from": _TIME_OR_NULL,
+        "to": _TIME_OR_NULL,
         "resources": {"type": "array", "items": text},
-        "outcome": {**text, "description": "One word for how it went; docs/notifications.md says what to do about each."},
+        "outcome": {**text, "description": "`delivered`, or what went wrong in sentences."},
         "status": {"type": ["integer", "null"], "description": "The status of the answer; null when there was none."},
         "milliseconds": {"type": "integer"},
         "answer": {"type": ["string", "null"], "description": "The first bytes of the answer."},
@@ -226,8 +229,8 @@ def _schemas(rules: Rules) -> dict[str, Any]:
         "Subscription": _object({"id": {"type": "string", "format": "uuid"}, **returned, **besides}),
         "SubscriptionCreate": {**_object(written, list(terms.REQUIRED)), "additionalProperties": False},
         "SubscriptionUpdate": {**_object(written, []), "additionalProperties": False},
-        "SubscriptionReplay": {**_object({"from": times, "to": moment}, ["from"]), "additionalProperties": False},
+        "SubscriptionReplay": {**_object({"from": _TIME, "to": _TIME_OR_NULL}, ["from"]), "additionalProperties": False},
         "SubscriptionTest": _object({"well": {"type": "boolean"}, "steps": {"type": "array", "items": step}}),
-        "Replay": _object({"id": {"type": "integer"}, "from": times, "to": times, "asked_at": times}),
+        "Replay": _object({"id": {"type": "integer"}, "from": _TIME, "to": _TIME, "asked_at": _TIME}),
         "Delivery": _object(delivery),
     }

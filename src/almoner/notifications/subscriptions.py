@@ -177,7 +177,7 @@ async def listed(connection: Connection, environment_id: int) -> list[Subscripti
 
 async def find(connection: Connection, environment_id: int, key: str) -> Subscription:
     """The subscription of this id, in any letter case, or of this name. Raises a 404 ``ApiError`` where there is none."""
-    row = await connection.fetchrow(_FIND, environment_id, _guid(key), key.replace("\x00", ""))
+    row = await connection.fetchrow(_FIND, environment_id, _guid(key), _storable(key))
     if row is None:
         raise unknown()
     return subscription.from_row(row)
@@ -327,6 +327,11 @@ def _guid(text: str) -> UUID | None:
         return UUID(text) if len(text) == 36 else None
     except ValueError:
         return None
+
+
+def _storable(text: str) -> str:
+    """The text with a mark in the place of what no name holds, so that the database takes it."""
+    return text.encode(errors="replace").decode().replace("\x00", "?")
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
-from urllib.parse import urlsplit
 
 from almoner.errors import Problem, parse_problem
 from almoner.fields import missing_field, printable, unknown_field
@@ -188,20 +187,10 @@ def _unread(given: Mapping[str, Any], read: Mapping[str, Any]) -> set[str]:
 
 def _wrong_with(value: Any, private: bool) -> str | None:
     """What keeps this from being a target, in words; None where nothing does. Names are looked up when it is used."""
-    example = "a URL such as https://example.org/notifications is expected"
-    if type(value) is not str or not 1 <= len(value) <= LONGEST_URL or not value.isprintable() or " " in value:
-        return example
+    if type(value) is not str or not 1 <= len(value) <= LONGEST_URL:
+        return f"a URL such as https://example.org/notifications is expected, of at most {LONGEST_URL} characters"
     try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        return example
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        return example
-    if parts.username is not None or parts.password is not None:
-        return "it must not hold a name or a password; they would be logged on the way"
-    if "#" in value:
-        return "it must not have a fragment (#); it would not be sent"
-    if parts.scheme != "https" and not private:
-        return "https is expected, so that nobody reads along"
-    return None
+        guard.check_url(value, private)
+    except guard.TargetError as error:
+        return f"it {error}"
+    return "it must not have a fragment (#), since that is never sent" if "#" in value else None

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from almoner.access.secrets import SecretBox
+from almoner.notifications.authentication import Authenticator
+from almoner.notifications.delivery import Attempt, Courier
+from almoner.notifications.http import Answer, HttpClient, SendError
+from almoner.notifications.message import EMPTY
+from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription
+
+# Two requests, one after the other, within the time that a request to the API may take.
+_PATIENCE: Final = 12.0
+# What comes one after the other when something is sent. A step that failed means that those before it went well.
+_ORDER: Final = ("url", "name", "connection", "tls")
+_RECEIVER: Final = "receiver"
+_TOKEN_ENDPOINT: Final = "token endpoint"  # noqa: S105  # what it is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +33,88 @@ class Step:
     def shown(self) -> dict[str, Any]:
         """The step as the API shows it."""
         return {"step": self.step, "well": self.well, "detail": self.detail}
+
+
+class Trial:
+    """Sends an empty notification as the notifier would, but neither moves a position nor keeps what came of it."""
+
+    def __init__(self, box: SecretBox, private_targets: bool, patience: float = _PATIENCE) -> None:
+        self._box = box
+        self._private = private_targets
+        self._patience = patience
+
+    async def __call__(self, subscription: Subscription) -> list[Step]:
+        """Every step that was come to, in order; the last one is not well where the test failed."""
+        client = _NotingClient(self._private, self._patience)
+        try:
+            attempt = await Courier(client, Authenticator(self._box, client)).deliver(subscription, EMPTY)
+        finally:
+            await client.close()
+        return _steps(subscription, client.noted, attempt)
+
+
+class _NotingClient(HttpClient):
+    """Keeps what came of each request."""
+
+    def __init__(self, private_targets: bool, patience: float) -> None:
+        super().__init__(private_targets, patience)
+        self.noted: list[tuple[str, Answer | SendError]] = []
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        try:
+            answer = await super().post(url, body, headers)
+        except SendError as error:
+            self.noted.append((url, error))
+            raise
+        self.noted.append((url, answer))
+        return answer
+
+
+def _steps(subscription: Subscription, noted: list[tuple[str, Answer | SendError]], attempt: Attempt) -> list[Step]:
+    exchanged = subscription.authentication == TOKEN_EXCHANGE
+    steps: list[Step] = []
+    if exchanged and noted:
+        steps += _reached(_TOKEN_ENDPOINT, *noted[0])
+    posted = noted[1:] if exchanged else noted
+    if not posted:
+        # The token is what it ended at, and the attempt says why.
+        return [*steps, Step("token", False, attempt.outcome)]
+    signed = f"A JWT was signed for the audience {subscription.audience}"
+    steps.append(Step("token", True, f"{signed} and exchanged for a token." if exchanged else f"{signed}, as the bearer token."))
+    steps += _reached(_RECEIVER, *posted[0])
+    if attempt.well:
+        took = f"The receiver answered {attempt.status}; all of it took {attempt.milliseconds} ms."
+        return [*steps, Step("answer", True, took)]
+    said = f" It said: {_line(attempt.answer)}" if attempt.answer.strip() else ""
+    return [*steps, Step("answer", False, attempt.outcome + said)] if _answered(posted[-1][1]) else steps
+
+
+def _answered(came: Answer | SendError) -> bool:
+    """Whether it came as far as the answer; what ended before that is a step of its own already."""
+    return isinstance(came, Answer) or came.step == "answer"
+
+
+def _reached(who: str, url: str, came: Answer | SendError) -> list[Step]:
+    """The steps up to a connection: those that went well, and the one that it ended at."""
+    ended, addresses = (came.step, ()) if isinstance(came, SendError) else ("", came.addresses)
+    if isinstance(came, SendError) and ended == "answer" and came.status is None:
+        # Nothing came at all: whether there was a connection is not known.
+        return []
+    parts = urlsplit(url)
+    at = f" ({', '.join(addresses)})" if addresses else ""
+    well = {
+        "name": f"{parts.hostname}{at} may be sent to.",
+        "connection": f"There is a connection to {parts.netloc}.",
+        "tls": "TLS is agreed on, and the certificate is trusted." if parts.scheme == "https" else "No TLS; that is allowed here.",
+    }
+    steps: list[Step] = []
+    for name in _ORDER:
+        if name == ended and isinstance(came, SendError):
+            return [*steps, Step(f"{who}: {name}", False, f"The {who} {came.words}")]
+        if name in well:
+            steps.append(Step(f"{who}: {name}", True, well[name]))
+    return steps
+
+
+def _line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,8 +14,10 @@ from almoner.errors import ApiError
 from almoner.operations.metrics import Metrics
 
 
-def routes(database: Database, metrics: Metrics, dropped: Callable[[], int]) -> list[Route]:
-    """The three routes. They tell nothing of what is stored."""
+def routes(
+    database: Database, metrics: Metrics, dropped: Callable[[], int], standing: Callable[[], Awaitable[bytes]]
+) -> list[Route]:
+    """The three routes. They tell nothing of what is stored. ``standing`` gives metrics that are read from the database."""
 
     async def alive(request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -29,6 +32,9 @@ def routes(database: Database, metrics: Metrics, dropped: Callable[[], int]) -> 
 
     async def counted(request: Request) -> Response:
         text = metrics.exposition(database.opened, database.idle, dropped())
+        # Without the database the rest is all the more of interest.
+        with suppress(ApiError):
+            text += await standing()
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return [Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", counted)]

@@ -38,6 +38,9 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
+        self._notifications = Counter(
+            "almoner_notifications", "Attempts to notify subscribers.", ("outcome",), registry=self.registry
+        )
         self._children: dict[tuple[str, int], Any] = {}
         self._timers: dict[str, Any] = {}
 
@@ -52,6 +55,10 @@ class Metrics:
         if timer is None:
             timer = self._timers[operation] = self._seconds.labels(operation)
         timer.observe(seconds)
+
+    def notified(self, well: bool) -> None:
+        """Counts one attempt to notify a subscriber."""
+        self._notifications.labels("delivered" if well else "failed").inc()
 
     def exposition(self, pool_size: int, pool_idle: int, dropped: int) -> bytes:
         """The text that Prometheus scrapes."""

@@ -16,6 +16,7 @@ from yarl import URL
 from almoner.receiver.endpoints import GRANT_TYPE, Credentials
 
 _ASSERTED_SECONDS: Final = 300
+_LONGEST_WAIT: Final = 30
 _SECONDS: Final = aiohttp.ClientTimeout(total=60)
 
 
@@ -39,20 +40,40 @@ class Api:
         self._clock = clock
         self._token: str | None = None
 
-    async def pages(self, href: str) -> AsyncIterator[list[dict[str, Any]]]:
-        """The rows of every page from this address to the last. Raises PullError.
+    async def pages(self, href: str, told: Callable[[str], None]) -> AsyncIterator[list[dict[str, Any]]]:
+        """The rows of every page from this address to the last, each page asked for until it is there.
 
-        An address elsewhere is refused: the token is for the API alone.
+        Between attempts it waits 1, 2, 4 ... at most 30 s; ``told`` hears of each failure. Raises PullError where asking again
+        will not help.
         """
         following: str | None = href
         while following is not None:
-            if not following.startswith(f"{self.url}/"):
-                raise PullError(f"This address is not of the API at {self.url}: {following}", final=True)
-            page = await self._get(following)
-            # The documented shape is a list with one page in it, the enveloped shape is the page.
-            page = page[0] if isinstance(page, list) else page
-            yield page["data"]
-            following = page.get("links", {}).get("next", {}).get("href")
+            rows, following = await self._patiently(following, told)
+            yield rows
+
+    async def page(self, address: str) -> tuple[list[dict[str, Any]], str | None]:
+        """The rows of one page, and the address of the next one; None on the last. Raises PullError.
+
+        An address elsewhere is refused: the token is for the API alone.
+        """
+        if not address.startswith(f"{self.url}/"):
+            raise PullError(f"This address is not of the API at {self.url}: {address}", final=True)
+        body = await self._get(address)
+        # The documented shape is a list with one page in it, the enveloped shape is the page.
+        page = body[0] if isinstance(body, list) else body
+        return page["data"], page.get("links", {}).get("next", {}).get("href")
+
+    async def _patiently(self, address: str, told: Callable[[str], None]) -> tuple[list[dict[str, Any]], str | None]:
+        wait = 1
+        while True:
+            try:
+                return await self.page(address)
+            except PullError as error:
+                if error.final:
+                    raise
+                told(f"{error}. Trying again in {wait} s.")
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
 
     async def _get(self, address: str) -> Any:
         for renewed in (False, True):
@@ -84,27 +105,7 @@ class Api:
             async with self._session.request(method, url, allow_redirects=False, timeout=_SECONDS, **options) as answer:
                 return answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise PullError(f"{self.url} cannot be reached: {error or type(error).__name__}") from None
-
-
-async def patiently(work: Callable[[], AsyncIterator[Any]], told: Callable[[str], None]) -> list[Any]:
-    """All that the work yields, begun anew until it comes to its end; waits 1, 2, 4 ... at most 30 s in between.
-
-    ``told`` hears of each failure. What will never work is given up: then what came so far is returned.
-    """
-    wait = 1
-    while True:
-        found: list[Any] = []
-        try:
-            async for part in work():
-                found.append(part)
-            return found
-        except PullError as error:
-            told(f"{error}" if error.final else f"{error}. Trying again in {wait} s.")
-            if error.final:
-                return found
-        await asyncio.sleep(wait)
-        wait = min(wait * 2, 30)
+            raise PullError(f"{self.url} cannot be reached: {str(error) or type(error).__name__}") from None
 
 
 def _read(body: bytes) -> Any:

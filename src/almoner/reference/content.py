@@ -14,6 +14,7 @@ from almoner.data_api import describe_examples as examples
 from almoner.data_api import describe_operations as operations
 from almoner.data_api import describe_schemas as schemas
 from almoner.data_api.declare import Resource, Verb
+from almoner.data_api.describe import Addition
 from almoner.fields import MISSING, NOW, Field, ListOf, Object
 from almoner.kinds import Kind, Ref
 from almoner.reference.highlight import as_json, shell
@@ -72,6 +73,42 @@ class VerbText:
     parameters: tuple[tuple[str, str, str], ...]
     command: Markup
     answer: Markup
+
+
+@dataclass(frozen=True)
+class OperationText:
+    """An operation that belongs to no collection, with what it takes, if anything, and what it answers."""
+
+    title: str
+    method: str
+    path: str
+    about: str
+    scope: str
+    body: Markup | None
+    answer: Markup
+
+
+def operations_of(addition: Addition) -> list[OperationText]:
+    """The operations of an addition, in its order."""
+    return [
+        _operation_text(path, method, item[method])
+        for path, item in addition.paths.items()
+        for method in ("get", "post", "put", "delete")
+        if method in item
+    ]
+
+
+def _operation_text(path: str, method: str, operation: dict[str, Any]) -> OperationText:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    return OperationText(
+        title=operation["summary"],
+        method=method.upper(),
+        path=path.replace("{id}", ":id"),
+        about=operation["description"],
+        scope=operation["security"][0]["bearer"][0],
+        body=None if body is None else as_json(body["example"]),
+        answer=as_json(operation["responses"]["200"]["content"]["application/json"]["example"]),
+    )
 
 
 _TITLES = {Verb.GET: "Get", Verb.FIND: "Find", Verb.CREATE: "Create", Verb.UPDATE: "Update", Verb.DELETE: "Delete"}

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from almoner.data_api import describe_examples as examples
 from almoner.data_api.declare import Resource
-from almoner.data_api.describe import scopes
+from almoner.data_api.describe import Addition, scopes
 from almoner.errors import PROBLEMS
 from almoner.reference import content, guide
 from almoner.reference.highlight import as_json, prose
@@ -27,7 +27,7 @@ _POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 
 _HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
 
 
-def routes(resources: Sequence[Resource], public_url: str) -> list[Route]:
+def routes(resources: Sequence[Resource], public_url: str, additions: Sequence[Addition] = ()) -> list[Route]:
     """The routes of the reference.
 
     ``public_url`` is the address by which clients reach the server, without a slash at the end: the commands on the
@@ -39,12 +39,12 @@ def routes(resources: Sequence[Resource], public_url: str) -> list[Route]:
         Route("/docs/", _to_guide),
         Route("/docs/reference.css", _file(css, "text/css; charset=utf-8"), name="reference_css"),
     ]
-    for path, html in pages(resources, public_url, version).items():
+    for path, html in pages(resources, public_url, version, additions).items():
         found.append(Route(path, _page(html)))
     return found
 
 
-def pages(resources: Sequence[Resource], public_url: str, version: str = "") -> dict[str, str]:
+def pages(resources: Sequence[Resource], public_url: str, version: str = "", additions: Sequence[Addition] = ()) -> dict[str, str]:
     """The HTML of every page by its path. ``version`` names the style sheet's content: a new one is fetched at once."""
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
@@ -58,10 +58,10 @@ def pages(resources: Sequence[Resource], public_url: str, version: str = "") -> 
         "resources": resources,
         "url": public_url,
         "version": version,
-        "sections": guide.SECTIONS,
+        "sections": (*guide.SECTIONS, *((one.tag, one.tag.capitalize()) for one in additions)),
         "titles": {r.name: r.title for r in resources},
     }
-    found = {"/docs": environment.get_template("guide.html").render(common | _guide(resources, public_url))}
+    found = {"/docs": environment.get_template("guide.html").render(common | _guide(resources, public_url, additions))}
     template = environment.get_template("collection.html")
     for resource in resources:
         own = {
@@ -74,7 +74,7 @@ def pages(resources: Sequence[Resource], public_url: str, version: str = "") -> 
     return found
 
 
-def _guide(resources: Sequence[Resource], url: str) -> dict[str, Any]:
+def _guide(resources: Sequence[Resource], url: str, additions: Sequence[Addition]) -> dict[str, Any]:
     shown = next((r for r in resources if r.name == "phone_numbers"), resources[0])
     return {
         "resource": None,
@@ -90,7 +90,8 @@ def _guide(resources: Sequence[Resource], url: str) -> dict[str, Any]:
         "problems": tuple(PROBLEMS.values()),
         "problem": as_json(guide.two_problems()),
         "kinds": content.kinds(resources),
-        "scopes": scopes(resources),
+        "scopes": scopes(resources, additions),
+        "additions": [(one, content.operations_of(one)) for one in additions],
         "changes": as_json(examples.changes(tuple(resources))),
         "changes_call": guide.changes_call(url),
         "if_match": guide.if_match_call(shown, url),

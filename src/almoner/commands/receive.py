@@ -1,0 +1,272 @@
+"""``almoner receive``: a receiver of notifications to start from, and to see the whole of ping and pull with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import signal
+import socket
+import sys
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import aiohttp
+import typer
+import uvicorn
+
+from almoner.access.secrets import new_secret
+from almoner.commands.session import AS_JSON, read_settings, say, stop
+from almoner.receiver.endpoints import Changed, Credentials, Endpoints
+from almoner.receiver.pull import Api, PullError
+from almoner.resources import RESOURCES
+from almoner.settings import Settings
+
+
+def receive(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 9000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    url: Annotated[str | None, typer.Option(help="The API to pull from. By default the one that ALMONER_PORT names.")] = None,
+    client_id: Annotated[str | None, typer.Option(help="A client of that API. By default the demo's.")] = None,
+    client_secret: Annotated[str | None, typer.Option(help="The client's secret.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Count the rows, rather than print them.")] = False,
+    as_json: AS_JSON = False,
+) -> None:
+    """Receive notifications: check who sends them, pull what has changed, and print it. Stop it with Ctrl-C.
+
+    At the start it prints the command that subscribes it. What it issued to Almoner is kept in ALMONER_HOME, so that it goes on
+    as the same subscriber when it is started again.
+
+    Example, beside `almoner demo`: almoner receive --port 9000
+    """
+    settings = read_settings()
+    # Also where a script started us with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
+    client, demo = _client(settings, client_id, client_secret)
+    issued = _issued(settings.home / f"receiver-{port}.json")
+    printer = JsonPrinter() if as_json else TextPrinter(quiet)
+    here = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    try:
+        with _listen(host, port) as listener:
+            if not as_json:
+                say(_welcome(settings, here, issued, demo))
+            asyncio.run(_receive(listener, here, issued, (url or settings.url).rstrip("/"), client, printer))
+    except KeyboardInterrupt:
+        pass
+    if not as_json:
+        say("Stopped.")
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+async def _receive(
+    listener: socket.socket, here: str, issued: Credentials, url: str, client: Credentials, printer: Printer
+) -> None:
+    arrived: asyncio.Queue[list[Changed]] = asyncio.Queue()
+
+    def received(changed: list[Changed], how: str) -> None:
+        printer.notified(changed, how)
+        # A subscriber that must lose nothing writes this down before it answers; here it lasts as long as the process.
+        arrived.put_nowait(changed)
+
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        api = Api(session, url, client)
+        await _look_around(api, client, printer)
+        pulling = asyncio.create_task(_pull(api, arrived, printer))
+        endpoints = Endpoints(here, issued, received).app()
+        config = uvicorn.Config(endpoints, log_config=None, access_log=False, server_header=False, ws="none", lifespan="off")
+        config.timeout_graceful_shutdown = 5
+        try:
+            await uvicorn.Server(config).serve(sockets=[listener])
+        finally:
+            pulling.cancel()
+            await asyncio.gather(pulling, return_exceptions=True)
+
+
+async def _pull(api: Api, arrived: asyncio.Queue[list[Changed]], printer: Printer) -> None:
+    """Pulls what has arrived, one notification after the other, for as long as it takes."""
+    while True:
+        for changed in await arrived.get():
+            if changed.deleted:
+                printer.deleted(changed)
+            rows = pages = 0
+            try:
+                async for page in api.pages(changed.href, printer.failed):
+                    rows, pages = rows + len(page), pages + 1
+                    for row in page:
+                        printer.row(changed.resource, row)
+            except PullError as error:
+                printer.failed(str(error))
+                continue
+            printer.pulled(changed, rows, pages)
+
+
+async def _look_around(api: Api, client: Credentials, printer: Printer) -> None:
+    """Says whether the API can be pulled from, and what a newcomer can change there."""
+    try:
+        rows, _ = await api.page(f"{api.url}/v1/phone_numbers?page[size]=1")
+    except PullError as error:
+        printer.failed(f"Nothing can be pulled yet: {error}")
+        return
+    if rows:
+        printer.suggest(_suggestion(api.url, client, rows[0]))
+
+
+@dataclass(frozen=True)
+class TextPrinter:
+    """Prints for a person at a terminal."""
+
+    quiet: bool
+
+    def notified(self, changed: list[Changed], how: str) -> None:
+        say(f"{datetime.now().astimezone():%H:%M:%S}  Notified of {_what(changed)}. The sender showed {how}.")
+
+    def deleted(self, changed: Changed) -> None:
+        for row_id in changed.deleted:
+            say(f"  {changed.resource}  deleted {_plain(row_id)}")
+
+    def row(self, resource: str, row: dict[str, Any]) -> None:
+        if not self.quiet:
+            say(f"  {resource}  {_plain(json.dumps(row, ensure_ascii=False))}")
+
+    def pulled(self, changed: Changed, rows: int, pages: int) -> None:
+        say(f"  {_count(rows, 'row')} of {changed.resource} on {_count(pages, 'page')}, from {changed.start} to {changed.end}")
+
+    def failed(self, text: str) -> None:
+        say(f"  {_plain(text)}")
+
+    def suggest(self, text: str) -> None:
+        say(text)
+
+
+class JsonPrinter:
+    """Prints a JSON object a line, for programs."""
+
+    def notified(self, changed: list[Changed], how: str) -> None:
+        _line("notification", sender=how, resources=[one.resource for one in changed])
+
+    def deleted(self, changed: Changed) -> None:
+        _line("deleted", resource=changed.resource, ids=changed.deleted)
+
+    def row(self, resource: str, row: dict[str, Any]) -> None:
+        _line("row", resource=resource, row=row)
+
+    def pulled(self, changed: Changed, rows: int, pages: int) -> None:
+        _line("pulled", resource=changed.resource, rows=rows, pages=pages, **{"from": changed.start, "to": changed.end})
+
+    def failed(self, text: str) -> None:
+        _line("failed", detail=text)
+
+    def suggest(self, text: str) -> None:
+        """Programs need no suggestion."""
+
+
+Printer = TextPrinter | JsonPrinter
+
+
+def _line(event: str, **values: Any) -> None:
+    say(json.dumps({"event": event, **values}))
+    sys.stdout.flush()
+
+
+def _what(changed: list[Changed]) -> str:
+    return ", ".join(_plain(one.resource) for one in changed) or "nothing: a test"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _plain(text: str) -> str:
+    """What others sent, without what a terminal would act on."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _client(settings: Settings, client_id: str | None, client_secret: str | None) -> tuple[Credentials, bool]:
+    """The client to pull with, and whether it is the demo's."""
+    if client_id and client_secret:
+        return Credentials(client_id, client_secret), False
+    if client_id or client_secret:
+        stop("Give both of --client-id and --client-secret, or neither beside the demo.")
+    found = _read(settings.home / "demo.json")
+    if found is None:
+        stop(
+            "There is nothing to pull with. Start the demo (make demo) and run this beside it, or name a client of the API:\n"
+            "  almoner client create --name receiver --scope all\n"
+            "  almoner receive --url https://... --client-id ... --client-secret ..."
+        )
+    return found, True
+
+
+def _issued(path: Path) -> Credentials:
+    """What this receiver issues to Almoner: what it issued at an earlier start, or a new id and secret."""
+    found = _read(path)
+    if found is None:
+        found = Credentials(str(uuid4()), new_secret())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        except OSError as error:
+            stop(f"{path} cannot be written ({error.strerror}). Set ALMONER_HOME to a folder of yours.")
+    return found
+
+
+def _read(path: Path) -> Credentials | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Credentials(found["client_id"], found["client_secret"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        stop(f"{host}:{port} cannot be listened on ({os.strerror(error.errno or 0)}). Choose another port, as in: --port 9001")
+    return listener
+
+
+def _almoner(settings: Settings) -> str:
+    """The command as it is typed in another terminal, in this folder."""
+    home = "" if settings.home == Path(".almoner") else f"ALMONER_HOME={shlex.quote(str(settings.home))} "
+    return home + (shlex.quote(sys.argv[0]) if sys.argv[0].endswith("almoner") else "almoner")
+
+
+def _welcome(settings: Settings, here: str, issued: Credentials, demo: bool) -> str:
+    port = here.rpartition(":")[2]
+    environment = " --environment demo" if demo else ""
+    resources = ",".join(resource.name for resource in RESOURCES)
+    return f"""
+Receiving notifications at {here}/notifications. Stop it with Ctrl-C.
+
+Subscribe it, once (paste this into another terminal, in this folder; it is kept when this is started again):
+
+  {_almoner(settings)} subscription create --name receiver-{port}{environment} \\
+    --url {here}/notifications \\
+    --resources {resources} \\
+    --auth token_exchange --token-url {here}/token \\
+    --client-id {issued.client_id} --client-secret {issued.client_secret}
+
+Or, without the exchange of a token: --auth bearer_jwt, and no --token-url."""
+
+
+def _suggestion(url: str, client: Credentials, row: dict[str, Any]) -> str:
+    settings = read_settings()
+    return f"""
+Then change something, and see it arrive here:
+
+  TOKEN=$({_almoner(settings)} token create --client {client.client_id} --print)
+  curl -s -X PUT -H "Authorization: Bearer $TOKEN" {url}/v1/phone_numbers/{row["id"]} -d '{{"friendly_name": "new number"}}'
+"""

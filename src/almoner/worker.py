@@ -1,0 +1,64 @@
+"""The composition root of the notifier: builds its parts from settings and runs it, alone or beside a server."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from almoner.access.secrets import SecretBox, load_key
+from almoner.database import Database
+from almoner.notifications.authentication import Authenticator
+from almoner.notifications.delivery import Courier
+from almoner.notifications.http import HttpClient
+from almoner.notifications.notifier import Notifier, Pace, Terms
+from almoner.operations import logs
+from almoner.settings import Settings
+
+# Connections of a notifier: its sign of life and its look at the log each find one, whatever the deliveries use.
+_CONNECTIONS = 6
+
+
+@asynccontextmanager
+async def notifying(
+    settings: Settings, counted: Callable[[bool], None] = lambda well: None, pace: Pace | None = None
+) -> AsyncIterator[Notifier]:
+    """A notifier that runs until the block ends, with database connections of its own, so that requests never hold it up.
+
+    ``counted`` is told of every attempt whether it went well. Raises OSError or asyncpg.PostgresError where the database cannot
+    be reached, SettingError where the key cannot be read.
+    """
+    box = SecretBox(load_key(settings.secret_key or None, settings.home))
+    database = await Database.connect(settings.database_url, _CONNECTIONS)
+    client = HttpClient(settings.private_targets)
+    terms = Terms(settings.url, settings.coalesce_seconds, settings.delivery_days)
+    notifier = Notifier(database, Courier(client, Authenticator(box, client)), terms, counted, pace)
+    stop = asyncio.Event()
+    running = asyncio.create_task(notifier.run(stop))
+    try:
+        yield notifier
+    finally:
+        stop.set()
+        try:
+            await running
+        finally:
+            await client.close()
+            await database.close()
+
+
+async def work(
+    settings: Settings,
+    counted: Callable[[bool], None] = lambda well: None,
+    begun: Callable[[], None] = lambda: None,
+    pace: Pace | None = None,
+) -> None:
+    """Notifies until the process is asked to stop (SIGTERM, SIGINT). ``begun`` is called once it can be."""
+    logs.configure(settings.log_format)
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    async with notifying(settings, counted, pace):
+        begun()
+        await asked.wait()

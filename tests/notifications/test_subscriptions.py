@@ -1,0 +1,354 @@
+"""Subscriptions as they are kept: what is refused, what is told, and where they stand in the change log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from almoner.access.secrets import SecretBox
+from almoner.data_api.store import Actor, Store
+from almoner.database import Database
+from almoner.errors import ApiError
+from almoner.notifications import subscriptions
+from almoner.notifications.terms import Rules
+from almoner.resources import BY_NAME
+from tests.conftest import new_environment
+
+BOX = SecretBox(bytes(32))
+STRICT = Rules(BY_NAME, private_targets=False)
+NOBODY = "00000000-0000-4000-8000-000000000000"
+SECRET = "the-secret-of-the-bridge"
+GIVEN: dict[str, Any] = {
+    "name": "EHR bridge",
+    "notify_url": "https://ehr.example.org/notifications",
+    "resources": ["workers", "patients"],
+    "client_id": "almoner",
+    "client_secret": SECRET,
+    "token_url": "https://ehr.example.org/token",
+}
+
+
+async def problems(connection: Any, environment: int, given: dict[str, Any], rules: Rules = STRICT) -> dict[str, str]:
+    """What a Create is refused for: the code of each problem by the path it names."""
+    with pytest.raises(ApiError) as refused:
+        await subscriptions.create(connection, BOX, environment, given, rules)
+    return {str(p.extra.get("path")): p.code for p in refused.value.problems}
+
+
+async def worker(store: Store, environment: int) -> str:
+    """Makes a change of the collection that the subscriptions here are for."""
+    given = {"email": f"{uuid.uuid4().hex}@example.org", "first_name": "E", "last_name": "S", "timezone": "US/Eastern"}
+    actor = Actor(environment, "test", "cli", "test", whole=True)
+    return (await store.create(actor, BY_NAME["workers"], given)).id
+
+
+async def test_a_subscription_is_made_and_shown_without_its_secret(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    (shown,) = await subscriptions.shown(connection, environment, await subscriptions.listed(connection, environment))
+    assert shown["id"] == made.id
+    assert {name: shown[name] for name in GIVEN if name != "client_secret"} == {
+        name: value for name, value in GIVEN.items() if name != "client_secret"
+    }
+    assert shown["authentication"] == "token_exchange"
+    assert shown["audience"] == GIVEN["notify_url"]
+    assert (shown["paused"], shown["failures"], shown["lag_seconds"]) == (False, 0, 0.0)
+    assert SECRET not in json.dumps(shown)
+
+
+async def test_the_secret_is_kept_sealed_for_this_subscription_alone(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    assert SECRET.encode() not in made.sealed
+    assert BOX.open(made.sealed, made.id) == SECRET
+
+
+async def test_all_problems_are_told_at_once(connection: Any, environment: int) -> None:
+    await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    given = {
+        "name": GIVEN["name"],
+        "notify_url": "http://ehr.example.org",
+        "resources": ["patients", "patient", 3],
+        "authentication": "basic",
+        "client_id": " ",
+        "audience": 1,
+        "paused": "yes",
+        "nickname": "x",
+    }
+    assert await problems(connection, environment, given) == {
+        ".name": "uniqueness_exception",
+        ".notify_url": "parse_exception",
+        ".resources[1]": "parse_exception",
+        ".resources[2]": "parse_exception",
+        ".authentication": "parse_exception",
+        ".client_id": "parse_exception",
+        ".client_secret": "parse_exception",
+        ".audience": "parse_exception",
+        ".token_url": "parse_exception",
+        ".paused": "parse_exception",
+        ".nickname": "parse_exception",
+    }
+
+
+async def test_an_empty_body_lacks_everything_that_is_needed(connection: Any, environment: int) -> None:
+    found = await problems(connection, environment, {})
+    assert set(found) == {".name", ".notify_url", ".resources", ".client_id", ".client_secret", ".token_url"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ehr.example.org/notifications",
+        "ftp://ehr.example.org",
+        "https://",
+        "https://ehr.example.org:0/",
+        "https://ehr.example.org:99999/",
+        "https://[::1",
+        "https://user:password@ehr.example.org/",
+        "https://ehr.example.org/#part",
+        "https://ehr.example.org/a b",
+        "https://ehr.example.org/\x00",
+        "https://127.0.0.1/notifications",
+        "https://2130706433/",
+        "https://[::ffff:169.254.169.254]/",
+        "https://10.0.0.1/",
+        "http://ehr.example.org/",
+        "https://ehr.example.org/" + "x" * 2048,
+        None,
+        7,
+    ],
+)
+@pytest.mark.parametrize("name", ["notify_url", "token_url"])
+async def test_a_target_that_must_not_be_sent_to_is_refused(connection: Any, environment: int, name: str, url: Any) -> None:
+    assert await problems(connection, environment, {**GIVEN, name: url}) == {f".{name}": "parse_exception"}
+
+
+async def test_private_targets_are_fine_where_they_are_allowed(connection: Any, environment: int) -> None:
+    given = {**GIVEN, "notify_url": "http://127.0.0.1:9000/notifications", "token_url": "http://localhost:9000/token"}
+    made = await subscriptions.create(connection, BOX, environment, given, Rules(BY_NAME, private_targets=True))
+    assert made.notify_url == given["notify_url"]
+
+
+@pytest.mark.parametrize("resources", [[], None, "patients", {"patients": True}, [["patients"]], ["changes"]])
+async def test_resources_are_collections_each_by_name(connection: Any, environment: int, resources: Any) -> None:
+    found = await problems(connection, environment, {**GIVEN, "resources": resources})
+    assert set(found) <= {".resources", ".resources[0]"}
+    assert found
+
+
+async def test_resources_count_once_each(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, {**GIVEN, "resources": ["patients", "patients"]}, STRICT)
+    assert made.resources == ("patients",)
+
+
+async def test_a_bearer_jwt_needs_no_token_url_and_takes_none(connection: Any, environment: int) -> None:
+    given = {**GIVEN, "authentication": "bearer_jwt"}
+    assert await problems(connection, environment, given) == {".token_url": "bad_request"}
+    made = await subscriptions.create(connection, BOX, environment, {**given, "token_url": None}, STRICT)
+    assert (made.authentication, made.token_url) == ("bearer_jwt", None)
+
+
+async def test_names_are_unique_within_an_environment_only(database: Database, connection: Any, environment: int) -> None:
+    await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    assert await problems(connection, environment, GIVEN) == {".name": "uniqueness_exception"}
+    other = await new_environment(database)
+    made = await subscriptions.create(connection, BOX, other, GIVEN, STRICT)
+    with pytest.raises(ApiError):
+        await subscriptions.find(connection, environment, made.id)
+
+
+async def test_a_subscription_is_found_by_its_id_in_any_case_or_its_name(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    lookalike = await subscriptions.create(connection, BOX, environment, {**GIVEN, "name": made.id}, STRICT)
+    assert (await subscriptions.find(connection, environment, made.id.upper())).id == made.id
+    assert (await subscriptions.find(connection, environment, "EHR bridge")).id == made.id
+    assert (await subscriptions.find(connection, environment, made.id)).id != lookalike.id
+    for nothing in ("ehr bridge", NOBODY, "", "\x00", "\udcff"):
+        with pytest.raises(ApiError) as refused:
+            await subscriptions.find(connection, environment, nothing)
+        assert refused.value.status == 404
+
+
+async def test_a_change_keeps_what_it_does_not_name(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    changed = await subscriptions.change(connection, BOX, environment, made.id, {"resources": ["messages"]}, STRICT)
+    assert (changed.resources, changed.name, changed.sealed) == (("messages",), made.name, made.sealed)
+    assert changed.position == made.position
+
+
+async def test_what_is_shown_can_be_sent_back(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    (shown,) = await subscriptions.shown(connection, environment, [made])
+    again = await subscriptions.change(connection, BOX, environment, made.id, shown, STRICT)
+    assert await subscriptions.shown(connection, environment, [again]) == [shown]
+
+
+async def test_a_new_secret_takes_the_place_of_the_old_one(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    changed = await subscriptions.change(connection, BOX, environment, made.id, {"client_secret": "another"}, STRICT)
+    assert BOX.open(changed.sealed, made.id) == "another"
+
+
+async def test_a_change_is_tried_at_once(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    await connection.execute(
+        "UPDATE subscriptions SET failures = 9, next_attempt_at = now() + interval '1 minute' WHERE id = $1", made.id
+    )
+    changed = await subscriptions.change(connection, BOX, environment, made.id, {"client_id": "almoner-2"}, STRICT)
+    assert (changed.failures, changed.next_attempt_at) == (9, None)
+
+
+async def test_a_change_goes_over_to_the_other_way_to_authenticate(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    to_jwt, back = {"authentication": "bearer_jwt"}, {"authentication": "token_exchange"}
+    changed = await subscriptions.change(connection, BOX, environment, made.id, to_jwt, STRICT)
+    assert changed.token_url is None
+    with pytest.raises(ApiError, match="parse_exception"):
+        await subscriptions.change(connection, BOX, environment, made.id, back, STRICT)
+    again = {**back, "token_url": GIVEN["token_url"]}
+    assert (await subscriptions.change(connection, BOX, environment, made.id, again, STRICT)).token_url == GIVEN["token_url"]
+
+
+@pytest.mark.parametrize("name", ["name", "notify_url", "resources", "authentication", "client_id", "client_secret", "paused"])
+async def test_a_change_cannot_clear_what_is_needed(connection: Any, environment: int, name: str) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    with pytest.raises(ApiError) as refused:
+        await subscriptions.change(connection, BOX, environment, made.id, {name: None}, STRICT)
+    assert [p.extra["path"] for p in refused.value.problems] == [f".{name}"]
+
+
+async def test_a_cleared_audience_is_the_notify_url(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, {**GIVEN, "audience": "the bridge"}, STRICT)
+    assert made.audience == "the bridge"
+    changed = await subscriptions.change(connection, BOX, environment, made.id, {"audience": None}, STRICT)
+    assert changed.audience == GIVEN["notify_url"]
+
+
+async def test_a_change_cannot_take_the_name_of_another(connection: Any, environment: int) -> None:
+    await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    made = await subscriptions.create(connection, BOX, environment, {**GIVEN, "name": "warehouse"}, STRICT)
+    with pytest.raises(ApiError, match="uniqueness_exception"):
+        await subscriptions.change(connection, BOX, environment, made.id, {"name": GIVEN["name"]}, STRICT)
+
+
+async def test_pausing_and_resuming(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    assert (await subscriptions.pause(connection, environment, made.name)).paused
+    assert (await subscriptions.find(connection, environment, made.id)).paused
+    assert not (await subscriptions.resume(connection, environment, made.id)).paused
+    with pytest.raises(ApiError):
+        await subscriptions.pause(connection, environment, NOBODY)
+
+
+async def test_what_is_deleted_takes_its_deliveries_and_replays_along(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    await subscriptions.replay(connection, environment, made.id, {"from": "2026-01-01T00:00:00"})
+    await attempted(connection, environment, made.id, 3)
+    assert (await subscriptions.delete(connection, environment, made.id)).name == made.name
+    for table in ("deliveries", "replays"):
+        assert await connection.fetchval(f"SELECT count(*) FROM {table} WHERE environment_id = $1", environment) == 0
+    with pytest.raises(ApiError):
+        await subscriptions.delete(connection, environment, made.id)
+
+
+async def attempted(connection: Any, environment: int, subscription_id: str, times: int) -> None:
+    await connection.execute(
+        "INSERT INTO deliveries (environment_id, subscription_id, reason, resources, outcome, status, milliseconds, answer) "
+        "SELECT $1, $2, 'changes', '{patients}', 'The receiver answered 500.', 500, n, 'no' FROM generate_series(1, $3) AS n",
+        environment,
+        subscription_id,
+        times,
+    )
+
+
+async def test_deliveries_are_told_the_newest_first(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    await attempted(connection, environment, made.id, 3)
+    found = await subscriptions.deliveries(connection, environment, made.id, 2)
+    assert [one.milliseconds for one in found] == [3, 2]
+    shown = found[0].shown()
+    assert (shown["status"], shown["resources"], shown["from"], shown["answer"]) == (500, ["patients"], None, "no")
+
+
+async def test_a_replay_is_noted_with_its_span(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    span = {"from": "2019-01-01T00:00:00", "to": "2019-01-01T01:00:00+01:00"}
+    asked = await subscriptions.replay(connection, environment, made.name, span)
+    assert asked.from_time == asked.to_time == datetime(2019, 1, 1, tzinfo=UTC)
+    open_ended = await subscriptions.replay(connection, environment, made.name, {"from": "2019-01-01T00:00:00", "to": None})
+    assert open_ended.to_time > asked.asked_at
+    rows = await connection.fetch("SELECT id FROM replays WHERE environment_id = $1 ORDER BY id", environment)
+    assert [row["id"] for row in rows] == [asked.id, open_ended.id]
+
+
+@pytest.mark.parametrize(
+    ("given", "paths"),
+    [
+        ({}, {".from"}),
+        ({"from": None}, {".from"}),
+        ({"from": "yesterday", "to": 3, "until": 1}, {".from", ".to", ".until"}),
+        ({"from": "2026-01-02T00:00:00", "to": "2026-01-01T00:00:00"}, {".to"}),
+        ({"from": "9999-12-31T00:00:00"}, {".to"}),
+    ],
+)
+async def test_a_span_that_does_not_fit_is_refused(connection: Any, environment: int, given: Any, paths: set[str]) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    with pytest.raises(ApiError) as refused:
+        await subscriptions.replay(connection, environment, made.id, given)
+    assert {p.extra["path"] for p in refused.value.problems} == paths
+
+
+async def test_no_more_than_a_hundred_replays_wait(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    await connection.execute(
+        "INSERT INTO replays (environment_id, subscription_id, from_time, to_time) "
+        "SELECT $1, $2, now(), now() FROM generate_series(1, 100)",
+        environment,
+        made.id,
+    )
+    with pytest.raises(ApiError, match="bad_request"):
+        await subscriptions.replay(connection, environment, made.id, {"from": "2026-01-01T00:00:00"})
+
+
+async def behind(connection: Any, environment: int, ids: list[str]) -> dict[str, float]:
+    """The lags, once one of them is above zero: transactions elsewhere in the cluster can hold the horizon for a moment."""
+    deadline = time.monotonic() + 30
+    while not any((found := await subscriptions.lags(connection, environment, ids)).values()):
+        assert time.monotonic() < deadline, "nothing was ever behind"
+        await asyncio.sleep(0.01)
+    return found
+
+
+async def test_the_lag_is_the_age_of_the_oldest_change_that_is_not_announced(
+    connection: Any, environment: int, store: Store
+) -> None:
+    await worker(store, environment)
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    elsewhere = await subscriptions.create(
+        connection, BOX, environment, {**GIVEN, "name": "b", "resources": ["messages"]}, STRICT
+    )
+    ids = [made.id, elsewhere.id]
+    assert await subscriptions.lags(connection, environment, ids) == dict.fromkeys(ids, 0.0)
+    await worker(store, environment)
+    first = await behind(connection, environment, ids)
+    assert first[elsewhere.id] == 0
+    await worker(store, environment)
+    assert (await subscriptions.lags(connection, environment, ids))[made.id] > first[made.id]
+
+
+async def test_nobody_is_told_of_what_was_committed_before(connection: Any, environment: int, store: Store) -> None:
+    await worker(store, environment)
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    known = await connection.fetchval(
+        "SELECT count(*) FROM changes WHERE environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4)",
+        environment,
+        made.position.epoch,
+        made.position.xid,
+        made.position.seq,
+    )
+    assert known == 0
