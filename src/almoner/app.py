@@ -98,7 +98,8 @@ class Application:
         except Exception as error:
             if self._edge is not None:
                 raise
-            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
+            logs.configure(self._settings.log_format).error("start failed", **logs.fault(error))
+            await send({"type": "lifespan.startup.failed", "message": "see the log; almoner doctor says what is wrong"})
             return
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -122,21 +123,24 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
     store = Store(database, programs, RESOURCES)
     audit = ReadAudit(database)
     metrics = Metrics()
+    # Whoever writes first in a cluster begins its epoch, and holds a lock until the commit: better now than in a long write.
+    async with database.connection() as connection:
+        await connection.execute("SELECT almoner_epoch()")
     try:
         api = DataApi(RESOURCES, database, store, Tokens(database), audit, Completeness(database, time.monotonic), settings.url)
         pages = Starlette(
             routes=[*health.routes(database, metrics, lambda: audit.dropped, lambda: lag.exposition(database)), *_pages(settings)]
         )
-        yield Parts(database, store, _edge(settings, database, api, pages, metrics, log), metrics)
+        yield Parts(database, store, _edge(settings, database, api, audit, pages, metrics, log), metrics)
     finally:
         await audit.aclose()
         await database.close()
 
 
-def _edge(settings: Settings, database: Database, api: DataApi, pages: Asgi, metrics: Metrics, log: Any) -> Edge:
+def _edge(settings: Settings, database: Database, api: DataApi, audit: ReadAudit, pages: Asgi, metrics: Metrics, log: Any) -> Edge:
     box = SecretBox(load_key(settings.secret_key or None, settings.home))
     tokens = TokenEndpoint(database, box, settings.token_url, BY_NAME)
-    feed = ChangeFeed(database, api.access)
+    feed = ChangeFeed(database, api.access, audit)
 
     async def token(request: Request) -> Answer:
         content_type = request.headers.get(b"content-type", b"").decode("latin-1")

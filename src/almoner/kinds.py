@@ -8,6 +8,7 @@ error format serve both.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -267,7 +268,7 @@ class Number(Kind):
     sample: ClassVar[Any] = 0.4
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
-        number = type(value) in (int, float)
+        number = type(value) in (int, float) and abs(value) <= sys.float_info.max
         if number and (self.low is None or value >= self.low) and (self.high is None or value <= self.high):
             return value
         ends = [] if self.low is None else [f"from {self.low:g}"]

@@ -83,7 +83,7 @@ class IsoDateTime(Kind):
 
 def iso(moment: datetime) -> str:
     """A moment as the API writes it: UTC, six fraction digits, with the offset (clarification 11)."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")
 
 
 class Timezone(Text):

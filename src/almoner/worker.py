@@ -11,7 +11,7 @@ from almoner.access.secrets import SecretBox, load_key
 from almoner.database import Database
 from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier
-from almoner.notifications.http import HttpClient
+from almoner.notifications.http import PATIENCE, HttpClient
 from almoner.notifications.notifier import Notifier, Pace, Terms
 from almoner.operations import logs
 from almoner.settings import Settings
@@ -22,16 +22,19 @@ _CONNECTIONS = 6
 
 @asynccontextmanager
 async def notifying(
-    settings: Settings, counted: Callable[[bool], None] = lambda well: None, pace: Pace | None = None
+    settings: Settings,
+    counted: Callable[[bool], None] = lambda well: None,
+    pace: Pace | None = None,
+    patience: float = PATIENCE,
 ) -> AsyncIterator[Notifier]:
     """A notifier that runs until the block ends, with database connections of its own, so that requests never hold it up.
 
-    ``counted`` is told of every attempt whether it went well. Raises OSError or asyncpg.PostgresError where the database cannot
-    be reached, SettingError where the key cannot be read.
+    ``counted`` is told of every attempt whether it went well; a receiver has ``patience`` seconds to answer. Raises OSError or
+    asyncpg.PostgresError where the database cannot be reached, SettingError where the key cannot be read.
     """
     box = SecretBox(load_key(settings.secret_key or None, settings.home))
     database = await Database.connect(settings.database_url, _CONNECTIONS)
-    client = HttpClient(settings.private_targets)
+    client = HttpClient(settings.private_targets, patience)
     terms = Terms(settings.url, settings.coalesce_seconds, settings.delivery_days)
     notifier = Notifier(database, Courier(client, Authenticator(box, client)), terms, counted, pace)
     stop = asyncio.Event()
@@ -52,6 +55,7 @@ async def work(
     counted: Callable[[bool], None] = lambda well: None,
     begun: Callable[[], None] = lambda: None,
     pace: Pace | None = None,
+    patience: float = PATIENCE,
 ) -> None:
     """Notifies until the process is asked to stop (SIGTERM, SIGINT). ``begun`` is called once it can be."""
     logs.configure(settings.log_format)
@@ -59,6 +63,6 @@ async def work(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
-    async with notifying(settings, counted, pace):
+    async with notifying(settings, counted, pace, patience):
         begun()
         await asked.wait()

@@ -242,7 +242,7 @@ async def test_a_promise_advances_while_transactions_overlap_without_end(
         open_one = first.transaction()
         await open_one.start()
         await insert(first, tenant)
-        for connection, other in [(second, first), (first, second)] * 5:
+        for connection in (second, first) * 5:
             next_one = connection.transaction()
             await next_one.start()
             await insert(connection, tenant)
@@ -250,7 +250,6 @@ async def test_a_promise_advances_while_transactions_overlap_without_end(
             await open_one.commit()
             open_one = next_one
             seen.append(await completeness.until())
-            assert other is not connection
         await open_one.commit()
         assert seen == sorted(seen)
         assert len(set(seen)) >= 5

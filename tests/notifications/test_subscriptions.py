@@ -329,9 +329,7 @@ async def test_the_lag_is_the_age_of_the_oldest_change_that_is_not_announced(
 ) -> None:
     await worker(store, environment)
     made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    elsewhere = await subscriptions.create(
-        connection, BOX, environment, {**GIVEN, "name": "b", "resources": ["messages"]}, STRICT
-    )
+    elsewhere = await subscriptions.create(connection, BOX, environment, {**GIVEN, "name": "b", "resources": ["messages"]}, STRICT)
     ids = [made.id, elsewhere.id]
     assert await subscriptions.lags(connection, environment, ids) == dict.fromkeys(ids, 0.0)
     await worker(store, environment)

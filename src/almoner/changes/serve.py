@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import msgspec
 
+from almoner.access.audit import ReadAudit
 from almoner.access.tokens import Access
 from almoner.changes import feed
 from almoner.data_api import find
@@ -21,9 +23,10 @@ SCOPE = "changes"
 class ChangeFeed:
     """Answers with the settled changes of the caller's environment, behind a cursor, in order."""
 
-    def __init__(self, database: Database, access: Callable[[Request], Awaitable[Access]]) -> None:
+    def __init__(self, database: Database, access: Callable[[Request], Awaitable[Access]], audit: ReadAudit) -> None:
         self._database = database
         self._access = access
+        self._audit = audit
 
     async def answer(self, request: Request) -> Answer:
         """A page of changes. Raises ApiError: 401, 403, 405, and 400 for parameters that do not fit."""
@@ -36,6 +39,8 @@ class ChangeFeed:
         after, limit = _parameters(request.query)
         async with self._database.connection() as connection:
             changes, more = await feed.read(connection, access.environment_id, after, limit)
+        told = b"".join(UUID(change.patient_id).bytes for change in changes if change.patient_id)
+        self._audit.note(access, request.request_id, "find", SCOPE, told)
         last = changes[-1].position if changes else after
         meta = {"after": last.cursor(), "more": more}
         body = msgspec.json.encode({"data": [change.shown() for change in changes], "meta": meta})

@@ -173,7 +173,6 @@ Printer = TextPrinter | JsonPrinter
 
 def _line(event: str, **values: Any) -> None:
     say(json.dumps({"event": event, **values}))
-    sys.stdout.flush()
 
 
 def _what(changed: list[Changed]) -> str:

@@ -114,7 +114,7 @@ def page_parameters() -> list[tuple[str, str, Schema]]:
 
 
 def find_body(resource: Resource, enveloped: bool) -> Schema:
-    """A Find by POST: the parameters of the query as the keys of an object. Null is as good as leaving it out."""
+    """A Find by POST: the parameters of the query as the keys of an object. A null of a page parameter is as good as leaving it out."""
     properties: dict[str, Any] = {}
     for name, text, schema in page_parameters():
         properties[name] = nullable_schema(schema, True) | {"description": text}
@@ -126,7 +126,7 @@ def find_body(resource: Resource, enveloped: bool) -> Schema:
 def _as_key(schema: Schema) -> Schema:
     """A filter's schema inside a body, where a number stands for its digits."""
     free = schema.get("type") == "string" and not schema.keys() & {"format", "enum", "pattern"}
-    return {**schema, "type": ["string", "integer", "null"]} if free else nullable_schema(schema, True)
+    return {**schema, "type": ["string", "integer"]} if free else schema
 
 
 def find_page(resource: Resource, enveloped: bool) -> Schema:

@@ -56,9 +56,9 @@ def parameters(query: bytes) -> list[tuple[str, str]]:
 
 
 def from_body(body: Mapping[str, Any]) -> list[tuple[str, str | None]]:
-    """The pairs of a Find by POST: the same parameters as the keys of a JSON object; numbers may be numbers, null is not given.
+    """The pairs of a Find by POST: the same parameters as the keys of a JSON object; numbers may be numbers.
 
-    A null is handed on all the same, so that a misspelt name is refused whatever its value.
+    A null is handed on, so that a filter by null is refused: whoever meant it would get everybody.
     """
     problems: Problems = []
     pairs: list[tuple[str, str | None]] = []
@@ -86,6 +86,8 @@ def wanted(resource: Resource, pairs: Iterable[tuple[str, str | None]], envelope
     for name, value in pairs:
         if name not in names and name != SIZE and name not in _PAGE:
             problems.append(_unknown_parameter(name, names))
+        elif value is None and name in names:
+            problems.append(parse_problem("string", f".{name}", "null filters nothing; leave the parameter out"))
         elif value is None:
             continue
         elif name in page or (name in names and names[name].name in filters):
@@ -180,6 +182,16 @@ def _last(keys: bytes) -> tuple[datetime, str]:
     return _POSTGRES_EPOCH + timedelta(microseconds=micros), str(UUID(bytes=row_id))
 
 
+_PLAIN = {FROM: "page%5Bfrom%5D", TO: "page%5Bto%5D", SIZE: "page%5Bsize%5D", AFTER: "page%5Bafter%5D"}
+
+
 def address(url: str, resource: str, query: Mapping[str, Any]) -> str:
-    """The absolute URL of a page, percent-encoded, to be followed as it stands."""
-    return f"{url}/v1/{resource}?{urlencode(query)}"
+    """The absolute URL of a page, percent-encoded, to be followed as it stands.
+
+    What the page itself says is encoded by hand: its times, numbers and ids hold few characters that need it.
+    """
+    parts = [
+        f"{_PLAIN[name]}={str(value).replace(':', '%3A').replace('+', '%2B')}" if name in _PLAIN else urlencode({name: value})
+        for name, value in query.items()
+    ]
+    return f"{url}/v1/{resource}?{'&'.join(parts)}"

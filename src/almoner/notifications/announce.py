@@ -25,6 +25,7 @@ class Announcer:
         database: Database,
         courier: Courier,
         public_url: str,
+        coalesce: float,
         me: str,
         counted: Callable[[bool], None],
         watch: Callable[[], float],
@@ -32,6 +33,7 @@ class Announcer:
         self._database = database
         self._courier = courier
         self._public_url = public_url
+        self._coalesce = coalesce
         self._me = me
         self._counted = counted
         self._watch = watch
@@ -57,7 +59,7 @@ class Announcer:
         assert progress.unread is not None
         async with self._database.connection() as connection:
             found = await backlog.behind(connection, track.subscription, progress.announced, progress.unread)
-        progress.read(found.groups)
+        track.read(found, self._watch(), self._coalesce)
 
     async def _announce(self, track: Track, scanned: Position) -> bool:
         progress, subscription = track.progress, track.subscription

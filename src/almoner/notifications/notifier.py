@@ -80,14 +80,13 @@ class Notifier:
         self._pace = pace or Pace()
         self._watch = watch
         self._ownership = Ownership(self.id, self._pace.lost, watch)
-        self._announcer = Announcer(database, courier, terms.public_url, self.id, counted, watch)
+        self._announcer = Announcer(database, courier, terms.public_url, terms.coalesce, self.id, counted, watch)
         self._courier = courier
         self._log = structlog.get_logger()
         self._tracks: dict[str, Track] = {}
         self._wanted: set[Track] = set()
         self._scanned = feed.BEGINNING
         self._xmin = -1
-        self._moved: set[int] = set()
         self._alive = False
         self._halting: asyncio.TimerHandle | None = None
         self._look_around_at = self._advance_at = self._prune_at = 0.0
@@ -213,7 +212,6 @@ class Notifier:
         if not found:
             return
         now = self._watch()
-        self._moved |= found.keys()
         for track in self._tracks.values():
             news = found.get(track.subscription.environment_id)
             if news is not None and track.notice(news, now, self._terms.coalesce):
@@ -221,12 +219,7 @@ class Notifier:
 
     async def _advance(self, connection: Connection) -> None:
         """Moves idle subscriptions over what they did not ask for."""
-        moved, self._moved = self._moved, set()
-        idle = [
-            track
-            for track in self._tracks.values()
-            if track.subscription.environment_id in moved and track.task is None and track.progress.idle
-        ]
+        idle = [track for track in self._tracks.values() if track.passed and track.task is None and track.progress.idle]
         until = self._scanned
         if idle:
             ours = await advanced(connection, self.id, [track.subscription.id for track in idle], until)
@@ -234,6 +227,7 @@ class Notifier:
                 # What has come meanwhile was announced from its old position on, and moves it by itself.
                 if track.subscription.id in ours and track.task is None and track.progress.idle:
                     track.progress.advance(until)
+                    track.passed = False
 
     def _sort(self, track: Track) -> None:
         if track.task is None and track.wanted and self._tracks.get(track.subscription.id) is track:

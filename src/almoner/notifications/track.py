@@ -19,7 +19,11 @@ _COMPLAINT_SECONDS = 3600.0
 
 @dataclass(eq=False, slots=True)
 class Track:
-    """All times are those of one watch, in seconds. ``version`` changes whenever the subscription's row does."""
+    """All times are those of one watch, in seconds. ``version`` changes whenever the subscription's row does.
+
+    ``held``: nothing new begins until its row has been read again. ``passed``: the log has moved on in its environment, so that
+    the position that is kept may be an old one.
+    """
 
     subscription: Subscription
     version: str
@@ -28,6 +32,7 @@ class Track:
     due_at: float = _NEVER
     retry_at: float = 0.0
     held: bool = False
+    passed: bool = False
     replay_wanted: bool = False
     replay_failures: int = 0
     replay_at: float = 0.0
@@ -58,6 +63,7 @@ class Track:
 
     def notice(self, found: Found, now: float, coalesce: float) -> bool:
         """Takes note of new changes; whether any is of a resource that the subscription asks for."""
+        self.passed = True
         mine = {name: span for name, span in found.groups.items() if name in self.subscription.resources}
         if not mine:
             return False
@@ -66,6 +72,13 @@ class Track:
             self.due_at = now + schedule.coalesced_after(oldest, coalesce)
         self.progress.notice(mine)
         return True
+
+    def read(self, found: Found, now: float, coalesce: float) -> None:
+        """Takes over what the unread part of the log held."""
+        self.passed = True
+        if found.groups:
+            self.due_at = now + schedule.coalesced_after(max(found.ages.values()), coalesce)
+        self.progress.read(found.groups)
 
     @property
     def wanted(self) -> bool:

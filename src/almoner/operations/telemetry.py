@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any
 
 from almoner.data_api.serve import Answer, Request
@@ -28,7 +29,9 @@ def traced(handler: Handler, endpoint: str) -> Handler:
     return spanned
 
 
+@cache
 def _tracer() -> Any:
+    """One for the process: each provider brings a thread and a connection of its own."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider

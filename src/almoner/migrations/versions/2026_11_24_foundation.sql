@@ -490,7 +490,10 @@ BEGIN
   IF current IS NULL THEN
     LOCK TABLE epochs IN SHARE ROW EXCLUSIVE MODE;
     INSERT INTO epochs (epoch, system_identifier, timeline)
-    SELECT (SELECT coalesce(max(epoch), 0) + 1 FROM epochs), system_identifier,
+    -- Two clusters that are restored from one dump must not give out one number, so it grows with the time.
+    SELECT (SELECT greatest(coalesce(max(epoch), 0) + 1,
+              extract(epoch FROM clock_timestamp() - timestamptz '2020-01-01 00:00Z')::integer) FROM epochs),
+           system_identifier,
            ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer
     FROM pg_control_system()
     ON CONFLICT DO NOTHING;

@@ -1,0 +1,171 @@
+"""``almoner subscription``, as an operator types it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner, Result
+
+from almoner.cli import app
+from almoner.errors import SettingError
+from almoner.settings import Settings
+from tests.notifications.subscribers import Listening, Subscriber
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+SECRET = "the-secret-of-the-bridge"
+
+
+class Operator:
+    """Someone at a terminal, with a database, a home and an environment."""
+
+    def __init__(self, dsn: str, home: Path) -> None:
+        self._environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_HOME": str(home), "ALMONER_ALLOW_PRIVATE_TARGETS": "1"}
+        self.environment = f"cli-{uuid.uuid4().hex}"
+
+    def types(self, *words: str) -> Result:
+        return CliRunner().invoke(app, list(words), env=self._environ)
+
+    def says(self, *words: str, code: int = 0) -> str:
+        result = self.types("subscription", *words, "--environment", self.environment)
+        assert result.exit_code == code, result.output
+        assert "Traceback" not in result.output
+        return result.output
+
+    def gets(self, *words: str) -> Any:
+        return json.loads(self.says(*words, "--json"))
+
+    def subscribes(self, **options: str) -> dict[str, Any]:
+        given = {
+            "name": "EHR bridge",
+            "url": "https://ehr.example.org/notifications",
+            "resources": "patients, messages",
+            "client-id": "almoner",
+            "client-secret": SECRET,
+            "token-url": "https://ehr.example.org/token",
+            **options,
+        }
+        made: dict[str, Any] = self.gets("create", *(f"--{name}={value}" for name, value in given.items()))
+        return made
+
+
+@pytest.fixture
+def operator(dsn: str, tmp_path: Path) -> Operator:
+    someone = Operator(dsn, tmp_path)
+    assert someone.types("environment", "create", someone.environment).exit_code == 0
+    return someone
+
+
+def test_a_subscription_is_made_listed_shown_and_ended(operator: Operator) -> None:
+    made = operator.subscribes()
+    assert made["resources"] == ["patients", "messages"]
+    assert operator.gets("list") == [made]
+    assert operator.gets("show", "EHR bridge") == {**made, "deliveries": []}
+    assert operator.gets("show", made["id"].upper())["id"] == made["id"]
+    assert operator.gets("delete", "EHR bridge")["id"] == made["id"]
+    assert operator.gets("list") == []
+    assert "No subscriptions yet" in operator.says("list")
+
+
+def test_the_secret_is_never_shown(operator: Operator) -> None:
+    made = operator.subscribes()
+    for words in (["list"], ["show", made["id"]], ["pause", made["id"]], ["list", "--json"], ["show", made["id"], "--json"]):
+        assert SECRET not in operator.says(*words)
+    assert SECRET not in json.dumps(made)
+
+
+def test_a_person_is_told_what_to_do_next(operator: Operator) -> None:
+    words = ["--name=x", "--url=https://x.example.org", "--resources=patients", "--auth=bearer_jwt"]
+    said = operator.says("create", *words, "--client-id=almoner", "--client-secret=s")
+    assert "Subscribed x" in said
+    assert "almoner subscription test" in said
+
+
+def test_all_problems_are_told_at_once_in_words(operator: Operator) -> None:
+    operator.subscribes()
+    words = ["--name=EHR bridge", "--url=nonsense", "--resources=patient,messages", "--auth=basic"]
+    said = operator.says("create", *words, "--client-id=a", "--client-secret=s", code=1)
+    for told in ("has this name", ".notify_url", "no collection patient;", "one of token_exchange, bearer_jwt", ".token_url"):
+        assert told in said
+
+
+def test_pausing_and_resuming_by_name(operator: Operator) -> None:
+    operator.subscribes()
+    assert operator.says("pause", "EHR bridge") == "Paused EHR bridge.\n"
+    assert operator.gets("show", "EHR bridge")["paused"] is True
+    assert operator.says("resume", "EHR bridge") == "Resumed EHR bridge.\n"
+    assert operator.gets("show", "EHR bridge")["paused"] is False
+
+
+@pytest.mark.parametrize("words", [["show"], ["pause"], ["resume"], ["delete"], ["test"], ["replay", "--from=2026-01-01"]])
+@pytest.mark.parametrize("key", [NOBODY, "nonsense"])
+def test_an_unknown_subscription_is_told_so(operator: Operator, words: list[str], key: str) -> None:
+    assert "almoner subscription list" in operator.says(words[0], key, *words[1:], code=1)
+
+
+def test_a_replay_takes_days_and_moments(operator: Operator) -> None:
+    operator.subscribes()
+    asked = operator.gets("replay", "EHR bridge", "--from=2026-03-01", "--to=2026-03-02T01:00:00+01:00")
+    assert (asked["from"], asked["to"]) == ("2026-03-01T00:00:00.000000+00:00", "2026-03-02T00:00:00.000000+00:00")
+    assert "once more" in operator.says("replay", "EHR bridge", "--from=2026-03-01")
+    assert ".from" in operator.says("replay", "EHR bridge", "--from=yesterday", code=1)
+
+
+async def test_the_latest_attempts_are_shown_as_a_table(dsn: str, tmp_path: Path) -> None:
+    # The command runs an event loop of its own, which a test with one cannot.
+    operator = Operator(dsn, tmp_path)
+    await asyncio.to_thread(operator.types, "environment", "create", operator.environment)
+    made = await asyncio.to_thread(operator.subscribes)
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "INSERT INTO deliveries (environment_id, subscription_id, reason, resources, outcome, status, milliseconds, answer) "
+            "SELECT environment_id, id, 'changes', '{patients}', 'The receiver answered 500.', 500, 37, 'no' "
+            "FROM subscriptions WHERE id = $1",
+            made["id"],
+        )
+    finally:
+        await connection.close()
+    said = await asyncio.to_thread(operator.says, "show", made["id"])
+    assert "lag seconds:" in said
+    assert "The receiver answered 500." in said
+    (shown,) = (await asyncio.to_thread(operator.gets, "show", made["id"]))["deliveries"]
+    assert (shown["status"], shown["milliseconds"], shown["answer"]) == (500, 37, "no")
+
+
+def test_a_test_tells_how_each_step_went(operator: Operator) -> None:
+    subscriber = Subscriber()
+    with Listening(subscriber.app()) as at:
+        operator.subscribes(url=f"{at.url}/notifications", **{"token-url": f"{at.url}/token"})
+        said = operator.says("test", "EHR bridge")
+        assert "FAILED" not in said
+        for step in ("token endpoint: connection", "receiver: name", "answer"):
+            assert step in said
+        subscriber.token_status = 401
+        said = operator.says("test", "EHR bridge", code=1)
+        assert "FAILED  token" in said
+        assert operator.types("subscription", "test", "EHR bridge", "-e", operator.environment, "--json").exit_code == 1
+    assert [body for _, body in subscriber.seen] == [b"[]"]
+
+
+def test_private_targets_are_allowed_by_a_setting_alone() -> None:
+    assert Settings.read({}).private_targets is False
+    assert Settings.read({"ALMONER_ALLOW_PRIVATE_TARGETS": "1"}).private_targets is True
+    assert Settings.read({"ALMONER_ALLOW_PRIVATE_TARGETS": "false"}).private_targets is False
+    with pytest.raises(SettingError, match="must be 1 or 0"):
+        Settings.read({"ALMONER_ALLOW_PRIVATE_TARGETS": "maybe"})
+
+
+@pytest.mark.parametrize("name", ["create", "list", "show", "pause", "resume", "delete", "replay", "test"])
+def test_every_command_has_an_example(operator: Operator, name: str) -> None:
+    said = operator.types("subscription", name, "--help").output
+    assert "Example: almoner subscription" in " ".join(said.split())
+
+
+def test_the_receiver_has_an_example(operator: Operator) -> None:
+    assert "almoner receive --port 9000" in " ".join(operator.types("receive", "--help").output.split())
