@@ -46,9 +46,9 @@ format: $(READY)
 bench: $(READY) bench/.venv/.ready
 	$(VENV)/bin/python -m bench.run
 
-## soak: a long run under load
+## soak: notifiers are killed and receivers fail for a thousand seeds, and nothing is lost
 soak: $(READY)
-	$(VENV)/bin/python -m bench.soak
+	ALMONER_TEST_SEEDS=1000 $(VENV)/bin/pytest tests/notifications/test_nothing_lost.py
 
 ## migration NAME=add_something: write a migration from the difference between declarations and migrations
 migration: $(READY)

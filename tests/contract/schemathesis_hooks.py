@@ -18,6 +18,7 @@ import schemathesis
 KNOWN: dict[str, Any] = json.loads(os.environ["ALMONER_TEST_KNOWN"])
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_LINE = re.compile(r"[ -~]{0,150}[!-~]")
 _ZONE = re.compile(r"[A-Za-z0-9_+/-]+")
 _count = itertools.count(1)
 
@@ -71,6 +72,8 @@ def map_body(context: Any, body: Any) -> Any:
     collection = path.split("/")[2]
     if collection in SENSES:
         SENSES[collection](body)
+    if path == "/v1/subscriptions/{id}":
+        unlike_before(body)
     return body
 
 
@@ -143,6 +146,22 @@ def phone_number(body: dict[str, Any]) -> None:
         body.pop("opted_on_to_phone", None)
 
 
+def subscription(body: dict[str, Any]) -> None:
+    """A name of its own, the way to authenticate as it was, and a span in order that is past."""
+    if isinstance(body.get("name"), str) and _LINE.fullmatch(body["name"]):
+        body["name"] += str(next(_count))
+    if is_moment(body.get("from", "")) and is_moment(body.get("to")):
+        body |= {name: value for name, value in zip(("from", "to"), KNOWN["span"].values(), strict=False) if body.get(name)}
+
+
+def unlike_before(body: dict[str, Any]) -> None:
+    """Whether a token endpoint is needed or refused depends on what the subscription was before."""
+    if body.get("authentication") in ("token_exchange", "bearer_jwt"):
+        del body["authentication"]
+    if body.get("token_url", "") is None:
+        del body["token_url"]
+
+
 def with_timezone(body: dict[str, Any]) -> None:
     """What looks like the name of a time zone is one."""
     if isinstance(body.get("timezone"), str) and _ZONE.fullmatch(body["timezone"]):
@@ -165,4 +184,5 @@ SENSES = {
     "calendar_events": calendar_event,
     "assessment_responses": assessment_response,
     "token": token,
+    "subscriptions": subscription,
 }

@@ -583,3 +583,18 @@ async def test_an_update_that_comes_while_a_request_is_under_way_is_announced_by
         release.set()
         seen = await receiver.got(2)
     assert seen[1].body[0]["from"] == updated_at.strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+async def test_a_notifier_whose_connections_break_goes_on(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
+    await subscribe(own, box, tenant, receiver.url())
+    notifiers = await Database.connect(own.dsn, size=4)
+    async with notifying(notifiers, box):
+        await write(own, tenant)
+        await receiver.got(1)
+        async with own.connection() as connection:
+            pid = await connection.fetchval("SELECT pg_backend_pid()")
+            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> $1"
+            await connection.execute(query, pid)
+            await insert(connection, tenant, "after")
+        await receiver.got(2)
+    await notifiers.close()

@@ -134,6 +134,16 @@ async def test_private_targets_are_fine_where_they_are_allowed(connection: Any, 
     assert made.notify_url == given["notify_url"]
 
 
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x9b", "a\x00", "\udcff", "x" * 201, 7, None])
+async def test_a_name_is_a_line_that_can_be_seen(connection: Any, environment: int, name: Any) -> None:
+    assert await problems(connection, environment, {**GIVEN, "name": name}) == {".name": "parse_exception"}
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 200, " \u00c9pic \u4e2d\u6587 ", "\U0001f600 Bridge"])
+async def test_a_name_may_be_of_any_script(connection: Any, environment: int, name: str) -> None:
+    assert (await subscriptions.create(connection, BOX, environment, {**GIVEN, "name": name}, STRICT)).name == name
+
+
 @pytest.mark.parametrize("resources", [[], None, "patients", {"patients": True}, [["patients"]], ["changes"]])
 async def test_resources_are_collections_each_by_name(connection: Any, environment: int, resources: Any) -> None:
     found = await problems(connection, environment, {**GIVEN, "resources": resources})

@@ -114,7 +114,7 @@ def page_parameters() -> list[tuple[str, str, Schema]]:
 
 
 def find_body(resource: Resource, enveloped: bool) -> Schema:
-    """A Find by POST: the parameters of the query as the keys of an object. A null of a page parameter is as good as leaving it out."""
+    """A Find by POST: the parameters of the query as the keys of an object; null leaves a page parameter out."""
     properties: dict[str, Any] = {}
     for name, text, schema in page_parameters():
         properties[name] = nullable_schema(schema, True) | {"description": text}

@@ -10,6 +10,7 @@ from almoner.data_api.describe_answers import refusals, success
 from almoner.kinds import Schema
 from almoner.notifications import subscriptions, terms
 from almoner.notifications.serve import DEFAULT_DELIVERIES, PATH
+from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE
 from almoner.notifications.terms import Rules
 from almoner.times import IsoDateTime
 
@@ -204,6 +205,15 @@ def _many(name: str) -> Schema:
     return _object({"data": {"type": "array", "items": _ref(name)}})
 
 
+# A token endpoint where tokens are exchanged, which is when nothing else is said, and none otherwise.
+_WAYS: Final[Schema] = {
+    "anyOf": [
+        {"properties": {"authentication": {"const": TOKEN_EXCHANGE}, "token_url": {"type": "string"}}, "required": ["token_url"]},
+        {"properties": {"authentication": {"const": BEARER_JWT}, "token_url": {"type": "null"}}, "required": ["authentication"]},
+    ]
+}
+
+
 def _schemas(rules: Rules) -> dict[str, Any]:
     kinds = {name: {**kind.schema(), "description": _TERMS[name]} for name, kind in terms.kinds(rules).items()}
     clearable = {name: {**kinds[name], "type": [kinds[name]["type"], "null"]} for name in terms.CLEARABLE}
@@ -227,7 +237,7 @@ def _schemas(rules: Rules) -> dict[str, Any]:
     written = {**kinds, **clearable, **ignored}
     return {
         "Subscription": _object({"id": {"type": "string", "format": "uuid"}, **returned, **besides}),
-        "SubscriptionCreate": {**_object(written, list(terms.REQUIRED)), "additionalProperties": False},
+        "SubscriptionCreate": {**_object(written, list(terms.REQUIRED)), "additionalProperties": False, **_WAYS},
         "SubscriptionUpdate": {**_object(written, []), "additionalProperties": False},
         "SubscriptionReplay": {**_object({"from": _TIME, "to": _TIME_OR_NULL}, ["from"]), "additionalProperties": False},
         "SubscriptionTest": _object({"well": {"type": "boolean"}, "steps": {"type": "array", "items": step}}),

@@ -87,7 +87,7 @@ class Notifier:
         self._wanted: set[Track] = set()
         self._scanned = feed.BEGINNING
         self._xmin = -1
-        self._alive = False
+        self._alive = self._halted = False
         self._halting: asyncio.TimerHandle | None = None
         self._look_around_at = self._advance_at = self._prune_at = 0.0
 
@@ -139,8 +139,8 @@ class Notifier:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            # Where it fails, the halt comes by itself.
-            with suppress(ApiError, OSError):
+            # Where it fails, for whatever reason, the halt comes by itself.
+            with suppress(Exception):
                 async with asyncio.timeout(self._pace.halt), self._database.connection() as connection:
                     await self._ownership.touch(connection)
                 self._lives(loop, began + self._pace.halt)
@@ -149,12 +149,15 @@ class Notifier:
     def _lives(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
         if self._halting is not None:
             self._halting.cancel()
+        elif self._halted:
+            self._log.info("the notifier works again")
         self._halting = loop.call_at(until, self._halt)
-        self._alive = True
+        self._alive, self._halted = True, False
 
     def _halt(self) -> None:
         """Others may be about to take over: what is under way is given up, and counts as not arrived."""
-        self._alive = False
+        self._alive, self._halting, self._halted = False, None, True
+        self._log.error("the notifier cannot reach its database and sends nothing until it can; see what is wrong: almoner doctor")
         self._give_up(list(self._tracks.values()))
 
     async def _look_around(self, connection: Connection) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from almoner.errors import Problem, parse_problem
 from almoner.fields import missing_field, printable, unknown_field
-from almoner.kinds import Boolean, Kind, Name, Problems, Schema
+from almoner.kinds import Boolean, Kind, Problems, Schema, Text
 from almoner.notifications import guard
 from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE
 
@@ -42,8 +43,13 @@ class Terms:
     paused: bool
 
 
+# A line without control characters, and with a character in it that is neither a space nor one of them.
+_LINE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
 @dataclass(frozen=True)
-class Short(Name):
+class Short(Text):
     """A text of one line that people read and an index can hold."""
 
     longest: int = LONGEST_NAME
@@ -51,14 +57,15 @@ class Short(Name):
     name: ClassVar[str] = "string"
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
-        if type(value) is str and value.strip() and value.isprintable() and len(value) <= self.longest:
+        line = type(value) is str and len(value) <= self.longest and _LINE.fullmatch(value)
+        if line and not _SURROGATE.search(value):
             return value
-        hint = f"1 to {self.longest} printable characters are expected, not all of them spaces"
+        hint = f"a line of 1 to {self.longest} characters is expected, not all of them spaces"
         problems.append(parse_problem(self.name, path, hint))
         return None
 
     def schema(self) -> Schema:
-        return super().schema() | {"maxLength": self.longest}
+        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": f"^{_LINE.pattern}$"}
 
 
 class Target(Kind):
@@ -77,7 +84,10 @@ class Target(Kind):
         return None
 
     def schema(self) -> Schema:
-        return {"type": "string", "format": "uri", "maxLength": LONGEST_URL}
+        # What is accepted for certain: names with a dot, and no address.
+        scheme = "https?" if self._private else "https"
+        host = r"([a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?\.){1,3}[a-z]{2,20}"
+        return {"type": "string", "maxLength": LONGEST_URL, "pattern": f'^{scheme}://{host}(:[1-9][0-9]{{0,3}})?(/[!-"$-~]*)?$'}
 
 
 class Resources(Kind):
@@ -144,7 +154,7 @@ def stated(given: Mapping[str, Any], rules: Rules, before: Terms | None, problem
 
     Null clears ``audience``, which then is the notify URL, and ``token_url``.
     """
-    read = _decoded(given, kinds(rules), before is None, problems)
+    read = _decoded(given, kinds(rules), problems)
     if before is None:
         problems += [missing_field(f".{name}") for name in REQUIRED if name not in given]
     kept = {} if before is None else {name: getattr(before, name) for name in Terms.__dataclass_fields__}
@@ -160,7 +170,7 @@ def stated(given: Mapping[str, Any], rules: Rules, before: Terms | None, problem
     return Terms(**terms)
 
 
-def _decoded(given: Mapping[str, Any], known: Mapping[str, Kind], creating: bool, problems: Problems) -> dict[str, Any]:
+def _decoded(given: Mapping[str, Any], known: Mapping[str, Kind], problems: Problems) -> dict[str, Any]:
     read: dict[str, Any] = {}
     for key, value in given.items():
         kind = known.get(key)
@@ -175,7 +185,7 @@ def _decoded(given: Mapping[str, Any], known: Mapping[str, Kind], creating: bool
                 read[key] = decoded
         elif key in CLEARABLE:
             read[key] = None
-        elif key in REQUIRED or not creating:
+        else:
             problems.append(parse_problem(kind.name, f".{key}", "it cannot be null"))
     return read
 

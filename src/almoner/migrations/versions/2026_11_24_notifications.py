@@ -42,6 +42,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("environment_id", "id", name=op.f("subscriptions_pkey")),
         sa.UniqueConstraint("environment_id", "name", name="subscriptions_name_key"),
     )
+    _attempts()
+
+
+def _attempts() -> None:
+    """What has been sent, and what is still to be sent again."""
     op.create_table(
         "deliveries",
         sa.Column("environment_id", sa.Integer(), nullable=False),

@@ -1,0 +1,127 @@
+"""``almoner worker`` and ``almoner serve --with-worker`` as a deployment runs them, at their usual pace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from almoner.access.secrets import SecretBox, load_key
+from almoner.database import Database
+from tests.changes.writing import insert, until_true
+from tests.conftest import free_port
+from tests.notifications.receiving import Receiver, kept, subscribe
+
+
+class Processes:
+    """Starts commands on the database of the test, and ends them with it."""
+
+    def __init__(self, dsn: str, home: Path) -> None:
+        self.port = free_port()
+        unset = ("ALMONER_", "OTEL_", "PG", "PROMETHEUS_")
+        self._environ = {k: v for k, v in os.environ.items() if not k.startswith(unset)} | {
+            "ALMONER_DATABASE_URL": dsn,
+            "ALMONER_HOME": str(home),
+            "ALMONER_PORT": str(self.port),
+            "ALMONER_ALLOW_PRIVATE_TARGETS": "1",
+            "ALMONER_COALESCE_SECONDS": "0.1",
+        }
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        almoner = str(Path(sys.executable).with_name("almoner"))
+        process = subprocess.Popen([almoner, *arguments], env=self._environ, stdin=subprocess.DEVNULL)
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+
+
+@pytest.fixture
+async def processes(own_dsn: str, tmp_path: Path) -> AsyncIterator[Processes]:
+    started = Processes(own_dsn, tmp_path)
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> SecretBox:
+    """Seals with the key of the processes."""
+    return SecretBox(load_key(None, tmp_path))
+
+
+async def served_by_another_than(database: Database, subscription: Any, notifier_id: str | None) -> str:
+    """The id of the notifier that serves a subscription, once that is another one."""
+    found: list[str] = []
+
+    async def served() -> bool:
+        serving = (await kept(database, subscription)).notifier_id
+        found[:] = [serving] if serving is not None else []
+        return serving not in (None, notifier_id)
+
+    await until_true(served, "a notifier serves the subscription")
+    return found[0]
+
+
+async def write(database: Database, environment: int) -> None:
+    async with database.connection() as connection:
+        await insert(connection, environment)
+
+
+async def test_a_worker_that_is_killed_is_replaced_by_another_within_ten_seconds(
+    own: Database, tenant: int, key: SecretBox, receiver: Receiver, processes: Processes
+) -> None:
+    subscription = await subscribe(own, key, tenant, receiver.url())
+    first = processes.start("worker")
+    serving = await served_by_another_than(own, subscription, None)
+    second = processes.start("worker")
+
+    async def two() -> bool:
+        async with own.connection() as connection:
+            return bool(await connection.fetchval("SELECT count(*) = 2 FROM notifiers"))
+
+    await until_true(two, "the second worker is there")
+    first.send_signal(signal.SIGKILL)
+    killed_at = time.monotonic()
+    await write(own, tenant)
+    (seen,) = await receiver.got(1)
+    assert seen.at - killed_at < 10
+    assert (await kept(own, subscription)).notifier_id != serving
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(20) == 0
+    assert (await kept(own, subscription)).notifier_id is None
+
+
+async def test_a_server_with_a_worker_notifies_and_tells_of_it_in_its_metrics(
+    own: Database, tenant: int, key: SecretBox, receiver: Receiver, processes: Processes
+) -> None:
+    subscription = await subscribe(own, key, tenant, receiver.url(), name="the bridge")
+    await subscribe(own, key, tenant, receiver.url("paused"), name="at rest", paused=True)
+    await write(own, tenant)
+    processes.start("serve", "--with-worker")
+    await receiver.got(1)
+
+    async def noted() -> bool:
+        return (await kept(own, subscription)).position > subscription.position
+
+    await until_true(noted, "the position moves")
+    async with httpx.AsyncClient() as http:
+        lines = (await http.get(f"http://127.0.0.1:{processes.port}/metrics")).text.splitlines()
+    told = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+    assert told['almoner_notifications_total{outcome="delivered"}'] == 1
+    lags = {name: value for name, value in told.items() if name.startswith("almoner_subscription_lag_seconds")}
+    assert [value for name, value in lags.items() if '"the bridge"' in name] == [0]
+    assert all(value > 0 for name, value in lags.items() if '"at rest"' in name)
+    assert len(lags) == 2
