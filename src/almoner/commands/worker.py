@@ -64,7 +64,7 @@ def create(
     email: Annotated[str, typer.Option(help="E-mail address, also the name to sign in with.")],
     first_name: Annotated[str, typer.Option(help="Given name.")],
     last_name: Annotated[str, typer.Option(help="Family name.")],
-    timezone: Annotated[str, typer.Option(help="IANA time zone of the working hours.")],
+    timezone: Annotated[str, typer.Option(help="IANA time zone of the working hours.")] = "UTC",
     phone_number: Annotated[str | None, typer.Option(help="Direct line, a US number.")] = None,
     gender: Annotated[str | None, typer.Option(help="Male, Female, Unknown, Other, Transgender or Decline.")] = None,
     environment: ENVIRONMENT = None,
