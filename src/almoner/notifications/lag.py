@@ -14,16 +14,13 @@ from prometheus_client.registry import Collector
 
 from almoner.changes import feed
 from almoner.database import Connection, Database
+from almoner.notifications.subscriptions import OLDEST_UNANNOUNCED
 
 _LABELS: Final = ("environment", "subscription")
-_STANDING: Final = """
-SELECT e.name AS environment, s.name AS subscription, s.failures, s.paused, coalesce(c.seconds, 0) AS seconds
-FROM subscriptions AS s JOIN environments AS e ON e.id = s.environment_id LEFT JOIN LATERAL (
-  SELECT greatest(extract(epoch FROM almoner_now() - changed_at), 0)::float8 AS seconds FROM changes
-  WHERE environment_id = s.environment_id AND (epoch, xid, seq) > (s.epoch, s.xid, s.seq) AND (epoch, xid) < ($1, $2)
-    AND resource = ANY (s.resources)
-  ORDER BY epoch, xid, seq LIMIT 1
-) AS c ON true
+_STANDING: Final = f"""
+SELECT e.name AS environment, s.name AS subscription, s.failures, s.paused, coalesce(behind.seconds, 0) AS seconds
+FROM subscriptions AS s JOIN environments AS e ON e.id = s.environment_id
+LEFT JOIN LATERAL ({OLDEST_UNANNOUNCED}) AS behind ON true
 """
 
 

@@ -65,15 +65,16 @@ SELECT id, attempted_at, reason, from_time, to_time, resources, outcome, status,
 FROM deliveries WHERE environment_id = $1 AND subscription_id = $2 ORDER BY id DESC LIMIT $3
 """
 # The first in the log is about the oldest, and is found without looking at the rest of a backlog.
-_LAG = """
-SELECT s.id::text, greatest(extract(epoch FROM almoner_now() - c.changed_at), 0)::float8
-FROM subscriptions AS s CROSS JOIN LATERAL (
-  SELECT changed_at FROM changes
-  WHERE environment_id = $1 AND (epoch, xid, seq) > (s.epoch, s.xid, s.seq) AND (epoch, xid) < ($3, $4)
-    AND resource = ANY (s.resources)
-  ORDER BY epoch, xid, seq LIMIT 1
-) AS c
-WHERE s.environment_id = $1 AND s.id = ANY ($2::uuid[])
+# Age in seconds of the oldest settled change that a subscription ``s`` has not announced; $1 and $2 are the horizon.
+OLDEST_UNANNOUNCED = """
+SELECT greatest(extract(epoch FROM almoner_now() - changed_at), 0)::float8 AS seconds FROM changes
+WHERE environment_id = s.environment_id AND (epoch, xid, seq) > (s.epoch, s.xid, s.seq) AND (epoch, xid) < ($1, $2)
+  AND resource = ANY (s.resources)
+ORDER BY epoch, xid, seq LIMIT 1
+"""
+_LAG = f"""
+SELECT s.id::text, behind.seconds FROM subscriptions AS s CROSS JOIN LATERAL ({OLDEST_UNANNOUNCED}) AS behind
+WHERE s.environment_id = $3 AND s.id = ANY ($4::uuid[])
 """
 
 
@@ -232,7 +233,7 @@ async def deliveries(connection: Connection, environment_id: int, subscription_i
 async def lags(connection: Connection, environment_id: int, subscription_ids: list[str]) -> dict[str, float]:
     """For each subscription, how old its oldest settled change is that has not been announced, in seconds; 0 without any."""
     settled = await feed.horizon(connection)
-    rows = await connection.fetch(_LAG, environment_id, subscription_ids, settled.epoch, settled.xid)
+    rows = await connection.fetch(_LAG, settled.epoch, settled.xid, environment_id, subscription_ids)
     return dict.fromkeys(subscription_ids, 0.0) | {row[0]: row[1] for row in rows}
 
 
