@@ -48,7 +48,7 @@ bench: $(READY) bench/.venv/.ready
 
 ## soak: notifiers are killed and receivers fail for a thousand seeds, and nothing is lost
 soak: $(READY)
-	ALMONER_TEST_SEEDS=1000 $(VENV)/bin/pytest tests/notifications/test_nothing_lost.py
+	ALMONER_TEST_SEEDS=1000 $(VENV)/bin/pytest --timeout 7200 tests/notifications/test_nothing_lost.py
 
 ## migration NAME=add_something: write a migration from the difference between declarations and migrations
 migration: $(READY)
