@@ -126,5 +126,6 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*("" if row[c] is None else str(row[c]) for c in columns))
-    width = None if sys.stdout.isatty() else 200
+    # Piped, a line is a row, however long: ids are there to be searched for.
+    width = None if sys.stdout.isatty() else 10_000
     Console(width=width, soft_wrap=False).print(table)
