@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
-from almoner.data_api.declare import Resource, Unique
+from almoner.data_api.declare import Resource, unique_name
 from almoner.fields import MISSING, NOW, Field
 from almoner.kinds import Texts
 
@@ -81,10 +81,6 @@ def build(resources: Iterable[Resource]) -> MetaData:
     for resource in known:
         _collection_table(metadata, resource, known)
     return metadata
-
-
-def unique_name(resource: Resource, rule: Unique) -> str:
-    return f"{resource.name}_{'_'.join(rule.fields)}_key"
 
 
 def reference_name(resource: Resource, field: Field) -> str:

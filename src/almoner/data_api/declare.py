@@ -109,6 +109,11 @@ class Resource:
         return next(f for f in self.fields if f.name == name)
 
 
+def unique_name(resource: Resource, rule: Unique) -> str:
+    """The index that keeps the rule: by this name the database's refusal is traced to its declaration."""
+    return f"{resource.name}_{'_'.join(rule.fields)}_key"
+
+
 def _input_names(fields: tuple[Field, ...], enveloped: bool) -> Mapping[str, Field]:
     """Every name under which a field is accepted in a body, with the field."""
     offered = [f for f in fields if f.returned or f.create or f.update]

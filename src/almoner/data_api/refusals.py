@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import asyncpg
 
 from almoner.data_api import statements
-from almoner.data_api.declare import Resource, Row
+from almoner.data_api.declare import Resource, Row, unique_name
 from almoner.database import Connection
 from almoner.errors import ApiError, Problem, problem
 from almoner.kinds import Problems
@@ -52,7 +52,7 @@ class Refusals:
         """The error that this violated constraint is answered with."""
         violated = getattr(error, "constraint_name", None)
         for rule in resource.unique:
-            if violated == f"{resource.name}_{'_'.join(rule.fields)}_key":
+            if violated == unique_name(resource, rule):
                 return problem("uniqueness_exception", f"{rule.detail}.", path=rule.path)
         problems = await self.missing(connection, environment_id, resource, row)
         return ApiError(problems or [Problem("bad_request", "The row does not fit together; see the rules of the collection.")])
