@@ -7,7 +7,8 @@ VENV := .venv
 READY := $(VENV)/.ready
 UV_READY := .uv/.ready-$(UV_VERSION)
 # Locked and hashed; prints neither the addresses of an index nor the command line that made it.
-COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+  --overrides overrides.txt
 # How many test processes run at once.
 WORKERS ?= 2
 
@@ -19,7 +20,7 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
      $(if $(CERTIFICATES),SSL_CERT_FILE="$${SSL_CERT_FILE:-$(firstword $(CERTIFICATES))}" UV_SYSTEM_CERTS=true) \
      UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy .uv/bin/uv --no-config
 
-.PHONY: demo test check bench soak migration lock format clean
+.PHONY: demo test check bench pictures soak migration lock format clean
 .DELETE_ON_ERROR:
 
 ## demo: an embedded PostgreSQL, a demo program, and the server (ALMONER_PORT, ALMONER_HOME, ALMONER_PATIENTS)
@@ -45,6 +46,10 @@ format: $(READY)
 ## bench: speed against pgbench and two ordinary applications (docs/benchmarks.md)
 bench: $(READY) bench/.venv/.ready
 	$(VENV)/bin/python -m bench.run
+
+## pictures: the pictures of the main pages in docs/pictures, taken by the tests
+pictures: $(READY)
+	ALMONER_PICTURES=docs/pictures $(VENV)/bin/pytest tests/pages/test_every_page.py
 
 ## soak: notifiers are killed and receivers fail for a thousand seeds, and nothing is lost
 soak: $(READY)

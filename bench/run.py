@@ -13,7 +13,7 @@ from statistics import median
 
 import asyncpg
 
-from bench import database, dataset, limit, load, machine, page
+from bench import assessment, database, dataset, limit, load, machine, page
 from bench.contenders import Contender, contenders, running
 from bench.statements import statements
 
@@ -43,7 +43,7 @@ def main() -> None:
             if with_limit:
                 _measure_limit(url, environment, options, results)
                 asyncio.run(_settle(url))
-    text = report(chosen, results, with_limit)
+    text = f"{report(chosen, results, with_limit)}\n\n{assessment.measured()}"
     print(f"\n{text}")
     if options.only:
         print("\nNot all contenders took part, so docs/benchmarks.md stays as it is.")

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from playwright.async_api import Browser, async_playwright
 
 from almoner import embedded, migrate, schema
 from almoner.access import clients, environments
@@ -26,6 +27,8 @@ from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.programs import Programs
 from almoner.workshop.publish import publish
+from tests.browsers import Screens, options
+from tests.people import People, Person
 
 
 @pytest.fixture(scope="session")
@@ -185,3 +188,35 @@ async def api(callers: Callers, program: int) -> AsyncIterator[Api]:
 def inside(program: int) -> Actor:
     """A writer inside the house, for what the API does not create: workers, care flows, integration tasks."""
     return Actor(program, "test", "cli", "test", whole=True)
+
+
+@pytest.fixture(scope="session")
+def people(server: Server, database: Database, store: Store) -> People:
+    """Makes workers who have signed in."""
+    return People(server.url, database, store)
+
+
+@pytest.fixture
+async def designer(people: People, program: int) -> AsyncIterator[Person]:
+    """A designer in an environment that has the demo's program."""
+    async with await people(program, "designer") as person:
+        yield person
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A Chromium, started once."""
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(**options())
+        yield launched
+        await launched.close()
+
+
+@pytest.fixture
+async def screens(browser: Browser, server: Server) -> AsyncIterator[Screens]:
+    """Opens pages in the browser; they are closed after the test."""
+    before = list(browser.contexts)
+    yield Screens(browser, server.url)
+    for context in browser.contexts:
+        if context not in before:
+            await context.close()

@@ -15,19 +15,20 @@ from starlette.applications import Starlette
 from typer.testing import CliRunner
 
 from almoner import reference
-from almoner.commands.docs import app
+from almoner.commands.docs import app, generated
 from almoner.data_api.declare import Verb
 from almoner.data_api.describe import scopes
 from almoner.errors import PROBLEMS
-from almoner.reference import content, guide, markdown
+from almoner.reference import content, guide
 from almoner.reference.page import pages
 from almoner.resources import RESOURCES
 from almoner.settings import Settings
+from almoner.workshop.breakages import WORDS
 
 ROOT = Path(__file__).parents[1]
 URL = "https://care.example.org"
 PAGES = pages(RESOURCES, URL)
-GENERATED = markdown.pages(dataclasses.fields(Settings))
+GENERATED = generated()
 EVERY_PAGE = pytest.mark.parametrize("path", list(PAGES))
 COLLECTIONS = {f"/docs/{r.name}": r for r in RESOURCES}
 VOID = {"meta", "link", "img", "br", "hr", "input", "path", "rect"}
@@ -74,7 +75,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield opened
 
 
-@pytest.mark.parametrize("name", ["errors.md", "settings.md"])
+@pytest.mark.parametrize("name", ["errors.md", "settings.md", "program.schema.json"])
 def test_the_generated_pages_are_up_to_date(name: str) -> None:
     written = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
     assert written == GENERATED[name], "Run: almoner docs write"
@@ -192,3 +193,8 @@ def test_the_style_sheet_has_both_colour_schemes_and_loads_nothing() -> None:
     assert "prefers-color-scheme: dark" in css
     assert "url(" not in css
     assert "@import" not in css
+
+
+def test_the_guide_of_the_workshop_explains_every_word_for_what_breaks() -> None:
+    guide = (ROOT / "docs" / "workshop.md").read_text()
+    assert [word for word in WORDS if f"| `{word}` |" not in guide] == []

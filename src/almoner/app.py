@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,18 +13,23 @@ from urllib.parse import parse_qs
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request as PageRequest
-from starlette.responses import RedirectResponse
-from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+import almoner.pages
+import almoner.portal
+import almoner.workshop.pages
 from almoner import reference
 from almoner.access.audit import ReadAudit
+from almoner.access.oidc import Oidc, OidcProvider
+from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox, load_key
+from almoner.access.sessions import Sessions
+from almoner.access.sign_in import Requires, SignIn
 from almoner.access.token_endpoint import TokenEndpoint
 from almoner.access.tokens import Tokens
 from almoner.changes.completeness import Completeness
 from almoner.changes.serve import ChangeFeed
+from almoner.changes.watch import Watch
 from almoner.data_api.describe import Addition, openapi
 from almoner.data_api.serve import Answer, DataApi, Request
 from almoner.data_api.store import Store
@@ -37,14 +42,25 @@ from almoner.operations import health, logs
 from almoner.operations.edge import Edge, Limits
 from almoner.operations.metrics import Metrics
 from almoner.operations.telemetry import traced
+from almoner.pages import serve as page_serving
+from almoner.pages.folders import page_routes
+from almoner.pages.render import Renderer, Room
+from almoner.pages.security import Cookies
+from almoner.pages.sign_in.provider import BACK
+from almoner.pages.static_files import StaticFiles
+from almoner.pages.visit import Parts as PageParts
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.settings import Settings
 from almoner.worker import notifying
+from almoner.workshop import program_api, program_describe
 from almoner.workshop.programs import Programs
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
-# Only here does it matter where a caller is: failed attempts are counted by address.
-_WITH_ADDRESS = "/v1/token"
+# Where a caller is matters only where failed attempts are counted by address: at tokens, and on pages.
+_TOKEN = "/v1/token"  # noqa: S105  # a path
+PAGES = (*page_routes(almoner.pages), *page_routes(almoner.workshop.pages), *page_routes(almoner.portal))
+# The main navigation, in its order.
+ROOMS = (Room("Workshop", "/workshop", ("design", "integrate")),)
 _HTTPS_ONLY = ((b"strict-transport-security", b"max-age=31536000"),)
 
 
@@ -75,10 +91,10 @@ class Application:
             await self._live(receive, send)
         elif self._edge is None:
             raise RuntimeError("the application has not been started")
-        elif scope["path"].startswith(_WITH_ADDRESS):
-            await self._proxied(scope, receive, send)
-        else:
+        elif scope["path"].startswith("/v1/") and not scope["path"].startswith(_TOKEN):
             await self._edge(scope, receive, send)
+        else:
+            await self._proxied(scope, receive, send)
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
@@ -128,9 +144,7 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
         await connection.execute("SELECT almoner_epoch()")
     try:
         api = DataApi(RESOURCES, database, store, Tokens(database), audit, Completeness(database, time.monotonic), settings.url)
-        pages = Starlette(
-            routes=[*health.routes(database, metrics, lambda: audit.dropped, lambda: lag.exposition(database)), *_pages(settings)]
-        )
+        pages = _pages(settings, database, store, programs, metrics, audit)
         yield Parts(database, store, _edge(settings, database, api, audit, pages, metrics, log), metrics)
     finally:
         await audit.aclose()
@@ -141,6 +155,7 @@ def _edge(settings: Settings, database: Database, api: DataApi, audit: ReadAudit
     box = SecretBox(load_key(settings.secret_key or None, settings.home))
     tokens = TokenEndpoint(database, box, settings.token_url, BY_NAME)
     feed = ChangeFeed(database, api.access, audit)
+    program = program_api.ProgramApi(database, api.access)
 
     async def token(request: Request) -> Answer:
         content_type = request.headers.get(b"content-type", b"").decode("latin-1")
@@ -160,7 +175,7 @@ def _edge(settings: Settings, database: Database, api: DataApi, audit: ReadAudit
 
     trial = Trial(box, settings.private_targets)
     told = SubscriptionApi(database, api.access, box, _rules(settings), trial)
-    fixed = {"/v1/token": token, "/v1/changes": feed.answer, "/v1/openapi.json": document}
+    fixed = {"/v1/token": token, "/v1/changes": feed.answer, program_api.PATH: program.answer, "/v1/openapi.json": document}
     return Edge(
         {path: traced(handler, settings.otlp_endpoint) for path, handler in fixed.items()},
         {"subscriptions": traced(told.answer, settings.otlp_endpoint)},
@@ -176,15 +191,57 @@ def _edge(settings: Settings, database: Database, api: DataApi, audit: ReadAudit
 
 def additions(settings: Settings, enveloped: bool = False) -> list[Addition]:
     """What a server offers besides the collections, as the reference describes it."""
-    return [describe.addition(_rules(settings), enveloped)]
+    return [describe.addition(_rules(settings), enveloped), program_describe.addition(enveloped)]
 
 
 def _rules(settings: Settings) -> Rules:
     return Rules(BY_NAME, settings.private_targets)
 
 
-def _pages(settings: Settings) -> list[Any]:
-    async def home(request: PageRequest) -> RedirectResponse:
-        return RedirectResponse("/docs")
+def _pages(
+    settings: Settings, database: Database, store: Store, programs: Programs, metrics: Metrics, audit: ReadAudit
+) -> Starlette:
+    """Everything that a browser, a probe or a collector of metrics fetches."""
+    static = StaticFiles()
+    box = SecretBox(load_key(settings.secret_key or None, settings.home))
+    passwords = Passwords()
+    parts = PageParts(
+        database,
+        store,
+        programs,
+        box,
+        Sessions(database, settings.idle_minutes),
+        Renderer(static, ROOMS),
+        Cookies(settings.url),
+        settings.url,
+        settings.body_limit,
+        audit,
+        settings.private_targets,
+        passwords,
+        SignIn(database, box, passwords, _requires_second_factor(programs)),
+        _identity_provider(settings, box),
+        Watch(database, settings.idle_minutes),
+    )
+    return Starlette(
+        routes=[
+            *health.routes(database, metrics, lambda: audit.dropped, lambda: lag.exposition(database)),
+            *reference.routes(RESOURCES, settings.url, additions(settings)),
+            static.route(),
+            *page_serving.routes(PAGES, parts),
+        ],
+        exception_handlers={404: page_serving.not_found(parts)},
+    )
 
-    return [Route("/", home), *reference.routes(RESOURCES, settings.url, additions(settings))]
+
+def _requires_second_factor(programs: Programs) -> Requires:
+    async def requires(environment_id: int, roles: Collection[str]) -> bool:
+        return (await programs.of(environment_id)).rights(roles).second_factor
+
+    return requires
+
+
+def _identity_provider(settings: Settings, box: SecretBox) -> Oidc | None:
+    if not settings.oidc_issuer:
+        return None
+    provider = OidcProvider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_name)
+    return Oidc(provider, settings.url + BACK, box)

@@ -25,27 +25,91 @@ class Spec:
 
 @dataclass(frozen=True)
 class CustomDataType:
-    """One published version of a custom data type."""
+    """One published version of a custom data type. ``single``: a patient has at most one record of it."""
 
     name: str
     version: int
     body: Object
+    single: bool = False
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What the roles of a worker open (``workshop.design.Role``), taken together."""
+
+    may: frozenset[str]
+    all_patients: bool
+    hidden_data: frozenset[str]
+    hidden_assessments: frozenset[str]
+    second_factor: bool
+
+
+_NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
+# The roles that every program has, whatever its designer says.
+BUILT_IN_RIGHTS: Mapping[str, Rights] = {
+    "coach": Rights(frozenset({"give_care"}), True, frozenset(), frozenset(), False),
+    "designer": Rights(frozenset({"design", "integrate"}), True, frozenset(), frozenset(), False),
+    "admin": Rights(frozenset({"administer", "integrate"}), True, frozenset(), frozenset(), False),
+}
+
+
+@dataclass(frozen=True)
+class SidebarCard:
+    """A card beside a patient's timeline, as the designer laid it out (``workshop.design.SidebarModule``)."""
+
+    title: str
+    shows: str
+    of: str = ""
+    field: str = ""
+
+
+@dataclass(frozen=True)
+class AppointmentKind:
+    """How a type of appointment is usually held. ``minutes`` is None where that is left open; no ``modalities``: any of them."""
+
+    minutes: int | None = None
+    modalities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Program:
     """The newest published program of an environment; ``version`` is 0 where nothing has been published yet.
 
-    ``specs`` holds every published version, keyed by spec id and version, so that a response can name an older one.
+    ``specs`` holds every published version, keyed by spec id and version, so that a response can name an older one;
+    ``spec_ids`` has the ids of the newest by their names. ``next_phases`` tells what may follow a phase, None where any may.
+    ``titles`` has what people read, by group and name (``("phases", "intake")``); ``terminology`` what the program calls a
+    ``patient``, ``patients``, a ``coach`` and ``coaches``, empty where nothing has been published. ``sidebar`` has the cards of
+    the profile in their order. ``appointments`` tells how each of the ``appointment_types`` is usually held.
     """
 
     version: int = 0
+    name: str = ""
     phases: Collection[str] = ()
     appointment_types: Collection[str] = ()
     task_types: Collection[str] = ()
     specs: Mapping[tuple[str, int], Spec] = field(default_factory=dict)
     newest_specs: Mapping[str, Spec] = field(default_factory=dict)
+    spec_ids: Mapping[str, str] = field(default_factory=dict)
     custom_data_types: Mapping[str, CustomDataType] = field(default_factory=dict)
+    next_phases: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    titles: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    terminology: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, Rights] = field(default_factory=lambda: BUILT_IN_RIGHTS)
+    sidebar: tuple[SidebarCard, ...] = ()
+    appointments: Mapping[str, AppointmentKind] = field(default_factory=dict)
+
+    def rights(self, roles: Collection[str]) -> Rights:
+        """What these roles open together: each opens more, and only what all of them hide stays hidden."""
+        held = [self.roles[name] for name in roles if name in self.roles]
+        if not held:
+            return _NO_RIGHTS
+        return Rights(
+            may=frozenset().union(*(role.may for role in held)),
+            all_patients=any(role.all_patients for role in held),
+            hidden_data=frozenset.intersection(*(role.hidden_data for role in held)),
+            hidden_assessments=frozenset.intersection(*(role.hidden_assessments for role in held)),
+            second_factor=any(role.second_factor for role in held),
+        )
 
     def names(self, of: str) -> Collection[str]:
         """The names that the program defines: of ``phases``, ``appointment_types`` or ``custom_data_types``."""

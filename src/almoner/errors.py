@@ -124,12 +124,14 @@ class Problem:
     """One problem of one request.
 
     ``detail`` is a sentence for a person; ``extra`` is for programs (``path`` names the field, as ``.user_id``). Neither
-    ever holds another environment's data, a secret or what the caller sent as a value.
+    ever holds another environment's data, a secret or what the caller sent as a value. ``rule`` is what a value of a field
+    breaks: ``kind``, ``required``, ``unknown_field``; blank where it is about no field.
     """
 
     code: str
     detail: str
     extra: Mapping[str, Any] = field(default_factory=dict)
+    rule: str = ""
 
     @property
     def status(self) -> int:
@@ -163,7 +165,7 @@ def problem(code: str, detail: str, **extra: Any) -> ApiError:
 def parse_problem(kind: str, path: str, hint: str = "") -> Problem:
     """The problem of a value that does not parse as ``kind``, in the words of clarification 6."""
     detail = f"Failed to parse {kind} at {path}"
-    return Problem("parse_exception", f"{detail}: {hint}" if hint else detail, {"path": path})
+    return Problem("parse_exception", f"{detail}: {hint}" if hint else detail, {"path": path}, rule="kind")
 
 
 def render(error: ApiError) -> bytes:

@@ -151,7 +151,7 @@ def unknown_field(key: str, path: str, known: Mapping[str, Any]) -> Problem:
     near = get_close_matches(key, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else f" Known here: {', '.join(sorted(known))}."
     shown = printable(key)
-    return Problem("parse_exception", f"Unknown field at {path}.{shown}.{hint}", {"path": f"{path}.{shown}"})
+    return Problem("parse_exception", f"Unknown field at {path}.{shown}.{hint}", {"path": f"{path}.{shown}"}, rule="unknown_field")
 
 
 def printable(key: str) -> str:
@@ -161,4 +161,4 @@ def printable(key: str) -> str:
 
 
 def missing_field(path: str) -> Problem:
-    return Problem("parse_exception", f"Missing required field at {path}", {"path": path})
+    return Problem("parse_exception", f"Missing required field at {path}", {"path": path}, rule="required")

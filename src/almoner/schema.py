@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
-    TIMESTAMP,
     BigInteger,
     Boolean,
     Column,
@@ -20,10 +19,8 @@ from sqlalchemy import (
     Date,
     Double,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -33,11 +30,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
+from almoner.columns import MOMENT
 from almoner.data_api.declare import Resource, unique_name
 from almoner.fields import MISSING, NOW, Field
+from almoner.house_tables import APPEND_ONLY, house_tables
 from almoner.kinds import Texts
 
-MOMENT = TIMESTAMP(timezone=True)
 _TYPES: dict[str, Any] = {
     "text": Text(),
     "uuid": UUID(),
@@ -68,7 +66,7 @@ def triggers(resources: Iterable[Resource]) -> list[str]:
     locks = [
         f"CREATE TRIGGER almoner_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
         "FOR EACH STATEMENT EXECUTE FUNCTION almoner_append_only()"
-        for table in ("changes", "audit_reads", "programs", "program_elements")
+        for table in APPEND_ONLY
     ]
     return [*stamps, position, *locks]
 
@@ -76,7 +74,7 @@ def triggers(resources: Iterable[Resource]) -> list[str]:
 def build(resources: Iterable[Resource]) -> MetaData:
     """All tables of a database that serves these collections."""
     metadata = MetaData(naming_convention=_NAMING)
-    _house_tables(metadata)
+    house_tables(metadata)
     known = list(resources)
     for resource in known:
         _collection_table(metadata, resource, known)
@@ -95,7 +93,8 @@ def _collection_table(metadata: MetaData, resource: Resource, known: list[Resour
         if ref.within:
             local.append(ref.within)
             remote.append(f"{ref.to}.{ref.within}")
-        keys.append(ForeignKeyConstraint(local, remote, name=reference_name(resource, field)))
+        # What hangs together moves to another owner row by row: such a reference may be looked at when all have moved.
+        keys.append(ForeignKeyConstraint(local, remote, name=reference_name(resource, field), deferrable=bool(ref.within) or None))
     inner = {ref.within for r in known for _, ref in r.references if ref.to == resource.name and ref.within}
     keys += [UniqueConstraint("environment_id", "id", column, name=f"{resource.name}_id_{column}_key") for column in sorted(inner)]
     table = Table(resource.name, metadata, *columns, *keys)
@@ -132,9 +131,21 @@ def _indexes(table: Table, resource: Resource) -> None:
         indexed = field.kind.filter_index(field.name)
         key = table.c[field.name] if indexed == field.name else text(indexed)
         Index(name, table.c.environment_id, key, table.c.updated_at, table.c.id)
+    for search in resource.searches:
+        held = text(f"{search.plain} gin_trgm_ops")
+        Index(f"{resource.name}_{search.name}_search", table.c.environment_id, held, postgresql_using="gin")
+    for name, order in resource.orders.items():
+        Index(f"{resource.name}_{name}_order", table.c.environment_id, *(text(key) for key in order), table.c.id)
+    for part in resource.parts:
+        keys = [table.c[key] for key in part.keys]
+        Index(f"{resource.name}_{part.name}_part", table.c.environment_id, *keys, postgresql_where=text(part.where))
+    if resource.happened:
+        name, happened = f"{resource.name}_{resource.happened}_idx", table.c[resource.happened]
+        Index(name, table.c.environment_id, table.c[resource.patient or "id"], happened, table.c.id)
     for rule in resource.unique:
         keys = [key for name in rule.fields for key in _unique_keys(resource.field(name))]
-        Index(unique_name(resource, rule), table.c.environment_id, *keys, unique=True)
+        only = None if rule.where is None else text(rule.where)
+        Index(unique_name(resource, rule), table.c.environment_id, *keys, unique=True, postgresql_where=only)
 
 
 def _unique_keys(field: Field) -> list[Any]:
@@ -142,243 +153,3 @@ def _unique_keys(field: Field) -> list[Any]:
     if field.kind.filter_index(field.name) == field.name:
         return [text(field.name)]
     return [text(f"hashtextextended({field.name}, {seed})") for seed in (0, 1)]
-
-
-def _key(table: str, *columns: str) -> list[Any]:
-    """A primary key, and the environment's foreign key. The collections and the logs do without the latter: every write would
-
-    lock the environment's one row, and what writes them has the environment from a client or worker of it.
-    """
-    environment = ForeignKeyConstraint(["environment_id"], ["environments.id"], name=f"{table}_environment_id_fkey")
-    return [PrimaryKeyConstraint(*columns), environment]
-
-
-def _moment(name: str = "created_at", now: bool = True) -> Column[Any]:
-    return Column(name, MOMENT, nullable=not now, server_default=text("clock_timestamp()") if now else None)
-
-
-def _text(name: str, nullable: bool = False) -> Column[Any]:
-    return Column(name, Text, nullable=nullable)
-
-
-def _environment() -> Column[Any]:
-    return Column("environment_id", Integer, nullable=False)
-
-
-def _house_tables(metadata: MetaData) -> None:
-    Table(
-        "environments",
-        metadata,
-        Column("id", Integer, Identity(always=True), primary_key=True),
-        Column("name", Text, nullable=False),
-        _moment(),
-        UniqueConstraint("name", name="environments_name_key"),
-    )
-    _change_tables(metadata)
-    _access_tables(metadata)
-    _audit_tables(metadata)
-    _program_tables(metadata)
-    _notification_tables(metadata)
-
-
-def _change_tables(metadata: MetaData) -> None:
-    Table(
-        "epochs",
-        metadata,
-        Column("epoch", Integer, primary_key=True, autoincrement=False),
-        Column("system_identifier", BigInteger, nullable=False),
-        Column("timeline", Integer, nullable=False),
-        _moment("began_at"),
-        UniqueConstraint("system_identifier", "timeline", name="epochs_cluster_key"),
-    )
-    changes = Table(
-        "changes",
-        metadata,
-        _environment(),
-        *(Column(name, kind, nullable=False) for name, kind in (("epoch", Integer), ("xid", BigInteger), ("seq", BigInteger))),
-        _text("kind"),
-        _text("resource"),
-        Column("row_id", UUID, nullable=False),
-        Column("patient_id", UUID),
-        Column("changed_at", MOMENT, nullable=False),
-        _text("actor"),
-        _text("through"),
-        _text("request_id"),
-        Column("fields", ARRAY(Text)),
-        PrimaryKeyConstraint("environment_id", "epoch", "xid", "seq"),
-    )
-    Index(
-        "changes_patient_id_idx",
-        changes.c.environment_id,
-        changes.c.patient_id,
-        changes.c.epoch,
-        changes.c.xid,
-        changes.c.seq,
-        postgresql_where=text("patient_id IS NOT NULL"),
-    )
-
-
-def _access_tables(metadata: MetaData) -> None:
-    Table(
-        "clients",
-        metadata,
-        _environment(),
-        Column("id", UUID, nullable=False),
-        _text("name"),
-        _text("scope"),
-        _text("shape"),
-        _text("algorithm"),
-        _moment(),
-        _moment("disabled_at", now=False),
-        *_key("clients", "environment_id", "id"),
-        UniqueConstraint("id", name="clients_id_key"),
-    )
-    Table(
-        "client_secrets",
-        metadata,
-        _environment(),
-        Column("client_id", UUID, nullable=False),
-        Column("id", UUID, nullable=False),
-        Column("sealed", LargeBinary, nullable=False),
-        _moment(),
-        _moment("revoked_at", now=False),
-        *_key("client_secrets", "environment_id", "client_id", "id"),
-        ForeignKeyConstraint(
-            ["environment_id", "client_id"],
-            ["clients.environment_id", "clients.id"],
-            name="client_secrets_client_id_fkey",
-        ),
-    )
-    tokens = Table(
-        "access_tokens",
-        metadata,
-        _environment(),
-        Column("digest", LargeBinary, nullable=False),
-        Column("client_id", UUID, nullable=False),
-        _text("scope"),
-        _moment(),
-        Column("expires_at", MOMENT, nullable=False),
-        *_key("access_tokens", "environment_id", "digest"),
-        ForeignKeyConstraint(
-            ["environment_id", "client_id"],
-            ["clients.environment_id", "clients.id"],
-            name="access_tokens_client_id_fkey",
-        ),
-        UniqueConstraint("digest", name="access_tokens_digest_key"),
-    )
-    Index("access_tokens_expires_at_idx", tokens.c.expires_at)
-
-
-def _audit_tables(metadata: MetaData) -> None:
-    reads = Table(
-        "audit_reads",
-        metadata,
-        _environment(),
-        Column("id", BigInteger, Identity(always=True), nullable=False),
-        _moment("read_at"),
-        _text("actor"),
-        _text("through"),
-        _text("request_id"),
-        _text("verb"),
-        _text("resource"),
-        # Sixteen bytes for each patient: taking them apart into an array would cost the database more than the read did.
-        Column("patients", LargeBinary, nullable=False),
-        PrimaryKeyConstraint("environment_id", "id"),
-    )
-    Index("audit_reads_read_at_idx", reads.c.environment_id, reads.c.read_at)
-
-
-def _program_tables(metadata: MetaData) -> None:
-    Table(
-        "programs",
-        metadata,
-        _environment(),
-        Column("version", Integer, nullable=False),
-        _text("source"),
-        _text("digest"),
-        _text("summary"),
-        _text("published_by"),
-        _moment("published_at"),
-        *_key("programs", "environment_id", "version"),
-    )
-    Table(
-        "program_elements",
-        metadata,
-        _environment(),
-        _text("kind"),
-        _text("name"),
-        Column("version", Integer, nullable=False),
-        Column("program_version", Integer, nullable=False),
-        Column("definition", JSON, nullable=False),
-        *_key("program_elements", "environment_id", "kind", "name", "version"),
-    )
-
-
-def _subscription_key(table: str) -> list[Any]:
-    reference = ForeignKeyConstraint(
-        ["environment_id", "subscription_id"],
-        ["subscriptions.environment_id", "subscriptions.id"],
-        name=f"{table}_subscription_id_fkey",
-        ondelete="CASCADE",
-    )
-    return [Column("subscription_id", UUID, nullable=False), reference]
-
-
-def _notification_tables(metadata: MetaData) -> None:
-    # The processes that notify: who has not been seen for some seconds has lost its subscriptions to the others.
-    Table("notifiers", metadata, Column("id", UUID, primary_key=True), _moment("seen_at"))
-    Table(
-        "subscriptions",
-        metadata,
-        _environment(),
-        Column("id", UUID, nullable=False),
-        _text("name"),
-        _text("notify_url"),
-        Column("resources", ARRAY(Text), nullable=False),
-        _text("authentication"),
-        _text("client_id"),
-        Column("sealed", LargeBinary, nullable=False),
-        _text("audience"),
-        _text("token_url", nullable=True),
-        Column("paused", Boolean, nullable=False, server_default=text("false")),
-        # Up to where all has been announced: a position of the change log.
-        Column("epoch", Integer, nullable=False),
-        Column("xid", BigInteger, nullable=False),
-        Column("seq", BigInteger, nullable=False),
-        Column("failures", Integer, nullable=False, server_default=text("0")),
-        _moment("failing_since", now=False),
-        _moment("next_attempt_at", now=False),
-        Column("notifier_id", UUID),
-        _moment(),
-        *_key("subscriptions", "environment_id", "id"),
-        UniqueConstraint("environment_id", "name", name="subscriptions_name_key"),
-    )
-    deliveries = Table(
-        "deliveries",
-        metadata,
-        _environment(),
-        *_subscription_key("deliveries"),
-        Column("id", BigInteger, Identity(always=True), nullable=False),
-        _moment("attempted_at"),
-        _text("reason"),
-        _moment("from_time", now=False),
-        _moment("to_time", now=False),
-        Column("resources", ARRAY(Text), nullable=False),
-        _text("outcome"),
-        Column("status", Integer),
-        Column("milliseconds", Integer, nullable=False),
-        _text("answer"),
-        PrimaryKeyConstraint("environment_id", "subscription_id", "id"),
-    )
-    Index("deliveries_attempted_at_idx", deliveries.c.attempted_at)
-    Table(
-        "replays",
-        metadata,
-        _environment(),
-        *_subscription_key("replays"),
-        Column("id", BigInteger, Identity(always=True), nullable=False),
-        Column("from_time", MOMENT, nullable=False),
-        Column("to_time", MOMENT, nullable=False),
-        _moment("asked_at"),
-        PrimaryKeyConstraint("environment_id", "subscription_id", "id"),
-    )

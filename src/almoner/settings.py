@@ -96,6 +96,23 @@ class Settings:
         "attempts at a token are counted by that address. Only this machine by default.",
         "127.0.0.1",
     )
+    idle_minutes: int = _setting(
+        "ALMONER_IDLE_MINUTES",
+        "Minutes without a click after which a worker is signed out, from 1 to 720. A quarter of an hour is what a desk in an open "
+        "office can be left for.",
+        15,
+    )
+    oidc_issuer: str = _setting(
+        "ALMONER_OIDC_ISSUER",
+        "The issuer's address of an OpenID Connect provider that workers may sign in through. Off when it is not set; see "
+        "signing-in.md.",
+        "",
+    )
+    oidc_client_id: str = _setting("ALMONER_OIDC_CLIENT_ID", "The client id that the provider knows this server by.", "")
+    oidc_client_secret: str = _setting("ALMONER_OIDC_CLIENT_SECRET", "The secret that goes with it.", "", secret=True)
+    oidc_name: str = _setting(
+        "ALMONER_OIDC_NAME", "What the sign-in page calls the provider, on its button.", "your company's account"
+    )
     access_log: str = _setting(
         "ALMONER_ACCESS_LOG",
         "`problems` logs requests that end in 5xx or take over a second; `all` logs every request. Metrics count them all.",
@@ -140,6 +157,8 @@ class Settings:
                 raise SettingError(f"{_env(name)} must be from {low} to {high}, not {getattr(self, name)}.")
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
             raise SettingError("ALMONER_PUBLIC_URL must start with http:// or https://.")
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret):
+            raise SettingError("ALMONER_OIDC_ISSUER needs ALMONER_OIDC_CLIENT_ID and ALMONER_OIDC_CLIENT_SECRET beside it.")
 
 
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
@@ -152,6 +171,7 @@ _BOUNDS = (
     ("client_limit", 1, 1_000_000),
     ("coalesce_seconds", 0, 60),
     ("delivery_days", 1, 36_500),
+    ("idle_minutes", 1, 720),
 )
 
 

@@ -16,6 +16,9 @@ from almoner.demo.people import ORIGINS, PLACES
 from almoner.kinds import Email, Phone, Problems, ZipCode
 from almoner.resources import BY_NAME
 from almoner.times import TIMEZONES
+from almoner.workshop import kiwi_health
+from almoner.workshop.field_kinds import model
+from almoner.workshop.program_file import parse
 
 TODAY = date(2026, 3, 10)  # a week in which the clocks of the USA change
 WORKERS = generate.workers(1, TODAY)
@@ -230,3 +233,31 @@ def test_every_field_of_the_demo_is_one_that_its_collection_has() -> None:
         for row in given:
             decode.values(BY_NAME[name], row, Verb.CREATE, False, problems, True)
     assert problems == []
+
+
+PROGRAM = parse(kiwi_health.source())
+
+
+def test_answers_and_records_fit_the_demos_program() -> None:
+    models = {a.id: model(a.questions) for a in PROGRAM.assessments} | {t.name: model(t.fields) for t in PROGRAM.custom_data_types}
+    problems: Problems = []
+    for row in rows("assessment_responses"):
+        models[row.get("spec_id", "intake_assessment")].keep(row["model"], ".model", problems)
+    for row in rows("custom_data_type_records"):
+        models[row["type_name"]].keep(row["body"], ".body", problems)
+    assert problems == []
+
+
+def test_a_type_with_one_record_per_patient_has_no_more() -> None:
+    single = {t.name for t in PROGRAM.custom_data_types if t.records == "one"}
+    kept = [(r["user_id"], r["type_name"]) for r in rows("custom_data_type_records") if r["type_name"] in single]
+    assert single
+    assert len(kept) == len(set(kept)) > 100
+
+
+def test_every_follow_up_is_answered_by_somebody_and_only_where_it_is_asked() -> None:
+    pains = [r["model"] for r in rows("assessment_responses") if r.get("spec_id", "intake_assessment") == "intake_assessment"]
+    assert any("pain_place" in m for m in pains)
+    assert all((m.get("pain_scale") or 0) > 0.3 for m in pains if "pain_place" in m)
+    followed = {q.name for a in PROGRAM.assessments for q in a.questions if q.shown_when is not None}
+    assert followed == {name for r in rows("assessment_responses") for name in r["model"] if name in followed}

@@ -27,7 +27,7 @@ EVERYWHERE = [
     ("GET", "/docs", 200),
     ("GET", "/docs/nothing", 404),
     ("GET", "/nothing", 404),
-    ("GET", "/", 307),
+    ("GET", "/", 303),
     ("POST", "/healthz", 405),
     ("GET", "/healthz", 200),
     ("GET", "/readyz", 200),

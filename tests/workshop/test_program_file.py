@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,9 +12,13 @@ from hypothesis import strategies as st
 
 from almoner.kinds import Problems
 from almoner.workshop import kiwi_health
-from almoner.workshop.design import Assessment, FieldDesign, ProgramDesign
+from almoner.workshop.design import Assessment, Condition, FieldDesign, ProgramDesign, Question
 from almoner.workshop.field_kinds import FIELD_KINDS, model
+from almoner.workshop.placeholders import PLACEHOLDERS
 from almoner.workshop.program_file import ProgramFileError, parse
+from almoner.workshop.shape import by_key, members, walk
+
+FULL = parse(kiwi_health.source())
 
 
 def problems_of(source: str) -> list[tuple[int, str, str]]:
@@ -27,8 +32,8 @@ def only_problem_of(source: str) -> tuple[int, str]:
     return line, text
 
 
-def one_field(options: str) -> str:
-    return f"program: P\nassessments:\n- id: a\n  name: A\n  fields:\n  - {{name: f, {options}}}\n"
+def one_question(options: str) -> str:
+    return f"program: P\nassessments:\n- id: a\n  name: A\n  sections: [{{questions: [\n    {{name: f, {options}}}\n  ]}}]\n"
 
 
 def test_everything_that_is_wrong_is_told_at_once_with_its_line() -> None:
@@ -44,42 +49,83 @@ surveys: []
 assessments:
   - id: a
     name: A
-    fields:
-      - {name: x, kind: txt}
-      - {name: x, kind: choice}
-      - {kind: integer, low: 1.5, choices: [a]}
-      - {name: y, kind: scale, low: 5, high: 1, required: maybe}
-      - {name: z, kind: choices, choices: [yes, a, a, ""]}
+    sections:
+      - heading: H
+        questions:
+          - {name: x, kind: txt}
+          - {name: x, kind: choice}
+          - {kind: integer, low: 1.5, choices: [a]}
+          - {name: y, kind: scale, low: 5, high: 1, required: maybe}
+          - {name: z, kind: choices, choices: [yes, a, a, ""]}
+      - {heading: H, questions: [{name: x, kind: text}]}
   - id: a
     name: A
-    fields: {}
+    sections: {}
+    audience: everybody
+roles:
+  - {name: nurse, hidden_assessments: [b], may: [sleep]}
 """
+    first = "assessments[0].sections[0].questions"
     assert problems_of(source) == [
         (1, "program", 'text is expected, not a number; put it in quotes: "5"'),
         (3, "phases[0]", "unknown key 'titel'; did you mean title?"),
         (4, "phases[1].name", "the name intake is used before, on line 3"),
-        (5, "phases[2]", "a group of keys is expected here (name, title), not a list"),
+        (5, "phases[2]", "a group of keys is expected here (name, title, description, next), not a list"),
         (6, "appointment_types", "a list is expected, not text"),
         (7, "", "phases is given twice; it is on line 2 as well"),
+        (8, "", f"unknown key 'surveys'; known here: {', '.join(by_key(ProgramDesign))}"),
+        (15, f"{first}[0].kind", "there is no kind txt; did you mean text?"),
+        (16, f"{first}[1]", "choices is missing; the kind choice needs it"),
+        (16, f"{first}[1].name", "the name x is used before, on line 15"),
+        (17, f"{first}[2]", "name is missing"),
+        (17, f"{first}[2].choices", "choices does not go with the kind integer"),
+        (17, f"{first}[2].low", "a whole number is expected"),
+        (18, f"{first}[3].high", "high must be above low"),
+        (18, f"{first}[3].required", "true or false is expected, not text"),
+        (19, f"{first}[4].choices[0]", 'text is expected, not true or false; put it in quotes: "yes"'),
+        (19, f"{first}[4].choices[2]", "a is listed before, on line 19"),
+        (19, f"{first}[4].choices[3]", "this must not be blank"),
+        (20, "assessments[0].sections[1].heading", "the heading H is used before, on line 13"),
+        (20, "assessments[0].sections[1].questions[0].name", "the name x is used before, on line 15"),
+        (21, "assessments[1].id", "the id a is used before, on line 10"),
+        (22, "assessments[1].name", "the name A is used before, on line 11"),
+        (23, "assessments[1].sections", "a list is expected, not a group of keys"),
+        (24, "assessments[1].audience", "everybody is not known here; one of these is expected: coach, coach_and_patient"),
+        (26, "roles[0].hidden_assessments[0]", "there is no assessment b; known here: a"),
         (
-            8,
-            "",
-            "unknown key 'surveys'; known here: program, phases, appointment_types, assessments, custom_data_types, task_types",
+            26,
+            "roles[0].may[0]",
+            "sleep is not known here; one of these is expected: give_care, design, integrate, administer",
         ),
-        (13, "assessments[0].fields[0].kind", "there is no kind txt; did you mean text?"),
-        (14, "assessments[0].fields[1]", "choices is missing; the kind choice needs it"),
-        (14, "assessments[0].fields[1].name", "the name x is used before, on line 13"),
-        (15, "assessments[0].fields[2]", "name is missing"),
-        (15, "assessments[0].fields[2].choices", "choices does not go with the kind integer"),
-        (15, "assessments[0].fields[2].low", "a whole number is expected"),
-        (16, "assessments[0].fields[3].high", "high must be above low"),
-        (16, "assessments[0].fields[3].required", "true or false is expected, not text"),
-        (17, "assessments[0].fields[4].choices[0]", 'text is expected, not true or false; put it in quotes: "yes"'),
-        (17, "assessments[0].fields[4].choices[2]", "a is listed twice; it is on line 17 as well"),
-        (17, "assessments[0].fields[4].choices[3]", "this must not be blank"),
-        (18, "assessments[1].id", "the id a is used before, on line 10"),
-        (19, "assessments[1].name", "the name A is used before, on line 11"),
-        (20, "assessments[1].fields", "a list is expected, not a group of keys"),
+    ]
+
+
+def test_what_could_not_be_read_causes_no_further_complaint() -> None:
+    source = """\
+program: P
+phases:
+  - {name: 5}
+  - {name: done, next: ["5", intake, done]}
+assessments:
+  - id: a
+    name: A
+    sections:
+      - questions:
+          - {name: x, kind: scale, low: one, high: 5, weight: 1}
+          - {name: y, kind: choices, choices: [no], shown_when: {question: x, above: high}}
+          - {name: z, kind: text, shown_when: {question: y, includes: ["no"]}}
+    scoring: {bands: [{name: all, low: 1}, {name: none, low: 0, high: 0}]}
+roles: {name: nurse}
+care_flows:
+  - {name: f, goals: [{title: g, interventions: [{title: i, assignee: nurse}]}]}
+"""
+    assert [(line, text) for line, _, text in problems_of(source)] == [
+        (3, 'text is expected, not a number; put it in quotes: "5"'),
+        (10, "a number is expected, not text"),
+        (11, 'text is expected, not true or false; put it in quotes: "no"'),
+        (11, "a number is expected, not text"),
+        (13, "high is missing"),
+        (14, "a list is expected, not a group of keys"),
     ]
 
 
@@ -89,9 +135,9 @@ assessments:
         ("kind: number, low: .nan", "a number is expected, not an endless one"),
         ("kind: number, high: .inf", "a number is expected, not an endless one"),
         ("kind: number, low: '1'", "a number is expected, not text"),
-        ("kind: integer, low: 9223372036854775808", "a whole number is expected"),
+        ("kind: integer, low: 9223372036854775808", "this number is too large"),
         ("kind: scale, low: 1", "high is missing; the kind scale needs it"),
-        ("kind: choice, choices: []", "at least one choice is expected"),
+        ("kind: choice, choices: []", "choices is missing; the kind choice needs it"),
         ("kind: boolean, low: 1", "low does not go with the kind boolean"),
         ("kind: text, low: !!int x", "this cannot be read as a number"),
         ("kind: text, label: 2018-01-01", 'text is expected, not a date; put it in quotes: "2018-01-01"'),
@@ -99,15 +145,17 @@ assessments:
         ("kind: text, label: ~", 'text is expected, not nothing; put it in quotes: "~"'),
         ('kind: text, label: "a\\0b"', "text cannot hold the character NUL"),
         ("kind: ' '", "this must not be blank"),
-        (
-            "kind: text, <<: {help: h}",
-            "unknown key '<<'; known here: name, kind, label, help, required, choices, low, high",
-        ),
-        ("kind: text, ? [a] : b", "a key must be text, one of name, kind, label, help, required, choices, low, high"),
+        ("kind: text, <<: {help: h}", f"unknown key '<<'; known here: {', '.join(by_key(Question))}"),
+        ("kind: text, ? [a] : b", f"a key must be text, one of {', '.join(by_key(Question))}"),
+        ("kind: choice, choices: [a], points: {yes: 1}", 'text is expected, not true or false; put it in quotes: "yes"'),
+        ("kind: choice, choices: [a], points: {a: 1, a: 2}", "a is given twice; it is on line 6 as well"),
+        ("kind: choice, choices: [a], points: [1]", "a number for each choice is expected, not a list"),
+        ("kind: text, shown_when: {question: g, is: [a]}", "text, a number, or true or false is expected, not a list"),
+        ("kind: text, shown_when: g", f"a group of keys is expected here ({', '.join(by_key(Condition))}), not text"),
     ],
 )
 def test_an_option_that_does_not_fit_is_told_on_its_line(options: str, expected: str) -> None:
-    found = problems_of(one_field(options))
+    found = problems_of(one_question(options))
     assert {line for line, _, _ in found} == {6}
     assert expected in [text for _, _, text in found]
 
@@ -144,10 +192,10 @@ def test_a_file_nested_without_end_is_refused_instead_of_ending_the_process() ->
 
 def test_a_small_file_that_stands_for_a_huge_one_is_refused() -> None:
     choices = f"[{', '.join(f'c{n}' for n in range(1000))}]"
-    fields = "".join(f"  - {{name: f{n}, kind: choice, choices: *c}}\n" for n in range(1, 40))
-    first = f"  - &f {{name: f0, kind: choice, choices: &c {choices}}}\n"
-    copies = "".join(f"- {{id: a{n}, name: A{n}, fields: *fields}}\n" for n in range(1, 40))
-    source = f"program: P\nassessments:\n- id: a\n  name: A\n  fields: &fields\n{first}{fields}{copies}"
+    fields = "".join(f"    - {{name: f{n}, kind: choice, choices: *c}}\n" for n in range(1, 40))
+    first = f"    - &f {{name: f0, kind: choice, choices: &c {choices}}}\n"
+    copies = "".join(f"- {{id: a{n}, name: A{n}, sections: [{{questions: *fields}}]}}\n" for n in range(1, 40))
+    source = f"program: P\nassessments:\n- id: a\n  name: A\n  sections:\n  - questions: &fields\n{first}{fields}{copies}"
     assert any("more than 500,000 values" in text for _, _, text in problems_of(source))
 
 
@@ -175,27 +223,30 @@ def test_a_program_may_begin_with_its_name_alone() -> None:
 
 
 def test_any_text_that_is_not_blank_is_a_name() -> None:
-    design = parse('program: P\nassessments: [{id: "Prüfung 7/b", name: "好", fields: [{name: "a.b", kind: text}]}]')
-    assert (design.assessments[0].id, design.assessments[0].fields[0].name) == ("Prüfung 7/b", "a.b")
+    design = parse(
+        'program: P\nassessments: [{id: "Prüfung 7/b", name: "好", sections: [{questions: [{name: "a.b", kind: text}]}]}]'
+    )
+    assert (design.assessments[0].id, design.assessments[0].questions[0].name) == ("Prüfung 7/b", "a.b")
 
 
 def test_everything_keeps_the_order_of_the_file() -> None:
     design = parse(kiwi_health.source())
     assert [p.name for p in design.phases][:3] == ["referred", "intake", "onboarding"]
-    assert [f.name for f in design.assessments[0].fields] == [
+    assert [f.name for f in design.assessments[0].questions] == [
         "insurance_provider",
         "plan_type",
         "active",
         "years_active",
         "last_hcp_visit",
         "pain_scale",
+        "pain_place",
         "completed_at",
     ]
 
 
 def test_anchors_save_writing_a_list_twice() -> None:
     mood = next(a for a in parse(kiwi_health.source()).assessments if a.id == "mood_check")
-    assert mood.fields[0].choices == mood.fields[1].choices != ()
+    assert mood.questions[0].choices == mood.questions[1].choices != ()
 
 
 OPTIONS = {
@@ -230,15 +281,15 @@ def test_every_kind_is_tried_here() -> None:
 
 @pytest.mark.parametrize("kind", FIELD_KINDS)
 def test_every_kind_survives_the_way_into_the_database_and_back(kind: str) -> None:
-    [assessment] = parse(one_field(f"kind: {kind}, label: L, help: H, required: true{OPTIONS.get(kind, '')}")).assessments
-    assert assessment.fields[0].kind == kind
+    [assessment] = parse(one_question(f"kind: {kind}, label: L, help: H, required: true{OPTIONS.get(kind, '')}")).assessments
+    assert assessment.questions[0].kind == kind
     assert msgspec.json.decode(msgspec.json.encode(assessment), type=Assessment) == assessment
 
 
 @pytest.mark.parametrize("kind", FIELD_KINDS)
 def test_every_kind_takes_what_fits_and_refuses_what_does_not(kind: str) -> None:
-    [assessment] = parse(one_field(f"kind: {kind}{OPTIONS.get(kind, '')}")).assessments
-    checked, (good, bad) = model(assessment.fields), GOOD_AND_BAD[kind]
+    [assessment] = parse(one_question(f"kind: {kind}{OPTIONS.get(kind, '')}")).assessments
+    checked, (good, bad) = model(assessment.questions), GOOD_AND_BAD[kind]
     problems: Problems = []
     assert checked.keep({"f": good}, ".model", problems) == {"f": good}
     assert problems == []
@@ -262,6 +313,9 @@ def test_an_assessment_of_100_questions_reports_every_answer_that_does_not_fit()
     assert [p.extra["path"] for p in problems] == [f".model.q{n}" for n in range(100)]
 
 
+PARTS = [ProgramDesign, *(m.struct for _, part in walk(FULL) for m in members(type(part)) if m.struct is not None)]
+
+
 def outcome_of(source: str) -> ProgramDesign | ProgramFileError:
     try:
         return parse(source)
@@ -277,12 +331,13 @@ def test_any_text_that_is_no_program_is_refused_with_lines(source: str) -> None:
     assert all(1 <= p.line <= len(source) + 2 for p in outcome.problems)
 
 
+KEYS = sorted({name for part in PARTS for name in by_key(part)})
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(list(FIELD_KINDS)),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["program", "phases", "assessments", "fields", "id", "name", "kind", "choices", "low", "minutes"]),
+            st.sampled_from(KEYS),
             inner,
             max_size=5,
         )
@@ -297,3 +352,15 @@ def test_any_tree_of_values_is_either_a_program_or_refused(tree: Any) -> None:
     source = msgspec.json.encode(tree).decode()
     outcome = outcome_of(source)
     assert isinstance(outcome, ProgramDesign) or outcome.problems
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "program.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_documentation_is_a_program_that_uses_everything() -> None:
+    source = PAGE.partition("```yaml\n")[2].partition("```")[0]
+    design = parse(source)
+    used = {(type(part), m.key) for _, part in walk(design) for m in members(type(part)) if getattr(part, m.attribute) != m.default}
+    every = {(part, member.key) for part in PARTS for member in members(part)}
+    assert {key for part, key in every - used if part is not Condition} == set()
+    assert all(f"`{name}" in PAGE for name in [*by_key(Condition), *FIELD_KINDS, *PLACEHOLDERS])

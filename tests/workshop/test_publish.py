@@ -16,21 +16,26 @@ from almoner.database import Database
 from almoner.definitions import Program
 from almoner.kinds import Problems
 from almoner.resources import RESOURCES
-from almoner.workshop.program_file import ProgramFileError
+from almoner.workshop.design import Phase, ProgramDesign
+from almoner.workshop.program_file import ProgramFileError, parse
 from almoner.workshop.programs import Programs
-from almoner.workshop.publish import Published, load, publish
+from almoner.workshop.publish import Published, Unfit, publish
+from almoner.workshop.published import design_of, load
 
 CONTRACT: dict[str, Any] = json.loads((Path(__file__).parent.parent / "contract" / "contract.json").read_text(encoding="utf-8"))
 FIRST = """\
 program: First
 phases: [{name: intake}, {name: done}]
 assessments:
-- {id: a, name: A, fields: [{name: x, kind: text}]}
-- {id: b, name: B, fields: [{name: x, kind: text}]}
+- {id: a, name: A, sections: [{questions: [{name: x, kind: text}]}]}
+- {id: b, name: B, sections: [{questions: [{name: x, kind: text}]}]}
 custom_data_types:
 - {name: t, fields: [{name: x, kind: text}]}
 """
-A_CHANGED = FIRST.replace("{id: a, name: A, fields: [{name: x, kind: text}]}", "{id: a, name: A, fields: [{name: x, kind: date}]}")
+A_CHANGED = FIRST.replace(
+    "{id: a, name: A, sections: [{questions: [{name: x, kind: text}",
+    "{id: a, name: A, sections: [{questions: [{name: x, kind: date}",
+)
 
 
 async def published(database: Database, environment: int, source: str) -> Published:
@@ -51,11 +56,11 @@ async def test_the_first_publish_is_version_1_of_everything(database: Database, 
     first = await published(database, environment, FIRST)
     assert (first.version, first.is_new) == (1, True)
     assert [str(c) for c in first.changes] == [
-        "added phase intake",
-        "added phase done",
-        "added assessment a (version 1)",
-        "added assessment b (version 1)",
-        "added custom data type t (version 1)",
+        "Phase intake: added",
+        "Phase done: added",
+        "Assessment A: added",
+        "Assessment B: added",
+        "Custom data type t: added",
     ]
     program = await loaded(database, environment)
     assert (program.version, list(program.phases)) == (1, ["intake", "done"])
@@ -67,7 +72,7 @@ async def test_publishing_the_same_file_again_makes_no_version_and_says_so(datab
     await published(database, environment, FIRST)
     again = await published(database, environment, FIRST)
     assert (again.version, again.is_new, again.changes) == (1, False, ())
-    assert again.summary == "This file is version 1 already; nothing was published."
+    assert again.summary == "This is version 1 already; nothing was published."
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM programs WHERE environment_id = $1", environment) == 1
 
@@ -75,7 +80,7 @@ async def test_publishing_the_same_file_again_makes_no_version_and_says_so(datab
 async def test_only_an_element_that_changed_gets_a_new_version(database: Database, environment: int) -> None:
     await published(database, environment, FIRST)
     second = await published(database, environment, A_CHANGED)
-    assert (second.version, second.summary) == (2, "changed assessment a (version 2)")
+    assert (second.version, second.summary) == (2, "question x changed in A")
     program = await loaded(database, environment)
     assert {spec.id: spec.version for spec in program.newest_specs.values()} == {"a": 2, "b": 1}
     assert set(program.specs) == {("a", 1), ("a", 2), ("b", 1)}
@@ -84,7 +89,7 @@ async def test_only_an_element_that_changed_gets_a_new_version(database: Databas
 async def test_a_file_that_differs_in_comments_alone_keeps_every_element(database: Database, environment: int) -> None:
     await published(database, environment, FIRST)
     second = await published(database, environment, f"# a comment\n{FIRST}")
-    assert (second.version, second.changes, second.summary) == (2, (), "only comments, order or layout changed")
+    assert (second.version, second.changes, second.summary) == (2, (), "only comments or layout changed")
     assert set((await loaded(database, environment)).specs) == {("a", 1), ("b", 1)}
 
 
@@ -92,12 +97,12 @@ async def test_what_is_removed_is_refused_and_goes_on_counting_when_it_comes_bac
     await published(database, environment, FIRST)
     without = await published(database, environment, "program: Second\nphases: [{name: intake, title: Start}]\n")
     assert [str(c) for c in without.changes] == [
-        "renamed program First to Second",
-        "changed phase intake",
-        "removed phase done",
-        "removed assessment a",
-        "removed assessment b",
-        "removed custom data type t",
+        "Program: First became Second",
+        "Phase intake, title: nothing became Start",
+        "Phase done: removed",
+        "Assessment A: removed",
+        "Assessment B: removed",
+        "Custom data type t: removed",
     ]
     program = await loaded(database, environment)
     assert (program.newest_specs, program.custom_data_types) == ({}, {})
@@ -111,6 +116,34 @@ async def test_a_file_with_problems_publishes_nothing(database: Database, enviro
     with pytest.raises(ProgramFileError):
         await published(database, environment, f"{FIRST}surveys: []\n")
     assert await loaded(database, environment) == Program()
+
+
+async def test_who_published_when_and_what_they_said_of_it_is_kept(connection: Any, environment: int) -> None:
+    await publish(connection, environment, FIRST, "Ada", message="The first one")
+    row = await connection.fetchrow("SELECT * FROM programs WHERE environment_id = $1", environment)
+    assert (row["published_by"], row["message"], row["source"]) == ("Ada", "The first one", FIRST)
+    assert row["summary"] == "phases intake and done added; assessments A and B added; custom data type t added"
+    assert row["published_at"] is not None
+
+
+async def test_a_design_is_published_as_the_file_that_holds_it(connection: Any, environment: int) -> None:
+    design = parse(FIRST)
+    first = await publish(connection, environment, design, "test")
+    assert (first.version, first.is_new) == (1, True)
+    assert parse(await connection.fetchval("SELECT source FROM programs WHERE environment_id = $1", environment)) == design
+    assert await design_of(connection, environment, 1) == design
+    commented = await publish(connection, environment, f"# a comment\n{FIRST}", "test")
+    assert (commented.version, commented.is_new) == (2, True)
+    again = await publish(connection, environment, design, "test")
+    assert (again.version, again.is_new) == (2, False)
+
+
+async def test_a_design_with_problems_is_refused_with_all_of_them(connection: Any, environment: int) -> None:
+    phase = Phase(name="a", next=("nowhere",))
+    with pytest.raises(Unfit) as raised:
+        await publish(connection, environment, ProgramDesign(name="P", phases=(phase, phase)), "test")
+    assert {p.path for p in raised.value.problems} == {"phases[0].next[0]", "phases[1].next[0]", "phases[1].name"}
+    assert await load(connection, environment) == Program()
 
 
 async def test_ten_publishes_at_once_make_ten_versions_without_a_gap(database: Database, environment: int) -> None:

@@ -11,12 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import asyncpg
 import structlog
 
-from almoner.access.tokens import Access
 from almoner.database import Database
 
 INTERVAL: Final = 0.5  # seconds between writes
@@ -32,6 +31,16 @@ SELECT n.environment_id, to_timestamp(n.read_at), n.actor, n.through, n.request_
 FROM unnest($1::int[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
   AS n(environment_id, read_at, actor, through, request_id, verb, resource, patients)
 """
+
+
+class Reader(Protocol):
+    """Who reads, and in which environment."""
+
+    @property
+    def environment_id(self) -> int: ...
+
+    @property
+    def actor(self) -> str: ...
 
 
 class _Read(NamedTuple):
@@ -66,10 +75,10 @@ class ReadAudit:
         self.dropped = 0
         self._told = 0
 
-    def note(self, access: Access, request_id: str, verb: str, resource: str, patients: bytes, through: str = "api") -> None:
+    def note(self, reader: Reader, request_id: str, verb: str, resource: str, patients: bytes, through: str = "api") -> None:
         """Notes a read. ``patients`` holds the ids of the patients that it told of, sixteen bytes each, repetitions included."""
         self._waiting.append(
-            _Read(access.environment_id, self._clock(), access.actor, through, request_id, verb, resource, patients)
+            _Read(reader.environment_id, self._clock(), reader.actor, through, request_id, verb, resource, patients)
         )
         self._bytes += len(patients)
         if len(self._waiting) >= BATCH:

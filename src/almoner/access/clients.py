@@ -18,6 +18,7 @@ from almoner.errors import ApiError, problem
 SHAPES: Final = ("documented", "enveloped")
 ALGORITHM: Final = "HS256"
 LONGEST_DAYS: Final = 3650
+LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,11 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client as it is listed. Times are in UTC; ``disabled_at`` is None while it may be used."""
+    """A client as it is listed. Times are in UTC; ``disabled_at`` is None while it may be used.
+
+    ``token_at`` is when its newest token was made; None where it has none, or none that ended less than a day ago.
+    ``live_tokens`` counts those that are still good.
+    """
 
     id: str
     name: str
@@ -39,6 +44,17 @@ class Client:
     live_secrets: int
     created_at: datetime
     disabled_at: datetime | None
+    token_at: datetime | None
+    live_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret of a client, without the secret itself. Times are in UTC; ``revoked_at`` is None while it works."""
+
+    id: str
+    created_at: datetime
+    revoked_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +75,32 @@ WITH client AS (
 INSERT INTO client_secrets (environment_id, client_id, id, sealed) VALUES ($1, $2, $7, $8)
 """
 _LIST = """
-SELECT c.id::text, c.name, c.scope, c.shape, count(s.id), c.created_at, c.disabled_at
-FROM clients c LEFT JOIN client_secrets s
-  ON s.environment_id = c.environment_id AND s.client_id = c.id AND s.revoked_at IS NULL
-WHERE c.environment_id = $1
-GROUP BY c.environment_id, c.id
+SELECT c.id::text, c.name, c.scope, c.shape,
+  (SELECT count(*) FROM client_secrets s WHERE s.environment_id = c.environment_id AND s.client_id = c.id AND s.revoked_at IS NULL),
+  c.created_at, c.disabled_at, t.token_at, coalesce(t.live, 0)
+FROM clients c LEFT JOIN (
+  SELECT client_id, max(created_at) AS token_at, count(*) FILTER (WHERE expires_at > clock_timestamp()) AS live
+  FROM access_tokens WHERE environment_id = $1 GROUP BY client_id
+) t ON t.client_id = c.id
+WHERE c.environment_id = $1 AND ($2::uuid IS NULL OR c.id = $2)
 ORDER BY c.created_at, c.id
 """
+_SECRETS = """
+SELECT id::text, created_at, revoked_at FROM client_secrets WHERE environment_id = $1 AND client_id = $2
+ORDER BY created_at DESC, id
+"""
+_REVOKE = """
+UPDATE client_secrets SET revoked_at = coalesce(revoked_at, clock_timestamp())
+WHERE environment_id = $1 AND client_id = $2 AND id = $3 RETURNING true
+"""
+_CHANGE = """
+UPDATE clients SET name = $3, scope = $4, shape = $5 WHERE environment_id = $1 AND id = $2 AND disabled_at IS NULL RETURNING true
+"""
+# A token keeps the scope that it was made with: what it covers beyond what the client has left must not be of use any more.
+_END_BEYOND = """
+DELETE FROM access_tokens WHERE environment_id = $1 AND client_id = $2 AND NOT string_to_array(scope, ' ') <@ $3::text[]
+"""
+_END_TOKENS = "DELETE FROM access_tokens WHERE environment_id = $1 AND client_id = $2 AND expires_at > clock_timestamp()"
 _ADD = """
 INSERT INTO client_secrets (environment_id, client_id, id, sealed)
 SELECT environment_id, id, $3, $4 FROM clients WHERE environment_id = $1 AND id = $2 AND disabled_at IS NULL
@@ -105,11 +140,7 @@ async def create(
     With ``collections``, the scope may name no others; without, only its form is checked. Raises ApiError where the scope,
     the shape or the name does not fit.
     """
-    scopes = policy.parse(scope, collections)
-    if shape not in SHAPES:
-        raise problem("bad_request", f"The shape is one of {', '.join(SHAPES)}.")
-    if not name.strip() or "\0" in name:
-        raise problem("bad_request", "A client needs a name by which people know it again.")
+    scopes = _checked(name, scope, shape, collections)
     client_id, secret = str(uuid4()), new_secret()
     sealed = box.seal(secret, client_id)
     try:
@@ -123,7 +154,42 @@ async def create(
 
 async def listed(connection: Connection, environment_id: int) -> list[Client]:
     """The clients of an environment, the oldest first, disabled ones included."""
-    return [Client(*row) for row in await connection.fetch(_LIST, environment_id)]
+    return [Client(*row) for row in await connection.fetch(_LIST, environment_id, None)]
+
+
+async def find(connection: Connection, environment_id: int, client_id: str) -> Client:
+    """A client, also one that is disabled. Raises a 404 ``ApiError`` where it is not there."""
+    rows = await connection.fetch(_LIST, environment_id, _canonical(client_id))
+    if not rows:
+        raise unknown_client()
+    return Client(*rows[0])
+
+
+async def secrets_of(connection: Connection, environment_id: int, client_id: str) -> list[Secret]:
+    """The secrets of a client, the newest first, those that have ended included; none where it is not there."""
+    return [Secret(*row) for row in await connection.fetch(_SECRETS, environment_id, _canonical(client_id))]
+
+
+async def change(
+    connection: Connection,
+    environment_id: int,
+    client_id: str,
+    name: str,
+    scope: str,
+    shape: str,
+    collections: Collection[str] | None = None,
+) -> None:
+    """Changes what a client is called, granted and answered with, as ``create`` takes them.
+
+    Tokens that cover more than it is granted now end in every process within five seconds. Raises ApiError: 404 where the
+    client is not there or disabled, 400 where something does not fit.
+    """
+    client_id, scopes = _canonical(client_id), _checked(name, scope, shape, collections)
+    async with connection.transaction():
+        if not await connection.fetchval(_CHANGE, environment_id, client_id, name.strip(), " ".join(scopes), shape):
+            raise unknown_client()
+        if policy.ALL not in scopes:
+            await connection.execute(_END_BEYOND, environment_id, client_id, list(scopes))
 
 
 async def rotate(connection: Connection, box: SecretBox, environment_id: int, client_id: str, keep: bool = True) -> Created:
@@ -149,6 +215,24 @@ async def retire(connection: Connection, environment_id: int, client_id: str) ->
         if newest is None:
             raise unknown_client()
         ended: str = await connection.execute(_REVOKE_OTHERS, environment_id, client_id, newest)
+    return int(ended.split()[-1])
+
+
+async def revoke(connection: Connection, environment_id: int, client_id: str, secret_id: str) -> None:
+    """Ends one secret, be it the last; tokens that were fetched with it last out their time. Again changes nothing.
+
+    Raises a 404 ``ApiError`` where the client has no such secret.
+    """
+    if not await connection.fetchval(_REVOKE, environment_id, _canonical(client_id), _canonical(secret_id)):
+        raise problem("not_found", "The client has no such secret.")
+
+
+async def end_tokens(connection: Connection, environment_id: int, client_id: str) -> int:
+    """Ends every token of a client, in every process within five seconds; returns how many were good.
+
+    With a live secret it fetches new ones. None are ended where the client is not there.
+    """
+    ended: str = await connection.execute(_END_TOKENS, environment_id, _canonical(client_id))
     return int(ended.split()[-1])
 
 
@@ -207,6 +291,17 @@ async def long_lived_token(connection: Connection, client_id: str, days: int = 3
 def unknown_client() -> ApiError:
     """The 404 of a client id that stands for no client, or for one that is disabled."""
     return problem("not_found", "There is no such client that may be used. See the ids with: almoner client list")
+
+
+def _checked(name: str, scope: str, shape: str, collections: Collection[str] | None) -> tuple[str, ...]:
+    """The scopes, each once. Raises ApiError where the name, the scope or the shape does not fit."""
+    scopes = policy.parse(scope, collections)
+    if shape not in SHAPES:
+        raise problem("bad_request", f"The shape is one of {', '.join(SHAPES)}.", path=".shape")
+    if not name.strip() or "\0" in name or len(name) > LONGEST_NAME:
+        told = f"A client needs a name by which people know it again, of at most {LONGEST_NAME} characters."
+        raise problem("bad_request", told, path=".name")
+    return scopes
 
 
 def _canonical(client_id: str) -> str:

@@ -12,27 +12,39 @@ from almoner.database import Connection
 from almoner.errors import ApiError, Problem, problem
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_LISTED = "SELECT e.id, e.name, e.created_at, live.name FROM environments e LEFT JOIN environments live ON live.id = e.test_of"
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """An environment as it is listed. ``created_at`` is in UTC."""
+    """An environment as it is listed. ``created_at`` is in UTC.
+
+    ``test_of`` names the environment whose programs are tested in it; None for one in which patients are cared for.
+    """
 
     id: int
     name: str
     created_at: datetime
+    test_of: str | None = None
 
 
-async def create(connection: Connection, name: str) -> int:
-    """Makes an environment and returns its id. Raises ApiError where the name is taken or does not fit."""
+async def create(connection: Connection, name: str, test_of: int | None = None) -> int:
+    """Makes an environment and returns its id. With ``test_of``, programs of that environment are tested in it.
+
+    Raises ApiError where the name is taken or does not fit, or where ``test_of`` is a test environment itself.
+    """
     if _NAME.fullmatch(name) is None:
         raise problem(
             "bad_request",
             "The name of an environment is made of small letters, digits, - and _; it begins with a letter or digit and has at "
             "most 63 characters.",
         )
+    if test_of is not None and await connection.fetchval("SELECT test_of FROM environments WHERE id = $1", test_of) is not None:
+        raise problem("bad_request", "A test environment has no test environments of its own. Name the one that it tests for.")
     try:
-        made: int = await connection.fetchval("INSERT INTO environments (name) VALUES ($1) RETURNING id", name)
+        made: int = await connection.fetchval(
+            "INSERT INTO environments (name, test_of) VALUES ($1, $2) RETURNING id", name, test_of
+        )
     except asyncpg.UniqueViolationError:
         raise ApiError(
             Problem("uniqueness_exception", "There is an environment of this name already.", {"path": ".name"})
@@ -48,4 +60,9 @@ async def find(connection: Connection, name: str) -> int | None:
 
 async def listed(connection: Connection) -> list[Environment]:
     """All environments, the oldest first."""
-    return [Environment(*row) for row in await connection.fetch("SELECT id, name, created_at FROM environments ORDER BY id")]
+    return [Environment(*row) for row in await connection.fetch(f"{_LISTED} ORDER BY e.id")]
+
+
+async def tests_of(connection: Connection, environment_id: int) -> list[Environment]:
+    """The environments in which programs of this one are tested, the oldest first."""
+    return [Environment(*row) for row in await connection.fetch(f"{_LISTED} WHERE e.test_of = $1 ORDER BY e.id", environment_id)]

@@ -1,7 +1,8 @@
 """Who may do what, as one table that can be read aloud (clarification 23).
 
 A scope is ``all``, or a collection and a right: ``patients.read``, ``messages.write``. What is no collection has scopes of the
-same form: ``changes.read`` for the change feed, ``subscriptions.read`` and ``subscriptions.write``. ``all`` covers everything.
+same form: ``changes.read`` for the change feed, ``subscriptions.read`` and ``subscriptions.write``, ``program.read``.
+``all`` covers everything.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from almoner.errors import problem
 ALL: Final = "all"
 CHANGES: Final = "changes"
 SUBSCRIPTIONS: Final = "subscriptions"
+PROGRAM: Final = "program"
 
 # Each verb, and the right to the collection that covers it.
 COVERED_BY: Final[Mapping[str, str]] = {
@@ -26,7 +28,7 @@ COVERED_BY: Final[Mapping[str, str]] = {
 }
 RIGHTS: Final = ("read", "write")
 # What is no collection, and the rights there are to it.
-_BESIDES: Final[Mapping[str, tuple[str, ...]]] = {CHANGES: ("read",), SUBSCRIPTIONS: RIGHTS}
+_BESIDES: Final[Mapping[str, tuple[str, ...]]] = {CHANGES: ("read",), SUBSCRIPTIONS: RIGHTS, PROGRAM: ("read",)}
 
 
 class Granted(Protocol):
@@ -64,12 +66,18 @@ def parse(text: str, collections: Collection[str] | None = None) -> tuple[str, .
     return scopes
 
 
+def grantable(collections: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """What scopes name besides ``all``, with the rights there are to each: the collections by name, then what is none."""
+    return {**dict.fromkeys(sorted(collections), RIGHTS), **_BESIDES}
+
+
 def expected(collections: Collection[str] | None) -> str:
     """In words, what a scope may be."""
     known = "" if collections is None else f" The collections are {', '.join(sorted(collections))}."
     return (
         "A scope is all, or any of <collection>.read and <collection>.write, separated by spaces; changes.read is the change "
-        f"feed; subscriptions.read and subscriptions.write are what notifications are sent for.{known}"
+        "feed; subscriptions.read and subscriptions.write are what notifications are sent for; program.read is the published "
+        f"program.{known}"
     )
 
 

@@ -8,7 +8,7 @@ import typer
 
 from almoner.access import clients
 from almoner.access.secrets import SecretBox, load_key
-from almoner.commands.session import AS_JSON, ENVIRONMENT, connect, environment_id, print_json, print_rows, run, say
+from almoner.commands.session import AS_JSON, ENVIRONMENT, called, connect, environment_id, print_json, print_rows, run, say
 from almoner.resources import BY_NAME
 from almoner.settings import Settings
 from almoner.times import iso
@@ -57,7 +57,7 @@ def list_clients(environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> N
         print_json(found)
     else:
         columns = ("client_id", "name", "scope", "shape", "live_secrets", "created_at", "disabled_at")
-        print_rows(found, columns, "No clients yet. Make one: almoner client create --help")
+        print_rows(found, columns, f"No clients yet. Make one: {called()} client create --help")
 
 
 async def _list(environment: str | None) -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ def rotate(
     if as_json:
         print_json(made)
     elif keep:
-        _show(made, f"The older secrets still work. Once none uses them: almoner client retire {made['client_id']}")
+        _show(made, f"The older secrets still work. Once none uses them: {called()} client retire {made['client_id']}")
     else:
         _show(made, "The older secrets have ended.")
 

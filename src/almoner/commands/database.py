@@ -13,7 +13,7 @@ import asyncpg
 import typer
 
 from almoner import embedded, migrate, schema
-from almoner.commands.session import AS_JSON, located, print_json, read_settings, run, say
+from almoner.commands.session import AS_JSON, called, located, print_json, read_settings, run, say
 from almoner.resources import RESOURCES
 from almoner.settings import Settings
 
@@ -101,11 +101,11 @@ async def _inside(connection: Any, dsn: str) -> AsyncIterator[Finding]:
     encoding = await connection.fetchval("SHOW server_encoding")
     yield Finding("encoding", encoding == "UTF8", encoding, "Names of any script need UTF8: CREATE DATABASE ... ENCODING 'UTF8'.")
     there, needed = await migrate.revision(dsn), migrate.newest()
-    yield Finding("schema", there == needed, there or "not migrated", "Run: almoner migrate")
+    yield Finding("schema", there == needed, there or "not migrated", f"Run: {called()} migrate")
     if there != needed:
         return
     names = [r["name"] for r in await connection.fetch("SELECT name FROM environments ORDER BY id")]
-    yield Finding("environments", bool(names), ", ".join(names) or "none", "Make one: almoner environment create production")
+    yield Finding("environments", bool(names), ", ".join(names) or "none", f"Make one: {called()} environment create production")
     idle = await connection.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND xact_start < now() - interval '10 minutes'"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import secrets
 import shlex
 import signal
 import socket
@@ -18,21 +19,30 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from almoner import migrate, schema
-from almoner.access import clients, environments
+from almoner.access import accounts, clients, environments
+from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox, load_key
+from almoner.access.worker_events import By
 from almoner.commands.serve import config, listen
-from almoner.commands.session import read_settings, run, say, stop
-from almoner.data_api.store import Store
+from almoner.commands.session import called, read_settings, run, say, stop
+from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.demo.load import load
 from almoner.embedded import EmbeddedServer, EmbeddedServerError
 from almoner.resources import RESOURCES
+from almoner.resources.workers import workers
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.programs import Programs
 from almoner.workshop.publish import publish
 
 ENVIRONMENT = "demo"
+DESIGNER = {
+    "email": "lesley@kiwi-health.example",
+    "first_name": "Lesley",
+    "last_name": "Ortiz",
+    "timezone": "US/Eastern",
+}
 
 
 def demo(
@@ -105,7 +115,12 @@ async def _prepare(settings: Settings, patients: int, seed: int) -> dict[str, st
         async with database.connection() as connection:
             await publish(connection, owner, kiwi_health.source(), "demo")
         await _load(database, owner, patients, seed)
-        return await _client(database, owner, settings)
+        path = settings.home / "demo.json"
+        kept = _kept(path)
+        kept |= await _client(database, owner, settings, kept) | await _designer(database, owner, kept)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(kept))
+        return kept
     finally:
         await database.close()
 
@@ -126,34 +141,53 @@ async def _load(database: Database, owner: int, patients: int, seed: int) -> Non
         )
 
 
-async def _client(database: Database, owner: int, settings: Settings) -> dict[str, str]:
+async def _client(database: Database, owner: int, settings: Settings, kept: dict[str, str]) -> dict[str, str]:
     """The demo's client: the one of the last start, where it is still there and the key fits."""
-    kept = settings.home / "demo.json"
     box = SecretBox(load_key(settings.secret_key or None, settings.home))
     async with database.transaction() as connection:
-        credentials = _kept(kept)
-        if credentials and await clients.live_secrets(connection, box, credentials["client_id"]):
-            return credentials
+        if "client_id" in kept and await clients.live_secrets(connection, box, kept["client_id"]):
+            return {}
         created = await clients.create(connection, box, owner, "demo", "all", "documented")
-    credentials = {"client_id": created.client_id, "client_secret": created.client_secret}
-    kept.touch(mode=0o600)
-    kept.write_text(json.dumps(credentials))
-    return credentials
+    return {"client_id": created.client_id, "client_secret": created.client_secret}
 
 
-def _kept(path: Path) -> dict[str, str] | None:
+async def _designer(database: Database, owner: int, kept: dict[str, str]) -> dict[str, str]:
+    """Somebody to sign in as: the one of the last start, or a new one with a password of their own."""
+    async with database.connection() as connection:
+        known = await accounts.by_email(connection, owner, DESIGNER["email"])
+        if known is not None and "password" in kept:
+            return {}
+        worker_id = known.worker_id if known else await _worker(database, owner)
+        password = secrets.token_urlsafe(12)
+        hashed = await Passwords().hash(password)
+        by = By("demo", "demo")
+        await accounts.set_roles(connection, owner, worker_id, ("designer", "admin", "coach"), by)
+        await accounts.set_password(connection, owner, worker_id, hashed, by)
+    return {"password": password}
+
+
+async def _worker(database: Database, owner: int) -> str:
+    store = Store(database, Programs(database), RESOURCES)
+    return (await store.create(Actor(owner, "demo", "demo", "demo", whole=True), workers, dict(DESIGNER))).id
+
+
+def _kept(path: Path) -> dict[str, str]:
+    """What the last start wrote down: credentials that are the same from one start to the next."""
     try:
-        found: dict[str, str] = json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except (OSError, ValueError):
-        return None
-    return found if {"client_id", "client_secret"} <= found.keys() else None
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _welcome(settings: Settings, credentials: dict[str, str]) -> str:
     home = "" if settings.home == Path(".almoner") else f"ALMONER_HOME={shlex.quote(str(settings.home))} "
-    almoner = shlex.quote(str(Path(sys.argv[0]))) if sys.argv[0].endswith("almoner") else "almoner"
     return f"""
 Almoner is running. Stop it with Ctrl-C; your data stays.
+
+  The Workshop    {settings.url}/workshop
+  E-mail          {DESIGNER["email"]}
+  Password        {credentials["password"]}
 
   The API         {settings.url}
   Client id       {credentials["client_id"]}
@@ -161,7 +195,7 @@ Almoner is running. Stop it with Ctrl-C; your data stays.
 
 Fetch a token and list patients (paste this into another terminal, in this folder):
 
-  TOKEN=$({home}{almoner} token create --client {credentials["client_id"]} --print)
+  TOKEN=$({home}{called()} token create --client {credentials["client_id"]} --print)
   curl -s -H "Authorization: Bearer $TOKEN" '{settings.url}/v1/patients?page[size]=3' -g
 
 The reference of the API, with an example of each call: {settings.url}/docs

@@ -10,6 +10,7 @@ import typer
 
 from almoner.reference.markdown import pages
 from almoner.settings import Settings
+from almoner.workshop import json_schema
 
 app = typer.Typer(help="Write the generated pages of the documentation.", no_args_is_help=True)
 
@@ -23,11 +24,16 @@ def docs() -> None:
 def write(
     to: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("docs/reference"),
 ) -> None:
-    """Write the pages of errors and settings.
+    """Write the pages of errors and settings, and the JSON Schema of a program file.
 
     Example: almoner docs write --to docs/reference
     """
     to.mkdir(parents=True, exist_ok=True)
-    for name, text in pages(fields(Settings)).items():
+    for name, text in generated().items():
         (to / name).write_text(text, encoding="utf-8")
         typer.echo(f"Wrote {to / name}")
+
+
+def generated() -> dict[str, str]:
+    """The text of every generated file, by its name."""
+    return {**pages(fields(Settings)), json_schema.FILE_NAME: json_schema.text()}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import shlex
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import asyncpg
@@ -27,6 +30,11 @@ ENVIRONMENT = Annotated[
     typer.Option("--environment", "-e", help="The environment to work in. May be left out where there is only one."),
 ]
 AS_JSON = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def called() -> str:
+    """The name that this program was called by, as a hint repeats it."""
+    return shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "almoner" else "almoner"
 
 
 def say(text: str = "") -> None:
@@ -54,7 +62,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         asyncpg.InvalidCatalogNameError,
         asyncpg.CannotConnectNowError,
     ) as error:
-        stop(f"The database cannot be reached: {error}\nSee what is wrong with: almoner doctor")
+        stop(f"The database cannot be reached: {error}\nSee what is wrong with: {called()} doctor")
 
 
 def read_settings() -> Settings:
@@ -83,7 +91,7 @@ async def require_migrated(dsn: str) -> None:
     """Ends the command where the database's schema is not the one that this version needs."""
     there, needed = await migrate.revision(dsn), migrate.newest()
     if there != needed:
-        stop(f"The database's schema is at {there or 'nothing'}, this version needs {needed}. Run: almoner migrate")
+        stop(f"The database's schema is at {there or 'nothing'}, this version needs {needed}. Run: {called()} migrate")
 
 
 @asynccontextmanager
@@ -98,17 +106,31 @@ async def connect() -> AsyncIterator[tuple[Database, Settings]]:
         await database.close()
 
 
-async def environment_id(connection: Connection, name: str | None) -> int:
-    """The id of the environment by this name, or of the only one. Ends the command where that is not clear."""
+@dataclass(frozen=True)
+class Place:
+    """The environment that a command works in. ``option`` is what a hint must name it by: blank where it is the only one."""
+
+    id: int
+    name: str
+    option: str
+
+
+async def place(connection: Connection, name: str | None) -> Place:
+    """The environment by this name, or the only one. Ends the command where that is not clear."""
     known: dict[str, int] = {r["name"]: r["id"] for r in await connection.fetch("SELECT id, name FROM environments ORDER BY id")}
     if name is None and len(known) == 1:
-        return next(iter(known.values()))
+        name = next(iter(known))
     if name in known:
-        return known[name]
-    listed = ", ".join(known) or "none yet; make one with: almoner environment create production"
+        return Place(known[name], name, f" --environment {name}" if len(known) > 1 else "")
+    listed = ", ".join(known) or f"none yet; make one with: {called()} environment create production"
     if name is None:
         stop(f"Say which environment: --environment NAME. There are: {listed}")
     stop(f"There is no environment {name}. There are: {listed}")
+
+
+async def environment_id(connection: Connection, name: str | None) -> int:
+    """The id of the environment by this name, or of the only one. Ends the command where that is not clear."""
+    return (await place(connection, name)).id
 
 
 def print_json(value: Any) -> None:

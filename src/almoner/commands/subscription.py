@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from almoner.access.secrets import SecretBox, load_key
-from almoner.commands.session import AS_JSON, ENVIRONMENT, connect, environment_id, print_json, print_rows, run, say
+from almoner.commands.session import AS_JSON, ENVIRONMENT, called, connect, environment_id, print_json, print_rows, run, say
 from almoner.database import Connection
 from almoner.notifications import subscriptions
 from almoner.notifications.subscription import Subscription
@@ -56,7 +56,7 @@ def create(
         print_json(made)
     else:
         say(f"Subscribed {made['name']} with the id {made['id']}.")
-        say(f"See whether it can be reached: almoner subscription test {made['id']}")
+        say(f"See whether it can be reached: {called()} subscription test {made['id']}")
 
 
 async def _create(given: dict[str, Any], environment: str | None) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def list_subscriptions(environment: ENVIRONMENT = None, as_json: AS_JSON = False
         print_json(found)
     else:
         columns = ("id", "name", "notify_url", "paused", "lag_seconds", "failures", "failing_since")
-        print_rows(found, columns, "No subscriptions yet. Make one: almoner subscription create --help")
+        print_rows(found, columns, f"No subscriptions yet. Make one: {called()} subscription create --help")
 
 
 async def _list(environment: str | None) -> list[dict[str, Any]]:

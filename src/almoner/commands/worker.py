@@ -1,13 +1,17 @@
-"""``almoner worker``: the process that notifies subscribers; and the people who give care, as an operator adds them."""
+"""``almoner worker``: the process that notifies subscribers; and the people who give care: who they are, and how they sign in."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 import typer
 from prometheus_client import start_http_server
 
+from almoner.access import accounts, reset_links, second_factor, worker_events
+from almoner.access.accounts import Account
+from almoner.access.worker_events import OPERATOR, By
 from almoner.commands.session import (
     AS_JSON,
     ENVIRONMENT,
@@ -20,16 +24,21 @@ from almoner.commands.session import (
     require_migrated,
     run,
     say,
+    stop,
 )
 from almoner.data_api.store import Actor, Store
+from almoner.database import Connection, Database
 from almoner.operations.metrics import Metrics
 from almoner.resources import RESOURCES
 from almoner.resources.workers import workers
 from almoner.settings import Settings
+from almoner.times import iso
 from almoner.worker import work
 from almoner.workshop.programs import Programs
 
 app = typer.Typer(help="Notify subscribers (without a command). With one: workers, the people who give care.")
+WORKER = Annotated[str, typer.Argument(metavar="WORKER", help="E-mail address or id of a worker.")]
+_BY = By(OPERATOR, "cli")
 
 
 @app.callback(invoke_without_command=True)
@@ -67,12 +76,17 @@ def create(
     timezone: Annotated[str, typer.Option(help="IANA time zone of the working hours.")] = "UTC",
     phone_number: Annotated[str | None, typer.Option(help="Direct line, a US number.")] = None,
     gender: Annotated[str | None, typer.Option(help="Male, Female, Unknown, Other, Transgender or Decline.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="A role, such as coach or designer. Give it again for a further one.")
+    ] = None,
+    invite: Annotated[bool, typer.Option("--invite", help="Print a link with which the worker sets a password.")] = False,
     environment: ENVIRONMENT = None,
     as_json: AS_JSON = False,
 ) -> None:
-    """Create a worker, and the worker's calendar.
+    """Create a worker, and the worker's calendar. With --role they may sign in, once they have set a password.
 
     Example: almoner worker create --email emily@example.org --first-name Emily --last-name Smith --timezone US/Eastern
+    --role coach --invite
     """
     given = {
         "email": email,
@@ -82,35 +96,55 @@ def create(
         "phone_number": phone_number,
         "gender": gender,
     }
-    created = run(_create(given, environment))
+    if invite and not role:
+        stop("A worker who is invited needs a role: --role coach", 2)
+    created = run(_create(given, role or [], invite, environment))
     if as_json:
         print_json(created)
-    else:
-        say(f"Created {created['first_name']} {created['last_name']} with the id {created['id']}.")
+        return
+    say(f"Created {created['first_name']} {created['last_name']} with the id {created['id']}.")
+    if invite:
+        _show_link(created)
 
 
-async def _create(given: dict[str, Any], environment: str | None) -> dict[str, Any]:
-    async with connect() as (database, _):
+async def _create(given: dict[str, Any], roles: list[str], invite: bool, environment: str | None) -> dict[str, Any]:
+    async with connect() as (database, settings):
         async with database.connection() as connection:
             owner = await environment_id(connection, environment)
+        await _check_roles(database, owner, roles)
         store = Store(database, Programs(database), RESOURCES)
         written = await store.create(Actor(owner, "operator", "cli", "cli", whole=True), workers, given)
         created: dict[str, Any] = msgspec.json.decode(written.body)
+        async with database.connection() as connection:
+            if roles:
+                await accounts.set_roles(connection, owner, created["id"], roles, _BY)
+                created["roles"] = list(dict.fromkeys(roles))
+            if invite:
+                created |= await _link(connection, settings, owner, created["id"])
         return created
+
+
+async def _check_roles(database: Database, owner: int, roles: list[str]) -> None:
+    """Ends the command where the environment's program has no such role, before anything is written."""
+    known = (await Programs(database).of(owner)).roles
+    unknown = [role for role in roles if role not in known]
+    if unknown:
+        stop(f"There is no role {', '.join(unknown)}. The roles are: {', '.join(known)}")
 
 
 @app.command("list")
 def list_workers(environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> None:
-    """List the workers of an environment, by family name.
+    """List the workers of an environment, by family name, with what they may do and when they were last here.
 
     Example: almoner worker list --environment production
     """
     found = run(_list(environment))
     if as_json:
         print_json(found)
-    else:
-        columns = ("id", "first_name", "last_name", "email", "timezone")
-        print_rows(found, columns, "No workers yet. Make one: almoner worker create --help")
+        return
+    rows = [{**worker, "roles": ", ".join(worker["roles"])} for worker in found]
+    columns = ("id", "first_name", "last_name", "email", "timezone", "roles", "disabled_at", "last_seen_at")
+    print_rows(rows, columns, "No workers yet. Make one: almoner worker create --help")
 
 
 async def _list(environment: str | None) -> list[dict[str, Any]]:
@@ -121,4 +155,163 @@ async def _list(environment: str | None) -> list[dict[str, Any]]:
             "WHERE environment_id = $1 ORDER BY last_name, first_name, id",
             owner,
         )
-        return [dict(r) for r in rows]
+        known = {account.worker_id: _shown(account) for account in await accounts.listed(connection, owner)}
+        return [{**row, **known[row["id"]]} for row in rows if row["id"] in known]
+
+
+def _shown(account: Account) -> dict[str, Any]:
+    return {
+        "roles": list(account.roles),
+        "has_password": account.has_password,
+        "second_factor": account.second_factor,
+        "single_sign_on": account.single_sign_on,
+        "disabled_at": None if account.disabled_at is None else iso(account.disabled_at),
+        "last_seen_at": None if account.last_seen_at is None else iso(account.last_seen_at),
+    }
+
+
+@app.command()
+def roles(
+    worker: WORKER,
+    given: Annotated[list[str], typer.Argument(metavar="ROLE...", help="Every role that the worker is to have.")],
+    environment: ENVIRONMENT = None,
+    as_json: AS_JSON = False,
+) -> None:
+    """Give a worker exactly these roles. It holds from their next click on. To take every role away, disable the worker.
+
+    Example: almoner worker roles emily@example.org coach designer
+    """
+    done = run(_roles(worker, given, environment))
+    if as_json:
+        print_json(done)
+    else:
+        say(f"{done['email']} has the roles {', '.join(done['roles'])}.")
+
+
+async def _roles(named: str, given: list[str], environment: str | None) -> dict[str, Any]:
+    async with connect() as (database, _):
+        async with database.connection() as connection:
+            owner = await environment_id(connection, environment)
+            account = await _named(connection, owner, named)
+        await _check_roles(database, owner, given)
+        async with database.connection() as connection:
+            await accounts.set_roles(connection, owner, account.worker_id, given, _BY)
+        return {"id": account.worker_id, "email": account.email, "roles": list(dict.fromkeys(given))}
+
+
+@app.command()
+def disable(worker: WORKER, environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> None:
+    """Keep a worker from signing in, and sign them out everywhere at once. What they wrote stays.
+
+    Example: almoner worker disable emily@example.org
+    """
+    email = run(_switch(worker, environment, on=False))
+    if as_json:
+        print_json({"email": email, "disabled": True})
+    else:
+        say(f"{email} is signed out everywhere and cannot sign in. To undo it: almoner worker enable {email}")
+
+
+@app.command()
+def enable(worker: WORKER, environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> None:
+    """Let a disabled worker sign in again, with the password and roles from before.
+
+    Example: almoner worker enable emily@example.org
+    """
+    email = run(_switch(worker, environment, on=True))
+    if as_json:
+        print_json({"email": email, "disabled": False})
+    else:
+        say(f"{email} can sign in again.")
+
+
+async def _switch(named: str, environment: str | None, on: bool) -> str:
+    async with connect() as (database, _), database.connection() as connection:
+        owner = await environment_id(connection, environment)
+        account = await _named(connection, owner, named)
+        switch = accounts.enable if on else accounts.disable
+        await switch(connection, owner, account.worker_id, _BY)
+        return account.email
+
+
+@app.command()
+def reset(
+    worker: WORKER,
+    factor: Annotated[
+        bool, typer.Option("--second-factor", help="Take the second factor away too, when the phone is lost.")
+    ] = False,
+    environment: ENVIRONMENT = None,
+    as_json: AS_JSON = False,
+) -> None:
+    """Print a link with which a worker sets a new password: for one use, within a day. Older links end.
+
+    Make sure that you hand it to the worker and nobody else: whoever has it gets in.
+
+    Example: almoner worker reset emily@example.org --second-factor
+    """
+    made = run(_reset(worker, factor, environment))
+    if as_json:
+        print_json(made)
+        return
+    if made["second_factor_removed"]:
+        say("The second factor is removed.")
+    _show_link(made)
+
+
+async def _reset(named: str, factor: bool, environment: str | None) -> dict[str, Any]:
+    async with connect() as (database, settings), database.connection() as connection:
+        owner = await environment_id(connection, environment)
+        account = await _named(connection, owner, named)
+        async with connection.transaction():
+            made = await _link(connection, settings, owner, account.worker_id)
+            removed = factor and await second_factor.remove(connection, owner, account.worker_id, _BY)
+        return {"id": account.worker_id, "email": account.email, "second_factor_removed": removed, **made}
+
+
+async def _link(connection: Connection, settings: Settings, owner: int, worker_id: str) -> dict[str, Any]:
+    token = await reset_links.make(connection, owner, worker_id, _BY)
+    return {"link": settings.url + reset_links.path(token), "hours": reset_links.HOURS}
+
+
+def _show_link(made: dict[str, Any]) -> None:
+    say(f"\n{made['link']}\n\nIt is for one use, within {made['hours']} hours, and is not shown again.")
+
+
+@app.command()
+def events(
+    worker: Annotated[str | None, typer.Option(help="Only those of this worker, named by e-mail address or id.")] = None,
+    before: Annotated[int | None, typer.Option(help="Only older ones than the event of this id.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most as many.")] = 100,
+    environment: ENVIRONMENT = None,
+    as_json: AS_JSON = False,
+) -> None:
+    """List who signed in, who was refused, and whose account was changed by whom, the newest first.
+
+    Example: almoner worker events --worker emily@example.org
+    """
+    found = run(_events(worker, before, limit, environment))
+    if as_json:
+        print_json(found)
+        return
+    columns = ("id", "happened_at", "worker_id", "event", "detail", "actor", "request_id")
+    print_rows(found, columns, "Nothing has happened yet.")
+    if len(found) == limit:
+        say(f"\nFor older ones: --before {found[-1]['id']}")
+
+
+async def _events(named: str | None, before: int | None, limit: int, environment: str | None) -> list[dict[str, Any]]:
+    async with connect() as (database, _), database.connection() as connection:
+        owner = await environment_id(connection, environment)
+        worker_id = None if named is None else (await _named(connection, owner, named)).worker_id
+        return [event.shown() for event in await worker_events.listed(connection, owner, worker_id, before, limit)]
+
+
+async def _named(connection: Connection, owner: int, named: str) -> Account:
+    """The worker of this address or id. Ends the command where there is none."""
+    try:
+        found = await accounts.find(connection, owner, str(UUID(named)))
+    except ValueError:
+        found = await accounts.by_email(connection, owner, named)
+    if found is None:
+        stop(f"There is no worker {named} in this environment. See who there is with: almoner worker list")
+    return found

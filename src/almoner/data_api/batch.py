@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from almoner.data_api import decode
 from almoner.data_api.declare import Related, Resource, Row, Verb
 from almoner.definitions import Program
-from almoner.errors import ApiError
+from almoner.errors import ApiError, Problem
 from almoner.kinds import Problems, Texts
 
 _REPORTED = 100
@@ -23,6 +24,8 @@ class Batch:
     def __init__(self, resource: Resource, program: Program, whole: bool) -> None:
         self.columns: list[list[Any]] = [[] for _ in range(len(resource.writable) + 2)]
         self.related: list[Related] = []
+        # Kept only where rows must be looked for before they are written.
+        self.claiming: list[Row] = []
         self._resource = resource
         self._program = program
         self._whole = whole
@@ -41,6 +44,8 @@ class Batch:
             self._problems += [decode.moved(p, f"[{self._count}]") for p in found]
         self._count += 1
         row["id"] = row_id
+        if self._resource.claims:
+            self.claiming.append(row)
         if self._resource.on_create:
             self.related += self._resource.on_create(row)
         bound = [row_id, *decode.complete(self._resource, row), given.get("created_at")]
@@ -48,6 +53,11 @@ class Batch:
             bound[place] = msgspec.json.encode(bound[place]).decode()
         for column, value in zip(self.columns, bound, strict=True):
             column.append(value)
+
+    def refuse(self, found: Iterable[tuple[int, Problem]]) -> None:
+        """Takes in what is wrong with rows, each by its number, and raises as ``verify`` does."""
+        self._problems += [decode.moved(problem, f"[{number}]") for number, problem in found]
+        self.verify()
 
     def verify(self) -> None:
         """Raises ApiError with the problems of all rows, at most a hundred of them."""

@@ -42,11 +42,39 @@ class Related:
 
 @dataclass(frozen=True)
 class Unique:
-    """Fields whose values together occur once in an environment; ``path`` names the field in the error."""
+    """Fields whose values together occur once in an environment; ``path`` names the field in the error.
+
+    ``where`` names a hidden boolean field: a new row for which it is true may be the only one with these values, whatever
+    it is for the others; a row for which it is false may always be written. An index cannot say that by itself, so that
+    ``Store`` looks before it writes; the index holds against another who writes at the same time.
+    """
 
     fields: tuple[str, ...]
     path: str
     detail: str
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the rows that pages look into: an index of ``keys`` that holds those alone for which the SQL ``where`` is true."""
+
+    name: str
+    keys: tuple[str, ...]
+    where: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """What people search rows by, typing errors included: an index of ``almoner_plain`` of an SQL expression over the columns."""
+
+    name: str
+    text: str
+
+    @property
+    def plain(self) -> str:
+        """The SQL of what the index holds."""
+        return f"almoner_plain({self.text})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +83,8 @@ class Resource:
 
     ``about`` and ``singular`` are for the reference. ``patient`` names the column that tells which patient a row is about
     (None where it is about no patient). ``checks`` run over the whole row on Create and, when a field that they read is
-    named, on Update. ``on_create`` tells the rows that a Create writes along, ``on_delete`` the rows that point at the one
-    deleted and go with it.
+    named, on Update. ``on_create`` tells the rows that a Create writes along. ``searches`` are indexed for typing errors,
+    ``orders`` are lists that pages walk through, as SQL expressions over the columns; ``parts`` are looked into by themselves.
     """
 
     name: str
@@ -71,8 +99,12 @@ class Resource:
     on_create: Callable[[Row], Sequence[Related]] | None = None
     unique: tuple[Unique, ...] = ()
     any_reference: tuple[str, str] | None = None
+    searches: tuple[Search, ...] = ()
+    orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
     notes: tuple[str, ...] = ()
     provisional: bool = False
+    happened: str | None = None
     by_input: Mapping[bool, Mapping[str, Field]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -99,6 +131,11 @@ class Resource:
     @cached_property
     def filters(self) -> tuple[Field, ...]:
         return tuple(f for f in self.fields if f.filters)
+
+    @cached_property
+    def claims(self) -> tuple[Unique, ...]:
+        """The rules of uniqueness that hold for some rows alone."""
+        return tuple(rule for rule in self.unique if rule.where)
 
     @cached_property
     def writable(self) -> tuple[Field, ...]:

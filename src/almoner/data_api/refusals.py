@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import asyncpg
 
 from almoner.data_api import statements
-from almoner.data_api.declare import Resource, Row, unique_name
+from almoner.data_api.declare import Resource, Row, Unique, unique_name
 from almoner.database import Connection
 from almoner.errors import ApiError, Problem, problem
 from almoner.kinds import Problems
@@ -46,6 +47,27 @@ class Refusals:
         if await connection.fetchval(statements.exists(target.name, None), environment_id, row[reference]) is None:
             raise ApiError(_unknown(target.singular, f".{reference}"))
 
+    async def claimed(
+        self, connection: Connection, environment_id: int, resource: Resource, rows: Sequence[Row]
+    ) -> list[tuple[int, Problem]]:
+        """The problem of each of these new rows that must be the only one with its values and is not, with its place."""
+        found: list[tuple[int, Problem]] = []
+        for rule in resource.claims:
+            seen: set[tuple[Any, ...]] = set()
+            claims: list[tuple[int, tuple[Any, ...]]] = []
+            for place, row in enumerate(rows):
+                key = tuple(row[name] for name in rule.fields)
+                if row.get(rule.where or "") and key in seen:
+                    found.append((place, _taken(rule)))
+                elif row.get(rule.where or ""):
+                    claims.append((place, key))
+                seen.add(key)
+            if claims:
+                values = ([key[n] for _, key in claims] for n in range(len(rule.fields)))
+                records = await connection.fetch(statements.taken(resource, rule), environment_id, *values)
+                found += [(claims[record["place"] - 1][0], _taken(rule)) for record in records]
+        return sorted(found, key=lambda one: one[0])
+
     async def of(
         self, connection: Connection, environment_id: int, resource: Resource, row: Row, error: asyncpg.PostgresError
     ) -> ApiError:
@@ -53,9 +75,13 @@ class Refusals:
         violated = getattr(error, "constraint_name", None)
         for rule in resource.unique:
             if violated == unique_name(resource, rule):
-                return problem("uniqueness_exception", f"{rule.detail}.", path=rule.path)
+                return ApiError(_taken(rule))
         problems = await self.missing(connection, environment_id, resource, row)
         return ApiError(problems or [Problem("bad_request", "The row does not fit together; see the rules of the collection.")])
+
+
+def _taken(rule: Unique) -> Problem:
+    return Problem("uniqueness_exception", f"{rule.detail}.", {"path": rule.path})
 
 
 def _unknown(singular: str, path: str) -> Problem:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from almoner.data_api.declare import Resource
+from almoner.data_api.declare import Resource, Unique
 from almoner.fields import NOW, Field
 from almoner.kinds import Texts
 
@@ -147,6 +147,18 @@ def update(resource: Resource, enveloped: bool, fields: tuple[str, ...]) -> str:
 
 
 @cache
+def move(resource: Resource) -> str:
+    """Parameters: environment, the patient whom rows are about and the one whom they are to be about, the ids of rows that stay as
+    they are, the actor's three, and the name of the field for the change log. Answers with how many were moved.
+    """
+    log = _log(resource, "update", "written", 5, fields=True)
+    return (
+        f"WITH written AS (UPDATE {resource.name} SET {resource.patient} = $3 WHERE environment_id = $1 "
+        f"AND {resource.patient} = $2 AND NOT id = ANY ($4::uuid[]) RETURNING *), log AS ({log}) SELECT count(*) FROM written"
+    )
+
+
+@cache
 def lock(resource: Resource) -> str:
     """Parameters: environment, id. The row as it is, kept from changing until the transaction ends."""
     names = ", ".join(f.name for f in resource.stored)
@@ -175,6 +187,19 @@ def delete(resource: Resource, enveloped: bool, pointers: tuple[Resource, ...]) 
 def exists(table: str, within: str | None) -> str:
     """Parameters: environment, id. One row where it exists, holding the value of ``within`` (or the id)."""
     return f"SELECT {within or 'id'}::text FROM {table} WHERE environment_id = $1 AND id = $2 FOR KEY SHARE"
+
+
+@cache
+def taken(resource: Resource, rule: Unique) -> str:
+    """Parameters: environment, an array for each field of the rule. The places in the arrays, from 1, of what rows have."""
+    kinds = [resource.field(name).kind.column for name in rule.fields]
+    arrays = ", ".join(f"${2 + n}::{kind}[]" for n, kind in enumerate(kinds))
+    aliases = ", ".join(f"c{n}" for n in range(len(kinds)))
+    same = " AND ".join(f"rows.{name} = given.c{n}" for n, name in enumerate(rule.fields))
+    return (
+        f"SELECT given.place FROM unnest({arrays}) WITH ORDINALITY AS given({aliases}, place) "
+        f"WHERE EXISTS (SELECT 1 FROM {resource.name} AS rows WHERE rows.environment_id = $1 AND {same}) ORDER BY given.place"
+    )
 
 
 def ordered(resource: Resource, names: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn, Protocol
@@ -20,7 +20,7 @@ from almoner.data_api import decode, statements
 from almoner.data_api.batch import Batch
 from almoner.data_api.declare import Related, Resource, Row, Verb
 from almoner.data_api.refusals import Refusals, changed_since, not_found
-from almoner.database import Connection, Database
+from almoner.database import Connection, Database, Held
 from almoner.definitions import Program
 from almoner.errors import ApiError
 from almoner.kinds import Json, Problems
@@ -80,12 +80,19 @@ def new_id() -> str:
 class Store:
     """Writes rows of the collections that it knows."""
 
-    def __init__(self, database: Database, programs: Programs, resources: Sequence[Resource]) -> None:
+    def __init__(self, database: Database | Held, programs: Programs, resources: Sequence[Resource]) -> None:
         self._database = database
         self._programs = programs
         self._resources = {r.name: r for r in resources}
         self._pointers = tuple(r for r in resources if r.any_reference)
         self._refusals = Refusals(self._resources)
+
+    def within(self, connection: Connection) -> Store:
+        """The same store for one transaction: what it writes stands or falls with everything else that is done in it.
+
+        ``connection`` is in that transaction. A write that is refused undoes itself alone.
+        """
+        return Store(Held(connection), self._programs, tuple(self._resources.values()))
 
     async def create(self, by: Actor, resource: Resource, given: Row, enveloped: bool = False) -> Written:
         """Creates a row, and those that come with it. Raises ApiError with every problem of ``given``."""
@@ -127,6 +134,28 @@ class Store:
                 raise changed_since()
             return _written(await connection.fetchrow(statement, by.environment_id, row_id, *by.stamp), row_id)
 
+    async def move(self, by: Actor, from_id: str, to_id: str, staying: Collection[str] = ()) -> dict[str, int]:
+        """Makes every row about one patient a row about another, all or nothing; those with an id in ``staying`` are left.
+
+        Returns how many were moved, by collection. Raises ApiError: 404 where the other patient does not exist, 400 where a row
+        breaks a rule of uniqueness with what the other has.
+        """
+        moved = {}
+        try:
+            async with self._database.transaction() as connection:
+                await connection.execute("SET CONSTRAINTS ALL DEFERRED")
+                for resource in self._resources.values():
+                    if resource.patient not in (None, "id"):
+                        given = (by.environment_id, from_id, to_id, list(staying), *by.stamp, [resource.patient])
+                        moved[resource.name] = await connection.fetchval(statements.move(resource), *given)
+                await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        except asyncpg.IntegrityConstraintViolationError as error:
+            resource = self._resources[str(error.table_name)]
+            async with self._database.connection() as connection:
+                refused = await self._refusals.of(connection, by.environment_id, resource, {str(resource.patient): to_id}, error)
+            raise refused from error
+        return moved
+
     async def load(self, by: Actor, resource: Resource, rows: Sequence[Row]) -> int:
         """Writes many rows at once, checked like a Create and written with their change log, all or nothing.
 
@@ -137,9 +166,14 @@ class Store:
         for given in rows:
             batch.add(given, given.get("id") or new_id())
         batch.verify()
-        async with self._database.transaction() as connection:
-            await connection.execute(statements.load(resource), by.environment_id, *batch.columns, *by.stamp)
-            await self._insert_related(connection, by, batch.related)
+        try:
+            async with self._database.transaction() as connection:
+                batch.refuse(await self._refusals.claimed(connection, by.environment_id, resource, batch.claiming))
+                await connection.execute(statements.load(resource), by.environment_id, *batch.columns, *by.stamp)
+                await self._insert_related(connection, by, batch.related)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            async with self._database.connection() as connection:
+                raise await self._refusals.of(connection, by.environment_id, resource, {}, error) from error
         return len(rows)
 
     async def _check(self, by: Actor, resource: Resource, row: Row, named: frozenset[str] | None, before: Problems) -> Problems:
@@ -184,6 +218,10 @@ class Store:
             return written
 
     async def _insert(self, connection: Connection, by: Actor, resource: Resource, row: Row, enveloped: bool) -> Written:
+        if resource.claims:
+            claimed = await self._refusals.claimed(connection, by.environment_id, resource, [row])
+            if claimed:
+                raise ApiError([found for _, found in claimed])
         statement = statements.insert(resource, enveloped)
         row_id = row["id"]
         return _written(

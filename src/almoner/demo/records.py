@@ -37,6 +37,8 @@ _SYMPTOMS: Final = (
     "blurred vision",
     "chest tightness",
 )
+_ALARMING: Final = {"shortness of breath", "chest tightness"}
+_WHY_MISSED: Final = ("forgot", "felt fine without", "side effects", "ran out", "cost", "something else")
 _MEDICINES: Final = {
     "diabetes": (("metformin", "500 mg"), ("metformin", "1000 mg"), ("insulin glargine", "18 units"), ("empagliflozin", "10 mg")),
     "hypertension": (("lisinopril", "20 mg"), ("amlodipine", "5 mg"), ("hydrochlorothiazide", "12.5 mg"), ("losartan", "50 mg")),
@@ -72,14 +74,17 @@ def intake(rng: Random, at: datetime) -> Body:
         "pain_scale": round(rng.choice((0.0, 1.0, rng.random(), rng.random(), rng.random())), 2),
         "completed_at": iso(at),
     }
-    return _thinned(rng, answers, "insurance_provider", "completed_at")
+    body = _thinned(rng, answers, "insurance_provider", "completed_at")
+    return _followed(rng, body, "pain_place", texts.PLACES_OF_PAIN, (body.get("pain_scale") or 0) > 0.3)
 
 
 def mood(rng: Random, at: datetime) -> Body:
     """Answers to the mood check."""
     weights = (4, 4, 2, 1)
     answers = {"low_mood": rng.choices(_MOODS, weights)[0], "lost_interest": rng.choices(_MOODS, weights)[0]}
-    return _thinned(rng, answers | {"wants_to_talk": rng.random() < 0.3}, "low_mood", "lost_interest")
+    body = _thinned(rng, answers | {"wants_to_talk": rng.random() < 0.3}, "low_mood", "lost_interest")
+    body = _followed(rng, body, "in_the_way", ("not at all", "somewhat", "very much"), body["low_mood"] in _MOODS[2:])
+    return _followed(rng, body, "good_time", ("morning", "noon", "afternoon", "evening"), bool(body.get("wants_to_talk")))
 
 
 def week(rng: Random, at: datetime) -> Body:
@@ -93,14 +98,17 @@ def week(rng: Random, at: datetime) -> Body:
         "symptoms": [s for s in _SYMPTOMS if rng.random() < 0.12],
         "in_your_words": rng.choice(texts.IN_YOUR_WORDS),
     }
-    return _thinned(rng, answers, "week_of", "energy")
+    body = _thinned(rng, answers, "week_of", "energy")
+    body = _followed(rng, body, "why_missed", _WHY_MISSED, (body.get("doses_missed") or 0) > 0)
+    return _followed(rng, body, "told_a_doctor", (True, False), not _ALARMING.isdisjoint(body.get("symptoms") or ()))
 
 
 def burden(rng: Random, at: datetime) -> Body:
     """Answers about living with diabetes."""
     answers: Body = {name: rng.randint(1, 6) for name in ("worn_out", "falling_short", "alone_with_it", "worry_ahead")}
     answers["biggest_burden"] = rng.choice(("food", "medicine", "measuring", "cost", "other people", "worry"))
-    return _thinned(rng, answers, "worn_out", "falling_short")
+    body = _thinned(rng, answers, "worn_out", "falling_short")
+    return _followed(rng, body, "cost_of_what", ("test strips", "insulin", "the food"), body.get("biggest_burden") == "cost")
 
 
 def home(rng: Random, at: datetime) -> Body:
@@ -111,10 +119,10 @@ def home(rng: Random, at: datetime) -> Body:
         "food_ran_out": rng.random() < 0.2,
         "way_to_appointments": rng.choice(("own car", "family or friends", "public transport", "no reliable way")),
         "helper_name": f"{helper.first_name} {helper.last_name}",
-        "helper_phone": people.phone_number(rng, place),
-        "helper_email": people.email_address(rng, helper),
     }
-    return _thinned(rng, answers, "lives_alone")
+    body, phone, email = _thinned(rng, answers, "lives_alone"), people.phone_number(rng, place), people.email_address(rng, helper)
+    body = _followed(rng, body, "helper_phone", (phone,), bool(body.get("helper_name")))
+    return _followed(rng, body, "helper_email", (email,), bool(body.get("helper_name")))
 
 
 def feedback(rng: Random, at: datetime) -> Body:
@@ -124,7 +132,8 @@ def feedback(rng: Random, at: datetime) -> Body:
         "best_part": rng.choice(texts.BEST_PARTS),
         "change_one_thing": rng.choice(texts.TO_CHANGE),
     }
-    return _thinned(rng, answers, "would_recommend")
+    body = _thinned(rng, answers, "would_recommend")
+    return _followed(rng, body, "what_went_wrong", texts.TO_CHANGE, body["would_recommend"] <= 6)
 
 
 def hcp(rng: Random, doctor: Person, place: Place) -> Body:
@@ -225,3 +234,9 @@ def _thinned(rng: Random, body: Body, *always: str) -> Body:
         elif chance > 0.08:
             kept[name] = None
     return kept
+
+
+def _followed(rng: Random, body: Body, name: str, answers: tuple[Any, ...], asked: bool) -> Body:
+    """The body, with one of these answers to a follow-up where that was asked and answered."""
+    answer, is_answered = rng.choice(answers), rng.random() < 0.85
+    return body | {name: answer} if asked and is_answered else body

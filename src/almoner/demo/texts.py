@@ -367,3 +367,4 @@ TO_CHANGE: Final = (
     *("Evening appointments would help people who work shifts.",),
 )
 NOTES: Final = ("with food", "take in the evening; makes dizzy in the morning", "runs out around the 20th", "generic is fine")
+PLACES_OF_PAIN: Final = ("lower back", "both knees", "left shoulder", "feet, at night", "cabeza", "all over")

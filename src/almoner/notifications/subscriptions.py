@@ -62,7 +62,8 @@ RETURNING id, asked_at
 _REPLAYS = "SELECT count(*) FROM replays WHERE environment_id = $1 AND subscription_id = $2"
 _DELIVERIES = """
 SELECT id, attempted_at, reason, from_time, to_time, resources, outcome, status, milliseconds, answer
-FROM deliveries WHERE environment_id = $1 AND subscription_id = $2 ORDER BY id DESC LIMIT $3
+FROM deliveries WHERE environment_id = $1 AND subscription_id = $2 AND id < coalesce($4::bigint, 9223372036854775807)
+ORDER BY id DESC LIMIT $3
 """
 # The first in the log is about the oldest, and is found without looking at the rest of a backlog.
 # Age in seconds of the oldest settled change that a subscription ``s`` has not announced; $1 and $2 are the horizon.
@@ -224,9 +225,14 @@ async def replay(connection: Connection, environment_id: int, key: str, given: M
     return Replay(row["id"], start, end, row["asked_at"])
 
 
-async def deliveries(connection: Connection, environment_id: int, subscription_id: str, limit: int = 50) -> list[Delivery]:
-    """The latest attempts of a subscription, the newest first; at most ``MOST_DELIVERIES``."""
-    rows = await connection.fetch(_DELIVERIES, environment_id, subscription_id, min(limit, MOST_DELIVERIES))
+async def deliveries(
+    connection: Connection, environment_id: int, subscription_id: str, limit: int = 50, before: int | None = None
+) -> list[Delivery]:
+    """The latest attempts of a subscription, the newest first; at most ``MOST_DELIVERIES``.
+
+    ``before`` is the id of an attempt: those older than it.
+    """
+    rows = await connection.fetch(_DELIVERIES, environment_id, subscription_id, min(limit, MOST_DELIVERIES), before)
     return [Delivery(**{**dict(row), "resources": tuple(row["resources"])}) for row in rows]
 
 

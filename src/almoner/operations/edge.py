@@ -101,6 +101,7 @@ class Edge:
         if scope["path"].startswith("/v1/"):
             await self._serve(scope, receive, send, headers, given)
         else:
+            scope["request_id"] = given.decode()
             await self._pages(scope, receive, self._with_headers(send, given))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], request_id: bytes) -> None:

@@ -23,7 +23,7 @@ def _spec(row: Row, program: Program, problems: Problems) -> Spec | None:
         problems.append(missing_field(".spec_id"))
         return None
     if spec_id is None:
-        newest = next((s for s in program.newest_specs.values() if s.name == name), None)
+        newest = program.newest_specs.get(program.spec_ids.get(name or "", ""))
         path, shown = ".spec_name", "name"
     else:
         newest = program.newest_specs.get(spec_id)

@@ -1,7 +1,7 @@
 """Appointments on a worker's calendar, at a time of day or on a day (contract: Calendar Events)."""
 
 from almoner.choices import Choice, ProgramChoice
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb, patient_reference
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Part, Resource, Row, Verb, patient_reference
 from almoner.definitions import Program
 from almoner.errors import Problem
 from almoner.fields import Field
@@ -27,6 +27,13 @@ def _refused(path: str, hint: str) -> Problem:
     return Problem("parse_exception", f"Failed to parse calendar event at {path}: {hint}", {"path": path})
 
 
+# An event of at most a day that overlaps a span begins in it or in the day before; the few longer ones are looked through apart.
+_PARTS = (
+    Part("timed", ("calendar_id", "start_time"), "start_time IS NOT NULL"),
+    Part("long", ("calendar_id", "end_time"), "end_time - start_time > interval '1 day'"),
+    Part("day", ("calendar_id", "day"), "day IS NOT NULL"),
+)
+
 calendar_events = Resource(
     name="calendar_events",
     title="Calendar Events",
@@ -35,6 +42,7 @@ calendar_events = Resource(
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
     checks=(timed_or_all_day,),
     checked_fields=frozenset({"start_time", "end_time", "day"}),
+    parts=_PARTS,
     fields=(
         ID,
         Field("calendar_id", Ref("calendars"), "The calendar that the event is on.", required=True, update=False),

@@ -1,8 +1,10 @@
 """E-mail addresses of a patient, each with its own consents (contract: Email Addresses)."""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Search, Verb, patient_reference
 from almoner.fields import Field
 from almoner.kinds import Boolean, Email, Text
+
+EMAIL = Search("email", "email")
 
 email_addresses = Resource(
     name="email_addresses",
@@ -10,6 +12,7 @@ email_addresses = Resource(
     singular="email address",
     about="Where a patient can be written to. Keep a record of how and when each consent was received.",
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
+    searches=(EMAIL,),
     fields=(
         ID,
         Field("email", Email(), "The address. Its format is not checked.", required=True),

@@ -1,7 +1,7 @@
 """Mappings between ids here and ids in other systems (contract: External Ids)."""
 
 from almoner.choices import Choice
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Unique, Verb
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Search, Unique, Verb
 from almoner.fields import Field
 from almoner.kinds import Guid, Text
 
@@ -20,6 +20,8 @@ COLLECTIONS = (
     "phone_numbers",
     "workers",
 )
+
+EXTERNAL_ID = Search("external_id", "external_id")
 
 external_ids = Resource(
     name="external_ids",
@@ -42,6 +44,7 @@ external_ids = Resource(
             "This resource has an external id in this namespace already",
         ),
     ),
+    searches=(EXTERNAL_ID,),
     fields=(
         ID,
         Field(

@@ -30,6 +30,7 @@ messages = Resource(
     verbs=(Verb.GET, Verb.CREATE, Verb.FIND),
     checks=(sent_by_a_worker_when_outbound,),
     checked_fields=frozenset({"direction", "worker_id"}),
+    happened="send_time",
     fields=(
         ID,
         patient_reference("The patient who sent or received it."),

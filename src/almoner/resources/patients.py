@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from almoner.choices import ProgramChoice, State
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Related, Resource, Row, Verb
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Related, Resource, Row, Search, Verb
 from almoner.fields import Field, ListOf, Object
 from almoner.kinds import Email, Name, Phone, Ref, Text, ZipCode
 from almoner.times import Birthday, Timezone
@@ -30,6 +30,10 @@ MAPPING = Object(
     )
 )
 
+NAME = Search("name", "last_name || ' ' || first_name")
+# What lists of people are sorted by: the same on every server, whatever its locale.
+NAME_ORDER = f'({NAME.plain} COLLATE "C")'
+
 patients = Resource(
     name="patients",
     title="Patients",
@@ -38,6 +42,8 @@ patients = Resource(
     verbs=(Verb.GET, Verb.FIND, Verb.CREATE, Verb.UPDATE),
     patient="id",
     on_create=contact_records,
+    searches=(NAME,),
+    orders={"name": (NAME_ORDER,), "phase": ("phase", NAME_ORDER)},
     fields=(
         ID,
         Field("phase", ProgramChoice("phases"), "Where in the program the patient is.", required=True, sample="intake"),

@@ -1,7 +1,7 @@
 """Phone numbers of a patient, each with its own consents (contract: Phone Numbers)."""
 
 from almoner.choices import Choice
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Search, Verb, patient_reference
 from almoner.fields import Field
 from almoner.kinds import Boolean, Phone, Text
 
@@ -11,12 +11,15 @@ def consent(name: str, about: str, sample: bool = False, aliases: tuple[str, ...
     return Field(name, Boolean(), about, default=False, sample=sample, aliases=aliases)
 
 
+DIGITS = Search("phone_number", "replace(phone_number, '-', '')")
+
 phone_numbers = Resource(
     name="phone_numbers",
     title="Phone Numbers",
     singular="phone number",
     about="Where a patient can be called or sent an SMS. Keep a record of how and when each consent was received.",
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
+    searches=(DIGITS,),
     fields=(
         ID,
         patient_reference("The patient whom the number belongs to."),

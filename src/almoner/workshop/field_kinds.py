@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 from almoner.choices import Choice, Several, State
 from almoner.fields import Field, Object
@@ -27,12 +27,14 @@ class Scale(Integer):
 class FieldKind:
     """A kind that a designer can choose.
 
-    ``takes`` names the options that go with it (``choices``, ``low``, ``high``), ``needs`` those that must be given.
-    ``whole`` tells that its limits are whole numbers. ``make`` turns a designed field into what checks its values.
+    ``takes`` names the options that go with it (of ``OPTIONS``), ``needs`` those that must be given. ``answer`` is what its values
+    are compared as: by the condition of a follow-up, and when they count towards a score. ``whole`` tells that they are whole
+    numbers, and so are its limits. ``make`` turns a designed field into what checks its values.
     """
 
     about: str
     make: Callable[[FieldDesign], Kind]
+    answer: Literal["text", "number", "truth", "choice", "choices"] = "text"
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     whole: bool = False
@@ -50,20 +52,27 @@ def _whole(limit: float | None) -> int | None:
     return None if limit is None else int(limit)
 
 
+def _kind_of_number(about: str, make: Callable[[FieldDesign], Kind], needs: tuple[str, ...] = (), whole: bool = True) -> FieldKind:
+    return FieldKind(about, make, "number", ("low", "high", "weight"), needs, whole)
+
+
+# What a field may say besides its kind, label and help.
+OPTIONS: Final = ("choices", "low", "high", "points", "weight")
 _LIMITS = ("low", "high")
 _LIST = ("choices",)
+_CHOOSE = ("choices", "points")
 
-FIELD_KINDS: Mapping[str, FieldKind] = {
+FIELD_KINDS: Final[Mapping[str, FieldKind]] = {
     "text": FieldKind("A line of text.", lambda field: Text()),
     "long_text": FieldKind("Text of several lines.", lambda field: LongText()),
-    "integer": FieldKind("A whole number, between limits if you like.", _integer, _LIMITS, whole=True),
-    "number": FieldKind("A number, between limits if you like.", lambda field: Number(field.low, field.high), _LIMITS),
-    "boolean": FieldKind("Yes or no.", lambda field: Boolean()),
+    "integer": _kind_of_number("A whole number, between limits if you like.", _integer),
+    "number": _kind_of_number("A number, between limits if you like.", lambda field: Number(field.low, field.high), whole=False),
+    "boolean": FieldKind("Yes or no.", lambda field: Boolean(), "truth", ("weight",)),
     "date": FieldKind("A day.", lambda field: IsoDate()),
     "datetime": FieldKind("A day and a time of day.", lambda field: IsoDateTime()),
-    "choice": FieldKind("One of several choices.", lambda field: Choice(field.choices), _LIST, _LIST),
-    "choices": FieldKind("Any number of several choices.", lambda field: Several(field.choices), _LIST, _LIST),
-    "scale": FieldKind("A step on a scale, from low to high.", _scale, _LIMITS, _LIMITS, whole=True),
+    "choice": FieldKind("One of several choices.", lambda field: Choice(field.choices), "choice", _CHOOSE, _LIST),
+    "choices": FieldKind("Any number of several choices.", lambda field: Several(field.choices), "choices", _CHOOSE, _LIST),
+    "scale": _kind_of_number("A step on a scale, from low to high.", _scale, _LIMITS),
     "phone": FieldKind("A US or Canadian phone number.", lambda field: Phone()),
     "email": FieldKind("An e-mail address.", lambda field: Email()),
     "timezone": FieldKind("A time zone, such as America/Los_Angeles.", lambda field: Timezone()),

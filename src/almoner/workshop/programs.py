@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from almoner.database import Connection, Database
 from almoner.definitions import Program
-from almoner.workshop.publish import load, newest_version
+from almoner.workshop.published import load, newest_version
 
 
 @dataclass(slots=True)

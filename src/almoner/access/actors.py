@@ -1,0 +1,32 @@
+"""Who did something, as people know them: the change log and the audit trail keep ids, since names change."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# What a writer came through, as a sentence ends; the change log keeps the bare word.
+THROUGH: Final = {
+    "api": "through the API",
+    "portal": "in the portal",
+    "cli": "on the command line",
+    "demo": "by the demo",
+    "import": "by an import",
+}
+
+
+def name_sql(actor: str) -> str:
+    """The SQL expression for the name behind an ``actor``: of the worker or the client, else the actor itself.
+
+    The environment is ``$1`` of the statement.
+    """
+    return (
+        f"coalesce(CASE WHEN {actor} LIKE 'worker:%' THEN (SELECT w.first_name || ' ' || w.last_name FROM workers w "
+        f"WHERE w.environment_id = $1 AND w.id = substr({actor}, 8)::uuid) "
+        f"WHEN {actor} LIKE 'client:%' THEN (SELECT c.name FROM clients c "
+        f"WHERE c.environment_id = $1 AND c.id = substr({actor}, 8)::uuid) END, {actor})"
+    )
+
+
+def through(word: str) -> str:
+    """Through what, as a sentence says it."""
+    return THROUGH.get(word, f"through {word}")

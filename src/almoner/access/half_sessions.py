@@ -1,0 +1,49 @@
+"""Between the password and the second factor: a sealed value in a cookie, good for five minutes and for nothing but that step."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Final, Literal
+
+import msgspec
+
+from almoner.access.secrets import SealError, SecretBox
+
+SECONDS: Final = 300
+_SEALED_FOR: Final = "the step between password and second factor"
+
+Step = Literal["code", "set-up"]
+
+
+class HalfSession(msgspec.Struct, frozen=True):
+    """Who has given the right password, and what is to be done next: give a code, or set up a second factor.
+
+    ``bound`` ties it to the password that was given: another password ends it. ``expires`` is in seconds since 1970, UTC.
+    """
+
+    environment_id: int
+    worker_id: str
+    step: Step
+    bound: str
+    expires: float
+
+
+def bound_to(password_hash: str | None) -> str:
+    """What ties a half session to the password that it began with."""
+    return hashlib.sha256((password_hash or "").encode()).hexdigest()[:32]
+
+
+def sealed(box: SecretBox, half: HalfSession) -> str:
+    """The value of the cookie, which tells nothing and cannot be changed."""
+    return base64.urlsafe_b64encode(box.seal(msgspec.json.encode(half).decode(), _SEALED_FOR)).decode()
+
+
+def opened(box: SecretBox, value: str, now: float) -> HalfSession | None:
+    """The half session again; None where it has expired or is none of ours."""
+    try:
+        half = msgspec.json.decode(box.open(base64.urlsafe_b64decode(value), _SEALED_FOR), type=HalfSession)
+    except (SealError, binascii.Error, ValueError, msgspec.DecodeError):
+        return None
+    return half if now < half.expires else None

@@ -1,0 +1,104 @@
+"""One-time links with which a worker sets a password: the first one, or another after the last was forgotten.
+
+An administrator makes the link and hands it over; nothing is sent by e-mail, so nothing depends on one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from almoner.access import accounts, worker_events
+from almoner.access.worker_events import By
+from almoner.database import Connection
+
+HOURS: Final = 24
+_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
+
+_MAKE = f"""
+WITH older AS (
+  UPDATE reset_links SET expires_at = clock_timestamp()
+  WHERE environment_id = $1 AND worker_id = $2 AND used_at IS NULL AND expires_at > clock_timestamp()
+)
+INSERT INTO reset_links (environment_id, digest, worker_id, made_by, expires_at)
+SELECT environment_id, $3, worker_id, $4, clock_timestamp() + interval '{HOURS} hours'
+FROM worker_accounts WHERE environment_id = $1 AND worker_id = $2 AND disabled_at IS NULL
+RETURNING true
+"""
+# The environment is what is asked for here: the link alone says whose it is.
+_LOOK = """
+SELECT l.environment_id, e.name, l.worker_id::text, w.email, w.first_name, w.last_name
+FROM reset_links l
+JOIN worker_accounts a ON a.environment_id = l.environment_id AND a.worker_id = l.worker_id
+JOIN workers w ON w.environment_id = l.environment_id AND w.id = l.worker_id
+JOIN environments e ON e.id = l.environment_id
+WHERE l.digest = $1 AND l.used_at IS NULL AND l.expires_at > clock_timestamp() AND a.disabled_at IS NULL
+"""
+_USE = """
+UPDATE reset_links SET used_at = clock_timestamp()
+WHERE environment_id = $1 AND digest = $2 AND used_at IS NULL AND expires_at > clock_timestamp() RETURNING true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Whose password a link sets. ``environment`` is the environment's name."""
+
+    environment_id: int
+    environment: str
+    worker_id: str
+    email: str
+    first_name: str
+    last_name: str
+
+    @property
+    def personal(self) -> tuple[str, ...]:
+        """What a password may not be made of."""
+        return (self.email, self.first_name, self.last_name)
+
+
+async def make(connection: Connection, environment_id: int, worker_id: str, by: By) -> str:
+    """The token of a link that is good for a day and for one use, told once. Older ones of the worker end.
+
+    Raises a 404 ``ApiError`` where the worker has no account, or a disabled one.
+    """
+    token = secrets.token_urlsafe(32)
+    async with connection.transaction():
+        # One at a time, so that of two links made at once only one is left.
+        await connection.execute(
+            "SELECT 1 FROM worker_accounts WHERE environment_id = $1 AND worker_id = $2 FOR UPDATE", environment_id, worker_id
+        )
+        if not await connection.fetchval(_MAKE, environment_id, worker_id, _digest(token), by.actor):
+            raise accounts.unknown_worker()
+        await worker_events.record(connection, environment_id, worker_id, "reset link made", by)
+    return token
+
+
+def path(token: str) -> str:
+    """The path of the page that the link leads to. Pages are served without a referrer, and their paths are not logged."""
+    return f"/reset/{token}"
+
+
+async def look(connection: Connection, token: str) -> Link | None:
+    """Whose password the link sets; None where it was used, has ended, or never was."""
+    row = None if _FORM.fullmatch(token) is None else await connection.fetchrow(_LOOK, _digest(token))
+    return None if row is None else Link(*row)
+
+
+async def use(connection: Connection, token: str, password_hash: str, request_id: str) -> Link | None:
+    """Sets the password and ends the worker's sessions; None where the link is not good any more. Of two at once, one succeeds."""
+    async with connection.transaction():
+        link = await look(connection, token)
+        if link is None or not await connection.fetchval(_USE, link.environment_id, _digest(token)):
+            return None
+        by = By.worker(link.worker_id, request_id)
+        await worker_events.record(connection, link.environment_id, link.worker_id, "reset link used", by)
+        await accounts.set_password(connection, link.environment_id, link.worker_id, password_hash, by)
+        return link
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

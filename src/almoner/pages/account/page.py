@@ -1,0 +1,159 @@
+"""The worker's own account: who they are, their password, second factor and sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from almoner.access import accounts, second_factor
+from almoner.access.accounts import Account
+from almoner.access.passwords import password_problem
+from almoner.access.sessions import OpenSession
+from almoner.access.worker_events import By
+from almoner.errors import problem
+from almoner.pages.route import SIGNED_IN, PageRoute
+from almoner.pages.serve import SESSION
+from almoner.pages.sign_in.picture import groups, picture
+from almoner.pages.visit import Visit
+
+_FACTOR: Final = "/account/second-factor"
+_NOT_RIGHT: Final = "This is not your password, or it is not looked at for some minutes after several failures."
+_NOT_THE_CODE: Final = "This is not the code that the app shows now. Wait for the next one."
+
+
+@dataclass(frozen=True)
+class AccountPage:
+    """``errors`` is by the name of the form's field; ``must_have_factor``: a role of the worker asks for a second factor."""
+
+    account: Account
+    open_sessions: list[OpenSession]
+    must_have_factor: bool
+    told: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FactorPage:
+    picture: Markup
+    key: tuple[str, ...]
+    error: str = ""
+
+
+_TOLD: Final = {
+    "password": "Your password is changed. You are signed out everywhere else.",
+    "factor": "The second factor is set up. Its code is asked for from the next time on.",
+    "removed": "The second factor is removed.",
+}
+
+
+async def show(visit: Visit) -> Response:
+    """The account."""
+    return await _page(visit, told=_TOLD.get(visit.query("done"), ""))
+
+
+async def change_password(visit: Visit) -> Response:
+    """Another password, for who knows the present one. Every other session ends."""
+    form, worker = await visit.form(), visit.worker
+    new = form.text("new")
+    errors = {}
+    if wrong := password_problem(new, (worker.email, worker.first_name, worker.last_name)):
+        errors["new"] = wrong
+    if form.text("again") != new:
+        errors["again"] = "These are not the same characters. Type the password again."
+    if not errors and not await _knows_password(visit, form.text("current")):
+        errors["current"] = _NOT_RIGHT
+    if errors:
+        return await _page(visit, errors, 422)
+    hashed = await visit.parts.passwords.hash(new)
+    async with visit.parts.database.connection() as connection:
+        await accounts.set_password(connection, worker.environment_id, worker.worker_id, hashed, _by(visit), worker.digest)
+    return visit.go("/account?done=password")
+
+
+async def begin_factor(visit: Visit) -> Response:
+    """Begins to set up a second factor."""
+    if not await _knows_password(visit, (await visit.form()).text("factor_password")):
+        return await _page(visit, {"factor_password": _NOT_RIGHT}, 422)
+    worker = visit.worker
+    async with visit.parts.database.connection() as connection:
+        await second_factor.begin(connection, visit.parts.box, worker.environment_id, worker.worker_id)
+    return visit.go(_FACTOR)
+
+
+async def show_factor(visit: Visit) -> Response:
+    """The picture and the key of the second factor that is being set up."""
+    return await _factor(visit)
+
+
+async def confirm_factor(visit: Visit) -> Response:
+    """The app's first code."""
+    code, worker = (await visit.form()).text("code"), visit.worker
+    async with visit.parts.database.connection() as connection:
+        confirmed = await second_factor.confirm(
+            connection, visit.parts.box, worker.environment_id, worker.worker_id, code, visit.parts.sign_in.now(), _by(visit)
+        )
+    return visit.go("/account?done=factor") if confirmed else await _factor(visit, _NOT_THE_CODE, 422)
+
+
+async def remove_factor(visit: Visit) -> Response:
+    """Takes the second factor off the account, where no role asks for one."""
+    if visit.rights.second_factor:
+        raise problem("forbidden", "Your role asks for a second factor. For a new phone, an administrator takes the old one off.")
+    if not await _knows_password(visit, (await visit.form()).text("factor_password")):
+        return await _page(visit, {"factor_password": _NOT_RIGHT}, 422)
+    worker = visit.worker
+    async with visit.parts.database.connection() as connection:
+        await second_factor.remove(connection, worker.environment_id, worker.worker_id, _by(visit))
+    return visit.go("/account?done=removed")
+
+
+async def sign_out_everywhere(visit: Visit) -> Response:
+    """Ends every session of the worker, this one too."""
+    worker = visit.worker
+    async with visit.parts.database.connection() as connection:
+        await accounts.sign_out_everywhere(connection, worker.environment_id, worker.worker_id, _by(visit))
+    response = visit.go("/signed-out?everywhere=yes")
+    visit.parts.cookies.drop(response, SESSION)
+    return response
+
+
+async def _page(visit: Visit, errors: dict[str, str] | None = None, status: int = 200, told: str = "") -> Response:
+    worker = visit.worker
+    async with visit.parts.database.connection() as connection:
+        account = await accounts.find(connection, worker.environment_id, worker.worker_id)
+        open_sessions = await visit.parts.sessions.listed(connection, worker.environment_id, worker.worker_id)
+    assert account is not None
+    shown = AccountPage(account, open_sessions, visit.rights.second_factor, told, errors or {})
+    return visit.page("pages/account/account.html", shown, status)
+
+
+async def _factor(visit: Visit, error: str = "", status: int = 200) -> Response:
+    worker = visit.worker
+    async with visit.parts.database.connection() as connection:
+        secret = await second_factor.pending(connection, visit.parts.box, worker.environment_id, worker.worker_id)
+    if secret is None:
+        return visit.go("/account")
+    shown = FactorPage(picture(second_factor.uri(secret, worker.email)), groups(secret), error)
+    return visit.page("pages/account/second_factor.html", shown, status)
+
+
+async def _knows_password(visit: Visit, password: str) -> bool:
+    return await visit.parts.sign_in.knows_password(visit.worker, password, visit.address, visit.request_id)
+
+
+def _by(visit: Visit) -> By:
+    return By.worker(visit.worker.worker_id, visit.request_id)
+
+
+ROUTES = (
+    PageRoute("/account", show, may=SIGNED_IN),
+    PageRoute("/account/password", change_password, may=SIGNED_IN, methods=("POST",)),
+    PageRoute(_FACTOR, show_factor, may=SIGNED_IN),
+    PageRoute(_FACTOR, confirm_factor, may=SIGNED_IN, methods=("POST",)),
+    PageRoute(f"{_FACTOR}/begin", begin_factor, may=SIGNED_IN, methods=("POST",)),
+    PageRoute(f"{_FACTOR}/remove", remove_factor, may=SIGNED_IN, methods=("POST",)),
+    PageRoute("/account/sign-out-everywhere", sign_out_everywhere, may=SIGNED_IN, methods=("POST",)),
+)

@@ -1,0 +1,1 @@
+"""The start: on to the first room that the visitor may enter."""

@@ -1,0 +1,85 @@
+"""Drawing pages: Jinja2, strict about every name, with what each template has at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from almoner.access.sessions import csrf
+from almoner.pages import words
+from almoner.pages.static_files import StaticFiles
+
+if TYPE_CHECKING:
+    from almoner.pages.visit import Visit
+
+_ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Room:
+    """A place of the main navigation. It is shown to whoever has one of the permissions."""
+
+    title: str
+    path: str
+    may: tuple[str, ...]
+
+
+class Renderer:
+    """Draws templates by their path below the package, such as ``workshop/pages/clients/list.html``."""
+
+    def __init__(self, static: StaticFiles, rooms: tuple[Room, ...]) -> None:
+        self._rooms = rooms
+        self._environment = Environment(
+            loader=FileSystemLoader(_ROOT),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+            cache_size=-1,
+        )
+        self._environment.globals.update(static=static.path, csrf=_csrf, csrf_token=_csrf_token, rooms=self.rooms_of)
+        self._environment.filters.update(
+            initials=words.initials,
+            counted=words.counted,
+            moment=words.moment,
+            both=words.both,
+            ago=words.ago,
+            iso=words.iso,
+            combined=_combined,
+        )
+
+    def draw(self, template: str, values: Mapping[str, Any]) -> str:
+        """The HTML of a template. Raises jinja2.UndefinedError where it asks for what it was not given."""
+        return self._environment.get_template(template).render(values)
+
+    def rooms_of(self, visit: Visit) -> list[tuple[Room, bool]]:
+        """The rooms that the visitor may enter, each with whether they are in it."""
+        here = visit.request.url.path
+        return [
+            (room, here == room.path or here.startswith(f"{room.path}/")) for room in self._rooms if visit.rights.may & {*room.may}
+        ]
+
+
+@pass_context
+def _csrf_token(context: Context) -> str:
+    """What shows that a request comes from a page of this session; empty where nobody has signed in."""
+    visit: Visit = context["visit"]
+    return csrf(visit.token) if visit.token else ""
+
+
+@pass_context
+def _csrf(context: Context) -> Markup:
+    """The hidden field that shows that a form is our own."""
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(_csrf_token(context))
+
+
+def _combined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two sets of attributes as one; the second wins."""
+    return {**one, **other}

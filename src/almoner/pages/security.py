@@ -1,0 +1,68 @@
+"""What keeps pages safe in a browser: the policy for their content, the cookie, and where a form may come from."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+# Pages hold what is known of patients: nothing keeps a copy.
+HEADERS: Final[Mapping[str, str]] = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Vary": "HX-Request"}
+SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
+
+
+class Cookies:
+    """Sets and reads the cookies of a server that is reached at ``url``.
+
+    Where that is https they are Secure and bound to this host alone (the ``__Host-`` prefix, RFC 6265bis 4.1.3.2).
+    """
+
+    def __init__(self, url: str) -> None:
+        self._secure = url.startswith("https://")
+        self._prefix = "__Host-" if self._secure else ""
+
+    def read(self, cookies: Mapping[str, str], name: str) -> str:
+        """The value of a cookie; empty where it is not there."""
+        return cookies.get(f"{self._prefix}almoner_{name}", "")
+
+    def put(self, response: Response, name: str, value: str, seconds: int | None = None) -> None:
+        """Sends a cookie that no script can read; until the browser ends where ``seconds`` is None."""
+        response.set_cookie(
+            f"{self._prefix}almoner_{name}", value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite="lax"
+        )
+
+    def drop(self, response: Response, name: str) -> None:
+        """Takes a cookie back."""
+        response.delete_cookie(f"{self._prefix}almoner_{name}", path="/", secure=self._secure, httponly=True, samesite="lax")
+
+
+def is_from_elsewhere(headers: Mapping[str, str], url: str) -> bool:
+    """Whether another site made the browser send this, as the browser itself tells (Fetch Metadata; RFC 6454 Origin)."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    asked, ours = urlsplit(origin), urlsplit(url)
+    return (asked.scheme, asked.netloc) not in ((ours.scheme, ours.netloc), ("http", headers.get("host", "")))
+
+
+def same(given: str, expected: str) -> bool:
+    """Whether two secrets are equal, in a time that does not tell how nearly."""
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def local_path(target: str) -> str:
+    """A path of this server to go on to; the start where ``target`` leads anywhere else."""
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or not target.startswith("/") or target.startswith(("//", "/\\")) or "\\" in target:
+        return "/"
+    return target if target.isprintable() else "/"

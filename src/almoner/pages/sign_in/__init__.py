@@ -1,0 +1,1 @@
+"""The way in: password, second factor, one-time links, and the company's own identity provider."""

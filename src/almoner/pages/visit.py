@@ -1,0 +1,175 @@
+"""One request for a page: who asks, what they may do, what they sent, and the ways to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from almoner.access.audit import ReadAudit
+from almoner.access.oidc import Oidc
+from almoner.access.passwords import Passwords
+from almoner.access.secrets import SecretBox
+from almoner.access.sessions import Session, Sessions
+from almoner.access.sign_in import SignIn
+from almoner.changes.watch import Watch
+from almoner.data_api.store import Actor, Programs, Store
+from almoner.database import Database
+from almoner.definitions import Program, Rights
+from almoner.errors import problem
+from almoner.pages.render import Renderer
+from almoner.pages.security import HEADERS, Cookies
+
+NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What pages work with. ``url`` is the public address of the server, without a slash at the end.
+
+    ``private_targets``: whether notifications may go to private addresses and without TLS. ``oidc`` is None where workers sign in
+    with a password only.
+    """
+
+    database: Database
+    store: Store
+    programs: Programs
+    box: SecretBox
+    sessions: Sessions
+    renderer: Renderer
+    cookies: Cookies
+    url: str
+    body_limit: int
+    audit: ReadAudit
+    private_targets: bool
+    passwords: Passwords
+    sign_in: SignIn
+    oidc: Oidc | None
+    watch: Watch
+
+
+class Form:
+    """What a form sent: text by name, several values of one name in their order."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self.pairs = tuple(pairs)
+        self._last = dict(self.pairs)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._last
+
+    def text(self, name: str, default: str = "") -> str:
+        """The last value of this name, with line ends as ``\\n``: browsers send ``\\r\\n``."""
+        return self._last.get(name, default).replace("\r\n", "\n")
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Every value of this name."""
+        return tuple(value.replace("\r\n", "\n") for key, value in self.pairs if key == name)
+
+    def truth(self, name: str) -> bool:
+        """Whether a box of this name is ticked."""
+        return self._last.get(name, "") not in ("", "off", "false", "0")
+
+
+class Visit:
+    """A request for a page, handed to the page's handler. ``session`` is None where nobody has signed in."""
+
+    def __init__(self, parts: Parts, request: Request, session: Session | None, token: str, program: Program | None) -> None:
+        self.parts = parts
+        self.request = request
+        self.session = session
+        self.token = token
+        self._program = program
+        self._form: Form | None = None
+
+    @property
+    def worker(self) -> Session:
+        """Who has signed in. Only for pages that need somebody to have."""
+        assert self.session is not None
+        return self.session
+
+    @property
+    def environment_id(self) -> int:
+        """The environment of the worker: the first argument of every query."""
+        return self.worker.environment_id
+
+    @property
+    def program(self) -> Program:
+        """The published program of the worker's environment."""
+        return self._program or Program()
+
+    @cached_property
+    def rights(self) -> Rights:
+        """What the worker's roles open; nothing where nobody has signed in."""
+        return self.program.rights(self.session.roles) if self.session else NO_RIGHTS
+
+    @property
+    def request_id(self) -> str:
+        """The id that the answer carries in ``X-Request-Id``, and the change log beside each write."""
+        found: str = self.request.scope.get("request_id", "")
+        return found
+
+    @property
+    def actor(self) -> Actor:
+        """The worker as a writer of rows, for the store and its change log."""
+        return Actor(self.environment_id, f"worker:{self.worker.worker_id}", "portal", self.request_id, whole=True)
+
+    @property
+    def address(self) -> str:
+        """The address of the caller, as the proxies that are trusted tell it."""
+        return self.request.client.host if self.request.client else ""
+
+    @property
+    def is_fragment(self) -> bool:
+        """Whether a part of the page asks, and not the browser's address line."""
+        return self.request.headers.get("hx-request") == "true" and self.request.headers.get("hx-boosted") is None
+
+    def path(self, name: str) -> str:
+        """A part of the address that the route leaves open."""
+        value: str = self.request.path_params[name]
+        return value
+
+    def query(self, name: str, default: str = "") -> str:
+        """A value of the query string."""
+        return self.request.query_params.get(name, default)
+
+    async def form(self) -> Form:
+        """What was sent. Raises a 413 ApiError where it is longer than a body may be, 400 where it is no form."""
+        if self._form is None:
+            self._form = Form(parse_qsl(await self._body(), keep_blank_values=True, max_num_fields=20_000))
+        return self._form
+
+    async def _body(self) -> str:
+        chunks, size = [], 0
+        async for chunk in self.request.stream():
+            size += len(chunk)
+            if size > self.parts.body_limit:
+                raise problem("payload_too_large", f"What was sent is longer than {self.parts.body_limit} bytes.")
+            chunks.append(chunk)
+        try:
+            return b"".join(chunks).decode()
+        except UnicodeDecodeError:
+            raise problem("bad_request", "What was sent is not UTF-8.") from None
+
+    def page(self, template: str, context: Any, status: int = 200) -> Response:
+        """A whole page. ``context`` is a dataclass, each of whose fields the template sees by its name."""
+        return Response(self._draw(template, context), status, dict(HEADERS), "text/html; charset=utf-8")
+
+    def fragment(self, template: str, context: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """A part of a page, to be put where the browser asked for it."""
+        return Response(self._draw(template, context), status, {**HEADERS, **(headers or {})}, "text/html; charset=utf-8")
+
+    def go(self, path: str) -> Response:
+        """On to another page, after something was done; also where a part of a page asked."""
+        if self.is_fragment:
+            return Response(status_code=204, headers={**HEADERS, "HX-Redirect": path})
+        return RedirectResponse(path, 303, dict(HEADERS))
+
+    def _draw(self, template: str, context: Any) -> str:
+        values = {item.name: getattr(context, item.name) for item in fields(context)}
+        return self.parts.renderer.draw(template, values | {"visit": self})

@@ -1,0 +1,245 @@
+"""Saving a form that somebody else may have been faster with: what differs is put together, what clashes is shown side by side.
+
+A form carries what it was made from: the row's ``updated_at`` and, as ``was.<field>``, each value as JSON. So that two people who
+change different fields both keep their work, and two who change the same one decide; nothing is ever overwritten unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from almoner.access.actors import name_sql, through
+from almoner.data_api import statements
+from almoner.data_api.declare import Resource, Row
+from almoner.data_api.refusals import changed_since, not_found
+from almoner.database import Connection
+from almoner.errors import ApiError
+from almoner.kinds import AnyObject
+from almoner.pages.visit import Form, Visit
+
+# A row that changes this often between being read and being written is not a person's doing.
+_TRIES: Final = 5
+_MINE, _THEIRS = "mine", "theirs"
+_ABSENT: Final = object()
+
+_LAST_CHANGE = f"""
+SELECT {name_sql("c.actor")} AS name, c.through, c.changed_at FROM changes c
+WHERE c.environment_id = $1 AND c.patient_id = $2 AND c.row_id = $3
+ORDER BY c.epoch DESC, c.xid DESC, c.seq DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The row as it is now, as the API shows it, and the paths that were changed: ``friendly_name``, ``body.dose``."""
+
+    row: Row
+    updated_at: datetime
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A value that two people changed. ``was`` is what the form was made from; None stands for nothing."""
+
+    path: str
+    was: Any
+    mine: Any
+    theirs: Any
+
+
+@dataclass(frozen=True)
+class Clash:
+    """What was not saved, and why: the row as it is now, and who changed it when, where the log tells (else empty and None)."""
+
+    row: Row
+    updated_at: datetime
+    conflicts: tuple[Conflict, ...]
+    by: str
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class Side:
+    """Both values of a conflict in words."""
+
+    path: str
+    title: str
+    was: str
+    mine: str
+    theirs: str
+
+
+@dataclass(frozen=True)
+class ConflictPage:
+    """What the conflict's form needs: where it goes, what it sends again, and the sides to choose from."""
+
+    action: str
+    again: tuple[tuple[str, str], ...]
+    sides: tuple[Side, ...]
+    by: str
+    at: datetime | None
+
+
+def kept(updated_at: datetime, values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The hidden fields of a form that is made from these JSON values of a row."""
+    pairs = [("updated_at", updated_at.isoformat())]
+    return (*pairs, *((f"was.{name}", msgspec.json.encode(value).decode()) for name, value in values.items()))
+
+
+async def update(
+    visit: Visit, resource: Resource, row_id: str, given: Row, form: Form, within: Connection | None = None
+) -> Saved | Clash:
+    """Saves the fields of ``given`` (JSON values, as the API takes them) that the person changed.
+
+    ``form`` tells what they were before (``kept``) and how an earlier clash was decided. ``within``: a connection in a transaction
+    that this is part of. Raises ApiError: 404 where there is no such row, and every problem of what was typed.
+    """
+    store = visit.parts.store if within is None else visit.parts.store.within(within)
+    for _ in range(_TRIES):
+        row, updated_at = await _row(visit, resource, row_id, within)
+        wanted, conflicts = _compared(resource, row, given, form)
+        if conflicts:
+            by, at = await _last_change(visit, row, row_id, within)
+            return Clash(row, updated_at, tuple(conflicts), by, at)
+        if not wanted:
+            return Saved(row, updated_at, ())
+        try:
+            written = await store.update(visit.actor, resource, row_id, _merged(row, wanted), frozenset({updated_at}))
+        except ApiError as refused:
+            if refused.status != 412:
+                raise
+            continue
+        return Saved(msgspec.json.decode(written.body), written.updated_at, tuple(wanted))
+    raise changed_since()
+
+
+def conflict(
+    visit: Visit,
+    clash: Clash,
+    form: Form,
+    titles: Mapping[str, str] | None = None,
+    show: Callable[[str, Any], str] | None = None,
+) -> Response:
+    """The 409 answer that shows both values of each conflict side by side, and sends everything again once they are chosen.
+
+    ``titles``: what people call a path; ``show``: how its value is put in words, where plain text would not do.
+    """
+    named = titles or {}
+    words = show or (lambda path, value: _in_words(value))
+    sides = tuple(
+        Side(c.path, named.get(c.path) or _title(c.path), words(c.path, c.was), words(c.path, c.mine), words(c.path, c.theirs))
+        for c in clash.conflicts
+    )
+    names = [key.removeprefix("was.") for key, _ in form.pairs if key.startswith("was.")]
+    left_out = {"csrf", "updated_at"} | {f"choose.{side.path}" for side in sides}
+    again = [(k, v) for k, v in form.pairs if k not in left_out and not k.startswith("was.")]
+    again += kept(clash.updated_at, {name: clash.row.get(name) for name in names})
+    context = ConflictPage(visit.request.url.path, tuple(again), sides, clash.by, clash.at)
+    if visit.is_fragment:
+        return visit.fragment("portal/conflict.html", context, 409)
+    return visit.page("portal/conflict_page.html", context, 409)
+
+
+async def _row(visit: Visit, resource: Resource, row_id: str, within: Connection | None) -> tuple[Row, datetime]:
+    statement = statements.get(resource, False)
+    if within is None:
+        async with visit.parts.database.connection() as connection:
+            record = await connection.fetchrow(statement, visit.environment_id, row_id)
+    else:
+        record = await within.fetchrow(statement, visit.environment_id, row_id)
+    if record is None:
+        raise not_found(resource)
+    return msgspec.json.decode(record["body"]), record["updated_at"]
+
+
+def _compared(resource: Resource, row: Row, given: Row, form: Form) -> tuple[dict[str, Any], list[Conflict]]:
+    """What is to be written, by path, and what somebody else changed as well."""
+    wanted: dict[str, Any] = {}
+    conflicts: list[Conflict] = []
+    for path, was, mine, theirs, same in _parts(resource, row, given, form):
+        decided = form.text(f"choose.{path}")
+        if decided == _THEIRS or same(mine, theirs) or (was is not _ABSENT and same(mine, was)):
+            continue
+        if was is _ABSENT or same(was, theirs):
+            wanted[path] = mine
+        else:
+            conflicts.append(Conflict(path, was, mine, theirs))
+    return wanted, conflicts
+
+
+def _parts(resource: Resource, row: Row, given: Row, form: Form) -> list[tuple[str, Any, Any, Any, Callable[[Any, Any], bool]]]:
+    """Path, what it was, mine, theirs and how they compare: a field each, or a key each where a field is an object."""
+    found: list[tuple[str, Any, Any, Any, Callable[[Any, Any], bool]]] = []
+    for name, mine in given.items():
+        field = resource.field(name)
+        sent = form.text(f"was.{name}")
+        was = msgspec.json.decode(sent) if sent else _ABSENT
+        if isinstance(field.kind, AnyObject) and isinstance(mine, dict) and isinstance(was, dict):
+            now = row.get(name) or {}
+            keys = dict.fromkeys((*was, *now, *mine))
+            found += [(f"{name}.{key}", was.get(key), mine.get(key), now.get(key), _equal) for key in keys]
+        else:
+            found.append((name, was, mine, row.get(name), _comparing(field.kind)))
+    return found
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and one == other if isinstance(one, bool) else bool(one == other)
+
+
+def _comparing(kind: Any) -> Callable[[Any, Any], bool]:
+    """Whether two JSON values mean the same: a phone number in two notations, a moment in two zones."""
+
+    def meaning(value: Any) -> Any:
+        problems: list[Any] = []
+        decoded = None if value is None else kind.decode(value, "", problems)
+        return value if problems else decoded
+
+    return lambda one, other: _equal(meaning(one), meaning(other))
+
+
+def _merged(row: Row, wanted: Mapping[str, Any]) -> Row:
+    """What is written: whole fields, those that are objects with the changed keys put into what they hold now."""
+    merged: Row = {}
+    for path, value in wanted.items():
+        name, _, key = path.partition(".")
+        if not key:
+            merged[name] = value
+            continue
+        inside = merged.setdefault(name, dict(row.get(name) or {}))
+        inside.pop(key, None)
+        if value is not None:
+            inside[key] = value
+    return merged
+
+
+async def _last_change(visit: Visit, row: Row, row_id: str, within: Connection | None) -> tuple[str, datetime | None]:
+    parameters = (visit.environment_id, row.get("user_id", row_id), row_id)
+    if within is None:
+        async with visit.parts.database.connection() as connection:
+            record = await connection.fetchrow(_LAST_CHANGE, *parameters)
+    else:
+        record = await within.fetchrow(_LAST_CHANGE, *parameters)
+    return ("", None) if record is None else (f"{record['name']}, {through(record['through'])}", record["changed_at"])
+
+
+def _title(path: str) -> str:
+    words = path.rpartition(".")[2].replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _in_words(value: Any) -> str:
+    if value is None or value == "" or value == []:
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_in_words(item) for item in value)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,0 +1,109 @@
+"""What somebody else does appears on an open page: server-sent events that say which collections changed, and by whom.
+
+The page then draws its own parts again (``data-live`` in almoner.js), so that no event holds anything of a patient. A
+stream ends by itself after a while and the browser comes back to where it was, which lets a server stop without waiting for
+anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+
+from almoner.changes import feed
+from almoner.changes.feed import Position
+from almoner.changes.watch import Stream, Told, missed
+from almoner.database import Connection
+from almoner.errors import problem
+from almoner.kinds import Guid
+from almoner.pages.security import HEADERS
+from almoner.pages.visit import Visit
+from almoner.portal import sight
+
+LONGEST_SECONDS: Final = 25.0
+_BEAT_SECONDS: Final = 10.0  # proxies cut what is silent for longer
+_COME_BACK: Final = b"retry: 1000\n\n"
+_COME_BACK_LATER: Final = b"retry: 15000\n\n"
+_TYPE: Final = "text/event-stream"
+_VISIBLE: Final = f"SELECT p.id::text FROM patients p WHERE p.environment_id = $1 AND {sight.OF_WORKER} AND p.id = $3"
+
+
+async def since(connection: Connection) -> str:
+    """Where the log is before a page reads what it shows: from there on its stream tells it of changes."""
+    return (await feed.horizon(connection)).cursor()
+
+
+async def stream(visit: Visit) -> Response:
+    """The events of one patient's page, for the path part ``id``. Raises a 404 ApiError where the visitor may not see them."""
+    patient_id = Guid().decode(visit.path("id"), "", [])
+    async with visit.parts.database.connection() as connection:
+        found = patient_id and await connection.fetchval(_VISIBLE, visit.environment_id, sight.only_of(visit), patient_id)
+        here = await feed.horizon(connection)
+    if not found:
+        raise problem("not_found", "There is no such patient, or your role does not show them.")
+    if visit.parts.watch.full:
+        # Not an error, since a browser would not come back after one.
+        return Response(_COME_BACK_LATER, 200, dict(HEADERS), _TYPE)
+    opened = Stream(
+        visit.environment_id, found, visit.worker.digest, visit.worker.roles, not visit.rights.all_patients, _since(visit, here)
+    )
+    return StreamingResponse(_events(visit, opened), 200, {**HEADERS, "X-Accel-Buffering": "no"}, _TYPE)
+
+
+def told(visit: Visit, path: str, *resources: str) -> Response:
+    """The answer to an action of a card: the parts of the page that show these collections draw themselves again, at once.
+
+    Where no part of a page asked, the browser goes on to ``path``.
+    """
+    if not visit.is_fragment:
+        return visit.go(path)
+    event = msgspec.json.encode({"almoner-changed": {"resources": resources}}).decode()
+    return Response(status_code=204, headers={**HEADERS, "HX-Trigger": event})
+
+
+def _since(visit: Visit, here: Position) -> Position:
+    """Where the browser was: what it says itself when it comes back, else what its page was drawn with."""
+    cursor = visit.request.headers.get("last-event-id") or visit.query("since")
+    problems: list[object] = []
+    position = feed.position(cursor, "", problems) if cursor else here  # type: ignore[arg-type]
+    return here if problems else position
+
+
+async def _events(visit: Visit, opened: Stream) -> AsyncIterator[bytes]:
+    ends_at, since = time.monotonic() + LONGEST_SECONDS, opened.position
+    with visit.parts.watch.open(opened):
+        yield _COME_BACK
+        async with visit.parts.database.connection() as connection:
+            before = await missed(connection, opened.environment_id, opened.patient_id, since)
+        if before:
+            yield _event(before, opened.position)
+        while not opened.ended and time.monotonic() < ends_at:
+            try:
+                await asyncio.wait_for(opened.woken.wait(), _BEAT_SECONDS)
+            except TimeoutError:
+                yield _beat(opened.position)
+                continue
+            changed = opened.take()
+            if changed:
+                yield _event(changed, opened.position)
+        yield _beat(opened.position)
+
+
+def _event(changed: Iterable[Told], position: Position) -> bytes:
+    told = list(changed)
+    by = dict.fromkeys(one.by for one in told if one.by)
+    data = {
+        "resources": list(dict.fromkeys(one.resource for one in told)),
+        "by": next(iter(by)) if len(by) == 1 else "several people" if by else "somebody",
+        "requests": list(dict.fromkeys(one.request_id for one in told)),
+    }
+    return b"event: changed\nid: %s\ndata: %s\n\n" % (position.cursor().encode(), msgspec.json.encode(data))
+
+
+def _beat(position: Position) -> bytes:
+    return b"event: at\nid: %s\ndata: -\n\n" % position.cursor().encode()

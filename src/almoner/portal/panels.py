@@ -1,0 +1,45 @@
+"""The cards beside a patient's timeline: each is a module of some folder of the portal, found by what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.sight import Patient
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the program's designer says of a card: its title, what it shows and of what (``workshop.design.SidebarModule``)."""
+
+    title: str
+    of: str = ""
+    field: str = ""
+    shows: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A drawn card: the template below the package, and the typed context that it sees as ``panel``."""
+
+    card: Card
+    template: str
+    context: Any
+
+
+Showing = Callable[[Visit, Connection, Patient, Card], Awaitable[Panel | None]]
+
+
+def panels() -> Mapping[str, Showing]:
+    """What draws each sort of card: ``portal/<folder>/panel.py`` names it in SHOWS and draws it in ``panel``."""
+    found: dict[str, Showing] = {}
+    for path in sorted(Path(__file__).parent.glob("*/panel.py")):
+        module = import_module(f"almoner.portal.{path.parent.name}.panel")
+        for shows in module.SHOWS:
+            found[shows] = module.panel
+    return found

@@ -1,0 +1,72 @@
+"""Whom a worker may see: every query of the portal that tells of patients goes through here, and is noted in the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+from uuid import UUID
+
+from almoner.database import Connection
+from almoner.errors import problem
+from almoner.kinds import Guid
+from almoner.pages.visit import Visit
+
+# The condition on a patient ``p`` that keeps a role to its own patients; ``$2`` is what ``only_of`` returns.
+OF_WORKER: Final = "($2::uuid IS NULL OR p.coach_id = $2)"
+
+_PATIENT = f"""
+SELECT p.id::text, p.first_name, p.last_name, p.birthday, p.timezone, p.phase, p.coach_id::text,
+  w.first_name || ' ' || w.last_name AS coach, p.created_at, p.updated_at, m.kept_id::text AS merged_into
+FROM patients p
+LEFT JOIN workers w ON w.environment_id = p.environment_id AND w.id = p.coach_id
+LEFT JOIN patient_merges m ON m.environment_id = p.environment_id AND m.patient_id = p.id
+WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = $3
+"""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A patient as every page about one shows them. ``timezone`` is an IANA name; ``birthday`` and the coach may be None.
+
+    ``merged_into`` is the id of the record that this one was merged into, None where it was not.
+    """
+
+    id: str
+    first_name: str
+    last_name: str
+    birthday: date | None
+    timezone: str
+    phase: str
+    coach_id: str | None
+    coach: str | None
+    created_at: datetime
+    updated_at: datetime
+    merged_into: str | None
+
+    @property
+    def name(self) -> str:
+        """The whole name."""
+        return f"{self.first_name} {self.last_name}"
+
+
+def only_of(visit: Visit) -> str | None:
+    """The worker to whose patients the visitor is kept; None where they may see all."""
+    return None if visit.rights.all_patients else visit.worker.worker_id
+
+
+async def patient(visit: Visit, connection: Connection, patient_id: str) -> Patient:
+    """The patient of this id, whose reading is noted. Raises a 404 ApiError where there is none whom the visitor may see."""
+    parsed = Guid().decode(patient_id, "", [])
+    row = parsed and await connection.fetchrow(_PATIENT, visit.environment_id, only_of(visit), parsed)
+    if not row:
+        raise problem("not_found", "There is no such patient, or your role does not show them.")
+    seen(visit, "get", "patients", [parsed])
+    return Patient(**row)
+
+
+def seen(visit: Visit, verb: str, resource: str, patient_ids: Iterable[str]) -> None:
+    """Notes that the visitor was shown something of these patients. ``verb`` is ``get`` or ``find``."""
+    packed = b"".join(UUID(one).bytes for one in patient_ids)
+    visit.parts.audit.note(visit.actor, visit.request_id, verb, resource, packed, "portal")

@@ -1,0 +1,304 @@
+"""The dry run: what a new version of a program would break in what an environment holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from almoner.database import Connection
+from almoner.fields import Object
+from almoner.kinds import Problems
+from almoner.workshop import questions
+from almoner.workshop.design import FieldDesign, ProgramDesign, Question, roles
+from almoner.workshop.pairing import same
+from almoner.workshop.published import design_of, newest_version
+
+MOST_IDS: Final = 100
+# The words by which a publisher accepts a kind of breakage, each with what it stands for.
+WORDS: Final[Mapping[str, str]] = {
+    "responses": "answers that do not fit, or whose assessment is gone",
+    "records": "records of custom data that do not fit, or whose type is gone",
+    "phases": "patients in a phase that is gone",
+    "appointments": "appointments to come of a type that is gone",
+    "roles": "workers all of whose roles are gone",
+}
+Progress = Callable[[int, int], None]
+_BATCH: Final = 2_000
+# A write that began before an examination may be committed after it; none takes longer than this, in seconds.
+_LONGEST_WRITE: Final = 60
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """One thing that breaks. ``kind`` tells which, ``word`` is what accepts it (``WORDS``), ``what`` names the element.
+
+    ``ids`` are the first hundred of the ``count`` rows: of the responses, records, appointments, workers, or patients.
+    """
+
+    kind: str
+    word: str
+    what: str
+    count: int
+    ids: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an examination found. ``version`` is the published version that the new one was compared with, 0 for none.
+
+    ``examined`` counts the responses and records that were checked; ``began_at`` is the database's clock, in UTC.
+    """
+
+    breakages: tuple[Breakage, ...] = ()
+    version: int = 0
+    examined: int = 0
+    began_at: datetime | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that a publisher must say for all of it."""
+        return tuple(word for word in WORDS if any(b.word == word for b in self.breakages))
+
+    def missing(self, accepting: Collection[str]) -> tuple[str, ...]:
+        """The words that have not been said."""
+        return tuple(word for word in self.words if word not in accepting)
+
+
+def unfollowed(done: int, total: int) -> None:
+    """Progress that nobody follows."""
+
+
+async def examine(
+    connection: Connection,
+    environment_id: int,
+    design: ProgramDesign,
+    progress: Progress = unfollowed,
+    since: datetime | None = None,
+) -> Report:
+    """What a version breaks that is made of this design, which has no problems of its own.
+
+    Reads one moment of the database and holds up nobody who writes. Only what differs from the published version is looked at;
+    with ``since``, of responses and records only those that may have been written after that moment. ``progress`` is told how
+    many of how many rows were checked. Inside of a transaction,
+    this is part of it.
+    """
+    if connection.is_in_transaction():
+        return await _examined(connection, environment_id, design, progress, since)
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        return await _examined(connection, environment_id, design, progress, since)
+
+
+async def _examined(
+    connection: Connection, environment_id: int, design: ProgramDesign, progress: Progress, since: datetime | None
+) -> Report:
+    began_at: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    version = await newest_version(connection, environment_id)
+    if version == 0:
+        return Report(began_at=began_at)
+    before = await design_of(connection, environment_id, version)
+    house = _House(connection, environment_id)
+    found = await house.phases(_gone(before.phases, design.phases))
+    found += await house.appointments(_gone(before.appointment_types, design.appointment_types))
+    found += await house.roles(set(roles(before)), set(roles(design)))
+    types = {item.name: item for item in design.custom_data_types}
+    single = {
+        t.name for t in before.custom_data_types if t.records == "many" and t.name in types and types[t.name].records == "one"
+    }
+    found += await house.several(single)
+    checks = [_answers(before, design), _data(before, design)]
+    checking = _Checking(progress, await house.total(checks, since))
+    for check in checks:
+        await house.check(check, checking, since)
+        found += check.found()
+    return Report(tuple(sorted(found, key=lambda b: list(WORDS).index(b.word))), version, checking.done, began_at)
+
+
+def _gone(before: Collection[Any], after: Collection[Any]) -> list[str]:
+    kept = {item.name for item in after}
+    return [item.name for item in before if item.name not in kept]
+
+
+@dataclass
+class _Checking:
+    """How far the checks are."""
+
+    progress: Progress
+    total: int
+    done: int = 0
+
+    def on(self, rows: int) -> None:
+        self.done += rows
+        self.progress(self.done, max(self.total, self.done))
+
+
+@dataclass
+class _Check:
+    """Rows of one table against the elements of the design that differ: a model each, None where the element is gone."""
+
+    word: str
+    table: str
+    name_column: str
+    json_column: str
+    models: Mapping[str, Object | None]
+    shown: Mapping[str, str]
+    counts: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, list[str]] = field(default_factory=dict)
+
+    def row(self, row_id: Any, name: str, document: str) -> None:
+        model = self.models[name]
+        if model is not None and _fits(model, msgspec.json.decode(document)):
+            return
+        self.counts[name] = self.counts.get(name, 0) + 1
+        kept = self.ids.setdefault(name, [])
+        if len(kept) < MOST_IDS:
+            kept.append(str(row_id))
+
+    def found(self) -> Iterator[Breakage]:
+        for name, model in self.models.items():
+            count = self.counts.get(name, 0)
+            if count:
+                kind = f"{self.word}_{'of_removed' if model is None else 'do_not_fit'}"
+                sentence = _SENTENCES[kind].format(_many(count, self.word.removesuffix("s")), self.shown[name])
+                if count == 1:
+                    sentence = sentence.replace(" do not fit", " does not fit")
+                yield Breakage(kind, self.word, self.shown[name], count, tuple(self.ids[name]), sentence)
+
+
+_SENTENCES: Final = {
+    "responses_do_not_fit": "{} to {} do not fit its new version.",
+    "responses_of_removed": "{} to {}, which is gone.",
+    "records_do_not_fit": "{} of {} do not fit its new version.",
+    "records_of_removed": "{} of {}, which is gone.",
+}
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def _fits(model: Object, value: Any) -> bool:
+    # Told apart first: a problem of an unknown key looks for similar names, which takes long.
+    if type(value) is not dict or not value.keys() <= model.by_name.keys():
+        return False
+    problems: Problems = []
+    model.keep(value, "", problems)
+    return not problems
+
+
+def _answers(before: ProgramDesign, design: ProgramDesign) -> _Check:
+    old, new = ({a.id: a for a in d.assessments} for d in (before, design))
+    models: dict[str, Object | None] = {key: None for key in old if key not in new}
+    for key, item in new.items():
+        if key not in old or _differ(old[key].questions, item.questions):
+            models[key] = questions.of_assessment(item, 0)
+    names = {key: item.name for key, item in (old | new).items()}
+    return _Check("responses", "assessment_responses", "spec_id", "model", models, names)
+
+
+def _data(before: ProgramDesign, design: ProgramDesign) -> _Check:
+    old, new = ({t.name: t for t in d.custom_data_types} for d in (before, design))
+    models: dict[str, Object | None] = {key: None for key in old if key not in new}
+    for key, item in new.items():
+        if key not in old or _differ(old[key].fields, item.fields):
+            models[key] = questions.of_custom_data_type(item, 0)
+    return _Check("records", "custom_data_type_records", "type_name", "body", models, {key: key for key in old | new})
+
+
+def _differ(before: Collection[FieldDesign], after: Collection[FieldDesign]) -> bool:
+    """Whether something that fitted these fields might not fit those; how they read and in which order does not matter."""
+    old, new = ({f.name: _strict(f) for f in fields} for fields in (before, after))
+    return old.keys() != new.keys() or not all(same(old[name], new[name]) for name in old)
+
+
+def _strict(item: FieldDesign) -> tuple[Any, ...]:
+    shown_when = item.shown_when if isinstance(item, Question) else None
+    return (item.kind, item.required, tuple(sorted(item.choices)), item.low, item.high, shown_when)
+
+
+@dataclass(frozen=True)
+class _House:
+    """The rows of one environment."""
+
+    connection: Connection
+    environment_id: int
+
+    async def total(self, checks: Collection[_Check], since: datetime | None) -> int:
+        return sum([await self.connection.fetchval(*self._rows(c, since, "count(*)")) for c in checks if c.models])
+
+    async def check(self, check: _Check, checking: _Checking, since: datetime | None) -> None:
+        if not check.models:
+            return
+        cursor = await self.connection.cursor(*self._rows(check, since, f"id, {check.name_column}, {check.json_column}"))
+        while rows := await cursor.fetch(_BATCH):
+            for row in rows:
+                check.row(*row)
+            checking.on(len(rows))
+
+    def _rows(self, check: _Check, since: datetime | None, columns: str) -> tuple[Any, ...]:
+        statement = f"SELECT {columns} FROM {check.table} WHERE environment_id = $1 AND {check.name_column} = ANY($2)"
+        if since is None:
+            return statement, self.environment_id, list(check.models)
+        recent = f"{statement} AND updated_at >= $3::timestamptz - interval '{_LONGEST_WRITE} seconds'"
+        return recent, self.environment_id, list(check.models), since
+
+    async def phases(self, gone: list[str]) -> list[Breakage]:
+        condition = "patients WHERE environment_id = $1 AND phase = ANY($2)"
+        rows = await self._counted("phase", condition, gone)
+        return [
+            Breakage("patients_in_phase", "phases", name, n, ids, f"{_many(n, 'patient')} in the phase {name}, which is gone.")
+            for name, n, ids in rows
+        ]
+
+    async def appointments(self, gone: list[str]) -> list[Breakage]:
+        condition = (
+            "calendar_events WHERE environment_id = $1 AND appointment_type = ANY($2) AND outcome IS DISTINCT FROM 'cancelled' "
+            "AND (end_time > clock_timestamp() OR day >= current_date)"
+        )
+        rows = await self._counted("appointment_type", condition, gone)
+        return [
+            Breakage("appointments", "appointments", name, n, ids, f"{_many(n, 'appointment')} to come of {name}, which is gone.")
+            for name, n, ids in rows
+        ]
+
+    async def several(self, single: set[str]) -> list[Breakage]:
+        condition = (
+            "(SELECT type_name, user_id AS id FROM custom_data_type_records WHERE environment_id = $1 AND type_name = ANY($2) "
+            "GROUP BY type_name, user_id HAVING count(*) > 1) AS several"
+        )
+        rows = await self._counted("type_name", condition, sorted(single))
+        text = "{} with several records of {}, of which there may be one."
+        return [
+            Breakage("several_records", "records", name, n, ids, text.format(_many(n, "patient"), name)) for name, n, ids in rows
+        ]
+
+    async def roles(self, before: set[str], after: set[str]) -> list[Breakage]:
+        gone = sorted(before - after)
+        if not gone:
+            return []
+        rows = await self.connection.fetch(
+            "SELECT worker_id FROM worker_accounts WHERE environment_id = $1 AND disabled_at IS NULL AND roles && $2 "
+            "AND NOT roles && $3 ORDER BY worker_id",
+            *(self.environment_id, gone, sorted(after)),
+        )
+        if not rows:
+            return []
+        ids = tuple(str(row["worker_id"]) for row in rows[:MOST_IDS])
+        names = ", ".join(gone)
+        text = f"{_many(len(rows), 'worker')} without any role, since {names} {'is' if len(gone) == 1 else 'are'} gone."
+        return [Breakage("workers_without_role", "roles", names, len(rows), ids, text)]
+
+    async def _counted(self, name: str, condition: str, gone: list[str]) -> list[tuple[str, int, tuple[str, ...]]]:
+        """By name, how many rows there are and the ids of the first."""
+        if not gone:
+            return []
+        rows = await self.connection.fetch(
+            f"SELECT {name}, count(*), (array_agg(id ORDER BY id))[:{MOST_IDS}] FROM {condition} GROUP BY {name} "
+            f"ORDER BY array_position($2::text[], {name})",
+            *(self.environment_id, gone),
+        )
+        return [(row[0], row[1], tuple(map(str, row[2]))) for row in rows]

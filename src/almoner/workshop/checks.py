@@ -1,0 +1,194 @@
+"""Everything that can still be wrong with a program whose parts have the right shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from almoner.workshop import question_checks
+from almoner.workshop.design import (
+    Assessment,
+    CustomDataType,
+    FieldDesign,
+    MessageTemplate,
+    ProgramDesign,
+    Question,
+    SidebarModule,
+    Terminology,
+    roles,
+)
+from almoner.workshop.design_problem import DesignProblem, instead, short
+from almoner.workshop.field_kinds import FIELD_KINDS
+from almoner.workshop.placeholders import pieces
+from almoner.workshop.shape import Member, distinct, members, walk
+
+__all__ = ["DesignProblem", "design_from", "problems"]
+
+_CALLED: Final = {"phases": "phase", "custom_data_types": "custom data type", "assessments": "assessment", "roles": "role"}
+Known = Mapping[str, Mapping[str, Any]]
+
+
+def design_from(builtins: Any) -> ProgramDesign:
+    """The program in plain lists and mappings, as JSON holds it. Raises msgspec.ValidationError where its shape is wrong."""
+    return msgspec.convert(builtins, ProgramDesign)
+
+
+def problems(design: ProgramDesign) -> list[DesignProblem]:
+    """Everything that is wrong with a program, in the order of its parts; empty where it can be published."""
+    known: Known = {
+        "phases": {phase.name: phase for phase in design.phases},
+        "custom_data_types": {item.name: item for item in design.custom_data_types},
+        "assessments": {item.id: item for item in design.assessments},
+        "roles": roles(design),
+    }
+    found: list[DesignProblem] = []
+    for path, part in walk(design):
+        for member in members(type(part)):
+            value = getattr(part, member.attribute)
+            if value != member.default:
+                found += _of_member(member, value, f"{path}.{member.key}" if path else member.key, known)
+        check = _CHECKS.get(type(part))
+        if check is not None:
+            found += check(part, path, known)
+    return found
+
+
+def _of_member(member: Member, value: Any, path: str, known: Known) -> Iterator[DesignProblem]:
+    if member.holds == "parts":
+        yield from _distinct(value, member, path)
+    elif member.holds == "texts":
+        yield from _of_list(value, member, path, known)
+    elif member.holds == "numbers":
+        for name, number in value.items():
+            yield from _kept(name, f"{path}{question_checks.key(name)}")
+            yield from _kept(number, f"{path}{question_checks.key(name)}")
+    elif member.holds != "part" and value is not None:
+        yield from _kept(value, path)
+        yield from _referred(value, member, path, known)
+
+
+def _distinct(items: tuple[Struct, ...], member: Member, path: str) -> Iterator[DesignProblem]:
+    """Names that are used before in the same list. Those of questions are looked at across all sections of an assessment."""
+    assert member.struct is not None
+    if member.struct is Question:
+        return
+    for name in distinct(member.struct):
+        places: dict[str, str] = {}
+        is_optional = not name.required
+        for number, item in enumerate(items):
+            value, at = getattr(item, name.attribute), f"{path}[{number}]"
+            if value in places:
+                what = f"the {name.key} {short(value)} is used before" if value else f"another one has no {name.key} either"
+                yield DesignProblem(f"{at}.{name.key}" if value else at, what, places[value])
+            elif value.strip() or is_optional:
+                places[value] = f"{at}.{name.key}"
+
+
+def _of_list(values: tuple[str, ...], member: Member, path: str, known: Known) -> Iterator[DesignProblem]:
+    places: dict[str, str] = {}
+    for number, value in enumerate(values):
+        at = f"{path}[{number}]"
+        if not value.strip():
+            yield DesignProblem(at, "this must not be blank")
+        elif value in places:
+            yield DesignProblem(at, f"{short(value)} is listed before", places[value])
+        else:
+            places[value] = at
+            yield from _kept(value, at)
+            yield from _referred(value, member, at, known)
+
+
+def _referred(value: Any, member: Member, path: str, known: Known) -> Iterator[DesignProblem]:
+    if member.names and value not in known[member.names]:
+        text = f"there is no {_CALLED[member.names]} {short(value)}{instead(value, known[member.names])}"
+        yield DesignProblem(path, text, rests_on=(member.names,))
+
+
+def _kept(value: Any, path: str) -> Iterator[DesignProblem]:
+    """What neither JSON nor the database can keep."""
+    if isinstance(value, str):
+        if "\x00" in value:
+            yield DesignProblem(path, "text cannot hold the character NUL")
+        elif not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            yield DesignProblem(path, "half of a surrogate pair is not a character")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield DesignProblem(path, "a number is expected, not an endless one")
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        yield DesignProblem(path, "this number is too large")
+
+
+def _of_template(template: MessageTemplate, path: str, known: Known) -> Iterator[DesignProblem]:
+    if not template.body.strip():
+        yield DesignProblem(path, "body is missing; write the message", rests_on=(f"{path}.body",))
+    for piece in pieces(template.body):
+        if piece.problem:
+            yield DesignProblem(f"{path}.body", piece.problem)
+
+
+def _of_terminology(words: Terminology, path: str, known: Known) -> Iterator[DesignProblem]:
+    for member in members(Terminology):
+        if not getattr(words, member.attribute).strip():
+            yield DesignProblem(f"{path}.{member.key}", "this must not be blank")
+
+
+def _of_module(module: SidebarModule, path: str, known: Known) -> Iterator[DesignProblem]:
+    types, assessments = known["custom_data_types"], known["assessments"]
+    for option in ("of", "field") if module.shows not in ("chart", "records") else ():
+        if getattr(module, option):
+            yield DesignProblem(f"{path}.{option}", f"{option} does not go with {module.shows}", rests_on=(f"{path}.shows",))
+    if module.shows == "records":
+        if module.field:
+            yield DesignProblem(f"{path}.field", "field does not go with records", rests_on=(f"{path}.shows",))
+        if not module.of:
+            yield DesignProblem(path, "of is missing; name a custom data type", rests_on=(f"{path}.of",))
+        elif module.of not in types:
+            text = f"there is no custom data type {short(module.of)}{instead(module.of, types)}"
+            yield DesignProblem(f"{path}.of", text, rests_on=("custom_data_types",))
+    elif module.shows == "chart":
+        if not module.of:
+            yield DesignProblem(path, "of is missing; name an assessment or a custom data type", rests_on=(f"{path}.of",))
+        elif module.of not in types and module.of not in assessments:
+            text = f"there is no assessment or custom data type {short(module.of)}{instead(module.of, [*assessments, *types])}"
+            yield DesignProblem(f"{path}.of", text, rests_on=("assessments", "custom_data_types"))
+        else:
+            yield from _of_chart(module, assessments.get(module.of) or types[module.of], path)
+
+
+def _of_chart(module: SidebarModule, shown: Assessment | CustomDataType, path: str) -> Iterator[DesignProblem]:
+    fields: tuple[FieldDesign, ...] = shown.questions if isinstance(shown, Assessment) else shown.fields
+    numbers = [field.name for field in fields if field.kind in FIELD_KINDS and FIELD_KINDS[field.kind].answer == "number"]
+    rests_on = "assessments" if isinstance(shown, Assessment) else "custom_data_types"
+    if not module.field:
+        if not isinstance(shown, Assessment):
+            yield DesignProblem(path, "field is missing; name the number to draw", rests_on=(f"{path}.field",))
+        elif shown.scoring is None:
+            text = f"field is missing; {short(module.of)} has no score to draw, so name a number"
+            yield DesignProblem(path, text, rests_on=(rests_on,))
+    elif module.field not in (field.name for field in fields):
+        text = f"{short(module.of)} has no field {short(module.field)}{instead(module.field, numbers)}"
+        yield DesignProblem(f"{path}.field", text, rests_on=(rests_on,))
+    elif module.field not in numbers and all(field.kind in FIELD_KINDS for field in fields):
+        text = f"a chart draws numbers, and {short(module.field)} is none{instead(module.field, numbers)}"
+        yield DesignProblem(f"{path}.field", text, rests_on=(rests_on,))
+
+
+def _of_field(field: FieldDesign, path: str, known: Known) -> Iterator[DesignProblem]:
+    return question_checks.of_field(field, path)
+
+
+def _of_assessment(assessment: Assessment, path: str, known: Known) -> Iterator[DesignProblem]:
+    return question_checks.of_assessment(assessment, path)
+
+
+_CHECKS: Final[Mapping[type[Struct], Callable[[Any, str, Known], Iterator[DesignProblem]]]] = {
+    FieldDesign: _of_field,
+    Question: _of_field,
+    Assessment: _of_assessment,
+    MessageTemplate: _of_template,
+    SidebarModule: _of_module,
+    Terminology: _of_terminology,
+}

@@ -1,0 +1,173 @@
+"""What differs between two versions of a program, for people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from almoner.workshop.design import ProgramDesign
+from almoner.workshop.pairing import at, called, keyed, label, paired, same, step, where, word
+from almoner.workshop.shape import Member, members
+
+Kind = Literal["added", "removed", "changed", "moved"]
+_MOST_CLAUSES: Final = 6
+_MOST_NAMES: Final = 3
+_LONGEST_SHOWN: Final = 60
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference between two versions. ``before`` is None for what was added, ``after`` for what was removed.
+
+    ``trail`` pairs what each part on the way is called with its name: ("assessment", "Intake assessment"), ("question", "plan").
+    ``member`` is the title of what changed in the last of them; blank where the part itself was added, removed or moved.
+    For what moved, ``before`` and ``after`` are the names in their order.
+    """
+
+    where: str
+    path: str
+    kind: Kind
+    before: Any
+    after: Any
+    trail: tuple[tuple[str, str], ...] = ()
+    member: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "moved":
+            return f"{self.where}: the order changed"
+        if self.member and self.kind == "changed":
+            return f"{self.where}: {_shown(self.before)} became {_shown(self.after)}"
+        if self.member:
+            return f"{self.where}: {_shown(self.before if self.kind == 'removed' else self.after)} {self.kind}"
+        return f"{self.where}: {self.kind}"
+
+
+def compare(before: ProgramDesign, after: ProgramDesign) -> tuple[Difference, ...]:
+    """All differences, in the order of the parts. What is added or removed as a whole is one difference."""
+    return tuple(_of_part("", (), before, after))
+
+
+def _of_part(path: str, trail: tuple[tuple[str, str], ...], before: Struct, after: Struct) -> Iterator[Difference]:
+    for member in members(type(before)):
+        old, new = getattr(before, member.attribute), getattr(after, member.attribute)
+        if same(old, new):
+            continue
+        if member.holds == "parts":
+            yield from _of_parts(path, trail, member, old, new)
+        elif member.holds == "texts" and None not in (old, new):
+            yield from _of_texts(path, trail, member, old, new)
+        elif member.holds == "part" and None not in (old, new):
+            inner = trail or ((label(member), ""),)
+            yield from _of_part(at(path, member), inner, old, new)
+        elif member.holds == "numbers":
+            yield from _of_numbers(path, trail, member, old, new)
+        else:
+            yield _changed(path, trail, member, old, new)
+
+
+def _of_parts(path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any) -> Iterator[Difference]:
+    before, after = keyed(old), paired(old, new)
+    for key, item in after.items():
+        inner = (*trail, (word(member), called(item)))
+        if key not in before:
+            yield Difference(_where(inner), step(path, member, key), "added", None, item, inner)
+        elif not same(before[key], item):
+            yield from _of_part(step(path, member, key), (*trail, (word(member), called(before[key]))), before[key], item)
+    for key, item in before.items():
+        if key not in after:
+            inner = (*trail, (word(member), called(item)))
+            yield Difference(_where(inner), step(path, member, key), "removed", item, None, inner)
+    yield from _of_order(path, trail, member, (before, after))
+
+
+def _of_texts(path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any) -> Iterator[Difference]:
+    before, after = keyed(old), keyed(new)
+    shown, title = _where(trail, label(member)), label(member)
+    for key, item in after.items():
+        if key not in before:
+            yield Difference(shown, step(path, member, key), "added", None, item, trail, title)
+    for key, item in before.items():
+        if key not in after:
+            yield Difference(shown, step(path, member, key), "removed", item, None, trail, title)
+    yield from _of_order(path, trail, member, (before, after))
+
+
+def _of_order(path: str, trail: tuple[tuple[str, str], ...], member: Member, sides: Any) -> Iterator[Difference]:
+    before, after = sides
+    old, new = [key for key in before if key in after], [key for key in after if key in before]
+    if old != new:
+        was, now = (tuple(called(side[key]) for key in order) for side, order in ((before, old), (after, new)))
+        yield Difference(_where(trail, label(member)), at(path, member), "moved", was, now, trail, label(member))
+
+
+def _of_numbers(path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any) -> Iterator[Difference]:
+    for name in dict.fromkeys((*new, *old)):
+        before, after = old.get(name), new.get(name)
+        if not same(before, after):
+            shown = f"{label(member)} of {name}"
+            kind: Kind = "added" if before is None else "removed" if after is None else "changed"
+            yield Difference(_where(trail, shown), step(path, member, (name, 0)), kind, before, after, trail, label(member))
+
+
+def _changed(path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any) -> Difference:
+    is_part = member.holds == "part"
+    kind: Kind = "added" if is_part and old is None else "removed" if is_part and new is None else "changed"
+    return Difference(_where(trail, label(member)), at(path, member), kind, old, new, trail, label(member))
+
+
+def _where(trail: tuple[tuple[str, str], ...], member: str = "") -> str:
+    return where([*(f"{kind} {name}".strip() for kind, name in trail), *([member] if member else [])]) or "Program"
+
+
+def _shown(value: Any) -> str:
+    if value is None or value in ("", ()):
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Struct):
+        return msgspec.json.encode(value).decode()
+    text = ", ".join(value) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+
+
+def summary(differences: Iterable[Difference]) -> str:
+    """The differences in one short paragraph: ``2 questions added to Intake assessment; phase paused removed``."""
+    groups: dict[tuple[str, str, str], dict[str, None]] = {}
+    for difference in differences:
+        root, kind, of = _group(difference)
+        groups.setdefault((root, kind, of), {})[difference.trail[-1][1] if difference.trail else difference.member] = None
+    clauses = [_clause(root, kind, of, list(names)) for (root, kind, of), names in groups.items()]
+    if len(clauses) > _MOST_CLAUSES:
+        rest = len(clauses) - _MOST_CLAUSES + 1
+        clauses = [*clauses[: _MOST_CLAUSES - 1], f"and {rest} more kinds of change"]
+    return "; ".join(clauses) or "nothing changed"
+
+
+def _group(difference: Difference) -> tuple[str, str, str]:
+    """What a difference is counted with: the element that it is inside of, what happened, and to what sort of thing."""
+    trail = difference.trail
+    if difference.kind == "moved":
+        return (trail[0][1] or trail[0][0] if trail else ""), "moved", difference.member
+    kind = "changed" if difference.member else difference.kind
+    if not trail:
+        return "", kind, ""
+    return (trail[0][1] if len(trail) > 1 else ""), kind, trail[-1][0]
+
+
+def _clause(root: str, kind: str, of: str, names: list[str]) -> str:
+    if kind == "moved":
+        return f"{of} reordered in {root}" if root else f"{of} reordered"
+    if not of:
+        return "the program was renamed"
+    if len(names) == 1:
+        what = f"{of} {names[0]}".strip()
+    elif root or len(names) > _MOST_NAMES:
+        what = f"{len(names)} {of}s"
+    else:
+        what = f"{of}s {', '.join(names[:-1])} and {names[-1]}"
+    preposition = {"added": "to", "removed": "from", "changed": "in"}[kind]
+    return f"{what} {kind} {preposition} {root}" if root else f"{what} {kind}"

@@ -1,0 +1,81 @@
+"""The differences of two states of a program, grouped by element, each with before and after in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgspec import Struct
+
+from almoner.workshop.compare import Difference, Kind
+from almoner.workshop.design import Condition
+from almoner.workshop.pages.reading import Reading, reading, words
+
+_ORDER: Final[tuple[Kind, ...]] = ("added", "changed", "removed", "moved")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a difference: a text, a list in its order, or a part; all of them are blank where there is nothing."""
+
+    text: str = ""
+    names: tuple[str, ...] = ()
+    part: Reading | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference inside an element. ``where`` is blank where it is about the element itself."""
+
+    where: str
+    kind: Kind
+    before: Side
+    after: Side
+
+
+@dataclass(frozen=True)
+class ElementChanges:
+    """What differs in one element: ``sort`` is such as assessment, ``name`` what it is called; blank for the program itself."""
+
+    sort: str
+    name: str
+    changes: tuple[Change, ...]
+
+    @property
+    def counts(self) -> tuple[tuple[Kind, int], ...]:
+        """How many there are of each kind, without those that there are none of."""
+        found = Counter(change.kind for change in self.changes)
+        return tuple((kind, found[kind]) for kind in _ORDER if found[kind])
+
+
+def grouped(differences: Iterable[Difference]) -> tuple[ElementChanges, ...]:
+    """The differences by element, in the order of the program."""
+    found: dict[tuple[str, str], list[Change]] = {}
+    for difference in differences:
+        element = difference.trail[0] if difference.trail else ("program", "")
+        inner = [f"{sort} {name}".strip() for sort, name in difference.trail[1:]]
+        member = _quoted(difference)
+        where = " · ".join([*inner, *([member] if member else [])])
+        sides = (_side(difference, value) for value in (difference.before, difference.after))
+        found.setdefault(element, []).append(Change(where[:1].upper() + where[1:], difference.kind, *sides))
+    return tuple(ElementChanges(sort, name, tuple(changes)) for (sort, name), changes in found.items())
+
+
+def _quoted(difference: Difference) -> str:
+    """What changed in the last part of the way: the order of a list, one number of several, a member."""
+    if difference.kind == "moved":
+        return f"order of {difference.member}"
+    told = difference.where.rpartition(", ")[2]
+    return told if told.startswith(f"{difference.member} of ") else difference.member
+
+
+def _side(difference: Difference, value: Any) -> Side:
+    if value is None and difference.kind in ("added", "removed"):
+        return Side()
+    if difference.kind == "moved":
+        return Side(names=value)
+    if isinstance(value, Struct) and not isinstance(value, Condition):
+        return Side(part=reading(value))
+    return Side(text=words(value))

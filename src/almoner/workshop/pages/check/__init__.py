@@ -1,0 +1,1 @@
+"""The dry run: what publishing the draft would break."""

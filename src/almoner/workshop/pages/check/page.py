@@ -1,0 +1,138 @@
+"""The dry run's page, and the part of it that follows a run. The page that publishes shows the same part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.database import Connection
+from almoner.errors import problem
+from almoner.pages.route import PageRoute
+from almoner.pages.visit import Visit
+from almoner.workshop import drafts
+from almoner.workshop.breakages import Report
+from almoner.workshop.checks import problems
+from almoner.workshop.pages import dry_runs
+from almoner.workshop.pages.dry_runs import Kind, Subject, kinds
+from almoner.workshop.pages.frame import Frame, frame
+from almoner.workshop.pages.links import LinkedProblem, linked_problems
+from almoner.workshop.pages.runs import RUNS, Run
+from almoner.workshop.pages.standing import away
+from almoner.workshop.published import newest_version
+
+_FOLDER: Final = "workshop/pages/check"
+_PATH: Final = "/workshop/check"
+# How often a page may ask processes that do not know its run.
+MOST_MISSES: Final = 20
+
+
+@dataclass(frozen=True)
+class Following:
+    """A run as a page follows it. ``run`` is None where this process does not know it; ``misses`` counts how often that was so.
+
+    ``accepts``: the page offers to accept what breaks; ``accepted`` are the words that are ticked.
+    """
+
+    run_id: str
+    run: Run | None
+    kinds: tuple[Kind, ...]
+    report: Report | None
+    accepts: bool
+    misses: int = 0
+    gives_up: bool = False
+    accepted: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class CheckPage:
+    """The draft to be examined. ``following`` is None as long as nothing runs."""
+
+    frame: Frame
+    revision: int
+    live_version: int
+    problems: tuple[LinkedProblem, ...]
+    following: Following | None
+
+
+def followed(run: Run, accepts: bool, accepted: frozenset[str] = frozenset()) -> Following:
+    """A run as it is now."""
+    report: Report | None = run.result
+    return Following(run.id, run, kinds(report) if report else (), report, accepts, accepted=accepted)
+
+
+async def show(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        elsewhere = await away(visit, connection)
+        if elsewhere is not None:
+            return elsewhere
+        draft = await drafts.current(connection, visit.environment_id)
+        live = await newest_version(connection, visit.environment_id)
+        known = RUNS.find(visit.environment_id, visit.query("run"))
+        run = known or RUNS.latest(visit.environment_id, Subject(draft.revision, live))
+        found = linked_problems(draft.design)
+        following = followed(run, accepts=False) if run and not found else None
+        context = CheckPage(await frame(visit, connection, draft), draft.revision, live, found, following)
+    return visit.page(f"{_FOLDER}/check.html", context)
+
+
+async def begin(visit: Visit) -> Response:
+    """Begins a run, or joins one of the same; a short one is over when this is answered."""
+    accepts = visit.query("for") == "publish"
+    async with visit.parts.database.connection() as connection:
+        draft = await _asked(visit, connection)
+        subject = Subject(draft.revision, await newest_version(connection, visit.environment_id))
+    if problems(draft.design):
+        raise problem("bad_request", "The draft has problems. Mend them first: the check needs a program that can be published.")
+    known = RUNS.latest(visit.environment_id, subject)
+    fresh = known is not None and not known.is_over
+    run = known if known and fresh else dry_runs.begin(visit.parts.database, visit.environment_id, subject, draft.design)
+    await run.settle()
+    if not visit.is_fragment:
+        return visit.go(f"{_PATH}?run={run.id}")
+    return visit.fragment(f"{_FOLDER}/following.html", followed(run, accepts))
+
+
+async def _asked(visit: Visit, connection: Connection) -> drafts.Draft:
+    """The revision that the form names; the newest where it names none."""
+    number = (await visit.form()).text("revision")
+    if not number.removeprefix("-").isdecimal() or len(number) > 10:
+        return await drafts.current(connection, visit.environment_id)
+    try:
+        return await drafts.at(connection, visit.environment_id, int(number))
+    except LookupError:
+        raise problem("not_found", "There is no such save of the draft.") from None
+
+
+async def follow(visit: Visit) -> Response:
+    """How far a run is, asked again and again by the page."""
+    run = RUNS.find(visit.environment_id, visit.path("run"))
+    accepts = visit.query("for") == "publish"
+    if run is not None and isinstance(run.about, Subject):
+        return visit.fragment(f"{_FOLDER}/following.html", followed(run, accepts))
+    given = visit.query("misses", "0")
+    misses = 1 + (int(given) if given.isdecimal() and len(given) < 4 else 0)
+    context = Following(visit.path("run"), None, (), None, accepts, misses, misses >= MOST_MISSES)
+    # Over a new connection another process may be asked.
+    return visit.fragment(f"{_FOLDER}/following.html", context, headers={"Connection": "close"})
+
+
+async def cancel(visit: Visit) -> Response:
+    run = RUNS.find(visit.environment_id, visit.path("run"))
+    accepts = visit.query("for") == "publish"
+    if run is not None and isinstance(run.about, Subject):
+        run.cancel()
+        await run.settle()
+        if visit.is_fragment:
+            return visit.fragment(f"{_FOLDER}/following.html", followed(run, accepts))
+    return visit.go(_PATH)
+
+
+ROUTES: Final = (
+    PageRoute(_PATH, show, may="design"),
+    PageRoute(f"{_PATH}/run", begin, may="design", methods=("POST",)),
+    PageRoute(f"{_PATH}/run/{{run}}", follow, may="design", background=True),
+    PageRoute(f"{_PATH}/cancel/{{run}}", cancel, may="design", methods=("POST",)),
+)

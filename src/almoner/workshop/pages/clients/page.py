@@ -1,0 +1,269 @@
+"""Clients: made, changed and ended. A secret or a token is in one answer only, the one to the form that asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.access import clients, policy
+from almoner.access.clients import LONGEST_DAYS, Client, Secret
+from almoner.database import Connection
+from almoner.errors import ApiError, problem
+from almoner.pages.route import PageRoute
+from almoner.pages.visit import Form, Visit
+from almoner.resources import BY_NAME
+from almoner.workshop.pages.field_errors import by_field
+from almoner.workshop.pages.frame import Frame, frame
+
+_FOLDER: Final = "workshop/pages/clients"
+_PATH: Final = "/workshop/clients"
+_USUAL_DAYS: Final = "30"
+SHAPES: Final = (
+    ("documented", "As the API's reference shows them: the row itself"),
+    ("enveloped", 'In an envelope: the row under "data"'),
+)
+_DONE: Final[Mapping[str, str]] = {
+    "changed": "Saved. Tokens that cover more than this end within five seconds.",
+    "revoked": "The secret has ended: no token is given for it any more.",
+    "ended": "Its tokens end within five seconds. With a secret that works it fetches new ones.",
+    "disabled": "The client is disabled. Its tokens end within five seconds.",
+}
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A client as its form states it. ``everything``: all scopes, also those that are added later."""
+
+    name: str = ""
+    everything: bool = False
+    scopes: frozenset[str] = frozenset()
+    shape: str = "documented"
+
+    @property
+    def scope(self) -> str:
+        """The scopes in one text, as they are kept."""
+        return policy.ALL if self.everything else " ".join(sorted(self.scopes))
+
+
+@dataclass(frozen=True)
+class Told:
+    """A secret or a token, told this once. ``what`` is ``client``, ``secret`` or ``token``; ``days`` are those of a token."""
+
+    what: str
+    value: str
+    days: int = 0
+
+
+@dataclass(frozen=True)
+class ClientsPage:
+    """The list of clients."""
+
+    frame: Frame
+    clients: list[Client]
+
+
+@dataclass(frozen=True)
+class FormPage:
+    """The form of a client; of a new one where ``client`` is None. ``grantable`` are the scopes by what they are about."""
+
+    frame: Frame
+    client: Client | None
+    stated: Stated
+    errors: Mapping[str, str]
+    grantable: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: policy.grantable(BY_NAME))
+    shapes: tuple[tuple[str, str], ...] = SHAPES
+
+
+@dataclass(frozen=True)
+class ClientPage:
+    """One client. ``done`` says what was just done, ``told`` is what is shown once, ``days`` is what was typed."""
+
+    frame: Frame
+    client: Client
+    secrets: list[Secret]
+    done: str
+    told: Told | None
+    days: str
+    errors: Mapping[str, str]
+    token_url: str
+
+
+async def show_all(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        found = await clients.listed(connection, visit.environment_id)
+        return visit.page(f"{_FOLDER}/list.html", ClientsPage(await frame(visit, connection), found))
+
+
+async def show_new(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        return await _form(visit, connection, None, Stated(), {})
+
+
+async def create(visit: Visit) -> Response:
+    stated = _stated(await visit.form())
+    async with visit.parts.database.connection() as connection:
+        errors = _wrong(stated)
+        if not errors:
+            try:
+                made = await clients.create(
+                    connection, visit.parts.box, visit.environment_id, stated.name, stated.scope, stated.shape, BY_NAME
+                )
+            except ApiError as error:
+                errors = by_field(error)
+            else:
+                client = await clients.find(connection, visit.environment_id, made.client_id)
+                return await _one(visit, connection, client, told=Told("client", made.client_secret))
+        return await _form(visit, connection, None, stated, errors)
+
+
+async def show(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        return await _one(visit, connection, await _found(visit, connection))
+
+
+async def show_form(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        client = await _usable(visit, connection)
+        scopes = frozenset(client.scope.split())
+        stated = Stated(client.name, policy.ALL in scopes, scopes - {policy.ALL}, client.shape)
+        return await _form(visit, connection, client, stated, {})
+
+
+async def change(visit: Visit) -> Response:
+    stated = _stated(await visit.form())
+    async with visit.parts.database.connection() as connection:
+        client = await _usable(visit, connection)
+        errors = _wrong(stated)
+        if not errors:
+            try:
+                await clients.change(connection, visit.environment_id, client.id, stated.name, stated.scope, stated.shape, BY_NAME)
+            except ApiError as error:
+                errors = by_field(error)
+            else:
+                return _go(visit, client, "changed")
+        return await _form(visit, connection, client, stated, errors)
+
+
+async def rotate(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        client = await _usable(visit, connection)
+        made = await clients.rotate(connection, visit.parts.box, visit.environment_id, client.id)
+        return await _one(visit, connection, client, told=Told("secret", made.client_secret))
+
+
+async def revoke(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        client = await _usable(visit, connection)
+        await clients.revoke(connection, visit.environment_id, client.id, (await visit.form()).text("secret"))
+    return _go(visit, client, "revoked")
+
+
+async def make_token(visit: Visit) -> Response:
+    typed = (await visit.form()).text("days").strip()
+    async with visit.parts.database.connection() as connection:
+        client = await _usable(visit, connection)
+        if not (typed.isascii() and typed.isdigit() and 1 <= int(typed[:9]) <= LONGEST_DAYS):
+            errors = {"days": f"Give a whole number of days from 1 to {LONGEST_DAYS:,}."}
+            return await _one(visit, connection, client, days=typed, errors=errors)
+        token = await clients.long_lived_token(connection, client.id, int(typed))
+        client = await clients.find(connection, visit.environment_id, client.id)
+        return await _one(visit, connection, client, days=typed, told=Told("token", token, int(typed)))
+
+
+async def end_tokens(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        client = await _usable(visit, connection)
+        await clients.end_tokens(connection, visit.environment_id, client.id)
+    return _go(visit, client, "ended")
+
+
+async def disable(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        client = await _found(visit, connection)
+        await clients.disable(connection, visit.environment_id, client.id)
+    return _go(visit, client, "disabled")
+
+
+async def back(visit: Visit) -> Response:
+    """Where an answer was shown once, loading it again shows the client without it."""
+    async with visit.parts.database.connection() as connection:
+        client = await _found(visit, connection)
+    return visit.go(f"{_PATH}/{client.id}")
+
+
+def _stated(form: Form) -> Stated:
+    return Stated(form.text("name").strip(), form.text("grant") == "all", frozenset(form.texts("scopes")), form.text("shape"))
+
+
+def _wrong(stated: Stated) -> dict[str, str]:
+    if stated.everything or stated.scopes:
+        return {}
+    return {"scopes": "Tick at least one, or choose everything."}
+
+
+def _go(visit: Visit, client: Client, done: str) -> Response:
+    return visit.go(f"{_PATH}/{client.id}?done={done}")
+
+
+async def _found(visit: Visit, connection: Connection) -> Client:
+    """The client of this environment that the address names. Raises a 404 ApiError."""
+    try:
+        return await clients.find(connection, visit.environment_id, visit.path("id"))
+    except ApiError as error:
+        if error.status == 404:
+            raise problem("not_found", "There is no such client in your environment.") from None
+        raise
+
+
+async def _usable(visit: Visit, connection: Connection) -> Client:
+    """The same. Raises a 404 ApiError also where it is disabled."""
+    client = await _found(visit, connection)
+    if client.disabled_at is not None:
+        raise problem("not_found", "This client is disabled: nothing about it can be changed any more.")
+    return client
+
+
+async def _form(visit: Visit, connection: Connection, client: Client | None, stated: Stated, errors: Mapping[str, str]) -> Response:
+    context = FormPage(await frame(visit, connection), client, stated, errors)
+    return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
+
+
+async def _one(
+    visit: Visit,
+    connection: Connection,
+    client: Client,
+    told: Told | None = None,
+    days: str = _USUAL_DAYS,
+    errors: Mapping[str, str] | None = None,
+) -> Response:
+    context = ClientPage(
+        await frame(visit, connection),
+        client,
+        await clients.secrets_of(connection, visit.environment_id, client.id),
+        _DONE.get(visit.query("done"), ""),
+        told,
+        days,
+        errors or {},
+        f"{visit.parts.url}/v1/token",
+    )
+    return visit.page(f"{_FOLDER}/client.html", context, 400 if errors else 200)
+
+
+ROUTES: Final = (
+    PageRoute(_PATH, show_all, may="integrate"),
+    PageRoute(_PATH, create, may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/new", show_new, may="integrate"),
+    PageRoute(f"{_PATH}/{{id}}", show, may="integrate"),
+    PageRoute(f"{_PATH}/{{id}}/edit", show_form, may="integrate"),
+    PageRoute(f"{_PATH}/{{id}}/edit", change, may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/{{id}}/rotate", back, may="integrate"),
+    PageRoute(f"{_PATH}/{{id}}/rotate", rotate, may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/{{id}}/revoke", revoke, may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/{{id}}/token", back, may="integrate"),
+    PageRoute(f"{_PATH}/{{id}}/token", make_token, may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/{{id}}/end-tokens", end_tokens, may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/{{id}}/disable", disable, may="integrate", methods=("POST",)),
+)

@@ -1,0 +1,1 @@
+"""Two states of a program side by side."""

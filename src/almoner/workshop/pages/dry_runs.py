@@ -1,0 +1,47 @@
+"""The dry run of a state of the draft against what is live, as work in the background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from almoner.database import Database
+from almoner.workshop.breakages import WORDS, Breakage, Report, examine
+from almoner.workshop.design import ProgramDesign
+from almoner.workshop.pages.runs import RUNS, Progress, Run
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is examined: a revision of the draft, against the version that was live when that began."""
+
+    revision: int
+    live_version: int
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What breaks of one kind: the word that accepts it, what that stands for, and each thing that breaks."""
+
+    word: str
+    title: str
+    count: int
+    breakages: tuple[Breakage, ...]
+
+
+def begin(database: Database, environment_id: int, subject: Subject, design: ProgramDesign) -> Run:
+    """Begins the examination of a design without problems. Raises a 503 ApiError where too much is under way."""
+
+    async def work(progress: Progress) -> Report:
+        async with database.connection() as connection:
+            return await examine(connection, environment_id, design, progress)
+
+    return RUNS.begin(environment_id, subject, work)
+
+
+def kinds(report: Report) -> tuple[Kind, ...]:
+    """What breaks, by the word that accepts it."""
+    found = []
+    for word in report.words:
+        breakages = tuple(breakage for breakage in report.breakages if breakage.word == word)
+        found.append(Kind(word, WORDS[word], sum(b.count for b in breakages), breakages))
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""The lists and editors of the groups of a program."""

@@ -1,0 +1,168 @@
+"""The list of a group: its elements in their order, what is wrong with each, and moving and removing them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from almoner.database import Connection
+from almoner.errors import problem
+from almoner.pages.visit import Visit
+from almoner.workshop import drafts
+from almoner.workshop.checks import problems
+from almoner.workshop.design import ProgramDesign
+from almoner.workshop.pages.editor import saving
+from almoner.workshop.pages.elements.group import Group, is_built_in, shown_name, uses
+from almoner.workshop.pages.elements.summaries import summary
+from almoner.workshop.pages.frame import Frame, frame
+
+LIST = "workshop/pages/elements/list.html"
+
+
+@dataclass(frozen=True)
+class Row:
+    """An element in the list. ``place`` is where it stands in the revision that the list was made from."""
+
+    place: int
+    title: str
+    name: str
+    summary: str
+    problems: int
+    path: str
+    remove_path: str
+
+
+@dataclass(frozen=True)
+class ListPage:
+    """A group's elements. ``notes`` tell what others changed meanwhile, ``focus`` is the id of what gets the focus."""
+
+    frame: Frame
+    group: Group
+    rows: tuple[Row, ...]
+    base: int
+    notes: tuple[str, ...]
+    told: str
+    focus: str
+
+
+@dataclass(frozen=True)
+class RemovePage:
+    """The question whether an element shall go, and where it is named."""
+
+    frame: Frame
+    group: Group
+    title: str
+    uses: tuple[str, ...]
+    stays: bool
+    base: int
+    action: str
+    back: str
+
+
+async def show(visit: Visit, group: Group) -> Response:
+    """The list."""
+    async with visit.parts.database.connection() as connection:
+        draft = await saving.opened(visit, connection, group.title)
+        if isinstance(draft, Response):
+            return draft
+        notes = ("It is removed from the draft.",) if visit.query("removed") else ()
+        return await _list(visit, connection, group, draft, notes, "", "")
+
+
+async def arrange(visit: Visit, group: Group) -> Response:
+    """Puts the elements into the order that was sent; a button moves one of them up or down."""
+    form = await visit.form()
+    async with visit.parts.database.connection() as connection:
+        before = await saving.base_of(connection, visit.environment_id, form.text("base"))
+        order, told = _moved(list(form.texts("item")), form.text("do"))
+        saved = await saving.save(visit, connection, before, group.ordered(before.design, order), back=group.path)
+        if isinstance(saved, Response):
+            return saved
+        if not visit.is_fragment:
+            return visit.go(group.path)
+        notes = await saving.notes(connection, visit, before.revision, saved)
+        return await _list(visit, connection, group, saved, notes, told, _focus(form.text("do"), order))
+
+
+async def ask(visit: Visit, group: Group) -> Response:
+    """The page that asks before an element is removed."""
+    async with visit.parts.database.connection() as connection:
+        draft = await saving.opened(visit, connection, group.title)
+        if isinstance(draft, Response):
+            return draft
+        index = index_of(group, draft.design, visit)
+        element = group.items(draft.design)[index]
+        page = RemovePage(
+            frame=await frame(visit, connection, draft),
+            group=group,
+            title=shown_name(element),
+            uses=uses(draft.design, group, group.name_of(element)),
+            stays=is_built_in(element),
+            base=draft.revision,
+            action=group.link(draft.design, index, "remove"),
+            back=group.link(draft.design, index),
+        )
+        return visit.page("workshop/pages/elements/remove.html", page)
+
+
+async def remove(visit: Visit, group: Group) -> Response:
+    """Removes an element from the draft."""
+    form = await visit.form()
+    async with visit.parts.database.connection() as connection:
+        before = await saving.base_of(connection, visit.environment_id, form.text("base"))
+        index = index_of(group, before.design, visit)
+        saved = await saving.save(visit, connection, before, group.without(before.design, index), back=group.path)
+        return saved if isinstance(saved, Response) else visit.go(f"{group.path}?removed=yes")
+
+
+def index_of(group: Group, design: ProgramDesign, visit: Visit) -> int:
+    """Where the element stands that the address names. Raises a 404 ApiError where it is not there."""
+    found = group.find(design, visit.path("item"), visit.query("at")) if group.is_list else 0
+    if found is None:
+        raise problem("not_found", f"The draft has no such {group.one}. Somebody may have renamed or removed it.")
+    return found
+
+
+def _moved(order: list[str], action: str) -> tuple[list[str], str]:
+    way, _, place = action.partition(":")
+    step = {"up": -1, "down": 1}.get(way, 0)
+    if place not in order or not step:
+        return order, "The order is saved."
+    at = order.index(place)
+    to = min(max(at + step, 0), len(order) - 1)
+    order.insert(to, order.pop(at))
+    return order, f"Now number {to + 1} of {len(order)}."
+
+
+def _focus(action: str, order: list[str]) -> str:
+    """The button that was pressed, on the row where it is now: rows are numbered anew."""
+    way, _, place = action.partition(":")
+    return f"{way}:{order.index(place)}" if place in order else ""
+
+
+async def _list(
+    visit: Visit, connection: Connection, group: Group, draft: drafts.Draft, notes: tuple[str, ...], told: str, focus: str
+) -> Response:
+    page = ListPage(await frame(visit, connection, draft), group, rows(group, draft.design), draft.revision, notes, told, focus)
+    if visit.is_fragment:
+        return visit.fragment("workshop/pages/elements/rows.html", page)
+    return visit.page(LIST, page)
+
+
+def rows(group: Group, design: ProgramDesign) -> tuple[Row, ...]:
+    """The elements of a group as rows."""
+    wrong = Counter(one.path.partition("]")[0] for one in problems(design) if one.path.startswith(f"{group.key}["))
+    return tuple(
+        Row(
+            place=index,
+            title=shown_name(element),
+            name=group.name_of(element) if group.name_of(element) != shown_name(element) else "",
+            summary=summary(element),
+            problems=wrong[f"{group.key}[{index}"],
+            path=group.link(design, index),
+            remove_path=group.link(design, index, "remove"),
+        )
+        for index, element in enumerate(group.items(design))
+    )

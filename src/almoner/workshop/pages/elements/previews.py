@@ -1,0 +1,187 @@
+"""What a coach will see of an element, made from the design with made-up people in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from almoner.workshop.design import (
+    AppointmentType,
+    CareFlowTemplate,
+    CustomDataType,
+    MessageTemplate,
+    Phase,
+    ProgramDesign,
+    Role,
+    SidebarModule,
+    TaskType,
+    roles,
+)
+from almoner.workshop.pages.editor.shown import label
+from almoner.workshop.pages.elements.group import Group, shown_name
+from almoner.workshop.pages.preview.view import FieldView, fields_view
+from almoner.workshop.placeholders import Piece, pieces
+from almoner.workshop.shape import by_key
+
+# Nobody's: the names are made up, and the number is one that is kept free for stories.
+_FILLED: Final[Mapping[str, str]] = {
+    "patient.first_name": "Ana",
+    "patient.last_name": "Reyes",
+    "patient.full_name": "Ana Reyes",
+    "coach.first_name": "Emily",
+    "coach.last_name": "Smith",
+    "coach.full_name": "Emily Smith",
+    "coach.phone_number": "+1 555-0100",
+    "appointment.day": "Thursday",
+    "appointment.time": "10:30 AM",
+}
+_ROOMS: Final[Mapping[str, tuple[str, str]]] = {
+    "give_care": ("Coach Portal", "Inbox, patients and calendar"),
+    "design": ("Workshop", "The program and its drafts"),
+    "integrate": ("Integration tools", "Clients and webhooks"),
+    "administer": ("Administration", "Workers, environments, audit trail and exports"),
+}
+_CARDS: Final[Mapping[str, str]] = {
+    "care_flows": "Blood sugar within range · 2 of 4 steps done",
+    "contact": "+1 555-0100 · ana.reyes@example.org",
+    "appointments": "Thursday, 10:30 AM",
+    "tasks": "Weigh yourself · due tomorrow",
+    "external_ids": "EHR · 1002-77",
+    "assessments": "Two answered, the last one yesterday",
+    "records": "Two records",
+    "chart": "Five values, the last one yesterday",
+}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What is drawn: ``kind`` is the group's key, ``view`` what its template needs; None where there is nothing to see."""
+
+    kind: str
+    seen_by: str
+    view: Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """An intervention in a plan. ``due`` is None where it has no date."""
+
+    title: str
+    instructions: str
+    due: date | None
+    assignee: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card at the side of a patient's page; ``here`` is the one that is edited."""
+
+    title: str
+    text: str
+    here: bool
+
+
+def preview(group: Group, design: ProgramDesign, index: int | None, timezone: str) -> Preview:
+    """What is seen of the element at ``index``; ``timezone`` is whose today dates count from."""
+    items = group.items(design)
+    element = items[index] if index is not None and index < len(items) else None
+    make = _VIEWS.get(group.key)
+    view = make(design, element, timezone) if make and element is not None else None
+    return Preview(group.key, "as the role sees it" if group.key == "roles" else "as a coach sees it", view)
+
+
+def _phase(design: ProgramDesign, phase: Phase, timezone: str) -> Any:
+    allowed = [one for one in design.phases if one.name != phase.name and (phase.next is None or one.name in phase.next)]
+    return {"title": shown_name(phase), "description": phase.description, "allowed": [shown_name(one) for one in allowed]}
+
+
+def _appointment_type(design: ProgramDesign, kind: AppointmentType, timezone: str) -> Any:
+    ways = kind.modalities or by_key(AppointmentType)["modalities"].choices
+    titles = [shown_name(one) for one in design.appointment_types]
+    start = datetime.now(ZoneInfo(timezone)).replace(hour=10, minute=30) + timedelta(days=1)
+    end = start + timedelta(minutes=kind.minutes) if kind.minutes else None
+    return {"title": shown_name(kind), "titles": titles, "ways": [label(way) for way in ways], "start": start, "end": end}
+
+
+def _custom_data_type(design: ProgramDesign, kind: CustomDataType, timezone: str) -> Any:
+    fields: tuple[FieldView, ...] = fields_view(kind.fields, {}, prefix="preview-", timezone=timezone)
+    return {"title": shown_name(kind), "description": kind.description, "many": kind.records == "many", "fields": fields}
+
+
+def _care_flow(design: ProgramDesign, flow: CareFlowTemplate, timezone: str) -> Any:
+    today = datetime.now(ZoneInfo(timezone)).date()
+    named = {name: role.title or name for name, role in roles(design).items()}
+    goals = []
+    for goal in flow.goals:
+        steps = [
+            Step(
+                one.title,
+                one.instructions,
+                None if one.due_in_days is None else today + timedelta(days=one.due_in_days),
+                named.get(one.assignee, one.assignee),
+            )
+            for one in goal.interventions
+        ]
+        goals.append((goal.title, steps))
+    return {"title": flow.name, "description": flow.description, "diagnosis": flow.diagnosis, "goals": goals}
+
+
+def _task_type(design: ProgramDesign, kind: TaskType, timezone: str) -> Any:
+    return {"title": shown_name(kind), "description": kind.description, "patient": design.terminology.patient}
+
+
+def _message(design: ProgramDesign, template: MessageTemplate, timezone: str) -> Any:
+    filled = {**_FILLED, "program.name": design.name, "appointment.type": _first_appointment(design)}
+    shown = [
+        piece if piece.problem or not piece.name else Piece(filled.get(piece.name, piece.name), piece.name)
+        for piece in pieces(template.body)
+    ]
+    return {"pieces": shown, "channel": "Any conversation" if template.channel == "any" else label(template.channel)}
+
+
+def _first_appointment(design: ProgramDesign) -> str:
+    return shown_name(design.appointment_types[0]) if design.appointment_types else "appointment"
+
+
+def _role(design: ProgramDesign, role: Role, timezone: str) -> Any:
+    in_force = roles(design).get(role.name, role)
+    types = {one.name: shown_name(one) for one in design.custom_data_types}
+    assessments = {one.id: one.name for one in design.assessments}
+    return {
+        "title": shown_name(role),
+        "rooms": [_ROOMS.get(one, (label(one), "")) for one in in_force.may],
+        "own": role.patients == "own",
+        "hidden": [types.get(one, one) for one in role.hidden_data]
+        + [assessments.get(one, one) for one in role.hidden_assessments],
+        "second_factor": role.second_factor,
+        "words": design.terminology,
+    }
+
+
+def _terminology(design: ProgramDesign, words: Any, timezone: str) -> Any:
+    return {"words": words}
+
+
+def _sidebar(design: ProgramDesign, module: SidebarModule, timezone: str) -> Any:
+    titles = {one.id: one.name for one in design.assessments} | {one.name: shown_name(one) for one in design.custom_data_types}
+    cards = []
+    for one in design.sidebar:
+        about = " · ".join(filter(None, (titles.get(one.of, one.of), one.field)))
+        cards.append(Card(one.title, f"{about}: {_CARDS[one.shows]}" if about else _CARDS[one.shows], one is module))
+    return {"cards": cards}
+
+
+_VIEWS: Final[Mapping[str, Callable[[ProgramDesign, Any, str], Any]]] = {
+    "phases": _phase,
+    "appointment_types": _appointment_type,
+    "custom_data_types": _custom_data_type,
+    "care_flows": _care_flow,
+    "task_types": _task_type,
+    "message_templates": _message,
+    "roles": _role,
+    "terminology": _terminology,
+    "sidebar": _sidebar,
+}

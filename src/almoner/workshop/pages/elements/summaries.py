@@ -1,0 +1,92 @@
+"""What the row of an element says of it, derived from what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from almoner.pages.words import counted
+from almoner.workshop.design import (
+    AppointmentType,
+    Assessment,
+    CareFlowTemplate,
+    CustomDataType,
+    MessageTemplate,
+    Phase,
+    Role,
+    SidebarModule,
+)
+from almoner.workshop.pages.editor.shown import label
+
+_LONGEST: Final = 120
+
+
+def summary(element: Struct) -> str:
+    """A short line about an element; its description where its type has no line of its own."""
+    made = _BY_TYPE.get(type(element))
+    text = made(element) if made else getattr(element, "description", "")
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def either(words: Sequence[str]) -> str:
+    """``call, video or visit``."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
+
+
+def _phase(phase: Phase) -> str:
+    if phase.next is None:
+        return "any phase may follow"
+    return f"may be followed by {either(phase.next)}" if phase.next else "an end: no phase follows"
+
+
+def _appointment_type(kind: AppointmentType) -> str:
+    parts = ("" if kind.minutes is None else counted(kind.minutes, "minute"), either(kind.modalities))
+    return ", ".join(filter(None, parts)) or "any length, any way"
+
+
+def _assessment(assessment: Assessment) -> str:
+    parts = [counted(len(assessment.questions), "question"), "scored" if assessment.scoring else "", _AUDIENCE[assessment.audience]]
+    return ", ".join(filter(None, parts))
+
+
+def _custom_data_type(kind: CustomDataType) -> str:
+    return f"{counted(len(kind.fields), 'field')}, {'one record' if kind.records == 'one' else 'many records'} for each patient"
+
+
+def _care_flow(flow: CareFlowTemplate) -> str:
+    steps = sum(len(goal.interventions) for goal in flow.goals)
+    return f"{counted(len(flow.goals), 'goal')}, {counted(steps, 'intervention')}"
+
+
+def _message(template: MessageTemplate) -> str:
+    return f"{'any conversation' if template.channel == 'any' else label(template.channel)}: {template.body}"
+
+
+def _role(role: Role) -> str:
+    may = ", ".join(label(permission).lower() for permission in role.may) or "opens nothing"
+    return ", ".join(filter(None, (may, "own patients only" if role.patients == "own" else "", _second(role))))
+
+
+def _second(role: Role) -> str:
+    return "second factor" if role.second_factor else ""
+
+
+def _module(module: SidebarModule) -> str:
+    field = f", {module.field}" if module.field else ""
+    return label(module.shows) + (f" of {module.of}{field}" if module.of else "")
+
+
+_AUDIENCE: Final = {"coach": "filled in by a coach", "coach_and_patient": "filled in by a coach or the patient"}
+_BY_TYPE: Final[Mapping[type[Struct], Callable[[Any], str]]] = {
+    Phase: _phase,
+    AppointmentType: _appointment_type,
+    Assessment: _assessment,
+    CustomDataType: _custom_data_type,
+    CareFlowTemplate: _care_flow,
+    MessageTemplate: _message,
+    Role: _role,
+    SidebarModule: _module,
+}

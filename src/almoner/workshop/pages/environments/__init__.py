@@ -1,0 +1,1 @@
+"""The environment that somebody works in, and those that its programs are tested in."""

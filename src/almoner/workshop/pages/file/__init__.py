@@ -1,0 +1,1 @@
+"""The program as a file: taken from here, and brought back."""

@@ -1,0 +1,103 @@
+"""The program as a file: the draft or a version to be downloaded, and a file to be merged into the draft."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.database import Connection
+from almoner.pages.route import PageRoute
+from almoner.pages.security import HEADERS
+from almoner.pages.visit import Visit
+from almoner.workshop import drafts
+from almoner.workshop.drafts import Draft
+from almoner.workshop.pages.editor import saving
+from almoner.workshop.pages.frame import Frame, frame
+from almoner.workshop.pages.standing import away
+from almoner.workshop.pages.states import DRAFT, choices, state
+from almoner.workshop.program_file import ProgramFileError, parse
+from almoner.workshop.program_text import write
+from almoner.workshop.yaml_source import FileProblem
+
+_FOLDER: Final = "workshop/pages/file"
+_PATH: Final = "/workshop/file"
+_MOST_LISTED: Final = 200
+_UNFIT: Final = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A problem of a file, with the line as it stands there."""
+
+    problem: FileProblem
+    line: str
+
+
+@dataclass(frozen=True)
+class FilePage:
+    """The file that was sent, with what is wrong with it; ``base`` is the save that it is laid over."""
+
+    frame: Frame
+    source: str
+    base: int
+    found: tuple[Found, ...]
+    count: int
+    choices: tuple[tuple[str, str], ...]
+    limit: int
+
+
+async def show(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        elsewhere = await away(visit, connection)
+        if elsewhere is not None:
+            return elsewhere
+        draft = await drafts.current(connection, visit.environment_id)
+        return await _page(visit, connection, "", draft.revision, ())
+
+
+async def load(visit: Visit) -> Response:
+    """Merges a file into the draft: what it does not hold is gone from the draft, unless somebody saved it meanwhile."""
+    form = await visit.form()
+    source = form.text("source")
+    async with visit.parts.database.connection() as connection:
+        elsewhere = await away(visit, connection)
+        if elsewhere is not None:
+            return elsewhere
+        before = await saving.base_of(connection, visit.environment_id, form.text("base"))
+        try:
+            design = parse(source)
+        except ProgramFileError as error:
+            return await _page(visit, connection, source, before.revision, error.problems)
+        saved = await saving.save(visit, connection, before, design, back=_PATH)
+    return visit.go("/workshop?done=loaded") if isinstance(saved, Draft) else saved
+
+
+async def _page(visit: Visit, connection: Connection, source: str, base: int, problems: tuple[FileProblem, ...]) -> Response:
+    lines = source.split("\n")
+    found = tuple(Found(one, _line(lines, one.line)) for one in problems[:_MOST_LISTED])
+    offered = (await choices(connection, visit.environment_id, 0))[:20]
+    context = FilePage(await frame(visit, connection), source, base, found, len(problems), offered, visit.parts.body_limit)
+    return visit.page(f"{_FOLDER}/file.html", context, 400 if problems else 200)
+
+
+def _line(lines: list[str], number: int) -> str:
+    return lines[number - 1].strip()[:200] if number <= len(lines) else ""
+
+
+async def download(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        found = await state(connection, visit.environment_id, visit.query("state") or DRAFT)
+    name = _UNFIT.sub("-", found.design.name.lower()).strip("-")[:60] or "program"
+    called = f"{name}-{found.reference if not found.reference.isdecimal() else 'v' + found.reference}.yaml"
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{called}"'}
+    return Response(write(found.design), 200, headers, "application/yaml; charset=utf-8")
+
+
+ROUTES: Final = (
+    PageRoute(_PATH, show, may="design"),
+    PageRoute(_PATH, load, may="design", methods=("POST",)),
+    PageRoute(f"{_PATH}/download", download, may="design"),
+)

@@ -1,0 +1,1 @@
+"""Lock and test: a revision of the draft in a test environment."""

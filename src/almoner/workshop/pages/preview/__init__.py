@@ -1,0 +1,1 @@
+"""Forms as those who fill them in see them."""

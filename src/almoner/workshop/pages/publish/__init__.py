@@ -1,0 +1,1 @@
+"""Publishing: what changes, what it breaks, and the word for it."""

@@ -1,0 +1,280 @@
+"""Publishing the draft, or what was locked: nothing is published that its publisher has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.database import Connection
+from almoner.errors import problem
+from almoner.pages.route import PageRoute
+from almoner.pages.visit import Form, Visit
+from almoner.workshop import drafts, locks, publish
+from almoner.workshop.compare import compare
+from almoner.workshop.design import ProgramDesign
+from almoner.workshop.drafts import Draft
+from almoner.workshop.locks import Lock
+from almoner.workshop.pages import dry_runs
+from almoner.workshop.pages.changes import ElementChanges, grouped
+from almoner.workshop.pages.check.page import MOST_MISSES, Following, followed
+from almoner.workshop.pages.dry_runs import Subject
+from almoner.workshop.pages.editor.saving import author
+from almoner.workshop.pages.frame import Frame, frame
+from almoner.workshop.pages.links import LinkedProblem, linked_problems
+from almoner.workshop.pages.runs import RUNS, Progress, Run
+from almoner.workshop.pages.standing import away
+from almoner.workshop.publish import Breaks, Published, Unfit
+from almoner.workshop.published import design_of, newest_version
+
+_FOLDER: Final = "workshop/pages/publish"
+_PATH: Final = "/workshop/publish"
+LONGEST_MESSAGE: Final = 2000
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What somebody wants to publish, as their form states it. ``lock`` is 0 for the draft; ``seen`` is what they were shown."""
+
+    seen: Subject
+    lock: int = 0
+    message: str = ""
+    accepted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class PublishPage:
+    """What would be published. ``moved`` tells, in a sentence, that this is not what the form was about that was sent.
+
+    ``following`` is the dry run, None as long as it has not begun.
+    """
+
+    frame: Frame
+    intent: Intent
+    lock: Lock | None
+    live_version: int
+    elements: tuple[ElementChanges, ...]
+    problems: tuple[LinkedProblem, ...]
+    following: Following | None
+    moved: str
+    error: str
+    refused: str
+    longest: int = LONGEST_MESSAGE
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """A publish under way."""
+
+    frame: Frame
+    run: Run
+    run_id: str
+    misses: int = 0
+    gives_up: bool = False
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is published: a revision of the draft, by a lock or as it is now."""
+
+    draft: Draft
+    lock: Lock | None
+    live_version: int
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.draft.revision, self.live_version)
+
+
+async def show(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        elsewhere = await away(visit, connection)
+        if elsewhere is not None:
+            return elsewhere
+        source = await _source(visit, connection, _number(visit.query("lock")))
+        return await _page(visit, connection, source, Intent(source.subject, source.lock.number if source.lock else 0))
+
+
+async def begin(visit: Visit) -> Response:
+    """Publishes what was shown. What takes long goes on in the background."""
+    form = await visit.form()
+    intent = _intent(form)
+    async with visit.parts.database.connection() as connection:
+        elsewhere = await away(visit, connection)
+        if elsewhere is not None:
+            return elsewhere
+        source = await _source(visit, connection, intent.lock)
+        moved = _moved(intent, source)
+        error = "" if len(intent.message) <= LONGEST_MESSAGE else f"This is longer than {LONGEST_MESSAGE:,} characters. Shorten it."
+        if moved or error:
+            return await _page(visit, connection, source, intent, moved=moved, error=error)
+    run = _publishing(visit, source.draft.design, intent)
+    if not await run.settle():
+        return visit.go(f"{_PATH}/run/{run.id}")
+    return await _outcome(visit, run)
+
+
+def _publishing(visit: Visit, design: ProgramDesign, intent: Intent) -> Run:
+    environment_id, by, parts = visit.environment_id, author(visit), visit.parts
+
+    async def work(progress: Progress) -> Published:
+        async with parts.database.connection() as connection:
+            made = await publish.publish(connection, environment_id, design, by, intent.message, intent.accepted, progress)
+        await parts.programs.newest(environment_id)
+        return made
+
+    return RUNS.begin(environment_id, ("publish", intent.seen), work, intent, (Breaks, Unfit))
+
+
+async def show_run(visit: Visit) -> Response:
+    """A publish under way as a page of its own, or what came of it."""
+    run = _run(visit)
+    if run is None:
+        return visit.go(_PATH)
+    if run.is_over:
+        return await _outcome(visit, run)
+    async with visit.parts.database.connection() as connection:
+        return visit.page(f"{_FOLDER}/run.html", RunPage(await frame(visit, connection), run, run.id))
+
+
+async def follow(visit: Visit) -> Response:
+    """How far a publish is; once it is over, the page goes on to what came of it."""
+    run = _run(visit)
+    if run is None:
+        given = visit.query("misses", "0")
+        misses = 1 + (int(given) if given.isdecimal() and len(given) < 4 else 0)
+        # Another process may know it: over a new connection that one may be asked.
+        context = RunOnly(None, visit.path("run"), misses, misses >= MOST_MISSES)
+        return visit.fragment(f"{_FOLDER}/progress.html", context, headers={"Connection": "close"})
+    if run.is_over:
+        return visit.go(f"{_PATH}/run/{run.id}")
+    return visit.fragment(f"{_FOLDER}/progress.html", RunOnly(run, run.id))
+
+
+@dataclass(frozen=True)
+class RunOnly:
+    """A publish under way, as the part of the page that follows it. ``run`` is None where this process does not know it."""
+
+    run: Run | None
+    run_id: str
+    misses: int = 0
+    gives_up: bool = False
+
+
+async def cancel(visit: Visit) -> Response:
+    run = _run(visit)
+    if run is None:
+        return visit.go(_PATH)
+    run.cancel()
+    await run.settle()
+    return visit.go(f"{_PATH}/run/{run.id}")
+
+
+def _run(visit: Visit) -> Run | None:
+    run = RUNS.find(visit.environment_id, visit.path("run"))
+    return run if run is not None and isinstance(run.given, Intent) else None
+
+
+async def _outcome(visit: Visit, run: Run) -> Response:
+    """What came of a publish: the news, or the form again with what was typed."""
+    intent: Intent = run.given
+    if isinstance(run.result, Published):
+        return visit.go("/workshop?done=published" if run.result.is_new else "/workshop")
+    async with visit.parts.database.connection() as connection:
+        source = await _source(visit, connection, intent.lock)
+        refused = "The publish was cancelled." if run.cancelled else run.failure or "The program has problems."
+        if isinstance(run.raised, Breaks):
+            following = _found(run, run.raised)
+            return await _page(visit, connection, source, intent, following=following, moved=_moved(intent, source))
+        return await _page(visit, connection, source, intent, refused=refused)
+
+
+def _found(run: Run, raised: Breaks) -> Following:
+    """What the publish found out, as the dry run of the page."""
+    return Following(
+        run.id,
+        run,
+        dry_runs.kinds(raised.report),
+        raised.report,
+        True,
+        accepted=run.given.accepted,
+        missing=frozenset(raised.missing),
+    )
+
+
+async def _page(
+    visit: Visit,
+    connection: Connection,
+    source: _Source,
+    intent: Intent,
+    *,
+    following: Following | None = None,
+    moved: str = "",
+    error: str = "",
+    refused: str = "",
+) -> Response:
+    before = ProgramDesign(name=source.draft.design.name)
+    if source.live_version:
+        before = await design_of(connection, visit.environment_id, source.live_version)
+    found = linked_problems(source.draft.design)
+    if following is None and not found:
+        known = RUNS.latest(visit.environment_id, source.subject)
+        following = followed(known, True, intent.accepted) if known else None
+    # What was accepted was accepted for what was shown then.
+    accepted: Collection[str] = () if moved else intent.accepted
+    now = Intent(source.subject, intent.lock, intent.message, frozenset(accepted))
+    context = PublishPage(
+        frame=await frame(visit, connection),
+        intent=now,
+        lock=source.lock,
+        live_version=source.live_version,
+        elements=grouped(compare(before, source.draft.design)),
+        problems=found,
+        following=None if moved or found else following,
+        moved=moved,
+        error=error,
+        refused=refused,
+    )
+    is_refused = bool(moved or refused or (following and following.missing))
+    return visit.page(f"{_FOLDER}/publish.html", context, 400 if error else 409 if is_refused else 200)
+
+
+async def _source(visit: Visit, connection: Connection, lock_number: int) -> _Source:
+    """What is to be published. Raises a 404 ApiError where this environment has no such lock."""
+    live = await newest_version(connection, visit.environment_id)
+    if not lock_number:
+        return _Source(await drafts.current(connection, visit.environment_id), None, live)
+    lock = next((one for one in await locks.listed(connection, visit.environment_id) if one.number == lock_number), None)
+    if lock is None:
+        raise problem("not_found", "There is no such lock in this environment.")
+    return _Source(await drafts.at(connection, visit.environment_id, lock.revision), lock, live)
+
+
+def _moved(intent: Intent, source: _Source) -> str:
+    if intent.seen.revision != source.draft.revision:
+        who = source.draft.saved_by or "Somebody"
+        return f"{who} saved the draft after you opened this page. Nothing was published: look at the differences once more."
+    if intent.seen.live_version != source.live_version:
+        return f"Version {source.live_version} went live after you opened this page. Nothing was published: look once more."
+    return ""
+
+
+def _intent(form: Form) -> Intent:
+    seen = Subject(_number(form.text("revision")), _number(form.text("live")))
+    return Intent(seen, _number(form.text("lock")), form.text("message").strip(), frozenset(form.texts("accept")))
+
+
+def _number(text: str) -> int:
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0
+
+
+ROUTES: Final = (
+    PageRoute(_PATH, show, may="design"),
+    PageRoute(_PATH, begin, may="design", methods=("POST",)),
+    PageRoute(f"{_PATH}/run/{{run}}", show_run, may="design"),
+    PageRoute(f"{_PATH}/progress/{{run}}", follow, may="design", background=True),
+    PageRoute(f"{_PATH}/cancel/{{run}}", cancel, may="design", methods=("POST",)),
+)

@@ -1,0 +1,300 @@
+"""Webhooks, which the API calls subscriptions: made, changed, watched, tried out and sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from almoner.database import Connection
+from almoner.errors import ApiError, problem
+from almoner.notifications import subscriptions
+from almoner.notifications.standing import NOTHING, Standing, standing
+from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE, Subscription
+from almoner.notifications.subscriptions import Delivery
+from almoner.notifications.terms import Rules
+from almoner.notifications.trial import Step, Trial
+from almoner.pages.route import PageRoute
+from almoner.pages.visit import Visit
+from almoner.resources import BY_NAME, RESOURCES
+from almoner.workshop.pages.field_errors import by_field
+from almoner.workshop.pages.frame import Frame, frame
+from almoner.workshop.pages.webhooks.state import State, state
+from almoner.workshop.pages.webhooks.stated import Stated, from_form, from_subscription
+from almoner.workshop.pages.webhooks.typed_time import typed_time
+
+_FOLDER: Final = "workshop/pages/webhooks"
+_PATH: Final = "/workshop/webhooks"
+_FEW: Final = 5
+_MANY: Final = 50
+WAYS: Final = (
+    (TOKEN_EXCHANGE, "Our signed token is exchanged for the receiver's own"),
+    (BEARER_JWT, "Our signed token is sent as it is"),
+)
+_DONE: Final[Mapping[str, str]] = {
+    "made": "The webhook is made. What changes from now on is announced; see with a test whether it can be reached.",
+    "changed": "Saved. The next attempt is made at once.",
+    "paused": "Paused. What changes meanwhile is announced when it is resumed.",
+    "resumed": "Resumed: it goes on where it was paused.",
+    "replay": "What changed in this span is announced once more, as soon as the notifier comes to it.",
+    "deleted": "The webhook is deleted.",
+}
+_OFFERED: Final = tuple((resource.name, resource.title) for resource in RESOURCES)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A webhook in the list."""
+
+    subscription: Subscription
+    state: State
+
+
+@dataclass(frozen=True)
+class WebhooksPage:
+    """The list of webhooks."""
+
+    frame: Frame
+    lines: list[Line]
+    done: str
+
+
+@dataclass(frozen=True)
+class FormPage:
+    """The form of a webhook; of a new one where ``subscription`` is None."""
+
+    frame: Frame
+    subscription: Subscription | None
+    stated: Stated
+    errors: Mapping[str, str]
+    resources: tuple[tuple[str, str], ...] = _OFFERED
+    ways: tuple[tuple[str, str], ...] = WAYS
+
+
+@dataclass(frozen=True)
+class Span:
+    """What was typed as the span of a replay, in the time zone of the worker."""
+
+    start: str = ""
+    end: str = ""
+
+
+@dataclass(frozen=True)
+class WebhookPage:
+    """One webhook. ``steps`` are those of a test that was just made, None without one."""
+
+    frame: Frame
+    subscription: Subscription
+    state: State
+    standing: Standing
+    way: str
+    deliveries: list[Delivery]
+    done: str
+    steps: list[Step] | None
+    span: Span
+    errors: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class TrialPart:
+    """What came of a test."""
+
+    steps: list[Step]
+
+
+@dataclass(frozen=True)
+class DeliveriesPage:
+    """A page of attempts. ``older`` is the id that the next page begins before, None on the last; ``newest``: it is the first."""
+
+    frame: Frame
+    subscription: Subscription
+    deliveries: list[Delivery]
+    older: int | None
+    newest: bool
+
+
+async def show_all(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        found = await subscriptions.listed(connection, visit.environment_id)
+        how = await standing(connection, visit.environment_id)
+        lines = [Line(one, state(one, how.get(one.id, NOTHING))) for one in found]
+        context = WebhooksPage(await frame(visit, connection), lines, _DONE.get(visit.query("done"), ""))
+    return visit.page(f"{_FOLDER}/list.html", context)
+
+
+async def show_new(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        return await _form(visit, connection, None, Stated(), {})
+
+
+async def create(visit: Visit) -> Response:
+    stated = from_form(await visit.form())
+    async with visit.parts.database.connection() as connection:
+        try:
+            made = await subscriptions.create(
+                connection, visit.parts.box, visit.environment_id, stated.terms(is_new=True), _rules(visit)
+            )
+        except ApiError as error:
+            return await _form(visit, connection, None, stated, stated.errors(error))
+    return _go(visit, made, "made")
+
+
+async def show(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        return await _one(visit, connection, await _found(visit, connection))
+
+
+async def show_form(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        found = await _found(visit, connection)
+        return await _form(visit, connection, found, from_subscription(found), {})
+
+
+async def change(visit: Visit) -> Response:
+    stated = from_form(await visit.form())
+    async with visit.parts.database.connection() as connection:
+        found = await _found(visit, connection)
+        try:
+            await subscriptions.change(
+                connection, visit.parts.box, visit.environment_id, found.id, stated.terms(is_new=False), _rules(visit)
+            )
+        except ApiError as error:
+            return await _form(visit, connection, found, stated, stated.errors(error))
+    return _go(visit, found, "changed")
+
+
+def _doing(work: Callable[[Connection, int, str], Awaitable[Subscription]], done: str) -> Callable[[Visit], Awaitable[Response]]:
+    async def answer(visit: Visit) -> Response:
+        async with visit.parts.database.connection() as connection:
+            found = await _found(visit, connection)
+            await work(connection, visit.environment_id, found.id)
+        return _go(visit, found, done)
+
+    return answer
+
+
+async def delete(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        found = await _found(visit, connection)
+        await subscriptions.delete(connection, visit.environment_id, found.id)
+    return visit.go(f"{_PATH}?done=deleted")
+
+
+async def try_out(visit: Visit) -> Response:
+    # The connection goes back before anything is sent: a receiver that does not answer must not keep it.
+    async with visit.parts.database.connection() as connection:
+        found = await _found(visit, connection)
+    steps = await Trial(visit.parts.box, visit.parts.private_targets)(found)
+    if visit.is_fragment:
+        return visit.fragment(f"{_FOLDER}/trial.html", TrialPart(steps))
+    async with visit.parts.database.connection() as connection:
+        return await _one(visit, connection, found, steps=steps)
+
+
+async def replay(visit: Visit) -> Response:
+    form = await visit.form()
+    span = Span(form.text("from"), form.text("to"))
+    zone = ZoneInfo(visit.worker.timezone)
+    errors: dict[str, str] = {}
+    start, end = typed_time(span.start, zone, "from", errors), typed_time(span.end, zone, "to", errors)
+    if not span.start.strip():
+        errors["from"] = "Give the day and time that it begins at."
+    async with visit.parts.database.connection() as connection:
+        found = await _found(visit, connection)
+        if not errors:
+            try:
+                await subscriptions.replay(connection, visit.environment_id, found.id, {"from": start, "to": end})
+            except ApiError as error:
+                errors = by_field(error)
+            else:
+                return _go(visit, found, "replay")
+        return await _one(visit, connection, found, span=span, errors=errors)
+
+
+async def show_deliveries(visit: Visit) -> Response:
+    given = visit.query("before")
+    before = int(given) if given.isascii() and given.isdigit() and len(given) <= 18 else None
+    async with visit.parts.database.connection() as connection:
+        found = await _found(visit, connection)
+        attempts = await subscriptions.deliveries(connection, visit.environment_id, found.id, _MANY + 1, before)
+        shown, more = attempts[:_MANY], len(attempts) > _MANY
+        older = shown[-1].id if more else None
+        context = DeliveriesPage(await frame(visit, connection), found, shown, older, before is None)
+    return visit.page(f"{_FOLDER}/deliveries.html", context)
+
+
+async def back(visit: Visit) -> Response:
+    """Where the answer to a form was shown, loading it again shows the webhook."""
+    async with visit.parts.database.connection() as connection:
+        found = await _found(visit, connection)
+    return visit.go(f"{_PATH}/{found.id}")
+
+
+def _rules(visit: Visit) -> Rules:
+    return Rules(BY_NAME, visit.parts.private_targets)
+
+
+def _go(visit: Visit, subscription: Subscription, done: str) -> Response:
+    return visit.go(f"{_PATH}/{subscription.id}?done={done}")
+
+
+async def _found(visit: Visit, connection: Connection) -> Subscription:
+    """The subscription of this environment that the address names. Raises a 404 ApiError."""
+    try:
+        return await subscriptions.find(connection, visit.environment_id, visit.path("id"))
+    except ApiError as error:
+        if error.status == 404:
+            raise problem("not_found", "There is no such webhook in your environment.") from None
+        raise
+
+
+async def _form(
+    visit: Visit, connection: Connection, subscription: Subscription | None, stated: Stated, errors: Mapping[str, str]
+) -> Response:
+    context = FormPage(await frame(visit, connection), subscription, stated, errors)
+    return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
+
+
+async def _one(
+    visit: Visit,
+    connection: Connection,
+    found: Subscription,
+    steps: list[Step] | None = None,
+    span: Span | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Response:
+    how = (await standing(connection, visit.environment_id)).get(found.id, NOTHING)
+    context = WebhookPage(
+        await frame(visit, connection),
+        found,
+        state(found, how),
+        how,
+        dict(WAYS)[found.authentication],
+        await subscriptions.deliveries(connection, visit.environment_id, found.id, _FEW),
+        _DONE.get(visit.query("done"), ""),
+        steps,
+        span or Span(),
+        errors or {},
+    )
+    return visit.page(f"{_FOLDER}/webhook.html", context, 400 if errors else 200)
+
+
+ROUTES: Final = (
+    PageRoute(_PATH, show_all, may="integrate"),
+    PageRoute(_PATH, create, may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/new", show_new, may="integrate"),
+    PageRoute(f"{_PATH}/{{id}}", show, may="integrate"),
+    PageRoute(f"{_PATH}/{{id}}/edit", show_form, may="integrate"),
+    PageRoute(f"{_PATH}/{{id}}/edit", change, may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/{{id}}/pause", _doing(subscriptions.pause, "paused"), may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/{{id}}/resume", _doing(subscriptions.resume, "resumed"), may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/{{id}}/delete", delete, may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/{{id}}/test", back, may="integrate"),
+    PageRoute(f"{_PATH}/{{id}}/test", try_out, may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/{{id}}/replay", back, may="integrate"),
+    PageRoute(f"{_PATH}/{{id}}/replay", replay, may="integrate", methods=("POST",)),
+    PageRoute(f"{_PATH}/{{id}}/deliveries", show_deliveries, may="integrate"),
+)

@@ -1,0 +1,119 @@
+"""Which item of a list is which in another version of it, and what makes two parts of a program the same."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from almoner.workshop.shape import Member, identity, members
+
+# An item's name, and how many of that name stand before it in its list: a draft may hold two of one name for a while.
+Key = tuple[str, int]
+# Above this share of members in common, an item under another name is the same item renamed.
+_ALIKE: Final = 0.5
+_CALLED: Final = {"sidebar": "sidebar card"}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values say the same. Unlike ``==``, yes and no differ from one and zero."""
+    if one is other:
+        return True
+    return bool(one == other) and _same_types(one, other)
+
+
+def _same_types(one: Any, other: Any) -> bool:
+    if isinstance(one, Struct):
+        return all(_same_types(getattr(one, name), getattr(other, name)) for name in one.__struct_fields__)
+    if isinstance(one, tuple):
+        return all(map(_same_types, one, other))
+    return isinstance(one, bool) == isinstance(other, bool)
+
+
+def keyed(items: Sequence[Any]) -> dict[Key, Any]:
+    """The items of a list by their keys, in order; an item is a part of a program, or a text."""
+    seen: Counter[str] = Counter()
+    found = {}
+    for item in items:
+        name = item if isinstance(item, str) else getattr(item, identity(type(item)))
+        found[name, seen[name]] = item
+        seen[name] += 1
+    return found
+
+
+def paired(base: Sequence[Any], other: Sequence[Any]) -> dict[Key, Any]:
+    """The items of ``other`` by the keys that they have in ``base``, in their own order; what is new keeps its own key.
+
+    An item that is in neither list under the other's name, and is otherwise much like one, is that item renamed.
+    """
+    before, after = keyed(base), keyed(other)
+    gone = [key for key in before if key not in after]
+    new = [key for key in after if key not in before]
+    renamed: dict[Key, Key] = {}
+    for old in gone:
+        alike = [(likeness(before[old], after[key]), key) for key in new if key not in renamed]
+        share, nearest = max(alike, key=lambda pair: pair[0], default=(0.0, None))
+        if nearest is not None and share > _ALIKE:
+            renamed[nearest] = old
+    return {renamed.get(key, key): item for key, item in after.items()}
+
+
+def likeness(one: Any, other: Any) -> float:
+    """The share of what two items say that they have in common, their names aside: from 0 to 1."""
+    if isinstance(one, str):
+        return 0.0
+    of: type[Struct] = type(one)
+    shares = [
+        _common(member, getattr(one, member.attribute), getattr(other, member.attribute))
+        for member in members(of)
+        if member.attribute != identity(of) and not _both_default(member, one, other)
+    ]
+    return sum(shares) / len(shares) if shares else 0.0
+
+
+def _both_default(member: Member, one: Struct, other: Struct) -> bool:
+    return same(getattr(one, member.attribute), member.default) and same(getattr(other, member.attribute), member.default)
+
+
+def _common(member: Member, one: Any, other: Any) -> float:
+    if member.holds != "parts":
+        return float(same(one, other))
+    names = [set(keyed(items)) for items in (one, other)]
+    return len(names[0] & names[1]) / max(map(len, names))
+
+
+def step(path: str, member: Member, key: Key) -> str:
+    """The path of an item of a list, such as ``assessments["intake"].sections["Basics"]``."""
+    name, number = key
+    again = f", {number + 1}" if number else ""
+    return f"{at(path, member)}[{json.dumps(name, ensure_ascii=False)}{again}]"
+
+
+def at(path: str, member: Member) -> str:
+    """The path of a member of the part at ``path``."""
+    return f"{path}.{member.key}" if path else member.key
+
+
+def word(member: Member) -> str:
+    """What one item of a list is called: ``appointment type``, ``question``."""
+    return _CALLED.get(member.key) or member.key.removesuffix("s").replace("_", " ")
+
+
+def called(item: Any) -> str:
+    """What people call an item: its name, else what tells it from its neighbours."""
+    name: str = item if isinstance(item, str) else getattr(item, "name", "") or getattr(item, identity(type(item)))
+    return name.strip() or "without a name"
+
+
+def label(member: Member) -> str:
+    """A member's title inside of a sentence."""
+    return member.title[:1].lower() + member.title[1:]
+
+
+def where(trail: Sequence[str]) -> str:
+    """Where something is, for people: ``Assessment Intake assessment, question plan_type, label``."""
+    text = ", ".join(trail)
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,106 @@
+"""``GET /v1/program``: the published program, for integrations that build forms and lists from it (additive)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from almoner.access.policy import PROGRAM
+from almoner.access.tokens import Access
+from almoner.data_api import find, shapes
+from almoner.data_api.serve import Answer, Request, may, method_not_allowed
+from almoner.database import Connection, Database
+from almoner.errors import ApiError, Problem, parse_problem, problem
+from almoner.fields import unknown_field
+from almoner.kinds import Problems
+from almoner.workshop import questions
+from almoner.workshop.design import Assessment, CustomDataType
+from almoner.workshop.published import newest_version, outline_at, program_at
+
+PATH: Final = "/v1/program"
+# Versions are 32-bit numbers; what is longer is none.
+_MOST_DIGITS: Final = 9
+
+
+class ProgramApi:
+    """Answers with the definition that the Data API checks against, in the newest or an older version."""
+
+    def __init__(self, database: Database, access: Callable[[Request], Awaitable[Access]]) -> None:
+        self._database = database
+        self._access = access
+
+    async def answer(self, request: Request) -> Answer:
+        """The program. Raises ApiError: 401, 403, 405, 400 for parameters that do not fit, 404 where there is no such version."""
+        access = await self._access(request)
+        if request.method not in ("GET", "HEAD"):
+            raise method_not_allowed(PATH, "GET")
+        may(access.can_read(PROGRAM), f"{PROGRAM}.read")
+        asked = _version(request.query)
+        async with self._database.connection() as connection:
+            shown = await _shown(connection, access.environment_id, asked)
+        body = shapes.one(msgspec.json.encode(shown), access.enveloped)
+        tag = b'"' + hashlib.sha256(body).hexdigest()[:32].encode() + b'"'
+        headers = [(b"etag", tag)]
+        if _known(request.headers.get(b"if-none-match", b""), tag):
+            return Answer(304, b"", headers, f"{PROGRAM}.read")
+        return Answer(200, body, headers, f"{PROGRAM}.read")
+
+
+def shown_program(version: int, published_at: datetime, design: Any, versions: dict[tuple[str, str], int]) -> dict[str, Any]:
+    """A published design as the API shows it: a program file's keys, with versions and the JSON Schema of what fits."""
+    shown = msgspec.to_builtins(design)
+    for group, kind, identity in (("assessments", "assessment", "id"), ("custom_data_types", "custom_data_type", "name")):
+        parts: tuple[Assessment | CustomDataType, ...] = getattr(design, group)
+        items = []
+        for part, item in zip(parts, shown.get(group, []), strict=True):
+            number = versions[kind, item[identity]]
+            checked = (
+                questions.of_assessment(part, number)
+                if isinstance(part, Assessment)
+                else questions.of_custom_data_type(part, number)
+            )
+            items.append({**item, "version": number, "schema": checked.schema()})
+        if items:
+            shown[group] = items
+    moment = published_at.astimezone(UTC).isoformat(timespec="microseconds")
+    return {"version": version, "published_at": moment, **shown}
+
+
+async def _shown(connection: Connection, environment_id: int, asked: int | None) -> dict[str, Any]:
+    newest = await newest_version(connection, environment_id)
+    if newest == 0:
+        raise problem("not_found", "No program has been published yet.")
+    version = newest if asked is None else asked
+    found = await program_at(connection, environment_id, version) if 0 < version <= newest else None
+    outline = await outline_at(connection, environment_id, version) if found else None
+    if found is None or outline is None:
+        raise problem("not_found", f"There is no such version of the program. The newest is {newest}.")
+    design, published_at = found
+    return shown_program(version, published_at, design, {(kind, key): number for kind, key, number in outline.elements})
+
+
+def _version(query: bytes) -> int | None:
+    problems: Problems = []
+    version: int | None = None
+    for name, value in find.parameters(query):
+        if name != "version":
+            unknown = unknown_field(name, "", {"version": None})
+            detail = unknown.detail.replace("Unknown field", "Unknown parameter", 1)
+            problems.append(Problem(unknown.code, detail, unknown.extra))
+        elif value.isascii() and value.isdigit() and int(value[:1000]) >= 1:
+            version = int(value) if len(value) <= _MOST_DIGITS else 10**_MOST_DIGITS
+        else:
+            problems.append(parse_problem("integer", ".version", "a whole number from 1 is expected"))
+    if problems:
+        raise ApiError(problems)
+    return version
+
+
+def _known(given: bytes, tag: bytes) -> bool:
+    """Whether If-None-Match names this tag; a weak one compares alike (RFC 9110, section 13.1.2)."""
+    tags = {one.strip().removeprefix(b"W/") for one in given.split(b",")}
+    return tag in tags or b"*" in tags

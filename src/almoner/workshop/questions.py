@@ -1,0 +1,202 @@
+"""Answers checked against what was asked: the kinds of their fields, and which follow-ups are shown at all.
+
+This is the one place that checks a model against a published spec, and a record against its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from almoner.errors import Problem, parse_problem
+from almoner.fields import Field, Object, missing_field
+from almoner.kinds import Kind, Problems
+from almoner.workshop.design import Assessment, Condition, CustomDataType, Question
+from almoner.workshop.field_kinds import model
+
+Test = Callable[[Any], bool]
+_NOT_ASKED: Final = "not_asked"
+_NUMBERS: Final = (int, float)
+
+
+@dataclass(frozen=True)
+class _FollowUp:
+    """A question that is asked only where the answer to another passes the test.
+
+    ``words`` says when, with what the other question depends on itself.
+    """
+
+    name: str
+    kind: Kind
+    required: bool
+    decides: str
+    test: Test
+    words: str
+
+
+@dataclass(frozen=True)
+class Answers(Object):
+    """A JSON object of answers or of a record's fields; every problem of it names the rule and the published version.
+
+    ``named`` is what a problem's ``extra`` tells of the version: ``spec`` and ``spec_version``, or ``type_name`` and
+    ``type_version``. ``follow_ups`` come in such an order that the question that decides stands before those that it decides.
+    """
+
+    named: tuple[tuple[str, Any], ...] = ()
+    follow_ups: tuple[_FollowUp, ...] = ()
+
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        """The answers as they are kept. A follow-up that is not asked must have no answer; null is none."""
+        found: Problems = []
+        kept = super().keep(value, path, found)
+        if self.follow_ups and kept is not None:
+            found = self._with_follow_ups(kept, path, found)
+        if found:
+            extra = dict(self.named)
+            problems += [replace(p, extra={**p.extra, "rule": p.rule, **extra}) for p in found]
+        return kept
+
+    def _with_follow_ups(self, kept: Mapping[str, Any], path: str, found: Problems) -> Problems:
+        """``found``, and what is wrong with follow-ups. Nothing is said of one that waits for an answer that does not fit."""
+        unfit = {p.extra["path"] for p in found if p.rule == "kind"} if found else ()
+        hidden: set[str] = set()
+        unsure: set[str] = set()
+        for item in self.follow_ups:
+            decides, answer = item.decides, kept.get(item.name)
+            if unfit and (decides in unsure or f"{path}.{decides}" in unfit):
+                unsure.add(item.name)
+            elif decides not in hidden and item.test(kept.get(decides)):
+                if answer is None and item.required:
+                    found.append(missing_field(f"{path}.{item.name}"))
+            else:
+                hidden.add(item.name)
+                # What no longer fits was taken out of ``kept``: its answer is known by its problem.
+                at = f"{path}.{item.name}"
+                if answer is not None or at in unfit:
+                    found = [p for p in found if p.extra["path"] != at]
+                    found.append(_not_asked(item, at))
+        return found
+
+
+def of_assessment(assessment: Assessment, version: int) -> Answers:
+    """What checks the answers to this version of an assessment."""
+    fields = {field.name: field for field in model(assessment.questions).fields}
+    follow_ups = tuple(_follow_up(question, fields[question.name], words) for question, words in _in_order(assessment))
+    for item in follow_ups:
+        # Whether it must be answered is known only with the answers; a form that is built from the schema reads it here.
+        about = f"{fields[item.name].about} Asked only when {item.words}{'; required then' if item.required else ''}."
+        fields[item.name] = replace(fields[item.name], required=False, about=about.strip())
+    named = (("spec", assessment.id), ("spec_version", version))
+    return Answers(tuple(fields.values()), named=named, follow_ups=follow_ups)
+
+
+def of_custom_data_type(data_type: CustomDataType, version: int) -> Answers:
+    """What checks a record against this version of its type."""
+    return Answers(model(data_type.fields).fields, named=(("type_name", data_type.name), ("type_version", version)))
+
+
+def shown(assessment: Assessment, answers: Mapping[str, Any]) -> frozenset[str]:
+    """The names of the questions that are to be asked, given these answers (JSON values by name).
+
+    A question that waits for one that is not asked, or that there is not, is not asked either. Answers of any sort are taken.
+    """
+    asked = {question.name for question in assessment.questions if question.shown_when is None}
+    for question, _ in _in_order(assessment):
+        condition = question.shown_when
+        if condition is not None and condition.question in asked and _test(condition)(answers.get(condition.question)):
+            asked.add(question.name)
+    return frozenset(asked)
+
+
+def in_words(condition: Condition, label_of: Callable[[str], str] = str) -> str:
+    """The condition as part of a sentence: ``wants_to_talk is yes``. ``label_of`` turns a question's name into what is read."""
+    name = label_of(condition.question)
+    if condition.equals is not None:
+        return f"{name} is {_value(condition.equals)}"
+    if condition.one_of:
+        return f"{name} is {_any_of(condition.one_of)}"
+    if condition.includes:
+        return f"{name} includes {_any_of(condition.includes)}"
+    limits = (
+        ("above", condition.above),
+        ("below", condition.below),
+        ("at least", condition.at_least),
+        ("at most", condition.at_most),
+    )
+    for words, limit in limits:
+        if limit is not None:
+            return f"{name} is {words} {limit}"
+    return f"{name} is answered"
+
+
+def _value(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _any_of(values: tuple[str, ...]) -> str:
+    return values[0] if len(values) == 1 else f"{', '.join(values[:-1])} or {values[-1]}"
+
+
+def _test(condition: Condition) -> Test:
+    """Whether an answer passes; any answer may be handed in, and none (None) never passes."""
+    wanted = condition.equals
+    if isinstance(wanted, bool):
+        return lambda answer: answer is wanted
+    if wanted is not None:
+        return lambda answer: type(answer) is not bool and answer == wanted
+    if condition.one_of:
+        return lambda answer: answer in condition.one_of
+    if condition.includes:
+        return lambda answer: type(answer) is list and any(choice in answer for choice in condition.includes)
+    for limit, passes in _LIMITS.items():
+        bound = getattr(condition, limit)
+        if bound is not None:
+            return _bounded(passes, bound)
+    return lambda answer: answer is not None
+
+
+_LIMITS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "above": lambda answer, bound: answer > bound,
+    "below": lambda answer, bound: answer < bound,
+    "at_least": lambda answer, bound: answer >= bound,
+    "at_most": lambda answer, bound: answer <= bound,
+}
+
+
+def _bounded(passes: Callable[[Any, Any], bool], bound: float) -> Test:
+    return lambda answer: type(answer) in _NUMBERS and passes(answer, bound)
+
+
+def _in_order(assessment: Assessment) -> Iterable[tuple[Question, str]]:
+    """The follow-ups, each behind the one that it waits for, with what all of them wait for in words.
+
+    Those that wait for a question that there is not, or for each other in a circle, come last.
+    """
+    questions = {question.name: question for question in assessment.questions}
+    words: dict[str, str] = {name: "" for name, question in questions.items() if question.shown_when is None}
+    ordered: list[tuple[Question, str]] = []
+    for first in questions.values():
+        chain: list[Question] = []
+        walked: set[str] = set()
+        at: Question | None = first
+        while at is not None and at.name not in words and at.name not in walked:
+            walked.add(at.name)
+            chain.append(at)
+            at = questions.get(at.shown_when.question) if at.shown_when is not None else None
+        for question in reversed(chain):
+            assert question.shown_when is not None
+            before = words.get(question.shown_when.question, "")
+            words[question.name] = in_words(question.shown_when) + (f", which is asked only when {before}" if before else "")
+            ordered.append((question, words[question.name]))
+    return ordered
+
+
+def _follow_up(question: Question, field: Field, words: str) -> _FollowUp:
+    assert question.shown_when is not None
+    return _FollowUp(question.name, field.kind, question.required, question.shown_when.question, _test(question.shown_when), words)
+
+
+def _not_asked(item: _FollowUp, path: str) -> Problem:
+    found = parse_problem(item.kind.name, path, f"it is asked only when {item.words}; leave it out")
+    return replace(found, rule=_NOT_ASKED)

@@ -1,0 +1,158 @@
+"""Signing in through an identity provider, against a small one that runs beside the test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import pytest
+from joserfc.jwk import RSAKey
+
+from almoner.access.oidc import REFETCH_SECONDS, SECONDS, Identity, Oidc, OidcError, OidcProvider
+from almoner.access.secrets import SecretBox
+from tests.access.provider import CLIENT_ID, CLIENT_SECRET, Provider
+
+BACK = "https://care.example/sign-in/back"
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with Provider() as running:
+        yield running
+
+
+class Clock:
+    ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def oidc(provider: Provider, clock: Clock) -> Oidc:
+    known = OidcProvider(provider.issuer, CLIENT_ID, CLIENT_SECRET, "Example")
+    return Oidc(known, BACK, SecretBox(b"k" * 32), clock)
+
+
+async def go(oidc: Oidc, environment: str = "production") -> tuple[str, dict[str, str]]:
+    """To the provider and back: our cookie, and what the provider sent along."""
+    start = await oidc.start(environment, "/workshop")
+    async with httpx.AsyncClient() as browser:
+        answer = await browser.get(start.url)
+    assert answer.status_code == 307
+    location = urlsplit(answer.headers["location"])
+    assert location.geturl().startswith(BACK)
+    return start.cookie, dict(parse_qsl(location.query))
+
+
+async def test_the_provider_says_who_somebody_is(oidc: Oidc, provider: Provider) -> None:
+    cookie, query = await go(oidc)
+    found = await oidc.finish(cookie, query)
+    assert found == Identity(f"{provider.issuer}|7", "emily@example.org", "production", "/workshop")
+
+
+async def test_the_environment_is_the_one_that_was_chosen_before(oidc: Oidc) -> None:
+    test, _ = await go(oidc, "test"), await go(oidc, "production")
+    assert (await oidc.finish(*test)).environment == "test"
+
+
+@pytest.mark.parametrize("verified", [False, None, "false", 1])
+async def test_an_address_that_is_not_verified_is_not_told(oidc: Oidc, provider: Provider, verified: Any) -> None:
+    provider.claims = {"email_verified": verified}
+    assert (await oidc.finish(*await go(oidc))).email is None
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"nonce": "another"},
+        {"nonce": None},
+        {"aud": "another"},
+        {"aud": None},
+        {"aud": [CLIENT_ID, "another"]},
+        {"aud": [CLIENT_ID, "another"], "azp": "another"},
+        {"iss": "https://elsewhere.example"},
+        {"iss": None},
+        {"exp": 1},
+        {"exp": None},
+        {"iat": int(time.time()) + 3600},
+        {"sub": None},
+        {"sub": ""},
+    ],
+    ids=str,
+)
+async def test_an_id_token_that_does_not_fit_is_refused(oidc: Oidc, provider: Provider, claims: dict[str, Any]) -> None:
+    provider.claims = claims
+    with pytest.raises(OidcError):
+        await oidc.finish(*await go(oidc))
+
+
+async def test_a_token_for_several_is_taken_where_it_was_made_for_us(oidc: Oidc, provider: Provider) -> None:
+    provider.claims = {"aud": [CLIENT_ID, "another"], "azp": CLIENT_ID}
+    assert (await oidc.finish(*await go(oidc))).email == "emily@example.org"
+
+
+async def test_a_token_that_somebody_else_signed_is_refused(oidc: Oidc, provider: Provider) -> None:
+    provider.signed_with = RSAKey.generate_key(2048, {"kid": "first"})
+    with pytest.raises(OidcError):
+        await oidc.finish(*await go(oidc))
+
+
+async def test_keys_that_changed_are_looked_up_again(oidc: Oidc, provider: Provider, clock: Clock) -> None:
+    await oidc.finish(*await go(oidc))
+    provider.change_key()
+    clock.ahead = REFETCH_SECONDS
+    assert (await oidc.finish(*await go(oidc))).email == "emily@example.org"
+
+
+async def test_who_did_not_start_here_or_took_too_long_is_refused(oidc: Oidc, clock: Clock) -> None:
+    cookie, query = await go(oidc)
+    other_cookie, other_query = await go(oidc)
+    for given, sent in (
+        (cookie, other_query),
+        (other_cookie, query),
+        ("", query),
+        ("nonsense", query),
+        (cookie[:-4] + "AAA=", query),
+        (cookie, query | {"state": ""}),
+        (cookie, query | {"iss": "https://elsewhere.example"}),
+        (cookie, {name: value for name, value in query.items() if name != "iss"}),
+        (cookie, query | {"code": "another"}),
+        (cookie, {"state": query["state"], "iss": query["iss"], "error": "access_denied"}),
+    ):
+        with pytest.raises(OidcError):
+            await oidc.finish(given, sent)
+    clock.ahead = SECONDS
+    with pytest.raises(OidcError, match="ten minutes"):
+        await oidc.finish(cookie, query)
+
+
+async def test_a_code_is_good_once(oidc: Oidc) -> None:
+    cookie, query = await go(oidc)
+    await oidc.finish(cookie, query)
+    with pytest.raises(OidcError):
+        await oidc.finish(cookie, query)
+
+
+async def test_a_provider_that_calls_itself_otherwise_is_refused(oidc: Oidc, provider: Provider) -> None:
+    provider.published = {"issuer": "https://elsewhere.example"}
+    with pytest.raises(OidcError, match="ALMONER_OIDC_ISSUER"):
+        await oidc.start("production", "/")
+
+
+async def test_a_provider_that_is_away_is_told_so(oidc: Oidc, provider: Provider) -> None:
+    provider.__exit__()
+    with pytest.raises(OidcError, match="cannot be reached"):
+        await oidc.start("production", "/")
+
+
+def test_the_secret_is_not_shown(oidc: Oidc) -> None:
+    assert CLIENT_SECRET not in repr(oidc.provider)

@@ -1,0 +1,154 @@
+"""Each page as people meet it: no violation of WCAG 2.2 AA, no fault in the browser's console, nothing wider than the screen.
+
+``make pictures`` runs this too, and keeps a picture of the main pages in ``docs/pictures``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from almoner.access import environments
+from almoner.app import PAGES
+from almoner.database import Database
+from almoner.workshop import kiwi_health
+from almoner.workshop.publish import publish
+from tests.browsers import Screens, violations
+from tests.conftest import Server
+from tests.people import People, Person
+
+# What answers with a part of a page, a file or another address, or is there for nobody who has signed in.
+NO_PAGES = {
+    "/",
+    "/sign-in",
+    "/sign-in/back",
+    "/sign-in/code",
+    "/sign-in/provider",
+    "/sign-in/set-up",
+    "/workshop/file/download",
+    "/workshop/restore",
+}
+FIXED = sorted({page.path for page in PAGES if "GET" in page.methods and "{" not in page.path and not page.background} - NO_PAGES)
+# Addresses with an open part, or with something asked for.
+OPEN = [
+    "/workshop/assessments/intake_assessment",
+    "/workshop/assessments/weekly_check_in?open=question.0.1",
+    "/workshop/assessments/weekly_check_in?open=scoring",
+    "/workshop/custom_data_types/medication",
+    "/workshop/care_flows/Getting%20started",
+    "/workshop/message_templates/Welcome",
+    "/workshop/roles/nurse",
+    "/workshop/phases/intake",
+    "/workshop/history/1",
+    "/workshop/restore?state=1",
+]
+PICTURED = {
+    "/workshop": "workshop",
+    "/workshop/phases": "workshop-phases",
+    "/workshop/assessments/intake_assessment": "workshop-assessment",
+    "/workshop/custom_data_types/medication": "workshop-custom-data",
+    "/workshop/clients": "workshop-clients",
+    "/workshop/history": "workshop-history",
+}
+FOR_STRANGERS = ["/sign-in", "/signed-out", "/nothing-here"]
+SCREENS = ((1440, False), (1440, True), (375, False))
+
+
+# Every page is looked at by one person in three windows; what differs from test to test is the page.
+@pytest.fixture(scope="module")
+async def everybody(people: People, database: Database) -> AsyncIterator[Person]:
+    """Somebody whose roles open every page, in an environment that has the demo's program."""
+    async with database.connection() as connection:
+        environment = await environments.create(connection, "kiwi-health")
+        await publish(connection, environment, kiwi_health.source(), "test")
+    async with await people(
+        environment, "designer", "admin", "coach", first_name="Märta", last_name="Åkesson-Nilsdotter"
+    ) as person:
+        yield person
+
+
+@dataclass
+class Window:
+    """A page of the browser, and what went wrong in it."""
+
+    page: Page
+    width: int
+    dark: bool
+    faults: list[str]
+
+
+@pytest.fixture(scope="module", params=SCREENS, ids=("wide", "dark", "phone"))
+async def window(request: Any, browser: Browser, server: Server, everybody: Person) -> AsyncIterator[Window]:
+    width, dark = request.param
+    page = await Screens(browser, server.url)(everybody, width=width, dark=dark)
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield Window(page, width, dark, faults)
+    await page.context.close()
+
+
+@pytest.mark.parametrize("path", [*FIXED, *OPEN])
+async def test_a_page_is_accessible_and_fits(path: str, window: Window, tmp_path: Path) -> None:
+    page = window.page
+    window.faults.clear()
+    answer = await page.goto(path)
+    assert answer is not None
+    assert answer.status == 200
+    assert await violations(page) == []
+    assert await too_wide(page, window.width) == []
+    assert await page.locator("h1").count() == 1
+    assert window.faults == []
+    await _picture(window, PICTURED.get(path, ""), tmp_path)
+
+
+async def too_wide(page: Page, width: int) -> list[str]:
+    """What makes a page wider than its window, where something does."""
+    if await page.evaluate("document.documentElement.scrollWidth") <= width:
+        return []
+    found: list[str] = await page.evaluate(
+        "[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)"
+        ".map((e) => `${e.tagName}.${e.className} ${e.getBoundingClientRect().right}`)"
+    )
+    return found or ["something"]
+
+
+async def _picture(window: Window, name: str, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("ALMONER_PICTURES", tmp_path))
+    if name and window.width == 1440:
+        await window.page.screenshot(path=folder / f"{name}{'-dark' if window.dark else ''}.png")
+
+
+@pytest.mark.parametrize("path", FOR_STRANGERS)
+async def test_pages_for_strangers_are_accessible_and_fit(path: str, screens: Screens) -> None:
+    for width, dark in SCREENS:
+        page = await screens(None, width=width, dark=dark)
+        await page.goto(path)
+        assert await violations(page) == []
+        assert await too_wide(page, width) == []
+
+
+async def test_zoomed_to_twice_its_size_everything_is_within_reach(everybody: Person, screens: Screens) -> None:
+    """At 200 % zoom a screen of 1440 pixels shows 720 of them."""
+    page = await screens(everybody, width=720, height=450)
+    await page.goto("/workshop/assessments/intake_assessment")
+    assert await too_wide(page, 720) == []
+    await page.get_by_role("link", name=re.compile("^Publish")).focus()
+    assert await page.evaluate("document.activeElement.getBoundingClientRect().right") <= 720
+
+
+async def test_a_long_name_is_never_cut_without_showing_it_whole(people: People, program: int, screens: Screens) -> None:
+    name = "Ana María Guadalupe de los Ángeles y Todos los Santos Fernández de Córdoba y Álvarez de Toledo"
+    async with await people(program, "designer", first_name=name, last_name="山田") as person:
+        page = await screens(person, width=375)
+        await page.goto("/workshop")
+        await page.locator("details.menu > summary").click()
+        assert name in (await page.locator(".sheet").inner_text())
+        assert await too_wide(page, 375) == []

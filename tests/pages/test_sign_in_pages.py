@@ -1,0 +1,243 @@
+"""Signing in, one-time links and the account, as a browser meets them: forms over HTTP, without any script."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import httpx
+import pyotp
+import pytest
+
+from almoner.access import accounts, half_sessions, reset_links, second_factor
+from almoner.access.half_sessions import HalfSession
+from almoner.access.secrets import SecretBox, load_key
+from almoner.data_api.store import Store
+from almoner.database import Database
+from almoner.settings import Settings
+from tests.access.door import BY, PASSWORD, Door, Worker
+from tests.access.provider import CLIENT_ID, CLIENT_SECRET, Provider
+from tests.conftest import Server, ServerThread, free_port
+
+NEW = "seven herons on a pond"
+
+
+@pytest.fixture
+def door(database: Database, store: Store, settings: Settings) -> Door:
+    return Door(database, store, SecretBox(load_key(None, settings.home)), now=time.time())
+
+
+@pytest.fixture
+async def emily(door: Door, environment: int) -> Worker:
+    await door.worker(environment)  # somebody else
+    return await door.worker(environment)
+
+
+@pytest.fixture
+async def browser_of(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as browser:
+        yield browser
+
+
+def filled_in(worker: Worker, password: str = PASSWORD, **more: str) -> dict[str, str]:
+    return {"environment": worker.environment, "email": worker.email, "password": password, **more}
+
+
+def csrf_of(page: str) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
+    assert found is not None
+    return found[1]
+
+
+async def entered(browser: httpx.AsyncClient, worker: Worker) -> httpx.AsyncClient:
+    answer = await browser.post("/sign-in", data=filled_in(worker))
+    assert answer.status_code == 303
+    return browser
+
+
+async def send(browser: httpx.AsyncClient, path: str, page: str = "/account", **values: str) -> httpx.Response:
+    shown = await browser.get(page)
+    return await browser.post(path, data={"csrf": csrf_of(shown.text), **values})
+
+
+async def test_a_worker_signs_in_goes_on_to_where_they_wanted_and_signs_out(browser_of: httpx.AsyncClient, emily: Worker) -> None:
+    wanted = await browser_of.get("/account")
+    assert wanted.headers["location"] == "/sign-in?next=%2Faccount"
+    form = await browser_of.get(wanted.headers["location"])
+    assert 'name="next" value="/account"' in form.text
+    answer = await browser_of.post("/sign-in", data=filled_in(emily, next="/account"))
+    assert (answer.status_code, answer.headers["location"]) == (303, "/account")
+    cookie = next(c for c in answer.headers.get_list("set-cookie") if "almoner_session" in c)
+    assert "HttpOnly" in cookie
+    assert "samesite=lax" in cookie.lower()
+    page = await browser_of.get("/account")
+    assert emily.email in page.text
+    token = browser_of.cookies["almoner_session"]
+    out = await send(browser_of, "/sign-out")
+    assert out.headers["location"] == "/signed-out"
+    assert "signed out" in (await browser_of.get("/signed-out")).text
+    browser_of.cookies.set("almoner_session", token)
+    assert (await browser_of.get("/account")).status_code == 303
+
+
+async def test_a_refusal_keeps_what_was_typed_but_the_password(browser_of: httpx.AsyncClient, emily: Worker) -> None:
+    answer = await browser_of.post("/sign-in", data=filled_in(emily, "wrong password here"))
+    assert answer.status_code == 403
+    assert "not right" in answer.text
+    assert emily.email in answer.text
+    assert emily.environment in answer.text
+    assert "wrong password here" not in answer.text
+    assert "almoner_session" not in browser_of.cookies
+
+
+@pytest.mark.parametrize(
+    "target", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "javascript:alert(1)"]
+)
+async def test_nobody_is_sent_to_another_site(browser_of: httpx.AsyncClient, emily: Worker, target: str) -> None:
+    answer = await browser_of.post("/sign-in", data=filled_in(emily, next=target))
+    assert answer.headers["location"] == "/"
+
+
+async def test_a_form_of_another_site_is_refused(browser_of: httpx.AsyncClient, emily: Worker) -> None:
+    answer = await browser_of.post("/sign-in", data=filled_in(emily), headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+    assert "almoner_session" not in browser_of.cookies
+
+
+async def test_a_code_is_asked_for_after_the_password(browser_of: httpx.AsyncClient, door: Door, emily: Worker) -> None:
+    assert (await browser_of.get("/sign-in/code")).headers["location"] == "/sign-in"
+    await door.with_factor(emily)
+    first = await browser_of.post("/sign-in", data=filled_in(emily, next="/account"))
+    assert first.headers["location"] == "/sign-in/code"
+    assert "almoner_session" not in browser_of.cookies
+    assert "authenticator" in (await browser_of.get("/sign-in/code")).text
+    wrong = await browser_of.post("/sign-in/code", data={"code": "000000"})
+    assert wrong.status_code == 403
+    answer = await browser_of.post("/sign-in/code", data={"code": pyotp.TOTP(emily.secret).now()})
+    assert answer.headers["location"] == "/account"
+    assert (await browser_of.get("/account")).status_code == 200
+    assert "almoner_half" not in browser_of.cookies
+
+
+async def test_a_second_factor_that_a_role_asks_for_is_set_up_on_the_way_in(
+    browser_of: httpx.AsyncClient, door: Door, emily: Worker
+) -> None:
+    async with door.database.connection() as connection:
+        stored = await connection.fetchval("SELECT password_hash FROM worker_accounts WHERE worker_id = $1", emily.id)
+    half = HalfSession(emily.environment_id, emily.id, "set-up", half_sessions.bound_to(stored), time.time() + 300)
+    browser_of.cookies.set("almoner_half", half_sessions.sealed(door.box, half))
+    assert await door.sign_in.new_factor(half_sessions.sealed(door.box, half)) is not None
+    page = await browser_of.get("/sign-in/set-up")
+    assert "<svg" in page.text
+    key = re.search(r'id="key">([A-Z2-7 ]+)<', page.text)
+    assert key is not None
+    emily.secret = key[1].replace(" ", "")
+    wrong = await browser_of.post("/sign-in/set-up", data={"code": "000000"})
+    assert wrong.status_code == 403
+    assert key[1] in wrong.text
+    answer = await browser_of.post("/sign-in/set-up", data={"code": pyotp.TOTP(emily.secret).now()})
+    assert answer.status_code == 303
+    assert "almoner_session" in browser_of.cookies
+
+
+async def test_a_link_sets_a_password_once(browser_of: httpx.AsyncClient, door: Door, emily: Worker) -> None:
+    async with door.database.connection() as connection:
+        path = reset_links.path(await reset_links.make(connection, emily.environment_id, emily.id, BY))
+    page = await browser_of.get(path)
+    assert "Emily Smith" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    short = await browser_of.post(path, data={"password": "short", "again": "short"})
+    assert (short.status_code, "at least 12" in short.text) == (422, True)
+    unlike = await browser_of.post(path, data={"password": NEW, "again": "another thing"})
+    assert (unlike.status_code, "not the same" in unlike.text) == (422, True)
+    done = await browser_of.post(path, data={"password": NEW, "again": NEW})
+    assert "/sign-in?environment=" in done.text
+    assert (await browser_of.get(path)).status_code == 404
+    assert (await browser_of.post(path, data={"password": NEW, "again": NEW})).status_code == 404
+    assert (await browser_of.post("/sign-in", data=filled_in(emily, NEW))).status_code == 303
+
+
+async def test_a_password_is_changed_by_who_knows_it_and_other_sessions_end(
+    browser_of: httpx.AsyncClient, server: Server, emily: Worker
+) -> None:
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as elsewhere:
+        await entered(elsewhere, emily)
+        await entered(browser_of, emily)
+        wrong = await send(browser_of, "/account/password", current="wrong", new=NEW, again=NEW)
+        assert (wrong.status_code, "not your password" in wrong.text) == (422, True)
+        weak = await send(browser_of, "/account/password", current=PASSWORD, new="short", again="other")
+        assert (weak.status_code, "at least 12" in weak.text, "not the same" in weak.text) == (422, True, True)
+        done = await send(browser_of, "/account/password", current=PASSWORD, new=NEW, again=NEW)
+        assert done.headers["location"] == "/account?done=password"
+        assert "password is changed" in (await browser_of.get(done.headers["location"])).text
+        assert (await elsewhere.get("/account")).status_code == 303
+
+
+async def test_a_second_factor_is_set_up_and_removed_in_the_account(
+    browser_of: httpx.AsyncClient, door: Door, emily: Worker
+) -> None:
+    await entered(browser_of, emily)
+    assert (await browser_of.get("/account/second-factor")).headers["location"] == "/account"
+    wrong = await send(browser_of, "/account/second-factor/begin", factor_password="wrong")
+    assert wrong.status_code == 422
+    begun = await send(browser_of, "/account/second-factor/begin", factor_password=PASSWORD)
+    page = await browser_of.get(begun.headers["location"])
+    async with door.database.connection() as connection:
+        secret = await second_factor.pending(connection, door.box, emily.environment_id, emily.id)
+    assert secret is not None
+    assert " ".join(re.findall("....", secret)) in page.text
+    assert (await send(browser_of, "/account/second-factor", "/account/second-factor", code="000000")).status_code == 422
+    code = pyotp.TOTP(secret).now()
+    done = await send(browser_of, "/account/second-factor", "/account/second-factor", code=code)
+    assert done.headers["location"] == "/account?done=factor"
+    assert secret not in (await browser_of.get("/account")).text
+    removed = await send(browser_of, "/account/second-factor/remove", factor_password=PASSWORD)
+    assert removed.headers["location"] == "/account?done=removed"
+    assert (await door.events(emily))[-2:] == ["second factor set", "second factor removed"]
+
+
+async def test_signing_out_everywhere_ends_this_session_too(browser_of: httpx.AsyncClient, server: Server, emily: Worker) -> None:
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as elsewhere:
+        await entered(elsewhere, emily)
+        await entered(browser_of, emily)
+        assert (await browser_of.get("/account")).text.count("last active") == 2
+        out = await send(browser_of, "/account/sign-out-everywhere")
+        assert "all devices" in (await browser_of.get(out.headers["location"])).text
+        for browser in (browser_of, elsewhere):
+            assert (await browser.get("/account")).status_code == 303
+
+
+async def test_without_a_provider_there_is_no_way_to_one(browser_of: httpx.AsyncClient) -> None:
+    assert "/sign-in/provider" not in (await browser_of.get("/sign-in")).text
+    assert (await browser_of.get("/sign-in/provider")).status_code == 404
+
+
+async def test_a_worker_signs_in_through_the_companys_provider(settings: Settings, door: Door, emily: Worker) -> None:
+    with Provider() as provider:
+        provider.email = emily.email
+        known = {"oidc_issuer": provider.issuer, "oidc_client_id": CLIENT_ID, "oidc_client_secret": CLIENT_SECRET}
+        own = dataclasses.replace(settings, port=free_port(), oidc_name="Example", **known)  # type: ignore[arg-type]
+        with ServerThread(own) as server:
+            async with httpx.AsyncClient(base_url=server.url, timeout=30) as browser:
+                assert "Sign in with Example" in (await browser.get("/sign-in")).text
+                asked = {"environment": emily.environment, "next": "/account"}
+                on = await browser.get("/sign-in/provider", params=asked)
+                url = on.headers["refresh"].removeprefix("0; url=")
+                back = urlsplit((await browser.get(url)).headers["location"])
+                assert f"{back.scheme}://{back.netloc}" == server.url
+                answer = await browser.get(f"{back.path}?{back.query}")
+                assert (answer.status_code, answer.headers["location"]) == (303, "/account")
+                assert emily.email in (await browser.get("/account")).text
+                again = await browser.get(f"{back.path}?{back.query}")
+                assert again.status_code == 403
+                stranger = await browser.get("/sign-in/provider", params={"environment": "nowhere"})
+                returned = urlsplit((await browser.get(stranger.headers["refresh"].removeprefix("0; url="))).headers["location"])
+                refused = await browser.get(f"{returned.path}?{returned.query}")
+                assert (refused.status_code, "no worker" in refused.text) == (403, True)
+        async with door.database.connection() as connection:
+            found = await accounts.find(connection, emily.environment_id, emily.id)
+    assert found is not None
+    assert found.single_sign_on

@@ -1,0 +1,116 @@
+"""A designer's day, from an empty program to an answer that the API refuses, in one browser."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from playwright.async_api import Page, expect
+
+from tests.browsers import Screens, violations
+from tests.conftest import Api, Callers
+from tests.people import People
+
+
+async def _phase(page: Page) -> None:
+    side = page.get_by_role("navigation", name="Workshop")
+    await side.get_by_role("link", name="Phases").click()
+    await page.get_by_role("link", name="New phase").first.click()
+    await page.get_by_label("Name in the API").fill("intake")
+    await page.get_by_label("Title").fill("Intake")
+    await page.get_by_role("button", name="Save").click()
+
+
+async def _assessment(page: Page) -> None:
+    """An assessment with one section."""
+    await page.get_by_role("navigation", name="Workshop").get_by_role("link", name="Assessments").click()
+    await page.get_by_role("link", name="New assessment").first.click()
+    await page.get_by_label("Id in the API").fill("pain")
+    await page.get_by_label("Name", exact=False).last.fill("Pain today")
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("link", name="Add the first section").click()
+    await page.get_by_label("Heading").fill("How it is today")
+    await page.locator("#edit").get_by_role("button", name=re.compile("^(Add|Save)")).click()
+
+
+async def _question(page: Page, label: str, kind: str) -> None:
+    await page.locator("#begin-0, #add-0").first.click()
+    await page.locator("#edit-label").fill(label)
+    await page.locator("#edit-kind").select_option(kind)
+
+
+async def _questions(page: Page) -> None:
+    """How strong the pain is, which counts; and where, which is asked only when it is strong."""
+    await _question(page, "How strong is it?", "scale")
+    await page.get_by_label("Lowest").fill("0")
+    await page.get_by_label("Highest").fill("10")
+    await page.get_by_label("Weight in the score").fill("2")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    await expect(page.locator("#row-0-0")).to_be_visible()
+    await _question(page, "Where is it?", "choice")
+    await page.locator("#edit-choice-0").fill("Knee")
+    await page.locator("#edit-choice-1").fill("Back")
+    await page.locator("#edit-waits_for").select_option("how_strong_is_it")
+    await page.locator("#edit-test").select_option("above")
+    await page.locator("#edit-value").fill("3")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    await expect(page.get_by_text("shown when How strong is it? is above 3")).to_be_visible()
+
+
+async def _score(page: Page) -> None:
+    await page.locator("#open-scoring").click()
+    form = page.locator("#edit")
+    await form.get_by_label("The answers add up to a score").check()
+    await form.get_by_role("button", name="Add band").click()
+    band = form.get_by_role("group", name="Band 1")
+    await expect(band).to_be_visible()
+    for name, value in (("Band", "strong"), ("From", "10"), ("To", "20")):
+        await band.get_by_label(name, exact=True).fill(value)
+    await form.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.locator("#open-scoring")).to_be_visible()
+
+
+async def _publish(page: Page) -> None:
+    await page.get_by_role("link", name="Publish", exact=True).click()
+    await page.get_by_label("What changed").fill("The first form")
+    await page.get_by_role("button", name="Publish", exact=True).click()
+    await expect(page.get_by_text("Version 1").first).to_be_visible(timeout=30_000)
+
+
+async def _answered(api: Api, patient: str, model: dict[str, Any]) -> Any:
+    return await api.post("/v1/assessment_responses", json={"spec_id": "pain", "user_id": patient, "model": model})
+
+
+async def test_from_an_empty_program_to_an_answer_that_is_refused(
+    people: People, environment: int, screens: Screens, callers: Callers
+) -> None:
+    async with await people(environment, "designer") as person:
+        page = await screens(person)
+        await page.goto("/workshop")
+        assert await violations(page) == []
+        await _phase(page)
+        await _assessment(page)
+        await _questions(page)
+        await _score(page)
+        preview = page.locator("#preview")
+        await expect(preview.get_by_text("Where is it?")).to_have_count(0)
+        await preview.get_by_role("radio", name="7").check(force=True)
+        await expect(preview.get_by_text("Where is it?")).to_be_visible()
+        await expect(page.locator("#preview-score")).to_have_text("score 14 · strong")
+        await _publish(page)
+    async with await callers(environment) as api:
+        made = await api.post(
+            "/v1/patients",
+            json={"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "H", "birthday": "1906-12-09"},
+        )
+        patient = made.json()["id"]
+        good = await _answered(api, patient, {"how_strong_is_it": 7, "where_is_it": "Knee"})
+        bad = await _answered(api, patient, {"how_strong_is_it": 11, "where_is_it": "Elbow"})
+        hidden = await _answered(api, patient, {"how_strong_is_it": 2, "where_is_it": "Knee"})
+    assert good.status_code == 200
+    assert [(e["extra"]["path"], e["extra"]["spec_version"]) for e in bad.json()["errors"]] == [
+        (".model.how_strong_is_it", 1),
+        (".model.where_is_it", 1),
+    ]
+    [refused] = hidden.json()["errors"]
+    assert (refused["extra"]["path"], refused["extra"]["rule"]) == (".model.where_is_it", "not_asked")

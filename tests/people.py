@@ -1,0 +1,60 @@
+"""Workers who have signed in, for tests of pages: over plain HTTP, and in a browser."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import httpx
+import msgspec
+
+from almoner.access import sessions
+from almoner.access.sessions import csrf
+from almoner.data_api.store import Actor, Store
+from almoner.database import Database
+from almoner.resources.workers import workers
+
+
+class Person(httpx.AsyncClient):
+    """A worker with a session, who fetches pages and sends forms as a browser would."""
+
+    environment_id: int
+    worker_id: str
+    email: str
+    token: str
+
+    async def send_form(self, path: str, *pairs: tuple[str, str], htmx: object = False, **values: str) -> httpx.Response:
+        """Sends a form of this session."""
+        fields = [("csrf", csrf(self.token)), *pairs, *values.items()]
+        body = urlencode(fields)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} | ({"HX-Request": "true"} if htmx else {})
+        return await self.post(path, content=body, headers=headers)
+
+    async def fragment(self, path: str) -> httpx.Response:
+        """Fetches a part of a page, as htmx does."""
+        return await self.get(path, headers={"HX-Request": "true"})
+
+
+@dataclass
+class People:
+    """Makes workers of every kind, each signed in."""
+
+    url: str
+    database: Database
+    store: Store
+
+    async def __call__(self, environment: int, *roles: str, first_name: str = "Emily", last_name: str = "Smith") -> Person:
+        email = f"{uuid.uuid4().hex}@example.org"
+        given = {"email": email, "first_name": first_name, "last_name": last_name, "timezone": "US/Eastern"}
+        written = await self.store.create(Actor(environment, "test", "cli", "test", whole=True), workers, given)
+        worker_id = msgspec.json.decode(written.body)["id"]
+        async with self.database.connection() as connection:
+            await connection.execute(
+                "INSERT INTO worker_accounts (environment_id, worker_id, roles) VALUES ($1, $2, $3)",
+                *(environment, worker_id, list(roles)),
+            )
+            token = await sessions.begin(connection, environment, worker_id)
+        person = Person(base_url=self.url, cookies={"almoner_session": token}, timeout=30)
+        person.environment_id, person.worker_id, person.email, person.token = environment, worker_id, email, token
+        return person

@@ -1,0 +1,154 @@
+"""The editor of an assessment in a browser: the keyboard reaches everything, and nothing that is typed gets lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+from playwright.async_api import Page, Route, expect
+
+from almoner.database import Database
+from tests.browsers import Screens, violations
+from tests.people import Person
+from tests.workshop.pages import intake
+
+PREVIEW = "/workshop/preview/assessment"
+
+
+async def opened(screens: Screens, person: Person, database: Database) -> Page:
+    """The editor in a window of its own."""
+    await intake.draft(database, person.environment_id)
+    page = await screens(person)
+    await page.goto(intake.PATH)
+    return page
+
+
+async def test_a_question_is_written_and_saved_without_a_mouse(screens: Screens, designer: Person, database: Database) -> None:
+    page = await opened(screens, designer, database)
+    await page.focus("#add-1")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#edit-label")).to_be_focused()
+    await page.keyboard.type("Since when?")
+    await expect(page.locator("#edit-name")).to_have_value("since_when")
+    await expect(page.locator("#preview").get_by_text("Since when?")).to_be_visible()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#row-1-3")).to_have_text("Since when?")
+    await expect(page.locator("#add-1")).to_be_focused()
+    await expect(page.locator("#told")).to_have_text("Since when? is saved.")
+    assert (await intake.stored(database, designer.environment_id)).questions[-1].name == "since_when"
+
+
+async def test_arrows_move_between_rows_and_escape_closes(screens: Screens, designer: Person, database: Database) -> None:
+    page = await opened(screens, designer, database)
+    await page.focus("#row-0-0")
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("#row-1-0")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#edit-label")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#row-1-0")).to_be_focused()
+
+
+async def test_escape_asks_before_it_drops_what_was_typed(screens: Screens, designer: Person, database: Database) -> None:
+    page = await opened(screens, designer, database)
+    await page.click("#row-0-0")
+    await page.fill("#edit-label", "Half typed")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#confirm")).to_be_visible()
+    await page.get_by_role("button", name="Keep it").click()
+    await expect(page.locator("#edit-label")).to_have_value("Half typed")
+    await page.click("#row-1-0")
+    await page.get_by_role("button", name="Go on").click()
+    await expect(page.locator("#edit-name")).to_have_value("pain")
+    assert (await intake.stored(database, designer.environment_id)).questions[0].label == "Who insures you?"
+
+
+async def test_a_row_that_is_moved_keeps_the_focus(screens: Screens, designer: Person, database: Database) -> None:
+    page = await opened(screens, designer, database)
+    await page.focus("#up-1-2")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#up-1-0")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#up-0-2")).to_be_focused()
+    await expect(page.locator("#row-0-2")).to_have_text("Shall we call?")
+
+
+async def test_a_row_is_dragged_to_another_section(screens: Screens, designer: Person, database: Database) -> None:
+    page = await opened(screens, designer, database)
+    grip = page.locator('[data-item="question.1.2"] [data-grip]')
+    await grip.drag_to(page.locator('[data-item="question.0.0"]'), target_position={"x": 200, "y": 4})
+    await expect(page.locator("#row-0-0")).to_have_text("Shall we call?")
+    kept = await intake.stored(database, designer.environment_id)
+    assert [one.name for one in kept.questions] == ["call", "insurer", "plan", "pain", "place"]
+
+
+async def test_the_kind_and_the_condition_change_the_form_in_place(screens: Screens, designer: Person, database: Database) -> None:
+    page = await opened(screens, designer, database)
+    await page.click("#row-1-2")
+    await page.fill("#edit-label", "Which side?")
+    await page.focus("#edit-kind")
+    await page.select_option("#edit-kind", "choice")
+    await expect(page.locator("#edit-choice-1")).to_be_visible()
+    await expect(page.locator("#edit-kind")).to_be_focused()
+    await page.fill("#edit-choice-0", "Left")
+    await page.fill("#edit-choice-1", "Right")
+    await page.select_option("#edit-waits_for", "place")
+    await page.get_by_label("Back", exact=True).first.check()
+    await expect(page.locator("#edit-label")).to_have_value("Which side?")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("shown when Where does it hurt? includes Back")).to_be_visible()
+    kept = (await intake.stored(database, designer.environment_id)).questions[-1]
+    assert kept.choices == ("Left", "Right")
+
+
+async def test_the_preview_never_takes_what_is_being_typed(screens: Screens, designer: Person, database: Database) -> None:
+    page = await opened(screens, designer, database)
+    insurer = page.locator("#preview-insurer")
+    may_go = asyncio.Event()
+
+    async def held(route: Route) -> None:
+        await may_go.wait()
+        await route.continue_()
+
+    await page.route(f"**{PREVIEW}", held)
+    await insurer.focus()
+    async with page.expect_request(f"**{PREVIEW}"):
+        await page.keyboard.type("Acme Ins")
+    # The answer to the first half comes in while the second is being typed.
+    await page.keyboard.type("urance")
+    async with page.expect_response(f"**{PREVIEW}"):
+        may_go.set()
+    await expect(insurer).to_have_value("Acme Insurance")
+    await expect(insurer).to_be_focused()
+    await page.get_by_role("radio", name="8").check(force=True)
+    await expect(page.get_by_role("group", name="Where does it hurt?")).to_be_visible()
+    await expect(page.locator("#preview-score")).to_have_text("score 8 · severe")
+    async with page.expect_response(f"**{PREVIEW}"):
+        await page.click("#row-1-0")
+    await page.fill("#edit-weight", "0.5")
+    await expect(page.locator("#preview-score")).to_have_text("score 4")
+    await page.fill("#edit-weight", "1")
+    await expect(page.locator("#preview-score")).to_have_text("score 8 · severe")
+    await page.get_by_role("radio", name="2").check(force=True)
+    await expect(page.get_by_role("group", name="Where does it hurt?")).to_have_count(0)
+    await expect(insurer).to_have_value("Acme Insurance")
+
+
+async def test_removing_asks_and_says_what_is_lost(screens: Screens, designer: Person, database: Database) -> None:
+    page = await opened(screens, designer, database)
+    await page.click("#row-1-0")
+    await page.get_by_role("button", name="Remove", exact=True).click()
+    await expect(page.locator("#confirm-text")).to_contain_text("“Where does it hurt?” waits for its answer")
+    await page.get_by_role("button", name="Remove it").click()
+    await expect(page.locator("#row-1-0")).to_be_focused()
+    await expect(page.locator("#row-1-0")).to_have_text("Where does it hurt?")
+
+
+async def test_it_is_readable_on_a_phone_and_in_the_dark(screens: Screens, designer: Person, database: Database) -> None:
+    await intake.draft(database, designer.environment_id)
+    for width, dark in ((375, False), (720, True)):
+        page = await screens(designer, width=width, dark=dark)
+        for part in ("", "section.0", "question.0.1", "question.1.1", "scoring"):
+            await page.goto(f"{intake.PATH}?open={part}")
+            assert await violations(page) == [], part
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, part

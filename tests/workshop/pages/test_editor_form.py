@@ -1,0 +1,272 @@
+"""The forms of a program's parts: what is drawn and sent back is what was there."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from msgspec import Struct
+
+import almoner
+from almoner.pages import words
+from almoner.pages.visit import Form
+from almoner.workshop import kiwi_health
+from almoner.workshop.checks import problems
+from almoner.workshop.design import (
+    AppointmentType,
+    Assessment,
+    Band,
+    CareFlowTemplate,
+    CustomDataType,
+    FieldDesign,
+    Goal,
+    Phase,
+    ProgramDesign,
+    Question,
+    Role,
+    SidebarModule,
+)
+from almoner.workshop.pages.editor.form import number_of, of_value, read, written
+from almoner.workshop.pages.editor.items import acted
+from almoner.workshop.pages.editor.shown import fields_of, placed, sources
+from almoner.workshop.program_file import parse
+from almoner.workshop.shape import Member, members, walk
+
+KIWI = parse(kiwi_health.source())
+DRAWN = Environment(
+    loader=FileSystemLoader(Path(almoner.__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+DRAWN.filters.update(combined=lambda one, other: {**one, **other}, initials=words.initials)
+TEMPLATE = DRAWN.from_string('{% import "workshop/pages/editor/fields.html" as editor %}{{ editor.fields(shown) }}')
+
+
+class Browser(HTMLParser):
+    """What a browser would send of a form: the values of its controls, in order, buttons left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs: list[tuple[str, str]] = []
+        self._area: tuple[str, list[str]] | None = None
+        self._select: tuple[str, list[tuple[str, bool]]] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        name = given.get("name") or ""
+        if tag == "textarea":
+            self._area = (name, [])
+        elif tag == "select":
+            self._select = (name, [])
+        elif tag == "option" and self._select:
+            self._select[1].append((given.get("value") or "", "selected" in given))
+        elif tag == "input" and (given.get("type") not in ("checkbox", "radio") or "checked" in given):
+            self.pairs.append((name, given.get("value") or ""))
+
+    def handle_data(self, data: str) -> None:
+        if self._area:
+            self._area[1].append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea" and self._area:
+            # A line end right after the tag is not part of the text (HTML, 13.1.2.5).
+            self.pairs.append((self._area[0], "".join(self._area[1]).removeprefix("\n")))
+            self._area = None
+        elif tag == "select" and self._select:
+            name, options = self._select
+            self.pairs.append((name, next((value for value, chosen in options if chosen), options[0][0] if options else "")))
+            self._select = None
+
+
+def sent_back(struct: type[Struct], form: Form, design: ProgramDesign = KIWI) -> Form:
+    """The form as a browser sends it after it was drawn, nothing touched."""
+    browser = Browser()
+    browser.feed(TEMPLATE.render(shown=fields_of(struct, form, sources(design))))
+    return Form(browser.pairs)
+
+
+def through_a_form(part: Struct) -> Struct:
+    found = read(sent_back(type(part), written(part)), type(part))
+    assert not found.errors
+    return of_value(type(part), found.value)
+
+
+LINE = (
+    st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1, max_size=12)
+    .map(str.strip)
+    .filter(bool)
+)
+NUMBER = st.one_of(st.integers(-(2**60), 2**60), st.floats(allow_nan=False, allow_infinity=False))
+SCALAR = st.one_of(LINE, st.booleans(), NUMBER)
+
+
+def value_of(member: Member, depth: int) -> st.SearchStrategy[Any]:
+    """Any value that a member may have and a form can hold."""
+    text = (
+        st.sampled_from(member.choices)
+        if member.choices
+        else LINE
+        if member.not_blank or member.required
+        else st.one_of(st.just(""), LINE)
+    )
+    made: st.SearchStrategy[Any]
+    if member.holds == "text":
+        made = text
+    elif member.holds == "texts":
+        made = st.lists(st.sampled_from(member.choices) if member.choices else LINE, unique=True, max_size=4).map(tuple)
+    elif member.holds == "truth":
+        made = st.booleans()
+    elif member.holds == "whole":
+        made = st.integers(member.least or 0, member.most or 9)
+    elif member.holds == "number":
+        made = NUMBER
+    elif member.holds == "scalar":
+        made = SCALAR
+    elif member.holds == "numbers":
+        made = st.dictionaries(LINE, NUMBER, max_size=3)
+    else:
+        assert member.struct is not None
+        part = parts(member.struct, depth - 1)
+        made = part if member.holds == "part" else st.lists(part, max_size=2 if depth > 0 else 0).map(tuple)
+    return st.one_of(st.none(), made) if member.may_be_none else made
+
+
+def parts(struct: type[Struct], depth: int = 2) -> st.SearchStrategy[Any]:
+    return st.fixed_dictionaries({member.attribute: value_of(member, depth) for member in members(struct)}).map(
+        lambda values: struct(**values)
+    )
+
+
+STRUCTS = sorted({type(part) for _, part in walk(KIWI)}, key=lambda struct: struct.__name__)
+
+
+def test_every_part_of_the_demo_comes_back_from_its_form_as_it_was() -> None:
+    for path, part in walk(KIWI):
+        assert through_a_form(part) == part, path
+
+
+@pytest.mark.parametrize("struct", STRUCTS, ids=lambda struct: struct.__name__)
+def test_whatever_a_part_holds_comes_back_from_its_form(struct: type[Struct]) -> None:
+    @settings(max_examples=25, deadline=None)
+    @given(parts(struct))
+    def check(part: Struct) -> None:
+        assert through_a_form(part) == part
+
+    check()
+
+
+def test_a_member_that_is_new_in_a_declaration_is_in_its_form_without_a_word() -> None:
+    class Taller(Phase, frozen=True, kw_only=True):
+        height: int | None = None
+        nicknames: tuple[str, ...] = ()
+
+    shown = {one.name: one.control for one in fields_of(Taller, Form(()), {})}
+    assert shown["height"] == "number"
+    assert shown["nicknames"] == "lines"
+    part = Taller(name="a", height=3, nicknames=("b", "c"))
+    assert through_a_form(part) == part
+
+
+def test_any_phase_and_no_phase_are_told_apart() -> None:
+    for following in (None, (), ("graduated",), ("nowhere", "intake")):
+        assert through_a_form(Phase(name="p", next=following)) == Phase(name="p", next=following)
+
+
+def test_numbers_are_read_with_a_dot_and_anything_else_is_told_at_its_field() -> None:
+    assert [number_of(text) for text in ("1.5", "2", "-3", "1e3")] == [1.5, 2, -3, 1000.0]
+    for text in ("1,5", "abc", "1_000", "inf", "nan", "1e999", "٣", "9" * 500, "99999999999999999999"):
+        with pytest.raises(ValueError, match="number"):
+            number_of(text)
+    found = read(Form([("name", "x"), ("minutes", "1,5")]), AppointmentType)
+    assert found.errors == {"minutes": "A number is expected, with a dot before its decimals: 1.5."}
+    assert read(Form([("name", "x"), ("minutes", "0")]), AppointmentType).errors == {
+        "minutes": "A number from 1 to 1440 is expected."
+    }
+    assert read(Form([("name", "x"), ("minutes", "1.5")]), AppointmentType).errors == {"minutes": "A whole number is expected."}
+    assert read(Form([("name", "x"), ("minutes", " ")]), AppointmentType).value["minutes"] is None
+    assert set(read(Form([("low", ""), ("high", "")]), Band).errors) == {"low", "high"}
+
+
+def test_what_cannot_be_a_value_is_told_and_stays_in_the_form() -> None:
+    form = Form([("name", " "), ("may", "fly"), ("patients", ""), ("title", "nul\x00")])
+    found = read(form, Role)
+    assert set(found.errors) == {"name", "may", "patients", "title"}
+    assert found.errors["name"] == "This must not be blank."
+    assert found.errors["patients"] == "Choose one of these."
+    shown = {one.name: one for one in fields_of(Role, form, {}, errors=found.errors)}
+    assert shown["may"].chosen == ("fly",)
+    assert shown["may"].options[0].value == "fly"
+    assert "shows" in read(Form([("title", "x")]), SidebarModule).errors
+
+
+def test_a_nested_field_is_named_with_its_list_in_an_error() -> None:
+    form = Form([("name", "t"), ("fields:item", "7"), ("fields.7.name", "a"), ("fields.7.low", "x")])
+    assert set(read(form, CustomDataType).errors) == {"fields.7.low"}
+
+
+def test_buttons_add_remove_and_move_items_and_keep_what_was_typed() -> None:
+    flow = CareFlowTemplate(name="f", goals=(Goal(title="a"), Goal(title="b"), Goal(title="c")))
+    form = Form([*written(flow).pairs, ("goals.1.title", "typed")])
+
+    def titles(pressed: Form) -> list[str]:
+        return [goal.get("title", "") for goal in read(pressed, CareFlowTemplate).value["goals"]]
+
+    down = acted(form, "down:goals:0")
+    assert (titles(down.form), down.focus) == (["typed", "a", "c"], "down:goals:0")
+    assert titles(acted(form, "up:goals:2").form) == ["a", "c", "typed"]
+    assert titles(acted(form, "up:goals:0").form) == ["a", "typed", "c"]
+    removed = acted(form, "remove:goals:1")
+    assert (titles(removed.form), removed.focus) == (["a", "c"], "remove:goals:2")
+    added = acted(removed.form, "add:goals")
+    assert (titles(added.form), added.focus) == (["a", "c", ""], "goals.3")
+    nested = acted(added.form, "add:goals.3.interventions")
+    assert len(read(nested.form, CareFlowTemplate).value["goals"][2]["interventions"]) == 1
+    emptied = acted(acted(acted(form, "remove:goals:0").form, "remove:goals:1").form, "remove:goals:2")
+    assert (titles(emptied.form), emptied.focus) == ([], "add:goals")
+    for nonsense in ("", "save", "up:goals:99", "explode:goals:1", "remove:nothing:0"):
+        assert titles(acted(form, nonsense).form) == ["a", "typed", "c"]
+
+
+def test_dragging_reorders_by_the_order_of_the_hidden_values_alone() -> None:
+    form = written(CareFlowTemplate(name="f", goals=(Goal(title="a"), Goal(title="b"))))
+    rest = [pair for pair in form.pairs if pair[0] != "goals:item"]
+    dragged = Form([*rest, ("goals:item", "1"), ("goals:item", "0")])
+    assert [goal["title"] for goal in read(dragged, CareFlowTemplate).value["goals"]] == ["b", "a"]
+
+
+def test_problems_stand_at_the_fields_of_items_that_were_moved() -> None:
+    fields = (FieldDesign(name="a", kind="text"), FieldDesign(name="b", kind="choice", choices=("GOLD", "GOLD")))
+    kind = CustomDataType(name="t", fields=fields)
+    other = CustomDataType(name="noise", fields=(FieldDesign(name="x", kind="nonsense"),))
+    design = ProgramDesign(name="p", custom_data_types=(other, kind))
+    form = acted(written(kind), "up:fields:1").form
+    moved = msgspec.structs.replace(design, custom_data_types=(other, of_value(CustomDataType, read(form, CustomDataType).value)))
+    at = placed(problems(moved), "custom_data_types[1]", form)
+    assert at == {"fields.1.choices": "GOLD is listed before."}
+
+
+def test_options_that_do_not_go_with_a_kind_are_left_out_unless_something_was_said() -> None:
+    def names(*pairs: tuple[str, str]) -> set[str]:
+        return {one.name for one in fields_of(Question, Form(pairs), sources(KIWI))}
+
+    assert "choices" in names(("kind", "choice"))
+    assert "low" not in names(("kind", "choice"))
+    assert "low" in names(("kind", "scale"))
+    assert "choices" not in names(("kind", "scale"))
+    assert "choices" in names(("kind", "text"), ("choices", "left over"))
+
+
+def test_what_a_field_can_name_shows_titles_and_keeps_what_is_not_there() -> None:
+    role = Role(name="r", hidden_data=("gone", "hcp"))
+    shown = next(one for one in fields_of(Role, written(role), sources(KIWI)) if one.name == "hidden_data")
+    assert [option.title for option in shown.options[:3]] == ["gone (not in the program)", "Health care provider", "Medication"]
+    assert through_a_form(role) == role
+    assert through_a_form(Assessment(id="i", name="n", title="two\nlines")) == Assessment(id="i", name="n", title="two\nlines")

@@ -1,0 +1,106 @@
+"""The editors of a program's elements in a browser: by keyboard, by mouse, and for two designers at once."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import quote
+
+from playwright.async_api import Page, expect
+
+from tests.browsers import Screens, violations
+from tests.people import People, Person
+
+FLOW = f"/workshop/care_flows/{quote('Low mood')}"
+FOCUSED = "document.activeElement.id"
+
+
+async def focus_is(page: Page, wanted: str) -> None:
+    """Waits until the focus is there."""
+    for _ in range(200):
+        if await page.evaluate(FOCUSED) == wanted:
+            return
+        await asyncio.sleep(0.02)
+    assert await page.evaluate(FOCUSED) == wanted
+
+
+async def test_a_flow_is_edited_by_keyboard_and_the_preview_follows(designer: Person, screens: Screens) -> None:
+    page = await screens(designer)
+    await page.goto(FLOW)
+    await page.get_by_role("button", name="Add goal").press("Enter")
+    await focus_is(page, "goals.2.title")
+    await page.keyboard.type("Sleep through the night")
+    await expect(page.locator("#preview")).to_contain_text("Sleep through the night")
+    await focus_is(page, "goals.2.title")
+    await page.locator('[id="up:goals:2"]').press("Enter")
+    await expect(page.locator('input[name="goals:item"]').nth(1)).to_have_value("2")
+    await focus_is(page, "up:goals:2")
+    await page.locator('[name="goals.2.title"]').press("Enter")
+    await expect(page.locator(".saved")).to_contain_text("Saved as a draft.")
+    await focus_is(page, "goals.2.title")
+    await page.reload()
+    await expect(page.locator('[name="goals.1.title"]')).to_have_value("Sleep through the night")
+
+
+async def test_a_refused_form_puts_the_focus_to_its_first_error(designer: Person, screens: Screens) -> None:
+    page = await screens(designer)
+    await page.goto("/workshop/appointment_types/home_visit")
+    await page.fill("#minutes", "1,5")
+    await page.get_by_role("button", name="Save draft").click()
+    await expect(page.locator("#minutes-error")).to_be_visible()
+    await focus_is(page, "minutes")
+    await expect(page.locator("#minutes")).to_have_value("1,5")
+    assert not await violations(page)
+
+
+async def test_a_field_offers_what_goes_with_its_kind(designer: Person, screens: Screens) -> None:
+    page = await screens(designer)
+    await page.goto("/workshop/custom_data_types/hcp")
+    await page.fill('[name="fields.0.label"]', "Typed before")
+    await page.locator('[name="fields.0.kind"]').focus()
+    await page.select_option('[name="fields.0.kind"]', "choice")
+    await page.fill('[name="fields.0.choices"]', "Dr. A\nDr. B")
+    await expect(page.locator("#preview").get_by_label("Dr. B")).to_be_visible()
+    await expect(page.locator('[name="fields.0.label"]')).to_have_value("Typed before")
+
+
+async def test_a_list_is_reordered_by_dragging_and_by_its_buttons(designer: Person, screens: Screens) -> None:
+    page = await screens(designer)
+    await page.goto("/workshop/phases")
+    first = page.locator("#list li").first
+    await page.locator("[data-item='0'] [data-grip]").drag_to(page.locator("[data-item='2']"), target_position={"x": 60, "y": 44})
+    await expect(page.locator("#list li[data-item='0'] a").first).to_have_text("Intake")
+    await first.get_by_role("button", name="Move Intake down").press("Enter")
+    await expect(page.locator("#list li[data-item='1'] a").first).to_have_text("Intake")
+    await focus_is(page, "down:1")
+    await page.reload()
+    await expect(page.locator("#list li[data-item='0'] a").first).to_have_text("Onboarding")
+
+
+async def test_two_designers_in_conflict_choose_and_lose_nothing(designer: Person, people: People, screens: Screens) -> None:
+    async with await people(designer.environment_id, "designer", first_name="Lesley", last_name="Park") as lesley:
+        mine, theirs = await screens(designer), await screens(lesley)
+        for page in (mine, theirs):
+            await page.goto("/workshop/phases/intake")
+        await theirs.fill("#title", "Theirs")
+        await theirs.get_by_role("button", name="Save draft").click()
+        await expect(theirs.locator(".saved")).to_be_visible()
+        await mine.fill("#title", "Mine")
+        await mine.fill("#description", "Typed by me alone")
+        await mine.get_by_role("button", name="Save draft").click()
+        await expect(mine.get_by_label("Lesley Park")).to_be_visible()
+        assert not await violations(mine)
+        await mine.get_by_label("Yours").check()
+        await mine.get_by_role("button", name="Save what I chose").click()
+        await expect(mine.locator(".saved")).to_be_visible()
+        await expect(mine.locator("#title")).to_have_value("Mine")
+        await expect(mine.locator("#description")).to_have_value("Typed by me alone")
+
+
+async def test_each_page_can_be_used_by_everybody_in_light_and_dark_and_on_a_phone(designer: Person, screens: Screens) -> None:
+    paths = ("/workshop/phases", FLOW, "/workshop/roles/nurse", "/workshop/remove/custom_data_types/hcp", "/workshop/terminology")
+    for width, dark in ((1440, True), (375, False)):
+        page = await screens(designer, width=width, dark=dark)
+        for path in paths:
+            await page.goto(path)
+            assert not await violations(page), path
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

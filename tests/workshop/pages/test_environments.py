@@ -1,0 +1,164 @@
+"""Environments in the Workshop: this one and those that its programs are tested in, and of no other anything."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from almoner.access import clients, environments
+from almoner.access.secrets import SecretBox
+from almoner.database import Database
+from almoner.workshop import environment_facts, kiwi_health
+from almoner.workshop.publish import publish
+from tests.conftest import Server, new_environment
+from tests.people import People, Person
+
+PATH = "/workshop/environments"
+BOX = SecretBox(bytes(32))
+
+
+@pytest.fixture
+async def integrator(people: People, program: int) -> AsyncIterator[Person]:
+    async with await people(program, "admin") as person:
+        yield person
+
+
+async def name_of(database: Database, environment_id: int) -> str:
+    async with database.connection() as connection:
+        name: str = await connection.fetchval("SELECT name FROM environments WHERE id = $1", environment_id)
+        return name
+
+
+async def made(person: Person) -> str:
+    """The name of a new test environment."""
+    name = f"trial-{uuid.uuid4().hex}"
+    answer = await person.send_form(PATH, name=name)
+    assert answer.headers["location"] == f"{PATH}/{name}?done=made", answer.text
+    return name
+
+
+async def test_the_list_shows_this_environment_and_says_what_a_test_environment_is_for(
+    integrator: Person, database: Database
+) -> None:
+    page = await integrator.get(PATH)
+    own = await name_of(database, integrator.environment_id)
+    assert page.text.count("<h1") == 1
+    assert f'href="{PATH}/{own}"' in page.text
+    assert "Version 1, published" in page.text
+    assert "0 patients · 1 worker · 0 clients · 0 webhooks" in page.text
+    assert "No test environment yet" in page.text
+
+
+async def test_a_test_environment_is_made_and_leads_to_its_sign_in(integrator: Person, database: Database) -> None:
+    name = await made(integrator)
+    page = await integrator.get(f"{PATH}/{name}?done=made")
+    assert "The test environment is made" in page.text
+    assert f'href="/sign-in?environment={name}"' in page.text
+    assert f"almoner worker create --environment {name}" in page.text
+    assert "No program is published here yet" in page.text
+    assert name in (await integrator.get(PATH)).text
+    async with database.connection() as connection:
+        made_id = await environments.find(connection, name)
+        test_of = await connection.fetchval("SELECT test_of FROM environments WHERE id = $1", made_id)
+    assert test_of == integrator.environment_id
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "a b", "-dash", "<b>", "../x", "a" * 64])
+async def test_a_name_that_does_not_fit_is_told_at_its_field(integrator: Person, name: str) -> None:
+    page = await integrator.send_form(PATH, name=name)
+    assert page.status_code == 400
+    assert 'id="name-error">The name of an environment is made of small letters' in page.text
+    assert "No test environment yet" in page.text
+    assert "<b>" not in page.text
+
+
+async def test_a_name_that_is_taken_is_told_and_stays(integrator: Person) -> None:
+    name = await made(integrator)
+    page = await integrator.send_form(PATH, name=name)
+    assert page.status_code == 400
+    assert 'id="name-error">There is an environment of this name already.' in page.text
+    assert f'value="{name}"' in page.text
+
+
+async def test_the_page_tells_what_is_in_force_and_what_is_under_test(
+    integrator: Person, people: People, database: Database
+) -> None:
+    name = await made(integrator)
+    async with database.connection() as connection:
+        test = await environments.find(connection, name)
+        assert test is not None
+        await publish(connection, test, kiwi_health.source(), f"worker:{integrator.worker_id}")
+        await connection.execute(
+            "INSERT INTO program_locks (environment_id, number, revision, test_environment_id, test_version, message, locked_by) "
+            "VALUES ($1, 3, 7, $2, 1, 'for the <nurses>', $3)",
+            *(integrator.environment_id, test, f"worker:{integrator.worker_id}"),
+        )
+        kept = await clients.create(connection, BOX, test, "kept", "all", "documented")
+        ended = await clients.create(connection, BOX, test, "ended", "all", "documented")
+        await clients.disable(connection, test, ended.client_id)
+    async with await people(test, "coach"):
+        page = await integrator.get(f"{PATH}/{name}")
+    text = " ".join(page.text.split())
+    assert "by Emily Smith" in text
+    assert "Lock 3: revision 7 of the draft, version 1 here" in text
+    assert "for the &lt;nurses&gt;" in text
+    assert "1 that may be used" in text
+    assert "<dt>Workers</dt><dd>1</dd>" in text
+    assert kept.client_id not in text
+    assert "Nobody can sign in there yet" not in text
+    assert f'value="{str(integrator.base_url).rstrip("/")}/v1/token"' in text
+    assert "lock 3 is under test" in (await integrator.get(PATH)).text
+
+
+async def test_a_test_environment_has_none_of_its_own(integrator: Person, people: People, database: Database) -> None:
+    name = await made(integrator)
+    async with database.connection() as connection:
+        test = await environments.find(connection, name)
+        assert test is not None
+        await publish(connection, test, kiwi_health.source(), "test")
+    live = await name_of(database, integrator.environment_id)
+    async with await people(test, "admin") as tester:
+        page = await tester.get(PATH)
+        refused = await tester.send_form(PATH, name=f"trial-{uuid.uuid4().hex}")
+        above = await tester.get(f"{PATH}/{live}")
+    assert "Name of a new test environment" not in page.text
+    assert live not in page.text
+    assert refused.status_code == 400
+    assert "Nothing was saved" in refused.text
+    assert above.status_code == 404
+
+
+async def test_of_other_environments_nothing_is_told(integrator: Person, people: People, database: Database) -> None:
+    others = await new_environment(database)
+    async with database.connection() as connection:
+        await publish(connection, others, kiwi_health.source(), "test")
+    async with await people(others, "admin") as other:
+        theirs = [await made(other), await name_of(database, others)]
+    listed = await integrator.get(PATH)
+    for name in theirs:
+        assert name not in listed.text
+        assert (await integrator.get(f"{PATH}/{name}")).status_code == 404
+
+
+async def test_only_who_may_integrate_comes_in(people: People, program: int, server: Server) -> None:
+    async with await people(program, "coach") as coach:
+        assert (await coach.get(PATH)).status_code == 403
+        assert (await coach.send_form(PATH, name="coachs-own")).status_code == 403
+    async with httpx.AsyncClient(base_url=server.url) as nobody:
+        assert (await nobody.get(PATH)).headers["location"].startswith("/sign-in?next=")
+
+
+async def test_a_form_without_its_proof_makes_no_environment(integrator: Person) -> None:
+    assert (await integrator.post(PATH, data={"name": "x"})).status_code == 403
+    assert "No test environment yet" in (await integrator.get(PATH)).text
+
+
+async def test_who_published_is_told_as_it_was_kept_where_it_is_no_worker(integrator: Person, database: Database) -> None:
+    async with database.connection() as connection:
+        [found] = await environment_facts.facts(connection, integrator.environment_id)
+    assert (found.patients, found.workers, found.lock) == (0, 1, None)
+    assert found.version is not None
+    assert (found.version.number, found.version.published_by) == (1, "test")

@@ -1,0 +1,451 @@
+"""The pages of a program's life: from an empty program to versions that are compared and restored."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html import unescape
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from almoner.data_api.store import Actor, Store
+from almoner.database import Database
+from almoner.errors import ApiError
+from almoner.resources.patients import patients
+from almoner.workshop import drafts, locks
+from almoner.workshop.design import FieldDesign, Phase, ProgramDesign
+from almoner.workshop.pages.runs import MOST_HERE, Runs
+from almoner.workshop.program_file import parse
+from almoner.workshop.published import design_of, newest_version
+from tests.conftest import new_environment
+from tests.people import People, Person
+
+BROKEN = "program: Kiwi\nphases:\n  - {name: intake, title: Intake, next: [nowhere]}\n  - {name: intake}\ncolour: green\n"
+
+
+def text(answer: httpx.Response) -> str:
+    """What a person reads of a page."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", answer.text)))
+
+
+def hidden(answer: httpx.Response, name: str) -> str:
+    """The value of a hidden field."""
+    match = re.search(rf'name="{name}" value="([^"]*)"', answer.text)
+    assert match is not None, f"there is no field {name}"
+    return unescape(match[1])
+
+
+@pytest.fixture
+async def beginner(people: People, environment: int) -> AsyncIterator[Person]:
+    """A designer in an environment without a program, beside another environment with one."""
+    async with await people(environment, "designer") as person:
+        yield person
+
+
+async def saved(database: Database, person: Person, design: ProgramDesign) -> int:
+    """Saves a draft as somebody else would, and returns its revision."""
+    async with database.connection() as connection:
+        now = await drafts.current(connection, person.environment_id)
+        made = await drafts.save(connection, person.environment_id, now.revision, design, "Lesley Jones")
+        return made.draft.revision
+
+
+async def current(database: Database, person: Person) -> drafts.Draft:
+    async with database.connection() as connection:
+        return await drafts.current(connection, person.environment_id)
+
+
+async def published(database: Database, person: Person, version: int) -> ProgramDesign:
+    async with database.connection() as connection:
+        return await design_of(connection, person.environment_id, version)
+
+
+async def without_phase(database: Database, store: Store, person: Person) -> str:
+    """A patient in a phase that the draft no longer has; the name of the phase. Another patient is in one that stays."""
+    design = (await current(database, person)).design
+    gone = design.phases[0].name
+    actor = Actor(person.environment_id, "test", "cli", "test", whole=True)
+    given = {"first_name": "Ann", "last_name": "Lee", "birthday": "1980-01-02", "timezone": "US/Eastern"}
+    for phase in (gone, design.phases[1].name):
+        await store.create(actor, patients, given | {"phase": phase})
+    rest = tuple(
+        replace(p, next=None if p.next is None else tuple(n for n in p.next if n != gone)) for p in design.phases if p.name != gone
+    )
+    await saved(database, person, replace(design, phases=rest))
+    return gone
+
+
+async def test_an_empty_program_offers_ways_to_begin_and_is_published_from_the_example(
+    beginner: Person, database: Database
+) -> None:
+    first = await beginner.get("/workshop")
+    assert "The program is empty. Three ways to begin" in text(first)
+    assert "Nothing is live yet" in text(first)
+    begun = await beginner.send_form("/workshop/begin", base=hidden(first, "base"))
+    assert begun.headers["location"] == "/workshop?done=begun"
+    page = await beginner.get("/workshop/publish")
+    assert "as the first version" in text(page)
+    assert "phase" in text(page)
+    made = await beginner.send_form(
+        "/workshop/publish",
+        revision=hidden(page, "revision"),
+        live=hidden(page, "live"),
+        lock="0",
+        message="The first <of> many",
+    )
+    assert made.headers["location"] == "/workshop?done=published"
+    after = await beginner.get(made.headers["location"])
+    assert "Version 1 is live. The API checks against it from now on." in text(after)
+    assert "The first <of> many" in text(after)
+    assert (await published(database, beginner, 1)).name == "Kiwi Health"
+
+
+async def test_the_name_is_changed_and_a_blank_one_is_refused_at_its_field(designer: Person, database: Database) -> None:
+    page = await designer.get("/workshop")
+    refused = await designer.send_form("/workshop/name", base=hidden(page, "base"), name="  ")
+    assert refused.status_code == 400
+    assert "This must not be blank." in text(refused)
+    await designer.send_form("/workshop/name", base=hidden(page, "base"), name="Kiwi & Co")
+    assert (await current(database, designer)).design.name == "Kiwi & Co"
+    assert "Differs from live in 1 place" in text(await designer.get("/workshop"))
+
+
+async def test_two_who_rename_the_program_are_asked_which_name_stays(designer: Person, database: Database) -> None:
+    base = hidden(await designer.get("/workshop"), "base")
+    await saved(database, designer, replace((await current(database, designer)).design, name="Theirs"))
+    answer = await designer.send_form("/workshop/name", base=base, name="Mine")
+    assert answer.status_code == 409
+    assert "Theirs" in text(answer)
+    assert "Mine" in text(answer)
+    assert (await current(database, designer)).design.name == "Theirs"
+
+
+async def test_problems_are_listed_with_the_page_that_mends_them_and_keep_it_from_being_published(
+    designer: Person, database: Database
+) -> None:
+    design = (await current(database, designer)).design
+    broken = Phase(name="up/and down", next=("nowhere",))
+    await saved(database, designer, replace(design, phases=(*design.phases, broken)))
+    overview = await designer.get("/workshop")
+    assert 'href="/workshop/phases/up%2Fand%20down"' in overview.text
+    assert "There is no phase nowhere" in text(overview)
+    for path in ("/workshop/check", "/workshop/publish", "/workshop/lock"):
+        assert "There is no phase nowhere" in text(await designer.get(path))
+    page = await designer.get("/workshop/publish")
+    refused = await designer.send_form("/workshop/publish", revision=hidden(page, "revision"), live=hidden(page, "live"), lock="0")
+    assert refused.status_code == 409
+    async with database.connection() as connection:
+        assert await newest_version(connection, designer.environment_id) == 1
+
+
+async def test_a_check_says_what_breaks_with_counts_and_ids(designer: Person, database: Database, store: Store) -> None:
+    gone = await without_phase(database, store, designer)
+    page = await designer.get("/workshop/check")
+    found = await designer.send_form("/workshop/check/run", revision=hidden(page, "revision"), htmx=True)
+    assert f"1 patient in the phase {gone}, which is gone." in text(found)
+    assert "Show its id" in text(found)
+    assert 'hx-swap-oob="innerHTML"' in found.text
+    again = await designer.get("/workshop/check")
+    assert f"1 patient in the phase {gone}, which is gone." in text(again)
+
+
+async def test_a_check_that_finds_nothing_says_so(designer: Person) -> None:
+    begun = await designer.send_form("/workshop/check/run")
+    page = await designer.get(begun.headers["location"])
+    assert "Nothing that is stored is touched." in text(page)
+
+
+async def test_a_publish_that_breaks_something_needs_the_word_for_it(designer: Person, database: Database, store: Store) -> None:
+    gone = await without_phase(database, store, designer)
+    page = await designer.get("/workshop/publish")
+    given = {"revision": hidden(page, "revision"), "live": hidden(page, "live"), "lock": "0", "message": "Leaner"}
+    refused = await designer.send_form("/workshop/publish", **given)
+    assert refused.status_code == 409
+    assert f"1 patient in the phase {gone}, which is gone." in text(refused)
+    assert "Tick this to publish, or mend the draft." in text(refused)
+    assert "Leaner" in refused.text
+    wrong = await designer.send_form("/workshop/publish", ("accept", "roles"), **given)
+    assert wrong.status_code == 409
+    async with database.connection() as connection:
+        assert await newest_version(connection, designer.environment_id) == 1
+    made = await designer.send_form("/workshop/publish", ("accept", "phases"), **given)
+    assert made.headers["location"] == "/workshop?done=published"
+    assert gone not in {phase.name for phase in (await published(database, designer, 2)).phases}
+
+
+@asynccontextmanager
+async def records_held_up(database: Database) -> AsyncIterator[None]:
+    """As long as the block lasts, whoever reads records of custom data waits."""
+    async with database.transaction() as connection:
+        await connection.execute("LOCK TABLE custom_data_type_records IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+async def with_a_change_of_data(database: Database, person: Person) -> None:
+    design = (await current(database, person)).design
+    first, *rest = design.custom_data_types
+    stricter = replace(first, fields=(*first.fields, FieldDesign(name="since_now", kind="text", required=True)))
+    await saved(database, person, replace(design, custom_data_types=(stricter, *rest)))
+
+
+async def test_a_long_check_is_followed_and_cancelled(designer: Person, database: Database) -> None:
+    await with_a_change_of_data(database, designer)
+    async with records_held_up(database):
+        begun = await designer.send_form("/workshop/check/run", htmx=True)
+        assert "Counting what there is to look at." in text(begun)
+        path = re.findall(r'hx-get="([^"]*)"', begun.text)[0]
+        assert "Cancel the check" in text(await designer.fragment(path))
+        cancelled = await designer.send_form(path.replace("/run/", "/cancel/"), htmx=True)
+        assert "The check was cancelled. Nothing was changed." in text(cancelled)
+    again = await designer.send_form("/workshop/check/run", htmx=True)
+    assert "Nothing that is stored is touched." in text(again)
+
+
+async def test_a_long_publish_is_followed_to_its_end(designer: Person, database: Database) -> None:
+    await with_a_change_of_data(database, designer)
+    page = await designer.get("/workshop/publish")
+    given = {"revision": hidden(page, "revision"), "live": hidden(page, "live"), "lock": "0", "message": "Slow"}
+    async with records_held_up(database):
+        begun = await designer.send_form("/workshop/publish", **given)
+        assert begun.headers["location"].startswith("/workshop/publish/run/")
+        followed = await designer.get(begun.headers["location"])
+        assert "The program is being published" in text(followed)
+        path = re.findall(r'hx-get="([^"]*)"', followed.text)[0]
+        assert "Counting what there is to look at." in text(await designer.fragment(path))
+        stopped = await designer.send_form(path.replace("/progress/", "/cancel/"))
+        refused = await designer.get(stopped.headers["location"])
+        assert refused.status_code == 409
+        assert "Nothing was published. The publish was cancelled." in text(refused)
+        assert "Slow" in refused.text
+        begun = await designer.send_form("/workshop/publish", **given)
+    run = begun.headers["location"]
+    async with asyncio.timeout(20):
+        while (answer := await designer.get(run)).status_code == 200:
+            pass
+    assert answer.headers["location"] == "/workshop?done=published"
+    assert (await designer.fragment(run.replace("/run/", "/progress/"))).headers["hx-redirect"] == run
+
+
+async def test_a_draft_that_moved_on_is_shown_again_and_not_published(designer: Person, database: Database) -> None:
+    design = (await current(database, designer)).design
+    await saved(database, designer, replace(design, name="Seen"))
+    page = await designer.get("/workshop/publish")
+    await saved(database, designer, replace(design, name="Unseen"))
+    given = {"revision": hidden(page, "revision"), "live": hidden(page, "live"), "lock": "0", "message": "As I saw it"}
+    answer = await designer.send_form("/workshop/publish", **given)
+    assert answer.status_code == 409
+    assert "Lesley Jones saved the draft after you opened this page. Nothing was published" in text(answer)
+    assert "Unseen" in text(answer)
+    assert "As I saw it" in answer.text
+    async with database.connection() as connection:
+        assert await newest_version(connection, designer.environment_id) == 1
+    await designer.send_form("/workshop/publish", **given | {"revision": hidden(answer, "revision")})
+    assert (await published(database, designer, 2)).name == "Unseen"
+
+
+async def test_a_lock_is_tested_and_goes_live_as_it_was_tested(designer: Person, people: People, database: Database) -> None:
+    design = (await current(database, designer)).design
+    await saved(database, designer, replace(design, name="Locked"))
+    page = await designer.get("/workshop/lock")
+    nameless = await designer.send_form(
+        "/workshop/lock", revision=hidden(page, "revision"), environment="new", name="", message="Try"
+    )
+    assert nameless.status_code == 400
+    assert "Give the new test environment a name." in text(nameless)
+    unfit = await designer.send_form("/workshop/lock", revision=hidden(page, "revision"), environment="new", name="Not Fit")
+    assert unfit.status_code == 400
+    assert "small letters" in text(unfit)
+    name = f"test-of-{designer.environment_id}"
+    made = await designer.send_form(
+        "/workshop/lock", revision=hidden(page, "revision"), environment="new", name=name, message="Try"
+    )
+    assert made.headers["location"] == "/workshop/lock?done=1"
+    await saved(database, designer, replace(design, name="Later"))
+    after = await designer.get("/workshop/lock?done=1")
+    assert f"{name} checks against it as its version 1." in text(after)
+    assert "tested now" in text(after)
+    offered = await designer.get("/workshop/publish?lock=1")
+    given = {name: hidden(offered, name) for name in ("revision", "live", "lock")}
+    assert (await designer.send_form("/workshop/publish", **given)).headers["location"] == "/workshop?done=published"
+    assert (await published(database, designer, 2)).name == "Locked"
+    assert "live as version 2" in text(await designer.get("/workshop/lock"))
+    async with database.connection() as connection:
+        test_id = await connection.fetchval("SELECT id FROM environments WHERE name = $1", name)
+    async with await people(test_id, "designer") as tester:
+        overview = await tester.get("/workshop")
+        assert "There is no draft in a test environment" in text(overview)
+        assert "Version 1 since" in text(overview)
+        assert "Phases" not in text(overview)
+        assert "Restore" not in text(await tester.get("/workshop/history"))
+        assert (await tester.get("/workshop/publish")).headers["location"] == "/workshop"
+
+
+async def test_a_version_is_read_compared_and_restored(designer: Person, database: Database) -> None:
+    first = (await current(database, designer)).design
+    await saved(database, designer, replace(first, name="Second", phases=(Phase(name="only", title="Only one"),), roles=()))
+    read = await designer.get("/workshop/history/1")
+    assert "Intake" in text(read)
+    compared = await designer.get("/workshop/compare?from=1&to=draft")
+    assert "Only one" in text(compared)
+    assert "Second" in text(compared)
+    asked = await designer.get("/workshop/restore?state=1")
+    assert "the draft as it is now stays in the list of saves as save 1" in text(asked)
+    done = await designer.send_form("/workshop/restore", state="1", revision=hidden(asked, "revision"))
+    assert done.headers["location"] == "/workshop?done=restored"
+    assert (await current(database, designer)).design == first
+    history = await designer.get("/workshop/history")
+    assert "Version 1 restored" in text(history)
+    back = await designer.get("/workshop/restore?state=save-1")
+    await designer.send_form("/workshop/restore", state="save-1", revision=hidden(back, "revision"))
+    assert (await current(database, designer)).design.name == "Second"
+
+
+async def test_restoring_over_what_somebody_saved_meanwhile_asks_again(designer: Person, database: Database) -> None:
+    design = (await current(database, designer)).design
+    await saved(database, designer, replace(design, name="Seen"))
+    asked = await designer.get("/workshop/restore?state=1")
+    await saved(database, designer, replace(design, name="Unseen"))
+    answer = await designer.send_form("/workshop/restore", state="1", revision=hidden(asked, "revision"))
+    assert answer.status_code == 409
+    assert "Nothing was restored" in text(answer)
+    assert (await current(database, designer)).design.name == "Unseen"
+
+
+async def test_a_file_comes_back_as_the_same_program(designer: Person, database: Database) -> None:
+    design = replace((await current(database, designer)).design, name="Kiwi ü Health")
+    await saved(database, designer, design)
+    draft = await designer.get("/workshop/file/download")
+    assert draft.headers["content-disposition"] == 'attachment; filename="kiwi-health-draft.yaml"'
+    assert parse(draft.text) == design
+    version = await designer.get("/workshop/file/download?state=1")
+    assert version.headers["content-disposition"].endswith('-v1.yaml"')
+    page = await designer.get("/workshop/file")
+    loaded = await designer.send_form("/workshop/file", base=hidden(page, "base"), source=version.text.replace("\n", "\r\n"))
+    assert loaded.headers["location"] == "/workshop?done=loaded"
+    assert (await current(database, designer)).design == await published(database, designer, 1)
+
+
+async def test_every_problem_of_a_file_is_told_with_its_line_and_what_was_pasted_stays(
+    designer: Person, database: Database
+) -> None:
+    page = await designer.get("/workshop/file")
+    answer = await designer.send_form("/workshop/file", base=hidden(page, "base"), source=BROKEN)
+    assert answer.status_code == 400
+    assert "Nothing was loaded: the file has 3 problems" in text(answer)
+    assert re.findall(r'data-line="(\d+)"', answer.text) == ["3", "4", "5"]
+    assert "colour: green" in unescape(answer.text.split("<textarea")[1])
+    assert (await current(database, designer)).revision <= 0
+
+
+async def test_a_file_over_what_somebody_saved_meanwhile_keeps_both_or_asks(designer: Person, database: Database) -> None:
+    page = await designer.get("/workshop/file")
+    source = (await designer.get("/workshop/file/download")).text
+    design = (await current(database, designer)).design
+    await saved(database, designer, replace(design, name="Theirs"))
+    merged = await designer.send_form("/workshop/file", base=hidden(page, "base"), source=source)
+    assert merged.headers["location"] == "/workshop?done=loaded"
+    assert (await current(database, designer)).design.name == "Theirs"
+    mine = source.replace(f"program: {design.name}", "program: Mine")
+    asked = await designer.send_form("/workshop/file", base=hidden(page, "base"), source=mine)
+    assert asked.status_code == 409
+    assert "Theirs" in text(asked)
+
+
+async def test_nothing_of_another_environment_is_reached(designer: Person, people: People, database: Database) -> None:
+    other = await new_environment(database)
+    async with database.connection() as connection:
+        await drafts.save(connection, designer.environment_id, -1, ProgramDesign(name="Secret"), "Lesley Jones")
+        test = await connection.fetchval(
+            "INSERT INTO environments (name, test_of) VALUES ($1, $2) RETURNING id",
+            *(f"test-of-{designer.environment_id}", designer.environment_id),
+        )
+        await locks.lock(connection, designer.environment_id, 1, test, "Lesley Jones")
+    run = (await designer.send_form("/workshop/check/run")).headers["location"].partition("run=")[2]
+    async with await people(other, "designer") as stranger:
+        for path in (
+            "/workshop/history/1",
+            "/workshop/compare?from=1",
+            "/workshop/compare?from=save-1",
+            "/workshop/restore?state=1",
+            "/workshop/restore?state=save-1",
+            "/workshop/file/download?state=1",
+            "/workshop/publish?lock=1",
+        ):
+            answer = await stranger.get(path)
+            assert answer.status_code == 404, path
+            assert "Secret" not in answer.text
+        assert "Looking for the check" in text(await stranger.fragment(f"/workshop/check/run/{run}"))
+        page = await stranger.get("/workshop/lock")
+        refused = await stranger.send_form("/workshop/lock", revision=hidden(page, "revision"), environment=str(test))
+        assert refused.status_code == 400
+        assert "Choose where it is tested." in text(refused)
+
+
+@pytest.mark.parametrize(
+    "path", ["check", "publish", "lock", "history", "history/1", "compare", "restore?state=1", "file", "file/download"]
+)
+async def test_a_worker_who_does_not_design_sees_nothing(path: str, people: People, program: int) -> None:
+    async with await people(program, "coach") as coach:
+        assert (await coach.get(f"/workshop/{path}")).status_code == 403
+    async with await people(program, "admin") as integrator:
+        assert (await integrator.get(f"/workshop/{path}")).status_code == 403
+        assert (await integrator.get("/workshop")).headers["location"] == "/workshop/clients"
+
+
+async def test_a_run_tells_how_far_it_is_is_cancelled_and_forgotten() -> None:
+    now = [0.0]
+    runs, gate = Runs(lambda: now[0]), asyncio.Event()
+
+    async def work(progress: Any) -> str:
+        progress(3, 10)
+        await gate.wait()
+        return "found"
+
+    first, second = runs.begin(1, "a", work), runs.begin(1, "b", work)
+    assert not await first.settle(0)
+    await asyncio.wait_for(_until(lambda: first.done == 3), 5)
+    assert (first.total, runs.latest(1, "a"), runs.find(2, first.id)) == (10, first, None)
+    second.cancel()
+    assert await second.settle(5)
+    assert second.cancelled
+    assert runs.latest(1, "b") is None
+    gate.set()
+    assert await first.settle(5)
+    assert first.result == "found"
+    now[0] = 10_000
+    assert runs.find(1, first.id) is None
+
+
+async def test_an_environment_has_only_so_many_runs_under_way() -> None:
+    runs, gate = Runs(), asyncio.Event()
+
+    async def work(_: Any) -> None:
+        await gate.wait()
+
+    begun = [runs.begin(1, number, work) for number in range(MOST_HERE)]
+    with pytest.raises(ApiError, match="service_unavailable"):
+        runs.begin(1, "one too many", work)
+    runs.begin(2, "elsewhere", work)
+    gate.set()
+    assert all([await run.settle(5) for run in begun])
+    runs.begin(1, "again", work)
+
+
+async def test_a_failure_in_the_background_is_told_without_its_details() -> None:
+    async def work(_: Any) -> None:
+        raise RuntimeError(msgspec.json.encode({"patient": "Ann"}).decode())
+
+    run = Runs().begin(1, "failing", work)
+    assert await run.settle(5)
+    assert run.failure == "Something is wrong in the server, and its log says what."
+
+
+async def _until(is_so: Any) -> None:
+    while not is_so():
+        await asyncio.sleep(0)

@@ -1,0 +1,231 @@
+"""The dry run: what a new version breaks is counted and named, and a publish that breaks it needs leave."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from almoner.data_api.declare import Row
+from almoner.data_api.store import Actor, Store
+from almoner.database import Database
+from almoner.resources import BY_NAME
+from almoner.workshop import breakages
+from almoner.workshop import publish as publishing
+from almoner.workshop.breakages import Breakage, examine
+from almoner.workshop.program_file import parse
+from almoner.workshop.publish import Breaks, publish
+
+FIRST = """\
+program: First
+phases: [{name: intake}, {name: paused}]
+appointment_types: [{name: call}, {name: visit}]
+assessments:
+- {id: a, name: Mood check, sections: [{questions: [{name: x, kind: integer}, {name: y, kind: text}]}]}
+- {id: b, name: Other, sections: [{questions: [{name: x, kind: integer}]}]}
+custom_data_types:
+- {name: t, fields: [{name: x, kind: text}]}
+- {name: u, fields: [{name: x, kind: text}]}
+roles: [{name: nurse, may: [give_care]}]
+"""
+
+
+class House:
+    """An environment with the program, and what is in it."""
+
+    def __init__(self, connection: Any, store: Store, environment: int) -> None:
+        self.connection = connection
+        self.environment = environment
+        self._store = store
+
+    async def create(self, name: str, **given: Any) -> str:
+        written = await self._store.create(Actor(self.environment, "test", "cli", "test", whole=True), BY_NAME[name], given)
+        made: Row = json.loads(written.body)
+        return str(made["id"])
+
+    async def patient(self, phase: str = "intake") -> str:
+        return await self.create(
+            "patients", phase=phase, first_name="A", last_name="B", timezone="US/Pacific", birthday="1990-01-01"
+        )
+
+    async def worker(self, *roles: str) -> str:
+        made = await self.create("workers", email=f"{id(roles)}{roles}@x.org", first_name="A", last_name="B", timezone="UTC")
+        await self.connection.execute(
+            "INSERT INTO worker_accounts (environment_id, worker_id, roles) VALUES ($1, $2, $3)",
+            *(self.environment, made, list(roles)),
+        )
+        return made
+
+    async def found(self, old: str, new: str) -> list[Breakage]:
+        """What the program breaks in which this stands for that."""
+        assert old in FIRST
+        return list((await examine(self.connection, self.environment, parse(FIRST.replace(old, new)))).breakages)
+
+
+@pytest.fixture
+async def house(connection: Any, store: Store, environment: int) -> House:
+    await publish(connection, environment, FIRST, "test")
+    return House(connection, store, environment)
+
+
+async def test_responses_that_no_longer_fit_are_named(house: House) -> None:
+    patient = await house.patient()
+    ids = [await house.create("assessment_responses", user_id=patient, spec_id="a", model={"x": n}) for n in (1, 5, 9)]
+    await house.create("assessment_responses", user_id=patient, spec_id="b", model={"x": 9})
+    (found,) = await house.found("{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y")
+    assert (found.kind, found.word, found.what, found.count, found.ids) == (
+        "responses_do_not_fit",
+        "responses",
+        "Mood check",
+        1,
+        (ids[2],),
+    )
+    assert found.sentence == "1 response to Mood check does not fit its new version."
+
+
+async def test_a_question_that_is_removed_or_required_breaks_responses_and_one_that_is_added_none(house: House) -> None:
+    patient = await house.patient()
+    given = await house.create("assessment_responses", user_id=patient, spec_id="a", model={"x": 1})
+    assert await house.found(", {name: y, kind: text}", ", {name: y, kind: text}, {name: z, kind: text}") == []
+    assert await house.found(", {name: y, kind: text}", "") == []
+    for old, new in (
+        ("{name: x, kind: integer}, {name: y", "{name: y"),
+        ("{name: y, kind: text}", "{name: y, kind: text, required: true}"),
+    ):
+        assert [b.ids for b in await house.found(old, new)] == [(given,)]
+
+
+async def test_what_only_reads_differently_is_not_looked_at(house: House) -> None:
+    patient = await house.patient()
+    await house.create("assessment_responses", user_id=patient, spec_id="a", model={"x": 1})
+    changed = FIRST.replace("{name: y, kind: text}", "{name: y, kind: text, label: Why}").replace("Mood check", "Mood")
+    report = await examine(house.connection, house.environment, parse(changed))
+    assert (report.breakages, report.examined, report.version) == ((), 0, 1)
+
+
+async def test_responses_of_an_assessment_that_is_gone_and_records_of_a_type_that_is_gone(house: House) -> None:
+    patient = await house.patient()
+    response = await house.create("assessment_responses", user_id=patient, spec_id="b", model={"x": 1})
+    record = await house.create("custom_data_type_records", user_id=patient, type_name="u", body={"x": "1"})
+    await house.create("custom_data_type_records", user_id=patient, type_name="t", body={"x": "1"})
+    (found,) = await house.found("- {id: b, name: Other, sections: [{questions: [{name: x, kind: integer}]}]}\n", "")
+    assert (found.kind, found.word, found.ids, found.sentence) == (
+        "responses_of_removed",
+        "responses",
+        (response,),
+        "1 response to Other, which is gone.",
+    )
+    (found,) = await house.found("- {name: u, fields: [{name: x, kind: text}]}\n", "")
+    assert (found.kind, found.word, found.what, found.ids) == ("records_of_removed", "records", "u", (record,))
+
+
+async def test_records_that_no_longer_fit_and_patients_with_several_of_what_there_may_be_one(house: House) -> None:
+    one, two = await house.patient(), await house.patient()
+    for patient in (one, one, two):
+        await house.create("custom_data_type_records", user_id=patient, type_name="t", body={"x": "1"})
+    (found,) = await house.found("{name: t, fields", "{name: t, records: one, fields")
+    assert (found.kind, found.word, found.count, found.ids) == ("several_records", "records", 1, (one,))
+    (found,) = await house.found("t, fields: [{name: x, kind: text}]", "t, fields: [{name: x, kind: date}]")
+    assert (found.kind, found.count) == ("records_do_not_fit", 3)
+
+
+async def test_patients_in_a_phase_that_is_gone(house: House) -> None:
+    await house.patient()
+    paused = await house.patient("paused")
+    (found,) = await house.found(", {name: paused}", "")
+    assert (found.word, found.count, found.ids) == ("phases", 1, (paused,))
+    assert found.sentence == "1 patient in the phase paused, which is gone."
+
+
+async def test_appointments_to_come_of_a_type_that_is_gone_and_no_others(house: House) -> None:
+    now = datetime.now(UTC)
+    calendar = await house.connection.fetchval(
+        "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2", house.environment, await house.worker()
+    )
+    patient = await house.patient()
+
+    async def event(kind: str, days: int, **more: Any) -> str:
+        start = now + timedelta(days=days)
+        times = {"start_time": start.isoformat(), "end_time": (start + timedelta(hours=1)).isoformat()}
+        given = {"calendar_id": calendar, "user_id": patient, "modality": "phone", "appointment_type": kind}
+        return await house.create("calendar_events", **given, **(more or times))
+
+    await event("visit", -2)
+    await event("call", 2)
+    cancelled = await event("visit", 2)
+    await house.connection.execute(
+        "UPDATE calendar_events SET outcome = 'cancelled' WHERE environment_id = $1 AND id = $2", house.environment, cancelled
+    )
+    coming = [await event("visit", 2), await event("visit", 0, day=(now + timedelta(days=3)).date().isoformat())]
+    (found,) = await house.found(", {name: visit}", "")
+    assert (found.word, found.what, found.count, set(found.ids)) == ("appointments", "visit", 2, set(coming))
+
+
+async def test_workers_all_of_whose_roles_are_gone(house: House) -> None:
+    only = await house.worker("nurse")
+    await house.worker("nurse", "coach")
+    await house.worker("coach")
+    (found,) = await house.found("roles: [{name: nurse, may: [give_care]}]\n", "")
+    assert (found.word, found.count, found.ids) == ("roles", 1, (only,))
+
+
+async def test_only_the_first_hundred_ids_are_told_and_progress_runs_to_the_end(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breakages, "_BATCH", 50)
+    patient = await house.patient()
+    await house.connection.execute(
+        "INSERT INTO assessment_responses (environment_id, id, spec_id, user_id, model, version) "
+        "SELECT $1, gen_random_uuid(), 'a', $2, '{\"x\": 9}', 1 FROM generate_series(1, 130)",
+        *(house.environment, patient),
+    )
+    told: list[tuple[int, int]] = []
+    changed = FIRST.replace("{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y")
+    report = await examine(house.connection, house.environment, parse(changed), lambda *at: told.append(at))
+    assert (report.breakages[0].count, len(report.breakages[0].ids), report.examined) == (130, 100, 130)
+    assert told == [(50, 130), (100, 130), (130, 130)]
+
+
+async def test_nothing_of_another_environment_counts(house: House, connection: Any, store: Store, database: Database) -> None:
+    async with database.connection() as second:
+        other = await second.fetchval("INSERT INTO environments (name) VALUES ($1) RETURNING id", f"o-{house.environment}")
+        await publish(second, other, FIRST, "test")
+        await House(second, store, other).patient("paused")
+    assert await house.found(", {name: paused}", "") == []
+
+
+async def test_a_publish_that_breaks_something_needs_every_word(house: House) -> None:
+    await house.patient("paused")
+    patient = await house.patient()
+    await house.create("custom_data_type_records", user_id=patient, type_name="u", body={})
+    changed = FIRST.replace(", {name: paused}", "").replace("- {name: u, fields: [{name: x, kind: text}]}\n", "")
+    with pytest.raises(Breaks) as raised:
+        await publish(house.connection, house.environment, changed, "test", accepting={"phases"})
+    assert (raised.value.missing, raised.value.report.words) == (("records",), ("records", "phases"))
+    assert await house.connection.fetchval("SELECT count(*) FROM programs WHERE environment_id = $1", house.environment) == 1
+    done = await publish(house.connection, house.environment, changed, "test", accepting={"phases", "records"})
+    assert (done.version, len(done.report.breakages)) == (2, 2)
+
+
+async def test_what_is_written_while_a_publish_examines_is_not_missed(
+    house: House, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = await house.patient()
+    real, calls = examine, []
+
+    async def slow(connection: Any, *arguments: Any, **options: Any) -> Any:
+        report = await real(connection, *arguments, **options)
+        calls.append(len(report.breakages))
+        if len(calls) == 1:
+            async with database.connection() as second:
+                writer = House(second, house._store, house.environment)
+                await writer.create("assessment_responses", user_id=patient, spec_id="a", model={"x": 9})
+        return report
+
+    monkeypatch.setattr(publishing, "examine", slow)
+    changed = FIRST.replace("{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y")
+    with pytest.raises(Breaks):
+        await publish(house.connection, house.environment, changed, "test")
+    assert calls == [0, 1]
