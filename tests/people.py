@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 
-from almoner.access import sessions
+from almoner.access import accounts, sessions
 from almoner.access.sessions import csrf
+from almoner.access.worker_events import By
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources.workers import workers
@@ -48,12 +49,12 @@ class People:
         email = f"{uuid.uuid4().hex}@example.org"
         given = {"email": email, "first_name": first_name, "last_name": last_name, "timezone": "US/Eastern"}
         written = await self.store.create(Actor(environment, "test", "cli", "test", whole=True), workers, given)
-        worker_id = msgspec.json.decode(written.body)["id"]
+        return await self.entered(environment, msgspec.json.decode(written.body)["id"], email, *roles)
+
+    async def entered(self, environment: int, worker_id: str, email: str, *roles: str) -> Person:
+        """A worker who is there already, with these roles, signed in."""
         async with self.database.connection() as connection:
-            await connection.execute(
-                "INSERT INTO worker_accounts (environment_id, worker_id, roles) VALUES ($1, $2, $3)",
-                *(environment, worker_id, list(roles)),
-            )
+            await accounts.set_roles(connection, environment, worker_id, roles, By("test", "test"))
             token = await sessions.begin(connection, environment, worker_id)
         person = Person(base_url=self.url, cookies={"almoner_session": token}, timeout=30)
         person.environment_id, person.worker_id, person.email, person.token = environment, worker_id, email, token

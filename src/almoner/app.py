@@ -60,7 +60,13 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 _TOKEN = "/v1/token"  # noqa: S105  # a path
 PAGES = (*page_routes(almoner.pages), *page_routes(almoner.workshop.pages), *page_routes(almoner.portal))
 # The main navigation, in its order.
-ROOMS = (Room("Workshop", "/workshop", ("design", "integrate")),)
+ROOMS = (
+    Room("Inbox", "/inbox", ("give_care",)),
+    Room("Patients", "/patients", ("give_care",)),
+    Room("Calendar", "/calendar", ("give_care",)),
+    Room("Workshop", "/workshop", ("design", "integrate")),
+    Room("Admin", "/admin", ("administer",)),
+)
 _HTTPS_ONLY = ((b"strict-transport-security", b"max-age=31536000"),)
 
 
@@ -221,6 +227,7 @@ def _pages(
         SignIn(database, box, passwords, _requires_second_factor(programs)),
         _identity_provider(settings, box),
         Watch(database, settings.idle_minutes),
+        settings.inactive_days,
     )
     return Starlette(
         routes=[

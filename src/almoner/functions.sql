@@ -185,3 +185,21 @@ BEGIN
   END;
   RETURN ' ' || translate(lower(plain COLLATE "C"), '-_.,;:/\@()[]+&#*''"`', '                 ');
 END $$;
+--#
+-- Of a care flow's interventions that are open: the first reminder to the second, null where there is none; and the workers to
+-- whom any is assigned. A reminder is kept as it was sent, in any of the notations that IsoDateTime takes.
+CREATE FUNCTION almoner_open_since(flow json) RETURNS timestamptz LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+  SELECT min((m.part[1] || ' ' || m.part[2])::timestamp
+    - CASE m.part[3] WHEN '-' THEN -1 ELSE 1 END * make_interval(hours => coalesce(m.part[4], '0')::integer,
+        mins => coalesce(m.part[5], '0')::integer)) AT TIME ZONE 'UTC'
+  FROM json_array_elements(flow -> 'goals') AS g CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i
+  CROSS JOIN LATERAL regexp_match(i.value ->> 'reminder_date',
+    '^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:[.,]\d+)?(?:[Zz]|([-+ ])(\d\d):?(\d\d)?)?$') AS m(part)
+  WHERE i.value ->> 'completed_at' IS NULL
+$$;
+--#
+CREATE FUNCTION almoner_open_workers(flow json) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+  SELECT array_agg(DISTINCT i.value ->> 'worker_id')
+  FROM json_array_elements(flow -> 'goals') AS g CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i
+  WHERE i.value ->> 'completed_at' IS NULL AND i.value ->> 'worker_id' IS NOT NULL
+$$;

@@ -137,8 +137,9 @@ def _indexes(table: Table, resource: Resource) -> None:
     for name, order in resource.orders.items():
         Index(f"{resource.name}_{name}_order", table.c.environment_id, *(text(key) for key in order), table.c.id)
     for part in resource.parts:
-        keys = [table.c[key] for key in part.keys]
-        Index(f"{resource.name}_{part.name}_part", table.c.environment_id, *keys, postgresql_where=text(part.where))
+        keys = [table.c[key] if key in table.c else text(key) for key in part.keys]
+        name, where = f"{resource.name}_{part.name}_part", text(part.where)
+        Index(name, table.c.environment_id, *keys, postgresql_where=where, postgresql_using=part.using)
     if resource.happened:
         name, happened = f"{resource.name}_{resource.happened}_idx", table.c[resource.happened]
         Index(name, table.c.environment_id, table.c[resource.patient or "id"], happened, table.c.id)

@@ -102,6 +102,12 @@ class Settings:
         "office can be left for.",
         15,
     )
+    inactive_days: int = _setting(
+        "ALMONER_INACTIVE_DAYS",
+        "Days without a message, an appointment or a change after which a patient comes up in the coach's inbox, from 1 to 365. "
+        "Two weeks: a call every week or two is what coaching means, so that one was missed.",
+        14,
+    )
     oidc_issuer: str = _setting(
         "ALMONER_OIDC_ISSUER",
         "The issuer's address of an OpenID Connect provider that workers may sign in through. Off when it is not set; see "
@@ -172,6 +178,7 @@ _BOUNDS = (
     ("coalesce_seconds", 0, 60),
     ("delivery_days", 1, 36_500),
     ("idle_minutes", 1, 720),
+    ("inactive_days", 1, 365),
 )
 
 

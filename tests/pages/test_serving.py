@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from almoner.database import Database
 from almoner.pages import words
-from almoner.pages.security import Cookies, is_from_elsewhere, local_path
+from almoner.pages.security import Cookies, is_from_elsewhere, local_path, masked, unmasked
 from tests.conftest import Server
-from tests.people import People
+from tests.people import People, Person
 
 NOW = datetime(2026, 3, 10, 15, 0, tzinfo=UTC)
 
@@ -118,3 +118,26 @@ def test_times_are_told_in_the_zone_of_the_reader(moment: datetime, shown: str) 
 def test_initials_are_of_any_script() -> None:
     assert words.initials("Märta", "Åkesson-Nilsdotter") == "MÅ"
     assert words.initials("花", "山田") == "花山"
+
+
+async def test_a_page_is_packed_and_its_token_looks_different_each_time(designer: Person) -> None:
+    first, second = [await designer.get("/workshop") for _ in range(2)]
+    assert first.headers["content-encoding"] == "gzip"
+    assert int(first.headers["content-length"]) < len(first.content) / 2
+    tokens = [re.findall(r'name="csrf-token" content="([^"]+)"', page.text)[0] for page in (first, second)]
+    assert tokens[0] != tokens[1]
+    for token in tokens:
+        answer = await designer.post("/workshop/name", headers={"X-CSRF-Token": token})
+        assert answer.status_code != 403
+    assert (await designer.post("/workshop/name", headers={"X-CSRF-Token": tokens[0][:-1] + "g"})).status_code == 403
+    assert (await designer.post("/workshop/name", headers=[(b"X-CSRF-Token", b"\xe9")])).status_code == 403
+
+
+@pytest.mark.parametrize("value", ["", "00", "ab" * 32])
+def test_a_masked_value_comes_back(value: str) -> None:
+    assert unmasked(masked(value)) == value
+
+
+@pytest.mark.parametrize("other", ["x", "0", "abc", "zz" * 64, "é"])
+def test_what_was_never_masked_comes_back_as_it_is(other: str) -> None:
+    assert unmasked(other) == other

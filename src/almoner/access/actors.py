@@ -8,6 +8,7 @@ from typing import Final
 THROUGH: Final = {
     "api": "through the API",
     "portal": "in the portal",
+    "feed": "through a calendar feed",
     "cli": "on the command line",
     "demo": "by the demo",
     "import": "by an import",
@@ -19,11 +20,12 @@ def name_sql(actor: str) -> str:
 
     The environment is ``$1`` of the statement.
     """
+    # The aliases are none that a statement uses itself: within, they would hide the table that ``actor`` is of.
     return (
-        f"coalesce(CASE WHEN {actor} LIKE 'worker:%' THEN (SELECT w.first_name || ' ' || w.last_name FROM workers w "
-        f"WHERE w.environment_id = $1 AND w.id = substr({actor}, 8)::uuid) "
-        f"WHEN {actor} LIKE 'client:%' THEN (SELECT c.name FROM clients c "
-        f"WHERE c.environment_id = $1 AND c.id = substr({actor}, 8)::uuid) END, {actor})"
+        f"coalesce(CASE WHEN {actor} LIKE 'worker:%' THEN (SELECT a_w.first_name || ' ' || a_w.last_name FROM workers a_w "
+        f"WHERE a_w.environment_id = $1 AND a_w.id = substr({actor}, 8)::uuid) "
+        f"WHEN {actor} LIKE 'client:%' THEN (SELECT a_c.name FROM clients a_c "
+        f"WHERE a_c.environment_id = $1 AND a_c.id = substr({actor}, 8)::uuid) END, {actor})"
     )
 
 

@@ -60,6 +60,12 @@ WHERE environment_id = $1 AND worker_id = $2 AND seen_at > clock_timestamp() - $
   AND created_at > clock_timestamp() - interval '{LONGEST_HOURS} hours'
 ORDER BY seen_at DESC, digest
 """
+_COUNTED = f"""
+SELECT worker_id::text, count(*) FROM worker_sessions
+WHERE environment_id = $1 AND seen_at > clock_timestamp() - $2 * interval '1 minute'
+  AND created_at > clock_timestamp() - interval '{LONGEST_HOURS} hours'
+GROUP BY worker_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,10 @@ class Sessions:
         """The worker's sessions that have not ended, the one that was active last first."""
         rows = await connection.fetch(_LIST, environment_id, worker_id, self._idle_minutes)
         return [OpenSession(*row) for row in rows]
+
+    async def counted(self, connection: Connection, environment_id: int) -> dict[str, int]:
+        """How many sessions that have not ended each worker has, of those who have any."""
+        return dict(await connection.fetch(_COUNTED, environment_id, self._idle_minutes))
 
 
 async def open_sessions(

@@ -27,6 +27,9 @@ Kind = Literal[
     "absence removed",
     "calendar feed made",
     "calendar feed ended",
+    "data export begun",
+    "data exported",
+    "audit trail exported",
 ]
 OPERATOR: Final = "operator"  # the actor of what is done at a terminal
 

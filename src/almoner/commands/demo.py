@@ -27,6 +27,7 @@ from almoner.commands.serve import config, listen
 from almoner.commands.session import called, read_settings, run, say, stop
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
+from almoner.demo import morning
 from almoner.demo.load import load
 from almoner.embedded import EmbeddedServer, EmbeddedServerError
 from almoner.resources import RESOURCES
@@ -37,7 +38,8 @@ from almoner.workshop.programs import Programs
 from almoner.workshop.publish import publish
 
 ENVIRONMENT = "demo"
-DESIGNER = {
+# Who signs in where the demo was started without patients, and so without a coach.
+NOBODY_YET = {
     "email": "lesley@kiwi-health.example",
     "first_name": "Lesley",
     "last_name": "Ortiz",
@@ -117,7 +119,7 @@ async def _prepare(settings: Settings, patients: int, seed: int) -> dict[str, st
         await _load(database, owner, patients, seed)
         path = settings.home / "demo.json"
         kept = _kept(path)
-        kept |= await _client(database, owner, settings, kept) | await _designer(database, owner, kept)
+        kept |= await _client(database, owner, settings, kept) | await _coach(database, owner, kept)
         path.touch(mode=0o600)
         path.write_text(json.dumps(kept))
         return kept
@@ -151,24 +153,25 @@ async def _client(database: Database, owner: int, settings: Settings, kept: dict
     return {"client_id": created.client_id, "client_secret": created.client_secret}
 
 
-async def _designer(database: Database, owner: int, kept: dict[str, str]) -> dict[str, str]:
-    """Somebody to sign in as: the one of the last start, or a new one with a password of their own."""
-    async with database.connection() as connection:
-        known = await accounts.by_email(connection, owner, DESIGNER["email"])
-        if known is not None and "password" in kept:
-            return {}
-        worker_id = known.worker_id if known else await _worker(database, owner)
-        password = secrets.token_urlsafe(12)
-        hashed = await Passwords().hash(password)
-        by = By("demo", "demo")
-        await accounts.set_roles(connection, owner, worker_id, ("designer", "admin", "coach"), by)
-        await accounts.set_password(connection, owner, worker_id, hashed, by)
-    return {"password": password}
-
-
-async def _worker(database: Database, owner: int) -> str:
+async def _coach(database: Database, owner: int, kept: dict[str, str]) -> dict[str, str]:
+    """The coach to sign in as, who may design and administer as well; the password is the same from one start to the next."""
     store = Store(database, Programs(database), RESOURCES)
-    return (await store.create(Actor(owner, "demo", "demo", "demo", whole=True), workers, dict(DESIGNER))).id
+    coach = await morning.prepare(database, store, owner, datetime.now(UTC))
+    email = coach.email if coach else NOBODY_YET["email"]
+    async with database.connection() as connection:
+        known = await accounts.by_email(connection, owner, email)
+        if known is not None and kept.get("email") == email:
+            return {}
+        worker_id = known.worker_id if known else (await store.create(_demo(owner), workers, dict(NOBODY_YET))).id
+        password = secrets.token_urlsafe(12)
+        by = By("demo", "demo")
+        await accounts.set_roles(connection, owner, worker_id, ("coach", "designer", "admin"), by)
+        await accounts.set_password(connection, owner, worker_id, await Passwords().hash(password), by)
+    return {"email": email, "password": password}
+
+
+def _demo(owner: int) -> Actor:
+    return Actor(owner, "demo", "demo", "demo", whole=True)
 
 
 def _kept(path: Path) -> dict[str, str]:
@@ -185,8 +188,9 @@ def _welcome(settings: Settings, credentials: dict[str, str]) -> str:
     return f"""
 Almoner is running. Stop it with Ctrl-C; your data stays.
 
-  The Workshop    {settings.url}/workshop
-  E-mail          {DESIGNER["email"]}
+  Coach Portal    {settings.url}/inbox
+  Workshop        {settings.url}/workshop
+  E-mail          {credentials["email"]}
   Password        {credentials["password"]}
 
   The API         {settings.url}

@@ -57,11 +57,15 @@ class Unique:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the rows that pages look into: an index of ``keys`` that holds those alone for which the SQL ``where`` is true."""
+    """A part of the rows that pages look into: an index of ``keys`` that holds those alone for which the SQL ``where`` is true.
+
+    A key is a column or an SQL expression over the columns; ``using`` is ``gin`` where what is looked for is in a list.
+    """
 
     name: str
     keys: tuple[str, ...]
     where: str
+    using: str = "btree"
 
 
 @dataclass(frozen=True)

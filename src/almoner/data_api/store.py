@@ -134,6 +134,11 @@ class Store:
                 raise changed_since()
             return _written(await connection.fetchrow(statement, by.environment_id, row_id, *by.stamp), row_id)
 
+    async def yield_claim(self, by: Actor, resource: Resource, row_id: str) -> Written:
+        """Takes from a row its mark of being the only one with its values (``Unique.where``), so that another may be it."""
+        row: Row = {rule.where: False for rule in resource.claims if rule.where}
+        return await self._explained(by, resource, row, self._update_alone(by, resource, row_id, row, [], None, False))
+
     async def move(self, by: Actor, from_id: str, to_id: str, staying: Collection[str] = ()) -> dict[str, int]:
         """Makes every row about one patient a row about another, all or nothing; those with an id in ``staying`` are left.
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from almoner.access.sessions import csrf
 from almoner.pages import words
+from almoner.pages.security import masked
 from almoner.pages.static_files import StaticFiles
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Renderer:
             counted=words.counted,
             moment=words.moment,
             both=words.both,
+            clock=words.clock,
             ago=words.ago,
             iso=words.iso,
             combined=_combined,
@@ -71,7 +73,7 @@ class Renderer:
 def _csrf_token(context: Context) -> str:
     """What shows that a request comes from a page of this session; empty where nobody has signed in."""
     visit: Visit = context["visit"]
-    return csrf(visit.token) if visit.token else ""
+    return masked(csrf(visit.token)) if visit.token else ""
 
 
 @pass_context

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hmac
+import secrets
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,7 +16,14 @@ POLICY: Final = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 # Pages hold what is known of patients: nothing keeps a copy.
-HEADERS: Final[Mapping[str, str]] = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Vary": "HX-Request"}
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "Vary": "HX-Request, Accept-Encoding",
+}
+# Shorter pages fit into one packet anyway. The level is where more time stops to pay.
+_WORTH_PACKING: Final = 1400
+_PACKING: Final = 4
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -58,6 +67,29 @@ def is_from_elsewhere(headers: Mapping[str, str], url: str) -> bool:
 def same(given: str, expected: str) -> bool:
     """Whether two secrets are equal, in a time that does not tell how nearly."""
     return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def masked(value: str) -> str:
+    """A value of hexadecimal digits in another form each time, so that the length of a packed page tells nothing of it (BREACH)."""
+    pad = secrets.token_bytes(len(value) // 2)
+    return pad.hex() + bytes(a ^ b for a, b in zip(pad, bytes.fromhex(value), strict=True)).hex()
+
+
+def unmasked(given: str) -> str:
+    """What ``masked`` was given. Any other text comes back as it is, and is compared as it is."""
+    half = len(given) // 2
+    try:
+        pad, rest = bytes.fromhex(given[:half]), bytes.fromhex(given[half:])
+        return bytes(a ^ b for a, b in zip(pad, rest, strict=True)).hex()
+    except ValueError:
+        return given
+
+
+def packed(body: bytes, headers: Mapping[str, str]) -> bytes | None:
+    """The body under gzip where the browser takes that and it is worth it; None otherwise."""
+    if len(body) < _WORTH_PACKING or "gzip" not in headers.get("accept-encoding", ""):
+        return None
+    return gzip.compress(body, _PACKING, mtime=0)
 
 
 def local_path(target: str) -> str:

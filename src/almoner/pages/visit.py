@@ -23,7 +23,7 @@ from almoner.database import Database
 from almoner.definitions import Program, Rights
 from almoner.errors import problem
 from almoner.pages.render import Renderer
-from almoner.pages.security import HEADERS, Cookies
+from almoner.pages.security import HEADERS, Cookies, packed
 
 NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
 
@@ -33,7 +33,7 @@ class Parts:
     """What pages work with. ``url`` is the public address of the server, without a slash at the end.
 
     ``private_targets``: whether notifications may go to private addresses and without TLS. ``oidc`` is None where workers sign in
-    with a password only.
+    with a password only. ``inactive_days``: after so many without anything happening a patient comes up in the inbox.
     """
 
     database: Database
@@ -51,6 +51,7 @@ class Parts:
     sign_in: SignIn
     oidc: Oidc | None
     watch: Watch
+    inactive_days: int
 
 
 class Form:
@@ -158,11 +159,11 @@ class Visit:
 
     def page(self, template: str, context: Any, status: int = 200) -> Response:
         """A whole page. ``context`` is a dataclass, each of whose fields the template sees by its name."""
-        return Response(self._draw(template, context), status, dict(HEADERS), "text/html; charset=utf-8")
+        return self._sent(template, context, status, {})
 
     def fragment(self, template: str, context: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """A part of a page, to be put where the browser asked for it."""
-        return Response(self._draw(template, context), status, {**HEADERS, **(headers or {})}, "text/html; charset=utf-8")
+        return self._sent(template, context, status, headers or {})
 
     def go(self, path: str) -> Response:
         """On to another page, after something was done; also where a part of a page asked."""
@@ -170,6 +171,9 @@ class Visit:
             return Response(status_code=204, headers={**HEADERS, "HX-Redirect": path})
         return RedirectResponse(path, 303, dict(HEADERS))
 
-    def _draw(self, template: str, context: Any) -> str:
+    def _sent(self, template: str, context: Any, status: int, headers: Mapping[str, str]) -> Response:
         values = {item.name: getattr(context, item.name) for item in fields(context)}
-        return self.parts.renderer.draw(template, values | {"visit": self})
+        body = self.parts.renderer.draw(template, values | {"visit": self}).encode()
+        small = packed(body, self.request.headers)
+        encoding = {} if small is None else {"Content-Encoding": "gzip"}
+        return Response(small or body, status, {**HEADERS, **headers, **encoding}, "text/html; charset=utf-8")

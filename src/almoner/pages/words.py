@@ -54,6 +54,12 @@ def ago(at: datetime, timezone: str, now: datetime | None = None) -> Markup:
     return _time(at, at.astimezone(ZoneInfo(timezone)), _elapsed(seconds))
 
 
+def clock(at: datetime, timezone: str) -> Markup:
+    """The time of day of a moment in a zone, the exact moment on hover and for programs."""
+    here = at.astimezone(ZoneInfo(timezone))
+    return _time(at, here, f"{here:%H:%M}")
+
+
 def _elapsed(seconds: float) -> str:
     if seconds < 60:
         return "just now"

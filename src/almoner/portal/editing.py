@@ -137,14 +137,28 @@ def conflict(
         Side(c.path, named.get(c.path) or _title(c.path), words(c.path, c.was), words(c.path, c.mine), words(c.path, c.theirs))
         for c in clash.conflicts
     )
-    names = [key.removeprefix("was.") for key, _ in form.pairs if key.startswith("was.")]
     left_out = {"csrf", "updated_at"} | {f"choose.{side.path}" for side in sides}
     again = [(k, v) for k, v in form.pairs if k not in left_out and not k.startswith("was.")]
-    again += kept(clash.updated_at, {name: clash.row.get(name) for name in names})
+    again += kept(clash.updated_at, _seen(form, clash))
     context = ConflictPage(visit.request.url.path, tuple(again), sides, clash.by, clash.at)
     if visit.is_fragment:
         return visit.fragment("portal/conflict.html", context, 409)
     return visit.page("portal/conflict_page.html", context, 409)
+
+
+def _seen(form: Form, clash: Clash) -> Row:
+    """What the form was made from, by field, with their values where two people changed one: those have now been seen.
+
+    All else stays as it was, so that what only they changed does not look like a change of mine.
+    """
+    seen = {key.removeprefix("was."): msgspec.json.decode(value) for key, value in form.pairs if key.startswith("was.")}
+    for one in clash.conflicts:
+        name, _, key = one.path.partition(".")
+        if key:
+            seen[name] = {**(seen[name] or {}), key: one.theirs}
+        else:
+            seen[name] = one.theirs
+    return seen
 
 
 async def _row(visit: Visit, resource: Resource, row_id: str, within: Connection | None) -> tuple[Row, datetime]:

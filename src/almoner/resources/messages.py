@@ -1,7 +1,7 @@
 """Messages between a patient and the workers. Creating one records it; nothing is sent (contract: Messages)."""
 
 from almoner.choices import Choice
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb, patient_reference
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Part, Resource, Row, Verb, patient_reference
 from almoner.definitions import Program
 from almoner.errors import Problem
 from almoner.fields import NOW, Field
@@ -31,6 +31,8 @@ messages = Resource(
     checks=(sent_by_a_worker_when_outbound,),
     checked_fields=frozenset({"direction", "worker_id"}),
     happened="send_time",
+    # What nobody has read yet is among what came in.
+    parts=(Part("inbound", ("user_id", "send_time", "id"), "direction = 'inbound'"),),
     fields=(
         ID,
         patient_reference("The patient who sent or received it."),

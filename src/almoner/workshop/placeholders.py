@@ -53,6 +53,17 @@ def pieces(body: str) -> Iterator[Piece]:
         done = after
 
 
+def filled(body: str, words: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """The template with the placeholders put in that ``words`` has, and the names of the others, which stay as they are written."""
+    text, unknown = [], []
+    for piece in pieces(body):
+        known = words.get(piece.name) if piece.name else None
+        text.append(piece.text if known is None else known)
+        if piece.name and known is None:
+            unknown.append(piece.name)
+    return "".join(text), tuple(dict.fromkeys(unknown))
+
+
 def _placeholder(body: str, start: int) -> tuple[int, Piece]:
     """What begins with double braces here, and where it ends."""
     inner = start + len(_OPEN)

@@ -233,10 +233,11 @@ def _names(group: Iterable[Named]) -> Any:
 
 
 def _titles(outline: Outline) -> dict[tuple[str, str], str]:
-    groups: dict[str, tuple[Phase | AppointmentType | TaskType, ...]] = {
+    groups: dict[str, tuple[Phase | AppointmentType | TaskType | Role, ...]] = {
         "phases": outline.phases,
         "appointment_types": outline.appointment_types,
         "task_types": outline.task_types,
+        "roles": outline.roles,
     }
     return {(group, item.name): item.title or item.name for group, items in groups.items() for item in items}
 

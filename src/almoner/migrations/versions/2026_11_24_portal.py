@@ -174,3 +174,4 @@ def _timeline() -> None:
         unique=False,
         postgresql_where=sa.text("patient_id IS NOT NULL AND kind <> 'create'"),
     )
+    op.create_index("changes_changed_at_idx", "changes", ["environment_id", "changed_at", "seq"], unique=False)

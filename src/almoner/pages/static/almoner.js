@@ -20,6 +20,7 @@
    data-live-from="/x" where the page is told of changes; data-live-away is shown while it cannot be
    data-clock="zone"   the time of day there
    data-jump           a link within the page that puts the focus into what it leads to
+   data-ticks="name"   a box that ticks every box of that name in its form
    data-suggests="id"  a label whose words become the name in that field, until somebody types one there (data-own) */
 (() => {
   "use strict";
@@ -251,13 +252,15 @@
     return control.value !== control.defaultValue;
   };
   const isInUse = (region) => region.contains(document.activeElement) || region.matches("[data-held]") || region.querySelector("[data-held]") || [...region.querySelectorAll("input, select, textarea")].some(isTyped);
+  /* An event that does not rise: a region within another one draws itself again alone. */
+  const drawAgain = (region) => region.dispatchEvent(new Event("refresh"));
   const offer = (region, by) => {
     let line = region.querySelector(":scope > .changed-line");
     if (!line) {
       line = document.createElement("div");
       line.className = "banner info changed-line";
       line.append(document.createElement("span"), Object.assign(document.createElement("button"), { type: "button", className: "small button", textContent: "Show" }));
-      line.lastChild.addEventListener("click", () => htmx.trigger(region, "refresh"));
+      line.lastChild.addEventListener("click", () => drawAgain(region));
       region.prepend(line);
     }
     line.firstChild.textContent = `Changed by ${by}.`;
@@ -266,8 +269,9 @@
   const refresh = (resources, by) => {
     for (const region of document.querySelectorAll("[data-live]")) {
       if (!mayChange(region, resources)) continue;
-      if (by && isInUse(region)) offer(region, by);
-      else htmx.trigger(region, "refresh");
+      if (!by || !isInUse(region)) drawAgain(region);
+      /* A part of it that nobody uses draws itself again, and says all there is to say. */
+      else if (![...region.querySelectorAll("[data-live]")].some((part) => mayChange(part, resources) && !isInUse(part))) offer(region, by);
     }
   };
   document.addEventListener("almoner-changed", (event) => refresh(event.detail.resources));
@@ -318,7 +322,7 @@
     if (!to) return;
     event.preventDefault();
     to.scrollIntoView({ block: "nearest" });
-    (to.querySelector("textarea, input:not([type=hidden]), select") || to.querySelector("a, button"))?.focus();
+    (to.querySelector("textarea") || to.querySelector("input:not([type=hidden]), select") || to.querySelector("a, button"))?.focus();
   });
 
   /* Forms that are kept while somebody types. Their texts live in the browser alone, so that a fragment that comes in leaves them as
@@ -349,4 +353,19 @@
   document.addEventListener("submit", (event) => { if (!event.defaultPrevented) for (const form of document.querySelectorAll("form[data-keep]")) unsent(form, false); });
   addEventListener("pagehide", () => { for (const form of document.querySelectorAll("form[data-keep][data-unsent]")) navigator.sendBeacon(form.action, new URLSearchParams(new FormData(form))); });
   addEventListener("online", () => { for (const form of document.querySelectorAll("form[data-keep][data-unsent]")) htmx.trigger(form, "input"); });
+
+  /* The search: from its box an arrow goes to the first it found, and back; Escape closes it. */
+  document.addEventListener("keydown", (event) => {
+    const find = event.target.closest?.(".find");
+    if (!find || event.isComposing) return;
+    const box = find.querySelector("[data-search]"), found = find.querySelector(".found"), first = found.querySelector("[data-stop]");
+    if (event.key === "ArrowDown" && event.target === box && first) { event.preventDefault(); first.focus(); }
+    if (event.key === "ArrowUp" && event.target === first) { event.preventDefault(); event.stopPropagation(); box.focus(); }
+    if (event.key === "Escape") { found.replaceChildren(); box.focus(); }
+  });
+  /* One box that ticks all. */
+  document.addEventListener("change", (event) => {
+    const name = event.target.dataset?.ticks;
+    if (name) for (const box of event.target.form.querySelectorAll(`[name="${CSS.escape(name)}"]`)) box.checked = event.target.checked;
+  });
 })();

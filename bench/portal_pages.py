@@ -1,0 +1,144 @@
+"""How long the portal's pages take on the server, for a coach of 50 among 100,000 patients with five million entries.
+
+    python -m bench.portal_pages [patients]
+
+The rows are made up in a database of their own (``bench.database``). One server process on its own core; a page is fetched again
+and again over one connection, in turns with the others, each time for another patient. What is printed is the time until the
+whole answer is there, so the load's own share of it is included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from almoner.access import accounts, sessions
+from almoner.access.worker_events import By
+from almoner.database import Connection, Database
+from almoner.workshop import kiwi_health
+from almoner.workshop.publish import publish
+from bench import database, machine
+
+PATIENTS = 100_000
+OF_ONE_COACH = 50
+ROUNDS = 60
+PORT = 8765
+PAGES = (
+    "/inbox",
+    "/patients",
+    "/patients/{patient}",
+    "/patients/{patient}/contact",
+    "/patients/{patient}/assessments",
+    "/patients/{patient}/records",
+    "/patients/{patient}/care-flows",
+    "/patients/{patient}/conversations",
+    "/calendar",
+    "/admin/audit",
+)
+_ENTRIES = ("messages", "calendar_events", "assessment_responses", "care_flows", "custom_data_type_records")
+_ROWS = Path(__file__).with_suffix(".sql").read_text().split("--#\n")
+
+
+async def main(patients: int) -> None:
+    machine.take_load_core()
+    with database.server() as server:
+        url = await database.fresh(server)
+        opened = await Database.connect(url, size=2, statement_seconds=1800)
+        try:
+            async with opened.connection() as connection:
+                environment = await database.production(connection)
+                await publish(connection, environment, kiwi_health.source(), "bench")
+                await _fill(connection, environment, patients)
+                token, ids = await _coach(connection, environment)
+        finally:
+            await opened.close()
+        await _serve(url, token, ids)
+
+
+async def _fill(connection: Connection, environment: int, patients: int) -> None:
+    began = time.perf_counter()
+    await connection.execute(
+        "INSERT INTO workers (environment_id, id, email, first_name, last_name, timezone) SELECT $1, gen_random_uuid(), "
+        "n || '@example.org', 'Coach', 'No ' || n, 'US/Eastern' FROM generate_series(1, $2::int) n",
+        *(environment, patients // OF_ONE_COACH),
+    )
+    await connection.execute(
+        "WITH w AS (SELECT id, row_number() OVER () - 1 AS n FROM workers WHERE environment_id = $1) "
+        "INSERT INTO patients (environment_id, id, phase, coach_id, timezone, first_name, last_name, birthday) "
+        "SELECT $1, gen_random_uuid(), 'active_coaching', w.id, 'US/Pacific', 'Grace', 'Hopper ' || g, '1906-12-09' "
+        "FROM generate_series(0, $2::int - 1) g JOIN w ON w.n = g % $3::int",
+        *(environment, patients, patients // OF_ONE_COACH),
+    )
+    for statement in _ROWS:
+        await connection.execute(statement, environment)
+    await connection.execute("ANALYZE")
+    entries = await connection.fetchval("SELECT sum(n_live_tup) FROM pg_stat_user_tables WHERE relname = ANY($1)", list(_ENTRIES))
+    print(f"{patients:,} patients, about {entries:,} entries, made in {time.perf_counter() - began:.0f} s")
+
+
+async def _coach(connection: Connection, environment: int) -> tuple[str, list[str]]:
+    """A coach's session, and the ids of the coach's patients."""
+    worker = await connection.fetchval(
+        "SELECT id::text FROM workers WHERE environment_id = $1 AND email = '7@example.org'", environment
+    )
+    await accounts.set_roles(connection, environment, worker, ("coach", "admin"), By("bench", "bench"))
+    token = await sessions.begin(connection, environment, worker)
+    rows = await connection.fetch("SELECT id::text FROM patients WHERE environment_id = $1 AND coach_id = $2", environment, worker)
+    return token, [row["id"] for row in rows]
+
+
+async def _serve(url: str, token: str, ids: list[str]) -> None:
+    command = machine.on_server_core([database.ALMONER, "serve"])
+    server = subprocess.Popen(
+        command, env=os.environ | database.variables(url) | {"ALMONER_PORT": str(PORT)}, stdout=subprocess.DEVNULL
+    )
+    try:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{PORT}", cookies={"almoner_session": token}, timeout=60
+        ) as browser:
+            await _ready(browser)
+            await _measure(browser, ids)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+async def _ready(browser: httpx.AsyncClient) -> None:
+    for _ in range(300):
+        try:
+            if (await browser.get("/readyz")).status_code == 200:
+                return
+        except httpx.TransportError:
+            await asyncio.sleep(0.1)
+    raise RuntimeError("the server did not start")
+
+
+async def _measure(browser: httpx.AsyncClient, ids: list[str]) -> None:
+    times: dict[str, list[float]] = {page: [] for page in PAGES}
+    size: dict[str, int] = {}
+    for number in range(ROUNDS + 5):
+        for page in PAGES:
+            began = time.perf_counter()
+            answer = await browser.get(page.format(patient=ids[number % len(ids)]))
+            took = time.perf_counter() - began
+            if answer.status_code != 200:
+                raise RuntimeError(f"{page} answered {answer.status_code}")
+            size[page] = len(answer.content)
+            # The first rounds draw each template and prepare each statement for the first time.
+            if number >= 5:
+                times[page].append(took)
+    print(f"{'page':36} {'p50 ms':>8} {'p95 ms':>8} {'KiB':>6}")
+    for page, found in times.items():
+        p95 = statistics.quantiles(found, n=20)[-1]
+        print(f"{page:36} {1000 * statistics.median(found):8.1f} {1000 * p95:8.1f} {size[page] / 1024:6.1f}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else PATIENTS))

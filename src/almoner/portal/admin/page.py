@@ -1,0 +1,67 @@
+"""The start of the administration: what needs a look, and the way to everything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.pages.route import PageRoute
+from almoner.pages.visit import Visit
+from almoner.portal.admin.places import Place, places
+
+# One line. Workers are few: their accounts are counted, never their patients.
+_COUNTS: Final = """
+SELECT count(*) AS workers,
+  count(*) FILTER (WHERE cardinality(coalesce(a.roles, '{}')) = 0) AS roleless,
+  count(*) FILTER (WHERE cardinality(a.roles) > 0 AND a.disabled_at IS NULL AND a.password_hash IS NULL
+    AND a.oidc_subject IS NULL) AS never_in,
+  count(*) FILTER (WHERE a.disabled_at IS NULL AND (a.password_hash IS NOT NULL AND a.totp_confirmed_at IS NULL)
+    AND a.oidc_subject IS NULL) AS one_factor,
+  count(*) FILTER (WHERE a.disabled_at IS NOT NULL) AS disabled,
+  (SELECT count(*) FROM sign_in_failures WHERE environment_id = $1 AND failed_at > clock_timestamp() - interval '24 hours')
+    AS failures,
+  (SELECT count(*) FROM environments WHERE test_of = $1) AS tests,
+  (SELECT max(happened_at) FROM worker_events WHERE environment_id = $1 AND event = 'data exported'
+    AND id > (SELECT coalesce(max(id), 0) - 100000 FROM worker_events WHERE environment_id = $1)) AS exported_at
+FROM workers w LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
+WHERE w.environment_id = $1
+"""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How the environment's accounts stand.
+
+    ``roleless`` have no role; ``never_in`` have one and no way to sign in yet; ``one_factor`` sign in with a password alone;
+    ``failures`` are refused sign-ins of the last day; ``tests`` its test environments;
+    ``exported_at`` is None before the first export.
+    """
+
+    workers: int
+    roleless: int
+    never_in: int
+    one_factor: int
+    disabled: int
+    failures: int
+    tests: int
+    exported_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Start:
+    """The page."""
+
+    places: tuple[Place, ...]
+    counts: Counts
+
+
+async def show(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        counts = Counts(**await connection.fetchrow(_COUNTS, visit.environment_id))
+    return visit.page("portal/admin/start.html", Start(places(visit), counts))
+
+
+ROUTES: Final = (PageRoute("/admin", show, may="administer"),)

@@ -1,0 +1,98 @@
+"""What narrows the audit trail: read from an address or a form, put back into one, and said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from almoner.database import Connection
+from almoner.kinds import Guid
+from almoner.portal.admin_audit.search import READ_VERBS, WRITE_VERBS, Wanted
+from almoner.resources import RESOURCES
+from almoner.times import IsoDate
+
+NAMES: Final = ("patient", "actor", "begin", "end", "resource", "verb")
+# Reads that are of no collection of the contract.
+_FURTHER: Final = (("changes", "Change feed"), ("audit_trail", "Audit trail"))
+RESOURCE_OPTIONS: Final = (("", "Everything"), *((r.name, r.title) for r in RESOURCES), *_FURTHER)
+VERB_OPTIONS: Final = (
+    ("", "Reads and changes"),
+    ("get", "Opened"),
+    ("find", "Listed"),
+    ("create", "Created"),
+    ("update", "Changed"),
+    ("delete", "Deleted"),
+)
+_ACTORS: Final = """
+SELECT 'worker:' || id::text AS actor, first_name || ' ' || last_name AS name, false AS is_client,
+  last_name AS by, first_name AS further
+FROM workers WHERE environment_id = $1
+UNION ALL SELECT 'client:' || id::text, name, true, name, '' FROM clients WHERE environment_id = $1
+ORDER BY is_client, by, further, actor
+"""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The filters as they were typed, and what is wrong with them by field."""
+
+    typed: Mapping[str, str]
+    wanted: Wanted
+    errors: Mapping[str, str]
+
+    def address(self, path: str, **further: str) -> str:
+        """The address of the trail with these filters."""
+        given = {name: value for name, value in {**self.typed, **further}.items() if value}
+        return f"{path}?{urlencode(given)}" if given else path
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The filters that narrow something, for a form that sends them along."""
+        return tuple((name, value) for name, value in self.typed.items() if value)
+
+
+@dataclass(frozen=True)
+class Actors:
+    """Who can have done something: workers and programs, as values and names."""
+
+    workers: tuple[tuple[str, str], ...]
+    clients: tuple[tuple[str, str], ...]
+
+
+def filters(text: Callable[[str], str], timezone: str) -> Filters:
+    """The filters that ``text`` gives by name. Days are those of ``timezone``, an IANA name."""
+    typed = {name: text(name).strip() for name in NAMES}
+    errors: dict[str, str] = {}
+    patient = Guid().decode(typed["patient"], "", []) if typed["patient"] else None
+    if typed["patient"] and patient is None:
+        errors["patient"] = "A patient is named by an id of 36 characters, such as the profile's address has it."
+    begin = _midnight(typed["begin"], timezone, timedelta(), "begin", errors)
+    end = _midnight(typed["end"], timezone, timedelta(days=1), "end", errors)
+    if begin and end and end <= begin and not errors:
+        errors["end"] = "The last day is before the first."
+    verb = typed["verb"] if typed["verb"] in (*READ_VERBS, *WRITE_VERBS) else ""
+    return Filters(typed, Wanted(patient, typed["actor"][:100], begin, end, typed["resource"][:100], verb), errors)
+
+
+async def actors(connection: Connection, environment_id: int) -> Actors:
+    """The workers and clients of an environment, by name."""
+    rows = await connection.fetch(_ACTORS, environment_id)
+    return Actors(
+        tuple((row["actor"], row["name"]) for row in rows if not row["is_client"]),
+        tuple((row["actor"], row["name"]) for row in rows if row["is_client"]),
+    )
+
+
+def _midnight(typed: str, timezone: str, later: timedelta, name: str, errors: dict[str, str]) -> datetime | None:
+    if not typed:
+        return None
+    try:
+        day: date = IsoDate().parse(typed) + later
+        return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone))
+    except (ValueError, OverflowError):
+        errors[name] = "Give a day such as 2026-01-31."
+        return None

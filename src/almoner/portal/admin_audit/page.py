@@ -1,0 +1,247 @@
+"""The audit trail: a page at a time, narrowed, and as a file of what is narrowed to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+
+from almoner.access import worker_events
+from almoner.access.actors import through
+from almoner.access.worker_events import By
+from almoner.database import Connection
+from almoner.errors import problem
+from almoner.pages.route import PageRoute
+from almoner.pages.security import HEADERS
+from almoner.pages.visit import Visit
+from almoner.portal import sight
+from almoner.portal.admin.places import Place, places
+from almoner.portal.admin_audit import search
+from almoner.portal.admin_audit.filters import RESOURCE_OPTIONS, VERB_OPTIONS, Actors, Filters, actors, filters
+from almoner.portal.admin_audit.search import Entry, Found
+from almoner.portal.admin_export import csv_text
+from almoner.portal.patients.find import Found as Patient
+from almoner.portal.patients.find import find
+from almoner.resources import BY_NAME
+from almoner.times import iso
+
+_FOLDER: Final = "portal/admin_audit"
+_PATH: Final = "/admin/audit"
+_SIZE: Final = 50
+_PART: Final = 1_000  # entries of a file that are read at once
+_NAMED: Final = 3  # patients of an entry whom a line names
+_SUGGESTED: Final = 8
+_TOLD: Final = "audit_trail"
+_VERBS: Final[Mapping[str, str]] = {
+    "get": "opened",
+    "find": "listed",
+    "create": "created",
+    "update": "changed",
+    "delete": "deleted",
+}
+# Reads that are of no collection.
+_HOUSE: Final[Mapping[str, str]] = {"audit_trail": "the audit trail", "changes": "the change feed"}
+_COLUMNS: Final = ("at", "actor", "name", "through", "verb", "resource", "row_id", "patient_ids", "fields", "request_id")
+_PATIENT_NAMES: Final = f"""
+SELECT p.id::text, p.first_name || ' ' || p.last_name FROM patients p
+WHERE p.environment_id = $1 AND {sight.OF_WORKER} AND p.id = ANY ($3::uuid[])
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry in words. ``patients`` are (id, name), the name empty where it may not be seen; ``others`` counts the rest."""
+
+    entry: Entry
+    who: str
+    did: str
+    what: str
+    fields: str
+    through: str
+    patients: tuple[tuple[str, str], ...]
+    others: int
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A part of the list. ``older`` is the address of what follows, blank at the end; ``reached`` is how far a search came."""
+
+    lines: tuple[Line, ...]
+    older: str
+    older_page: str
+    reached: datetime | None
+
+
+@dataclass(frozen=True)
+class TrailPage:
+    """The page. ``patient`` is the name of the one asked for, where the visitor may see it."""
+
+    places: tuple[Place, ...]
+    filters: Filters
+    actors: Actors
+    patient: str
+    names_patients: bool
+    list: Lines
+    resources: tuple[tuple[str, str], ...] = RESOURCE_OPTIONS
+    verbs: tuple[tuple[str, str], ...] = VERB_OPTIONS
+
+
+@dataclass(frozen=True)
+class PatientsPage:
+    """Patients who were looked for by name, to narrow the trail to one."""
+
+    places: tuple[Place, ...]
+    typed: str
+    found: list[Patient]
+
+
+async def show(visit: Visit) -> Response:
+    asked = filters(visit.query, visit.worker.timezone)
+    async with visit.parts.database.connection() as connection:
+        lines = Lines((), "", "", None) if asked.errors else await _lines(visit, connection, asked)
+        names = await _names(visit, connection, [asked.wanted.patient] if asked.wanted.patient else [])
+        known = await actors(connection, visit.environment_id)
+    shown = TrailPage(places(visit), asked, known, next(iter(names.values()), ""), _sees_patients(visit), lines)
+    return visit.page(f"{_FOLDER}/trail.html", shown, 400 if asked.errors else 200)
+
+
+async def show_more(visit: Visit) -> Response:
+    """What follows, put below what is shown. A search that has not filled a page yet asks for it by itself."""
+    asked = filters(visit.query, visit.worker.timezone)
+    if not visit.is_fragment or asked.errors:
+        return visit.go(asked.address(_PATH, before=visit.query("before")))
+    async with visit.parts.database.connection() as connection:
+        return visit.fragment(f"{_FOLDER}/lines.html", await _lines(visit, connection, asked))
+
+
+async def find_patient(visit: Visit) -> Response:
+    """Patients of a name, by POST: what is searched must not stand in an address."""
+    if not _sees_patients(visit):
+        raise problem("forbidden", "Your role does not show patients. Narrow the trail by a patient's id instead.")
+    typed = (await visit.form()).text("find").strip()
+    async with visit.parts.database.connection() as connection:
+        found = await find(connection, visit.environment_id, sight.only_of(visit), typed, _SUGGESTED) if typed else []
+    if found:
+        sight.seen(visit, "find", "patients", [one.id for one in found])
+    return visit.page(f"{_FOLDER}/patients.html", PatientsPage(places(visit), typed, found))
+
+
+async def back(visit: Visit) -> Response:
+    """Where an answer to a form is loaded again: the trail."""
+    return visit.go(_PATH)
+
+
+async def export(visit: Visit) -> Response:
+    form = await visit.form()
+    asked = filters(form.text, visit.worker.timezone)
+    if asked.errors:
+        return visit.go(asked.address(_PATH))
+    as_json = form.text("format") == "ndjson"
+    narrowed = ", ".join(name for name, _ in asked.pairs) or "nothing"
+    by = By.worker(visit.worker.worker_id, visit.request_id)
+    async with visit.parts.database.connection() as connection:
+        detail = f"as {'NDJSON' if as_json else 'CSV'}, narrowed by {narrowed}"
+        await worker_events.record(connection, visit.environment_id, visit.worker.worker_id, "audit trail exported", by, detail)
+    now = datetime.now(UTC)
+    name = f"audit-{visit.worker.environment}-{now:%Y%m%dT%H%M%SZ}.{'ndjson' if as_json else 'csv'}"
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    kind = "application/x-ndjson" if as_json else "text/csv; charset=utf-8"
+    return StreamingResponse(_file(visit, search.until(asked.wanted, now), as_json), 200, headers, kind)
+
+
+async def _file(visit: Visit, wanted: search.Wanted, as_json: bool) -> AsyncIterator[bytes]:
+    """The trail a part at a time, each over a connection that is given back before the part is sent."""
+    if not as_json:
+        yield csv_text.line(_COLUMNS).encode()
+    before: search.Place | None = None
+    while True:
+        async with visit.parts.database.connection() as connection:
+            entries, before = await search.whole(connection, visit.environment_id, wanted, before, _PART)
+        told = search.patients_of(entries)
+        if told:
+            sight.seen(visit, "find", _TOLD, told)
+        if entries:
+            yield b"".join(map(_json_line if as_json else _csv_line, entries))
+        if before is None:
+            return
+
+
+def _json_line(entry: Entry) -> bytes:
+    values = {"at": iso(entry.at), **{name: getattr(entry, name) for name in _COLUMNS[1:]}}
+    return msgspec.json.encode(values) + b"\n"
+
+
+def _csv_line(entry: Entry) -> bytes:
+    ids, fields = " ".join(entry.patient_ids), " ".join(entry.fields)
+    row_id = entry.row_id
+    values = (iso(entry.at), entry.actor, entry.name, entry.through, entry.verb, entry.resource, row_id, ids, fields)
+    return csv_text.line((*values, entry.request_id)).encode()
+
+
+async def _lines(visit: Visit, connection: Connection, asked: Filters) -> Lines:
+    before = search.place(visit.query("before"))
+    found = await search.search(connection, visit.environment_id, asked.wanted, before, _SIZE, _NAMED)
+    shown = search.patients_of(found.entries)
+    names = await _names(visit, connection, shown)
+    if shown:
+        sight.seen(visit, "find", _TOLD, shown)
+    return _in_words(visit, found, names, asked)
+
+
+def _in_words(visit: Visit, found: Found, names: Mapping[str, str], asked: Filters) -> Lines:
+    lines = tuple(_line(entry, names, visit.worker.worker_id) for entry in found.entries)
+    if found.follows is None:
+        return Lines(lines, "", "", None)
+    place = found.follows.text()
+    reached = None if found.full else found.follows.at
+    return Lines(lines, asked.address(f"{_PATH}/more", before=place), asked.address(_PATH, before=place), reached)
+
+
+def _line(entry: Entry, names: Mapping[str, str], own_id: str) -> Line:
+    resource = BY_NAME.get(entry.resource)
+    did = _VERBS.get(entry.verb, entry.verb)
+    if entry.resource in _HOUSE:
+        did, what = "looked at", _HOUSE[entry.resource]
+    elif entry.verb == "find" or resource is None:
+        what = resource.title.lower() if resource else entry.resource.replace("_", " ")
+    else:
+        what = f"{'an' if resource.singular[:1] in 'aeio' else 'a'} {resource.singular}"
+    return Line(
+        entry,
+        "You" if entry.actor == f"worker:{own_id}" else _actor(entry),
+        did,
+        what,
+        ", ".join(one.replace("_", " ") for one in entry.fields),
+        through(entry.through),
+        tuple((one, names.get(one, "")) for one in entry.patient_ids),
+        max(entry.patients - len(entry.patient_ids), 0),
+    )
+
+
+def _actor(entry: Entry) -> str:
+    return "Whoever runs the server" if entry.name == "operator" else entry.name
+
+
+def _sees_patients(visit: Visit) -> bool:
+    return "give_care" in visit.rights.may
+
+
+async def _names(visit: Visit, connection: Connection, patient_ids: tuple[str, ...] | list[str]) -> dict[str, str]:
+    """The names of these patients, of those whom the visitor may see."""
+    if not patient_ids or not _sees_patients(visit):
+        return {}
+    return dict(await connection.fetch(_PATIENT_NAMES, visit.environment_id, sight.only_of(visit), list(patient_ids)))
+
+
+ROUTES: Final = (
+    PageRoute(_PATH, show, may="administer"),
+    PageRoute(f"{_PATH}/more", show_more, may="administer"),
+    PageRoute(f"{_PATH}/patients", find_patient, may="administer", methods=("POST",)),
+    PageRoute(f"{_PATH}/patients", back, may="administer"),
+    PageRoute(f"{_PATH}/export", export, may="administer", methods=("POST",)),
+    PageRoute(f"{_PATH}/export", back, may="administer"),
+)

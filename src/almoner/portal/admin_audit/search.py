@@ -1,0 +1,264 @@
+"""The audit trail newest first, a page at a time, in a time that does not grow with the trail.
+
+Whatever is asked for, one look examines so many entries at most: where those hold less than a page, the search says how far back it
+came, and goes on from there when it is asked again. Writes and reads are two logs; each is walked by its own index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from almoner.access.actors import name_sql
+from almoner.database import Connection
+
+EXAMINED: Final = 20_000  # entries of each log that one look examines
+READ_VERBS: Final = ("get", "find")
+WRITE_VERBS: Final = ("create", "update", "delete")
+_READS, _WRITES = 0, 1
+_BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+_NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
+_BEHIND_ALL: Final = 2**63 - 1
+_BEFORE_ALL: Final = -(2**63)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for; None and blank narrow nothing.
+
+    ``patient`` is a GUID, ``actor`` as the logs have it (``worker:<id>``), ``begin`` is inclusive, ``end`` is not.
+    """
+
+    patient: str | None = None
+    actor: str = ""
+    begin: datetime | None = None
+    end: datetime | None = None
+    resource: str = ""
+    verb: str = ""
+
+    @property
+    def narrows(self) -> bool:
+        """Whether an index of times alone does not find it."""
+        return bool(self.patient or self.actor or self.resource or self.verb)
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A place in the trail: a moment, which log, and the entry's number in it. The order is that of time."""
+
+    at: datetime
+    log: int
+    number: int
+
+    def text(self) -> str:
+        """As an address carries it."""
+        return f"{(self.at - _EPOCH) // timedelta(microseconds=1)}.{self.log}.{self.number}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A read or a write. ``at`` is in UTC; ``name`` is the name behind ``actor``, or that itself.
+
+    ``patient_ids`` are some of those whom it was about, ``patients`` says how many there are; ``row_id`` is None for reads;
+    ``fields`` are what an update named.
+    """
+
+    place: Place
+    actor: str
+    name: str
+    through: str
+    request_id: str
+    verb: str
+    resource: str
+    row_id: str | None
+    patient_ids: tuple[str, ...]
+    patients: int
+    fields: tuple[str, ...]
+
+    @property
+    def at(self) -> datetime:
+        return self.place.at
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page of the trail. ``follows`` is where to go on, None at the end; ``full``: the page is; else the search came that far."""
+
+    entries: tuple[Entry, ...]
+    follows: Place | None
+    full: bool
+
+
+def place(text: str) -> Place | None:
+    """The place that an address carries; None where it carries none."""
+    parts = text.split(".")
+    if len(parts) != 3 or not all(part.removeprefix("-").isdigit() and len(part) < 20 for part in parts):
+        return None
+    micros, log, number = map(int, parts)
+    try:
+        return Place(_EPOCH + timedelta(microseconds=micros), log, number) if abs(number) <= _BEHIND_ALL else None
+    except OverflowError:
+        return None
+
+
+@dataclass(frozen=True)
+class _Log:
+    """One of the two logs, as its statement is made. ``{ids}`` stands for the most patient ids that are told."""
+
+    log: int
+    table: str
+    at: str
+    number: str
+    columns: str
+    verb: str
+    of_patient: str
+
+    def key(self, before: Place) -> int:
+        """What this log's entries at that very moment must be below, so that both logs are one order."""
+        return before.number if before.log == self.log else _BEHIND_ALL if before.log > self.log else _BEFORE_ALL
+
+
+_LOGS: Final = (
+    _Log(
+        _READS,
+        "audit_reads",
+        "read_at",
+        "id",
+        "verb, NULL::text AS row_id, patients AS packed, NULL::uuid AS patient_id, '{}'::text[] AS fields",
+        "verb",
+        "position(uuid_send({0}::uuid) IN patients) > 0 AND {0}::uuid = ANY(almoner_ids(patients))",
+    ),
+    _Log(
+        _WRITES,
+        "changes",
+        "changed_at",
+        "seq",
+        "kind AS verb, row_id::text AS row_id, NULL::bytea AS packed, patient_id, coalesce(fields, '{}') AS fields",
+        "kind",
+        "patient_id = {0}::uuid",
+    ),
+)
+
+
+async def search(
+    connection: Connection,
+    environment_id: int,
+    wanted: Wanted,
+    before: Place | None,
+    size: int,
+    most_ids: int,
+    examined: int = EXAMINED,
+) -> Found:
+    """The next ``size`` entries behind ``before`` (None: from the newest), each with ``most_ids`` patient ids at most."""
+    start = before or Place(wanted.end or _NEVER, _READS, _BEFORE_ALL)
+    begin = wanted.begin or _BEGINNING
+    found: list[Entry] = []
+    borders: list[Place] = []
+    for log in _LOGS:
+        if wanted.verb and wanted.verb not in (READ_VERBS if log.log == _READS else WRITE_VERBS):
+            continue
+        statement, arguments = _statement(log, environment_id, wanted, begin, start, size + 1, most_ids, examined)
+        rows = await connection.fetch(statement, *arguments)
+        found += [_entry(log, row, wanted.patient) for row in rows]
+        if len(rows) <= size and wanted.narrows and not _by_index(log, wanted):
+            border = await connection.fetchrow(_border(log), environment_id, begin, start.at, log.key(start), examined - 1)
+            if border is not None:
+                borders.append(Place(border[0], log.log, border[1]))
+    # What lies behind the place that the slower of both logs came to is not known to be whole yet.
+    border = max(borders, default=None)
+    known = sorted((one for one in found if border is None or one.place >= border), key=lambda one: one.place, reverse=True)
+    if len(known) > size:
+        return Found(tuple(known[:size]), known[size - 1].place, True)
+    return Found(tuple(known), border, False)
+
+
+async def whole(
+    connection: Connection, environment_id: int, wanted: Wanted, before: Place | None, size: int
+) -> tuple[Sequence[Entry], Place | None]:
+    """A part of the trail for a file: every patient id of each entry; and where to go on, None at the end."""
+    found = await search(connection, environment_id, wanted, before, size, 2**31 - 1)
+    return found.entries, found.follows
+
+
+def until(wanted: Wanted, now: datetime) -> Wanted:
+    """The same with an end, so that what is noted while it is read is not read along."""
+    return wanted if wanted.end is not None and wanted.end < now else replace(wanted, end=now)
+
+
+def patients_of(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Every patient that these entries tell of, once."""
+    return tuple(dict.fromkeys(one for entry in entries for one in entry.patient_ids))
+
+
+def _by_index(log: _Log, wanted: Wanted) -> bool:
+    """Whether an index finds all that is asked for, however long the log is."""
+    return log.log == _WRITES and wanted.patient is not None
+
+
+def _statement(
+    log: _Log, environment_id: int, wanted: Wanted, begin: datetime, start: Place, limit: int, most_ids: int, examined: int
+) -> tuple[str, list[Any]]:
+    arguments: list[Any] = [environment_id, begin, start.at, log.key(start), limit, most_ids]
+
+    def parameter(value: Any) -> str:
+        arguments.append(value)
+        return f"${len(arguments)}"
+
+    conditions = []
+    if wanted.patient:
+        conditions.append(log.of_patient.format(parameter(wanted.patient)))
+    if wanted.actor:
+        conditions.append(f"actor = {parameter(wanted.actor)}")
+    if wanted.resource:
+        conditions.append(f"resource = {parameter(wanted.resource)}")
+    if wanted.verb:
+        conditions.append(f"{log.verb} = {parameter(wanted.verb)}")
+    span = f"environment_id = $1 AND {log.at} >= $2 AND ({log.at}, {log.number}) < ($3::timestamptz, $4::bigint)"
+    ordered = f"ORDER BY {log.at} DESC, {log.number} DESC"
+    if _by_index(log, wanted):
+        # Materialised, so that the patient's index is what is walked, and never the whole log for the sake of its order.
+        source = f"(SELECT * FROM theirs WHERE {' AND '.join([span, *conditions])}) AS l"
+        lead = f"WITH theirs AS MATERIALIZED (SELECT * FROM {log.table} WHERE environment_id = $1 AND {conditions[0]}) "
+    elif conditions:
+        inner = f"SELECT * FROM {log.table} WHERE {span} {ordered} LIMIT {parameter(examined)}"
+        source, lead = f"(SELECT * FROM ({inner}) AS near WHERE {' AND '.join(conditions)}) AS l", ""
+    else:
+        source, lead = f"(SELECT * FROM {log.table} WHERE {span}) AS l", ""
+    picked = f"SELECT {log.at} AS at, {log.number} AS number, actor, through, request_id, resource, {log.columns} FROM {source}"
+    ids = "CASE WHEN e.patient_id IS NULL THEN almoner_ids(e.packed) ELSE ARRAY[e.patient_id] END"
+    return (
+        f"{lead}SELECT e.at, e.number, e.actor, {name_sql('e.actor')} AS name, e.through, e.request_id, e.verb, e.resource, "
+        "e.row_id, ids.every[1:$6]::text[] AS patient_ids, coalesce(cardinality(ids.every), 0) AS patients, e.fields "
+        f"FROM ({picked} {ordered} LIMIT $5) AS e CROSS JOIN LATERAL (SELECT {ids} AS every) AS ids "
+        "ORDER BY e.at DESC, e.number DESC",
+        arguments,
+    )
+
+
+def _border(log: _Log) -> str:
+    """Parameters: environment, begin, the place to begin behind (moment, number), how many entries to leave out."""
+    return (
+        f"SELECT {log.at}, {log.number} FROM {log.table} WHERE environment_id = $1 AND {log.at} >= $2 "
+        f"AND ({log.at}, {log.number}) < ($3::timestamptz, $4::bigint) "
+        f"ORDER BY {log.at} DESC, {log.number} DESC OFFSET $5 LIMIT 1"
+    )
+
+
+def _entry(log: _Log, row: Any, patient: str | None) -> Entry:
+    # Who asks for one patient is told of that one alone, whomever else a list held.
+    return Entry(
+        Place(row["at"], log.log, row["number"]),
+        row["actor"],
+        row["name"],
+        row["through"],
+        row["request_id"],
+        row["verb"],
+        row["resource"],
+        row["row_id"],
+        tuple(row["patient_ids"] or ()) if patient is None else (patient,),
+        row["patients"],
+        tuple(row["fields"]),
+    )

@@ -1,0 +1,1 @@
+"""Whole collections as files: what leaves with the person who answers for it."""

@@ -1,0 +1,155 @@
+"""Data export: which collections, in which format; what is under way, and who exported what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.responses import Response, StreamingResponse
+
+from almoner.access import worker_events
+from almoner.access.actors import name_sql
+from almoner.access.worker_events import By
+from almoner.data_api.declare import Resource
+from almoner.pages.route import PageRoute
+from almoner.pages.security import HEADERS
+from almoner.pages.visit import Visit
+from almoner.portal.admin.places import Place, places
+from almoner.portal.admin_export import formats
+from almoner.portal.admin_export.formats import FORMATS, Format
+from almoner.portal.admin_export.sending import MOST, Export, UnderWay, stream, under_way
+from almoner.resources import RESOURCES
+
+_FOLDER: Final = "portal/admin_export"
+_PATH: Final = "/admin/export"
+MOST_COUNTED: Final = 100_000
+_COUNTS: Final = "SELECT " + ", ".join(
+    f"(SELECT count(*) FROM (SELECT FROM {one.name} WHERE environment_id = $1 LIMIT {MOST_COUNTED + 1}) c) AS {one.name}"
+    for one in RESOURCES
+)
+# Begun and finished are two events of one request. Only the newest events are looked through.
+_PAST: Final = f"""
+SELECT b.happened_at, {name_sql("b.actor")} AS name, b.detail, d.detail AS done
+FROM (SELECT * FROM worker_events WHERE environment_id = $1 ORDER BY id DESC LIMIT 5000) AS b
+LEFT JOIN LATERAL (SELECT detail FROM worker_events d WHERE d.environment_id = $1 AND d.worker_id = b.worker_id AND d.id > b.id
+  AND d.request_id = b.request_id AND d.event = 'data exported' LIMIT 1) AS d ON true
+WHERE b.event = 'data export begun' ORDER BY b.id DESC LIMIT 10
+"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A collection that can be chosen. ``withheld`` says why it cannot, blank where it can."""
+
+    name: str
+    title: str
+    about: str
+    withheld: str
+
+
+@dataclass(frozen=True)
+class Past:
+    """An export that was begun. ``done`` is blank where it was not taken to its end, or is not yet; ``happened_at`` is in UTC."""
+
+    happened_at: datetime
+    name: str
+    detail: str
+    done: str
+
+
+@dataclass(frozen=True)
+class ExportPage:
+    """The form, as it was sent where something is wrong with it, and what was exported before."""
+
+    places: tuple[Place, ...]
+    choices: tuple[Choice, ...]
+    chosen: frozenset[str]
+    format: str
+    past: list[Past]
+    refused: str
+    errors: Mapping[str, str]
+    formats: tuple[Format, ...] = FORMATS
+
+
+@dataclass(frozen=True)
+class CountsPart:
+    """How many rows each collection has: (name, number), where more than ``most`` are not counted on."""
+
+    counts: tuple[tuple[str, int], ...]
+    most: int = MOST_COUNTED
+
+
+@dataclass(frozen=True)
+class ProgressPart:
+    """What is being sent at this moment."""
+
+    running: list[UnderWay]
+
+
+async def show(visit: Visit) -> Response:
+    return await _page(visit, frozenset(), "csv", {})
+
+
+async def show_counts(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        row = await connection.fetchrow(_COUNTS, visit.environment_id)
+    return visit.fragment(f"{_FOLDER}/counts.html", CountsPart(tuple(row.items())))
+
+
+async def show_progress(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        running = await under_way(connection, visit.environment_id)
+    return visit.fragment(f"{_FOLDER}/progress.html", ProgressPart(running))
+
+
+async def export(visit: Visit) -> Response:
+    form = await visit.form()
+    chosen, named = frozenset(form.texts("collections")), form.text("format")
+    resources = tuple(one for one in RESOURCES if one.name in chosen)
+    errors = {}
+    if not resources:
+        errors["collections"] = "Choose at least one collection."
+    if named not in formats.BY_NAME:
+        errors["format"] = "Choose a format."
+    withheld = [one.title for one in resources if _withheld(visit, one)]
+    if withheld:
+        errors["collections"] = f"Your role does not see all of {', '.join(withheld)}: leave that out."
+    if errors:
+        return await _page(visit, chosen, named, errors)
+    wanted = Export(visit.worker.environment, resources, formats.BY_NAME[named], datetime.now(UTC))
+    by = By.worker(visit.worker.worker_id, visit.request_id)
+    async with visit.parts.database.connection() as connection:
+        if len(await under_way(connection, None)) >= MOST:
+            refused = f"{MOST} exports are under way on this server already. Begin this one when one of them is done."
+            return await _page(visit, chosen, named, {}, refused)
+        await worker_events.record(connection, visit.environment_id, visit.worker.worker_id, "data export begun", by, wanted.words)
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{wanted.file_name}"', "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream(visit, wanted), 200, headers, wanted.media_type)
+
+
+async def _page(visit: Visit, chosen: frozenset[str], named: str, errors: Mapping[str, str], refused: str = "") -> Response:
+    async with visit.parts.database.connection() as connection:
+        rows = await connection.fetch(_PAST, visit.environment_id)
+    past = [Past(row["happened_at"], row["name"], row["detail"], row["done"] or "") for row in rows]
+    choices = tuple(Choice(one.name, one.title, one.about, _withheld(visit, one)) for one in RESOURCES)
+    context = ExportPage(places(visit), choices, chosen, named, past, refused, errors)
+    return visit.page(f"{_FOLDER}/export.html", context, 503 if refused else 400 if errors else 200)
+
+
+def _withheld(visit: Visit, resource: Resource) -> str:
+    """Why the visitor's role keeps a collection from being exported whole; blank where it does not."""
+    rights = visit.rights
+    if not rights.all_patients and resource.patient is not None:
+        return "Your role shows your own patients only, and an export has everybody’s."
+    hidden = {"custom_data_type_records": rights.hidden_data, "assessment_responses": rights.hidden_assessments}
+    return "Your role hides some of it." if hidden.get(resource.name) else ""
+
+
+ROUTES: Final = (
+    PageRoute(_PATH, show, may="administer"),
+    PageRoute(_PATH, export, may="administer", methods=("POST",)),
+    PageRoute(f"{_PATH}/counts", show_counts, may="administer", background=True),
+    PageRoute(f"{_PATH}/progress", show_progress, may="administer", background=True),
+)

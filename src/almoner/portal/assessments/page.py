@@ -1,0 +1,140 @@
+"""The assessments of a patient: answered ones newest first, drafts to go on with, and what can be started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.definitions import Spec
+from almoner.errors import problem
+from almoner.kinds import Guid
+from almoner.pages.route import PageRoute
+from almoner.pages.visit import Visit
+from almoner.portal import sight
+from almoner.portal.assessments import drafts, filling, responses
+from almoner.portal.assessments.responses import MOST, Answered
+from almoner.portal.records.stated import Stated, Zones, beyond, stated
+from almoner.portal.sight import Patient
+from almoner.times import IsoDateTime
+from almoner.workshop import questions
+from almoner.workshop.design import Assessment
+from almoner.workshop.published import decoded
+
+_FOLDER: Final = "portal/assessments"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A draft to go on with. ``newest`` is the version that the program asks now, 0 where it has the assessment no more."""
+
+    spec_id: str
+    name: str
+    version: int
+    newest: int
+    saved_at: datetime
+
+
+@dataclass(frozen=True)
+class ListPage:
+    """The list. ``older`` leads on to what does not fit on the page, blank where there is none."""
+
+    patient: Patient
+    answered: list[Answered]
+    older: str
+    begun: list[Begun]
+    startable: list[Spec]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of an answered assessment with its answers in words."""
+
+    heading: str
+    answers: tuple[Stated, ...]
+
+
+@dataclass(frozen=True)
+class ResponsePage:
+    """One answered assessment. ``others`` are answers that its version did not ask for; ``newest`` as in ``Begun``."""
+
+    patient: Patient
+    answered: Answered
+    sections: tuple[Part, ...]
+    others: tuple[Stated, ...]
+    newest: int
+
+
+async def show_all(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        answered = await responses.newest(visit, connection, patient.id, _before(visit))
+        older = f"?before={answered[MOST - 1].at.isoformat()}_{answered[MOST - 1].id}" if len(answered) > MOST else ""
+        begun = await begun_by(visit, [dict(row) for row in await drafts.listed(visit, connection, patient.id)])
+    page = ListPage(patient, answered[:MOST], older.replace("+", "%2B"), begun, startable(visit))
+    return visit.page(f"{_FOLDER}/list.html", page)
+
+
+async def show(visit: Visit) -> Response:
+    """One answered assessment, in the version that was asked."""
+    async with visit.parts.database.connection() as connection:
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        row_id = Guid().decode(visit.path("response"), "", [])
+        answered = await responses.one(visit, connection, patient.id, row_id) if row_id else None
+    if answered is None:
+        raise problem("not_found", "This patient has no such answers, or your role does not show them.")
+    zones = Zones(patient.timezone, visit.worker.timezone)
+    assessment = answered.assessment
+    parts = _parts(assessment, answered, zones) if assessment else ()
+    others = beyond(assessment.questions if assessment else (), answered.model, zones)
+    newest = visit.program.newest_specs.get(answered.spec_id)
+    page = ResponsePage(patient, answered, parts, others, newest.version if newest else 0)
+    return visit.page(f"{_FOLDER}/response.html", page)
+
+
+def startable(visit: Visit) -> list[Spec]:
+    """The published assessments that the visitor's role shows, in the designer's order."""
+    return [spec for spec_id, spec in visit.program.newest_specs.items() if spec_id not in visit.rights.hidden_assessments]
+
+
+async def begun_by(visit: Visit, rows: Iterable[dict[str, object]]) -> list[Begun]:
+    """The drafts of these rows as they are listed."""
+    found = []
+    for row in rows:
+        name = decoded(row, Assessment).name
+        newest = visit.program.newest_specs.get(str(row["spec_id"]))
+        found.append(Begun(str(row["spec_id"]), name, row["version"], newest.version if newest else 0, row["saved_at"]))  # type: ignore[arg-type]
+    return found
+
+
+def _parts(assessment: Assessment, answered: Answered, zones: Zones) -> tuple[Part, ...]:
+    """Its sections; of the follow-ups those that were asked or, whatever the reason, answered."""
+    asked = questions.shown(assessment, answered.model)
+    parts = []
+    for section in assessment.sections:
+        fields = [q for q in section.questions if q.name in asked or answered.model.get(q.name) is not None]
+        if fields:
+            parts.append(Part(section.heading, stated(fields, answered.model, zones)))
+    return tuple(parts)
+
+
+def _before(visit: Visit) -> tuple[datetime, str] | None:
+    """The row that the page goes on from; from the newest where the query names none."""
+    at, _, row_id = visit.query("before").partition("_")
+    found: str | None = Guid().decode(row_id, "", [])
+    try:
+        return (IsoDateTime().parse(at), found) if found else None
+    except (ValueError, OverflowError):
+        return None
+
+
+ROUTES = (
+    PageRoute("/patients/{id}/assessments", show_all, may="give_care"),
+    PageRoute("/patients/{id}/assessments/new", filling.show, may="give_care"),
+    PageRoute("/patients/{id}/assessments/answer", filling.answer, methods=("POST",), may="give_care"),
+    PageRoute("/patients/{id}/assessments/discard", filling.discard, methods=("POST",), may="give_care"),
+    PageRoute("/patients/{id}/assessments/{response}", show, may="give_care"),
+)

@@ -1,0 +1,105 @@
+"""Answered assessments of a patient as they are read: in the version that was asked, with score, band and who answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from almoner.access.actors import name_sql, through
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.workshop.design import Assessment
+from almoner.workshop.published import decoded
+from almoner.workshop.score import Score, score
+
+MOST: Final = 50
+
+
+def _statement(condition: str, limit: int) -> str:
+    """The visible answers of a patient that meet a condition, newest first. ``$2`` is the patient, ``$3`` the hidden specs."""
+    return f"""
+WITH listed AS (
+  SELECT r.id, r.spec_id, r.version, r.title, r.model, r.updated_at FROM assessment_responses r
+  WHERE r.environment_id = $1 AND r.user_id = $2 AND r.spec_id <> ALL($3::text[]) AND {condition}
+  ORDER BY r.updated_at DESC, r.id DESC LIMIT {limit}
+)
+SELECT l.id::text, l.spec_id, l.version, l.title, l.model, l.updated_at, m.through, {name_sql("m.actor")} AS by, e.definition
+FROM listed l
+LEFT JOIN (
+  SELECT c.row_id, c.actor, c.through FROM changes c WHERE c.environment_id = $1 AND c.patient_id = $2
+  AND c.resource = 'assessment_responses' AND c.kind = 'create' AND c.row_id IN (SELECT id FROM listed)
+) m ON m.row_id = l.id
+LEFT JOIN program_elements e ON e.environment_id = $1 AND e.kind = 'assessment' AND e.name = l.spec_id AND e.version = l.version
+ORDER BY l.updated_at DESC, l.id DESC
+"""
+
+
+_NEWEST: Final = _statement("($4::timestamptz IS NULL OR (r.updated_at, r.id) < ($4, $5::uuid))", MOST + 1)
+_LATEST: Final = _statement("true", 5)
+_OF_SPEC: Final = _statement("r.spec_id = $4", 3)
+_ONE: Final = _statement("r.id = $4", 1)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answered assessment. ``assessment`` is the spec in the version that was asked, None where that is not known any more.
+
+    ``by`` is who sent the answers and through what, blank where the log does not tell.
+    """
+
+    id: str
+    spec_id: str
+    name: str
+    version: int
+    at: datetime
+    by: str
+    model: Mapping[str, Any]
+    assessment: Assessment | None
+    score: Score | None
+
+
+async def newest(
+    visit: Visit, connection: Connection, patient_id: str, before: tuple[datetime, str] | None = None
+) -> list[Answered]:
+    """At most ``MOST`` answered ones and one more, which tells that there are older ones. ``before``: time and id of a row."""
+    at, row_id = before or (None, None)
+    return await _read(visit, connection, _NEWEST, patient_id, at, row_id)
+
+
+async def latest(visit: Visit, connection: Connection, patient_id: str) -> list[Answered]:
+    """The last few, for a card."""
+    return await _read(visit, connection, _LATEST, patient_id)
+
+
+async def of_spec(visit: Visit, connection: Connection, patient_id: str, spec_id: str) -> list[Answered]:
+    """The last three of one spec."""
+    return await _read(visit, connection, _OF_SPEC, patient_id, spec_id)
+
+
+async def one(visit: Visit, connection: Connection, patient_id: str, row_id: str) -> Answered | None:
+    """One of them; None where the patient has none of this id that the visitor may see."""
+    found = await _read(visit, connection, _ONE, patient_id, row_id)
+    return found[0] if found else None
+
+
+async def _read(visit: Visit, connection: Connection, statement: str, patient_id: str, *more: Any) -> list[Answered]:
+    hidden = list(visit.rights.hidden_assessments)
+    rows = await connection.fetch(statement, visit.environment_id, patient_id, hidden, *more)
+    specs: dict[tuple[str, int], Assessment] = {}
+    for row in rows:
+        key = row["spec_id"], row["version"]
+        if key not in specs and row["definition"] is not None:
+            specs[key] = decoded(row, Assessment)
+    return [_answered(row, specs.get((row["spec_id"], row["version"]))) for row in rows]
+
+
+def _answered(row: Mapping[str, Any], assessment: Assessment | None) -> Answered:
+    model = msgspec.json.decode(row["model"])
+    counted = None if assessment is None else score(assessment, model)
+    name = row["title"] or (assessment.name if assessment else row["spec_id"])
+    by = f"{row['by']}, {through(row['through'])}" if row["by"] else ""
+    return Answered(row["id"], row["spec_id"], name, row["version"], row["updated_at"], by, model, assessment, counted)

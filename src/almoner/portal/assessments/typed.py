@@ -1,0 +1,79 @@
+"""The form of an assessment while it is filled in: what was typed, what it means so far, what is asked and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from almoner.definitions import Spec
+from almoner.errors import Problem
+from almoner.pages.visit import Form
+from almoner.portal.assessments.drafts import Texts
+from almoner.workshop import questions
+from almoner.workshop.design import Assessment
+from almoner.workshop.pages.field_errors import sentence
+from almoner.workshop.pages.preview.view import FormView, fitting, form_view, read
+
+# Stands before the names of the controls, so that no question can be taken for something else that the form sends.
+PREFIX: Final = "a-"
+_MODEL: Final = ".model."
+
+
+def texts_of(form: Form) -> dict[str, list[str]]:
+    """What was typed for each question that stood in the form, blanks included. The database keeps no null character."""
+    asked = dict.fromkeys(form.texts("asked"))
+    return {_clean(name): [_clean(text) for text in form.texts(f"{PREFIX}{name}")] for name in asked}
+
+
+def answers(assessment: Assessment, texts: Texts, timezone: str) -> dict[str, Any]:
+    """The answers as JSON values; what does not parse yet stays text."""
+    pairs = ((f"{PREFIX}{name}", text) for name, typed in texts.items() for text in typed)
+    return read(assessment.questions, Form(pairs), PREFIX, timezone)
+
+
+def model(assessment: Assessment, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The answers to what is asked: what is kept when the assessment is finished."""
+    asked = questions.shown(assessment, fitting(assessment.questions, given))
+    return {name: value for name, value in given.items() if name in asked}
+
+
+def drawn(
+    assessment: Assessment, given: Mapping[str, Any], errors: Mapping[str, str], timezone: str, there: Iterable[str] = ()
+) -> FormView:
+    """The form with these answers. ``there`` names the questions that the browser shows already: their text is left to it."""
+    view = form_view(assessment, given, errors, PREFIX, timezone)
+    left = {f"{PREFIX}{name}" for name in there}
+    sections = (
+        replace(section, fields=tuple(replace(one, value="") if one.name in left else one for one in section.fields))
+        for section in view.sections
+    )
+    return replace(view, sections=tuple(sections))
+
+
+def wrong(spec: Spec | None, kept: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with the answers so far, as sentences by the name of the question."""
+    problems: list[Problem] = []
+    if spec is not None:
+        spec.model.keep(dict(kept), ".model", problems)
+    return by_question(problems, kept)[0]
+
+
+def by_question(problems: Iterable[Problem], names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """The problems as sentences: those of a question by its name, and those that are about no question."""
+    known = list(names)
+    found: dict[str, str] = {}
+    others: list[str] = []
+    for problem in problems:
+        path = problem.extra.get("path", "")
+        if not path.startswith(_MODEL):
+            others.append(sentence(problem))
+            continue
+        at = path.removeprefix(_MODEL)
+        name = next((one for one in known if at == one or at.startswith((f"{one}[", f"{one}."))), at)
+        found.setdefault(name, "This must be answered." if problem.rule == "required" else sentence(problem))
+    return found, others
+
+
+def _clean(text: str) -> str:
+    return text.replace("\x00", "")

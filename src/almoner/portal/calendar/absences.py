@@ -1,0 +1,90 @@
+"""Entering when a worker is away, and taking it back."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.access import worker_events
+from almoner.access.worker_events import By
+from almoner.data_api.store import new_id
+from almoner.errors import problem
+from almoner.kinds import Guid
+from almoner.pages.visit import Visit
+from almoner.portal.calendar import hours_page, when, zones
+from almoner.portal.calendar.diary import Span
+from almoner.portal.calendar.hours_page import AbsenceForm
+
+_LONGEST_REASON: Final = 200
+_INSERT: Final = "INSERT INTO absences (environment_id, id, worker_id, from_time, to_time, reason) VALUES ($1, $2, $3, $4, $5, $6)"
+_DELETE: Final = """
+DELETE FROM absences WHERE environment_id = $1 AND worker_id = $2 AND id = $3 RETURNING from_time, to_time
+"""
+
+
+async def add(visit: Visit) -> Response:
+    form = await visit.form()
+    typed = AbsenceForm(*(form.text(name).strip() for name in ("from_day", "from_time", "to_day", "to_time", "reason")))
+    async with visit.parts.database.transaction() as connection:
+        worker = await hours_page.owner(visit, connection)
+        span, errors = meant(typed, worker.timezone)
+        if span is None:
+            return await hours_page.answer(visit, connection, worker, absence=typed, errors=errors, status=400)
+        await connection.execute(
+            _INSERT, visit.environment_id, new_id(), worker.id, span.start, span.end, typed.reason.replace("\x00", "")
+        )
+        by = By.worker(visit.worker.worker_id, visit.request_id)
+        await worker_events.record(connection, visit.environment_id, worker.id, "absence set", by, _said(span.start, span.end))
+    return visit.go(f"/calendar/hours/{worker.id}?done=absence")
+
+
+async def remove(visit: Visit) -> Response:
+    absence_id = Guid().decode(visit.path("id"), "", [])
+    async with visit.parts.database.transaction() as connection:
+        worker = await hours_page.owner(visit, connection)
+        row = absence_id and await connection.fetchrow(_DELETE, visit.environment_id, worker.id, absence_id)
+        if not row:
+            raise problem("not_found", "There is no such absence. Somebody may have removed it already.")
+        by = By.worker(visit.worker.worker_id, visit.request_id)
+        said = _said(row["from_time"], row["to_time"])
+        await worker_events.record(connection, visit.environment_id, worker.id, "absence removed", by, said)
+    return visit.go(f"/calendar/hours/{worker.id}?done=removed")
+
+
+def meant(typed: AbsenceForm, timezone: str) -> tuple[Span | None, dict[str, str]]:
+    """From when until when, in the worker's zone: whole days where no times are given. None with the errors by field."""
+    errors: dict[str, str] = {}
+    first = when.parsed_date(typed.from_day)
+    last = when.parsed_date(typed.to_day or typed.from_day)
+    if first is None:
+        errors["from_day"] = "Give the first day, such as 2026-11-24."
+    if last is None and typed.to_day:
+        errors["to_day"] = "Give the last day, such as 2026-11-27, or leave it blank for one day."
+    if len(typed.reason) > _LONGEST_REASON:
+        errors["reason"] = f"Say it in at most {_LONGEST_REASON} characters."
+    start = None if first is None else _edge(first, typed.from_time, timezone, "from_time", errors)
+    until = None
+    if last is not None:
+        until = (
+            _edge(last, typed.to_time, timezone, "to_time", errors) if typed.to_time else zones.start_of(last + zones.DAY, timezone)
+        )
+    if errors or start is None or until is None:
+        return None, errors
+    if until <= start:
+        return None, {"to_time" if typed.to_time else "to_day": "This is before it begins."}
+    return Span(start, until), {}
+
+
+def _edge(day: date, text: str, timezone: str, field: str, errors: dict[str, str]) -> datetime | None:
+    """The moment of one end. A time that the clocks skip or pass twice is taken as early as it can be."""
+    at = when.parsed_time(text) if text else time()
+    if at is None:
+        errors[field] = "Give a time such as 14:30, or leave it blank for the whole day."
+        return None
+    return zones.start_of(day, timezone) if not text else zones.earliest(day, at, timezone)
+
+
+def _said(start: datetime, end: datetime) -> str:
+    return f"{start.astimezone(UTC):%Y-%m-%d %H:%M} to {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

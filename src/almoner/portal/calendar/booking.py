@@ -1,0 +1,272 @@
+"""A new appointment: with whom, of what kind, how and when; what keeps it from a time, and which times are free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from almoner.database import Connection
+from almoner.definitions import AppointmentKind, Program
+from almoner.errors import ApiError, problem
+from almoner.kinds import Guid
+from almoner.pages.visit import Form, Visit
+from almoner.portal import sight
+from almoner.portal.calendar import diary, rules, when, zones
+from almoner.portal.calendar.diary import MODALITIES, Span, Worker
+from almoner.portal.calendar.rules import Reason, Wanted
+from almoner.portal.calendar.when import Asked, When
+from almoner.portal.patients.find import Found, find
+from almoner.portal.sight import Patient
+from almoner.resources.calendar_events import calendar_events
+from almoner.times import iso
+from almoner.workshop.pages.field_errors import by_field
+
+FOLDER: Final = "portal/calendar"
+_MOST_FOUND: Final = 8
+_USUAL_MINUTES: Final = "30"
+# Two who book the same hour do so one after the other: the second sees what the first did.
+_ONE_AT_A_TIME: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The form as it was filled in; ``filled_for`` is the appointment type that minutes and modality were taken from."""
+
+    patient_id: str
+    worker_id: str
+    appointment_type: str
+    filled_for: str
+    modality: str
+    asked: Asked
+    anyway: bool
+    find: str
+
+
+@dataclass(frozen=True)
+class FreeDay:
+    """Free times of one day: each with the moment that its button sends, and how it is said on both sides."""
+
+    day: str
+    times: Sequence[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class BookingPage:
+    """The form. ``meant`` says what was asked for in both zones; ``checked``: the reasons are of a time that was looked at."""
+
+    typed: Typed
+    patient: Patient | None
+    worker: Worker
+    workers: Sequence[Worker]
+    types: Sequence[tuple[str, str]]
+    modalities: Sequence[tuple[str, str]]
+    timezones: Sequence[tuple[str, str]]
+    errors: Mapping[str, str]
+    twice: Sequence[tuple[str, str]]
+    meant: str
+    checked: bool
+    reasons: Sequence[Reason]
+    free: Sequence[FreeDay]
+    found: Sequence[Found]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Who was found by what was typed."""
+
+    typed: Typed
+    found: Sequence[Found]
+
+
+async def show(visit: Visit) -> Response:
+    asked = Asked(visit.query("date"), visit.query("time"), visit.worker.timezone, _USUAL_MINUTES)
+    if not asked.date and not asked.time:
+        asked = replace(asked, date=zones.local(datetime.now(UTC), asked.timezone).date().isoformat())
+    worker_id = visit.query("worker") or visit.worker.worker_id
+    typed = Typed(visit.query("patient"), worker_id, visit.query("type"), "", "", asked, False, "")
+    async with visit.parts.database.connection() as connection:
+        page = await _page(visit, connection, _filled(typed, visit.program), checking=bool(asked.time))
+    return visit.page(f"{FOLDER}/booking.html", page)
+
+
+async def candidates(visit: Visit) -> Response:
+    """Who fits what is being typed."""
+    typed = _typed(visit, await visit.form())
+    async with visit.parts.database.connection() as connection:
+        found = await _found(visit, connection, typed.find)
+    return visit.fragment(f"{FOLDER}/candidates.html", Candidates(typed, found))
+
+
+async def send(visit: Visit) -> Response:
+    """Draws the form again for another choice (``do``), or books."""
+    form = await visit.form()
+    do, typed = form.text("do", "book"), _typed(visit, form)
+    if do.startswith("patient:"):
+        typed = replace(typed, patient_id=do.removeprefix("patient:"), find="")
+    if do.startswith("at:") and (moment := moment_of(do.removeprefix("at:"))) is not None:
+        typed = replace(typed, asked=typed.asked.at(moment), anyway=False)
+    typed = _filled(typed, visit.program)
+    if do == "book":
+        async with visit.parts.database.transaction() as connection:
+            return await _book(visit, connection, typed)
+    async with visit.parts.database.connection() as connection:
+        return _answer(visit, await _page(visit, connection, typed, checking=bool(typed.asked.time or typed.asked.all_day)))
+
+
+async def _book(visit: Visit, connection: Connection, typed: Typed) -> Response:
+    page = await _page(visit, connection, typed, checking=True)
+    await connection.execute(_ONE_AT_A_TIME, visit.environment_id, page.worker.calendar_id)
+    at = when.read(typed.asked)
+    errors = dict(at.errors)
+    if page.patient is None:
+        errors["patient_id"] = "Choose whom the appointment is with: type a name, a phone number or an id."
+    if at.when is None or page.patient is None:
+        return _answer(visit, replace(page, errors=errors), 400)
+    reasons = await rules.why_not(visit, connection, Wanted(page.worker, page.patient.id, at.when))
+    if any(reason.firm for reason in reasons) or (reasons and not typed.anyway):
+        return _answer(visit, replace(page, errors=errors, reasons=reasons, checked=True), 400)
+    given = {
+        "calendar_id": page.worker.calendar_id,
+        "user_id": page.patient.id,
+        "appointment_type": typed.appointment_type,
+        "modality": typed.modality,
+        **as_json(at.when),
+    }
+    try:
+        written = await visit.parts.store.within(connection).create(visit.actor, calendar_events, given)
+    except ApiError as error:
+        return _answer(visit, replace(page, errors=errors | by_field(error)), 400)
+    return visit.go(f"/calendar/events/{written.id}?done=booked")
+
+
+def as_json(at: Span | date) -> dict[str, Any]:
+    """The times of an appointment as the API takes them."""
+    if isinstance(at, Span):
+        return {"start_time": iso(at.start), "end_time": iso(at.end), "day": None}
+    return {"start_time": None, "end_time": None, "day": at.isoformat()}
+
+
+def _answer(visit: Visit, page: BookingPage, status: int = 200) -> Response:
+    if visit.is_fragment:
+        return visit.fragment(f"{FOLDER}/booking_form.html", page, status)
+    return visit.page(f"{FOLDER}/booking.html", page, status)
+
+
+def _typed(visit: Visit, form: Form) -> Typed:
+    return Typed(
+        form.text("patient_id"),
+        form.text("worker_id"),
+        form.text("appointment_type"),
+        form.text("filled_for"),
+        form.text("modality"),
+        Asked.of(form, visit.worker.timezone, _USUAL_MINUTES),
+        form.truth("anyway"),
+        form.text("find").strip(),
+    )
+
+
+def _filled(typed: Typed, program: Program) -> Typed:
+    """With the length and the modality of the appointment type, where another one was chosen."""
+    if typed.appointment_type not in program.appointment_types:
+        typed = replace(typed, appointment_type=next(iter(program.appointment_types), ""))
+    offered = _modalities(program, typed.appointment_type)
+    if typed.filled_for != typed.appointment_type:
+        kind = program.appointments.get(typed.appointment_type, AppointmentKind())
+        length = str(kind.minutes) if kind.minutes else typed.asked.minutes
+        typed = replace(typed, filled_for=typed.appointment_type, asked=replace(typed.asked, minutes=length))
+    return typed if typed.modality in offered else replace(typed, modality=offered[0])
+
+
+def _modalities(program: Program, appointment_type: str) -> tuple[str, ...]:
+    return program.appointments.get(appointment_type, AppointmentKind()).modalities or tuple(MODALITIES)
+
+
+async def _page(visit: Visit, connection: Connection, typed: Typed, checking: bool) -> BookingPage:
+    """The form with what is known of the choices so far; ``checking``: also what keeps the appointment from its time."""
+    patient = await sight.patient(visit, connection, typed.patient_id) if typed.patient_id else None
+    known = await diary.workers(visit, connection)
+    wanted = Guid().decode(typed.worker_id, "", [])
+    worker = next((one for one in known if one.id == wanted), None)
+    if worker is None:
+        raise problem("not_found", "There is no such worker.")
+    at = when.read(typed.asked) if checking else When(None, {})
+    reasons: list[Reason] = []
+    if at.when is not None:
+        reasons = await rules.why_not(visit, connection, Wanted(worker, patient.id if patient else "", at.when))
+    theirs = patient.timezone if patient else visit.worker.timezone
+    return BookingPage(
+        typed,
+        patient,
+        worker,
+        known,
+        [(name, visit.program.titles.get(("appointment_types", name), name)) for name in visit.program.appointment_types],
+        [(name, MODALITIES[name]) for name in _modalities(visit.program, typed.appointment_type)],
+        timezones(visit, worker, patient, typed.asked.timezone),
+        at.errors,
+        choices(at.twice, typed.asked.timezone),
+        meaning(at, visit.worker.timezone, patient),
+        at.when is not None,
+        reasons,
+        await free_days(visit, connection, worker, typed.asked.minutes, theirs),
+        await _found(visit, connection, typed.find) if patient is None else (),
+    )
+
+
+async def _found(visit: Visit, connection: Connection, text: str) -> list[Found]:
+    found = await find(connection, visit.environment_id, sight.only_of(visit), text, _MOST_FOUND) if text else []
+    sight.seen(visit, "find", "patients", [one.id for one in found])
+    return found
+
+
+def timezones(visit: Visit, worker: Worker, patient: Patient | None, asked: str) -> list[tuple[str, str]]:
+    """Whose time a date and a time may be in, each zone once."""
+    whose = {visit.worker.timezone: "your time"}
+    if patient is not None:
+        whose.setdefault(patient.timezone, f"{patient.first_name}'s time")
+    whose.setdefault(worker.timezone, f"{worker.first_name}'s time")
+    whose.setdefault(asked, "")
+    return [(zone, zones.zone_in_words(zone) + (f", {words}" if words else "")) for zone, words in whose.items()]
+
+
+def choices(twice: Sequence[datetime], timezone: str) -> list[tuple[str, str]]:
+    """The two moments of a time that the clocks pass twice, to choose from."""
+    here = [zones.local(moment, timezone) for moment in twice]
+    return [(str(n), f"{('First', 'Second')[n]}: {one:%H:%M} {one.tzname()}") for n, one in enumerate(here)]
+
+
+def meaning(at: When, timezone: str, patient: Patient | None) -> str:
+    """``Tuesday 24 November, 10:00–10:30 (New York, your time); 07:00 for Grace Hopper``."""
+    if at.when is None:
+        return ""
+    if not isinstance(at.when, Span):
+        return f"{zones.day_in_words(at.when)}, all day"
+    day = zones.local(at.when.start, timezone).date()
+    said = f"{zones.day_in_words(day)}, {zones.span(at.when.start, at.when.end, timezone)} your time"
+    if patient is not None and zones.differ(timezone, patient.timezone, at.when.start):
+        said += f"; {zones.clock(at.when.start, patient.timezone, day)} for {patient.name}"
+    return said
+
+
+async def free_days(visit: Visit, connection: Connection, worker: Worker, length: str, patient_timezone: str) -> list[FreeDay]:
+    """Free times of the next days as buttons, in the visitor's zone with the patient's time where it differs."""
+    minutes = when.parsed_minutes(length) or int(_USUAL_MINUTES)
+    here = visit.worker.timezone
+    by_day: dict[date, list[tuple[str, str, str]]] = {}
+    for span in await rules.free(visit, connection, worker, timedelta(minutes=minutes), patient_timezone):
+        day = zones.local(span.start, here).date()
+        theirs = zones.clock(span.start, patient_timezone, day) if zones.differ(here, patient_timezone, span.start) else ""
+        by_day.setdefault(day, []).append((span.start.isoformat(), zones.clock(span.start, here), theirs))
+    return [FreeDay(f"{day:%a} {day.day} {day:%b}", times) for day, times in by_day.items()]
+
+
+def moment_of(text: str) -> datetime | None:
+    """The moment that the button of a free time sends; None where it is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None

@@ -1,0 +1,228 @@
+"""What stands in the calendars: appointments, absences, working hours and whose they are, read for a span of days."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal import sight
+from almoner.portal.calendar.zones import DAY, dates
+
+MIDNIGHT: Final = 24 * 60
+OUTCOMES: Final = {"completed": "completed", "cancelled": "cancelled", "no-show": "no-show"}
+MODALITIES: Final = {"call": "call", "phone": "phone", "video": "video", "visit": "visit"}
+
+_WORKERS = """
+SELECT w.id::text, w.first_name, w.last_name, w.timezone, c.id::text AS calendar_id
+FROM workers w
+JOIN calendars c ON c.environment_id = w.environment_id AND c.worker_id = w.id
+LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
+WHERE w.environment_id = $1 AND (a.disabled_at IS NULL OR w.id = ANY($2::uuid[]))
+ORDER BY w.last_name, w.first_name, w.id
+"""
+_COLUMNS = "id, calendar_id, user_id, start_time, end_time, day, outcome, modality, appointment_type"
+# Whom the visitor may not see stays out of the join: their appointments are known to be there, and nothing else of them.
+# OFFSET 0: each patient is looked up by id. PostgreSQL cannot tell how few events are long, and would read every patient.
+_EVENTS = f"""
+SELECT e.id::text, e.calendar_id::text, e.start_time, e.end_time, e.day, e.outcome, e.modality, e.appointment_type,
+  p.id::text AS patient_id, p.first_name, p.last_name, p.timezone
+FROM (
+  SELECT {_COLUMNS} FROM calendar_events WHERE environment_id = $1 AND calendar_id = ANY($3::uuid[])
+    AND start_time >= $4::timestamptz - interval '1 day' AND start_time < $5 AND end_time > $4
+    AND end_time - start_time <= interval '1 day'
+  UNION ALL
+  SELECT {_COLUMNS} FROM calendar_events WHERE environment_id = $1 AND calendar_id = ANY($3::uuid[])
+    AND end_time - start_time > interval '1 day' AND end_time > $4 AND start_time < $5
+  UNION ALL
+  SELECT {_COLUMNS} FROM calendar_events WHERE environment_id = $1 AND calendar_id = ANY($3::uuid[])
+    AND day >= $6 AND day < $7
+) e
+LEFT JOIN LATERAL (
+  SELECT p.id, p.first_name, p.last_name, p.timezone FROM patients p
+  WHERE p.environment_id = $1 AND p.id = e.user_id AND {sight.OF_WORKER} OFFSET 0
+) p ON true
+ORDER BY e.start_time NULLS FIRST, e.day, e.id
+"""
+_ABSENCES = """
+SELECT id::text, worker_id::text, from_time, to_time, reason FROM absences
+WHERE environment_id = $1 AND worker_id = ANY($2::uuid[]) AND to_time > $3 AND from_time < $4
+ORDER BY from_time, id
+"""
+_HOURS = """
+SELECT worker_id::text, weekday, from_minute, to_minute FROM working_hours
+WHERE environment_id = $1 AND worker_id = ANY($2::uuid[]) ORDER BY weekday, from_minute
+"""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker who has a calendar. ``timezone`` is that of the working hours."""
+
+    id: str
+    first_name: str
+    last_name: str
+    timezone: str
+    calendar_id: str
+
+    @property
+    def name(self) -> str:
+        """The whole name."""
+        return f"{self.first_name} {self.last_name}"
+
+
+@dataclass(frozen=True)
+class Span:
+    """From a moment up to another, in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether they share more than an edge."""
+        return self.start < other.end and other.start < self.end
+
+
+@dataclass(frozen=True)
+class Event:
+    """An appointment: from ``start_time`` to ``end_time``, or on ``day``. Of a patient whom the visitor may not see all that is
+    about them is None.
+    """
+
+    id: str
+    calendar_id: str
+    start_time: datetime | None
+    end_time: datetime | None
+    day: date | None
+    outcome: str | None
+    modality: str
+    appointment_type: str
+    patient_id: str | None
+    first_name: str | None
+    last_name: str | None
+    timezone: str | None
+
+    @property
+    def name(self) -> str:
+        """The patient's whole name; empty where the visitor may not see them."""
+        return "" if self.patient_id is None else f"{self.first_name} {self.last_name}"
+
+    @property
+    def span(self) -> Span | None:
+        """From when until when; None where it is on a day as a whole."""
+        return None if self.start_time is None or self.end_time is None else Span(self.start_time, self.end_time)
+
+    @property
+    def takes_time(self) -> bool:
+        """Whether it keeps the worker from another one: what was cancelled, or nobody came to, does not."""
+        return self.outcome not in ("cancelled", "no-show")
+
+
+@dataclass(frozen=True)
+class Absence(Span):
+    """When a worker is away. ``reason`` may be empty."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Hours:
+    """The working hours of a worker: by weekday (Monday is 0) minutes from and to, in their own zone. Empty: nobody has set any."""
+
+    timezone: str
+    week: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+
+    @property
+    def known(self) -> bool:
+        """Whether any were set: where not, no time is outside of them."""
+        return bool(self.week)
+
+    def on(self, day: date) -> list[Span]:
+        """The hours of a day, as moments."""
+        return [Span(self._moment(day, first), self._moment(day, last)) for first, last in self.week.get(day.weekday(), ())]
+
+    def between(self, start: datetime, end: datetime) -> list[Span]:
+        """The hours that overlap a span; those that meet at midnight are one."""
+        zone, whole = ZoneInfo(self.timezone), Span(start, end)
+        first = start.astimezone(zone).date() - DAY
+        count = (end.astimezone(zone).date() - first).days + 2
+        joined: list[Span] = []
+        for one in (span for day in dates(first, count) for span in self.on(day)):
+            if joined and joined[-1].end >= one.start:
+                joined[-1] = Span(joined[-1].start, max(joined[-1].end, one.end))
+            else:
+                joined.append(one)
+        return [one for one in joined if one.overlaps(whole)]
+
+    def _moment(self, day: date, minute: int) -> datetime:
+        if minute == MIDNIGHT:
+            day, minute = day + DAY, 0
+        return datetime.combine(day, time(minute // 60, minute % 60), ZoneInfo(self.timezone)).astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class Diary:
+    """What stands in the calendars of these workers, by worker."""
+
+    events: dict[str, list[Event]]
+    absences: dict[str, list[Absence]]
+    hours: dict[str, Hours]
+
+
+async def workers(visit: Visit, connection: Connection, chosen: Sequence[str] = ()) -> list[Worker]:
+    """The workers of the environment, by name; disabled ones only where they are among the ``chosen``."""
+    return [Worker(**row) for row in await connection.fetch(_WORKERS, visit.environment_id, list(chosen))]
+
+
+async def events(
+    connection: Connection,
+    environment_id: int,
+    only_of: str | None,
+    calendar_ids: Iterable[str],
+    span: Span,
+    days: tuple[date, date],
+) -> list[Event]:
+    """The appointments that overlap the span, and those of the days from the first up to, not with, the second."""
+    rows = await connection.fetch(_EVENTS, environment_id, only_of, list(calendar_ids), span.start, span.end, *days)
+    return [Event(**row) for row in rows]
+
+
+async def diary(visit: Visit, connection: Connection, of: Sequence[Worker], span: Span, days: tuple[date, date]) -> Diary:
+    """Everything about these workers in a span, and on days from the first up to, not with, the second.
+
+    Whoever shows patients of it notes that (``noted``).
+    """
+    found = await events(connection, visit.environment_id, sight.only_of(visit), [w.calendar_id for w in of], span, days)
+    owners = {worker.calendar_id: worker.id for worker in of}
+    by_worker: dict[str, list[Event]] = defaultdict(list)
+    for event in found:
+        by_worker[owners[event.calendar_id]].append(event)
+    away: dict[str, list[Absence]] = defaultdict(list)
+    ids = [worker.id for worker in of]
+    for row in await connection.fetch(_ABSENCES, visit.environment_id, ids, span.start, span.end):
+        away[row["worker_id"]].append(Absence(row["from_time"], row["to_time"], row["id"], row["reason"]))
+    return Diary(by_worker, away, await hours(connection, visit.environment_id, of))
+
+
+def noted(visit: Visit, shown: Iterable[Event]) -> None:
+    """Notes that the visitor was shown these appointments."""
+    sight.seen(visit, "find", "calendar_events", dict.fromkeys(event.patient_id for event in shown if event.patient_id))
+
+
+async def hours(connection: Connection, environment_id: int, of: Sequence[Worker]) -> dict[str, Hours]:
+    """The working hours of each of these workers."""
+    found = {worker.id: Hours(worker.timezone) for worker in of}
+    for row in await connection.fetch(_HOURS, environment_id, list(found)):
+        found[row["worker_id"]].week.setdefault(row["weekday"], []).append((row["from_minute"], row["to_minute"]))
+    return found
+
+
+def minutes(length: timedelta) -> int:
+    """A length in whole minutes."""
+    return int(length.total_seconds() // 60)

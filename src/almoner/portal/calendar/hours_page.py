@@ -1,0 +1,224 @@
+"""When a worker is there: working hours by weekday, and the absences that interrupt them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.access import worker_events
+from almoner.access.worker_events import By
+from almoner.database import Connection
+from almoner.errors import problem
+from almoner.kinds import Guid
+from almoner.pages.visit import Visit
+from almoner.portal.calendar import diary, rules, zones
+from almoner.portal.calendar.diary import MIDNIGHT, Span, Worker
+
+FOLDER: Final = "portal/calendar"
+WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_SPAN: Final = re.compile(r"(\d{1,2})(?:[:.](\d\d))?\s*(?:-|–|—|to)\s*(\d{1,2})(?:[:.](\d\d))?", re.IGNORECASE)
+_MOST_SPANS: Final = 6
+
+_ABSENCES = """
+SELECT a.id::text, a.from_time, a.to_time, a.reason,
+  (SELECT count(*) FROM calendar_events e WHERE e.environment_id = $1 AND e.calendar_id = $3
+    AND e.start_time >= a.from_time AND e.start_time < a.to_time
+    AND coalesce(e.outcome, '') NOT IN ('cancelled', 'no-show')) AS inside
+FROM absences a WHERE a.environment_id = $1 AND a.worker_id = $2 AND a.to_time > $4 ORDER BY a.from_time, a.id LIMIT 200
+"""
+_LOCK: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
+
+
+@dataclass(frozen=True)
+class Weekday:
+    """A weekday of the form: what was typed, and what the form was made from."""
+
+    number: int
+    name: str
+    typed: str
+    was: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Away:
+    """An absence to come. ``inside`` counts the appointments that begin in it; ``href`` leads to the first day of it."""
+
+    id: str
+    when: str
+    reason: str
+    inside: int
+    href: str
+
+
+@dataclass(frozen=True)
+class AbsenceForm:
+    """What was typed of a new absence."""
+
+    from_day: str = ""
+    from_time: str = ""
+    to_day: str = ""
+    to_time: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class HoursPage:
+    """The working hours and absences of a worker, in the worker's own time zone. ``errors`` are those of the new absence."""
+
+    worker: Worker
+    own: bool
+    workers: Sequence[Worker]
+    zone: str
+    weekdays: Sequence[Weekday]
+    absences: Sequence[Away]
+    absence: AbsenceForm
+    errors: Mapping[str, str]
+    done: str
+
+
+_DONE: Final = {
+    "hours": "The working hours are saved.",
+    "absence": "The absence is entered.",
+    "removed": "The absence is removed.",
+}
+
+
+async def own(visit: Visit) -> Response:
+    return visit.go(f"/calendar/hours/{visit.worker.worker_id}")
+
+
+async def show(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        worker = await owner(visit, connection)
+        stored = await _stored(visit, connection, worker)
+        return await answer(visit, connection, worker, _weekdays(stored, stored, {}))
+
+
+async def save(visit: Visit) -> Response:
+    """Saves the week as a whole. A day that somebody else changed meanwhile is told of at that day, and nothing is saved."""
+    form = await visit.form()
+    typed = [form.text(f"day{number}").strip() for number in range(7)]
+    async with visit.parts.database.transaction() as connection:
+        worker = await owner(visit, connection)
+        await connection.execute(_LOCK, visit.environment_id, worker.calendar_id)
+        stored = await _stored(visit, connection, worker)
+        week: dict[int, list[tuple[int, int]]] = {}
+        errors: dict[int, str] = {}
+        for number, text in enumerate(typed):
+            week[number], error = parsed(text)
+            if not error and stored[number] not in (form.text(f"was{number}"), in_words(week[number])):
+                now = stored[number] or "no hours"
+                error = f"Somebody changed this to {now} meanwhile. Save again to put yours in its place, or type theirs."
+            if error:
+                errors[number] = error
+        if errors:
+            return await answer(visit, connection, worker, _weekdays(typed, stored, errors), status=400)
+        await _write(visit, connection, worker, week)
+    return visit.go(f"/calendar/hours/{worker.id}?done=hours")
+
+
+async def owner(visit: Visit, connection: Connection) -> Worker:
+    """The worker of the path. Raises ApiError: 404 where there is none, 403 for a colleague's unless one administers."""
+    wanted = Guid().decode(visit.path("worker"), "", [])
+    if wanted != visit.worker.worker_id and "administer" not in visit.rights.may:
+        raise problem("forbidden", "These are a colleague's working hours. An administrator can change them.")
+    known = await diary.workers(visit, connection, [wanted] if wanted else ())
+    found = next((worker for worker in known if worker.id == wanted), None)
+    if found is None:
+        raise problem("not_found", "There is no such worker.")
+    return found
+
+
+async def answer(
+    visit: Visit,
+    connection: Connection,
+    worker: Worker,
+    weekdays: Sequence[Weekday] = (),
+    absence: AbsenceForm | None = None,
+    errors: Mapping[str, str] | None = None,
+    status: int = 200,
+) -> Response:
+    """The page; ``absence`` and ``errors`` are of a new absence that is not right yet."""
+    if not weekdays:
+        stored = await _stored(visit, connection, worker)
+        weekdays = _weekdays(stored, stored, {})
+    administers = "administer" in visit.rights.may
+    known = await diary.workers(visit, connection, [worker.id]) if administers else [worker]
+    page = HoursPage(
+        worker,
+        worker.id == visit.worker.worker_id,
+        known,
+        zones.zone_in_words(worker.timezone),
+        weekdays,
+        await _absences(visit, connection, worker),
+        absence or AbsenceForm(),
+        errors or {},
+        _DONE.get(visit.query("done"), ""),
+    )
+    return visit.page(f"{FOLDER}/hours.html", page, status)
+
+
+def parsed(text: str) -> tuple[list[tuple[int, int]], str]:
+    """The spans of a day, as ``9:00-12:30, 13:30-17:00`` says them; or what is wrong with it, as a sentence."""
+    spans = []
+    for part in (part.strip() for part in re.split(r"[,;]|\band\b", text) if part.strip()):
+        match = _SPAN.fullmatch(part)
+        if match is None:
+            return [], f"“{part}” is no span of time. Write 9:00-12:30, several with commas between them."
+        first, last = (int(match[n]) * 60 + int(match[n + 1] or 0) for n in (1, 3))
+        if int(match[2] or 0) > 59 or int(match[4] or 0) > 59 or last > MIDNIGHT:
+            return [], f"“{part}” is not within a day. Times go from 0:00 to 24:00."
+        if first >= last:
+            return [], f"“{part}” ends before it begins. Hours beyond midnight belong to the next day."
+        spans.append((first, last))
+    spans.sort()
+    if len(spans) > _MOST_SPANS:
+        return [], f"A day has at most {_MOST_SPANS} spans."
+    if any(one[1] > other[0] for one, other in pairwise(spans)):
+        return [], "Two of these spans overlap."
+    return spans, ""
+
+
+def in_words(spans: Sequence[tuple[int, int]]) -> str:
+    """The spans as people type them, ``09:00-12:30, 13:30-17:00``."""
+    return ", ".join(f"{rules.minute_in_words(first)}-{rules.minute_in_words(last)}" for first, last in spans)
+
+
+async def _stored(visit: Visit, connection: Connection, worker: Worker) -> list[str]:
+    hours = (await diary.hours(connection, visit.environment_id, [worker]))[worker.id]
+    return [in_words(hours.week.get(number, ())) for number in range(7)]
+
+
+def _weekdays(typed: Sequence[str], stored: Sequence[str], errors: Mapping[int, str]) -> list[Weekday]:
+    return [Weekday(n, WEEKDAYS[n], typed[n], stored[n], errors.get(n, "")) for n in range(7)]
+
+
+async def _write(visit: Visit, connection: Connection, worker: Worker, week: Mapping[int, Sequence[tuple[int, int]]]) -> None:
+    await connection.execute(
+        "DELETE FROM working_hours WHERE environment_id = $1 AND worker_id = $2", visit.environment_id, worker.id
+    )
+    rows = [(visit.environment_id, worker.id, day, first, last) for day, spans in week.items() for first, last in spans]
+    await connection.executemany(
+        "INSERT INTO working_hours (environment_id, worker_id, weekday, from_minute, to_minute) VALUES ($1, $2, $3, $4, $5)", rows
+    )
+    by = By.worker(visit.worker.worker_id, visit.request_id)
+    said = "; ".join(f"{WEEKDAYS[day]} {in_words(spans)}" for day, spans in week.items() if spans)
+    await worker_events.record(connection, visit.environment_id, worker.id, "working hours set", by, said or "none")
+
+
+async def _absences(visit: Visit, connection: Connection, worker: Worker) -> list[Away]:
+    rows = await connection.fetch(_ABSENCES, visit.environment_id, worker.id, worker.calendar_id, datetime.now(UTC))
+    found = []
+    for row in rows:
+        first = zones.local(row["from_time"], visit.worker.timezone).date()
+        href = f"/calendar?view=day&date={first.isoformat()}&worker={worker.id}"
+        when = rules.absence_in_words(Span(row["from_time"], row["to_time"]), worker.timezone)
+        found.append(Away(row["id"], when[:1].upper() + when[1:], row["reason"], row["inside"], href))
+    return found

@@ -1,0 +1,92 @@
+"""Calendars as other programs read them: iCalendar (RFC 5545), written by hand and no larger than it needs to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+# RFC 5545 3.1: no line is longer than 75 octets without its line end.
+_LONGEST: Final = 75
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An event of a feed: from ``start`` to ``end``, or on a day. ``uid`` never changes; ``changed_at`` does with every change."""
+
+    uid: str
+    when: tuple[datetime, datetime] | date
+    summary: str
+    description: str
+    url: str
+    cancelled: bool
+    created_at: datetime
+    changed_at: datetime
+
+
+def calendar(name: str, entries: Iterable[Entry]) -> str:
+    """The text of a calendar, each line ended as the RFC asks."""
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//Almoner//Coach Portal//EN",
+        "CALSCALE:GREGORIAN",
+        f"NAME:{escaped(name)}",
+        f"X-WR-CALNAME:{escaped(name)}",
+        "REFRESH-INTERVAL;VALUE=DURATION:PT15M",
+        "X-PUBLISHED-TTL:PT15M",
+    ]
+    for entry in entries:
+        lines += _event(entry)
+    lines.append("END:VCALENDAR")
+    return "".join(f"{folded(line)}\r\n" for line in lines)
+
+
+def _event(entry: Entry) -> Iterator[str]:
+    yield "BEGIN:VEVENT"
+    yield f"UID:{entry.uid}"
+    # Of a feed, when the entry last changed (RFC 5545 3.8.7.2): the same text for as long as nothing changes.
+    yield f"DTSTAMP:{moment(entry.changed_at)}"
+    yield f"CREATED:{moment(entry.created_at)}"
+    yield f"LAST-MODIFIED:{moment(entry.changed_at)}"
+    if not isinstance(entry.when, tuple):
+        yield f"DTSTART;VALUE=DATE:{entry.when:%Y%m%d}"
+        yield f"DTEND;VALUE=DATE:{entry.when + timedelta(days=1):%Y%m%d}"
+    else:
+        yield f"DTSTART:{moment(entry.when[0])}"
+        yield f"DTEND:{moment(entry.when[1])}"
+    yield f"SUMMARY:{escaped(entry.summary)}"
+    if entry.description:
+        yield f"DESCRIPTION:{escaped(entry.description)}"
+    yield f"STATUS:{'CANCELLED' if entry.cancelled else 'CONFIRMED'}"
+    yield f"TRANSP:{'TRANSPARENT' if entry.cancelled else 'OPAQUE'}"
+    yield "CLASS:PRIVATE"
+    if entry.url:
+        yield f"URL:{entry.url}"
+    yield "END:VEVENT"
+
+
+def moment(at: datetime) -> str:
+    """A moment in UTC, ``20261124T100000Z``."""
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S}Z"
+
+
+def escaped(text: str) -> str:
+    """A text as a value (RFC 5545 3.3.11): what has a meaning is escaped, control characters are left out."""
+    whole = text.replace("\r\n", "\n").replace("\r", "\n")
+    kept = "".join(char for char in whole if char in "\n\t" or (ord(char) >= 0x20 and ord(char) != 0x7F))
+    return kept.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+
+
+def folded(line: str) -> str:
+    """A long line as several, the further ones beginning with a space; never within a character (RFC 5545 3.1)."""
+    parts, part, size = [], "", 0
+    for char in line:
+        length = len(char.encode())
+        if size + length > _LONGEST:
+            parts.append(part)
+            part, size = "", 1
+        part += char
+        size += length
+    return "\r\n ".join([*parts, part])

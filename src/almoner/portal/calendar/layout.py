@@ -1,0 +1,186 @@
+"""Where appointments stand on a page: the hours that a day shows, each one's place among them, and how it is said.
+
+A page of the calendar may not place anything by style, so that places are told in hours and fives of minutes (almoner.css).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from almoner.definitions import Program
+from almoner.pages.words import initials
+from almoner.portal.calendar import zones
+from almoner.portal.calendar.diary import MIDNIGHT, MODALITIES, Absence, Event, Hours, Span, minutes
+
+# Side by side there is room for so many; what overlaps further shares the last lane.
+LANES: Final = 4
+# The hours that a day shows at least.
+_USUAL: Final = (8, 18)
+_SHORTEST: Final = 25
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands in a day: from ``hour`` and ``fives`` times five minutes, so many hours and fives long; in which of
+    how many lanes.
+    """
+
+    hour: int
+    fives: int
+    hours_long: int
+    fives_long: int
+    lane: int = 0
+    lanes: int = 1
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An appointment as pages tell of it. ``name`` is empty where the visitor may not see the patient: then it is just busy.
+
+    ``theirs`` is the time where the patient is, empty where it is the same; ``place`` is None in lists.
+    """
+
+    id: str
+    name: str
+    initials: str
+    title: str
+    modality: str
+    outcome: str
+    at: str
+    theirs: str
+    begins: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class Band:
+    """A stretch of a day that is drawn behind the appointments: ``work``, ``away`` or ``skipped``. ``label`` may be empty."""
+
+    sort: str
+    label: str
+    place: Place
+
+
+def shown(event: Event, program: Program, timezone: str, place: Place | None = None) -> Shown:
+    """An appointment in words, for a reader in a zone."""
+    return Shown(
+        event.id,
+        event.name,
+        initials(event.first_name or "", event.last_name or ""),
+        program.titles.get(("appointment_types", event.appointment_type), event.appointment_type) if event.patient_id else "",
+        MODALITIES.get(event.modality, event.modality) if event.patient_id else "",
+        event.outcome or "",
+        _at(event, timezone),
+        theirs(event, timezone),
+        zones.clock(event.start_time, timezone) if event.start_time else "",
+        place,
+    )
+
+
+def _at(event: Event, timezone: str) -> str:
+    return "all day" if event.span is None else zones.span(event.span.start, event.span.end, timezone)
+
+
+def theirs(event: Event, timezone: str) -> str:
+    """When it begins where the patient is; empty where their clock says the same, or nothing may be said of them."""
+    if event.start_time is None or event.timezone is None or not zones.differ(timezone, event.timezone, event.start_time):
+        return ""
+    return zones.clock(event.start_time, event.timezone, zones.local(event.start_time, timezone).date())
+
+
+def on_day(events: Iterable[Event], day: date, timezone: str) -> list[Event]:
+    """Those of the events that a day in this zone shows: what overlaps it, and what is on it as a whole."""
+    whole = Span(zones.start_of(day, timezone), zones.start_of(day + zones.DAY, timezone))
+    return [e for e in events if e.day == day or (e.span is not None and e.span.overlaps(whole))]
+
+
+def stretch(span: Span, day: date, timezone: str) -> tuple[int, int] | None:
+    """The minutes of a day's clock that a span covers; None where it does not touch the day."""
+    whole = Span(zones.start_of(day, timezone), zones.start_of(day + zones.DAY, timezone))
+    if not span.overlaps(whole):
+        return None
+    first = 0 if span.start <= whole.start else _minute(zones.local(span.start, timezone))
+    last = MIDNIGHT if span.end >= whole.end else _minute(zones.local(span.end, timezone))
+    if last <= first:
+        # The clocks went back in between.
+        last = min(MIDNIGHT, first + minutes(span.end - span.start))
+    return first, last
+
+
+def placed(events: Sequence[Event], day: date, timezone: str) -> list[tuple[Event, Place]]:
+    """The timed events of a day with their places: what overlaps stands side by side."""
+    spans: list[tuple[int, int, Event]] = []
+    for event in events:
+        if event.span is not None and (found := stretch(event.span, day, timezone)):
+            first = min(found[0] - found[0] % 5, MIDNIGHT - _SHORTEST)
+            spans.append((first, max(found[1], first + _SHORTEST), event))
+    spans.sort(key=lambda one: (one[0], -one[1]))
+    found_places: list[tuple[Event, Place]] = []
+    group: list[tuple[int, int, Event, int]] = []
+    ends: list[int] = []
+    for first, last, event in spans:
+        if ends and first >= max(ends):
+            found_places += _closed(group, len(ends))
+            group, ends = [], []
+        lane = next((n for n, end in enumerate(ends) if end <= first), len(ends))
+        if lane == LANES:
+            lane -= 1
+        if lane == len(ends):
+            ends.append(last)
+        else:
+            ends[lane] = max(ends[lane], last)
+        group.append((first, last, event, lane))
+    return found_places + _closed(group, len(ends))
+
+
+def _closed(group: Iterable[tuple[int, int, Event, int]], lanes: int) -> list[tuple[Event, Place]]:
+    return [(event, place(first, last, lane, lanes)) for first, last, event, lane in group]
+
+
+def place(first: int, last: int, lane: int = 0, lanes: int = 1) -> Place:
+    """The place of a stretch of minutes."""
+    length = max(5, last - first)
+    hours_long, fives_long = divmod(-(-length // 5), 12)
+    return Place(first // 60, first % 60 // 5, hours_long, fives_long, lane, lanes)
+
+
+def bands(hours: Hours, absences: Iterable[Absence], day: date, timezone: str) -> list[Band]:
+    """What is drawn behind a worker's day: working hours, absences, and an hour that the clocks skip."""
+    whole = Span(zones.start_of(day, timezone), zones.start_of(day + zones.DAY, timezone))
+    found = [("work", "", stretch(one, day, timezone)) for one in hours.between(whole.start, whole.end)]
+    found += [("away", f"Away: {one.reason}" if one.reason else "Away", stretch(one, day, timezone)) for one in absences]
+    gap = zones.skipped(day, timezone)
+    if gap is not None:
+        found.append(("skipped", "The clocks go forward", (_minute(gap[0]), _minute(gap[1]) or MIDNIGHT)))
+    return [Band(sort, label, place(*at)) for sort, label, at in found if at is not None]
+
+
+def hours_shown(stretches: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """The first hour that a day shows and the one that it ends with: the usual ones, and whatever there is beyond them."""
+    found = list(stretches)
+    first = min([_USUAL[0], *(start // 60 for start, _ in found)])
+    last = max([_USUAL[1], *(-(-end // 60) for _, end in found)])
+    return max(0, first), min(24, last)
+
+
+def reach(events: Mapping[date, Sequence[Event]], timezone: str) -> list[tuple[int, int]]:
+    """The stretches of these days that hold an appointment."""
+    return [
+        found
+        for day, of_day in events.items()
+        for event in of_day
+        if event.span is not None and (found := stretch(event.span, day, timezone))
+    ]
+
+
+def now_on(day: date, now: datetime, timezone: str) -> Place | None:
+    """Where the present moment is in a day; None on any other day."""
+    here = zones.local(now, timezone)
+    return place(_minute(here) - here.minute % 5, _minute(here)) if here.date() == day else None
+
+
+def _minute(moment: datetime) -> int:
+    return moment.hour * 60 + moment.minute

@@ -1,0 +1,210 @@
+"""Why not: what keeps an appointment from a time, each rule in words; and the times that nothing keeps one from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.calendar import diary, zones
+from almoner.portal.calendar.diary import Diary, Event, Hours, Span, Worker
+
+# Free times are looked for in so many days, at every half hour, no more than so many a day and a few in all.
+AHEAD: Final = 14
+_STEP: Final = timedelta(minutes=30)
+_APART: Final = timedelta(hours=2)
+_A_DAY: Final = 3
+_DAYS: Final = 4
+# Nobody is called at night: free times are offered between these hours where the patient is.
+WAKING: Final = (8, 20)
+# What is taken for working hours where a worker has set none: weekdays from nine to five.
+USUAL: Final = {weekday: [(9 * 60, 17 * 60)] for weekday in range(5)}
+
+_OWN = """
+SELECT e.start_time, e.end_time, w.first_name || ' ' || w.last_name AS worker FROM calendar_events e
+JOIN calendars c ON c.environment_id = e.environment_id AND c.id = e.calendar_id
+JOIN workers w ON w.environment_id = c.environment_id AND w.id = c.worker_id
+WHERE e.environment_id = $1 AND e.user_id = $2 AND e.start_time < $4 AND e.end_time > $3 AND e.calendar_id <> $5
+  AND e.id <> $6 AND coalesce(e.outcome, '') NOT IN ('cancelled', 'no-show')
+ORDER BY e.start_time LIMIT 1
+"""
+_NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a time cannot be booked, as a sentence. ``firm``: not even by somebody who knows better."""
+
+    text: str
+    firm: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An appointment to be: of a worker with a patient, from a moment to another, or on a day. ``event_id`` is its own where it is
+    moved: it is not in its own way.
+    """
+
+    worker: Worker
+    patient_id: str
+    when: Span | date
+    event_id: str = ""
+
+
+async def why_not(visit: Visit, connection: Connection, wanted: Wanted, now: datetime | None = None) -> list[Reason]:
+    """Each rule that the time breaks, the firm ones first; none where it is free. Times are told in the visitor's zone."""
+    at = now or datetime.now(UTC)
+    span = _whole(wanted)
+    days = (wanted.when, wanted.when + zones.DAY) if isinstance(wanted.when, date) else (date.min, date.min)
+    known = await diary.diary(visit, connection, [wanted.worker], span, days)
+    timezone = visit.worker.timezone
+    found = [*_past(wanted, at), *_away(wanted, known, span, timezone), *_outside(wanted, known)]
+    if isinstance(wanted.when, Span):
+        taken = _taken(wanted, known, wanted.when)
+        diary.noted(visit, taken)
+        found += [Reason(_overlap(event, timezone)) for event in taken]
+        found += await _twice(visit, connection, wanted, wanted.when)
+    return sorted(found, key=lambda reason: not reason.firm)
+
+
+def _whole(wanted: Wanted) -> Span:
+    if isinstance(wanted.when, Span):
+        return wanted.when
+    timezone = wanted.worker.timezone
+    return Span(zones.start_of(wanted.when, timezone), zones.start_of(wanted.when + zones.DAY, timezone))
+
+
+def _past(wanted: Wanted, now: datetime) -> Iterator[Reason]:
+    if isinstance(wanted.when, Span):
+        if wanted.when.start < now:
+            yield Reason("This time is in the past.", firm=True)
+    elif wanted.when < zones.local(now, wanted.worker.timezone).date():
+        yield Reason("This day is in the past.", firm=True)
+
+
+def _away(wanted: Wanted, known: Diary, span: Span, timezone: str) -> Iterator[Reason]:
+    for absence in known.absences.get(wanted.worker.id, ()):
+        if absence.overlaps(span):
+            why = f" ({absence.reason})" if absence.reason else ""
+            yield Reason(f"{wanted.worker.name} is away {absence_in_words(absence, timezone)}{why}.", firm=True)
+
+
+def _outside(wanted: Wanted, known: Diary) -> Iterator[Reason]:
+    hours = known.hours[wanted.worker.id]
+    if not hours.known:
+        return
+    if isinstance(wanted.when, Span):
+        within = any(one.start <= wanted.when.start and wanted.when.end <= one.end for one in _around(hours, wanted.when))
+        day = zones.local(wanted.when.start, hours.timezone).date()
+    else:
+        within, day = bool(hours.on(wanted.when)), wanted.when
+    if not within:
+        yield Reason(f"Outside {wanted.worker.name}'s working hours: {hours_in_words(hours, day)}.")
+
+
+def _around(hours: Hours, span: Span) -> list[Span]:
+    return hours.between(span.start, span.end)
+
+
+def _taken(wanted: Wanted, known: Diary, span: Span) -> list[Event]:
+    """The worker's appointments at that time."""
+    return [
+        event
+        for event in known.events.get(wanted.worker.id, ())
+        if event.id != wanted.event_id and event.span is not None and event.takes_time and event.span.overlaps(span)
+    ]
+
+
+def _overlap(event: Event, timezone: str) -> str:
+    whose = f"{event.name}'s appointment" if event.name else "another appointment"
+    at = zones.span(event.span.start, event.span.end, timezone) if event.span else "all day"
+    return f"Overlaps with {whose}, {at}."
+
+
+async def _twice(visit: Visit, connection: Connection, wanted: Wanted, span: Span) -> list[Reason]:
+    """The patient is somewhere else at that time."""
+    row = wanted.patient_id and await connection.fetchrow(
+        *(_OWN, visit.environment_id, wanted.patient_id, span.start, span.end),
+        *(wanted.worker.calendar_id, wanted.event_id or _NOBODY),
+    )
+    if not row:
+        return []
+    at = zones.span(row["start_time"], row["end_time"], visit.worker.timezone)
+    return [Reason(f"Overlaps with this patient's appointment with {row['worker']}, {at}.")]
+
+
+async def free(
+    visit: Visit, connection: Connection, worker: Worker, length: timedelta, patient_timezone: str, now: datetime | None = None
+) -> list[Span]:
+    """A few free times of the next days, in their order: in working hours, and not at night where the patient is."""
+    start = now or datetime.now(UTC)
+    whole = Span(start, start + AHEAD * zones.DAY)
+    known = await diary.diary(visit, connection, [worker], whole, (date.min, date.min))
+    hours = known.hours[worker.id]
+    working = (hours if hours.known else Hours(worker.timezone, dict(USUAL))).between(whole.start, whole.end)
+    away: Sequence[Span] = known.absences.get(worker.id, ())
+    in_the_way = [*away, *_busy(known.events.get(worker.id, ()))]
+    found: dict[date, list[Span]] = {}
+    for hours_of_day in working:
+        for slot in _slots(hours_of_day, length, start, worker.timezone):
+            chosen = found.get(zones.local(slot.start, worker.timezone).date(), [])
+            if len(chosen) == _A_DAY or (chosen and slot.start - chosen[-1].start < _APART):
+                continue
+            if _is_awake(slot, patient_timezone) and not any(slot.overlaps(one) for one in in_the_way):
+                found.setdefault(zones.local(slot.start, worker.timezone).date(), []).append(slot)
+        if len(found) > _DAYS:
+            break
+    return [slot for day in list(found)[:_DAYS] for slot in found[day]]
+
+
+def _busy(events: Sequence[Event]) -> list[Span]:
+    return [event.span for event in events if event.span is not None and event.takes_time]
+
+
+def _slots(hours: Span, length: timedelta, after: datetime, timezone: str) -> Iterator[Span]:
+    """Each half hour of the hours, by the worker's clock, from which the whole length fits in."""
+    start = hours.start
+    beyond = zones.local(start, timezone).minute % 30
+    if beyond:
+        start += timedelta(minutes=30 - beyond)
+    while start + length <= hours.end:
+        if start > after:
+            yield Span(start, start + length)
+        start += _STEP
+
+
+def _is_awake(slot: Span, timezone: str) -> bool:
+    first, last = zones.local(slot.start, timezone), zones.local(slot.end, timezone)
+    return first.hour >= WAKING[0] and first.date() == last.date() and (last.hour, last.minute) <= (WAKING[1], 0)
+
+
+def hours_in_words(hours: Hours, day: date) -> str:
+    """``09:00–12:30 and 13:30–17:00 on Tuesday, New York time``."""
+    spans = hours.week.get(day.weekday(), ())
+    said = " and ".join(f"{minute_in_words(first)}–{minute_in_words(last)}" for first, last in spans) or "none"
+    return f"{said} on {day:%A}, {zones.zone_in_words(hours.timezone)} time"
+
+
+def minute_in_words(minute: int) -> str:
+    """``09:05``; midnight at the end of a day is ``24:00``."""
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def absence_in_words(span: Span, timezone: str) -> str:
+    """``on Tuesday 24 November``, or from when until when, in a zone."""
+    first, last = zones.local(span.start, timezone), zones.local(span.end, timezone)
+    whole = first.hour == first.minute == last.hour == last.minute == 0
+    final = last.date() - zones.DAY if whole else last.date()
+    if whole and final == first.date():
+        return f"on {zones.day_in_words(first.date())}"
+    if whole:
+        return f"from {zones.day_in_words(first.date())} to {zones.day_in_words(final)}"
+    until = f"{last:%H:%M}"
+    if until == "00:00":
+        until, final = "24:00", final - zones.DAY
+    if final == first.date():
+        return f"on {zones.day_in_words(final)}, {first:%H:%M}–{until}"
+    return f"from {zones.day_in_words(first.date())} {first:%H:%M} to {zones.day_in_words(final)} {until}"

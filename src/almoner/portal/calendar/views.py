@@ -1,0 +1,242 @@
+"""The three views of the calendar as values: the columns of days, the weeks of several workers, the month."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from almoner.definitions import Program
+from almoner.pages.words import initials
+from almoner.portal.calendar import layout, zones
+from almoner.portal.calendar.diary import Absence, Diary, Event, Hours, Worker
+from almoner.portal.calendar.layout import Band, Place, Shown
+
+VIEWS: Final = ("day", "week", "month")
+# What a cell of a month, or of the week of a team, shows before it says how many more there are.
+MOST_IN_A_CELL: Final = 4
+
+
+@dataclass(frozen=True)
+class Looking:
+    """What somebody looks at: a view, around a day, of these workers, in their own time zone."""
+
+    view: str
+    day: date
+    today: date
+    timezone: str
+    chosen: tuple[Worker, ...]
+    own: str
+
+    def href(self, view: str = "", day: date | None = None, worker: str = "", path: str = "/calendar") -> str:
+        """The address of the same in another view, on another day, or of one worker alone."""
+        ids = [worker] if worker else [one.id for one in self.chosen]
+        pairs = [("view", view or self.view), ("date", (day or self.day).isoformat())]
+        pairs += [] if ids == [self.own] else [("worker", one) for one in ids]
+        return f"{path}?{urlencode(pairs)}"
+
+    @property
+    def days(self) -> list[date]:
+        """The days that the view shows; of a month whole weeks."""
+        if self.view == "day":
+            return [self.day]
+        if self.view == "week":
+            return list(zones.dates(_monday(self.day), 7))
+        first = _monday(self.day.replace(day=1))
+        weeks = 6 if (first + 35 * zones.DAY).month == self.day.month else 5
+        if (first + 28 * zones.DAY).month != self.day.month:
+            weeks = 4
+        return list(zones.dates(first, weeks * 7))
+
+    @property
+    def before(self) -> str:
+        """The address of the day, week or month before."""
+        return self.href(day=self._beyond(-1))
+
+    @property
+    def after(self) -> str:
+        """The address of the next one."""
+        return self.href(day=self._beyond(1))
+
+    @property
+    def title(self) -> str:
+        """``Tuesday 24 November``, ``23–29 November 2026``, ``November 2026``."""
+        if self.view == "day":
+            return zones.day_in_words(self.day)
+        if self.view == "month":
+            return f"{self.day:%B %Y}"
+        first, last = self.days[0], self.days[-1]
+        if first.month == last.month:
+            return f"{first.day}–{last.day} {last:%B %Y}"
+        return f"{first.day} {first:%B}{'' if first.year == last.year else f' {first.year}'} – {last.day} {last:%B %Y}"
+
+    def _beyond(self, step: int) -> date:
+        if self.view != "month":
+            return self.day + timedelta(days=step * (7 if self.view == "week" else 1))
+        return (self.day.replace(day=1) + timedelta(days=40 if step > 0 else -1)).replace(day=1)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A day of one worker, drawn hour by hour. ``worker_id`` is whose free time is booked with a click on it.
+
+    ``always``: no working hours are known, so that no time is outside of them.
+    """
+
+    day: date
+    heading: str
+    beside: str
+    href: str
+    today: bool
+    worker_id: str
+    all_day: Sequence[Shown]
+    timed: Sequence[Shown]
+    bands: Sequence[Band]
+    now: Place | None
+    always: bool
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Days side by side. ``first`` and ``last`` are the hours that they show, from and up to."""
+
+    columns: Sequence[Column]
+    first: int
+    last: int
+    several: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A day in a month, or of one worker in the week of a team. ``beside``: of another month; ``away``: why nobody is there."""
+
+    day: date
+    href: str
+    today: bool
+    beside: bool
+    events: Sequence[tuple[str, Shown]]
+    more: int
+    away: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of cells: a week of the month, or the week of one worker, whose zone is told where it is another."""
+
+    heading: str
+    beside: str
+    href: str
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells. ``month``: they are weeks; else they are workers. ``heads`` are the days' names and whether each is today."""
+
+    month: bool
+    heads: Sequence[tuple[str, bool]]
+    lines: Sequence[Line]
+
+
+def columns(looking: Looking, diary: Diary, program: Program, now: datetime) -> Columns:
+    """A day of each worker side by side, or the week of one."""
+    of = [(worker, day) for worker in looking.chosen for day in looking.days]
+    by_day: dict[tuple[str, date], list[Event]] = {
+        (worker.id, day): layout.on_day(diary.events.get(worker.id, ()), day, looking.timezone) for worker, day in of
+    }
+    drawn = [_column(looking, diary, program, now, worker, day, by_day[worker.id, day]) for worker, day in of]
+    stretches = [found for (_, day), events in by_day.items() for found in layout.reach({day: events}, looking.timezone)]
+    if looking.today in looking.days:
+        minute = zones.local(now, looking.timezone).hour * 60
+        stretches.append((minute, minute + 60))
+    first, last = layout.hours_shown(stretches)
+    return Columns(drawn, first, last, len(looking.chosen) > 1)
+
+
+def _column(
+    looking: Looking, diary: Diary, program: Program, now: datetime, worker: Worker, day: date, events: list[Event]
+) -> Column:
+    several = len(looking.chosen) > 1
+    away: Sequence[Absence] = diary.absences.get(worker.id, ())
+    elsewhere = zones.differ(worker.timezone, looking.timezone, zones.start_of(day, looking.timezone))
+    zone = f"{zones.zone_in_words(worker.timezone)} {zones.clock(now, worker.timezone)} now" if elsewhere else ""
+    return Column(
+        day,
+        worker.name if several else f"{day:%a} {day.day}",
+        zone,
+        looking.href("week" if several else "day", day, worker.id),
+        day == looking.today,
+        worker.id,
+        [layout.shown(event, program, looking.timezone) for event in events if event.day],
+        [layout.shown(event, program, looking.timezone, at) for event, at in layout.placed(events, day, looking.timezone)],
+        layout.bands(diary.hours[worker.id], away, day, looking.timezone),
+        layout.now_on(day, now, looking.timezone),
+        not diary.hours[worker.id].known,
+    )
+
+
+def team_week(looking: Looking, diary: Diary, program: Program) -> Table:
+    """The week of several workers, a row each."""
+    lines = []
+    for worker in looking.chosen:
+        by_day = _by_day(diary.events.get(worker.id, ()), looking)
+        cells = [
+            _cell(looking, day, [("", event) for event in by_day.get(day, ())], program, looking.href("day", day, worker.id))
+            for day in looking.days
+        ]
+        away = [
+            layout.bands(Hours(worker.timezone), diary.absences.get(worker.id, ()), day, looking.timezone) for day in looking.days
+        ]
+        marked = [_marked(cell, bands) for cell, bands in zip(cells, away, strict=True)]
+        elsewhere = zones.differ(worker.timezone, looking.timezone, zones.start_of(looking.day, looking.timezone))
+        zone = zones.zone_in_words(worker.timezone) if elsewhere else ""
+        lines.append(Line(worker.name, zone, looking.href("week", worker=worker.id), marked))
+    return Table(False, [(f"{day:%a} {day.day}", day == looking.today) for day in looking.days], lines)
+
+
+def month(looking: Looking, diary: Diary, program: Program) -> Table:
+    """A month in weeks, of one worker or of several together."""
+    whose = {worker.id: initials(worker.first_name, worker.last_name) for worker in looking.chosen}
+    by_day: dict[date, list[tuple[str, Event]]] = {}
+    for worker in looking.chosen:
+        for day, events in _by_day(diary.events.get(worker.id, ()), looking).items():
+            by_day.setdefault(day, []).extend((whose[worker.id] if len(whose) > 1 else "", event) for event in events)
+    cells = []
+    for day in looking.days:
+        found = sorted(by_day.get(day, ()), key=lambda one: (one[1].start_time is not None, one[1].start_time or 0, one[1].id))
+        cell = _cell(looking, day, found, program, looking.href("day", day))
+        away = diary.absences.get(looking.chosen[0].id, ()) if len(whose) == 1 else ()
+        cells.append(_marked(cell, layout.bands(Hours(looking.timezone), away, day, looking.timezone)))
+    weeks = [cells[n : n + 7] for n in range(0, len(cells), 7)]
+    heads = [(f"{day:%a}", False) for day in looking.days[:7]]
+    return Table(True, heads, [Line("", "", "", week) for week in weeks])
+
+
+def _by_day(events: Sequence[Event], looking: Looking) -> Mapping[date, list[Event]]:
+    """The events by the day that they begin on, in the reader's zone; the first day shown holds what began before it."""
+    found: dict[date, list[Event]] = {}
+    first, zone = looking.days[0], ZoneInfo(looking.timezone)
+    for event in events:
+        day = event.day or (event.start_time.astimezone(zone).date() if event.start_time else first)
+        found.setdefault(max(day, first), []).append(event)
+    return found
+
+
+def _cell(looking: Looking, day: date, events: Sequence[tuple[str, Event]], program: Program, href: str) -> Cell:
+    beside = looking.view == "month" and day.month != looking.day.month
+    # Where one alone is left over, it takes the place of the line that would tell so.
+    most = len(events) if len(events) <= MOST_IN_A_CELL else MOST_IN_A_CELL - 1
+    drawn = [(whose, layout.shown(event, program, looking.timezone)) for whose, event in events[:most]]
+    return Cell(day, href, day == looking.today, beside, drawn, len(events) - most, "")
+
+
+def _marked(cell: Cell, bands: Sequence[Band]) -> Cell:
+    away = next((band.label for band in bands if band.sort == "away"), "")
+    return Cell(cell.day, cell.href, cell.today, cell.beside, cell.events, cell.more, away)
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())

@@ -1,0 +1,246 @@
+"""What can be done in a care flow: the forms that open in it, what they and its buttons ask for, and the question of a conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from almoner.access.actors import name_sql, through
+from almoner.pages.visit import Form, Visit
+from almoner.portal.care_flows import changing, flows, words
+from almoner.portal.care_flows.changing import At, Change, Merging, Part
+from almoner.portal.care_flows.flows import Worker
+from almoner.portal.care_flows.words import Flow
+from almoner.portal.editing import ConflictPage, Side
+from almoner.portal.sight import Patient
+from almoner.times import iso
+
+_NEEDED: Final = {
+    "step": ("title", "Say what is to be done."),
+    "new": ("title", "Say what is to be done."),
+    "goal": ("title", "Say what is to be reached."),
+    "rename": ("title", "Say what is to be reached."),
+    "about": ("description", "Say in a few words what the flow is for."),
+}
+# The form that each button of a form belongs to.
+_SAVES: Final = {"save": "step", "add": "new", "goal": "goal", "rename": "rename", "about": "about"}
+_TITLES: Final = {
+    "title": "Title",
+    "reminder_date": "Due",
+    "worker_id": "Assigned to",
+    "instructions": "Instructions",
+    "description": "What the flow is for",
+    "diagnosis": "Diagnosis",
+    changing.REMOVED: "Removed by one, changed by the other",
+}
+_LAST_CHANGE: Final = f"""
+SELECT {name_sql("c.actor")} AS name, c.through, c.changed_at FROM changes c
+WHERE c.environment_id = $1 AND c.patient_id = $2 AND c.row_id = $3 ORDER BY c.epoch DESC, c.xid DESC, c.seq DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open form of a flow: ``step``, ``new`` (an intervention), ``goal``, ``rename`` or ``about``, at a place of ``base``."""
+
+    what: str
+    at: str
+    values: Mapping[str, str]
+    base: str
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def assigns(self) -> bool:
+        """Whether workers can be chosen in it."""
+        return self.what in ("step", "new")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a button asks for: a change, out of a form where ``opened``. ``told`` is said when it is done."""
+
+    change: Change | None
+    opened: Opened | None = None
+    told: str = ""
+
+    def wrong(self, workers: Sequence[Worker]) -> dict[str, str]:
+        """What is wrong with what was typed, by field."""
+        if self.opened is None:
+            return {}
+        found = {}
+        name, sentence = _NEEDED[self.opened.what]
+        if not self.opened.values[name].strip():
+            found[name] = sentence
+        if self.opened.assigns:
+            if self.opened.values["due"].strip() and _day(self.opened.values["due"]) is None:
+                found["due"] = "Choose a day, or leave it blank."
+            worker_id = self.opened.values["worker_id"]
+            if worker_id and worker_id != _was(self.opened).get("worker_id") and worker_id not in {one.id for one in workers}:
+                found["worker_id"] = "This worker is not here any more. Choose another one."
+        return found
+
+
+def opened(text: str, flow: Flow, timezone: str) -> Opened | None:
+    """The form that ``step:0.1`` or ``goal`` opens in a flow as it is now; None where it has no such place."""
+    what, _, place = text.partition(":")
+    at = At.read(place)
+    whole: Part = msgspec.json.decode(flow.base)
+    if what == "about":
+        return Opened(what, "", {"description": flow.description, "diagnosis": flow.diagnosis}, flow.base)
+    if what == "goal":
+        return Opened(what, "", {"title": ""}, flow.base)
+    if what not in ("step", "new", "rename") or at is None or at.goal >= len(whole["goals"]):
+        return None
+    goal = whole["goals"][at.goal]
+    if what == "rename":
+        return Opened(what, place, {"title": goal["title"]}, flow.base)
+    if what == "new":
+        return Opened(what, place, {"title": "", "due": "", "worker_id": "", "instructions": ""}, flow.base)
+    if at.step is None or at.step >= len(goal["interventions"]):
+        return None
+    return Opened(what, place, _values(goal["interventions"][at.step], timezone), flow.base)
+
+
+def following(form: Form, now: Flow, merging: Merging) -> Opened | None:
+    """The next form after one was saved: another intervention in the same goal, or the first of a new goal."""
+    name, _, place = form.text("do").partition(":")
+    blank = {"title": "", "due": "", "worker_id": "", "instructions": ""}
+    if name == "goal" and now.goals:
+        return Opened("new", now.goals[-1].at, blank, now.base)
+    at = At.read(place)
+    if name != "add" or at is None:
+        return None
+    home = merging.home(at)
+    return next((Opened("new", str(n), blank, now.base) for n, goal in enumerate(merging.flow["goals"]) if goal is home), None)
+
+
+def read(form: Form, timezone: str, worker_id: str, now: datetime) -> Wanted:
+    """What a sent form asks for. ``timezone`` is the patient's; ``worker_id`` and ``now``: who completes what when."""
+    name, _, place = form.text("do").partition(":")
+    at = At.read(place)
+    what = _SAVES.get(name)
+    if what is not None and (at is not None or what in ("goal", "about")):
+        typed = Opened(what, place, _typed(what, form), form.text("was.care_flow"))
+        return Wanted(_saving(typed, at or At(0), timezone), typed, "Saved.")
+    if at is None:
+        return Wanted(None)
+    if name == "remove":
+        return Wanted(changing.remove(at), told="Removed.")
+    if name in ("up", "down"):
+        return Wanted(changing.move(at, -1 if name == "up" else 1))
+    if at.step is not None and name == "complete":
+        return Wanted(changing.complete(at, worker_id, iso(now)), told="Completed.")
+    if at.step is not None and name == "reopen":
+        return Wanted(changing.reopen(at), told="Reopened.")
+    return Wanted(None)
+
+
+async def conflict(visit: Visit, patient: Patient, flow_id: str, merging: Merging, form: Form) -> Response:
+    """The 409 answer with both values of each conflict. What is chosen counts only against what was shown."""
+    async with visit.parts.database.connection() as connection:
+        last = await connection.fetchrow(_LAST_CHANGE, visit.environment_id, patient.id, flow_id)
+        named = {v for c in merging.conflicts for v in (c.was, c.mine, c.theirs) if c.path == "worker_id" and v}
+        names = await flows.names_of(visit, connection, named)
+    say = _Saying(patient.timezone, names)
+    sides = [Side(c.path, _TITLES[c.path], *(say(c.path, v) for v in (c.was, c.mine, c.theirs))) for c in merging.conflicts]
+    again = [(key, value) for key, value in form.pairs if key != "csrf" and not key.startswith(("choose.", "seen."))]
+    # Earlier decisions stand; those asked about now are taken against what is shown now.
+    asked = {c.path for c in merging.conflicts}
+    again += [(k, v) for k, v in form.pairs if k.startswith(("choose.", "seen.")) and k.partition(".")[2] not in asked]
+    again += [(f"seen.{c.path}", msgspec.json.encode(c.theirs).decode()) for c in merging.conflicts]
+    by = f"{last['name']}, {through(last['through'])}" if last else ""
+    page = ConflictPage(visit.request.url.path, tuple(again), tuple(sides), by, last["changed_at"] if last else None)
+    if visit.is_fragment:
+        return visit.fragment("portal/conflict.html", page, 409)
+    return visit.page("portal/conflict_page.html", page, 409)
+
+
+@dataclass(frozen=True)
+class _Saying:
+    """A value of a conflict in words."""
+
+    timezone: str
+    names: Mapping[str, str]
+
+    def __call__(self, path: str, value: Any) -> str:
+        if value is None or value == "":
+            return "removed, or called something else" if path == changing.REMOVED else "nothing"
+        if path == "worker_id":
+            return self.names.get(value, "somebody who is not here any more")
+        if path == "reminder_date":
+            day = words.day_of(value, self.timezone)
+            return "nothing" if day is None else f"{day.day} {day:%B %Y}"
+        if isinstance(value, dict):
+            return "\n".join([value["title"], *(f"· {one['title']}" for one in value.get("interventions", ()))])
+        return str(value)
+
+
+def _saving(typed: Opened, at: At, timezone: str) -> Change:
+    values = {name: value.strip() for name, value in typed.values.items()}
+    if typed.what == "goal":
+        return changing.add_goal(values["title"])
+    if typed.what == "rename":
+        return changing.rename_goal(at, values["title"])
+    if typed.what == "about":
+        return changing.describe({"description": values["description"], "diagnosis": values["diagnosis"] or None})
+    day = _day(values["due"])
+    given: dict[str, Any] = {
+        "title": values["title"],
+        "reminder_date": None if day is None else words.reminder(day, timezone),
+        "worker_id": values["worker_id"] or None,
+        "instructions": values["instructions"] or None,
+    }
+    if typed.what == "new":
+        return changing.add(at, changing.step(**given))
+    was = _was(typed)
+    # What was not touched keeps what it held to the letter: a time of day beside the date, spaces at an end.
+    before = _values(was, timezone) if was else {}
+    if before.get("due") == values["due"]:
+        given["reminder_date"] = was.get("reminder_date")
+    for name in ("title", "instructions"):
+        if before.get(name, "").strip() == values[name]:
+            given[name] = was.get(name)
+    return changing.edit(at, given)
+
+
+def _was(typed: Opened) -> Part:
+    """The intervention that an open form is about, as its base has it; empty for a new one."""
+    at = At.read(typed.at)
+    if typed.what != "step" or at is None or at.step is None:
+        return {}
+    try:
+        found: Part = msgspec.json.decode(typed.base)["goals"][at.goal]["interventions"][at.step]
+    except (msgspec.DecodeError, LookupError, TypeError):
+        return {}
+    return found
+
+
+def _values(one: Part, timezone: str) -> dict[str, str]:
+    day = words.day_of(one.get("reminder_date"), timezone)
+    return {
+        "title": one["title"],
+        "due": "" if day is None else day.isoformat(),
+        "worker_id": one.get("worker_id") or "",
+        "instructions": one.get("instructions") or "",
+    }
+
+
+def _typed(what: str, form: Form) -> dict[str, str]:
+    if what == "about":
+        names: tuple[str, ...] = ("description", "diagnosis")
+    else:
+        names = ("title", "due", "worker_id", "instructions") if what in ("step", "new") else ("title",)
+    return {name: form.text(name) for name in names}
+
+
+def _day(text: str) -> date | None:
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return day if 1900 < day.year < 2200 else None

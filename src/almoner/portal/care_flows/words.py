@@ -1,0 +1,159 @@
+"""A care flow as people read it: what is due when, in the patient's zone, what is late, who does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from almoner.pages.words import counted
+from almoner.portal.care_flows.changing import Part
+from almoner.times import IsoDateTime, iso
+
+_SOON: Final = 14
+# For how long what somebody just completed shows the way back beside it.
+_UNDO: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Step:
+    """An intervention. ``at`` is its place (``0.2``); ``when`` says when it is due or was done, ``exact`` the same to the day.
+
+    ``fresh``: the visitor completed it a moment ago.
+    """
+
+    at: str
+    title: str
+    instructions: str
+    done: bool
+    when: str
+    exact: str
+    late: bool
+    worker: str
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A goal with its interventions, and what would be lost with it, in words."""
+
+    at: str
+    title: str
+    steps: tuple[Step, ...]
+
+    @property
+    def lost(self) -> str:
+        """What goes with the goal."""
+        if not self.steps:
+            return "It has no interventions."
+        done = sum(step.done for step in self.steps)
+        many = counted(len(self.steps), "intervention")
+        goes = "goes" if len(self.steps) == 1 else "go"
+        return f"Its {many} {goes} with it, {done} completed." if done else f"Its {many} {goes} with it."
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A care flow. ``base`` is its JSON as a form carries it, so that what others change meanwhile is seen."""
+
+    id: str
+    description: str
+    diagnosis: str
+    goals: tuple[Goal, ...]
+    done: int
+    total: int
+    late: int
+    updated_at: datetime
+    base: str
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do in it."""
+        return self.total > 0 and self.done == self.total
+
+
+def day_of(reminder_date: str | None, timezone: str) -> date | None:
+    """The day on which an intervention is due: where the patient lives. None where it has no date."""
+    return None if reminder_date is None else _moment(reminder_date).astimezone(ZoneInfo(timezone)).date()
+
+
+def reminder(day: date, timezone: str) -> str:
+    """The ``reminder_date`` of what is due on a day: when the day begins where the patient lives."""
+    return iso(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).astimezone(UTC))
+
+
+def due(day: date, today: date) -> str:
+    """``due 20 Nov · 3 days late``, ``due today``, ``due 27 Nov · in 3 days``; with the year where it is another one."""
+    ahead = (day - today).days
+    if ahead in (0, 1):
+        return ("due today", "due tomorrow")[ahead]
+    shown = f"due {short(day, today)}"
+    if ahead < 0:
+        return f"{shown} · {counted(-ahead, 'day')} late"
+    return f"{shown} · in {counted(ahead, 'day')}" if ahead <= _SOON else shown
+
+
+def short(day: date, today: date) -> str:
+    """``20 Nov``, with the year where it is another one."""
+    return f"{day.day} {day:%b}" + ("" if day.year == today.year else f" {day.year}")
+
+
+def workers_of(flow: Part) -> set[str]:
+    """The ids of the workers whom a flow names."""
+    steps = [step for goal in flow["goals"] for step in goal["interventions"]]
+    return {step[name] for step in steps for name in ("worker_id", "completed_by_worker_id") if step.get(name)}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """For whom flows are put in words: ``timezone`` is the patient's, ``me`` the visitor's worker id."""
+
+    timezone: str
+    me: str
+    names: Mapping[str, str]
+    now: datetime
+
+    @property
+    def today(self) -> date:
+        """The day that it is for the patient."""
+        return self.now.astimezone(ZoneInfo(self.timezone)).date()
+
+    def flow(self, flow_id: str, flow: Part, updated_at: datetime, base: str) -> Flow:
+        """The flow in words. ``base`` is its JSON."""
+        goals = tuple(
+            Goal(str(g), goal["title"], tuple(self._step(f"{g}.{s}", one) for s, one in enumerate(goal["interventions"])))
+            for g, goal in enumerate(flow["goals"])
+        )
+        steps = [step for goal in goals for step in goal.steps]
+        done, late = sum(step.done for step in steps), sum(step.late for step in steps)
+        diagnosis = flow.get("diagnosis") or ""
+        return Flow(flow_id, flow["description"], diagnosis, goals, done, len(steps), late, updated_at, base)
+
+    def _step(self, at: str, one: Part) -> Step:
+        worker = self._name(one.get("worker_id"))
+        instructions, completed = one.get("instructions") or "", one.get("completed_at")
+        if completed:
+            moment = _moment(completed)
+            by = one.get("completed_by_worker_id")
+            when = f"done {short(moment.astimezone(ZoneInfo(self.timezone)).date(), self.today)}"
+            when += f" by {self._name(by)}" if by else ""
+            fresh = by == self.me and timedelta() <= self.now - moment < _UNDO
+            return Step(at, one["title"], instructions, True, when, self._exact(moment), False, worker, fresh)
+        day = day_of(one.get("reminder_date"), self.timezone)
+        if day is None:
+            return Step(at, one["title"], instructions, False, "", "", False, worker, False)
+        exact = f"{day:%A}, {day.day} {day:%B %Y}, where the patient lives"
+        return Step(at, one["title"], instructions, False, due(day, self.today), exact, day < self.today, worker, False)
+
+    def _name(self, worker_id: str | None) -> str:
+        return "" if worker_id is None else self.names.get(worker_id, "somebody who is not here any more")
+
+    def _exact(self, moment: datetime) -> str:
+        here = moment.astimezone(ZoneInfo(self.timezone))
+        return f"{here:%A}, {here.day} {here:%B %Y %H:%M %Z}, where the patient lives"
+
+
+def _moment(text: Any) -> datetime:
+    return IsoDateTime().parse(text)

@@ -1,0 +1,1 @@
+"""How a patient is reached, and what they consented to; their name, address and ids elsewhere."""

@@ -1,0 +1,216 @@
+"""How a patient is reached, what they consented to and when, their name, address and ids in other systems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from almoner.data_api.declare import Row
+from almoner.database import Connection
+from almoner.errors import ApiError, problem
+from almoner.kinds import Guid
+from almoner.pages.route import PageRoute
+from almoner.pages.visit import Form, Visit
+from almoner.portal import editing, live, sight
+from almoner.portal.contact.reading import Held, details, everything, owned
+from almoner.portal.contact.sections import DETAILS, HOW, SECTIONS, Section
+from almoner.portal.editing import Clash, kept
+from almoner.portal.sight import Patient
+from almoner.workshop.pages.field_errors import by_field
+
+_HOW = dict(HOW)
+_RECORD = """
+INSERT INTO consent_records (environment_id, patient_id, resource, row_id, consent, given, how, received_on, note, recorded_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A form that could not be saved: which one, what was typed, and what is wrong with it by field."""
+
+    form: str
+    typed: Mapping[str, Any]
+    errors: Mapping[str, str]
+    was: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What the page's forms hold: what was typed into the one that was refused, and in all others what is stored."""
+
+    failed: Failed
+
+    def was(self, form: str, section: Section, held: Held) -> tuple[tuple[str, str], ...]:
+        """What the form of a row is made from; a form that was refused keeps what it was made from."""
+        if self.failed.form == form:
+            return self.failed.was
+        return kept(held.updated_at, {one.name: held.row.get(one.name) for one in section.inputs if not one.fixed})
+
+    def consent_was(self, form: str, held: Held, name: str) -> tuple[tuple[str, str], ...]:
+        """The same of a consent."""
+        return self.failed.was if self.failed.form == form else kept(held.updated_at, {name: held.row[name]})
+
+    def values(self, form: str, stored: Row) -> Mapping[str, Any]:
+        """The values that a form shows."""
+        return self.failed.typed if self.failed.form == form else stored
+
+    def errors(self, form: str) -> Mapping[str, str]:
+        """What is wrong with a form, by field."""
+        return self.failed.errors if self.failed.form == form else {}
+
+
+@dataclass(frozen=True)
+class ContactPage:
+    """The page. ``today`` is the day at the visitor; ``since`` is where the change log was before it was read."""
+
+    patient: Patient
+    details: Held
+    rows: Mapping[str, list[Held]]
+    since: str
+    today: date
+    filled: Filled
+    sections: tuple[Section, ...] = tuple(SECTIONS.values())
+    about: Section = DETAILS
+    how: tuple[tuple[str, str], ...] = HOW
+
+
+async def show(visit: Visit) -> Response:
+    """The page."""
+    return await _page(visit)
+
+
+async def add(visit: Visit) -> Response:
+    """Adds a phone number, an e-mail address or an id."""
+    section, form = _section(visit), await visit.form()
+    patient = await _patient(visit)
+    given = section.given(form, new=True)
+    given |= {"resource": "patients", "welkin_id": patient.id} if section.slug == "ids" else {"user_id": patient.id}
+    try:
+        await visit.parts.store.create(visit.actor, section.resource, given)
+    except ApiError as error:
+        return await _refused(visit, f"{section.slug}-new", section, form, error)
+    return visit.go(f"/patients/{patient.id}/contact#{section.slug}")
+
+
+async def save(visit: Visit) -> Response:
+    """Saves what was edited of one of them, or of the patient."""
+    form, patient = await visit.form(), await _patient(visit)
+    if "section" in visit.request.path_params:
+        section = _section(visit)
+        async with visit.parts.database.connection() as connection:
+            row_id = await owned(connection, visit.environment_id, patient.id, section, _row_id(visit))
+        name = row_id
+    else:
+        section, row_id, name = DETAILS, patient.id, "details"
+    try:
+        result = await editing.update(visit, section.resource, row_id, section.given(form, new=False), form)
+    except ApiError as error:
+        return await _refused(visit, name, section, form, error)
+    if isinstance(result, Clash):
+        return editing.conflict(visit, result, form, section.titles)
+    return visit.go(f"/patients/{patient.id}/contact#{name}")
+
+
+async def consent(visit: Visit) -> Response:
+    """Gives a consent or takes it back, and keeps how and when that was received: both or neither."""
+    section, form, name = _section(visit), await visit.form(), visit.path("consent")
+    if name not in section.consents:
+        raise problem("not_found", "There is no such consent.")
+    patient = await _patient(visit)
+    errors = _consent_errors(form, datetime.now(UTC).astimezone(ZoneInfo(visit.worker.timezone)).date())
+    async with visit.parts.database.connection() as connection:
+        row_id = await owned(connection, visit.environment_id, patient.id, section, _row_id(visit))
+    if errors:
+        typed = {key: form.text(key) for key in ("given", "how", "received_on", "note")}
+        return await _page(visit, Failed(f"{row_id}-{name}", typed, errors, _was(form)), 400)
+    given = form.text("given") == "yes"
+    async with visit.parts.database.transaction() as connection:
+        result = await editing.update(visit, section.resource, row_id, {name: given}, form, within=connection)
+        # Who took the other's answer has received nothing that could be recorded.
+        if not isinstance(result, Clash) and result.row[name] == given:
+            received = date.fromisoformat(form.text("received_on"))
+            await connection.execute(
+                _RECORD,
+                *(visit.environment_id, patient.id, section.resource.name, row_id, name, given),
+                *(form.text("how"), received, form.text("note").strip(), visit.actor.actor),
+            )
+    if isinstance(result, Clash):
+        return editing.conflict(visit, result, form, section.titles)
+    return visit.go(f"/patients/{patient.id}/contact#{row_id}")
+
+
+def _consent_errors(form: Form, today: date) -> dict[str, str]:
+    errors = {}
+    if form.text("given") not in ("yes", "no"):
+        errors["given"] = "Say whether the patient consents."
+    if form.text("how") not in _HOW:
+        errors["how"] = "Say how it was received."
+    try:
+        if date.fromisoformat(form.text("received_on")) > today:
+            errors["received_on"] = "It cannot have been received on a day that is still to come."
+    except ValueError:
+        errors["received_on"] = "Give the day on which it was received."
+    if len(form.text("note")) > 2000 or "\0" in form.text("note"):
+        errors["note"] = "Keep the note below 2,000 characters, without any that cannot be seen."
+    return errors
+
+
+def _section(visit: Visit) -> Section:
+    section = SECTIONS.get(visit.path("section"))
+    if section is None:
+        raise problem("not_found", "There is nothing of this sort to edit.")
+    return section
+
+
+def _row_id(visit: Visit) -> str | None:
+    parsed: str | None = Guid().decode(visit.path("row"), "", [])
+    return parsed
+
+
+async def _patient(visit: Visit) -> Patient:
+    async with visit.parts.database.connection() as connection:
+        return await sight.patient(visit, connection, visit.path("id"))
+
+
+async def _refused(visit: Visit, name: str, section: Section, form: Form, error: ApiError) -> Response:
+    typed = {one.name: form.truth(one.name) if one.type == "checkbox" else form.text(one.name) for one in section.inputs}
+    return await _page(visit, Failed(name, typed, by_field(error), _was(form)), 400)
+
+
+def _was(form: Form) -> tuple[tuple[str, str], ...]:
+    return tuple((key, value) for key, value in form.pairs if key == "updated_at" or key.startswith("was."))
+
+
+async def _page(visit: Visit, failed: Failed | None = None, status: int = 200) -> Response:
+    async with visit.parts.database.connection() as connection:
+        since = await live.since(connection)
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        page = await _read(visit, connection, patient, since, failed)
+    return visit.page("portal/contact/contact.html", page, status)
+
+
+async def _read(visit: Visit, connection: Connection, patient: Patient, since: str, failed: Failed | None) -> ContactPage:
+    environment_id = visit.environment_id
+    return ContactPage(
+        patient,
+        await details(connection, environment_id, patient.id),
+        await everything(connection, environment_id, patient.id),
+        since,
+        datetime.now(UTC).astimezone(ZoneInfo(visit.worker.timezone)).date(),
+        Filled(failed or Failed("", {}, {})),
+    )
+
+
+ROUTES = (
+    PageRoute("/patients/{id}/contact", show, may="give_care"),
+    PageRoute("/patients/{id}/contact/details", save, may="give_care", methods=("POST",)),
+    PageRoute("/patients/{id}/contact/{section}", add, may="give_care", methods=("POST",)),
+    PageRoute("/patients/{id}/contact/{section}/{row}", save, may="give_care", methods=("POST",)),
+    PageRoute("/patients/{id}/contact/{section}/{row}/{consent}", consent, may="give_care", methods=("POST",)),
+)

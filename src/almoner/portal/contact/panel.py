@@ -1,0 +1,67 @@
+"""Two cards of a profile: how the patient is reached and what they consented to, and their ids in other systems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.contact.reading import Held, address, details, rows
+from almoner.portal.contact.sections import EMAILS, IDS, PHONES
+from almoner.portal.panels import Card, Panel
+from almoner.portal.sight import Patient
+
+SHOWS: Final = ("contact", "external_ids")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to reach the patient. ``consents``: words, and whether it is given."""
+
+    kind: str
+    value: str
+    friendly_name: str
+    consents: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True)
+class ContactCard:
+    """The ways, the lines of the address."""
+
+    ways: tuple[Way, ...]
+    address: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IdsCard:
+    """The patient's ids elsewhere: the system, and the id there."""
+
+    ids: tuple[tuple[str, str], ...]
+
+
+async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
+    """The card."""
+    if card.shows == "external_ids":
+        found = await rows(connection, visit.environment_id, patient.id, IDS)
+        ids = tuple((one.row["namespace"], one.row["external_id"]) for one in found)
+        return Panel(card, "portal/contact/ids_card.html", IdsCard(ids))
+    phones = await rows(connection, visit.environment_id, patient.id, PHONES)
+    emails = await rows(connection, visit.environment_id, patient.id, EMAILS)
+    own = await details(connection, visit.environment_id, patient.id)
+    ways = (*map(_phone, phones), *map(_email, emails))
+    return Panel(card, "portal/contact/contact_card.html", ContactCard(ways, address(own.row)))
+
+
+def _phone(held: Held) -> Way:
+    row = held.row
+    kind = {"cell": "Mobile", "landline": "Landline"}.get(row["phone_number_type"], "Phone")
+    told = tuple(
+        (words, row[name])
+        for name, words in (("opted_in_to_sms", "SMS"), ("opted_in_to_phone", "calls"), ("opted_in_to_voicemail", "voicemail"))
+    )
+    return Way(kind, row["phone_number"], row["friendly_name"] or "", told)
+
+
+def _email(held: Held) -> Way:
+    return Way("E-mail", held.row["email"], held.row["friendly_name"] or "", (("e-mail", held.row["opted_in_to_email"]),))

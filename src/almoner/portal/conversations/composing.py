@@ -1,0 +1,160 @@
+"""The form that records a message: what was typed in it, what is wrong with that, and what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from almoner.database import Connection
+from almoner.errors import ApiError
+from almoner.pages.visit import Form, Visit
+from almoner.portal.calendar import zones
+from almoner.portal.conversations import consents, talk
+from almoner.portal.conversations.consents import Consent
+from almoner.portal.conversations.talk import Conversation
+from almoner.portal.sight import Patient
+from almoner.resources.conversations import conversations
+from almoner.resources.messages import messages
+from almoner.times import iso
+
+INBOUND, OUTBOUND = "inbound", "outbound"
+_CONTENTS: Final = "Write what was said or sent."
+_WORKERS: Final = """
+SELECT w.id::text, w.first_name || ' ' || w.last_name AS name FROM workers w
+WHERE w.environment_id = $1 ORDER BY w.first_name, w.last_name, w.id LIMIT 1000
+"""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A message as its form states it. ``date`` and ``time`` blank: now; ``zone`` is ``theirs`` or ``mine``.
+
+    ``type`` is that of a new conversation. ``told`` is said beside the form.
+    """
+
+    direction: str = ""
+    contents: str = ""
+    date: str = ""
+    time: str = ""
+    zone: str = "mine"
+    worker_id: str = ""
+    type: str = ""
+    errors: Mapping[str, str] = field(default_factory=dict)
+    told: str = ""
+
+    @property
+    def details(self) -> bool:
+        """Whether anything is said that is usually left alone."""
+        return bool(self.date or self.time or {"when", "worker_id"} & self.errors.keys())
+
+
+def typed(form: Form) -> Composed:
+    """What was typed."""
+    return Composed(
+        form.text("direction"),
+        form.text("contents"),
+        form.text("date"),
+        form.text("time"),
+        form.text("zone"),
+        form.text("worker_id"),
+        form.text("type"),
+    )
+
+
+async def senders(visit: Visit, connection: Connection) -> dict[str, str]:
+    """Everybody who may have sent a message, the visitor first."""
+    rows = await connection.fetch(_WORKERS, visit.environment_id)
+    return _me(visit) | {row["id"]: row["name"] for row in rows if row["id"] != visit.worker.worker_id}
+
+
+def likely(visit: Visit, patient: Patient, known: Mapping[str, str]) -> dict[str, str]:
+    """The visitor, the patient's coach, and who wrote in the conversation."""
+    coach = {patient.coach_id: patient.coach} if patient.coach_id and patient.coach else {}
+    return {**coach, **known} | _me(visit)
+
+
+def fresh(visit: Visit, consent: Consent, new_type: str = "") -> Composed:
+    """The form before anybody typed: a message of the visitor, or one of the patient where none may be sent to them."""
+    return Composed(INBOUND if consent.refusal else OUTBOUND, worker_id=visit.worker.worker_id, type=new_type)
+
+
+async def record(
+    visit: Visit, connection: Connection, patient: Patient, of: Conversation | None, said: Composed, seen: Sequence[str]
+) -> tuple[str, Composed]:
+    """Writes the message, and its conversation where ``of`` is None; what the visitor has seen of it counts as read.
+
+    ``connection`` is in a transaction. Returns the conversation's id, empty where something is wrong, which the form then says.
+    """
+    sent_at, errors = _sent_at(visit, patient, said)
+    if said.direction not in (INBOUND, OUTBOUND):
+        errors["direction"] = "Say whether it came from the patient or went to them."
+    if not said.contents.strip():
+        errors["contents"] = _CONTENTS
+    if of is None and said.type not in talk.TYPES:
+        errors["type"] = "Choose how the messages travel."
+    if said.direction == OUTBOUND and "type" not in errors:
+        kind = said.type if of is None else of.type
+        refused = (await consents.consent(connection, visit.environment_id, patient.id, kind, hold=True)).refusal
+        if refused:
+            errors["consent"] = refused
+    if errors:
+        return "", replace(said, errors=errors)
+    store = visit.parts.store.within(connection)
+    try:
+        conversation_id = of.id if of else ""
+        if of is None:
+            started = {"user_id": patient.id, "conversation_type": said.type}
+            conversation_id = (await store.create(visit.actor, conversations, started)).id
+        await store.create(visit.actor, messages, _row(visit, patient, conversation_id, said, sent_at))
+    except ApiError as refused_row:
+        return "", replace(said, errors=_by_field(refused_row))
+    if of is not None:
+        await talk.mark_read(visit, connection, patient, of, seen)
+    return conversation_id, said
+
+
+def _row(visit: Visit, patient: Patient, conversation_id: str, said: Composed, sent_at: datetime | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "user_id": patient.id,
+        "conversation_id": conversation_id,
+        "direction": said.direction,
+        "contents": said.contents.strip(),
+    }
+    if said.direction == OUTBOUND:
+        row["worker_id"] = said.worker_id or visit.worker.worker_id
+    if sent_at is not None:
+        row["send_time"] = iso(sent_at)
+    return row
+
+
+def _sent_at(visit: Visit, patient: Patient, said: Composed) -> tuple[datetime | None, dict[str, str]]:
+    """The moment that was typed, in UTC; None stands for now."""
+    if not said.date.strip() and not said.time.strip():
+        return None, {}
+    timezone = patient.timezone if said.zone == "theirs" else visit.worker.timezone
+    try:
+        when = datetime.fromisoformat(f"{said.date.strip()}T{said.time.strip()}")
+    except ValueError:
+        return None, {"when": "Give both the day and the time, or leave both blank for now."}
+    found = zones.moments(when.date(), when.time().replace(tzinfo=None), timezone) if 1900 < when.year < 2200 else ()
+    if not found:
+        return None, {"when": "There is no such time on that day: the clocks went forward."}
+    if found[0] > datetime.now(UTC):
+        return None, {"when": "This has not happened yet. A message is recorded when it was sent."}
+    return found[0], {}
+
+
+def _by_field(error: ApiError) -> dict[str, str]:
+    """Problems of a row at the fields of the form; one of a field that the form does not have stands above it."""
+    known = {"contents": "contents", "worker_id": "worker_id", "send_time": "when", "direction": "direction"}
+    found: dict[str, str] = {}
+    for one in error.problems:
+        name = known.get(str(one.extra.get("path", "")).strip("."), "contents")
+        found[name] = "This worker is not here any more. Choose another one." if name == "worker_id" else one.detail
+    return found
+
+
+def _me(visit: Visit) -> dict[str, str]:
+    return {visit.worker.worker_id: f"{visit.worker.first_name} {visit.worker.last_name} (you)"}

@@ -1,0 +1,85 @@
+"""Message templates of the program, with what is known of a patient put in for their placeholders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.sight import Patient
+from almoner.workshop import published
+from almoner.workshop.design import MessageTemplate
+from almoner.workshop.placeholders import filled
+
+_KNOWN: Final = """
+SELECT w.first_name, w.last_name, w.phone_number, e.appointment_type, e.start_time, e.day
+FROM (SELECT) AS one
+LEFT JOIN workers w ON w.environment_id = $1 AND w.id = $3::uuid
+LEFT JOIN LATERAL (
+  SELECT e.appointment_type, e.start_time, e.day FROM calendar_events e
+  WHERE e.environment_id = $1 AND e.user_id = $2 AND e.outcome IS NULL AND (e.start_time > now() OR e.day >= $4::date)
+  ORDER BY coalesce(e.start_time, e.day::timestamp AT TIME ZONE $5::text), e.id LIMIT 1
+) AS e ON true
+"""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A message begun from a template. ``told`` says what nobody knows, and what therefore still stands in braces."""
+
+    text: str
+    told: str
+
+
+async def templates(visit: Visit, connection: Connection, conversation_type: str | None) -> tuple[MessageTemplate, ...]:
+    """The templates that the program offers in a type of conversation."""
+    outline = await published.outline_at(connection, visit.environment_id, visit.program.version)
+    found = outline.message_templates if outline else ()
+    return tuple(one for one in found if one.channel in ("any", conversation_type))
+
+
+async def begun(visit: Visit, connection: Connection, patient: Patient, template: MessageTemplate) -> Filled:
+    """The template with everything put in that is known."""
+    zone = ZoneInfo(patient.timezone)
+    today = datetime.now(UTC).astimezone(zone).date()
+    row = await connection.fetchrow(_KNOWN, visit.environment_id, patient.id, patient.coach_id, today, patient.timezone)
+    words = {
+        "patient.first_name": patient.first_name,
+        "patient.last_name": patient.last_name,
+        "patient.full_name": patient.name,
+        "program.name": visit.program.name,
+    }
+    if row["first_name"] is not None:
+        words |= {"coach.first_name": row["first_name"], "coach.last_name": row["last_name"]}
+        words["coach.full_name"] = f"{row['first_name']} {row['last_name']}"
+    if row["phone_number"]:
+        words["coach.phone_number"] = row["phone_number"]
+    if row["appointment_type"] is not None:
+        kind = row["appointment_type"]
+        words["appointment.type"] = visit.program.titles.get(("appointment_types", kind), kind)
+        day = row["day"] or row["start_time"].astimezone(zone).date()
+        words["appointment.day"] = f"{day:%A}, {day.day} {day:%B}"
+    if row["appointment_type"] is not None and row["start_time"] is not None:
+        words["appointment.time"] = f"{row['start_time'].astimezone(zone):%H:%M}"
+    text, unknown = filled(template.body, words)
+    return Filled(text.strip("\n"), _told(unknown, patient, row["appointment_type"] is not None))
+
+
+def _told(unknown: tuple[str, ...], patient: Patient, booked: bool) -> str:
+    if not unknown:
+        return ""
+    reasons = []
+    if patient.coach_id is None and any(name.startswith("coach.") for name in unknown):
+        reasons.append("the patient has no coach")
+    elif "coach.phone_number" in unknown:
+        reasons.append("the coach has no phone number")
+    if not booked and any(name.startswith("appointment.") for name in unknown):
+        reasons.append("no appointment is booked")
+    elif "appointment.time" in unknown:
+        reasons.append("the next appointment has no time of day")
+    why = f", since {' and '.join(reasons)}" if reasons else ""
+    named = ", ".join(f"{{{{{name}}}}}" for name in unknown)
+    return f"Nothing is known for {named}{why}. Write it yourself, or take it out."

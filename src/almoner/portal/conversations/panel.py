@@ -1,0 +1,26 @@
+"""The left column of the profile: the newest conversation, and the form that records a message in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.conversations.view import View, view
+from almoner.portal.panels import Card, Panel
+from almoner.portal.sight import Patient
+
+SHOWS: Final = ("conversation",)
+
+
+@dataclass(frozen=True)
+class ConversationPanel:
+    """The conversation that is shown."""
+
+    view: View
+
+
+async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
+    """The card."""
+    return Panel(card, "portal/conversations/panel.html", ConversationPanel(await view(visit, connection, patient, "", card=True)))

@@ -1,0 +1,92 @@
+"""What a page or card of a conversation shows, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.calendar.zones import differ, zone_in_words
+from almoner.portal.conversations import composing, consents, filling
+from almoner.portal.conversations.composing import Composed
+from almoner.portal.conversations.consents import Consent
+from almoner.portal.conversations.talk import TYPES, Conversation, Talk, chosen, conversations, talk
+from almoner.portal.sight import Patient
+
+# The type of a new conversation that is offered first.
+_USUAL: Final = "phone"
+
+
+@dataclass(frozen=True)
+class View:
+    """A conversation with the form below it. ``of`` is None for one that is about to begin.
+
+    ``card``: it is the card of the profile. ``held``: another conversation than the newest was chosen, which stays in view.
+    ``their_zone`` and ``your_zone`` are in words, both empty where the clocks are the same.
+    """
+
+    patient: Patient
+    known: tuple[Conversation, ...]
+    of: Conversation | None
+    talk: Talk
+    consent: Consent
+    composed: Composed
+    templates: tuple[str, ...]
+    workers: Mapping[str, str]
+    card: bool
+    held: bool
+    their_zone: str
+    your_zone: str
+    types: Mapping[str, str]
+
+    @property
+    def base(self) -> str:
+        """The address that the patient's conversations are below."""
+        return f"/patients/{self.patient.id}/conversations"
+
+    @property
+    def here(self) -> str:
+        """The address of this conversation."""
+        return f"{self.base}/{self.of.id if self.of else 'new'}"
+
+    @property
+    def ending(self) -> str:
+        """What an address of it ends with where the card asks."""
+        return "?in=card" if self.card else ""
+
+
+async def view(
+    visit: Visit, connection: Connection, patient: Patient, conversation_id: str, card: bool, composed: Composed | None = None
+) -> View:
+    """The conversation of this id, the newest where it is blank, a new one for ``new``. Raises a 404 ApiError."""
+    known = await conversations(visit, connection, patient)
+    is_new = conversation_id == "new" or not (conversation_id or known)
+    of = None if is_new else chosen(known, conversation_id) if conversation_id else known[0]
+    shown = await talk(visit, connection, patient, of) if of else Talk((), "", 0, {})
+    kind = of.type if of else (composed.type if composed else visit.query("type")) or _USUAL
+    consent = await consents.consent(connection, visit.environment_id, patient.id, kind)
+    offered = await filling.templates(visit, connection, kind)
+    if composed is None:
+        composed = composing.fresh(visit, consent, "" if of else kind or _USUAL)
+    elif of is None and not composed.type:
+        composed = replace(composed, type=kind or _USUAL)
+    workers = composing.likely(visit, patient, shown.workers) if card else await composing.senders(visit, connection)
+    apart = differ(patient.timezone, visit.worker.timezone, datetime.now(UTC))
+    return View(
+        patient,
+        known,
+        of,
+        shown,
+        consent,
+        composed,
+        tuple(one.name for one in offered),
+        workers,
+        card,
+        card and bool(known) and (of is None or of.id != known[0].id),
+        zone_in_words(patient.timezone) if apart else "",
+        zone_in_words(visit.worker.timezone) if apart else "",
+        TYPES,
+    )

@@ -1,0 +1,286 @@
+"""The inbox in words: a row for each thing that waits, with how late it is, and the one thing to do about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from almoner.pages.visit import Visit
+from almoner.pages.words import counted
+from almoner.portal.calendar import zones
+from almoner.portal.calendar.diary import MODALITIES, Event
+from almoner.portal.inbox.find import Found, Inactive, New, Person, Step, Unread
+from almoner.portal.inbox.today import Day
+
+TABS: Final[Mapping[str, str]] = {
+    "next": "Next",
+    "overdue": "Overdue",
+    "messages": "Messages",
+    "inactive": "No activity",
+    "new": "New",
+}
+CHANNELS: Final[Mapping[str | None, str]] = {
+    "phone": "SMS",
+    "email": "E-mail",
+    "app": "App",
+    "third_party_app": "Other app",
+    None: "Message",
+}
+_SOON: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a button does: a link, or a form that is sent with these fields. ``letter`` does the same from the keyboard."""
+
+    label: str
+    path: str
+    letter: str = ""
+    fields: tuple[tuple[str, str], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Chip:
+    """How late or when, in words; ``at`` is the moment and ``exact`` tells it in full, in both zones where they differ."""
+
+    text: str
+    tone: str
+    at: datetime
+    exact: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A thing that waits. ``sort`` is how it is marked (is-late, is-today, or nothing); ``rank`` puts it in order.
+
+    ``key`` stays the same as long as it is the same thing.
+    """
+
+    key: str
+    tab: str
+    patient: Person
+    phase: str
+    text: str
+    chip: Chip
+    main: Action
+    other: Action | None = None
+    sort: str = ""
+    rank: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many; ``more``: at least so many."""
+
+    number: int
+    more: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.number:,}{'+' if self.more else ''}"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Everything that was found for one inbox."""
+
+    steps: Found[Step]
+    unread: Found[Unread]
+    inactive: Found[Inactive]
+    new: Found[New]
+
+
+class Wording:
+    """Puts what was found in words, for one reader at one moment."""
+
+    def __init__(self, visit: Visit, day: Day, now: datetime, phases: Mapping[str, str]) -> None:
+        """``phases``: those of the patients of the day's appointments, by id."""
+        self._visit = visit
+        self._day = day
+        self._now = now
+        self._phases = phases
+        self._zone = visit.worker.timezone
+
+    def rows(self, waiting: Waiting, events: Iterable[Event]) -> list[Row]:
+        """The rows in the order in which they are to be done."""
+        found = [self._step(one) for one in waiting.steps.entries]
+        found += [self._event(one) for one in events if one.patient_id and one.outcome is None]
+        found += [self._unread(one) for one in waiting.unread.entries]
+        found += [self._inactive(one) for one in waiting.inactive.entries]
+        found += [self._new(one) for one in waiting.new.entries]
+        return sorted(found, key=lambda row: (row.rank, row.key))
+
+    def _step(self, step: Step) -> Row:
+        days = self._days_since(step.due)
+        late = days > 0
+        due = zones.local(step.due, self._zone)
+        if late:
+            chip = Chip(f"{counted(days, 'day')} late", "bad", step.due, self._exact(step.due, step.patient))
+        else:
+            at = "today" if (due.hour, due.minute) == (0, 0) else f"today {zones.clock(step.due, self._zone)}"
+            chip = Chip(at, "warn" if step.due <= self._now else "", step.due, self._exact(step.due, step.patient))
+        fields = (("flow", step.flow_id), ("goal", str(step.goal)), ("step", str(step.step)), ("title", step.title))
+        return Row(
+            f"step-{step.flow_id}-{step.goal}-{step.step}",
+            "overdue" if late else "next",
+            step.patient,
+            self._phase(step.patient),
+            f"{step.title} · care flow “{step.flow}”",
+            chip,
+            Action("Done", "/inbox/done", "d", fields),
+            Action("Open", f"/patients/{step.patient.id}"),
+            "is-late" if late else "",
+            (0 if late else 3, step.due.timestamp()),
+        )
+
+    def _event(self, event: Event) -> Row:
+        patient = Person(
+            event.patient_id or "",
+            event.first_name or "",
+            event.last_name or "",
+            self._phases.get(event.patient_id or "", ""),
+            event.timezone or self._zone,
+        )
+        kind = self._title("appointment_types", event.appointment_type)
+        told = [kind, MODALITIES.get(event.modality, event.modality)]
+        start, end = event.start_time or self._day.start, event.end_time or self._day.end
+        if event.start_time:
+            told.append(zones.span(start, end, self._zone))
+        theirs = self._theirs(start, patient) if event.start_time else ""
+        over = event.start_time is not None and end <= self._now
+        main = Action("Outcome", f"/calendar/events/{event.id}", "o") if over else Action("Prepare", f"/patients/{patient.id}", "p")
+        return Row(
+            f"event-{event.id}",
+            "next",
+            patient,
+            self._phase(patient),
+            " · ".join([*told, theirs] if theirs else told),
+            self._event_chip(event, start, end, patient),
+            main,
+            None if over else Action("Open", f"/calendar/events/{event.id}"),
+            "is-today",
+            (1 if event.start_time and start - self._now <= _SOON else 4, start.timestamp()),
+        )
+
+    def _event_chip(self, event: Event, start: datetime, end: datetime, patient: Person) -> Chip:
+        exact = self._exact(start, patient)
+        if event.start_time is None:
+            return Chip("today, all day", "", start, f"{self._day.date:%A}, {self._day.date.day} {self._day.date:%B %Y}, all day")
+        if end <= self._now:
+            return Chip("no outcome yet", "warn", start, exact)
+        if start <= self._now:
+            return Chip("now", "good", start, exact)
+        minutes = -int((self._now - start).total_seconds() // 60)
+        if start - self._now <= _SOON:
+            return Chip(f"in {minutes} min", "good", start, exact)
+        return Chip(zones.clock(start, self._zone), "", start, exact)
+
+    def _unread(self, one: Unread) -> Row:
+        days = self._days_since(one.at)
+        when = (
+            f"{'yesterday ' if days == 1 else ''}{zones.clock(one.at, self._zone)}" if days <= 1 else f"{counted(days, 'day')} ago"
+        )
+        more = f" · {one.number:,} unread" if one.number > 1 else ""
+        fields = (("conversation", one.conversation_id), ("until", one.at.isoformat()))
+        return Row(
+            f"message-{one.conversation_id}-{one.at.timestamp()}",
+            "messages",
+            one.patient,
+            self._phase(one.patient),
+            f"“{' '.join(one.contents.split())}”{more}",
+            Chip(f"{CHANNELS.get(one.kind, 'Message')} {when}", "info", one.at, self._exact(one.at, one.patient)),
+            Action("Reply", f"/patients/{one.patient.id}#conversation", "r"),
+            Action("Mark read", "/inbox/read", "", fields),
+            "",
+            (2, one.at.timestamp()),
+        )
+
+    def _inactive(self, one: Inactive) -> Row:
+        days = self._days_since(one.last_at)
+        return Row(
+            f"inactive-{one.patient.id}",
+            "inactive",
+            one.patient,
+            self._phase(one.patient),
+            f"No activity for {counted(days, 'day')}, and nothing booked",
+            Chip(counted(days, "day"), "warn", one.last_at, f"Last: {self._exact(one.last_at, one.patient)}"),
+            Action("Schedule", f"/calendar/new?patient={one.patient.id}", "s"),
+            None,
+            "",
+            (5, one.last_at.timestamp()),
+        )
+
+    def _new(self, one: New) -> Row:
+        by = f" by {one.by}" if one.by else ""
+        fields = (("patient", one.patient.id),)
+        return Row(
+            f"new-{one.patient.id}",
+            "new",
+            one.patient,
+            self._phase(one.patient),
+            f"{'New, yours' if one.is_mine else 'New, with no coach yet'} · created{by} {self._ago(one.at)}",
+            Chip("new", "info", one.at, self._exact(one.at, one.patient)),
+            Action("Open", f"/patients/{one.patient.id}", "o")
+            if one.is_mine
+            else Action("Assign to me", "/inbox/assign", "a", fields),
+            None,
+            "",
+            (6, -one.at.timestamp()),
+        )
+
+    def _days_since(self, at: datetime) -> int:
+        """Whole days of the reader's calendar."""
+        return (self._day.date - zones.local(at, self._zone).date()).days
+
+    def _ago(self, at: datetime) -> str:
+        days, minutes = self._days_since(at), int((self._now - at).total_seconds() // 60)
+        if days > 0:
+            return "yesterday" if days == 1 else f"{days} days ago"
+        return (
+            f"{counted(minutes // 60, 'hour')} ago"
+            if minutes >= 60
+            else f"{counted(minutes, 'minute')} ago"
+            if minutes > 0
+            else "just now"
+        )
+
+    def _theirs(self, at: datetime, patient: Person) -> str:
+        """The time where the patient is, where it is another."""
+        if not zones.differ(self._zone, patient.timezone, at):
+            return ""
+        return f"their time {zones.clock(at, patient.timezone, zones.local(at, self._zone).date())}"
+
+    def _exact(self, at: datetime, patient: Person) -> str:
+        here, theirs = zones.local(at, self._zone), self._theirs(at, patient)
+        said = f"{here:%A}, {here.day} {here:%B %Y %H:%M} {here.tzname()}"
+        return f"{said}; {theirs}" if theirs else said
+
+    def _phase(self, patient: Person) -> str:
+        return self._title("phases", patient.phase)
+
+    def _title(self, group: str, name: str) -> str:
+        return self._visit.program.titles.get((group, name), name)
+
+
+def counts(rows: Sequence[Row], waiting: Waiting) -> dict[str, Count]:
+    """How many rows each tab has."""
+    more = {
+        "overdue": waiting.steps.more,
+        "messages": waiting.unread.more,
+        "inactive": waiting.inactive.more,
+        "new": waiting.new.more,
+    }
+    found = {tab: Count(sum(row.tab == tab for row in rows), more.get(tab, False)) for tab in TABS}
+    return found | {"next": Count(len(rows), any(more.values()))}
+
+
+def of_tab(rows: Sequence[Row], tab: str) -> list[Row]:
+    """The rows of a tab; Next has all."""
+    return [row for row in rows if tab in ("next", row.tab)]
+
+
+def digest(rows: Iterable[Row]) -> str:
+    """What changes when other rows are in the list than before."""
+    return hashlib.sha256("\n".join(sorted(row.key for row in rows)).encode()).hexdigest()[:16]

@@ -1,0 +1,119 @@
+"""The worker's day, hour by hour: what stands in their calendar, and where in it the present moment is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.calendar import zones
+from almoner.portal.calendar.diary import MODALITIES, Absence, Event, Span, Worker, diary
+
+# The hours that a day shows at least, as in most offices.
+_FROM, _TO = 9, 17
+_HOUR: Final = timedelta(hours=1)
+_QUARTER: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Day:
+    """What is in the worker's calendar on ``date``, from ``start`` up to ``end`` (UTC), in their zone."""
+
+    date: date
+    timezone: str
+    start: datetime
+    end: datetime
+    events: list[Event]
+    absences: list[Absence]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Something in the day: whom it is with (empty: nobody whom the visitor may see), what it is, from when to when.
+
+    ``path`` leads to it, empty where there is nothing to open; ``muted``: it takes no time, or is no appointment.
+    """
+
+    title: str
+    text: str
+    span: str
+    path: str
+    muted: bool
+
+
+@dataclass(frozen=True)
+class Hour:
+    """An hour of the day. ``quarter``: in which quarter of it (0 to 3) the present moment is, None where in another hour."""
+
+    label: str
+    blocks: tuple[Block, ...]
+    quarter: int | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The day as it is drawn: what is on it as a whole, and its hours. ``zone`` says whose times these are."""
+
+    zone: str
+    whole: tuple[Block, ...]
+    hours: tuple[Hour, ...]
+
+
+async def of(visit: Visit, connection: Connection, calendar_id: str, now: datetime) -> Day:
+    """The visitor's own day. Notes the read."""
+    me = visit.worker
+    today = zones.local(now, me.timezone).date()
+    start, end = zones.start_of(today, me.timezone), zones.start_of(today + zones.DAY, me.timezone)
+    worker = Worker(me.worker_id, me.first_name, me.last_name, me.timezone, calendar_id)
+    found = await diary(visit, connection, [worker], Span(start, end), (today, today + zones.DAY))
+    return Day(today, me.timezone, start, end, found.events.get(worker.id, []), found.absences.get(worker.id, []))
+
+
+def shown(visit: Visit, day: Day, now: datetime) -> Shown:
+    """The day in words."""
+    timed = [(max(e.start_time, day.start), _event(visit, e, day)) for e in day.events if e.start_time]
+    timed += [(max(a.start, day.start), _absence(a, day)) for a in day.absences if not _covers(a, day)]
+    whole = [_event(visit, e, day) for e in day.events if not e.start_time]
+    whole += [_absence(a, day) for a in day.absences if _covers(a, day)]
+    return Shown(zones.zone_in_words(day.timezone), tuple(whole), tuple(_hours(day, timed, now)))
+
+
+def _covers(absence: Absence, day: Day) -> bool:
+    return absence.start <= day.start and absence.end >= day.end
+
+
+def _hours(day: Day, timed: Sequence[tuple[datetime, Block]], now: datetime) -> list[Hour]:
+    """The hours as they pass: one that the clocks skip is not there, one that they pass twice is there twice."""
+    found, at = [], day.start
+    ordered = sorted(timed, key=lambda one: one[0])
+    busy = [start for start, _ in ordered]
+    while at < day.end:
+        following = min(at + _HOUR, day.end)
+        usual = _FROM <= zones.local(at, day.timezone).hour <= _TO
+        # Between two appointments no hour is left out.
+        if usual or (busy and busy[0] < following and at <= busy[-1]):
+            blocks = tuple(block for start, block in ordered if at <= start < following)
+            quarter = int((now - at) / _QUARTER) if at <= now < following else None
+            found.append(Hour(zones.clock(at, day.timezone), blocks, quarter))
+        at = following
+    return found
+
+
+def _event(visit: Visit, event: Event, day: Day) -> Block:
+    kind = visit.program.titles.get(("appointment_types", event.appointment_type), event.appointment_type)
+    told = [kind, MODALITIES.get(event.modality, event.modality)] if event.patient_id else []
+    if event.start_time and event.timezone and zones.differ(day.timezone, event.timezone, event.start_time):
+        told.append(f"their time {zones.clock(event.start_time, event.timezone, day.date)}")
+    if event.outcome:
+        told.append(event.outcome)
+    span = zones.span(event.start_time, event.end_time, day.timezone) if event.start_time and event.end_time else "all day"
+    path = f"/calendar/events/{event.id}" if event.patient_id else ""
+    return Block(event.name or "Busy", " · ".join(told), span, path, not event.takes_time or not event.patient_id)
+
+
+def _absence(absence: Absence, day: Day) -> Block:
+    span = "all day" if _covers(absence, day) else zones.span(max(absence.start, day.start), absence.end, day.timezone)
+    return Block("Away", absence.reason, span, "", True)

@@ -1,0 +1,1 @@
+"""Patients: finding, listing, creating and merging them."""

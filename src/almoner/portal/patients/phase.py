@@ -1,0 +1,130 @@
+"""Changing the phase and the coach of one patient: parts of the profile's head, and pages of their own without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from almoner.errors import ApiError
+from almoner.kinds import Guid
+from almoner.pages.visit import Visit
+from almoner.portal.patients.listing import Coach, coaches
+from almoner.portal.sight import Patient, only_of, patient
+from almoner.resources.patients import patients
+
+
+@dataclass(frozen=True)
+class Step:
+    """A phase and whether it may follow the present one."""
+
+    name: str
+    title: str
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class PhaseForm:
+    """The phases to choose from. ``problem`` is why a choice was not taken, blank where none was made."""
+
+    patient: Patient
+    now: str
+    steps: Sequence[Step]
+    problem: str
+
+    fragment: bool
+
+
+@dataclass(frozen=True)
+class CoachForm:
+    """The coaches to choose from. ``leaves``: with another coach the visitor's role shows them the patient no more."""
+
+    patient: Patient
+    coaches: Sequence[Coach]
+    leaves: bool
+    problem: str
+    fragment: bool
+
+
+async def show(visit: Visit) -> Response:
+    """The form."""
+    async with visit.parts.database.connection() as connection:
+        found = await patient(visit, connection, visit.path("id"))
+    return _phase_form(visit, found, "", 200)
+
+
+async def change(visit: Visit) -> Response:
+    """Moves the patient on, where the program lets this phase follow the one that the form was made from."""
+    form = await visit.form()
+    async with visit.parts.database.connection() as connection:
+        found = await patient(visit, connection, visit.path("id"))
+    wanted, was = form.text("phase"), form.text("was.phase")
+    titles = {name: visit.program.titles.get(("phases", name), name) for name in visit.program.phases}
+    if found.merged_into:
+        return _phase_form(visit, found, "This record was merged into another; change the phase there.", 409)
+    if was != found.phase:
+        text = f"Somebody has moved them to {titles.get(found.phase, found.phase)} meanwhile. Choose again from there."
+        return _phase_form(visit, found, text, 409)
+    if wanted == found.phase:
+        return visit.go(f"/patients/{found.id}")
+    if not any(step.is_open and step.name == wanted for step in _steps(visit, found)):
+        text = f"{titles.get(wanted, 'This')} does not follow {titles.get(found.phase, found.phase)} in the program."
+        return _phase_form(visit, found, text, 400)
+    try:
+        await visit.parts.store.update(visit.actor, patients, found.id, {"phase": wanted}, frozenset({found.updated_at}))
+    except ApiError as error:
+        if error.status >= 500:
+            raise
+        text = "The patient has just been changed by somebody else. Look again, then choose."
+        return _phase_form(visit, found, text if error.status == 412 else " ".join(p.detail for p in error.problems), error.status)
+    return visit.go(f"/patients/{found.id}")
+
+
+async def show_coach(visit: Visit) -> Response:
+    """The form."""
+    return await _coach_form(visit, "", 200)
+
+
+async def assign(visit: Visit) -> Response:
+    """Gives the patient to a coach, or to nobody."""
+    form = await visit.form()
+    async with visit.parts.database.connection() as connection:
+        found = await patient(visit, connection, visit.path("id"))
+        known = {one.id for one in await coaches(connection, visit.environment_id)}
+    wanted = Guid().decode(form.text("coach"), "", []) if form.text("coach") else None
+    if form.text("coach") and wanted not in known:
+        return await _coach_form(visit, "Choose one of the coaches.", 400)
+    if form.text("was.coach_id") != (found.coach_id or ""):
+        return await _coach_form(visit, f"The coach is {found.coach or 'nobody'} now: somebody was faster. Choose again.", 409)
+    await visit.parts.store.update(visit.actor, patients, found.id, {"coach_id": wanted}, None)
+    own = only_of(visit)
+    return visit.go(f"/patients/{found.id}" if own is None or own == wanted else "/patients")
+
+
+def _steps(visit: Visit, found: Patient) -> list[Step]:
+    program = visit.program
+    following = program.next_phases.get(found.phase)
+    return [
+        Step(name, program.titles.get(("phases", name), name), following is None or name in following)
+        for name in program.phases
+        if name != found.phase
+    ]
+
+
+def _phase_form(visit: Visit, found: Patient, problem: str, status: int) -> Response:
+    now = visit.program.titles.get(("phases", found.phase), found.phase)
+    form = PhaseForm(found, now, _steps(visit, found), problem, visit.is_fragment)
+    if visit.is_fragment:
+        return visit.fragment("portal/patients/phase.html", form, status)
+    return visit.page("portal/patients/phase_page.html", form, status)
+
+
+async def _coach_form(visit: Visit, problem: str, status: int) -> Response:
+    async with visit.parts.database.connection() as connection:
+        found = await patient(visit, connection, visit.path("id"))
+        offered = await coaches(connection, visit.environment_id)
+    form = CoachForm(found, offered, only_of(visit) is not None, problem, visit.is_fragment)
+    if visit.is_fragment:
+        return visit.fragment("portal/patients/coach.html", form, status)
+    return visit.page("portal/patients/coach_page.html", form, status)

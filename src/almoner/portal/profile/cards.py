@@ -1,0 +1,80 @@
+"""The cards beside a timeline: which there are, in which order, and when each is drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.panels import Card, Panel, Showing, panels
+from almoner.portal.sight import Patient
+
+# Where the program says nothing of its profile.
+DEFAULT: Final = (
+    Card("Care flow", shows="care_flows"),
+    Card("Tasks", shows="tasks"),
+    Card("Appointments", shows="appointments"),
+    Card("Contact and consent", shows="contact"),
+    Card("Assessments", shows="assessments"),
+    Card("Other systems", shows="external_ids"),
+)
+CONVERSATION: Final = Card("Conversation", shows="conversation")
+# The collections that each sort of card is drawn from.
+_DRAWN_FROM: Final[Mapping[str, str]] = {
+    "care_flows": "care_flows",
+    "tasks": "patient_tasks",
+    "records": "custom_data_type_records",
+    "assessments": "assessment_responses",
+    "appointments": "calendar_events",
+    "contact": "phone_numbers email_addresses patients",
+    "external_ids": "external_ids",
+    "chart": "assessment_responses custom_data_type_records",
+    "conversation": "messages conversations",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A card on the page. ``place`` is the address that draws it again, ``live`` the collections after whose changes it is."""
+
+    panel: Panel
+    place: str
+    live: str
+    anchor: str
+
+
+def cards(visit: Visit) -> tuple[Card, ...]:
+    """The cards of the published program, in its order."""
+    return tuple(Card(one.title, one.of, one.field, one.shows) for one in visit.program.sidebar) or DEFAULT
+
+
+def card(visit: Visit, number: str) -> Card | None:
+    """The card of an address: its number from 0, or ``conversation``; None where there is none."""
+    if number == CONVERSATION.shows:
+        return CONVERSATION
+    known = cards(visit)
+    return known[int(number)] if number.isascii() and number.isdigit() and int(number[:4]) < len(known) else None
+
+
+async def drawn(visit: Visit, connection: Connection, patient: Patient, one: Card, number: str) -> Shown | None:
+    """The card, drawn; None where nothing draws its sort, or the visitor may not see what it is of."""
+    draw = _known().get(one.shows)
+    panel = await draw(visit, connection, patient, one) if draw else None
+    if panel is None:
+        return None
+    anchor = "conversation" if one is CONVERSATION else f"card-{number}"
+    return Shown(panel, f"/patients/{patient.id}/panels/{number}", _DRAWN_FROM[one.shows], anchor)
+
+
+async def sidebar(visit: Visit, connection: Connection, patient: Patient) -> tuple[Shown, ...]:
+    """Every card that there is to see."""
+    found = [await drawn(visit, connection, patient, one, str(n)) for n, one in enumerate(cards(visit))]
+    return tuple(shown for shown in found if shown)
+
+
+@cache
+def _known() -> Mapping[str, Showing]:
+    return panels()

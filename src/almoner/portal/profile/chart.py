@@ -1,0 +1,172 @@
+"""Numbers about a patient over time: scores of an assessment, or a number of an assessment or of a custom record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.panels import Card
+from almoner.portal.profile.designs import designs
+from almoner.portal.sight import Patient
+from almoner.workshop.design import Assessment, CustomDataType
+from almoner.workshop.score import score
+
+RECENT_DAYS: Final = 90
+# The newest so many; what lies before is too dense to be read.
+_MOST: Final = 120
+_MOST_DOTS: Final = 40
+# The drawing, in its own units. Text stands at the right of what is drawn.
+WIDTH, HEIGHT = 268, 112
+_LEFT, _RIGHT, _TOP, _BOTTOM = 6, 236, 10, 92
+
+_RESPONSES = f"""
+SELECT created_at AS at, version, model AS body FROM assessment_responses
+WHERE environment_id = $1 AND user_id = $2 AND spec_id = $3 AND created_at >= $4 ORDER BY created_at DESC, id DESC LIMIT {_MOST}
+"""
+_RECORDS = f"""
+SELECT created_at AS at, version, body FROM custom_data_type_records
+WHERE environment_id = $1 AND user_id = $2 AND type_name = $3 AND created_at >= $4 ORDER BY created_at DESC, id DESC LIMIT {_MOST}
+"""
+_EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A number at a moment, with what it means where that is known, and its place in the drawing."""
+
+    at: datetime
+    value: int | float
+    band: str
+    x: float
+    y: float
+
+    @property
+    def shown(self) -> str:
+        """The number as people write it."""
+        return f"{self.value:g}"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A line across the drawing, with the number that it is at."""
+
+    y: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawn chart: its points, the earliest first. ``everything``: not only those of the last days."""
+
+    title: str
+    points: tuple[Point, ...]
+    marks: tuple[Mark, ...]
+    everything: bool
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = _LEFT
+    right: int = _RIGHT
+
+    @property
+    def dots(self) -> tuple[Point, ...]:
+        """The points that are drawn as such: all while they can be told apart, else the last."""
+        return self.points if len(self.points) <= _MOST_DOTS else self.points[-1:]
+
+    @property
+    def line(self) -> str:
+        """The points of the line."""
+        return " ".join(f"{point.x:g},{point.y:g}" for point in self.points)
+
+    @property
+    def told(self) -> str:
+        """The chart in a sentence, for whoever does not see it."""
+        values = [point.value for point in self.points]
+        first, last = self.points[0], self.points[-1]
+        band = f", {last.band}" if last.band else ""
+        if len(values) == 1:
+            return f"One value: {last.shown}{band}."
+        span = f"the lowest is {min(values):g}, the highest {max(values):g}"
+        return f"{len(values)} values from {first.shown} to {last.shown}{band}; {span}."
+
+
+async def chart(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Chart | None:
+    """The chart of a card; None where the visitor may not see what it is of, or the program has it no more."""
+    rights, program = visit.rights, visit.program
+    everything = visit.query("all") == "1"
+    since = _EVER if everything else datetime.now(UTC) - timedelta(days=RECENT_DAYS)
+    if card.of in program.newest_specs and card.of not in rights.hidden_assessments:
+        rows = await connection.fetch(_RESPONSES, visit.environment_id, patient.id, card.of, since)
+        newest = program.newest_specs[card.of].version
+        kind = "assessment"
+    elif card.of in program.custom_data_types and card.of not in rights.hidden_data:
+        rows = await connection.fetch(_RECORDS, visit.environment_id, patient.id, card.of, since)
+        newest = program.custom_data_types[card.of].version
+        kind = "custom_data_type"
+    else:
+        return None
+    wanted = {(kind, card.of, row["version"] or newest) for row in rows} | {(kind, card.of, newest)}
+    known = await designs(connection, visit.environment_id, wanted)
+    found = []
+    for row in reversed(rows):
+        design, body = known.get((kind, card.of, row["version"] or newest)), msgspec.json.decode(row["body"])
+        number = _number(design, body, card.field)
+        if number is not None:
+            found.append((_when(design, body, row["at"]), *number))
+    return drawn(card.title, sorted(found, key=lambda one: one[0]), everything)
+
+
+def drawn(title: str, values: Sequence[tuple[datetime, int | float, str]], everything: bool) -> Chart:
+    """The chart of these moments, numbers and meanings, the earliest first."""
+    if not values:
+        return Chart(title, (), (), everything)
+    lowest, highest = min(v for _, v, _ in values), max(v for _, v, _ in values)
+    if lowest == highest:
+        lowest, highest = lowest - 1, highest + 1
+    begin, end = values[0][0], values[-1][0]
+    seconds = (end - begin).total_seconds()
+
+    def across(at: datetime) -> float:
+        share = (at - begin).total_seconds() / seconds if seconds else 1.0
+        return round(_LEFT + share * (_RIGHT - _LEFT), 1)
+
+    def up(value: float) -> float:
+        return round(_BOTTOM - (value - lowest) / (highest - lowest) * (_BOTTOM - _TOP), 1)
+
+    points = tuple(Point(at, value, band, across(at), up(value)) for at, value, band in values)
+    marks = tuple(Mark(up(value), f"{round(value, 2):g}") for value in (highest, (lowest + highest) / 2, lowest))
+    return Chart(title, points, marks, everything)
+
+
+def _number(design: Any, body: dict[str, Any], name: str) -> tuple[int | float, str] | None:
+    """The number to draw and what it means; None where there is none."""
+    if name:
+        value = body.get(name)
+        return (value, "") if type(value) in (int, float) else None  # type: ignore[return-value]
+    scored = score(design, body) if isinstance(design, Assessment) else None
+    return (scored.total, scored.band or "") if scored else None
+
+
+def _when(design: Any, body: dict[str, Any], entered: datetime) -> datetime:
+    """When a record was true: the first day or moment that its type requires, else when it was entered."""
+    if isinstance(design, CustomDataType):
+        for field in design.fields:
+            value = body.get(field.name)
+            if field.required and field.kind in ("date", "datetime") and isinstance(value, str):
+                return _moment(value) or entered
+    return entered
+
+
+def _moment(value: str) -> datetime | None:
+    try:
+        if len(value) == 10:
+            return datetime.combine(date.fromisoformat(value), datetime.min.time(), UTC)
+        at = datetime.fromisoformat(value)
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+    except ValueError:
+        return None

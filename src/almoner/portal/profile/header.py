@@ -1,0 +1,86 @@
+"""Who a patient is, at a glance: the bar above a profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.calendar.zones import differ, zone_in_words
+from almoner.portal.profile.wording import day_in_words
+from almoner.portal.sight import Patient
+
+_NEXT = """
+SELECT e.id::text, e.start_time, e.day, e.appointment_type FROM calendar_events e
+WHERE e.environment_id = $1 AND e.user_id = $2 AND e.outcome IS NULL AND (e.start_time >= now() OR e.day >= $3::date)
+ORDER BY coalesce(e.start_time, e.day::timestamp AT TIME ZONE $4::text), e.id LIMIT 1
+"""
+
+
+@dataclass(frozen=True)
+class Next:
+    """The next appointment. ``when`` is in the patient's zone, ``yours`` in the visitor's where that differs, else empty."""
+
+    id: str
+    when: str
+    yours: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the bar shows. ``age`` is in whole years, None without a birthday; ``your_zone`` is empty where both are the same."""
+
+    patient: Patient
+    age: int | None
+    phase: str
+    now: datetime
+    zone: str
+    your_zone: str
+    next: Next | None
+
+
+async def header(visit: Visit, connection: Connection, patient: Patient) -> Header:
+    """The bar of this patient."""
+    now, mine = datetime.now(UTC), visit.worker.timezone
+    today = now.astimezone(ZoneInfo(patient.timezone)).date()
+    row = await connection.fetchrow(_NEXT, visit.environment_id, patient.id, today, patient.timezone)
+    coming = None
+    if row:
+        kind = visit.program.titles.get(("appointment_types", row["appointment_type"]), row["appointment_type"])
+        when, yours = said(row["start_time"], row["day"], patient.timezone, mine, now)
+        coming = Next(row["id"], when, yours, kind)
+    return Header(
+        patient,
+        _age(patient.birthday, today),
+        visit.program.titles.get(("phases", patient.phase), patient.phase),
+        now,
+        zone_in_words(patient.timezone),
+        zone_in_words(mine) if differ(patient.timezone, mine, now) else "",
+        coming,
+    )
+
+
+def said(start: datetime | None, day: date | None, zone: str, mine: str, now: datetime) -> tuple[str, str]:
+    """When an appointment is, in the patient's zone, and in the visitor's where their clocks differ then (else empty)."""
+    today = now.astimezone(ZoneInfo(zone)).date()
+    if start is None:
+        return f"{_short(day or today, today)}, all day", ""
+    there, here = start.astimezone(ZoneInfo(zone)), start.astimezone(ZoneInfo(mine))
+    words = f"{_short(there.date(), today)} {there:%H:%M}"
+    if not differ(zone, mine, start):
+        return words, ""
+    return words, f"{here:%H:%M}" if here.date() == there.date() else f"{here:%a %H:%M}"
+
+
+def _short(day: date, today: date) -> str:
+    words = day_in_words(day, today)
+    return words if "," not in words else f"{day:%a} {day.day} {day:%b}" + (f" {day.year}" if day.year != today.year else "")
+
+
+def _age(birthday: date | None, today: date) -> int | None:
+    if birthday is None:
+        return None
+    return today.year - birthday.year - ((today.month, today.day) < (birthday.month, birthday.day))

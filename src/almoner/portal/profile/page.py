@@ -1,0 +1,218 @@
+"""The profile of a patient, and the parts of it that are drawn again by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from almoner.database import Connection
+from almoner.errors import problem
+from almoner.kinds import Guid
+from almoner.pages.route import PageRoute
+from almoner.pages.visit import Visit
+from almoner.portal import live, sight
+from almoner.portal.calendar.zones import differ, zone_in_words
+from almoner.portal.profile import timeline
+from almoner.portal.profile.cards import CONVERSATION, Shown, card, drawn, sidebar
+from almoner.portal.profile.designs import designs
+from almoner.portal.profile.header import Header, header
+from almoner.portal.profile.wording import Day, Reading, days, lines, wanted
+from almoner.portal.sight import Patient
+
+_FILTERS: Final = {
+    "all": "All",
+    "calls": "Appointments",
+    "messages": "Messages",
+    "assessments": "Assessments",
+    "changes": "Changes",
+    "starred": "Starred",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A filter or a time zone to read the timeline by, with the query string that chooses it."""
+
+    title: str
+    query: str
+    here: bool
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A page of the timeline. ``older`` is the query string of the next one, empty at the end; ``zone`` an IANA name."""
+
+    patient: Patient
+    filters: tuple[Choice, ...]
+    zones: tuple[Choice, ...]
+    zone: str
+    zone_words: str
+    days: tuple[Day, ...]
+    show: str
+    query: str
+    older: str
+    goes_on: bool
+
+
+@dataclass(frozen=True)
+class ProfilePage:
+    """The whole page. ``since`` is where the change log was before it was read."""
+
+    head: Header
+    timeline: Timeline
+    conversation: Shown | None
+    sidebar: tuple[Shown, ...]
+    since: str
+
+
+@dataclass(frozen=True)
+class TimelinePart:
+    """The timeline alone."""
+
+    timeline: Timeline
+
+
+@dataclass(frozen=True)
+class HeaderPart:
+    """The bar alone."""
+
+    head: Header
+
+
+@dataclass(frozen=True)
+class CardPart:
+    """The inside of a card alone."""
+
+    shown: Shown
+    patient: Patient
+
+
+@dataclass(frozen=True)
+class Star:
+    """The button of an entry's star. ``title`` is what the entry is called."""
+
+    path: str
+    starred: bool
+
+
+async def show(visit: Visit) -> Response:
+    """The profile; on to the other record where this one was merged into it."""
+    async with visit.parts.database.connection() as connection:
+        since = await live.since(connection)
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        if patient.merged_into:
+            return visit.go(f"/patients/{patient.merged_into}")
+        page = ProfilePage(
+            await header(visit, connection, patient),
+            await _timeline(visit, connection, patient),
+            await drawn(visit, connection, patient, CONVERSATION, CONVERSATION.shows),
+            await sidebar(visit, connection, patient),
+            since,
+        )
+    return visit.page("portal/profile/profile.html", page)
+
+
+async def show_timeline(visit: Visit) -> Response:
+    """The timeline by another filter or zone, or its next page; the whole profile where no part of a page asks."""
+    if not visit.is_fragment:
+        query = visit.request.url.query
+        return visit.go(f"/patients/{visit.path('id')}" + (f"?{query}" if query else ""))
+    async with visit.parts.database.connection() as connection:
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        part = TimelinePart(await _timeline(visit, connection, patient))
+    template = "rows" if part.timeline.goes_on else "timeline"
+    return visit.fragment(f"portal/profile/{template}.html", part)
+
+
+async def show_header(visit: Visit) -> Response:
+    """The bar as it is now."""
+    async with visit.parts.database.connection() as connection:
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        part = HeaderPart(await header(visit, connection, patient))
+    return visit.fragment("portal/profile/header.html", part)
+
+
+async def show_card(visit: Visit) -> Response:
+    """A card as it is now. Raises a 404 ApiError where the profile has none such any more."""
+    number = visit.path("number")
+    async with visit.parts.database.connection() as connection:
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        one = card(visit, number)
+        shown = await drawn(visit, connection, patient, one, number) if one else None
+    if shown is None:
+        raise problem("not_found", "The profile has no such card any more. Load the page again.")
+    return visit.fragment("portal/profile/card.html", CardPart(shown, patient))
+
+
+async def put_star(visit: Visit) -> Response:
+    """Puts a star at an entry of the timeline, or takes it away."""
+    row_id = Guid().decode(visit.path("row"), "", [])
+    resource, starred = visit.path("resource"), visit.path("state") == "on"
+    async with visit.parts.database.connection() as connection:
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        if not starred and row_id:
+            await timeline.unstar(connection, visit.environment_id, patient.id, resource, row_id)
+        elif not row_id or not await timeline.star(
+            connection, visit.environment_id, patient.id, resource, row_id, visit.actor.actor
+        ):
+            raise problem("not_found", "The timeline has no such entry any more. Load the page again.")
+    if not visit.is_fragment:
+        return visit.go(f"/patients/{patient.id}")
+    return visit.fragment("portal/profile/star.html", Star(f"/patients/{patient.id}/stars/{resource}/{row_id}", starred))
+
+
+async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> Timeline:
+    show = visit.query("show") if visit.query("show") in _FILTERS else "all"
+    mine = visit.query("zone") == "mine" and differ(patient.timezone, visit.worker.timezone, datetime.now(UTC))
+    after = timeline.cursor(visit.query("after"))
+    entries, older = await timeline.entries(
+        connection, visit.environment_id, patient.id, visit.rights, patient.timezone, show, after
+    )
+    known = await designs(connection, visit.environment_id, wanted(entries, visit.program))
+    zone = visit.worker.timezone if mine else patient.timezone
+    told = lines(entries, Reading(visit.program, known, f"/patients/{patient.id}", zone))
+    return Timeline(
+        patient,
+        tuple(Choice(title, _query(key, mine), key == show) for key, title in _FILTERS.items()),
+        _zones(visit, patient, show, mine),
+        zone,
+        zone_in_words(zone),
+        days(told, zone, datetime.now(UTC), after.at if after else None),
+        show,
+        _query(show, mine),
+        _query(show, mine, older.text()) if older else "",
+        after is not None,
+    )
+
+
+def _zones(visit: Visit, patient: Patient, show: str, mine: bool) -> tuple[Choice, ...]:
+    """The two zones to choose from; none where their clocks show the same."""
+    if not differ(patient.timezone, visit.worker.timezone, datetime.now(UTC)):
+        return ()
+    return (
+        Choice(f"{zone_in_words(patient.timezone)} (theirs)", _query(show, False), not mine),
+        Choice(f"{zone_in_words(visit.worker.timezone)} (yours)", _query(show, True), mine),
+    )
+
+
+def _query(show: str, mine: bool, after: str = "") -> str:
+    pairs = [("show", show)] if show != "all" else []
+    pairs += [("zone", "mine")] if mine else []
+    pairs += [("after", after)] if after else []
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+ROUTES = (
+    PageRoute("/patients/{id}", show, may="give_care"),
+    PageRoute("/patients/{id}/timeline", show_timeline, may="give_care"),
+    # The same for a page that draws itself again: nobody needs to be in front of it.
+    PageRoute("/patients/{id}/timeline/now", show_timeline, may="give_care", background=True),
+    PageRoute("/patients/{id}/header", show_header, may="give_care", background=True),
+    PageRoute("/patients/{id}/panels/{number}", show_card, may="give_care", background=True),
+    PageRoute("/patients/{id}/live", live.stream, may="give_care", background=True),
+    PageRoute("/patients/{id}/stars/{resource}/{row}/{state}", put_star, may="give_care", methods=("POST",)),
+)

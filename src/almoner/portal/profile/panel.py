@@ -1,0 +1,83 @@
+"""Two cards of a profile: charts, and the appointments that are to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.calendar.zones import zone_in_words
+from almoner.portal.panels import Card, Panel
+from almoner.portal.profile.chart import RECENT_DAYS, chart
+from almoner.portal.profile.header import said
+from almoner.portal.sight import Patient
+
+SHOWS: Final = ("appointments", "chart")
+_COMING: Final = 5
+
+_APPOINTMENTS = f"""
+SELECT e.id::text, e.start_time, e.day, e.modality, e.appointment_type, w.first_name || ' ' || w.last_name AS worker
+FROM calendar_events e
+JOIN calendars k ON k.environment_id = e.environment_id AND k.id = e.calendar_id
+JOIN workers w ON w.environment_id = k.environment_id AND w.id = k.worker_id
+WHERE e.environment_id = $1 AND e.user_id = $2 AND e.outcome IS NULL AND (e.start_time >= now() OR e.day >= $3::date)
+ORDER BY coalesce(e.start_time, e.day::timestamp AT TIME ZONE $4::text), e.id LIMIT {_COMING + 1}
+"""
+
+
+@dataclass(frozen=True)
+class Appointment:
+    """An appointment to come; ``when`` is in the patient's zone, ``yours`` in the visitor's where that differs, else empty."""
+
+    id: str
+    title: str
+    when: str
+    yours: str
+    how: str
+    worker: str
+
+
+@dataclass(frozen=True)
+class Appointments:
+    """The next few appointments. ``more``: there are others behind them; ``zone`` is the patient's, in words."""
+
+    coming: tuple[Appointment, ...]
+    more: bool
+    zone: str
+
+
+async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel | None:
+    """The card; None for a chart of what the visitor may not see."""
+    if card.shows == "chart":
+        found = await chart(visit, connection, patient, card)
+        return Panel(card, "portal/profile/chart.html", ChartCard(found, RECENT_DAYS)) if found else None
+    return Panel(card, "portal/profile/appointments.html", await _appointments(visit, connection, patient))
+
+
+@dataclass(frozen=True)
+class ChartCard:
+    """A chart, and how many days are recent."""
+
+    chart: object
+    recent_days: int
+
+
+async def _appointments(visit: Visit, connection: Connection, patient: Patient) -> Appointments:
+    now, mine, zone = datetime.now(UTC), visit.worker.timezone, patient.timezone
+    today = now.astimezone(ZoneInfo(zone)).date()
+    rows = await connection.fetch(_APPOINTMENTS, visit.environment_id, patient.id, today, zone)
+    titles = visit.program.titles
+    coming = [
+        Appointment(
+            row["id"],
+            titles.get(("appointment_types", row["appointment_type"]), row["appointment_type"]),
+            *said(row["start_time"], row["day"], zone, mine, now),
+            row["modality"],
+            row["worker"],
+        )
+        for row in rows
+    ]
+    return Appointments(tuple(coming[:_COMING]), len(coming) > _COMING, zone_in_words(zone))

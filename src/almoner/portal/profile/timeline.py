@@ -1,0 +1,259 @@
+"""Everything that happened about a patient, newest first: one statement over the collections and the change log.
+
+Each source is read by its own index from where the page before ended, a page of rows at most, so that a patient with ten thousand
+entries costs what one with ten does. What is shown of an entry is looked up for the entries of the page alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from almoner.access.actors import name_sql
+from almoner.database import Connection
+from almoner.definitions import Rights
+from almoner.errors import problem
+
+PAGE: Final = 30
+
+_CURSOR = struct.Struct(">q16s")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+# An entry of the change log has no id of its own: it is known by its number in the log, written as an id that comes first.
+_CHANGE_ID: Final = "('00000000-0000-0000-0000-' || lpad(to_hex(c.seq), 12, '0'))::uuid"
+_LAST_SEQ: Final = 2**63 - 1
+
+# What is still to come stands where it was booked.
+_STARTS: Final = "coalesce(e.start_time, e.day::timestamp AT TIME ZONE given.zone)"
+_EVENT_AT: Final = f"CASE WHEN {_STARTS} > now() THEN e.created_at ELSE {_STARTS} END"
+_STEP_ID: Final = "md5(f.id::text || (g.value ->> 'title') || (i.value ->> 'title') || (i.value ->> 'completed_at'))::uuid"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where entries come from. ``key``: what orders those of one moment; ``mine``: the condition on their table's patient."""
+
+    name: str
+    table: str
+    mine: str
+    at: str
+    id: str
+    key: str = ""
+    bound: str = "given.id"
+    also: str = ""
+
+
+def _collection(name: str, alias: str, at: str = "", also: str = "", owner: str = "user_id") -> _Source:
+    return _Source(name, f"{name} {alias}", f"{alias}.{owner}", at or f"{alias}.created_at", f"{alias}.id", also=also)
+
+
+_SOURCES: Final = (
+    _collection("messages", "m", "m.send_time"),
+    _collection("calendar_events", "e", _EVENT_AT),
+    _collection("assessment_responses", "a", also="AND a.spec_id <> ALL (given.hidden_assessments)"),
+    _collection("custom_data_type_records", "r", also="AND r.type_name <> ALL (given.hidden_data)"),
+    _collection("patient_tasks", "t"),
+    _collection("phone_numbers", "n"),
+    _collection("email_addresses", "n"),
+    _collection("care_flows", "f"),
+    _collection("patients", "p", owner="id"),
+    _Source(
+        "interventions",
+        "care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
+        "CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i",
+        "f.user_id",
+        "(i.value ->> 'completed_at')::timestamptz",
+        _STEP_ID,
+        also="AND i.value ->> 'completed_at' IS NOT NULL",
+    ),
+    _Source(
+        "changes",
+        "changes c",
+        "c.patient_id",
+        "c.changed_at",
+        _CHANGE_ID,
+        key="c.seq",
+        bound="given.seq",
+        also="AND c.kind <> 'create' "
+        "AND NOT (c.resource = 'custom_data_type_records' AND EXISTS (SELECT FROM custom_data_type_records r "
+        "WHERE r.environment_id = $1 AND r.id = c.row_id AND r.type_name = ANY (given.hidden_data))) "
+        "AND NOT (c.resource = 'assessment_responses' AND EXISTS (SELECT FROM assessment_responses a "
+        "WHERE a.environment_id = $1 AND a.id = c.row_id AND a.spec_id = ANY (given.hidden_assessments)))",
+    ),
+)
+_BY_NAME: Final = {source.name: source for source in _SOURCES}
+_CHANGING: Final = ("changes", "patients", "phone_numbers", "email_addresses", "care_flows", "interventions")
+# What each filter shows; ``starred`` is everything that has a star.
+FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "all": tuple(_BY_NAME),
+    "calls": ("calendar_events",),
+    "messages": ("messages",),
+    "assessments": ("assessment_responses",),
+    "changes": (*_CHANGING, "custom_data_type_records", "patient_tasks"),
+    "starred": tuple(_BY_NAME),
+}
+
+_TOLD: Final = {
+    "messages": "SELECT m.direction, left(m.contents, 240) AS contents, m.automatically_sent, v.conversation_type, "
+    "w.first_name || ' ' || w.last_name AS worker, m.direction = 'inbound' AND NOT EXISTS (SELECT FROM message_reads d "
+    "WHERE d.environment_id = $1 AND d.message_id = m.id) AS unread FROM messages m "
+    "LEFT JOIN conversations v ON v.environment_id = $1 AND v.id = m.conversation_id "
+    "LEFT JOIN workers w ON w.environment_id = $1 AND w.id = m.worker_id WHERE m.environment_id = $1 AND m.id = page.id",
+    "calendar_events": "SELECT e.appointment_type, e.modality, e.outcome, e.start_time, e.end_time, e.day, "
+    "w.first_name || ' ' || w.last_name AS worker FROM calendar_events e "
+    "JOIN calendars k ON k.environment_id = $1 AND k.id = e.calendar_id "
+    "JOIN workers w ON w.environment_id = $1 AND w.id = k.worker_id WHERE e.environment_id = $1 AND e.id = page.id",
+    "assessment_responses": "SELECT a.spec_id, a.version, a.title, a.model FROM assessment_responses a "
+    "WHERE a.environment_id = $1 AND a.id = page.id",
+    "custom_data_type_records": "SELECT r.type_name, r.body FROM custom_data_type_records r "
+    "WHERE r.environment_id = $1 AND r.id = page.id",
+    "patient_tasks": "SELECT t.task_type, t.dismissed FROM patient_tasks t WHERE t.environment_id = $1 AND t.id = page.id",
+    "phone_numbers": "SELECT n.phone_number, n.friendly_name FROM phone_numbers n WHERE n.environment_id = $1 AND n.id = page.id",
+    "email_addresses": "SELECT n.email, n.friendly_name FROM email_addresses n WHERE n.environment_id = $1 AND n.id = page.id",
+    "care_flows": "SELECT f.care_flow ->> 'description' AS description FROM care_flows f "
+    "WHERE f.environment_id = $1 AND f.id = page.id",
+    "interventions": "SELECT f.id, f.care_flow ->> 'description' AS description, g.value ->> 'title' AS goal, "
+    "i.value ->> 'title' AS title, (SELECT w.first_name || ' ' || w.last_name FROM workers w WHERE w.environment_id = $1 "
+    "AND w.id = (i.value ->> 'completed_by_worker_id')::uuid) AS worker FROM care_flows f "
+    "CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
+    "CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i "
+    f"WHERE f.environment_id = $1 AND f.user_id = $2 AND i.value ->> 'completed_at' IS NOT NULL AND {_STEP_ID} = page.id LIMIT 1",
+    "changes": f"SELECT c.resource, c.kind, c.row_id, c.fields, c.through, {name_sql('c.actor')} AS name FROM changes c "
+    "WHERE c.environment_id = $1 AND c.patient_id = $2 AND c.changed_at = page.at AND c.kind <> 'create' "
+    f"AND {_CHANGE_ID} = page.id",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that happened. ``told`` is what its collection says of it, by column; ``at`` is in UTC."""
+
+    resource: str
+    id: str
+    at: datetime
+    starred: bool
+    told: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The last entry of a page; the next one begins behind it."""
+
+    at: datetime
+    id: UUID
+
+    def text(self) -> str:
+        """The cursor as an address carries it."""
+        packed = _CURSOR.pack((self.at - _EPOCH) // _MICROSECOND, self.id.bytes)
+        return base64.urlsafe_b64encode(packed).decode()
+
+    @property
+    def seq(self) -> int:
+        """Up to which number the log's entries of this moment are still to come."""
+        return self.id.int if self.id.int < 2**48 else _LAST_SEQ
+
+
+_NEWEST: Final = Cursor(datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
+
+
+def cursor(text: str) -> Cursor | None:
+    """The cursor of an address; None where there is none. Raises a 404 ApiError where it is not one of ours."""
+    if not text:
+        return None
+    try:
+        micros, row_id = _CURSOR.unpack(base64.urlsafe_b64decode(text))
+        return Cursor(_EPOCH + micros * _MICROSECOND, UUID(bytes=row_id))
+    except (ValueError, OverflowError, struct.error, binascii.Error):
+        raise problem("not_found", "This part of the timeline does not exist; begin at its top.") from None
+
+
+async def entries(
+    connection: Connection, environment_id: int, patient_id: str, rights: Rights, zone: str, show: str, after: Cursor | None
+) -> tuple[list[Entry], Cursor | None]:
+    """A page of the timeline behind ``after``, and where the next one begins (None at the end).
+
+    ``show`` is one of FILTERS; ``zone`` the IANA name of the patient's zone, where an appointment without a time begins its day.
+    """
+    before = after or _NEWEST
+    rows = await connection.fetch(
+        _STATEMENTS[show],
+        *(environment_id, patient_id, before.at, before.id, PAGE + 1, before.seq),
+        *(list(rights.hidden_assessments), list(rights.hidden_data), zone),
+    )
+    found = [Entry(r["resource"], r["id"], r["at"], r["starred"], msgspec.json.decode(r["told"] or "{}")) for r in rows[:PAGE]]
+    more = len(rows) > PAGE
+    return found, Cursor(found[-1].at, UUID(found[-1].id)) if more else None
+
+
+async def star(connection: Connection, environment_id: int, patient_id: str, resource: str, row_id: str, by: str) -> bool:
+    """Puts a star at an entry of this patient; False where they have none such. Doing it again changes nothing."""
+    source = _BY_NAME.get(resource)
+    if source is None:
+        return False
+    theirs = f"{source.table.split()[1]}.environment_id = $1 AND {source.mine} = $2 AND {source.id} = $3"
+    exists = f"SELECT 1 FROM {source.table} WHERE {theirs} LIMIT 1"
+    if not await connection.fetchval(exists, environment_id, patient_id, row_id):
+        return False
+    await connection.execute(
+        "INSERT INTO timeline_stars (environment_id, patient_id, resource, row_id, starred_by) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT DO NOTHING",
+        *(environment_id, patient_id, resource, row_id, by),
+    )
+    return True
+
+
+async def unstar(connection: Connection, environment_id: int, patient_id: str, resource: str, row_id: str) -> None:
+    """Takes the star away again."""
+    await connection.execute(
+        "DELETE FROM timeline_stars WHERE environment_id = $1 AND patient_id = $2 AND resource = $3 AND row_id = $4",
+        *(environment_id, patient_id, resource, row_id),
+    )
+
+
+def _statement(names: tuple[str, ...], starred: bool) -> str:
+    sources = " UNION ALL ".join(_selected(_BY_NAME[name], starred) for name in names)
+    told = " ".join(f"WHEN '{name}' THEN (SELECT to_json(told) FROM ({_TOLD[name]}) AS told)" for name in names if name in _TOLD)
+    return (
+        "WITH given AS (SELECT $3::timestamptz AS at, $4::uuid AS id, $6::bigint AS seq, $7::text[] AS hidden_assessments, "
+        f"$8::text[] AS hidden_data, $9::text AS zone), page AS (SELECT * FROM ({sources}) AS entries "
+        "ORDER BY at DESC, id DESC LIMIT $5) "
+        "SELECT page.resource, page.id::text, page.at, EXISTS (SELECT FROM timeline_stars s WHERE s.environment_id = $1 "
+        "AND s.patient_id = $2 AND s.resource = page.resource AND s.row_id = page.id) AS starred, "
+        f"CASE page.resource {told} END::text AS told FROM page ORDER BY page.at DESC, page.id DESC"
+    )
+
+
+def _selected(source: _Source, starred: bool) -> str:
+    key = source.key or source.id
+    alias = source.table.split()[1]
+    stars = (
+        f" AND {source.id} IN (SELECT s.row_id FROM timeline_stars s WHERE s.environment_id = $1 AND s.patient_id = $2 "
+        f"AND s.resource = '{source.name}')"
+    )
+    select = (
+        f"SELECT '{source.name}' AS resource, {source.id} AS id, {source.at} AS at FROM {source.table} "
+        f"WHERE {alias}.environment_id = $1 AND {source.mine} = $2 AND ({source.at}, {key}) < ($3, {source.bound}) {source.also}"
+        f"{stars if starred else ''} ORDER BY {source.at} DESC, {key} DESC LIMIT $5"
+    )
+    # A parameter is compared with the index; what is read out of a table in between is not.
+    for name, parameter in _PARAMETERS.items():
+        select = select.replace(name, parameter)
+    return f"({select})"
+
+
+_PARAMETERS: Final = {
+    "given.id": "$4",
+    "given.seq": "$6",
+    "given.hidden_assessments": "$7::text[]",
+    "given.hidden_data": "$8::text[]",
+    "given.zone": "$9::text",
+}
+_STATEMENTS: Final = {show: _statement(names, show == "starred") for show, names in FILTERS.items()}

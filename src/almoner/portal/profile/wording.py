@@ -1,0 +1,247 @@
+"""A timeline's entries in words: what happened, by whom and through what, and where it can be read whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from almoner.access.actors import through
+from almoner.definitions import Program
+from almoner.pages.words import counted
+from almoner.portal.profile.timeline import Entry
+from almoner.workshop.design import Assessment, CustomDataType
+from almoner.workshop.score import score
+
+CHANNELS: Final = {"phone": "SMS", "email": "e-mail", "app": "app message", "third_party_app": "message in another app"}
+_OUTCOMES: Final = {"completed": "good", "cancelled": "", "no-show": "warn"}
+_THINGS: Final = {
+    "patients": "Details of the patient",
+    "phone_numbers": "Phone number",
+    "email_addresses": "E-mail address",
+    "calendar_events": "Appointment",
+    "care_flows": "Care flow",
+    "custom_data_type_records": "Record",
+    "patient_tasks": "Task",
+    "conversations": "Conversation",
+    "assessment_responses": "Assessment",
+    "messages": "Message",
+    "integration_tasks": "Integration task",
+}
+_DONE: Final = {"update": "changed", "delete": "removed"}
+# What a change of a care flow that is told as a completed step anyway may be late by.
+_SAME: Final = timedelta(seconds=10)
+
+# Looks up a published design: its kind, its id or name, its version.
+Designs = Mapping[tuple[str, str, int], Assessment | CustomDataType]
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A few words beside a title; ``tone`` as in parts.html."""
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What entries are put in words with. ``base`` is the address of the profile, ``zone`` the IANA name that days are told in."""
+
+    program: Program
+    designs: Designs
+    base: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry as it is shown. ``path`` leads to the whole of it, empty where this is all there is.
+
+    ``whole_day``: it has no time of day.
+    """
+
+    entry: Entry
+    icon: str
+    title: str
+    text: str = ""
+    chips: tuple[Chip, ...] = ()
+    path: str = ""
+    whole_day: bool = False
+
+
+@dataclass(frozen=True)
+class Day:
+    """The entries of one day in the zone that the timeline is read in. ``heading`` is empty where the page before ended in it."""
+
+    day: date
+    heading: str
+    lines: tuple[Line, ...]
+
+
+def days(lines: Iterable[Line], zone: str, now: datetime, before: datetime | None) -> tuple[Day, ...]:
+    """The lines by day. ``before`` is the moment of the entry that the page before ended with."""
+    here = ZoneInfo(zone)
+    found: dict[date, list[Line]] = {}
+    for line in lines:
+        found.setdefault(line.entry.at.astimezone(here).date(), []).append(line)
+    known = before.astimezone(here).date() if before else None
+    today = now.astimezone(here).date()
+    return tuple(Day(day, "" if day == known else day_in_words(day, today), tuple(of)) for day, of in found.items())
+
+
+def day_in_words(day: date, today: date) -> str:
+    """``Today``, ``Yesterday``, ``Sunday, 22 November``; with the year where it is another one."""
+    named = {today: "Today", today - timedelta(days=1): "Yesterday", today + timedelta(days=1): "Tomorrow"}.get(day)
+    if named:
+        return named
+    return f"{day:%A}, {day.day} {day:%B}" + (f" {day.year}" if day.year != today.year else "")
+
+
+def lines(entries: Sequence[Entry], reading: Reading) -> tuple[Line, ...]:
+    """The entries in words, without the changes of care flows that a completed step tells of already."""
+    done = [(entry.told.get("id"), entry.at) for entry in entries if entry.resource == "interventions"]
+    return tuple(_WORDS[entry.resource](entry, reading) for entry in entries if not _is_told(entry, done))
+
+
+def wanted(entries: Iterable[Entry], program: Program) -> set[tuple[str, str, int]]:
+    """The designs that the wording of these entries needs."""
+    found = set()
+    for entry in entries:
+        if entry.resource == "assessment_responses":
+            version = entry.told.get("version")
+            newest = program.newest_specs.get(entry.told["spec_id"])
+            if version or newest:
+                found.add(("assessment", entry.told["spec_id"], version or (newest.version if newest else 1)))
+        elif entry.resource == "custom_data_type_records" and entry.told["type_name"] in program.custom_data_types:
+            found.add(("custom_data_type", entry.told["type_name"], program.custom_data_types[entry.told["type_name"]].version))
+    return found
+
+
+def _is_told(entry: Entry, done: list[tuple[Any, datetime]]) -> bool:
+    if entry.resource != "changes" or entry.told.get("resource") != "care_flows" or entry.told.get("kind") != "update":
+        return False
+    return any(row_id == entry.told["row_id"] and abs(entry.at - at) < _SAME for row_id, at in done)
+
+
+def _message(entry: Entry, reading: Reading) -> Line:
+    told = entry.told
+    channel = CHANNELS.get(told["conversation_type"] or "", "message")
+    unread = (Chip("unread", "info"),) if told["unread"] else ()
+    by = f"{told['worker']}: " if told["worker"] else ""
+    title, text = f"{told['direction'].capitalize()} {channel}", f"{by}“{told['contents']}”"
+    return Line(entry, "message", title, text, unread, f"{reading.base}#conversation")
+
+
+def _event(entry: Entry, reading: Reading) -> Line:
+    told = entry.told
+    kind = reading.program.titles.get(("appointment_types", told["appointment_type"]), told["appointment_type"])
+    starts = told["start_time"] and datetime.fromisoformat(told["start_time"])
+    ends = told["end_time"] and datetime.fromisoformat(told["end_time"])
+    chips = (Chip(told["outcome"], _OUTCOMES[told["outcome"]]),) if told["outcome"] else ()
+    length = counted(round((ends - starts).total_seconds() / 60), "minute") if starts and ends else "all day"
+    text = " · ".join((length, told["modality"], f"with {told['worker']}"))
+    day = starts.astimezone(ZoneInfo(reading.zone)).date() if starts else date.fromisoformat(told["day"])
+    first = starts or datetime.combine(day, time(), ZoneInfo(reading.zone))
+    path = f"/calendar/events/{entry.id}"
+    if first > entry.at and not told["outcome"] and first - entry.at > _SAME:
+        return Line(entry, "calendar", f"{kind} booked for {day.day} {day:%B}", text, chips, path)
+    icon = {"call": "phone", "phone": "phone"}.get(told["modality"], "calendar")
+    return Line(entry, icon, kind, text, chips, path, whole_day=starts is None)
+
+
+def _response(entry: Entry, reading: Reading) -> Line:
+    told, version = entry.told, entry.told["version"]
+    newest = reading.program.newest_specs.get(told["spec_id"])
+    design = reading.designs.get(("assessment", told["spec_id"], version or (newest.version if newest else 1)))
+    chips: tuple[Chip, ...] = ()
+    name, answers = told["title"] or told["spec_id"], len(told["model"])
+    if isinstance(design, Assessment):
+        name = told["title"] or design.name
+        scored = score(design, told["model"])
+        if scored:
+            chips = (Chip(f"score {scored.total:g}" + (f" · {scored.band}" if scored.band else ""), "info" if scored.band else ""),)
+    text = counted(answers, "answer") + (f" · version {version}" if version else "")
+    return Line(entry, "form", name, text, chips, f"{reading.base}/assessments/{entry.id}")
+
+
+def _record(entry: Entry, reading: Reading) -> Line:
+    name = entry.told["type_name"]
+    known = reading.program.custom_data_types.get(name)
+    design = reading.designs.get(("custom_data_type", name, known.version)) if known else None
+    labels = {f.name: f.label or f.name for f in design.fields} if isinstance(design, CustomDataType) else {}
+    title = (design.title or name) if isinstance(design, CustomDataType) else name
+    told = {key: _value(value) for key, value in entry.told["body"].items() if not isinstance(value, dict)}
+    shown = [f"{labels.get(key, key)}: {value}" for key, value in told.items() if value]
+    return Line(entry, "card", title, " · ".join(shown[:4]), (), f"{reading.base}/records/{entry.id}")
+
+
+def _task(entry: Entry, reading: Reading) -> Line:
+    kind = reading.program.titles.get(("task_types", entry.told["task_type"]), entry.told["task_type"])
+    chips = (Chip("dismissed"),) if entry.told["dismissed"] else ()
+    return Line(entry, "check", f"Task: {kind}", "", chips, f"{reading.base}/tasks")
+
+
+def _contact(entry: Entry, reading: Reading) -> Line:
+    phone = entry.told.get("phone_number")
+    text = " · ".join(part for part in (phone or entry.told.get("email"), entry.told["friendly_name"]) if part)
+    return Line(entry, "card", "Phone number added" if phone else "E-mail address added", text, (), f"{reading.base}/contact")
+
+
+def _flow(entry: Entry, reading: Reading) -> Line:
+    return Line(entry, "plan", "Care flow started", entry.told["description"], (), f"{reading.base}/care-flows/{entry.id}")
+
+
+def _step(entry: Entry, reading: Reading) -> Line:
+    told = entry.told
+    by = f", by {told['worker']}" if told.get("worker") else ""
+    text = f"Care flow “{told.get('description', '')}”{by}"
+    path = f"{reading.base}/care-flows/{told.get('id', '')}"
+    return Line(entry, "check", f"Intervention completed · {told.get('title', '')}", text, (), path)
+
+
+def _patient(entry: Entry, reading: Reading) -> Line:
+    return Line(entry, "person", f"{reading.program.terminology.get('patient', 'patient').capitalize()} entered")
+
+
+def _change(entry: Entry, reading: Reading) -> Line:
+    """Who changed what through what. The log keeps which fields, not what they held before."""
+    told = entry.told
+    thing, done = _THINGS.get(told["resource"], told["resource"]), _DONE.get(told["kind"], told["kind"])
+    fields = [name.removesuffix("_id").replace("_", " ") for name in told["fields"] or ()]
+    title = f"{thing} {done}"
+    if told["resource"] == "patients" and fields == ["phase"]:
+        title, fields = "Phase changed", []
+    elif told["resource"] == "patients" and fields == ["coach"]:
+        title, fields = "Coach changed", []
+    named = ", ".join(fields) if fields not in (["care flow"], ["body"]) else ""
+    text = " · ".join(part for part in (named, f"by {told['name']} {through(told['through'])}") if part)
+    contact = told["resource"] in ("patients", "phone_numbers", "email_addresses")
+    return Line(entry, "pen", title, text, (), f"{reading.base}/contact" if contact and named else "")
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+_WORDS: Final[Mapping[str, Callable[[Entry, Reading], Line]]] = {
+    "messages": _message,
+    "calendar_events": _event,
+    "assessment_responses": _response,
+    "custom_data_type_records": _record,
+    "patient_tasks": _task,
+    "phone_numbers": _contact,
+    "email_addresses": _contact,
+    "care_flows": _flow,
+    "interventions": _step,
+    "patients": _patient,
+    "changes": _change,
+}

@@ -1,0 +1,1 @@
+"""Records of the program's own data types: lists by type, and the form of one."""

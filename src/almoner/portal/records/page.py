@@ -1,0 +1,226 @@
+"""The records of a patient in the program's own types: a table a type, and the form of one record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from starlette.responses import Response
+
+from almoner.database import Connection
+from almoner.errors import ApiError, problem
+from almoner.kinds import Guid
+from almoner.pages.route import PageRoute
+from almoner.pages.visit import Form, Visit
+from almoner.portal import editing, sight
+from almoner.portal.editing import Clash
+from almoner.portal.records import listed, typed
+from almoner.portal.records.listed import Record, Type
+from almoner.portal.records.stated import Stated, Zones, beyond, in_words, stated
+from almoner.portal.sight import Patient
+from almoner.resources.custom_data_type_records import custom_data_type_records
+from almoner.times import IsoDateTime
+from almoner.workshop.pages.preview.view import FieldView, fields_view
+
+_FOLDER: Final = "portal/records"
+_FEW, _MOST = 10, 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record as a row of its table; ``others`` are values that the type has no field for any more."""
+
+    record: Record
+    values: tuple[Stated, ...]
+    others: tuple[Stated, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The records of one type. ``older`` leads on to what does not fit, blank where all is shown."""
+
+    type: Type
+    rows: tuple[Row, ...]
+    older: str
+
+
+@dataclass(frozen=True)
+class ListPage:
+    """All types, or one where ``only`` names it by its title."""
+
+    patient: Patient
+    groups: list[Group]
+    only: str
+
+
+@dataclass(frozen=True)
+class FormPage:
+    """The form of a record; of a new one where ``record`` is None.
+
+    ``left_over`` are values that the type has no field for any more: saving drops them. ``refused`` are sentences about no field.
+    """
+
+    patient: Patient
+    type: Type
+    record: Record | None
+    fields: tuple[FieldView, ...]
+    kept: tuple[tuple[str, str], ...]
+    left_over: tuple[Stated, ...]
+    refused: tuple[str, ...]
+    wrong: int
+
+
+async def show_all(visit: Visit) -> Response:
+    only, before = visit.query("type"), _before(visit)
+    async with visit.parts.database.connection() as connection:
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        types = await listed.types(visit, connection, [only] if only else None)
+        if only and not types:
+            raise _no_type()
+        limit = _MOST if only else _FEW
+        found = await listed.rows(visit, connection, patient.id, [one.name for one in types], limit + 1, before if only else None)
+    zones = Zones(patient.timezone, visit.worker.timezone)
+    groups = [_group(one, found[one.name], limit, zones, bool(only)) for one in types]
+    return visit.page(f"{_FOLDER}/list.html", ListPage(patient, groups, types[0].title if only else ""))
+
+
+async def show_new(visit: Visit) -> Response:
+    async with visit.parts.database.connection() as connection:
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        data_type = await _type(visit, connection, visit.query("type"))
+        if data_type.single:
+            there = (await listed.rows(visit, connection, patient.id, [data_type.name], 1))[data_type.name]
+            if there:
+                return visit.go(f"/patients/{patient.id}/records/{there[0].id}")
+    return _form(visit, patient, data_type, None, {}, ())
+
+
+async def create(visit: Visit) -> Response:
+    form = await visit.form()
+    async with visit.parts.database.connection() as connection:
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        data_type = await _type(visit, connection, form.text("type"))
+    body = typed.body(data_type.design.fields, form, {}, visit.worker.timezone)
+    row = {"user_id": patient.id, "type_name": data_type.name, "body": body}
+    try:
+        await visit.parts.store.create(visit.actor, custom_data_type_records, row)
+    except ApiError as error:
+        return _form(visit, patient, data_type, None, body, (), error)
+    return visit.go(_back(patient, data_type))
+
+
+async def show(visit: Visit) -> Response:
+    patient, data_type, record = await _found(visit)
+    return _form(visit, patient, data_type, record, record.body, editing.kept(record.updated_at, {"body": record.body}))
+
+
+async def change(visit: Visit) -> Response:
+    form = await visit.form()
+    patient, data_type, record = await _found(visit)
+    was = _was(form)
+    body = typed.body(data_type.design.fields, form, was, visit.worker.timezone)
+    try:
+        result = await editing.update(visit, custom_data_type_records, record.id, {"body": body}, form)
+    except ApiError as error:
+        made_from = tuple((name, form.text(name)) for name in ("updated_at", "was.body"))
+        return _form(visit, patient, data_type, record, body, made_from, error)
+    if isinstance(result, Clash):
+        zones = Zones(patient.timezone, visit.worker.timezone)
+        by_path = {f"body.{one.name}": one for one in data_type.design.fields}
+        titles = {path: one.label or one.name for path, one in by_path.items()}
+
+        def words(path: str, value: Any) -> str:
+            return in_words(by_path.get(path), value, zones) or "nothing"
+
+        return editing.conflict(visit, result, form, titles, words)
+    return visit.go(_back(patient, data_type))
+
+
+async def _found(visit: Visit) -> tuple[Patient, Type, Record]:
+    """What the address names. Raises a 404 ApiError where there is none, or where the role hides its type."""
+    async with visit.parts.database.connection() as connection:
+        patient = await sight.patient(visit, connection, visit.path("id"))
+        row_id = Guid().decode(visit.path("record"), "", [])
+        record = await listed.one(visit, connection, patient.id, row_id) if row_id else None
+        if record is None:
+            raise problem("not_found", "This patient has no such record, or your role does not show it.")
+        return patient, await _type(visit, connection, record.type_name), record
+
+
+async def _type(visit: Visit, connection: Connection, name: str) -> Type:
+    found = await listed.types(visit, connection, [name])
+    if not found:
+        raise _no_type()
+    return found[0]
+
+
+def _no_type() -> ApiError:
+    return problem("not_found", "The program has no such type of record, or your role does not show it.")
+
+
+def _form(
+    visit: Visit,
+    patient: Patient,
+    data_type: Type,
+    record: Record | None,
+    body: Mapping[str, Any],
+    kept: tuple[tuple[str, str], ...],
+    error: ApiError | None = None,
+) -> Response:
+    """The form with these values; with what is wrong at each field where it was refused. Raises what is about no form."""
+    if error is not None and error.status != 400:
+        raise error
+    fields = data_type.design.fields
+    errors, refused = typed.by_field(error.problems if error else (), [one.name for one in fields])
+    views = fields_view(fields, body, errors, typed.PREFIX, visit.worker.timezone)
+    zones = Zones(patient.timezone, visit.worker.timezone)
+    left_over = beyond(fields, record.body, zones) if record else ()
+    page = FormPage(patient, data_type, record, views, kept, left_over, tuple(refused), len(errors))
+    return visit.page(f"{_FOLDER}/form.html", page, 400 if error else 200)
+
+
+def _group(data_type: Type, found: Sequence[Record], limit: int, zones: Zones, alone: bool) -> Group:
+    fields = data_type.design.fields
+    rows = tuple(Row(one, stated(fields, one.body, zones), beyond(fields, one.body, zones)) for one in found[:limit])
+    older = ""
+    if len(found) > limit:
+        older = f"?type={quote(data_type.name, safe='')}"
+        if alone:
+            older += f"&before={quote(rows[-1].record.updated_at.isoformat(), safe='')}_{rows[-1].record.id}"
+    return Group(data_type, rows, older)
+
+
+def _back(patient: Patient, data_type: Type) -> str:
+    return f"/patients/{patient.id}/records?type={quote(data_type.name, safe='')}"
+
+
+def _was(form: Form) -> Mapping[str, Any]:
+    """What the form was made from, as it says; nothing where it says nothing that can be read."""
+    try:
+        was = msgspec.json.decode(form.text("was.body") or "{}")
+    except msgspec.DecodeError:
+        raise problem("bad_request", "This form is not whole. Load the page again.") from None
+    return was if isinstance(was, dict) else {}
+
+
+def _before(visit: Visit) -> tuple[datetime, str] | None:
+    """The row that the page goes on from; from the newest where the query names none."""
+    at, _, row_id = visit.query("before").partition("_")
+    found: str | None = Guid().decode(row_id, "", [])
+    try:
+        return (IsoDateTime().parse(at), found) if found else None
+    except (ValueError, OverflowError):
+        return None
+
+
+ROUTES = (
+    PageRoute("/patients/{id}/records", show_all, may="give_care"),
+    PageRoute("/patients/{id}/records", create, methods=("POST",), may="give_care"),
+    PageRoute("/patients/{id}/records/new", show_new, may="give_care"),
+    PageRoute("/patients/{id}/records/{record}", show, may="give_care"),
+    PageRoute("/patients/{id}/records/{record}", change, methods=("POST",), may="give_care"),
+)

@@ -1,0 +1,1 @@
+"""Tasks that a patient is shown: given, put away, brought back."""

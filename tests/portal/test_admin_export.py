@@ -1,0 +1,278 @@
+"""Data export: the rows as the API shows them, in one snapshot, as CSV, NDJSON and Parquet; noted, bounded, and safe to open."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+import zipfile
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import msgspec
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almoner.access.sessions import csrf
+from almoner.data_api.store import Actor, Store
+from almoner.database import Database
+from almoner.portal.admin_export import csv_text, parquet, sending
+from almoner.portal.admin_export.parquet import Column, Holds, ParquetFile
+from almoner.resources import BY_NAME, RESOURCES
+from tests.conftest import Callers, new_environment
+from tests.people import People, Person
+from tests.portal.chart import text_of
+
+PATH = "/admin/export"
+ODD = (
+    '=HYPERLINK("http://example.org","click")',
+    "+1",
+    "-2",
+    "@SUM(A1)",
+    "\tx",
+    'say "hi", twice',
+    "two\nlines",
+    " spaced ",
+    "李 Ω",
+    "",
+)
+
+
+@pytest.fixture
+async def admin(people: People, program: int) -> AsyncIterator[Person]:
+    async with await people(program, "admin", first_name="Ada", last_name="Admin") as person:
+        yield person
+
+
+async def make(store: Store, environment: int, collection: str, **given: Any) -> str:
+    by = Actor(environment, "test", "cli", "test", whole=True)
+    return (await store.create(by, BY_NAME[collection], given)).id
+
+
+async def patient(store: Store, environment: int, last_name: str = "Hopper", **given: Any) -> str:
+    stated = {"phase": "intake", "timezone": "US/Eastern", "birthday": "1990-01-31", "first_name": "Grace", "last_name": last_name}
+    return await make(store, environment, "patients", **stated | given)
+
+
+@pytest.fixture
+async def filled(admin: Person, store: Store, database: Database) -> list[str]:
+    """The ids of patients with odd texts; another environment has some too."""
+    other = await new_environment(database)
+    await make(store, other, "workers", email="noise@example.org", first_name="Noise", last_name="N", timezone="US/Eastern")
+    found = [await patient(store, admin.environment_id, street=text, city=None) for text in ODD]
+    flow = {"description": "=1+1", "goals": [{"title": "Walk, daily", "interventions": [{"title": 'the "park"'}]}]}
+    await make(store, admin.environment_id, "care_flows", user_id=found[0], care_flow=flow)
+    await make(
+        store, admin.environment_id, "phone_numbers", user_id=found[0], phone_number="555-555-5555", phone_number_type="cell"
+    )
+    return found
+
+
+async def export(person: Person, format_: str, *collections: str) -> httpx.Response:
+    answer = await person.send_form(PATH, *(("collections", one) for one in collections), format=format_)
+    assert answer.status_code == 200, text_of(answer.text)
+    return answer
+
+
+async def shown_by_api(callers: Callers, environment: int, collection: str) -> list[dict[str, Any]]:
+    async with await callers(environment) as api:
+        answer = await api.get(f"/v1/{collection}?page[size]=1000")
+    found: list[dict[str, Any]] = answer.json()[0]["data"]
+    return found
+
+
+async def test_ndjson_is_what_the_api_shows(admin: Person, filled: list[str], callers: Callers) -> None:
+    answer = await export(admin, "ndjson", "patients")
+    assert re.search(r'filename="patients-.*\.ndjson"', answer.headers["content-disposition"])
+    assert answer.headers["cache-control"] == "no-store"
+    rows = [json.loads(line) for line in answer.content.splitlines()]
+    assert rows == await shown_by_api(callers, admin.environment_id, "patients")
+    assert [row["id"] for row in rows] == filled
+
+
+async def test_csv_is_what_the_api_shows_and_no_formula(admin: Person, filled: list[str], callers: Callers) -> None:
+    text = (await export(admin, "csv", "patients")).content.decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    wanted = await shown_by_api(callers, admin.environment_id, "patients")
+    assert list(rows[0]) == list(wanted[0])
+    for row, shown, odd in zip(rows, wanted, ODD, strict=True):
+        assert row["street"] == (f"'{odd}" if odd[:1] in ("=", "+", "-", "@", "\t") and odd else odd)
+        for name, value in shown.items():
+            if isinstance(value, str) and name != "street":
+                assert row[name] == value
+    # Nothing and an empty text differ.
+    assert re.search(r',"",', text.splitlines()[-1])
+    flows = list(csv.DictReader(io.StringIO((await export(admin, "csv", "care_flows")).text, newline="")))
+    [flow] = await shown_by_api(callers, admin.environment_id, "care_flows")
+    assert json.loads(flows[0]["care_flow"]) == flow["care_flow"]
+
+
+async def test_parquet_has_the_same_with_types(admin: Person, filled: list[str], callers: Callers) -> None:
+    table = pyarrow.parquet.read_table(io.BytesIO((await export(admin, "parquet", "patients")).content))
+    wanted = await shown_by_api(callers, admin.environment_id, "patients")
+    assert table.column_names == list(wanted[0])
+    assert str(table.schema.field("updated_at").type) == "timestamp[us, tz=UTC]"
+    assert str(table.schema.field("birthday").type) == "date32[day]"
+    for row, shown in zip(table.to_pylist(), wanted, strict=True):
+        moments = {name: datetime.fromisoformat(shown[name]) for name in ("updated_at", "created_at")}
+        assert row == shown | moments | {"birthday": date(1990, 1, 31)}
+    flows = pyarrow.parquet.read_table(io.BytesIO((await export(admin, "parquet", "care_flows")).content)).to_pylist()
+    [flow] = await shown_by_api(callers, admin.environment_id, "care_flows")
+    assert json.loads(flows[0]["care_flow"]) == flow["care_flow"]
+    phones = pyarrow.parquet.read_table(io.BytesIO((await export(admin, "parquet", "phone_numbers")).content)).to_pylist()
+    [phone] = await shown_by_api(callers, admin.environment_id, "phone_numbers")
+    assert {name for name, value in phones[0].items() if value is False} == {
+        name for name, value in phone.items() if value is False
+    }
+
+
+@pytest.mark.parametrize("format_", ["csv", "ndjson", "parquet"])
+async def test_all_collections_are_a_zip_with_a_file_each(
+    admin: Person, filled: list[str], callers: Callers, format_: str, tmp_path: Any
+) -> None:
+    answer = await export(admin, format_, *(one.name for one in RESOURCES))
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [f"{one.name}.{format_}" for one in RESOURCES] + ["about.json"]
+        about = json.loads(archive.read("about.json"))
+        assert about["rows"]["patients"] == len(filled)
+        assert about["rows"]["messages"] == 0
+        content = archive.read(f"workers.{format_}")
+    assert b"noise@example.org" not in content
+    if format_ != "parquet":
+        assert admin.email.encode() in content
+
+
+async def test_an_export_is_one_snapshot_whatever_is_written_meanwhile(
+    admin: Person, store: Store, program: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_PART", 3)
+    for n in range(10):
+        await patient(store, program, f"Before {n}")
+    form = [("csrf", csrf(admin.token)), ("collections", "patients"), ("collections", "workers"), ("format", "ndjson")]
+    seen = b""
+    async with admin.stream("POST", PATH, content=urlencode(form), headers=FORM) as answer:
+        async for part in answer.aiter_raw(64):
+            if not seen:
+                await patient(store, program, "Meanwhile")
+            seen += part
+    with zipfile.ZipFile(io.BytesIO(seen)) as archive:
+        rows = [msgspec.json.decode(line) for line in archive.read("patients.ndjson").splitlines()]
+    assert [row["last_name"] for row in rows] == [f"Before {n}" for n in range(10)]
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+async def test_who_took_what_is_in_the_events_and_of_whom_in_the_trail(
+    admin: Person, filled: list[str], database: Database
+) -> None:
+    await export(admin, "csv", "patients", "workers")
+    page = text_of((await admin.get(PATH)).text)
+    assert "taken whole" in page
+    assert re.search(r"1[12] rows: patients, workers as CSV", page)
+    deadline = time.monotonic() + 10
+    noted: set[str] = set()
+    while not noted and time.monotonic() < deadline:
+        async with database.connection() as connection:
+            found = await connection.fetchval(
+                "SELECT almoner_ids(patients)::text[] FROM audit_reads WHERE environment_id = $1 AND actor = $2 "
+                "AND resource = 'patients' AND verb = 'find'",
+                *(admin.environment_id, f"worker:{admin.worker_id}"),
+            )
+        noted = set(found or ())
+    assert noted == set(filled)
+
+
+async def test_an_export_that_is_not_taken_whole_is_told_apart(
+    admin: Person, store: Store, program: int, database: Database
+) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO worker_events (environment_id, worker_id, event, actor, detail, request_id) "
+            "VALUES ($1, $2, 'data export begun', 'worker:' || $2::uuid, 'patients as CSV', 'cut')",
+            *(admin.environment_id, admin.worker_id),
+        )
+    page = text_of((await admin.get(PATH)).text)
+    assert "not taken whole" in page
+
+
+async def test_progress_is_told_while_it_is_sent_to_its_own_environment_alone(
+    admin: Person, people: People, database: Database
+) -> None:
+    async with (
+        await people(await new_environment(database), "admin") as stranger,
+        database.connection() as connection,
+        connection.transaction(),
+    ):
+        name = f"almoner export {admin.environment_id} csv 1234/5000"
+        await connection.execute("SELECT set_config('application_name', $1, true)", name)
+        assert "CSV, begun just now : 1,234 of 5,000 rows" in text_of((await admin.fragment(f"{PATH}/progress")).text)
+        assert "No export is under way" in (await stranger.fragment(f"{PATH}/progress")).text
+    assert "No export is under way" in (await admin.fragment(f"{PATH}/progress")).text
+
+
+async def test_a_third_export_at_once_is_told_to_wait(admin: Person, database: Database) -> None:
+    async with database.connection() as one, one.transaction(), database.connection() as two, two.transaction():
+        for connection in (one, two):
+            await connection.execute("SELECT set_config('application_name', 'almoner export 1 csv 0/0', true)")
+        answer = await admin.send_form(PATH, ("collections", "workers"), format="csv")
+    assert answer.status_code == 503
+    assert "under way on this server already" in answer.text
+    assert re.search(r'value="workers" checked', answer.text)
+
+
+async def test_nothing_chosen_is_told_at_the_field(admin: Person) -> None:
+    answer = await admin.send_form(PATH, format="csv")
+    assert answer.status_code == 400
+    assert 'id="collections-error"' in answer.text
+    answer = await admin.send_form(PATH, ("collections", "workers"), format="xls")
+    assert answer.status_code == 400
+    assert "Choose a format." in answer.text
+
+
+async def test_the_page_says_how_many_rows_there_are(admin: Person, filled: list[str]) -> None:
+    counts = (await admin.fragment(f"{PATH}/counts")).text
+    assert re.search(r'id="count-patients"[^>]*>10 rows<', counts)
+    assert re.search(r'id="count-messages"[^>]*>0 rows<', counts)
+
+
+CHARACTERS = st.characters(exclude_categories=["Cs"])  # a lone surrogate is no text
+VALUES = {
+    Holds.TEXT: st.text(CHARACTERS),
+    Holds.JSON: st.just('{"a": [1, null]}'),
+    Holds.TRUTH: st.booleans(),
+    Holds.WHOLE: st.integers(-(2**63), 2**63 - 1),
+    Holds.NUMBER: st.floats(allow_nan=False),
+    Holds.DAY: st.dates(),
+    Holds.MOMENT: st.datetimes(timezones=st.just(UTC)),
+}
+ROWS = st.lists(st.tuples(*(st.none() | values for values in VALUES.values())), max_size=40)
+
+
+@given(ROWS, st.integers(1, 20))
+def test_another_reader_of_parquet_finds_what_was_written(rows: list[tuple[Any, ...]], most: int) -> None:
+    columns = [Column(holds.name.lower(), holds) for holds in VALUES]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "MOST_ROWS", most)
+        file = ParquetFile(columns)
+        content = file.begin() + file.add(rows[:3]) + file.add(rows[3:]) + file.end()
+    table = pyarrow.parquet.read_table(io.BytesIO(content))
+    assert table.column_names == [column.name for column in columns]
+    assert [tuple(row.values()) for row in table.to_pylist()] == rows
+
+
+@given(st.lists(st.none() | st.text(CHARACTERS), min_size=1, max_size=6))
+def test_a_line_of_csv_is_read_back_and_never_a_formula(values: list[str | None]) -> None:
+    line = csv_text.line(["id", *values])
+    [read] = list(csv.reader(io.StringIO(line, newline="")))
+    for value, cell in zip(values, read[1:], strict=True):
+        assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r")
+        assert cell == (value or "") or cell == f"'{value}"

@@ -1,0 +1,237 @@
+"""Workers in the administration: made, given roles, invited, disabled; an environment never loses its last administrator."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from html import unescape
+
+import httpx
+import pytest
+
+from almoner.data_api.store import Actor, Store
+from almoner.database import Database
+from almoner.resources.patients import patients
+from tests.conftest import new_environment
+from tests.people import People, Person
+from tests.portal.chart import text_of
+
+PATH = "/admin/workers"
+SHARED = {"timezone": "US/Eastern", "phone_number": "", "gender": ""}
+
+
+@pytest.fixture
+async def admin(people: People, program: int, database: Database) -> AsyncIterator[Person]:
+    """An administrator with a password, among other workers, and with one of the same names in another environment."""
+    other = await new_environment(database)
+    async with (
+        await people(program, "coach", first_name="Noise", last_name="Here"),
+        await people(other, "admin"),
+        await people(program, "admin", first_name="Ada", last_name="Admin") as person,
+    ):
+        await give_password(database, person)
+        yield person
+
+
+async def give_password(database: Database, person: Person) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE worker_accounts SET password_hash = 'set' WHERE environment_id = $1 AND worker_id = $2",
+            person.environment_id,
+            person.worker_id,
+        )
+
+
+async def roles_of(database: Database, person: Person) -> list[str]:
+    async with database.connection() as connection:
+        found: list[str] = await connection.fetchval(
+            "SELECT roles FROM worker_accounts WHERE environment_id = $1 AND worker_id = $2",
+            *(person.environment_id, person.worker_id),
+        )
+    return found
+
+
+def link_in(page: httpx.Response) -> str:
+    [found] = re.findall(r'id="link" value="([^"]*)"', page.text)
+    return unescape(found)
+
+
+async def test_a_worker_of_any_script_is_made_and_gets_in_with_a_link_that_is_shown_once(admin: Person) -> None:
+    given = SHARED | {"first_name": "Nguyễn", "last_name": "O’Brien-李", "email": "nguyen@example.org"}
+    page = await admin.send_form(PATH, ("roles", "coach"), ("roles", "designer"), invite="on", **given)
+    assert page.status_code == 200, page.text
+    assert "Nguyễn O’Brien-李" in page.text
+    link = link_in(page)
+    async with httpx.AsyncClient() as anybody:
+        welcome = await anybody.get(link)
+    assert welcome.status_code == 200
+    assert "nguyen@example.org" in welcome.text
+    [worker_id] = set(re.findall(rf"{PATH}/([0-9a-f-]{{36}})/roles", page.text))
+    again = await admin.get(f"{PATH}/{worker_id}")
+    assert link.rsplit("/", 1)[1] not in again.text
+    assert "Coach, Designer" in text_of(again.text)
+    assert "A link was made; unused, it ends" in text_of(again.text)
+
+
+async def test_each_error_stands_at_its_field_and_what_was_typed_stays(admin: Person) -> None:
+    given = {"first_name": "Grace", "last_name": "", "email": admin.email, "timezone": "Mars", "phone_number": "12", "gender": ""}
+    page = await admin.send_form(PATH, ("roles", "coach"), **given)
+    assert page.status_code == 400
+    assert 'id="last_name-error"' in page.text
+    assert 'value="Grace"' in page.text
+    page = await admin.send_form(PATH, ("roles", "coach"), **given | {"last_name": "Hopper"})
+    assert page.status_code == 400
+    assert 'id="timezone-error"' in page.text
+    assert 'id="phone_number-error"' in page.text
+    assert re.search(r'value="coach" checked', page.text)
+    taken = {"last_name": "Hopper", "timezone": "US/Eastern", "phone_number": ""}
+    page = await admin.send_form(PATH, ("roles", "coach"), **given | taken)
+    assert page.status_code == 400
+    assert 'id="email-error"' in page.text
+
+
+async def test_a_role_that_the_program_does_not_have_is_refused(admin: Person, people: People) -> None:
+    async with await people(admin.environment_id, "coach") as coach:
+        page = await admin.send_form(f"{PATH}/{coach.worker_id}/roles", ("roles", "emperor"))
+    assert page.status_code == 400
+    assert "There is no role emperor" in page.text
+
+
+async def test_the_last_administrator_who_can_sign_in_keeps_the_role_and_the_account(
+    admin: Person, people: People, database: Database
+) -> None:
+    async with await people(admin.environment_id, "admin") as invited:
+        own = f"{PATH}/{admin.worker_id}"
+        # Somebody who was invited and has set no password yet does not count.
+        refused = await admin.send_form(f"{own}/roles", ("roles", "coach"))
+        assert refused.status_code == 400
+        assert "last administrator" in refused.text
+        assert re.search(r'value="coach" checked', refused.text)
+        assert (await admin.send_form(f"{own}/disable")).status_code == 400
+        assert await roles_of(database, admin) == ["admin"]
+        await give_password(database, invited)
+        assert (await admin.send_form(f"{own}/roles", ("roles", "coach"))).status_code == 303
+        assert (await admin.get(PATH)).status_code == 403
+        assert (await invited.send_form(f"{PATH}/{invited.worker_id}/disable")).status_code == 400
+
+
+async def test_of_two_administrators_who_disable_each_other_at_once_one_stays(
+    admin: Person, people: People, database: Database
+) -> None:
+    async with await people(admin.environment_id, "admin") as other:
+        await give_password(database, other)
+        await asyncio.gather(
+            admin.send_form(f"{PATH}/{other.worker_id}/disable"), other.send_form(f"{PATH}/{admin.worker_id}/disable")
+        )
+        async with database.connection() as connection:
+            left = await connection.fetchval(
+                "SELECT count(*) FROM worker_accounts WHERE environment_id = $1 AND 'admin' = ANY (roles) AND disabled_at IS NULL",
+                admin.environment_id,
+            )
+    assert left == 1
+
+
+async def test_disabling_says_what_it_costs_ends_the_sessions_and_can_be_undone(
+    admin: Person, people: People, store: Store
+) -> None:
+    async with await people(admin.environment_id, "coach", first_name="Carl", last_name="Coach") as coach:
+        for coach_id in (coach.worker_id, coach.worker_id, admin.worker_id, None):
+            given = {"phase": "intake", "timezone": "US/Eastern", "birthday": "1990-01-01", "coach_id": coach_id}
+            names = {"first_name": "Grace", "last_name": "Hopper"}
+            await store.create(Actor(admin.environment_id, "test", "cli", "test", whole=True), patients, given | names)
+        path = f"{PATH}/{coach.worker_id}"
+        page = text_of((await admin.get(path)).text)
+        assert "2 patients keep Carl as coach" in page
+        assert "1 open session" in page
+        assert (await admin.send_form(f"{path}/disable")).status_code == 303
+        assert (await coach.get("/account")).headers["location"].startswith("/sign-in")
+        assert (await admin.send_form(f"{path}/link")).status_code == 404
+        assert (await admin.send_form(f"{path}/enable")).status_code == 303
+        page = text_of((await admin.get(path)).text)
+        assert "Disabled by Ada Admin" in re.sub(r"Disabled .{0,40}· by", "Disabled by", page)
+        assert "Enabled" in page
+
+
+async def test_signing_out_everywhere_and_a_lost_phone(admin: Person, people: People, database: Database) -> None:
+    async with await people(admin.environment_id, "coach") as coach:
+        path = f"{PATH}/{coach.worker_id}"
+        async with database.connection() as connection:
+            await connection.execute(
+                "UPDATE worker_accounts SET totp_sealed = 'x', totp_confirmed_at = now() "
+                "WHERE environment_id = $1 AND worker_id = $2",
+                *(coach.environment_id, coach.worker_id),
+            )
+        assert "Remove the second factor" in (await admin.get(path)).text
+        assert (await admin.send_form(f"{path}/second-factor")).status_code == 303
+        assert "Remove the second factor" not in (await admin.get(path)).text
+        assert (await admin.send_form(f"{path}/sign-out")).status_code == 303
+        assert (await coach.get("/account")).status_code == 303
+        events = text_of((await admin.get(path)).text)
+    assert "Second factor removed" in events
+    assert "Signed out everywhere" in events
+
+
+async def test_two_who_change_one_worker_both_keep_their_work(admin: Person, people: People) -> None:
+    async with await people(admin.environment_id, "coach", first_name="Carla", last_name="Coach") as coach:
+        path = f"{PATH}/{coach.worker_id}/edit"
+        form = (await admin.get(path)).text
+        kept = [(unescape(a), unescape(b)) for a, b in re.findall(r'name="(updated_at|was\.[^"]*)" value="([^"]*)"', form)]
+        given = SHARED | {"first_name": "Carla", "last_name": "Coach", "email": coach.email}
+        assert (await admin.send_form(path, *kept, **given | {"last_name": "Married"})).status_code == 303
+        assert (await admin.send_form(path, *kept, **given | {"timezone": "US/Pacific"})).status_code == 303
+        page = text_of((await admin.get(f"{PATH}/{coach.worker_id}")).text)
+        assert "Carla Married" in page
+        assert "US/Pacific" in page
+        clash = await admin.send_form(path, *kept, **given | {"last_name": "Divorced"})
+    assert clash.status_code == 409
+    assert "Married" in clash.text
+    assert "Divorced" in clash.text
+
+
+async def test_the_list_tells_how_each_stands_and_narrows(admin: Person, people: People) -> None:
+    async with await people(admin.environment_id, first_name="No", last_name="Role"):
+        page = text_of((await admin.get(PATH)).text)
+        assert "No Role" in page
+        assert "Noise Here" in page
+        assert "Administrator · " in page
+        waiting = (await admin.get(f"{PATH}?show=waiting")).text
+        assert "No Role</a>" in (await admin.get(f"{PATH}?show=roleless")).text
+    assert "Noise Here</a>" in waiting
+    assert "Ada Admin</a>" not in waiting
+
+
+async def test_older_events_are_fetched_a_page_at_a_time(admin: Person, people: People, database: Database) -> None:
+    async with await people(admin.environment_id, "coach") as coach, database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO worker_events (environment_id, worker_id, event, actor, detail, request_id) "
+            "SELECT $1, $2::uuid, 'sign-in failed', 'worker:' || $2::uuid, 'number ' || n, 'r' FROM generate_series(1, 65) n",
+            *(coach.environment_id, coach.worker_id),
+        )
+        page = (await admin.get(f"{PATH}/{coach.worker_id}")).text
+        seen = re.findall(r"number (\d+)", page)
+        while link := re.search(r'hx-get="([^"]*events\?before=\d+)"', page):
+            page = (await admin.fragment(link[1])).text
+            seen += re.findall(r"number (\d+)", page)
+    assert seen == [str(n) for n in range(65, 0, -1)]
+
+
+async def test_another_environments_workers_are_not_there(admin: Person, people: People, database: Database) -> None:
+    async with await people(await new_environment(database), "coach", first_name="Secret") as stranger:
+        path = f"{PATH}/{stranger.worker_id}"
+        assert "Secret" not in (await admin.get(PATH)).text
+        for rest in ("", "/edit", "/events", "/roles"):
+            assert (await admin.get(path + rest)).status_code == 404
+        for action in ("roles", "link", "second-factor", "disable", "enable", "sign-out", "edit"):
+            answer = await admin.send_form(
+                f"{path}/{action}", ("roles", "admin"), **SHARED, first_name="X", last_name="Y", email="z"
+            )
+            assert answer.status_code == 404, action
+        assert await roles_of(database, stranger) == ["coach"]
+        assert (await stranger.get("/account")).status_code == 200
+
+
+async def test_the_start_says_what_needs_a_look(admin: Person) -> None:
+    page = text_of((await admin.get("/admin")).text)
+    assert "1 worker has a role and no way to sign in yet" in page
+    assert "1 worker signs in with a password alone" in page

@@ -1,0 +1,314 @@
+"""Assessments in the portal: filled in with drafts that nothing is lost of, finished through the store, read in their version."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from almoner.data_api.store import Store
+from almoner.database import Database
+from tests.conftest import new_environment
+from tests.people import People, Person
+from tests.portal.chart import NEWER, Chart, decoded, text_of, until
+
+
+@pytest.fixture
+async def chart(environment: int, database: Database, store: Store) -> Chart:
+    made = Chart(environment, database, store)
+    await made.publish()
+    return made
+
+
+@pytest.fixture
+async def coach(people: People, chart: Chart) -> Person:
+    return await people(chart.environment, "coach")
+
+
+@pytest.fixture
+async def helper(people: People, chart: Chart) -> Person:
+    """Somebody who sees their own patients alone, and not the secret form."""
+    return await people(chart.environment, "helper", first_name="Hal", last_name="Helper")
+
+
+def path(patient: str, rest: str = "") -> str:
+    return f"/patients/{patient}/assessments{rest}"
+
+
+async def send(
+    person: Person, patient: str, do: str = "", version: str = "1", htmx: bool = True, begun: bool = True, **answers: Any
+) -> httpx.Response:
+    """What the form sends: every question that stands in it is named, each with what was typed."""
+    pairs = [("spec", "pain"), ("version", version), *((("begun", "yes"),) if begun else ())]
+    for name, typed in answers.items():
+        pairs.append(("asked", name))
+        pairs += [(f"a-{name}", text) for text in (typed if isinstance(typed, list) else [typed])]
+    if do:
+        pairs.append(("do", do))
+    return await person.send_form(path(patient, "/answer"), *pairs, htmx=htmx)
+
+
+def value(html: str, name: str) -> str:
+    """What stands in the box of a question."""
+    found = re.search(rf'<input[^>]*name="a-{name}"[^>]*>', html)
+    assert found, name
+    given = re.search(r' value="([^"]*)"', found[0])
+    return given[1] if given else ""
+
+
+async def test_what_is_typed_comes_back_also_what_does_not_parse_yet(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    sent = await send(
+        coach,
+        patient,
+        begun=False,
+        level="7",
+        place="left knee",
+        dose="12,5 mg",
+        since="",
+        walks="no",
+        helps=["heat", "rest"],
+        notes="a\r\nb",
+    )
+    assert sent.status_code == 200, sent.text
+    assert re.search(r"Saved \d\d:\d\d, your time", text_of(sent.text))
+    page = await coach.get(path(patient, "/new?spec=pain"))
+    assert value(page.text, "dose") == "12,5 mg"
+    assert value(page.text, "place") == "left knee"
+    assert re.search(r'name="a-level" value="7" checked', page.text)
+    assert re.search(r'name="a-walks" value="no" checked', page.text)
+    assert re.search(r'value="heat" checked', page.text)
+    assert re.search(r'value="rest" checked', page.text)
+    assert "\na\nb</textarea>" in page.text
+    assert await chart.rows("assessment_responses", patient) == []
+
+
+async def test_follow_ups_appear_and_vanish_and_what_was_typed_in_them_returns(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    without = await send(coach, patient, begun=False, level="2")
+    assert "Where is it?" not in without.text
+    asked = await send(coach, patient, level="4")
+    assert "Where is it?" in asked.text
+    await send(coach, patient, level="4", place="hip")
+    gone = await send(coach, patient, level="3", place="hip")
+    assert "Where is it?" not in gone.text
+    again = await send(coach, patient, level="5")
+    assert value(again.text, "place") == "hip"
+
+
+async def test_a_box_that_is_in_the_page_is_left_to_the_browser(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    answer = await send(coach, patient, begun=False, level="5", place="hi")
+    assert value(answer.text, "place") == ""
+
+
+async def test_score_and_band_follow_each_answer(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    assert "score" not in text_of((await send(coach, patient, begun=False, notes="x")).text)
+    assert "score 3 · mild" in text_of((await send(coach, patient, level="3")).text)
+    assert "score 8 · strong" in text_of((await send(coach, patient, level="8")).text)
+    assert "score" not in text_of((await send(coach, patient, level="80")).text)
+
+
+async def test_finishing_keeps_the_shown_answers_alone_and_drops_the_draft(coach: Person, chart: Chart) -> None:
+    patient, noise = await chart.patient(), await chart.patient("Noise")
+    await send(coach, noise, begun=False, level="9", place="noise")
+    await send(coach, patient, begun=False, level="6", place="hip", helps=["heat"])
+    done = await send(coach, patient, "finish", level="2", place="hip", since="2026-08-02", dose="1.5", walks="yes")
+    assert done.status_code == 204, done.text
+    [row] = await chart.rows("assessment_responses", patient)
+    assert decoded(row["model"]) == {"level": 2, "since": "2026-08-02", "dose": 1.5, "walks": True, "helps": ["heat"]}
+    assert (row["spec_id"], row["version"]) == ("pain", 1)
+    assert done.headers["HX-Redirect"] == path(patient, f"/{row['id']}")
+    page = await coach.get(path(patient))
+    assert "Your drafts" not in page.text
+    assert "Your drafts" in (await coach.get(path(noise))).text
+    async with chart.database.connection() as connection:
+        actor = await connection.fetchval(
+            "SELECT actor FROM changes WHERE environment_id = $1 AND row_id = $2", chart.environment, row["id"]
+        )
+    assert actor == f"worker:{coach.worker_id}"
+
+
+async def test_every_problem_is_told_at_its_field_and_what_was_typed_stays(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    refused = await send(
+        coach, patient, "finish", htmx=False, begun=False, level="5", place="", dose="plenty", since="2026-02-30", notes="kept"
+    )
+    assert refused.status_code == 400
+    read = text_of(refused.text)
+    assert "3 answers need another look" in read
+    for name, told in (("place", "This must be answered."), ("dose", "number"), ("since", "2018-09-15")):
+        error = re.search(rf'id="a-{name}-error">([^<]*)<', refused.text)
+        assert error, name
+        assert told in error[1], (name, error[1])
+        assert re.search(rf'id="a-{name}"[^>]*aria-invalid="true"', refused.text)
+    assert value(refused.text, "dose") == "plenty"
+    assert value(refused.text, "since") == "2026-02-30"
+    assert "\nkept</textarea>" in refused.text
+    assert await chart.rows("assessment_responses", patient) == []
+    # From now on each answer is looked at as it is typed, and what is mended is told no more.
+    pairs = [("spec", "pain"), ("version", "1"), ("begun", "yes"), ("checked", "yes")]
+    pairs += [("asked", "place"), ("a-place", "hip"), ("asked", "dose"), ("a-dose", "plenty")]
+    mended = await coach.send_form(path(patient, "/answer"), *pairs, htmx=True)
+    assert 'id="a-place-error"' not in mended.text
+    assert 'id="a-dose-error"' in mended.text
+
+
+async def test_nothing_at_all_is_not_finished(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    refused = await send(coach, patient, "finish", begun=False, level="", notes=" ")
+    assert refused.status_code == 400
+    assert "Nothing is answered yet" in refused.text
+    assert "This must be answered." in refused.text
+
+
+async def test_a_draft_that_was_finished_in_another_tab_does_not_begin_anew_by_itself(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    await send(coach, patient, begun=False, level="1")
+    await send(coach, patient, "finish", level="1")
+    late = await send(coach, patient, level="2")
+    assert late.status_code == 409
+    assert "finished or discarded in another tab" in late.text
+    assert "Your drafts" not in (await coach.get(path(patient))).text
+    kept = await send(coach, patient, "again", level="2")
+    assert kept.status_code == 200
+    assert "Saved" in kept.text
+    assert len(await chart.rows("assessment_responses", patient)) == 1
+
+
+async def test_discarding_drops_ones_own_draft_alone(coach: Person, people: People, chart: Chart) -> None:
+    patient = await chart.patient()
+    colleague = await people(chart.environment, "coach")
+    await send(coach, patient, begun=False, notes="mine")
+    await send(colleague, patient, begun=False, notes="theirs")
+    asks = await coach.get(path(patient, "/new?spec=pain"))
+    assert "data-confirm=" in asks.text
+    await coach.send_form(path(patient, "/discard"), spec="pain")
+    assert "\nmine</textarea>" not in (await coach.get(path(patient, "/new?spec=pain"))).text
+    assert "\ntheirs</textarea>" in (await colleague.get(path(patient, "/new?spec=pain"))).text
+
+
+async def test_a_draft_goes_on_in_its_version_or_moves_to_the_newest_without_loss(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    await send(coach, patient, begun=False, level="2", dose="12", notes="n")
+    await chart.publish(NEWER)
+    await until(coach, path(patient, "/new?spec=pain"), "published anew as version 2")
+    moved = await send(coach, patient, "version:2", level="2", dose="13", notes="n")
+    assert moved.headers["HX-Redirect"] == path(patient, "/new?spec=pain&from=1")
+    newer = await coach.get(moved.headers["HX-Redirect"])
+    read = text_of(newer.text)
+    assert "And the mood?" in read
+    assert "version 2" in read
+    assert "Dose in mg 13" in read
+    assert "Back to version 1" in read
+    back = await send(coach, patient, "version:1", version="2", mood="fair")
+    older = await coach.get(back.headers["HX-Redirect"])
+    assert value(older.text, "dose") == "13"
+    assert "And the mood? fair" in text_of(older.text)
+    done = await send(coach, patient, "finish", level="2", dose="13")
+    [row] = await chart.rows("assessment_responses", patient)
+    assert row["version"] == 1
+    assert decoded(row["model"])["dose"] == 13
+    shown = text_of((await coach.get(done.headers["HX-Redirect"])).text)
+    assert "Dose in mg 13" in shown
+    assert "version 2 is the newest" in shown
+    assert "And the mood?" not in shown
+
+
+async def test_answers_are_read_in_words_with_score_and_both_clocks(coach: Person, chart: Chart) -> None:
+    patient, noise = await chart.patient(), await chart.patient("Noise")
+    model = {
+        "level": 7,
+        "place": "hip",
+        "since": "2026-08-02",
+        "walks": False,
+        "helps": ["heat", "<b>pills</b>"],
+        "seen_at": "2026-08-02T14:20:00Z",
+    }
+    row = await chart.make("assessment_responses", user_id=patient, spec_id="pain", model=model)
+    other = await chart.make("assessment_responses", user_id=noise, spec_id="pain", model={"level": 0})
+    page = await coach.get(path(patient, f"/{row}"))
+    read = text_of(page.text)
+    assert "How strong is it? 7 of 10" in read
+    assert "Since when? 2 Aug 2026" in read
+    assert "Do you walk daily? no" in read
+    assert "What helps? heat, &lt;b&gt;pills&lt;/b&gt;" in read
+    assert "<b>pills" not in page.text
+    assert "Seen at 2 Aug 2026 07:20 (you: 10:20)" in read
+    assert "Dose in mg not answered" in read
+    assert "score 7 · strong" in read
+    assert "for the patient" in read
+    assert "test, on the command line" in read
+    assert (await coach.get(path(patient, f"/{other}"))).status_code == 404
+    assert (await coach.get(path(patient, "/nothing"))).status_code == 404
+
+
+async def test_the_list_shows_the_newest_first_and_leads_on(coach: Person, chart: Chart) -> None:
+    patient, noise = await chart.patient(), await chart.patient("Noise")
+    await chart.make("assessment_responses", user_id=noise, spec_id="pain", model={"level": 10, "place": "x"})
+    for level in range(55):
+        await chart.make(
+            "assessment_responses", user_id=patient, spec_id="pain", title=f"Check {level}", model={"level": level % 4}
+        )
+    page = await coach.get(path(patient))
+    assert re.findall(r"Check (\d+)", page.text)[:3] == ["54", "53", "52"]
+    assert "score 10" not in page.text
+    older = re.search(r'href="([^"]*before=[^"]*)"', page.text)
+    assert older
+    rest = await coach.get(older[1].replace("&amp;", "&"))
+    assert re.findall(r"Check (\d+)", rest.text) == ["4", "3", "2", "1", "0"]
+
+
+async def test_a_role_sees_neither_hidden_forms_nor_patients_of_others(helper: Person, coach: Person, chart: Chart) -> None:
+    own = await chart.patient(coach_id=helper.worker_id)
+    others = await chart.patient("Noise")
+    hidden = await chart.make("assessment_responses", user_id=own, spec_id="secret", model={"word": "Secret word"})
+    await coach.send_form(path(own, "/answer"), ("spec", "secret"), ("version", "1"), ("asked", "word"), ("a-word", "Secret"))
+    page = await helper.get(path(own))
+    assert page.status_code == 200
+    assert "Secret" not in page.text
+    assert "Pain check" in page.text
+    assert "Secret form" in (await coach.get(path(own))).text
+    for refused in (
+        await helper.get(path(own, f"/{hidden}")),
+        await helper.get(path(own, "/new?spec=secret")),
+        await helper.send_form(path(own, "/answer"), spec="secret", version="1", htmx=True),
+        await helper.get(path(others)),
+        await helper.get(path(others, "/new?spec=pain")),
+        await send(helper, others, begun=False, level="1"),
+        await send(helper, others, level="1"),
+        await helper.send_form(path(others, "/discard"), spec="pain"),
+    ):
+        assert refused.status_code == 404
+    async with chart.database.connection() as connection:
+        drafts = await connection.fetchval(
+            "SELECT count(*) FROM assessment_drafts WHERE environment_id = $1 AND patient_id = $2", chart.environment, others
+        )
+    assert drafts == 0
+
+
+async def test_another_environment_sees_nothing(people: People, chart: Chart, database: Database) -> None:
+    patient = await chart.patient()
+    row = await chart.make("assessment_responses", user_id=patient, spec_id="pain", model={"level": 1})
+    away = Chart(await new_environment(database), database, chart.store)
+    await away.publish()
+    stranger = await people(away.environment, "coach")
+    for address in ("", f"/{row}", "/new?spec=pain"):
+        assert (await stranger.get(path(patient, address))).status_code == 404
+    assert (await send(stranger, patient, begun=False, level="1")).status_code == 404
+
+
+async def test_without_a_form_named_the_list_is_where_one_is_chosen(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    answer = await coach.get(path(patient, "/new"))
+    assert answer.headers["location"] == path(patient, "#start")
+    assert (await coach.get(path(patient, "/new?spec=nothing"))).status_code == 404
+
+
+async def test_null_characters_do_not_break_a_draft(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    assert (await send(coach, patient, begun=False, notes="a\x00b")).status_code == 200
+    assert "\nab</textarea>" in (await coach.get(path(patient, "/new?spec=pain"))).text

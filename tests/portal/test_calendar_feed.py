@@ -1,0 +1,187 @@
+"""The feed for other calendars: RFC 5545 to the letter, a secret address, and no more of a patient than the worker chose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almoner.portal.calendar import ics
+from almoner.portal.calendar.ics import Entry
+from tests.conftest import Server, new_environment
+from tests.people import People, Person
+from tests.portal.calendars import Book, new_book, words
+
+WHEN = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
+
+
+def unfolded(text: str) -> list[str]:
+    """The content lines of a calendar (RFC 5545 3.1)."""
+    assert text.endswith("\r\n")
+    assert re.sub("\r\n", "", text).count("\n") == re.sub("\r\n", "", text).count("\r") == 0
+    return re.sub("\r\n ", "", text).split("\r\n")[:-1]
+
+
+def events_of(text: str) -> list[dict[str, str]]:
+    """The events of a calendar, each as its properties; values of texts are unescaped."""
+    lines = unfolded(text)
+    assert lines[0] == "BEGIN:VCALENDAR"
+    assert lines[-1] == "END:VCALENDAR"
+    found: list[dict[str, str]] = []
+    for line in lines:
+        if line == "BEGIN:VEVENT":
+            found.append({})
+        elif found and line != "END:VEVENT" and line != "END:VCALENDAR":
+            name, _, value = line.partition(":")
+            assert name not in found[-1]
+            found[-1][name] = unescaped(value) if name in ("SUMMARY", "DESCRIPTION") else value
+    return found
+
+
+def unescaped(value: str) -> str:
+    return re.sub(r"\\(.)", lambda match: "\n" if match[1] in "nN" else match[1], value)
+
+
+def entry(**given: Any) -> Entry:
+    values: dict[str, Any] = {"uid": "u", "when": (WHEN, WHEN), "summary": "S", "description": "", "url": "", "cancelled": False}
+    return Entry(**values | {"created_at": WHEN, "changed_at": WHEN} | given)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=300))
+def test_any_text_comes_through_whole(text: str) -> None:
+    written = ics.calendar(text, [entry(summary=text, description="d" + text)])
+    assert all(len(line.encode()) <= 75 for line in written.split("\r\n"))
+    (event,) = events_of(written)
+    whole = text.replace("\r\n", "\n").replace("\r", "\n")
+    assert event["SUMMARY"] == "".join(c for c in whole if c in "\n\t" or (ord(c) >= 0x20 and ord(c) != 0x7F))
+
+
+def test_a_day_is_a_date_and_ends_on_the_next() -> None:
+    (event,) = events_of(ics.calendar("C", [entry(when=date(2026, 12, 31))]))
+    assert (event["DTSTART;VALUE=DATE"], event["DTEND;VALUE=DATE"]) == ("20261231", "20270101")
+
+
+@pytest.fixture
+async def book(environment: int, database: Any, store: Any) -> Book:
+    return await new_book(environment, database, store)
+
+
+@pytest.fixture
+async def coach(people: People, book: Book) -> AsyncIterator[Person]:
+    async with await people(book.environment, "coach") as person:
+        yield person
+
+
+async def made(person: Person, **given: str) -> str:
+    """The path of a new feed of this worker."""
+    page = (await person.send_form("/calendar/feed", do="make", **given)).text
+    found = re.search(r'value="https?://[^/"]+(/calendar/feed/[^"]+\.ics)"', page)
+    assert found is not None
+    return found[1]
+
+
+async def fetched(server: Server, path: str) -> httpx.Response:
+    """As a calendar program does: without a session."""
+    async with httpx.AsyncClient(base_url=server.url) as stranger:
+        return await stranger.get(path)
+
+
+async def test_a_feed_tells_the_worker_s_appointments_by_initials(
+    book: Book, coach: Person, people: People, server: Server, database: Any, store: Any
+) -> None:
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=2)
+    patient = await book.patient(first_name="Grace", last_name="Hopper; née, Murray")
+    event = await book.event(coach, patient, start, 45)
+    day = (start + timedelta(days=1)).date()
+    all_day = await book.all_day(coach, patient, day)
+    cancelled = await book.event(coach, patient, start + timedelta(days=3), outcome="cancelled")
+    await book.event(coach, patient, start - timedelta(days=40))
+    await book.event(coach, patient, start + timedelta(days=190))
+    async with await people(book.environment, "coach") as colleague:
+        await book.event(colleague, patient, start)
+    elsewhere = await new_book(await new_environment(database), database, store)
+    async with await people(elsewhere.environment, "coach") as stranger:
+        await elsewhere.event(stranger, await elsewhere.patient(), start)
+
+    answer = await fetched(server, await made(coach))
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
+    found = {one["UID"]: one for one in events_of(answer.text)}
+    assert set(found) == {event, all_day, cancelled}
+    assert found[event]["DTSTART"] == f"{start:%Y%m%dT%H%M%SZ}"
+    assert found[event]["DTEND"] == f"{start + timedelta(minutes=45):%Y%m%dT%H%M%SZ}"
+    assert found[event]["SUMMARY"] == "GH · Intake call"
+    assert found[event]["STATUS"] == "CONFIRMED"
+    assert found[event]["DTSTAMP"] == f"{(await book.row(event))['updated_at'].astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    assert found[all_day]["DTSTART;VALUE=DATE"] == f"{day:%Y%m%d}"
+    assert found[cancelled]["STATUS"] == "CANCELLED"
+    assert "Hopper" not in answer.text
+
+
+async def test_whole_names_are_told_only_where_the_worker_chose_that(book: Book, coach: Person, server: Server) -> None:
+    await book.event(coach, await book.patient(last_name="Hopper; née, Murray"), datetime.now(UTC) + timedelta(days=2))
+    answer = await fetched(server, await made(coach, whole_names="on"))
+    assert [one["SUMMARY"] for one in events_of(answer.text)] == ["Grace Hopper; née, Murray · Intake call"]
+
+
+async def test_the_same_calendar_is_not_sent_twice_and_a_change_is(book: Book, coach: Person, server: Server) -> None:
+    event = await book.event(coach, await book.patient(), datetime.now(UTC) + timedelta(days=2))
+    path = await made(coach)
+    tag = (await fetched(server, path)).headers["etag"]
+    async with httpx.AsyncClient(base_url=server.url, headers={"If-None-Match": tag}) as stranger:
+        assert (await stranger.get(path)).status_code == 304
+        await coach.send_form(f"/calendar/events/{event}/outcome", outcome="cancelled")
+        assert (await stranger.get(path)).status_code == 200
+
+
+async def test_an_address_is_told_once_renewed_and_ended(book: Book, coach: Person, server: Server) -> None:
+    first = await made(coach)
+    assert first not in (await coach.get("/calendar/feed")).text
+    stored = await book.value("SELECT encode(digest, 'escape') FROM calendar_feeds WHERE environment_id = $1")
+    assert first.rpartition("/")[2].removesuffix(".ics") not in stored
+    second = await made(coach)
+    assert (await fetched(server, first)).status_code == 404
+    assert (await fetched(server, second)).status_code == 200
+    await coach.send_form("/calendar/feed", do="end")
+    assert (await fetched(server, second)).status_code == 404
+    assert "The feed has ended" in words((await coach.get("/calendar/feed?done=ended")).text)
+    kinds = await book.value(
+        "SELECT array_agg(event ORDER BY id) FROM worker_events "
+        "WHERE environment_id = $1 AND worker_id = $2 AND event LIKE 'calendar%'",
+        coach.worker_id,
+    )
+    assert kinds == ["calendar feed made", "calendar feed made", "calendar feed ended"]
+
+
+async def test_a_worker_who_may_not_give_care_any_more_has_no_feed(book: Book, coach: Person, server: Server) -> None:
+    path = await made(coach)
+    await book.value(
+        "UPDATE worker_accounts SET roles = '{designer}' WHERE environment_id = $1 AND worker_id = $2", coach.worker_id
+    )
+    assert (await fetched(server, path)).status_code == 404
+    await book.value(
+        "UPDATE worker_accounts SET roles = '{coach}', disabled_at = now() WHERE environment_id = $1 AND worker_id = $2",
+        coach.worker_id,
+    )
+    assert (await fetched(server, path)).status_code == 404
+
+
+async def test_whom_a_role_does_not_show_the_feed_does_not_either(book: Book, people: People, server: Server) -> None:
+    start = datetime.now(UTC) + timedelta(days=2)
+    async with await people(book.environment, "helper") as helper:
+        await book.event(helper, await book.patient(first_name="Ada", last_name="King", coach_id=helper.worker_id), start)
+        hidden = await book.event(helper, await book.patient(), start + timedelta(hours=2))
+        answer = await fetched(server, await made(helper, whole_names="on"))
+    assert [one["SUMMARY"] for one in events_of(answer.text)] == ["Ada King · Intake call", "Busy"]
+    assert f"events/{hidden}" not in answer.text
+
+
+@pytest.mark.parametrize("token", ["x", "A" * 43, "%2e%2e", "A" * 5000])
+async def test_no_other_address_is_any_good(server: Server, token: str) -> None:
+    assert (await fetched(server, f"/calendar/feed/{token}.ics")).status_code == 404

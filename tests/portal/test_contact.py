@@ -1,0 +1,236 @@
+"""How a patient is reached, what they consented to, and what happens where two people edit the same."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from almoner.data_api.store import Store
+from almoner.database import Database
+from almoner.resources import BY_NAME
+from tests.people import People, Person
+from tests.portal.test_profile import Chart, new_patient
+
+
+@pytest.fixture
+async def coach(people: People, program: int) -> AsyncIterator[Person]:
+    """A coach in an environment that has the demo's program."""
+    async with await people(program, "coach") as person:
+        yield person
+
+
+@pytest.fixture
+async def grace(store: Store, program: int) -> Chart:
+    """The patient, beside another one with a number of their own."""
+    other = await new_patient(store, program, first_name="Noise")
+    await other.add("phone_numbers", phone_number="555-555-0000", phone_number_type="other")
+    return await new_patient(store, program)
+
+
+def hidden(page: httpx.Response, action: str) -> dict[str, str]:
+    """The hidden fields of the form that goes to this address, without the one of the session."""
+    form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL)
+    assert form, action
+    pairs = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form[0])
+    return {name: html.unescape(value) for name, value in pairs if name != "csrf"}
+
+
+async def row_of(database: Database, chart: Chart, collection: str, row_id: str) -> Any:
+    """A row as the database has it."""
+    async with database.connection() as connection:
+        return await connection.fetchrow(
+            f"SELECT * FROM {collection} WHERE environment_id = $1 AND id = $2", chart.by.environment_id, row_id
+        )
+
+
+async def records(database: Database, row_id: str) -> list[Any]:
+    """The records of a row's consents."""
+    async with database.connection() as connection:
+        found: list[Any] = await connection.fetch("SELECT * FROM consent_records WHERE row_id = $1 ORDER BY id", row_id)
+        return found
+
+
+def consent_form(**values: str) -> dict[str, str]:
+    return {"given": "yes", "how": "voice", "received_on": "2026-01-05", "note": "She asked for it.", **values}
+
+
+async def test_numbers_addresses_and_ids_are_added_and_shown(coach: Person, grace: Chart) -> None:
+    base = f"/patients/{grace.id}/contact"
+    await coach.send_form(f"{base}/phones", phone_number="(415) 555-1234", phone_number_type="cell", friendly_name="main")
+    await coach.send_form(f"{base}/emails", email="grace@example.org")
+    answer = await coach.send_form(f"{base}/ids", namespace="ehr", external_id="G-1906-12")
+    assert answer.status_code == 303
+    page = await coach.get(base)
+    for words in ("415-555-1234", "grace@example.org", "G-1906-12"):
+        assert words in page.text
+    assert "555-555-0000" not in page.text
+    profile = await coach.get(f"/patients/{grace.id}")
+    assert "415-555-1234" in profile.text
+    assert "no voicemail" in profile.text
+    assert "G-1906-12" in profile.text
+
+
+async def test_what_does_not_fit_is_told_at_its_field_and_what_was_typed_stays(coach: Person, grace: Chart) -> None:
+    base = f"/patients/{grace.id}/contact"
+    answer = await coach.send_form(f"{base}/phones", phone_number="12 <b>", phone_number_type="cell", friendly_name="my words")
+    assert answer.status_code == 400
+    assert 'id="phones-new-phone_number-error">A US or Canadian number' in answer.text
+    assert 'value="12 &lt;b&gt;"' in answer.text
+    assert 'value="my words"' in answer.text
+
+
+async def test_a_consent_changes_together_with_its_record(coach: Person, grace: Chart, database: Database) -> None:
+    phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
+    action = f"/patients/{grace.id}/contact/phones/{phone}/opted_in_to_sms"
+    page = await coach.get(f"/patients/{grace.id}/contact")
+    answer = await coach.send_form(action, **hidden(page, action), **consent_form())
+    assert answer.status_code == 303
+    assert (await row_of(database, grace, "phone_numbers", phone))["opted_in_to_sms"]
+    (kept,) = await records(database, phone)
+    assert (kept["consent"], kept["given"], kept["how"], str(kept["received_on"])) == (
+        "opted_in_to_sms",
+        True,
+        "voice",
+        "2026-01-05",
+    )
+    assert kept["recorded_by"] == f"worker:{coach.worker_id}"
+    after = await coach.get(f"/patients/{grace.id}/contact")
+    assert "received 5 January 2026" in after.text
+    assert "She asked for it." in after.text
+    assert "recorded by Emily Smith" in after.text
+
+
+async def test_a_consent_whose_record_cannot_be_kept_does_not_change(coach: Person, grace: Chart, database: Database) -> None:
+    phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
+    action = f"/patients/{grace.id}/contact/phones/{phone}/opted_in_to_sms"
+    page = await coach.get(f"/patients/{grace.id}/contact")
+    async with database.connection() as connection:
+        check = f"ALTER TABLE consent_records ADD CONSTRAINT refused CHECK (row_id <> '{phone}')"
+        await connection.execute(check)
+        try:
+            answer = await coach.send_form(action, **hidden(page, action), **consent_form())
+        finally:
+            await connection.execute("ALTER TABLE consent_records DROP CONSTRAINT refused")
+        told = await connection.fetchval(
+            "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2 AND kind = 'update'",
+            *(grace.by.environment_id, phone),
+        )
+    assert answer.status_code == 500
+    assert not (await row_of(database, grace, "phone_numbers", phone))["opted_in_to_sms"]
+    assert told == 0
+    assert await records(database, phone) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("how", "", "Say how it was received."),
+        ("received_on", "2999-01-01", "still to come"),
+        ("received_on", "soon", "Give the day"),
+        ("given", "", "Say whether the patient consents."),
+    ],
+)
+async def test_a_consent_without_how_and_when_is_refused(
+    coach: Person, grace: Chart, database: Database, field: str, value: str, words: str
+) -> None:
+    phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
+    action = f"/patients/{grace.id}/contact/phones/{phone}/opted_in_to_sms"
+    page = await coach.get(f"/patients/{grace.id}/contact")
+    answer = await coach.send_form(action, **hidden(page, action), **consent_form(**{field: value}))
+    assert answer.status_code == 400
+    assert words in answer.text
+    assert "She asked for it." in answer.text
+    assert not (await row_of(database, grace, "phone_numbers", phone))["opted_in_to_sms"]
+
+
+async def test_nothing_of_another_patient_is_edited(coach: Person, grace: Chart, store: Store) -> None:
+    other = await new_patient(store, grace.by.environment_id)
+    phone = await other.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
+    for path in (f"phones/{phone}", f"phones/{phone}/opted_in_to_sms", f"emails/{phone}", "phones/nonsense"):
+        answer = await coach.send_form(f"/patients/{grace.id}/contact/{path}", **consent_form())
+        assert answer.status_code == 404, path
+
+
+async def test_changes_of_different_fields_are_both_kept(coach: Person, grace: Chart, database: Database) -> None:
+    action = f"/patients/{grace.id}/contact/details"
+    page = await coach.get(f"/patients/{grace.id}/contact")
+    await grace.change("patients", grace.id, city="Oakland", timezone="America/New_York")
+    values = details(last_name="Murray Hopper")
+    answer = await coach.send_form(action, **hidden(page, action), **values)
+    assert answer.status_code == 303
+    row = await row_of(database, grace, "patients", grace.id)
+    assert (row["last_name"], row["city"], row["timezone"]) == ("Murray Hopper", "Oakland", "America/New_York")
+    async with database.connection() as connection:
+        fields = await connection.fetchval(
+            "SELECT fields FROM changes WHERE environment_id = $1 AND row_id = $2 AND through = 'portal'",
+            *(grace.by.environment_id, grace.id),
+        )
+    assert fields == ["last_name"]
+
+
+async def test_a_field_that_two_people_changed_is_shown_from_both_sides(coach: Person, grace: Chart, database: Database) -> None:
+    action = f"/patients/{grace.id}/contact/details"
+    page = await coach.get(f"/patients/{grace.id}/contact")
+    await grace.change("patients", grace.id, city="Oakland")
+    clash = await coach.send_form(action, **hidden(page, action), **details(city="Berkeley", last_name="Murray"))
+    assert clash.status_code == 409
+    for words in ("Oakland", "Berkeley", "test, on the command line"):
+        assert words in clash.text
+    assert (await row_of(database, grace, "patients", grace.id))["last_name"] == "Hopper"
+    mine = await coach.send_form(action, **hidden(clash, action), **{"choose.city": "mine"})
+    assert mine.status_code == 303
+    row = await row_of(database, grace, "patients", grace.id)
+    assert (row["city"], row["last_name"]) == ("Berkeley", "Murray")
+
+
+async def test_the_other_side_can_be_taken_and_a_third_change_is_a_new_clash(
+    coach: Person, grace: Chart, database: Database
+) -> None:
+    action = f"/patients/{grace.id}/contact/details"
+    page = await coach.get(f"/patients/{grace.id}/contact")
+    await grace.change("patients", grace.id, city="Oakland")
+    clash = await coach.send_form(action, **hidden(page, action), **details(city="Berkeley", last_name="Murray"))
+    await grace.change("patients", grace.id, city="San Jose")
+    again = await coach.send_form(action, **hidden(clash, action), **{"choose.city": "mine"})
+    assert again.status_code == 409
+    assert "San Jose" in again.text
+    theirs = await coach.send_form(action, **hidden(again, action), **{"choose.city": "theirs"})
+    assert theirs.status_code == 303
+    row = await row_of(database, grace, "patients", grace.id)
+    assert (row["city"], row["last_name"]) == ("San Jose", "Murray")
+
+
+async def test_a_form_that_was_sent_as_it_was_drawn_changes_nothing(coach: Person, grace: Chart, database: Database) -> None:
+    action = f"/patients/{grace.id}/contact/details"
+    page = await coach.get(f"/patients/{grace.id}/contact")
+    answer = await coach.send_form(action, **hidden(page, action), **details())
+    assert answer.status_code == 303
+    async with database.connection() as connection:
+        count = await connection.fetchval(
+            "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2", grace.by.environment_id, grace.id
+        )
+    assert count == 1  # its creation
+
+
+async def test_a_consent_is_decided_anew_where_somebody_else_changed_it(
+    coach: Person, grace: Chart, store: Store, database: Database
+) -> None:
+    phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell", opted_in_to_sms=True)
+    action = f"/patients/{grace.id}/contact/phones/{phone}/opted_in_to_sms"
+    page = await coach.get(f"/patients/{grace.id}/contact")
+    await store.update(grace.by, BY_NAME["phone_numbers"], phone, {"friendly_name": "main"}, None)
+    assert (await coach.send_form(action, **hidden(page, action), **consent_form(given="no"))).status_code == 303
+    assert not (await row_of(database, grace, "phone_numbers", phone))["opted_in_to_sms"]
+    assert len(await records(database, phone)) == 1
+
+
+def details(**values: str) -> dict[str, str]:
+    """The form of a patient as it was drawn, with what was typed into it."""
+    drawn = {"first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09", "timezone": "America/Los_Angeles"}
+    blank = dict.fromkeys(("street", "street_line_two", "city", "state", "zip_code", "county", "country"), "")
+    return drawn | blank | values

@@ -1,0 +1,386 @@
+"""Conversations over HTTP: read, marked as read, written down; never without consent, never another's."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from typing import Any
+
+import httpx
+import pytest
+
+from almoner.data_api.store import Actor, Store
+from almoner.database import Database
+from almoner.resources import BY_NAME
+from almoner.workshop import kiwi_health
+from almoner.workshop.publish import publish
+from tests.conftest import Api, new_environment
+from tests.people import People, Person
+
+KEYS = [
+    *("id", "user_id", "worker_id", "conversation_id", "direction", "contents", "automatically_sent", "send_time"),
+    *("updated_at", "created_at"),
+]
+
+
+@pytest.fixture
+async def coach(people: People, program: int) -> Person:
+    return await people(program, "coach")
+
+
+class Charts:
+    """Makes patients, conversations and messages."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def make(self, environment: int, collection: str, **given: Any) -> str:
+        by = Actor(environment, "test", "cli", "test", whole=True)
+        return (await self.store.create(by, BY_NAME[collection], given)).id
+
+    async def patient(self, environment: int, coach_id: str | None = None, name: str = "Grace") -> str:
+        given = {"first_name": name, "last_name": "Hopper", "birthday": "1906-12-09", "timezone": "US/Pacific", "phase": "intake"}
+        return await self.make(environment, "patients", **given, coach_id=coach_id)
+
+    async def number(self, environment: int, patient: str, number: str, sms: bool, name: str | None = None) -> str:
+        given = {"phone_number": number, "phone_number_type": "cell", "opted_in_to_sms": sms, "friendly_name": name}
+        return await self.make(environment, "phone_numbers", user_id=patient, **given)
+
+    async def conversation(self, environment: int, patient: str, kind: str | None = "phone") -> str:
+        return await self.make(environment, "conversations", user_id=patient, conversation_type=kind)
+
+    async def inbound(self, environment: int, patient: str, conversation: str, contents: str, at: str | None = None) -> str:
+        given = {"user_id": patient, "conversation_id": conversation, "direction": "inbound", "contents": contents}
+        return await self.make(environment, "messages", **given, **({"send_time": at} if at else {}))
+
+
+@pytest.fixture
+def charts(store: Store) -> Charts:
+    return Charts(store)
+
+
+async def _messages(api: Api, patient: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await api.get(f"/v1/messages?user_id={patient}")).json()[0]["data"]
+    return found
+
+
+def _said(answer: httpx.Response) -> str:
+    """What people read of an answer."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
+
+
+def _seen(page: httpx.Response) -> list[tuple[str, str]]:
+    """The unread messages that a page shows, as its form sends them."""
+    return [("seen", one) for one in re.findall(r'name="seen" value="([^"]+)"', page.text)]
+
+
+async def test_a_message_in_and_one_out_are_recorded_as_the_contract_has_them(
+    coach: Person, api: Api, charts: Charts, program: int
+) -> None:
+    patient = await charts.patient(program)
+    await charts.number(program, patient, "415-555-1234", sms=True)
+    conversation = await charts.conversation(program, patient)
+    here = f"/patients/{patient}/conversations/{conversation}"
+    page = await coach.get(here)
+    assert "Recording a message does not send it." in page.text
+    assert "SMS · 415-555-1234" in page.text
+    before = datetime.now(UTC)
+    out = await coach.send_form(
+        here, htmx=True, direction="outbound", contents=" How was the walk?\r\n <3 ", worker_id=coach.worker_id
+    )
+    assert out.status_code == 200
+    assert "How was the walk?\n &lt;3</p>" in out.text
+    assert "Nothing was sent." in out.text
+    assert "almoner-changed" in out.headers["hx-trigger"]
+    came = await coach.send_form(here, direction="inbound", contents="It was good", worker_id=coach.worker_id)
+    assert came.headers["location"] == here
+    [first, second] = await _messages(api, patient)
+    assert list(first) == list(second) == KEYS
+    assert (first["direction"], first["worker_id"], first["contents"]) == ("outbound", coach.worker_id, "How was the walk?\n <3")
+    assert (second["direction"], second["worker_id"], second["contents"]) == ("inbound", None, "It was good")
+    assert {first["conversation_id"], second["conversation_id"]} == {conversation}
+    assert before <= datetime.fromisoformat(first["send_time"]) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("kind", "collection", "refused", "given"),
+    [
+        (
+            "phone",
+            "phone_numbers",
+            {"phone_number": "415-555-1234", "phone_number_type": "cell", "friendly_name": "mobile", "opted_in_to_sms": False},
+            {"phone_number": "415-555-9999", "phone_number_type": "cell", "opted_in_to_sms": True},
+        ),
+        (
+            "email",
+            "email_addresses",
+            {"email": "old@example.org", "friendly_name": "mobile", "opted_in_to_email": False},
+            {"email": "new@example.org", "opted_in_to_email": True},
+        ),
+    ],
+)
+async def test_nothing_goes_out_without_consent_and_it_says_to_what_and_where_to_change_it(
+    coach: Person,
+    api: Api,
+    charts: Charts,
+    program: int,
+    kind: str,
+    collection: str,
+    refused: dict[str, Any],
+    given: dict[str, Any],
+) -> None:
+    patient, noise = await charts.patient(program), await charts.patient(program, name="Noise")
+    await charts.make(program, collection, user_id=noise, **given)
+    conversation = await charts.conversation(program, patient, kind)
+    here = f"/patients/{patient}/conversations/{conversation}"
+    answer = await coach.send_form(here, htmx=True, direction="outbound", contents="Kept as typed")
+    assert answer.status_code == 400
+    assert "The patient has no" in answer.text
+    await charts.make(program, collection, user_id=patient, **refused)
+    answer = await coach.send_form(here, htmx=True, direction="outbound", contents="Kept as typed")
+    address = refused.get("phone_number") or refused["email"]
+    assert answer.status_code == 400
+    assert f"{address} (mobile) is not opted in to {'SMS' if kind == 'phone' else 'e-mail'}." in _said(answer)
+    assert f'href="/patients/{patient}/contact"' in answer.text
+    assert "Kept as typed</textarea>" in answer.text
+    assert await _messages(api, patient) == []
+    begun = await coach.send_form(f"/patients/{patient}/conversations/new", type=kind, direction="outbound", contents="Hello")
+    assert begun.status_code == 400
+    assert len((await api.get(f"/v1/conversations?user_id={patient}")).json()[0]["data"]) == 1
+    # What the patient wrote may always be written down.
+    assert (await coach.send_form(here, direction="inbound", contents="From the patient")).status_code == 303
+    await charts.make(program, collection, user_id=patient, **given)
+    assert (await coach.send_form(here, direction="outbound", contents="With consent")).status_code == 303
+    assert [one["contents"] for one in await _messages(api, patient)] == ["From the patient", "With consent"]
+
+
+async def test_an_app_or_a_conversation_without_a_type_needs_no_consent(
+    coach: Person, api: Api, charts: Charts, program: int
+) -> None:
+    patient = await charts.patient(program)
+    for kind in ("app", "third_party_app", None):
+        conversation = await charts.conversation(program, patient, kind)
+        here = f"/patients/{patient}/conversations/{conversation}"
+        assert (await coach.send_form(here, direction="outbound", contents="Hello")).status_code == 303
+    assert len(await _messages(api, patient)) == 3
+
+
+async def test_a_conversation_begins_with_its_first_message(coach: Person, api: Api, charts: Charts, program: int) -> None:
+    patient = await charts.patient(program)
+    empty = await coach.get(f"/patients/{patient}/conversations")
+    assert "No conversation yet." in empty.text
+    new = f"/patients/{patient}/conversations/new"
+    for wrong in ({"type": "pigeon"}, {"contents": " "}, {"direction": "sideways"}):
+        typed = {"type": "app", "direction": "inbound", "contents": "Hello"} | wrong
+        assert (await coach.send_form(new, htmx=True, **typed)).status_code == 400
+    assert (await api.get(f"/v1/conversations?user_id={patient}")).json()[0]["data"] == []
+    begun = await coach.send_form(new, type="app", direction="inbound", contents="Hello")
+    [conversation] = (await api.get(f"/v1/conversations?user_id={patient}")).json()[0]["data"]
+    assert list(conversation) == ["id", "user_id", "conversation_type", "updated_at", "created_at"]
+    assert conversation["conversation_type"] == "app"
+    assert begun.headers["location"] == f"/patients/{patient}/conversations/{conversation['id']}"
+    assert [one["conversation_id"] for one in await _messages(api, patient)] == [conversation["id"]]
+
+
+async def test_messages_stand_by_the_patients_days_newest_last_with_both_times(coach: Person, charts: Charts, program: int) -> None:
+    patient, noise = await charts.patient(program), await charts.patient(program, name="Noise")
+    conversation, other = await charts.conversation(program, patient, "app"), await charts.conversation(program, patient, "email")
+    # 06:30 UTC is still the evening before in Pacific time, in winter as in summer.
+    await charts.inbound(program, patient, conversation, "Second", "2025-01-10T06:30:00+00:00")
+    await charts.inbound(program, patient, conversation, "First", "2025-01-09T20:00:00+00:00")
+    await charts.inbound(program, patient, conversation, "Third", "2025-01-10T20:00:00+00:00")
+    await charts.inbound(program, patient, other, "Of another conversation")
+    await charts.inbound(program, noise, await charts.conversation(program, noise, "app"), "Of another patient")
+    page = await coach.get(f"/patients/{patient}/conversations/{conversation}")
+    said = _said(page)
+    order = ["Thursday, 9 January 2025", "First", "Second", "Friday, 10 January 2025", "Third"]
+    places = [said.index(one) for one in order]
+    assert places == sorted(places)
+    assert said.count("9 January 2025") == 1
+    assert "Of another" not in said
+    exact = "Thursday, 9 January 2025 22:30:00 PST, where the patient lives · Friday 01:30:00 EST where you are"
+    assert f'title="{exact}">22:30</time>' in page.text
+
+
+async def test_earlier_messages_come_page_by_page_none_twice(coach: Person, charts: Charts, program: int) -> None:
+    patient = await charts.patient(program)
+    conversation = await charts.conversation(program, patient, "app")
+    begin = datetime(2025, 3, 1, 20, tzinfo=UTC)
+    for number in range(70):
+        # Three share a moment, so that a page ends among them.
+        at = begin + timedelta(hours=number // 3)
+        await charts.inbound(program, patient, conversation, f"<{number:02}>", at.isoformat())
+    here = f"/patients/{patient}/conversations/{conversation}"
+    answer = await coach.get(here)
+    found: list[str] = []
+    while True:
+        found = re.findall(r"&lt;(\d\d)&gt;", answer.text) + found
+        following = re.search(r'hx-get="([^"]+/before/[^"]+)"', answer.text)
+        if not following:
+            break
+        answer = await coach.fragment(following[1])
+        assert answer.status_code == 200
+    assert sorted(found) == [f"{number:02}" for number in range(70)]
+    assert [int(one) // 3 for one in found] == sorted(int(one) // 3 for one in found)
+    assert (await coach.get(f"{here}/before/{conversation}")).headers["location"] == here
+
+
+async def test_messages_are_read_when_somebody_says_so_or_answers_and_no_others(
+    coach: Person, people: People, charts: Charts, program: int, database: Database
+) -> None:
+    other = await people(program, "coach", first_name="Ada")
+    patient, noise = await charts.patient(program), await charts.patient(program, name="Noise")
+    conversation = await charts.conversation(program, patient, "app")
+    unseen = await charts.inbound(program, noise, await charts.conversation(program, noise, "app"), "Noise")
+    here = f"/patients/{patient}/conversations/{conversation}"
+    await charts.inbound(program, patient, conversation, "One")
+    page = await coach.get(here)
+    assert "1 unread" in _said(page)
+    # Came in after the page was drawn: nobody has seen it.
+    await charts.inbound(program, patient, conversation, "Two")
+    marked = await coach.send_form(
+        here, *_seen(page), ("seen", unseen), ("seen", "x"), htmx=True, contents="Being typed", do="read"
+    )
+    assert marked.status_code == 200
+    assert "Being typed</textarea>" in marked.text
+    assert "1 unread" in _said(marked)
+    await other.send_form(here, *_seen(page), do="read")
+    page = await coach.get(here)
+    await charts.inbound(program, patient, conversation, "Three")
+    answered = await coach.send_form(here, *_seen(page), htmx=True, direction="outbound", contents="Thank you")
+    assert "1 unread" in _said(answered)
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT read_by FROM message_reads WHERE environment_id = $1", program)
+        noises = await connection.fetchval("SELECT count(*) FROM message_reads WHERE message_id = $1", unseen)
+    assert [row["read_by"] for row in rows] == [f"worker:{coach.worker_id}"] * 2
+    assert noises == 0
+
+
+async def test_when_it_was_sent_is_typed_in_the_zone_that_is_said(coach: Person, api: Api, charts: Charts, program: int) -> None:
+    patient = await charts.patient(program)
+    conversation = await charts.conversation(program, patient, "app")
+    here = f"/patients/{patient}/conversations/{conversation}"
+    typed = {"direction": "inbound", "contents": "Hello", "date": "2026-07-01", "time": "10:00"}
+    for zone in ("mine", "theirs"):
+        assert (await coach.send_form(here, **typed, zone=zone)).status_code == 303
+    times = [one["send_time"] for one in await _messages(api, patient)]
+    assert times == ["2026-07-01T14:00:00.000000+00:00", "2026-07-01T17:00:00.000000+00:00"]
+    wrong = {
+        "2026-03-08 02:30": "the clocks went forward",
+        "2199-01-01 10:00": "has not happened yet",
+        "2026-07-01 ": "Give both",
+        " 10:00": "Give both",
+        "soon 10:00": "Give both",
+    }
+    for text, sentence in wrong.items():
+        day, _, at = text.partition(" ")
+        refused = await coach.send_form(here, htmx=True, **typed | {"date": day, "time": at}, zone="mine")
+        assert (refused.status_code, sentence in refused.text) == (400, True), text
+        assert "Hello</textarea>" in refused.text
+    assert len(await _messages(api, patient)) == 2
+
+
+async def test_a_colleague_may_have_sent_it_but_nobody_of_another_environment(
+    coach: Person, people: People, api: Api, charts: Charts, program: int, database: Database
+) -> None:
+    colleague, stranger = await people(program, first_name="Nora"), await people(await new_environment(database), first_name="Far")
+    patient = await charts.patient(program)
+    here = f"/patients/{patient}/conversations/{await charts.conversation(program, patient, 'app')}"
+    page = await coach.get(here)
+    assert "Nora Smith" in page.text
+    assert "Far Smith" not in page.text
+    typed = {"direction": "outbound", "contents": "Hello"}
+    assert (await coach.send_form(here, **typed, worker_id=colleague.worker_id)).status_code == 303
+    refused = await coach.send_form(here, htmx=True, **typed, worker_id=stranger.worker_id)
+    assert (refused.status_code, "This worker is not here any more." in refused.text) == (400, True)
+    assert [one["worker_id"] for one in await _messages(api, patient)] == [colleague.worker_id]
+
+
+async def test_a_template_is_filled_in_and_what_nobody_knows_stays_and_is_told(
+    coach: Person, api: Api, charts: Charts, program: int
+) -> None:
+    patient = await charts.patient(program, coach.worker_id)
+    await charts.number(program, patient, "415-555-1234", sms=True)
+    here = f"/patients/{patient}/conversations/{await charts.conversation(program, patient)}"
+    page = await coach.get(here)
+    assert "<option>Before an appointment</option>" in page.text
+    assert "<option>No readings for a week</option>" not in page.text
+    fill = {"template": "Before an appointment", "direction": "outbound", "do": "fill"}
+    unknown = await coach.send_form(here, htmx=True, **fill, contents="Typed before")
+    assert "Typed before\n\nHello Grace, a reminder of your {{appointment.type}} on" in unescape(unknown.text)
+    assert (
+        "Nothing is known for {{appointment.type}}, {{appointment.day}}, {{appointment.time}}, since no appointment is booked."
+        in (_said(unknown))
+    )
+    [calendar] = (await api.get(f"/v1/calendars?worker_id={coach.worker_id}")).json()[0]["data"]
+    event = {"calendar_id": calendar["id"], "user_id": patient, "modality": "phone", "appointment_type": "intake_call"}
+    for year, title in ((2120, "intake_call"), (2110, "coaching_call"), (2010, "home_visit")):
+        times = {"start_time": f"{year}-07-01T03:30:00+00:00", "end_time": f"{year}-07-01T04:00:00+00:00"}
+        await charts.make(program, "calendar_events", **event | {"appointment_type": title}, **times)
+    known = await coach.send_form(here, htmx=True, **fill, contents="")
+    assert re.search(r"reminder of your [Cc]oaching call on Monday, 30 June at 20:30\.", unescape(known.text))
+    assert "Nothing is known" not in known.text
+    missed = await coach.send_form(here, htmx=True, contents="", template="Missed call", do="fill")
+    assert "Call me back at {{coach.phone_number}}" in unescape(missed.text)
+    assert "since the coach has no phone number" in missed.text
+    gone = await coach.send_form(here, htmx=True, contents="Kept", template="No readings for a week", do="fill")
+    assert "no such template" in gone.text
+    assert "Kept</textarea>" in gone.text
+    assert await _messages(api, patient) == []
+
+
+async def test_the_profile_shows_the_newest_conversation_and_records_in_place(
+    coach: Person, api: Api, charts: Charts, program: int
+) -> None:
+    patient = await charts.patient(program, coach.worker_id)
+    older, newer = await charts.conversation(program, patient, "app"), await charts.conversation(program, patient, "email")
+    await charts.inbound(program, patient, older, "In the app", "2025-01-01T20:00:00+00:00")
+    await charts.inbound(program, patient, newer, "By e-mail")
+    page = await coach.get(f"/patients/{patient}")
+    card = page.text.partition('id="conversation"')[2].partition("</section>")[0]
+    assert "By e-mail" in card
+    assert "In the app" not in card
+    assert f'hx-get="/patients/{patient}/conversations/{newer}/now?in=card"' in card
+    kept = await coach.fragment(f"/patients/{patient}/conversations/{newer}/now?in=card")
+    assert "By e-mail" in kept.text
+    assert "<form" not in kept.text
+    other = await coach.fragment(f"/patients/{patient}/conversations/{older}?in=card")
+    assert "In the app" in other.text
+    assert "data-held" in other.text
+    await coach.send_form(f"/patients/{patient}/conversations/{older}?in=card", htmx=True, direction="outbound", contents="Answer")
+    assert [one["conversation_id"] for one in await _messages(api, patient)].count(older) == 2
+
+
+async def test_nobody_reads_or_writes_a_conversation_who_may_not(
+    coach: Person, people: People, charts: Charts, program: int, database: Database, api: Api
+) -> None:
+    elsewhere = await new_environment(database)
+    async with database.connection() as connection:
+        await publish(connection, elsewhere, kiwi_health.source(), "test")
+    own = await people(program, "community_health_worker")
+    patient, mine = await charts.patient(program), await charts.patient(program, own.worker_id)
+    conversation, my_own = await charts.conversation(program, patient, "app"), await charts.conversation(program, mine, "app")
+    message = await charts.inbound(program, patient, conversation, "Secret words")
+    later = await charts.inbound(program, patient, conversation, "Later secret words")
+    before = await _messages(api, patient)
+    for person in (own, await people(elsewhere, "coach"), await people(program, "billing")):
+        for path in ("", "/new", f"/{conversation}", f"/{conversation}/now", f"/{conversation}/before/{later}"):
+            for answer in (await person.get(f"/patients/{patient}/conversations{path}"),):
+                assert answer.status_code in (303, 403, 404)
+                assert "ecret words" not in answer.text
+        fragment = await person.fragment(f"/patients/{patient}/conversations/{conversation}/before/{later}")
+        assert fragment.status_code in (403, 404)
+        for do in ("record", "read", "fill"):
+            form = {"direction": "inbound", "contents": "Theirs", "seen": message, "do": do}
+            refused = await person.send_form(f"/patients/{patient}/conversations/{conversation}", htmx=True, **form)
+            assert refused.status_code in (403, 404)
+    through = f"/patients/{mine}/conversations/{conversation}"
+    assert (await own.get(through)).status_code == 404
+    assert (await own.send_form(through, htmx=True, direction="inbound", contents="Theirs", seen=message)).status_code == 404
+    assert (await own.send_form(f"/patients/{mine}/conversations/{my_own}", do="read", seen=message)).status_code == 200
+    leaked = await own.fragment(f"/patients/{mine}/conversations/{my_own}/before/{later}")
+    assert "ecret words" not in leaked.text
+    assert await _messages(api, patient) == before
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM message_reads WHERE environment_id = $1", program) == 0

@@ -1,0 +1,445 @@
+"""The inbox: what comes up in it and what does not, the counts, what is done in it and how that is taken back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from almoner.data_api.store import Actor, Store, new_id
+from almoner.database import Database
+from almoner.pages.visit import Visit
+from almoner.portal.calendar import zones
+from almoner.portal.calendar.diary import Absence
+from almoner.portal.inbox import today
+from almoner.resources import BY_NAME
+from almoner.workshop import kiwi_health
+from almoner.workshop.publish import publish
+from tests.conftest import new_environment
+from tests.people import People, Person
+
+EASTERN = ZoneInfo("US/Eastern")
+AMONG_OTHERS = "Zenobia"
+Row = dict[str, Any]
+
+
+@dataclass
+class Clinic:
+    """An environment with a coach, a second one, and a way to write what they look after."""
+
+    store: Store
+    database: Database
+    me: Person
+    other: Person
+
+    async def make(self, collection: str, **given: Any) -> Row:
+        by = Actor(self.me.environment_id, "test", "cli", "test", whole=True)
+        written = await self.store.create(by, BY_NAME[collection], given)
+        made: Row = msgspec.json.decode(written.body)
+        return made
+
+    async def patient(self, first_name: str, coach: Person | None = None, **given: Any) -> Row:
+        """A patient; created a month ago unless ``created_at`` says otherwise."""
+        row = {
+            "first_name": first_name,
+            "last_name": "Hopper",
+            "birthday": "1950-12-09",
+            "timezone": "US/Eastern",
+            "phase": "intake",
+            "coach_id": coach.worker_id if coach else None,
+        }
+        month_ago = datetime.now(UTC) - timedelta(days=30)
+        return await self.old("patients", **(row | {"created_at": month_ago} | given))
+
+    async def old(self, collection: str, **given: Any) -> Row:
+        """A row as an import brings it, with the moment of its creation."""
+        by = Actor(self.me.environment_id, "ehr-sync", "import", "test", whole=True)
+        row = {"id": new_id()} | given
+        await self.store.load(by, BY_NAME[collection], [row])
+        return row
+
+    async def flow(self, patient: Row, *steps: Row) -> Row:
+        goals = [{"title": "Make a plan", "interventions": list(steps)}]
+        return await self.make(
+            "care_flows", user_id=patient["id"], care_flow={"description": "Increase daily exercise", "goals": goals}
+        )
+
+    async def message(self, patient: Row, contents: str, conversation: Row | None = None, **given: Any) -> Row:
+        conversation = conversation or await self.make("conversations", user_id=patient["id"], conversation_type="phone")
+        row = {"direction": "inbound", "contents": contents, "user_id": patient["id"], "conversation_id": conversation["id"]}
+        return await self.make("messages", **(row | given))
+
+    async def appointment(self, patient: Row, coach: Person, **given: Any) -> Row:
+        async with self.database.connection() as connection:
+            calendar = await connection.fetchval(
+                "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2", coach.environment_id, coach.worker_id
+            )
+        row = {"calendar_id": calendar, "user_id": patient["id"], "modality": "phone", "appointment_type": "intake_call"}
+        return await self.make("calendar_events", **(row | given))
+
+    async def care_flow(self, flow: Row) -> Row:
+        async with self.database.connection() as connection:
+            kept = await connection.fetchval(
+                "SELECT care_flow FROM care_flows WHERE environment_id = $1 AND id = $2", self.me.environment_id, flow["id"]
+            )
+        found: Row = msgspec.json.decode(kept)
+        return found
+
+
+async def clinic_in(environment: int, people: People, store: Store, database: Database, *roles: str) -> Clinic:
+    me = await people(environment, *(roles or ("coach",)))
+    return Clinic(store, database, me, await people(environment, "coach", first_name="Otto", last_name="Other"))
+
+
+@pytest.fixture
+async def clinic(program: int, people: People, store: Store, database: Database) -> AsyncIterator[Clinic]:
+    """A coach's environment, beside another one in which everything waits that could be mixed up with it."""
+    elsewhere = await new_environment(database)
+    async with database.connection() as connection:
+        await publish(connection, elsewhere, kiwi_health.source(), "test")
+    far = await clinic_in(elsewhere, people, store, database)
+    stranger = await far.patient(AMONG_OTHERS, far.me)
+    await far.flow(stranger, step("Of another environment", days(-3)))
+    await far.message(stranger, "Of another environment")
+    made = await clinic_in(program, people, store, database)
+    yield made
+    for person in (made.me, made.other, far.me, far.other):
+        await person.aclose()
+
+
+def days(number: float, zone: ZoneInfo = EASTERN) -> str:
+    """Noon of a day from today, there."""
+    day = datetime.now(zone).date() + timedelta(days=number)
+    return datetime.combine(day, time(12), zone).astimezone(UTC).isoformat()
+
+
+def step(title: str, due: str | None, **given: Any) -> Row:
+    return {"title": title, "reminder_date": due} | given
+
+
+def counts(page: str) -> dict[str, str]:
+    return dict(re.findall(r'id="tab-[a-z]+"[^>]*>([A-Za-z ]+?) <span[^>]*>([^<]+)</span>', page))
+
+
+def names(page: str) -> list[str]:
+    return re.findall(r'<a class="cover" href="/patients/[^"]+">([^<]+)</a>', page)
+
+
+def figures(page: str) -> dict[str, str]:
+    return dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", page.partition("</dl>")[0]))
+
+
+def form_of(page: str, action: str, holding: str = "") -> dict[str, str]:
+    """The fields of the first form with this action that has such a value in it."""
+    for form in re.findall(rf'<form method="post" action="{re.escape(action)}".*?</form>', page, re.DOTALL):
+        fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
+        if not holding or holding in fields.values():
+            return {name: value for name, value in fields.items() if name != "csrf"}
+    raise AssertionError(f"no form for {action}")
+
+
+async def test_an_own_patients_step_comes_up_until_it_is_done(clinic: Clinic) -> None:
+    grace, foreign = await clinic.patient("Grace", clinic.me), await clinic.patient("Olga", clinic.other)
+    await clinic.flow(
+        grace,
+        step("Document the new plan", days(-3)),
+        step("Ask for the results", days(0)),
+        step("Of tomorrow", days(1)),
+        step("Without a date", None),
+        step("Done before", days(-5), completed_at=days(-4)),
+        step("For Otto", days(-2), worker_id=clinic.other.worker_id),
+    )
+    await clinic.flow(foreign, step("Of another coach", days(-3)), step("For Emily", days(-1), worker_id=clinic.me.worker_id))
+    page = (await clinic.me.get("/inbox?tab=overdue")).text
+    assert names(page) == ["Grace Hopper", "Olga Hopper"]
+    assert "Document the new plan" in page
+    assert "3 days late" in page
+    assert "For Emily" in page
+    assert "1 day late" in page
+    for title in ("Of tomorrow", "Without a date", "Done before", "For Otto", "Of another coach", "Of another environment"):
+        assert title not in page
+    assert counts(page)["Overdue"] == "2"
+    following = (await clinic.me.get("/inbox")).text
+    assert "Ask for the results" in following
+    assert figures(following)["overdue"] == "2"
+    assert figures(following)["your patient"] == "1"
+
+
+async def test_a_step_is_completed_and_opened_again(clinic: Clinic) -> None:
+    flow = await clinic.flow(
+        await clinic.patient("Grace", clinic.me), step("Call her", days(-1), instructions="Twice"), step("Write", days(-1))
+    )
+    page = (await clinic.me.get("/inbox")).text
+    done = await clinic.me.send_form("/inbox/done", htmx=True, **form_of(page, "/inbox/done", "Call her"))
+    assert done.status_code == 200
+    assert "Done for Grace Hopper: Call her" in done.text
+    first, second = (await clinic.care_flow(flow))["goals"][0]["interventions"]
+    assert first["completed_by_worker_id"] == clinic.me.worker_id
+    assert first["instructions"] == "Twice"
+    assert second.get("completed_at") is None
+    assert "Call her · " not in done.text
+    undone = await clinic.me.send_form("/inbox/reopen", htmx=True, **form_of(done.text, "/inbox/reopen"))
+    assert undone.status_code == 200
+    assert "Call her · " in undone.text
+    first = (await clinic.care_flow(flow))["goals"][0]["interventions"][0]
+    assert (first["completed_at"], first["completed_by_worker_id"]) == (None, None)
+    async with clinic.database.connection() as connection:
+        written = await connection.fetch(
+            "SELECT actor, through FROM changes WHERE environment_id = $1 AND row_id = $2 AND kind = 'update'",
+            *(clinic.me.environment_id, flow["id"]),
+        )
+    assert {tuple(row) for row in written} == {(f"worker:{clinic.me.worker_id}", "portal")}
+
+
+async def test_a_step_that_somebody_else_did_is_said_and_kept(clinic: Clinic) -> None:
+    flow = await clinic.flow(await clinic.patient("Grace", clinic.me), step("Call her", days(-1)))
+    fields = form_of((await clinic.me.get("/inbox")).text, "/inbox/done")
+    await clinic.other.send_form("/inbox/done", htmx=True, **fields)
+    late = await clinic.me.send_form("/inbox/done", htmx=True, **fields)
+    assert late.status_code == 409
+    assert "was completed already" in late.text
+    assert (await clinic.care_flow(flow))["goals"][0]["interventions"][0]["completed_by_worker_id"] == clinic.other.worker_id
+
+
+async def test_a_step_that_moved_in_its_flow_is_found_again(clinic: Clinic) -> None:
+    flow = await clinic.flow(await clinic.patient("Grace", clinic.me), step("First", days(-1)), step("Second", days(-1)))
+    fields = form_of((await clinic.me.get("/inbox")).text, "/inbox/done", "First")
+    body = await clinic.care_flow(flow)
+    body["goals"][0]["interventions"].reverse()
+    by = Actor(clinic.me.environment_id, "test", "cli", "test", whole=True)
+    await clinic.store.update(by, BY_NAME["care_flows"], flow["id"], {"care_flow": body}, None)
+    assert (await clinic.me.send_form("/inbox/done", htmx=True, **fields)).status_code == 200
+    second, first = (await clinic.care_flow(flow))["goals"][0]["interventions"]
+    assert first["completed_at"]
+    assert not second.get("completed_at")
+    gone = await clinic.me.send_form("/inbox/done", htmx=True, **(fields | {"title": "Never was"}))
+    assert gone.status_code == 409
+    assert "is no longer in this care flow" in gone.text
+
+
+async def test_unread_messages_are_a_row_for_each_conversation(clinic: Clinic) -> None:
+    grace, foreign = await clinic.patient("Grace", clinic.me), await clinic.patient("Olga", clinic.other)
+    first = await clinic.message(grace, "Hello?")
+    await clinic.message(grace, "Can I move <our> call?", {"id": first["conversation_id"]})
+    await clinic.message(grace, "From us", {"id": first["conversation_id"]}, direction="outbound", worker_id=clinic.me.worker_id)
+    await clinic.message(foreign, "Of another coach")
+    page = (await clinic.me.get("/inbox?tab=messages")).text
+    assert names(page) == ["Grace Hopper"]
+    assert "“Can I move &lt;our&gt; call?” · 2 unread" in page
+    assert (counts(page)["Messages"], figures(page)["unread messages"]) == ("1", "2")
+    assert f'href="/patients/{grace["id"]}#conversation"' in page
+    read = await clinic.me.send_form("/inbox/read", htmx=True, **form_of(page, "/inbox/read"))
+    assert "marked as read" in read.text
+    assert counts(read.text)["Messages"] == "0"
+    assert "Every message is read" in read.text
+    back = await clinic.me.send_form("/inbox/unread", htmx=True, **form_of(read.text, "/inbox/unread"))
+    assert counts(back.text)["Messages"] == "1"
+
+
+async def test_a_message_that_came_in_meanwhile_stays_unread(clinic: Clinic) -> None:
+    grace = await clinic.patient("Grace", clinic.me)
+    first = await clinic.message(grace, "Hello?")
+    fields = form_of((await clinic.me.get("/inbox?tab=messages")).text, "/inbox/read")
+    await clinic.message(grace, "One more thing", {"id": first["conversation_id"]})
+    read = await clinic.me.send_form("/inbox/read", htmx=True, **fields)
+    assert "One more thing" in read.text
+    assert "2 unread" not in read.text
+
+
+async def test_patients_of_whom_nothing_was_heard_come_up(clinic: Clinic) -> None:
+    old = {"created_at": datetime.now(UTC) - timedelta(days=20)}
+    quiet = await clinic.patient("Quiet", clinic.me)
+    await clinic.old("patient_tasks", user_id=quiet["id"], task_type="survey", **old)
+    wrote, booked, tasked, moved = [await clinic.patient(name, clinic.me) for name in ("Wrote", "Booked", "Tasked", "Moved")]
+    await clinic.message(wrote, "Hello")
+    await clinic.appointment(booked, clinic.other, day=(datetime.now(UTC).date() + timedelta(days=40)).isoformat())
+    await clinic.make("patient_tasks", user_id=tasked["id"], task_type="survey")
+    by = Actor(clinic.me.environment_id, "test", "cli", "test", whole=True)
+    await clinic.store.update(by, BY_NAME["patients"], moved["id"], {"city": "Boston"}, None)
+    await clinic.patient("Left", clinic.me, phase="withdrawn")
+    await clinic.patient("Foreign", clinic.other)
+    page = (await clinic.me.get("/inbox?tab=inactive")).text
+    assert names(page) == ["Quiet Hopper"]
+    assert "No activity for 20 days" in page
+    assert counts(page)["No activity"] == "1"
+    assert f'href="/calendar/new?patient={quiet["id"]}"' in page
+    everybody = (await clinic.me.get("/inbox?tab=inactive&of=all")).text
+    assert sorted(names(everybody)) == ["Foreign Hopper", "Quiet Hopper"]
+
+
+async def test_new_patients_are_assigned_and_given_back(clinic: Clinic) -> None:
+    now = datetime.now(UTC)
+    free = await clinic.patient("Free", None, created_at=now)
+    await clinic.patient("Mine", clinic.me, created_at=now)
+    await clinic.patient("Taken", clinic.other, created_at=now)
+    await clinic.patient("Long", None)
+    page = (await clinic.me.get("/inbox?tab=new")).text
+    assert sorted(names(page)) == ["Free Hopper", "Mine Hopper"]
+    assert "created by ehr-sync just now" in page
+    fields = form_of(page, "/inbox/assign")
+    taken = await clinic.me.send_form("/inbox/assign", htmx=True, **fields)
+    assert "Free Hopper is assigned to you." in taken.text
+    late = await clinic.other.send_form("/inbox/assign", htmx=True, **fields)
+    assert late.status_code == 409
+    assert "Free Hopper has Emily Smith as coach by now" in late.text
+    back = await clinic.me.send_form("/inbox/unassign", htmx=True, **form_of(taken.text, "/inbox/unassign"))
+    assert "has no coach again" in back.text
+    async with clinic.database.connection() as connection:
+        coach = await connection.fetchval(
+            "SELECT coach_id FROM patients WHERE environment_id = $1 AND id = $2", clinic.me.environment_id, free["id"]
+        )
+    assert coach is None
+
+
+async def test_the_days_appointments_stand_in_both_zones(clinic: Clinic) -> None:
+    day = datetime.now(EASTERN).date()
+    tokyo = await clinic.patient("Aiko", clinic.me, timezone="Asia/Tokyo")
+    start = datetime.combine(day, time(23, 30), EASTERN)
+    await clinic.appointment(tokyo, clinic.me, start_time=start.isoformat(), end_time=(start + timedelta(minutes=20)).isoformat())
+    late = datetime.combine(day + timedelta(days=1), time(0, 15), EASTERN)
+    tomorrow = await clinic.patient("Toni", clinic.me)
+    await clinic.appointment(tomorrow, clinic.me, start_time=late.isoformat(), end_time=(late + timedelta(minutes=20)).isoformat())
+    await clinic.appointment(await clinic.patient("Dana", clinic.other), clinic.me, day=day.isoformat())
+    await clinic.appointment(await clinic.patient("Foreign", clinic.me), clinic.other, day=day.isoformat())
+    page = (await clinic.me.get("/inbox")).text
+    theirs = start.astimezone(ZoneInfo("Asia/Tokyo"))
+    assert f"their time {theirs:%H:%M} {theirs:%a} {theirs.day}" in page
+    assert figures(page)["appointments today"] == "2"
+    assert "Aiko Hopper" in names(page)
+    assert "Dana Hopper" in names(page)
+    assert "Toni Hopper" not in names(page)
+    assert "US Eastern" in page
+
+
+async def test_the_day_of_a_step_is_the_workers(clinic: Clinic) -> None:
+    """Half an hour to either side of midnight is another day there, whatever day it is in UTC, or where the patient is."""
+    now = datetime.now(UTC)
+    # One of the two always has another date than UTC.
+    name = "Pacific/Kiritimati" if now.hour >= 11 else "Pacific/Pago_Pago"
+    zone, half = ZoneInfo(name), timedelta(minutes=30)
+    by = Actor(clinic.me.environment_id, "test", "cli", "test", whole=True)
+    await clinic.store.update(by, BY_NAME["workers"], clinic.me.worker_id, {"timezone": name}, None)
+    midnight = datetime.combine(now.astimezone(zone).date(), time(0), zone)
+    assert midnight.date() != now.date()
+    grace = await clinic.patient("Grace", clinic.me, timezone="Asia/Tokyo")
+    due = (
+        (midnight - half).astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        (midnight + half).astimezone(ZoneInfo("Asia/Tokyo")).isoformat(),
+        (midnight + timedelta(hours=23, minutes=30)).isoformat(),
+        (midnight + timedelta(hours=24, minutes=30)).isoformat(),
+    )
+    await clinic.flow(grace, *(step(f"Step {n}", at) for n, at in enumerate(due)))
+    page = (await clinic.me.get("/inbox")).text
+    assert (counts(page)["Overdue"], counts(page)["Next"]) == ("1", "3")
+    assert "1 day late" in page
+    assert "Step 3" not in page
+
+
+def test_the_hours_of_a_day_follow_the_clocks() -> None:
+    """In autumn an hour passes twice and is there twice; in spring one is skipped and is not there."""
+    zone = "US/Eastern"
+    for day, busy, expected in (
+        (date(2026, 11, 1), ((5, 30), (6, 30)), ["01:00 EDT", "01:00 EST", "02:00"]),
+        (date(2026, 3, 8), ((6, 30), (7, 30)), ["01:00", "03:00", "04:00"]),
+    ):
+        moments = [datetime.combine(day, time(*at), UTC) for at in busy]
+        absences = [Absence(at, at + timedelta(minutes=10), str(at), "") for at in (*moments, moments[-1] + timedelta(hours=1))]
+        whole = today.Day(day, zone, zones.start_of(day, zone), zones.start_of(day + timedelta(days=1), zone), [], absences)
+        shown = today.shown(cast(Visit, None), whole, moments[1])
+        labels = [hour.label for hour in shown.hours if hour.blocks]
+        assert labels == expected
+        assert [hour.label for hour in shown.hours if hour.quarter == 2] == [expected[1]]
+
+
+async def test_filters_and_the_whole_environment(clinic: Clinic) -> None:
+    for number, (coach, phase) in enumerate(((clinic.me, "intake"), (clinic.me, "maintenance"), (clinic.other, "intake"))):
+        patient = await clinic.patient(f"P{number}", coach, phase=phase)
+        await clinic.flow(patient, step("Late", days(-2)))
+        await clinic.message(patient, "Hello")
+    for query, expected in (
+        ("", ["P0 Hopper", "P1 Hopper"]),
+        ("&phase=intake", ["P0 Hopper"]),
+        ("&of=all", ["P0 Hopper", "P1 Hopper", "P2 Hopper"]),
+        ("&of=all&phase=maintenance", ["P1 Hopper"]),
+        ("&phase=nonsense&tab=nonsense&rows=x", ["P0 Hopper", "P1 Hopper"]),
+    ):
+        page = (await clinic.me.get(f"/inbox?tab=overdue{query}")).text
+        if "nonsense" in query:
+            page = (await clinic.me.get(f"/inbox?{query.lstrip('&')}")).text
+        assert sorted(set(names(page))) == expected, query
+        assert (counts(page)["Overdue"], counts(page)["Messages"]) == (str(len(expected)), str(len(expected))), query
+        assert figures(page)["overdue"] == "2", query
+
+
+async def test_a_role_kept_to_its_own_patients_sees_no_others(clinic: Clinic, people: People, program: int) -> None:
+    nurse = await people(program, "community_health_worker", first_name="Nora")
+    mine = await clinic.patient("Mine", nurse)
+    foreign = await clinic.patient("Olga", clinic.other)
+    free = await clinic.patient("Free", None, created_at=datetime.now(UTC))
+    flow = await clinic.flow(foreign, step("For Nora", days(-1), worker_id=nurse.worker_id))
+    message = await clinic.message(foreign, "Hello")
+    await clinic.flow(mine, step("Own", days(-1)))
+    await clinic.appointment(foreign, nurse, day=datetime.now(EASTERN).date().isoformat())
+    for path in ("/inbox", "/inbox?of=all", "/inbox/list?of=all", "/inbox/counts?of=all", "/inbox/day", "/inbox/badge"):
+        page = (await nurse.get(path)).text
+        assert not {"Olga", "Free"} & set(re.findall(r"\w+", page)), path
+    assert names((await nurse.get("/inbox?tab=overdue&of=all")).text) == ["Mine Hopper"]
+    place = {"flow": flow["id"], "goal": "0", "step": "0", "title": "For Nora"}
+    until = {"conversation": message["conversation_id"], "until": datetime.now(UTC).isoformat()}
+    for path, fields in (
+        ("/inbox/done", place),
+        ("/inbox/reopen", place | {"at": "x"}),
+        ("/inbox/read", until),
+        ("/inbox/unread", {"conversation": message["conversation_id"], "at": "x"}),
+        ("/inbox/assign", {"patient": free["id"]}),
+        ("/inbox/unassign", {"patient": foreign["id"]}),
+    ):
+        assert (await nurse.send_form(path, htmx=True, **fields)).status_code == 404, path
+    assert (await clinic.care_flow(flow))["goals"][0]["interventions"][0].get("completed_at") is None
+    await nurse.aclose()
+
+
+async def test_the_badge_and_the_counts_follow_without_being_activity(clinic: Clinic) -> None:
+    grace = await clinic.patient("Grace", clinic.me)
+    await clinic.flow(grace, step("Late", days(-2)), step("Later", days(0)))
+    await clinic.message(grace, "Hello")
+    assert ">2</span>" in (await clinic.me.fragment("/inbox/badge")).text
+    page = (await clinic.me.get("/inbox")).text
+    path = re.search(r'hx-get="(/inbox/counts[^"]+)"', page)
+    assert path is not None
+    assert "something new" not in (await clinic.me.fragment(path[1].replace("&amp;", "&"))).text
+    await clinic.flow(grace, step("Also", days(-1)))
+    following = (await clinic.me.fragment(path[1].replace("&amp;", "&"))).text
+    assert "something new" in following
+    assert counts(following)["Overdue"] == "2"
+
+
+async def test_whoever_is_shown_is_noted(clinic: Clinic) -> None:
+    grace = await clinic.patient("Grace", clinic.me)
+    await clinic.flow(grace, step("Late", days(-2)))
+    await clinic.me.get("/inbox")
+    query = "SELECT count(*) FROM audit_reads WHERE environment_id = $1 AND actor = $2 AND $3::uuid = ANY (almoner_ids(patients))"
+    async with clinic.database.connection() as connection:
+        for _ in range(300):
+            found = await connection.fetchval(query, clinic.me.environment_id, f"worker:{clinic.me.worker_id}", grace["id"])
+            if found:
+                break
+            await connection.execute("SELECT pg_sleep(0.02)")
+    assert found
+
+
+async def test_an_empty_inbox_says_what_belongs_in_it(clinic: Clinic) -> None:
+    for tab, words in (
+        ("next", "Nothing waits for you"),
+        ("overdue", "Nothing is overdue"),
+        ("messages", "Every message is read"),
+        ("inactive", "Everybody was heard of"),
+        ("new", "Nobody is new"),
+    ):
+        assert words in (await clinic.me.get(f"/inbox?tab={tab}")).text

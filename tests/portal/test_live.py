@@ -1,0 +1,167 @@
+"""What somebody else does appears on an open page: over plain HTTP, and in a browser under somebody's hands."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+from playwright.async_api import expect
+
+from almoner.access import sessions
+from almoner.changes.feed import BEGINNING
+from almoner.changes.watch import Stream, Watch
+from almoner.data_api.store import Store
+from almoner.database import Database
+from almoner.resources import BY_NAME
+from tests.browsers import Screens, violations
+from tests.conftest import Api
+from tests.people import People, Person
+from tests.portal.test_profile import Chart, new_patient, said
+
+
+@pytest.fixture
+async def coach(people: People, program: int) -> AsyncIterator[Person]:
+    """A coach in an environment that has the demo's program."""
+    async with await people(program, "coach") as person:
+        yield person
+
+
+@pytest.fixture
+async def grace(store: Store, program: int) -> Chart:
+    return await new_patient(store, program)
+
+
+@asynccontextmanager
+async def events(person: Person, patient_id: str, since: str = "") -> AsyncIterator[AsyncIterator[dict[str, object]]]:
+    """The events that say what changed, until the stream ends. The first block of the stream has arrived."""
+    async with person.stream("GET", f"/patients/{patient_id}/live?since={since}") as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = answer.aiter_lines()
+        assert (await anext(lines)).startswith("retry:")
+
+        async def changed() -> AsyncIterator[dict[str, object]]:
+            async for line in lines:
+                if line.startswith("data: {"):
+                    yield msgspec.json.decode(line.removeprefix("data: "))
+
+        yield changed()
+
+
+async def test_a_change_is_told_within_two_seconds_to_the_pages_of_its_patient(coach: Person, grace: Chart, store: Store) -> None:
+    other = await new_patient(store, grace.by.environment_id)
+    async with events(coach, grace.id) as told, events(coach, other.id) as elsewhere:
+        began = time.monotonic()
+        await grace.change("patients", grace.id, city="Oakland")
+        event = await asyncio.wait_for(anext(told), 5)
+        assert time.monotonic() - began < 2
+        assert event["resources"] == ["patients"]
+        assert event["by"] == "test, on the command line"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(elsewhere), 1)
+
+
+async def test_a_change_of_another_transaction_that_is_still_open_holds_nobody_up(
+    coach: Person, grace: Chart, database: Database, program: int
+) -> None:
+    async with events(coach, grace.id) as told, database.transaction() as long:
+        await long.execute("SELECT pg_current_xact_id()")
+        await grace.change("patients", grace.id, city="Oakland")
+        assert (await asyncio.wait_for(anext(told), 2))["resources"] == ["patients"]
+
+
+async def test_an_id_of_another_system_is_told_too(coach: Person, grace: Chart) -> None:
+    async with events(coach, grace.id) as told:
+        await grace.add("external_ids", resource="patients", welkin_id=grace.id, namespace="ehr", external_id="G-1")
+        assert "external_ids" in (await asyncio.wait_for(anext(told), 2))["resources"]  # type: ignore[operator]
+
+
+async def test_what_changed_between_the_page_and_its_stream_is_told(coach: Person, grace: Chart) -> None:
+    page = await coach.get(f"/patients/{grace.id}")
+    since = page.text.partition("/live?since=")[2].partition('"')[0]
+    await grace.change("patients", grace.id, city="Oakland")
+    async with events(coach, grace.id, since) as told:
+        assert (await asyncio.wait_for(anext(told), 2))["resources"] == ["patients"]
+
+
+async def test_a_session_that_was_ended_closes_its_streams_and_no_other(
+    coach: Person, grace: Chart, people: People, database: Database
+) -> None:
+    async with (
+        await people(grace.by.environment_id, "coach") as colleague,
+        events(coach, grace.id) as told,
+        events(colleague, grace.id) as others,
+    ):
+        async with database.connection() as connection:
+            await sessions.end_all(connection, grace.by.environment_id, coach.worker_id)
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(anext(told), 6)
+        await grace.change("patients", grace.id, city="Oakland")
+        assert (await asyncio.wait_for(anext(others), 2))["resources"] == ["patients"]
+
+
+async def test_a_stream_does_not_prolong_its_session(coach: Person, grace: Chart, database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE worker_sessions SET seen_at = seen_at - interval '5 minutes' WHERE environment_id = $1",
+            grace.by.environment_id,
+        )
+        before = await connection.fetchval("SELECT seen_at FROM worker_sessions WHERE environment_id = $1", grace.by.environment_id)
+        async with events(coach, grace.id) as told:
+            await grace.change("patients", grace.id, city="Oakland")
+            await asyncio.wait_for(anext(told), 2)
+        after = await connection.fetchval("SELECT seen_at FROM worker_sessions WHERE environment_id = $1", grace.by.environment_id)
+    assert before == after
+
+
+async def test_a_patient_who_goes_to_another_coach_is_told_of_no_more(people: People, grace: Chart, store: Store) -> None:
+    async with await people(grace.by.environment_id, "community_health_worker") as kept:
+        await store.update(grace.by, BY_NAME["patients"], grace.id, {"coach_id": kept.worker_id}, None)
+        async with events(kept, grace.id) as told:
+            await grace.change("patients", grace.id, coach_id=None)
+            assert (await asyncio.wait_for(anext(told), 2))["resources"] == ["patients"]
+            with pytest.raises(StopAsyncIteration):
+                await asyncio.wait_for(anext(told), 2)
+        assert (await kept.get(f"/patients/{grace.id}/live")).status_code == 404
+
+
+async def test_in_a_browser_a_change_through_the_api_appears_and_what_is_typed_stays(
+    coach: Person, grace: Chart, api: Api, screens: Screens
+) -> None:
+    await said(grace, "the first words")
+    page = await screens(coach)
+    await page.goto(f"/patients/{grace.id}")
+    await expect(page.locator("#timeline")).to_contain_text("the first words")
+    assert await violations(page) == []
+    # Somebody is typing in a card that would change.
+    await page.evaluate(
+        """() => { const field = document.createElement("input"); field.id = "typing";
+           document.getElementById("card-0").append(field); }"""
+    )
+    await page.fill("#typing", "half a sentence")
+    answer = await api.post(
+        "/v1/phone_numbers", json={"user_id": grace.id, "phone_number": "415-555-9876", "phone_number_type": "cell"}
+    )
+    assert answer.status_code == 200
+    await expect(page.locator("#timeline")).to_contain_text("Phone number added", timeout=2500)
+    await expect(page.locator("#card-0 .changed-line")).to_contain_text("Changed by test, through the API.")
+    assert await page.input_value("#typing") == "half a sentence"
+    assert "415-555-9876" not in await page.inner_text("#card-0")
+    await page.click("#card-0 .changed-line button")
+    await expect(page.locator("#card-0")).to_contain_text("415-555-9876")
+
+
+async def test_a_process_serves_so_many_open_pages_and_no_more(database: Database, grace: Chart) -> None:
+    watch = Watch(database, idle_minutes=30, most=2)
+    first, second = (
+        Stream(grace.by.environment_id, grace.id, b"digest", ("coach",), own_only=False, position=BEGINNING) for _ in range(2)
+    )
+    with watch.open(first):
+        assert not watch.full
+        with watch.open(second):
+            assert watch.full
+        assert not watch.full

@@ -1,0 +1,176 @@
+"""Two records of one person become one: everything moves, nothing is lost, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from almoner.data_api.store import Actor, Store
+from almoner.resources import BY_NAME
+from tests.conftest import Api
+from tests.people import People, Person
+
+GRACE = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
+
+
+@pytest.fixture
+async def coach(people: People, program: int) -> AsyncIterator[Person]:
+    async with await people(program, "coach", first_name="Ann", last_name="Lee") as person:
+        yield person
+
+
+class Records:
+    """Two records of one person and one of somebody else, each with rows of several collections."""
+
+    def __init__(self, store: Store, by: Actor) -> None:
+        self._store, self._by = store, by
+
+    async def make(self, resource: str, **given: Any) -> str:
+        return (await self._store.create(self._by, BY_NAME[resource], given)).id
+
+    async def patient(self, number: int, **given: Any) -> str:
+        ids = [{"namespace": "ehr", "external_id": f"EHR-{number}"}, {"namespace": f"own{number}", "external_id": "1"}]
+        patient = await self.make(
+            "patients", **GRACE | {"phone": f"415-555-000{number}", "email": f"g{number}@example.org", "external_ids": ids} | given
+        )
+        conversation = await self.make("conversations", user_id=patient, conversation_type="phone")
+        for _ in range(3):
+            sent = {"user_id": patient, "conversation_id": conversation, "direction": "inbound", "contents": "Hello"}
+            await self.make("messages", **sent)
+        await self.make("care_flows", user_id=patient, care_flow={"description": "walk", "goals": []})
+        return patient
+
+
+@pytest.fixture
+def records(store: Store, inside: Actor) -> Records:
+    return Records(store, inside)
+
+
+async def of_patient(database: Any, patient: str) -> dict[str, int]:
+    async with database.connection() as connection:
+        names = [name for name, resource in BY_NAME.items() if resource.patient not in (None, "id")]
+        return {
+            name: count
+            for name in names
+            if (count := await connection.fetchval(f"SELECT count(*) FROM {name} WHERE user_id = $1", patient))
+        }
+
+
+async def test_the_preview_tells_what_differs_what_moves_and_what_must_be_decided(coach: Person, records: Records) -> None:
+    kept, other = await records.patient(1), await records.patient(2, first_name="Gracie", city="Arlington")
+    shown = (await coach.get(f"/patients/{kept}/merge/{other}")).text
+    assert 'name="take.first_name" value="other"' in shown
+    assert 'name="take.last_name"' not in shown
+    assert "Arlington" in shown
+    assert "EHR-1" in shown
+    assert "EHR-2" in shown
+    assert '<span class="number">3</span> Messages' in shown
+    likely = (await coach.get(f"/patients/{kept}/merge")).text
+    assert f"/patients/{kept}/merge/{other}" in likely
+    found = await coach.send_form(f"/patients/{kept}/merge/find", other="gracie", htmx=True)
+    assert other in found.text
+    assert f"merge/{kept}" not in found.text
+
+
+@pytest.mark.parametrize("wins", ["kept", "other"])
+async def test_everything_moves_is_announced_and_the_other_record_is_hidden(
+    coach: Person, records: Records, database: Any, api: Api, wins: str
+) -> None:
+    kept, other, stranger = (
+        await records.patient(1),
+        await records.patient(2, first_name="Gracie", city="Arlington"),
+        await records.patient(3),
+    )
+    before = [await of_patient(database, one) for one in (kept, other, stranger)]
+    clash = next(one for one in (await coach.get(f"/patients/{kept}/merge/{other}")).text.split('"') if one.startswith("take.id-"))
+    pairs = [("take.first_name", "other"), (clash, wins)]
+    answer = await coach.send_form(f"/patients/{kept}/merge", *pairs, other=other)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/patients/{kept}")
+
+    assert await of_patient(database, other) == {}
+    assert await of_patient(database, kept) == {name: n + before[1][name] for name, n in before[0].items()}
+    assert await of_patient(database, stranger) == before[2]
+    row = (await api.get(f"/v1/patients/{kept}")).json()
+    assert (row["first_name"], row["city"]) == ("Gracie", "Arlington")
+    async with database.connection() as connection:
+        ids = await connection.fetch(
+            "SELECT namespace, external_id, welkin_id::text FROM external_ids WHERE environment_id = $1 ORDER BY 1, 2",
+            coach.environment_id,
+        )
+        logged = await connection.fetch(
+            "SELECT resource, count(*) AS number FROM changes WHERE environment_id = $1 AND kind = 'update' AND patient_id = $2 "
+            "AND actor = $3 AND fields = '{user_id}' GROUP BY resource",
+            *(coach.environment_id, kept, f"worker:{coach.worker_id}"),
+        )
+        note = await connection.fetchrow("SELECT kept_id::text, merged_by FROM patient_merges WHERE patient_id = $1", other)
+    assert {r["external_id"]: r["welkin_id"] for r in ids if r["namespace"] == "ehr"} == {
+        "EHR-1": kept if wins == "kept" else other,
+        "EHR-2": other if wins == "kept" else kept,
+        "EHR-3": stranger,
+    }
+    assert {r["namespace"]: r["welkin_id"] for r in ids if r["namespace"] == "own2"} == {"own2": kept}
+    assert {r["resource"]: r["number"] for r in logged} == before[1]
+    assert dict(note) == {"kept_id": kept, "merged_by": f"worker:{coach.worker_id}"}
+
+    listed = (await coach.get("/patients")).text
+    assert f'value="{other}"' not in listed
+    assert "2 patients" in listed
+    # The number of the other record leads to the kept one.
+    assert kept in (await coach.send_form("/patients/search", find="415-555-0002", htmx=True)).text
+    assert other not in (await coach.send_form("/patients/search", find="EHR-2", htmx=True)).text
+
+
+async def test_what_was_not_decided_moves_nothing(coach: Person, records: Records, database: Any) -> None:
+    kept, other = await records.patient(1), await records.patient(2, first_name="Gracie")
+    before = [await of_patient(database, one) for one in (kept, other)]
+    answer = await coach.send_form(f"/patients/{kept}/merge", other=other)
+    assert answer.status_code == 400
+    assert "Choose what is kept of: First name, Id in ehr." in answer.text
+    assert [await of_patient(database, one) for one in (kept, other)] == before
+
+
+async def test_a_failure_at_the_end_undoes_everything(coach: Person, records: Records, database: Any) -> None:
+    kept, other = await records.patient(1), await records.patient(2, phase="paused")
+    before = [await of_patient(database, one) for one in (kept, other)]
+    async with database.connection() as connection:
+        # A value that the program does not know any more is refused when the kept record is changed: after all was moved.
+        await connection.execute("UPDATE patients SET phase = 'gone' WHERE id = $1", other)
+    clash = next(one for one in (await coach.get(f"/patients/{kept}/merge/{other}")).text.split('"') if one.startswith("take.id-"))
+    answer = await coach.send_form(f"/patients/{kept}/merge", ("take.phase", "other"), (clash, "kept"), other=other)
+    assert answer.status_code == 400
+    assert [await of_patient(database, one) for one in (kept, other)] == before
+
+
+async def test_records_that_a_patient_has_one_of_are_both_kept_and_the_chosen_one_counts(
+    coach: Person, records: Records, database: Any
+) -> None:
+    kept, other = await records.patient(1), await records.patient(2)
+    async with database.connection() as connection:
+        for patient, city in ((kept, "A"), (other, "B")):
+            await connection.execute(
+                "INSERT INTO custom_data_type_records (environment_id, id, body, user_id, type_name, version, single) "
+                "VALUES ($1, gen_random_uuid(), $2::json, $3, 'hcp', 1, true)",
+                *(coach.environment_id, f'{{"name": "{city}"}}', patient),
+            )
+    names = [one for one in (await coach.get(f"/patients/{kept}/merge/{other}")).text.split('"') if one.startswith("take.")]
+    pairs = [(name, "other") for name in dict.fromkeys(names)]
+    assert (await coach.send_form(f"/patients/{kept}/merge", *pairs, other=other)).status_code == 303
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT body->>'name' AS name, single FROM custom_data_type_records WHERE user_id = $1", kept)
+    assert {row["name"]: row["single"] for row in rows} == {"A": False, "B": True}
+
+
+async def test_a_merged_record_is_merged_no_more_and_its_chain_leads_on(coach: Person, records: Records, database: Any) -> None:
+    ids = [await records.patient(n) for n in (1, 2, 3)]
+    for kept, other in ((ids[1], ids[0]), (ids[2], ids[1])):
+        names = [one for one in (await coach.get(f"/patients/{kept}/merge/{other}")).text.split('"') if one.startswith("take.")]
+        pairs = [(name, "kept") for name in dict.fromkeys(names)]
+        assert (await coach.send_form(f"/patients/{kept}/merge", *pairs, other=other)).status_code == 303
+    async with database.connection() as connection:
+        led = await connection.fetch("SELECT kept_id::text FROM patient_merges WHERE environment_id = $1", coach.environment_id)
+    assert [row["kept_id"] for row in led] == [ids[2], ids[2]]
+    again = await coach.get(f"/patients/{ids[2]}/merge/{ids[0]}")
+    assert again.status_code == 400
+    assert "merged into another already" in again.text

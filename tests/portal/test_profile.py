@@ -1,0 +1,306 @@
+"""The profile of a patient: what it shows, to whom, and in which order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from almoner.data_api.store import Actor, Store
+from almoner.database import Database
+from almoner.resources import BY_NAME
+from almoner.workshop import kiwi_health
+from almoner.workshop.publish import publish
+from tests.conftest import new_environment
+from tests.people import People, Person
+
+DAY = timedelta(days=1)
+PATIENT = {
+    "phase": "intake",
+    "timezone": "America/Los_Angeles",
+    "first_name": "Grace",
+    "last_name": "Hopper",
+    "birthday": "1906-12-09",
+}
+
+
+class Chart:
+    """Writes rows about one patient as somebody inside the house."""
+
+    def __init__(self, store: Store, environment: int, patient_id: str = "") -> None:
+        self.store, self.by, self.id = store, Actor(environment, "test", "cli", "test", whole=True), patient_id
+
+    async def add(self, collection: str, **values: Any) -> str:
+        """Adds a row; returns its id."""
+        resource = BY_NAME[collection]
+        given = values if resource.patient != "user_id" else {"user_id": self.id, **values}
+        written = await self.store.create(self.by, resource, given)
+        return str(msgspec.json.decode(written.body)["id"])
+
+    async def change(self, collection: str, row_id: str, **values: Any) -> None:
+        """Changes a row."""
+        await self.store.update(self.by, BY_NAME[collection], row_id, values, None)
+
+
+async def new_patient(store: Store, environment: int, **values: Any) -> Chart:
+    """A patient with nothing about them yet."""
+    chart = Chart(store, environment)
+    chart.id = await chart.add("patients", **(PATIENT | values))
+    return chart
+
+
+@pytest.fixture
+async def coach(people: People, program: int) -> AsyncIterator[Person]:
+    """A coach in an environment that has the demo's program."""
+    async with await people(program, "coach") as person:
+        yield person
+
+
+@pytest.fixture
+async def grace(store: Store, program: int) -> Chart:
+    """The patient, beside another one about whom as much happens."""
+    other = await new_patient(store, program, first_name="Noise", last_name="Nobody")
+    await said(other, "somebody else's words")
+    return await new_patient(store, program)
+
+
+async def said(chart: Chart, contents: str, at: datetime | None = None, conversation: str = "") -> str:
+    """A message of the patient."""
+    conversation = conversation or await chart.add("conversations", conversation_type="phone")
+    values = {} if at is None else {"send_time": at.isoformat()}
+    return await chart.add("messages", conversation_id=conversation, direction="inbound", contents=contents, **values)
+
+
+async def booked(chart: Chart, store: Store, worker_id: str, start: datetime, **values: Any) -> str:
+    """An appointment of half an hour on the worker's calendar."""
+    async with store._database.connection() as connection:
+        calendar = await connection.fetchval(
+            "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2", chart.by.environment_id, worker_id
+        )
+    given = {
+        "calendar_id": calendar,
+        "start_time": start.isoformat(),
+        "end_time": (start + timedelta(minutes=30)).isoformat(),
+        "modality": "phone",
+        "appointment_type": "intake_call",
+    }
+    return await chart.add("calendar_events", **(given | values))
+
+
+def timeline(page: httpx.Response) -> str:
+    """The part of a page that is the timeline's entries; a fragment of older ones is nothing else."""
+    _, found, behind = page.text.partition('<ol class="entries"')
+    return behind.partition("</ol>")[0] if found else page.text if page.text.lstrip().startswith("<li") else ""
+
+
+def titles(page: httpx.Response) -> list[str]:
+    """What the timeline's entries are called, from top to bottom."""
+    found = re.findall(r'<div class="grow">\s*<p>(?:<a[^>]*>)?([^<]*)', timeline(page))
+    return [one.strip() for one in found]
+
+
+async def test_the_bar_tells_who_it_is_and_what_time_it_is_for_them(coach: Person, grace: Chart, store: Store) -> None:
+    start = datetime.now(UTC).replace(microsecond=0) + 2 * DAY
+    await booked(grace, store, coach.worker_id, start)
+    await booked(grace, store, coach.worker_id, start - DAY, outcome="cancelled")
+    page = await coach.get(f"/patients/{grace.id}")
+    assert page.status_code == 200
+    for words in ("Grace Hopper", "born 9 Dec 1906", "Intake", "nobody yet", "Los Angeles", "Intake call", "(you:"):
+        assert words in page.text, words
+
+
+async def test_the_timeline_has_everything_newest_first_and_of_this_patient_alone(
+    coach: Person, grace: Chart, store: Store
+) -> None:
+    now = datetime.now(UTC)
+    await said(grace, "my knee hurts", now - 3 * DAY)
+    await booked(grace, store, coach.worker_id, now - 2 * DAY, outcome="completed")
+    flow = {
+        "description": "Increase daily exercise",
+        "goals": [
+            {
+                "title": "Make a plan",
+                "interventions": [
+                    {"title": "Decide on type", "completed_at": (now - DAY).isoformat(), "completed_by_worker_id": coach.worker_id},
+                    {"title": "Write it down"},
+                ],
+            }
+        ],
+    }
+    await grace.add("care_flows", care_flow=flow)
+    await grace.add("assessment_responses", spec_id="mood_check", model={"low_mood": "most days", "lost_interest": "most days"})
+    await grace.add("custom_data_type_records", type_name="hcp", body={"name": "Frank Smith"})
+    await grace.add("patient_tasks", task_type="survey")
+    phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
+    await grace.change("phone_numbers", phone, friendly_name="main")
+    page = await coach.get(f"/patients/{grace.id}")
+    assert titles(page) == [
+        "Phone number changed",
+        "Phone number added",
+        "Task: Fill in a survey",
+        "Health care provider",
+        "Mood check",
+        "Care flow started",
+        "Patient entered",
+        "Intervention completed · Decide on type",
+        "Intake call",
+        "Inbound SMS",
+    ]
+    assert "score 4" in page.text
+    assert "worth a talk" in page.text
+    assert "friendly name · by test on the command line" in page.text
+    assert "somebody else&#39;s words" not in page.text
+    assert "my knee hurts" in page.text
+
+
+async def test_each_filter_shows_its_own_and_a_star_stays_for_everybody(
+    coach: Person, grace: Chart, people: People, store: Store
+) -> None:
+    message = await said(grace, "thank you")
+    await grace.add("patient_tasks", task_type="survey")
+    assert titles(await coach.get(f"/patients/{grace.id}?show=messages")) == ["Inbound SMS"]
+    assert titles(await coach.get(f"/patients/{grace.id}?show=calls")) == []
+    starred = await coach.send_form(f"/patients/{grace.id}/stars/messages/{message}/on", htmx=True)
+    assert starred.status_code == 200
+    assert 'aria-pressed="true"' in starred.text
+    async with await people(grace.by.environment_id, "coach") as colleague:
+        assert titles(await colleague.get(f"/patients/{grace.id}?show=starred")) == ["Inbound SMS"]
+        await colleague.send_form(f"/patients/{grace.id}/stars/messages/{message}/off", htmx=True)
+        assert titles(await colleague.get(f"/patients/{grace.id}?show=starred")) == []
+
+
+async def test_every_kind_of_entry_can_have_a_star(coach: Person, grace: Chart, store: Store) -> None:
+    await booked(grace, store, coach.worker_id, datetime.now(UTC) - DAY)
+    done = {"title": "Walk", "completed_at": datetime.now(UTC).isoformat()}
+    await grace.add("care_flows", care_flow={"description": "More", "goals": [{"title": "Plan", "interventions": [done]}]})
+    await grace.change("patients", grace.id, city="San Francisco")
+    page = await coach.get(f"/patients/{grace.id}")
+    for path in set(re.findall(r'hx-post="(/patients/[^"]*/stars/[^"]*/on)"', page.text)):
+        assert (await coach.send_form(path, htmx=True)).status_code == 200
+    assert titles(await coach.get(f"/patients/{grace.id}?show=starred")) == titles(page)
+    assert len(titles(page)) == 5
+
+
+async def test_a_star_is_put_at_nothing_of_another_patient(coach: Person, grace: Chart, store: Store) -> None:
+    other = await new_patient(store, grace.by.environment_id)
+    message = await said(other, "not hers")
+    answer = await coach.send_form(f"/patients/{grace.id}/stars/messages/{message}/on", htmx=True)
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("attribute", ["href", "hx-get"])
+async def test_older_entries_follow_without_a_gap_or_a_repetition(coach: Person, grace: Chart, attribute: str) -> None:
+    conversation = await grace.add("conversations", conversation_type="phone")
+    at = datetime.now(UTC) - 2 * DAY
+    # Moments that many entries share are where a page must not end twice.
+    for number in range(70):
+        await said(grace, f"message-{number:03}.", at - timedelta(minutes=number // 8), conversation)
+    page, seen, pages = await coach.get(f"/patients/{grace.id}?show=messages"), [], 0
+    while True:
+        pages += 1
+        seen += re.findall(r"message-\d+\.", timeline(page))
+        older = re.search(rf'<a class="quiet button"[^>]* {attribute}="([^"]*after[^"]*)"', timeline(page))
+        if older is None:
+            break
+        path = older[1].replace("&amp;", "&")
+        page = await (coach.fragment(path) if attribute == "hx-get" else coach.get(path))
+    assert sorted(seen) == [f"message-{number:03}." for number in range(70)]
+    assert pages == 3
+
+
+async def test_days_are_those_of_the_patient_or_on_demand_of_the_coach(coach: Person, grace: Chart) -> None:
+    await said(
+        grace, "late", datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
+    )  # 23:30 on the first in Los Angeles, 02:30 on the second in New York
+    theirs = await coach.get(f"/patients/{grace.id}?show=messages")
+    mine = await coach.get(f"/patients/{grace.id}?show=messages&zone=mine")
+    assert "Sunday, 1 March" in theirs.text
+    assert ">23:30<" in theirs.text
+    assert "Monday, 2 March" in mine.text
+    assert ">02:30<" in mine.text
+
+
+async def test_what_a_role_hides_is_neither_an_entry_nor_a_change_nor_a_chart(people: People, grace: Chart, store: Store) -> None:
+    await grace.add("assessment_responses", spec_id="mood_check", model={"low_mood": "never", "lost_interest": "never"})
+    body = {"test": "ldl", "value": 100, "unit": "mg/dL", "collected_at": "2026-01-01T00:00:00+00:00"}
+    result = await grace.add("custom_data_type_records", type_name="lab_result", body=body)
+    await grace.change("custom_data_type_records", result, body=body | {"value": 101})
+    async with await people(grace.by.environment_id, "coach") as coach:
+        assert {"Mood check", "Record changed"} <= set(titles(await coach.get(f"/patients/{grace.id}")))
+    async with await people(grace.by.environment_id, "community_health_worker") as kept:
+        page = await kept.get(f"/patients/{grace.id}")
+        assert page.status_code == 404
+        await store.update(grace.by, BY_NAME["patients"], grace.id, {"coach_id": kept.worker_id}, None)
+        page = await kept.get(f"/patients/{grace.id}")
+        assert page.status_code == 200
+        assert titles(page) == ["Coach changed", "Patient entered"]
+        assert "Mood" not in page.text
+
+
+async def test_nobody_of_another_environment_sees_any_part(people: People, grace: Chart, database: Database) -> None:
+    elsewhere = await new_environment(database)
+    async with database.connection() as connection:
+        await publish(connection, elsewhere, kiwi_health.source(), "test")
+    async with await people(elsewhere, "coach") as stranger:
+        for path in ("", "/timeline", "/header", "/panels/0", "/live", "/contact"):
+            answer = await stranger.fragment(f"/patients/{grace.id}{path}")
+            assert (answer.status_code, "Hopper" in answer.text) == (404, False), path
+
+
+async def test_a_merged_record_leads_to_the_kept_one(coach: Person, grace: Chart, store: Store, database: Database) -> None:
+    kept = await new_patient(store, grace.by.environment_id)
+    async with database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO patient_merges (environment_id, patient_id, kept_id, moved, merged_by) VALUES ($1, $2, $3, '{}', 'test')",
+            *(grace.by.environment_id, grace.id, kept.id),
+        )
+    answer = await coach.get(f"/patients/{grace.id}")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/patients/{kept.id}"
+
+
+async def test_a_chart_shows_the_scores_of_ninety_days_or_all(coach: Person, grace: Chart, store: Store) -> None:
+    old, new = (datetime.now(UTC) - timedelta(days=ago) for ago in (200, 3))
+    rows = [
+        {"user_id": grace.id, "spec_id": "mood_check", "model": {"low_mood": mood, "lost_interest": mood}, "created_at": at}
+        for mood, at in (("nearly every day", old), ("some days", new))
+    ]
+    await store.load(grace.by, BY_NAME["assessment_responses"], rows)
+    recent = await coach.fragment(f"/patients/{grace.id}/panels/3")
+    everything = await coach.fragment(f"/patients/{grace.id}/panels/3?all=1")
+    assert "One value: 2, little or none." in recent.text
+    assert "2 values from 6 to 2, little or none; the lowest is 2, the highest 6." in everything.text
+    assert "<polyline" in everything.text
+    assert "style=" not in everything.text
+
+
+async def test_a_program_without_a_sidebar_has_a_sensible_one(
+    people: People, environment: int, store: Store, database: Database
+) -> None:
+    async with database.connection() as connection:
+        await publish(connection, environment, "program: Small\nphases: [{name: intake}]\n", "test")
+    chart = await new_patient(store, environment)
+    async with await people(environment, "coach") as coach:
+        page = await coach.get(f"/patients/{chart.id}")
+    assert page.status_code == 200
+    assert "Contact and consent" in page.text
+    assert "Appointments" in page.text
+
+
+async def test_the_reading_of_a_profile_is_noted(coach: Person, grace: Chart, database: Database) -> None:
+    answer = await coach.get(f"/patients/{grace.id}")
+    async with database.connection() as connection:
+        for _ in range(300):
+            found = await connection.fetchval(
+                "SELECT count(*) FROM audit_reads WHERE environment_id = $1 AND request_id = $2",
+                *(grace.by.environment_id, answer.headers["x-request-id"]),
+            )
+            if found:
+                break
+            await connection.execute("SELECT pg_sleep(0.02)")
+    assert found == 1

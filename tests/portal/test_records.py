@@ -1,0 +1,212 @@
+"""Custom records in the portal: tables in words, forms with every error at its field, two people at one record."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+
+from almoner.data_api.store import Store
+from almoner.database import Database
+from tests.conftest import new_environment
+from tests.people import People, Person
+from tests.portal.chart import NEWER, Chart, decoded, text_of, until
+
+BODY = {
+    "name": "Metformin",
+    "dose": 500,
+    "daily": True,
+    "since": "2026-08-02",
+    "taken_at": "2026-08-02T14:20:31Z",
+    "form": "tablet",
+}
+
+
+@pytest.fixture
+async def chart(environment: int, database: Database, store: Store) -> Chart:
+    made = Chart(environment, database, store)
+    await made.publish()
+    return made
+
+
+@pytest.fixture
+async def coach(people: People, chart: Chart) -> Person:
+    return await people(chart.environment, "coach")
+
+
+def path(patient: str, rest: str = "") -> str:
+    return f"/patients/{patient}/records{rest}"
+
+
+async def medicine(chart: Chart, patient: str, **body: object) -> str:
+    return await chart.make("custom_data_type_records", user_id=patient, type_name="medicine", body={**BODY, **body})
+
+
+def typed(page: str) -> dict[str, str]:
+    """The form as a browser would send it: hidden fields, boxes and what is chosen in them."""
+    form = page.partition('<form class="card"')[2]
+    found = {}
+    for tag in re.findall(r"<input[^>]*>", form):
+        given = {key: html.unescape(text) for key, text in re.findall(r'(\w[\w-]*)="([^"]*)"', tag)}
+        if given.get("type") != "radio" or " checked" in tag:
+            found[given["name"]] = given.get("value", "")
+    found.pop("csrf")
+    return found
+
+
+async def test_a_table_puts_numbers_days_and_yes_in_words_newest_first(coach: Person, chart: Chart) -> None:
+    patient, noise = await chart.patient(), await chart.patient("Noise")
+    await medicine(chart, noise, name="Noise")
+    await medicine(chart, patient)
+    await medicine(chart, patient, name="Aspirin", daily=False, dose=0.5)
+    page = await coach.get(path(patient))
+    read = text_of(page.text)
+    assert "Noise" not in read
+    assert read.index("Aspirin") < read.index("Metformin")
+    assert "Metformin 500 yes 2 Aug 2026 2 Aug 2026 07:20 (you: 10:20) tablet" in read
+    assert "Aspirin 0.5 no" in read
+    assert '<td class="number" data-side="Dose">500</td>' in page.text
+    assert "Locked away" in read
+
+
+async def test_a_record_is_created_from_its_form(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    page = await coach.get(path(patient, "/new?type=medicine"))
+    assert page.status_code == 200
+    given = {**typed(page.text), "r-name": "Metformin", "r-dose": "2.5", "r-daily": "no", "r-taken_at": "2026-08-02T10:20"}
+    done = await coach.send_form(path(patient), **given)
+    assert done.headers["location"] == path(patient, "?type=medicine")
+    [row] = await chart.rows("custom_data_type_records", patient)
+    assert decoded(row["body"]) == {
+        "name": "Metformin",
+        "dose": 2.5,
+        "daily": False,
+        "taken_at": "2026-08-02T14:20:00.000000+00:00",
+    }
+
+
+async def test_every_error_stands_at_its_field_and_what_was_typed_stays(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    refused = await coach.send_form(path(patient), ("r-dose", "many"), ("r-since", "2026-02-30"), ("r-name", ""), type="medicine")
+    assert refused.status_code == 400
+    for name in ("name", "dose", "since"):
+        assert re.search(rf'id="{name}-error"|id="r-{name}-error"', refused.text), name
+    assert 'value="many"' in refused.text
+    assert 'value="2026-02-30"' in refused.text
+    assert "This must be filled in." in refused.text
+    assert await chart.rows("custom_data_type_records", patient) == []
+
+
+async def test_what_nobody_touched_stays_to_the_second(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    record = await medicine(chart, patient)
+    page = await coach.get(path(patient, f"/{record}"))
+    assert "made with version 1" in text_of(page.text)
+    before = decoded((await chart.row("custom_data_type_records", record))["body"])
+    done = await coach.send_form(path(patient, f"/{record}"), **{**typed(page.text), "r-dose": "850"})
+    assert done.status_code == 303, done.text
+    assert decoded((await chart.row("custom_data_type_records", record))["body"]) == {**before, "dose": 850}
+
+
+async def test_two_people_keep_both_their_changes_and_decide_where_they_clash(coach: Person, people: People, chart: Chart) -> None:
+    patient = await chart.patient()
+    record = await medicine(chart, patient)
+    mine = typed((await coach.get(path(patient, f"/{record}"))).text)
+    colleague = await people(chart.environment, "coach", first_name="Ada")
+    await colleague.send_form(path(patient, f"/{record}"), **{**mine, "r-dose": "850", "r-daily": "no"})
+    clash = await coach.send_form(path(patient, f"/{record}"), **{**mine, "r-dose": "1000", "r-name": "Glucophage"})
+    assert clash.status_code == 409
+    read = text_of(clash.text)
+    assert "Dose" in read
+    assert "850" in read
+    assert "1000" in read
+    assert decoded((await chart.row("custom_data_type_records", record))["body"])["dose"] == 850
+    again = {
+        name: html.unescape(text) for name, text in re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', clash.text)
+    }
+    again.pop("csrf", None)
+    done = await coach.send_form(path(patient, f"/{record}"), **{**again, "choose.body.dose": "mine"})
+    assert done.status_code == 303, done.text
+    body = decoded((await chart.row("custom_data_type_records", record))["body"])
+    assert (body["dose"], body["daily"], body["name"]) == (1000, False, "Glucophage")
+
+
+async def test_a_type_of_one_record_shows_it_and_leads_to_its_form(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    await coach.send_form(path(patient), ("r-payer", "Acme"), type="cover")
+    read = text_of((await coach.get(path(patient))).text)
+    assert "Insurer Acme" in read
+    assert "made with version 1" in read
+    [row] = await chart.rows("custom_data_type_records", patient)
+    assert (await coach.get(path(patient, "/new?type=cover"))).headers["location"] == path(patient, f"/{row['id']}")
+    twice = await coach.send_form(path(patient), ("r-payer", "Other"), type="cover")
+    assert twice.status_code == 400
+    assert "has it already" in twice.text
+    assert 'value="Other"' in twice.text
+
+
+async def test_a_record_of_an_older_version_is_saved_by_the_newest(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    record = await medicine(chart, patient)
+    await chart.publish(NEWER)
+    page = await until(coach, path(patient, f"/{record}"), "is checked against version 2")
+    read = text_of(page)
+    assert "These values have no field any more" in read
+    assert "form tablet" in read
+    assert "Brand" in read
+    assert "form: tablet (no longer a field)" in text_of((await coach.get(path(patient))).text)
+    done = await coach.send_form(path(patient, f"/{record}"), **{**typed(page), "r-brand": "Acme"})
+    assert done.status_code == 303, done.text
+    row = await chart.row("custom_data_type_records", record)
+    assert row["version"] == 2
+    assert decoded(row["body"])["brand"] == "Acme"
+    assert "form" not in decoded(row["body"])
+
+
+async def test_a_long_table_leads_on(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    for number in range(55):
+        await medicine(chart, patient, name=f"Pill {number}")
+    assert len(re.findall(r"Pill \d+", (await coach.get(path(patient))).text)) == 10
+    page = await coach.get(path(patient, "?type=medicine"))
+    assert re.findall(r"Pill (\d+)", page.text)[:2] == ["54", "53"]
+    older = re.search(r'href="([^"]*before=[^"]*)"', page.text)
+    assert older
+    assert re.findall(r"Pill (\d+)", (await coach.get(html.unescape(older[1]))).text) == ["4", "3", "2", "1", "0"]
+
+
+async def test_a_role_sees_neither_hidden_types_nor_patients_of_others(people: People, coach: Person, chart: Chart) -> None:
+    helper = await people(chart.environment, "helper")
+    own, others = await chart.patient(coach_id=helper.worker_id), await chart.patient("Noise")
+    hidden = await chart.make("custom_data_type_records", user_id=own, type_name="locked", body={"word": "Locked word"})
+    theirs = await medicine(chart, others)
+    page = await helper.get(path(own))
+    assert page.status_code == 200
+    assert "Locked" not in page.text
+    assert "Locked word" in (await coach.get(path(own))).text
+    for refused in (
+        await helper.get(path(own, "?type=locked")),
+        await helper.get(path(own, "/new?type=locked")),
+        await helper.get(path(own, f"/{hidden}")),
+        await helper.send_form(path(own), ("r-word", "x"), type="locked"),
+        await helper.send_form(path(own, f"/{hidden}"), ("r-word", "x")),
+        await helper.get(path(others)),
+        await helper.get(path(others, f"/{theirs}")),
+        await helper.get(path(own, f"/{theirs}")),
+        await helper.send_form(path(others), ("r-name", "x"), type="medicine"),
+        await helper.send_form(path(own, f"/{theirs}"), ("r-name", "x")),
+    ):
+        assert refused.status_code == 404
+    assert decoded((await chart.row("custom_data_type_records", theirs))["body"])["name"] == "Metformin"
+
+
+async def test_another_environment_sees_nothing(people: People, chart: Chart, database: Database) -> None:
+    patient = await chart.patient()
+    record = await medicine(chart, patient)
+    away = Chart(await new_environment(database), database, chart.store)
+    await away.publish()
+    stranger = await people(away.environment, "coach")
+    for address in ("", "/new?type=medicine", f"/{record}"):
+        assert (await stranger.get(path(patient, address))).status_code == 404
+    assert (await stranger.send_form(path(patient, f"/{record}"), ("r-name", "x"))).status_code == 404
