@@ -75,6 +75,7 @@ PICTURED = {
     "/calendar?view=week": "calendar",
     "/admin/audit": "admin-audit",
 }
+IN_THE_DARK = {"profile", "workshop-assessment"}
 FOR_STRANGERS = ["/sign-in", "/signed-out", "/nothing-here"]
 SCREENS = ((1440, False), (1440, True), (375, False))
 
@@ -159,7 +160,7 @@ async def too_wide(page: Page, width: int) -> list[str]:
 
 async def _picture(window: Window, name: str, tmp_path: Path) -> None:
     folder = Path(os.environ.get("ALMONER_PICTURES", tmp_path))
-    if name and window.width == 1440:
+    if name and window.width == 1440 and (not window.dark or name in IN_THE_DARK):
         await window.page.screenshot(path=folder / f"{name}{'-dark' if window.dark else ''}.png")
 
 
