@@ -107,7 +107,7 @@ async def _patients(connection: Connection, environment_id: int, coach: Coach, n
 async def _forgotten(connection: Connection, environment_id: int, coach: Coach) -> list[tuple[str, Any]]:
     rows = await connection.fetch(
         "SELECT f.id::text, f.care_flow FROM care_flows f JOIN patients p ON p.environment_id = $1 AND p.id = f.user_id "
-        "WHERE f.environment_id = $1 AND p.coach_id = $2",
+        "WHERE f.environment_id = $1 AND (p.coach_id = $2::uuid OR strpos(f.care_flow::text, $2::uuid::text) > 0)",
         *(environment_id, coach.id),
     )
     return [(row["id"], msgspec.json.decode(row["care_flow"])) for row in rows]
