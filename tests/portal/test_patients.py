@@ -239,3 +239,17 @@ async def test_of_another_environment_nothing_is_shown(people: People, database:
         for path in (f"/patients/{patient}/phase", f"/patients/{patient}/coach", f"/patients/{patient}/merge"):
             assert (await stranger.get(path)).status_code == 404
         assert patient not in (await stranger.get("/patients")).text
+
+
+async def test_where_there_are_many_coaches_a_select_fetches_them_when_it_is_turned_to(coach: Person, store: Store) -> None:
+    by = Actor(coach.environment_id, "test", "cli", "test", whole=True)
+    rows = [
+        {"email": f"{n}@many.example", "first_name": "Coach", "last_name": f"Number {n}", "timezone": "UTC"} for n in range(201)
+    ]
+    await store.load(by, BY_NAME["workers"], rows)
+    page = await coach.get("/patients")
+    assert "Number 7<" not in page.text
+    assert 'hx-get="/patients/coaches' in page.text
+    options = await coach.fragment("/patients/coaches?but=")
+    assert "Coach Number 7</option>" in options.text
+    assert options.text.count("<option") >= 201

@@ -21,6 +21,8 @@ from almoner.resources.patients import patients
 
 _SUGGESTED: Final = 8
 _RESULTS: Final = 50
+# More than these, and drawing them takes longer than the rest of the page.
+_MANY_COACHES: Final = 200
 _ORDER_TITLES: Final = {"name": "Name", "phase": "Phase", "changed": "Last change"}
 
 
@@ -60,12 +62,16 @@ class Done:
 
 @dataclass(frozen=True)
 class ListPage:
-    """The list. ``only_own``: the visitor's role shows no other patients. ``done`` is what was just changed, else None."""
+    """The list. ``only_own``: the visitor's role shows no other patients. ``done`` is what was just changed, else None.
+
+    ``more_coaches``: there are so many that a select fetches them when somebody turns to it.
+    """
 
     wanted: Chosen
     page: Listed
     numbers: Counts
     coaches: tuple[Coach, ...]
+    more_coaches: bool
     only_own: bool
     done: Done | None
     now: datetime
@@ -105,9 +111,26 @@ async def _list(visit: Visit, done: Done | None) -> Response:
         page = await listed(connection, visit.environment_id, wanted)
         numbers = await counts(connection, visit.environment_id, wanted)
         offered = await coaches(connection, visit.environment_id)
-    shown = ListPage(wanted, page, numbers, offered, only_of(visit) is not None, done, datetime.now(UTC))
+    many = len(offered) > _MANY_COACHES
+    drawn = tuple(one for one in offered if one.id == wanted.coach) if many else offered
+    shown = ListPage(wanted, page, numbers, drawn, many, only_of(visit) is not None, done, datetime.now(UTC))
     seen(visit, "find", "patients", [row.id for row in page.rows])
     return visit.page("portal/patients/list.html", ListContext(shown))
+
+
+@dataclass(frozen=True)
+class CoachOptions:
+    """What a select offers. ``but`` is who it has already."""
+
+    coaches: tuple[Coach, ...]
+    but: str
+
+
+async def coach_options(visit: Visit) -> Response:
+    """Every coach as an option, for a select that was drawn without them."""
+    async with visit.parts.database.connection() as connection:
+        offered = await coaches(connection, visit.environment_id)
+    return visit.fragment("portal/patients/coach_options.html", CoachOptions(offered, visit.query("but")))
 
 
 async def search(visit: Visit) -> Response:
@@ -163,6 +186,7 @@ async def assign(visit: Visit) -> Response:
 ROUTES = (
     PageRoute("/patients", show, may="give_care"),
     PageRoute("/patients", results, may="give_care", methods=("POST",)),
+    PageRoute("/patients/coaches", coach_options, may="give_care"),
     PageRoute("/patients/search", search, may="give_care", methods=("POST",)),
     PageRoute("/patients/assign", assign, may="give_care", methods=("POST",)),
     PageRoute("/patients/new", creating.show, may="give_care"),
