@@ -20,7 +20,7 @@ from almoner.workshop.breakages import examine
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import publish
-from bench import database, machine
+from bench import database, machine, page
 
 ROWS = 1_000_000
 SPEC = "intake_assessment"
@@ -36,9 +36,13 @@ async def main(rows: int) -> None:
                 environment = await database.production(connection)
                 await publish(connection, environment, kiwi_health.source(), "bench")
                 await _fill(connection, environment, rows)
-                await _measure(connection, environment)
+                text = await _measure(connection, environment)
         finally:
             await opened.close()
+    print(text)
+    if rows == ROWS:
+        how = "`python -m bench.dry_run`: every thousandth answer does not fit; the dry run and PostgreSQL share one core."
+        page.write("Dry run", f"{how}\n\nMachine: {machine.description()}.\n\n{text}")
 
 
 async def _fill(connection: Connection, environment: int, rows: int) -> None:
@@ -55,13 +59,16 @@ async def _fill(connection: Connection, environment: int, rows: int) -> None:
     await connection.execute("ANALYZE assessment_responses")
 
 
-async def _measure(connection: Connection, environment: int) -> None:
+async def _measure(connection: Connection, environment: int) -> str:
     told: list[tuple[int, int]] = []
     began = time.perf_counter()
     report = await examine(connection, environment, _narrower(parse(kiwi_health.source())), lambda *at: told.append(at))
     seconds = time.perf_counter() - began
-    print(f"{report.examined:,} responses in {seconds:.1f} s, {1e6 * seconds / report.examined:.1f} µs each")
-    print(f"progress was told {len(told):,} times; breakages: {[(b.kind, b.count) for b in report.breakages]}")
+    misfits = sum(found.count for found in report.breakages)
+    return (
+        f"{report.examined:,} responses in {seconds:.1f} s ({'under' if seconds < 60 else '**over**'} a minute), "
+        f"{1e6 * seconds / report.examined:.1f} µs each; progress was told {len(told):,} times, {misfits:,} misfits were found."
+    )
 
 
 def _narrower(design: ProgramDesign) -> ProgramDesign:

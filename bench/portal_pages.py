@@ -24,11 +24,12 @@ from almoner.access.worker_events import By
 from almoner.database import Connection, Database
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
-from bench import database, machine
+from bench import database, machine, page
 
 PATIENTS = 100_000
 OF_ONE_COACH = 50
 ROUNDS = 60
+LIMIT_MS = 50
 PORT = 8765
 PAGES = (
     "/inbox",
@@ -41,6 +42,11 @@ PAGES = (
     "/patients/{patient}/conversations",
     "/calendar",
     "/admin/audit",
+)
+_HOW = (
+    f"`python -m bench.portal_pages`: a coach of {OF_ONE_COACH} among {PATIENTS:,} patients with five million entries and "
+    f"{PATIENTS // OF_ONE_COACH:,} coaches, {ROUNDS} rounds, each page for another patient each time, until the whole answer is "
+    "there. One server process on a core of its own."
 )
 _ENTRIES = ("messages", "calendar_events", "assessment_responses", "care_flows", "custom_data_type_records")
 _ROWS = Path(__file__).with_suffix(".sql").read_text().split("--#\n")
@@ -59,7 +65,10 @@ async def main(patients: int) -> None:
                 token, ids = await _coach(connection, environment)
         finally:
             await opened.close()
-        await _serve(url, token, ids)
+        text = await _serve(url, token, ids)
+    print(text)
+    if patients == PATIENTS:
+        page.write("Pages of the portal", f"{_HOW}\n\nMachine: {machine.description()}.\n\n{text}")
 
 
 async def _fill(connection: Connection, environment: int, patients: int) -> None:
@@ -94,7 +103,7 @@ async def _coach(connection: Connection, environment: int) -> tuple[str, list[st
     return token, [row["id"] for row in rows]
 
 
-async def _serve(url: str, token: str, ids: list[str]) -> None:
+async def _serve(url: str, token: str, ids: list[str]) -> str:
     command = machine.on_server_core([database.ALMONER, "serve"])
     server = subprocess.Popen(
         command, env=os.environ | database.variables(url) | {"ALMONER_PORT": str(PORT)}, stdout=subprocess.DEVNULL
@@ -104,7 +113,7 @@ async def _serve(url: str, token: str, ids: list[str]) -> None:
             base_url=f"http://127.0.0.1:{PORT}", cookies={"almoner_session": token}, timeout=60
         ) as browser:
             await _ready(browser)
-            await _measure(browser, ids)
+            return await _measure(browser, ids)
     finally:
         server.terminate()
         server.wait(30)
@@ -120,24 +129,27 @@ async def _ready(browser: httpx.AsyncClient) -> None:
     raise RuntimeError("the server did not start")
 
 
-async def _measure(browser: httpx.AsyncClient, ids: list[str]) -> None:
-    times: dict[str, list[float]] = {page: [] for page in PAGES}
+async def _measure(browser: httpx.AsyncClient, ids: list[str]) -> str:
+    times: dict[str, list[float]] = {path: [] for path in PAGES}
     size: dict[str, int] = {}
     for number in range(ROUNDS + 5):
-        for page in PAGES:
+        for path in PAGES:
             began = time.perf_counter()
-            answer = await browser.get(page.format(patient=ids[number % len(ids)]))
+            answer = await browser.get(path.format(patient=ids[number % len(ids)]))
             took = time.perf_counter() - began
             if answer.status_code != 200:
-                raise RuntimeError(f"{page} answered {answer.status_code}")
-            size[page] = len(answer.content)
+                raise RuntimeError(f"{path} answered {answer.status_code}")
+            size[path] = len(answer.content)
             # The first rounds draw each template and prepare each statement for the first time.
             if number >= 5:
-                times[page].append(took)
-    print(f"{'page':36} {'p50 ms':>8} {'p95 ms':>8} {'KiB':>6}")
-    for page, found in times.items():
-        p95 = statistics.quantiles(found, n=20)[-1]
-        print(f"{page:36} {1000 * statistics.median(found):8.1f} {1000 * p95:8.1f} {size[page] / 1024:6.1f}")
+                times[path].append(took)
+    rows = []
+    for path, found in times.items():
+        p95 = 1000 * statistics.quantiles(found, n=20)[-1]
+        reached = "yes" if p95 < LIMIT_MS else "**no**"
+        rows.append([f"`{path}`", f"{1000 * statistics.median(found):.1f}", f"{p95:.1f}", f"{size[path] / 1024:.0f}", reached])
+    columns = ["page", "p50 ms", "p95 ms", "KiB before packing", f"p95 under {LIMIT_MS} ms"]
+    return page.table(columns, rows)
 
 
 if __name__ == "__main__":
