@@ -72,6 +72,7 @@ clean:
 .venv: $(READY)
 
 $(UV_READY):
+	@echo 'Installing the installer of packages into .uv ...'
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'Almoner needs Python 3.11 or newer. Name one with: make PYTHON=/path/to/python3' >&2; exit 2; }
 	@$(PYTHON) -m venv --clear .uv || { \
@@ -80,6 +81,7 @@ $(UV_READY):
 	@touch $@
 
 $(READY): requirements.lock pyproject.toml $(UV_READY)
+	@echo 'Installing what Almoner needs into .venv; about a minute the first time ...'
 	@$(VENV)/bin/python -c "" 2>/dev/null || $(UV) venv --quiet --clear --python .uv/bin/python $(VENV)
 	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .

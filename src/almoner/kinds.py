@@ -245,10 +245,14 @@ class Integer(Kind):
         low, high = self.bounds
         if type(value) is int and low <= value <= high:
             return value
-        unbounded = self.low is None and self.high is None
-        hint = "a whole number is expected" if unbounded else f"a whole number from {low} to {high} is expected"
-        problems.append(parse_problem(self.name, path, hint))
+        problems.append(parse_problem(self.name, path, f"a whole number{self._limits} is expected"))
         return None
+
+    @property
+    def _limits(self) -> str:
+        if self.low is None:
+            return "" if self.high is None else f" of at most {self.high}"
+        return f" of at least {self.low}" if self.high is None else f" from {self.low} to {self.high}"
 
     def schema(self) -> Schema:
         low, high = self.bounds

@@ -47,7 +47,7 @@ def filled_in(worker: Worker, password: str = PASSWORD, **more: str) -> dict[str
 
 
 def csrf_of(page: str) -> str:
-    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
+    found = re.search(r'name="csrf" value="([0-9a-f]{128})"', page)
     assert found is not None
     return found[1]
 

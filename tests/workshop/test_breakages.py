@@ -82,7 +82,10 @@ async def test_responses_that_no_longer_fit_are_named(house: House) -> None:
         1,
         (ids[2],),
     )
-    assert found.sentence == "1 response to Mood check does not fit its new version."
+    assert (
+        found.sentence
+        == "1 response to Mood check does not fit its new version: for x, a whole number of at most 5 is expected (1)."
+    )
 
 
 async def test_a_question_that_is_removed_or_required_breaks_responses_and_one_that_is_added_none(house: House) -> None:
@@ -95,6 +98,20 @@ async def test_a_question_that_is_removed_or_required_breaks_responses_and_one_t
         ("{name: y, kind: text}", "{name: y, kind: text, required: true}"),
     ):
         assert [b.ids for b in await house.found(old, new)] == [(given,)]
+
+
+async def test_the_commonest_reasons_are_told_with_how_many_rows_each_stands_in_the_way_of(house: House) -> None:
+    patient = await house.patient()
+    for answers in ({"x": 1}, {"x": 9}, {"x": 9, "y": "said in confidence"}, {"x": 2, "y": "fits"}):
+        await house.create("assessment_responses", user_id=patient, spec_id="a", model=answers)
+    (found,) = await house.found(
+        "{name: x, kind: integer}, {name: y, kind: text}",
+        "{name: x, kind: integer, high: 5}, {name: y, kind: text, required: true}",
+    )
+    reasons = "for x, a whole number of at most 5 is expected (2); y must be given (2)"
+    assert found.sentence == f"3 responses to Mood check do not fit its new version: {reasons}."
+    (found,) = await house.found("{name: y, kind: text}", "{name: z, kind: text}")
+    assert found.sentence == "2 responses to Mood check do not fit its new version: y is gone (2)."
 
 
 async def test_what_only_reads_differently_is_not_looked_at(house: House) -> None:

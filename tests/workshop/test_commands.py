@@ -163,7 +163,11 @@ def test_versions_are_compared_and_restored(with_patient: str, file: Path) -> No
     run("publish", str(file), "-e", with_patient, "--accept", "phases")
     compared = run("compare", "-e", with_patient, "--version-a", "1", "--version-b", "2")
     assert compared.stdout == "Phase paused removed:\n  Phase paused: removed\n"
+    assert run("compare", "1", "2", "-e", with_patient).stdout == compared.stdout
+    assert run("compare", "1", "2", "3", "-e", with_patient).exit_code == 2
     assert "There is no version 7. The newest is 2." in run("compare", "-e", with_patient, "--version-a", "7").stderr
+    untouched = run("draft", "show", "-e", with_patient).stdout
+    assert untouched.startswith("# As published in version 2; put it with --base -2\n")
     restored = run("restore", "-e", with_patient, "--version", "1")
     assert restored.stdout.startswith("Version 1 is revision 1 of the draft.")
     assert f"workshop draft show --environment {with_patient}" in restored.stdout

@@ -13,6 +13,7 @@ import asyncpg
 import typer
 
 from almoner import embedded, migrate, schema
+from almoner.commands import demo_address
 from almoner.commands.session import AS_JSON, called, located, print_json, read_settings, run, say
 from almoner.resources import RESOURCES
 from almoner.settings import Settings
@@ -78,8 +79,9 @@ def doctor(as_json: AS_JSON = False) -> None:
 
 
 async def _findings(settings: Settings) -> list[Finding]:
-    findings = [_key(settings), _port(settings)]
     dsn = settings.database_url or embedded.running(settings.home)
+    beside_demo = dsn is not None and not settings.database_url
+    findings = [_key(settings), _port(demo_address.beside(settings) if beside_demo else settings)]
     if dsn is None:
         mend = "Start the demo with make demo, or set ALMONER_DATABASE_URL to a PostgreSQL database."
         return [*findings, Finding("database", False, "none is named, and no demo runs in ALMONER_HOME", mend)]

@@ -23,6 +23,7 @@ from almoner.access import accounts, clients, environments
 from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox, load_key
 from almoner.access.worker_events import By
+from almoner.commands import demo_address
 from almoner.commands.serve import config, listen
 from almoner.commands.session import called, read_settings, run, say, stop
 from almoner.data_api.store import Actor, Store
@@ -88,7 +89,8 @@ def _run(settings: Settings, patients: int, seed: int) -> None:
 
 def _serve(settings: Settings, listener: socket.socket, patients: int, seed: int) -> None:
     credentials = run(_prepare(settings, patients, seed))
-    _Announcing(config(settings, with_worker=True), _welcome(settings, credentials)).run(sockets=[listener])
+    with demo_address.kept(settings):
+        _Announcing(config(settings, with_worker=True), _welcome(settings, credentials)).run(sockets=[listener])
 
 
 class _Announcing(uvicorn.Server):
@@ -190,7 +192,7 @@ Almoner is running. Stop it with Ctrl-C; your data stays.
 
   Coach Portal    {settings.url}/inbox
   Workshop        {settings.url}/workshop
-  E-mail          {credentials["email"]}
+  E-mail          {credentials["email"]}  (environment: {ENVIRONMENT})
   Password        {credentials["password"]}
 
   The API         {settings.url}

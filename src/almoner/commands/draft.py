@@ -34,7 +34,11 @@ def show(
         print_json({"revision": draft.revision, "saved_by": draft.saved_by, "design": draft.design})
         return
     said = f" saved by {draft.saved_by}" if draft.saved_by else ""
-    typer.echo(f"# Revision {draft.revision} {' '.join(said.split())}\n{program_text.write(draft.design)}", nl=False)
+    if draft.revision < 0:
+        first = f"# As published in version {-draft.revision}; put it with --base {draft.revision}"
+    else:
+        first = f"# Revision {draft.revision} {' '.join(said.split())}"
+    typer.echo(f"{first}\n{program_text.write(draft.design)}", nl=False)
 
 
 @app.command("put")

@@ -20,6 +20,7 @@ import typer
 import uvicorn
 
 from almoner.access.secrets import new_secret
+from almoner.commands import demo_address
 from almoner.commands.session import AS_JSON, read_settings, say, stop
 from almoner.receiver.endpoints import Changed, Credentials, Endpoints
 from almoner.receiver.pull import Api, PullError
@@ -30,7 +31,7 @@ from almoner.settings import Settings
 def receive(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 9000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    url: Annotated[str | None, typer.Option(help="The API to pull from. By default the one that ALMONER_PORT names.")] = None,
+    url: Annotated[str | None, typer.Option(help="The API to pull from. By default the demo's, or that of ALMONER_PORT.")] = None,
     client_id: Annotated[str | None, typer.Option(help="A client of that API. By default the demo's.")] = None,
     client_secret: Annotated[str | None, typer.Option(help="The client's secret.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Count the rows, rather than print them.")] = False,
@@ -49,13 +50,14 @@ def receive(
         signal.signal(number, _interrupted)
     client, demo = _client(settings, client_id, client_secret)
     issued = _issued(settings.home / f"receiver-{port}.json")
+    pulled = url or (demo_address.beside(settings) if demo else settings).url
     printer = JsonPrinter() if as_json else TextPrinter(quiet)
     here = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     try:
         with _listen(host, port) as listener:
             if not as_json:
                 say(_welcome(settings, here, issued, demo))
-            asyncio.run(_receive(listener, here, issued, (url or settings.url).rstrip("/"), client, printer))
+            asyncio.run(_receive(listener, here, issued, pulled.rstrip("/"), client, printer))
     except KeyboardInterrupt:
         pass
     if not as_json:

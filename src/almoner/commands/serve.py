@@ -12,7 +12,7 @@ import uvicorn
 
 from almoner.access.secrets import load_key
 from almoner.app import Application
-from almoner.commands.session import located, read_settings, require_migrated, run, say, stop
+from almoner.commands.session import read_settings, require_migrated, run, say, stop, with_database
 from almoner.settings import Settings
 
 # How long requests under way are waited for when the server is asked to stop.
@@ -27,7 +27,7 @@ def serve(
 
     Example: ALMONER_DATABASE_URL=postgresql://almoner:...@db:5432/almoner almoner serve --workers 4
     """
-    settings = located(read_settings())
+    settings = with_database(read_settings())
     run(_require(settings))
     os.environ["ALMONER_DATABASE_URL"] = settings.database_url
     listener = listen(settings)

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from almoner import embedded, migrate
+from almoner.commands import demo_address
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, SettingError
 from almoner.settings import Settings
@@ -74,6 +75,12 @@ def read_settings() -> Settings:
 
 
 def located(settings: Settings) -> Settings:
+    """The settings with a database: the one named, or that of the demo in the same home, whose public address is theirs then."""
+    with_one = with_database(settings)
+    return with_one if settings.database_url else dataclasses.replace(with_one, public_url=demo_address.beside(settings).url)
+
+
+def with_database(settings: Settings) -> Settings:
     """The settings with the address of a database: the one named, or that of the demo that runs in the same home."""
     if settings.database_url:
         return settings

@@ -182,7 +182,8 @@ def show(
 
 @app.command("compare")
 def compare_versions(
-    version_a: Annotated[int, typer.Option(min=1, max=2**31 - 1, help=f"{_VERSION}: the one to compare from.")],
+    versions: Annotated[list[int] | None, typer.Argument(min=1, max=2**31 - 1, help="The same two, without options.")] = None,
+    version_a: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help=f"{_VERSION}: the one to compare from.")] = None,
     version_b: Annotated[
         int | None, typer.Option(min=1, max=2**31 - 1, help="That to compare with; the newest if left out.")
     ] = None,
@@ -191,8 +192,17 @@ def compare_versions(
 ) -> None:
     """Tell what differs between two published versions, part by part.
 
+    Example: almoner workshop compare 2 5
+
     Example: almoner workshop compare --version-a 2 --version-b 5
     """
+    given = versions or []
+    if len(given) > 2 or (given and (version_a or version_b)):
+        stop("Name two versions, as in: almoner workshop compare 2 5", 2)
+    if given:
+        version_a, version_b = given[0], given[1] if len(given) == 2 else None
+    if version_a is None:
+        stop("Say which versions, as in: almoner workshop compare 2 5", 2)
     differences = run(_compare(environment, version_a, version_b))
     if as_json:
         print_json({"summary": summary(differences), "differences": differences})

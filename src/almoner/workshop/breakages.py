@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from almoner.database import Connection
-from almoner.fields import Object
+from almoner.errors import Problem
+from almoner.fields import Object, printable
 from almoner.kinds import Problems
 from almoner.workshop import questions
 from almoner.workshop.design import FieldDesign, ProgramDesign, Question, roles
@@ -28,6 +30,9 @@ WORDS: Final[Mapping[str, str]] = {
 }
 Progress = Callable[[int, int], None]
 _BATCH: Final = 2_000
+_MOST_REASONS: Final = 200
+_REASONS_SHOWN: Final = 3
+_LONGEST_HINT: Final = 160
 # A write that began before an examination may be committed after it; none takes longer than this, in seconds.
 _LONGEST_WRITE: Final = 60
 
@@ -148,15 +153,19 @@ class _Check:
     shown: Mapping[str, str]
     counts: dict[str, int] = field(default_factory=dict)
     ids: dict[str, list[str]] = field(default_factory=dict)
+    reasons: dict[str, Counter[str]] = field(default_factory=dict)
 
     def row(self, row_id: Any, name: str, document: str) -> None:
         model = self.models[name]
-        if model is not None and _fits(model, msgspec.json.decode(document)):
+        reasons = () if model is None else _misfits(model, msgspec.json.decode(document))
+        if model is not None and not reasons:
             return
         self.counts[name] = self.counts.get(name, 0) + 1
         kept = self.ids.setdefault(name, [])
         if len(kept) < MOST_IDS:
             kept.append(str(row_id))
+        told = self.reasons.setdefault(name, Counter())
+        told.update(reason for reason in reasons if reason in told or len(told) < _MOST_REASONS)
 
     def found(self) -> Iterator[Breakage]:
         for name, model in self.models.items():
@@ -166,13 +175,19 @@ class _Check:
                 sentence = _SENTENCES[kind].format(_many(count, self.word.removesuffix("s")), self.shown[name])
                 if count == 1:
                     sentence = sentence.replace(" do not fit", " does not fit")
+                sentence += self._because(name)
                 yield Breakage(kind, self.word, self.shown[name], count, tuple(self.ids[name]), sentence)
+
+    def _because(self, name: str) -> str:
+        """The commonest reasons, each with how many rows it stands in the way of."""
+        told = sorted(self.reasons[name].items(), key=lambda item: (-item[1], item[0]))[:_REASONS_SHOWN]
+        return f" {'; '.join(f'{reason} ({count:,})' for reason, count in told)}." if told else ""
 
 
 _SENTENCES: Final = {
-    "responses_do_not_fit": "{} to {} do not fit its new version.",
+    "responses_do_not_fit": "{} to {} do not fit its new version:",
     "responses_of_removed": "{} to {}, which is gone.",
-    "records_do_not_fit": "{} of {} do not fit its new version.",
+    "records_do_not_fit": "{} of {} do not fit its new version:",
     "records_of_removed": "{} of {}, which is gone.",
 }
 
@@ -181,13 +196,27 @@ def _many(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
-def _fits(model: Object, value: Any) -> bool:
+def _misfits(model: Object, value: Any) -> Collection[str]:
+    """Why a document does not fit, each reason once and without anything of what it holds; none where it fits."""
+    if type(value) is not dict:
+        return ("it is no object",)
     # Told apart first: a problem of an unknown key looks for similar names, which takes long.
-    if type(value) is not dict or not value.keys() <= model.by_name.keys():
-        return False
+    if not value.keys() <= model.by_name.keys():
+        return {f"{printable(key)} is gone" for key in value if key not in model.by_name}
     problems: Problems = []
     model.keep(value, "", problems)
-    return not problems
+    return {_reason(problem) for problem in problems} if problems else ()
+
+
+def _reason(problem: Problem) -> str:
+    name = problem.extra["path"].removeprefix(".").partition("[")[0]
+    if problem.rule == "required":
+        return f"{name} must be given"
+    hint = problem.detail.partition(": ")[2]
+    if problem.rule == "not_asked":
+        return f"{name} is not to be answered, as {hint.partition(';')[0]}"
+    short = hint if len(hint) <= _LONGEST_HINT else ""
+    return f"for {name}, {short}" if short else f"{name} is not of its new kind"
 
 
 def _answers(before: ProgramDesign, design: ProgramDesign) -> _Check:

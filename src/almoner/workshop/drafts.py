@@ -141,7 +141,7 @@ async def restore(connection: Connection, environment_id: int, version: int, by:
 async def restore_save(connection: Connection, environment_id: int, revision: int, by: str) -> Saved:
     """Makes an earlier save the draft again, as a new revision. Raises LookupError where there is no such revision."""
     earlier = await at(connection, environment_id, revision)
-    return await _replace(connection, environment_id, earlier.design, by, f"save {revision} restored")
+    return await _replace(connection, environment_id, earlier.design, by, f"revision {revision} restored")
 
 
 async def discard(connection: Connection, environment_id: int, by: str) -> Saved:

@@ -24,6 +24,8 @@ TESTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "at_most": ("at_most", ("number",)),
     "answered": ("answered", _ANY),
 }
+# What is said of a condition without a test, in the words of a file; pages say it in words of their own.
+NO_TEST: Final = f"a test is missing; one of {', '.join(TESTS)} is expected"
 _WORDS: Final = {"text": "a text", "number": "a number", "truth": "true or false", "choice": "one of its choices"}
 _MOST_NAMED: Final = 10
 Places = Mapping[str, tuple[str, Question]]
@@ -104,7 +106,7 @@ def given_tests(condition: Condition) -> list[str]:
 def _of_tests(condition: Condition, path: str) -> Iterator[DesignProblem]:
     given = given_tests(condition)
     if not given:
-        yield DesignProblem(path, f"a test is missing; one of {', '.join(TESTS)} is expected", rests_on=(path,))
+        yield DesignProblem(path, NO_TEST, rests_on=(path,))
     elif len(given) > 1:
         yield DesignProblem(path, f"exactly one test is expected, not {' and '.join(given)}")
 

@@ -19,6 +19,7 @@ PREVIEW = "/workshop/preview/assessment"
 # Which plan?, as its form sends it.
 PLAN = {"label": "Which plan?", "name": "plan", "kind": "choice"}
 SILVER_GOLD = [("choice", "SILVER"), ("points", ""), ("choice", "GOLD"), ("points", "2")]
+ONE_OF_BOTH = [("test", "one_of"), ("value", "SILVER"), ("value", "GOLD")]
 
 
 @pytest.fixture
@@ -102,8 +103,9 @@ async def test_a_choice_that_is_there_already_is_told_at_its_field_and_stays_typ
         ({"kind": "integer", "low": "9", "high": "5"}, "High must be above low."),
         ({"kind": "choice"}, "Give at least one choice."),
         ({"waits_for": "pain", "test": "above", "value": "10"}, "This never holds: the highest answer to pain is 10."),
-        ({"waits_for": "pain", "test": "above", "value": ""}, "This is needed."),
-        ({"waits_for": "place", "test": "includes"}, "Pick at least one."),
+        ({"waits_for": "pain", "test": "above", "value": ""}, "Choose what its answer must be."),
+        ({"waits_for": "place", "test": "includes"}, "Choose what its answer must be."),
+        ({"waits_for": "pain", "test": "", "value": ""}, "Choose what its answer must be."),
         ({"waits_for": "gone", "test": "is", "value": "x"}, "There is no question gone in this assessment"),
     ],
 )
@@ -114,7 +116,27 @@ async def test_what_is_wrong_with_a_question_is_told_and_not_saved(
     answer = await send(designer, base, "question.1.3", **{"label": "New one", "name": "new_one", "kind": "text", **values})
     assert answer.status_code == 422
     assert told in re.sub(r"&#39;", "'", answer.text)
+    assert "one_of" not in text_of(answer.text)
     assert await intake.stored(database, designer.environment_id) == before
+
+
+async def test_a_choice_that_is_reworded_is_reworded_where_follow_ups_wait_for_it(
+    designer: Person, base: str, database: Database
+) -> None:
+    before = await intake.stored(database, designer.environment_id)
+    last = len(before.sections[1].questions)
+    waits = {"kind": "text", "waits_for": "plan"}
+    for at, name, values in ((0, "one", [("test", "is"), ("value", "GOLD")]), (1, "two", ONE_OF_BOTH)):
+        answer = await send(designer, base, f"question.1.{last + at}", *values, label=name, name=name, **waits)
+        assert answer.status_code == 200, answer.text
+        base = re.search(r'name="base" value="(-?\d+)"', answer.text)[1]  # type: ignore[index]
+    reworded = (("choice", "SILVER"), ("points", ""), ("choice", "PLATINUM"), ("points", "2"))
+    answer = await send(designer, base, "question.0.1", *reworded, **PLAN)
+    assert answer.status_code == 200, answer.text
+    after = await intake.stored(database, designer.environment_id)
+    assert after.sections[0].questions[1].points == {"PLATINUM": 2}
+    conditions = [one.shown_when for one in after.sections[1].questions[last:]]
+    assert [(one.equals, one.one_of) for one in conditions if one] == [("PLATINUM", ()), (None, ("SILVER", "PLATINUM"))]
 
 
 async def test_a_kind_shows_only_what_goes_with_it(designer: Person, base: str) -> None:

@@ -186,11 +186,13 @@ def test_numbers_are_read_with_a_dot_and_anything_else_is_told_at_its_field() ->
         with pytest.raises(ValueError, match="number"):
             number_of(text)
     found = read(Form([("name", "x"), ("minutes", "1,5")]), AppointmentType)
-    assert found.errors == {"minutes": "A number is expected, with a dot before its decimals: 1.5."}
+    assert found.errors == {"minutes": "A whole number is expected, such as 14."}
     assert read(Form([("name", "x"), ("minutes", "0")]), AppointmentType).errors == {
         "minutes": "A number from 1 to 1440 is expected."
     }
-    assert read(Form([("name", "x"), ("minutes", "1.5")]), AppointmentType).errors == {"minutes": "A whole number is expected."}
+    for text in ("1.5", "soon", "14.0", "9" * 500):
+        errors = read(Form([("name", "x"), ("minutes", text)]), AppointmentType).errors
+        assert errors == {"minutes": "A whole number is expected, such as 14."}, text
     assert read(Form([("name", "x"), ("minutes", " ")]), AppointmentType).value["minutes"] is None
     assert set(read(Form([("low", ""), ("high", "")]), Band).errors) == {"low", "high"}
 

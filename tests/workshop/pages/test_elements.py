@@ -100,12 +100,25 @@ async def test_a_form_that_is_wrong_keeps_what_was_typed_and_saves_nothing(desig
     for htmx in (False, True):
         answer = await designer.send_form(path.replace("/workshop/", "/workshop/save/"), *pairs, htmx=htmx)
         assert answer.status_code == 422
-        assert "A number is expected, with a dot before its decimals: 1.5." in answer.text
+        assert "A whole number is expected, such as 14." in answer.text
         assert 'aria-describedby="minutes-error' in answer.text
         assert dict(sent(answer.text)) == dict(pairs) | {"base": str(before.revision)}
         assert "<b>Long</b>" not in answer.text
         assert ("<h1>" in answer.text) is not htmx
     assert (await draft(database, designer.environment_id)).revision == before.revision
+
+
+async def test_a_name_that_programs_do_not_expect_is_remarked_on_and_saved(designer: Person, database: Database) -> None:
+    remark = "Programs expect small letters, digits and underscores."
+    pairs = typed(await opened(designer, "/workshop/new/phases"), name="After-Care 2", title="Aftercare")
+    assert remark not in (await designer.get("/workshop/phases/intake")).text
+    assert (await designer.send_form("/workshop/add/phases", *pairs)).status_code == 303
+    assert remark in (await designer.get(f"/workshop/phases/{quote('After-Care 2')}")).text
+    assert (await design(database, designer.environment_id)).phases[-1].name == "After-Care 2"
+
+
+async def test_a_list_tells_which_phases_may_follow_by_their_titles(designer: Person) -> None:
+    assert "may be followed by Maintenance, Paused, Graduated or Withdrawn" in (await designer.get("/workshop/phases")).text
 
 
 async def test_what_is_to_be_mended_is_said_at_its_field_and_saved_as_a_draft(designer: Person, database: Database) -> None:

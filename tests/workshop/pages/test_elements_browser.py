@@ -52,6 +52,46 @@ async def test_a_refused_form_puts_the_focus_to_its_first_error(designer: Person
     assert not await violations(page)
 
 
+async def test_the_bar_of_a_form_never_lies_over_the_field_that_has_the_focus(designer: Person, screens: Screens) -> None:
+    page = await screens(designer, height=500)
+    await page.goto(FLOW)
+    seen = """() => {
+        const box = document.activeElement.getBoundingClientRect(), x = box.left + 4;
+        return [box.top + 2, box.bottom - 4].every(y => document.activeElement.contains(document.elementFromPoint(x, y)));
+    }"""
+    titles = page.locator('input[name$=".title"]')
+    assert await titles.count() > 3
+    for number in range(await titles.count()):
+        await titles.nth(number).evaluate("(field) => { scrollTo(0, 0); field.focus(); }")
+        assert await page.evaluate(seen), number
+
+
+async def test_a_form_with_an_error_has_its_bar_at_its_end(designer: Person, screens: Screens) -> None:
+    page = await screens(designer)
+    await page.goto("/workshop/appointment_types/home_visit")
+    await expect(page.locator(".kept-in-view")).to_have_css("position", "sticky")
+    await page.fill("#minutes", "soon")
+    await page.get_by_role("button", name="Save draft").click()
+    await expect(page.locator("#minutes-error")).to_have_text("A whole number is expected, such as 14.")
+    await expect(page.locator(".kept-in-view")).to_have_css("position", "static")
+
+
+async def test_long_differences_of_a_flow_stay_inside_of_their_card(designer: Person, screens: Screens) -> None:
+    page = await screens(designer)
+    await page.goto("/workshop/new/care_flows")
+    await page.fill("#name", "a_flow_with_a_name_that_goes_on_" + "and_on_" * 20)
+    for add, field in (("goals", "goals.0.title"), ("goals.0.interventions", "goals.0.interventions.0.title")):
+        await page.locator(f'[id="add:{add}"]').click()
+        await page.fill(f'[name="{field}"]', "unbroken" * 15)
+    await page.get_by_role("button", name="Save draft").click()
+    await expect(page.locator(".saved")).to_be_visible()
+    for width in (1440, 900, 375):
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.goto("/workshop/publish")
+        await expect(page.locator(".difference").first).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+
+
 async def test_a_field_offers_what_goes_with_its_kind(designer: Person, screens: Screens) -> None:
     page = await screens(designer)
     await page.goto("/workshop/custom_data_types/hcp")

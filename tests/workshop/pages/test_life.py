@@ -295,7 +295,7 @@ async def test_a_version_is_read_compared_and_restored(designer: Person, databas
     assert "Only one" in text(compared)
     assert "Second" in text(compared)
     asked = await designer.get("/workshop/restore?state=1")
-    assert "the draft as it is now stays in the list of saves as save 1" in text(asked)
+    assert "the draft as it is now stays in the list of saves as revision 1" in text(asked)
     done = await designer.send_form("/workshop/restore", state="1", revision=hidden(asked, "revision"))
     assert done.headers["location"] == "/workshop?done=restored"
     assert (await current(database, designer)).design == first

@@ -57,7 +57,8 @@ async def show(visit: Visit) -> Response:
     if visit.session is not None:
         return visit.go(target)
     given = visit.query("environment") or visit.parts.cookies.read(visit.request.cookies, ENVIRONMENT)
-    return visit.page("pages/sign_in/sign_in.html", await _form(visit, "", given, target))
+    known = given or await provider.only_live_environment(visit) or ""
+    return visit.page("pages/sign_in/sign_in.html", await _form(visit, "", known, target))
 
 
 async def sign_in(visit: Visit) -> Response:

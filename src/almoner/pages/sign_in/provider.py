@@ -38,6 +38,13 @@ async def only_environment(visit: Visit) -> str | None:
     return names[0][0] if len(names) == 1 else None
 
 
+async def only_live_environment(visit: Visit) -> str | None:
+    """The name of the only environment that is not for testing; None where there are several."""
+    async with visit.parts.database.connection() as connection:
+        names = await connection.fetch("SELECT name FROM environments WHERE test_of IS NULL ORDER BY id LIMIT 2")
+    return names[0][0] if len(names) == 1 else None
+
+
 async def start(visit: Visit) -> Response:
     """On to the provider. A page between, since a form's policy lets no form lead to another site."""
     oidc = _configured(visit)

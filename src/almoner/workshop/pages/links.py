@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from almoner.workshop.checks import problems
 from almoner.workshop.design import ProgramDesign
+from almoner.workshop.pages.editor.form import sentence
 from almoner.workshop.pages.frame import path_of
 from almoner.workshop.pairing import called
 from almoner.workshop.shape import by_key, identity
@@ -31,7 +32,7 @@ class LinkedProblem:
 def linked_problems(design: ProgramDesign) -> tuple[LinkedProblem, ...]:
     """Everything that is wrong with a program, each with the page that mends it."""
     return tuple(
-        LinkedProblem(_where(design, problem.path), _sentence(problem.text), editor(design, problem.path))
+        LinkedProblem(_where(design, problem.path), sentence(problem.text), editor(design, problem.path))
         for problem in problems(design)
     )
 
@@ -60,7 +61,3 @@ def _where(design: ProgramDesign, path: str) -> str:
         return "Program"
     item, title = _item(design, match), by_key(ProgramDesign)[match["key"]].title
     return f"{title} · {called(item)}" if item is not None else title
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")

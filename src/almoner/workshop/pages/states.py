@@ -33,7 +33,7 @@ async def state(connection: Connection, environment_id: int, reference: str) -> 
     try:
         if match and match["save"]:
             draft = await drafts.at(connection, environment_id, int(match["number"]))
-            return State(reference, f"save {draft.revision}", draft.design)
+            return State(reference, f"revision {draft.revision}", draft.design)
         if match:
             return State(reference, f"version {reference}", await design_of(connection, environment_id, int(reference)))
     except LookupError:
@@ -44,5 +44,5 @@ async def state(connection: Connection, environment_id: int, reference: str) -> 
 async def choices(connection: Connection, environment_id: int, saves: int) -> tuple[tuple[str, str], ...]:
     """What can be compared, the newest first: word and title. ``saves`` is how many saves of the draft are among it."""
     made = [(str(version.number), f"Version {version.number}") for version in await versions.listed(connection, environment_id)]
-    kept = [(f"save-{r.revision}", f"Save {r.revision}") for r in await drafts.history(connection, environment_id, saves)]
+    kept = [(f"save-{r.revision}", f"Revision {r.revision}") for r in await drafts.history(connection, environment_id, saves)]
     return ((DRAFT, "The draft"), *made, *kept)

@@ -224,12 +224,15 @@ def _question(edit: _Edit) -> Done | None:
         shown, focus, told = _rows_acted(typed, word)
         return Done(None, Opened(edit.part, settled(shown, asked), section=wanted, changed=True), focus, told)
     question, errors = build(typed, asked)
+    no_value = "value" in errors
     assessment, place = edits.put_question(edit.assessment, place, question, wanted)
     before = inside[at].name if at < len(inside) else question.name
     design = edits.charted(edit.changed(assessment), edit.assessment.id, before, question.name)
     path = f"{edit.path}.sections[{place[0]}].questions[{place[1]}]"
     for name, said in errors_of(problems(design), path, typed).items():
-        errors.setdefault(name, said)
+        # A condition without a value is one without a test: once is enough, at the value.
+        if not (no_value and name == "test"):
+            errors.setdefault(name, said)
     if errors:
         return _wrong(Opened(edit.part, settled(replace(typed, name=question.name), asked), errors, wanted, changed=True))
     focus = f"row-{place[0]}-{place[1]}" if at < len(inside) else f"add-{place[0]}"

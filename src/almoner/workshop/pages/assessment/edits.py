@@ -33,11 +33,11 @@ def put_question(assessment: Assessment, place: Place, question: Question, secti
     """The question put at a place, over the one that is there; at the end of its section where none is.
 
     ``section`` is where it shall stand: at the end of that section where this is another one. Follow-ups keep waiting for a
-    question whose name changes. Returns the place where it then is.
+    question whose name changes, and for a choice whose wording does. Returns the place where it then is.
     """
     number, at = place
     inside = list(assessment.sections[number].questions)
-    before = inside[at].name if at < len(inside) else question.name
+    before = inside[at] if at < len(inside) else question
     if section != number:
         del inside[at : at + 1]
         moved = _with_questions(assessment, number, inside)
@@ -46,7 +46,7 @@ def put_question(assessment: Assessment, place: Place, question: Question, secti
     else:
         inside[at : at + 1] = [question]
         moved = _with_questions(assessment, number, inside)
-    return renamed(moved, before, question.name), place
+    return reworded(renamed(moved, before.name, question.name), before, question), place
 
 
 def renamed(assessment: Assessment, before: str, after: str) -> Assessment:
@@ -59,6 +59,33 @@ def renamed(assessment: Assessment, before: str, after: str) -> Assessment:
         if condition is None or condition.question != before:
             return question
         return replace(question, shown_when=replace(condition, question=after))
+
+    sections = (replace(section, questions=tuple(map(one, section.questions))) for section in assessment.sections)
+    return replace(assessment, sections=tuple(sections))
+
+
+def reworded(assessment: Assessment, before: Question, after: Question) -> Assessment:
+    """Follow-ups that waited for a choice of a question wait for it in its new words; its points were typed beside them.
+
+    Only where it is plain which choice that is: as many choices as before, and one of them reads differently at its place.
+    """
+    pairs = [(old, new) for old, new in zip(before.choices, after.choices, strict=False) if old != new]
+    namesakes = [question for question in assessment.questions if question.name == after.name]
+    if len(before.choices) != len(after.choices) or len(pairs) != 1 or len(namesakes) != 1:
+        return assessment
+    old, new = pairs[0]
+
+    def one(question: Question) -> Question:
+        condition = question.shown_when
+        if condition is None or condition.question != after.name:
+            return question
+        told = replace(
+            condition,
+            equals=new if condition.equals == old else condition.equals,
+            one_of=tuple(new if choice == old else choice for choice in condition.one_of),
+            includes=tuple(new if choice == old else choice for choice in condition.includes),
+        )
+        return replace(question, shown_when=told)
 
     sections = (replace(section, questions=tuple(map(one, section.questions))) for section in assessment.sections)
     return replace(assessment, sections=tuple(sections))

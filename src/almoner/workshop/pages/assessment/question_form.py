@@ -13,7 +13,7 @@ from almoner.workshop.design import LONGEST_NAME, Condition, Question
 from almoner.workshop.field_kinds import FIELD_KINDS
 from almoner.workshop.pages.editor.form import number_of, sentence
 from almoner.workshop.pages.preview.view import number
-from almoner.workshop.question_checks import TESTS, given_tests, key
+from almoner.workshop.question_checks import NO_TEST, TESTS, given_tests, key
 
 # Tests in the words that a designer picks them by, in the order in which they are offered.
 TEST_WORDS: Final = {
@@ -27,6 +27,7 @@ TEST_WORDS: Final = {
     "answered": "is answered",
 }
 _NEEDED: Final = "This is needed."
+_UNTESTED: Final = sentence(NO_TEST)
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def _condition(text: QuestionText, asked: Question | None, errors: dict[str, str
     if not text.waits_for:
         return None
     if text.test not in TESTS:
-        errors["test"] = "Say which answers it is shown after."
+        errors["test"] = _UNTESTED
         return Condition(question=text.waits_for)
     attribute = TESTS[text.test][0]
     value = _tested(text, asked, errors)
@@ -205,7 +206,7 @@ def _tested(text: QuestionText, asked: Question | None, errors: dict[str, str]) 
     if text.test == "answered":
         return True
     if not given:
-        errors["value"] = "Pick at least one." if text.test in ("one_of", "includes") else _NEEDED
+        errors["value"] = _UNTESTED
         return None
     if text.test in ("one_of", "includes"):
         return given

@@ -12,6 +12,7 @@ value.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,13 +21,16 @@ import msgspec
 from msgspec import Struct
 
 from almoner.pages.visit import Form
+from almoner.workshop.question_checks import NO_TEST
 from almoner.workshop.shape import Member, members
 
 GIVEN: Final = "yes"
 # The types of a scalar as a form names them; blank where there is no value.
 SORTS: Final = ("", "text", "number", "truth")
 _NOT_A_NUMBER: Final = "A number is expected, with a dot before its decimals: 1.5."
-_NOT_WHOLE: Final = "A whole number is expected."
+_NOT_WHOLE: Final = "A whole number is expected, such as 14."
+_IN_A_PAGE: Final = {NO_TEST: "Choose what its answer must be."}
+_WHOLE: Final = re.compile(r"[+-]?\d{1,399}", re.ASCII)
 
 
 @dataclass
@@ -49,7 +53,8 @@ def positions(form: Form, name: str) -> tuple[str, ...]:
 
 
 def sentence(text: str) -> str:
-    """A remark as it stands at a field: with a capital letter and a full stop."""
+    """A remark as it stands at a field: with a capital letter and a full stop, and not in the words of a file."""
+    text = _IN_A_PAGE.get(text, text)
     shown = text[:1].upper() + text[1:]
     return shown if shown.endswith((".", "?", "!")) else f"{shown}."
 
@@ -144,12 +149,10 @@ def _read_number(member: Member, text: str) -> int | float | None:
         if member.may_be_none:
             return None
         raise ValueError("This must not be blank.")
+    if member.holds == "whole" and not _WHOLE.fullmatch(text):
+        raise ValueError(_NOT_WHOLE)
     value = number_of(text)
-    if member.holds == "whole":
-        if not isinstance(value, int):
-            raise ValueError(_NOT_WHOLE)
-        _checked(member, value)
-    return value
+    return _checked(member, value) if member.holds == "whole" else value
 
 
 def number_of(text: str) -> int | float:

@@ -21,6 +21,8 @@ Control = Literal[
 ]
 # More than these are picked from a list that opens.
 _MOST_RADIOS: Final = 4
+_PLAIN_NAME: Final = re.compile(r"[a-z0-9_]+")
+_ODD_NAME: Final = "Programs expect small letters, digits and underscores."
 _STEP: Final = re.compile(r'\.?([^.\[\]]+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]')
 
 
@@ -47,7 +49,9 @@ class Item:
 @dataclass(frozen=True)
 class Shown:
     """A member as its form shows it. ``typed`` is the text of a single value, ``chosen`` what is ticked of several; ``given`` tells
-    whether a value that may be None is there; ``one`` is what an item of a list is called."""
+    whether a value that may be None is there; ``one`` is what an item of a list is called.
+    ``remark`` is worth a thought, but no error.
+    """
 
     name: str
     control: Control
@@ -59,6 +63,7 @@ class Shown:
     given: bool = True
     sort: str = ""
     one: str = ""
+    remark: str = ""
     items: tuple[Item, ...] = ()
     fields: tuple[Shown, ...] = field(default=())
 
@@ -159,7 +164,10 @@ def _text_shown(struct: type[Struct], member: Member, known: Sources, name: str,
         return Shown(name, "select", member, error, typed, options=blank + _with_strays((typed,) if typed else (), options))
     if member.widget == "textarea" or "\n" in typed:
         return Shown(name, "textarea", member, error, typed)
-    return Shown(name, "code" if member.widget == "code" else "text", member, error, typed)
+    if member.widget == "code":
+        is_odd = bool(typed.strip()) and not _PLAIN_NAME.fullmatch(typed.strip())
+        return Shown(name, "code", member, error, typed, remark=_ODD_NAME if is_odd else "")
+    return Shown(name, "text", member, error, typed)
 
 
 def _options(struct: type[Struct], member: Member, known: Sources) -> tuple[Option, ...]:

@@ -154,12 +154,13 @@ async def _list(
 def rows(group: Group, design: ProgramDesign) -> tuple[Row, ...]:
     """The elements of a group as rows."""
     wrong = Counter(one.path.partition("]")[0] for one in problems(design) if one.path.startswith(f"{group.key}["))
+    phases = {phase.name: phase.title or phase.name for phase in design.phases}
     return tuple(
         Row(
             place=index,
             title=shown_name(element),
             name=group.name_of(element) if group.name_of(element) != shown_name(element) else "",
-            summary=summary(element),
+            summary=summary(element, phases),
             problems=wrong[f"{group.key}[{index}"],
             path=group.link(design, index),
             remove_path=group.link(design, index, "remove"),

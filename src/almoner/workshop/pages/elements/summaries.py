@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
@@ -23,9 +24,12 @@ from almoner.workshop.pages.editor.shown import label
 _LONGEST: Final = 120
 
 
-def summary(element: Struct) -> str:
-    """A short line about an element; its description where its type has no line of its own."""
-    made = _BY_TYPE.get(type(element))
+def summary(element: Struct, phases: Mapping[str, str]) -> str:
+    """A short line about an element; its description where its type has no line of its own.
+
+    ``phases`` are the titles of the program's phases by their names.
+    """
+    made = partial(_phase, titles=phases) if isinstance(element, Phase) else _BY_TYPE.get(type(element))
     text = made(element) if made else getattr(element, "description", "")
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
@@ -36,10 +40,11 @@ def either(words: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
 
 
-def _phase(phase: Phase) -> str:
+def _phase(phase: Phase, titles: Mapping[str, str]) -> str:
     if phase.next is None:
         return "any phase may follow"
-    return f"may be followed by {either(phase.next)}" if phase.next else "an end: no phase follows"
+    following = either([titles.get(name, name) for name in phase.next])
+    return f"may be followed by {following}" if phase.next else "an end: no phase follows"
 
 
 def _appointment_type(kind: AppointmentType) -> str:
@@ -81,7 +86,6 @@ def _module(module: SidebarModule) -> str:
 
 _AUDIENCE: Final = {"coach": "filled in by a coach", "coach_and_patient": "filled in by a coach or the patient"}
 _BY_TYPE: Final[Mapping[type[Struct], Callable[[Any], str]]] = {
-    Phase: _phase,
     AppointmentType: _appointment_type,
     Assessment: _assessment,
     CustomDataType: _custom_data_type,

@@ -1,4 +1,4 @@
-"""Lock and test: the draft, as it is, is published where patients are made up; from there it can go live as it was tested."""
+"""Lock and test: the draft, as it is, is published where only test patients are; from there it can go live as it was tested."""
 
 from __future__ import annotations
 
