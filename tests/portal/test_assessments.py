@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from almoner.data_api.store import Store
+from almoner.data_api.store import Actor, Store
 from almoner.database import Database
+from almoner.resources import BY_NAME
 from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.portal.chart import NEWER, Chart, decoded, text_of, until
@@ -312,3 +314,14 @@ async def test_null_characters_do_not_break_a_draft(coach: Person, chart: Chart)
     patient = await chart.patient()
     assert (await send(coach, patient, begun=False, notes="a\x00b")).status_code == 200
     assert "\nab</textarea>" in (await coach.get(path(patient, "/new?spec=pain"))).text
+
+
+async def test_answers_that_were_loaded_later_stand_where_they_were_given(coach: Person, chart: Chart, store: Store) -> None:
+    patient = await chart.patient()
+    given = {"user_id": patient, "spec_id": "pain", "model": {"level": 1}}
+    await chart.make("assessment_responses", **given, title="Check now")
+    loaded = [given | {"title": f"Check {year}", "created_at": datetime(year, 1, 5, tzinfo=UTC)} for year in (2021, 2023, 2022)]
+    await store.load(Actor(chart.environment, "test", "cli", "test", whole=True), BY_NAME["assessment_responses"], loaded)
+    page = await coach.get(path(patient))
+    assert re.findall(r"Check (\w+)", page.text)[:4] == ["now", "2023", "2022", "2021"]
+    assert "Jan 2022" in page.text

@@ -384,3 +384,31 @@ async def test_nobody_reads_or_writes_a_conversation_who_may_not(
     assert await _messages(api, patient) == before
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM message_reads WHERE environment_id = $1", program) == 0
+
+
+async def test_without_consent_nobody_is_taken_for_the_writer_unless_it_is_said(
+    coach: Person, api: Api, charts: Charts, program: int
+) -> None:
+    patient = await charts.patient(program)
+    new = f"/patients/{patient}/conversations/new"
+    page = await coach.get(f"{new}?type=phone")
+    assert re.findall(r'name="direction" value="\w+"( checked)?', page.text) == ["", ""]
+    assert "can be recorded" in page.text
+    answer = await coach.send_form(new, htmx=True, type="phone", contents="Your call is at ten.")
+    assert answer.status_code == 400
+    assert "Say whether it came from the patient or went to them." in answer.text
+    assert await _messages(api, patient) == []
+
+
+async def test_a_message_with_an_unfilled_placeholder_is_not_recorded_as_sent(
+    coach: Person, api: Api, charts: Charts, program: int
+) -> None:
+    patient = await charts.patient(program)
+    here = f"/patients/{patient}/conversations/{await charts.conversation(program, patient, 'app')}"
+    for words in ("See you on {{appointment.day}}.", "{{ patient.first_name }}"):
+        answer = await coach.send_form(here, htmx=True, direction="outbound", contents=words)
+        assert answer.status_code == 400
+        assert "Fill in what still stands in braces first" in answer.text
+    assert (await coach.send_form(here, direction="inbound", contents="{{patient.first_name}}?")).status_code == 303
+    assert (await coach.send_form(here, direction="outbound", contents="a {{ b }} c")).status_code == 303
+    assert len(await _messages(api, patient)) == 2

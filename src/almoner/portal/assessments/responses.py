@@ -23,22 +23,22 @@ def _statement(condition: str, limit: int) -> str:
     """The visible answers of a patient that meet a condition, newest first. ``$2`` is the patient, ``$3`` the hidden specs."""
     return f"""
 WITH listed AS (
-  SELECT r.id, r.spec_id, r.version, r.title, r.model, r.updated_at FROM assessment_responses r
+  SELECT r.id, r.spec_id, r.version, r.title, r.model, r.created_at FROM assessment_responses r
   WHERE r.environment_id = $1 AND r.user_id = $2 AND r.spec_id <> ALL($3::text[]) AND {condition}
-  ORDER BY r.updated_at DESC, r.id DESC LIMIT {limit}
+  ORDER BY r.created_at DESC, r.id DESC LIMIT {limit}
 )
-SELECT l.id::text, l.spec_id, l.version, l.title, l.model, l.updated_at, m.through, {name_sql("m.actor")} AS by, e.definition
+SELECT l.id::text, l.spec_id, l.version, l.title, l.model, l.created_at, m.through, {name_sql("m.actor")} AS by, e.definition
 FROM listed l
 LEFT JOIN (
   SELECT c.row_id, c.actor, c.through FROM changes c WHERE c.environment_id = $1 AND c.patient_id = $2
   AND c.resource = 'assessment_responses' AND c.kind = 'create' AND c.row_id IN (SELECT id FROM listed)
 ) m ON m.row_id = l.id
 LEFT JOIN program_elements e ON e.environment_id = $1 AND e.kind = 'assessment' AND e.name = l.spec_id AND e.version = l.version
-ORDER BY l.updated_at DESC, l.id DESC
+ORDER BY l.created_at DESC, l.id DESC
 """
 
 
-_NEWEST: Final = _statement("($4::timestamptz IS NULL OR (r.updated_at, r.id) < ($4, $5::uuid))", MOST + 1)
+_NEWEST: Final = _statement("($4::timestamptz IS NULL OR (r.created_at, r.id) < ($4, $5::uuid))", MOST + 1)
 _LATEST: Final = _statement("true", 5)
 _OF_SPEC: Final = _statement("r.spec_id = $4", 3)
 _ONE: Final = _statement("r.id = $4", 1)
@@ -102,4 +102,4 @@ def _answered(row: Mapping[str, Any], assessment: Assessment | None) -> Answered
     counted = None if assessment is None else score(assessment, model)
     name = row["title"] or (assessment.name if assessment else row["spec_id"])
     by = f"{row['by']}, {through(row['through'])}" if row["by"] else ""
-    return Answered(row["id"], row["spec_id"], name, row["version"], row["updated_at"], by, model, assessment, counted)
+    return Answered(row["id"], row["spec_id"], name, row["version"], row["created_at"], by, model, assessment, counted)

@@ -18,6 +18,7 @@ from almoner.portal.sight import Patient
 from almoner.resources.conversations import conversations
 from almoner.resources.messages import messages
 from almoner.times import iso
+from almoner.workshop.placeholders import pieces
 
 INBOUND, OUTBOUND = "inbound", "outbound"
 _CONTENTS: Final = "Write what was said or sent."
@@ -76,8 +77,16 @@ def likely(visit: Visit, patient: Patient, known: Mapping[str, str]) -> dict[str
 
 
 def fresh(visit: Visit, consent: Consent, new_type: str = "") -> Composed:
-    """The form before anybody typed: a message of the visitor, or one of the patient where none may be sent to them."""
-    return Composed(INBOUND if consent.refusal else OUTBOUND, worker_id=visit.worker.worker_id, type=new_type)
+    """The form before anybody typed. Where nothing may be sent to the patient, whoever records says themselves who wrote it: words
+
+    that a coach has sent must never stand there as the patient's.
+    """
+    return Composed("" if consent.refusal else OUTBOUND, worker_id=visit.worker.worker_id, type=new_type)
+
+
+def unfilled(contents: str) -> list[str]:
+    """The placeholders of a template that nothing was put in for."""
+    return [piece.text for piece in pieces(contents) if piece.name and not piece.problem]
 
 
 async def record(
@@ -92,6 +101,8 @@ async def record(
         errors["direction"] = "Say whether it came from the patient or went to them."
     if not said.contents.strip():
         errors["contents"] = _CONTENTS
+    elif said.direction == OUTBOUND and (left := unfilled(said.contents)):
+        errors["contents"] = f"Fill in what still stands in braces first: {', '.join(left)}."
     if of is None and said.type not in talk.TYPES:
         errors["type"] = "Choose how the messages travel."
     if said.direction == OUTBOUND and "type" not in errors:

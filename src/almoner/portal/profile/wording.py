@@ -206,11 +206,23 @@ def _patient(entry: Entry, reading: Reading) -> Line:
     return Line(entry, "person", f"{reading.program.terminology.get('patient', 'patient').capitalize()} entered")
 
 
+# What was changed about a consent stands in its history, not in the log: its name alone would read as if it had been given.
+_CONSENTS: Final = {
+    "opted_in_to_sms": "consent to SMS",
+    "opted_in_to_phone": "consent to calls",
+    "opted_in_to_voicemail": "consent to voicemail",
+    "opted_in_to_call_recording": "consent to calls being recorded",
+    "opted_in_to_email": "consent to e-mail",
+    "automatic_recipient": "consent to automated messages",
+    "verified": "whether it was confirmed",
+}
+
+
 def _change(entry: Entry, reading: Reading) -> Line:
     """Who changed what through what. The log keeps which fields, not what they held before."""
     told = entry.told
     thing, done = _THINGS.get(told["resource"], told["resource"]), _DONE.get(told["kind"], told["kind"])
-    fields = [name.removesuffix("_id").replace("_", " ") for name in told["fields"] or ()]
+    fields = [_CONSENTS.get(name) or name.removesuffix("_id").replace("_", " ") for name in told["fields"] or ()]
     title = f"{thing} {done}"
     if told["resource"] == "patients" and fields == ["phase"]:
         title, fields = "Phase changed", []
