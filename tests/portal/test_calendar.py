@@ -18,17 +18,6 @@ TUESDAY = coming(1)
 
 
 @pytest.fixture
-async def book(environment: int, database: Any, store: Any) -> Book:
-    return await new_book(environment, database, store)
-
-
-@pytest.fixture
-async def coach(people: People, book: Book) -> AsyncIterator[Person]:
-    async with await people(book.environment, "coach") as person:
-        yield person
-
-
-@pytest.fixture
 async def colleague(people: People, book: Book) -> AsyncIterator[Person]:
     async with await people(book.environment, "coach", first_name="Lesley", last_name="Moore") as person:
         yield person

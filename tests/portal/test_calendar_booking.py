@@ -12,20 +12,9 @@ import pytest
 
 from almoner.portal.calendar import zones
 from tests.people import People, Person
-from tests.portal.calendars import HERE, Book, at, coming, kept, new_book, words
+from tests.portal.calendars import HERE, Book, at, coming, kept, words
 
 TUESDAY = coming(1)
-
-
-@pytest.fixture
-async def book(environment: int, database: Any, store: Any) -> Book:
-    return await new_book(environment, database, store)
-
-
-@pytest.fixture
-async def coach(people: People, book: Book) -> AsyncIterator[Person]:
-    async with await people(book.environment, "coach") as person:
-        yield person
 
 
 @pytest.fixture

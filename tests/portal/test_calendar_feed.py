@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -65,17 +64,6 @@ def test_any_text_comes_through_whole(text: str) -> None:
 def test_a_day_is_a_date_and_ends_on_the_next() -> None:
     (event,) = events_of(ics.calendar("C", [entry(when=date(2026, 12, 31))]))
     assert (event["DTSTART;VALUE=DATE"], event["DTEND;VALUE=DATE"]) == ("20261231", "20270101")
-
-
-@pytest.fixture
-async def book(environment: int, database: Any, store: Any) -> Book:
-    return await new_book(environment, database, store)
-
-
-@pytest.fixture
-async def coach(people: People, book: Book) -> AsyncIterator[Person]:
-    async with await people(book.environment, "coach") as person:
-        yield person
 
 
 async def made(person: Person, **given: str) -> str:

@@ -1,10 +1,12 @@
-"""What is wrong with a form, as sentences for the fields that they are about."""
+"""What is wrong with a form, as sentences for the fields that they are about; and what is said where nothing is there."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from almoner.errors import ApiError, Problem
+from almoner.errors import ApiError, Problem, problem
 
 # Of "Failed to parse url at .notify_url: it must begin with https://", what tells a person something.
 _HINT = re.compile(r"Failed to parse [^:]*?: (.*)", re.DOTALL)
@@ -19,14 +21,25 @@ def by_field(error: ApiError) -> dict[str, str]:
     if error.status != 400:
         raise error
     found: dict[str, str] = {}
-    for problem in error.problems:
-        match = _FIELD.match(problem.extra.get("path", ""))
-        found.setdefault(match[1] if match else "", sentence(problem))
+    for one in error.problems:
+        match = _FIELD.match(one.extra.get("path", ""))
+        found.setdefault(match[1] if match else "", sentence(one))
     return found
 
 
-def sentence(problem: Problem) -> str:
+@contextmanager
+def missing_said_as(text: str) -> Iterator[None]:
+    """Says a 404 ApiError of the block in the words of the page, which speaks to people and not to programs."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status == 404:
+            raise problem("not_found", text) from None
+        raise
+
+
+def sentence(one: Problem) -> str:
     """The problem as a sentence beside the field, which need not name it."""
-    match = _HINT.fullmatch(problem.detail)
-    hint = match[1] if match else problem.detail
+    match = _HINT.fullmatch(one.detail)
+    hint = match[1] if match else one.detail
     return hint[:1].upper() + hint[1:] + ("" if hint.endswith(".") else ".")

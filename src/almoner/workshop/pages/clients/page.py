@@ -15,7 +15,7 @@ from almoner.errors import ApiError, problem
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.resources import BY_NAME
-from almoner.workshop.pages.field_errors import by_field
+from almoner.workshop.pages.field_errors import by_field, missing_said_as
 from almoner.workshop.pages.frame import Frame, frame
 
 _FOLDER: Final = "workshop/pages/clients"
@@ -210,12 +210,8 @@ def _go(visit: Visit, client: Client, done: str) -> Response:
 
 async def _found(visit: Visit, connection: Connection) -> Client:
     """The client of this environment that the address names. Raises a 404 ApiError."""
-    try:
+    with missing_said_as("There is no such client in your environment."):
         return await clients.find(connection, visit.environment_id, visit.path("id"))
-    except ApiError as error:
-        if error.status == 404:
-            raise problem("not_found", "There is no such client in your environment.") from None
-        raise
 
 
 async def _usable(visit: Visit, connection: Connection) -> Client:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from almoner.database import Connection
-from almoner.errors import ApiError, problem
+from almoner.errors import ApiError
 from almoner.notifications import subscriptions
 from almoner.notifications.standing import NOTHING, Standing, standing
 from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE, Subscription
@@ -20,7 +20,7 @@ from almoner.notifications.trial import Step, Trial
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.resources import BY_NAME, RESOURCES
-from almoner.workshop.pages.field_errors import by_field
+from almoner.workshop.pages.field_errors import by_field, missing_said_as
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.webhooks.state import State, state
 from almoner.workshop.pages.webhooks.stated import Stated, from_form, from_subscription
@@ -243,12 +243,8 @@ def _go(visit: Visit, subscription: Subscription, done: str) -> Response:
 
 async def _found(visit: Visit, connection: Connection) -> Subscription:
     """The subscription of this environment that the address names. Raises a 404 ApiError."""
-    try:
+    with missing_said_as("There is no such webhook in your environment."):
         return await subscriptions.find(connection, visit.environment_id, visit.path("id"))
-    except ApiError as error:
-        if error.status == 404:
-            raise problem("not_found", "There is no such webhook in your environment.") from None
-        raise
 
 
 async def _form(
