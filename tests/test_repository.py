@@ -160,6 +160,21 @@ def test_nothing_is_left_for_later_and_no_test_is_left_out() -> None:
     assert not wrong
 
 
+def test_the_cases_of_a_test_are_the_same_in_each_process_that_collects_them() -> None:
+    # Several processes share the tests among them; each must find the same ones, by the same names.
+    changing = re.compile(r"(time\.time|\bnow|today|uuid4|random|token_\w+|monotonic|\bset)$")
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {name}()"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for decorator in function.decorator_list
+        for node in ast.walk(decorator)
+        if isinstance(node, ast.Call) and changing.search(name := ast.unparse(node.func))
+    ]
+    assert not wrong
+
+
 def test_no_package_index_and_no_path_of_a_machine_is_written_down() -> None:
     index = re.compile(r"pythonhosted|npm" r"js\.org|py" r"pi\.org/simple|--(?:extra-)?index-url|--find-links|/simple/")
     machine = re.compile(r"(?<![\w.$}-])/(?:root|work|home|Users)/[\w.]")
