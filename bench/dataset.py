@@ -86,14 +86,14 @@ where environment_id = $1
 async def load_patients(connection: asyncpg.Connection, environment: int, rows: int = ROWS) -> None:
     """Publish a program and fill the empty table of patients and the change log.
 
-    The triggers of ``patients`` rest meanwhile, because they would stamp every row with the present. Those of
-    ``changes`` work.
+    The stamp of ``patients`` rests meanwhile, because it would give every row the present. All
+    other triggers work.
     """
     await publish(connection, environment, PROGRAM, "bench")
     async with connection.transaction():
-        await connection.execute("alter table patients disable trigger user")
+        await connection.execute("alter table patients disable trigger almoner_touch")
         await connection.execute(PATIENTS, environment, rows)
-        await connection.execute("alter table patients enable trigger user")
+        await connection.execute("alter table patients enable trigger almoner_touch")
         await connection.execute(CHANGES, environment)
     await settle(connection)
 

@@ -30,17 +30,25 @@ PATIENTS = 100_000
 OF_ONE_COACH = 50
 ROUNDS = 60
 LIMIT_MS = 50
+_TEAM = 20
 PORT = 8765
 PAGES = (
     "/inbox",
+    "/inbox?of=all",
+    "/inbox?of=all&tab=messages",
+    "/inbox?of=all&tab=inactive",
     "/patients",
+    "/patients?sort=next",
+    "/patients?sort=changed",
     "/patients/{patient}",
+    "/patients/{patient}/timeline",
     "/patients/{patient}/contact",
     "/patients/{patient}/assessments",
     "/patients/{patient}/records",
     "/patients/{patient}/care-flows",
     "/patients/{patient}/conversations",
     "/calendar",
+    "/calendar?view=month{team}",
     "/admin/audit",
 )
 _HOW = (
@@ -62,10 +70,10 @@ async def main(patients: int) -> None:
                 environment = await database.production(connection)
                 await publish(connection, environment, kiwi_health.source(), "bench")
                 await _fill(connection, environment, patients)
-                token, ids = await _coach(connection, environment)
+                token, ids, team = await _coach(connection, environment)
         finally:
             await opened.close()
-        text = await _serve(url, token, ids)
+        text = await _serve(url, token, ids, team)
     print(text)
     if patients == PATIENTS:
         page.write("Pages of the portal", f"{_HOW}\n\nMachine: {machine.description()}.\n\n{text}")
@@ -92,18 +100,19 @@ async def _fill(connection: Connection, environment: int, patients: int) -> None
     print(f"{patients:,} patients, about {entries:,} entries, made in {time.perf_counter() - began:.0f} s")
 
 
-async def _coach(connection: Connection, environment: int) -> tuple[str, list[str]]:
-    """A coach's session, and the ids of the coach's patients."""
+async def _coach(connection: Connection, environment: int) -> tuple[str, list[str], str]:
+    """A coach's session, the ids of the coach's patients, and a team of calendars as the calendar's address has it."""
     worker = await connection.fetchval(
         "SELECT id::text FROM workers WHERE environment_id = $1 AND email = '7@example.org'", environment
     )
     await accounts.set_roles(connection, environment, worker, ("coach", "admin"), By("bench", "bench"))
     token = await sessions.begin(connection, environment, worker)
     rows = await connection.fetch("SELECT id::text FROM patients WHERE environment_id = $1 AND coach_id = $2", environment, worker)
-    return token, [row["id"] for row in rows]
+    team = await connection.fetch("SELECT id::text FROM workers WHERE environment_id = $1 ORDER BY id LIMIT $2", environment, _TEAM)
+    return token, [row["id"] for row in rows], "".join(f"&worker={one['id']}" for one in team)
 
 
-async def _serve(url: str, token: str, ids: list[str]) -> str:
+async def _serve(url: str, token: str, ids: list[str], team: str) -> str:
     command = machine.on_server_core([database.ALMONER, "serve"])
     server = subprocess.Popen(
         command, env=os.environ | database.variables(url) | {"ALMONER_PORT": str(PORT)}, stdout=subprocess.DEVNULL
@@ -113,7 +122,7 @@ async def _serve(url: str, token: str, ids: list[str]) -> str:
             base_url=f"http://127.0.0.1:{PORT}", cookies={"almoner_session": token}, timeout=60
         ) as browser:
             await _ready(browser)
-            return await _measure(browser, ids)
+            return await _measure(browser, ids, team)
     finally:
         server.terminate()
         server.wait(30)
@@ -129,13 +138,13 @@ async def _ready(browser: httpx.AsyncClient) -> None:
     raise RuntimeError("the server did not start")
 
 
-async def _measure(browser: httpx.AsyncClient, ids: list[str]) -> str:
+async def _measure(browser: httpx.AsyncClient, ids: list[str], team: str) -> str:
     times: dict[str, list[float]] = {path: [] for path in PAGES}
     size: dict[str, int] = {}
     for number in range(ROUNDS + 5):
         for path in PAGES:
             began = time.perf_counter()
-            answer = await browser.get(path.format(patient=ids[number % len(ids)]))
+            answer = await browser.get(path.format(patient=ids[number % len(ids)], team=team))
             took = time.perf_counter() - began
             if answer.status_code != 200:
                 raise RuntimeError(f"{path} answered {answer.status_code}")

@@ -4,10 +4,12 @@ INSERT INTO calendars (environment_id, id, worker_id) SELECT $1, gen_random_uuid
 INSERT INTO conversations (environment_id, id, user_id, conversation_type, created_at)
 SELECT $1, id, id, 'phone', now() - interval '1 year' FROM patients WHERE environment_id = $1
 --#
-INSERT INTO messages (environment_id, id, user_id, worker_id, conversation_id, direction, contents, send_time)
+-- Of a tenth of the patients the newest message was not read yet.
+INSERT INTO messages (environment_id, id, user_id, worker_id, conversation_id, direction, contents, send_time, read_at)
 SELECT $1, gen_random_uuid(), p.id, CASE WHEN n % 2 = 0 THEN p.coach_id END, p.id,
   CASE WHEN n % 2 = 0 THEN 'outbound' ELSE 'inbound' END, 'Well done! Let us talk about the knee tomorrow.',
-  now() - n * interval '8 days'
+  now() - n * interval '8 days',
+  CASE WHEN n % 2 = 1 AND (n > 1 OR hashtext(p.id::text) % 10 <> 0) THEN now() END
 FROM patients p, generate_series(1, 25) n WHERE p.environment_id = $1
 --#
 INSERT INTO calendar_events (environment_id, id, calendar_id, user_id, start_time, end_time, modality, appointment_type)

@@ -327,7 +327,7 @@ def _settled(error: BaseException | None) -> bool:
 
 def unavailable(error: BaseException) -> ApiError:
     """The 503 of a database that is away, full or busy. The cause goes to the log, never into the answer."""
-    refused = problem("service_unavailable", "The database cannot serve this request at the moment. Nothing was changed.")
-    refused.headers = {"Retry-After": "2"}
+    told = "The database cannot serve this request at the moment. Nothing was changed."
+    refused = problem("service_unavailable", told, {"Retry-After": "2"})
     refused.__cause__ = error
     return refused

@@ -72,7 +72,8 @@ CREATE FUNCTION almoner_current_epoch() RETURNS integer LANGUAGE sql VOLATILE AS
     AND timeline = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer
 $$;
 --#
--- The same for a writer, who begins the epoch where there is none. Kept for the session, since a session outlives no cluster.
+-- The same for a writer, who begins the epoch where there is none. Kept for the session, since a session outlives no cluster, and
+-- read there by the default of changes.epoch.
 CREATE FUNCTION almoner_epoch() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   kept text := current_setting('almoner.epoch', true);
@@ -96,16 +97,6 @@ BEGIN
   END IF;
   PERFORM set_config('almoner.epoch', current::text, false);
   RETURN current;
-END $$;
---#
-CREATE FUNCTION almoner_position() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF NEW.xid IS NULL THEN
-    NEW.xid := pg_current_xact_id()::text::bigint;
-    NEW.epoch := almoner_epoch();
-    NEW.seq := nextval('changes_seq');
-  END IF;
-  RETURN NEW;
 END $$;
 --#
 -- What is settled at this moment: every change whose epoch is below `epoch`, or equal with an xid below `xid`, has been
@@ -137,6 +128,10 @@ CREATE EXTENSION IF NOT EXISTS btree_gin;
 CREATE FUNCTION almoner_plain(given text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE plain text := left(given, 200);
 BEGIN
+  -- Most texts are letters and digits of ASCII: what follows would take several times as long and change nothing.
+  IF plain COLLATE "C" ~ '^[A-Za-z0-9 ]*$' THEN
+    RETURN ' ' || lower(plain COLLATE "C");
+  END IF;
   <<marks>>
   BEGIN
     EXIT marks WHEN octet_length(plain) = length(plain);
@@ -203,3 +198,38 @@ CREATE FUNCTION almoner_open_workers(flow json) RETURNS text[] LANGUAGE sql IMMU
   FROM json_array_elements(flow -> 'goals') AS g CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i
   WHERE i.value ->> 'completed_at' IS NULL AND i.value ->> 'worker_id' IS NOT NULL
 $$;
+--#
+-- What differs between two rows as JSON objects, each as [before, after]: {"city": ["Berkeley", null]}. Where both hold an object,
+-- what differs within it is told by path: {"body.dose": [500, 850]}. Null where nothing differs.
+CREATE FUNCTION almoner_differences(was json, now json) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  WITH fields AS (
+    SELECT key, w.value AS was, n.value AS now,
+      json_typeof(w.value) IS NOT DISTINCT FROM 'object' AND json_typeof(n.value) IS NOT DISTINCT FROM 'object' AS inside
+    FROM json_each(was) w FULL JOIN json_each(now) n USING (key)
+  )
+  SELECT json_object_agg(path, json_build_array(d.was, d.now)) FROM (
+    SELECT key AS path, f.was, f.now FROM fields f WHERE NOT inside
+    UNION ALL
+    SELECT f.key || '.' || parts.key, parts.was, parts.now FROM fields f CROSS JOIN LATERAL (
+      SELECT key, w.value AS was, n.value AS now FROM json_each(f.was) w FULL JOIN json_each(f.now) n USING (key)
+    ) parts WHERE f.inside
+  ) d WHERE coalesce(d.was::text, 'null') <> coalesce(d.now::text, 'null')
+$$;
+--#
+-- The record that a patient's goes on as: the kept one where it was merged, else itself. Who asks has locked it, as the reference
+-- to it would in a moment, so that a merge that was under way was waited for; what it merged is seen here, each statement of a
+-- function having a snapshot of its own. Nobody can merge it any more before the transaction that asks has ended.
+CREATE FUNCTION almoner_current_patient(environment integer, given uuid) RETURNS uuid LANGUAGE plpgsql VOLATILE STRICT AS $$
+DECLARE
+  found uuid := given;
+  kept uuid;
+BEGIN
+  LOOP
+    SELECT m.kept_id INTO kept FROM patient_merges m WHERE m.environment_id = environment AND m.patient_id = found;
+    IF kept IS NULL THEN
+      RETURN found;
+    END IF;
+    found := kept;
+    PERFORM FROM patients p WHERE p.environment_id = environment AND p.id = found FOR KEY SHARE;
+  END LOOP;
+END $$;

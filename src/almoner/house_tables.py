@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -77,7 +78,10 @@ def _change_tables(metadata: MetaData) -> None:
         "changes",
         metadata,
         environment(),
-        *(Column(name, kind, nullable=False) for name, kind in (("epoch", Integer), ("xid", BigInteger), ("seq", BigInteger))),
+        # Where the writer is. The session's epoch is looked at here, since calling the function for it costs more than the rest.
+        _position("epoch", Integer, "coalesce(nullif(current_setting('almoner.epoch', true), '')::integer, almoner_epoch())"),
+        _position("xid", BigInteger, "pg_current_xact_id()::text::bigint"),
+        _position("seq", BigInteger, "nextval('changes_seq')"),
         string("kind"),
         string("resource"),
         Column("row_id", UUID, nullable=False),
@@ -87,6 +91,8 @@ def _change_tables(metadata: MetaData) -> None:
         string("through"),
         string("request_id"),
         Column("fields", ARRAY(Text)),
+        # What the fields that differ held before and after (almoner_differences); null of rows that were created or moved.
+        Column("differences", JSON),
         PrimaryKeyConstraint("environment_id", "epoch", "xid", "seq"),
     )
     Index(
@@ -109,6 +115,10 @@ def _change_tables(metadata: MetaData) -> None:
     )
     # The audit trail, newest first. It grows at its end alone, so that a write adds to a page that is in memory anyway.
     Index("changes_changed_at_idx", changes.c.environment_id, changes.c.changed_at, changes.c.seq)
+
+
+def _position(name: str, kind: Any, default: str) -> Column[Any]:
+    return Column(name, kind, nullable=False, server_default=text(default))
 
 
 def _access_tables(metadata: MetaData) -> None:
@@ -211,6 +221,16 @@ def _sign_in_tables(metadata: MetaData) -> None:
         PrimaryKeyConstraint("environment_id", "digest"),
         UniqueConstraint("digest", name="reset_links_digest_key"),
     )
+    Table(
+        "recovery_codes",
+        metadata,
+        environment(),
+        Column("digest", LargeBinary, nullable=False),
+        *worker_key("recovery_codes"),
+        moment(),
+        moment("used_at", now=False),
+        PrimaryKeyConstraint("environment_id", "worker_id", "digest"),
+    )
     failures = Table(
         "sign_in_failures",
         metadata,
@@ -219,6 +239,9 @@ def _sign_in_tables(metadata: MetaData) -> None:
         # A hash of the e-mail address that was given, whether or not somebody has it.
         Column("account", LargeBinary, nullable=False),
         moment("failed_at"),
+        # A hash of the network or the device that it came from; whether that is one its owner has signed in with before.
+        Column("source", LargeBinary, nullable=False, server_default=text("''")),
+        Column("is_known", Boolean, nullable=False, server_default=text("false")),
         PrimaryKeyConstraint("environment_id", "id"),
     )
     Index("sign_in_failures_account_idx", failures.c.environment_id, failures.c.account, failures.c.failed_at)
@@ -252,6 +275,8 @@ def _audit_tables(metadata: MetaData) -> None:
         string("resource"),
         # Sixteen bytes for each patient: taking them apart into an array would cost the database more than the read did.
         Column("patients", LargeBinary, nullable=False),
+        # Of a get alone.
+        Column("row_id", UUID),
         PrimaryKeyConstraint("environment_id", "id"),
     )
     Index("audit_reads_read_at_idx", reads.c.environment_id, reads.c.read_at)

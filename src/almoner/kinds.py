@@ -197,11 +197,13 @@ class Ref(Guid):
     """The id of a row of another collection in the same environment.
 
     ``within`` names a field of this row that must hold the same value in the row referred to: a message's conversation
-    belongs to the message's patient.
+    belongs to the message's patient. ``current`` names the function of the database that tells as which row one goes on that
+    has become part of another; what is written for it is written for that one.
     """
 
     to: str
     within: str | None = None
+    current: str | None = None
 
 
 class Boolean(Kind):

@@ -43,6 +43,8 @@ async def migrate(dsn: str, metadata: MetaData, revision: str = "head") -> tuple
     def run(connection: Connection) -> tuple[str | None, str | None]:
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK})")
         before = _revision(connection)
+        # Each migration is a transaction of its own: locks of one are not held while the next waits for others.
+        connection.commit()
         command.upgrade(_config(connection, metadata), revision)
         after = _revision(connection)
         connection.commit()

@@ -52,18 +52,6 @@ def _care_tables(metadata: MetaData) -> None:
         moment("starred_at"),
         PrimaryKeyConstraint("environment_id", "patient_id", "resource", "row_id"),
     )
-    Table(
-        "message_reads",
-        metadata,
-        environment(),
-        Column("message_id", UUID, nullable=False),
-        string("read_by"),
-        moment("read_at"),
-        PrimaryKeyConstraint("environment_id", "message_id"),
-        ForeignKeyConstraint(
-            ["environment_id", "message_id"], ["messages.environment_id", "messages.id"], name="message_reads_message_id_fkey"
-        ),
-    )
     consents = Table(
         "consent_records",
         metadata,

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from almoner.columns import MOMENT
-from almoner.data_api.declare import Resource, unique_name
+from almoner.data_api.declare import Resource, Search, unique_name
 from almoner.fields import MISSING, NOW, Field
 from almoner.house_tables import APPEND_ONLY, house_tables
 from almoner.kinds import Texts
@@ -52,23 +52,40 @@ _NAMING = {"pk": "%(table_name)s_pkey"}
 
 
 def functions() -> str:
-    """The SQL of the functions and of the triggers' bodies."""
+    """The SQL of the functions and of the triggers' bodies, but for those that follow from a declaration (``triggers``)."""
     return files("almoner").joinpath("functions.sql").read_text(encoding="utf-8")
 
 
 def triggers(resources: Iterable[Resource]) -> list[str]:
-    """The statements that attach the triggers: the stamp on every collection, the position and the lock on the logs."""
+    """The statements that attach the triggers: the stamp on every collection, what is searched, and the lock on the logs."""
+    known = list(resources)
     stamps = [
-        f"CREATE TRIGGER almoner_touch BEFORE INSERT OR UPDATE ON {r.name} FOR EACH ROW EXECUTE FUNCTION almoner_touch()"
-        for r in resources
+        f"CREATE TRIGGER almoner_touch BEFORE INSERT OR UPDATE{_stamping(r)} ON {r.name} "
+        "FOR EACH ROW EXECUTE FUNCTION almoner_touch()"
+        for r in known
     ]
-    position = "CREATE TRIGGER almoner_position BEFORE INSERT ON changes FOR EACH ROW EXECUTE FUNCTION almoner_position()"
+    kept = [statement for r in known for search in r.searches if search.column for statement in _keeping(r, search)]
     locks = [
         f"CREATE TRIGGER almoner_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
         "FOR EACH STATEMENT EXECUTE FUNCTION almoner_append_only()"
         for table in APPEND_ONLY
     ]
-    return [*stamps, position, *locks]
+    return [*stamps, *kept, *locks]
+
+
+def _stamping(resource: Resource) -> str:
+    """The columns whose writing stamps a row, where that is not all of them."""
+    return f" OF {', '.join(f.name for f in resource.stored)}" if resource.marks else ""
+
+
+def _keeping(resource: Resource, search: Search) -> list[str]:
+    """What fills in the column of a search. Not a generated column: its expression would be read and planned at every write."""
+    name = f"almoner_{resource.name}_{search.column}"
+    return [
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n"
+        f"  NEW.{search.column} := {search.worked_out('NEW.')};\n  RETURN NEW;\nEND $$",
+        f"CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON {resource.name} FOR EACH ROW EXECUTE FUNCTION {name}()",
+    ]
 
 
 def build(resources: Iterable[Resource]) -> MetaData:
@@ -86,7 +103,8 @@ def reference_name(resource: Resource, field: Field) -> str:
 
 
 def _collection_table(metadata: MetaData, resource: Resource, known: list[Resource]) -> Table:
-    columns = [Column("environment_id", Integer, nullable=False), *(_column(f) for f in resource.stored)]
+    columns = [Column("environment_id", Integer, nullable=False), *(_column(f) for f in (*resource.stored, *resource.marks))]
+    columns += [Column(search.column, Text(collation="C"), nullable=False) for search in resource.searches if search.column]
     keys: list[Any] = [PrimaryKeyConstraint("environment_id", "id")]
     for field, ref in resource.references:
         local, remote = ["environment_id", field.name], [f"{ref.to}.environment_id", f"{ref.to}.id"]
@@ -133,7 +151,8 @@ def _indexes(table: Table, resource: Resource) -> None:
         Index(name, table.c.environment_id, key, table.c.updated_at, table.c.id)
     for search in resource.searches:
         held = text(f"{search.plain} gin_trgm_ops")
-        Index(f"{resource.name}_{search.name}_search", table.c.environment_id, held, postgresql_using="gin")
+        beside = [table.c[name] for name in search.beside]
+        Index(f"{resource.name}_{search.name}_search", table.c.environment_id, held, *beside, postgresql_using="gin")
     for name, order in resource.orders.items():
         Index(f"{resource.name}_{name}_order", table.c.environment_id, *(text(key) for key in order), table.c.id)
     for part in resource.parts:

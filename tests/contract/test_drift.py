@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -64,6 +65,22 @@ DRIFTS = {
     "sequence changes_seq": "ALTER SEQUENCE changes_seq CACHE 32",
     "table visits": "CREATE TABLE visits ()",
 }
+
+# Messages as they were before what is read was kept at them. The second environment has the same ids.
+POPULATED = """
+INSERT INTO epochs (epoch, system_identifier, timeline) SELECT 1, system_identifier, 1 FROM pg_control_system();
+INSERT INTO environments (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'one'), (2, 'two');
+INSERT INTO patients (environment_id, id, phase, timezone, first_name, last_name, birthday)
+SELECT e, '00000000-0000-0000-0000-000000000001', 'intake', 'US/Pacific', 'Grace', 'Hopper', '1906-12-09'
+FROM generate_series(1, 2) e;
+INSERT INTO conversations (environment_id, id, user_id)
+SELECT environment_id, '00000000-0000-0000-0000-000000000002', id FROM patients;
+INSERT INTO messages (environment_id, id, user_id, conversation_id, direction, contents)
+SELECT environment_id, ('00000000-0000-0000-0000-00000000001' || n)::uuid, user_id, id, 'inbound', 'Number ' || n
+FROM conversations, generate_series(1, 2) n;
+INSERT INTO message_reads (environment_id, message_id, read_by, read_at)
+VALUES (1, '00000000-0000-0000-0000-000000000012', 'worker:1', '2026-11-01T12:00Z');
+"""
 
 
 async def described(connection: Any) -> dict[str, str]:
@@ -158,3 +175,21 @@ async def test_every_table_has_the_environment_first_in_its_key(migrated: dict[s
     keys = {name.removeprefix("constraint "): key for name, key in migrated.items() if key.startswith("PRIMARY KEY")}
     without = {name.partition(".")[0] for name, key in keys.items() if not key.startswith("PRIMARY KEY (environment_id")}
     assert without == OF_NO_ENVIRONMENT
+
+
+async def test_what_was_read_before_it_was_kept_at_the_message_stays_read_and_no_message_changes(postgres: str) -> None:
+    """The migration of a database with messages: read ones, unread ones, and of two environments with one id."""
+    name, dsn = await new_database(postgres, "populated")
+    await migrate.migrate(dsn, schema.build(RESOURCES), "2026_11_28_recovery_codes")
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(POPULATED)
+    kept = "SELECT * FROM messages ORDER BY environment_id, contents"
+    before = [dict(row) for row in await connection.fetch(kept)]
+    await migrate.migrate(dsn, schema.build(RESOURCES))
+    after = [dict(row) for row in await connection.fetch(kept)]
+    reads = [(row.pop("read_at"), row.pop("read_by")) for row in after]
+    assert after == before
+    noon = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    assert reads == [(None, None), (noon, "worker:1"), (None, None), (None, None)]
+    await connection.close()
+    await embedded.drop_database(postgres, name)

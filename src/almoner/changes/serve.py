@@ -32,9 +32,7 @@ class ChangeFeed:
         """A page of changes. Raises ApiError: 401, 403, 405, and 400 for parameters that do not fit."""
         access = await self._access(request)
         if request.method not in ("GET", "HEAD"):
-            refused = problem("method_not_allowed", "/v1/changes allows GET.")
-            refused.headers = {"Allow": "GET"}
-            raise refused
+            raise problem("method_not_allowed", "/v1/changes allows GET.", {"Allow": "GET"})
         may(access.can_read(SCOPE), f"{SCOPE}.read")
         after, limit = _parameters(request.query)
         async with self._database.connection() as connection:

@@ -7,7 +7,7 @@ that something changed and not in which order. What was told beyond the horizon 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,6 +25,10 @@ SECONDS: Final = 0.7  # between two looks; with the look itself well under the t
 SESSION_LOOKS: Final = 3  # whether the sessions still stand is asked with each so many looks
 MOST_STREAMS: Final = 400  # open pages of a process; each holds a connection of a browser
 _MOST_CHANGES: Final = 2000
+# What changed in the log beyond so many rows is not looked through for appointments: all calendars are told that some may have.
+_FAR: Final = 20_000
+# While there is that much (an import), calendars are told with every so many looks: drawn again each time, they would add to it.
+_FAR_LOOKS: Final = 15
 
 # External ids know no patient in the log: they name the row that they are of.
 _CHANGED = f"""
@@ -32,6 +36,20 @@ SELECT epoch, xid, seq, resource, patient_id::text, {name_sql("c.actor")} AS nam
 FROM changes c
 WHERE environment_id = $1 AND patient_id = ANY ($2::uuid[]) AND (epoch, xid, seq) > ($3, $4, $5)
 ORDER BY epoch, xid, seq LIMIT {_MOST_CHANGES}
+"""
+# The log knows no calendar. An appointment that went from one to another concerns pages of both, and is told to all: it is rare.
+_APPOINTMENTS = f"""
+SELECT epoch, xid, seq, resource, e.calendar_id::text, coalesce('calendar_id' = ANY (c.fields), false) AS handed_over,
+  {name_sql("c.actor")} AS name, through, request_id
+FROM changes c JOIN calendar_events e ON e.environment_id = c.environment_id AND e.id = c.row_id
+WHERE c.environment_id = $1 AND c.resource = 'calendar_events' AND (epoch, xid, seq) > ($3, $4, $5)
+  AND (e.calendar_id = ANY ($2::uuid[]) OR 'calendar_id' = ANY (c.fields))
+ORDER BY epoch, xid, seq LIMIT {_MOST_CHANGES}
+"""
+_IS_FAR = """
+SELECT EXISTS (
+  SELECT FROM changes WHERE environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4) ORDER BY epoch, xid, seq OFFSET $5 LIMIT 1
+)
 """
 _MAPPED = """
 SELECT id::text, updated_at, welkin_id::text AS patient_id FROM external_ids
@@ -48,12 +66,17 @@ class Told:
     request_id: str
 
 
+# What calendars are told where it is not looked for which appointments changed.
+_SOME_APPOINTMENT: Final = Told("calendar_events", "", "")
+
+
 @dataclass(eq=False)
 class Stream:
-    """An open page of a patient. ``ended`` where it may go on no longer: its session has ended or its roles changed.
+    """An open page of a patient, or of calendars (then ``patient_id`` is empty). ``ended`` where it may go on no longer: its
+    session has ended or its roles changed.
 
-    ``position``: up to where it was told. ``own_only``: the visitor is kept to their own patients, so that
-    whatever changes about the patient may take them away.
+    ``position``: up to where it was told; at first where the log is as it opens, since what was before is ``missed``. ``own_only``:
+    the visitor is kept to their own patients, so that whatever changes about the patient may take them away.
     """
 
     environment_id: int
@@ -62,6 +85,7 @@ class Stream:
     roles: tuple[str, ...]
     own_only: bool
     position: Position
+    calendar_ids: frozenset[str] = frozenset()
     waiting: list[Told] = field(default_factory=list)
     ended: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -102,7 +126,6 @@ class Watch:
         """Tells the stream of changes until the block ends."""
         watched = self._watches.get(stream.environment_id)
         if watched is None:
-            # From where the page was drawn: what is committed between that and the first look is not left out.
             watched = self._watches[stream.environment_id] = _Environment(stream.environment_id, stream.position)
             watched.task = asyncio.create_task(self._look_on(watched))
         watched.streams.add(stream)
@@ -135,25 +158,64 @@ class _Environment:
         self.streams: set[Stream] = set()
         self.task: asyncio.Task[None] | None = None
         self._settled = position
-        self._told: set[Position] = set()
+        self._far_looks = 0
+        self._told: set[tuple[Position, str]] = set()
         self._mapped: Mapping[str, Any] = {}
 
     async def look(self, connection: Connection) -> None:
         """Reads what is new about the open patients and tells their streams."""
         horizon = await feed.horizon(connection)
-        patients = list({stream.patient_id for stream in self.streams})
-        after = self._settled
-        rows = await connection.fetch(_CHANGED, self.environment_id, patients, after.epoch, after.xid, after.seq)
-        for row in rows:
-            position = Position(row["epoch"], row["xid"], row["seq"])
-            if position not in self._told:
-                self._told.add(position)
-                self._tell(row["patient_id"], _told(row))
+        patients = list({stream.patient_id for stream in self.streams if stream.patient_id})
+        ends = [horizon, await self._look_at_patients(connection, patients), await self._look_at_calendars(connection)]
         await self._look_at_mappings(connection, patients)
-        self._settled = horizon if len(rows) < _MOST_CHANGES else min(horizon, max(self._told))
-        self._told = {position for position in self._told if position > self._settled}
+        self._settled = min(end for end in ends if end is not None)
+        self._told = {one for one in self._told if one[0] > self._settled}
         for stream in self.streams:
             stream.position = self._settled
+
+    async def _look_at_patients(self, connection: Connection, patients: list[str]) -> Position | None:
+        """Tells the pages of patients. Returns where it ended, None where it read everything."""
+        rows = await self._read(connection, _CHANGED, patients)
+        for row in rows:
+            if self._is_new(row, row["patient_id"]):
+                self._tell(row["patient_id"], _told(row))
+        return _end(rows)
+
+    async def _look_at_calendars(self, connection: Connection) -> Position | None:
+        """Tells the pages of calendars of their appointments. Returns where it ended, None where it read everything."""
+        ids = list(frozenset().union(*(one.calendar_ids for one in self.streams)))
+        if ids and await _is_far(connection, self.environment_id, self._settled):
+            if self._far_looks % _FAR_LOOKS == 0:
+                for stream in self.streams:
+                    if stream.calendar_ids:
+                        stream.tell(_SOME_APPOINTMENT)
+            self._far_looks += 1
+            return None
+        self._far_looks = 0
+        rows = await self._read(connection, _APPOINTMENTS, ids)
+        for row in rows:
+            if self._is_new(row, row["calendar_id"]):
+                for stream in self.streams:
+                    if row["calendar_id"] in stream.calendar_ids or (row["handed_over"] and stream.calendar_ids):
+                        stream.tell(_told(row))
+        return _end(rows)
+
+    async def _read(self, connection: Connection, statement: str, ids: list[str]) -> Sequence[Mapping[str, Any]]:
+        after = self._settled
+        if not ids:
+            return ()
+        rows: Sequence[Mapping[str, Any]] = await connection.fetch(
+            statement, self.environment_id, ids, after.epoch, after.xid, after.seq
+        )
+        return rows
+
+    def _is_new(self, row: Mapping[str, Any], about: str) -> bool:
+        """Whether this change was not told yet to the pages about this patient or calendar."""
+        key = (_position(row), about)
+        if key in self._told:
+            return False
+        self._told.add(key)
+        return True
 
     async def _look_at_mappings(self, connection: Connection, patients: list[str]) -> None:
         rows = await connection.fetch(_MAPPED, self.environment_id, patients)
@@ -176,10 +238,27 @@ class _Environment:
                 stream.tell(told)
 
 
-async def missed(connection: Connection, environment_id: int, patient_id: str, since: Position) -> list[Told]:
-    """What changed about a patient since this position, as far as it is of use: a page that is far behind draws all anew."""
-    rows = await connection.fetch(_CHANGED, environment_id, [patient_id], since.epoch, since.xid, since.seq)
+async def missed(connection: Connection, stream: Stream, since: Position) -> list[Told]:
+    """What a stream is told of that changed since this position, which a browser says: it may be any."""
+    if stream.calendar_ids and (since.epoch != stream.position.epoch or await _is_far(connection, stream.environment_id, since)):
+        return [_SOME_APPOINTMENT]
+    statement, ids = (_APPOINTMENTS, list(stream.calendar_ids)) if stream.calendar_ids else (_CHANGED, [stream.patient_id])
+    rows = await connection.fetch(statement, stream.environment_id, ids, since.epoch, since.xid, since.seq)
     return [_told(row) for row in rows]
+
+
+async def _is_far(connection: Connection, environment_id: int, since: Position) -> bool:
+    """Whether more has been logged since this position than calendars look through."""
+    return bool(await connection.fetchval(_IS_FAR, environment_id, since.epoch, since.xid, since.seq, _FAR))
+
+
+def _position(row: Mapping[str, Any]) -> Position:
+    return Position(row["epoch"], row["xid"], row["seq"])
+
+
+def _end(rows: Sequence[Mapping[str, Any]]) -> Position | None:
+    """Where a look ended that did not read everything."""
+    return _position(rows[-1]) if len(rows) == _MOST_CHANGES else None
 
 
 def _told(row: Mapping[str, Any]) -> Told:

@@ -70,15 +70,26 @@ class Part:
 
 @dataclass(frozen=True)
 class Search:
-    """What people search rows by, typing errors included: an index of ``almoner_plain`` of an SQL expression over the columns."""
+    """What people search rows by, typing errors included: an index of ``almoner_plain`` of an SQL expression over the columns.
+
+    ``text`` is the expression, with ``{row}`` before each column. ``column`` names a column that keeps what is searched, where
+    more than one index needs it; a trigger fills it in, and neither the API nor the change log tells of it. ``beside`` are columns
+    whose exact values the same index finds: that costs a write less than an index of their own.
+    """
 
     name: str
     text: str
+    column: str | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def plain(self) -> str:
         """The SQL of what the index holds."""
-        return f"almoner_plain({self.text})"
+        return self.column or self.worked_out()
+
+    def worked_out(self, row: str = "") -> str:
+        """The SQL by which it follows from the columns of ``row``."""
+        return f"almoner_plain({self.text.format(row=row)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +100,8 @@ class Resource:
     (None where it is about no patient). ``checks`` run over the whole row on Create and, when a field that they read is
     named, on Update. ``on_create`` tells the rows that a Create writes along. ``searches`` are indexed for typing errors,
     ``orders`` are lists that pages walk through, as SQL expressions over the columns; ``parts`` are looked into by themselves.
+    ``marks`` are columns in which pages note something at a row: the API neither takes nor shows them, and writing one is no
+    change of the row, neither by its ``updated_at`` nor in the change log.
     """
 
     name: str
@@ -106,6 +119,7 @@ class Resource:
     searches: tuple[Search, ...] = ()
     orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
+    marks: tuple[Field, ...] = ()
     notes: tuple[str, ...] = ()
     provisional: bool = False
     happened: str | None = None
@@ -182,6 +196,10 @@ CREATED_AT = Field(
 )
 
 
+# A patient; what comes for a record that was merged into another lands on the kept one.
+PATIENT = Ref("patients", current="almoner_current_patient")
+
+
 def patient_reference(about: str, update: bool = False) -> Field:
     """``user_id``: the patient that a row is about; ``patient_id`` in the enveloped shape (clarification 5)."""
-    return Field("user_id", Ref("patients"), about, required=True, update=update, enveloped_name="patient_id")
+    return Field("user_id", PATIENT, about, required=True, update=update, enveloped_name="patient_id")

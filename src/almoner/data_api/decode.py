@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +16,7 @@ from almoner.fields import MISSING, NOW, Field, missing_field, unknown_field
 from almoner.kinds import Problems
 
 _DECODER = msgspec.json.Decoder()
+_KEYS = re.compile(rb'"[ \t\r\n]*:')
 DEEPEST = 64
 
 
@@ -27,9 +30,28 @@ def json_object(raw: bytes) -> Row:
         raise problem("parse_exception", _unreadable(raw), path=".") from None
     if type(value) is not dict:
         raise problem("parse_exception", "The body is not a JSON object. Send an object, in braces.", path=".")
-    if _depth(value) > DEEPEST:
+    depth, keys = _measured(value)
+    if depth > DEEPEST:
         raise problem("parse_exception", f"The body is nested deeper than {DEEPEST} levels.", path=".")
+    # Each key is followed by a colon: fewer keys than such places, and one may have been given twice.
+    if len(_KEYS.findall(raw)) != keys:
+        _refuse_doubles(raw)
     return value
+
+
+def _refuse_doubles(raw: bytes) -> None:
+    """Raises a 400 ``ApiError`` where an object has a key twice: which value is meant, nobody knows (RFC 8259, section 4)."""
+
+    def checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                told = f"The key {key[:100]} is given twice in one object. Give it once."
+                raise problem("parse_exception", told, path=f".{key[:100]}")
+            found[key] = value
+        return found
+
+    json.loads(raw, object_pairs_hook=checked)
 
 
 def _unreadable(raw: bytes) -> str:
@@ -40,14 +62,20 @@ def _unreadable(raw: bytes) -> str:
     return "The body is not JSON. Check its quotes, commas and braces."
 
 
-def _depth(value: Any) -> int:
-    deepest, level = 0, [value]
-    while level:
-        deepest += 1
-        level = [item for v in level if type(v) in (dict, list) for item in (v.values() if type(v) is dict else v)]
-        if deepest > DEEPEST:
-            break
-    return deepest
+def _measured(value: Any) -> tuple[int, int]:
+    """How deep a value is, and how many keys it has at every depth; no further than one level too deep."""
+    depth, keys, level = 0, 0, [value]
+    while level and depth <= DEEPEST:
+        depth += 1
+        below: list[Any] = []
+        for one in level:
+            if type(one) is dict:
+                keys += len(one)
+                below += one.values()
+            else:
+                below += one
+        level = [one for one in below if type(one) in (dict, list)]
+    return depth, keys
 
 
 def values(resource: Resource, given: Row, verb: Verb, enveloped: bool, problems: Problems, whole: bool = False) -> Row:

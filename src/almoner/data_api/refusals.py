@@ -11,7 +11,7 @@ from almoner.data_api import statements
 from almoner.data_api.declare import Resource, Row, Unique, unique_name
 from almoner.database import Connection
 from almoner.errors import ApiError, Problem, problem
-from almoner.kinds import Problems
+from almoner.kinds import Problems, Ref
 
 
 class Refusals:
@@ -33,7 +33,11 @@ class Refusals:
             if found is None:
                 unknown.add(field.name)
                 problems.append(_unknown(target, f".{field.name}"))
-            elif ref.within and ref.within not in unknown and row.get(ref.within) is not None and found != str(row[ref.within]):
+            elif ref.within and ref.within not in unknown and row.get(ref.within) is not None:
+                owner = resource.field(ref.within).kind
+                assert isinstance(owner, Ref)
+                if found == await connection.fetchval(statements.current(owner), environment_id, row[ref.within]):
+                    continue
                 detail = f"The {target} at .{field.name} belongs to another patient than .{ref.within}."
                 problems.append(Problem("bad_request", detail, {"path": f".{field.name}"}))
         return problems

@@ -145,7 +145,7 @@ class DataApi:
             record = await connection.fetchrow(statements.get(resource, access.enveloped), access.environment_id, row_id)
         if record is None:
             raise not_found(resource)
-        self._audit.note(access, request.request_id, "get", resource.name, record["patient"])
+        self._audit.note(access, request.request_id, "get", resource.name, record["patient"], row_id=row_id)
         tag = etag(record["updated_at"])
         headers = [(b"etag", tag)]
         if request.headers.get(b"if-none-match") == tag:
@@ -179,9 +179,7 @@ class DataApi:
 
 def method_not_allowed(where: str, allowed: str) -> ApiError:
     """The 405 of a path, with the methods that it allows."""
-    refused = problem("method_not_allowed", f"{where} allows {allowed or 'no method'}.")
-    refused.headers = {"Allow": allowed}
-    return refused
+    return problem("method_not_allowed", f"{where} allows {allowed or 'no method'}.", {"Allow": allowed})
 
 
 def may(allowed: bool, scope: str) -> None:
@@ -192,9 +190,8 @@ def may(allowed: bool, scope: str) -> None:
 
 def unauthorized() -> ApiError:
     """The 401 of a request without a bearer token (RFC 6750)."""
-    refused = problem("unauthorized", "An access token is needed. Fetch one from POST /v1/token; send Authorization: Bearer ...")
-    refused.headers = {"WWW-Authenticate": 'Bearer realm="almoner"'}
-    return refused
+    told = "An access token is needed. Fetch one from POST /v1/token; send Authorization: Bearer ..."
+    return problem("unauthorized", told, {"WWW-Authenticate": 'Bearer realm="almoner"'})
 
 
 def etag(updated_at: datetime) -> bytes:

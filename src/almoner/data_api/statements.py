@@ -11,7 +11,7 @@ from functools import cache
 
 from almoner.data_api.declare import Resource, Unique
 from almoner.fields import NOW, Field
-from almoner.kinds import Texts
+from almoner.kinds import Ref, Texts
 
 _ACTOR = ("actor", "through", "request_id")
 
@@ -37,17 +37,33 @@ def _patient(resource: Resource, source: str) -> str:
     return f"coalesce(uuid_send({source}.{resource.patient}), ''::bytea)" if resource.patient else "''::bytea"
 
 
-def _log(resource: Resource, kind: str, source: str, first: int, fields: bool = False) -> str:
-    """The CTE that writes the change rows of ``source``; the actor's three parameters begin at ``first``."""
-    patient = f"{source}.{resource.patient}" if resource.patient else "NULL::uuid"
+def _log(resource: Resource, kind: str, source: str, first: int, fields: bool = False, differences: str = "") -> str:
+    """The CTE that writes the change rows of ``source``; the actor's three parameters begin at ``first``.
+
+    ``differences``: the SQL of what the row held before and after, where that is kept.
+    """
     actor = ", ".join(f"${first + n}::text" for n in range(len(_ACTOR)))
     named = f"${first + len(_ACTOR)}::text[]" if fields else "NULL::text[]"
     moment = "almoner_stamp()" if kind == "delete" else f"{source}.updated_at"
     return (
-        "INSERT INTO changes (environment_id, kind, resource, row_id, patient_id, changed_at, actor, through, request_id, fields) "
-        f"SELECT {source}.environment_id, '{kind}', '{resource.name}', {source}.id, {patient}, {moment}, {actor}, {named} "
-        f"FROM {source}"
+        "INSERT INTO changes (environment_id, kind, resource, row_id, patient_id, changed_at, actor, through, request_id, fields, "
+        f"differences) SELECT {source}.environment_id, '{kind}', '{resource.name}', {source}.id, {_about(resource, source)}, "
+        f"{moment}, {actor}, {named}, {differences or 'NULL::json'} FROM {source}"
     )
+
+
+def _about(resource: Resource, source: str) -> str:
+    """The patient whom a row is about, a mapping of a patient's id included."""
+    if resource.any_reference:
+        collection, reference = resource.any_reference
+        return f"CASE WHEN {source}.{collection} = 'patients' THEN {source}.{reference} END"
+    return f"{source}.{resource.patient}" if resource.patient else "NULL::uuid"
+
+
+def _values(resource: Resource, names: Iterable[str], source: str) -> str:
+    """These fields of a row as a JSON object."""
+    shown = ", ".join(f"'{name}', {resource.field(name).kind.to_json(f'{source}.{name}')}" for name in names)
+    return f"json_build_object({shown})"
 
 
 def _answer(resource: Resource, enveloped: bool, source: str) -> str:
@@ -102,7 +118,27 @@ def insert(resource: Resource, enveloped: bool) -> str:
 
 
 def _value(field: Field, parameter: str) -> str:
-    return f"coalesce({parameter}::timestamptz, clock_timestamp())" if field.default is NOW else f"{parameter}::{field.kind.column}"
+    if field.default is NOW:
+        return f"coalesce({parameter}::timestamptz, clock_timestamp())"
+    return _current(field, f"{parameter}::{field.kind.column}")
+
+
+def _current(field: Field, given: str) -> str:
+    """What is written where a row refers to ``given``, which may have become part of another since.
+
+    It is locked by this statement, which costs less than within the function, and is then asked about.
+    """
+    ref = field.kind
+    if not isinstance(ref, Ref) or not ref.current:
+        return given
+    locked = f"(SELECT id FROM {ref.to} WHERE environment_id = $1 AND {ref.to}.id = {given} FOR KEY SHARE) AS locked"
+    return f"coalesce((SELECT {ref.current}($1, locked.id) FROM {locked}), {given})"
+
+
+@cache
+def current(ref: Ref) -> str:
+    """Parameters: environment, id. The id of the row that it goes on as, mostly itself."""
+    return f"SELECT {ref.current}($1, $2::uuid)::text" if ref.current else "SELECT $2::uuid::text"
 
 
 @cache
@@ -118,17 +154,32 @@ def load(resource: Resource) -> str:
     aliases = ", ".join(f"c{n}" for n in range(len(types)))
     picked = ", ".join(["c0", *(_picked(f, f"c{1 + n}") for n, f in enumerate(columns)), f"c{len(columns) + 1}"])
     log = _log(resource, "create", "written", 2 + len(types))
-    patient = f", {resource.patient}" if resource.patient not in (None, "id") else ""
+    about = resource.any_reference or (() if resource.patient in (None, "id") else (resource.patient,))
+    told = "".join(f", {name}" for name in about)
     return (
-        f"WITH written AS (INSERT INTO {resource.name} ({names}) SELECT $1, {picked} FROM unnest({arrays}) AS given({aliases}) "
-        f"RETURNING environment_id, id, updated_at{patient}), log AS ({log}) SELECT count(*) FROM written"
+        f"WITH written AS (INSERT INTO {resource.name} ({names}) SELECT $1, {picked} FROM unnest({arrays}) WITH ORDINALITY "
+        f"AS given({aliases}, place){_looked_up(columns)} ORDER BY place "
+        f"RETURNING environment_id, id, updated_at{told}), log AS ({log}) SELECT count(*) FROM written"
     )
 
 
 def _picked(field: Field, alias: str) -> str:
     if isinstance(field.kind, Texts):
         return f"ARRAY(SELECT json_array_elements_text({alias}))"
+    if isinstance(field.kind, Ref) and field.kind.current:
+        return f"{field.name}_now.id"
     return f"coalesce({alias}, clock_timestamp())" if field.default is NOW else alias
+
+
+def _looked_up(columns: Iterable[Field]) -> str:
+    """What a load refers to, as it is now: each looked up once, in the order in which everybody locks several."""
+    looked_up = ""
+    for number, field in enumerate(columns):
+        if isinstance(field.kind, Ref) and field.kind.current:
+            once = f"(SELECT DISTINCT id FROM unnest(${3 + number}::uuid[]) AS sent(id) ORDER BY id) AS once"
+            now = f"(SELECT once.id AS was, {_current(field, 'once.id')} AS id FROM {once}) AS {field.name}_now"
+            looked_up += f" LEFT JOIN {now} ON {field.name}_now.was = c{1 + number}"
+    return looked_up
 
 
 @cache
@@ -136,13 +187,38 @@ def update(resource: Resource, enveloped: bool, fields: tuple[str, ...]) -> str:
     """Parameters: environment, id, the ``updated_at``s of which the row must have one (or null), the values of ``fields``,
     the actor's three, and the names of the fields for the change log.
     """
-    kinds = [resource.field(name).kind.column for name in fields]
-    named = ", ".join(f"{name} = ${4 + n}::{kind}" for n, (name, kind) in enumerate(zip(fields, kinds, strict=True)))
-    log = _log(resource, "update", "written", 4 + len(fields), fields=True)
+    named = _named(resource, fields, 4)
+    differences = f"almoner_differences({_values(resource, fields, 'was')}, {_values(resource, fields, 'changed')})"
+    log = _log(resource, "update", "written", 4 + len(fields), True, "written.differences")
+    # The row is locked as it is read, so that what it held before is what this statement replaces.
     return (
-        f"WITH written AS (UPDATE {resource.name} SET {named} WHERE environment_id = $1 AND id = $2 "
-        f"AND ($3::timestamptz[] IS NULL OR updated_at = ANY ($3)) RETURNING *), log AS ({log}) "
+        f"WITH was AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = $2 "
+        "AND ($3::timestamptz[] IS NULL OR updated_at = ANY ($3)) FOR NO KEY UPDATE), "
+        f"written AS (UPDATE {resource.name} AS changed SET {named} FROM was WHERE changed.environment_id = $1 "
+        f"AND changed.id = was.id RETURNING changed.*, {differences} AS differences), log AS ({log}) "
         f"{_answer(resource, enveloped, 'written')}"
+    )
+
+
+def _named(resource: Resource, fields: tuple[str, ...], first: int) -> str:
+    """What an update sets; the fields' values are the parameters from ``first`` on."""
+    set_to = ((f, f"${first + n}::{f.kind.column}") for n, f in enumerate(map(resource.field, fields)))
+    return ", ".join(f"{f.name} = {_current(f, value)}" for f, value in set_to)
+
+
+@cache
+def update_all(resource: Resource, fields: tuple[str, ...]) -> str:
+    """The same of many rows. Parameters: environment, ids, the values of ``fields``, the actor's three, and the names of the fields
+    for the change log. Answers with how many were changed.
+    """
+    named = _named(resource, fields, 3)
+    differences = f"almoner_differences({_values(resource, fields, 'was')}, {_values(resource, fields, 'changed')})"
+    log = _log(resource, "update", "written", 3 + len(fields), True, "written.differences")
+    # In one order, so that two who change many rows at once wait for each other, and not both for ever.
+    return (
+        f"WITH was AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = ANY ($2::uuid[]) ORDER BY id "
+        f"FOR NO KEY UPDATE), written AS (UPDATE {resource.name} AS changed SET {named} FROM was WHERE changed.environment_id = $1 "
+        f"AND changed.id = was.id RETURNING changed.*, {differences} AS differences), log AS ({log}) SELECT count(*) FROM written"
     )
 
 
@@ -170,7 +246,7 @@ def delete(resource: Resource, enveloped: bool, pointers: tuple[Resource, ...]) 
     """Parameters: environment, id, the actor's three. Rows of ``pointers`` that point at the one deleted go with it."""
     ctes = [
         f"gone AS (DELETE FROM {resource.name} WHERE environment_id = $1 AND id = $2 RETURNING *)",
-        f"log AS ({_log(resource, 'delete', 'gone', 3)})",
+        f"log AS ({_log(resource, 'delete', 'gone', 3, differences=_lost(resource, 'gone'))})",
     ]
     for number, pointer in enumerate(pointers):
         assert pointer.any_reference is not None
@@ -179,8 +255,15 @@ def delete(resource: Resource, enveloped: bool, pointers: tuple[Resource, ...]) 
             f"pointing{number} AS (DELETE FROM {pointer.name} WHERE environment_id = $1 AND {reference} = $2 "
             f"AND {collection} = '{resource.name}' RETURNING *)"
         )
-        ctes.append(f"log{number} AS ({_log(pointer, 'delete', f'pointing{number}', 3)})")
+        lost = _lost(pointer, f"pointing{number}")
+        ctes.append(f"log{number} AS ({_log(pointer, 'delete', f'pointing{number}', 3, differences=lost)})")
     return f"WITH {', '.join(ctes)} {_answer(resource, enveloped, 'gone')}"
+
+
+def _lost(resource: Resource, source: str) -> str:
+    """What a deleted row held."""
+    names = [f.name for f in resource.returned if f.stored and f.name not in ("id", "updated_at", "created_at", resource.patient)]
+    return f"almoner_differences({_values(resource, names, source)}, '{{}}'::json)"
 
 
 @cache
@@ -192,12 +275,13 @@ def exists(table: str, within: str | None) -> str:
 @cache
 def taken(resource: Resource, rule: Unique) -> str:
     """Parameters: environment, an array for each field of the rule. The places in the arrays, from 1, of what rows have."""
-    kinds = [resource.field(name).kind.column for name in rule.fields]
-    arrays = ", ".join(f"${2 + n}::{kind}[]" for n, kind in enumerate(kinds))
-    aliases = ", ".join(f"c{n}" for n in range(len(kinds)))
+    fields = [resource.field(name) for name in rule.fields]
+    arrays = ", ".join(f"${2 + n}::{f.kind.column}[]" for n, f in enumerate(fields))
+    aliases = ", ".join(f"c{n}" for n in range(len(fields)))
+    values = ", ".join(f"{_current(f, f's.c{n}')} AS c{n}" for n, f in enumerate(fields))
     same = " AND ".join(f"rows.{name} = given.c{n}" for n, name in enumerate(rule.fields))
     return (
-        f"SELECT given.place FROM unnest({arrays}) WITH ORDINALITY AS given({aliases}, place) "
+        f"SELECT given.place FROM (SELECT {values}, place FROM unnest({arrays}) WITH ORDINALITY AS s({aliases}, place)) AS given "
         f"WHERE EXISTS (SELECT 1 FROM {resource.name} AS rows WHERE rows.environment_id = $1 AND {same}) ORDER BY given.place"
     )
 

@@ -59,6 +59,22 @@ class Written:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """One Update: who changes which row of what, to what, and under which condition.
+
+    ``row`` holds what was given, as far as it parses; ``problems`` is what does not.
+    """
+
+    by: Actor
+    resource: Resource
+    row_id: str
+    row: Row
+    problems: Problems
+    if_match: Versions
+    enveloped: bool
+
+
 class Programs(Protocol):
     """Where the published program of an environment comes from."""
 
@@ -117,10 +133,9 @@ class Store:
         """
         problems: Problems = []
         row = decode.values(resource, given, Verb.UPDATE, enveloped, problems, by.whole)
-        if resource.any_reference or resource.checked_fields & row.keys():
-            write = self._update_checked(by, resource, row_id, row, problems, if_match, enveloped)
-        else:
-            write = self._update_alone(by, resource, row_id, row, problems, if_match, enveloped)
+        update = _Update(by, resource, row_id, row, problems, if_match, enveloped)
+        checked = resource.any_reference or resource.checked_fields & row.keys()
+        write = self._update_checked(update) if checked else self._update_alone(update)
         return await self._explained(by, resource, row, write)
 
     async def delete(self, by: Actor, resource: Resource, row_id: str, if_match: Versions, enveloped: bool = False) -> Written:
@@ -137,7 +152,8 @@ class Store:
     async def yield_claim(self, by: Actor, resource: Resource, row_id: str) -> Written:
         """Takes from a row its mark of being the only one with its values (``Unique.where``), so that another may be it."""
         row: Row = {rule.where: False for rule in resource.claims if rule.where}
-        return await self._explained(by, resource, row, self._update_alone(by, resource, row_id, row, [], None, False))
+        update = _Update(by, resource, row_id, row, [], None, False)
+        return await self._explained(by, resource, row, self._update_alone(update))
 
     async def move(self, by: Actor, from_id: str, to_id: str, staying: Collection[str] = ()) -> dict[str, int]:
         """Makes every row about one patient a row about another, all or nothing; those with an id in ``staying`` are left.
@@ -160,6 +176,26 @@ class Store:
                 refused = await self._refusals.of(connection, by.environment_id, resource, {str(resource.patient): to_id}, error)
             raise refused from error
         return moved
+
+    async def update_all(self, by: Actor, resource: Resource, row_ids: Sequence[str], given: Row) -> int:
+        """Changes the same fields of many rows, all or nothing, of a collection without rules over whole rows.
+
+        Returns how many there were; ids without a row are passed over. Raises ApiError with every problem of ``given``.
+        """
+        problems: Problems = []
+        row = decode.values(resource, given, Verb.UPDATE, False, problems, by.whole)
+        problems += await self._check(by, resource, row, frozenset(row), problems)
+        if problems:
+            await self._refuse(by, resource, row, problems)
+        names = statements.ordered(resource, row)
+        values = [resource.field(name).kind.bind(row[name]) for name in names]
+        try:
+            async with self._database.connection() as connection:
+                statement = statements.update_all(resource, names)
+                return await connection.fetchval(statement, by.environment_id, row_ids, *values, *by.stamp, names) or 0
+        except asyncpg.IntegrityConstraintViolationError as error:
+            async with self._database.connection() as connection:
+                raise await self._refusals.of(connection, by.environment_id, resource, row, error) from error
 
     async def load(self, by: Actor, resource: Resource, rows: Sequence[Row]) -> int:
         """Writes many rows at once, checked like a Create and written with their change log, all or nothing.
@@ -248,93 +284,59 @@ class Store:
         if problems:
             raise ApiError(problems)
 
-    async def _update_alone(
-        self,
-        by: Actor,
-        resource: Resource,
-        row_id: str,
-        row: Row,
-        problems: Problems,
-        if_match: Versions,
-        enveloped: bool,
-    ) -> Written:
-        problems += await self._check(by, resource, row, frozenset(row), problems)
+    async def _update_alone(self, update: _Update) -> Written:
+        by, resource, row = update.by, update.resource, update.row
+        problems = update.problems + await self._check(by, resource, row, frozenset(row), update.problems)
         if problems:
-            await self._current(by, resource, row_id, None, enveloped)
+            await self._current(by, resource, update.row_id, None, update.enveloped)
             await self._refuse(by, resource, row, problems)
         names = statements.ordered(resource, row)
         if names:
             async with self._database.connection() as connection:
-                record = await self._change(connection, by, resource, row_id, names, row, if_match, enveloped)
+                record = await self._change(connection, update, names, row)
             if record is not None:
-                return _written(record, row_id)
-        return await self._current(by, resource, row_id, if_match, enveloped)
+                return _written(record, update.row_id)
+        return await self._current(by, resource, update.row_id, update.if_match, update.enveloped)
 
-    async def _update_checked(
-        self,
-        by: Actor,
-        resource: Resource,
-        row_id: str,
-        row: Row,
-        problems: Problems,
-        if_match: Versions,
-        enveloped: bool,
-    ) -> Written:
+    async def _update_checked(self, update: _Update) -> Written:
         """An Update whose rules look at the whole row. What the cached program refuses is tried once more with the newest."""
+        by = update.by
         program = await self._program(by)
         try:
-            return await self._update_whole(by, resource, row_id, row, program, problems, if_match, enveloped)
+            return await self._update_whole(update, program)
         except _Unfit as unfit:
             newest = await self._programs.newest(by.environment_id)
             if newest.version == program.version:
-                await self._refuse(by, resource, row, unfit.problems)
+                await self._refuse(by, update.resource, update.row, unfit.problems)
         try:
-            return await self._update_whole(by, resource, row_id, row, newest, problems, if_match, enveloped)
+            return await self._update_whole(update, newest)
         except _Unfit as unfit:
-            await self._refuse(by, resource, row, unfit.problems)
+            await self._refuse(by, update.resource, update.row, unfit.problems)
 
-    async def _update_whole(
-        self,
-        by: Actor,
-        resource: Resource,
-        row_id: str,
-        row: Row,
-        program: Program,
-        problems: Problems,
-        if_match: Versions,
-        enveloped: bool,
-    ) -> Written:
+    async def _update_whole(self, update: _Update, program: Program) -> Written:
         """Checks and changes a row that is kept from changing meanwhile. Raises _Unfit; takes no second connection."""
+        by, resource, row = update.by, update.resource, update.row
         async with self._database.transaction() as connection:
-            whole = await self._whole(connection, by, resource, row_id)
+            whole = await self._whole(connection, by, resource, update.row_id)
             merged = whole | row
-            found = problems + decode.check(resource, merged, program, frozenset(row), problems)
+            found = update.problems + decode.check(resource, merged, program, frozenset(row), update.problems)
             if found:
                 raise _Unfit(found)
-            if if_match is not None and whole["updated_at"] not in if_match:
+            if update.if_match is not None and whole["updated_at"] not in update.if_match:
                 raise changed_since()
             await self._refusals.any_reference(connection, by.environment_id, resource, merged)
             names = statements.ordered(resource, [k for k, v in merged.items() if k in row or v != whole.get(k)])
             if names:
-                record = await self._change(connection, by, resource, row_id, names, merged, if_match, enveloped)
-                return _written(record, row_id)
-        return await self._current(by, resource, row_id, if_match, enveloped)
+                return _written(await self._change(connection, update, names, merged), update.row_id)
+        return await self._current(by, resource, update.row_id, update.if_match, update.enveloped)
 
-    async def _change(
-        self,
-        connection: Connection,
-        by: Actor,
-        resource: Resource,
-        row_id: str,
-        names: tuple[str, ...],
-        row: Row,
-        if_match: Versions,
-        enveloped: bool,
-    ) -> Any:
+    async def _change(self, connection: Connection, update: _Update, names: tuple[str, ...], row: Row) -> Any:
+        """Writes the fields ``names`` as ``row`` has them. None where the row is not there, or not as the condition has it."""
+        by, resource = update.by, update.resource
         values = [resource.field(name).kind.bind(row[name]) for name in names]
-        statement = statements.update(resource, enveloped, names)
-        versions = None if if_match is None else list(if_match)
-        return await connection.fetchrow(statement, by.environment_id, row_id, versions, *values, *by.stamp, list(names))
+        statement = statements.update(resource, update.enveloped, names)
+        versions = None if update.if_match is None else list(update.if_match)
+        return await connection.fetchrow(statement, by.environment_id, update.row_id, versions, *values, *by.stamp, list(names))
 
     async def _current(self, by: Actor, resource: Resource, row_id: str, if_match: Versions, enveloped: bool) -> Written:
         async with self._database.connection() as connection:

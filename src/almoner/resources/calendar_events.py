@@ -27,11 +27,15 @@ def _refused(path: str, hint: str) -> Problem:
     return Problem("parse_exception", f"Failed to parse calendar event at {path}: {hint}", {"path": path})
 
 
+# When an event begins; one on a day as a whole begins it in UTC.
+STARTS = "coalesce({row}start_time, {row}day::timestamp AT TIME ZONE 'UTC')"
 # An event of at most a day that overlaps a span begins in it or in the day before; the few longer ones are looked through apart.
 _PARTS = (
     Part("timed", ("calendar_id", "start_time"), "start_time IS NOT NULL"),
     Part("long", ("calendar_id", "end_time"), "end_time - start_time > interval '1 day'"),
     Part("day", ("calendar_id", "day"), "day IS NOT NULL"),
+    # Of everybody, by when they begin.
+    Part("ahead", (STARTS.format(row=""), "user_id"), "outcome IS NULL"),
 )
 
 calendar_events = Resource(

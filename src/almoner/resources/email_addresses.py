@@ -4,7 +4,7 @@ from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Searc
 from almoner.fields import Field
 from almoner.kinds import Boolean, Email, Text
 
-EMAIL = Search("email", "email")
+EMAIL = Search("email", "{row}email")
 
 email_addresses = Resource(
     name="email_addresses",

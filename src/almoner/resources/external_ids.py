@@ -21,7 +21,7 @@ COLLECTIONS = (
     "workers",
 )
 
-EXTERNAL_ID = Search("external_id", "external_id")
+EXTERNAL_ID = Search("external_id", "{row}external_id")
 
 external_ids = Resource(
     name="external_ids",

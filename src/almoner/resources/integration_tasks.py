@@ -1,9 +1,9 @@
 """Tasks of custom integrations, with the errors that they ended in (contract: Integration Tasks)."""
 
 from almoner.choices import Choice
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb
+from almoner.data_api.declare import CREATED_AT, ID, PATIENT, UPDATED_AT, Resource, Verb
 from almoner.fields import Field, ListOf, Object
-from almoner.kinds import Json, Ref, Text, Texts
+from almoner.kinds import Json, Text, Texts
 
 INTEGRATION_ERROR = Object(
     (
@@ -29,7 +29,7 @@ integration_tasks = Resource(
             required=True,
             sample="failed",
         ),
-        Field("user_id", Ref("patients"), "The patient whom it is about, where there is one.", enveloped_name="patient_id"),
+        Field("user_id", PATIENT, "The patient whom it is about, where there is one.", enveloped_name="patient_id"),
         Field(
             "ref_ids",
             Texts(),

@@ -5,8 +5,11 @@ from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Part, Resource,
 from almoner.definitions import Program
 from almoner.errors import Problem
 from almoner.fields import NOW, Field
-from almoner.kinds import Boolean, LongText, Problems, Ref
+from almoner.kinds import Boolean, LongText, Problems, Ref, Text
 from almoner.times import IsoDateTime
+
+# What came in and nobody has read. As long as people read what is written to them, that is a small part of all messages.
+UNREAD = "direction = 'inbound' AND read_at IS NULL"
 
 
 def sent_by_a_worker_when_outbound(row: Row, program: Program, problems: Problems) -> None:
@@ -31,8 +34,9 @@ messages = Resource(
     checks=(sent_by_a_worker_when_outbound,),
     checked_fields=frozenset({"direction", "worker_id"}),
     happened="send_time",
-    # What nobody has read yet is among what came in.
-    parts=(Part("inbound", ("user_id", "send_time", "id"), "direction = 'inbound'"),),
+    # By conversation, so that they are counted and the newest of each is found without a look at the messages themselves.
+    parts=(Part("unread", ("user_id", "conversation_id", "send_time", "id"), UNREAD),),
+    marks=(Field("read_at", IsoDateTime(), "When it was first read."), Field("read_by", Text(), "The actor who did.")),
     fields=(
         ID,
         patient_reference("The patient who sent or received it."),

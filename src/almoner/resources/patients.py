@@ -30,9 +30,9 @@ MAPPING = Object(
     )
 )
 
-NAME = Search("name", "last_name || ' ' || first_name")
-# What lists of people are sorted by: the same on every server, whatever its locale.
-NAME_ORDER = f'({NAME.plain} COLLATE "C")'
+# What names are searched by, and what lists of people are sorted by: the same on every server, whatever its locale.
+NAME = Search("name", "{row}last_name || ' ' || {row}first_name", column="plain_name", beside=("birthday",))
+NAME_ORDER = NAME.plain
 
 patients = Resource(
     name="patients",
@@ -43,7 +43,7 @@ patients = Resource(
     patient="id",
     on_create=contact_records,
     searches=(NAME,),
-    orders={"name": (NAME_ORDER,), "phase": ("phase", NAME_ORDER)},
+    orders={"name": (NAME_ORDER,), "phase": ("phase", NAME_ORDER), "created": ("created_at",)},
     fields=(
         ID,
         Field("phase", ProgramChoice("phases"), "Where in the program the patient is.", required=True, sample="intake"),

@@ -11,7 +11,7 @@ def consent(name: str, about: str, sample: bool = False, aliases: tuple[str, ...
     return Field(name, Boolean(), about, default=False, sample=sample, aliases=aliases)
 
 
-DIGITS = Search("phone_number", "replace(phone_number, '-', '')")
+DIGITS = Search("phone_number", "replace({row}phone_number, '-', '')")
 
 phone_numbers = Resource(
     name="phone_numbers",
