@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Any, cast
 from urllib.parse import parse_qs
 
@@ -34,7 +35,9 @@ from almoner.data_api.describe import Addition, openapi
 from almoner.data_api.serve import Answer, DataApi, Request
 from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.kept import Kept
 from almoner.notifications import describe, lag
+from almoner.notifications.http import trusting
 from almoner.notifications.serve import SubscriptionApi
 from almoner.notifications.terms import Rules
 from almoner.notifications.trial import Trial
@@ -140,6 +143,7 @@ def from_environment_with_worker() -> Application:
 async def running(settings: Settings) -> AsyncIterator[Parts]:
     """The parts of a server on the database that the settings name, until the block ends."""
     log = logs.configure(settings.log_format)
+    trusted = trusting(settings.ca_file)
     database = await Database.connect(settings.database_url, settings.connections, statement_seconds=settings.request_seconds)
     programs = Programs(database)
     store = Store(database, programs, RESOURCES)
@@ -150,14 +154,23 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
         await connection.execute("SELECT almoner_epoch()")
     try:
         api = DataApi(RESOURCES, database, store, Tokens(database), audit, Completeness(database, time.monotonic), settings.url)
-        pages = _pages(settings, database, store, programs, metrics, audit)
-        yield Parts(database, store, _edge(settings, database, api, audit, pages, metrics, log), metrics)
+        pages = _pages(settings, database, store, programs, metrics, audit, trusted)
+        yield Parts(database, store, _edge(settings, database, api, audit, pages, metrics, log, trusted), metrics)
     finally:
         await audit.aclose()
         await database.close()
 
 
-def _edge(settings: Settings, database: Database, api: DataApi, audit: ReadAudit, pages: Asgi, metrics: Metrics, log: Any) -> Edge:
+def _edge(
+    settings: Settings,
+    database: Database,
+    api: DataApi,
+    audit: ReadAudit,
+    pages: Asgi,
+    metrics: Metrics,
+    log: Any,
+    trusted: SSLContext,
+) -> Edge:
     box = SecretBox(load_key(settings.secret_key or None, settings.home))
     tokens = TokenEndpoint(database, box, settings.token_url, BY_NAME)
     feed = ChangeFeed(database, api.access, audit)
@@ -179,7 +192,7 @@ def _edge(settings: Settings, database: Database, api: DataApi, audit: ReadAudit
         shape = parse_qs(request.query.decode("latin-1")).get("shape", ["documented"])[0]
         return Answer(200, documents.get(shape, documents["documented"]), operation="openapi")
 
-    trial = Trial(box, settings.private_targets)
+    trial = Trial(box, settings.private_targets, trusted)
     told = SubscriptionApi(database, api.access, box, _rules(settings), trial)
     fixed = {"/v1/token": token, "/v1/changes": feed.answer, program_api.PATH: program.answer, "/v1/openapi.json": document}
     return Edge(
@@ -205,7 +218,13 @@ def _rules(settings: Settings) -> Rules:
 
 
 def _pages(
-    settings: Settings, database: Database, store: Store, programs: Programs, metrics: Metrics, audit: ReadAudit
+    settings: Settings,
+    database: Database,
+    store: Store,
+    programs: Programs,
+    metrics: Metrics,
+    audit: ReadAudit,
+    trusted: SSLContext,
 ) -> Starlette:
     """Everything that a browser, a probe or a collector of metrics fetches."""
     static = StaticFiles()
@@ -223,10 +242,12 @@ def _pages(
         settings.body_limit,
         audit,
         settings.private_targets,
+        trusted,
         passwords,
         SignIn(database, box, passwords, _requires_second_factor(programs)),
         _identity_provider(settings, box),
         Watch(database, settings.idle_minutes),
+        Kept(database),
         settings.inactive_days,
     )
     return Starlette(
@@ -236,7 +257,7 @@ def _pages(
             static.route(),
             *page_serving.routes(PAGES, parts),
         ],
-        exception_handlers={404: page_serving.not_found(parts)},
+        exception_handlers=page_serving.elsewhere(parts),
     )
 
 

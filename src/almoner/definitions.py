@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from almoner.fields import Object
+
+Permission = Literal["give_care", "design", "integrate", "administer"]
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,14 @@ class Rights:
 
 
 _NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
-# The roles that every program has, whatever its designer says.
+# The roles that every program has, whatever its designer says: by name, the title and what the role opens.
+BUILT_IN: Mapping[str, tuple[str, tuple[Permission, ...]]] = {
+    "coach": ("Coach", ("give_care",)),
+    "designer": ("Designer", ("design", "integrate")),
+    "admin": ("Administrator", ("administer", "integrate")),
+}
 BUILT_IN_RIGHTS: Mapping[str, Rights] = {
-    "coach": Rights(frozenset({"give_care"}), True, frozenset(), frozenset(), False),
-    "designer": Rights(frozenset({"design", "integrate"}), True, frozenset(), frozenset(), False),
-    "admin": Rights(frozenset({"administer", "integrate"}), True, frozenset(), frozenset(), False),
+    name: Rights(frozenset(may), True, frozenset(), frozenset(), False) for name, (_, may) in BUILT_IN.items()
 }
 
 
@@ -110,6 +116,11 @@ class Program:
             hidden_assessments=frozenset.intersection(*(role.hidden_assessments for role in held)),
             second_factor=any(role.second_factor for role in held),
         )
+
+    def role_title(self, name: str) -> str:
+        """What people call a role."""
+        built_in, _ = BUILT_IN.get(name, ("", ()))
+        return self.titles.get(("roles", name)) or built_in or name.replace("_", " ").capitalize()
 
     def names(self, of: str) -> Collection[str]:
         """The names that the program defines: of ``phases``, ``appointment_types`` or ``custom_data_types``."""

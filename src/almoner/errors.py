@@ -157,9 +157,9 @@ class SettingError(Exception):
     """A setting that cannot be used, in words that say what is expected. Raised to operators, never to callers."""
 
 
-def problem(code: str, detail: str, **extra: Any) -> ApiError:
-    """An error of a single problem, ready to be raised."""
-    return ApiError(Problem(code, detail, extra))
+def problem(code: str, detail: str, headers: Mapping[str, str] | None = None, **extra: Any) -> ApiError:
+    """An error of a single problem, ready to be raised. ``headers`` go with its answer."""
+    return ApiError(Problem(code, detail, extra), headers)
 
 
 def parse_problem(kind: str, path: str, hint: str = "") -> Problem:

@@ -79,6 +79,12 @@ class Settings:
         "subscription could reach into this network; the demo does it.",
         False,
     )
+    ca_file: str = _setting(
+        "ALMONER_CA_FILE",
+        "A file of certificates in PEM that the receivers of notifications may be certified by, beside the public authorities that "
+        "the system trusts: for receivers within a network that has an authority of its own.",
+        "",
+    )
     coalesce_seconds: float = _setting(
         "ALMONER_COALESCE_SECONDS",
         "How long a change waits for others to be announced with it, from 0 to 60. A second spares a receiver most requests of a "

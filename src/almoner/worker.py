@@ -11,7 +11,7 @@ from almoner.access.secrets import SecretBox, load_key
 from almoner.database import Database
 from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier
-from almoner.notifications.http import PATIENCE, HttpClient
+from almoner.notifications.http import PATIENCE, HttpClient, trusting
 from almoner.notifications.notifier import Notifier, Pace, Terms
 from almoner.operations import logs
 from almoner.settings import Settings
@@ -30,11 +30,12 @@ async def notifying(
     """A notifier that runs until the block ends, with database connections of its own, so that requests never hold it up.
 
     ``counted`` is told of every attempt whether it went well; a receiver has ``patience`` seconds to answer. Raises OSError or
-    asyncpg.PostgresError where the database cannot be reached, SettingError where the key cannot be read.
+    asyncpg.PostgresError where the database cannot be reached, SettingError where the key or the certificates cannot be read.
     """
     box = SecretBox(load_key(settings.secret_key or None, settings.home))
+    trusted = trusting(settings.ca_file)
     database = await Database.connect(settings.database_url, _CONNECTIONS)
-    client = HttpClient(settings.private_targets, patience)
+    client = HttpClient(settings.private_targets, patience, trusted)
     terms = Terms(settings.url, settings.coalesce_seconds, settings.delivery_days)
     notifier = Notifier(database, Courier(client, Authenticator(box, client)), terms, counted, pace)
     stop = asyncio.Event()

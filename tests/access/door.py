@@ -15,7 +15,7 @@ from almoner.access import accounts, second_factor
 from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox
 from almoner.access.sessions import Session, Sessions
-from almoner.access.sign_in import Outcome, SignIn
+from almoner.access.sign_in import Caller, Outcome, SignIn
 from almoner.access.throttle import Throttle
 from almoner.access.worker_events import By, listed
 from almoner.data_api.store import Actor, Store
@@ -63,10 +63,14 @@ class Door:
     def __post_init__(self) -> None:
         self.passwords = CountingPasswords()
         self.throttle = Throttle()
+        self.rested: list[float] = []
         self.sessions = Sessions(self.database, 15)
         self.sign_in = SignIn(
-            self.database, self.box, self.passwords, self._requires, self.throttle, lambda: self.now, lambda: self.now
+            self.database, self.box, self.passwords, self._requires, self.throttle, lambda: self.now, lambda: self.now, self._rest
         )
+
+    async def _rest(self, seconds: float) -> None:
+        self.rested.append(seconds)
 
     async def _requires(self, _: int, roles: Collection[str]) -> bool:
         return bool(self.requiring & {*roles})
@@ -100,8 +104,8 @@ class Door:
         """What the worker's app shows now, or so many steps from now."""
         return pyotp.TOTP(worker.secret).at(int(self.now) + 30 * steps)
 
-    async def knock(self, worker: Worker, password: str = PASSWORD, address: str = ADDRESS) -> Outcome:
-        return await self.sign_in.with_password(worker.environment, worker.email, password, address, "r-1")
+    async def knock(self, worker: Worker, password: str = PASSWORD, address: str = ADDRESS, device: str = "") -> Outcome:
+        return await self.sign_in.with_password(worker.environment, worker.email, password, Caller(address, "r-1", device))
 
     async def session(self, token: str, touch: bool = False) -> Session | None:
         return await self.sessions.of(token, touch)

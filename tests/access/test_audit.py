@@ -190,6 +190,16 @@ async def test_reads_and_writes_are_one_list_the_newest_first(database: Database
     assert (entries[1].row_id, entries[0].row_id is not None) == (None, True)
 
 
+async def test_a_get_says_which_row_it_was_of(database: Database, environment: int) -> None:
+    audit, row_id = ReadAudit(database), str(uuid.uuid4())
+    audit.note(_access(environment, "a"), "r1", "get", "messages", ONE.bytes, row_id=row_id)
+    audit.note(_access(environment, "a"), "r2", "find", "messages", ONE.bytes)
+    await audit.aclose()
+    async with database.connection() as connection:
+        entries = await trail(connection, environment)
+    assert {entry.request_id: entry.row_id for entry in entries} == {"r1": row_id, "r2": None}
+
+
 async def test_one_patients_trail_names_no_other_patient(database: Database, history: int) -> None:
     async with database.connection() as connection:
         entries = await trail(connection, history, patient=str(ONE))

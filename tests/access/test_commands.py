@@ -97,6 +97,27 @@ def test_an_unknown_client_is_told_so(operator: Operator, verb: str, client_id: 
     assert "almoner client list" in refused.output
 
 
+@pytest.mark.parametrize("words", [("client", "rotate"), ("client", "retire"), ("token", "create", "--client")])
+def test_an_unknown_a_disabled_and_a_strange_client_are_told_alike(
+    operator: Operator, client: dict[str, str], words: tuple[str, ...]
+) -> None:
+    operator.types("environment", "create", "the-other-one")
+    elsewhere = operator.types(*words, client["client_id"], "-e", "the-other-one").output.replace("the-other-one", "HERE")
+    unknown = operator.types(*words, NOBODY, "-e", operator.environment).output.replace(operator.environment, "HERE")
+    operator.gets_here("client", "disable", client["client_id"])
+    disabled = operator.types(*words, client["client_id"], "-e", operator.environment).output.replace(operator.environment, "HERE")
+    told = "There is no such client that may be used. See what there is with: almoner client list --environment HERE\n"
+    assert [unknown, elsewhere, disabled] == [told] * 3
+
+
+def test_the_id_of_a_client_says_its_environment_where_there_are_several(operator: Operator, client: dict[str, str]) -> None:
+    operator.types("environment", "create", "the-other-one")
+    assert operator.gets("client", "rotate", client["client_id"])["client_id"] == client["client_id"]
+    said = operator.types("client", "rotate", client["client_id"], "-e", operator.environment).output
+    assert f"almoner client retire {client['client_id']} --environment {operator.environment}" in said
+    assert operator.gets("client", "disable", client["client_id"])["disabled"] is True
+
+
 def test_a_token_is_printed_alone_for_scripts(operator: Operator, client: dict[str, str]) -> None:
     printed = operator.types("token", "create", "--client", client["client_id"], "--print")
     assert printed.exit_code == 0

@@ -85,6 +85,22 @@ async def test_a_link_ends_after_a_day(door: Door, emily: Worker) -> None:
     assert await use(door, token) is None
 
 
+async def test_a_password_that_its_owner_sets_ends_a_link_that_lies_about(door: Door, emily: Worker) -> None:
+    token, other = await made(door, emily), await made(door, await door.worker(emily.environment_id))
+    async with door.database.connection() as connection:
+        await accounts.set_password(connection, emily.environment_id, emily.id, await door.passwords.hash("another one"), BY)
+    assert await look(door, token) is None
+    assert await look(door, other) is not None
+
+
+async def test_a_link_from_before_an_account_was_disabled_is_not_brought_back(door: Door, emily: Worker) -> None:
+    token = await made(door, emily)
+    async with door.database.connection() as connection:
+        await accounts.disable(connection, emily.environment_id, emily.id, BY)
+        await accounts.enable(connection, emily.environment_id, emily.id, BY)
+    assert await use(door, token) is None
+
+
 async def test_a_disabled_worker_gets_no_link_and_uses_none(door: Door, emily: Worker) -> None:
     token = await made(door, emily)
     async with door.database.connection() as connection:

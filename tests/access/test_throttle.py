@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almoner.access.throttle import FAILURES, FORGOTTEN_AFTER, KNOWN_FOR, LONGEST_WAIT, WINDOW, Throttle
+from almoner.access.throttle import FAILURES, FORGOTTEN_AFTER, KNOWN_FOR, LONGEST_WAIT, WINDOW, Throttle, network
 
 
 def _fail(throttle: Throttle, client: str | None, address: str, times: int, now: float = 0.0) -> None:
@@ -104,6 +105,31 @@ def test_a_client_is_not_known_for_ever() -> None:
     later = KNOWN_FOR + 1
     _fail(throttle, "other", "home", FAILURES, later)
     assert throttle.wait("c", "home", later) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_an_address_counts_as_what_one_subscriber_has(address: str, counted: str) -> None:
+    assert network(address) == counted
+
+
+def test_a_guesser_with_many_addresses_of_one_network_is_slowed_down_as_one() -> None:
+    throttle = Throttle()
+    for n in range(FAILURES):
+        throttle.failed(None, f"2001:db8::{n:x}", 0.0)
+    assert throttle.wait(None, "2001:db8::ffff", 0.0) == 1
+    assert throttle.wait(None, "2001:db8:0:1::1", 0.0) == 0
 
 
 def test_memory_is_bounded_and_the_busiest_guesser_is_remembered() -> None:

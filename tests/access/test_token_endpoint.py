@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import jwt
 import pytest
+import structlog.testing
 
 from almoner.access import clients
 from almoner.access.secrets import SealError, SecretBox
@@ -135,6 +136,43 @@ async def test_another_grant_type_is_refused_and_the_right_one_told(caller: Call
 async def test_another_audience_is_refused_and_the_right_one_told(caller: Caller) -> None:
     assert URL in _refused(await caller.ask(aud="https://elsewhere.example"), "invalid_grant")
     assert (await caller.ask(aud=URL + "/"))[0] == 200
+
+
+@pytest.mark.parametrize(("claim", "value"), [("aud", "https://elsewhere.example/token"), ("exp", 1_000_000_000)])
+async def test_why_an_assertion_does_not_fit_is_in_the_log_and_nothing_secret(caller: Caller, claim: str, value: Any) -> None:
+    with structlog.testing.capture_logs() as logs:
+        told = _refused(await caller.ask(**{claim: value}), "invalid_grant")
+    [line] = [one for one in logs if one["event"] == "token refused"]
+    assert line["client_id"] == caller.client_id
+    assert claim in line["reason"]
+    assert line["reason"] == told
+    assert caller.secret not in repr(logs)
+    assert "elsewhere.example" not in repr(logs)
+
+
+async def test_the_log_has_a_line_a_second_whatever_is_sent(caller: Caller) -> None:
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(5):
+            await caller.ask(exp=1_000_000_000)
+        caller.pace += 1.5
+        await caller.ask(exp=1_000_000_000)
+    assert [line["untold"] for line in logs if line["event"] == "token refused"] == [0, 4]
+
+
+async def test_no_noise_hides_a_refusal_of_a_client_that_there_is(caller: Caller) -> None:
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            await caller.guess("10.0.0.2", iss=NOBODY)
+        await caller.guess()
+    told = [(line["client_id"], line["reason"]) for line in logs if line["event"] == "token refused"]
+    assert told == [(NOBODY, "client is unknown or disabled"), (caller.client_id, "signature")]
+
+
+async def test_the_scope_that_does_not_exist_is_named(caller: Caller) -> None:
+    told = _refused(await caller.ask(scope="patients.read patients.reed"), "invalid_scope")
+    assert told.startswith("There is no scope patients.reed. A scope is all,")
+    strange = _refused(await caller.ask(scope='a"\\b\u00e9'), "invalid_scope")
+    assert strange.startswith("There is no scope a??b?.")
 
 
 async def test_an_assertion_may_be_used_again(caller: Caller) -> None:

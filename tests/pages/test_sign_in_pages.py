@@ -6,15 +6,16 @@ import dataclasses
 import re
 import time
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pyotp
 import pytest
 
-from almoner.access import accounts, half_sessions, reset_links, second_factor
+from almoner.access import accounts, attempts, half_sessions, recovery_codes, reset_links, second_factor, sessions
 from almoner.access.half_sessions import HalfSession
 from almoner.access.secrets import SecretBox, load_key
+from almoner.access.sign_in import SignedIn
 from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.settings import Settings
@@ -44,6 +45,10 @@ async def browser_of(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 def filled_in(worker: Worker, password: str = PASSWORD, **more: str) -> dict[str, str]:
     return {"environment": worker.environment, "email": worker.email, "password": password, **more}
+
+
+def codes_of(page: str) -> list[str]:
+    return re.findall(r"<li><code>([a-z0-9-]{19})</code></li>", page)
 
 
 def csrf_of(page: str) -> str:
@@ -94,7 +99,15 @@ async def test_a_refusal_keeps_what_was_typed_but_the_password(browser_of: httpx
 
 
 @pytest.mark.parametrize(
-    "target", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "javascript:alert(1)"]
+    "target",
+    [
+        "https://elsewhere.example/",
+        "//elsewhere.example",
+        "/\\elsewhere.example",
+        "javascript:alert(1)",
+        "//[",
+        "/\t/elsewhere.example",
+    ],
 )
 async def test_nobody_is_sent_to_another_site(browser_of: httpx.AsyncClient, emily: Worker, target: str) -> None:
     answer = await browser_of.post("/sign-in", data=filled_in(emily, next=target))
@@ -139,7 +152,7 @@ async def test_a_second_factor_that_a_role_asks_for_is_set_up_on_the_way_in(
     assert wrong.status_code == 403
     assert key[1] in wrong.text
     answer = await browser_of.post("/sign-in/set-up", data={"code": pyotp.TOTP(emily.secret).now()})
-    assert answer.status_code == 303
+    assert (answer.status_code, len(codes_of(answer.text))) == (200, 10)
     assert "almoner_session" in browser_of.cookies
 
 
@@ -168,10 +181,15 @@ async def test_a_password_is_changed_by_who_knows_it_and_other_sessions_end(
         await entered(browser_of, emily)
         wrong = await send(browser_of, "/account/password", current="wrong", new=NEW, again=NEW)
         assert (wrong.status_code, "not your password" in wrong.text) == (422, True)
+        stolen = browser_of.cookies["almoner_session"]
         weak = await send(browser_of, "/account/password", current=PASSWORD, new="short", again="other")
         assert (weak.status_code, "at least 12" in weak.text, "not the same" in weak.text) == (422, True, True)
         done = await send(browser_of, "/account/password", current=PASSWORD, new=NEW, again=NEW)
         assert done.headers["location"] == "/account?done=password"
+        assert browser_of.cookies["almoner_session"] != stolen
+        elsewhere.cookies.set("almoner_session", stolen)
+        thief = await elsewhere.get("/account")
+        assert thief.headers["location"].startswith("/sign-in")
         assert "password is changed" in (await browser_of.get(done.headers["location"])).text
         assert (await elsewhere.get("/account")).status_code == 303
 
@@ -179,6 +197,8 @@ async def test_a_password_is_changed_by_who_knows_it_and_other_sessions_end(
 async def test_a_second_factor_is_set_up_and_removed_in_the_account(
     browser_of: httpx.AsyncClient, door: Door, emily: Worker
 ) -> None:
+    before = await door.knock(emily)
+    assert isinstance(before, SignedIn)
     await entered(browser_of, emily)
     assert (await browser_of.get("/account/second-factor")).headers["location"] == "/account"
     wrong = await send(browser_of, "/account/second-factor/begin", factor_password="wrong")
@@ -192,11 +212,89 @@ async def test_a_second_factor_is_set_up_and_removed_in_the_account(
     assert (await send(browser_of, "/account/second-factor", "/account/second-factor", code="000000")).status_code == 422
     code = pyotp.TOTP(secret).now()
     done = await send(browser_of, "/account/second-factor", "/account/second-factor", code=code)
-    assert done.headers["location"] == "/account?done=factor"
-    assert secret not in (await browser_of.get("/account")).text
+    assert (done.status_code, len(codes_of(done.text))) == (200, 10)
+    # Who came in without one has no session any more, and the page after it works under the new one.
+    assert await door.session(before.token) is None
+    assert "10 recovery codes left" in (await browser_of.get("/account?done=factor")).text
+    page_after = await browser_of.get("/account")
+    assert secret not in page_after.text
+    assert not any(one in page_after.text for one in codes_of(done.text))
     removed = await send(browser_of, "/account/second-factor/remove", factor_password=PASSWORD)
     assert removed.headers["location"] == "/account?done=removed"
-    assert (await door.events(emily))[-2:] == ["second factor set", "second factor removed"]
+    assert (await door.events(emily))[-3:] == ["second factor set", "recovery codes made", "second factor removed"]
+
+
+async def test_a_recovery_code_lets_in_who_has_no_phone(browser_of: httpx.AsyncClient, door: Door, emily: Worker) -> None:
+    await door.with_factor(emily)
+    assert (await browser_of.get("/sign-in/recovery")).headers["location"] == "/sign-in"
+    await browser_of.post("/sign-in", data=filled_in(emily))
+    async with door.database.connection() as connection:
+        codes = await recovery_codes.make(connection, emily.environment_id, emily.id, BY)
+    assert 'href="/sign-in/recovery"' in (await browser_of.get("/sign-in/code")).text
+    wrong = await browser_of.post("/sign-in/recovery", data={"code": "abcd-efgh-jkmn-pqrs"})
+    assert (wrong.status_code, "none of your recovery codes" in wrong.text) == (403, True)
+    done = await browser_of.post("/sign-in/recovery", data={"code": codes[0]})
+    assert done.headers["location"] == "/account?done=recovered"
+    account = await browser_of.get("/account?done=recovered")
+    assert "9 recovery codes left" in account.text
+    assert "<dd>Coach</dd>" in account.text
+    assert "came in with a recovery code" in account.text
+
+
+async def test_recovery_codes_are_made_anew_by_who_knows_the_password(
+    browser_of: httpx.AsyncClient, door: Door, emily: Worker
+) -> None:
+    await entered(browser_of, emily)
+    assert (await send(browser_of, "/account/recovery-codes", codes_password=PASSWORD)).headers["location"] == "/account"
+    await door.with_factor(emily)
+    assert "You have no recovery codes" in (await browser_of.get("/account")).text
+    wrong = await send(browser_of, "/account/recovery-codes", codes_password="wrong")
+    assert (wrong.status_code, "not your password" in wrong.text) == (422, True)
+    made = await send(browser_of, "/account/recovery-codes", codes_password=PASSWORD)
+    assert (made.status_code, made.headers["location"]) == (303, "/account/recovery-codes")
+    carried = made.cookies["almoner_codes"]
+    shown = await browser_of.get("/account/recovery-codes")
+    assert (shown.status_code, len(codes_of(shown.text))) == (200, 10)
+    assert quote("\n".join(codes_of(shown.text))) in shown.text
+    assert codes_of(shown.text)[0] not in carried
+    # To load it again neither shows them nor makes others, which would end those that were just printed.
+    assert (await browser_of.get("/account/recovery-codes")).headers["location"] == "/account"
+    assert (await door.events(emily)).count("recovery codes made") == 1
+
+
+async def test_new_recovery_codes_are_shown_to_the_session_that_made_them_alone(
+    browser_of: httpx.AsyncClient, door: Door, emily: Worker
+) -> None:
+    await entered(browser_of, emily)
+    await door.with_factor(emily)
+    carried = (await send(browser_of, "/account/recovery-codes", codes_password=PASSWORD)).cookies["almoner_codes"]
+    async with door.database.connection() as connection:
+        token = await sessions.begin(connection, emily.environment_id, emily.id)
+    browser_of.cookies.set("almoner_session", token)
+    for value in (carried, "none of ours", ""):
+        browser_of.cookies.set("almoner_codes", value)
+        assert (await browser_of.get("/account/recovery-codes")).headers["location"] == "/account"
+
+
+async def test_a_wrong_code_is_answered_where_there_is_no_second_connection(door: Door, emily: Worker, settings: Settings) -> None:
+    with ServerThread(dataclasses.replace(settings, port=free_port(), connections=1)) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as browser:
+            await entered(browser, emily)
+            await send(browser, "/account/second-factor/begin", factor_password=PASSWORD)
+            wrong = await send(browser, "/account/second-factor", "/account/second-factor", code="000000")
+            assert (wrong.status_code, "not the code" in wrong.text) == (422, True)
+
+
+async def test_a_browser_that_has_signed_in_is_not_kept_out_by_strangers(
+    browser_of: httpx.AsyncClient, server: Server, emily: Worker
+) -> None:
+    await entered(browser_of, emily)
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as stranger:
+        for _ in range(attempts.FREE):
+            assert (await stranger.post("/sign-in", data=filled_in(emily, "wrong"))).status_code == 403
+        assert (await stranger.post("/sign-in", data=filled_in(emily))).status_code == 403
+    del browser_of.cookies["almoner_session"]
+    await entered(browser_of, emily)
 
 
 async def test_signing_out_everywhere_ends_this_session_too(browser_of: httpx.AsyncClient, server: Server, emily: Worker) -> None:

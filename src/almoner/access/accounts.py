@@ -67,6 +67,11 @@ UPDATE worker_accounts SET disabled_at = NULL
 WHERE environment_id = $1 AND worker_id = $2 AND disabled_at IS NOT NULL RETURNING true
 """
 
+_END_LINKS = """
+UPDATE reset_links SET expires_at = clock_timestamp()
+WHERE environment_id = $1 AND worker_id = $2 AND used_at IS NULL AND expires_at > clock_timestamp()
+"""
+
 
 async def find(connection: Connection, environment_id: int, worker_id: str) -> Account | None:
     """The worker of this id, a GUID; None where there is none."""
@@ -110,10 +115,8 @@ async def set_roles(
         raise unknown_worker() from None
 
 
-async def set_password(
-    connection: Connection, environment_id: int, worker_id: str, password_hash: str, by: By, but: bytes = b""
-) -> None:
-    """Replaces the password and ends the worker's sessions, but for the one of the digest ``but``.
+async def set_password(connection: Connection, environment_id: int, worker_id: str, password_hash: str, by: By) -> None:
+    """Replaces the password and ends the worker's sessions and links: who had one of those, or the old password, has nothing.
 
     Raises a 404 ``ApiError`` where the worker has no account.
     """
@@ -126,7 +129,8 @@ async def set_password(
         )
         if not changed:
             raise unknown_worker()
-        await sessions.end_all(connection, environment_id, worker_id, but)
+        await sessions.end_all(connection, environment_id, worker_id)
+        await connection.execute(_END_LINKS, environment_id, worker_id)
         await worker_events.record(connection, environment_id, worker_id, "password set", by)
 
 
@@ -138,6 +142,8 @@ async def disable(connection: Connection, environment_id: int, worker_id: str, b
     async with connection.transaction():
         if await connection.fetchval(_DISABLE, environment_id, worker_id):
             await sessions.end_all(connection, environment_id, worker_id)
+            # For good: enabling the account again must not bring back a link that somebody may have kept.
+            await connection.execute(_END_LINKS, environment_id, worker_id)
             await worker_events.record(connection, environment_id, worker_id, "disabled", by)
         else:
             await _require(connection, environment_id, worker_id)
@@ -152,6 +158,13 @@ async def enable(connection: Connection, environment_id: int, worker_id: str, by
             await _require(connection, environment_id, worker_id)
 
 
+async def session_anew(connection: Connection, environment_id: int, worker_id: str) -> str:
+    """The token of a session that takes the place of all the worker has, for when what opens the account has changed."""
+    async with connection.transaction():
+        await sessions.end_all(connection, environment_id, worker_id)
+        return await sessions.begin(connection, environment_id, worker_id)
+
+
 async def sign_out_everywhere(connection: Connection, environment_id: int, worker_id: str, by: By) -> int:
     """Ends every session of a worker; returns how many."""
     async with connection.transaction():
@@ -162,7 +175,7 @@ async def sign_out_everywhere(connection: Connection, environment_id: int, worke
 
 def unknown_worker() -> ApiError:
     """The 404 of a worker who is not there or has no account."""
-    return problem("not_found", "There is no such worker who has an account. See who there is with: almoner worker list")
+    return problem("not_found", "There is no such worker who has an account that is in use.")
 
 
 async def _require(connection: Connection, environment_id: int, worker_id: str) -> None:

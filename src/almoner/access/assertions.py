@@ -36,6 +36,11 @@ class GrantError(Exception):
         super().__init__(error)
         self.error = error
         self.description = description
+        # Of whom it is, as the assertion claims, for the log; None where that is not known.
+        self.client_id: str | None = None
+        # Why, for the log, where the caller is told less; and whether it is of a client that there is.
+        self.reason = description
+        self.is_of_known = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,14 @@ def read(text: str, audience: str, now: float) -> Assertion:
     issuer = claims.get("iss")
     if not isinstance(issuer, str):
         raise _invalid("The assertion must have the claim iss, which holds the client id.")
-    _check_audience(claims.get("aud"), audience)
-    _check_times(claims, now)
-    return Assertion(text, _client_id(issuer), _scope(claims.get("scope")))
+    client_id = _client_id(issuer)
+    try:
+        _check_audience(claims.get("aud"), audience)
+        _check_times(claims, now)
+        return Assertion(text, client_id, _scope(claims.get("scope")))
+    except GrantError as refused:
+        refused.client_id = client_id
+        raise
 
 
 def signed(assertion: Assertion, algorithm: str, secrets: Iterable[str]) -> bool:

@@ -2,6 +2,10 @@
 
 An attempt is counted before it is looked at and forgotten once it succeeded: however many are made at the same moment, no more
 of them are looked at than one after another. Whether anybody has the account makes no difference.
+
+They are counted by where they come from, so that a stranger who knows an address does not keep its owner out: each network has
+its own count for each account, and so has each device that the owner has signed in with before. All that come from no such
+device are counted together as well, or a crowd of networks would have as many guesses as it has members.
 """
 
 from __future__ import annotations
@@ -10,17 +14,20 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from almoner.access.throttle import network
 from almoner.database import Database
 
-FREE: Final = 5  # failures within WINDOW_MINUTES that cost nothing but themselves
-WINDOW_MINUTES: Final = 15
-FIRST_WAIT: Final = 15.0  # seconds after the fifth; each further failure doubles it
+FREE: Final = 5  # failures from one network or device that cost nothing but themselves
+FREE_OF_ALL: Final = 20  # failures from all networks together: several people behind several of them may mistype at once
+FIRST_WAIT: Final = 15.0  # seconds after those; each further failure doubles it
 LONGEST_WAIT: Final = 900.0
 NO_ENVIRONMENT: Final = 0  # where attempts are counted that name an environment which is not there
 
-_COUNT = f"""
-SELECT count(*), extract(epoch FROM clock_timestamp() - max(failed_at))::float8 FROM sign_in_failures
-WHERE environment_id = $1 AND account = $2 AND failed_at > clock_timestamp() - interval '{WINDOW_MINUTES} minutes'
+_COUNT = """
+SELECT count(*) FILTER (WHERE source = $3), max(failed_at) FILTER (WHERE source = $3),
+  count(*) FILTER (WHERE NOT is_known), max(failed_at) FILTER (WHERE NOT is_known), clock_timestamp()
+FROM sign_in_failures
+WHERE environment_id = $1 AND account = $2 AND failed_at > clock_timestamp() - $4 * interval '1 minute'
 """
 # What no count needs any more is cleared away a few rows at a time.
 _ADD = """
@@ -29,8 +36,31 @@ WITH cleared AS (
     SELECT id FROM sign_in_failures WHERE environment_id = $1 AND failed_at < clock_timestamp() - interval '1 day'
     ORDER BY id LIMIT 20 FOR UPDATE SKIP LOCKED)
 )
-INSERT INTO sign_in_failures (environment_id, account) VALUES ($1, $2) RETURNING id
+INSERT INTO sign_in_failures (environment_id, account, source, is_known) VALUES ($1, $2, $3, $4) RETURNING id
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an attempt comes from. ``is_known``: from a device, or a session, that shows who is there."""
+
+    key: bytes
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A sort of attempt: failures older than ``window`` minutes count no more, and ``free_of_all`` cost nothing from anywhere."""
+
+    name: str
+    window: int
+    free_of_all: int
+
+
+PASSWORD: Final = Sort("password", 15, FREE_OF_ALL)
+# Only who knows the password gets as far as a code: no stranger keeps anybody out with these, and a million codes are few. So all
+# networks share what one has, for a day.
+CODE: Final = Sort("code", 1440, FREE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,49 +68,76 @@ class Attempt:
     """An attempt that may be looked at, and counts as failed until it is forgotten."""
 
     environment_id: int
+    email: str
     account: bytes
+    source: Source
     id: int
 
 
-def wait(failures: int, seconds_since: float) -> float:
+def elsewhere(address: str) -> Source:
+    """An attempt from nobody's device: its network is what is known of it."""
+    return Source(hashlib.sha256(f"network {network(address)}".encode()).digest(), False)
+
+
+def known(what: str, name: str) -> Source:
+    """An attempt from a device or a session that shows who is there."""
+    return Source(hashlib.sha256(f"{what} {name}".encode()).digest(), True)
+
+
+def wait(failures: int, seconds_since: float, free: int = FREE) -> float:
     """The seconds before the next attempt is looked at, after so many failures, the last one so long ago; 0 where it may be now."""
-    if failures < FREE:
+    if failures < free:
         return 0.0
-    return max(0.0, min(FIRST_WAIT * 2.0 ** min(failures - FREE, 10), LONGEST_WAIT) - seconds_since)
+    return max(0.0, min(FIRST_WAIT * 2.0 ** min(failures - free, 10), LONGEST_WAIT) - seconds_since)
 
 
-async def begin(database: Database, environment_id: int, email: str) -> Attempt | None:
+async def begin(database: Database, environment_id: int, email: str, source: Source, sort: Sort = PASSWORD) -> Attempt | None:
     """An attempt at the account of this address, counted; None where it has to wait, which is not counted."""
-    account = _account(email)
+    account = _account(email, sort)
     async with database.transaction() as connection:
         # One at a time for each account, in every process.
-        key = int.from_bytes(account[:8], "big", signed=True) ^ environment_id
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", key)
-        failures, since = await connection.fetchrow(_COUNT, environment_id, account)
-        if wait(failures, since or 0.0) > 0:
+        lock = int.from_bytes(account[:8], "big", signed=True) ^ environment_id
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", lock)
+        row = await connection.fetchrow(_COUNT, environment_id, account, source.key, float(sort.window))
+        own, own_last, all_, all_last, now = row
+        if own_last is not None and wait(own, (now - own_last).total_seconds()) > 0:
             return None
-        return Attempt(environment_id, account, await connection.fetchval(_ADD, environment_id, account))
+        if not source.is_known and all_last is not None and wait(all_, (now - all_last).total_seconds(), sort.free_of_all) > 0:
+            return None
+        made = await connection.fetchval(_ADD, environment_id, account, source.key, source.is_known)
+        return Attempt(environment_id, email, account, source, made)
 
 
-async def forget(database: Database, attempt: Attempt, all_of_it: bool) -> None:
-    """Counts an attempt no more, since it succeeded; with ``all_of_it``, none of the account's."""
+async def forget(database: Database, attempt: Attempt) -> None:
+    """Counts this attempt no more, since it succeeded."""
     async with database.connection() as connection:
         await connection.execute(
-            "DELETE FROM sign_in_failures WHERE environment_id = $1 AND account = $2 AND ($4 OR id = $3)",
+            "DELETE FROM sign_in_failures WHERE environment_id = $1 AND id = $2", attempt.environment_id, attempt.id
+        )
+
+
+async def forget_all(database: Database, attempt: Attempt) -> None:
+    """Counts none that came from where this one did, since its owner has come in: those of other networks go on counting."""
+    accounts = [_account(attempt.email, sort) for sort in (PASSWORD, CODE)]
+    async with database.connection() as connection:
+        await connection.execute(
+            "DELETE FROM sign_in_failures WHERE environment_id = $1 AND account = ANY ($2::bytea[]) AND source = $3",
             attempt.environment_id,
-            attempt.account,
-            attempt.id,
-            all_of_it,
+            accounts,
+            attempt.source.key,
         )
 
 
 async def forgive(database: Database, environment_id: int, email: str) -> None:
     """Forgets every failure of the account of this address."""
+    accounts = [_account(email, sort) for sort in (PASSWORD, CODE)]
     async with database.connection() as connection:
         await connection.execute(
-            "DELETE FROM sign_in_failures WHERE environment_id = $1 AND account = $2", environment_id, _account(email)
+            "DELETE FROM sign_in_failures WHERE environment_id = $1 AND account = ANY ($2::bytea[])", environment_id, accounts
         )
 
 
-def _account(email: str) -> bytes:
-    return hashlib.sha256(email.strip().lower().encode()).digest()
+def _account(email: str, sort: Sort) -> bytes:
+    address = email.strip().lower()
+    # What was counted before there were sorts is of passwords.
+    return hashlib.sha256((address if sort is PASSWORD else f"{sort.name} {address}").encode()).digest()

@@ -26,10 +26,10 @@ CLOSING_SECONDS: Final = 10.0
 LONGEST_PAUSE: Final = 5.0  # seconds between attempts while the database is away
 
 _WRITE = """
-INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource, patients)
-SELECT n.environment_id, to_timestamp(n.read_at), n.actor, n.through, n.request_id, n.verb, n.resource, n.patients
-FROM unnest($1::int[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
-  AS n(environment_id, read_at, actor, through, request_id, verb, resource, patients)
+INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource, patients, row_id)
+SELECT n.environment_id, to_timestamp(n.read_at), n.actor, n.through, n.request_id, n.verb, n.resource, n.patients, n.row_id
+FROM unnest($1::int[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::uuid[])
+  AS n(environment_id, read_at, actor, through, request_id, verb, resource, patients, row_id)
 """
 
 
@@ -52,6 +52,7 @@ class _Read(NamedTuple):
     verb: str
     resource: str
     patients: bytes
+    row_id: str | None
 
 
 class ReadAudit:
@@ -75,10 +76,22 @@ class ReadAudit:
         self.dropped = 0
         self._told = 0
 
-    def note(self, reader: Reader, request_id: str, verb: str, resource: str, patients: bytes, through: str = "api") -> None:
-        """Notes a read. ``patients`` holds the ids of the patients that it told of, sixteen bytes each, repetitions included."""
+    def note(
+        self,
+        reader: Reader,
+        request_id: str,
+        verb: str,
+        resource: str,
+        patients: bytes,
+        through: str = "api",
+        row_id: str | None = None,
+    ) -> None:
+        """Notes a read. ``patients`` holds the ids of the patients that it told of, sixteen bytes each, repetitions included.
+
+        ``row_id`` is the GUID of the row, where it was one.
+        """
         self._waiting.append(
-            _Read(reader.environment_id, self._clock(), reader.actor, through, request_id, verb, resource, patients)
+            _Read(reader.environment_id, self._clock(), reader.actor, through, request_id, verb, resource, patients, row_id)
         )
         self._bytes += len(patients)
         if len(self._waiting) >= BATCH:

@@ -50,11 +50,15 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret of a client, without the secret itself. Times are in UTC; ``revoked_at`` is None while it works."""
+    """A secret of a client, without the secret itself. Times are in UTC; ``revoked_at`` is None while it works.
+
+    ``ends_with`` are its last four characters, which tell it from its neighbours; blank where this key does not open it.
+    """
 
     id: str
     created_at: datetime
     revoked_at: datetime | None
+    ends_with: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class Registered:
     sealed: tuple[bytes, ...]
 
 
+# Of 43 random ones: too few to help anybody who guesses.
+_SHOWN_CHARACTERS = 4
 _CREATE = """
 WITH client AS (
   INSERT INTO clients (environment_id, id, name, scope, shape, algorithm) VALUES ($1, $2, $3, $4, $5, $6)
@@ -86,7 +92,7 @@ WHERE c.environment_id = $1 AND ($2::uuid IS NULL OR c.id = $2)
 ORDER BY c.created_at, c.id
 """
 _SECRETS = """
-SELECT id::text, created_at, revoked_at FROM client_secrets WHERE environment_id = $1 AND client_id = $2
+SELECT id::text, created_at, revoked_at, sealed FROM client_secrets WHERE environment_id = $1 AND client_id = $2
 ORDER BY created_at DESC, id
 """
 _REVOKE = """
@@ -111,8 +117,9 @@ UPDATE client_secrets SET revoked_at = clock_timestamp()
 WHERE environment_id = $1 AND client_id = $2 AND id <> $3 AND revoked_at IS NULL
 """
 _NEWEST = """
-SELECT id FROM client_secrets WHERE environment_id = $1 AND client_id = $2 AND revoked_at IS NULL
-ORDER BY created_at DESC, id LIMIT 1
+SELECT s.id FROM client_secrets s JOIN clients c ON c.environment_id = s.environment_id AND c.id = s.client_id
+WHERE s.environment_id = $1 AND s.client_id = $2 AND s.revoked_at IS NULL AND c.disabled_at IS NULL
+ORDER BY s.created_at DESC, s.id LIMIT 1
 """
 _DISABLE = """
 UPDATE clients SET disabled_at = coalesce(disabled_at, clock_timestamp()) WHERE environment_id = $1 AND id = $2 RETURNING true
@@ -165,9 +172,26 @@ async def find(connection: Connection, environment_id: int, client_id: str) -> C
     return Client(*rows[0])
 
 
-async def secrets_of(connection: Connection, environment_id: int, client_id: str) -> list[Secret]:
+async def environment_of(connection: Connection, client_id: str) -> int:
+    """The id of the environment that a client belongs to: its id says so. Raises a 404 ``ApiError`` where it is not there."""
+    found: int | None = await connection.fetchval("SELECT environment_id FROM clients WHERE id = $1", _canonical(client_id))
+    if found is None:
+        raise unknown_client()
+    return found
+
+
+async def secrets_of(connection: Connection, box: SecretBox, environment_id: int, client_id: str) -> list[Secret]:
     """The secrets of a client, the newest first, those that have ended included; none where it is not there."""
-    return [Secret(*row) for row in await connection.fetch(_SECRETS, environment_id, _canonical(client_id))]
+    client_id = _canonical(client_id)
+    rows = await connection.fetch(_SECRETS, environment_id, client_id)
+    return [Secret(row["id"], row["created_at"], row["revoked_at"], _end(box, row["sealed"], client_id)) for row in rows]
+
+
+def _end(box: SecretBox, sealed: bytes, client_id: str) -> str:
+    try:
+        return box.open(sealed, client_id)[-_SHOWN_CHARACTERS:]
+    except SealError:
+        return ""
 
 
 async def change(
@@ -209,7 +233,9 @@ async def rotate(connection: Connection, box: SecretBox, environment_id: int, cl
 
 
 async def retire(connection: Connection, environment_id: int, client_id: str) -> int:
-    """Ends all live secrets of a client but the newest; returns how many. Raises a 404 ``ApiError`` where it has none."""
+    """Ends all live secrets of a client but the newest; returns how many. Raises a 404 ``ApiError`` where it has
+    none, or is disabled.
+    """
     async with connection.transaction():
         newest = await connection.fetchval(_NEWEST, environment_id, _canonical(client_id))
         if newest is None:
@@ -289,8 +315,8 @@ async def long_lived_token(connection: Connection, client_id: str, days: int = 3
 
 
 def unknown_client() -> ApiError:
-    """The 404 of a client id that stands for no client, or for one that is disabled."""
-    return problem("not_found", "There is no such client that may be used. See the ids with: almoner client list")
+    """The 404 of a client id that stands for no client of the environment, or for one that is disabled: which, is not told."""
+    return problem("not_found", "There is no such client that may be used.")
 
 
 def _checked(name: str, scope: str, shape: str, collections: Collection[str] | None) -> tuple[str, ...]:

@@ -132,9 +132,8 @@ class Passwords:
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
         if self._waiting >= MOST_WAITING:
-            refused = problem("service_unavailable", "Many people are signing in at the moment. Try again in a few seconds.")
-            refused.headers = {"Retry-After": "5"}
-            raise refused
+            told = "Many people are signing in at the moment. Try again in a few seconds."
+            raise problem("service_unavailable", told, {"Retry-After": "5"})
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -58,11 +58,14 @@ def with_right(scopes: Iterable[str], right: str) -> frozenset[str]:
 def parse(text: str, collections: Collection[str] | None = None) -> tuple[str, ...]:
     """The scopes of a string, each once, in its order. With ``collections``, no others may be named.
 
-    Raises a 400 ``ApiError`` that says which scopes there are.
+    Raises a 400 ``ApiError`` that names the one that does not exist and says which there are.
     """
     scopes = tuple(dict.fromkeys(text.split()))
-    if not scopes or not all(_exists(scope, collections) for scope in scopes):
-        raise problem("bad_request", f"The scope does not exist. {expected(collections)}")
+    unknown = next((scope for scope in scopes if not _exists(scope, collections)), None)
+    if unknown is not None:
+        raise problem("bad_request", f"There is no scope {_shown(unknown)}. {expected(collections)}")
+    if not scopes:
+        raise problem("bad_request", f"No scope is named. {expected(collections)}")
     return scopes
 
 
@@ -84,6 +87,11 @@ def expected(collections: Collection[str] | None) -> str:
 def beyond(asked: Iterable[str], granted: Collection[str]) -> tuple[str, ...]:
     """What is asked for and was not granted."""
     return () if ALL in granted else tuple(scope for scope in asked if scope not in granted)
+
+
+def _shown(scope: str) -> str:
+    """A word that is no scope, as an answer may repeat it: in the letters that scopes have, so that it fits wherever it is told."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-:") else "?" for c in scope[:60])
 
 
 def _exists(scope: str, collections: Collection[str] | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 import pyotp
 
-from almoner.access import worker_events
+from almoner.access import recovery_codes, worker_events
 from almoner.access.secrets import SecretBox
 from almoner.access.worker_events import By
 from almoner.database import Connection
@@ -95,10 +95,11 @@ async def take(connection: Connection, box: SecretBox, environment_id: int, work
 
 
 async def remove(connection: Connection, environment_id: int, worker_id: str, by: By) -> bool:
-    """Takes the second factor away, confirmed or not; whether there was one."""
+    """Takes the second factor away, confirmed or not, and the recovery codes with it; whether there was one."""
     async with connection.transaction():
         if not await connection.fetchval(_REMOVE, environment_id, worker_id):
             return False
+        await recovery_codes.drop(connection, environment_id, worker_id)
         await worker_events.record(connection, environment_id, worker_id, "second factor removed", by)
         return True
 

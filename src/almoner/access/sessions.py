@@ -157,10 +157,10 @@ async def end(connection: Connection, environment_id: int, digest: bytes) -> Non
     await connection.execute("DELETE FROM worker_sessions WHERE environment_id = $1 AND digest = $2", environment_id, digest)
 
 
-async def end_all(connection: Connection, environment_id: int, worker_id: str, but: bytes = b"") -> int:
-    """Ends every session of a worker, but for the one of the digest ``but``; returns how many."""
+async def end_all(connection: Connection, environment_id: int, worker_id: str) -> int:
+    """Ends every session of a worker; returns how many."""
     ended: str = await connection.execute(
-        "DELETE FROM worker_sessions WHERE environment_id = $1 AND worker_id = $2 AND digest <> $3", environment_id, worker_id, but
+        "DELETE FROM worker_sessions WHERE environment_id = $1 AND worker_id = $2", environment_id, worker_id
     )
     return int(ended.split()[-1])
 

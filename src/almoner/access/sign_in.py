@@ -1,19 +1,22 @@
 """Signing in: password, second factor, and what a stranger is told, which is nothing.
 
-Unknown environment, unknown address, wrong password, disabled account and too many attempts get one answer, after the same work.
+Unknown environment, unknown address, wrong password, disabled account and too many attempts get one answer. The time tells whether
+a password was looked at or sign-in was paused, since nothing is worked out while it is; it does not tell whether there is an
+account: what is unknown is looked at as long as what is known, and paused after as many attempts.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
 
-from almoner.access import attempts, credentials, half_sessions, second_factor, sessions, worker_events
-from almoner.access.attempts import Attempt
+from almoner.access import attempts, credentials, devices, half_sessions, recovery_codes, second_factor, sessions, worker_events
+from almoner.access.attempts import CODE, PASSWORD, Attempt, Sort, Source
 from almoner.access.credentials import Credentials
 from almoner.access.half_sessions import HalfSession, Step
 from almoner.access.passwords import Passwords
@@ -31,15 +34,35 @@ NOT_THE_CODE: Final = (
     "This is not the code that the app shows now, or it was used already, or sign-in is paused for some minutes after several "
     "failures. Wait for the next code."
 )
+NOT_A_CODE: Final = (
+    "This is none of your recovery codes, or it was used already, or sign-in is paused for some minutes after several failures. "
+    "An administrator can take the second factor off your account."
+)
 NOT_LET_IN: Final = "You were signed in there, but no worker of this environment has that address. An administrator can add you."
+# Refusals are answered at a whole multiple of so many seconds after the question: by their time nobody tells them apart.
+REFUSED_AFTER: Final = 0.25
 Requires = Callable[[int, Collection[str]], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who knocks: the network address, the request's id, and the cookie of ``devices``, blank where there is none."""
+
+    address: str
+    request_id: str
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The token of a new session, for its cookie."""
+    """The token of a new session, for its cookie, and the cookie of the device.
+
+    ``codes``: the recovery codes of a second factor that was set up on the way, to be shown once.
+    """
 
     token: str
+    device: str
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +94,15 @@ class NewFactor:
 
 
 Outcome = SignedIn | StepNeeded | Refused | Ended
+Fits = Callable[[Any, Credentials], Awaitable[bool]]
 
 
 class SignIn:
     """Lets workers in. ``requires`` tells whether roles of an environment ask for a second factor.
 
-    ``clock`` tells seconds since 1970 (UTC), ``pace`` counts seconds and only goes forward. Where the database is away, or too
-    many wait for their password to be looked at, every method raises a 503 ``ApiError``.
+    ``clock`` tells seconds since 1970 (UTC), ``pace`` counts seconds and only goes forward, ``rest`` waits for some.
+
+    Where the database is away, or too many wait for their password to be looked at, every method raises a 503 ``ApiError``.
     """
 
     def __init__(
@@ -89,6 +114,7 @@ class SignIn:
         throttle: Throttle | None = None,
         clock: Callable[[], float] = time.time,
         pace: Callable[[], float] = time.monotonic,
+        rest: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._database = database
         self._box = box
@@ -97,28 +123,32 @@ class SignIn:
         self._throttle = throttle or Throttle()
         self._clock = clock
         self._pace = pace
+        self._rest = rest
         self._log = structlog.get_logger()
 
-    async def with_password(self, environment: str, email: str, password: str, address: str, request_id: str) -> Outcome:
-        """The first step. ``environment`` is its name; ``address`` is where the request comes from."""
-        named, given = environment.replace("\0", ""), email.replace("\0", "").strip()
-        if self._is_paused(address):
-            return self._turned_away("address paused", address, request_id)
+    async def with_password(self, environment: str, email: str, password: str, caller: Caller) -> Outcome:
+        """The first step. ``environment`` is its name."""
+        began = self._pace()
+        outcome = await self._by_password(environment.replace("\0", ""), email.replace("\0", "").strip(), password, caller)
+        return await self._levelled(outcome, began)
+
+    async def _by_password(self, named: str, given: str, password: str, caller: Caller) -> Outcome:
         async with self._database.connection() as connection:
             environment_id, known = await credentials.by_email(connection, named, given)
-        attempt = await attempts.begin(self._database, environment_id or attempts.NO_ENVIRONMENT, given)
+        source = self._source(known, caller)
+        attempt = await self._begin(environment_id or attempts.NO_ENVIRONMENT, given, source, caller)
         if attempt is None:
-            return self._turned_away("account paused", address, request_id)
+            return Refused(NOT_RIGHT)
         right = await self._passwords.verify(known.password_hash if known else None, password)
         if known is None or not right or known.is_disabled:
             reason = "no such account" if known is None else "disabled" if known.is_disabled else "password"
-            await self._failed(known, reason, address, request_id)
+            await self._failed(known, reason, caller)
             return Refused(NOT_RIGHT)
         if known.second_factor:
             return await self._half(known, attempt, "code")
         if await self._requires(known.environment_id, known.roles):
             return await self._half(known, attempt, "set-up")
-        return await self._enter(known, attempt, "password", request_id, password)
+        return await self._enter(known, attempt, "password", caller, password)
 
     def now(self) -> float:
         """The time by which codes are judged, in seconds since 1970, UTC."""
@@ -129,17 +159,22 @@ class SignIn:
         found = await self._opened(half)
         return found[0].step if found else None
 
-    async def with_code(self, half: str, code: str, address: str, request_id: str) -> Outcome:
+    async def with_code(self, half: str, code: str, caller: Caller) -> Outcome:
         """The second step, for a worker who has a second factor."""
-        found = await self._opened(half, "code")
-        if found is None:
-            return Ended()
-        _, known = found
 
-        async def fits(connection: Any) -> bool:
+        async def fits(connection: Any, known: Credentials) -> bool:
             return await second_factor.take(connection, self._box, known.environment_id, known.worker_id, code, self._clock())
 
-        return await self._by_code(known, fits, address, request_id)
+        return await self._second_step(half, "code", "password and code", fits, NOT_THE_CODE, caller)
+
+    async def with_recovery_code(self, half: str, code: str, caller: Caller) -> Outcome:
+        """The second step, for a worker whose phone is gone."""
+
+        async def fits(connection: Any, known: Credentials) -> bool:
+            by = By.worker(known.worker_id, caller.request_id)
+            return await recovery_codes.take(connection, known.environment_id, known.worker_id, code, by)
+
+        return await self._second_step(half, "code", "password and recovery code", fits, NOT_A_CODE, caller)
 
     async def new_factor(self, half: str) -> NewFactor | None:
         """Begins the set-up of a second factor, for a worker whose role asks for one; None where the half session has ended."""
@@ -161,39 +196,47 @@ class SignIn:
             secret = await second_factor.pending(connection, self._box, known.environment_id, known.worker_id)
         return None if secret is None else NewFactor(secret, second_factor.uri(secret, known.email))
 
-    async def with_new_factor(self, half: str, code: str, address: str, request_id: str) -> Outcome:
-        """The second step, for a worker who has just set up a second factor: its first code."""
-        found = await self._opened(half, "set-up")
-        if found is None:
-            return Ended()
-        _, known = found
-        by = By.worker(known.worker_id, request_id)
+    async def with_new_factor(self, half: str, code: str, caller: Caller) -> Outcome:
+        """The second step, for a worker who has just set up a second factor: its first code. It comes with recovery codes."""
 
-        async def fits(connection: Any) -> bool:
-            return await second_factor.confirm(
-                connection, self._box, known.environment_id, known.worker_id, code, self._clock(), by
-            )
+        codes: list[str] = []
 
-        return await self._by_code(known, fits, address, request_id)
+        async def fits(connection: Any, known: Credentials) -> bool:
+            owner, by = (known.environment_id, known.worker_id), By.worker(known.worker_id, caller.request_id)
+            # There is no factor without codes, whatever ends this in between.
+            async with connection.transaction():
+                if not await second_factor.confirm(connection, self._box, *owner, code, self._clock(), by):
+                    return False
+                codes.extend(await recovery_codes.make(connection, *owner, by))
+            return True
 
-    async def knows_password(self, session: Session, password: str, address: str, request_id: str) -> bool:
+        outcome = await self._second_step(half, "set-up", "password and code", fits, NOT_THE_CODE, caller)
+        return replace(outcome, codes=tuple(codes)) if isinstance(outcome, SignedIn) else outcome
+
+    async def knows_password(self, session: Session, password: str, caller: Caller) -> bool:
         """Whether somebody who has signed in knows the password too, asked before what must not be done at an unattended desk.
 
-        Failures count like those of signing in; False also where they have to wait.
+        Failures count for this session alone; False also where they have to wait.
         """
-        attempt = None if self._is_paused(address) else await attempts.begin(self._database, session.environment_id, session.email)
+        source = attempts.known("session", session.digest.hex())
+        attempt = await self._begin(session.environment_id, session.email, source, caller)
         if attempt is None:
-            self._turned_away("account paused", address, request_id)
             return False
         async with self._database.connection() as connection:
             known = await credentials.by_id(connection, session.environment_id, session.worker_id)
         if not await self._passwords.verify(known.password_hash if known else None, password):
-            await self._failed(known, "password", address, request_id)
+            await self._failed(known, "password", caller)
             return False
-        await attempts.forget(self._database, attempt, all_of_it=False)
+        await attempts.forget(self._database, attempt)
         return True
 
-    async def with_identity(self, environment: str, subject: str, email: str | None, request_id: str) -> Outcome:
+    async def device_of(self, session: Session, caller: Caller) -> str:
+        """The cookie of the device on which somebody who has signed in has just set another password."""
+        async with self._database.connection() as connection:
+            known = await credentials.by_id(connection, session.environment_id, session.worker_id)
+        return caller.device if known is None else self._remembered(known, caller)
+
+    async def with_identity(self, environment: str, subject: str, email: str | None, caller: Caller) -> Outcome:
         """Whom the identity provider vouches for, as ``issuer|subject``; ``email`` is None where it did not verify the address.
 
         The address counts once: from then on the worker is known by the subject. Nobody is created.
@@ -207,7 +250,7 @@ class SignIn:
             if known is None or known.is_disabled:
                 self._log.warning(
                     "sign-in refused",
-                    request_id=request_id,
+                    request_id=caller.request_id,
                     reason="disabled" if known else "no such account",
                     through="identity provider",
                 )
@@ -219,25 +262,29 @@ class SignIn:
                 subject,
             )
             token = await sessions.begin(connection, known.environment_id, known.worker_id)
-            by = By.worker(known.worker_id, request_id)
+            by = By.worker(known.worker_id, caller.request_id)
             await worker_events.record(connection, known.environment_id, known.worker_id, "signed in", by, "identity provider")
-        return SignedIn(token)
+        return SignedIn(token, self._remembered(known, caller))
 
-    async def _by_code(self, known: Credentials, fits: Callable[[Any], Awaitable[bool]], address: str, request_id: str) -> Outcome:
-        attempt = None if self._is_paused(address) else await attempts.begin(self._database, known.environment_id, known.email)
+    async def _second_step(self, half: str, step: Step, how: str, fits: Fits, refusal: str, caller: Caller) -> Outcome:
+        found = await self._opened(half, step)
+        if found is None:
+            return Ended()
+        _, known = found
+        began = self._pace()
+        attempt = await self._begin(known.environment_id, known.email, self._source(known, caller), caller, CODE)
         if attempt is None:
-            self._turned_away("account paused", address, request_id)
-            return Refused(NOT_THE_CODE)
+            return await self._levelled(Refused(refusal), began)
         async with self._database.connection() as connection:
-            fitting = await fits(connection)
+            fitting = await fits(connection, known)
         if not fitting:
-            await self._failed(known, "code", address, request_id)
-            return Refused(NOT_THE_CODE)
-        return await self._enter(known, attempt, "password and code", request_id)
+            await self._failed(known, how.rpartition(" and ")[2], caller)
+            return await self._levelled(Refused(refusal), began)
+        return await self._enter(known, attempt, how, caller)
 
     async def _half(self, known: Credentials, attempt: Attempt, step: Step) -> StepNeeded:
         # Only this attempt is forgotten: codes that were wrong before still count, or a password would buy any number of them.
-        await attempts.forget(self._database, attempt, all_of_it=False)
+        await attempts.forget(self._database, attempt)
         bound = half_sessions.bound_to(known.password_hash)
         half = HalfSession(known.environment_id, known.worker_id, step, bound, self._clock() + half_sessions.SECONDS)
         return StepNeeded(step, half_sessions.sealed(self._box, half))
@@ -252,7 +299,7 @@ class SignIn:
             return None
         return half, known
 
-    async def _enter(self, known: Credentials, attempt: Attempt, how: str, request_id: str, password: str | None = None) -> Outcome:
+    async def _enter(self, known: Credentials, attempt: Attempt, how: str, caller: Caller, password: str | None = None) -> Outcome:
         """The session itself, unless the account has changed since it was looked at: a new password ends what the old one began."""
         renewed = None
         if password is not None and known.password_hash and self._passwords.is_outdated(known.password_hash):
@@ -269,24 +316,51 @@ class SignIn:
                     renewed,
                 )
             token = await sessions.begin(connection, known.environment_id, known.worker_id)
-            by = By.worker(known.worker_id, request_id)
+            by = By.worker(known.worker_id, caller.request_id)
             await worker_events.record(connection, known.environment_id, known.worker_id, "signed in", by, how)
-        await attempts.forget(self._database, attempt, all_of_it=True)
-        return SignedIn(token)
+        await attempts.forget_all(self._database, attempt)
+        return SignedIn(token, self._remembered(replace(known, password_hash=renewed or known.password_hash), caller))
 
-    async def _failed(self, known: Credentials | None, reason: str, address: str, request_id: str) -> None:
-        self._throttle.failed(None, address, self._pace())
+    def _remembered(self, known: Credentials, caller: Caller) -> str:
+        return devices.remembered(self._box, caller.device, known, self._clock())
+
+    def _source(self, known: Credentials | None, caller: Caller) -> Source:
+        """What an attempt is counted by: the device, where its owner has signed in with it before."""
+        if known is not None:
+            device = devices.of(self._box, caller.device, known, self._clock())
+            if device is not None:
+                return attempts.known("device", device.id)
+        return attempts.elsewhere(caller.address)
+
+    async def _begin(
+        self, environment_id: int, email: str, source: Source, caller: Caller, sort: Sort = PASSWORD
+    ) -> Attempt | None:
+        """An attempt that may be looked at; None, and a line in the log, where it may not yet.
+
+        The failures of a network keep nobody out who is known: the neighbours of an office share one.
+        """
+        is_slow = not source.is_known and self._throttle.wait(None, caller.address, self._pace()) > 0
+        attempt = None if is_slow else await attempts.begin(self._database, environment_id, email, source, sort)
+        if attempt is None:
+            reason = "address paused" if is_slow else "account paused"
+            self._log.warning("sign-in refused", request_id=caller.request_id, address=caller.address, reason=reason)
+        return attempt
+
+    async def _failed(self, known: Credentials | None, reason: str, caller: Caller) -> None:
+        self._throttle.failed(None, caller.address, self._pace())
         worker_id = known.worker_id if known else None
-        self._log.warning("sign-in refused", request_id=request_id, worker_id=worker_id, address=address, reason=reason)
+        self._log.warning(
+            "sign-in refused", request_id=caller.request_id, worker_id=worker_id, address=caller.address, reason=reason
+        )
         if known is not None:
             async with self._database.connection() as connection:
-                by = By("somebody", request_id)
-                detail = f"{reason}, from {address}"
+                by = By("somebody", caller.request_id)
+                detail = f"{reason}, from {caller.address}"
                 await worker_events.record(connection, known.environment_id, known.worker_id, "sign-in failed", by, detail)
 
-    def _is_paused(self, address: str) -> bool:
-        return self._throttle.wait(None, address, self._pace()) > 0
-
-    def _turned_away(self, reason: str, address: str, request_id: str) -> Refused:
-        self._log.warning("sign-in refused", request_id=request_id, address=address, reason=reason)
-        return Refused(NOT_RIGHT)
+    async def _levelled(self, outcome: Outcome, began: float) -> Outcome:
+        """The outcome; a refusal when its time has come."""
+        if isinstance(outcome, Refused):
+            taken = self._pace() - began
+            await self._rest(REFUSED_AFTER - taken % REFUSED_AFTER)
+        return outcome

@@ -9,6 +9,7 @@ that neither a stranger who knows its id nor a neighbour behind the same proxy c
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +19,17 @@ WINDOW: Final = 60.0  # ... in as many seconds begin the waiting
 LONGEST_WAIT: Final = 60.0  # seconds
 FORGOTTEN_AFTER: Final = 120.0  # seconds without a failure after the last wait; longer than the longest wait, so that it counts
 KNOWN_FOR: Final = 86_400.0  # seconds; programs fetch a token every hour
+
+
+def network(address: str) -> str:
+    """What an address is counted by: itself, or the /64 of an IPv6 one, all of whose addresses one subscriber may use."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed), 64), strict=False))
 
 
 @dataclass(slots=True)
@@ -44,7 +56,8 @@ class Throttle:
     """Counts failed attempts and tells how long to wait: 1, 2, 4 ... at most 60 seconds after ten failures in a minute.
 
     ``now`` is in seconds of any clock that only goes forward. ``client`` is the client id that an attempt names, or None
-    where it names none that could exist. At most ``capacity`` keys of each sort are kept; the least recently used go first.
+    where it names none that could exist; ``address`` counts as its ``network``.
+    At most ``capacity`` keys of each sort are kept; the least recently used go first.
     """
 
     def __init__(self, capacity: int = 10_000) -> None:
@@ -69,16 +82,18 @@ class Throttle:
     def succeeded(self, client: str, address: str, now: float) -> None:
         """The client proved itself from this address: its failures are forgotten, those of the address are not."""
         self._records.pop(("client", client), None)
-        self._records.pop(("known", client, address), None)
-        self._known[client, address] = now
-        self._known.move_to_end((client, address))
+        self._records.pop(("known", client, network(address)), None)
+        place = (client, network(address))
+        self._known[place] = now
+        self._known.move_to_end(place)
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
 
     def _keys(self, client: str | None, address: str, now: float) -> tuple[_Key, ...]:
+        place = network(address)
         if client is None:
-            return (("address", address),)
-        proved = self._known.get((client, address))
+            return (("address", place),)
+        proved = self._known.get((client, place))
         if proved is not None and now - proved <= KNOWN_FOR:
-            return (("known", client, address),)
-        return (("client", client), ("address", address))
+            return (("known", client, place),)
+        return (("client", client), ("address", place))

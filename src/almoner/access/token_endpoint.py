@@ -22,6 +22,7 @@ from almoner.errors import ApiError, problem, problem_objects
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_SECONDS: Final = 3600
 _MOST_PARAMETERS: Final = 50
+_QUIET_SECONDS: Final = 1.0
 _MULTIPART: Final = "multipart/"
 # One sentence for an unknown client, a disabled one and a wrong signature, so that it tells nothing of which clients there are.
 _NOT_PROVED: Final = (
@@ -55,6 +56,7 @@ class TokenEndpoint:
         self._throttle = throttle or Throttle()
         self._clock = clock
         self._pace = pace
+        self._quiet_until, self._untold = -math.inf, 0
         self._decoy = secrets.token_urlsafe(32)
         self._log = structlog.get_logger()
 
@@ -65,9 +67,7 @@ class TokenEndpoint:
         where the request comes from. Raises ApiError: 405 for another method than POST, 503 where the database is away.
         """
         if method != "POST":
-            refused = problem("method_not_allowed", "/v1/token allows POST.")
-            refused.headers = {"Allow": "POST"}
-            raise refused
+            raise problem("method_not_allowed", "/v1/token allows POST.", {"Allow": "POST"})
         try:
             return 200, [], await self._granted(_parameters(body, content_type or ""), address)
         except _ThrottledError as slow:
@@ -75,6 +75,7 @@ class TokenEndpoint:
             told = f"Too many failed attempts. The next one is looked at in {seconds} s."
             return 429, [(b"retry-after", b"%d" % seconds)], _body("temporarily_unavailable", "too_many_requests", told)
         except GrantError as refusal:
+            self._tell(refusal, address)
             return 400, [], _body(refusal.error, "bad_request", refusal.description)
 
     async def _granted(self, parameters: dict[str, str], address: str) -> dict[str, Any]:
@@ -112,8 +113,9 @@ class TokenEndpoint:
         if client is None or not proved:
             self._throttle.failed(named, address, self._pace())
             reason = "signature" if client is not None else "client is unknown or disabled"
-            self._log.warning("token refused", client_id=named, address=address, reason=reason)
-            raise GrantError("invalid_grant", _NOT_PROVED)
+            refused = GrantError("invalid_grant", _NOT_PROVED)
+            refused.client_id, refused.reason, refused.is_of_known = named, reason, client is not None
+            raise refused
         self._throttle.succeeded(client.id, address, self._pace())
         return client
 
@@ -123,6 +125,19 @@ class TokenEndpoint:
             self._log.error("client secret sealed with another key", client_id=client.id, mend="set ALMONER_SECRET_KEY")
             raise SealError("No secret of this client can be opened.")
         return live
+
+    def _tell(self, refused: GrantError, address: str) -> None:
+        """A line in the log for the operator, at most one a second: what anybody can send must not fill it.
+
+        What names a client that there is is always told, or a stranger's noise would hide it; how often it can be sent is
+        bounded by the throttle.
+        """
+        now = self._pace()
+        if now < self._quiet_until and not refused.is_of_known:
+            self._untold += 1
+            return
+        self._log.warning("token refused", client_id=refused.client_id, address=address, reason=refused.reason, untold=self._untold)
+        self._quiet_until, self._untold = now + _QUIET_SECONDS, 0
 
     def _slow_down(self, client_id: str | None, address: str) -> None:
         seconds = self._throttle.wait(client_id, address, self._pace())
@@ -134,8 +149,8 @@ class TokenEndpoint:
             return granted
         try:
             scopes = policy.parse(asked, self._collections)
-        except ApiError:
-            raise GrantError("invalid_scope", policy.expected(self._collections)) from None
+        except ApiError as refused:
+            raise GrantError("invalid_scope", refused.problems[0].detail) from None
         if policy.beyond(scopes, granted):
             raise GrantError("invalid_scope", f"The client was granted less than it asks for. It was granted: {' '.join(granted)}")
         return scopes

@@ -96,9 +96,8 @@ def _digest(token: str) -> bytes:
 
 def invalid_token() -> ApiError:
     """The 401 of a token that is not valid (RFC 6750, section 3.1)."""
-    refused = problem("unauthorized", "The access token is not valid, or no longer. Fetch a new one from POST /v1/token.")
-    refused.headers = {"WWW-Authenticate": 'Bearer realm="almoner", error="invalid_token"'}
-    return refused
+    told = "The access token is not valid, or no longer. Fetch a new one from POST /v1/token."
+    return problem("unauthorized", told, {"WWW-Authenticate": 'Bearer realm="almoner", error="invalid_token"'})
 
 
 class Tokens:

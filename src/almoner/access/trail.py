@@ -19,7 +19,7 @@ FROM changes WHERE environment_id = $1{conditions} ORDER BY changed_at DESC LIMI
 """
 _WRITTEN_PATIENTS: Final = "CASE WHEN patient_id IS NULL THEN '{}' ELSE ARRAY[patient_id::text] END"
 _READS: Final = """
-(SELECT read_at AS at, actor, through, request_id, verb, resource, NULL AS row_id, {patients}, '{{}}'::text[] AS fields
+(SELECT read_at AS at, actor, through, request_id, verb, resource, row_id::text, {patients}, '{{}}'::text[] AS fields
 FROM audit_reads WHERE environment_id = $1{conditions} ORDER BY read_at DESC LIMIT $2)
 """
 
@@ -28,9 +28,9 @@ FROM audit_reads WHERE environment_id = $1{conditions} ORDER BY read_at DESC LIM
 class Entry:
     """One read or write of one caller.
 
-    ``verb`` is ``get`` or ``find`` for reads, ``create``, ``update`` or ``delete`` for writes. ``row_id`` is the row of a write,
-    None for reads. ``patient_ids``: whom it was about; where one patient is asked for, that one alone. ``fields``: what an
-    update named; never their values.
+    ``verb`` is ``get`` or ``find`` for reads, ``create``, ``update`` or ``delete`` for writes. ``row_id`` is the row of a write or
+    of a ``get`` through the API, None for a ``find``. ``patient_ids``: whom it was about; where one patient is asked for, that one
+    alone. ``fields``: what an update named; never their values.
     """
 
     at: datetime

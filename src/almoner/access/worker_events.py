@@ -19,6 +19,8 @@ Kind = Literal[
     "password set",
     "second factor set",
     "second factor removed",
+    "recovery codes made",
+    "recovery code used",
     "roles set",
     "disabled",
     "enabled",

@@ -8,12 +8,28 @@ import typer
 
 from almoner.access import clients
 from almoner.access.secrets import SecretBox, load_key
-from almoner.commands.session import AS_JSON, ENVIRONMENT, called, connect, environment_id, print_json, print_rows, run, say
+from almoner.commands.session import (
+    AS_JSON,
+    ENVIRONMENT,
+    called,
+    connect,
+    environment_id,
+    print_json,
+    print_rows,
+    run,
+    say,
+    within,
+)
+from almoner.database import Connection
 from almoner.resources import BY_NAME
 from almoner.settings import Settings
 from almoner.times import iso
 
 app = typer.Typer(help="Clients: programs that may use the API.", no_args_is_help=True)
+IN = Annotated[
+    str | None,
+    typer.Option("--environment", "-e", help="The environment of the client. May be left out: the id is of one environment."),
+]
 CLIENT_ID = Annotated[str, typer.Argument(metavar="ID", help="The client's id, as `almoner client list` shows it.")]
 
 
@@ -81,36 +97,39 @@ async def _list(environment: str | None) -> list[dict[str, Any]]:
 def rotate(
     client_id: CLIENT_ID,
     keep: Annotated[bool, typer.Option("--keep/--revoke", help="Whether the older secrets stay live, or end at once.")] = True,
-    environment: ENVIRONMENT = None,
+    environment: IN = None,
     as_json: AS_JSON = False,
 ) -> None:
     """Give a client a further secret. With --revoke the older ones end at once; tokens already fetched last out their hour.
 
     Example: almoner client rotate 45ceeba9-4944-43d1-b34d-0c36846acd4c --keep
     """
-    made = run(_rotate(client_id, keep, environment))
+    made = run(_rotate(client_id, keep, environment), f"client list{within(environment)}")
     if as_json:
         print_json(made)
     elif keep:
-        _show(made, f"The older secrets still work. Once none uses them: {called()} client retire {made['client_id']}")
+        _show(
+            made,
+            f"The older secrets still work. Once none uses them: {called()} client retire {made['client_id']}{within(environment)}",
+        )
     else:
         _show(made, "The older secrets have ended.")
 
 
 async def _rotate(client_id: str, keep: bool, environment: str | None) -> dict[str, str]:
     async with connect() as (database, settings), database.connection() as connection:
-        owner = await environment_id(connection, environment)
+        owner = await of_client(connection, client_id, environment)
         made = await clients.rotate(connection, _box(settings), owner, client_id, keep)
         return _told(made, settings)
 
 
 @app.command()
-def retire(client_id: CLIENT_ID, environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> None:
+def retire(client_id: CLIENT_ID, environment: IN = None, as_json: AS_JSON = False) -> None:
     """End all secrets of a client but the newest, once every program that uses it has the new one.
 
     Example: almoner client retire 45ceeba9-4944-43d1-b34d-0c36846acd4c
     """
-    ended = run(_retire(client_id, environment))
+    ended = run(_retire(client_id, environment), f"client list{within(environment)}")
     if as_json:
         print_json({"client_id": client_id, "ended": ended})
     else:
@@ -119,16 +138,16 @@ def retire(client_id: CLIENT_ID, environment: ENVIRONMENT = None, as_json: AS_JS
 
 async def _retire(client_id: str, environment: str | None) -> int:
     async with connect() as (database, _), database.connection() as connection:
-        return await clients.retire(connection, await environment_id(connection, environment), client_id)
+        return await clients.retire(connection, await of_client(connection, client_id, environment), client_id)
 
 
 @app.command()
-def disable(client_id: CLIENT_ID, environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> None:
+def disable(client_id: CLIENT_ID, environment: IN = None, as_json: AS_JSON = False) -> None:
     """End a client: it gets no more tokens, and those it has end within five seconds. This cannot be undone.
 
     Example: almoner client disable 45ceeba9-4944-43d1-b34d-0c36846acd4c
     """
-    run(_disable(client_id, environment))
+    run(_disable(client_id, environment), f"client list{within(environment)}")
     if as_json:
         print_json({"client_id": client_id, "disabled": True})
     else:
@@ -137,7 +156,12 @@ def disable(client_id: CLIENT_ID, environment: ENVIRONMENT = None, as_json: AS_J
 
 async def _disable(client_id: str, environment: str | None) -> None:
     async with connect() as (database, _), database.connection() as connection:
-        await clients.disable(connection, await environment_id(connection, environment), client_id)
+        await clients.disable(connection, await of_client(connection, client_id, environment), client_id)
+
+
+async def of_client(connection: Connection, client_id: str, named: str | None) -> int:
+    """The id of the environment that is named, or else of the client's own."""
+    return await (clients.environment_of(connection, client_id) if named is None else environment_id(connection, named))
 
 
 def _box(settings: Settings) -> SecretBox:

@@ -34,7 +34,7 @@ def create(
         say(f"Created the environment {name}. Test a draft of {test_of} in it:")
         say(f"  {called()} workshop lock --environment {test_of} --test-environment {name}")
     else:
-        say(f"Created the environment {name}. Give a program access to it: {called()} client create --help")
+        say(f"Created the environment {name}. Give a program access to it: {called()} client create --environment {name} --help")
 
 
 async def _create(name: str, test_of: str | None) -> int:

@@ -21,7 +21,7 @@ import uvicorn
 
 from almoner.access.secrets import new_secret
 from almoner.commands import demo_address
-from almoner.commands.session import AS_JSON, read_settings, say, stop
+from almoner.commands.session import AS_JSON, called, read_settings, say, stop
 from almoner.receiver.endpoints import Changed, Credentials, Endpoints
 from almoner.receiver.pull import Api, PullError
 from almoner.resources import RESOURCES
@@ -200,8 +200,8 @@ def _client(settings: Settings, client_id: str | None, client_secret: str | None
     if found is None:
         stop(
             "There is nothing to pull with. Start the demo (make demo) and run this beside it, or name a client of the API:\n"
-            "  almoner client create --name receiver --scope all\n"
-            "  almoner receive --url https://... --client-id ... --client-secret ..."
+            f"  {called()} client create --name receiver --scope all\n"
+            f"  {called()} receive --url https://... --client-id ... --client-secret ..."
         )
     return found, True
 

@@ -49,14 +49,23 @@ def stop(text: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a command's work, and says in words what kept it from being done."""
+def within(environment: str | None) -> str:
+    """The option by which a hint names the environment that this command was given; blank where it was given none."""
+    return "" if environment is None else f" --environment {shlex.quote(environment)}"
+
+
+def run(work: Coroutine[Any, Any, T], see: str = "") -> T:
+    """Runs a command's work, and says in words what kept it from being done.
+
+    ``see`` is the command that lists what there is, told where something was not found.
+    """
     try:
         return asyncio.run(work)
     except SettingError as error:
         stop(str(error), 2)
     except ApiError as error:
-        stop("\n".join(p.detail for p in error.problems))
+        hint = f" See what there is with: {called()} {see}" if see and error.problems[0].code == "not_found" else ""
+        stop("\n".join(p.detail for p in error.problems) + hint)
     except (
         OSError,
         asyncpg.PostgresConnectionError,

@@ -8,9 +8,21 @@ from typing import Annotated, Any
 import typer
 
 from almoner.access.secrets import SecretBox, load_key
-from almoner.commands.session import AS_JSON, ENVIRONMENT, called, connect, environment_id, print_json, print_rows, run, say
+from almoner.commands.session import (
+    AS_JSON,
+    ENVIRONMENT,
+    called,
+    connect,
+    environment_id,
+    print_json,
+    print_rows,
+    run,
+    say,
+    within,
+)
 from almoner.database import Connection
 from almoner.notifications import subscriptions
+from almoner.notifications.http import trusting
 from almoner.notifications.subscription import Subscription
 from almoner.notifications.terms import WAYS, Rules
 from almoner.notifications.trial import Step, Trial
@@ -56,7 +68,7 @@ def create(
         print_json(made)
     else:
         say(f"Subscribed {made['name']} with the id {made['id']}.")
-        say(f"See whether it can be reached: {called()} subscription test {made['id']}")
+        say(f"See whether it can be reached: {called()} subscription test {made['id']}{within(environment)}")
 
 
 async def _create(given: dict[str, Any], environment: str | None) -> dict[str, Any]:
@@ -93,7 +105,7 @@ def show(key: KEY, environment: ENVIRONMENT = None, as_json: AS_JSON = False) ->
 
     Example: almoner subscription show "EHR bridge" --environment production
     """
-    found = run(_show(key, environment))
+    found = run(_show(key, environment), _list_of(environment))
     if as_json:
         print_json(found)
         return
@@ -122,7 +134,7 @@ def pause(key: KEY, environment: ENVIRONMENT = None, as_json: AS_JSON = False) -
 
     Example: almoner subscription pause "EHR bridge"
     """
-    _tell(run(_changed(subscriptions.pause, key, environment)), as_json, "Paused {name}.")
+    _tell(run(_changed(subscriptions.pause, key, environment), _list_of(environment)), as_json, "Paused {name}.")
 
 
 @app.command()
@@ -131,7 +143,7 @@ def resume(key: KEY, environment: ENVIRONMENT = None, as_json: AS_JSON = False) 
 
     Example: almoner subscription resume "EHR bridge"
     """
-    _tell(run(_changed(subscriptions.resume, key, environment)), as_json, "Resumed {name}.")
+    _tell(run(_changed(subscriptions.resume, key, environment), _list_of(environment)), as_json, "Resumed {name}.")
 
 
 @app.command()
@@ -140,7 +152,7 @@ def delete(key: KEY, environment: ENVIRONMENT = None, as_json: AS_JSON = False) 
 
     Example: almoner subscription delete "EHR bridge"
     """
-    _tell(run(_changed(subscriptions.delete, key, environment)), as_json, "Deleted {name}.")
+    _tell(run(_changed(subscriptions.delete, key, environment), _list_of(environment)), as_json, "Deleted {name}.")
 
 
 def _changed(
@@ -164,7 +176,9 @@ def replay(
 
     Example: almoner subscription replay "EHR bridge" --from 2026-03-01 --to 2026-03-02
     """
-    asked = run(_replay(key, {"from": _moment(start), "to": None if end is None else _moment(end)}, environment))
+    asked = run(
+        _replay(key, {"from": _moment(start), "to": None if end is None else _moment(end)}, environment), _list_of(environment)
+    )
     if as_json:
         print_json(asked)
     else:
@@ -184,7 +198,7 @@ def try_out(key: KEY, environment: ENVIRONMENT = None, as_json: AS_JSON = False)
 
     Example: almoner subscription test "EHR bridge"
     """
-    steps = run(_try(key, environment))
+    steps = run(_try(key, environment), _list_of(environment))
     well = all(step.well for step in steps)
     if as_json:
         print_json({"well": well, "steps": [step.shown() for step in steps]})
@@ -199,12 +213,16 @@ async def _try(key: str, environment: str | None) -> list[Step]:
     async with connect() as (database, settings):
         async with database.connection() as connection:
             found = await subscriptions.find(connection, await environment_id(connection, environment), key)
-        return await Trial(_box(settings), settings.private_targets)(found)
+        return await Trial(_box(settings), settings.private_targets, trusting(settings.ca_file))(found)
 
 
 async def _in(environment: str | None, work: Callable[[Connection, int], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
     async with connect() as (database, _), database.connection() as connection:
         return await work(connection, await environment_id(connection, environment))
+
+
+def _list_of(environment: str | None) -> str:
+    return f"subscription list{within(environment)}"
 
 
 def _tell(told: dict[str, Any], as_json: bool, sentence: str) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from almoner.access import clients, policy
-from almoner.commands.session import AS_JSON, connect, print_json, run, say
+from almoner.commands.client import IN, of_client
+from almoner.commands.session import AS_JSON, connect, print_json, run, say, within
 from almoner.resources import BY_NAME
 
 app = typer.Typer(help="Access tokens for testing. Programs in production fetch theirs from POST /v1/token.", no_args_is_help=True)
@@ -24,13 +25,14 @@ def create(
     days: Annotated[int, typer.Option(min=1, max=clients.LONGEST_DAYS, help="How many days it is valid.")] = 365,
     scope: Annotated[str | None, typer.Option(help="What it covers. By default all that the client was granted.")] = None,
     only: Annotated[bool, typer.Option("--print", help="Print nothing but the token, for scripts.")] = False,
+    environment: IN = None,
     as_json: AS_JSON = False,
 ) -> None:
     """Create a long-lived access token of a client. It is shown once; disabling the client ends it.
 
     Example: almoner token create --client 45ceeba9-4944-43d1-b34d-0c36846acd4c --days 30 --scope patients.read
     """
-    token = run(_create(client, days, scope))
+    token = run(_create(client, days, scope, environment), f"client list{within(environment)}")
     if as_json:
         print_json({"access_token": token, "token_type": "Bearer", "expires_in": days * 86_400})
     elif only:
@@ -40,8 +42,9 @@ def create(
         say("Send it as the header: Authorization: Bearer <access_token>")
 
 
-async def _create(client: str, days: int, scope: str | None) -> str:
+async def _create(client: str, days: int, scope: str | None, environment: str | None) -> str:
     if scope is not None:
         policy.parse(scope, BY_NAME)
     async with connect() as (database, _), database.connection() as connection:
+        await clients.find(connection, await of_client(connection, client, environment), client)
         return await clients.long_lived_token(connection, client, days, scope)

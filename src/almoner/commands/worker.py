@@ -15,6 +15,7 @@ from almoner.access.worker_events import OPERATOR, By
 from almoner.commands.session import (
     AS_JSON,
     ENVIRONMENT,
+    called,
     connect,
     environment_id,
     located,
@@ -25,6 +26,7 @@ from almoner.commands.session import (
     run,
     say,
     stop,
+    within,
 )
 from almoner.data_api.store import Actor, Store
 from almoner.database import Connection, Database
@@ -144,7 +146,7 @@ def list_workers(environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> N
         return
     rows = [{**worker, "roles": ", ".join(worker["roles"])} for worker in found]
     columns = ("id", "first_name", "last_name", "email", "timezone", "roles", "disabled_at", "last_seen_at")
-    print_rows(rows, columns, "No workers yet. Make one: almoner worker create --help")
+    print_rows(rows, columns, f"No workers yet. Make one: {called()} worker create --help")
 
 
 async def _list(environment: str | None) -> list[dict[str, Any]]:
@@ -181,7 +183,7 @@ def roles(
 
     Example: almoner worker roles emily@example.org coach designer
     """
-    done = run(_roles(worker, given, environment))
+    done = run(_roles(worker, given, environment), f"worker list{within(environment)}")
     if as_json:
         print_json(done)
     else:
@@ -192,7 +194,7 @@ async def _roles(named: str, given: list[str], environment: str | None) -> dict[
     async with connect() as (database, _):
         async with database.connection() as connection:
             owner = await environment_id(connection, environment)
-            account = await _named(connection, owner, named)
+            account = await _named(connection, owner, named, environment)
         await _check_roles(database, owner, given)
         async with database.connection() as connection:
             await accounts.set_roles(connection, owner, account.worker_id, given, _BY)
@@ -205,11 +207,12 @@ def disable(worker: WORKER, environment: ENVIRONMENT = None, as_json: AS_JSON = 
 
     Example: almoner worker disable emily@example.org
     """
-    email = run(_switch(worker, environment, on=False))
+    email = run(_switch(worker, environment, on=False), f"worker list{within(environment)}")
     if as_json:
         print_json({"email": email, "disabled": True})
     else:
-        say(f"{email} is signed out everywhere and cannot sign in. To undo it: almoner worker enable {email}")
+        undo = f"{called()} worker enable {email}{within(environment)}"
+        say(f"{email} is signed out everywhere and cannot sign in. To undo it: {undo}")
 
 
 @app.command()
@@ -218,7 +221,7 @@ def enable(worker: WORKER, environment: ENVIRONMENT = None, as_json: AS_JSON = F
 
     Example: almoner worker enable emily@example.org
     """
-    email = run(_switch(worker, environment, on=True))
+    email = run(_switch(worker, environment, on=True), f"worker list{within(environment)}")
     if as_json:
         print_json({"email": email, "disabled": False})
     else:
@@ -228,7 +231,7 @@ def enable(worker: WORKER, environment: ENVIRONMENT = None, as_json: AS_JSON = F
 async def _switch(named: str, environment: str | None, on: bool) -> str:
     async with connect() as (database, _), database.connection() as connection:
         owner = await environment_id(connection, environment)
-        account = await _named(connection, owner, named)
+        account = await _named(connection, owner, named, environment)
         switch = accounts.enable if on else accounts.disable
         await switch(connection, owner, account.worker_id, _BY)
         return account.email
@@ -249,7 +252,7 @@ def reset(
 
     Example: almoner worker reset emily@example.org --second-factor
     """
-    made = run(_reset(worker, factor, environment))
+    made = run(_reset(worker, factor, environment), f"worker list{within(environment)}")
     if as_json:
         print_json(made)
         return
@@ -261,7 +264,7 @@ def reset(
 async def _reset(named: str, factor: bool, environment: str | None) -> dict[str, Any]:
     async with connect() as (database, settings), database.connection() as connection:
         owner = await environment_id(connection, environment)
-        account = await _named(connection, owner, named)
+        account = await _named(connection, owner, named, environment)
         async with connection.transaction():
             made = await _link(connection, settings, owner, account.worker_id)
             removed = factor and await second_factor.remove(connection, owner, account.worker_id, _BY)
@@ -302,16 +305,16 @@ def events(
 async def _events(named: str | None, before: int | None, limit: int, environment: str | None) -> list[dict[str, Any]]:
     async with connect() as (database, _), database.connection() as connection:
         owner = await environment_id(connection, environment)
-        worker_id = None if named is None else (await _named(connection, owner, named)).worker_id
+        worker_id = None if named is None else (await _named(connection, owner, named, environment)).worker_id
         return [event.shown() for event in await worker_events.listed(connection, owner, worker_id, before, limit)]
 
 
-async def _named(connection: Connection, owner: int, named: str) -> Account:
+async def _named(connection: Connection, owner: int, named: str, environment: str | None) -> Account:
     """The worker of this address or id. Ends the command where there is none."""
     try:
         found = await accounts.find(connection, owner, str(UUID(named)))
     except ValueError:
         found = await accounts.by_email(connection, owner, named)
     if found is None:
-        stop(f"There is no worker {named} in this environment. See who there is with: almoner worker list")
+        stop(f"There is no worker {named} in this environment. See who there is with: {called()} worker list{within(environment)}")
     return found

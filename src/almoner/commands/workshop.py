@@ -198,11 +198,11 @@ def compare_versions(
     """
     given = versions or []
     if len(given) > 2 or (given and (version_a or version_b)):
-        stop("Name two versions, as in: almoner workshop compare 2 5", 2)
+        stop(f"Name two versions, as in: {called()} workshop compare 2 5", 2)
     if given:
         version_a, version_b = given[0], given[1] if len(given) == 2 else None
     if version_a is None:
-        stop("Say which versions, as in: almoner workshop compare 2 5", 2)
+        stop(f"Say which versions, as in: {called()} workshop compare 2 5", 2)
     differences = run(_compare(environment, version_a, version_b))
     if as_json:
         print_json({"summary": summary(differences), "differences": differences})

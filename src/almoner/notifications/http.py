@@ -20,6 +20,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from almoner.errors import SettingError
 from almoner.notifications import guard
 from almoner.notifications.guard import TargetError
 
@@ -29,6 +30,22 @@ LONGEST_ANSWER: Final = 65_536
 _LOOK_UPS: Final = 64
 # Below the five seconds after which common servers close an idle connection.
 _KEEP_ALIVE: Final = 4.0
+_UNKNOWN_AUTHORITY: Final = (
+    "It needs one of a public authority, sent with its whole chain; or the operator names the private authority's certificate in "
+    "ALMONER_CA_FILE."
+)
+_OTHER_NAME: Final = "It needs one for the host that the URL names."
+# By OpenSSL's number of what is wrong (X509_V_ERR_...).
+_REMEDIES: Final[Mapping[int, str]] = {
+    10: "It has to be renewed.",  # has expired
+    9: "It is not in force yet: compare the clocks.",
+    18: _UNKNOWN_AUTHORITY,  # signed by itself
+    19: _UNKNOWN_AUTHORITY,  # signed by one that is signed by itself
+    20: _UNKNOWN_AUTHORITY,  # the issuer is not known here
+    21: _UNKNOWN_AUTHORITY,
+    62: _OTHER_NAME,  # another host
+    64: _OTHER_NAME,  # another IP address
+}
 _resolved: ContextVar[list[str] | None] = ContextVar("almoner_resolved", default=None)
 
 
@@ -98,17 +115,21 @@ def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[Any]:
 class HttpClient:
     """Sends POST requests. ``patience`` is how many seconds one may take, from the name's look-up to the answer's last byte.
 
-    It is made and closed within one event loop.
+    ``trusted`` is what ``trusting`` made; None for the system's certificates. It is made and closed within one event loop.
     """
 
-    def __init__(self, private_targets: bool, patience: float = PATIENCE) -> None:
+    def __init__(self, private_targets: bool, patience: float = PATIENCE, trusted: ssl.SSLContext | None = None) -> None:
         self._private = private_targets
         self._patience = patience
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_reuseconn.append(_reused)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=GuardedResolver(private_targets), use_dns_cache=False, limit=0, keepalive_timeout=_KEEP_ALIVE
+                resolver=GuardedResolver(private_targets),
+                use_dns_cache=False,
+                limit=0,
+                keepalive_timeout=_KEEP_ALIVE,
+                ssl=trusted or True,
             ),
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -173,6 +194,29 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
+def trusting(ca_file: str) -> ssl.SSLContext:
+    """TLS as it is checked by default, which trusts the certificates of a file as well; blank for none.
+
+    It takes some ten milliseconds: once, when a process starts. Raises SettingError where the file holds no certificates.
+    """
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError):
+            raise SettingError(
+                f"ALMONER_CA_FILE must name a file of certificates in PEM that can be read, not {ca_file}."
+            ) from None
+    return context
+
+
+def _distrusted(error: Exception) -> str:
+    """Why a certificate is not trusted, and what is to be done about it."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return "it is not valid."
+    return f"{error.verify_message}. {_REMEDIES.get(error.verify_code, '')}".strip()
+
+
 def _told(error: Exception) -> SendError:
     """What went wrong, in words. The kinds that are special cases of others come first."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -181,9 +225,7 @@ def _told(error: Exception) -> SendError:
             return SendError("name", f"cannot be sent to: its name {cause}.")
         return SendError("name", f"cannot be reached: the name {error.host} is not found.")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        certificate = error.certificate_error
-        why = certificate.verify_message if isinstance(certificate, ssl.SSLCertVerificationError) else "it is not valid"
-        return SendError("tls", f"shows a certificate that is not trusted: {why}.")
+        return SendError("tls", f"shows a certificate that is not trusted: {_distrusted(error.certificate_error)}")
     if isinstance(error, aiohttp.ClientSSLError):
         return SendError("tls", "does not agree on TLS. Is it an https address?")
     if isinstance(error, aiohttp.ClientConnectorError):

@@ -161,9 +161,7 @@ def _check_scope(access: Access, write: bool) -> None:
 
 
 def _not_allowed(where: str, allowed: str) -> ApiError:
-    refused = problem("method_not_allowed", f"{where} allows {allowed}.")
-    refused.headers = {"Allow": allowed}
-    return refused
+    return problem("method_not_allowed", f"{where} allows {allowed}.", {"Allow": allowed})
 
 
 def _no_query(request: Request) -> None:

@@ -270,7 +270,7 @@ def _shown(one: Subscription, lag: float) -> dict[str, Any]:
 
 def unknown() -> ApiError:
     """The 404 of an id or a name that stands for no subscription of this environment."""
-    return problem("not_found", "There is no such subscription. See them with: almoner subscription list, or GET /v1/subscriptions")
+    return problem("not_found", "There is no such subscription. GET /v1/subscriptions lists them.")
 
 
 async def _set_paused(connection: Connection, environment_id: int, key: str, paused: bool) -> Subscription:

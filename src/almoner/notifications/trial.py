@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -38,14 +39,15 @@ class Step:
 class Trial:
     """Sends an empty notification as the notifier would, but neither moves a position nor keeps what came of it."""
 
-    def __init__(self, box: SecretBox, private_targets: bool, patience: float = _PATIENCE) -> None:
+    def __init__(self, box: SecretBox, private_targets: bool, trusted: SSLContext, patience: float = _PATIENCE) -> None:
         self._box = box
         self._private = private_targets
+        self._trusted = trusted
         self._patience = patience
 
     async def __call__(self, subscription: Subscription) -> list[Step]:
         """Every step that was come to, in order; the last one is not well where the test failed."""
-        client = _NotingClient(self._private, self._patience)
+        client = _NotingClient(self._private, self._patience, self._trusted)
         try:
             attempt = await Courier(client, Authenticator(self._box, client)).deliver(subscription, EMPTY)
         finally:
@@ -56,8 +58,8 @@ class Trial:
 class _NotingClient(HttpClient):
     """Keeps what came of each request."""
 
-    def __init__(self, private_targets: bool, patience: float) -> None:
-        super().__init__(private_targets, patience)
+    def __init__(self, private_targets: bool, patience: float, trusted: SSLContext) -> None:
+        super().__init__(private_targets, patience, trusted)
         self.noted: list[tuple[str, Answer | SendError]] = []
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:

@@ -186,9 +186,7 @@ class Edge:
 
 def busy(detail: str) -> ApiError:
     """The 503 of a server that has too much to do."""
-    refused = problem("service_unavailable", detail)
-    refused.headers = {"Retry-After": "2"}
-    return refused
+    return problem("service_unavailable", detail, {"Retry-After": "2"})
 
 
 def refusal(error: ApiError) -> Answer:

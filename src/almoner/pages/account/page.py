@@ -8,29 +8,40 @@ from typing import Final
 from markupsafe import Markup
 from starlette.responses import Response
 
-from almoner.access import accounts, second_factor
+from almoner.access import accounts, devices, recovery_codes, second_factor, sessions
 from almoner.access.accounts import Account
 from almoner.access.passwords import password_problem
+from almoner.access.recovery_codes import Standing
 from almoner.access.sessions import OpenSession
 from almoner.access.worker_events import By
 from almoner.errors import problem
+from almoner.pages.account import made_codes
 from almoner.pages.route import SIGNED_IN, PageRoute
 from almoner.pages.serve import SESSION
+from almoner.pages.sign_in.entering import DEVICE, caller
 from almoner.pages.sign_in.picture import groups, picture
+from almoner.pages.sign_in.recovery import NewCodes
 from almoner.pages.visit import Visit
 
 _FACTOR: Final = "/account/second-factor"
+_CODES: Final = "/account/recovery-codes"
+_NEW_CODES: Final = "pages/account/new_codes.html"
 _NOT_RIGHT: Final = "This is not your password, or it is not looked at for some minutes after several failures."
 _NOT_THE_CODE: Final = "This is not the code that the app shows now. Wait for the next one."
 
 
 @dataclass(frozen=True)
 class AccountPage:
-    """``errors`` is by the name of the form's field; ``must_have_factor``: a role of the worker asks for a second factor."""
+    """``titles`` are what the roles are called; ``errors`` is by the name of the form's field.
+
+    ``must_have_factor``: a role of the worker asks for a second factor.
+    """
 
     account: Account
+    titles: tuple[str, ...]
     open_sessions: list[OpenSession]
     must_have_factor: bool
+    recovery: Standing
     told: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -44,7 +55,9 @@ class FactorPage:
 
 _TOLD: Final = {
     "password": "Your password is changed. You are signed out everywhere else.",
-    "factor": "The second factor is set up. Its code is asked for from the next time on.",
+    "factor": "The second factor is set up. Its code is asked for from the next time on. You are signed out everywhere else.",
+    "recovered": "You came in with a recovery code, which is used up now. How many are left stands below.",
+    "codes": "Your new recovery codes are in force. Those from before are not good any more.",
     "removed": "The second factor is removed.",
 }
 
@@ -55,7 +68,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def change_password(visit: Visit) -> Response:
-    """Another password, for who knows the present one. Every other session ends."""
+    """Another password, for who knows the present one. Every session ends, and this browser gets a new one."""
     form, worker = await visit.form(), visit.worker
     new = form.text("new")
     errors = {}
@@ -68,9 +81,14 @@ async def change_password(visit: Visit) -> Response:
     if errors:
         return await _page(visit, errors, 422)
     hashed = await visit.parts.passwords.hash(new)
-    async with visit.parts.database.connection() as connection:
-        await accounts.set_password(connection, worker.environment_id, worker.worker_id, hashed, _by(visit), worker.digest)
-    return visit.go("/account?done=password")
+    async with visit.parts.database.transaction() as connection:
+        await accounts.set_password(connection, worker.environment_id, worker.worker_id, hashed, _by(visit))
+        token = await sessions.begin(connection, worker.environment_id, worker.worker_id)
+    response = visit.go("/account?done=password")
+    visit.parts.cookies.put(response, SESSION, token)
+    # This device stays known, as the only one.
+    visit.parts.cookies.put(response, DEVICE, await visit.parts.sign_in.device_of(worker, caller(visit)), devices.SECONDS)
+    return response
 
 
 async def begin_factor(visit: Visit) -> Response:
@@ -89,13 +107,44 @@ async def show_factor(visit: Visit) -> Response:
 
 
 async def confirm_factor(visit: Visit) -> Response:
-    """The app's first code."""
+    """The app's first code. Sessions that began without one end, and this browser gets a new one; the recovery codes are shown."""
     code, worker = (await visit.form()).text("code"), visit.worker
+    owner = (worker.environment_id, worker.worker_id)
+    async with visit.parts.database.transaction() as connection:
+        fits = await second_factor.confirm(connection, visit.parts.box, *owner, code, visit.parts.sign_in.now(), _by(visit))
+        if fits:
+            codes = await recovery_codes.make(connection, *owner, _by(visit))
+            # The page that follows is of the new session already.
+            visit.token = await accounts.session_anew(connection, *owner)
+    if not fits:
+        return await _factor(visit, _NOT_THE_CODE, 422)
+    response = visit.page(_NEW_CODES, NewCodes.of(codes, "/account?done=factor"))
+    visit.parts.cookies.put(response, SESSION, visit.token)
+    return response
+
+
+async def make_codes(visit: Visit) -> Response:
+    """Ten new recovery codes in place of those from before, shown by the page after: to load that again makes none."""
+    if not await _knows_password(visit, (await visit.form()).text("codes_password")):
+        return await _page(visit, {"codes_password": _NOT_RIGHT}, 422)
+    worker = visit.worker
+    if not await _has_factor(visit):
+        return visit.go("/account")
     async with visit.parts.database.connection() as connection:
-        confirmed = await second_factor.confirm(
-            connection, visit.parts.box, worker.environment_id, worker.worker_id, code, visit.parts.sign_in.now(), _by(visit)
-        )
-    return visit.go("/account?done=factor") if confirmed else await _factor(visit, _NOT_THE_CODE, 422)
+        codes = await recovery_codes.make(connection, worker.environment_id, worker.worker_id, _by(visit))
+    response = visit.go(_CODES)
+    visit.parts.cookies.put(response, made_codes.COOKIE, made_codes.sealed(visit.parts.box, worker, codes), made_codes.SECONDS)
+    return response
+
+
+async def show_codes(visit: Visit) -> Response:
+    """The codes that were just made, once; the account where there are none to be shown."""
+    cookie = visit.parts.cookies.read(visit.request.cookies, made_codes.COOKIE)
+    codes = made_codes.opened(visit.parts.box, visit.worker, cookie)
+    response = visit.page(_NEW_CODES, NewCodes.of(codes, "/account?done=codes")) if codes else visit.go("/account")
+    if cookie:
+        visit.parts.cookies.drop(response, made_codes.COOKIE)
+    return response
 
 
 async def remove_factor(visit: Visit) -> Response:
@@ -125,8 +174,10 @@ async def _page(visit: Visit, errors: dict[str, str] | None = None, status: int 
     async with visit.parts.database.connection() as connection:
         account = await accounts.find(connection, worker.environment_id, worker.worker_id)
         open_sessions = await visit.parts.sessions.listed(connection, worker.environment_id, worker.worker_id)
+        recovery = await recovery_codes.standing(connection, worker.environment_id, worker.worker_id)
     assert account is not None
-    shown = AccountPage(account, open_sessions, visit.rights.second_factor, told, errors or {})
+    titles = tuple(visit.program.role_title(role) for role in account.roles)
+    shown = AccountPage(account, titles, open_sessions, visit.rights.second_factor, recovery, told, errors or {})
     return visit.page("pages/account/account.html", shown, status)
 
 
@@ -140,8 +191,14 @@ async def _factor(visit: Visit, error: str = "", status: int = 200) -> Response:
     return visit.page("pages/account/second_factor.html", shown, status)
 
 
+async def _has_factor(visit: Visit) -> bool:
+    async with visit.parts.database.connection() as connection:
+        account = await accounts.find(connection, visit.environment_id, visit.worker.worker_id)
+    return account is not None and account.second_factor
+
+
 async def _knows_password(visit: Visit, password: str) -> bool:
-    return await visit.parts.sign_in.knows_password(visit.worker, password, visit.address, visit.request_id)
+    return await visit.parts.sign_in.knows_password(visit.worker, password, caller(visit))
 
 
 def _by(visit: Visit) -> By:
@@ -155,5 +212,7 @@ ROUTES = (
     PageRoute(_FACTOR, confirm_factor, may=SIGNED_IN, methods=("POST",)),
     PageRoute(f"{_FACTOR}/begin", begin_factor, may=SIGNED_IN, methods=("POST",)),
     PageRoute(f"{_FACTOR}/remove", remove_factor, may=SIGNED_IN, methods=("POST",)),
+    PageRoute(_CODES, make_codes, may=SIGNED_IN, methods=("POST",)),
+    PageRoute(_CODES, show_codes, may=SIGNED_IN),
     PageRoute("/account/sign-out-everywhere", sign_out_everywhere, may=SIGNED_IN, methods=("POST",)),
 )

@@ -15,12 +15,14 @@ from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import local_path
 from almoner.pages.serve import SESSION
 from almoner.pages.sign_in import provider
-from almoner.pages.sign_in.entering import ENVIRONMENT, HALF, NEXT, REMEMBERED_SECONDS, enter, start_over
+from almoner.pages.sign_in.entering import ENVIRONMENT, HALF, NEXT, REMEMBERED_SECONDS, caller, enter, start_over
 from almoner.pages.sign_in.picture import groups, picture
+from almoner.pages.sign_in.recovery import NewCodes
 from almoner.pages.visit import Visit
 
 _SET_UP: Final = "/sign-in/set-up"
 _CODE: Final = "/sign-in/code"
+_RECOVERY: Final = "/sign-in/recovery"
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,11 @@ async def sign_in(visit: Visit) -> Response:
     form = await visit.form()
     target, email, environment = local_path(form.text("next", "/")), form.text("email"), form.text("environment")
     named = environment or await provider.only_environment(visit) or ""
-    outcome = await visit.parts.sign_in.with_password(named, email, form.text("password"), visit.address, visit.request_id)
+    outcome = await visit.parts.sign_in.with_password(named, email, form.text("password"), caller(visit))
     if isinstance(outcome, StepNeeded):
         return await _next_step(visit, outcome, named, target)
     if isinstance(outcome, SignedIn):
-        return enter(visit, outcome.token, target, named)
+        return enter(visit, outcome, visit.go(target), named)
     error = outcome.text if isinstance(outcome, Refused) else "Your account has just been changed. Try again."
     return visit.page("pages/sign_in/sign_in.html", await _form(visit, email, environment, target, error), 403)
 
@@ -103,10 +105,28 @@ async def show_code(visit: Visit) -> Response:
 async def send_code(visit: Visit) -> Response:
     """The second step."""
     code = (await visit.form()).text("code")
-    outcome = await visit.parts.sign_in.with_code(_half(visit), code, visit.address, visit.request_id)
+    outcome = await visit.parts.sign_in.with_code(_half(visit), code, caller(visit))
     if isinstance(outcome, Refused):
         return visit.page("pages/sign_in/code.html", CodePage(outcome.text), 403)
     return _entered(visit, outcome)
+
+
+async def show_recovery(visit: Visit) -> Response:
+    """Where a recovery code is asked for, from who has no phone at hand."""
+    if await visit.parts.sign_in.step(_half(visit)) != "code":
+        return visit.go("/sign-in")
+    return visit.page("pages/sign_in/recovery.html", CodePage())
+
+
+async def send_recovery(visit: Visit) -> Response:
+    """The second step without the phone. On to the account, which says how many codes are left."""
+    code = (await visit.form()).text("code")
+    outcome = await visit.parts.sign_in.with_recovery_code(_half(visit), code, caller(visit))
+    if isinstance(outcome, Refused):
+        return visit.page("pages/sign_in/recovery.html", CodePage(outcome.text), 403)
+    if isinstance(outcome, SignedIn):
+        return enter(visit, outcome, visit.go("/account?done=recovered"))
+    return start_over(visit)
 
 
 async def show_set_up(visit: Visit) -> Response:
@@ -118,11 +138,13 @@ async def show_set_up(visit: Visit) -> Response:
 async def send_set_up(visit: Visit) -> Response:
     """The app's first code."""
     code = (await visit.form()).text("code")
-    outcome = await visit.parts.sign_in.with_new_factor(_half(visit), code, visit.address, visit.request_id)
+    outcome = await visit.parts.sign_in.with_new_factor(_half(visit), code, caller(visit))
     if isinstance(outcome, Refused):
         new = await visit.parts.sign_in.pending_factor(_half(visit))
         if new is not None:
             return visit.page("pages/sign_in/set_up.html", _set_up(new, outcome.text), 403)
+    if isinstance(outcome, SignedIn):
+        return enter(visit, outcome, visit.page("pages/sign_in/new_codes.html", NewCodes.of(outcome.codes, _target(visit))))
     return _entered(visit, outcome)
 
 
@@ -132,10 +154,13 @@ def _set_up(new: NewFactor, error: str = "") -> SetUpPage:
 
 def _entered(visit: Visit, outcome: Outcome) -> Response:
     if isinstance(outcome, SignedIn):
-        target = local_path(visit.parts.cookies.read(visit.request.cookies, NEXT) or "/")
-        return enter(visit, outcome.token, target)
+        return enter(visit, outcome, visit.go(_target(visit)))
     assert isinstance(outcome, Ended | Refused)
     return start_over(visit)
+
+
+def _target(visit: Visit) -> str:
+    return local_path(visit.parts.cookies.read(visit.request.cookies, NEXT) or "/")
 
 
 def _half(visit: Visit) -> str:
@@ -164,6 +189,8 @@ ROUTES = (
     PageRoute("/sign-in", sign_in, may=ANYONE, methods=("POST",)),
     PageRoute(_CODE, show_code, may=ANYONE),
     PageRoute(_CODE, send_code, may=ANYONE, methods=("POST",)),
+    PageRoute(_RECOVERY, show_recovery, may=ANYONE),
+    PageRoute(_RECOVERY, send_recovery, may=ANYONE, methods=("POST",)),
     PageRoute(_SET_UP, show_set_up, may=ANYONE),
     PageRoute(_SET_UP, send_set_up, may=ANYONE, methods=("POST",)),
     PageRoute("/sign-out", sign_out, may=SIGNED_IN, methods=("POST",)),

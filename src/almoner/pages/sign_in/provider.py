@@ -13,7 +13,7 @@ from almoner.access.sign_in import Refused, SignedIn
 from almoner.errors import problem
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.pages.security import local_path
-from almoner.pages.sign_in.entering import WAY, enter
+from almoner.pages.sign_in.entering import WAY, caller, enter
 from almoner.pages.visit import Visit
 
 BACK: Final = "/sign-in/back"
@@ -67,9 +67,9 @@ async def back(visit: Visit) -> Response:
         identity = await oidc.finish(cookie, visit.request.query_params)
     except OidcError as error:
         return _not_in(visit, oidc, error)
-    outcome = await visit.parts.sign_in.with_identity(identity.environment, identity.subject, identity.email, visit.request_id)
+    outcome = await visit.parts.sign_in.with_identity(identity.environment, identity.subject, identity.email, caller(visit))
     if isinstance(outcome, SignedIn):
-        return enter(visit, outcome.token, local_path(identity.target), identity.environment)
+        return enter(visit, outcome, visit.go(local_path(identity.target)), identity.environment)
     assert isinstance(outcome, Refused)
     return visit.page("pages/sign_in/not_in.html", NotInPage(outcome.text, oidc.provider.name), 403)
 
