@@ -20,14 +20,14 @@ NOW = datetime(2026, 3, 10, 15, 0, tzinfo=UTC)
 
 async def test_an_address_without_a_page_says_so_in_words(server: Server) -> None:
     async with httpx.AsyncClient(base_url=server.url) as nobody:
-        answer = await nobody.get("/nothing/here")
+        answer = await nobody.get("/nothing/here", headers={"Accept": "text/html"})
     assert answer.status_code == 404
     assert "There is nothing here" in answer.text
 
 
 async def test_static_files_are_kept_for_good_and_packed(server: Server) -> None:
     async with httpx.AsyncClient(base_url=server.url) as nobody:
-        page = await nobody.get("/nothing")
+        page = await nobody.get("/nothing", headers={"Accept": "text/html"})
         [css] = re.findall(r'href="(/static/[^"]+\.css)"', page.text)
         scripts = re.findall(r'src="(/static/[^"]+\.js)"', page.text)
         files = [await nobody.get(path) for path in [css, *scripts]]
@@ -40,6 +40,22 @@ async def test_static_files_are_kept_for_good_and_packed(server: Server) -> None
     assert gone.status_code == 404
     # Together with the page itself well below what a first load may weigh.
     assert sum(int(file.headers["content-length"]) for file in files) + len(page.content) < 60_000
+
+
+async def test_pages_are_kept_by_nobody_and_give_no_window_or_device_away(designer: Person) -> None:
+    page = await designer.get("/account")
+    [file] = re.findall(r'href="(/static/[^"]+/almoner.css)"', page.text)
+    for answer in (page, await designer.get("/account", headers={"HX-Request": "true"}), await designer.get("/session")):
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+        assert "camera=()" in answer.headers["permissions-policy"]
+        for part in ("default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"):
+            assert part in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+    for answer in (page, await designer.get(file)):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
 
 async def test_an_idle_session_has_ended(people: People, environment: int, database: Database) -> None:
@@ -141,3 +157,8 @@ def test_a_masked_value_comes_back(value: str) -> None:
 @pytest.mark.parametrize("other", ["x", "0", "abc", "zz" * 64, "é"])
 def test_what_was_never_masked_comes_back_as_it_is(other: str) -> None:
     assert unmasked(other) == other
+
+
+async def test_a_form_of_too_many_fields_is_refused_in_words(designer: Person) -> None:
+    answer = await designer.send_form("/account/password", *[("one", "")] * 20_001)
+    assert (answer.status_code, "too much at once" in answer.text) == (413, True)

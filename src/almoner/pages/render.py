@@ -69,11 +69,15 @@ class Renderer:
         ]
 
 
+def csrf_token(visit: Visit) -> str:
+    """What shows that a request comes from a page of this session; empty where nobody has signed in."""
+    return masked(csrf(visit.token)) if visit.token else ""
+
+
 @pass_context
 def _csrf_token(context: Context) -> str:
-    """What shows that a request comes from a page of this session; empty where nobody has signed in."""
-    visit: Visit = context["visit"]
-    return masked(csrf(visit.token)) if visit.token else ""
+    """The same in a template."""
+    return csrf_token(context["visit"])
 
 
 @pass_context

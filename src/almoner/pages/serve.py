@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from almoner.access.sessions import Session, csrf
 from almoner.definitions import Program
-from almoner.errors import ApiError
+from almoner.errors import ApiError, problem, render
 from almoner.operations.logs import fault
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import HEADERS, SAFE_METHODS, is_from_elsewhere, same, unmasked
@@ -25,11 +27,16 @@ SESSION = "session"
 
 @dataclass(frozen=True)
 class Problem:
-    """What a page says that could not be shown. ``request_id`` is empty where nobody needs to ask about it."""
+    """What a page says that could not be shown. ``request_id`` is empty where nobody needs to ask about it.
+
+    ``signs_in``: it is mended by signing in. ``stale``: the open page may belong to an earlier session of the same worker.
+    """
 
     title: str
     text: str
     request_id: str = ""
+    signs_in: bool = False
+    stale: bool = False
 
 
 NOT_FOUND = Problem("There is nothing here", "The address may be mistyped, or what was here is gone.")
@@ -37,8 +44,19 @@ _NO_PERMISSION = Problem("Your role does not open this page", "An administrator 
 _ELSEWHERE = Problem(
     "This was not sent", "The form came from another site, or from a page of an earlier session. Load the page again and repeat it."
 )
-_ENDED = Problem("Your session has ended", "Sign in again in another tab, then come back: what you typed is still in the form.")
-_CODES = {404: "There is nothing here", 413: "This is too much at once", 503: "The server is busy or its database is away"}
+_STALE = replace(_ELSEWHERE, stale=True)
+_ENDED = Problem(
+    "Your session has ended", "Sign in again in another tab, then come back: what you typed is still here.", signs_in=True
+)
+_NOT_BY_ITSELF = Problem(
+    "This address only takes what a page sends", "Nothing was changed. Go back to the page that you came from, and use its buttons."
+)
+# By status: the title, and what the visitor can do, which comes after what is wrong.
+_CODES = {
+    404: (NOT_FOUND.title, ""),
+    413: ("This is too much at once", "Make it shorter, or send it in parts."),
+    503: ("The server is busy or its database is away", "Wait a moment, then load the page again."),
+}
 
 
 def routes(pages: Iterable[PageRoute], parts: Parts) -> list[Route]:
@@ -49,14 +67,26 @@ def routes(pages: Iterable[PageRoute], parts: Parts) -> list[Route]:
     return [Route(path, _Guarded(same_path, parts), methods=_methods(same_path)) for path, same_path in by_path.items()]
 
 
-def not_found(parts: Parts) -> Any:
-    """The handler of every address that no route has."""
+def elsewhere(parts: Parts) -> dict[Any, Any]:
+    """The handlers, by status, of every address that no route has, or not for this method: a page for people, JSON for programs."""
 
-    async def answer(request: Request, _: Exception) -> Response:
-        visit = await _arrive(parts, request, touch=False)
-        return _problem(visit, NOT_FOUND, 404)
+    def answering(shown: Problem, code: str) -> Any:
+        async def answer(request: Request, refused: HTTPException) -> Response:
+            visit = Visit(parts, request, None, "", None)
+            # Where the database is away the page is drawn for somebody who is not known.
+            with suppress(ApiError):
+                visit = await _arrive(parts, request, touch=False)
+            if visit.is_fragment or "text/html" in request.headers.get("accept", ""):
+                response = _problem(visit, shown, refused.status_code)
+            else:
+                body = render(problem(code, f"{shown.title}. {shown.text}"))
+                response = Response(body, refused.status_code, dict(HEADERS), "application/json")
+            response.headers.update(refused.headers or {})
+            return response
 
-    return answer
+        return answer
+
+    return {404: answering(NOT_FOUND, "not_found"), 405: answering(_NOT_BY_ITSELF, "method_not_allowed")}
 
 
 def _methods(pages: Iterable[PageRoute]) -> list[str]:
@@ -86,15 +116,19 @@ class _Guarded:
             refused = await _refusal(page, visit)
             return refused or await page.answer(visit)
         except ApiError as error:
-            title = _CODES.get(error.status, "This could not be done")
-            shown = visit.request_id if error.status >= 500 else ""
-            return _problem(visit, Problem(title, " ".join(p.detail for p in error.problems), shown), error.status)
+            return _problem(visit, _told(error, visit.request_id), error.status)
         except ClientDisconnect:
             raise
         except Exception as error:
             structlog.get_logger().error("fault", request_id=visit.request_id, page=page.path, **fault(error))
             text = "Something is wrong in the server, and its log says what. Nothing that you typed on other pages is lost."
             return _problem(visit, Problem("This page failed", text, visit.request_id), 500)
+
+
+def _told(error: ApiError, request_id: str) -> Problem:
+    title, remedy = _CODES.get(error.status, ("This could not be done", ""))
+    text = " ".join([*(one.detail for one in error.problems), remedy]).strip()
+    return Problem(title, text, request_id if error.status >= 500 else "")
 
 
 async def _arrive(parts: Parts, request: Request, touch: bool) -> Visit:
@@ -114,7 +148,7 @@ async def _refusal(page: PageRoute, visit: Visit) -> Response | None:
     if visit.session is None:
         return _to_sign_in(visit)
     if unsafe and not await _is_ours(visit):
-        return _problem(visit, _ELSEWHERE, 403)
+        return _problem(visit, _STALE, 403)
     if SIGNED_IN in page.permissions:
         return None
     if visit.rights.second_factor and not visit.session.second_factor:

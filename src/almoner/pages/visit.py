@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from ssl import SSLContext
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -22,9 +23,11 @@ from almoner.data_api.store import Actor, Programs, Store
 from almoner.database import Database
 from almoner.definitions import Program, Rights
 from almoner.errors import problem
+from almoner.kept import Kept
 from almoner.pages.render import Renderer
 from almoner.pages.security import HEADERS, Cookies, packed
 
+_MOST_FIELDS: Final = 20_000
 NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
 
 
@@ -32,7 +35,8 @@ NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
 class Parts:
     """What pages work with. ``url`` is the public address of the server, without a slash at the end.
 
-    ``private_targets``: whether notifications may go to private addresses and without TLS. ``oidc`` is None where workers sign in
+    ``private_targets``: whether notifications may go to private addresses and without TLS; ``trusted``: the
+    certificates that their receivers may have. ``oidc`` is None where workers sign in
     with a password only. ``inactive_days``: after so many without anything happening a patient comes up in the inbox.
     """
 
@@ -47,10 +51,12 @@ class Parts:
     body_limit: int
     audit: ReadAudit
     private_targets: bool
+    trusted: SSLContext
     passwords: Passwords
     sign_in: SignIn
     oidc: Oidc | None
     watch: Watch
+    kept: Kept
     inactive_days: int
 
 
@@ -140,9 +146,13 @@ class Visit:
         return self.request.query_params.get(name, default)
 
     async def form(self) -> Form:
-        """What was sent. Raises a 413 ApiError where it is longer than a body may be, 400 where it is no form."""
+        """What was sent. Raises a 413 ApiError where it is longer or has more fields than may be, 400 where it is no form."""
         if self._form is None:
-            self._form = Form(parse_qsl(await self._body(), keep_blank_values=True, max_num_fields=20_000))
+            body = await self._body()
+            try:
+                self._form = Form(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+            except ValueError:
+                raise problem("payload_too_large", f"What was sent has more than {_MOST_FIELDS} fields.") from None
         return self._form
 
     async def _body(self) -> str:

@@ -1,0 +1,36 @@
+"""An environment as one finds it at work, with somebody in it to whom every page is open."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from almoner.access import environments
+from almoner.data_api.store import Store
+from almoner.database import Database
+from almoner.demo import morning
+from almoner.demo.load import load
+from almoner.workshop import kiwi_health
+from almoner.workshop.publish import publish
+from tests.people import People, Person
+
+
+async def inhabited(people: People, database: Database, store: Store, name: str, patients: int) -> Person:
+    """Somebody whose roles open every page of a new environment, which has the demo's program and so many of its patients."""
+    async with database.connection() as connection:
+        environment = await environments.create(connection, name)
+        await publish(connection, environment, kiwi_health.source(), "test")
+    await load(database, store, environment, patients, 7, datetime.now(UTC).date(), lambda *_: None)
+    coach = await morning.prepare(database, store, environment, datetime.now(UTC))
+    assert coach is not None
+    return await people.entered(environment, coach.id, coach.email, "coach", "designer", "admin")
+
+
+async def busiest_patient(database: Database, person: Person) -> str:
+    """The id of the patient of this coach of whom there is most to see."""
+    async with database.connection() as connection:
+        found: str = await connection.fetchval(
+            "SELECT m.user_id::text FROM messages m JOIN patients p ON p.environment_id = $1 AND p.id = m.user_id "
+            "WHERE m.environment_id = $1 AND p.coach_id = $2 GROUP BY m.user_id ORDER BY count(*) DESC LIMIT 1",
+            *(person.environment_id, person.worker_id),
+        )
+    return found
