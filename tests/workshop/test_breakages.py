@@ -246,3 +246,71 @@ async def test_what_is_written_while_a_publish_examines_is_not_missed(
     with pytest.raises(Breaks):
         await publish(house.connection, house.environment, changed, "test")
     assert calls == [0, 1]
+
+
+async def test_what_did_not_fit_before_is_not_broken_by_the_next_version(house: House) -> None:
+    patient = await house.patient()
+    old = await house.create("assessment_responses", user_id=patient, spec_id="a", model={"x": 9})
+    fits = await house.create("assessment_responses", user_id=patient, spec_id="a", model={"x": 4})
+    narrower = FIRST.replace("{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y")
+    await publish(house.connection, house.environment, narrower, "test", accepting=["responses"])
+    for change, broken in (
+        (("kind: text}]}]}\n- {id: b", "kind: long_text}]}]}\n- {id: b"), []),
+        (("high: 5", "high: 3"), [(fits, old)]),
+    ):
+        report = await examine(house.connection, house.environment, parse(narrower.replace(*change)))
+        assert [tuple(sorted(one.ids)) for one in report.breakages] == [tuple(sorted(ids)) for ids in broken]
+
+
+async def test_a_type_that_comes_back_as_one_record_finds_the_several_that_stayed(house: House) -> None:
+    one, two = await house.patient(), await house.patient()
+    for patient in (one, one, two):
+        await house.create("custom_data_type_records", user_id=patient, type_name="t", body={"x": "1"})
+    without = FIRST.replace("- {name: t, fields: [{name: x, kind: text}]}\n", "")
+    await publish(house.connection, house.environment, without, "test", accepting=["records"])
+    again = parse(FIRST.replace("{name: t, fields", "{name: t, records: one, fields"))
+    (found,) = (await examine(house.connection, house.environment, again)).breakages
+    assert (found.kind, found.count, found.ids) == ("several_records", 1, (one,))
+
+
+async def test_a_phase_that_becomes_an_end_names_the_patients_in_it(house: House) -> None:
+    await house.patient("paused")
+    inside = await house.patient()
+    (found,) = await house.found("{name: intake}", "{name: intake, next: []}")
+    assert (found.word, found.ids, found.sentence) == (
+        "phases",
+        (inside,),
+        "1 patient in the phase intake, which no other may follow any more.",
+    )
+    assert await house.found("{name: intake}", "{name: intake, next: [paused]}") == []
+
+
+async def test_open_tasks_and_begun_forms_of_what_is_removed_are_named(house: House) -> None:
+    worker, patient = await house.worker("coach"), await house.patient()
+    with_tasks = FIRST + "task_types: [{name: weigh}, {name: walk}]\n"
+    await publish(house.connection, house.environment, with_tasks, "test")
+    task = await house.create("patient_tasks", user_id=patient, task_type="weigh")
+    await house.create("patient_tasks", user_id=patient, task_type="walk")
+    for spec in ("a", "b"):
+        await house.connection.execute(
+            "INSERT INTO assessment_drafts (environment_id, patient_id, spec_id, worker_id, version, answers) "
+            "VALUES ($1, $2, $3, $4, 1, '{}')",
+            *(house.environment, patient, spec, worker),
+        )
+    report = await examine(house.connection, house.environment, parse(with_tasks.replace("{name: weigh}, ", "")))
+    assert [(one.word, one.what, one.ids) for one in report.breakages] == [("tasks", "weigh", (task,))]
+    without = with_tasks.replace("- {id: b, name: Other, sections: [{questions: [{name: x, kind: integer}]}]}\n", "")
+    report = await examine(house.connection, house.environment, parse(without))
+    assert [(one.kind, one.what, one.ids) for one in report.breakages] == [("begun_of_removed", "Other", (patient,))]
+
+
+async def test_workers_whose_roles_open_less_or_more_are_named_with_what_that_is(house: House) -> None:
+    nurse, both, coach = [await house.worker(*roles) for roles in (("nurse",), ("coach", "nurse"), ("coach",))]
+    role = "roles: [{name: nurse, may: [give_care]}]"
+    told = await house.found(role, "roles: [{name: nurse, may: []}]")
+    assert [(one.kind, one.ids) for one in told] == [("workers_lose", (nurse,))]
+    assert told[0].sentence == "1 worker with the role nurse may no longer give care and see all patients."
+    told = await house.found(role, "roles: [{name: nurse, may: [give_care]}, {name: coach, may: [administer]}]")
+    assert {one.ids for one in told} == {(both,), (coach,)}
+    assert {one.kind for one in told} == {"workers_gain"}
+    assert await house.found(role, "roles: [{name: nurse, title: Nurse, may: [give_care]}]") == []

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from almoner.workshop import kiwi_health
-from almoner.workshop.checks import design_from, problems
+from almoner.workshop.checks import MOST_TOLD, design_from, problems
 from almoner.workshop.design import (
     BUILT_IN_ROLES,
     Assessment,
@@ -388,3 +388,21 @@ def test_looking_through_200_assessments_of_20_questions_takes_no_more_than_a_mo
     began = time.process_time()
     assert len(parse(text).assessments) == 200
     assert time.process_time() - began < 3  # 0.6 s on one quiet core; others may share it
+
+
+@pytest.mark.parametrize("body", ["{{" * 100_000, "}}" * 100_000, "{{patient.frist_name}}" * 20_000])
+def test_a_message_full_of_braces_is_told_within_a_moment(body: str) -> None:
+    began = time.perf_counter()
+    templates = (MessageTemplate(name="m", body=body), MessageTemplate(name="right", body="{{patient.first_name}}"))
+    told = found(ProgramDesign(name="P", message_templates=templates))
+    assert {path for path, _ in told} == {"message_templates[0].body"}
+    assert len(told) == MOST_TOLD
+    assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("kind", ["integer", "number", "scale"])
+def test_an_endless_number_is_no_answer(kind: str) -> None:
+    question = Question(name="n", kind=kind, low=1, high=5)
+    for endless in (float("inf"), float("-inf"), float("nan")):
+        (told,) = set(found(asking(question, after(Condition(question="n", equals=endless)))))
+        assert told == (f"{SECOND}[1].shown_when.is", "a number is expected, not an endless one")

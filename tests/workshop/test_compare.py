@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from msgspec.structs import replace
 
 from almoner.workshop import kiwi_health
@@ -107,3 +109,35 @@ def test_a_long_summary_ends_with_how_much_more_there_is() -> None:
     text = summary(compare(after, replace(after, assessments=questions)))
     assert text.count(";") == 5
     assert text.endswith("; and 4 more kinds of change")
+
+
+def test_a_choice_that_is_removed_reworded_or_added_is_told_once_with_its_points() -> None:
+    def told(*choices: str, **points: float) -> list[str]:
+        question = Question(name="plan", kind="choice", choices=choices, points=points)
+        noise = Question(name="noise", kind="text")
+        section = Section(heading="Basics", questions=(noise, question))
+        before = Question(name="plan", kind="choice", choices=("gold", "silver", "none"), points={"gold": 2, "silver": 1})
+        old, new = (
+            ProgramDesign(name="P", assessments=(Assessment(id="a", name="A", sections=(replace(section, questions=asked),)),))
+            for asked in ((noise, before), section.questions)
+        )
+        return [str(one).rpartition("choices: ")[2] or str(one) for one in compare(old, new)]
+
+    assert told("gold", "none", gold=2) == ["silver (1 point) removed"]
+    assert told("gold", "platinum", "none", gold=2, platinum=1) == ["silver became platinum"]
+    assert told("gold", "silver", "none", "bronze", gold=2, silver=1, bronze=0.5) == ["bronze (0.5 points) added"]
+    rise = told("gold", "platinum", "none", gold=2, platinum=3)
+    assert rise[0] == "silver became platinum"
+    assert rise[1].endswith("points of platinum: 1 became 3")
+    assert len(rise) == 2
+
+
+def test_thousands_of_texts_are_compared_within_a_moment() -> None:
+    def of(name: str, count: int) -> ProgramDesign:
+        texts = tuple(f"{name} {number}" for number in range(count))
+        return program(replace(PLAN, choices=texts, points=dict.fromkeys(texts, 1)))
+
+    began = time.process_time()
+    assert len(compare(of("one", 20_000), of("other", 20_000))) == 20_000
+    assert len(compare(of("one", 20_000), of("other", 20_001))) == 40_001
+    assert time.process_time() - began < 5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 import uuid
 from typing import Any
 
@@ -19,6 +21,7 @@ from almoner.resources.workers import workers
 from almoner.workshop import drafts, kiwi_health, locks
 from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.merge import resolve
+from almoner.workshop.pairing import paired
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import Unfit, publish
 from almoner.workshop.published import design_of
@@ -169,3 +172,37 @@ async def test_a_revision_with_problems_or_another_environment_cannot_be_locked(
         await environments.create(connection, f"deeper-{environment}", test_of=test)
     names = {e.id: e for e in await environments.listed(connection)}
     assert (names[test].test_of, names[environment].test_of) == (names[environment].name, None)
+
+
+@pytest.mark.parametrize("revision", [2**31, 10**18, -(10**18)])
+async def test_a_revision_of_a_number_that_no_revision_can_have_is_not_there(
+    connection: Any, environment: int, revision: int
+) -> None:
+    with pytest.raises(LookupError):
+        await drafts.at(connection, environment, revision)
+
+
+async def test_a_save_is_merged_and_compared_out_of_the_way_of_everybody_else(
+    connection: Any, environment: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set()
+    for name in ("merge", "compare"):
+        real = getattr(drafts, name)
+
+        def noted(*given: Any, real: Any = real) -> Any:
+            threads.add(threading.current_thread())
+            return real(*given)
+
+        monkeypatch.setattr(drafts, name, noted)
+    await drafts.save(connection, environment, 0, phases("intake"), "Ada")
+    assert threads
+    assert threading.current_thread() not in threads
+
+
+def test_lists_with_too_much_that_is_new_are_paired_within_a_moment() -> None:
+    began = time.process_time()
+    base, other = (tuple(Phase(name=f"{side} {n}", title=f"T {n}") for n in range(220)) for side in ("one", "other"))
+    assert list(paired(base, other)) == [(phase.name, 0) for phase in other]
+    few = paired(base[:20], other[:20])
+    assert list(few) == [(phase.name, 0) for phase in base[:20]]
+    assert time.process_time() - began < 0.5

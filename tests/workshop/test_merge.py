@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -291,3 +292,28 @@ def edited(design: ProgramDesign, places: list[tuple[int, int, int]], text: str)
         assessments[a] = replace(assessments[a], sections=tuple(sections))
         design = replace(design, assessments=tuple(assessments))
     return design
+
+
+def test_two_conditions_of_a_follow_up_are_chosen_between_and_never_mixed() -> None:
+    def asked(condition: Condition) -> ProgramDesign:
+        return program(PLAN, PAIN, replace(MOOD, shown_when=condition))
+
+    base = asked(Condition(question="plan", equals="gold"))
+    theirs, mine = asked(Condition(question="pain", at_least=3)), asked(Condition(question="plan", equals="silver"))
+    merged = merge(base, theirs, mine)
+    (conflict,) = merged.conflicts
+    assert (conflict.theirs, conflict.mine) == (questions(theirs)[2].shown_when, questions(mine)[2].shown_when)
+    assert resolve(merged, {conflict.path: "mine"}) == mine
+
+
+def test_lists_of_thousands_that_both_changed_come_together_at_once() -> None:
+    def choosing(*choices: str) -> ProgramDesign:
+        return program(replace(PLAN, choices=choices, points={}), MOOD)
+
+    base = tuple(f"c{number}" for number in range(20_000))
+    began = time.perf_counter()
+    theirs, mine = choosing(*base[10_000:], *(f"t{number}" for number in range(10_000))), choosing("m", *base)
+    merged = merge(choosing(*base), theirs, mine)
+    assert not merged.conflicts
+    assert questions(merged.design)[0].choices == ("m", *questions(theirs)[0].choices)
+    assert time.perf_counter() - began < 3

@@ -364,3 +364,46 @@ def test_the_example_of_the_documentation_is_a_program_that_uses_everything() ->
     every = {(part, member.key) for part in PARTS for member in members(part)}
     assert {key for part, key in every - used if part is not Condition} == set()
     assert all(f"`{name}" in PAGE for name in [*by_key(Condition), *FIELD_KINDS, *PLACEHOLDERS])
+
+
+@pytest.mark.parametrize("number", ["0x" + "f" * 6_000, "1" + ":1" * 200_000, "1" * 5_000, "0b" + "1" * 5_000])
+def test_a_number_without_measure_is_told_at_once_like_any_that_cannot_be_read(number: str) -> None:
+    source = f"program: P\nappointment_types:\n- {{name: a, minutes: 30}}\n- {{name: b, minutes: {number}}}\n"
+    assert only_problem_of(source) == (4, "this cannot be read as a number")
+    line, text = problems_of(one_question(f"kind: scale, low: 0.5, high: {number}"))[0][::2]
+    assert (line, text) == (6, "this cannot be read as a number")
+
+
+def test_a_file_of_thousands_of_errors_tells_the_first_and_that_there_are_more() -> None:
+    source = "program: P\nphases:\n" + "".join(f"- {{name: p{n}, titel: x}}\n" for n in range(3_000))
+    told = problems_of(source)
+    assert told[0] == (3, "phases[0]", "unknown key 'titel'; did you mean title?")
+    assert told[-1][2] == "these are the first 500; there may be more behind them" or told[-2][2].startswith("these are")
+    assert len(told) == 501
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["\ufeffprogram: P\n", "program: P\r\nphases: []\r\n", "%YAML 1.1\n---\nprogram: P\n...\n", "{program: P}"],
+)
+def test_what_editors_put_around_a_program_does_no_harm(source: str) -> None:
+    assert parse(source) == ProgramDesign(name="P")
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("program: P\nphases: &a [*a]\n", 2),
+        ("program: P\nphases: &a {x: *a}\n", 2),
+        ("program: P\nphases: [&a {name: a}, {<<: *a}]\n", 2),
+        ("program: P\n---\nprogram: Q\n", 2),
+        ("program: P\nphases:\n\t- {name: a}\n", 3),
+        ("program: 2026-01-01\n", 1),
+        ("program: ~\n", 1),
+        ("# nothing but a remark\n", 1),
+        ("program: !!python/object:os.system x\n", 1),
+        ("program: P\nappointment_types: [{name: a, minutes: !!int ''}]\n", 2),
+    ],
+)
+def test_what_yaml_can_do_and_a_program_cannot_is_told_where_it_is(source: str, line: int) -> None:
+    assert problems_of(source)[0][0] == line

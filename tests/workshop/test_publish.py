@@ -19,7 +19,7 @@ from almoner.resources import RESOURCES
 from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.program_file import ProgramFileError, parse
 from almoner.workshop.programs import Programs
-from almoner.workshop.publish import Published, Unfit, publish
+from almoner.workshop.publish import Overtaken, Published, Unfit, publish
 from almoner.workshop.published import design_of, load
 
 CONTRACT: dict[str, Any] = json.loads((Path(__file__).parent.parent / "contract" / "contract.json").read_text(encoding="utf-8"))
@@ -277,3 +277,13 @@ async def test_many_callers_share_one_look_and_one_who_gives_up_does_not_end_it(
     assert isinstance(found[0], asyncio.CancelledError)
     assert len({id(program) for program in found[1:]}) == 1
     assert isinstance(found[1], Program)
+
+
+async def test_a_publish_over_a_version_that_its_publisher_has_not_seen_is_refused(database: Database, environment: int) -> None:
+    await published(database, environment, FIRST)
+    async with database.connection() as connection:
+        await publish(connection, environment, A_CHANGED, "somebody else")
+        with pytest.raises(Overtaken) as refused:
+            await publish(connection, environment, parse(FIRST), "test", over=1)
+        assert refused.value.version == 2
+        assert (await publish(connection, environment, parse(FIRST), "test", over=2)).version == 3

@@ -150,3 +150,17 @@ def test_a_record_names_its_type_and_the_rule_that_it_breaks() -> None:
         {"path": ".body.dose", "rule": "required", "type_name": "drug", "type_version": 4},
         {"path": ".body.note", "rule": "kind", "type_name": "drug", "type_version": 4},
     ]
+
+
+def test_a_chain_of_thousands_of_follow_ups_is_told_in_few_words_each() -> None:
+    first = Question(name="q0", kind="text")
+    chain = [
+        Question(name=f"q{n}", kind="text", shown_when=Condition(question=f"q{n - 1}", answered=True)) for n in range(1, 2_000)
+    ]
+    assessment = Assessment(id="a", name="A", sections=(Section(questions=(first, *chain)),))
+    checked = questions.of_assessment(assessment, 1)
+    assert "q1 is answered, which is asked only when q0 is answered" in checked.by_name["q2"].about
+    assert max(len(field.about) for field in checked.fields) < 600
+    kept: Problems = []
+    checked.keep({"q0": "a", "q2": "b"}, "", kept)
+    assert [problem.rule for problem in kept] == ["not_asked"]

@@ -6,27 +6,29 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from almoner.database import Connection
+from almoner.definitions import Permission, Program, Rights
 from almoner.errors import Problem
 from almoner.fields import Object, printable
 from almoner.kinds import Problems
 from almoner.workshop import questions
-from almoner.workshop.design import FieldDesign, ProgramDesign, Question, roles
+from almoner.workshop.design import FieldDesign, Phase, ProgramDesign, Question
 from almoner.workshop.pairing import same
-from almoner.workshop.published import design_of, newest_version
+from almoner.workshop.published import design_of, newest_version, rights
 
 MOST_IDS: Final = 100
 # The words by which a publisher accepts a kind of breakage, each with what it stands for.
 WORDS: Final[Mapping[str, str]] = {
     "responses": "answers that do not fit, or whose assessment is gone",
     "records": "records of custom data that do not fit, or whose type is gone",
-    "phases": "patients in a phase that is gone",
+    "phases": "patients in a phase that is gone, or that none follows any more",
     "appointments": "appointments to come of a type that is gone",
-    "roles": "workers all of whose roles are gone",
+    "tasks": "open tasks of a type that is gone",
+    "roles": "workers who may do less than before, or more",
 }
 Progress = Callable[[int, int], None]
 _BATCH: Final = 2_000
@@ -107,14 +109,15 @@ async def _examined(
         return Report(began_at=began_at)
     before = await design_of(connection, environment_id, version)
     house = _House(connection, environment_id)
-    found = await house.phases(_gone(before.phases, design.phases))
+    found = await house.phases(_gone(before.phases, design.phases), "which is gone")
+    found += await house.phases(_ended(before.phases, design.phases), "which no other may follow any more")
     found += await house.appointments(_gone(before.appointment_types, design.appointment_types))
-    found += await house.roles(set(roles(before)), set(roles(design)))
-    types = {item.name: item for item in design.custom_data_types}
-    single = {
-        t.name for t in before.custom_data_types if t.records == "many" and t.name in types and types[t.name].records == "one"
-    }
-    found += await house.several(single)
+    found += await house.tasks(_gone(before.task_types, design.task_types))
+    found += await house.begun(_gone(before.assessments, design.assessments, "id"), {a.id: a.name for a in before.assessments})
+    found += await house.roles(before, design)
+    # A type that was gone for a while is looked at as well: its records stayed.
+    single = {item.name for item in design.custom_data_types if item.records == "one"}
+    found += await house.several(single - {item.name for item in before.custom_data_types if item.records == "one"})
     checks = [_answers(before, design), _data(before, design)]
     checking = _Checking(progress, await house.total(checks, since))
     for check in checks:
@@ -123,9 +126,15 @@ async def _examined(
     return Report(tuple(sorted(found, key=lambda b: list(WORDS).index(b.word))), version, checking.done, began_at)
 
 
-def _gone(before: Collection[Any], after: Collection[Any]) -> list[str]:
-    kept = {item.name for item in after}
-    return [item.name for item in before if item.name not in kept]
+def _gone(before: Collection[Any], after: Collection[Any], by: str = "name") -> list[str]:
+    kept = {getattr(item, by) for item in after}
+    return [key for item in before if (key := getattr(item, by)) not in kept]
+
+
+def _ended(before: Collection[Phase], after: Collection[Phase]) -> list[str]:
+    """The phases that become an end: something could follow them, and nothing can any more."""
+    ends = {phase.name for phase in after if phase.next == ()}
+    return [phase.name for phase in before if phase.name in ends and phase.next != ()]
 
 
 @dataclass
@@ -150,6 +159,7 @@ class _Check:
     name_column: str
     json_column: str
     models: Mapping[str, Object | None]
+    models_before: Mapping[str, Object]
     shown: Mapping[str, str]
     counts: dict[str, int] = field(default_factory=dict)
     ids: dict[str, list[str]] = field(default_factory=dict)
@@ -157,15 +167,23 @@ class _Check:
 
     def row(self, row_id: Any, name: str, document: str) -> None:
         model = self.models[name]
-        reasons = () if model is None else _misfits(model, msgspec.json.decode(document))
-        if model is not None and not reasons:
-            return
+        reasons: Collection[str] = ()
+        if model is not None:
+            reasons = self._new_misfits(model, name, msgspec.json.decode(document))
+            if not reasons:
+                return
         self.counts[name] = self.counts.get(name, 0) + 1
         kept = self.ids.setdefault(name, [])
         if len(kept) < MOST_IDS:
             kept.append(str(row_id))
         told = self.reasons.setdefault(name, Counter())
         told.update(reason for reason in reasons if reason in told or len(told) < _MOST_REASONS)
+
+    def _new_misfits(self, model: Object, name: str, value: Any) -> Collection[str]:
+        """Why it does not fit, save for what stood in its way in the published version already: that is not broken by this one."""
+        found = _misfits(model, value)
+        before = self.models_before.get(name) if found else None
+        return found if before is None else set(found) - set(_misfits(before, value))
 
     def found(self) -> Iterator[Breakage]:
         for name, model in self.models.items():
@@ -221,21 +239,22 @@ def _reason(problem: Problem) -> str:
 
 def _answers(before: ProgramDesign, design: ProgramDesign) -> _Check:
     old, new = ({a.id: a for a in d.assessments} for d in (before, design))
+    changed = [key for key, item in new.items() if key not in old or _differ(old[key].questions, item.questions)]
     models: dict[str, Object | None] = {key: None for key in old if key not in new}
-    for key, item in new.items():
-        if key not in old or _differ(old[key].questions, item.questions):
-            models[key] = questions.of_assessment(item, 0)
+    models |= {key: questions.of_assessment(new[key], 0) for key in changed}
+    models_before = {key: questions.of_assessment(old[key], 0) for key in changed if key in old}
     names = {key: item.name for key, item in (old | new).items()}
-    return _Check("responses", "assessment_responses", "spec_id", "model", models, names)
+    return _Check("responses", "assessment_responses", "spec_id", "model", models, models_before, names)
 
 
 def _data(before: ProgramDesign, design: ProgramDesign) -> _Check:
     old, new = ({t.name: t for t in d.custom_data_types} for d in (before, design))
+    changed = [key for key, item in new.items() if key not in old or _differ(old[key].fields, item.fields)]
     models: dict[str, Object | None] = {key: None for key in old if key not in new}
-    for key, item in new.items():
-        if key not in old or _differ(old[key].fields, item.fields):
-            models[key] = questions.of_custom_data_type(item, 0)
-    return _Check("records", "custom_data_type_records", "type_name", "body", models, {key: key for key in old | new})
+    models |= {key: questions.of_custom_data_type(new[key], 0) for key in changed}
+    models_before = {key: questions.of_custom_data_type(old[key], 0) for key in changed if key in old}
+    names = {key: key for key in old | new}
+    return _Check("records", "custom_data_type_records", "type_name", "body", models, models_before, names)
 
 
 def _differ(before: Collection[FieldDesign], after: Collection[FieldDesign]) -> bool:
@@ -247,6 +266,28 @@ def _differ(before: Collection[FieldDesign], after: Collection[FieldDesign]) -> 
 def _strict(item: FieldDesign) -> tuple[Any, ...]:
     shown_when = item.shown_when if isinstance(item, Question) else None
     return (item.kind, item.required, tuple(sorted(item.choices)), item.low, item.high, shown_when)
+
+
+def _of_workers(held: list[str], count: int, ids: tuple[str, ...], old: Program, new: Program) -> Iterator[Breakage]:
+    """What changes for the workers who hold these roles."""
+    names, workers = ", ".join(held), _many(count, "worker")
+    if not any(name in new.roles for name in held):
+        gone = f"{workers} without any role, since {names} {'is' if len(held) == 1 else 'are'} gone."
+        yield Breakage("workers_without_role", "roles", names, count, ids, gone)
+        return
+    before, after = _opened(old.rights(held)), _opened(new.rights(held))
+    as_what = f"{workers} with the role{'' if len(held) == 1 else 's'} {names}"
+    lost, won = [item for item in before if item not in after], [item for item in after if item not in before]
+    if lost:
+        yield Breakage("workers_lose", "roles", names, count, ids, f"{as_what} may no longer {' and '.join(lost)}.")
+    if won:
+        yield Breakage("workers_gain", "roles", names, count, ids, f"{as_what} may then also {' and '.join(won)}.")
+
+
+def _opened(held: Rights) -> list[str]:
+    """What rights open, in words."""
+    found = [word.replace("_", " ") for word in get_args(Permission) if word in held.may]
+    return [*found, *(["see all patients"] if held.all_patients and "give_care" in held.may else [])]
 
 
 @dataclass(frozen=True)
@@ -275,12 +316,32 @@ class _House:
         recent = f"{statement} AND updated_at >= $3::timestamptz - interval '{_LONGEST_WRITE} seconds'"
         return recent, self.environment_id, list(check.models), since
 
-    async def phases(self, gone: list[str]) -> list[Breakage]:
+    async def phases(self, names: list[str], why: str) -> list[Breakage]:
         condition = "patients WHERE environment_id = $1 AND phase = ANY($2)"
-        rows = await self._counted("phase", condition, gone)
+        rows = await self._counted("phase", condition, names)
         return [
-            Breakage("patients_in_phase", "phases", name, n, ids, f"{_many(n, 'patient')} in the phase {name}, which is gone.")
+            Breakage("patients_in_phase", "phases", name, n, ids, f"{_many(n, 'patient')} in the phase {name}, {why}.")
             for name, n, ids in rows
+        ]
+
+    async def tasks(self, gone: list[str]) -> list[Breakage]:
+        condition = "patient_tasks WHERE environment_id = $1 AND task_type = ANY($2) AND dismissed IS NOT TRUE"
+        rows = await self._counted("task_type", condition, gone)
+        return [
+            Breakage("open_tasks", "tasks", name, n, ids, f"{_many(n, 'open task')} of {name}, which is gone.")
+            for name, n, ids in rows
+        ]
+
+    async def begun(self, gone: list[str], names: Mapping[str, str]) -> list[Breakage]:
+        """Forms that workers have begun to fill in; the ids are those of the patients."""
+        condition = (
+            "(SELECT spec_id, patient_id AS id FROM assessment_drafts WHERE environment_id = $1 AND spec_id = ANY($2)) AS begun"
+        )
+        rows = await self._counted("spec_id", condition, gone)
+        text = "{} begun of {}, which is gone: they could not be sent any more."
+        return [
+            Breakage("begun_of_removed", "responses", names[key], n, ids, text.format(_many(n, "form"), names[key]))
+            for key, n, ids in rows
         ]
 
     async def appointments(self, gone: list[str]) -> list[Breakage]:
@@ -305,21 +366,16 @@ class _House:
             Breakage("several_records", "records", name, n, ids, text.format(_many(n, "patient"), name)) for name, n, ids in rows
         ]
 
-    async def roles(self, before: set[str], after: set[str]) -> list[Breakage]:
-        gone = sorted(before - after)
-        if not gone:
-            return []
+    async def roles(self, before: ProgramDesign, after: ProgramDesign) -> list[Breakage]:
+        """Workers left without a role, and those whose roles together open less than before, or more."""
+        old, new = Program(roles=rights(before)), Program(roles=rights(after))
+        changed = [name for name in dict.fromkeys((*old.roles, *new.roles)) if old.roles.get(name) != new.roles.get(name)]
         rows = await self.connection.fetch(
-            "SELECT worker_id FROM worker_accounts WHERE environment_id = $1 AND disabled_at IS NULL AND roles && $2 "
-            "AND NOT roles && $3 ORDER BY worker_id",
-            *(self.environment_id, gone, sorted(after)),
+            f"SELECT roles, count(*), (array_agg(worker_id ORDER BY worker_id))[:{MOST_IDS}] FROM worker_accounts "
+            "WHERE environment_id = $1 AND disabled_at IS NULL AND roles && $2 GROUP BY roles ORDER BY roles",
+            *(self.environment_id, changed),
         )
-        if not rows:
-            return []
-        ids = tuple(str(row["worker_id"]) for row in rows[:MOST_IDS])
-        names = ", ".join(gone)
-        text = f"{_many(len(rows), 'worker')} without any role, since {names} {'is' if len(gone) == 1 else 'are'} gone."
-        return [Breakage("workers_without_role", "roles", names, len(rows), ids, text)]
+        return [found for held, n, ids in rows for found in _of_workers(held, n, tuple(map(str, ids)), old, new)]
 
     async def _counted(self, name: str, condition: str, gone: list[str]) -> list[tuple[str, int, tuple[str, ...]]]:
         """By name, how many rows there are and the ids of the first."""

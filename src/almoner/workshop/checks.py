@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -26,9 +28,11 @@ from almoner.workshop.field_kinds import FIELD_KINDS
 from almoner.workshop.placeholders import pieces
 from almoner.workshop.shape import Member, distinct, members, walk
 
-__all__ = ["DesignProblem", "design_from", "problems"]
+__all__ = ["DesignProblem", "design_from", "every_problem", "problems"]
 
 _CALLED: Final = {"phases": "phase", "custom_data_types": "custom data type", "assessments": "assessment", "roles": "role"}
+# Nobody reads on behind so many, and finding out what was meant takes its time for each.
+MOST_TOLD: Final = 500
 Known = Mapping[str, Mapping[str, Any]]
 
 
@@ -38,23 +42,26 @@ def design_from(builtins: Any) -> ProgramDesign:
 
 
 def problems(design: ProgramDesign) -> list[DesignProblem]:
-    """Everything that is wrong with a program, in the order of its parts; empty where it can be published."""
+    """What is wrong with a program, to be listed: ``MOST_TOLD`` things at most; empty where it can be published."""
+    return list(islice(every_problem(design), MOST_TOLD))
+
+
+def every_problem(design: ProgramDesign) -> Iterator[DesignProblem]:
+    """What is wrong with a program, in the order of its parts, to be looked through for what is wrong with one of them."""
     known: Known = {
         "phases": {phase.name: phase for phase in design.phases},
         "custom_data_types": {item.name: item for item in design.custom_data_types},
         "assessments": {item.id: item for item in design.assessments},
         "roles": roles(design),
     }
-    found: list[DesignProblem] = []
     for path, part in walk(design):
         for member in members(type(part)):
             value = getattr(part, member.attribute)
             if value != member.default:
-                found += _of_member(member, value, f"{path}.{member.key}" if path else member.key, known)
+                yield from _of_member(member, value, f"{path}.{member.key}" if path else member.key, known)
         check = _CHECKS.get(type(part))
         if check is not None:
-            found += check(part, path, known)
-    return found
+            yield from check(part, path, known)
 
 
 def _of_member(member: Member, value: Any, path: str, known: Known) -> Iterator[DesignProblem]:
@@ -104,8 +111,8 @@ def _of_list(values: tuple[str, ...], member: Member, path: str, known: Known) -
 
 def _referred(value: Any, member: Member, path: str, known: Known) -> Iterator[DesignProblem]:
     if member.names and value not in known[member.names]:
-        text = f"there is no {_CALLED[member.names]} {short(value)}{instead(value, known[member.names])}"
-        yield DesignProblem(path, text, rests_on=(member.names,))
+        text, hint = f"there is no {_CALLED[member.names]} {short(value)}", partial(instead, value, known[member.names])
+        yield DesignProblem(path, text, rests_on=(member.names,), hint=hint)
 
 
 def _kept(value: Any, path: str) -> Iterator[DesignProblem]:
@@ -116,7 +123,7 @@ def _kept(value: Any, path: str) -> Iterator[DesignProblem]:
         elif not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
             yield DesignProblem(path, "half of a surrogate pair is not a character")
     elif isinstance(value, float) and not math.isfinite(value):
-        yield DesignProblem(path, "a number is expected, not an endless one")
+        yield DesignProblem(path, question_checks.NOT_FINITE)
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         yield DesignProblem(path, "this number is too large")
 
@@ -126,7 +133,7 @@ def _of_template(template: MessageTemplate, path: str, known: Known) -> Iterator
         yield DesignProblem(path, "body is missing; write the message", rests_on=(f"{path}.body",))
     for piece in pieces(template.body):
         if piece.problem:
-            yield DesignProblem(f"{path}.body", piece.problem)
+            yield DesignProblem(f"{path}.body", piece.problem, hint=piece.hint)
 
 
 def _of_terminology(words: Terminology, path: str, known: Known) -> Iterator[DesignProblem]:
@@ -146,14 +153,15 @@ def _of_module(module: SidebarModule, path: str, known: Known) -> Iterator[Desig
         if not module.of:
             yield DesignProblem(path, "of is missing; name a custom data type", rests_on=(f"{path}.of",))
         elif module.of not in types:
-            text = f"there is no custom data type {short(module.of)}{instead(module.of, types)}"
-            yield DesignProblem(f"{path}.of", text, rests_on=("custom_data_types",))
+            text, hint = f"there is no custom data type {short(module.of)}", partial(instead, module.of, types)
+            yield DesignProblem(f"{path}.of", text, rests_on=("custom_data_types",), hint=hint)
     elif module.shows == "chart":
         if not module.of:
             yield DesignProblem(path, "of is missing; name an assessment or a custom data type", rests_on=(f"{path}.of",))
         elif module.of not in types and module.of not in assessments:
-            text = f"there is no assessment or custom data type {short(module.of)}{instead(module.of, [*assessments, *types])}"
-            yield DesignProblem(f"{path}.of", text, rests_on=("assessments", "custom_data_types"))
+            text = f"there is no assessment or custom data type {short(module.of)}"
+            hint = partial(instead, module.of, [*assessments, *types])
+            yield DesignProblem(f"{path}.of", text, rests_on=("assessments", "custom_data_types"), hint=hint)
         else:
             yield from _of_chart(module, assessments.get(module.of) or types[module.of], path)
 
@@ -169,11 +177,11 @@ def _of_chart(module: SidebarModule, shown: Assessment | CustomDataType, path: s
             text = f"field is missing; {short(module.of)} has no score to draw, so name a number"
             yield DesignProblem(path, text, rests_on=(rests_on,))
     elif module.field not in (field.name for field in fields):
-        text = f"{short(module.of)} has no field {short(module.field)}{instead(module.field, numbers)}"
-        yield DesignProblem(f"{path}.field", text, rests_on=(rests_on,))
+        text, hint = f"{short(module.of)} has no field {short(module.field)}", partial(instead, module.field, numbers)
+        yield DesignProblem(f"{path}.field", text, rests_on=(rests_on,), hint=hint)
     elif module.field not in numbers and all(field.kind in FIELD_KINDS for field in fields):
-        text = f"a chart draws numbers, and {short(module.field)} is none{instead(module.field, numbers)}"
-        yield DesignProblem(f"{path}.field", text, rests_on=(rests_on,))
+        text, hint = f"a chart draws numbers, and {short(module.field)} is none", partial(instead, module.field, numbers)
+        yield DesignProblem(f"{path}.field", text, rests_on=(rests_on,), hint=hint)
 
 
 def _of_field(field: FieldDesign, path: str, known: Known) -> Iterator[DesignProblem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -59,12 +59,13 @@ def _of_part(path: str, trail: tuple[tuple[str, str], ...], before: Struct, afte
         if member.holds == "parts":
             yield from _of_parts(path, trail, member, old, new)
         elif member.holds == "texts" and None not in (old, new):
-            yield from _of_texts(path, trail, member, old, new)
+            points = tuple(getattr(part, "points", {}) if member.attribute == "choices" else {} for part in (before, after))
+            yield from _of_texts(path, trail, member, (old, new), points)
         elif member.holds == "part" and None not in (old, new):
             inner = trail or ((label(member), ""),)
             yield from _of_part(at(path, member), inner, old, new)
         elif member.holds == "numbers":
-            yield from _of_numbers(path, trail, member, old, new)
+            yield from _of_numbers(path, trail, member, *_apart_from_choices(before, after, old, new))
         else:
             yield _changed(path, trail, member, old, new)
 
@@ -84,16 +85,50 @@ def _of_parts(path: str, trail: tuple[tuple[str, str], ...], member: Member, old
     yield from _of_order(path, trail, member, (before, after))
 
 
-def _of_texts(path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any) -> Iterator[Difference]:
-    before, after = keyed(old), keyed(new)
+def _of_texts(
+    path: str, trail: tuple[tuple[str, str], ...], member: Member, sides: tuple[Any, Any], points: tuple[Any, ...]
+) -> Iterator[Difference]:
+    """A text in the place of another is that one changed. What is added or removed is told with its points, where it has some."""
+    before, after = keyed(sides[0]), keyed(sides[1])
     shown, title = _where(trail, label(member)), label(member)
+    changed = _reworded(*sides)
+    fresh = set(changed.values())
+    for old, new in changed.items():
+        yield Difference(shown, step(path, member, (old, 0)), "changed", old, new, trail, title)
     for key, item in after.items():
-        if key not in before:
-            yield Difference(shown, step(path, member, key), "added", None, item, trail, title)
+        if key not in before and item not in fresh:
+            yield Difference(shown, step(path, member, key), "added", None, _with_points(item, points[1]), trail, title)
     for key, item in before.items():
-        if key not in after:
-            yield Difference(shown, step(path, member, key), "removed", item, None, trail, title)
+        if key not in after and item not in changed:
+            yield Difference(shown, step(path, member, key), "removed", _with_points(item, points[0]), None, trail, title)
     yield from _of_order(path, trail, member, (before, after))
+
+
+def _reworded(old: tuple[str, ...], new: tuple[str, ...]) -> dict[str, str]:
+    """The texts that stand in the place of another, in lists that have the rest in common: which became which."""
+    if len(old) != len(new):
+        return {}
+    kept, was = set(new), set(old)
+    pairs = {one: other for one, other in zip(old, new, strict=True) if one != other}
+    return pairs if all(one not in kept and other not in was for one, other in pairs.items()) else {}
+
+
+def _with_points(choice: str, points: Mapping[str, float]) -> str:
+    number = points.get(choice)
+    return choice if number is None else f"{choice} ({number} {'point' if number == 1 else 'points'})"
+
+
+def _apart_from_choices(before: Struct, after: Struct, old: Mapping[str, float], new: Mapping[str, float]) -> tuple[Any, Any]:
+    """The points of both, without those that are told with a choice that is added or removed; a reworded choice keeps its own."""
+    was, now = (getattr(part, "choices", ()) for part in (before, after))
+    renamed = _reworded(was, now)
+    kept = set(renamed.values())
+    carried = {renamed.get(name, name): number for name, number in old.items()}
+    gone, fresh = set(was) - set(now), set(now) - set(was)
+    return (
+        {name: number for name, number in carried.items() if name not in gone},
+        {name: number for name, number in new.items() if name not in fresh or name in kept},
+    )
 
 
 def _of_order(path: str, trail: tuple[tuple[str, str], ...], member: Member, sides: Any) -> Iterator[Difference]:

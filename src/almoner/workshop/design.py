@@ -5,8 +5,9 @@ the comparison of two versions and the merge of two designers' edits are derived
 made from them (``almoner.definitions``).
 
 ``identity`` names the member that tells an item from its neighbours in a list, and from one version to the next; ``distinct`` names
-further members that no two items of a list may share. ``names("phases")`` marks a text that names an item of that group of the
-program. A member's title and description are what a designer reads beside it.
+further members that no two items of a list may share. ``said_as_one`` keeps a merge from mixing the members of two.
+``names("phases")`` marks a text that names an item of that group of the program. A member's title and description are what a
+designer reads beside it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 
 from msgspec import Meta, Struct, field
+
+from almoner.definitions import BUILT_IN, Permission
 
 # Names go into an index of the database, whose entries are of limited length.
 LONGEST_NAME: Final = 200
@@ -53,6 +56,8 @@ class Condition(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"
     ``includes`` asks whether several choices include any of these; ``above``, ``below``, ``at_least`` and ``at_most`` compare
     numbers and scales; ``answered`` is true where any answer will do.
     """
+
+    said_as_one: ClassVar[bool] = True
 
     question: Annotated[str, about("Question", "The name of the question whose answer decides.")]
     equals: Annotated[Scalar | None, about("is", "The answer is exactly this.")] = None
@@ -263,9 +268,6 @@ class MessageTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: Annotated[str, about("Message", "Names in double braces are filled in: {{patient.first_name}}.", widget="textarea")] = ""
 
 
-Permission = Literal["give_care", "design", "integrate", "administer"]
-
-
 class Role(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What workers are, and so what they may do and see.
 
@@ -343,11 +345,7 @@ class Named(Protocol):
 
 
 # Roles that every program has, whatever its designer says; one of the same name in the program adds to what is here.
-BUILT_IN_ROLES: Final = (
-    Role(name="coach", title="Coach", may=("give_care",)),
-    Role(name="designer", title="Designer", may=("design", "integrate")),
-    Role(name="admin", title="Administrator", may=("administer", "integrate")),
-)
+BUILT_IN_ROLES: Final = tuple(Role(name=name, title=title, may=may) for name, (title, may) in BUILT_IN.items())
 
 
 def roles(design: ProgramDesign) -> dict[str, Role]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Final
 
 # Looking for a similar name compares with each; nobody reads a list that is longer than a line or two.
-_MOST_COMPARED: Final = 500
+_MOST_COMPARED: Final = 200
 _MOST_LISTED: Final = 20
 _MOST_SHOWN: Final = 80
 
@@ -19,13 +20,20 @@ class DesignProblem:
 
     ``path`` is such as ``assessments[0].sections[1].questions[2].name``, that of the item where something is missing in it.
     ``before`` is the path of an earlier place that belongs to it, blank where there is none. ``rests_on`` are the paths of
-    what it was compared with: where that could not be read in full, the problem may be none.
+    what it was compared with: where that could not be read in full, the problem may be none. ``hint`` makes the end of the
+    sentence, which takes its time, only where the sentence is read.
     """
 
     path: str
-    text: str
+    said: str
     before: str = field(default="", compare=False)
     rests_on: tuple[str, ...] = field(default=(), compare=False)
+    hint: Callable[[], str] | None = field(default=None, compare=False)
+
+    @cached_property
+    def text(self) -> str:
+        """What to do, as a sentence without its capital and its full stop."""
+        return self.said + (self.hint() if self.hint else "")
 
     def __str__(self) -> str:
         return f"{self.path}: {self.text}"

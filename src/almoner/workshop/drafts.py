@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,8 @@ from almoner.workshop.published import design_of, newest_version
 # The first half of the advisory lock of an environment's draft; its second half is the environment's id.
 _LOCK: Final = 470265032
 _SEEN_SECONDS: Final = 60
+# Revisions and versions are 32-bit numbers to the database.
+_HIGHEST: Final = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ async def current(connection: Connection, environment_id: int) -> Draft:
 
 async def at(connection: Connection, environment_id: int, revision: int) -> Draft:
     """A revision, or with a minus the published version of that number. Raises LookupError where there is none such."""
+    if abs(revision) > _HIGHEST:
+        raise LookupError(f"there is no revision {revision} of the draft")
     if revision <= 0:
         return await _published(connection, environment_id, -revision)
     row = await connection.fetchrow(
@@ -122,13 +127,14 @@ async def save(connection: Connection, environment_id: int, base_revision: int, 
         await hold(connection, environment_id)
         now = await current(connection, environment_id)
         base = now if base_revision == now.revision else await at(connection, environment_id, base_revision)
-        merged = merge(base.design, now.design, design)
+        # Out of the way of everybody else's pages: for large programs these take a while.
+        merged = await asyncio.to_thread(merge, base.design, now.design, design)
         if merged.conflicts:
             raise Conflicted(merged, now)
         between = await _between(connection, environment_id, base_revision)
         if same(merged.design, now.design):
             return Saved(now, between, False)
-        told = summary(compare(now.design, merged.design))
+        told = summary(await asyncio.to_thread(compare, now.design, merged.design))
         return Saved(await _insert(connection, environment_id, merged.design, by, told), between, True)
 
 
@@ -146,8 +152,11 @@ async def restore_save(connection: Connection, environment_id: int, revision: in
 
 async def discard(connection: Connection, environment_id: int, by: str) -> Saved:
     """Makes the published program the draft again, as a new revision: what was saved stays in the history."""
-    published = await _published(connection, environment_id, await newest_version(connection, environment_id))
-    return await _replace(connection, environment_id, published.design, by, "changes discarded")
+    async with connection.transaction():
+        # What is live is read behind the others who save, not before the wait for them.
+        await hold(connection, environment_id)
+        published = await _published(connection, environment_id, await newest_version(connection, environment_id))
+        return await _replace(connection, environment_id, published.design, by, "changes discarded")
 
 
 async def differs(connection: Connection, environment_id: int, draft: Draft) -> bool:

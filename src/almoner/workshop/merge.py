@@ -11,10 +11,12 @@ from msgspec import Struct
 
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pairing import Key, at, called, keyed, label, paired, same, step, where, word
-from almoner.workshop.shape import Member, members
+from almoner.workshop.shape import Member, is_said_as_one, members
 
 Side = Literal["theirs", "mine"]
 _MISSING: Final = object()
+# Two orders of more items are not laid into each other, which compares each with each: somebody chooses one.
+_MOST_TURNED: Final = 300
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class _Merging:
                 return self._list(place, member, base, theirs, mine)
             if member.holds == "numbers":
                 return self._numbers(place.member(member), base, theirs, mine)
-            if member.holds == "part":
+            if member.holds == "part" and not is_said_as_one(type(base)):
                 return self.part(place.member(member), base, theirs, mine)
         return self._choose(place.member(member), base, theirs, mine)
 
@@ -156,6 +158,8 @@ class _Merging:
 
 def _both_orders(base: list[Key], theirs: list[Key], mine: list[Key]) -> list[Key] | None:
     """The order in which every pair stands as the one who turned it round wants it; None where there is none such."""
+    if len(base) > _MOST_TURNED:
+        return None
     places = [{key: number for number, key in enumerate(order)} for order in (base, theirs, mine)]
     first = dict.fromkeys(base, 0)
     for number, one in enumerate(base):
@@ -170,10 +174,11 @@ def _both_orders(base: list[Key], theirs: list[Key], mine: list[Key]) -> list[Ke
 def _insert(order: list[Key], side: list[Key], kept: Mapping[Key, Any]) -> None:
     """Puts what only this side has behind the item that it stands behind there."""
     placed = set(order)
-    previous = -1
+    behind: dict[Key | None, list[Key]] = {}
+    previous: Key | None = None
     for key in side:
         if key in placed:
-            previous = order.index(key)
+            previous = key
         elif key in kept:
-            previous += 1
-            order.insert(previous, key)
+            behind.setdefault(previous, []).append(key)
+    order[:] = [*behind.get(None, ()), *(key for one in order for key in (one, *behind.get(one, ())))]

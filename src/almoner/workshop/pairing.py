@@ -15,6 +15,8 @@ from almoner.workshop.shape import Member, identity, members
 Key = tuple[str, int]
 # Above this share of members in common, an item under another name is the same item renamed.
 _ALIKE: Final = 0.5
+# So many pairs of items are looked at; it takes about a tenth of a second.
+_MOST_COMPARED: Final = 5_000
 _CALLED: Final = {"sidebar": "sidebar card"}
 
 
@@ -52,6 +54,9 @@ def paired(base: Sequence[Any], other: Sequence[Any]) -> dict[Key, Any]:
     before, after = keyed(base), keyed(other)
     gone = [key for key in before if key not in after]
     new = [key for key in after if key not in before]
+    if len(gone) * len(new) > _MOST_COMPARED or not all(isinstance(item, Struct) for item in base[:1]):
+        # Texts are never alike; and where so much is new, it is another program.
+        return after
     renamed: dict[Key, Key] = {}
     for old in gone:
         alike = [(likeness(before[old], after[key]), key) for key in new if key not in renamed]

@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 from msgspec import Struct
 
+from almoner.workshop.checks import MOST_TOLD
 from almoner.workshop.design_problem import DesignProblem, instead, nearest, short
 from almoner.workshop.question_checks import key as in_mapping
 from almoner.workshop.shape import Member, by_key, distinct, members
@@ -69,6 +70,9 @@ class Reader:
 
     def note(self, node: yaml.Node, path: str, text: str) -> None:
         self.problems.append(FileProblem(line_of(node), path, text))
+        if len(self.problems) >= MOST_TOLD:
+            more = FileProblem(line_of(node), "", f"these are the first {MOST_TOLD}; there may be more behind them")
+            raise ProgramFileError([*self.problems, more])
 
     def is_moot(self, problem: DesignProblem) -> bool:
         """Whether a problem may only come from what could not be read."""

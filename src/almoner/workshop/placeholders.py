@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from almoner.workshop.design_problem import instead, short
@@ -23,34 +25,35 @@ PLACEHOLDERS: Final[Mapping[str, str]] = {
 }
 _OPEN: Final = "{{"
 _CLOSE: Final = "}}"
+# Plain words; a placeholder; braces that have no partner, with the words behind those that open.
+_PIECE: Final = re.compile(r"(?:(?!\{\{|\}\}).)+|\{\{(?P<name>(?:(?!\{\{|\}\}).)*)\}\}|\{\{(?:(?!\{\{|\}\}).)*|\}\}", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a template: plain words, or a placeholder where ``name`` is given; ``problem`` tells what is wrong with it."""
+    """A stretch of a template: plain words, or a placeholder where ``name`` is given; ``problem`` tells what is wrong with it.
+
+    ``hint`` tells what was probably meant, which takes its time.
+    """
 
     text: str
     name: str = ""
     problem: str = ""
+    hint: Callable[[], str] | None = field(default=None, compare=False)
 
 
 def pieces(body: str) -> Iterator[Piece]:
     """The template in pieces, in order; their texts together are the template."""
-    done = 0
-    while done < len(body):
-        start, end = body.find(_OPEN, done), body.find(_CLOSE, done)
-        if start < 0 and end < 0:
-            yield Piece(body[done:])
-            return
-        if end >= 0 and (start < 0 or end < start):
-            after = end + len(_CLOSE)
-            yield Piece(body[done:after], problem=f"{_CLOSE} stands without {_OPEN} before it")
+    for match in _PIECE.finditer(body):
+        text, name = match[0], match["name"]
+        if name is not None:
+            yield _placeholder(text, name.strip())
+        elif text.startswith(_OPEN):
+            yield Piece(text, problem=f"{_OPEN} is not closed: write {_OPEN}patient.first_name{_CLOSE}")
+        elif text == _CLOSE:
+            yield Piece(text, problem=f"{_CLOSE} stands without {_OPEN} before it")
         else:
-            if start > done:
-                yield Piece(body[done:start])
-            after, piece = _placeholder(body, start)
-            yield piece
-        done = after
+            yield Piece(text)
 
 
 def filled(body: str, words: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
@@ -64,15 +67,7 @@ def filled(body: str, words: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     return "".join(text), tuple(dict.fromkeys(unknown))
 
 
-def _placeholder(body: str, start: int) -> tuple[int, Piece]:
-    """What begins with double braces here, and where it ends."""
-    inner = start + len(_OPEN)
-    end, another = body.find(_CLOSE, inner), body.find(_OPEN, inner)
-    if end < 0 or 0 <= another < end:
-        after = another if another >= 0 else len(body)
-        return after, Piece(body[start:after], problem=f"{_OPEN} is not closed: write {_OPEN}patient.first_name{_CLOSE}")
-    after, name = end + len(_CLOSE), body[inner:end].strip()
-    problem = ""
-    if name not in PLACEHOLDERS:
-        problem = f"there is no placeholder {short(name)}{instead(name, PLACEHOLDERS)}"
-    return after, Piece(body[start:after], name, problem)
+def _placeholder(text: str, name: str) -> Piece:
+    if name in PLACEHOLDERS:
+        return Piece(text, name)
+    return Piece(text, name, f"there is no placeholder {short(name)}", partial(instead, name, PLACEHOLDERS))

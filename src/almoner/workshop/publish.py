@@ -53,6 +53,14 @@ class Breaks(Exception):  # noqa: N818  # it tells what happened
         self.missing = tuple(missing)
 
 
+class Overtaken(Exception):  # noqa: N818  # it tells what happened
+    """A publish over a version that its publisher has not seen: ``version`` went live meanwhile. Nothing was published."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"Version {version} went live meanwhile.")
+        self.version = version
+
+
 @dataclass(frozen=True)
 class _Given:
     """What is to be published, and what is said of it."""
@@ -76,15 +84,17 @@ async def publish(
     message: str = "",
     accepting: Collection[str] = frozenset(),
     progress: Progress = unfollowed,
+    over: int | None = None,
 ) -> Published:
     """Publishes a program file, or a design, in an environment; ``by`` names who does it, ``message`` is what they say of it.
 
     What it breaks is found out first (``breakages.examine``), and once more in the publishing transaction for what was written
-    meanwhile. ``accepting`` are the words for what may break. Two publishes in one environment wait for each other. The
-    connection must not be in a transaction: an examination may take a minute.
+    meanwhile. ``accepting`` are the words for what may break. Two publishes in one environment wait for each other; with ``over``
+    this is to replace that version (0: nothing), and no other. The connection must not be in a transaction: an examination may
+    take a minute.
 
     Raises ProgramFileError, with every problem and its line, or Unfit where this holds no program that can be published;
-    Breaks where it breaks what is not accepted.
+    Breaks where it breaks what is not accepted; Overtaken where another version than ``over`` is live.
     """
     given = _given(program, by, message)
     while True:
@@ -92,6 +102,8 @@ async def publish(
         if known is not None:
             return known
         report = await examine(connection, environment_id, given.design, progress)
+        if over not in (None, report.version):
+            raise Overtaken(report.version)
         _insist(report, accepting)
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1, $2)", _LOCK, environment_id)

@@ -133,7 +133,7 @@ async def load(connection: Connection, environment_id: int) -> Program:
         newest_specs=OnDemand(newest, specs.__getitem__),
         spec_ids={_called(assessments[spec_id, number]): spec_id for spec_id, number in outline.assessments},
         custom_data_types=OnDemand({name: types[name, number] for name, number in outline.custom_data_types}, _type),
-        roles={name: _rights(role) for name, role in roles(ProgramDesign(name=outline.name, roles=outline.roles)).items()},
+        roles=rights(ProgramDesign(name=outline.name, roles=outline.roles)),
         next_phases={phase.name: phase.next for phase in outline.phases},
         titles=_titles(outline),
         terminology=msgspec.structs.asdict(outline.terminology),
@@ -251,6 +251,11 @@ def _type(row: Mapping[str, Any]) -> CheckedType:
     design = decoded(row, CustomDataType)
     body = questions.of_custom_data_type(design, row["version"])
     return CheckedType(design.name, row["version"], body, design.records == "one")
+
+
+def rights(design: ProgramDesign) -> dict[str, Rights]:
+    """What each role in force opens, by its name."""
+    return {name: _rights(role) for name, role in roles(design).items()}
 
 
 def _rights(role: Role) -> Rights:

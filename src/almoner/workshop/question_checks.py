@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from almoner.workshop.design import Assessment, Condition, FieldDesign, Question, Scoring
@@ -26,6 +28,7 @@ TESTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 }
 # What is said of a condition without a test, in the words of a file; pages say it in words of their own.
 NO_TEST: Final = f"a test is missing; one of {', '.join(TESTS)} is expected"
+NOT_FINITE: Final = "a number is expected, not an endless one"
 _WORDS: Final = {"text": "a text", "number": "a number", "truth": "true or false", "choice": "one of its choices"}
 _MOST_NAMED: Final = 10
 Places = Mapping[str, tuple[str, Question]]
@@ -36,8 +39,8 @@ def of_field(field: FieldDesign, path: str) -> Iterator[DesignProblem]:
     kind = FIELD_KINDS.get(field.kind)
     if kind is None:
         blank = not field.kind.strip()
-        text = "this must not be blank" if blank else f"there is no kind {short(field.kind)}{instead(field.kind, FIELD_KINDS)}"
-        yield DesignProblem(f"{path}.kind", text)
+        text = "this must not be blank" if blank else f"there is no kind {short(field.kind)}"
+        yield DesignProblem(f"{path}.kind", text, hint=None if blank else partial(instead, field.kind, FIELD_KINDS))
         return
     for option in OPTIONS:
         is_given = getattr(field, option, None) not in (None, (), {})
@@ -49,8 +52,8 @@ def of_field(field: FieldDesign, path: str) -> Iterator[DesignProblem]:
     if isinstance(field, Question) and "points" in kind.takes:
         for choice in field.points:
             if choice not in field.choices:
-                text = f"there is no choice {short(choice)}{instead(choice, field.choices)}"
-                yield DesignProblem(f"{path}.points{key(choice)}", text, rests_on=(f"{path}.choices",))
+                text, hint = f"there is no choice {short(choice)}", partial(instead, choice, field.choices)
+                yield DesignProblem(f"{path}.points{key(choice)}", text, rests_on=(f"{path}.choices",), hint=hint)
 
 
 def key(name: str) -> str:
@@ -120,9 +123,9 @@ def _of_reference(
     elif wanted == question.name:
         yield DesignProblem(f"{path}.question", "a question cannot wait for its own answer")
     elif wanted not in places:
-        others = places.keys() - {question.name}
-        text = f"there is no question {short(wanted)} in this assessment{instead(wanted, sorted(others))}"
-        yield DesignProblem(f"{path}.question", text, rests_on=lists)
+        text = f"there is no question {short(wanted)} in this assessment"
+        hint = partial(_instead_of_question, wanted, question.name, places)
+        yield DesignProblem(f"{path}.question", text, rests_on=lists, hint=hint)
     else:
         target_path, target = places[wanted]
         kind = FIELD_KINDS.get(target.kind)
@@ -153,8 +156,12 @@ def _of_fit(condition: Condition, test: str, target: Question, kind: FieldKind, 
 
 
 def _unknown_choice(path: str, choice: object, target: Question, rests_on: str) -> DesignProblem:
-    hint = instead(str(choice), target.choices)
-    return DesignProblem(path, f"{short(target.name)} has no choice {short(choice)}{hint}", rests_on=(rests_on,))
+    hint = partial(instead, str(choice), target.choices)
+    return DesignProblem(path, f"{short(target.name)} has no choice {short(choice)}", rests_on=(rests_on,), hint=hint)
+
+
+def _instead_of_question(wanted: str, own: str, places: Places) -> str:
+    return instead(wanted, sorted(places.keys() - {own}))
 
 
 def _of_value(value: object, target: Question, kind: FieldKind, path: str, rests_on: str) -> Iterator[DesignProblem]:
@@ -166,7 +173,9 @@ def _of_value(value: object, target: Question, kind: FieldKind, path: str, rests
     elif kind.answer == "choice" and value not in target.choices:
         yield _unknown_choice(path, value, target, rests_on)
     elif isinstance(value, int | float) and is_number:
-        if kind.whole and value != int(value):
+        if not math.isfinite(value):
+            yield DesignProblem(path, NOT_FINITE)
+        elif kind.whole and value != int(value):
             yield DesignProblem(path, f"the answer to {short(target.name)} is a whole number", rests_on=(rests_on,))
         elif text := _never("at_least", value, target) or _never("at_most", value, target):
             yield DesignProblem(path, text, rests_on=(rests_on,))

@@ -16,6 +16,8 @@ from almoner.workshop.design import Assessment, Condition, CustomDataType, Quest
 from almoner.workshop.field_kinds import model
 
 Test = Callable[[Any], bool]
+# A chain of follow-ups is told in full up to this length: each tells those before it, and together they would fill the memory.
+_LONGEST_WORDS: Final = 400
 _NOT_ASKED: Final = "not_asked"
 _NUMBERS: Final = (int, float)
 
@@ -187,6 +189,8 @@ def _in_order(assessment: Assessment) -> Iterable[tuple[Question, str]]:
         for question in reversed(chain):
             assert question.shown_when is not None
             before = words.get(question.shown_when.question, "")
+            if len(before) > _LONGEST_WORDS:
+                before = "others are answered so"
             words[question.name] = in_words(question.shown_when) + (f", which is asked only when {before}" if before else "")
             ordered.append((question, words[question.name]))
     return ordered

@@ -85,6 +85,12 @@ def identity(struct: type[Struct]) -> str:
     return found
 
 
+def is_said_as_one(struct: type[Struct]) -> bool:
+    """Whether parts of this type mean something only as a whole: half of one and half of another are neither."""
+    found: bool = getattr(struct, "said_as_one", False)
+    return found
+
+
 @cache
 def distinct(struct: type[Struct]) -> tuple[Member, ...]:
     """The members that no two items of a list may share; the identity comes first."""

@@ -13,6 +13,8 @@ LONGEST_SOURCE: Final = 4 * 1024 * 1024
 DEEPEST: Final = 20
 # YAML's anchors let a small file stand for a huge one; no program needs more values than this.
 MOST_VALUES: Final = 500_000
+# A number of more characters is no 64-bit one, and reading it takes long: 1:1:1:... is a number to YAML.
+_LONGEST_NUMBER: Final = 100
 _TAG: Final = "tag:yaml.org,2002:"
 _WORDS: Final = {
     "str": "text",
@@ -112,7 +114,7 @@ def is_number(node: yaml.Node) -> bool:
 def number_of(node: yaml.Node) -> int | float | None:
     """The number that the node holds; None where it holds none that can be read."""
     make = _NUMBERS.get(tag_of(node))
-    if make is None or not isinstance(node, yaml.ScalarNode):
+    if make is None or not isinstance(node, yaml.ScalarNode) or len(node.value) > _LONGEST_NUMBER:
         return None
     try:
         value: int | float = make(node)

@@ -152,3 +152,62 @@ async def test_it_is_readable_on_a_phone_and_in_the_dark(screens: Screens, desig
             await page.goto(f"{intake.PATH}?open={part}")
             assert await violations(page) == [], part
             assert await page.evaluate("document.documentElement.scrollWidth") <= width, part
+
+
+async def test_what_is_typed_while_another_question_opens_does_not_land_in_that(
+    screens: Screens, designer: Person, database: Database
+) -> None:
+    page = await opened(screens, designer, database)
+    await page.click("#row-0-0")
+    await expect(page.locator("#edit-label")).to_have_value("Who insures you?")
+    may_go = await _held(page, f"**{intake.PATH}?open=*")
+    async with page.expect_request(f"**{intake.PATH}?open=*"):
+        await page.click("#row-1-0")
+    await page.fill("#edit-label", "Who pays?")
+    may_go.set()
+    await expect(page.locator("#edit-name")).to_have_value("pain")
+    await expect(page.locator("#edit-label")).to_have_value("How strong is the pain?")
+
+
+async def test_what_is_typed_while_a_form_is_drawn_again_stays_in_it_and_counts_as_typed(
+    screens: Screens, designer: Person, database: Database
+) -> None:
+    page = await opened(screens, designer, database)
+    await page.click("#row-0-1")
+    await expect(page.locator("#edit-label")).to_have_value("Which plan?")
+    may_go = await _held(page, "**/workshop/assessment")
+    async with page.expect_request("**/workshop/assessment"):
+        await page.get_by_role("button", name="Add option").click()
+    await page.fill("#edit-label", "Which plan is it?")
+    may_go.set()
+    await expect(page.locator("#edit-choice-2")).to_be_visible()
+    await expect(page.locator("#edit-label")).to_have_value("Which plan is it?")
+    await expect(page.locator("#preview").get_by_text("Which plan is it?")).to_be_visible()
+
+
+async def test_what_is_typed_for_one_question_does_not_land_in_another_that_its_refusal_shows(
+    screens: Screens, designer: Person, database: Database
+) -> None:
+    page = await opened(screens, designer, database)
+    await page.click("#row-0-0")
+    await page.fill("#edit-name", "x" * 300)
+    may_go = await _held(page, "**/workshop/assessment")
+    async with page.expect_request("**/workshop/assessment"):
+        await page.get_by_role("button", name="Save", exact=True).click()
+    await page.evaluate("document.querySelector('#edit').dataset.part = 'question.1.0'")
+    await page.fill("#edit-label", "Of the other question")
+    may_go.set()
+    await expect(page.locator("#edit-name-error")).to_be_visible()
+    await expect(page.locator("#edit-label")).to_have_value("Who insures you?")
+
+
+async def _held(page: Page, address: str) -> asyncio.Event:
+    """Holds what goes to an address until the event is set."""
+    may_go = asyncio.Event()
+
+    async def held(route: Route) -> None:
+        await may_go.wait()
+        await route.continue_()
+
+    await page.route(address, held)
+    return may_go

@@ -94,7 +94,7 @@ async def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(integr
     assert 'value="enveloped" checked' in nameless.text
     unknown = await integrator.send_form(PATH, ("scopes", "secrets.read"), name="Reader", grant="some", shape="documented")
     assert unknown.status_code == 400
-    assert "The scope does not exist" in unknown.text
+    assert "There is no scope" in unknown.text
     assert "No program may use the API yet" in (await integrator.get(PATH)).text
 
 
@@ -204,7 +204,7 @@ async def test_another_environments_client_is_not_there(
     other = await new_environment(database)
     async with database.connection() as connection:
         theirs = await clients.create(connection, box, other, "Theirs", "all", "documented")
-        [secret] = await clients.secrets_of(connection, other, theirs.client_id)
+        [secret] = await clients.secrets_of(connection, box, other, theirs.client_id)
     address = f"{PATH}/{theirs.client_id}"
     assert "Theirs" not in (await integrator.get(PATH)).text
     for path in (address, f"{address}/edit", f"{address}/rotate", f"{address}/token"):
@@ -241,3 +241,16 @@ async def test_an_id_that_stands_for_nothing_is_not_there(integrator: Person, cl
     page = await integrator.get(f"{PATH}/{client_id}")
     assert page.status_code == 404
     assert "no such client" in page.text
+
+
+async def test_each_secret_is_told_from_the_others_by_its_last_four_characters(integrator: Person) -> None:
+    client_id, first = await made(integrator)
+    await made(integrator, "Another")
+    for _ in range(2):
+        await integrator.send_form(f"{PATH}/{client_id}/rotate")
+    page = (await integrator.get(f"{PATH}/{client_id}")).text
+    ends = re.findall(r'<code><span aria-hidden="true">…</span>([^<]{4})</code>', page)
+    assert len(ends) == 3
+    assert ends[-1] == first[-4:]
+    assert all(f"End the secret that ends with {end} of" in page for end in ends)
+    assert first not in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import AsyncIterator
 from urllib.parse import quote
@@ -11,6 +12,7 @@ import pytest
 
 from almoner.database import Database
 from almoner.workshop import drafts
+from almoner.workshop.checks import problems
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pages.editor.form import written
 from almoner.workshop.pages.elements.group import GROUP
@@ -389,3 +391,73 @@ async def test_an_empty_group_says_how_to_begin(people: People, environment: int
         page = await person.get("/workshop/care_flows")
         assert "There is no care flow yet" in page.text
         assert 'href="/workshop/new/care_flows"' in page.text
+
+
+@pytest.mark.parametrize("key", [key for key, group in GROUP.items() if group.is_list])
+async def test_an_element_is_duplicated_behind_itself_under_a_name_of_its_own(
+    designer: Person, database: Database, key: str
+) -> None:
+    group, before = GROUP[key], await draft(database, designer.environment_id)
+    items = group.items(before.design)
+    for times in (1, 2):
+        base = str((await draft(database, designer.environment_id)).revision)
+        answer = await designer.send_form(group.link(before.design, 0, "duplicate"), base=base)
+        assert answer.status_code == 303
+        copy = await designer.get(answer.headers["location"])
+        assert copy.status_code == 200
+        # An assessment's editor saves each part by itself; the others have one button, which the copy does not wait for.
+        assert ("saved in the draft already" in copy.text) == (key != "assessments")
+        after = await design(database, designer.environment_id)
+        assert len(group.items(after)) == len(items) + times
+    made = group.items(after)
+    assert made[0] == items[0]
+    assert made[3:] == items[1:]
+    assert len({group.name_of(one) for one in made}) == len(made)
+    assert not problems(after)
+
+
+async def test_an_element_that_one_removed_while_another_edited_it_is_not_lost(
+    designer: Person, lesley: Person, database: Database
+) -> None:
+    flow = "/workshop/save/care_flows/Low%20mood"
+    form = await opened(designer, "/workshop/care_flows/Low%20mood")
+    base = str((await draft(database, designer.environment_id)).revision)
+    await lesley.send_form("/workshop/remove/care_flows/Low%20mood", base=base)
+    answer = await designer.send_form(flow, *typed(form, description="Typed with care"))
+    assert answer.status_code == 409
+    assert "Typed with care" in answer.text
+    path = re.search(r'name="(choose:[^"]*)"', answer.text)
+    assert path is not None
+    now = str((await draft(database, designer.environment_id)).revision)
+    kept = await designer.send_form(flow, *typed(form, description="Typed with care"), (html.unescape(path[1]), "mine"), seen=now)
+    assert kept.status_code == 303
+    found = [one for one in (await design(database, designer.environment_id)).care_flows if one.name == "Low mood"]
+    assert [one.description for one in found] == ["Typed with care"]
+
+
+async def test_an_order_and_an_edit_of_two_people_both_arrive(designer: Person, lesley: Person, database: Database) -> None:
+    before = await draft(database, designer.environment_id)
+    names = [phase.name for phase in before.design.phases]
+    form = await opened(designer, f"/workshop/phases/{names[0]}")
+    order = [("item", str(number)) for number in reversed(range(len(names)))]
+    await lesley.send_form("/workshop/arrange/phases", *order, base=str(before.revision))
+    await designer.send_form(f"/workshop/save/phases/{names[0]}", *typed(form, description="Newly said"))
+    after = (await design(database, designer.environment_id)).phases
+    assert [phase.name for phase in after] == names[::-1]
+    assert after[-1].description == "Newly said"
+
+
+async def test_a_rename_and_a_new_reference_to_the_old_name_both_stay_and_the_reference_is_told(
+    designer: Person, lesley: Person, database: Database
+) -> None:
+    before = await draft(database, designer.environment_id)
+    first, second, *_ = [phase.name for phase in before.design.phases]
+    form = await opened(designer, f"/workshop/phases/{second}")
+    renamed = typed(await opened(lesley, f"/workshop/phases/{first}"), name="renamed")
+    await lesley.send_form(f"/workshop/save/phases/{first}", *renamed)
+    without = [pair for pair in form if pair[0] not in ("next", "next:given")]
+    await designer.send_form(f"/workshop/save/phases/{second}", *without, ("next:given", "yes"), ("next", first))
+    after = await design(database, designer.environment_id)
+    assert [phase.name for phase in after.phases][:2] == ["renamed", second]
+    assert after.phases[1].next == (first,)
+    assert f"There is no phase {first}" in html.unescape((await designer.get("/workshop")).text)

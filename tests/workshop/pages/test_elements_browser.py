@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import quote
 
+from msgspec.structs import replace
 from playwright.async_api import Page, expect
 
+from almoner.database import Database
+from almoner.workshop import drafts
+from almoner.workshop.design import TaskType
 from tests.browsers import Screens, violations
 from tests.people import People, Person
 
@@ -144,3 +148,25 @@ async def test_each_page_can_be_used_by_everybody_in_light_and_dark_and_on_a_pho
             await page.goto(path)
             assert not await violations(page), path
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+async def test_a_long_list_shows_what_holds_the_words_and_keeps_its_order(
+    designer: Person, screens: Screens, database: Database
+) -> None:
+    async with database.connection() as connection:
+        draft = await drafts.current(connection, designer.environment_id)
+        many = tuple(TaskType(name=f"task_{number}", title=f"Task {number}") for number in range(40))
+        await drafts.save(connection, designer.environment_id, draft.revision, replace(draft.design, task_types=many), "Ada")
+    page = await screens(designer)
+    await page.goto("/workshop/phases")
+    await expect(page.get_by_label("Show only those with")).to_have_count(0)
+    await page.goto("/workshop/task_types")
+    await page.get_by_label("Show only those with").fill("task_1 7")
+    await expect(page.locator("li[data-item]:visible")).to_have_count(1)
+    await expect(page.locator("[data-filtered]")).to_have_text("1 of 40")
+    await page.get_by_role("button", name="Move Task 17 up").click()
+    await expect(page.locator("li[data-item]").nth(16)).to_contain_text("task_17")
+    await expect(page.locator("li[data-item]:visible")).to_have_count(1)
+    assert not await violations(page)
+    await page.get_by_role("button", name="Duplicate Task 17", exact=True).click()
+    await expect(page.locator("#name")).to_have_value("task_17_copy")

@@ -19,7 +19,7 @@ from almoner.database import Database
 from almoner.errors import ApiError
 from almoner.resources.patients import patients
 from almoner.workshop import drafts, locks
-from almoner.workshop.design import FieldDesign, Phase, ProgramDesign
+from almoner.workshop.design import FieldDesign, Phase, ProgramDesign, Question, Section
 from almoner.workshop.pages.runs import MOST_HERE, Runs
 from almoner.workshop.program_file import parse
 from almoner.workshop.published import design_of, newest_version
@@ -449,3 +449,25 @@ async def test_a_failure_in_the_background_is_told_without_its_details() -> None
 async def _until(is_so: Any) -> None:
     while not is_so():
         await asyncio.sleep(0)
+
+
+async def test_a_draft_with_problems_is_checked_as_far_as_that_goes(designer: Person, database: Database, store: Store) -> None:
+    gone = await without_phase(database, store, designer)
+    draft = await current(database, designer)
+    first, *others = draft.design.assessments
+    wrong = replace(first, sections=(Section(heading="H", questions=(Question(name="q", kind="hologram"),)),))
+    await saved(database, designer, replace(draft.design, assessments=(wrong, *others)))
+    page = await designer.get("/workshop/check")
+    assert "There is no kind hologram" in text(page)
+    assert f'href="/workshop/assessments/{first.id}"' in page.text
+    found = await designer.send_form("/workshop/check/run", revision=hidden(page, "revision"), htmx=True)
+    assert f"1 patient in the phase {gone}, which is gone." in text(found)
+    assert first.name not in text(found)
+
+
+async def test_a_form_that_names_a_revision_beyond_all_numbers_is_told_that_it_is_not_there(designer: Person) -> None:
+    for path, given in (
+        ("/workshop/name", {"base": "9999999999", "name": "K"}),
+        ("/workshop/check/run", {"revision": "9999999999"}),
+    ):
+        assert (await designer.send_form(path, **given)).status_code == 404

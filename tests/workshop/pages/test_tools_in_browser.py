@@ -59,10 +59,10 @@ async def test_a_secret_is_changed_while_a_program_uses_the_old_one(integrator: 
     assert new != old
     assert [await fetched(server, client_id, secret) for secret in (old, new)] == [200, 200]
 
-    await page.get_by_role("button", name="End the secret made").last.click()
+    await page.get_by_role("button", name="End the secret that ends with").last.click()
     await page.get_by_role("button", name="Keep it").click()
     assert await fetched(server, client_id, old) == 200
-    await page.get_by_role("button", name="End the secret made").last.click()
+    await page.get_by_role("button", name="End the secret that ends with").last.click()
     await page.get_by_role("dialog").get_by_role("button", name="End the secret").click()
     await expect(page.get_by_role("status").get_by_text("The secret has ended")).to_be_visible()
     assert [await fetched(server, client_id, secret) for secret in (old, new)] == [400, 200]

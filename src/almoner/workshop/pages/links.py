@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -29,8 +30,13 @@ class LinkedProblem:
     path: str
 
 
-def linked_problems(design: ProgramDesign) -> tuple[LinkedProblem, ...]:
-    """Everything that is wrong with a program, each with the page that mends it."""
+async def linked_problems(design: ProgramDesign) -> tuple[LinkedProblem, ...]:
+    """What is wrong with a program, as ``problems`` lists it, each with the page that mends it."""
+    # Out of the way of everybody else's pages: finding out what was meant takes its time.
+    return await asyncio.to_thread(_linked, design)
+
+
+def _linked(design: ProgramDesign) -> tuple[LinkedProblem, ...]:
     return tuple(
         LinkedProblem(_where(design, problem.path), sentence(problem.text), editor(design, problem.path))
         for problem in problems(design)

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace as replaced
 
 from almoner.pages.visit import Form
-from almoner.workshop.checks import problems
+from almoner.workshop.checks import every_problem
 from almoner.workshop.design import Assessment, ProgramDesign, Question
 from almoner.workshop.pages.assessment import edits
 from almoner.workshop.pages.assessment.parts_form import (
@@ -158,7 +158,7 @@ def _about(edit: _Edit) -> Done:
     text = read_about(edit.form)
     assessment, errors = put_about(edit.assessment, text)
     design = edits.known_by(edit.changed(assessment), edit.assessment.id, text.id)
-    for problem in problems(design):
+    for problem in every_problem(design):
         name = problem.path.removeprefix(f"{edit.path}.")
         if name in ("id", "name"):
             errors.setdefault(name, sentence(problem.text))
@@ -178,7 +178,7 @@ def _section(edit: _Edit) -> Done:
         error = {"heading": "Give it a heading: where there are several sections, each needs its own."}
         return _wrong(Opened(edit.part, text, error, changed=True))
     made = edit.changed(edits.put_section(edit.assessment, number, text.heading, text.description, text.footer))
-    told = [problem for problem in problems(made) if problem.path.startswith(f"{edit.path}.sections[{number}].heading")]
+    told = [problem for problem in every_problem(made) if problem.path.startswith(f"{edit.path}.sections[{number}].heading")]
     if told:
         return _wrong(Opened(edit.part, text, {"heading": "Another section has this heading."}, changed=True))
     return Done(made, None, f"add-{number}" if is_new else f"open-section-{number}", "Saved.")
@@ -199,7 +199,7 @@ def _scoring(edit: _Edit) -> Done:
         return Done(None, Opened(edit.part, text, changed=True))
     assessment, errors = put_scoring(edit.assessment, text)
     design = edit.changed(assessment)
-    for name, said in band_errors(problems(design), f"{edit.path}.scoring", text).items():
+    for name, said in band_errors(every_problem(design), f"{edit.path}.scoring", text).items():
         errors.setdefault(name, said)
     if errors and text.scored:
         return _wrong(Opened(edit.part, text, errors, changed=True))
@@ -229,7 +229,7 @@ def _question(edit: _Edit) -> Done | None:
     before = inside[at].name if at < len(inside) else question.name
     design = edits.charted(edit.changed(assessment), edit.assessment.id, before, question.name)
     path = f"{edit.path}.sections[{place[0]}].questions[{place[1]}]"
-    for name, said in errors_of(problems(design), path, typed).items():
+    for name, said in errors_of(every_problem(design), path, typed).items():
         # A condition without a value is one without a test: once is enough, at the value.
         if not (no_value and name == "test"):
             errors.setdefault(name, said)

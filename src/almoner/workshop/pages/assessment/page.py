@@ -123,7 +123,7 @@ async def _answer(visit: Visit, connection: Connection, draft: Draft, index: int
     design = draft.design
     assessment = design.assessments[index]
     at = f"assessments[{index}]"
-    found = [one for one in checks.problems(design) if one.path == at or one.path.startswith(f"{at}.")]
+    found = [one for one in checks.every_problem(design) if one.path == at or one.path.startswith(f"{at}.")]
     opened = done.opened
     text = opened.text if opened else None
     question = None

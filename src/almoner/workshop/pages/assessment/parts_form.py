@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -116,7 +117,7 @@ def put_scoring(assessment: Assessment, text: ScoringText) -> tuple[Assessment, 
     return replace(assessment, scoring=Scoring(bands=tuple(bands)) if text.scored else None), errors
 
 
-def band_errors(problems: list[DesignProblem], path: str, text: ScoringText) -> dict[str, str]:
+def band_errors(problems: Iterable[DesignProblem], path: str, text: ScoringText) -> dict[str, str]:
     """What the checks of the program say of the bands of the score at this path, by the field's name."""
     rows = [at for at, row in enumerate(text.bands) if row.name.strip() or row.low.strip() or row.high.strip()]
     found: dict[str, str] = {}

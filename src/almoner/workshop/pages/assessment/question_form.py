@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -160,7 +161,7 @@ def build(text: QuestionText, asked: Question | None) -> tuple[Question, dict[st
     return question, errors
 
 
-def errors_of(problems: list[DesignProblem], path: str, text: QuestionText) -> dict[str, str]:
+def errors_of(problems: Iterable[DesignProblem], path: str, text: QuestionText) -> dict[str, str]:
     """What the checks of the program say of the question at this path, as sentences by the name of the form's field."""
     found: dict[str, str] = {}
     for problem in problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,7 @@ from almoner.workshop.pages.links import LinkedProblem, linked_problems
 from almoner.workshop.pages.runs import RUNS, Run
 from almoner.workshop.pages.standing import away
 from almoner.workshop.published import newest_version
+from almoner.workshop.sound import sound
 
 _FOLDER: Final = "workshop/pages/check"
 _PATH: Final = "/workshop/check"
@@ -72,8 +74,8 @@ async def show(visit: Visit) -> Response:
         live = await newest_version(connection, visit.environment_id)
         known = RUNS.find(visit.environment_id, visit.query("run"))
         run = known or RUNS.latest(visit.environment_id, Subject(draft.revision, live))
-        found = linked_problems(draft.design)
-        following = followed(run, accepts=False) if run and not found else None
+        found = await linked_problems(draft.design)
+        following = followed(run, accepts=False) if run else None
         context = CheckPage(await frame(visit, connection, draft), draft.revision, live, found, following)
     return visit.page(f"{_FOLDER}/check.html", context)
 
@@ -84,11 +86,13 @@ async def begin(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         draft = await _asked(visit, connection)
         subject = Subject(draft.revision, await newest_version(connection, visit.environment_id))
-    if problems(draft.design):
-        raise problem("bad_request", "The draft has problems. Mend them first: the check needs a program that can be published.")
+        examined = draft.design
+        if problems(examined):
+            live = (await drafts.at(connection, visit.environment_id, -subject.live_version)).design
+            examined = await asyncio.to_thread(sound, examined, live)
     known = RUNS.latest(visit.environment_id, subject)
     fresh = known is not None and not known.is_over
-    run = known if known and fresh else dry_runs.begin(visit.parts.database, visit.environment_id, subject, draft.design)
+    run = known if known and fresh else dry_runs.begin(visit.parts.database, visit.environment_id, subject, examined)
     await run.settle()
     if not visit.is_fragment:
         return visit.go(f"{_PATH}?run={run.id}")

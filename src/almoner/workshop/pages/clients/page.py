@@ -238,7 +238,7 @@ async def _one(
     context = ClientPage(
         await frame(visit, connection),
         client,
-        await clients.secrets_of(connection, visit.environment_id, client.id),
+        await clients.secrets_of(connection, visit.parts.box, visit.environment_id, client.id),
         _DONE.get(visit.query("done"), ""),
         told,
         days,

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from almoner.database import Connection
 from almoner.pages.visit import Form, Visit
 from almoner.pages.words import counted
-from almoner.workshop.checks import problems
-from almoner.workshop.design import ProgramDesign
+from almoner.workshop.checks import every_problem, problems
+from almoner.workshop.design import MessageTemplate, ProgramDesign
 from almoner.workshop.drafts import Draft
 from almoner.workshop.pages.editor import saving
 from almoner.workshop.pages.editor.form import Read, completed, of_value, read, written
@@ -22,11 +22,13 @@ from almoner.workshop.pages.elements.group import Group, shown_name
 from almoner.workshop.pages.elements.list_page import index_of
 from almoner.workshop.pages.elements.previews import Preview, preview
 from almoner.workshop.pages.frame import Frame, frame
+from almoner.workshop.placeholders import PLACEHOLDERS
 
 _FOLDER: Final = "workshop/pages/elements"
 # The hidden value that tells a preview which element of the group it is about; blank where that is new.
 PLACE: Final = "element:place"
 EDITED_ELSEWHERE: Final = "assessments"
+_COPIED: Final = "This is the copy. It is saved in the draft already, under a name of its own: change what shall be different."
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ class Told:
 
 @dataclass(frozen=True)
 class EditorPage:
-    """The form of an element and its preview. ``remove_path`` is blank where there is nothing to remove."""
+    """The form of an element and its preview. ``remove_path`` is blank where there is nothing to remove.
+
+    ``placeholders`` are those that its text may hold, with what each stands for; empty where it is no message.
+    """
 
     frame: Frame
     group: Group
@@ -60,6 +65,7 @@ class EditorPage:
     remove_path: str
     told: Told
     preview: Preview
+    placeholders: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,8 @@ async def show(visit: Visit, group: Group) -> Response:
         told = Told()
         if (base := visit.query("saved")).lstrip("-").isdecimal():
             told = Told(_saved(draft), notes=await saving.notes(connection, visit, int(base), draft))
+        elif visit.query("copied"):
+            told = Told(notes=(_COPIED,))
         form = written(group.items(draft.design)[index])
         return await _editor(visit, connection, _Opened(group, draft, index, form, told))
 
@@ -198,7 +206,7 @@ async def _editor(
     place = len(group.items(draft.design)) if index is None else index
     # A form that is new and blank is not told yet what is missing in it.
     is_begun = index is not None or bool(form.pairs)
-    at = placed(problems(design), group.place(place), form) if design is not None and is_begun else {}
+    at = placed(every_problem(design), group.place(place), form) if design is not None and is_begun else {}
     told = {**at, **(errors or {})}
     items = group.items(draft.design)
     seen = group.put(draft.design, index, completed(group.struct, read(form, group.struct).value))
@@ -215,6 +223,7 @@ async def _editor(
         told=open_one.told,
         place="" if index is None else str(index),
         preview=preview(group, seen, place, visit.worker.timezone),
+        placeholders=PLACEHOLDERS if group.struct is MessageTemplate else {},
     )
     if visit.is_fragment:
         return visit.fragment(f"{_FOLDER}/form.html", page, status)

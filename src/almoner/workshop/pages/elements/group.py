@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import Struct
 
-from almoner.workshop.design import BUILT_IN_ROLES, ProgramDesign, Role, SidebarModule
+from almoner.workshop.design import BUILT_IN_ROLES, LONGEST_NAME, ProgramDesign, Role, SidebarModule
 from almoner.workshop.pages.frame import GROUPS, path_of
 from almoner.workshop.pairing import called, label, where, word
-from almoner.workshop.shape import Member, identity, members, walk
+from almoner.workshop.shape import Member, distinct, identity, members, walk
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,18 @@ class Group:
         """The design without one element."""
         return self.with_items(design, [item for number, item in enumerate(self.items(design)) if number != index])
 
+    def with_copy(self, design: ProgramDesign, index: int) -> tuple[ProgramDesign, str]:
+        """The design with a copy behind the element, and what identifies the copy."""
+        items = list(self.items(design))
+        made = items[index]
+        for member in distinct(self.struct):
+            taken = {getattr(item, member.attribute) for item in items}
+            made = msgspec.structs.replace(made, **{member.attribute: _another(getattr(made, member.attribute), member, taken)})
+        if _has_title(made) and identity(self.struct) != "title":
+            made = msgspec.structs.replace(made, title=f"{made.title} (copy)")
+        items.insert(index + 1, made)
+        return self.with_items(design, items), self.name_of(made)
+
     def ordered(self, design: ProgramDesign, order: Sequence[str]) -> ProgramDesign:
         """The design with the elements in this order of their places; places that are not named stay at the end."""
         items = self.items(design)
@@ -113,6 +126,13 @@ class Group:
 
 
 GROUP: Final = {member.key: Group(member) for member in GROUPS}
+
+
+def _another(name: str, member: Member, taken: Collection[str]) -> str:
+    """The name with an ending that makes it one that is not taken, in the way that such names are written."""
+    endings = ("_copy{}", "_copy_{}") if member.widget == "code" else (" (copy{})", " (copy {})")
+    made = (endings[0 if n == 1 else 1].format("" if n == 1 else n) for n in count(1))
+    return next(found for end in made if (found := name[: LONGEST_NAME - len(end)] + end) not in taken)
 
 
 def shown_name(element: Any) -> str:

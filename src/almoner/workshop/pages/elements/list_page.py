@@ -11,7 +11,7 @@ from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
 from almoner.workshop import drafts
-from almoner.workshop.checks import problems
+from almoner.workshop.checks import every_problem
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pages.editor import saving
 from almoner.workshop.pages.elements.group import Group, is_built_in, shown_name, uses
@@ -32,6 +32,7 @@ class Row:
     problems: int
     path: str
     remove_path: str
+    duplicate_path: str
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,22 @@ async def remove(visit: Visit, group: Group) -> Response:
         return saved if isinstance(saved, Response) else visit.go(f"{group.path}?removed=yes")
 
 
+async def duplicate(visit: Visit, group: Group) -> Response:
+    """Puts a copy behind an element, and opens its editor: the copy has a name of its own, to be changed there."""
+    form = await visit.form()
+    async with visit.parts.database.connection() as connection:
+        before = await saving.base_of(connection, visit.environment_id, form.text("base"))
+        design, name = group.with_copy(before.design, index_of(group, before.design, visit))
+        saved = await saving.save(visit, connection, before, design, back=group.path)
+        if isinstance(saved, Response):
+            return saved
+        index = group.find(saved.design, name)
+        if index is None:
+            return visit.go(group.path)
+        path = group.link(saved.design, index)
+        return visit.go(f"{path}{'&' if '?' in path else '?'}copied=yes")
+
+
 def index_of(group: Group, design: ProgramDesign, visit: Visit) -> int:
     """Where the element stands that the address names. Raises a 404 ApiError where it is not there."""
     found = group.find(design, visit.path("item"), visit.query("at")) if group.is_list else 0
@@ -153,7 +170,7 @@ async def _list(
 
 def rows(group: Group, design: ProgramDesign) -> tuple[Row, ...]:
     """The elements of a group as rows."""
-    wrong = Counter(one.path.partition("]")[0] for one in problems(design) if one.path.startswith(f"{group.key}["))
+    wrong = Counter(one.path.partition("]")[0] for one in every_problem(design) if one.path.startswith(f"{group.key}["))
     phases = {phase.name: phase.title or phase.name for phase in design.phases}
     return tuple(
         Row(
@@ -164,6 +181,7 @@ def rows(group: Group, design: ProgramDesign) -> tuple[Row, ...]:
             problems=wrong[f"{group.key}[{index}"],
             path=group.link(design, index),
             remove_path=group.link(design, index, "remove"),
+            duplicate_path=group.link(design, index, "duplicate"),
         )
         for index, element in enumerate(group.items(design))
     )

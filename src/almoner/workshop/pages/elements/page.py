@@ -26,6 +26,7 @@ def _routes(group: Group) -> Iterator[PageRoute]:
     yield _route(f"/workshop/arrange/{key}", list_page.arrange, group, "POST")
     yield _route(f"/workshop/remove/{key}/{{item:path}}", list_page.ask, group)
     yield _route(f"/workshop/remove/{key}/{{item:path}}", list_page.remove, group, "POST")
+    yield _route(f"/workshop/duplicate/{key}/{{item:path}}", list_page.duplicate, group, "POST")
     yield _route(f"/workshop/new/{key}", editor_page.new, group)
     yield _route(f"/workshop/add/{key}", editor_page.save, group, "POST")
     yield _route(f"/workshop/preview/{key}", editor_page.show_preview, group, "POST")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -62,15 +63,19 @@ async def load(visit: Visit) -> Response:
     """Merges a file into the draft: what it does not hold is gone from the draft, unless somebody saved it meanwhile."""
     form = await visit.form()
     source = form.text("source")
+    try:
+        # Out of the way of everybody else's pages, and with no connection held: a file of thousands of errors takes seconds.
+        design = await asyncio.to_thread(parse, source)
+        wrong: tuple[FileProblem, ...] = ()
+    except ProgramFileError as error:
+        design, wrong = None, tuple(error.problems)
     async with visit.parts.database.connection() as connection:
         elsewhere = await away(visit, connection)
         if elsewhere is not None:
             return elsewhere
         before = await saving.base_of(connection, visit.environment_id, form.text("base"))
-        try:
-            design = parse(source)
-        except ProgramFileError as error:
-            return await _page(visit, connection, source, before.revision, error.problems)
+        if design is None:
+            return await _page(visit, connection, source, before.revision, wrong)
         saved = await saving.save(visit, connection, before, design, back=_PATH)
     return visit.go("/workshop?done=loaded") if isinstance(saved, Draft) else saved
 

@@ -73,7 +73,7 @@ async def create(visit: Visit) -> Response:
         if form.text("revision") != str(draft.revision):
             return await _page(visit, connection, form, moved=True)
         errors = await _errors(visit, connection, form)
-        if errors or linked_problems(draft.design):
+        if errors or await linked_problems(draft.design):
             return await _page(visit, connection, form, errors)
         try:
             test = await _environment(visit, connection, form)
@@ -114,7 +114,7 @@ async def _page(
     draft = await drafts.current(connection, visit.environment_id)
     tests = tuple(await environments.tests_of(connection, visit.environment_id))
     made = await _locked(connection, visit.environment_id)
-    found = linked_problems(draft.design)
+    found = await linked_problems(draft.design)
     context = LockPage(
         frame=await frame(visit, connection, draft),
         revision=draft.revision,

@@ -26,7 +26,7 @@ from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
 from almoner.workshop.pages.runs import RUNS, Progress, Run
 from almoner.workshop.pages.standing import away
-from almoner.workshop.publish import Breaks, Published, Unfit
+from almoner.workshop.publish import Breaks, Overtaken, Published, Unfit
 from almoner.workshop.published import design_of, newest_version
 
 _FOLDER: Final = "workshop/pages/publish"
@@ -121,11 +121,12 @@ def _publishing(visit: Visit, design: ProgramDesign, intent: Intent) -> Run:
 
     async def work(progress: Progress) -> Published:
         async with parts.database.connection() as connection:
-            made = await publish.publish(connection, environment_id, design, by, intent.message, intent.accepted, progress)
+            said = (by, intent.message, intent.accepted, progress, intent.seen.live_version)
+            made = await publish.publish(connection, environment_id, design, *said)
         await parts.programs.newest(environment_id)
         return made
 
-    return RUNS.begin(environment_id, ("publish", intent.seen), work, intent, (Breaks, Unfit))
+    return RUNS.begin(environment_id, ("publish", intent.seen), work, intent, (Breaks, Unfit, Overtaken))
 
 
 async def show_run(visit: Visit) -> Response:
@@ -185,6 +186,8 @@ async def _outcome(visit: Visit, run: Run) -> Response:
     async with visit.parts.database.connection() as connection:
         source = await _source(visit, connection, intent.lock)
         refused = "The publish was cancelled." if run.cancelled else run.failure or "The program has problems."
+        if isinstance(run.raised, Overtaken):
+            return await _page(visit, connection, source, intent, moved=_moved(intent, source))
         if isinstance(run.raised, Breaks):
             following = _found(run, run.raised)
             return await _page(visit, connection, source, intent, following=following, moved=_moved(intent, source))
@@ -218,7 +221,7 @@ async def _page(
     before = ProgramDesign(name=source.draft.design.name)
     if source.live_version:
         before = await design_of(connection, visit.environment_id, source.live_version)
-    found = linked_problems(source.draft.design)
+    found = await linked_problems(source.draft.design)
     if following is None and not found:
         known = RUNS.latest(visit.environment_id, source.subject)
         following = followed(known, True, intent.accepted) if known else None

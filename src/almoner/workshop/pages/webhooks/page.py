@@ -187,7 +187,7 @@ async def try_out(visit: Visit) -> Response:
     # The connection goes back before anything is sent: a receiver that does not answer must not keep it.
     async with visit.parts.database.connection() as connection:
         found = await _found(visit, connection)
-    steps = await Trial(visit.parts.box, visit.parts.private_targets)(found)
+    steps = await Trial(visit.parts.box, visit.parts.private_targets, visit.parts.trusted)(found)
     if visit.is_fragment:
         return visit.fragment(f"{_FOLDER}/trial.html", TrialPart(steps))
     async with visit.parts.database.connection() as connection:
