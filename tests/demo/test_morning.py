@@ -18,8 +18,7 @@ async def counts(connection: Any, environment: int, coach: morning.Coach) -> tup
         "SELECT (SELECT count(*) FROM calendar_events e JOIN calendars c ON c.environment_id = $1 AND c.id = e.calendar_id "
         "WHERE e.environment_id = $1 AND c.worker_id = $2 AND e.start_time BETWEEN $3 AND $3 + interval '1 day'), "
         "(SELECT count(*) FROM messages m WHERE environment_id = $1 AND direction = 'inbound' "
-        "AND send_time < $3 - interval '2 days' "
-        "AND NOT EXISTS (SELECT FROM message_reads r WHERE r.environment_id = $1 AND r.message_id = m.id)), "
+        "AND send_time < $3 - interval '2 days' AND read_at IS NULL), "
         "(SELECT count(*) FROM changes WHERE environment_id = $1)",
         *(environment, coach.id, NOW.replace(hour=5)),
     )

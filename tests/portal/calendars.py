@@ -116,3 +116,8 @@ def kept(page: str) -> list[tuple[str, str]]:
     """The hidden fields that a form was made from."""
     found = re.findall(r'<input type="hidden" name="(updated_at|was\.[^"]+)" value="([^"]*)"', page)
     return [(name, html.unescape(value)) for name, value in found]
+
+
+def known(page: str) -> list[tuple[str, str]]:
+    """What a form sends with ``anyway`` of the reasons that it told."""
+    return [("known", value) for value in re.findall(r'<input type="hidden" name="known" value="([^"]*)"', page)]

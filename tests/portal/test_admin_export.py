@@ -17,7 +17,7 @@ import httpx
 import msgspec
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from almoner.access.sessions import csrf
@@ -254,9 +254,11 @@ VALUES = {
     Holds.DAY: st.dates(),
     Holds.MOMENT: st.datetimes(timezones=st.just(UTC)),
 }
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 ROWS = st.lists(st.tuples(*(st.none() | values for values in VALUES.values())), max_size=40)
 
 
+@settings(deadline=None)
 @given(ROWS, st.integers(1, 20))
 def test_another_reader_of_parquet_finds_what_was_written(rows: list[tuple[Any, ...]], most: int) -> None:
     columns = [Column(holds.name.lower(), holds) for holds in VALUES]
@@ -274,5 +276,11 @@ def test_a_line_of_csv_is_read_back_and_never_a_formula(values: list[str | None]
     line = csv_text.line(["id", *values])
     [read] = list(csv.reader(io.StringIO(line, newline="")))
     for value, cell in zip(values, read[1:], strict=True):
-        assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r")
+        assert cell[:1] not in FORMULAS
         assert cell == (value or "") or cell == f"'{value}"
+
+
+@pytest.mark.parametrize("first", FORMULAS)
+def test_a_text_that_a_spreadsheet_would_carry_out_is_kept_a_text(first: str) -> None:
+    [read] = list(csv.reader(io.StringIO(csv_text.line([f"{first}1+1", "quiet"]), newline="")))
+    assert read == [f"'{first}1+1", "quiet"]

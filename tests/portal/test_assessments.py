@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 
 import httpx
@@ -14,7 +16,7 @@ from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.conftest import new_environment
 from tests.people import People, Person
-from tests.portal.chart import NEWER, Chart, decoded, text_of, until
+from tests.portal.chart import NEWER, PROGRAM, Chart, decoded, text_of, until
 
 
 @pytest.fixture
@@ -42,10 +44,31 @@ def path(patient: str, rest: str = "") -> str:
 async def send(
     person: Person, patient: str, do: str = "", version: str = "1", htmx: bool = True, begun: bool = True, **answers: Any
 ) -> httpx.Response:
-    """What the form sends: every question that stands in it is named, each with what was typed."""
+    """What the form sends that was opened just now: every question that stands in it is named, each with what was typed."""
+    form = await person.get(path(patient, "/new?spec=pain"))
+    return await send_from(seen_in(form.text), person, patient, do, version, htmx, begun, **answers)
+
+
+def seen_in(html: str) -> dict[str, str]:
+    """What a form says that it saw of each question."""
+    found = re.findall(r'<input type="hidden" name="seen\.([^"]+)" value="([^"]*)">', html)
+    return {name: unescape(texts) for name, texts in found}
+
+
+async def send_from(
+    seen: Mapping[str, str],
+    person: Person,
+    patient: str,
+    do: str = "",
+    version: str = "1",
+    htmx: bool = True,
+    begun: bool = True,
+    **answers: Any,
+) -> httpx.Response:
+    """What a form sends that saw these answers."""
     pairs = [("spec", "pain"), ("version", version), *((("begun", "yes"),) if begun else ())]
     for name, typed in answers.items():
-        pairs.append(("asked", name))
+        pairs += [("asked", name), (f"seen.{name}", seen.get(name, "[]"))]
         pairs += [(f"a-{name}", text) for text in (typed if isinstance(typed, list) else [typed])]
     if do:
         pairs.append(("do", do))
@@ -181,6 +204,56 @@ async def test_a_draft_that_was_finished_in_another_tab_does_not_begin_anew_by_i
     assert len(await chart.rows("assessment_responses", patient)) == 1
 
 
+async def test_two_tabs_that_answer_different_questions_keep_both_and_learn_of_each_other(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    await send(coach, patient, begun=False, level="7", place="knee", notes="", dose="")
+    tab = seen_in((await coach.get(path(patient, "/new?spec=pain"))).text)
+    await send_from(tab, coach, patient, level="7", place="knee", notes="On the stairs", dose="")
+    answered = await send_from(tab, coach, patient, level="7", place="knee", notes="", dose="5")
+    assert "On the stairs" in answered.text
+    assert "clash" not in answered.text
+    form = (await coach.get(path(patient, "/new?spec=pain"))).text
+    assert (value(form, "dose"), "On the stairs" in form) == ("5", True)
+
+
+async def test_two_tabs_that_answer_one_question_differently_choose_and_lose_nothing(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    await send(coach, patient, begun=False, level="7", place="", dose="")
+    tab = seen_in((await coach.get(path(patient, "/new?spec=pain"))).text)
+    await send_from(tab, coach, patient, level="7", place="left knee", dose="")
+    clash = await send_from(tab, coach, patient, level="7", place="right knee", dose="5")
+    assert "Two tabs answered this differently" in clash.text
+    assert "left knee" in clash.text
+    assert "right knee" in clash.text
+    # Also where the tab goes without anybody having looked: whoever opens the draft later is asked.
+    later = (await coach.get(path(patient, "/new?spec=pain"))).text
+    assert "Two tabs answered this differently" in later
+    assert (value(later, "place"), value(later, "dose")) == ("left knee", "5")
+    refused = await send_from(seen_in(later), coach, patient, do="finish", level="7", place="left knee", dose="5")
+    assert refused.status_code == 400
+    assert "Choose which answer holds" in refused.text
+    assert await chart.rows("assessment_responses", patient) == []
+    # The tab types on; what it typed last is what it chooses.
+    chosen = await send_from(tab, coach, patient, do="other:place", level="7", place="right knee, inside", dose="5")
+    assert "Two tabs answered" not in chosen.text
+    assert value(chosen.text, "place") == "right knee, inside"
+    form = (await coach.get(path(patient, "/new?spec=pain"))).text
+    assert value(form, "place") == "right knee, inside"
+    other = await send_from(tab, coach, patient, do="kept:place", level="7", place="hip", dose="5")
+    assert value(other.text, "place") == "right knee, inside"
+    done = await send(coach, patient, do="finish", level="7", place="right knee, inside", dose="5")
+    assert "/assessments/" in done.headers["hx-redirect"]
+
+
+async def test_what_a_tab_has_sent_itself_is_no_change_of_another_one(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    await send(coach, patient, begun=False, level="7", place="left")
+    pairs = [("spec", "pain"), ("version", "1"), ("begun", "yes"), ("asked", "place"), ("a-place", "left knee")]
+    own = await coach.send_form(path(patient, "/answer"), *pairs, ("seen.place", "[]"), ("seen.place", '["left"]'), htmx=True)
+    assert "Two tabs answered" not in own.text
+    assert value((await coach.get(path(patient, "/new?spec=pain"))).text, "place") == "left knee"
+
+
 async def test_discarding_drops_ones_own_draft_alone(coach: Person, people: People, chart: Chart) -> None:
     patient = await chart.patient()
     colleague = await people(chart.environment, "coach")
@@ -246,6 +319,20 @@ async def test_answers_are_read_in_words_with_score_and_both_clocks(coach: Perso
     assert "test, on the command line" in read
     assert (await coach.get(path(patient, f"/{other}"))).status_code == 404
     assert (await coach.get(path(patient, "/nothing"))).status_code == 404
+
+
+async def test_a_finished_assessment_leads_on_to_what_its_band_suggests(coach: Person, chart: Chart) -> None:
+    plan = "goals: [{title: Plan, interventions: [{title: Call}]}]"
+    await chart.publish(f"{PROGRAM}care_flows: [{{name: Walk more, {plan}}}, {{name: Rest, diagnosis: A strong pain, {plan}}}]\n")
+    patient = await chart.patient()
+    await send(coach, patient, begun=False, level="7", place="knee")
+    done = await send(coach, patient, do="finish", level="7", place="knee")
+    page = (await coach.get(done.headers["hx-redirect"])).text
+    following = text_of(page.partition("What next")[2])
+    assert "To talk about the score of 7, strong." in following
+    assert following.index("Start “Rest”") < following.index("Start “Walk more”")
+    assert f'href="/calendar/new?patient={patient}"' in page
+    assert f'href="/patients/{patient}/care-flows/new?template=Walk%20more"' in page
 
 
 async def test_the_list_shows_the_newest_first_and_leads_on(coach: Person, chart: Chart) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.browsers import Screens, violations
 from tests.people import People, Person
-from tests.portal.chart import Chart
+from tests.portal.chart import Chart, decoded
 
 
 @pytest.fixture
@@ -97,6 +97,44 @@ async def test_what_is_typed_goes_on_while_answers_come_in_and_waits_for_the_con
     assert kept == f"{words} and more"
 
 
+async def test_two_tabs_on_one_draft_show_each_others_answers_and_ask_about_the_same_one(
+    coach: Person, chart: Chart, screens: Screens
+) -> None:
+    patient = await chart.patient()
+    new = f"/patients/{patient}/assessments/new?spec=pain"
+    one = await screens(coach)
+    await one.goto(new)
+    await pick(one, "7")
+    await expect(one.get_by_label("Where is it?")).to_be_visible()
+    other = await one.context.new_page()
+    await other.goto(new)
+    await one.get_by_label("Where is it?").fill("left knee")
+    await expect(one.locator("#fill-unsaved")).to_be_hidden()
+    await other.get_by_label("Notes").fill("It began on the stairs")
+    await expect(other.get_by_label("Where is it?")).to_have_value("left knee")
+    await expect(other.get_by_label("Notes")).to_have_value("It began on the stairs")
+    await expect(other.locator(".clash")).to_have_count(0)
+
+    await other.get_by_label("Where is it?").fill("right knee")
+    await expect(other.locator("#fill-unsaved")).to_be_hidden()
+    await one.get_by_label("Where is it?").fill("left knee, inside")
+    clash = one.locator(".clash")
+    await expect(clash).to_contain_text("Two tabs answered this differently")
+    await expect(one.get_by_label("Where is it?")).to_have_value("left knee, inside")
+    assert await violations(one) == []
+    await one.get_by_role("button", name="Finish").click()
+    await expect(one.locator("#fill-refused")).to_contain_text("Choose which answer holds")
+    await clash.get_by_role("button", name="right knee").click()
+    await expect(one.get_by_label("Where is it?")).to_have_value("right knee")
+    await expect(clash).to_have_count(0)
+    await expect(one.get_by_label("Notes")).to_have_value("It began on the stairs")
+    await one.get_by_role("button", name="Finish").click()
+    await expect(one.get_by_role("heading", name="What next")).to_be_visible()
+    [row] = await chart.rows("assessment_responses", patient)
+    model = decoded(row["model"])
+    assert (model["place"], model["notes"]) == ("right knee", "It began on the stairs")
+
+
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (375, True)])
 async def test_lists_records_and_tasks_break_no_rule_of_access(
     coach: Person, chart: Chart, screens: Screens, width: int, dark: bool
@@ -139,3 +177,27 @@ async def test_a_task_is_put_away_by_keyboard_and_deleting_asks(coach: Person, c
     await expect(page.get_by_text("There is nothing to do for Grace")).to_be_visible()
     await expect(delete).to_have_count(0)
     assert await chart.row("patient_tasks", task) == {}
+
+
+async def test_a_form_does_not_grow_while_its_answers_fail(coach: Person, chart: Chart, screens: Screens) -> None:
+    patient = await chart.patient()
+    page = await screens(coach)
+    await page.goto(f"/patients/{patient}/assessments/new?spec=pain")
+    asked = await page.locator("#fill input[name=asked]").count()
+
+    async def away(route: Route) -> None:
+        await route.fulfill(status=503, content_type="text/html", body="<p>away</p>")
+
+    await page.route("**/assessments/answer", away)
+    for word in ("one", "two", "three"):
+        async with page.expect_response("**/assessments/answer"):
+            await page.get_by_label("Notes").fill(word)
+    sent = page.locator("form[data-keep] .sent")
+    await expect(sent).to_have_count(asked + 2)
+    # What somebody else said in the server's place is nowhere in the page, and what was typed is.
+    await expect(page.locator("#offline")).to_be_visible()
+    await expect(page.get_by_text("away", exact=True)).to_have_count(0)
+    await expect(page.get_by_label("Notes")).to_have_value("three")
+    await page.unroute("**/assessments/answer")
+    await page.get_by_label("Notes").fill("four")
+    await expect(sent).to_have_count(0)

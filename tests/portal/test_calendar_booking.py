@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 from collections.abc import AsyncIterator
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from almoner.portal.calendar import zones
+from almoner.portal.calendar import booking, zones
+from almoner.resources import BY_NAME
+from almoner.times import iso
 from tests.people import People, Person
-from tests.portal.calendars import HERE, Book, at, coming, kept, words
+from tests.portal.calendars import HERE, Book, at, coming, kept, known, words
 
 TUESDAY = coming(1)
 
@@ -29,8 +32,8 @@ def filled(coach: Person, patient: str, **given: str) -> dict[str, str]:
     return values | {"modality": "phone"} | when | given
 
 
-async def sent(coach: Person, patient: str, do: str = "book", **given: str) -> Any:
-    return await coach.send_form("/calendar/new", do=do, **filled(coach, patient, **given))
+async def sent(coach: Person, patient: str, *pairs: tuple[str, str], do: str = "book", **given: str) -> Any:
+    return await coach.send_form("/calendar/new", *pairs, do=do, **filled(coach, patient, **given))
 
 
 async def booked(book: Book, answer: Any) -> dict[str, Any]:
@@ -115,7 +118,7 @@ async def test_outside_of_working_hours_it_is_booked_only_with_a_word(book: Book
     assert "Outside Emily Smith's working hours: 11:00–17:00 on Tuesday, US Eastern time." in words(refused.text)
     assert 'name="anyway"' in refused.text
     assert await count(book) == 0
-    await booked(book, await sent(coach, patient, anyway="on"))
+    await booked(book, await sent(coach, patient, *known(refused.text), anyway="on"))
     await booked(book, await sent(coach, patient, time="11:00"))
     # The end counts as well.
     assert (await sent(coach, patient, time="16:30")).status_code == 400
@@ -150,7 +153,13 @@ async def test_an_overlap_names_whose_appointment_it_is_and_may_be_wanted(book: 
     assert not re.search("Long Gone|Not Mine", answer.text)
     # What ends when the other begins does not overlap it.
     await booked(book, await sent(coach, patient, minutes="30"))
-    await booked(book, await sent(coach, await book.patient(), anyway="on"))
+    third = await book.patient()
+    # Whoever knew of the one has not been told of the other, which is there by now.
+    told = await sent(coach, third, *known(answer.text), anyway="on")
+    assert told.status_code == 400
+    assert "Overlaps with Grace Hopper's appointment, 10:00–10:30." in words(told.text)
+    assert re.search(r'name="anyway" value="on">', told.text)
+    await booked(book, await sent(coach, third, *known(told.text), anyway="on"))
 
 
 async def test_the_same_patient_elsewhere_at_that_time_is_told(book: Book, coach: Person, colleague: Person) -> None:
@@ -175,8 +184,6 @@ async def test_an_overlap_does_not_tell_of_whom_the_role_does_not_show(book: Boo
 
 
 async def test_of_two_who_book_the_same_time_at_once_one_is_asked(book: Book, coach: Person, colleague: Person) -> None:
-    import asyncio
-
     forms = [filled(coach, await book.patient()) for _ in range(2)]
     answers = await asyncio.gather(
         coach.send_form("/calendar/new", do="book", **forms[0]), colleague.send_form("/calendar/new", do="book", **forms[1])
@@ -280,7 +287,51 @@ async def test_moving_asks_the_same_rules(book: Book, coach: Person) -> None:
     assert "Overlaps with Ada King's appointment" in words(refused.text)
     assert kept(refused.text) == kept(page)
     assert (await book.row(event))["start_time"] == at(TUESDAY, 10)
-    assert (await moving(coach, event, kept(page), anyway="on")).status_code == 303
+    await book.event(coach, await book.patient(first_name="Alan", last_name="Turing"), at(TUESDAY, 14))
+    told = await moving(coach, event, [*kept(page), *known(refused.text)], anyway="on")
+    assert told.status_code == 400
+    assert "Overlaps with Alan Turing's appointment" in words(told.text)
+    assert (await book.row(event))["start_time"] == at(TUESDAY, 10)
+    assert (await moving(coach, event, [*kept(page), *known(told.text)], anyway="on")).status_code == 303
+
+
+async def test_who_moves_to_a_time_that_is_being_booked_waits_and_is_asked(book: Book, coach: Person) -> None:
+    event, other = await book.event(coach, await book.patient(), at(TUESDAY, 10)), await book.patient(first_name="Ada")
+    drawn = kept((await coach.get(f"/calendar/events/{event}/move")).text)
+    calendar = await book.calendar(coach)
+    times = {"start_time": iso(at(TUESDAY, 14)), "end_time": iso(at(TUESDAY, 15))}
+    given = {"calendar_id": calendar, "user_id": other, "modality": "phone", "appointment_type": "intake_call", **times}
+    async with book.database.transaction() as connection:
+        await connection.execute(booking.ONE_AT_A_TIME, book.environment, calendar)
+        task = asyncio.create_task(moving(coach, event, drawn))
+        while not task.done() and not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await connection.execute("SELECT pg_sleep(0.02)")
+        await book.store.within(connection).create(book.by, BY_NAME["calendar_events"], given)
+    answer = await task
+    assert answer.status_code == 400
+    assert "Overlaps with Ada Hopper's appointment" in words(answer.text)
+    assert (await book.row(event))["start_time"] == at(TUESDAY, 10)
+
+
+async def test_what_was_cancelled_or_handed_over_meanwhile_is_not_moved_unseen(
+    book: Book, coach: Person, colleague: Person
+) -> None:
+    event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
+    drawn = kept((await coach.get(f"/calendar/events/{event}/move")).text)
+    resource = BY_NAME["calendar_events"]
+    await book.store.update(book.by, resource, event, {"outcome": "cancelled"}, None)
+    cancelled = await moving(coach, event, drawn)
+    assert cancelled.status_code == 400
+    assert "This appointment is cancelled. Undo that first." in words(cancelled.text)
+    theirs = {"outcome": None, "calendar_id": await book.calendar(colleague)}
+    await book.store.update(book.by, resource, event, theirs, None)
+    handed = await moving(coach, event, drawn)
+    assert handed.status_code == 400
+    assert "Meanwhile it was handed over to Lesley Moore." in words(handed.text)
+    assert (await book.row(event))["start_time"] == at(TUESDAY, 10)
+    # Who was told of it goes on.
+    assert (await moving(coach, event, kept(handed.text))).status_code == 303
+    assert (await book.row(event))["start_time"] == at(TUESDAY, 14)
 
 
 async def test_two_who_move_it_at_once_see_each_other_s_time_and_decide(book: Book, coach: Person, colleague: Person) -> None:

@@ -61,6 +61,30 @@ def test_of_two_steps_with_one_title_the_one_that_was_meant_is_changed() -> None
     assert merged["goals"][1]["interventions"] == [step("Send the list", instructions="By letter")]
 
 
+def test_a_step_that_was_seen_alone_is_the_only_one_of_its_title_and_date_in_its_goal_or_none() -> None:
+    dates = [f"2026-11-{day:02}T08:00:00+00:00" for day in (7, 14, 21)]
+    calls = [step("Weekly call", reminder_date=date) for date in dates]
+    other = {"title": "Eat", "interventions": [dict(calls[2])]}
+
+    def completed(seen: Part, steps: list[Part], goal: str = "Walk") -> list[tuple[int, int]]:
+        flow = {"description": "More exercise", "diagnosis": None, "goals": [other, {"title": goal, "interventions": steps}]}
+        merging = Merging(changing.alone(flow, {"title": "Walk"}, seen), flow, lambda path, theirs: "", whole=False)
+        changing.complete(At(0, 0), "me", "2026-11-24T10:00:00+00:00")(merging)
+        goals = merging.flow["goals"]
+        found = [(g, s) for g, of in enumerate(goals) for s, one in enumerate(of["interventions"]) if one["completed_at"]]
+        assert bool(found) != ("removed or renamed" in merging.told)
+        return found
+
+    edited = calls[2] | {"instructions": "Ask for the results"}
+    assert completed(calls[2], calls) == [(1, 2)]
+    assert completed(calls[2], [edited, *calls[:2]]) == [(1, 0)]
+    assert completed(calls[2], calls[:2]) == []
+    assert completed(calls[2], [*calls[:2], edited, dict(edited)]) == []
+    assert completed(calls[2], [*calls[:2], edited, calls[2]]) == [(1, 3)]
+    assert completed(calls[2], [*calls[:2], calls[2] | {"reminder_date": dates[1]}]) == []
+    assert completed(calls[2], calls, goal="Walk daily") == []
+
+
 def test_two_who_change_different_fields_of_one_step_both_keep_their_work() -> None:
     now = _theirs(changing.edit(At(0, 0), {"title": "Buy shoes"}))
     merging = _done(now, changing.edit(At(0, 0), {"title": "Choose shoes", "worker_id": "me"}))

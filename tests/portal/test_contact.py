@@ -14,7 +14,7 @@ from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.people import People, Person
-from tests.portal.test_profile import Chart, new_patient
+from tests.portal.profiles import Chart, new_patient
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -103,6 +104,23 @@ async def test_a_message_in_and_one_out_are_recorded_as_the_contract_has_them(
     assert before <= datetime.fromisoformat(first["send_time"]) <= datetime.now(UTC)
 
 
+async def test_a_number_that_is_refused_once_is_refused_however_often_it_is_there(
+    coach: Person, api: Api, charts: Charts, program: int
+) -> None:
+    patient = await charts.patient(program)
+    await charts.number(program, patient, "415-555-1234", sms=True)
+    await charts.number(program, patient, "415-555-1234", sms=False)
+    conversation = await charts.conversation(program, patient)
+    here = f"/patients/{patient}/conversations/{conversation}"
+    assert "415-555-1234 is not opted in to SMS." in _said(await coach.get(here))
+    refused = await coach.send_form(here, htmx=True, direction="outbound", contents="Hello", worker_id=coach.worker_id)
+    assert "Nothing is recorded" in refused.text
+    assert await _messages(api, patient) == []
+    # Another number that is opted in may be written to.
+    await charts.number(program, patient, "415-555-9999", sms=True)
+    assert "SMS · 415-555-9999" in (await coach.get(here)).text
+
+
 @pytest.mark.parametrize(
     ("kind", "collection", "refused", "given"),
     [
@@ -193,14 +211,39 @@ async def test_messages_stand_by_the_patients_days_newest_last_with_both_times(c
     await charts.inbound(program, patient, other, "Of another conversation")
     await charts.inbound(program, noise, await charts.conversation(program, noise, "app"), "Of another patient")
     page = await coach.get(f"/patients/{patient}/conversations/{conversation}")
-    said = _said(page)
+    # The list beside it quotes the last message of each conversation.
+    said = _said(page).partition("Conversation App")[2]
+    assert "22:30 US Pacific · 01:30 Fri 10 US Eastern (you)" in said
+    assert "Thursday, 9 January 2025 · US Pacific" in said
     order = ["Thursday, 9 January 2025", "First", "Second", "Friday, 10 January 2025", "Third"]
     places = [said.index(one) for one in order]
     assert places == sorted(places)
     assert said.count("9 January 2025") == 1
     assert "Of another" not in said
     exact = "Thursday, 9 January 2025 22:30:00 PST, where the patient lives · Friday 01:30:00 EST where you are"
-    assert f'title="{exact}">22:30</time>' in page.text
+    assert f'title="{exact}">22:30 US Pacific · ' in page.text
+
+
+async def test_several_conversations_of_a_type_are_told_apart_by_their_day_and_their_last_words(
+    coach: Person, charts: Charts, program: int
+) -> None:
+    patient = await charts.patient(program)
+    await charts.number(program, patient, "415-555-1234", sms=True, name="mobile")
+    await charts.number(program, patient, "415-555-9999", sms=False, name="home")
+    about_walk, about_food = [await charts.conversation(program, patient) for _ in range(2)]
+    mail = await charts.conversation(program, patient, "email")
+    await charts.inbound(program, patient, about_walk, "How long should I walk?\n" + "And where? " * 20)
+    given = {"user_id": patient, "direction": "outbound", "worker_id": coach.worker_id}
+    await charts.make(program, "messages", **given, conversation_id=about_food, contents="More fish")
+    page = await coach.get(f"/patients/{patient}/conversations/{about_walk}")
+    said = _said(page)
+    today = datetime.now(UTC).astimezone(ZoneInfo("US/Pacific"))
+    assert said.count(f"SMS of {today.day} {today:%b %Y}") >= 3
+    assert "“How long should I walk? And where?" in said
+    assert "To Grace: “More fish”" in said
+    assert re.search(rf'href="/patients/{patient}/conversations/{mail}"[^>]*><span>E-mail<', page.text)
+    assert "415-555-1234 (mobile): opted in to SMS" in said
+    assert "415-555-9999 (home): not opted in to SMS" in said
 
 
 async def test_earlier_messages_come_page_by_page_none_twice(coach: Person, charts: Charts, program: int) -> None:
@@ -215,7 +258,7 @@ async def test_earlier_messages_come_page_by_page_none_twice(coach: Person, char
     answer = await coach.get(here)
     found: list[str] = []
     while True:
-        found = re.findall(r"&lt;(\d\d)&gt;", answer.text) + found
+        found = re.findall(r'dir="auto">&lt;(\d\d)&gt;', answer.text) + found
         following = re.search(r'hx-get="([^"]+/before/[^"]+)"', answer.text)
         if not following:
             break
@@ -251,10 +294,10 @@ async def test_messages_are_read_when_somebody_says_so_or_answers_and_no_others(
     answered = await coach.send_form(here, *_seen(page), htmx=True, direction="outbound", contents="Thank you")
     assert "1 unread" in _said(answered)
     async with database.connection() as connection:
-        rows = await connection.fetch("SELECT read_by FROM message_reads WHERE environment_id = $1", program)
-        noises = await connection.fetchval("SELECT count(*) FROM message_reads WHERE message_id = $1", unseen)
-    assert [row["read_by"] for row in rows] == [f"worker:{coach.worker_id}"] * 2
-    assert noises == 0
+        rows = await connection.fetch(
+            "SELECT contents, read_by FROM messages WHERE environment_id = $1 AND read_at IS NOT NULL ORDER BY send_time", program
+        )
+    assert [tuple(row) for row in rows] == [("One", f"worker:{coach.worker_id}"), ("Two", f"worker:{coach.worker_id}")]
 
 
 async def test_when_it_was_sent_is_typed_in_the_zone_that_is_said(coach: Person, api: Api, charts: Charts, program: int) -> None:
@@ -383,7 +426,7 @@ async def test_nobody_reads_or_writes_a_conversation_who_may_not(
     assert "ecret words" not in leaked.text
     assert await _messages(api, patient) == before
     async with database.connection() as connection:
-        assert await connection.fetchval("SELECT count(*) FROM message_reads WHERE environment_id = $1", program) == 0
+        assert await connection.fetchval("SELECT count(read_at) FROM messages WHERE environment_id = $1", program) == 0
 
 
 async def test_without_consent_nobody_is_taken_for_the_writer_unless_it_is_said(

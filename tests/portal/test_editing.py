@@ -16,7 +16,7 @@ from almoner.pages.visit import Form
 from almoner.portal import editing
 from almoner.resources.custom_data_type_records import custom_data_type_records
 from almoner.resources.patients import patients
-from tests.portal.test_profile import Chart, new_patient
+from tests.portal.profiles import Chart, new_patient
 
 BODY = {"name": "metformin", "dose": "500 mg", "notes": "with food"}
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from html import unescape
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from almoner.database import Database
 from almoner.pages.visit import Visit
 from almoner.portal.calendar import zones
 from almoner.portal.calendar.diary import Absence
-from almoner.portal.inbox import today
+from almoner.portal.inbox import find, today
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
@@ -139,8 +140,8 @@ def form_of(page: str, action: str, holding: str = "") -> dict[str, str]:
     """The fields of the first form with this action that has such a value in it."""
     for form in re.findall(rf'<form method="post" action="{re.escape(action)}".*?</form>', page, re.DOTALL):
         fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
-        if not holding or holding in fields.values():
-            return {name: value for name, value in fields.items() if name != "csrf"}
+        if not holding or any(holding in value for value in fields.values()):
+            return {name: unescape(value) for name, value in fields.items() if name != "csrf"}
     raise AssertionError(f"no form for {action}")
 
 
@@ -178,7 +179,7 @@ async def test_a_step_is_completed_and_opened_again(clinic: Clinic) -> None:
     page = (await clinic.me.get("/inbox")).text
     done = await clinic.me.send_form("/inbox/done", htmx=True, **form_of(page, "/inbox/done", "Call her"))
     assert done.status_code == 200
-    assert "Done for Grace Hopper: Call her" in done.text
+    assert "Grace Hopper. Done: Call her" in done.text
     first, second = (await clinic.care_flow(flow))["goals"][0]["interventions"]
     assert first["completed_by_worker_id"] == clinic.me.worker_id
     assert first["instructions"] == "Twice"
@@ -218,9 +219,76 @@ async def test_a_step_that_moved_in_its_flow_is_found_again(clinic: Clinic) -> N
     second, first = (await clinic.care_flow(flow))["goals"][0]["interventions"]
     assert first["completed_at"]
     assert not second.get("completed_at")
-    gone = await clinic.me.send_form("/inbox/done", htmx=True, **(fields | {"title": "Never was"}))
+    never = fields["was.care_flow"].replace("First", "Never was")
+    gone = await clinic.me.send_form("/inbox/done", htmx=True, **(fields | {"was.care_flow": never}))
     assert gone.status_code == 409
-    assert "is no longer in this care flow" in gone.text
+    assert "was removed or renamed meanwhile" in gone.text
+
+
+async def test_of_two_steps_with_one_title_the_one_in_the_row_is_completed(clinic: Clinic) -> None:
+    flow = await clinic.flow(await clinic.patient("Grace", clinic.me), step("Call her", days(-2)), step("Call her", days(-5)))
+    page = (await clinic.me.get("/inbox")).text
+    assert (await clinic.me.send_form("/inbox/done", htmx=True, **form_of(page, "/inbox/done", days(-5)))).status_code == 200
+    later, earlier = (await clinic.care_flow(flow))["goals"][0]["interventions"]
+    assert (bool(later.get("completed_at")), bool(earlier["completed_at"])) == (False, True)
+
+
+async def test_a_step_that_others_changed_meanwhile_is_never_taken_for_another_of_its_title(clinic: Clinic) -> None:
+    """The harm would be a patient who is not called, while the flow says that they were."""
+    by = Actor(clinic.me.environment_id, "test", "cli", "test", whole=True)
+    calls = [step("Weekly call", days(-14)), step("Weekly call", days(-7)), step("Weekly call", days(-1))]
+    flow = await clinic.flow(await clinic.patient("Grace", clinic.me), *calls)
+    fields = form_of((await clinic.me.get("/inbox")).text, "/inbox/done", days(-1))
+    told = {**calls[2], "instructions": "Ask for the results"}
+    moved = {**calls[2], "reminder_date": days(20)}
+    for now, expected in (
+        ([calls[0], calls[1], told], 200),
+        ([calls[0], calls[1]], 409),
+        ([calls[0], calls[1], moved], 409),
+        ([calls[0], calls[1], told, {**told, "instructions": "Another"}], 409),
+    ):
+        goals = [{"title": "Stay well", "interventions": [calls[2]]}, {"title": "Make a plan", "interventions": now}]
+        body = {"description": "Increase daily exercise", "goals": goals}
+        await clinic.store.update(by, BY_NAME["care_flows"], flow["id"], {"care_flow": body}, None)
+        answer = await clinic.me.send_form("/inbox/done", htmx=True, **fields)
+        kept = [one for goal in (await clinic.care_flow(flow))["goals"] for one in goal["interventions"]]
+        done = [one.get("instructions") for one in kept if one.get("completed_at")]
+        assert (answer.status_code, done) == (expected, ["Ask for the results"] if expected == 200 else [])
+        assert expected == 200 or "or has another date. Nothing was done." in answer.text
+
+
+async def test_a_step_that_somebody_completed_anew_is_asked_about_before_it_is_opened_again(clinic: Clinic) -> None:
+    flow = await clinic.flow(await clinic.patient("Grace", clinic.me), step("Call her", days(-1)), step("Write", days(-1)))
+    page = (await clinic.me.get("/inbox")).text
+    done = await clinic.me.send_form("/inbox/done", htmx=True, **form_of(page, "/inbox/done", "Call her"))
+    undo = form_of(done.text, "/inbox/reopen")
+    body = await clinic.care_flow(flow)
+    body["goals"][0]["interventions"][0] |= {"completed_at": days(-1), "completed_by_worker_id": clinic.other.worker_id}
+    by = Actor(clinic.me.environment_id, "test", "cli", "test", whole=True)
+    await clinic.store.update(by, BY_NAME["care_flows"], flow["id"], {"care_flow": body}, None)
+    asked = await clinic.me.send_form("/inbox/reopen", htmx=True, **undo)
+    assert asked.status_code == 409
+    assert "Whether it is done" in asked.text
+    kept = (await clinic.care_flow(flow))["goals"][0]["interventions"][0]
+    assert kept["completed_by_worker_id"] == clinic.other.worker_id
+    again = form_of(asked.text, "/inbox/reopen")
+    chosen = await clinic.me.send_form("/inbox/reopen", **(again | {"choose.completed_at": "mine"}))
+    assert chosen.status_code == 303
+    first = (await clinic.care_flow(flow))["goals"][0]["interventions"][0]
+    assert (first["completed_at"], first["completed_by_worker_id"]) == (None, None)
+
+
+async def test_what_was_done_stays_in_its_row_with_the_way_back(clinic: Clinic) -> None:
+    for name in ("Ada", "Bea", "Cleo"):
+        await clinic.flow(await clinic.patient(name, clinic.me), step(f"Call {name}", days(-2)))
+    page = (await clinic.me.get("/inbox")).text
+    before = names(page)
+    second = before[1].split()[0]
+    done = await clinic.me.send_form("/inbox/done", htmx=True, **form_of(page, "/inbox/done", f"Call {second}"))
+    assert names(done.text) == before
+    assert re.search(r'class="is-done told">.*?' + before[1], done.text, re.DOTALL)
+    assert done.headers["hx-trigger"] == '{"almoner-changed":{"resources":["care_flows"]}}'
+    assert names((await clinic.me.fragment("/inbox/list")).text) == [before[0], before[2]]
 
 
 async def test_unread_messages_are_a_row_for_each_conversation(clinic: Clinic) -> None:
@@ -284,12 +352,12 @@ async def test_new_patients_are_assigned_and_given_back(clinic: Clinic) -> None:
     assert "created by ehr-sync just now" in page
     fields = form_of(page, "/inbox/assign")
     taken = await clinic.me.send_form("/inbox/assign", htmx=True, **fields)
-    assert "Free Hopper is assigned to you." in taken.text
+    assert "Free Hopper. Assigned to you." in taken.text
     late = await clinic.other.send_form("/inbox/assign", htmx=True, **fields)
     assert late.status_code == 409
     assert "Free Hopper has Emily Smith as coach by now" in late.text
     back = await clinic.me.send_form("/inbox/unassign", htmx=True, **form_of(taken.text, "/inbox/unassign"))
-    assert "has no coach again" in back.text
+    assert "With no coach again." in back.text
     async with clinic.database.connection() as connection:
         coach = await connection.fetchval(
             "SELECT coach_id FROM patients WHERE environment_id = $1 AND id = $2", clinic.me.environment_id, free["id"]
@@ -301,11 +369,12 @@ async def test_the_days_appointments_stand_in_both_zones(clinic: Clinic) -> None
     day = datetime.now(EASTERN).date()
     tokyo = await clinic.patient("Aiko", clinic.me, timezone="Asia/Tokyo")
     start = datetime.combine(day, time(23, 30), EASTERN)
-    await clinic.appointment(tokyo, clinic.me, start_time=start.isoformat(), end_time=(start + timedelta(minutes=20)).isoformat())
+    times = {"start_time": start.isoformat(), "end_time": (start + timedelta(minutes=20)).isoformat()}
+    at_night = await clinic.appointment(tokyo, clinic.me, **times)
     late = datetime.combine(day + timedelta(days=1), time(0, 15), EASTERN)
     tomorrow = await clinic.patient("Toni", clinic.me)
     await clinic.appointment(tomorrow, clinic.me, start_time=late.isoformat(), end_time=(late + timedelta(minutes=20)).isoformat())
-    await clinic.appointment(await clinic.patient("Dana", clinic.other), clinic.me, day=day.isoformat())
+    all_day = await clinic.appointment(await clinic.patient("Dana", clinic.other), clinic.me, day=day.isoformat())
     await clinic.appointment(await clinic.patient("Foreign", clinic.me), clinic.other, day=day.isoformat())
     page = (await clinic.me.get("/inbox")).text
     theirs = start.astimezone(ZoneInfo("Asia/Tokyo"))
@@ -315,30 +384,39 @@ async def test_the_days_appointments_stand_in_both_zones(clinic: Clinic) -> None
     assert "Dana Hopper" in names(page)
     assert "Toni Hopper" not in names(page)
     assert "US Eastern" in page
+    # How it ended can be said of what has begun, and of nothing else.
+    begun = datetime.now(EASTERN) >= start
+    for event, label in ((all_day, "Outcome"), (at_night, "Outcome" if begun else "Open")):
+        assert re.search(rf'id="event-{event["id"]}".*?href="/calendar/events/{event["id"]}"[^>]*>{label}<', page, re.DOTALL)
 
 
-async def test_the_day_of_a_step_is_the_workers(clinic: Clinic) -> None:
-    """Half an hour to either side of midnight is another day there, whatever day it is in UTC, or where the patient is."""
-    now = datetime.now(UTC)
-    # One of the two always has another date than UTC.
-    name = "Pacific/Kiritimati" if now.hour >= 11 else "Pacific/Pago_Pago"
-    zone, half = ZoneInfo(name), timedelta(minutes=30)
+@pytest.mark.parametrize(
+    ("mine", "theirs"), [("Pacific/Kiritimati", "Pacific/Pago_Pago"), ("Pacific/Pago_Pago", "Pacific/Kiritimati")]
+)
+async def test_a_step_is_late_from_the_day_after_it_where_the_patient_lives(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, mine: str, theirs: str
+) -> None:
+    """The reader's day is never the patient's here: those zones are 25 hours apart."""
     by = Actor(clinic.me.environment_id, "test", "cli", "test", whole=True)
-    await clinic.store.update(by, BY_NAME["workers"], clinic.me.worker_id, {"timezone": name}, None)
-    midnight = datetime.combine(now.astimezone(zone).date(), time(0), zone)
-    assert midnight.date() != now.date()
-    grace = await clinic.patient("Grace", clinic.me, timezone="Asia/Tokyo")
-    due = (
-        (midnight - half).astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        (midnight + half).astimezone(ZoneInfo("Asia/Tokyo")).isoformat(),
-        (midnight + timedelta(hours=23, minutes=30)).isoformat(),
-        (midnight + timedelta(hours=24, minutes=30)).isoformat(),
-    )
-    await clinic.flow(grace, *(step(f"Step {n}", at) for n, at in enumerate(due)))
+    await clinic.store.update(by, BY_NAME["workers"], clinic.me.worker_id, {"timezone": mine}, None)
+    grace = await clinic.patient("Grace", clinic.me, timezone=theirs)
+    midnight = datetime.combine(datetime.now(ZoneInfo(theirs)).date(), time(0), ZoneInfo(theirs))
+    hours = {"Before yesterday": -24.5, "Yesterday": -0.5, "Its midnight": 0, "Tonight": 23.5, "Tomorrow": 24.5}
+    at = {title: (midnight + timedelta(hours=number)).astimezone(UTC).isoformat() for title, number in hours.items()}
+    await clinic.flow(grace, *(step(title, due) for title, due in at.items()))
     page = (await clinic.me.get("/inbox")).text
-    assert (counts(page)["Overdue"], counts(page)["Next"]) == ("1", "3")
-    assert "1 day late" in page
-    assert "Step 3" not in page
+    assert (counts(page)["Overdue"], counts(page)["Next"], figures(page)["overdue"]) == ("2", "4", "2")
+    assert re.findall(r">(\d days? late|today)<", page) == ["2 days late", "1 day late", "today"]
+    assert "Tomorrow" not in page
+    assert ">2</span>" in (await clinic.me.fragment("/inbox/badge")).text
+    flow = (await clinic.me.get(f"/patients/{grace['id']}/care-flows")).text
+    assert re.findall(r"· (\d days? late)|(due today)|(due tomorrow)", flow) == [
+        *(("2 days late", "", ""), ("1 day late", "", "")),
+        *(("", "due today", ""), ("", "due today", ""), ("", "", "due tomorrow")),
+    ]
+    monkeypatch.setattr(find, "MOST_OF_ALL", 1)
+    exact = counts((await clinic.me.fragment("/inbox/counts?of=all")).text)
+    assert (exact["Overdue"], exact["Next"]) == ("2", "4")
 
 
 def test_the_hours_of_a_day_follow_the_clocks() -> None:
@@ -377,6 +455,38 @@ async def test_filters_and_the_whole_environment(clinic: Clinic) -> None:
         assert figures(page)["overdue"] == "2", query
 
 
+async def test_everybodys_counts_are_the_least_at_first_and_exact_a_moment_later(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MOST_OF_ALL", "_GLANCED_AT", "_LOOKED_AT"):
+        monkeypatch.setattr(find, name, 1)
+    for number, phase in enumerate(("intake", "intake", "maintenance")):
+        patient = await clinic.patient(f"P{number}", clinic.other, phase=phase)
+        await clinic.flow(patient, step("Late", days(-2)), step("Later", days(-1)), step("Today", days(0)), step("Next", days(2)))
+        await clinic.message(patient, "Hello")
+        await clinic.message(patient, "Read", direction="outbound", worker_id=clinic.other.worker_id)
+        await clinic.patient(f"Quiet {number}", clinic.other, phase=phase)
+        await clinic.patient(f"New {number}", None, phase=phase, created_at=datetime.now(UTC))
+    await clinic.appointment(await clinic.patient("Dana", clinic.other), clinic.me, day=datetime.now(EASTERN).date().isoformat())
+    for query, late, unread, new in (("", 6, 3, 3), ("&phase=intake", 4, 2, 2)):
+        page = (await clinic.me.get(f"/inbox?of=all{query}")).text
+        assert counts(page)["Next"].endswith("+")
+        assert "is being counted" in page
+        assert counts(page)["Messages"] == str(unread)
+        path = re.search(r'hx-get="(/inbox/counts[^"]+)" hx-trigger="load', page)
+        assert path is not None
+        exact = (await clinic.me.fragment(path[1].replace("&amp;", "&"))).text
+        # Dana, who is in the intake too, is quiet no more once an appointment is booked.
+        steps = late // 2 * 3
+        assert counts(exact) == {
+            "Next": str(steps + unread + 2 * new + 1),
+            "Overdue": str(late),
+            "Messages": str(unread),
+            "No activity": str(new),
+            "New": str(new),
+        }
+
+
 async def test_a_role_kept_to_its_own_patients_sees_no_others(clinic: Clinic, people: People, program: int) -> None:
     nurse = await people(program, "community_health_worker", first_name="Nora")
     mine = await clinic.patient("Mine", nurse)
@@ -390,11 +500,12 @@ async def test_a_role_kept_to_its_own_patients_sees_no_others(clinic: Clinic, pe
         page = (await nurse.get(path)).text
         assert not {"Olga", "Free"} & set(re.findall(r"\w+", page)), path
     assert names((await nurse.get("/inbox?tab=overdue&of=all")).text) == ["Mine Hopper"]
-    place = {"flow": flow["id"], "goal": "0", "step": "0", "title": "For Nora"}
+    alone = {"description": "x", "goals": [{"title": "Make a plan", "interventions": [{"title": "For Nora"}]}]}
+    place = {"flow": flow["id"], "was.care_flow": msgspec.json.encode(alone).decode()}
     until = {"conversation": message["conversation_id"], "until": datetime.now(UTC).isoformat()}
     for path, fields in (
         ("/inbox/done", place),
-        ("/inbox/reopen", place | {"at": "x"}),
+        ("/inbox/reopen", place),
         ("/inbox/read", until),
         ("/inbox/unread", {"conversation": message["conversation_id"], "at": "x"}),
         ("/inbox/assign", {"patient": free["id"]}),

@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
 from playwright.async_api import expect
 
 from almoner.access import sessions
-from almoner.changes.feed import BEGINNING
+from almoner.changes import feed, watch
+from almoner.changes.feed import BEGINNING, Position
 from almoner.changes.watch import Stream, Watch
-from almoner.data_api.store import Store
-from almoner.database import Database
+from almoner.data_api.store import Store, new_id
+from almoner.database import Connection, Database
 from almoner.resources import BY_NAME
 from tests.browsers import Screens, violations
 from tests.conftest import Api
 from tests.people import People, Person
-from tests.portal.test_profile import Chart, new_patient, said
+from tests.portal.profiles import DAY, PATIENT, Chart, booked, new_patient, said
 
 
 @pytest.fixture
@@ -35,10 +37,15 @@ async def grace(store: Store, program: int) -> Chart:
     return await new_patient(store, program)
 
 
+def events(person: Person, patient_id: str, since: str = "") -> AbstractAsyncContextManager[AsyncIterator[dict[str, object]]]:
+    """The events of a patient's page."""
+    return events_of(person, f"/patients/{patient_id}/live?since={since}")
+
+
 @asynccontextmanager
-async def events(person: Person, patient_id: str, since: str = "") -> AsyncIterator[AsyncIterator[dict[str, object]]]:
+async def events_of(person: Person, path: str) -> AsyncIterator[AsyncIterator[dict[str, object]]]:
     """The events that say what changed, until the stream ends. The first block of the stream has arrived."""
-    async with person.stream("GET", f"/patients/{patient_id}/live?since={since}") as answer:
+    async with person.stream("GET", path) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = answer.aiter_lines()
@@ -127,6 +134,47 @@ async def test_a_patient_who_goes_to_another_coach_is_told_of_no_more(people: Pe
             with pytest.raises(StopAsyncIteration):
                 await asyncio.wait_for(anext(told), 2)
         assert (await kept.get(f"/patients/{grace.id}/live")).status_code == 404
+
+
+async def test_a_calendar_that_was_away_for_long_is_told_once_and_holds_nobody_up(
+    coach: Person, grace: Chart, store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tab of last week says where it was then: nobody reads all that was written since, nor is any other page behind for it."""
+    monkeypatch.setattr(watch, "_FAR", 5)
+    looked_from: list[Position] = []
+    look = watch._Environment.look
+
+    async def noted(self: watch._Environment, connection: Connection) -> None:
+        looked_from.append(self._settled)
+        await look(self, connection)
+
+    monkeypatch.setattr(watch._Environment, "look", noted)
+    async with database.connection() as connection:
+        begin = await feed.horizon(connection)
+    for number in range(6):
+        await booked(grace, store, coach.worker_id, datetime.now(UTC) + (number + 1) * DAY)
+    async with database.connection() as connection:
+        here = await feed.horizon(connection)
+    for since in (begin, BEGINNING):
+        async with events_of(coach, f"/calendar/live?since={since.cursor()}") as calendar, events(coach, grace.id) as profile:
+            told = await asyncio.wait_for(anext(calendar), 2)
+            assert (told["resources"], told["by"], told["requests"]) == (["calendar_events"], "somebody", [""])
+            await grace.change("patients", grace.id, city=f"Oakland {since.xid}")
+            assert (await asyncio.wait_for(anext(profile), 2))["resources"] == ["patients"]
+    assert min(looked_from) >= here
+
+
+async def test_calendars_are_told_of_an_import_and_of_what_follows_it(
+    coach: Person, grace: Chart, store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_FAR", 5)
+    async with events_of(coach, "/calendar/live") as told:
+        rows = [PATIENT | {"id": new_id()} for _ in range(10)]
+        await store.load(grace.by, BY_NAME["patients"], rows)
+        assert (await asyncio.wait_for(anext(told), 3))["by"] == "somebody"
+        await booked(grace, store, coach.worker_id, datetime.now(UTC) + DAY)
+        following = await asyncio.wait_for(anext(told), 3)
+        assert (following["resources"], following["by"]) == (["calendar_events"], "test, on the command line")
 
 
 async def test_in_a_browser_a_change_through_the_api_appears_and_what_is_typed_stays(

@@ -93,6 +93,44 @@ async def test_numbers_addresses_and_ids_find_whose_they_are(coach: Person, crea
     assert patient in await searched(coach, typed)
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "1906-12-09",
+        "12/09/1906",
+        "12.9.1906",
+        "9 Dec 1906",
+        "9th December 1906",
+        "December 9, 1906",
+        "hopper 12/09/1906",
+        "9 Dec 1906 Graec",
+    ],
+)
+async def test_a_date_of_birth_finds_who_was_born_then(coach: Person, create: Any, typed: str) -> None:
+    await noise(create)
+    # The same name, born when the month would be the day.
+    await create(birthday="1906-09-12")
+    patient = await create(birthday="1906-12-09")
+    found = re.findall(r'href="/patients/([0-9a-f-]{36})"', await searched(coach, typed))
+    assert found == [patient]
+
+
+async def test_a_day_that_cannot_be_a_month_is_read_as_the_day(coach: Person, create: Any) -> None:
+    await noise(create)
+    patient = await create(birthday="1906-09-23")
+    assert patient in await searched(coach, "23/09/1906")
+    assert "Nobody fits" in await searched(coach, "31/31/1906")
+
+
+async def test_the_beginning_of_an_id_finds_whose_it_is(coach: Person, create: Any) -> None:
+    await noise(create)
+    patient = await create()
+    for typed in (patient, patient[:8], patient[:13], patient.replace("-", "")[:20].upper()):
+        assert patient in await searched(coach, typed)
+    other = patient[:7] + ("0" if patient[7] != "0" else "1") + patient[8:]
+    assert patient not in await searched(coach, other)
+
+
 async def test_who_begins_with_it_comes_before_who_is_like_it(coach: Person, create: Any) -> None:
     likes = [await create(first_name="Ann", last_name=name) for name in ("Marten", "Martin", "Morton")]
     found = re.findall(r'href="/patients/([0-9a-f-]{36})"', await searched(coach, "martin"))
@@ -108,6 +146,30 @@ async def test_a_search_finds_nobody_of_another_environment_and_nobody_whom_the_
         assert "Nobody fits" in await searched(stranger, "Grace Hopper")
 
 
+@pytest.mark.parametrize("typed", ["415-555-1234", "1234", "MRN-1234"])
+async def test_who_is_ones_own_is_found_among_very_many_who_are_not(
+    people: People, program: int, create: Any, store: Store, inside: Actor, typed: str
+) -> None:
+    async with await people(program, "community_health_worker") as worker:
+        stranger = await create(last_name="Stranger")
+        numbers = [
+            {"user_id": stranger, "phone_number": f"{200 + n}-555-1234", "phone_number_type": "cell"}
+            for n in range(450)
+            if n != 215
+        ]
+        await store.load(inside, BY_NAME["phone_numbers"], numbers)
+        ids = [
+            {"resource": "patients", "namespace": f"s{n}", "external_id": f"MRN-1234-{n}", "welkin_id": stranger}
+            for n in range(450)
+        ]
+        await store.load(inside, BY_NAME["external_ids"], ids)
+        own = {"coach_id": worker.worker_id, "external_ids": [{"namespace": "ehr", "external_id": "MRN-1234-0"}]}
+        patient = await create(phone="415-555-1234", **own)
+        found = await searched(worker, typed)
+        assert patient in found
+        assert stranger not in found
+
+
 async def test_what_is_searched_is_in_no_address(coach: Person, create: Any) -> None:
     patient = await create()
     answer = await coach.send_form("/patients", find="hopper")
@@ -118,7 +180,7 @@ async def test_what_is_searched_is_in_no_address(coach: Person, create: Any) -> 
 
 async def test_the_list_pages_through_everybody_once_and_counts_them(coach: Person, create: Any) -> None:
     made = {await create(last_name=f"Patient{n % 7}", phase=("intake", "paused")[n % 2]) for n in range(103)}
-    for order in ("name", "phase", "changed"):
+    for order in ("name", "phase", "newest", "changed"):
         path, seen = f"/patients?sort={order}", []
         while path:
             text = (await coach.get(path)).text
@@ -204,6 +266,7 @@ async def test_a_phase_changes_along_the_program_alone(coach: Person, create: An
     patient = await create(phase="referred")
     form = (await coach.fragment(f"/patients/{patient}/phase")).text
     assert "Graduated (does not follow Referred)" in form
+    assert re.search(r"<dt>Graduated</dt><dd>It comes after [^<]*Maintenance", form)
     path = f"/patients/{patient}/phase"
     refused = await coach.send_form(path, ("was.phase", "referred"), phase="graduated")
     assert refused.status_code == 400

@@ -174,3 +174,42 @@ async def test_a_merged_record_is_merged_no_more_and_its_chain_leads_on(coach: P
     again = await coach.get(f"/patients/{ids[2]}/merge/{ids[0]}")
     assert again.status_code == 400
     assert "merged into another already" in again.text
+
+
+async def test_records_of_a_type_that_the_role_hides_are_chosen_by_their_dates_alone(
+    people: People, program: int, records: Records, database: Any
+) -> None:
+    async with await people(program, "community_health_worker") as worker:
+        kept, other = [await records.patient(number, coach_id=worker.worker_id) for number in (1, 2)]
+        async with database.connection() as connection:
+            for type_name in ("lab_result", "hcp"):
+                for patient, said in ((kept, "first"), (other, "second")):
+                    await connection.execute(
+                        "INSERT INTO custom_data_type_records (environment_id, id, body, user_id, type_name, version, single) "
+                        "VALUES ($1, gen_random_uuid(), $2::json, $3, $4, 1, true)",
+                        *(program, f'{{"name": "{type_name} {said}"}}', patient, type_name),
+                    )
+        preview = (await worker.get(f"/patients/{kept}/merge/{other}")).text
+        assert "hcp first" in preview
+        assert "hcp second" in preview
+        assert "lab_result first" not in preview
+        assert "lab_result second" not in preview
+        assert preview.count("Not shown to your role. Last changed ") == 2
+
+
+async def test_a_merge_does_not_undo_a_consent_that_was_withdrawn_on_one_record(coach: Person, records: Records, api: Api) -> None:
+    kept, other = [await records.patient(number, phone=None, email=None) for number in (1, 2)]
+    for patient, given in ((kept, False), (other, True)):
+        number = {"phone_number": "415-555-7777", "phone_number_type": "cell", "opted_in_to_sms": given}
+        await records.make("phone_numbers", user_id=patient, **number)
+        await records.make("email_addresses", user_id=patient, email="Same@example.org", opted_in_to_email=given)
+    preview = (await coach.get(f"/patients/{kept}/merge/{other}")).text
+    assert "415-555-7777 consents to SMS on one record and not on the other: it counts as refused." in preview
+    assert "same@example.org consents to e-mail on one record and not on the other" in preview
+    names = dict.fromkeys(one for one in preview.split('"') if one.startswith("take."))
+    assert (await coach.send_form(f"/patients/{kept}/merge", *((one, "kept") for one in names), other=other)).status_code == 303
+    talk = (await api.get("/v1/conversations", params={"user_id": kept})).json()[0]["data"][0]["id"]
+    here = f"/patients/{kept}/conversations/{talk}"
+    assert "415-555-7777 is not opted in to SMS" in (await coach.get(here)).text
+    sent = await coach.send_form(here, htmx=True, direction="outbound", contents="Hello", worker_id=coach.worker_id)
+    assert "Nothing is recorded" in sent.text

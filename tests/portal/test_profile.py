@@ -5,53 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import httpx
-import msgspec
 import pytest
 
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
 from tests.conftest import new_environment
 from tests.people import People, Person
-
-DAY = timedelta(days=1)
-PATIENT = {
-    "phase": "intake",
-    "timezone": "America/Los_Angeles",
-    "first_name": "Grace",
-    "last_name": "Hopper",
-    "birthday": "1906-12-09",
-}
-
-
-class Chart:
-    """Writes rows about one patient as somebody inside the house."""
-
-    def __init__(self, store: Store, environment: int, patient_id: str = "") -> None:
-        self.store, self.by, self.id = store, Actor(environment, "test", "cli", "test", whole=True), patient_id
-
-    async def add(self, collection: str, **values: Any) -> str:
-        """Adds a row; returns its id."""
-        resource = BY_NAME[collection]
-        given = values if resource.patient != "user_id" else {"user_id": self.id, **values}
-        written = await self.store.create(self.by, resource, given)
-        return str(msgspec.json.decode(written.body)["id"])
-
-    async def change(self, collection: str, row_id: str, **values: Any) -> None:
-        """Changes a row."""
-        await self.store.update(self.by, BY_NAME[collection], row_id, values, None)
-
-
-async def new_patient(store: Store, environment: int, **values: Any) -> Chart:
-    """A patient with nothing about them yet."""
-    chart = Chart(store, environment)
-    chart.id = await chart.add("patients", **(PATIENT | values))
-    return chart
+from tests.portal.profiles import DAY, Chart, booked, new_patient, read, said, timeline, titles
 
 
 @pytest.fixture
@@ -67,41 +31,6 @@ async def grace(store: Store, program: int) -> Chart:
     other = await new_patient(store, program, first_name="Noise", last_name="Nobody")
     await said(other, "somebody else's words")
     return await new_patient(store, program)
-
-
-async def said(chart: Chart, contents: str, at: datetime | None = None, conversation: str = "") -> str:
-    """A message of the patient."""
-    conversation = conversation or await chart.add("conversations", conversation_type="phone")
-    values = {} if at is None else {"send_time": at.isoformat()}
-    return await chart.add("messages", conversation_id=conversation, direction="inbound", contents=contents, **values)
-
-
-async def booked(chart: Chart, store: Store, worker_id: str, start: datetime, **values: Any) -> str:
-    """An appointment of half an hour on the worker's calendar."""
-    async with store._database.connection() as connection:
-        calendar = await connection.fetchval(
-            "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2", chart.by.environment_id, worker_id
-        )
-    given = {
-        "calendar_id": calendar,
-        "start_time": start.isoformat(),
-        "end_time": (start + timedelta(minutes=30)).isoformat(),
-        "modality": "phone",
-        "appointment_type": "intake_call",
-    }
-    return await chart.add("calendar_events", **(given | values))
-
-
-def timeline(page: httpx.Response) -> str:
-    """The part of a page that is the timeline's entries; a fragment of older ones is nothing else."""
-    _, found, behind = page.text.partition('<ol class="entries"')
-    return behind.partition("</ol>")[0] if found else page.text if page.text.lstrip().startswith("<li") else ""
-
-
-def titles(page: httpx.Response) -> list[str]:
-    """What the timeline's entries are called, from top to bottom."""
-    found = re.findall(r'<div class="grow">\s*<p>(?:<a[^>]*>)?([^<]*)', timeline(page))
-    return [one.strip() for one in found]
 
 
 async def test_the_bar_tells_who_it_is_and_what_time_it_is_for_them(coach: Person, grace: Chart, store: Store) -> None:
@@ -140,7 +69,7 @@ async def test_the_timeline_has_everything_newest_first_and_of_this_patient_alon
     await grace.change("phone_numbers", phone, friendly_name="main")
     page = await coach.get(f"/patients/{grace.id}")
     assert titles(page) == [
-        "Phone number changed",
+        "Phone number 415-555-1234 changed",
         "Phone number added",
         "Task: Fill in a survey",
         "Health care provider",
@@ -153,7 +82,7 @@ async def test_the_timeline_has_everything_newest_first_and_of_this_patient_alon
     ]
     assert "score 4" in page.text
     assert "worth a talk" in page.text
-    assert "friendly name · by test on the command line" in page.text
+    assert "Called: nothing to main, by test on the command line" in read(timeline(page))
     assert "somebody else&#39;s words" not in page.text
     assert "my knee hurts" in page.text
 
@@ -231,7 +160,7 @@ async def test_what_a_role_hides_is_neither_an_entry_nor_a_change_nor_a_chart(pe
     result = await grace.add("custom_data_type_records", type_name="lab_result", body=body)
     await grace.change("custom_data_type_records", result, body=body | {"value": 101})
     async with await people(grace.by.environment_id, "coach") as coach:
-        assert {"Mood check", "Record changed"} <= set(titles(await coach.get(f"/patients/{grace.id}")))
+        assert {"Mood check", "Lab result changed"} <= set(titles(await coach.get(f"/patients/{grace.id}")))
     async with await people(grace.by.environment_id, "community_health_worker") as kept:
         page = await kept.get(f"/patients/{grace.id}")
         assert page.status_code == 404

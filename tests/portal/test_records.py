@@ -210,3 +210,20 @@ async def test_another_environment_sees_nothing(people: People, chart: Chart, da
     for address in ("", "/new?type=medicine", f"/{record}"):
         assert (await stranger.get(path(patient, address))).status_code == 404
     assert (await stranger.send_form(path(patient, f"/{record}"), ("r-name", "x"))).status_code == 404
+
+
+async def test_a_record_tells_its_history_from_what_to_what_and_by_whom(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    noise, record = await medicine(chart, patient, name="Noise"), await medicine(chart, patient)
+    for row, dose in ((noise, "1"), (record, "850")):
+        page = await coach.get(path(patient, f"/{row}"))
+        await coach.send_form(path(patient, f"/{row}"), **{**typed(page.text), "r-dose": dose, "r-daily": "no"})
+    page = await coach.get(path(patient, f"/{record}"))
+    told = text_of(page.text.partition('id="history-title"')[2])
+    assert "Dose: 500 → to 850" in told
+    assert "Daily: yes → to no" in told
+    assert "by Emily Smith in the portal" in told
+    assert "Recorded" in told
+    assert "by test on the command line" in told
+    assert told.index("Changed") < told.index("Recorded")
+    assert "500 → to 1 " not in told

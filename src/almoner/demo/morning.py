@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -11,7 +12,9 @@ import msgspec
 
 from almoner.data_api.store import Actor, Store
 from almoner.database import Connection, Database
+from almoner.demo import cast
 from almoner.resources import BY_NAME
+from almoner.resources.messages import UNREAD
 from almoner.times import iso
 
 # Minutes after midnight, length in minutes, type and modality of the appointments of a day.
@@ -28,11 +31,12 @@ _FORGOTTEN: Final = timedelta(days=9)
 
 @dataclass(frozen=True)
 class Coach:
-    """The coach whose morning it is. ``timezone`` is an IANA name."""
+    """The coach whose morning it is. ``timezone`` is an IANA name; ``patient_id`` is the patient of whom there is most to see."""
 
     id: str
     email: str
     timezone: str
+    patient_id: str = ""
 
 
 async def prepare(database: Database, store: Store, environment_id: int, now: datetime) -> Coach | None:
@@ -43,10 +47,12 @@ async def prepare(database: Database, store: Store, environment_id: int, now: da
     by = Actor(environment_id, "demo", "demo", "demo:morning", whole=True)
     async with database.connection() as connection:
         coach = await _coach(connection, environment_id)
-        if coach is None:
-            return None
+    if coach is None:
+        return None
+    ids = await cast.appear(database, store, by, coach.id, now)
+    async with database.connection() as connection:
         await _settle(connection, environment_id, now)
-        patients = await _patients(connection, environment_id, coach, now)
+        patients = await _patients(connection, environment_id, coach, now, ids)
         forgotten = await _forgotten(connection, environment_id, coach)
     for row_id, care_flow in forgotten:
         done = _done(care_flow, coach, now)
@@ -64,7 +70,7 @@ async def prepare(database: Database, store: Store, environment_id: int, now: da
             "modality": modality,
         }
         await store.create(by, BY_NAME["calendar_events"], event)
-    return coach
+    return replace(coach, patient_id=ids[0] if ids else "")
 
 
 async def _coach(connection: Connection, environment_id: int) -> Coach | None:
@@ -85,21 +91,24 @@ async def _settle(connection: Connection, environment_id: int, now: datetime) ->
         environment_id,
     )
     await connection.execute(
-        "INSERT INTO message_reads (environment_id, message_id, read_by) SELECT $1, id, 'demo' FROM messages "
-        "WHERE environment_id = $1 AND direction = 'inbound' AND send_time < $2 ON CONFLICT DO NOTHING",
+        f"UPDATE messages SET read_at = now(), read_by = 'demo' WHERE environment_id = $1 AND {UNREAD} AND send_time < $2",
         *(environment_id, now - timedelta(hours=36)),
     )
 
 
-async def _patients(connection: Connection, environment_id: int, coach: Coach, now: datetime) -> list[tuple[str, str]]:
-    """Patients of the coach for today's appointments, each with the coach's calendar; none where today has some already."""
+async def _patients(
+    connection: Connection, environment_id: int, coach: Coach, now: datetime, first: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Patients of the coach for today's appointments, ``first`` before the others, each with the coach's calendar; none where today
+    has some already.
+    """
     today = now.astimezone(ZoneInfo(coach.timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
     rows = await connection.fetch(
         "SELECT p.id::text, c.id::text FROM patients p JOIN calendars c ON c.environment_id = $1 AND c.worker_id = $2 "
         "WHERE p.environment_id = $1 AND p.coach_id = $2 AND p.phase IN ('intake', 'onboarding', 'active_coaching') "
         "AND NOT EXISTS (SELECT FROM calendar_events e WHERE e.environment_id = $1 AND e.calendar_id = c.id "
-        "AND e.start_time BETWEEN $3 AND $4) ORDER BY p.id LIMIT $5",
-        *(environment_id, coach.id, today, today + timedelta(days=1), len(_DAY)),
+        "AND e.start_time BETWEEN $3 AND $4) ORDER BY array_position($6::uuid[], p.id), p.id LIMIT $5",
+        *(environment_id, coach.id, today, today + timedelta(days=1), len(_DAY), first),
     )
     return [(row[0], row[1]) for row in rows]
 

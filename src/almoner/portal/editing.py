@@ -106,7 +106,7 @@ async def update(
         row, updated_at = await _row(visit, resource, row_id, within)
         wanted, conflicts = _compared(resource, row, given, form)
         if conflicts:
-            by, at = await _last_change(visit, row, row_id, within)
+            by, at = await _by_whom(visit, row, row_id, within)
             return Clash(row, updated_at, tuple(conflicts), by, at)
         if not wanted:
             return Saved(row, updated_at, ())
@@ -234,13 +234,17 @@ def _merged(row: Row, wanted: Mapping[str, Any]) -> Row:
     return merged
 
 
-async def _last_change(visit: Visit, row: Row, row_id: str, within: Connection | None) -> tuple[str, datetime | None]:
-    parameters = (visit.environment_id, row.get("user_id", row_id), row_id)
-    if within is None:
-        async with visit.parts.database.connection() as connection:
-            record = await connection.fetchrow(_LAST_CHANGE, *parameters)
-    else:
-        record = await within.fetchrow(_LAST_CHANGE, *parameters)
+async def _by_whom(visit: Visit, row: Row, row_id: str, within: Connection | None) -> tuple[str, datetime | None]:
+    patient_id = row.get("user_id", row_id)
+    if within is not None:
+        return await last_change(visit, within, patient_id, row_id)
+    async with visit.parts.database.connection() as connection:
+        return await last_change(visit, connection, patient_id, row_id)
+
+
+async def last_change(visit: Visit, connection: Connection, patient_id: str, row_id: str) -> tuple[str, datetime | None]:
+    """By whom, in words, and when a row of a patient was changed last; empty and None where the log does not tell."""
+    record = await connection.fetchrow(_LAST_CHANGE, visit.environment_id, patient_id, row_id)
     return ("", None) if record is None else (f"{record['name']}, {through(record['through'])}", record["changed_at"])
 
 

@@ -1,6 +1,6 @@
 """What somebody else does appears on an open page: server-sent events that say which collections changed, and by whom.
 
-The page then draws its own parts again (``data-live`` in almoner.js), so that no event holds anything of a patient. A
+The page then draws its own parts again (``data-live`` in portal.js), so that no event holds anything of a patient. A
 stream ends by itself after a while and the browser comes back to where it was, which lets a server stop without waiting for
 anybody.
 """
@@ -46,13 +46,23 @@ async def stream(visit: Visit) -> Response:
         here = await feed.horizon(connection)
     if not found:
         raise problem("not_found", "There is no such patient, or your role does not show them.")
+    return _opened(visit, here, found, frozenset(), own_only=not visit.rights.all_patients)
+
+
+async def of_calendars(visit: Visit, calendar_ids: Iterable[str]) -> Response:
+    """The events of a page that shows these calendars: of their appointments."""
+    async with visit.parts.database.connection() as connection:
+        here = await feed.horizon(connection)
+    return _opened(visit, here, "", frozenset(calendar_ids), own_only=False)
+
+
+def _opened(visit: Visit, here: Position, patient_id: str, calendar_ids: frozenset[str], own_only: bool) -> Response:
     if visit.parts.watch.full:
         # Not an error, since a browser would not come back after one.
         return Response(_COME_BACK_LATER, 200, dict(HEADERS), _TYPE)
-    opened = Stream(
-        visit.environment_id, found, visit.worker.digest, visit.worker.roles, not visit.rights.all_patients, _since(visit, here)
-    )
-    return StreamingResponse(_events(visit, opened), 200, {**HEADERS, "X-Accel-Buffering": "no"}, _TYPE)
+    me = visit.worker
+    opened = Stream(visit.environment_id, patient_id, me.digest, me.roles, own_only, here, calendar_ids)
+    return StreamingResponse(_events(visit, opened, _since(visit, here)), 200, {**HEADERS, "X-Accel-Buffering": "no"}, _TYPE)
 
 
 def told(visit: Visit, path: str, *resources: str) -> Response:
@@ -62,8 +72,12 @@ def told(visit: Visit, path: str, *resources: str) -> Response:
     """
     if not visit.is_fragment:
         return visit.go(path)
-    event = msgspec.json.encode({"almoner-changed": {"resources": resources}}).decode()
-    return Response(status_code=204, headers={**HEADERS, "HX-Trigger": event})
+    return Response(status_code=204, headers={**HEADERS, **trigger(*resources)})
+
+
+def trigger(*resources: str) -> dict[str, str]:
+    """The header of an answer after which the parts of the page that show these collections draw themselves again."""
+    return {"HX-Trigger": msgspec.json.encode({"almoner-changed": {"resources": resources}}).decode()}
 
 
 def _since(visit: Visit, here: Position) -> Position:
@@ -74,12 +88,13 @@ def _since(visit: Visit, here: Position) -> Position:
     return here if problems else position
 
 
-async def _events(visit: Visit, opened: Stream) -> AsyncIterator[bytes]:
-    ends_at, since = time.monotonic() + LONGEST_SECONDS, opened.position
+async def _events(visit: Visit, opened: Stream, since: Position) -> AsyncIterator[bytes]:
+    """``since``: where the browser was."""
+    ends_at = time.monotonic() + LONGEST_SECONDS
     with visit.parts.watch.open(opened):
         yield _COME_BACK
         async with visit.parts.database.connection() as connection:
-            before = await missed(connection, opened.environment_id, opened.patient_id, since)
+            before = await missed(connection, opened, since)
         if before:
             yield _event(before, opened.position)
         while not opened.ended and time.monotonic() < ends_at:

@@ -16,14 +16,19 @@ from almoner.pages.visit import Visit
 # The condition on a patient ``p`` that keeps a role to its own patients; ``$2`` is what ``only_of`` returns.
 OF_WORKER: Final = "($2::uuid IS NULL OR p.coach_id = $2)"
 
+_KEPT = "SELECT f.kept_id FROM patient_merges f WHERE f.environment_id = $1 AND f.patient_id = {id}"
 _PATIENT = f"""
 SELECT p.id::text, p.first_name, p.last_name, p.birthday, p.timezone, p.phase, p.coach_id::text,
   w.first_name || ' ' || w.last_name AS coach, p.created_at, p.updated_at, m.kept_id::text AS merged_into
 FROM patients p
 LEFT JOIN workers w ON w.environment_id = p.environment_id AND w.id = p.coach_id
 LEFT JOIN patient_merges m ON m.environment_id = p.environment_id AND m.patient_id = p.id
-WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = $3
+WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = {{id}}
 """
+_ITSELF = _PATIENT.format(id="$3")
+# A record that was merged leads to the kept one, so that a page that was open meanwhile goes on writing to the right one.
+_FOLLOWED = _PATIENT.format(id=f"coalesce(({_KEPT.format(id='$3')}), $3)")
+_CURRENT = f"SELECT coalesce(({_KEPT.format(id='$2')}), $2)::text"
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,41 @@ def only_of(visit: Visit) -> str | None:
     return None if visit.rights.all_patients else visit.worker.worker_id
 
 
-async def patient(visit: Visit, connection: Connection, patient_id: str) -> Patient:
-    """The patient of this id, whose reading is noted. Raises a 404 ApiError where there is none whom the visitor may see."""
+async def patient(visit: Visit, connection: Connection, patient_id: str, itself: bool = False) -> Patient:
+    """The patient of this id, whose reading is noted; the kept one where this record was merged into another.
+
+    ``itself``: the record of this id, also where it was merged. Raises a 404 ApiError where there is none whom the visitor may see.
+    """
     parsed = Guid().decode(patient_id, "", [])
-    row = parsed and await connection.fetchrow(_PATIENT, visit.environment_id, only_of(visit), parsed)
+    row = parsed and await connection.fetchrow(_ITSELF if itself else _FOLLOWED, visit.environment_id, only_of(visit), parsed)
     if not row:
         raise problem("not_found", "There is no such patient, or your role does not show them.")
-    seen(visit, "get", "patients", [parsed])
+    seen(visit, "get", "patients", [row["id"]])
+    return Patient(**row)
+
+
+async def current_id(visit: Visit, connection: Connection, patient_id: str) -> str:
+    """The id that this record goes by now: the kept one's, where it was merged into another.
+
+    It tells nothing of the patient, so nothing is noted and nobody's right is looked at; that is for whoever goes on with it.
+    Raises a 404 ApiError where the text is no id.
+    """
+    parsed = Guid().decode(patient_id, "", [])
+    if not parsed:
+        raise problem("not_found", "There is no such patient, or your role does not show them.")
+    current: str = await connection.fetchval(_CURRENT, visit.environment_id, parsed)
+    return current
+
+
+async def merged(visit: Visit, connection: Connection, old_id: str, kept: Patient) -> Patient:
+    """The record that was merged into ``kept``, whom the visitor may see: it is a part of that one, whose ever patient it was.
+
+    Raises a 404 ApiError where it was not.
+    """
+    row = await connection.fetchrow(_ITSELF, visit.environment_id, None, old_id)
+    if not row or row["merged_into"] != kept.id:
+        raise problem("not_found", "No such record was merged into this one.")
+    seen(visit, "get", "patients", [row["id"]])
     return Patient(**row)
 
 

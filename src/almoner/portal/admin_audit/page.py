@@ -105,6 +105,9 @@ async def show(visit: Visit) -> Response:
         lines = Lines((), "", "", None) if asked.errors else await _lines(visit, connection, asked)
         names = await _names(visit, connection, [asked.wanted.patient] if asked.wanted.patient else [])
         known = await actors(connection, visit.environment_id)
+    if names and not lines.lines:
+        # Whose trail it is stands above it, also where there is none.
+        sight.seen(visit, "find", _TOLD, list(names))
     shown = TrailPage(places(visit), asked, known, next(iter(names.values()), ""), _sees_patients(visit), lines)
     return visit.page(f"{_FOLDER}/trail.html", shown, 400 if asked.errors else 200)
 

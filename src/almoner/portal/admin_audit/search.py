@@ -62,8 +62,8 @@ class Place:
 class Entry:
     """A read or a write. ``at`` is in UTC; ``name`` is the name behind ``actor``, or that itself.
 
-    ``patient_ids`` are some of those whom it was about, ``patients`` says how many there are; ``row_id`` is None for reads;
-    ``fields`` are what an update named.
+    ``patient_ids`` are some of those whom it was about, ``patients`` says how many there are; ``row_id`` is None for what read
+    more than a row; ``fields`` are what an update named.
     """
 
     place: Place
@@ -106,15 +106,24 @@ def place(text: str) -> Place | None:
 
 @dataclass(frozen=True)
 class _Log:
-    """One of the two logs, as its statement is made. ``{ids}`` stands for the most patient ids that are told."""
+    """One of the two logs, as its statement is made. ``own`` are the columns that it has besides those of both.
+
+    Columns are named wherever they are read: what a change held before and after is for nobody here to see.
+    """
 
     log: int
     table: str
     at: str
     number: str
+    own: str
     columns: str
     verb: str
     of_patient: str
+
+    @property
+    def read(self) -> str:
+        """What is read of it."""
+        return f"environment_id, {self.at}, {self.number}, actor, through, request_id, resource, row_id, {self.own}"
 
     def key(self, before: Place) -> int:
         """What this log's entries at that very moment must be below, so that both logs are one order."""
@@ -127,7 +136,8 @@ _LOGS: Final = (
         "audit_reads",
         "read_at",
         "id",
-        "verb, NULL::text AS row_id, patients AS packed, NULL::uuid AS patient_id, '{}'::text[] AS fields",
+        "verb, patients",
+        "verb, row_id::text AS row_id, patients AS packed, NULL::uuid AS patient_id, '{}'::text[] AS fields",
         "verb",
         "position(uuid_send({0}::uuid) IN patients) > 0 AND {0}::uuid = ANY(almoner_ids(patients))",
     ),
@@ -136,6 +146,7 @@ _LOGS: Final = (
         "changes",
         "changed_at",
         "seq",
+        "kind, patient_id, fields",
         "kind AS verb, row_id::text AS row_id, NULL::bytea AS packed, patient_id, coalesce(fields, '{}') AS fields",
         "kind",
         "patient_id = {0}::uuid",
@@ -220,13 +231,14 @@ def _statement(
     ordered = f"ORDER BY {log.at} DESC, {log.number} DESC"
     if _by_index(log, wanted):
         # Materialised, so that the patient's index is what is walked, and never the whole log for the sake of its order.
-        source = f"(SELECT * FROM theirs WHERE {' AND '.join([span, *conditions])}) AS l"
-        lead = f"WITH theirs AS MATERIALIZED (SELECT * FROM {log.table} WHERE environment_id = $1 AND {conditions[0]}) "
+        source = f"(SELECT {log.read} FROM theirs WHERE {' AND '.join([span, *conditions])}) AS l"
+        theirs = f"SELECT {log.read} FROM {log.table} WHERE environment_id = $1 AND {conditions[0]}"
+        lead = f"WITH theirs AS MATERIALIZED ({theirs}) "
     elif conditions:
-        inner = f"SELECT * FROM {log.table} WHERE {span} {ordered} LIMIT {parameter(examined)}"
-        source, lead = f"(SELECT * FROM ({inner}) AS near WHERE {' AND '.join(conditions)}) AS l", ""
+        inner = f"SELECT {log.read} FROM {log.table} WHERE {span} {ordered} LIMIT {parameter(examined)}"
+        source, lead = f"(SELECT {log.read} FROM ({inner}) AS near WHERE {' AND '.join(conditions)}) AS l", ""
     else:
-        source, lead = f"(SELECT * FROM {log.table} WHERE {span}) AS l", ""
+        source, lead = f"(SELECT {log.read} FROM {log.table} WHERE {span}) AS l", ""
     picked = f"SELECT {log.at} AS at, {log.number} AS number, actor, through, request_id, resource, {log.columns} FROM {source}"
     ids = "CASE WHEN e.patient_id IS NULL THEN almoner_ids(e.packed) ELSE ARRAY[e.patient_id] END"
     return (

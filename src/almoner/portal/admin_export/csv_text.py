@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 # A cell that begins with one of these is a formula to a spreadsheet, and a formula can send what is in the sheet elsewhere.
-_DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
+# The wide ones are what an East Asian keyboard types: some spreadsheets take them for the narrow.
+_DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _QUOTED: Final = (",", '"', "\r", "\n")
 
 

@@ -124,7 +124,7 @@ async def show_all(visit: Visit) -> Response:
         *((name, titles[name], sum(map(chosen, found))) for name, chosen in _SHOWN.items()),
     )
     lines = [
-        Line(one, tuple(people.role_title(visit.program, role) for role in one.roles), open_sessions.get(one.worker_id, 0))
+        Line(one, tuple(visit.program.role_title(role) for role in one.roles), open_sessions.get(one.worker_id, 0))
         for one in found
         if not show or _SHOWN[show](one)
     ]
@@ -323,7 +323,7 @@ async def _one(
         await people.profile(connection, owner, account.worker_id),
         people.role_choices(visit.program),
         account.roles if held is None else held,
-        tuple(people.role_title(visit.program, role) for role in account.roles),
+        tuple(visit.program.role_title(role) for role in account.roles),
         await visit.parts.sessions.listed(connection, owner, account.worker_id),
         found,
         more,

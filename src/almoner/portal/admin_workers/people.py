@@ -20,7 +20,6 @@ OPENS: Final[Mapping[str, str]] = {
     "integrate": "clients and webhooks",
     "administer": "workers, environments, audit trail and exports",
 }
-_TITLES: Final = {"coach": "Coach", "designer": "Designer", "admin": "Administrator"}
 
 _PROFILE: Final = """
 SELECT w.phone_number, w.timezone, w.gender, w.created_at, w.updated_at,
@@ -92,13 +91,8 @@ def role_choices(program: Program) -> tuple[RoleChoice, ...]:
         if rights.second_factor:
             remarks.append("asks for a second factor")
         opens = tuple(text for permission, text in OPENS.items() if permission in rights.may)
-        found.append(RoleChoice(name, role_title(program, name), opens, tuple(remarks)))
+        found.append(RoleChoice(name, program.role_title(name), opens, tuple(remarks)))
     return tuple(found)
-
-
-def role_title(program: Program, name: str) -> str:
-    """What people call a role."""
-    return program.titles.get(("roles", name)) or _TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 async def profile(connection: Connection, environment_id: int, worker_id: str) -> Profile:

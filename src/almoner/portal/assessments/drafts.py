@@ -1,4 +1,8 @@
-"""Half-filled assessments: what one worker has typed so far for one patient, exactly as it was typed."""
+"""Half-filled assessments: what one worker has typed so far for one patient, exactly as it was typed.
+
+Two tabs of one person may fill in one draft. A save says what its tab saw of each question; where the other tab has answered the
+same one differently meanwhile, both texts are kept, until somebody chooses.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,10 @@ from almoner.portal.sight import OF_WORKER, only_of
 
 # What was typed for each question by its name, each text of several choices; blank where it was emptied.
 Texts = Mapping[str, list[str]]
+# Under this name, which no question has, a draft keeps what clashes with its answers.
+_CLASHES: Final = ""
+# Which text of a clash holds.
+KEPT, OTHER = "kept", "other"
 
 _FIND: Final = """
 SELECT spec_id, version, answers, saved_at FROM assessment_drafts
@@ -26,19 +34,20 @@ JOIN program_elements e ON e.environment_id = $1 AND e.kind = 'assessment' AND e
 WHERE d.environment_id = $1 AND d.patient_id = $2 AND d.worker_id = $3 AND d.spec_id <> ALL($4::text[])
 ORDER BY d.saved_at DESC
 """
-_MERGED: Final = "version = $6, answers = (d.answers::jsonb || $7::jsonb)::json, saved_at = clock_timestamp()"
-# What is kept of questions that are not asked at the moment stays: they may be asked again. Only of patients whom one may see.
+# Only of patients whom one may see.
 _BEGIN: Final = f"""
-INSERT INTO assessment_drafts AS d (environment_id, patient_id, spec_id, worker_id, version, answers, saved_at)
-SELECT $1, p.id, $4, $5, $6, $7::json, clock_timestamp() FROM patients p WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = $3
-ON CONFLICT (environment_id, patient_id, spec_id, worker_id) DO UPDATE SET {_MERGED}
-RETURNING spec_id, version, answers, saved_at
+INSERT INTO assessment_drafts (environment_id, patient_id, spec_id, worker_id, version, answers, saved_at)
+SELECT $1, p.id, $4, $5, $6, '{{}}', clock_timestamp() FROM patients p WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = $3
+ON CONFLICT DO NOTHING
 """
-_GO_ON: Final = f"""
-UPDATE assessment_drafts d SET {_MERGED} FROM patients p
-WHERE d.environment_id = $1 AND d.patient_id = p.id AND d.spec_id = $4 AND d.worker_id = $5
-  AND p.environment_id = $1 AND {OF_WORKER} AND p.id = $3
-RETURNING d.spec_id, d.version, d.answers, d.saved_at
+_HOLD: Final = f"""
+SELECT d.answers FROM assessment_drafts d JOIN patients p ON p.environment_id = $1 AND p.id = d.patient_id AND {OF_WORKER}
+WHERE d.environment_id = $1 AND d.patient_id = $3 AND d.spec_id = $4 AND d.worker_id = $5 FOR UPDATE OF d
+"""
+_KEEP: Final = """
+UPDATE assessment_drafts SET version = $5, answers = $6::json, saved_at = clock_timestamp()
+WHERE environment_id = $1 AND patient_id = $2 AND spec_id = $3 AND worker_id = $4
+RETURNING spec_id, version, answers, saved_at
 """
 _DROP: Final = """
 DELETE FROM assessment_drafts WHERE environment_id = $1 AND patient_id = $2 AND spec_id = $3 AND worker_id = $4 RETURNING true
@@ -47,12 +56,41 @@ DELETE FROM assessment_drafts WHERE environment_id = $1 AND patient_id = $2 AND 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a worker has typed, for which version of the spec, and when it was last kept."""
+    """What a worker has typed, for which version of the spec, and when it was last kept.
+
+    ``clashes`` has what was typed in another tab for questions that ``texts`` answers otherwise.
+    """
 
     spec_id: str
     version: int
     texts: Texts
     saved_at: datetime
+    clashes: Texts
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What one tab sends. ``seen``: for each question the texts that the tab saw as kept, or has sent itself.
+
+    ``choice`` settles a clash: of the question ``chosen``, the ``kept`` text holds or the ``other`` one; both blank where none is.
+    """
+
+    texts: Texts
+    seen: Mapping[str, list[list[str]]]
+    choice: str = ""
+    chosen: str = ""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The draft as it is kept now. ``mine`` has the texts of this tab that clash with it.
+
+    ``others`` names the questions whose text the tab does not have yet: it was typed in another one, or just chosen.
+    """
+
+    draft: Draft
+    mine: Texts
+    others: frozenset[str]
 
 
 async def find(visit: Visit, connection: Connection, patient_id: str, spec_id: str) -> Draft | None:
@@ -71,19 +109,49 @@ async def listed(visit: Visit, connection: Connection, patient_id: str) -> list[
 
 
 async def save(
-    visit: Visit, connection: Connection, patient_id: str, spec_id: str, version: int, texts: Texts, begun: bool
-) -> Draft | None:
-    """Keeps what was typed; questions that ``texts`` does not name keep what they had.
+    visit: Visit, connection: Connection, patient_id: str, spec_id: str, version: int, typed: Typed, begun: bool
+) -> Saved | None:
+    """Keeps what was typed; questions that it does not name keep what they had. ``connection`` is in a transaction.
 
     ``begun``: there was a draft before. None where that has been finished or dropped meanwhile, and where the visitor may not see
     the patient.
     """
-    row = await connection.fetchrow(
-        _GO_ON if begun else _BEGIN,
-        *(visit.environment_id, only_of(visit), patient_id, spec_id, visit.worker.worker_id, version),
-        msgspec.json.encode(texts).decode(),
-    )
-    return None if row is None else _draft(row)
+    only, me = only_of(visit), visit.worker.worker_id
+    if not begun:
+        await connection.execute(_BEGIN, visit.environment_id, only, patient_id, spec_id, me, version)
+    kept = await connection.fetchval(_HOLD, visit.environment_id, only, patient_id, spec_id, me)
+    if kept is None:
+        return None
+    texts, clashes = _opened(kept)
+    mine, others = _merge(texts, clashes, typed)
+    answers = msgspec.json.encode(texts | {_CLASHES: clashes} if clashes else texts).decode()
+    row = await connection.fetchrow(_KEEP, visit.environment_id, patient_id, spec_id, me, version, answers)
+    return None if row is None else Saved(_draft(row), mine, others)
+
+
+def _merge(texts: dict[str, list[str]], clashes: dict[str, list[str]], typed: Typed) -> tuple[Texts, frozenset[str]]:
+    """Puts what was typed into a draft; returns what of it clashes, and what the tab did not have yet."""
+    mine, others = {}, set()
+    for name, given in typed.texts.items():
+        there, seen = _said(texts.get(name, [])), [_said(one) for one in typed.seen.get(name, [[]])]
+        if _said(given) == there or there in seen:
+            texts[name] = given
+        elif _said(given) in seen:
+            others.add(name)
+        else:
+            mine[name] = clashes[name] = given
+    if typed.chosen in clashes:
+        other = clashes.pop(typed.chosen)
+        if typed.choice == OTHER:
+            texts[typed.chosen] = other
+        mine.pop(typed.chosen, None)
+        others.add(typed.chosen)
+    return mine, frozenset(others)
+
+
+def _said(texts: list[str]) -> list[str]:
+    """The texts of an answer; none where it is blank."""
+    return texts if any(text.strip() for text in texts) else []
 
 
 async def drop(visit: Visit, connection: Connection, patient_id: str, spec_id: str) -> bool:
@@ -92,4 +160,10 @@ async def drop(visit: Visit, connection: Connection, patient_id: str, spec_id: s
 
 
 def _draft(row: Mapping[str, Any]) -> Draft:
-    return Draft(row["spec_id"], row["version"], msgspec.json.decode(row["answers"]), row["saved_at"])
+    texts, clashes = _opened(row["answers"])
+    return Draft(row["spec_id"], row["version"], texts, row["saved_at"], clashes)
+
+
+def _opened(answers: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    texts: dict[str, Any] = msgspec.json.decode(answers)
+    return texts, texts.pop(_CLASHES, {})

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+import msgspec
 from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
-from almoner.kinds import Guid
 from almoner.pages.visit import Form, Visit
 from almoner.portal import sight
 from almoner.portal.assessments import drafts, responses, typed
-from almoner.portal.assessments.drafts import Texts
+from almoner.portal.assessments.drafts import Draft, Saved, Texts, Typed
 from almoner.portal.assessments.responses import Answered
 from almoner.portal.records.stated import Stated, day
 from almoner.portal.sight import Patient
@@ -28,7 +28,16 @@ from almoner.workshop.published import element
 
 _NO_SPEC: Final = "The program has no such assessment, or your role does not show it."
 _FOLDER: Final = "portal/assessments"
+_CHOOSE_FIRST: Final = "Two tabs answered a question differently. Choose which answer holds, then finish."
 _NOTHING_YET: Final = "Nothing is answered yet. Answer at least one question, then finish."
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Two texts for one question: the one that is kept, and the other one, from another tab. Blank where there is none."""
+
+    kept: str
+    other: str
 
 
 @dataclass(frozen=True)
@@ -36,12 +45,15 @@ class FillPart:
     """The part of the page that is drawn again at each answer.
 
     ``saved`` is when the draft was kept last, in the worker's zone, blank where nothing is kept yet. ``asked`` names the questions
-    that stand in the form. ``checked``: finishing was tried, so that what is wrong is told at once. ``gone``: the draft was
+    that stand in the form, ``seen`` has what is kept of each, for the next save to tell what others changed. ``clashes`` are by the
+    name of the question. ``checked``: finishing was tried, so that what is wrong is told at once. ``gone``: the draft was
     finished or dropped in another tab.
     """
 
     view: FormView
     asked: tuple[str, ...]
+    seen: tuple[tuple[str, str], ...]
+    clashes: Mapping[str, Clash]
     saved: str
     checked: bool = False
     refused: tuple[str, ...] = ()
@@ -76,12 +88,37 @@ class _Sent:
     patient_id: str
     assessment: Assessment
     version: int
-    texts: Texts
-    form: Form
+    typed: Typed
+    checked: bool
 
-    @property
-    def checked(self) -> bool:
-        return self.form.truth("checked")
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a tab shows: ``texts`` of which those named in ``there`` are in its boxes already, and what it ``seen`` of the draft."""
+
+    texts: Texts
+    saved_at: datetime | None = None
+    there: frozenset[str] = frozenset()
+    seen: Mapping[str, list[list[str]]] = field(default_factory=dict)
+    clashes: Texts = field(default_factory=dict)
+    kept: Texts = field(default_factory=dict)
+    checked: bool = False
+
+
+def _opened(draft: Draft | None) -> _Shown:
+    """A form that is opened anew."""
+    if draft is None:
+        return _Shown({})
+    seen = {name: [texts] for name, texts in draft.texts.items()}
+    return _Shown(draft.texts, draft.saved_at, seen=seen, clashes=draft.clashes, kept=draft.texts)
+
+
+def _after(visit: Visit, sent: _Sent, saved: Saved) -> _Shown:
+    """A form that was saved just now: what clashes stays in its box as it was typed, and has not been seen."""
+    draft = saved.draft
+    seen = {name: [texts] for name, texts in draft.texts.items()} | {name: sent.typed.seen.get(name, [[]]) for name in saved.mine}
+    there = frozenset(sent.typed.texts) - saved.others if visit.is_fragment else frozenset()
+    return _Shown({**draft.texts, **saved.mine}, draft.saved_at, there, seen, draft.clashes, draft.texts, sent.checked)
 
 
 async def show(visit: Visit) -> Response:
@@ -95,39 +132,40 @@ async def show(visit: Visit) -> Response:
         draft = await drafts.find(visit, connection, patient.id, spec_id)
         version = draft.version if draft else _newest(visit, spec_id)
         assessment = await _assessment(visit, connection, spec_id, version)
-        texts, saved_at = (draft.texts, draft.saved_at) if draft else ({}, None)
-        part = _part(visit, assessment, texts, saved_at)
-        return visit.page(f"{_FOLDER}/fill.html", await _page(visit, connection, patient, assessment, version, texts, part))
+        shown = _opened(draft)
+        part = _part(visit, assessment, shown)
+        return visit.page(f"{_FOLDER}/fill.html", await _page(visit, connection, patient, assessment, version, shown.texts, part))
 
 
 async def answer(visit: Visit) -> Response:
     """Keeps what was typed, and does what was asked for: ``finish``, ``save`` and leave, ``again`` where the draft is gone, go on
-    in another version (``version:4``), or nothing but draw the form again."""
+    in another version (``version:4``), settle a clash (``other:dose``), or nothing but draw the form again."""
     form = await visit.form()
     do = form.text("do")
-    async with visit.parts.database.connection() as connection:
+    async with visit.parts.database.transaction() as connection:
         sent = await _sent(visit, connection, form)
         version = sent.version
         if do.startswith("version:"):
             version = _number(do.partition(":")[2])
             await _assessment(visit, connection, sent.assessment.id, version)
         begun = form.truth("begun") and do != "again"
-        draft = await drafts.save(visit, connection, sent.patient_id, sent.assessment.id, version, sent.texts, begun)
-        if draft is None:
+        saved = await drafts.save(visit, connection, sent.patient_id, sent.assessment.id, version, sent.typed, begun)
+        if saved is None:
             # Either the draft is gone, or the patient is none whom the visitor may see: that raises.
             await sight.patient(visit, connection, sent.patient_id)
-            part = _part(visit, sent.assessment, sent.texts, None, there=sent.texts, checked=sent.checked)
-            return await _drawn(visit, sent, FillPart(part.view, part.asked, "", sent.checked, gone=True), 409)
+    if saved is None:
+        lost = _Shown(sent.typed.texts, there=frozenset(sent.typed.texts), checked=sent.checked)
+        return await _drawn(visit, sent, replace(_part(visit, sent.assessment, lost), gone=True), 409)
     here = f"/patients/{sent.patient_id}/assessments"
     if version != sent.version:
         return visit.go(f"{here}/new?spec={quote(sent.assessment.id, safe='')}&from={sent.version}")
     if do == "save":
         return visit.go(here)
     if do == "finish":
-        return await _finish(visit, sent, draft)
-    there = sent.texts if visit.is_fragment else ()
-    errors = _wrong(visit, sent, draft.texts) if sent.checked else {}
-    return await _drawn(visit, sent, _part(visit, sent.assessment, draft.texts, draft.saved_at, errors, there, sent.checked))
+        return await _finish(visit, sent, saved)
+    errors = _wrong(visit, sent, saved.draft.texts) if sent.checked else {}
+    part = _part(visit, sent.assessment, _after(visit, sent, saved), errors)
+    return await _drawn(visit, sent, part)
 
 
 async def discard(visit: Visit) -> Response:
@@ -139,38 +177,38 @@ async def discard(visit: Visit) -> Response:
     return visit.go(f"/patients/{patient.id}/assessments")
 
 
-async def _finish(visit: Visit, sent: _Sent, draft: drafts.Draft) -> Response:
-    """Makes the response and drops the draft, both or neither."""
-    here = f"/patients/{sent.patient_id}/assessments"
-    given = typed.answers(sent.assessment, draft.texts, visit.worker.timezone)
+async def _finish(visit: Visit, sent: _Sent, saved: Saved) -> Response:
+    """Makes the response and drops the draft, both or neither; not while two answers to one question are kept."""
+    here, texts = f"/patients/{sent.patient_id}/assessments", saved.draft.texts
+    shown = replace(_after(visit, sent, saved), checked=True)
+    given = typed.answers(sent.assessment, texts, visit.worker.timezone)
     kept = typed.model(sent.assessment, given)
-    row = {"user_id": sent.patient_id, "spec_id": sent.assessment.id, "spec_version": str(sent.version), "model": kept}
     refused: list[str] = [] if kept else [_NOTHING_YET]
-    errors = {} if kept else _wrong(visit, sent, draft.texts)
-    if kept:
+    errors = {} if kept else _wrong(visit, sent, texts)
+    if _part(visit, sent.assessment, shown).clashes:
+        refused = [_CHOOSE_FIRST]
+    elif kept:
         try:
             async with visit.parts.database.transaction() as connection:
                 if not await drafts.drop(visit, connection, sent.patient_id, sent.assessment.id):
                     # The same form was sent twice: the first has made the response.
                     return visit.go(here)
+                row = {"user_id": sent.patient_id, "spec_id": sent.assessment.id, "spec_version": str(sent.version), "model": kept}
                 written = await visit.parts.store.within(connection).create(visit.actor, assessment_responses, row)
             return visit.go(f"{here}/{written.id}")
         except ApiError as error:
             if error.status >= 500:
                 raise
             errors, refused = typed.by_question(error.problems, [question.name for question in sent.assessment.questions])
-    there = sent.texts if visit.is_fragment else ()
-    part = _part(visit, sent.assessment, draft.texts, draft.saved_at, errors, there, True, tuple(refused), refocus=True)
+    part = _part(visit, sent.assessment, shown, errors, tuple(refused), refocus=True)
     return await _drawn(visit, sent, part, 400)
 
 
 async def _sent(visit: Visit, connection: Connection, form: Form) -> _Sent:
-    patient_id = Guid().decode(visit.path("id"), "", [])
-    if not patient_id:
-        raise problem("not_found", "There is no such patient, or your role does not show them.")
+    patient_id = await sight.current_id(visit, connection, visit.path("id"))
     version = _number(form.text("version"))
     assessment = await _assessment(visit, connection, form.text("spec"), version)
-    return _Sent(patient_id, assessment, version, typed.texts_of(form), form)
+    return _Sent(patient_id, assessment, version, typed.sent_by(form, form.text("do")), form.truth("checked"))
 
 
 async def _assessment(visit: Visit, connection: Connection, spec_id: str, version: int) -> Assessment:
@@ -201,22 +239,22 @@ def _wrong(visit: Visit, sent: _Sent, texts: Texts) -> dict[str, str]:
 def _part(
     visit: Visit,
     assessment: Assessment,
-    texts: Texts,
-    saved_at: datetime | None,
+    shown: _Shown,
     errors: Mapping[str, str] | None = None,
-    there: Iterable[str] = (),
-    checked: bool = False,
     refused: tuple[str, ...] = (),
     refocus: bool = False,
 ) -> FillPart:
-    told = errors or {}
-    given = typed.answers(assessment, texts, visit.worker.timezone)
-    view = typed.drawn(assessment, given, told, visit.worker.timezone, there)
+    given = typed.answers(assessment, shown.texts, visit.worker.timezone)
+    view = typed.drawn(assessment, given, errors or {}, visit.worker.timezone, shown.there)
     names = tuple(one.name.removeprefix(typed.PREFIX) for section in view.sections for one in section.fields)
+    seen = tuple((name, msgspec.json.encode(texts).decode()) for name in names for texts in shown.seen.get(name, [[]]))
+    clashes = {
+        name: Clash(*(", ".join(of.get(name, [])) for of in (shown.kept, shown.clashes))) for name in names if name in shown.clashes
+    }
     wrong = [one.id for section in view.sections for one in section.fields if one.error]
     focus = wrong[0] if wrong else "fill-refused-words"
-    saved = "" if saved_at is None else _clock(saved_at, visit.worker.timezone)
-    return FillPart(view, names, saved, checked, refused, len(wrong), focus=focus if refocus else "")
+    saved = "" if shown.saved_at is None else _clock(shown.saved_at, visit.worker.timezone)
+    return FillPart(view, names, seen, clashes, saved, shown.checked, refused, len(wrong), focus=focus if refocus else "")
 
 
 def _clock(at: datetime, timezone: str) -> str:
@@ -231,7 +269,7 @@ async def _drawn(visit: Visit, sent: _Sent, part: FillPart, status: int = 200) -
         return visit.fragment(f"{_FOLDER}/form.html", Fragment(part), status)
     async with visit.parts.database.connection() as connection:
         patient = await sight.patient(visit, connection, sent.patient_id)
-        page = await _page(visit, connection, patient, sent.assessment, sent.version, sent.texts, part)
+        page = await _page(visit, connection, patient, sent.assessment, sent.version, sent.typed.texts, part)
     return visit.page(f"{_FOLDER}/fill.html", page, status)
 
 

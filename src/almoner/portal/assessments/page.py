@@ -21,10 +21,12 @@ from almoner.portal.records.stated import Stated, Zones, beyond, stated
 from almoner.portal.sight import Patient
 from almoner.times import IsoDateTime
 from almoner.workshop import questions
-from almoner.workshop.design import Assessment
-from almoner.workshop.published import decoded
+from almoner.workshop.design import Assessment, CareFlowTemplate
+from almoner.workshop.published import decoded, outline_at
 
 _FOLDER: Final = "portal/assessments"
+# So many care flows are offered after an assessment; the page of a new one has all.
+_FLOWS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,17 @@ class Part:
 
 @dataclass(frozen=True)
 class ResponsePage:
-    """One answered assessment. ``others`` are answers that its version did not ask for; ``newest`` as in ``Begun``."""
+    """One answered assessment. ``others`` are answers that its version did not ask for; ``newest`` as in ``Begun``.
+
+    ``flows`` names the care flows that can be begun next, those that speak of the assessment or of its band first.
+    """
 
     patient: Patient
     answered: Answered
     sections: tuple[Part, ...]
     others: tuple[Stated, ...]
     newest: int
+    flows: tuple[str, ...]
 
 
 async def show_all(visit: Visit) -> Response:
@@ -84,6 +90,7 @@ async def show(visit: Visit) -> Response:
         patient = await sight.patient(visit, connection, visit.path("id"))
         row_id = Guid().decode(visit.path("response"), "", [])
         answered = await responses.one(visit, connection, patient.id, row_id) if row_id else None
+        outline = await outline_at(connection, visit.environment_id, visit.program.version)
     if answered is None:
         raise problem("not_found", "This patient has no such answers, or your role does not show them.")
     zones = Zones(patient.timezone, visit.worker.timezone)
@@ -91,7 +98,8 @@ async def show(visit: Visit) -> Response:
     parts = _parts(assessment, answered, zones) if assessment else ()
     others = beyond(assessment.questions if assessment else (), answered.model, zones)
     newest = visit.program.newest_specs.get(answered.spec_id)
-    page = ResponsePage(patient, answered, parts, others, newest.version if newest else 0)
+    templates = _fitting(outline.care_flows if outline else (), answered)
+    page = ResponsePage(patient, answered, parts, others, newest.version if newest else 0, templates[:_FLOWS])
     return visit.page(f"{_FOLDER}/response.html", page)
 
 
@@ -108,6 +116,18 @@ async def begun_by(visit: Visit, rows: Iterable[dict[str, object]]) -> list[Begu
         newest = visit.program.newest_specs.get(str(row["spec_id"]))
         found.append(Begun(str(row["spec_id"]), name, row["version"], newest.version if newest else 0, row["saved_at"]))  # type: ignore[arg-type]
     return found
+
+
+def _fitting(templates: Iterable[CareFlowTemplate], answered: Answered) -> tuple[str, ...]:
+    """The names of templates, those first whose texts speak of the assessment or of the band that its score is in."""
+    band = answered.score.band if answered.score else None
+    words = [one.casefold() for one in (answered.name, band) if one]
+
+    def is_apart(template: CareFlowTemplate) -> bool:
+        said = f"{template.name}\n{template.description}\n{template.diagnosis}".casefold()
+        return not any(word in said for word in words)
+
+    return tuple(one.name for one in sorted(templates, key=is_apart))
 
 
 def _parts(assessment: Assessment, answered: Answered, zones: Zones) -> tuple[Part, ...]:

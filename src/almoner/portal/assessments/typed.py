@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
+
 from almoner.definitions import Spec
 from almoner.errors import Problem
 from almoner.pages.visit import Form
-from almoner.portal.assessments.drafts import Texts
+from almoner.portal.assessments.drafts import KEPT, OTHER, Texts, Typed
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment
 from almoner.workshop.pages.field_errors import sentence
@@ -17,6 +19,8 @@ from almoner.workshop.pages.preview.view import FormView, fitting, form_view, re
 
 # Stands before the names of the controls, so that no question can be taken for something else that the form sends.
 PREFIX: Final = "a-"
+# Stands before the name of a question where the form says what it saw of its answer, as a JSON list.
+SEEN: Final = "seen."
 _MODEL: Final = ".model."
 
 
@@ -24,6 +28,23 @@ def texts_of(form: Form) -> dict[str, list[str]]:
     """What was typed for each question that stood in the form, blanks included. The database keeps no null character."""
     asked = dict.fromkeys(form.texts("asked"))
     return {_clean(name): [_clean(text) for text in form.texts(f"{PREFIX}{name}")] for name in asked}
+
+
+def sent_by(form: Form, do: str) -> Typed:
+    """What a form of the page sent, and how it settles a clash: ``kept:<question>`` or ``other:<question>``."""
+    texts, seen = texts_of(form), {}
+    for name in texts:
+        told = (_list_of(text) for text in form.texts(f"{SEEN}{name}"))
+        seen[name] = [one for one in told if one is not None] or [[]]
+    choice, _, chosen = do.partition(":")
+    return Typed(texts, seen, *((choice, chosen) if choice in (KEPT, OTHER) else ()))
+
+
+def _list_of(text: str) -> list[str] | None:
+    try:
+        return [_clean(one) for one in msgspec.json.decode(text, type=list[str])]
+    except msgspec.DecodeError:
+        return None
 
 
 def answers(assessment: Assessment, texts: Texts, timezone: str) -> dict[str, Any]:

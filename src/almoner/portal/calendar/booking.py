@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
@@ -17,19 +17,19 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal import sight
 from almoner.portal.calendar import diary, rules, when, zones
 from almoner.portal.calendar.diary import MODALITIES, Span, Worker
-from almoner.portal.calendar.rules import Reason, Wanted
+from almoner.portal.calendar.one import as_json
+from almoner.portal.calendar.rules import Reason, Wanted, Word
 from almoner.portal.calendar.when import Asked, When
 from almoner.portal.patients.find import Found, find
 from almoner.portal.sight import Patient
 from almoner.resources.calendar_events import calendar_events
-from almoner.times import iso
 from almoner.workshop.pages.field_errors import by_field
 
 FOLDER: Final = "portal/calendar"
 _MOST_FOUND: Final = 8
 _USUAL_MINUTES: Final = "30"
 # Two who book the same hour do so one after the other: the second sees what the first did.
-_ONE_AT_A_TIME: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
+ONE_AT_A_TIME: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Typed:
     filled_for: str
     modality: str
     asked: Asked
-    anyway: bool
+    word: Word
     find: str
 
 
@@ -83,13 +83,17 @@ class Candidates:
 
 
 async def show(visit: Visit) -> Response:
-    asked = Asked(visit.query("date"), visit.query("time"), visit.worker.timezone, _USUAL_MINUTES)
+    minutes = visit.query("minutes")
+    asked = Asked(visit.query("date"), visit.query("time"), visit.worker.timezone, minutes or _USUAL_MINUTES)
     if not asked.date and not asked.time:
         asked = replace(asked, date=zones.local(datetime.now(UTC), asked.timezone).date().isoformat())
     worker_id = visit.query("worker") or visit.worker.worker_id
-    typed = Typed(visit.query("patient"), worker_id, visit.query("type"), "", "", asked, False, "")
+    typed = _filled(Typed(visit.query("patient"), worker_id, visit.query("type"), "", "", asked, Word(), ""), visit.program)
+    if minutes:
+        # Somebody drew so long a stretch: it is not for the appointment type to say.
+        typed = replace(typed, asked=asked)
     async with visit.parts.database.connection() as connection:
-        page = await _page(visit, connection, _filled(typed, visit.program), checking=bool(asked.time))
+        page = await _page(visit, connection, typed, checking=bool(asked.time))
     return visit.page(f"{FOLDER}/booking.html", page)
 
 
@@ -108,7 +112,7 @@ async def send(visit: Visit) -> Response:
     if do.startswith("patient:"):
         typed = replace(typed, patient_id=do.removeprefix("patient:"), find="")
     if do.startswith("at:") and (moment := moment_of(do.removeprefix("at:"))) is not None:
-        typed = replace(typed, asked=typed.asked.at(moment), anyway=False)
+        typed = replace(typed, asked=typed.asked.at(moment), word=Word())
     typed = _filled(typed, visit.program)
     if do == "book":
         async with visit.parts.database.transaction() as connection:
@@ -119,7 +123,7 @@ async def send(visit: Visit) -> Response:
 
 async def _book(visit: Visit, connection: Connection, typed: Typed) -> Response:
     page = await _page(visit, connection, typed, checking=True)
-    await connection.execute(_ONE_AT_A_TIME, visit.environment_id, page.worker.calendar_id)
+    await connection.execute(ONE_AT_A_TIME, visit.environment_id, page.worker.calendar_id)
     at = when.read(typed.asked)
     errors = dict(at.errors)
     if page.patient is None:
@@ -127,7 +131,7 @@ async def _book(visit: Visit, connection: Connection, typed: Typed) -> Response:
     if at.when is None or page.patient is None:
         return _answer(visit, replace(page, errors=errors), 400)
     reasons = await rules.why_not(visit, connection, Wanted(page.worker, page.patient.id, at.when))
-    if any(reason.firm for reason in reasons) or (reasons and not typed.anyway):
+    if reasons and not typed.word.covers(reasons):
         return _answer(visit, replace(page, errors=errors, reasons=reasons, checked=True), 400)
     given = {
         "calendar_id": page.worker.calendar_id,
@@ -141,13 +145,6 @@ async def _book(visit: Visit, connection: Connection, typed: Typed) -> Response:
     except ApiError as error:
         return _answer(visit, replace(page, errors=errors | by_field(error)), 400)
     return visit.go(f"/calendar/events/{written.id}?done=booked")
-
-
-def as_json(at: Span | date) -> dict[str, Any]:
-    """The times of an appointment as the API takes them."""
-    if isinstance(at, Span):
-        return {"start_time": iso(at.start), "end_time": iso(at.end), "day": None}
-    return {"start_time": None, "end_time": None, "day": at.isoformat()}
 
 
 def _answer(visit: Visit, page: BookingPage, status: int = 200) -> Response:
@@ -164,7 +161,7 @@ def _typed(visit: Visit, form: Form) -> Typed:
         form.text("filled_for"),
         form.text("modality"),
         Asked.of(form, visit.worker.timezone, _USUAL_MINUTES),
-        form.truth("anyway"),
+        Word.of(form),
         form.text("find").strip(),
     )
 

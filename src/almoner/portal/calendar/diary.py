@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -12,27 +12,30 @@ from zoneinfo import ZoneInfo
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal import sight
-from almoner.portal.calendar.zones import DAY, dates
+from almoner.portal.calendar.zones import DAY, dates, start_of
 
 MIDNIGHT: Final = 24 * 60
 OUTCOMES: Final = {"completed": "completed", "cancelled": "cancelled", "no-show": "no-show"}
 MODALITIES: Final = {"call": "call", "phone": "phone", "video": "video", "visit": "visit"}
 
-_WORKERS = """
+_OF = """
 SELECT w.id::text, w.first_name, w.last_name, w.timezone, c.id::text AS calendar_id
 FROM workers w
 JOIN calendars c ON c.environment_id = w.environment_id AND c.worker_id = w.id
 LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
-WHERE w.environment_id = $1 AND (a.disabled_at IS NULL OR w.id = ANY($2::uuid[]))
+WHERE w.environment_id = $1 AND {which}
 ORDER BY w.last_name, w.first_name, w.id
 """
+_WORKERS = _OF.format(which="(a.disabled_at IS NULL OR w.id = ANY($2::uuid[]))")
+_THESE = _OF.format(which="w.id = ANY($2::uuid[])")
+_OTHERS = f"""
+SELECT o.*, count(*) OVER () AS number FROM (
+  {_OF.format(which="a.disabled_at IS NULL AND w.id <> ALL($2::uuid[])")}
+) o WHERE position(almoner_plain($3) IN almoner_plain(o.first_name || ' ' || o.last_name)) > 0
+ORDER BY o.last_name, o.first_name, o.id LIMIT $4
+"""
 _COLUMNS = "id, calendar_id, user_id, start_time, end_time, day, outcome, modality, appointment_type"
-# Whom the visitor may not see stays out of the join: their appointments are known to be there, and nothing else of them.
-# OFFSET 0: each patient is looked up by id. PostgreSQL cannot tell how few events are long, and would read every patient.
-_EVENTS = f"""
-SELECT e.id::text, e.calendar_id::text, e.start_time, e.end_time, e.day, e.outcome, e.modality, e.appointment_type,
-  p.id::text AS patient_id, p.first_name, p.last_name, p.timezone
-FROM (
+_FOUND = f"""
   SELECT {_COLUMNS} FROM calendar_events WHERE environment_id = $1 AND calendar_id = ANY($3::uuid[])
     AND start_time >= $4::timestamptz - interval '1 day' AND start_time < $5 AND end_time > $4
     AND end_time - start_time <= interval '1 day'
@@ -42,13 +45,34 @@ FROM (
   UNION ALL
   SELECT {_COLUMNS} FROM calendar_events WHERE environment_id = $1 AND calendar_id = ANY($3::uuid[])
     AND day >= $6 AND day < $7
-) e
+"""
+_SHOWN = """
+SELECT e.id::text, e.calendar_id::text, e.start_time, e.end_time, e.day, e.outcome, e.modality, e.appointment_type,
+  p.id::text AS patient_id, p.first_name, p.last_name, p.timezone
+"""
+# Whom the visitor may not see stays out of the join: their appointments are known to be there, and nothing else of them.
+# OFFSET 0: each patient is looked up by id. PostgreSQL cannot tell how few events are long, and would read every patient.
+_PATIENT = f"""
 LEFT JOIN LATERAL (
   SELECT p.id, p.first_name, p.last_name, p.timezone FROM patients p
   WHERE p.environment_id = $1 AND p.id = e.user_id AND {sight.OF_WORKER} OFFSET 0
 ) p ON true
-ORDER BY e.start_time NULLS FIRST, e.day, e.id
 """
+_EVENTS = f"{_SHOWN} FROM ({_FOUND}) e {_PATIENT} ORDER BY e.start_time NULLS FIRST, e.day, e.id"
+# $8: the moments at which the days begin; what began before the first one is shown on it. $9: each calendar is counted alone.
+# $10: so many of a day are read; where there are more, one less, since a line then says how many.
+_FIRST_OF_DAYS = f"""
+SELECT * FROM (
+  SELECT e.*, row_number() OVER (PARTITION BY whose, of_day ORDER BY start_time NULLS FIRST, id) AS nth,
+    count(*) OVER (PARTITION BY whose, of_day) AS of_all
+  FROM (
+    SELECT e.*, CASE WHEN $9::boolean THEN calendar_id END AS whose,
+      greatest(0, coalesce(day - $6::date, width_bucket(start_time, $8::timestamptz[]) - 1)) AS of_day
+    FROM ({_FOUND}) e
+  ) e
+) e WHERE of_all <= $10::int OR nth < $10::int
+"""
+_BY_DAY = f"{_SHOWN}, e.of_day, e.of_all FROM ({_FIRST_OF_DAYS}) e {_PATIENT} ORDER BY e.of_day, e.nth"
 _ABSENCES = """
 SELECT id::text, worker_id::text, from_time, to_time, reason FROM absences
 WHERE environment_id = $1 AND worker_id = ANY($2::uuid[]) AND to_time > $3 AND from_time < $4
@@ -175,6 +199,18 @@ class Diary:
     hours: dict[str, Hours]
 
 
+async def these(visit: Visit, connection: Connection, ids: Sequence[str]) -> list[Worker]:
+    """The workers of these ids, by name, disabled or not."""
+    return [Worker(**row) for row in await connection.fetch(_THESE, visit.environment_id, list(ids))]
+
+
+async def others(visit: Visit, connection: Connection, but: Sequence[str], typed: str, most: int) -> tuple[list[Worker], int]:
+    """The first of those other than ``but`` whose name has what is ``typed``, by name, and how many there are; no disabled ones."""
+    rows = await connection.fetch(_OTHERS, visit.environment_id, list(but), typed, most)
+    found = [Worker(row["id"], row["first_name"], row["last_name"], row["timezone"], row["calendar_id"]) for row in rows]
+    return found, rows[0]["number"] if rows else 0
+
+
 async def workers(visit: Visit, connection: Connection, chosen: Sequence[str] = ()) -> list[Worker]:
     """The workers of the environment, by name; disabled ones only where they are among the ``chosen``."""
     return [Worker(**row) for row in await connection.fetch(_WORKERS, visit.environment_id, list(chosen))]
@@ -193,6 +229,36 @@ async def events(
     return [Event(**row) for row in rows]
 
 
+@dataclass(frozen=True)
+class Days:
+    """The first appointments of each day, and how many there are in all, by worker and day; all workers together are ``""``."""
+
+    first: dict[tuple[str, date], list[Event]]
+    count: dict[tuple[str, date], int]
+
+
+async def by_day(
+    visit: Visit, connection: Connection, of: Sequence[Worker], days: Sequence[date], timezone: str, most: int, apart: bool
+) -> Days:
+    """The first ``most`` appointments of each of these days in a row; ``apart``: of each worker, else of all together.
+
+    An appointment is on the day that it begins on in this zone, and on the first where it began before that.
+    """
+    begin = [start_of(day, timezone) for day in (*days, days[-1] + DAY)]
+    owners = {worker.calendar_id: worker.id for worker in of}
+    found = Days({}, {})
+    rows = await connection.fetch(
+        *(_BY_DAY, visit.environment_id, sight.only_of(visit), list(owners), begin[0], begin[-1]),
+        *(days[0], days[-1] + DAY, begin, apart, most),
+    )
+    for row in rows:
+        values = dict(row)
+        key = owners[row["calendar_id"]] if apart else "", days[values.pop("of_day")]
+        found.count[key] = values.pop("of_all")
+        found.first.setdefault(key, []).append(Event(**values))
+    return found
+
+
 async def diary(visit: Visit, connection: Connection, of: Sequence[Worker], span: Span, days: tuple[date, date]) -> Diary:
     """Everything about these workers in a span, and on days from the first up to, not with, the second.
 
@@ -203,11 +269,16 @@ async def diary(visit: Visit, connection: Connection, of: Sequence[Worker], span
     by_worker: dict[str, list[Event]] = defaultdict(list)
     for event in found:
         by_worker[owners[event.calendar_id]].append(event)
+    return replace(await frame(visit, connection, of, span), events=by_worker)
+
+
+async def frame(visit: Visit, connection: Connection, of: Sequence[Worker], span: Span) -> Diary:
+    """When these workers are away in a span, and when they work: a diary without appointments."""
     away: dict[str, list[Absence]] = defaultdict(list)
     ids = [worker.id for worker in of]
     for row in await connection.fetch(_ABSENCES, visit.environment_id, ids, span.start, span.end):
         away[row["worker_id"]].append(Absence(row["from_time"], row["to_time"], row["id"], row["reason"]))
-    return Diary(by_worker, away, await hours(connection, visit.environment_id, of))
+    return Diary({}, away, await hours(connection, visit.environment_id, of))
 
 
 def noted(visit: Visit, shown: Iterable[Event]) -> None:

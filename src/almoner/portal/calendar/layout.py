@@ -1,6 +1,6 @@
 """Where appointments stand on a page: the hours that a day shows, each one's place among them, and how it is said.
 
-A page of the calendar may not place anything by style, so that places are told in hours and fives of minutes (almoner.css).
+A page of the calendar may not place anything by style, so that places are told in hours and fives of minutes (calendar.css).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from almoner.definitions import Program
 from almoner.pages.words import initials
 from almoner.portal.calendar import zones
 from almoner.portal.calendar.diary import MIDNIGHT, MODALITIES, Absence, Event, Hours, Span, minutes
+from almoner.times import iso
 
 # Side by side there is room for so many; what overlaps further shares the last lane.
 LANES: Final = 4
@@ -37,10 +38,25 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Grip:
+    """What the browser needs to put an appointment elsewhere: its date and time on the reader's clock, how many minutes it takes,
+    and when and whose it is as the API tells it. Of one on a day as a whole all but ``date`` and ``calendar_id`` are empty, or 0.
+    """
+
+    date: str
+    time: str
+    minutes: int
+    start: str
+    end: str
+    calendar_id: str
+
+
+@dataclass(frozen=True)
 class Shown:
     """An appointment as pages tell of it. ``name`` is empty where the visitor may not see the patient: then it is just busy.
 
-    ``theirs`` is the time where the patient is, empty where it is the same; ``place`` is None in lists.
+    ``theirs`` is the time where the patient is, empty where it is the same; ``place`` is None in lists. ``grip`` is None where it
+    cannot be put elsewhere.
     """
 
     id: str
@@ -52,6 +68,7 @@ class Shown:
     at: str
     theirs: str
     begins: str
+    grip: Grip | None
     place: Place | None = None
 
 
@@ -76,8 +93,17 @@ def shown(event: Event, program: Program, timezone: str, place: Place | None = N
         _at(event, timezone),
         theirs(event, timezone),
         zones.clock(event.start_time, timezone) if event.start_time else "",
+        None if event.outcome or event.patient_id is None else _grip(event, timezone),
         place,
     )
+
+
+def _grip(event: Event, timezone: str) -> Grip:
+    if event.span is None:
+        return Grip(event.day.isoformat() if event.day else "", "", 0, "", "", event.calendar_id)
+    here = zones.local(event.span.start, timezone)
+    length = minutes(event.span.end - event.span.start)
+    return Grip(here.date().isoformat(), f"{here:%H:%M}", length, iso(event.span.start), iso(event.span.end), event.calendar_id)
 
 
 def _at(event: Event, timezone: str) -> str:

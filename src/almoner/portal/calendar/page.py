@@ -11,9 +11,11 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.database import Connection
+from almoner.kinds import Guid
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.calendar import absences, appointment, booking, diary, feed_page, hours_page, views, zones
+from almoner.portal import live
+from almoner.portal.calendar import absences, appointment, booking, diary, feed_page, hours_page, placing, views, zones
 from almoner.portal.calendar.diary import Span, Worker
 from almoner.portal.calendar.views import Columns, Looking, Table
 from almoner.portal.calendar.when import parsed_date
@@ -21,22 +23,23 @@ from almoner.portal.calendar.when import parsed_date
 FOLDER: Final = "portal/calendar"
 # So many calendars are read and drawn at once.
 MOST_WORKERS: Final = 20
+# So many workers are offered at once, beside those who are chosen.
+_MOST_OFFERED: Final = 50
 
 
 @dataclass(frozen=True)
 class CalendarPage:
-    """What is looked at, and whom one could look at. Either ``columns`` or ``table`` is drawn; ``left_out`` counts chosen workers
-    beyond the most that are shown at once.
+    """What is looked at. Either ``columns`` or ``table`` is drawn; ``left_out`` counts chosen workers
+    beyond the most that are shown at once. ``since`` is where the change log was before all was read.
     """
 
     looking: Looking
-    workers: Sequence[Worker]
     columns: Columns | None
     table: Table | None
     zone: str
     left_out: int
     no_hours: bool
-    back: str
+    since: str
 
 
 async def show(visit: Visit) -> Response:
@@ -50,30 +53,77 @@ async def grid(visit: Visit) -> Response:
         return visit.fragment(f"{FOLDER}/grid.html", await _page(visit, connection))
 
 
+async def told(visit: Visit) -> Response:
+    """The stream of changes of the calendars that are looked at."""
+    async with visit.parts.database.connection() as connection:
+        chosen = await _chosen(visit, connection)
+    return await live.of_calendars(visit, [worker.calendar_id for worker in chosen[:MOST_WORKERS]])
+
+
+@dataclass(frozen=True)
+class People:
+    """Whose calendars one can look at: those ``chosen``, some ``others`` whose name has what was ``typed``, how many ``more``."""
+
+    chosen: Sequence[Worker]
+    others: Sequence[Worker]
+    more: int
+    typed: str
+    own: str
+
+
+async def people(visit: Visit) -> Response:
+    """The workers to choose from, those first who are chosen already; the others are too many to draw in each page."""
+    typed, wanted = visit.query("find").strip(), _wanted(visit)
+    async with visit.parts.database.connection() as connection:
+        chosen = await diary.these(visit, connection, wanted)
+        others, number = await diary.others(visit, connection, wanted, typed, _MOST_OFFERED)
+    return visit.fragment(f"{FOLDER}/people.html", People(chosen, others, number - len(others), typed, visit.worker.worker_id))
+
+
+def _wanted(visit: Visit) -> list[str]:
+    """The ids in the address that may be workers'."""
+    given = (Guid().decode(one, "", []) for one in visit.request.query_params.getlist("worker"))
+    return [one for one in given if one]
+
+
+async def _chosen(visit: Visit, connection: Connection) -> list[Worker]:
+    """Whose calendars are asked for, the visitor's own first; theirs alone where nobody is asked for."""
+    own = visit.worker.worker_id
+    wanted = _wanted(visit) or [own]
+    chosen = await diary.these(visit, connection, wanted) or await diary.these(visit, connection, [own])
+    return sorted(chosen, key=lambda worker: worker.id != own)
+
+
 async def _page(visit: Visit, connection: Connection) -> CalendarPage:
-    now, timezone = datetime.now(UTC), visit.worker.timezone
-    wanted = visit.request.query_params.getlist("worker") or [visit.worker.worker_id]
-    known = await diary.workers(visit, connection, [visit.worker.worker_id])
-    chosen = [worker for worker in known if worker.id in wanted] or [w for w in known if w.id == visit.worker.worker_id]
-    chosen.sort(key=lambda worker: worker.id != visit.worker.worker_id)
+    now, timezone, since = datetime.now(UTC), visit.worker.timezone, await live.since(connection)
+    chosen = await _chosen(visit, connection)
     today = zones.local(now, timezone).date()
     view = visit.query("view") if visit.query("view") in views.VIEWS else "week"
     day = parsed_date(visit.query("date")) or today
     looking = Looking(view, day, today, timezone, tuple(chosen[:MOST_WORKERS]), visit.worker.worker_id)
-    found = await diary.diary(visit, connection, looking.chosen, *_reach(looking.days, timezone))
-    diary.noted(visit, chain.from_iterable(found.events.values()))
+    span, days = _reach(looking.days, timezone)
     several = len(looking.chosen) > 1
-    in_columns = view == "day" or (view == "week" and not several)
-    table = None if in_columns else (views.month if view == "month" else views.team_week)(looking, found, visit.program)
+    columns, table = None, None
+    if view == "day" or (view == "week" and not several):
+        frame = await diary.diary(visit, connection, looking.chosen, span, days)
+        shown = chain.from_iterable(frame.events.values())
+        columns = views.columns(looking, frame, visit.program, now)
+    else:
+        frame = await diary.frame(visit, connection, looking.chosen, span)
+        of_days = await diary.by_day(
+            visit, connection, looking.chosen, looking.days, timezone, views.MOST_IN_A_CELL, view == "week"
+        )
+        shown = chain.from_iterable(of_days.first.values())
+        table = (views.month if view == "month" else views.team_week)(looking, frame, of_days, visit.program)
+    diary.noted(visit, shown)
     return CalendarPage(
         looking,
-        known,
-        views.columns(looking, found, visit.program, now) if in_columns else None,
+        columns,
         table,
         zones.zone_in_words(timezone),
         len(chosen) - len(looking.chosen),
-        not found.hours[visit.worker.worker_id].known if visit.worker.worker_id in found.hours else False,
-        looking.href(),
+        not frame.hours[visit.worker.worker_id].known if visit.worker.worker_id in frame.hours else False,
+        since,
     )
 
 
@@ -87,9 +137,12 @@ _OWN_OR_ALL: Final = ("give_care", "administer")
 ROUTES: Final = (
     PageRoute("/calendar", show, may=_CARE),
     PageRoute("/calendar/grid", grid, may=_CARE, background=True),
+    PageRoute("/calendar/people", people, may=_CARE),
+    PageRoute("/calendar/live", told, may=_CARE, background=True),
     PageRoute("/calendar/new", booking.show, may=_CARE),
     PageRoute("/calendar/new", booking.send, may=_CARE, methods=("POST",)),
     PageRoute("/calendar/new/patients", booking.candidates, may=_CARE, methods=("POST",)),
+    PageRoute("/calendar/place", placing.place, may=_CARE, methods=("POST",)),
     PageRoute("/calendar/events/{id}", appointment.show, may=_CARE),
     PageRoute("/calendar/events/{id}/move", appointment.show_move, may=_CARE),
     PageRoute("/calendar/events/{id}/move", appointment.move, may=_CARE, methods=("POST",)),

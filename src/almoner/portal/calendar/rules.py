@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from almoner.database import Connection
-from almoner.pages.visit import Visit
+from almoner.pages.visit import Form, Visit
 from almoner.portal.calendar import diary, zones
 from almoner.portal.calendar.diary import Diary, Event, Hours, Span, Worker
 
@@ -36,22 +37,46 @@ _NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a time cannot be booked, as a sentence. ``firm``: not even by somebody who knows better."""
+    """Why a time cannot be booked, as a sentence. ``rule`` names what it breaks; ``firm``: not even for who knows better."""
 
+    rule: str
     text: str
     firm: bool = False
+
+    @property
+    def key(self) -> str:
+        """What a form sends to say that its reader has seen this very reason."""
+        return hashlib.sha256(f"{self.rule}: {self.text}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Word:
+    """Whether somebody wants a time anyway, and the keys of the reasons that they had been told of when they said so."""
+
+    given: bool = False
+    known: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, form: Form) -> Word:
+        """What a form says: a box or button ``anyway``, beside a hidden ``known`` for each reason."""
+        return cls(form.truth("anyway"), frozenset(value for name, value in form.pairs if name == "known"))
+
+    def covers(self, reasons: Iterable[Reason]) -> bool:
+        """Whether it is enough: not for a firm reason, nor for one that arose after it was given."""
+        return self.given and all(not reason.firm and reason.key in self.known for reason in reasons)
 
 
 @dataclass(frozen=True)
 class Wanted:
     """An appointment to be: of a worker with a patient, from a moment to another, or on a day. ``event_id`` is its own where it is
-    moved: it is not in its own way.
+    moved: it is not in its own way. ``begins_anew``: its beginning is chosen now, so that it cannot be over.
     """
 
     worker: Worker
     patient_id: str
     when: Span | date
     event_id: str = ""
+    begins_anew: bool = True
 
 
 async def why_not(visit: Visit, connection: Connection, wanted: Wanted, now: datetime | None = None) -> list[Reason]:
@@ -61,11 +86,11 @@ async def why_not(visit: Visit, connection: Connection, wanted: Wanted, now: dat
     days = (wanted.when, wanted.when + zones.DAY) if isinstance(wanted.when, date) else (date.min, date.min)
     known = await diary.diary(visit, connection, [wanted.worker], span, days)
     timezone = visit.worker.timezone
-    found = [*_past(wanted, at), *_away(wanted, known, span, timezone), *_outside(wanted, known)]
+    found = [*(_past(wanted, at) if wanted.begins_anew else ()), *_away(wanted, known, span, timezone), *_outside(wanted, known)]
     if isinstance(wanted.when, Span):
         taken = _taken(wanted, known, wanted.when)
         diary.noted(visit, taken)
-        found += [Reason(_overlap(event, timezone)) for event in taken]
+        found += [Reason("Overlap", _overlap(event, timezone)) for event in taken]
         found += await _twice(visit, connection, wanted, wanted.when)
     return sorted(found, key=lambda reason: not reason.firm)
 
@@ -80,16 +105,16 @@ def _whole(wanted: Wanted) -> Span:
 def _past(wanted: Wanted, now: datetime) -> Iterator[Reason]:
     if isinstance(wanted.when, Span):
         if wanted.when.start < now:
-            yield Reason("This time is in the past.", firm=True)
+            yield Reason("Past", "This time is in the past.", firm=True)
     elif wanted.when < zones.local(now, wanted.worker.timezone).date():
-        yield Reason("This day is in the past.", firm=True)
+        yield Reason("Past", "This day is in the past.", firm=True)
 
 
 def _away(wanted: Wanted, known: Diary, span: Span, timezone: str) -> Iterator[Reason]:
     for absence in known.absences.get(wanted.worker.id, ()):
         if absence.overlaps(span):
             why = f" ({absence.reason})" if absence.reason else ""
-            yield Reason(f"{wanted.worker.name} is away {absence_in_words(absence, timezone)}{why}.", firm=True)
+            yield Reason("Absence", f"{wanted.worker.name} is away {absence_in_words(absence, timezone)}{why}.", firm=True)
 
 
 def _outside(wanted: Wanted, known: Diary) -> Iterator[Reason]:
@@ -102,7 +127,7 @@ def _outside(wanted: Wanted, known: Diary) -> Iterator[Reason]:
     else:
         within, day = bool(hours.on(wanted.when)), wanted.when
     if not within:
-        yield Reason(f"Outside {wanted.worker.name}'s working hours: {hours_in_words(hours, day)}.")
+        yield Reason("Working hours", f"Outside {wanted.worker.name}'s working hours: {hours_in_words(hours, day)}.")
 
 
 def _around(hours: Hours, span: Span) -> list[Span]:
@@ -133,7 +158,7 @@ async def _twice(visit: Visit, connection: Connection, wanted: Wanted, span: Spa
     if not row:
         return []
     at = zones.span(row["start_time"], row["end_time"], visit.worker.timezone)
-    return [Reason(f"Overlaps with this patient's appointment with {row['worker']}, {at}.")]
+    return [Reason("Overlap", f"Overlaps with this patient's appointment with {row['worker']}, {at}.")]
 
 
 async def free(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Final
-from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from almoner.definitions import Program
 from almoner.pages.words import initials
 from almoner.portal.calendar import layout, zones
-from almoner.portal.calendar.diary import Absence, Diary, Event, Hours, Worker
+from almoner.portal.calendar.diary import Absence, Days, Diary, Event, Hours, Worker
 from almoner.portal.calendar.layout import Band, Place, Shown
 
 VIEWS: Final = ("day", "week", "month")
@@ -31,12 +30,17 @@ class Looking:
     chosen: tuple[Worker, ...]
     own: str
 
-    def href(self, view: str = "", day: date | None = None, worker: str = "", path: str = "/calendar") -> str:
-        """The address of the same in another view, on another day, or of one worker alone."""
-        ids = [worker] if worker else [one.id for one in self.chosen]
-        pairs = [("view", view or self.view), ("date", (day or self.day).isoformat())]
-        pairs += [] if ids == [self.own] else [("worker", one) for one in ids]
-        return f"{path}?{urlencode(pairs)}"
+    def href(self, view: str = "", day: date | None = None, worker: str = "", path: str = "/calendar", since: str = "") -> str:
+        """The address of the same in another view, on another day, or of one worker alone; of its changes ``since`` a position."""
+        said = f"{path}?view={view or self.view}&date={(day or self.day).isoformat()}"
+        said += f"&worker={worker}" if worker and worker != self.own else "" if worker else self._workers
+        return f"{said}&since={since}" if since else said
+
+    @cached_property
+    def _workers(self) -> str:
+        """Whose calendars, as a part of an address: it stands in each day of a month. Nobody where they are the visitor's own."""
+        ids = [one.id for one in self.chosen]
+        return "" if ids == [self.own] else "".join(f"&worker={one}" for one in ids)
 
     @property
     def days(self) -> list[date]:
@@ -111,9 +115,13 @@ class Columns:
 
 @dataclass(frozen=True)
 class Cell:
-    """A day in a month, or of one worker in the week of a team. ``beside``: of another month; ``away``: why nobody is there."""
+    """A day in a month, or of one worker in the week of a team. ``beside``: of another month; ``away``: why nobody is there.
+
+    ``worker_id`` is whose day it is, empty where it is of several.
+    """
 
     day: date
+    worker_id: str
     href: str
     today: bool
     beside: bool
@@ -178,64 +186,45 @@ def _column(
     )
 
 
-def team_week(looking: Looking, diary: Diary, program: Program) -> Table:
+def team_week(looking: Looking, frame: Diary, days: Days, program: Program) -> Table:
     """The week of several workers, a row each."""
     lines = []
     for worker in looking.chosen:
-        by_day = _by_day(diary.events.get(worker.id, ()), looking)
-        cells = [
-            _cell(looking, day, [("", event) for event in by_day.get(day, ())], program, looking.href("day", day, worker.id))
-            for day in looking.days
-        ]
-        away = [
-            layout.bands(Hours(worker.timezone), diary.absences.get(worker.id, ()), day, looking.timezone) for day in looking.days
-        ]
-        marked = [_marked(cell, bands) for cell, bands in zip(cells, away, strict=True)]
+        cells = [_cell(looking, frame, days, program, day, worker) for day in looking.days]
         elsewhere = zones.differ(worker.timezone, looking.timezone, zones.start_of(looking.day, looking.timezone))
         zone = zones.zone_in_words(worker.timezone) if elsewhere else ""
-        lines.append(Line(worker.name, zone, looking.href("week", worker=worker.id), marked))
+        lines.append(Line(worker.name, zone, looking.href("week", worker=worker.id), cells))
     return Table(False, [(f"{day:%a} {day.day}", day == looking.today) for day in looking.days], lines)
 
 
-def month(looking: Looking, diary: Diary, program: Program) -> Table:
+def month(looking: Looking, frame: Diary, days: Days, program: Program) -> Table:
     """A month in weeks, of one worker or of several together."""
-    whose = {worker.id: initials(worker.first_name, worker.last_name) for worker in looking.chosen}
-    by_day: dict[date, list[tuple[str, Event]]] = {}
-    for worker in looking.chosen:
-        for day, events in _by_day(diary.events.get(worker.id, ()), looking).items():
-            by_day.setdefault(day, []).extend((whose[worker.id] if len(whose) > 1 else "", event) for event in events)
-    cells = []
-    for day in looking.days:
-        found = sorted(by_day.get(day, ()), key=lambda one: (one[1].start_time is not None, one[1].start_time or 0, one[1].id))
-        cell = _cell(looking, day, found, program, looking.href("day", day))
-        away = diary.absences.get(looking.chosen[0].id, ()) if len(whose) == 1 else ()
-        cells.append(_marked(cell, layout.bands(Hours(looking.timezone), away, day, looking.timezone)))
+    alone = looking.chosen[0] if len(looking.chosen) == 1 else None
+    cells = [_cell(looking, frame, days, program, day, alone) for day in looking.days]
     weeks = [cells[n : n + 7] for n in range(0, len(cells), 7)]
     heads = [(f"{day:%a}", False) for day in looking.days[:7]]
     return Table(True, heads, [Line("", "", "", week) for week in weeks])
 
 
-def _by_day(events: Sequence[Event], looking: Looking) -> Mapping[date, list[Event]]:
-    """The events by the day that they begin on, in the reader's zone; the first day shown holds what began before it."""
-    found: dict[date, list[Event]] = {}
-    first, zone = looking.days[0], ZoneInfo(looking.timezone)
-    for event in events:
-        day = event.day or (event.start_time.astimezone(zone).date() if event.start_time else first)
-        found.setdefault(max(day, first), []).append(event)
-    return found
-
-
-def _cell(looking: Looking, day: date, events: Sequence[tuple[str, Event]], program: Program, href: str) -> Cell:
-    beside = looking.view == "month" and day.month != looking.day.month
-    # Where one alone is left over, it takes the place of the line that would tell so.
-    most = len(events) if len(events) <= MOST_IN_A_CELL else MOST_IN_A_CELL - 1
-    drawn = [(whose, layout.shown(event, program, looking.timezone)) for whose, event in events[:most]]
-    return Cell(day, href, day == looking.today, beside, drawn, len(events) - most, "")
-
-
-def _marked(cell: Cell, bands: Sequence[Band]) -> Cell:
-    away = next((band.label for band in bands if band.sort == "away"), "")
-    return Cell(cell.day, cell.href, cell.today, cell.beside, cell.events, cell.more, away)
+def _cell(looking: Looking, frame: Diary, days: Days, program: Program, day: date, worker: Worker | None) -> Cell:
+    """A day of a worker, or of all of them, each appointment then with whose it is."""
+    apart = looking.view == "week"
+    key = (worker.id if apart and worker else "", day)
+    whose = {} if worker else {one.calendar_id: initials(one.first_name, one.last_name) for one in looking.chosen}
+    events = days.first.get(key, ())
+    drawn = [(whose.get(event.calendar_id, ""), layout.shown(event, program, looking.timezone)) for event in events]
+    absences = frame.absences.get(worker.id, ()) if worker else ()
+    away = layout.bands(Hours(looking.timezone), absences, day, looking.timezone)
+    return Cell(
+        day,
+        worker.id if worker else "",
+        looking.href("day", day, worker.id if apart and worker else ""),
+        day == looking.today,
+        looking.view == "month" and day.month != looking.day.month,
+        drawn,
+        days.count.get(key, 0) - len(drawn),
+        next((band.label for band in away if band.sort == "away"), ""),
+    )
 
 
 def _monday(day: date) -> date:

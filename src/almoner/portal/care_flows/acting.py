@@ -10,13 +10,12 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
-from almoner.access.actors import name_sql, through
 from almoner.pages.visit import Form, Visit
 from almoner.portal.care_flows import changing, flows, words
 from almoner.portal.care_flows.changing import At, Change, Merging, Part
 from almoner.portal.care_flows.flows import Worker
 from almoner.portal.care_flows.words import Flow
-from almoner.portal.editing import ConflictPage, Side
+from almoner.portal.editing import ConflictPage, Side, last_change
 from almoner.portal.sight import Patient
 from almoner.times import iso
 
@@ -36,12 +35,9 @@ _TITLES: Final = {
     "instructions": "Instructions",
     "description": "What the flow is for",
     "diagnosis": "Diagnosis",
+    "completed_at": "Whether it is done",
     changing.REMOVED: "Removed by one, changed by the other",
 }
-_LAST_CHANGE: Final = f"""
-SELECT {name_sql("c.actor")} AS name, c.through, c.changed_at FROM changes c
-WHERE c.environment_id = $1 AND c.patient_id = $2 AND c.row_id = $3 ORDER BY c.epoch DESC, c.xid DESC, c.seq DESC LIMIT 1
-"""
 
 
 @dataclass(frozen=True)
@@ -143,7 +139,7 @@ def read(form: Form, timezone: str, worker_id: str, now: datetime) -> Wanted:
 async def conflict(visit: Visit, patient: Patient, flow_id: str, merging: Merging, form: Form) -> Response:
     """The 409 answer with both values of each conflict. What is chosen counts only against what was shown."""
     async with visit.parts.database.connection() as connection:
-        last = await connection.fetchrow(_LAST_CHANGE, visit.environment_id, patient.id, flow_id)
+        by, at = await last_change(visit, connection, patient.id, flow_id)
         named = {v for c in merging.conflicts for v in (c.was, c.mine, c.theirs) if c.path == "worker_id" and v}
         names = await flows.names_of(visit, connection, named)
     say = _Saying(patient.timezone, names)
@@ -153,8 +149,7 @@ async def conflict(visit: Visit, patient: Patient, flow_id: str, merging: Mergin
     asked = {c.path for c in merging.conflicts}
     again += [(k, v) for k, v in form.pairs if k.startswith(("choose.", "seen.")) and k.partition(".")[2] not in asked]
     again += [(f"seen.{c.path}", msgspec.json.encode(c.theirs).decode()) for c in merging.conflicts]
-    by = f"{last['name']}, {through(last['through'])}" if last else ""
-    page = ConflictPage(visit.request.url.path, tuple(again), tuple(sides), by, last["changed_at"] if last else None)
+    page = ConflictPage(visit.request.url.path, tuple(again), tuple(sides), by, at)
     if visit.is_fragment:
         return visit.fragment("portal/conflict.html", page, 409)
     return visit.page("portal/conflict_page.html", page, 409)
@@ -168,6 +163,8 @@ class _Saying:
     names: Mapping[str, str]
 
     def __call__(self, path: str, value: Any) -> str:
+        if path == "completed_at":
+            return f"done {words.at(value, self.timezone)}" if value else "open"
         if value is None or value == "":
             return "removed, or called something else" if path == changing.REMOVED else "nothing"
         if path == "worker_id":

@@ -49,14 +49,19 @@ class Merging:
     ``conflicts`` has what both changed: where there are any, the result is not to be saved.
     """
 
-    def __init__(self, base: Part, now: Part, decided: Decided) -> None:
+    def __init__(self, base: Part, now: Part, decided: Decided, whole: bool = True) -> None:
+        """``whole``: ``base`` is all of the flow, and not one intervention that was seen without the rest (``alone``)."""
         self.base = base
         self.flow = deepcopy(now)
         self.conflicts: list[Conflict] = []
         self.told = ""
+        self.whole = whole
         self._decided = decided
         self._goals = _paired(base["goals"], self.flow["goals"], _share_steps)
-        self._steps = _steps(base["goals"], self._goals, self.flow["goals"])
+        if whole:
+            self._steps = _steps(base["goals"], self._goals, self.flow["goals"])
+        else:
+            self._steps = {(0, 0): _only(base["goals"][0], self.flow["goals"])}
 
     def goal(self, at: At) -> Part | None:
         """The goal as it is now; None where it is gone."""
@@ -71,18 +76,32 @@ class Merging:
         goal: Part = self.base["goals"][at.goal]
         return goal if at.step is None else goal["interventions"][at.step]
 
-    def put(self, part: Part | None, was: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-        """Sets fields, each unless somebody else set it too. ``part`` None: it is gone, which is a conflict of its own."""
+    def put(self, part: Part | None, was: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+        """Sets fields, each unless somebody else set it too; returns whether any was set.
+
+        ``part`` None: it is gone, which is a conflict of its own.
+        """
+        is_set = False
         if part is None:
-            return
+            return is_set
         for name, mine in given.items():
             theirs = part.get(name)
             if mine in (was.get(name), theirs):
                 continue
             if theirs == was.get(name) or self._decided(name, theirs) == MINE:
                 part[name] = mine
+                is_set = True
             elif self._decided(name, theirs) != THEIRS:
                 self.conflicts.append(Conflict(name, was.get(name), mine, theirs))
+        return is_set
+
+    def around(self, at: At) -> Part:
+        """The intervention as the result has it, as a base of its own. Raises LookupError where it is gone."""
+        now = self.step(at)
+        if now is None:
+            raise LookupError(at)
+        goal = next(one for one in self.flow["goals"] if any(item is now for item in one["interventions"]))
+        return alone(self.flow, goal, now)
 
     def kept(self, was: Any, mine: Any, theirs: Any) -> bool:
         """Whether what one removed and the other changed stays: as they want it who are heard; a conflict where nobody decided."""
@@ -121,16 +140,28 @@ def complete(at: At, worker_id: str, moment: str) -> Change:
 
 
 def reopen(at: At) -> Change:
-    """Takes back that an intervention is done."""
+    """Takes back that an intervention is done. One that somebody else has completed anew meanwhile is asked about."""
 
     def change(merging: Merging) -> None:
-        now = merging.step(at)
+        now, was = merging.step(at), merging.seen(at)
         if now is None:
             merging.told = _gone(merging, at)
-        else:
-            now |= {"completed_at": None, "completed_by_worker_id": None}
+        elif now["completed_at"] is None:
+            merging.told = f"“{now['title']}” is open already."
+        elif merging.put(now, was, {"completed_at": None}):
+            now["completed_by_worker_id"] = None
+        elif not merging.conflicts:
+            merging.told = f"“{now['title']}” stays completed."
 
     return change
+
+
+def alone(flow: Part, goal: Part, one: Part) -> Part:
+    """A flow that holds nothing but one intervention in its goal: what somebody saw who saw no more of it.
+
+    It is a base that is not ``whole``, with the intervention at ``At(0, 0)``.
+    """
+    return {"description": flow["description"], "goals": [{"title": goal["title"], "interventions": [one]}]}
 
 
 def edit(at: At, given: Mapping[str, Any]) -> Change:
@@ -207,11 +238,16 @@ def rename_goal(at: At, title: str) -> Change:
 
 def describe(given: Mapping[str, Any]) -> Change:
     """Sets the description and the diagnosis."""
-    return lambda merging: merging.put(merging.flow, merging.base, given)
+
+    def change(merging: Merging) -> None:
+        merging.put(merging.flow, merging.base, given)
+
+    return change
 
 
 def _gone(merging: Merging, at: At) -> str:
-    return f"“{merging.seen(at)['title']}” was removed or renamed meanwhile. This is the care flow as it is now."
+    said = f"“{merging.seen(at)['title']}” was removed or renamed meanwhile"
+    return f"{said}. This is the care flow as it is now." if merging.whole else f"{said}, or has another date. Nothing was done."
 
 
 def _list_of(merging: Merging, wanted: Part) -> list[Part]:
@@ -240,6 +276,19 @@ def _pair(base: Sequence[Part], left: list[Part], found: list[Any], fits: Callab
             found[number] = next((other for other in left if fits(item, other)), None)
             if found[number] is not None:
                 _take(left, found[number])
+
+
+def _only(seen: Part, now: Sequence[Part]) -> Part | None:
+    """What the one intervention of a goal that was seen in part is now: the same, else the only one of its title and date there.
+
+    Without its neighbours nothing tells which of several it was, nor that one of its title elsewhere is the same; and to complete
+    another call in place of this one does harm, which to ask again does not.
+    """
+    one = seen["interventions"][0]
+    there = [other for goal in now if _same_title(seen, goal) for other in goal["interventions"]]
+    same = next((other for other in there if other == one), None)
+    alike = [other for other in there if _same_title(one, other) and one["reminder_date"] == other["reminder_date"]]
+    return same or (alike[0] if len(alike) == 1 else None)
 
 
 def _steps(base: Sequence[Part], goals: Sequence[Part | None], now: Sequence[Part]) -> dict[tuple[int, int], Part | None]:

@@ -30,6 +30,7 @@ SELECT f.id::text, f.care_flow::text, f.updated_at FROM care_flows f
 WHERE f.environment_id = $1 AND f.user_id = $2 AND ($3::uuid IS NULL OR f.id = $3)
 ORDER BY f.created_at DESC, f.id DESC LIMIT {_MOST}
 """
+_OWNER = "SELECT user_id::text FROM care_flows WHERE environment_id = $1 AND id = $2"
 _NAMES = """
 SELECT w.id::text, w.first_name || ' ' || w.last_name AS name FROM workers w
 WHERE w.environment_id = $1 AND w.id = ANY ($2::uuid[])
@@ -94,8 +95,18 @@ def base_of(form: Form) -> Part:
     return _whole(base)
 
 
-async def change(visit: Visit, patient: Patient, flow_id: str, form: Form, changing: Change) -> Merging:
-    """Changes the flow as it is now; saved unless the result has conflicts. Raises ApiError: 404, and what a check refuses."""
+async def owner(visit: Visit, connection: Connection, flow_id: str) -> Patient:
+    """The patient whose flow this is, whose reading is noted. Raises a 404 ApiError where the visitor sees no such flow."""
+    parsed = Guid().decode(flow_id, "", [])
+    found = parsed and await connection.fetchval(_OWNER, visit.environment_id, parsed)
+    return await sight.patient(visit, connection, found or "")
+
+
+async def change(visit: Visit, patient: Patient, flow_id: str, form: Form, changing: Change, whole: bool = True) -> Merging:
+    """Changes the flow as it is now; saved unless the result has conflicts. Raises ApiError: 404, and what a check refuses.
+
+    ``whole``: the form was made from the whole flow, and not from a part of it.
+    """
     base = base_of(form)
     for _ in range(_TRIES):
         async with visit.parts.database.connection() as connection:
@@ -103,7 +114,7 @@ async def change(visit: Visit, patient: Patient, flow_id: str, form: Form, chang
         if not rows:
             raise problem("not_found", "This patient has no such care flow.")
         now = _whole(msgspec.json.decode(rows[0]["care_flow"]))
-        merging = Merging(base, now, _decided(form))
+        merging = Merging(base, now, _decided(form), whole)
         try:
             changing(merging)
         except LookupError:

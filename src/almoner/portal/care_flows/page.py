@@ -114,7 +114,7 @@ async def act(visit: Visit) -> Response:
         workers = await _workers(visit, connection, wanted.opened)
     wrong = wanted.wrong(workers)
     if wanted.change is None or wrong:
-        return await _answer(visit, FlowPart(patient, flow, workers, wanted.opened and replace(wanted.opened, errors=wrong)), 400)
+        return await _refused(visit, FlowPart(patient, flow, workers, wanted.opened and replace(wanted.opened, errors=wrong)))
     merging = await flows.change(visit, patient, flow.id, form, wanted.change)
     if merging.conflicts:
         return await acting.conflict(visit, patient, flow.id, merging, form)
@@ -126,7 +126,8 @@ async def act(visit: Visit) -> Response:
         now = await flows.one(visit, connection, patient, flow.id)
     following = acting.following(form, now, merging)
     part = FlowPart(patient, now, workers if following else (), following, merging.told or wanted.told, _leads(form))
-    return await _answer(visit, part, 200)
+    # The flow is in this answer already; what else shows what is late draws itself again.
+    return visit.fragment(f"{_FOLDER}/flow.html", part, 200, live.trigger("inbox"))
 
 
 async def show_new(visit: Visit) -> Response:
@@ -184,13 +185,14 @@ async def _workers(visit: Visit, connection: Connection, opened: Opened | None) 
     return await flows.workers(visit, connection) if opened and opened.assigns else ()
 
 
-async def _answer(visit: Visit, part: FlowPart, status: int) -> Response:
+async def _refused(visit: Visit, part: FlowPart) -> Response:
+    """The flow again, with what is wrong in its open form."""
     if visit.is_fragment:
-        return visit.fragment(f"{_FOLDER}/flow.html", part, status)
+        return visit.fragment(f"{_FOLDER}/flow.html", part, 400)
     async with visit.parts.database.connection() as connection:
         since = await live.since(connection)
     page = FlowsPage(part.patient, (part.flow,), True, since, part.workers, part.opened)
-    return visit.page(f"{_FOLDER}/flows.html", page, status)
+    return visit.page(f"{_FOLDER}/flows.html", page, 400)
 
 
 def _leads(form: Form) -> str:

@@ -15,6 +15,8 @@ from almoner.times import IsoDateTime, iso
 _SOON: Final = 14
 # For how long what somebody just completed shows the way back beside it.
 _UNDO: Final = timedelta(minutes=10)
+# What is left of a day at most, wherever that is: on a day on which the clocks go back, the whole of it.
+_LONGEST_DAY: Final = timedelta(hours=25)
 
 
 @dataclass(frozen=True)
@@ -79,25 +81,44 @@ def day_of(reminder_date: str | None, timezone: str) -> date | None:
     return None if reminder_date is None else _moment(reminder_date).astimezone(ZoneInfo(timezone)).date()
 
 
+def days_late(due: datetime, timezone: str, now: datetime) -> int:
+    """How many days ago the day was on which an intervention is due, where the patient lives: 0 on the day itself, negative before.
+
+    Whoever says that something is late asks here, so that a reader in another zone is not told that it is a day too early.
+    """
+    zone = ZoneInfo(timezone)
+    return (now.astimezone(zone).date() - due.astimezone(zone).date()).days
+
+
+def due_before(now: datetime) -> datetime:
+    """Before this moment is whatever is due by today, wherever the patient lives; some of it only tomorrow."""
+    return now + _LONGEST_DAY
+
+
 def reminder(day: date, timezone: str) -> str:
     """The ``reminder_date`` of what is due on a day: when the day begins where the patient lives."""
     return iso(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).astimezone(UTC))
 
 
-def due(day: date, today: date) -> str:
+def due(day: date, late: int, today: date) -> str:
     """``due 20 Nov · 3 days late``, ``due today``, ``due 27 Nov · in 3 days``; with the year where it is another one."""
-    ahead = (day - today).days
-    if ahead in (0, 1):
-        return ("due today", "due tomorrow")[ahead]
+    if late in (0, -1):
+        return ("due today", "due tomorrow")[-late]
     shown = f"due {short(day, today)}"
-    if ahead < 0:
-        return f"{shown} · {counted(-ahead, 'day')} late"
-    return f"{shown} · in {counted(ahead, 'day')}" if ahead <= _SOON else shown
+    if late > 0:
+        return f"{shown} · {counted(late, 'day')} late"
+    return f"{shown} · in {counted(-late, 'day')}" if late >= -_SOON else shown
 
 
 def short(day: date, today: date) -> str:
     """``20 Nov``, with the year where it is another one."""
     return f"{day.day} {day:%b}" + ("" if day.year == today.year else f" {day.year}")
+
+
+def at(moment: str, timezone: str) -> str:
+    """``24 November 2026 10:02 CST``, where the patient lives."""
+    here = _moment(moment).astimezone(ZoneInfo(timezone))
+    return f"{here.day} {here:%B %Y %H:%M:%S %Z}, where the patient lives"
 
 
 def workers_of(flow: Part) -> set[str]:
@@ -141,11 +162,13 @@ class Reader:
             when += f" by {self._name(by)}" if by else ""
             fresh = by == self.me and timedelta() <= self.now - moment < _UNDO
             return Step(at, one["title"], instructions, True, when, self._exact(moment), False, worker, fresh)
-        day = day_of(one.get("reminder_date"), self.timezone)
+        reminder_date = one.get("reminder_date")
+        day = day_of(reminder_date, self.timezone)
         if day is None:
             return Step(at, one["title"], instructions, False, "", "", False, worker, False)
+        late = days_late(_moment(reminder_date), self.timezone, self.now)
         exact = f"{day:%A}, {day.day} {day:%B %Y}, where the patient lives"
-        return Step(at, one["title"], instructions, False, due(day, self.today), exact, day < self.today, worker, False)
+        return Step(at, one["title"], instructions, False, due(day, late, self.today), exact, late > 0, worker, False)
 
     def _name(self, worker_id: str | None) -> str:
         return "" if worker_id is None else self.names.get(worker_id, "somebody who is not here any more")

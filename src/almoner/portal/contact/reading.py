@@ -18,7 +18,12 @@ from almoner.errors import problem
 from almoner.portal.contact.sections import EMAILS, IDS, PHONES, Section
 from almoner.resources.patients import patients
 
-_OWNED = {"phones": "user_id = $2", "emails": "user_id = $2", "ids": "welkin_id = $2 AND resource = 'patients'"}
+_OWNED = {
+    "phones": "user_id = $2",
+    "emails": "user_id = $2",
+    # By what a merge writes, programs that know the other record find this one.
+    "ids": "welkin_id = $2 AND resource = 'patients' AND namespace NOT LIKE 'merged:%'",
+}
 _RECORDS = f"""
 SELECT r.row_id::text, r.consent, r.given, r.how, r.received_on, r.note, {name_sql("r.recorded_by")} AS by, r.recorded_at
 FROM consent_records r WHERE r.environment_id = $1 AND r.row_id = ANY ($2::uuid[]) ORDER BY r.id DESC

@@ -122,7 +122,7 @@ async def record(
     except ApiError as refused_row:
         return "", replace(said, errors=_by_field(refused_row))
     if of is not None:
-        await talk.mark_read(visit, connection, patient, of, seen)
+        await talk.mark_read(visit, connection, of, seen)
     return conversation_id, said
 
 

@@ -1,19 +1,22 @@
-"""Whether a patient consents to what a conversation is: SMS to one of their numbers, e-mail to one of their addresses."""
+"""Whether a patient consents to what a conversation is: SMS to one of their numbers, e-mail to one of their addresses.
+
+One address may be there twice, such as after a merge of two records: a refusal at either refuses it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from almoner.database import Connection
 
 _PHONES: Final = """
-SELECT n.phone_number AS address, n.friendly_name, n.opted_in_to_sms AS given FROM phone_numbers n
+SELECT n.phone_number AS address, n.friendly_name, n.opted_in_to_sms AS given, n.phone_number AS same FROM phone_numbers n
 WHERE n.environment_id = $1 AND n.user_id = $2 ORDER BY n.created_at, n.id
 """
 _EMAILS: Final = """
-SELECT n.email AS address, n.friendly_name, n.opted_in_to_email AS given FROM email_addresses n
+SELECT n.email AS address, n.friendly_name, n.opted_in_to_email AS given, lower(n.email) AS same FROM email_addresses n
 WHERE n.environment_id = $1 AND n.user_id = $2 ORDER BY n.created_at, n.id
 """
 
@@ -33,11 +36,25 @@ _CHANNELS: Final[Mapping[str, _Channel]] = {
 
 
 @dataclass(frozen=True)
-class Consent:
-    """Where the patient may be written to in a conversation; ``refusal`` says why they may not, blank where they may."""
+class Address:
+    """A number or an address of the patient with what they call it; ``state`` says in words whether it is opted in."""
 
-    addresses: tuple[str, ...] = ()
+    words: str
+    given: bool
+    state: str
+
+
+@dataclass(frozen=True)
+class Consent:
+    """Every number or address that a conversation may go to; ``refusal`` says why none may be written to, blank where one may."""
+
+    addresses: tuple[Address, ...] = ()
     refusal: str = ""
+
+    @property
+    def given(self) -> tuple[Address, ...]:
+        """Those that may be written to."""
+        return tuple(one for one in self.addresses if one.given)
 
 
 async def consent(
@@ -51,14 +68,19 @@ async def consent(
     if channel is None:
         return Consent()
     rows = await connection.fetch(channel.addresses + ("FOR SHARE" if hold else ""), environment_id, patient_id)
-    given = tuple(row["address"] for row in rows if row["given"])
-    if given:
-        return Consent(given)
     if not rows:
         return Consent((), f"The patient has no {channel.one}, so none is opted in to {channel.name}.")
-    named = [f"{row['address']} ({row['friendly_name']})" if row["friendly_name"] else row["address"] for row in rows]
-    are = "is" if len(named) == 1 else "are"
-    return Consent((), f"{_joined(named)} {are} not opted in to {channel.name}.")
+    refused = {row["same"] for row in rows if not row["given"]}
+    known = tuple(dict.fromkeys(_address(row, row["same"] not in refused, channel) for row in rows))
+    if any(one.given for one in known):
+        return Consent(known)
+    are = "is" if len(known) == 1 else "are"
+    return Consent(known, f"{_joined([one.words for one in known])} {are} not opted in to {channel.name}.")
+
+
+def _address(row: Mapping[str, Any], given: bool, channel: _Channel) -> Address:
+    words = f"{row['address']} ({row['friendly_name']})" if row["friendly_name"] else row["address"]
+    return Address(words, given, f"{'opted in' if given else 'not opted in'} to {channel.name}")
 
 
 def _joined(names: list[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-import msgspec
 from starlette.responses import Response
 
 from almoner.database import Connection
@@ -94,7 +93,7 @@ async def act(visit: Visit) -> Response:
         if do == "fill":
             said = await _filled(visit, connection, patient, of, said, form)
         elif do == "read" and of:
-            await mark_read(visit, connection, patient, of, form.texts("seen"))
+            await mark_read(visit, connection, of, form.texts("seen"))
         elif do == "record":
             recorded, said = await composing.record(visit, connection, patient, of, said, form.texts("seen"))
             if recorded:
@@ -120,8 +119,7 @@ async def _shown(
     if not visit.is_fragment:
         return visit.page(f"{_FOLDER}/page.html", ConversationsPage(shown, patient, await live.since(connection)), status)
     # The card is in this answer already: only what shows everything, such as a timeline, draws itself again.
-    event = msgspec.json.encode({"almoner-changed": {"resources": [changed]}}).decode()
-    return visit.fragment(f"{_FOLDER}/inside.html", ConversationPart(shown), status, {"HX-Trigger": event} if changed else {})
+    return visit.fragment(f"{_FOLDER}/inside.html", ConversationPart(shown), status, live.trigger(changed) if changed else {})
 
 
 async def _filled(

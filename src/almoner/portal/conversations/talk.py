@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,65 +13,68 @@ from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.pages.visit import Visit
-from almoner.portal.calendar.zones import differ
+from almoner.portal import reading
+from almoner.portal.calendar.zones import clock, differ, zone_in_words
 from almoner.portal.profile.wording import day_in_words
 from almoner.portal.sight import Patient
+from almoner.resources.messages import UNREAD
 
 PAGE: Final = 30
 TYPES: Final[Mapping[str, str]] = {"phone": "SMS", "email": "E-mail", "app": "App", "third_party_app": "Another app"}
 
-_CONVERSATIONS = """
+_QUOTED: Final = 60
+_CONVERSATIONS = f"""
 WITH counted AS (
   SELECT m.conversation_id, max(m.send_time) AS last,
-    count(*) FILTER (WHERE m.direction = 'inbound' AND r.message_id IS NULL) AS unread
-  FROM messages m LEFT JOIN message_reads r ON r.environment_id = $1 AND r.message_id = m.id
-  WHERE m.environment_id = $1 AND m.user_id = $2 GROUP BY m.conversation_id
+    (array_agg(m.id ORDER BY m.send_time DESC, m.id DESC))[1] AS newest,
+    count(*) FILTER (WHERE {UNREAD}) AS unread
+  FROM messages m WHERE m.environment_id = $1 AND m.user_id = $2 GROUP BY m.conversation_id
 )
-SELECT v.id::text, v.conversation_type, v.created_at, c.last, coalesce(c.unread, 0) AS unread
+SELECT v.id::text, v.conversation_type, v.created_at, c.last, coalesce(c.unread, 0) AS unread,
+  left(n.contents, {_QUOTED + 1}) AS words, n.direction = 'inbound' AS inbound
 FROM conversations v LEFT JOIN counted c ON c.conversation_id = v.id
+LEFT JOIN messages n ON n.environment_id = $1 AND n.id = c.newest
 WHERE v.environment_id = $1 AND v.user_id = $2 ORDER BY coalesce(c.last, v.created_at) DESC, v.id
 """
-_SHOWN = """
+_SHOWN = f"""
 SELECT m.id::text, m.direction, m.contents, m.automatically_sent, m.send_time, m.worker_id::text,
-  w.first_name || ' ' || w.last_name AS worker, m.direction = 'inbound' AND r.message_id IS NULL AS unread
+  w.first_name || ' ' || w.last_name AS worker, {UNREAD} AS unread
 FROM messages m
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = m.worker_id
-LEFT JOIN message_reads r ON r.environment_id = $1 AND r.message_id = m.id
 WHERE m.environment_id = $1 AND m.user_id = $2 AND m.conversation_id = $3
 """
 _ORDER: Final = f" ORDER BY m.send_time DESC, m.id DESC LIMIT {PAGE + 1}"
 _BEFORE: Final = " AND (m.send_time, m.id) < (SELECT b.send_time, b.id FROM messages b WHERE b.environment_id = $1 AND b.id = $4)"
-_READ = """
-INSERT INTO message_reads (environment_id, message_id, read_by)
-SELECT m.environment_id, m.id, $5 FROM messages m
-WHERE m.environment_id = $1 AND m.user_id = $2 AND m.conversation_id = $3 AND m.direction = 'inbound' AND m.id = ANY ($4::uuid[])
-ON CONFLICT DO NOTHING
-"""
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation. ``type`` is as in the API, None where it was not given; ``last`` when its newest message was sent."""
+    """A conversation. ``type`` is as in the API, None where it was not given; ``last`` when its newest message was sent.
+
+    ``title`` is what people call its type, with the day on which it began where there are several of that. ``words`` are the first
+    of its newest message, blank where there is none.
+    """
 
     id: str
     type: str | None
+    title: str
     last: datetime | None
+    words: str
     unread: int
-
-    @property
-    def title(self) -> str:
-        """What people call its type."""
-        return TYPES.get(self.type or "", "Messages")
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message. ``clock`` is the time of day where the patient lives, ``exact`` the whole of it in both zones."""
+    """A message. ``clock`` is the time of day where the patient lives, with the name of the zone.
+
+    ``yours`` is the same for the reader, blank where the clocks agree; ``exact`` the whole of it in both zones.
+    """
 
     id: str
     inbound: bool
     contents: str
     clock: str
+    yours: str
     exact: str
     sent_at: datetime
     by: str
@@ -79,7 +83,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Day:
-    """The messages of a day where the patient lives."""
+    """The messages of a day where the patient lives; ``title`` says which, and where that is."""
 
     day: date
     title: str
@@ -103,7 +107,8 @@ class Talk:
 async def conversations(visit: Visit, connection: Connection, patient: Patient) -> tuple[Conversation, ...]:
     """The patient's conversations, the one with the newest message first."""
     rows = await connection.fetch(_CONVERSATIONS, visit.environment_id, patient.id)
-    return tuple(Conversation(row["id"], row["conversation_type"], row["last"], row["unread"]) for row in rows)
+    of_type = Counter(row["conversation_type"] for row in rows)
+    return tuple(_conversation(row, patient, of_type[row["conversation_type"]] > 1) for row in rows)
 
 
 def chosen(known: Iterable[Conversation], conversation_id: str) -> Conversation:
@@ -137,11 +142,21 @@ async def talk(visit: Visit, connection: Connection, patient: Patient, of: Conve
     return Talk(grouped, shown[0]["id"] if len(rows) > PAGE else "", sum(row["unread"] for row in shown), workers, upto)
 
 
-async def mark_read(visit: Visit, connection: Connection, patient: Patient, of: Conversation, ids: Iterable[str]) -> None:
+async def mark_read(visit: Visit, connection: Connection, of: Conversation, ids: Iterable[str]) -> None:
     """Notes that these inbound messages were read; those that were already keep who read them first."""
     wanted = [parsed for one in ids if (parsed := Guid().decode(one, "", []))]
     if wanted:
-        await connection.execute(_READ, visit.environment_id, patient.id, of.id, wanted, visit.actor.actor)
+        await reading.note(connection, visit.actor, of.id, ids=wanted)
+
+
+def _conversation(row: Any, patient: Patient, is_one_of_several: bool) -> Conversation:
+    title, begun = TYPES.get(row["conversation_type"] or "", "Messages"), row["created_at"].astimezone(ZoneInfo(patient.timezone))
+    if is_one_of_several:
+        title += f" of {begun.day} {begun:%b %Y}"
+    words = " ".join((row["words"] or "").split())
+    quoted = f"“{words[:_QUOTED]}{'…' if len(words) > _QUOTED else ''}”" if words else ""
+    said = f"To {patient.first_name}: {quoted}" if quoted and not row["inbound"] else quoted
+    return Conversation(row["id"], row["conversation_type"], title, row["last"], said, row["unread"])
 
 
 def _by_day(rows: Iterable[Any], theirs: str, mine: str, now: datetime) -> tuple[Day, ...]:
@@ -153,14 +168,25 @@ def _by_day(rows: Iterable[Any], theirs: str, mine: str, now: datetime) -> tuple
 
 
 def _message(row: Any, there: datetime, mine: str) -> Message:
-    exact = f"{there:%A}, {there.day} {there:%B %Y %H:%M:%S %Z}, where the patient lives"
+    exact, yours = f"{there:%A}, {there.day} {there:%B %Y %H:%M:%S %Z}, where the patient lives", ""
     if differ(str(there.tzinfo), mine, there):
         here = there.astimezone(ZoneInfo(mine))
         exact += f" · {here:%A %H:%M:%S %Z} where you are"
+        yours = f"{clock(here, mine, there.date())} {zone_in_words(mine)}"
     by = row["worker"] or ("a program" if row["automatically_sent"] else "")
     inbound = row["direction"] == "inbound"
-    return Message(row["id"], inbound, row["contents"], f"{there:%H:%M}", exact, row["send_time"], by, row["unread"])
+    return Message(
+        row["id"],
+        inbound,
+        row["contents"],
+        f"{there:%H:%M} {zone_in_words(str(there.tzinfo))}",
+        yours,
+        exact,
+        row["send_time"],
+        by,
+        row["unread"],
+    )
 
 
 def _titled(day: date, timezone: str, now: datetime) -> str:
-    return day_in_words(day, now.astimezone(ZoneInfo(timezone)).date())
+    return f"{day_in_words(day, now.astimezone(ZoneInfo(timezone)).date())} · {zone_in_words(timezone)}"

@@ -6,13 +6,18 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from almoner.pages.visit import Visit
 from almoner.pages.words import counted
 from almoner.portal.calendar import zones
 from almoner.portal.calendar.diary import MODALITIES, Event
+from almoner.portal.calendar.one import has_begun
+from almoner.portal.care_flows.changing import Part
 from almoner.portal.inbox.find import Found, Inactive, New, Person, Step, Unread
+from almoner.portal.inbox.tally import Tally
 from almoner.portal.inbox.today import Day
 
 TABS: Final[Mapping[str, str]] = {
@@ -29,6 +34,8 @@ CHANNELS: Final[Mapping[str | None, str]] = {
     "third_party_app": "Other app",
     None: "Message",
 }
+# What the keys of appointments begin with.
+EVENT: Final = "event-"
 _SOON: Final = timedelta(hours=1)
 
 
@@ -91,6 +98,11 @@ class Waiting:
     inactive: Found[Inactive]
     new: Found[New]
 
+    @property
+    def more(self) -> bool:
+        """Whether there is more of any sort than was found."""
+        return any(found.more for found in (self.steps, self.unread, self.inactive, self.new))
+
 
 class Wording:
     """Puts what was found in words, for one reader at one moment."""
@@ -113,15 +125,15 @@ class Wording:
         return sorted(found, key=lambda row: (row.rank, row.key))
 
     def _step(self, step: Step) -> Row:
-        days = self._days_since(step.due)
-        late = days > 0
-        due = zones.local(step.due, self._zone)
+        late, theirs = step.late > 0, zones.local(step.due, step.patient.timezone)
         if late:
-            chip = Chip(f"{counted(days, 'day')} late", "bad", step.due, self._exact(step.due, step.patient))
+            chip = Chip(f"{counted(step.late, 'day')} late", "bad", step.due, self._exact(step.due, step.patient))
         else:
-            at = "today" if (due.hour, due.minute) == (0, 0) else f"today {zones.clock(step.due, self._zone)}"
+            # What is due at no time of its day begins with it, where the patient lives.
+            whole = (theirs.hour, theirs.minute) == (0, 0)
+            at = "today" if whole else f"today {zones.clock(step.due, self._zone, self._day.date)}"
             chip = Chip(at, "warn" if step.due <= self._now else "", step.due, self._exact(step.due, step.patient))
-        fields = (("flow", step.flow_id), ("goal", str(step.goal)), ("step", str(step.step)), ("title", step.title))
+        fields = ticking(step.flow_id, step.base)
         return Row(
             f"step-{step.flow_id}-{step.goal}-{step.step}",
             "overdue" if late else "next",
@@ -149,17 +161,19 @@ class Wording:
         if event.start_time:
             told.append(zones.span(start, end, self._zone))
         theirs = self._theirs(start, patient) if event.start_time else ""
+        path = f"/calendar/events/{event.id}"
         over = event.start_time is not None and end <= self._now
-        main = Action("Outcome", f"/calendar/events/{event.id}", "o") if over else Action("Prepare", f"/patients/{patient.id}", "p")
+        begun = has_begun(event, self._zone, self._now)
+        main = Action("Outcome", path, "o") if over else Action("Prepare", f"/patients/{patient.id}", "p")
         return Row(
-            f"event-{event.id}",
+            f"{EVENT}{event.id}",
             "next",
             patient,
             self._phase(patient),
             " · ".join([*told, theirs] if theirs else told),
             self._event_chip(event, start, end, patient),
             main,
-            None if over else Action("Open", f"/calendar/events/{event.id}"),
+            None if over else Action("Outcome", path, "o") if begun else Action("Open", path),
             "is-today",
             (1 if event.start_time and start - self._now <= _SOON else 4, start.timestamp()),
         )
@@ -264,16 +278,27 @@ class Wording:
         return self._visit.program.titles.get((group, name), name)
 
 
-def counts(rows: Sequence[Row], waiting: Waiting) -> dict[str, Count]:
-    """How many rows each tab has."""
-    more = {
-        "overdue": waiting.steps.more,
-        "messages": waiting.unread.more,
-        "inactive": waiting.inactive.more,
-        "new": waiting.new.more,
+def ticking(flow_id: str, base: Part) -> tuple[tuple[str, str], ...]:
+    """The fields of a form that completes or reopens the one intervention of ``base``, as it was seen."""
+    return (("flow", flow_id), ("was.care_flow", msgspec.json.encode(base).decode()))
+
+
+def counts(rows: Sequence[Row], waiting: Waiting, tally: Tally) -> dict[str, Count]:
+    """How many rows each tab has: where not all are among ``rows``, as many as ``tally`` says, and else at least so many."""
+    sorts: dict[str, Found[Any]] = {
+        "overdue": waiting.steps,
+        "messages": waiting.unread,
+        "inactive": waiting.inactive,
+        "new": waiting.new,
     }
-    found = {tab: Count(sum(row.tab == tab for row in rows), more.get(tab, False)) for tab in TABS}
-    return found | {"next": Count(len(rows), any(more.values()))}
+    found = {tab: Count(sum(row.tab == tab for row in rows) + (of.rest or 0), of.more) for tab, of in sorts.items()}
+    today = sum(row.tab == "next" for row in rows)
+    if tally.due is not None:
+        found["overdue"] = Count(tally.due.late)
+        today = sum(row.key.startswith(EVENT) for row in rows) + tally.due.all - tally.due.late
+    found |= {tab: Count(number) for tab, number in (("inactive", tally.inactive), ("new", tally.new)) if number is not None}
+    total = today + sum(count.number for count in found.values())
+    return {"next": Count(total, any(count.more for count in found.values()))} | found
 
 
 def of_tab(rows: Sequence[Row], tab: str) -> list[Row]:

@@ -15,8 +15,9 @@ from almoner.data_api.declare import Row, Verb
 from almoner.errors import ApiError
 from almoner.kinds import Problems
 from almoner.pages.visit import Visit
+from almoner.portal.patients import zones
 from almoner.portal.patients.duplicates import Likely, likely
-from almoner.portal.patients.listing import Coach, coaches
+from almoner.portal.patients.listing import coaches
 from almoner.portal.sight import only_of
 from almoner.resources.patients import patients
 from almoner.times import TIMEZONES
@@ -26,6 +27,8 @@ _TEXTS: Final = (
     *("phase", "coach_id", "first_name", "last_name", "birthday", "timezone", "phone", "email"),
     *("street", "street_line_two", "city", "county", "state", "zip_code", "country"),
 )
+# The zone that was guessed last.
+_GUESS: Final = "zone_guess"
 _MOST_IDS: Final = 10
 _NUMBERED = re.compile(r"\.external_ids\[(\d+)\](?:\.(\w+))?")
 
@@ -43,27 +46,52 @@ class NewPage:
     duplicates: Sequence[Likely]
     hidden: int
     phases: Sequence[tuple[str, str]]
-    coaches: Sequence[Coach]
-    states: Sequence[str]
+    coach_options: Sequence[tuple[str, str]]
+    state_options: Sequence[tuple[str, str]]
     timezones: Sequence[str]
     only_own: bool
     focus: str
+    zone_said: str
+    zone_guess: str
+
+
+@dataclass(frozen=True)
+class ZoneField:
+    """The field of the time zone alone. ``zone_said`` tells that it was guessed, blank where it was not; ``zone_guess`` is the
+    guess that another state may replace, blank where none was taken.
+    """
+
+    values: Mapping[str, str]
+    errors: Mapping[str, str]
+    zone_said: str
+    zone_guess: str
 
 
 async def show(visit: Visit) -> Response:
-    """The empty form: the first phase, the visitor as the coach, their own time zone."""
+    """The empty form: the first phase, the visitor as the coach."""
     first = next(iter(visit.program.phases), "")
-    values = {"phase": first, "coach_id": visit.worker.worker_id, "timezone": visit.worker.timezone}
-    return await _page(visit, values, [("", "")], {}, ())
+    return await _page(visit, {"phase": first, "coach_id": visit.worker.worker_id}, [("", "")], {}, ())
+
+
+async def zone(visit: Visit) -> Response:
+    """The field of the time zone, guessed from the state that was just chosen. By POST: an address tells nothing of a patient."""
+    form = await visit.form()
+    state, typed = form.text("state"), form.text("timezone").strip()
+    last = form.text(_GUESS)
+    found = zones.guessed(state, typed, last)
+    is_guess = typed in ("", last)
+    told = zones.said(state) if is_guess else ""
+    return visit.fragment("portal/patients/zone.html", ZoneField({"timezone": found}, {}, told, found if is_guess else ""))
 
 
 async def create(visit: Visit) -> Response:
     """Creates the patient, unless the form asks for another line, something is wrong or somebody may be the same person."""
     form = await visit.form()
-    values = {name: form.text(name).strip() for name in _TEXTS}
+    values = {name: form.text(name).strip() for name in (*_TEXTS, _GUESS)}
     mappings = list(zip(form.texts("namespace"), form.texts("external_id"), strict=False))[:_MOST_IDS]
     if form.text("do") == "add":
         return await _page(visit, values, [*mappings, ("", "")], {}, (), focus=f"namespace-{len(mappings)}")
+    values["timezone"] = values["timezone"] or zones.guessed(values["state"], "")
     if only_of(visit):
         values["coach_id"] = visit.worker.worker_id
     given = _given(values, mappings)
@@ -87,7 +115,7 @@ async def create(visit: Visit) -> Response:
 
 
 def _given(values: Mapping[str, str], mappings: Sequence[tuple[str, str]]) -> Row:
-    given: dict[str, Any] = {name: value for name, value in values.items() if value}
+    given: dict[str, Any] = {name: values[name] for name in _TEXTS if values[name]}
     ids = [{"namespace": one.strip(), "external_id": other.strip()} for one, other in mappings if one.strip() or other.strip()]
     given["external_ids"] = [{name: value for name, value in mapping.items() if value} for mapping in ids]
     return given
@@ -123,10 +151,12 @@ async def _page(
         duplicates=[one for one in duplicates if one.shown],
         hidden=sum(not one.shown for one in duplicates),
         phases=[(name, visit.program.titles.get(("phases", name), name)) for name in visit.program.phases],
-        coaches=offered,
-        states=STATES,
+        coach_options=[("", "Nobody yet"), *((one.id, one.name) for one in offered)],
+        state_options=[("", ""), *((one, one) for one in STATES)],
         timezones=sorted(TIMEZONES),
         only_own=only_of(visit) is not None,
         focus=focus or next(iter(errors), ""),
+        zone_said="",
+        zone_guess=values.get(_GUESS, ""),
     )
     return visit.page("portal/patients/new.html", page, 400 if errors else 409 if duplicates else 200)

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import MAXYEAR, MINYEAR, date
 from typing import Any, Final
 
 from almoner.database import Connection
+from almoner.resources.email_addresses import EMAIL
 from almoner.resources.patients import NAME
+from almoner.resources.phone_numbers import DIGITS
 
 _MOST: Final = 5
+# No two people who live are born further apart, in years.
+_APART: Final = 120
 
-# Born on one day is found by the day and then compared by name: nothing else narrows it. $2 coach, $3 name, $4 birthday, $5 phone,
-# $6 e-mail, $7 and $8 namespaces and ids.
+# Born on the day or on one that is easily mistaken for it, which the index of names holds beside them, and then compared by name.
+# $2 coach, $3 name, $4 birthday, $5 phone, $6 e-mail, $7 and $8 namespaces and ids, $9 the birthday and what it is mistaken for.
 _LIKELY: Final = f"""
 WITH hits (id, why) AS (
-  SELECT id, 'born on the same day, with a name like this' FROM patients
-  WHERE environment_id = $1 AND {NAME.plain} %> almoner_plain($3) AND birthday = $4::date
+  SELECT id, CASE WHEN birthday = $4::date THEN 'born on the same day, with a name like this'
+    ELSE 'has nearly this name, born on a day that is easily mistaken for this one' END FROM patients
+  WHERE environment_id = $1 AND {NAME.plain} %> almoner_plain($3) AND birthday = ANY ($9::date[])
+    AND (birthday = $4::date OR word_similarity(almoner_plain($3), {NAME.plain}) > 0.75)
   UNION ALL
   SELECT user_id, 'has the same phone number' FROM phone_numbers
-  WHERE environment_id = $1 AND almoner_plain(replace(phone_number, '-', '')) LIKE '%' || replace($5::text, '-', '') || '%'
-    AND phone_number = $5
+  WHERE environment_id = $1 AND {DIGITS.plain} LIKE '%' || replace($5::text, '-', '') || '%' AND phone_number = $5
   UNION ALL
   SELECT user_id, 'has the same e-mail address' FROM email_addresses
-  WHERE environment_id = $1 AND almoner_plain(email) LIKE '%' || almoner_plain($6::text) || '%' AND lower(email) = lower($6)
+  WHERE environment_id = $1 AND {EMAIL.plain} LIKE '%' || almoner_plain($6::text) || '%' AND lower(email) = lower($6)
   UNION ALL
   SELECT e.welkin_id, 'has this id in another system' FROM unnest($7::text[], $8::text[]) AS given (namespace, external_id)
   JOIN external_ids e ON e.environment_id = $1 AND hashtextextended(e.external_id, 0) = hashtextextended(given.external_id, 0)
@@ -65,6 +70,24 @@ async def likely(connection: Connection, environment_id: int, only: str | None, 
         rows = await connection.fetch(
             _LIKELY,
             *(environment_id, only, name, row.get("birthday"), row.get("phone"), row.get("email")),
-            *([one["namespace"] for one in mapped], [one["external_id"] for one in mapped]),
+            *([one["namespace"] for one in mapped], [one["external_id"] for one in mapped], mistaken_for(row.get("birthday"))),
         )
     return [Likely(**found) for found in rows]
+
+
+def mistaken_for(birthday: date | None) -> list[date]:
+    """A day and those that are easily taken for it: its day, month or year wrong, or day and month in each other's place."""
+    if birthday is None:
+        return []
+    year, month, day = birthday.year, birthday.month, birthday.day
+    parts = {(year, month, day), (year, day, month)}
+    parts |= {(one, month, day) for one in range(max(year - _APART, MINYEAR), min(year + _APART, MAXYEAR) + 1)}
+    parts |= {(year, one, day) for one in range(1, 13)} | {(year, month, one) for one in range(1, 32)}
+    return sorted(found for one in parts if (found := _day(*one)))
+
+
+def _day(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None

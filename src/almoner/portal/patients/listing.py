@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -11,22 +11,82 @@ from almoner.database import Connection
 from almoner.kinds import Guid
 from almoner.pages.visit import Visit
 from almoner.portal.sight import only_of
+from almoner.resources.calendar_events import STARTS
 from almoner.resources.patients import NAME_ORDER
 
 PAGE: Final = 50
+# By the next appointment: whoever has one. It walks the appointments, not the patients.
+NEXT: Final = "next"
+# When an appointment begins, as an index holds it.
+_STARTS: Final = STARTS.format(row="e.")
+# Before this, no day as a whole is today anywhere in the world.
+_EARLIEST: Final = "now() - interval '2 days'"
+_OPEN: Final = f"e.outcome IS NULL AND {_STARTS} >= {_EARLIEST}"
+# What may be ahead: in some zone, a day as a whole is over only a day after it is in UTC.
+_PERHAPS_AHEAD: Final = f"{_OPEN} AND (e.start_time >= now() OR e.day >= (now() AT TIME ZONE 'UTC')::date - 1)"
+
+
+def _ahead(zone: str) -> str:
+    """Whether an appointment is still to come, or on today's day as a whole: today in ``zone``, where the patient lives."""
+    return f"{_OPEN} AND (e.start_time >= now() OR e.day >= (now() AT TIME ZONE {zone})::date)"
+
+
+# What is next for the patient ``page``.
+_NEXT_OF: Final = f"""
+SELECT e.start_time AS next_at, e.day AS next_day FROM calendar_events e
+WHERE e.environment_id = $1 AND e.user_id = page.id AND {_ahead("page.timezone")} ORDER BY {_STARTS}, e.id LIMIT 1
+"""
+# More patients of a coach than these are found by walking all appointments: one in so many is soon theirs.
+_MANY: Final = 4000
 # The keys of each order, and whether the first is the greatest.
 ORDERS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
     "name": ((NAME_ORDER, "id"), False),
     "phase": (("phase", NAME_ORDER, "id"), False),
+    "newest": (("created_at", "id"), True),
     "changed": (("updated_at", "id"), True),
+    NEXT: ((), False),
 }
 NOBODY: Final = "nobody"
+_SHOWN: Final = """
+page.id::text, page.first_name, page.last_name, birthday, page.timezone, phase, coach_id::text,
+w.first_name || ' ' || w.last_name AS coach, page.created_at, page.updated_at, n.next_at, n.next_day
+"""
 _NOT_MERGED = "NOT EXISTS (SELECT 1 FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = patients.id)"
+
+# So many appointments are looked at, and more where too few of them are wanted: a limit that stands by the index is kept to.
+_WALKS: Final = ("300", "3000", "ALL")
+# The walk over all appointments: an appointment is a patient's next where none is before it.
+_OF_ALL: Final = f"""
+SELECT ahead.starts, ahead.user_id, patients.* FROM (
+  SELECT {_STARTS} AS starts, e.day, e.user_id, e.id FROM calendar_events e
+  WHERE e.environment_id = $1 AND {_PERHAPS_AHEAD}{{behind}}
+  ORDER BY {{order}} LIMIT {{walk}}
+) AS ahead CROSS JOIN LATERAL (
+  SELECT * FROM patients WHERE environment_id = $1 AND id = ahead.user_id{{conditions}} AND {_NOT_MERGED}
+    AND (ahead.day IS NULL OR ahead.day >= (now() AT TIME ZONE timezone)::date) OFFSET 0
+) AS patients
+WHERE (
+  SELECT true FROM calendar_events e WHERE e.environment_id = $1 AND e.user_id = ahead.user_id AND {_ahead("patients.timezone")}
+    AND ({_STARTS}, e.id) < (ahead.starts, ahead.id) LIMIT 1
+) IS NULL
+ORDER BY {{order}} LIMIT {{limit}}
+"""
+_OF_FEW: Final = f"""
+SELECT * FROM (
+  SELECT (
+    SELECT min({_STARTS}) FROM calendar_events e
+    WHERE e.environment_id = $1 AND e.user_id = patients.id AND {_ahead("patients.timezone")}
+  ) AS starts, patients.id AS user_id, patients.* FROM patients WHERE environment_id = $1{{conditions}} AND {_NOT_MERGED}
+) AS ahead WHERE starts IS NOT NULL{{behind}} ORDER BY {{order}} LIMIT {{limit}}
+"""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A patient in the list. ``timezone`` is an IANA name; birthday and coach may be None."""
+    """A patient in the list. ``timezone`` is an IANA name; birthday and coach may be None.
+
+    ``next_at`` (UTC) or ``next_day`` is the next appointment, where there is one: at a time, or on a day as a whole.
+    """
 
     id: str
     first_name: str
@@ -36,7 +96,10 @@ class Row:
     phase: str
     coach_id: str | None
     coach: str | None
+    created_at: datetime
     updated_at: datetime
+    next_at: datetime | None
+    next_day: date | None
 
     @property
     def name(self) -> str:
@@ -80,8 +143,10 @@ def chosen(visit: Visit) -> Chosen:
     )
 
 
-async def listed(connection: Connection, environment_id: int, wanted: Chosen) -> Listed:
-    """A page of the patients who are wanted."""
+async def listed(connection: Connection, environment_id: int, wanted: Chosen, number: int) -> Listed:
+    """A page of the patients who are wanted. ``number`` is how many fit the filters."""
+    if wanted.order == NEXT:
+        return await _by_next(connection, environment_id, wanted, number)
     keys, descends = ORDERS[wanted.order]
     backwards = bool(wanted.before) and not wanted.after
     beyond = wanted.after or wanted.before
@@ -97,20 +162,75 @@ async def listed(connection: Connection, environment_id: int, wanted: Chosen) ->
     order = ", ".join(f"{key} {direction}" for key in keys)
     rows = await connection.fetch(
         f"""
-SELECT page.id::text, page.first_name, page.last_name, birthday, page.timezone, phase, coach_id::text,
-  w.first_name || ' ' || w.last_name AS coach, page.updated_at
+SELECT {_SHOWN}
 FROM (SELECT *, row_number() OVER (ORDER BY {order}) AS place FROM patients
   WHERE environment_id = $1{conditions} AND {_NOT_MERGED} ORDER BY {order} LIMIT {PAGE + 1}) AS page
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = page.coach_id
+LEFT JOIN LATERAL ({_NEXT_OF}) AS n ON true
 ORDER BY place
 """,
         *parameters,
     )
+    return _page(rows, backwards, bool(beyond))
+
+
+def _page(rows: Sequence[Mapping[str, Any]], backwards: bool, beyond: bool) -> Listed:
     found = [Row(**row) for row in rows]
     more, shown = len(found) > PAGE, found[:PAGE]
     if backwards:
         return Listed(tuple(reversed(shown)), more, True)
-    return Listed(tuple(shown), bool(beyond), more)
+    return Listed(tuple(shown), beyond, more)
+
+
+async def _by_next(connection: Connection, environment_id: int, wanted: Chosen, number: int) -> Listed:
+    """A page of those who have an appointment ahead, the next one first.
+
+    The appointments are walked in their order, and of each patient the first one counts; the patients of a coach or in a
+    phase, if they are few, are looked up one by one instead.
+    """
+    backwards = bool(wanted.before) and not wanted.after
+    beyond = wanted.after or wanted.before
+    parameters: list[Any] = [environment_id]
+    conditions = _conditions(wanted, parameters)
+    few = bool(wanted.coach or wanted.phase) and number <= _MANY
+    behind = ""
+    if beyond:
+        parameters.append(beyond)
+        here = f"${len(parameters)}::uuid"
+        zone = f"(SELECT z.timezone FROM patients z WHERE z.environment_id = $1 AND z.id = {here})"
+        mark = f"(SELECT {_STARTS} FROM calendar_events e WHERE e.environment_id = $1 AND e.user_id = {here} AND {_ahead(zone)} "
+        mark += f"ORDER BY {_STARTS} LIMIT 1)"
+        # Whose appointment has passed since is at the beginning now.
+        starts = "starts, user_id" if few else f"{_STARTS}, e.user_id"
+        behind = f" AND ({starts}) {'<' if backwards else '>'} (coalesce({mark}, {_EARLIEST}), {here})"
+    way = "DESC" if backwards else "ASC"
+    rows: Sequence[Any] = ()
+    for walk in ("",) if few else _WALKS:
+        source = (_OF_FEW if few else _OF_ALL).format(
+            conditions=conditions, behind=behind, order=f"starts {way}, user_id {way}", limit=PAGE + 1, walk=walk
+        )
+        rows = await connection.fetch(
+            f"""
+SELECT {_SHOWN} FROM ({source}) AS page
+LEFT JOIN workers w ON w.environment_id = $1 AND w.id = page.coach_id
+LEFT JOIN LATERAL ({_NEXT_OF}) AS n ON true
+ORDER BY page.starts {way}, page.user_id {way}
+""",
+            *parameters,
+        )
+        if len(rows) > PAGE:
+            break
+    return _page(rows, backwards, bool(beyond))
+
+
+async def fitting(connection: Connection, environment_id: int, wanted: Chosen, limit: int) -> list[str]:
+    """The ids of all who fit the filters, on whatever page they are; no more than ``limit``."""
+    parameters: list[Any] = [environment_id]
+    conditions = _conditions(wanted, parameters)
+    rows = await connection.fetch(
+        f"SELECT id::text FROM patients WHERE environment_id = $1{conditions} AND {_NOT_MERGED} LIMIT {limit}", *parameters
+    )
+    return [row["id"] for row in rows]
 
 
 @dataclass(frozen=True)
@@ -123,6 +243,10 @@ class Counts:
     def all(self) -> int:
         """In every phase."""
         return sum(self.by_phase.values())
+
+    def of(self, phase: str) -> int:
+        """In this phase; in every one where it is blank."""
+        return self.by_phase.get(phase, 0) if phase else self.all
 
 
 async def counts(connection: Connection, environment_id: int, wanted: Chosen) -> Counts:

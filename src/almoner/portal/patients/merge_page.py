@@ -13,6 +13,7 @@ from almoner.portal.patients import merging
 from almoner.portal.patients.duplicates import Likely, likely
 from almoner.portal.patients.find import Found, find
 from almoner.portal.patients.merge_sql import CONTACTS
+from almoner.portal.patients.merged import Link, links
 from almoner.portal.sight import Patient, only_of, patient, seen
 
 _SHOWN = 12
@@ -20,12 +21,13 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class ChoosePage:
-    """Whom the record could be one with: who is likely the same, and who was searched for."""
+    """Whom the record could be one with: who is likely the same, and who was searched for; ``merged`` are part of it already."""
 
     patient: Patient
     likely: Sequence[Likely]
     typed: str
     found: Sequence[Found]
+    merged: Sequence[Link]
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,9 @@ async def show(visit: Visit) -> Response:
         kept = await patient(visit, connection, visit.path("id"))
         row = await connection.fetchrow(CONTACTS, visit.environment_id, kept.id)
         near = await likely(connection, visit.environment_id, only_of(visit), {**row})
+        merged = await links(connection, visit.environment_id, kept.id)
     others = [one for one in near if one.shown and one.id != kept.id]
-    return visit.page("portal/patients/merge.html", ChoosePage(kept, others, "", ()))
+    return visit.page("portal/patients/merge.html", ChoosePage(kept, others, "", (), merged))
 
 
 async def search(visit: Visit) -> Response:
@@ -55,8 +58,9 @@ async def search(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         kept = await patient(visit, connection, visit.path("id"))
         found = await find(connection, visit.environment_id, only_of(visit), typed, _SHOWN, [kept.id])
+        merged = await links(connection, visit.environment_id, kept.id)
     seen(visit, "find", "patients", [one.id for one in found])
-    page = ChoosePage(kept, (), typed, found)
+    page = ChoosePage(kept, (), typed, found, merged)
     if visit.is_fragment:
         return visit.fragment("portal/patients/merge_found.html", page)
     return visit.page("portal/patients/merge.html", page)
@@ -71,6 +75,7 @@ async def merge(visit: Visit) -> Response:
     """Merges, and shows the kept record; or the preview again, where something is not decided."""
     form = await visit.form()
     choices = {name.removeprefix("take."): value for name, value in form.pairs if name.startswith("take.")}
+    choices[merging.SURE] = "yes" if form.truth(merging.SURE) else ""
     kept, other = await _both(visit, form.text("other"))
     try:
         await merging.merge(visit, kept, other, choices)
@@ -84,7 +89,7 @@ async def merge(visit: Visit) -> Response:
 async def _both(visit: Visit, other_id: str) -> tuple[Patient, Patient]:
     """Both records. Raises a 404 ApiError where one is not shown, 400 where they cannot be merged."""
     async with visit.parts.database.connection() as connection:
-        kept, other = [await patient(visit, connection, one) for one in (visit.path("id"), other_id)]
+        kept, other = [await patient(visit, connection, one, itself=True) for one in (visit.path("id"), other_id)]
     if kept.id == other.id:
         raise problem("bad_request", "This is the same record. Choose another one.")
     merged = next((one for one in (kept, other) if one.merged_into), None)

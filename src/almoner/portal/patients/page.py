@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from almoner.errors import ApiError
 from almoner.kinds import Guid
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.patients import creating, merge_page, phase
+from almoner.portal.patients import assigning, creating, merge_page, merged, phase
+from almoner.portal.patients.assigning import Done
 from almoner.portal.patients.find import Found, find
-from almoner.portal.patients.listing import NOBODY, Chosen, Coach, Counts, Listed, chosen, coaches, counts, listed
-from almoner.portal.sight import OF_WORKER, only_of, seen
-from almoner.resources.patients import patients
+from almoner.portal.patients.listing import NEXT, Chosen, Coach, Counts, Listed, chosen, coaches, counts, listed
+from almoner.portal.sight import only_of, seen
 
 _SUGGESTED: Final = 8
 _RESULTS: Final = 50
 # More than these, and drawing them takes longer than the rest of the page.
 _MANY_COACHES: Final = 200
-_ORDER_TITLES: Final = {"name": "Name", "phase": "Phase", "changed": "Last change"}
+_COLUMNS: Final = (
+    ("name", "Name", "ascending"),
+    ("phase", "Phase", "ascending"),
+    (NEXT, "Next appointment", "ascending"),
+    ("newest", "Added", "descending"),
+    ("changed", "Last change", "descending"),
+)
 
 
 @dataclass(frozen=True)
@@ -44,23 +49,6 @@ class Results:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A patient to whom something could not be done, and why."""
-
-    name: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """What came of a change to several patients at once. ``to`` is whom they were assigned to, None for nobody."""
-
-    changed: int
-    to: str | None
-    failures: tuple[Failure, ...]
-
-
-@dataclass(frozen=True)
 class ListPage:
     """The list. ``only_own``: the visitor's role shows no other patients. ``done`` is what was just changed, else None.
 
@@ -77,14 +65,34 @@ class ListPage:
     now: datetime
 
     @property
-    def number(self) -> int:
-        """How many fit the filters."""
-        return self.numbers.by_phase.get(self.wanted.phase, 0) if self.wanted.phase else self.numbers.all
+    def most(self) -> int:
+        """How many can be given to a coach at once."""
+        return assigning.MOST
 
     @property
-    def orders(self) -> dict[str, str]:
-        """The title of each order."""
-        return _ORDER_TITLES
+    def too_many(self) -> bool:
+        """Whether there are more than that."""
+        return self.number > self.most
+
+    @property
+    def number(self) -> int:
+        """How many fit the filters."""
+        return self.numbers.of(self.wanted.phase)
+
+    @property
+    def columns(self) -> tuple[tuple[str, str, str], ...]:
+        """The name and the title of each order, and which way it goes, for readers."""
+        return _COLUMNS
+
+    @property
+    def ticked(self) -> frozenset[str]:
+        """Who stays ticked."""
+        return self.done.ticked if self.done else frozenset()
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """Those of them who are not on this page."""
+        return sorted(self.ticked - {row.id for row in self.page.rows})
 
     def address(self, **changed: str) -> str:
         """The list as it is, but for what is named; from its beginning unless a place is named."""
@@ -108,14 +116,16 @@ async def show(visit: Visit) -> Response:
 async def _list(visit: Visit, done: Done | None) -> Response:
     wanted = chosen(visit)
     async with visit.parts.database.connection() as connection:
-        page = await listed(connection, visit.environment_id, wanted)
+        # By the clock of what is written: who was given to another coach after this was so unseen.
+        now = await connection.fetchval("SELECT almoner_now()")
         numbers = await counts(connection, visit.environment_id, wanted)
+        page = await listed(connection, visit.environment_id, wanted, numbers.of(wanted.phase))
         offered = await coaches(connection, visit.environment_id)
     many = len(offered) > _MANY_COACHES
     drawn = tuple(one for one in offered if one.id == wanted.coach) if many else offered
-    shown = ListPage(wanted, page, numbers, drawn, many, only_of(visit) is not None, done, datetime.now(UTC))
+    shown = ListPage(wanted, page, numbers, drawn, many, only_of(visit) is not None, done, now)
     seen(visit, "find", "patients", [row.id for row in page.rows])
-    return visit.page("portal/patients/list.html", ListContext(shown))
+    return visit.page("portal/patients/list.html", ListContext(shown), 400 if done and done.problem else 200)
 
 
 @dataclass(frozen=True)
@@ -154,33 +164,20 @@ async def results(visit: Visit) -> Response:
     return visit.page("portal/patients/results.html", Results(typed, found[:_RESULTS], len(found) > _RESULTS))
 
 
-_NAMES = f"""
-SELECT p.id::text, p.first_name || ' ' || p.last_name AS name FROM patients p
-WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = ANY ($3::uuid[])
-  AND NOT EXISTS (SELECT 1 FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = p.id)
-"""
-
-
 async def assign(visit: Visit) -> Response:
-    """Gives the chosen patients to a coach, each by itself: what one of them refuses does not stop the others."""
+    """Gives the chosen patients to a coach; or goes on to the comparison of two of them."""
     form = await visit.form()
-    ids = [found for text in form.texts("patient") if (found := Guid().decode(text, "", []))]
-    coach = form.text("to")
-    coach_id = None if coach == NOBODY else Guid().decode(coach, "", [])
-    async with visit.parts.database.connection() as connection:
-        known = {found.id: found.name for found in await coaches(connection, visit.environment_id)}
-        names = await connection.fetch(_NAMES, visit.environment_id, only_of(visit), ids)
-    failures = []
-    if coach != NOBODY and coach_id not in known:
-        failures.append(Failure("No patient", "Choose a coach first."))
-        names = []
-    for row in names:
-        try:
-            await visit.parts.store.update(visit.actor, patients, row["id"], {"coach_id": coach_id}, None)
-        except ApiError as error:
-            failures.append(Failure(row["name"], " ".join(problem.detail for problem in error.problems)))
-    changed = max(0, len(names) - len(failures))
-    return await _list(visit, Done(changed, known.get(coach_id or ""), tuple(failures)))
+    if form.text("do") == "merge":
+        two = list(dict.fromkeys(found for text in form.texts("patient") if (found := Guid().decode(text, "", []))))
+        if len(two) == 2:
+            return visit.go(f"/patients/{two[0]}/merge/{two[1]}")
+        return await _list(visit, Done(problem="Tick the two records that are to be one.", ticked=frozenset(two)))
+    return await _list(visit, await assigning.assign(visit, chosen(visit)))
+
+
+async def undo(visit: Visit) -> Response:
+    """Takes an assignment back."""
+    return await _list(visit, await assigning.undo(visit))
 
 
 ROUTES = (
@@ -189,8 +186,10 @@ ROUTES = (
     PageRoute("/patients/coaches", coach_options, may="give_care"),
     PageRoute("/patients/search", search, may="give_care", methods=("POST",)),
     PageRoute("/patients/assign", assign, may="give_care", methods=("POST",)),
+    PageRoute("/patients/assign/undo", undo, may="give_care", methods=("POST",)),
     PageRoute("/patients/new", creating.show, may="give_care"),
     PageRoute("/patients/new", creating.create, may="give_care", methods=("POST",)),
+    PageRoute("/patients/new/zone", creating.zone, may="give_care", methods=("POST",)),
     PageRoute("/patients/{id}/phase", phase.show, may="give_care"),
     PageRoute("/patients/{id}/phase", phase.change, may="give_care", methods=("POST",)),
     PageRoute("/patients/{id}/coach", phase.show_coach, may="give_care"),
@@ -199,4 +198,6 @@ ROUTES = (
     PageRoute("/patients/{id}/merge", merge_page.merge, may="give_care", methods=("POST",)),
     PageRoute("/patients/{id}/merge/find", merge_page.search, may="give_care", methods=("POST",)),
     PageRoute("/patients/{id}/merge/{other}", merge_page.preview, may="give_care"),
+    PageRoute("/patients/{id}/merged/{other}", merged.show, may="give_care"),
+    PageRoute("/patients/{id}/merged/{other}/draft", merged.swap, may="give_care", methods=("POST",)),
 )

@@ -17,11 +17,12 @@ from almoner.resources.patients import patients
 
 @dataclass(frozen=True)
 class Step:
-    """A phase and whether it may follow the present one."""
+    """A phase and whether it may follow the present one; ``why`` it may not, blank where it may."""
 
     name: str
     title: str
     is_open: bool
+    why: str
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,14 @@ async def change(visit: Visit) -> Response:
         found = await patient(visit, connection, visit.path("id"))
     wanted, was = form.text("phase"), form.text("was.phase")
     titles = {name: visit.program.titles.get(("phases", name), name) for name in visit.program.phases}
-    if found.merged_into:
-        return _phase_form(visit, found, "This record was merged into another; change the phase there.", 409)
     if was != found.phase:
         text = f"Somebody has moved them to {titles.get(found.phase, found.phase)} meanwhile. Choose again from there."
         return _phase_form(visit, found, text, 409)
     if wanted == found.phase:
         return visit.go(f"/patients/{found.id}")
     if not any(step.is_open and step.name == wanted for step in _steps(visit, found)):
-        text = f"{titles.get(wanted, 'This')} does not follow {titles.get(found.phase, found.phase)} in the program."
+        why = next((f" {step.why}" for step in _steps(visit, found) if step.name == wanted), "")
+        text = f"{titles.get(wanted, 'This')} does not follow {titles.get(found.phase, found.phase)} in the program.{why}"
         return _phase_form(visit, found, text, 400)
     try:
         await visit.parts.store.update(visit.actor, patients, found.id, {"phase": wanted}, frozenset({found.updated_at}))
@@ -97,7 +97,12 @@ async def assign(visit: Visit) -> Response:
         return await _coach_form(visit, "Choose one of the coaches.", 400)
     if form.text("was.coach_id") != (found.coach_id or ""):
         return await _coach_form(visit, f"The coach is {found.coach or 'nobody'} now: somebody was faster. Choose again.", 409)
-    await visit.parts.store.update(visit.actor, patients, found.id, {"coach_id": wanted}, None)
+    try:
+        await visit.parts.store.update(visit.actor, patients, found.id, {"coach_id": wanted}, frozenset({found.updated_at}))
+    except ApiError as error:
+        if error.status != 412:
+            raise
+        return await _coach_form(visit, "The patient has just been changed by somebody else. Look again, then choose.", 412)
     own = only_of(visit)
     return visit.go(f"/patients/{found.id}" if own is None or own == wanted else "/patients")
 
@@ -106,10 +111,19 @@ def _steps(visit: Visit, found: Patient) -> list[Step]:
     program = visit.program
     following = program.next_phases.get(found.phase)
     return [
-        Step(name, program.titles.get(("phases", name), name), following is None or name in following)
+        Step(name, program.titles.get(("phases", name), name), is_open, "" if is_open else _why(visit, name))
         for name in program.phases
         if name != found.phase
+        for is_open in [following is None or name in following]
     ]
+
+
+def _why(visit: Visit, name: str) -> str:
+    """From where the program lets one come into a phase."""
+    program = visit.program
+    before = [one for one in program.phases if one != name and name in (program.next_phases.get(one) or ())]
+    titles = [program.titles.get(("phases", one), one) for one in before]
+    return f"It comes after {' or '.join(titles)}." if titles else "No phase leads to it."
 
 
 def _phase_form(visit: Visit, found: Patient, problem: str, status: int) -> Response:

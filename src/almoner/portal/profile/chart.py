@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -14,7 +14,7 @@ from almoner.pages.visit import Visit
 from almoner.portal.panels import Card
 from almoner.portal.profile.designs import designs
 from almoner.portal.sight import Patient
-from almoner.workshop.design import Assessment, CustomDataType
+from almoner.workshop.design import Assessment, Band, CustomDataType
 from almoner.workshop.score import score
 
 RECENT_DAYS: Final = 90
@@ -24,6 +24,8 @@ _MOST_DOTS: Final = 40
 # The drawing, in its own units. Text stands at the right of what is drawn.
 WIDTH, HEIGHT = 268, 112
 _LEFT, _RIGHT, _TOP, _BOTTOM = 6, 236, 10, 92
+_LABEL: Final = 12
+_HALF: Final = 0.5
 
 _RESPONSES = f"""
 SELECT created_at AS at, version, model AS body FROM assessment_responses
@@ -61,6 +63,20 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Zone:
+    """What a range of numbers means, as a stripe across the drawing. ``label``: whether there is room for its name."""
+
+    name: str
+    y: float
+    height: float
+
+    @property
+    def label(self) -> bool:
+        """Whether its name fits into it."""
+        return self.height >= _LABEL
+
+
+@dataclass(frozen=True)
 class Chart:
     """A drawn chart: its points, the earliest first. ``everything``: not only those of the last days."""
 
@@ -68,6 +84,7 @@ class Chart:
     points: tuple[Point, ...]
     marks: tuple[Mark, ...]
     everything: bool
+    zones: tuple[Zone, ...] = ()
     width: int = WIDTH
     height: int = HEIGHT
     left: int = _LEFT
@@ -118,14 +135,17 @@ async def chart(visit: Visit, connection: Connection, patient: Patient, card: Ca
         number = _number(design, body, card.field)
         if number is not None:
             found.append((_when(design, body, row["at"]), *number))
-    return drawn(card.title, sorted(found, key=lambda one: one[0]), everything)
+    bands = () if card.field else _bands(known.get((kind, card.of, newest)))
+    return drawn(card.title, sorted(found, key=lambda one: one[0]), everything, bands)
 
 
-def drawn(title: str, values: Sequence[tuple[datetime, int | float, str]], everything: bool) -> Chart:
-    """The chart of these moments, numbers and meanings, the earliest first."""
+def drawn(title: str, values: Sequence[tuple[datetime, int | float, str]], everything: bool, bands: Sequence[Band] = ()) -> Chart:
+    """The chart of these moments, numbers and meanings, the earliest first. ``bands`` are drawn as far as a number is in them."""
     if not values:
         return Chart(title, (), (), everything)
-    lowest, highest = min(v for _, v, _ in values), max(v for _, v, _ in values)
+    numbers = [value for _, value, _ in values]
+    met = [band for band in bands if any(band.low <= one <= band.high for one in numbers)]
+    lowest, highest = min([*numbers, *(band.low for band in met)]), max([*numbers, *(band.high for band in met)])
     if lowest == highest:
         lowest, highest = lowest - 1, highest + 1
     begin, end = values[0][0], values[-1][0]
@@ -140,7 +160,18 @@ def drawn(title: str, values: Sequence[tuple[datetime, int | float, str]], every
 
     points = tuple(Point(at, value, band, across(at), up(value)) for at, value, band in values)
     marks = tuple(Mark(up(value), f"{round(value, 2):g}") for value in (highest, (lowest + highest) / 2, lowest))
-    return Chart(title, points, marks, everything)
+    stripes = tuple(_zone(band, up, lowest, highest) for band in bands if band.high >= lowest and band.low <= highest)
+    return Chart(title, points, marks, everything, stripes)
+
+
+def _bands(design: Any) -> tuple[Band, ...]:
+    return design.scoring.bands if isinstance(design, Assessment) and design.scoring else ()
+
+
+def _zone(band: Band, up: Callable[[float], float], lowest: float, highest: float) -> Zone:
+    """The stripe of a band. Both ends belong to it, so that it meets its neighbours half way."""
+    top, bottom = up(min(band.high + _HALF, highest)), up(max(band.low - _HALF, lowest))
+    return Zone(band.name, top, round(bottom - top, 1))
 
 
 def _number(design: Any, body: dict[str, Any], name: str) -> tuple[int | float, str] | None:

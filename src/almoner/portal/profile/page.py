@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -18,9 +19,11 @@ from almoner.portal import live, sight
 from almoner.portal.calendar.zones import differ, zone_in_words
 from almoner.portal.profile import timeline
 from almoner.portal.profile.cards import CONVERSATION, Shown, card, drawn, sidebar
+from almoner.portal.profile.changed import names_in
 from almoner.portal.profile.designs import designs
 from almoner.portal.profile.header import Header, header
-from almoner.portal.profile.wording import Day, Reading, days, lines, wanted
+from almoner.portal.profile.line import Reading
+from almoner.portal.profile.wording import Day, days, lines, wanted
 from almoner.portal.sight import Patient
 
 _FILTERS: Final = {
@@ -44,18 +47,40 @@ class Choice:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A page of the timeline. ``older`` is the query string of the next one, empty at the end; ``zone`` an IANA name."""
+    """A page of the timeline. ``older`` is the query string of the next one, empty at the end; ``zone`` an IANA name.
+
+    ``whose`` says whose zone it is where there are two. ``until``: the day that somebody jumped to, empty at the newest;
+    ``today`` is the day that it is in the zone.
+    """
 
     patient: Patient
     filters: tuple[Choice, ...]
     zones: tuple[Choice, ...]
     zone: str
     zone_words: str
+    whose: str
     days: tuple[Day, ...]
     show: str
-    query: str
+    mine: bool
+    until: str
+    today: date
     older: str
     goes_on: bool
+
+    @property
+    def query(self) -> str:
+        """The query string that draws it again."""
+        return _query(self.show, self.mine, until=self.until)
+
+    @property
+    def from_newest(self) -> str:
+        """The same from the newest entry on."""
+        return _query(self.show, self.mine)
+
+    @property
+    def kept(self) -> tuple[tuple[str, str], ...]:
+        """What a jump to another day keeps."""
+        return tuple(pair for pair in (("show", self.show), ("zone", "mine" if self.mine else "theirs")) if pair[1] != "all")
 
 
 @dataclass(frozen=True)
@@ -104,8 +129,8 @@ async def show(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         since = await live.since(connection)
         patient = await sight.patient(visit, connection, visit.path("id"))
-        if patient.merged_into:
-            return visit.go(f"/patients/{patient.merged_into}")
+        if patient.id != visit.path("id").lower():
+            return visit.go(f"/patients/{patient.id}")
         page = ProfilePage(
             await header(visit, connection, patient),
             await _timeline(visit, connection, patient),
@@ -166,42 +191,59 @@ async def put_star(visit: Visit) -> Response:
 
 
 async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> Timeline:
+    now = datetime.now(UTC)
     show = visit.query("show") if visit.query("show") in _FILTERS else "all"
-    mine = visit.query("zone") == "mine" and differ(patient.timezone, visit.worker.timezone, datetime.now(UTC))
-    after = timeline.cursor(visit.query("after"))
+    apart = differ(patient.timezone, visit.worker.timezone, now)
+    mine = visit.query("zone") == "mine" and apart
+    zone = visit.worker.timezone if mine else patient.timezone
+    after, until = timeline.cursor(visit.query("after")), _day(visit.query("until"))
+    begin = after or (timeline.until(until, zone) if until else None)
     entries, older = await timeline.entries(
-        connection, visit.environment_id, patient.id, visit.rights, patient.timezone, show, after
+        connection, visit.environment_id, patient.id, visit.rights, patient.timezone, show, begin
     )
     known = await designs(connection, visit.environment_id, wanted(entries, visit.program))
-    zone = visit.worker.timezone if mine else patient.timezone
-    told = lines(entries, Reading(visit.program, known, f"/patients/{patient.id}", zone))
+    names = await names_in(connection, visit.environment_id, [one.told for one in entries if one.resource == "changes"])
+    told = lines(entries, Reading(visit.program, known, f"/patients/{patient.id}", zone, names, patient.id))
+    jumped = until.isoformat() if until else ""
     return Timeline(
         patient,
-        tuple(Choice(title, _query(key, mine), key == show) for key, title in _FILTERS.items()),
-        _zones(visit, patient, show, mine),
+        tuple(Choice(title, _query(key, mine, until=jumped), key == show) for key, title in _FILTERS.items()),
+        _zones(visit, patient, show, jumped) if apart else (),
         zone,
         zone_in_words(zone),
-        days(told, zone, datetime.now(UTC), after.at if after else None),
+        (" (yours)" if mine else " (theirs)") if apart else "",
+        days(told, zone, now, after.at if after else None),
         show,
-        _query(show, mine),
+        mine,
+        jumped,
+        now.astimezone(ZoneInfo(zone)).date(),
         _query(show, mine, older.text()) if older else "",
         after is not None,
     )
 
 
-def _zones(visit: Visit, patient: Patient, show: str, mine: bool) -> tuple[Choice, ...]:
-    """The two zones to choose from; none where their clocks show the same."""
-    if not differ(patient.timezone, visit.worker.timezone, datetime.now(UTC)):
-        return ()
+def _zones(visit: Visit, patient: Patient, show: str, until: str) -> tuple[Choice, ...]:
+    """The two zones to choose from."""
+    mine = visit.query("zone") == "mine"
     return (
-        Choice(f"{zone_in_words(patient.timezone)} (theirs)", _query(show, False), not mine),
-        Choice(f"{zone_in_words(visit.worker.timezone)} (yours)", _query(show, True), mine),
+        Choice(f"{zone_in_words(patient.timezone)} (theirs)", _query(show, False, until=until), not mine),
+        Choice(f"{zone_in_words(visit.worker.timezone)} (yours)", _query(show, True, until=until), mine),
     )
 
 
-def _query(show: str, mine: bool, after: str = "") -> str:
+def _day(text: str) -> date | None:
+    """The day that somebody jumped to; None where none is meant, or one that calendars do not have."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if date(1900, 1, 1) < found < date(9999, 1, 1) else None
+
+
+def _query(show: str, mine: bool, after: str = "", until: str = "") -> str:
     pairs = [("show", show)] if show != "all" else []
     pairs += [("zone", "mine")] if mine else []
+    pairs += [("until", until)] if until else []
     pairs += [("after", after)] if after else []
     return f"?{urlencode(pairs)}" if pairs else ""
 

@@ -11,7 +11,7 @@ import binascii
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,6 +21,8 @@ from almoner.access.actors import name_sql
 from almoner.database import Connection
 from almoner.definitions import Rights
 from almoner.errors import problem
+from almoner.portal.calendar.zones import earliest
+from almoner.resources.messages import UNREAD
 
 PAGE: Final = 30
 
@@ -35,6 +37,34 @@ _LAST_SEQ: Final = 2**63 - 1
 _STARTS: Final = "coalesce(e.start_time, e.day::timestamp AT TIME ZONE given.zone)"
 _EVENT_AT: Final = f"CASE WHEN {_STARTS} > now() THEN e.created_at ELSE {_STARTS} END"
 _STEP_ID: Final = "md5(f.id::text || (g.value ->> 'title') || (i.value ->> 'title') || (i.value ->> 'completed_at'))::uuid"
+
+# What a change is of, by the names of its collection: the row as it is now, null where it is gone.
+_OF: Final = {
+    "phone_numbers": "phone_number AS name",
+    "email_addresses": "email AS name",
+    "external_ids": "namespace AS name",
+    "calendar_events": "appointment_type AS name",
+    "patient_tasks": "task_type AS name",
+    "care_flows": "care_flow ->> 'description' AS name",
+    "custom_data_type_records": "type_name AS name, version",
+    "assessment_responses": "spec_id AS name, version, title",
+}
+_OF_ROW: Final = " ".join(
+    f"WHEN '{name}' THEN (SELECT to_json(row) FROM (SELECT {shown} FROM {name} WHERE environment_id = $1 AND id = c.row_id) row)"
+    for name, shown in _OF.items()
+)
+# A consent is recorded in the transaction of its change.
+_RECEIVED: Final = (
+    "(SELECT to_json(row) FROM (SELECT k.how, k.received_on, k.note FROM consent_records k WHERE k.environment_id = $1 "
+    "AND k.row_id = c.row_id AND k.consent = ANY (c.fields) AND k.given::text = c.differences -> k.consent ->> 1 "
+    "AND k.recorded_at BETWEEN c.changed_at - interval '1 second' AND c.changed_at + interval '10 seconds' "
+    "ORDER BY k.id LIMIT 1) row)"
+)
+# The columns of a change ``c`` as it is put in words. The environment is ``$1``.
+CHANGE: Final = (
+    f"c.resource, c.kind, c.row_id, c.fields, c.differences, c.actor, c.through, {name_sql('c.actor')} AS name, "
+    f"CASE c.resource {_OF_ROW} END AS of, {_RECEIVED} AS received"
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +95,8 @@ _SOURCES: Final = (
     _collection("email_addresses", "n"),
     _collection("care_flows", "f"),
     _collection("patients", "p", owner="id"),
+    _collection("external_ids", "x", also="AND x.resource = 'patients' AND x.namespace NOT LIKE 'merged:%'", owner="welkin_id"),
+    _Source("patient_merges", "patient_merges g", "g.kept_id", "g.merged_at", "g.patient_id"),
     _Source(
         "interventions",
         "care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
@@ -82,7 +114,8 @@ _SOURCES: Final = (
         _CHANGE_ID,
         key="c.seq",
         bound="given.seq",
-        also="AND c.kind <> 'create' "
+        # What a merge moved is told by the merge; what the API does not show is nobody's change.
+        also="AND c.kind <> 'create' AND c.fields IS DISTINCT FROM '{user_id}' AND c.fields IS DISTINCT FROM '{single}' "
         "AND NOT (c.resource = 'custom_data_type_records' AND EXISTS (SELECT FROM custom_data_type_records r "
         "WHERE r.environment_id = $1 AND r.id = c.row_id AND r.type_name = ANY (given.hidden_data))) "
         "AND NOT (c.resource = 'assessment_responses' AND EXISTS (SELECT FROM assessment_responses a "
@@ -90,7 +123,10 @@ _SOURCES: Final = (
     ),
 )
 _BY_NAME: Final = {source.name: source for source in _SOURCES}
-_CHANGING: Final = ("changes", "patients", "phone_numbers", "email_addresses", "care_flows", "interventions")
+_CHANGING: Final = (
+    *("changes", "patients", "phone_numbers", "email_addresses", "external_ids", "care_flows", "interventions"),
+    "patient_merges",
+)
 # What each filter shows; ``starred`` is everything that has a star.
 FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
     "all": tuple(_BY_NAME),
@@ -103,8 +139,7 @@ FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _TOLD: Final = {
     "messages": "SELECT m.direction, left(m.contents, 240) AS contents, m.automatically_sent, v.conversation_type, "
-    "w.first_name || ' ' || w.last_name AS worker, m.direction = 'inbound' AND NOT EXISTS (SELECT FROM message_reads d "
-    "WHERE d.environment_id = $1 AND d.message_id = m.id) AS unread FROM messages m "
+    f"w.first_name || ' ' || w.last_name AS worker, {UNREAD} AS unread FROM messages m "
     "LEFT JOIN conversations v ON v.environment_id = $1 AND v.id = m.conversation_id "
     "LEFT JOIN workers w ON w.environment_id = $1 AND w.id = m.worker_id WHERE m.environment_id = $1 AND m.id = page.id",
     "calendar_events": "SELECT e.appointment_type, e.modality, e.outcome, e.start_time, e.end_time, e.day, "
@@ -126,7 +161,11 @@ _TOLD: Final = {
     "CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
     "CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i "
     f"WHERE f.environment_id = $1 AND f.user_id = $2 AND i.value ->> 'completed_at' IS NOT NULL AND {_STEP_ID} = page.id LIMIT 1",
-    "changes": f"SELECT c.resource, c.kind, c.row_id, c.fields, c.through, {name_sql('c.actor')} AS name FROM changes c "
+    "external_ids": "SELECT x.namespace, x.external_id FROM external_ids x WHERE x.environment_id = $1 AND x.id = page.id",
+    "patient_merges": f"SELECT g.moved, {name_sql('g.merged_by')} AS name, (SELECT o.first_name || ' ' || o.last_name "
+    "FROM patients o WHERE o.environment_id = $1 AND o.id = g.patient_id) AS other "
+    "FROM patient_merges g WHERE g.environment_id = $1 AND g.patient_id = page.id",
+    "changes": f"SELECT {CHANGE} FROM changes c "
     "WHERE c.environment_id = $1 AND c.patient_id = $2 AND c.changed_at = page.at AND c.kind <> 'create' "
     f"AND {_CHANGE_ID} = page.id",
 }
@@ -162,6 +201,11 @@ class Cursor:
 
 
 _NEWEST: Final = Cursor(datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
+
+
+def until(day: date, zone: str) -> Cursor:
+    """Where the entries of a day, and of all days before it, begin. ``zone`` is an IANA name."""
+    return Cursor(earliest(day + timedelta(days=1), time(), zone), UUID(int=0))
 
 
 def cursor(text: str) -> Cursor | None:

@@ -8,68 +8,22 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from almoner.access.actors import through
 from almoner.definitions import Program
 from almoner.pages.words import counted
+from almoner.portal.profile.changed import changed, design_of
+from almoner.portal.profile.line import Chip, Line, Reading
 from almoner.portal.profile.timeline import Entry
+from almoner.portal.records.stated import Zones, beyond, stated
+from almoner.resources import BY_NAME
 from almoner.workshop.design import Assessment, CustomDataType
 from almoner.workshop.score import score
 
 CHANNELS: Final = {"phone": "SMS", "email": "e-mail", "app": "app message", "third_party_app": "message in another app"}
 _OUTCOMES: Final = {"completed": "good", "cancelled": "", "no-show": "warn"}
-_THINGS: Final = {
-    "patients": "Details of the patient",
-    "phone_numbers": "Phone number",
-    "email_addresses": "E-mail address",
-    "calendar_events": "Appointment",
-    "care_flows": "Care flow",
-    "custom_data_type_records": "Record",
-    "patient_tasks": "Task",
-    "conversations": "Conversation",
-    "assessment_responses": "Assessment",
-    "messages": "Message",
-    "integration_tasks": "Integration task",
-}
-_DONE: Final = {"update": "changed", "delete": "removed"}
 # What a change of a care flow that is told as a completed step anyway may be late by.
 _SAME: Final = timedelta(seconds=10)
-
-# Looks up a published design: its kind, its id or name, its version.
-Designs = Mapping[tuple[str, str, int], Assessment | CustomDataType]
-
-
-@dataclass(frozen=True)
-class Chip:
-    """A few words beside a title; ``tone`` as in parts.html."""
-
-    text: str
-    tone: str = ""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What entries are put in words with. ``base`` is the address of the profile, ``zone`` the IANA name that days are told in."""
-
-    program: Program
-    designs: Designs
-    base: str
-    zone: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """An entry as it is shown. ``path`` leads to the whole of it, empty where this is all there is.
-
-    ``whole_day``: it has no time of day.
-    """
-
-    entry: Entry
-    icon: str
-    title: str
-    text: str = ""
-    chips: tuple[Chip, ...] = ()
-    path: str = ""
-    whole_day: bool = False
+# So many values of a record are told; the record has them all.
+_MOST_VALUES: Final = 5
 
 
 @dataclass(frozen=True)
@@ -101,9 +55,10 @@ def day_in_words(day: date, today: date) -> str:
 
 
 def lines(entries: Sequence[Entry], reading: Reading) -> tuple[Line, ...]:
-    """The entries in words, without the changes of care flows that a completed step tells of already."""
+    """The entries in words, without the changes that another entry tells of already."""
     done = [(entry.told.get("id"), entry.at) for entry in entries if entry.resource == "interventions"]
-    return tuple(_WORDS[entry.resource](entry, reading) for entry in entries if not _is_told(entry, done))
+    told = (_WORDS[entry.resource](entry, reading) for entry in entries)
+    return tuple(line for line in told if not _is_told(line, done))
 
 
 def wanted(entries: Iterable[Entry], program: Program) -> set[tuple[str, str, int]]:
@@ -117,13 +72,20 @@ def wanted(entries: Iterable[Entry], program: Program) -> set[tuple[str, str, in
                 found.add(("assessment", entry.told["spec_id"], version or (newest.version if newest else 1)))
         elif entry.resource == "custom_data_type_records" and entry.told["type_name"] in program.custom_data_types:
             found.add(("custom_data_type", entry.told["type_name"], program.custom_data_types[entry.told["type_name"]].version))
+        elif entry.resource == "changes" and (key := design_of(entry.told, program)):
+            found.add(key)
     return found
 
 
-def _is_told(entry: Entry, done: list[tuple[Any, datetime]]) -> bool:
-    if entry.resource != "changes" or entry.told.get("resource") != "care_flows" or entry.told.get("kind") != "update":
+def _is_told(line: Line, done: list[tuple[Any, datetime]]) -> bool:
+    """Whether a line tells nothing but that an intervention was completed, which stands as itself."""
+    entry = line.entry
+    if entry.resource != "changes" or entry.told["kind"] != "update":
         return False
-    return any(row_id == entry.told["row_id"] and abs(entry.at - at) < _SAME for row_id, at in done)
+    if entry.told["resource"] != "care_flows":
+        return False
+    beyond_it = [one for one in line.differences if one.was or one.now or not one.title.endswith("completed")]
+    return not beyond_it and any(row_id == entry.told["row_id"] and abs(entry.at - at) < _SAME for row_id, at in done)
 
 
 def _message(entry: Entry, reading: Reading) -> Line:
@@ -171,11 +133,14 @@ def _record(entry: Entry, reading: Reading) -> Line:
     name = entry.told["type_name"]
     known = reading.program.custom_data_types.get(name)
     design = reading.designs.get(("custom_data_type", name, known.version)) if known else None
-    labels = {f.name: f.label or f.name for f in design.fields} if isinstance(design, CustomDataType) else {}
+    fields = design.fields if isinstance(design, CustomDataType) else ()
+    zones, body = Zones(reading.zone, reading.zone), entry.told["body"]
+    values = [one for one in (*stated(fields, body, zones), *beyond(fields, body, zones)) if one.value]
+    shown = [f"{one.label}: {one.value}" for one in values[:_MOST_VALUES]]
+    if len(values) > _MOST_VALUES:
+        shown.append(f"{len(values) - _MOST_VALUES} more")
     title = (design.title or name) if isinstance(design, CustomDataType) else name
-    told = {key: _value(value) for key, value in entry.told["body"].items() if not isinstance(value, dict)}
-    shown = [f"{labels.get(key, key)}: {value}" for key, value in told.items() if value]
-    return Line(entry, "card", title, " · ".join(shown[:4]), (), f"{reading.base}/records/{entry.id}")
+    return Line(entry, "card", title, " · ".join(shown), (), f"{reading.base}/records/{entry.id}")
 
 
 def _task(entry: Entry, reading: Reading) -> Line:
@@ -188,6 +153,21 @@ def _contact(entry: Entry, reading: Reading) -> Line:
     phone = entry.told.get("phone_number")
     text = " · ".join(part for part in (phone or entry.told.get("email"), entry.told["friendly_name"]) if part)
     return Line(entry, "card", "Phone number added" if phone else "E-mail address added", text, (), f"{reading.base}/contact")
+
+
+def _mapping(entry: Entry, reading: Reading) -> Line:
+    title = f"Id in {entry.told['namespace']} added"
+    return Line(entry, "card", title, entry.told["external_id"], (), f"{reading.base}/contact#ids")
+
+
+def _merge(entry: Entry, reading: Reading) -> Line:
+    told = entry.told
+    patient = reading.program.terminology.get("patient", "patient")
+    titles = ((BY_NAME[name], number) for name, number in told["moved"].items() if number)
+    moved = ", ".join(counted(number, resource.singular, resource.title.lower()) for resource, number in titles)
+    text = " · ".join(part for part in (f"moved: {moved}" if moved else "nothing to move", f"by {told['name']}") if part)
+    title = f"Another record of this {patient} was merged into this one · {told['other']}"
+    return Line(entry, "person", title, text, (), f"{reading.base}/merged/{entry.id}")
 
 
 def _flow(entry: Entry, reading: Reading) -> Line:
@@ -206,44 +186,6 @@ def _patient(entry: Entry, reading: Reading) -> Line:
     return Line(entry, "person", f"{reading.program.terminology.get('patient', 'patient').capitalize()} entered")
 
 
-# What was changed about a consent stands in its history, not in the log: its name alone would read as if it had been given.
-_CONSENTS: Final = {
-    "opted_in_to_sms": "consent to SMS",
-    "opted_in_to_phone": "consent to calls",
-    "opted_in_to_voicemail": "consent to voicemail",
-    "opted_in_to_call_recording": "consent to calls being recorded",
-    "opted_in_to_email": "consent to e-mail",
-    "automatic_recipient": "consent to automated messages",
-    "verified": "whether it was confirmed",
-}
-
-
-def _change(entry: Entry, reading: Reading) -> Line:
-    """Who changed what through what. The log keeps which fields, not what they held before."""
-    told = entry.told
-    thing, done = _THINGS.get(told["resource"], told["resource"]), _DONE.get(told["kind"], told["kind"])
-    fields = [_CONSENTS.get(name) or name.removesuffix("_id").replace("_", " ") for name in told["fields"] or ()]
-    title = f"{thing} {done}"
-    if told["resource"] == "patients" and fields == ["phase"]:
-        title, fields = "Phase changed", []
-    elif told["resource"] == "patients" and fields == ["coach"]:
-        title, fields = "Coach changed", []
-    named = ", ".join(fields) if fields not in (["care flow"], ["body"]) else ""
-    text = " · ".join(part for part in (named, f"by {told['name']} {through(told['through'])}") if part)
-    contact = told["resource"] in ("patients", "phone_numbers", "email_addresses")
-    return Line(entry, "pen", title, text, (), f"{reading.base}/contact" if contact and named else "")
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    return str(value)
-
-
 _WORDS: Final[Mapping[str, Callable[[Entry, Reading], Line]]] = {
     "messages": _message,
     "calendar_events": _event,
@@ -254,6 +196,8 @@ _WORDS: Final[Mapping[str, Callable[[Entry, Reading], Line]]] = {
     "email_addresses": _contact,
     "care_flows": _flow,
     "interventions": _step,
+    "external_ids": _mapping,
+    "patient_merges": _merge,
     "patients": _patient,
-    "changes": _change,
+    "changes": changed,
 }

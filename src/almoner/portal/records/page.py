@@ -19,6 +19,7 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal import editing, sight
 from almoner.portal.editing import Clash
 from almoner.portal.records import listed, typed
+from almoner.portal.records.history import History, history
 from almoner.portal.records.listed import Record, Type
 from almoner.portal.records.stated import Stated, Zones, beyond, in_words, stated
 from almoner.portal.sight import Patient
@@ -72,6 +73,17 @@ class FormPage:
     left_over: tuple[Stated, ...]
     refused: tuple[str, ...]
     wrong: int
+    history: History
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the address of a record names."""
+
+    patient: Patient
+    type: Type
+    record: Record
+    history: History
 
 
 async def show_all(visit: Visit) -> Response:
@@ -114,20 +126,22 @@ async def create(visit: Visit) -> Response:
 
 
 async def show(visit: Visit) -> Response:
-    patient, data_type, record = await _found(visit)
-    return _form(visit, patient, data_type, record, record.body, editing.kept(record.updated_at, {"body": record.body}))
+    found = await _found(visit)
+    record = found.record
+    return _form(visit, found.patient, found.type, found, record.body, editing.kept(record.updated_at, {"body": record.body}))
 
 
 async def change(visit: Visit) -> Response:
     form = await visit.form()
-    patient, data_type, record = await _found(visit)
+    found = await _found(visit)
+    patient, data_type, record = found.patient, found.type, found.record
     was = _was(form)
     body = typed.body(data_type.design.fields, form, was, visit.worker.timezone)
     try:
         result = await editing.update(visit, custom_data_type_records, record.id, {"body": body}, form)
     except ApiError as error:
         made_from = tuple((name, form.text(name)) for name in ("updated_at", "was.body"))
-        return _form(visit, patient, data_type, record, body, made_from, error)
+        return _form(visit, patient, data_type, found, body, made_from, error)
     if isinstance(result, Clash):
         zones = Zones(patient.timezone, visit.worker.timezone)
         by_path = {f"body.{one.name}": one for one in data_type.design.fields}
@@ -140,7 +154,7 @@ async def change(visit: Visit) -> Response:
     return visit.go(_back(patient, data_type))
 
 
-async def _found(visit: Visit) -> tuple[Patient, Type, Record]:
+async def _found(visit: Visit) -> Found:
     """What the address names. Raises a 404 ApiError where there is none, or where the role hides its type."""
     async with visit.parts.database.connection() as connection:
         patient = await sight.patient(visit, connection, visit.path("id"))
@@ -148,7 +162,8 @@ async def _found(visit: Visit) -> tuple[Patient, Type, Record]:
         record = await listed.one(visit, connection, patient.id, row_id) if row_id else None
         if record is None:
             raise problem("not_found", "This patient has no such record, or your role does not show it.")
-        return patient, await _type(visit, connection, record.type_name), record
+        data_type = await _type(visit, connection, record.type_name)
+        return Found(patient, data_type, record, await history(visit, connection, patient, data_type, record))
 
 
 async def _type(visit: Visit, connection: Connection, name: str) -> Type:
@@ -166,7 +181,7 @@ def _form(
     visit: Visit,
     patient: Patient,
     data_type: Type,
-    record: Record | None,
+    found: Found | None,
     body: Mapping[str, Any],
     kept: tuple[tuple[str, str], ...],
     error: ApiError | None = None,
@@ -178,8 +193,9 @@ def _form(
     errors, refused = typed.by_field(error.problems if error else (), [one.name for one in fields])
     views = fields_view(fields, body, errors, typed.PREFIX, visit.worker.timezone)
     zones = Zones(patient.timezone, visit.worker.timezone)
-    left_over = beyond(fields, record.body, zones) if record else ()
-    page = FormPage(patient, data_type, record, views, kept, left_over, tuple(refused), len(errors))
+    left_over = beyond(fields, found.record.body, zones) if found else ()
+    record, told = (found.record, found.history) if found else (None, History())
+    page = FormPage(patient, data_type, record, views, kept, left_over, tuple(refused), len(errors), told)
     return visit.page(f"{_FOLDER}/form.html", page, 400 if error else 200)
 
 

@@ -1,0 +1,187 @@
+"""What the inbox shows: a view of it, gathered from the database at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal import sight
+from almoner.portal.calendar import zones
+from almoner.portal.inbox import find, rows, tally, today
+from almoner.portal.inbox.rows import TABS, Action, Count, Row, Waiting
+from almoner.portal.inbox.tally import Tally
+
+# How many rows are shown at first, and how many more each time.
+_PAGE: Final = 30
+_MOST_SHOWN: Final = 600
+
+
+@dataclass(frozen=True)
+class View:
+    """What of the inbox is looked at: a tab, a phase (empty: all), own patients or everybody's, and how many rows."""
+
+    tab: str = "next"
+    phase: str = ""
+    everybody: bool = False
+    rows: int = _PAGE
+
+    def path(self, **changed: Any) -> str:
+        """The address of this view, with something changed."""
+        values = {"tab": self.tab, "phase": self.phase, "of": "all" if self.everybody else "", "rows": self.rows} | changed
+        usual = {"tab": "next", "phase": "", "of": "", "rows": _PAGE}
+        kept = {name: value for name, value in values.items() if value != usual[name]}
+        return f"/inbox?{urlencode(kept)}" if kept else "/inbox"
+
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """The same as fields of a form."""
+        of = "all" if self.everybody else ""
+        return (("tab", self.tab), ("phase", self.phase), ("of", of), ("rows", str(self.rows)))
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The four numbers at the top: the visitor's own, whatever is looked at."""
+
+    appointments: int
+    overdue: Count
+    messages: int
+    patients: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was just done for whom, and how it is taken back. ``refused``: it could not be done, and there is no patient."""
+
+    text: str
+    patient: sight.Patient | None = None
+    undo: Action | None = None
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """What the inbox's page and its parts need.
+
+    ``place`` is the number of the row in which something was just done, None where nothing was; ``focus`` that of the one that the
+    focus goes to, None where it stays, -1 where there is no row.
+    """
+
+    view: View
+    greeting: str
+    date: str
+    zone: str
+    figures: Figures
+    counts: dict[str, Count]
+    shown: tuple[Row, ...]
+    total: Count
+    digest: str
+    day: today.Shown
+    phases: tuple[tuple[str, str], ...]
+    may_see_all: bool
+    tasks: int
+    inactive_days: int
+    told: Told | None = None
+    place: int | None = None
+    focus: int | None = None
+    tabs: dict[str, str] = field(default_factory=lambda: dict(TABS))
+
+
+async def gather(visit: Visit, view: View, told: Told | None = None, place: int | None = None, exact: bool = False) -> Inbox:
+    """Everything about a view. Notes the read of the patients who are shown.
+
+    ``exact``: what there is more of than was found is counted, which takes its time.
+    """
+    now, whose, zone = datetime.now(UTC), whose_of(visit, view), visit.worker.timezone
+    async with visit.parts.database.connection() as connection:
+        mine = whose_of(visit, View())
+        day = await today.of(visit, connection, await find.calendar_of(connection, mine), now)
+        waiting = await _waiting(visit, connection, whose, now)
+        # The figures are the visitor's own; what was found serves for them where that is what was looked for.
+        late = await find.steps(connection, mine, now) if view.everybody else waiting.steps
+        messages = await find.unread_messages(connection, mine)
+        phases = await find.phases(connection, whose, {e.patient_id for e in day.events if e.patient_id})
+        patients, tasks = await find.own_patients(connection, mine), await find.open_tasks(connection, mine)
+    everything = rows.Wording(visit, day, now, phases).rows(waiting, day.events)
+    everything = [row for row in everything if view.phase in ("", row.patient.phase)]
+    counts = rows.counts(everything, waiting, await _tally(visit, whose, waiting, now) if exact else Tally())
+    listed = rows.of_tab(everything, view.tab)
+    shown = tuple(listed[: view.rows])
+    sight.seen(visit, "find", "patients", dict.fromkeys(row.patient.id for row in shown))
+    overdue = Count(sum(step.late > 0 for step in late.entries), late.more)
+    appointments = sum(event.takes_time for event in day.events)
+    return Inbox(
+        view,
+        _greeting(zones.local(now, zone).hour),
+        f"{day.date:%A}, {day.date.day} {day.date:%B}",
+        zones.zone_in_words(zone),
+        Figures(appointments, overdue, messages, patients),
+        counts,
+        shown,
+        counts[view.tab],
+        rows.digest(listed),
+        today.shown(visit, day, now),
+        tuple((name, visit.program.titles.get(("phases", name), name)) for name in visit.program.phases),
+        visit.rights.all_patients,
+        tasks,
+        visit.parts.inactive_days,
+        told,
+        place,
+        None if place is None else min(place, len(shown) - 1),
+    )
+
+
+def _quiet(visit: Visit, now: datetime) -> tuple[datetime, list[str]]:
+    """Since when nothing was heard of who comes up, and the phases that nothing leads on from: in those nothing is expected."""
+    ends = [name for name, following in visit.program.next_phases.items() if following == ()]
+    return now - timedelta(days=visit.parts.inactive_days), ends
+
+
+async def _tally(visit: Visit, whose: find.Whose, waiting: Waiting, now: datetime) -> Tally:
+    """How many there are of what there is more of. Of own patients all was found that anybody could look through."""
+    kept, everybody = visit.parts.kept, whose.everybody
+    due = await tally.due(kept, whose, now) if everybody and waiting.steps.more else None
+    inactive = await tally.inactive(kept, whose, *_quiet(visit, now)) if everybody and waiting.inactive.more else None
+    new = None
+    if waiting.new.more:
+        async with visit.parts.database.connection() as connection:
+            new = await tally.new(connection, whose, now - timedelta(days=find.NEW_DAYS))
+    return Tally(due, inactive, new)
+
+
+async def _waiting(visit: Visit, connection: Connection, whose: find.Whose, now: datetime) -> Waiting:
+    since, ends = _quiet(visit, now)
+    return Waiting(
+        await find.steps(connection, whose, now),
+        await find.unread(connection, whose),
+        await find.inactive(connection, whose, since, ends),
+        await find.new(connection, whose, now),
+    )
+
+
+def view_of(visit: Visit, text: Callable[[str], str]) -> View:
+    tab, phase = text("tab"), text("phase")
+    return View(
+        tab if tab in TABS else "next",
+        phase if phase in visit.program.phases else "",
+        text("of") == "all" and visit.rights.all_patients,
+        min(max(number_of(text("rows"), _PAGE), _PAGE), _MOST_SHOWN),
+    )
+
+
+def whose_of(visit: Visit, view: View) -> find.Whose:
+    me = visit.worker
+    return find.Whose(me.environment_id, me.worker_id, view.everybody, visit.rights.all_patients, view.phase or None, view.tab)
+
+
+def number_of(text: str, otherwise: int) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else otherwise
+
+
+def _greeting(hour: int) -> str:
+    return "Good morning" if 4 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening"

@@ -1,0 +1,75 @@
+"""What changed within a care flow: goals and interventions that came, went, were renamed, rescheduled, assigned, done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from almoner.portal.care_flows.changing import Part
+from almoner.portal.records.stated import day
+from almoner.times import IsoDateTime
+
+# The title of a difference and both values, blank where the title tells all.
+Change = tuple[str, str, str]
+
+
+def flow_changes(was: Sequence[Part], now: Sequence[Part], names: Mapping[str, str], zone: str) -> Iterator[Change]:
+    """The differences between the goals of a flow before and after. ``zone`` is the IANA name that days are told in."""
+    for before, after in _paired(was, now):
+        if before is None or after is None:
+            gone = after is None
+            yield f"Goal “{(before or after or {})['title']}” {'removed' if gone else 'added'}", "", ""
+            continue
+        if before["title"] != after["title"]:
+            yield "Goal", before["title"], after["title"]
+        for one, other in _paired(before["interventions"], after["interventions"]):
+            yield from _step(one, other, names, zone)
+
+
+def flow_workers(goals: Sequence[Part]) -> Iterator[str]:
+    """The ids of the workers whom a flow names."""
+    for goal in goals:
+        yield from (step["worker_id"] for step in goal["interventions"] if step.get("worker_id"))
+
+
+def _step(was: Part | None, now: Part | None, names: Mapping[str, str], zone: str) -> Iterator[Change]:
+    if was is None or now is None:
+        yield f"“{(was or now or {})['title']}” {'removed' if now is None else 'added'}", "", ""
+        return
+    if was["title"] != now["title"]:
+        yield "Intervention", was["title"], now["title"]
+    named = f"“{now['title']}”"
+    if bool(was.get("completed_at")) != bool(now.get("completed_at")):
+        yield f"{named} {'completed' if now.get('completed_at') else 'reopened'}", "", ""
+    if was.get("reminder_date") != now.get("reminder_date"):
+        yield f"{named} is due", _day(was.get("reminder_date"), zone), _day(now.get("reminder_date"), zone)
+    if was.get("worker_id") != now.get("worker_id"):
+        yield f"{named} is for", _name(was.get("worker_id"), names), _name(now.get("worker_id"), names)
+    if was.get("instructions") != now.get("instructions"):
+        yield f"Instructions of {named}", was.get("instructions") or "nothing", now.get("instructions") or "nothing"
+
+
+def _paired(was: Sequence[Part], now: Sequence[Part]) -> Iterator[tuple[Part | None, Part | None]]:
+    """What belongs together: by title, and what was renamed by its place. What is on one side alone stands with None."""
+    left, pairs = list(was), []
+    for part in now:
+        found = next((one for one in left if one["title"] == part["title"]), None)
+        if found is not None:
+            left.remove(found)
+        pairs.append((found, part))
+    for place, (found, part) in enumerate(pairs):
+        renamed = was[place] if found is None and place < len(was) else None
+        if renamed is not None and any(one is renamed for one in left):
+            left = [one for one in left if one is not renamed]
+            pairs[place] = (renamed, part)
+    yield from pairs
+    yield from ((one, None) for one in left)
+
+
+def _day(moment: Any, zone: str) -> str:
+    return day(IsoDateTime().parse(moment).astimezone(ZoneInfo(zone))) if moment else "no day"
+
+
+def _name(worker_id: Any, names: Mapping[str, str]) -> str:
+    return names.get(worker_id, "somebody who is not known any more") if worker_id else "nobody"

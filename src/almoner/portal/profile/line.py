@@ -1,0 +1,61 @@
+"""An entry of a timeline as it is shown, and what entries are put in words with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from almoner.definitions import Program
+from almoner.portal.profile.differences import Difference, Speaking
+from almoner.portal.profile.timeline import Entry
+from almoner.portal.records.stated import Zones
+from almoner.workshop.design import Assessment, CustomDataType
+
+# Looks up a published design: its kind, its id or name, its version.
+Designs = Mapping[tuple[str, str, int], Assessment | CustomDataType]
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A few words beside a title; ``tone`` as in parts.html."""
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What entries are put in words with. ``base`` is the address of the profile, ``zone`` the IANA name that days are told in.
+
+    ``names`` are workers' names by their ids and by those of their calendars.
+    """
+
+    program: Program
+    designs: Designs
+    base: str
+    zone: str
+    names: Mapping[str, str]
+    patient_id: str
+
+    @property
+    def speaking(self) -> Speaking:
+        """What values are put in words with."""
+        return Speaking(self.program, Zones(self.zone, self.zone), self.names, self.patient_id)
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry as it is shown. ``path`` leads to the whole of it, empty where this is all there is.
+
+    ``whole_day``: it has no time of day. ``differences``: what changed from what to what; ``by``: who changed it through what.
+    """
+
+    entry: Entry
+    icon: str
+    title: str
+    text: str = ""
+    chips: tuple[Chip, ...] = ()
+    path: str = ""
+    whole_day: bool = False
+    differences: tuple[Difference, ...] = ()
+    by: str = ""

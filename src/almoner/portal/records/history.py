@@ -1,0 +1,64 @@
+"""What became of one record: who wrote which values when, and through what, from the change log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.profile.changed import who
+from almoner.portal.profile.differences import Difference, Speaking, differences
+from almoner.portal.profile.timeline import CHANGE
+from almoner.portal.records.listed import Record, Type
+from almoner.portal.records.stated import Zones
+from almoner.portal.sight import Patient
+
+MOST: Final = 50
+# What was written while the record was another patient's, of whom this one is the kept record, belongs to it.
+_HISTORY: Final = f"""
+SELECT c.kind, c.changed_at AS at, c.fields, to_json(told)::text AS told FROM changes c
+CROSS JOIN LATERAL (SELECT {CHANGE}) AS told
+WHERE c.environment_id = $1 AND c.row_id = $3 AND c.resource = 'custom_data_type_records' AND c.patient_id IN (
+  SELECT $2::uuid UNION ALL SELECT m.patient_id FROM patient_merges m WHERE m.environment_id = $1 AND m.kept_id = $2)
+ORDER BY c.changed_at DESC, c.seq DESC LIMIT {MOST + 1}
+"""
+_MOVED: Final = ["user_id"]
+_MARKED: Final = ["single"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that was done to the record. ``text`` says what the log does not tell from what to what, mostly blank."""
+
+    at: datetime
+    title: str
+    by: str
+    differences: tuple[Difference, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class History:
+    """The events, the latest first. ``more``: there are earlier ones."""
+
+    events: tuple[Event, ...] = ()
+    more: bool = False
+
+
+async def history(visit: Visit, connection: Connection, patient: Patient, data_type: Type, record: Record) -> History:
+    """What became of this record."""
+    rows = await connection.fetch(_HISTORY, visit.environment_id, patient.id, record.id)
+    speaking = Speaking(visit.program, Zones(patient.timezone, visit.worker.timezone), {}, patient.id)
+    events = []
+    for row in rows[:MOST]:
+        told = msgspec.json.decode(row["told"])
+        found = differences("custom_data_type_records", told["differences"] or {}, data_type.design, speaking)
+        if row["fields"] == _MOVED:
+            events.append(Event(row["at"], "Moved here, as two records of one person were merged", who(told), ()))
+        elif row["fields"] != _MARKED:
+            events.append(Event(row["at"], "Recorded" if row["kind"] == "create" else "Changed", who(told), found))
+    return History(tuple(events), len(rows) > MOST)

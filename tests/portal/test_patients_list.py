@@ -1,0 +1,296 @@
+"""The list of patients: its orders, its pages, and what is done with many of them at once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from almoner.data_api.store import Actor, Store
+from almoner.portal.patients import assigning
+from almoner.portal.patients.listing import Chosen, listed
+from almoner.resources import BY_NAME
+from almoner.times import iso
+from tests.browsers import Screens
+from tests.people import People, Person
+
+GRACE = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
+
+
+@pytest.fixture
+async def coach(people: People, program: int) -> AsyncIterator[Person]:
+    async with await people(program, "coach", first_name="Ann", last_name="Lee") as person:
+        yield person
+
+
+class Practice:
+    """Patients with appointments, made so many hours from now."""
+
+    def __init__(self, store: Store, by: Actor, database: Any, worker_id: str) -> None:
+        self._store, self._by, self._database, self._worker_id = store, by, database, worker_id
+
+    async def patient(self, **given: Any) -> str:
+        return (await self._store.create(self._by, BY_NAME["patients"], GRACE | given)).id
+
+    async def event(self, patient: str, hours: float, **more: Any) -> None:
+        async with self._database.connection() as connection:
+            calendar = await connection.fetchval("SELECT id::text FROM calendars WHERE worker_id = $1", self._worker_id)
+        start = datetime.now(UTC) + timedelta(hours=hours)
+        when = {"start_time": iso(start), "end_time": iso(start + timedelta(minutes=20))}
+        kind = {"modality": "phone", "appointment_type": "coaching_call", "calendar_id": calendar, "user_id": patient}
+        await self._store.create(self._by, BY_NAME["calendar_events"], (when if "day" not in more else {}) | kind | more)
+
+
+@pytest.fixture
+def practice(store: Store, inside: Actor, database: Any, coach: Person) -> Practice:
+    return Practice(store, inside, database, coach.worker_id)
+
+
+def shown(text: str) -> list[str]:
+    return re.findall(r'type="checkbox" name="patient" value="([0-9a-f-]{36})"', text)
+
+
+async def walked(coach: Person, path: str) -> list[str]:
+    """Everybody of the list, page by page."""
+    found: list[str] = []
+    while path:
+        text = (await coach.get(path)).text
+        found += shown(text)
+        onward = re.search(r'href="([^"]+)" rel="next"', text)
+        path = onward[1].replace("&amp;", "&") if onward else ""
+    return found
+
+
+@pytest.mark.parametrize("mine", [False, True])
+async def test_by_next_appointment_come_those_who_have_one_each_once_the_soonest_first(
+    coach: Person, practice: Practice, mine: bool
+) -> None:
+    own = {"coach_id": coach.worker_id}
+    late, soon, past, none, all_day, off, twin = [await practice.patient(last_name=f"Nr{n}", **own) for n in range(7)]
+    await practice.event(late, 100)
+    await practice.event(late, 90)
+    await practice.event(soon, 2)
+    await practice.event(soon, 3)
+    await practice.event(past, -3)
+    await practice.event(all_day, 0, day=(datetime.now(UTC) + timedelta(days=2)).date().isoformat())
+    await practice.event(off, 1, outcome="cancelled")
+    await practice.event(twin, 95)
+    order = await walked(coach, "/patients?sort=next" + (f"&coach={coach.worker_id}" if mine else ""))
+    assert order == [soon, all_day, late, twin]
+    text = (await coach.get("/patients?sort=next")).text
+    assert 'aria-sort="ascending"' in text
+    assert "without an appointment ahead are not in this order" in text
+    assert none not in order
+
+
+@pytest.mark.parametrize("filters", ["", "&phase=intake", "&coach=nobody"])
+async def test_pages_by_next_appointment_show_everybody_once_there_and_back(
+    coach: Person, practice: Practice, filters: str
+) -> None:
+    made = [await practice.patient(last_name=f"P{n % 5}", phase=("intake", "paused")[n % 40 == 0]) for n in range(57)]
+    for number, patient in enumerate(made):
+        await practice.event(patient, 1 + (number * 7) % 57)
+    fitting = [one for n, one in enumerate(made) if filters != "&phase=intake" or n % 40]
+    order = await walked(coach, f"/patients?sort=next{filters}")
+    assert sorted(order) == sorted(fitting)
+    second = (await coach.get(f"/patients?sort=next{filters}&after={order[49]}")).text
+    back = re.search(r'href="([^"]+)" rel="prev"', second)
+    assert back
+    assert shown((await coach.get(back[1].replace("&amp;", "&"))).text) == order[:50]
+
+
+async def test_the_newest_come_first_and_the_order_is_told_and_keeps_the_filters(coach: Person, practice: Practice) -> None:
+    made = [await practice.patient(last_name=name) for name in ("Bo", "Al", "Cy")]
+    await practice.patient(phase="paused")
+    text = (await coach.get("/patients?sort=newest&phase=intake")).text
+    assert shown(text) == made[::-1]
+    assert re.search(r'aria-sort="descending"><a href="/patients\?phase=intake&amp;sort=newest">Added', text)
+    assert 'href="/patients?phase=intake&amp;sort=next"' in text
+
+
+async def test_without_a_coach_chosen_the_ticks_stay_also_those_of_other_pages(coach: Person, practice: Practice) -> None:
+    ids = [await practice.patient(last_name=f"N{n:02}") for n in range(52)]
+    pairs = [("patient", one) for one in (ids[0], ids[51])]
+    refused = await coach.send_form("/patients/assign", *pairs, to="")
+    assert refused.status_code == 400
+    assert "Choose a coach for the 2 who are selected" in refused.text
+    assert f'value="{ids[0]}" checked' in refused.text
+    assert f'<input type="hidden" name="patient" value="{ids[51]}">' in refused.text
+    none = await coach.send_form("/patients/assign", to=coach.worker_id)
+    assert "No patient was chosen" in none.text
+
+
+async def test_an_assignment_is_one_write_for_all_and_can_be_taken_back(
+    coach: Person, practice: Practice, people: People, database: Any
+) -> None:
+    async with await people(coach.environment_id, "coach", first_name="Bo", last_name="Ek") as other:
+        before = {await practice.patient(coach_id=one): one for one in (None, coach.worker_id, other.worker_id)}
+        stranger = await practice.patient(last_name="Stays")
+        done = await coach.send_form("/patients/assign", *(("patient", one) for one in before), to=other.worker_id)
+        assert "2 patients are now Bo Ek’s" in done.text
+        assert "1 patient was so already" in done.text
+
+        async def coaches() -> dict[str, str | None]:
+            async with database.connection() as connection:
+                rows = await connection.fetch(
+                    "SELECT id::text, coach_id::text FROM patients WHERE environment_id = $1", coach.environment_id
+                )
+            return dict(map(tuple, rows))
+
+        assert await coaches() == dict.fromkeys(before, other.worker_id) | {stranger: None}
+        async with database.connection() as connection:
+            logged = await connection.fetch(
+                "SELECT DISTINCT xid, actor, fields FROM changes WHERE environment_id = $1 AND kind = 'update'",
+                coach.environment_id,
+            )
+        assert [(row["actor"], row["fields"]) for row in logged] == [(f"worker:{coach.worker_id}", ["coach_id"])]
+        request = re.search(r'name="request" value="([^"]+)"', done.text)
+        assert request
+        assert "cannot be taken back" in (await other.send_form("/patients/assign/undo", request=request[1])).text
+        undone = await coach.send_form("/patients/assign/undo", request=request[1])
+        assert "2 patients have the coach of before again" in undone.text
+        assert await coaches() == before | {stranger: None}
+
+
+async def test_all_who_fit_are_assigned_on_every_page(coach: Person, practice: Practice) -> None:
+    for n in range(55):
+        await practice.patient(last_name=f"P{n}", phase=("intake", "paused")[n == 3])
+    text = (await coach.get("/patients?phase=intake")).text
+    assert "Select all 54 on every page" in text
+    done = await coach.send_form("/patients/assign?phase=intake", all="yes", to=coach.worker_id)
+    assert "54 patients are now Ann Lee’s" in done.text
+    assert "1 patient<" in (await coach.get("/patients?coach=nobody")).text
+
+
+async def coach_of(database: Any, patient: str) -> str | None:
+    async with database.connection() as connection:
+        found: str | None = await connection.fetchval("SELECT coach_id::text FROM patients WHERE id = $1", patient)
+        return found
+
+
+async def test_who_was_given_to_another_coach_since_the_list_was_drawn_is_told_before_anybody_is(
+    coach: Person, practice: Practice, people: People, database: Any
+) -> None:
+    taken, free = await practice.patient(first_name="Ada"), await practice.patient(first_name="Edna")
+    both = [("patient", taken), ("patient", free)]
+    drawn = re.compile(r'name="drawn" value="([^"]+)"')
+    async with await people(coach.environment_id, "coach", first_name="Bo", last_name="Ek") as other:
+        before = drawn.findall((await coach.get("/patients")).text)[0]
+        await other.send_form("/patients/assign", ("patient", taken), to=other.worker_id)
+        late = await coach.send_form("/patients/assign", *both, to=coach.worker_id, drawn=before)
+        assert late.status_code == 400
+        assert "Ada Hopper is Bo Ek’s now" in late.text
+        assert "Edna Hopper is" not in late.text
+        assert [await coach_of(database, one) for one in (taken, free)] == [other.worker_id, None]
+        # What was told is seen: the list is drawn anew, and the ticks stay.
+        assert late.text.count(" checked") >= 2
+        again = await coach.send_form("/patients/assign", *both, to=coach.worker_id, drawn=drawn.findall(late.text)[0])
+        assert "2 patients are now Ann Lee’s" in again.text
+
+
+@pytest.mark.parametrize("form", ["many", "one"])
+async def test_who_is_given_to_another_coach_at_the_same_moment_is_not_taken_from_them(
+    coach: Person, practice: Practice, store: Store, people: People, database: Any, form: str
+) -> None:
+    patient = await practice.patient()
+    drawn = re.findall(r'name="drawn" value="([^"]+)"', (await coach.get("/patients")).text)[0]
+    async with await people(coach.environment_id, "coach", first_name="Bo", last_name="Ek") as other:
+        async with database.transaction() as connection:
+            by = Actor(coach.environment_id, f"worker:{other.worker_id}", "portal", "theirs")
+            await store.within(connection).update(by, BY_NAME["patients"], patient, {"coach_id": other.worker_id}, None)
+            if form == "many":
+                sending = coach.send_form("/patients/assign", ("patient", patient), to=coach.worker_id, drawn=drawn)
+            else:
+                sending = coach.send_form(f"/patients/{patient}/coach", ("was.coach_id", ""), coach=coach.worker_id)
+            mine = asyncio.create_task(sending)
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%patients%NO KEY UPDATE%'"
+            async with database.connection() as looking:
+                while not await looking.fetchval(waits):
+                    await asyncio.sleep(0)
+        assert (await mine).status_code == (400 if form == "many" else 412)
+        assert await coach_of(database, patient) == other.worker_id
+
+
+async def test_more_than_can_be_given_at_once_are_told_so(
+    coach: Person, practice: Practice, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assigning, "MOST", 52)
+    ids = [await practice.patient(last_name=f"P{n}") for n in range(53)]
+    page = (await coach.get("/patients")).text
+    assert 'name="all"' not in page
+    assert "can be selected where 52 or fewer fit" in page
+    refused = await coach.send_form("/patients/assign", all="yes", to=coach.worker_id)
+    assert "More than 52 cannot be given to a coach at once" in refused.text
+    assert await coach_of(database, ids[0]) is None
+
+
+@pytest.mark.parametrize("filters", ["", "&phase=intake"])
+async def test_an_appointment_of_a_whole_day_is_ahead_until_the_day_is_over_where_the_patient_lives(
+    coach: Person, practice: Practice, filters: str
+) -> None:
+    today: list[str] = []
+    over: list[str] = []
+    for zone in ("Pacific/Pago_Pago", "Pacific/Kiritimati", "US/Pacific"):
+        here = datetime.now(ZoneInfo(zone)).date()
+        for of, day in ((today, here), (over, here - timedelta(days=1))):
+            of.append(await practice.patient(timezone=zone, last_name=zone.rpartition("/")[2]))
+            await practice.event(of[-1], 0, day=day.isoformat())
+    assert sorted(await walked(coach, f"/patients?sort=next{filters}")) == sorted(today)
+    assert (await coach.get("/patients")).text.count("all day") == 3
+
+
+async def test_the_few_of_a_phase_are_looked_up_one_by_one(coach: Person, practice: Practice, database: Any) -> None:
+    rare = await practice.patient(phase="paused")
+    for patient in (rare, await practice.patient()):
+        await practice.event(patient, 5)
+    asked: list[str] = []
+
+    class Listening:
+        async def fetch(self, query: str, *given: Any) -> Any:
+            asked.append(query)
+            return await connection.fetch(query, *given)
+
+    async with database.connection() as connection:
+        wanted = Chosen("paused", "", "next", "", "")
+        found = await listed(Listening(), coach.environment_id, wanted, 1)
+    assert [one.id for one in found.rows] == [rare]
+    assert len(asked) == 1
+
+
+async def test_two_that_are_ticked_are_compared_and_one_alone_is_not(coach: Person, practice: Practice) -> None:
+    two = [await practice.patient(last_name=name) for name in ("A", "B")]
+    there = await coach.send_form("/patients/assign", *(("patient", one) for one in two), do="merge")
+    assert there.headers["location"] == f"/patients/{two[0]}/merge/{two[1]}"
+    alone = await coach.send_form("/patients/assign", ("patient", two[0]), do="merge")
+    assert "Tick the two records" in alone.text
+    assert f'value="{two[0]}" checked' in alone.text
+
+
+async def test_ticks_outlive_paging_and_are_gone_when_they_are_done_with(
+    coach: Person, practice: Practice, screens: Screens
+) -> None:
+    for n in range(52):
+        await practice.patient(last_name=f"N{n:02}")
+    page = await screens(coach)
+    await page.goto("/patients")
+    await page.get_by_label("Select Grace N00").focus()
+    await page.keyboard.press("Space")
+    await page.get_by_role("link", name="Next 50").focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_label("Select Grace N51").check()
+    told = page.locator("[data-picks-told]")
+    await page.wait_for_function("document.querySelector('[data-picks-told]').textContent.startsWith('2 selected')")
+    assert "1 of them on other pages" in await told.inner_text()
+    await page.get_by_role("button", name="Assign", exact=True).click()
+    await page.wait_for_selector("text=Choose a coach for the 2 who are selected")
+    await page.get_by_label("Assign the selected to").select_option(label="Ann Lee")
+    await page.get_by_role("button", name="Assign", exact=True).click()
+    await page.wait_for_selector("text=2 patients are now Ann Lee’s")
+    assert await told.inner_text() == ""
+    await page.goto("/patients")
+    assert await page.locator("[name=patient]:checked").count() == 0

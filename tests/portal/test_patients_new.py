@@ -1,0 +1,145 @@
+"""A new patient: what is guessed, what is wrong with it, and who may be the same person."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any
+
+import pytest
+
+from almoner.data_api.store import Actor, Store
+from almoner.portal.patients.duplicates import mistaken_for
+from almoner.portal.patients.zones import SPLIT, ZONES
+from almoner.resources.patients import patients
+from almoner.times import TIMEZONES
+from tests.conftest import Api
+from tests.people import People, Person
+
+GRACE = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
+
+
+@pytest.fixture
+async def coach(people: People, program: int) -> AsyncIterator[Person]:
+    async with await people(program, "coach", first_name="Ann", last_name="Lee") as person:
+        yield person
+
+
+@pytest.fixture
+async def grace(store: Store, inside: Actor) -> str:
+    """Somebody who is there already, among others who are near her and are not her."""
+    for first, last, born in (
+        ("Gracia", "Lopez", "1906-12-09"),
+        ("Grace", "Harper", "1970-01-01"),
+        ("Grace", "Hopper", "1990-05-30"),
+    ):
+        await store.create(inside, patients, GRACE | {"first_name": first, "last_name": last, "birthday": born})
+    return (await store.create(inside, patients, GRACE)).id
+
+
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [
+        ({"first_name": "Hopper", "last_name": "Grace"}, "born on the same day"),
+        ({"first_name": "Grce", "last_name": "Hoper"}, "born on the same day"),
+        ({"first_name": "GRACE", "last_name": "höpper"}, "born on the same day"),
+        ({"birthday": "1906-09-12"}, "easily mistaken"),
+        ({"birthday": "1960-12-09"}, "easily mistaken"),
+        ({"birthday": "1906-12-19"}, "easily mistaken"),
+    ],
+)
+async def test_a_slip_in_the_name_or_the_birthday_hides_nobody(coach: Person, grace: str, typed: dict[str, str], why: str) -> None:
+    answer = await coach.send_form("/patients/new", **GRACE | typed)
+    assert answer.status_code == 409
+    assert f'href="/patients/{grace}">Open' in answer.text
+    assert why in answer.text
+    assert answer.text.count(">Open</a>") == 1
+    assert "This is somebody else: create" in answer.text
+
+
+async def test_another_of_the_same_name_and_another_birthday_is_somebody_else(coach: Person, grace: str) -> None:
+    assert (await coach.send_form("/patients/new", **GRACE | {"birthday": "1955-03-27"})).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "4155551234",
+        "415-555-1234",
+        "(415) 555-1234",
+        "(415)555-1234",
+        "415.555.1234",
+        "+1 415 555 1234",
+        "1-415-555-1234",
+        " 415 555 1234 ",
+    ],
+)
+async def test_a_phone_number_is_taken_as_people_write_it(coach: Person, api: Api, typed: str) -> None:
+    made = await coach.send_form("/patients/new", **GRACE, phone=typed)
+    assert made.status_code == 303
+    patient = made.headers["location"].rsplit("/", 1)[1]
+    phones = (await api.get("/v1/phone_numbers", params={"user_id": patient})).json()[0]["data"]
+    assert [one["phone_number"] for one in phones] == ["415-555-1234"]
+
+
+async def test_the_zone_is_guessed_from_the_state_and_what_was_typed_stays(coach: Person, api: Api) -> None:
+    blank = GRACE | {"timezone": "", "state": "AZ"}
+    made = await coach.send_form("/patients/new", **blank)
+    assert (await api.get(f"/v1{made.headers['location']}")).json()["timezone"] == "America/Phoenix"
+    guessed = await coach.send_form(
+        "/patients/new/zone", htmx=True, state="TX", timezone="America/Phoenix", zone_guess="America/Phoenix"
+    )
+    assert 'value="America/Chicago"' in guessed.text
+    assert "Guessed from TX, parts of which have another" in guessed.text
+    typed = await coach.send_form("/patients/new/zone", htmx=True, state="TX", timezone="Europe/Paris")
+    assert 'value="Europe/Paris"' in typed.text
+    assert "Guessed" not in typed.text
+    neither = await coach.send_form("/patients/new", **blank | {"state": "AA"})
+    assert 'id="timezone-error"' in neither.text
+
+
+async def test_a_zone_that_somebody_chose_stays_though_it_is_where_most_of_another_state_live(coach: Person) -> None:
+    chosen = await coach.send_form("/patients/new/zone", htmx=True, state="TX", timezone="America/Denver", zone_guess="")
+    assert 'value="America/Denver"' in chosen.text
+    assert "Guessed" not in chosen.text
+    again = await coach.send_form(
+        "/patients/new/zone", htmx=True, state="CA", timezone="America/Denver", zone_guess="America/Chicago"
+    )
+    assert 'value="America/Denver"' in again.text
+    # The guess is known again where the form comes back.
+    first = await coach.send_form("/patients/new/zone", htmx=True, state="TX", timezone="")
+    assert 'name="zone_guess" value="America/Chicago"' in first.text
+    back = await coach.send_form(
+        "/patients/new", **GRACE | {"phone": "1", "timezone": "America/Chicago", "zone_guess": "America/Chicago"}
+    )
+    assert 'name="zone_guess" value="America/Chicago"' in back.text
+
+
+@pytest.mark.parametrize(
+    ("day", "mistaken"),
+    [
+        ("1906-12-09", ["1906-09-12", "1960-12-09", "1906-12-19", "1906-02-09"]),
+        ("2004-02-29", ["2004-01-29", "2000-02-29", "2004-02-20"]),
+        ("1950-01-31", ["1950-03-31", "1950-01-13"]),
+    ],
+)
+def test_a_day_is_mistaken_for_one_that_differs_in_a_part(day: str, mistaken: list[str]) -> None:
+    found = {one.isoformat() for one in mistaken_for(date.fromisoformat(day))}
+    assert {day, *mistaken} <= found
+    assert not found & {"1951-02-28", "1907-12-10", "2005-02-28"}
+    assert len(found) < 300
+
+
+def test_every_guess_is_a_zone_that_the_contract_takes() -> None:
+    assert set(ZONES.values()) <= TIMEZONES
+    assert set(ZONES) >= SPLIT
+
+
+@pytest.mark.parametrize(
+    "field", ["first_name", "last_name", "birthday", "timezone", "phone", "zip_code", "state", "coach_id", "phase"]
+)
+async def test_what_is_wrong_stands_at_its_field_for_readers_too(coach: Person, field: str) -> None:
+    wrong: dict[str, Any] = dict.fromkeys(("birthday", "timezone", "phone", "zip_code", "state", "coach_id", "phase"), "nothing")
+    text = (await coach.send_form("/patients/new", **wrong)).text
+    assert f'id="{field}-error"' in text
+    assert f'aria-describedby="{field}-error' in text

@@ -1,0 +1,248 @@
+"""What the timeline tells of a change: from what to what, by whom and through what, in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from almoner.access.trail import trail
+from almoner.data_api.store import Store
+from almoner.database import Database
+from tests.conftest import Api
+from tests.people import People, Person
+from tests.portal.profiles import Chart, booked, new_patient, read, timeline, titles
+
+FLOW: dict[str, Any] = {
+    "description": "Move more",
+    "diagnosis": None,
+    "goals": [
+        {
+            "title": "Make a plan",
+            "interventions": [
+                {"title": "Decide on a kind", "reminder_date": "2026-11-20T08:00:00+00:00"},
+                {"title": "Write it down", "instructions": "On paper."},
+            ],
+        }
+    ],
+}
+RESULT = {"test": "ldl", "value": 100, "unit": "mg/dL", "collected_at": "2026-01-01T20:00:00+00:00", "out_of_range": False}
+
+
+@pytest.fixture
+async def coach(people: People, program: int) -> AsyncIterator[Person]:
+    async with await people(program, "coach") as person:
+        yield person
+
+
+@pytest.fixture
+async def grace(store: Store, program: int) -> Chart:
+    """The patient, beside another one about whom as much changes."""
+    other = await new_patient(store, program, first_name="Noise", last_name="Nobody")
+    await other.change("patients", other.id, city="Noiseville")
+    return await new_patient(store, program, city="Berkeley")
+
+
+async def told(coach: Person, chart: Chart) -> str:
+    """The whole timeline as it is read."""
+    return read(timeline(await coach.get(f"/patients/{chart.id}?show=changes")))
+
+
+async def test_one_changed_field_is_told_from_what_to_what(coach: Person, grace: Chart) -> None:
+    await grace.change("patients", grace.id, city="Oakland")
+    page = await coach.get(f"/patients/{grace.id}")
+    assert titles(page)[0] == "City changed"
+    assert "Berkeley to Oakland, by test on the command line" in read(timeline(page))
+    assert "Noiseville" not in page.text
+
+
+async def test_several_are_told_one_by_one_in_the_words_of_the_forms_and_the_program(coach: Person, grace: Chart) -> None:
+    given = {"phase": "maintenance", "coach_id": coach.worker_id, "birthday": "1906-12-10", "timezone": "America/New_York"}
+    await grace.change("patients", grace.id, **given)
+    words = await told(coach, grace)
+    for expected in (
+        "Details of the patient changed",
+        "Phase: Intake to Maintenance",
+        "Coach: nothing to Emily Smith",
+        "Born: 9 Dec 1906 to 10 Dec 1906",
+        "Time zone: America/Los Angeles to America/New York",
+    ):
+        assert expected in words, words
+
+
+async def test_a_field_that_was_sent_as_it_was_is_no_difference(coach: Person, grace: Chart) -> None:
+    await grace.change("patients", grace.id, city="Berkeley", county="Alameda")
+    page = await coach.get(f"/patients/{grace.id}")
+    assert titles(page)[0] == "County changed"
+    assert "Berkeley" not in timeline(page)
+
+
+async def test_a_change_through_the_api_names_its_client(coach: Person, grace: Chart, api: Api) -> None:
+    answer = await api.put(f"/v1/patients/{grace.id}", json={"city": "Oakland"})
+    assert answer.status_code == 200
+    assert re.search(r"Berkeley to Oakland, through the API by “[^”]+”", await told(coach, grace))
+
+
+async def test_a_consent_tells_how_it_was_received_and_when(coach: Person, grace: Chart) -> None:
+    phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
+    path = f"/patients/{grace.id}/contact/phones/{phone}/opted_in_to_sms"
+    saved = await coach.send_form(path, given="yes", how="voice", received_on="2026-03-03", note="Asked for it herself.")
+    assert saved.status_code == 303
+    page = await coach.get(f"/patients/{grace.id}")
+    assert titles(page)[0] == "Consent to SMS given"
+    words = read(timeline(page))
+    assert "415-555-1234" in words
+    assert "Received by voice on 3 Mar 2026 · Asked for it herself." in words
+    assert "not given to given, by Emily Smith in the portal" in words
+    await grace.change("phone_numbers", phone, opted_in_to_sms=False)
+    page = await coach.get(f"/patients/{grace.id}")
+    assert titles(page)[:2] == ["Consent to SMS taken back", "Consent to SMS given"]
+    assert read(timeline(page)).count("Received") == 1
+
+
+async def test_ids_elsewhere_come_change_and_stand_in_the_timeline(coach: Person, grace: Chart, store: Store) -> None:
+    other = await new_patient(store, grace.by.environment_id)
+    noise = {"resource": "patients", "welkin_id": other.id, "namespace": "noise", "external_id": "N-1"}
+    await other.add("external_ids", **noise)
+    mine = {"resource": "patients", "welkin_id": grace.id, "namespace": "ehr", "external_id": "G-1"}
+    mapping = await Chart(store, grace.by.environment_id).add("external_ids", **mine)
+    await grace.change("external_ids", mapping, external_id="G-2")
+    page = await coach.get(f"/patients/{grace.id}")
+    assert titles(page)[:2] == ["Id in ehr changed", "Id in ehr added"]
+    assert "G-1 to G-2" in read(timeline(page))
+    assert "N-1" not in page.text
+
+
+async def test_a_custom_record_and_its_changes_speak_as_its_type_does(coach: Person, grace: Chart) -> None:
+    record = await grace.add("custom_data_type_records", type_name="lab_result", body=RESULT)
+    changes = {"value": 131.5, "out_of_range": True, "collected_at": "2026-01-02T20:00:00+00:00"}
+    await grace.change("custom_data_type_records", record, body=RESULT | changes)
+    words = await told(coach, grace)
+    assert "Test: ldl · Value: 131.5 · Unit: mg/dL · Collected: 2 Jan 2026 12:00 · Out of range: yes" in words
+    assert "Lab result changed" in words
+    for expected in ("Value: 100 to 131.5", "Out of range: no to yes", "Collected: 1 Jan 2026 12:00 to 2 Jan 2026 12:00"):
+        assert expected in words, words
+    assert "Unit: mg/dL to" not in words
+
+
+async def test_an_appointment_that_moved_or_ended_says_so(coach: Person, grace: Chart, store: Store) -> None:
+    start = datetime(2027, 3, 2, 18, 0, tzinfo=UTC)
+    event = await booked(grace, store, coach.worker_id, start)
+    later = start + timedelta(days=1)
+    times = {"start_time": later.isoformat(), "end_time": (later + timedelta(minutes=30)).isoformat()}
+    await grace.change("calendar_events", event, **times)
+    await grace.change("calendar_events", event, outcome="completed")
+    page = await coach.get(f"/patients/{grace.id}")
+    assert titles(page)[:2] == ["Appointment ended · Intake call", "Appointment moved · Intake call"]
+    assert "2 Mar 2027 10:00 to 3 Mar 2027 10:00" in read(timeline(page))
+
+
+async def test_a_care_flow_tells_what_changed_within_it(coach: Person, grace: Chart) -> None:
+    flow = await grace.add("care_flows", care_flow=FLOW)
+    plan, record = FLOW["goals"][0]["interventions"]
+    plan = plan | {"reminder_date": "2026-11-27T08:00:00+00:00", "worker_id": coach.worker_id}
+    steps = [plan, record | {"title": "Write it up"}, {"title": "Try it"}]
+    await grace.change("care_flows", flow, care_flow=FLOW | {"goals": [{"title": "Make a plan", "interventions": steps}]})
+    words = await told(coach, grace)
+    for expected in (
+        "Care flow “Move more” changed",
+        "“Decide on a kind” is due: 20 Nov 2026 to 27 Nov 2026",
+        "“Decide on a kind” is for: nobody to Emily Smith",
+        "Intervention: Write it down to Write it up",
+        "“Try it” added",
+    ):
+        assert expected in words, words
+
+
+async def test_a_completed_intervention_is_told_once(coach: Person, grace: Chart) -> None:
+    flow = await grace.add("care_flows", care_flow=FLOW)
+    plan, record = FLOW["goals"][0]["interventions"]
+    done = plan | {"completed_at": datetime.now(UTC).isoformat(), "completed_by_worker_id": coach.worker_id}
+    goals = [{"title": "Make a plan", "interventions": [done, record]}]
+    await grace.change("care_flows", flow, care_flow=FLOW | {"goals": goals})
+    assert titles(await coach.get(f"/patients/{grace.id}"))[:2] == [
+        "Intervention completed · Decide on a kind",
+        "Care flow started",
+    ]
+    goals[0]["interventions"] = [plan, record]
+    await grace.change("care_flows", flow, care_flow=FLOW | {"goals": goals})
+    assert "“Decide on a kind” reopened · “Move more”" in titles(await coach.get(f"/patients/{grace.id}"))
+
+
+async def test_a_long_text_is_shortened_and_whole_on_demand(coach: Person, grace: Chart) -> None:
+    long = "A very long street name, " * 12
+    await grace.change("patients", grace.id, street=long.strip())
+    entry = timeline(await coach.get(f"/patients/{grace.id}")).partition('<li class="entry"')[2].partition("</li>")[0]
+    summary, _, whole = entry.partition("</summary>")
+    assert "<details" in summary
+    assert long.strip() not in summary
+    assert long.strip() in whole
+
+
+async def test_a_removed_task_says_what_it_was(coach: Person, grace: Chart, api: Api) -> None:
+    task = await grace.add("patient_tasks", task_type="survey")
+    assert (await api.delete(f"/v1/patient_tasks/{task}")).status_code == 200
+    assert titles(await coach.get(f"/patients/{grace.id}"))[0] == "Task removed · Fill in a survey"
+
+
+async def test_a_merge_is_one_entry_and_not_one_for_each_row_that_moved(coach: Person, grace: Chart, store: Store) -> None:
+    other = await new_patient(store, grace.by.environment_id, first_name="Gracie", city="Berkeley")
+    for number in range(3):
+        await other.add("phone_numbers", phone_number=f"415-555-100{number}", phone_number_type="cell")
+    merged: httpx.Response = await coach.send_form(f"/patients/{grace.id}/merge", ("take.first_name", "kept"), other=other.id)
+    assert merged.status_code in (200, 303), merged.text
+    page = await coach.get(f"/patients/{grace.id}")
+    assert "Another record of this patient was merged into this one · Gracie Hopper" in titles(page)
+    assert "moved: 3 phone numbers · by Emily Smith" in read(timeline(page))
+    assert not [title for title in titles(page) if title.startswith("Phone number 415")]
+
+
+async def test_no_api_feed_or_trail_shows_the_values_that_the_log_keeps(
+    people: People, grace: Chart, api: Api, database: Database
+) -> None:
+    record = await grace.add("custom_data_type_records", type_name="lab_result", body=RESULT | {"laboratory": "Secret Lab"})
+    await grace.change("custom_data_type_records", record, body=RESULT | {"laboratory": "Other Secret Lab"})
+    feed = await api.get("/v1/changes?limit=1000")
+    assert record in feed.text
+    assert "Secret Lab" not in feed.text
+    async with database.connection() as connection:
+        told = await trail(connection, grace.by.environment_id, patient=grace.id)
+    assert record in {entry.row_id for entry in told}
+    assert "Secret Lab" not in repr(told)
+    async with await people(grace.by.environment_id, "community_health_worker") as kept:
+        await grace.change("patients", grace.id, coach_id=kept.worker_id)
+        page = await kept.get(f"/patients/{grace.id}?show=changes")
+    assert page.status_code == 200
+    assert "Secret Lab" not in page.text
+
+
+async def test_one_jumps_back_to_a_day_and_keeps_filter_and_zone(coach: Person, grace: Chart) -> None:
+    conversation = await grace.add("conversations", conversation_type="phone")
+    # 23:30 on the first in Los Angeles, 02:30 on the second in New York.
+    for day, at in (("first", "2026-03-02T07:30:00+00:00"), ("third", "2026-03-03T20:00:00+00:00")):
+        values = {"conversation_id": conversation, "direction": "inbound", "contents": f"On the {day}.", "send_time": at}
+        await grace.add("messages", **values)
+    theirs = await coach.get(f"/patients/{grace.id}?show=messages&until=2026-03-01")
+    assert "On the first." in timeline(theirs)
+    assert "On the third." not in timeline(theirs)
+    assert "Sunday, 1 March · Los Angeles time (theirs)" in theirs.text
+    mine = await coach.fragment(f"/patients/{grace.id}/timeline?show=messages&zone=mine&until=2026-03-01")
+    assert "There is nothing of this on that day or before" in mine.text
+    assert "zone=mine&amp;until=2026-03-01" in mine.text
+    assert "On the third." in timeline(await coach.get(f"/patients/{grace.id}?show=messages&until=what"))
+
+
+async def test_the_log_keeps_what_was_there_when_two_write_at_once(grace: Chart, database: Database, api: Api) -> None:
+    for number in range(12):
+        await grace.change("patients", grace.id, city=f"City {number}")
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT differences -> 'city' ->> 0 AS was, differences -> 'city' ->> 1 AS now FROM changes "
+            "WHERE environment_id = $1 AND row_id = $2 AND kind = 'update' ORDER BY changed_at",
+            *(grace.by.environment_id, grace.id),
+        )
+    assert [row["was"] for row in rows] == ["Berkeley", *(row["now"] for row in rows[:-1])]
