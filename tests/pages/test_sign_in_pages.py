@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +26,8 @@ from tests.conftest import Server, ServerThread, free_port
 
 NEW = "seven herons on a pond"
 
+_ADDRESSES = itertools.count()
+
 
 @pytest.fixture
 def door(database: Database, store: Store, settings: Settings) -> Door:
@@ -37,9 +40,16 @@ async def emily(door: Door, environment: int) -> Worker:
     return await door.worker(environment)
 
 
+def from_anywhere(server: Server) -> httpx.AsyncClient:
+    """A browser at an address of its own: failures count by address, and those of one test must not slow down the next."""
+    number = next(_ADDRESSES)
+    transport = httpx.AsyncHTTPTransport(local_address=f"127.1.{number // 250}.{number % 250 + 1}")
+    return httpx.AsyncClient(base_url=server.url, timeout=30, transport=transport)
+
+
 @pytest.fixture
 async def browser_of(server: Server) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as browser:
+    async with from_anywhere(server) as browser:
         yield browser
 
 
@@ -176,7 +186,7 @@ async def test_a_link_sets_a_password_once(browser_of: httpx.AsyncClient, door: 
 async def test_a_password_is_changed_by_who_knows_it_and_other_sessions_end(
     browser_of: httpx.AsyncClient, server: Server, emily: Worker
 ) -> None:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as elsewhere:
+    async with from_anywhere(server) as elsewhere:
         await entered(elsewhere, emily)
         await entered(browser_of, emily)
         wrong = await send(browser_of, "/account/password", current="wrong", new=NEW, again=NEW)
@@ -278,7 +288,7 @@ async def test_new_recovery_codes_are_shown_to_the_session_that_made_them_alone(
 
 async def test_a_wrong_code_is_answered_where_there_is_no_second_connection(door: Door, emily: Worker, settings: Settings) -> None:
     with ServerThread(dataclasses.replace(settings, port=free_port(), connections=1)) as server:
-        async with httpx.AsyncClient(base_url=server.url, timeout=30) as browser:
+        async with from_anywhere(server) as browser:
             await entered(browser, emily)
             await send(browser, "/account/second-factor/begin", factor_password=PASSWORD)
             wrong = await send(browser, "/account/second-factor", "/account/second-factor", code="000000")
@@ -289,7 +299,7 @@ async def test_a_browser_that_has_signed_in_is_not_kept_out_by_strangers(
     browser_of: httpx.AsyncClient, server: Server, emily: Worker
 ) -> None:
     await entered(browser_of, emily)
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as stranger:
+    async with from_anywhere(server) as stranger:
         for _ in range(attempts.FREE):
             assert (await stranger.post("/sign-in", data=filled_in(emily, "wrong"))).status_code == 403
         assert (await stranger.post("/sign-in", data=filled_in(emily))).status_code == 403
@@ -298,7 +308,7 @@ async def test_a_browser_that_has_signed_in_is_not_kept_out_by_strangers(
 
 
 async def test_signing_out_everywhere_ends_this_session_too(browser_of: httpx.AsyncClient, server: Server, emily: Worker) -> None:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as elsewhere:
+    async with from_anywhere(server) as elsewhere:
         await entered(elsewhere, emily)
         await entered(browser_of, emily)
         assert (await browser_of.get("/account")).text.count("last active") == 2
@@ -319,7 +329,7 @@ async def test_a_worker_signs_in_through_the_companys_provider(settings: Setting
         known = {"oidc_issuer": provider.issuer, "oidc_client_id": CLIENT_ID, "oidc_client_secret": CLIENT_SECRET}
         own = dataclasses.replace(settings, port=free_port(), oidc_name="Example", **known)  # type: ignore[arg-type]
         with ServerThread(own) as server:
-            async with httpx.AsyncClient(base_url=server.url, timeout=30) as browser:
+            async with from_anywhere(server) as browser:
                 assert "Sign in with Example" in (await browser.get("/sign-in")).text
                 asked = {"environment": emily.environment, "next": "/account"}
                 on = await browser.get("/sign-in/provider", params=asked)
