@@ -24,6 +24,8 @@ class Person(httpx.AsyncClient):
     worker_id: str
     email: str
     token: str
+    # Of whom there is most to see, where the demo was prepared for this worker.
+    patient_id: str = ""
 
     async def send_form(self, path: str, *pairs: tuple[str, str], htmx: object = False, **values: str) -> httpx.Response:
         """Sends a form of this session."""

@@ -22,7 +22,9 @@ async def inhabited(people: People, database: Database, store: Store, name: str,
     await load(database, store, environment, patients, 7, datetime.now(UTC).date(), lambda *_: None)
     coach = await morning.prepare(database, store, environment, datetime.now(UTC))
     assert coach is not None
-    return await people.entered(environment, coach.id, coach.email, "coach", "designer", "admin")
+    person = await people.entered(environment, coach.id, coach.email, "coach", "designer", "admin")
+    person.patient_id = coach.patient_id
+    return person
 
 
 async def busiest_patient(database: Database, person: Person) -> str:
