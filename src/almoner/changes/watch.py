@@ -30,7 +30,6 @@ _FAR: Final = 20_000
 # While there is that much (an import), calendars are told with every so many looks: drawn again each time, they would add to it.
 _FAR_LOOKS: Final = 15
 
-# External ids know no patient in the log: they name the row that they are of.
 _CHANGED = f"""
 SELECT epoch, xid, seq, resource, patient_id::text, {name_sql("c.actor")} AS name, through, request_id
 FROM changes c
@@ -50,10 +49,6 @@ _IS_FAR = """
 SELECT EXISTS (
   SELECT FROM changes WHERE environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4) ORDER BY epoch, xid, seq OFFSET $5 LIMIT 1
 )
-"""
-_MAPPED = """
-SELECT id::text, updated_at, welkin_id::text AS patient_id FROM external_ids
-WHERE environment_id = $1 AND welkin_id = ANY ($2::uuid[]) AND updated_at > clock_timestamp() - interval '10 seconds'
 """
 
 
@@ -160,14 +155,12 @@ class _Environment:
         self._settled = position
         self._far_looks = 0
         self._told: set[tuple[Position, str]] = set()
-        self._mapped: Mapping[str, Any] = {}
 
     async def look(self, connection: Connection) -> None:
         """Reads what is new about the open patients and tells their streams."""
         horizon = await feed.horizon(connection)
         patients = list({stream.patient_id for stream in self.streams if stream.patient_id})
         ends = [horizon, await self._look_at_patients(connection, patients), await self._look_at_calendars(connection)]
-        await self._look_at_mappings(connection, patients)
         self._settled = min(end for end in ends if end is not None)
         self._told = {one for one in self._told if one[0] > self._settled}
         for stream in self.streams:
@@ -216,13 +209,6 @@ class _Environment:
             return False
         self._told.add(key)
         return True
-
-    async def _look_at_mappings(self, connection: Connection, patients: list[str]) -> None:
-        rows = await connection.fetch(_MAPPED, self.environment_id, patients)
-        for row in rows:
-            if self._mapped.get(row["id"]) != row["updated_at"]:
-                self._tell(row["patient_id"], Told("external_ids", "", ""))
-        self._mapped = {row["id"]: row["updated_at"] for row in rows}
 
     async def end_closed(self, connection: Connection, idle_minutes: float) -> None:
         """Ends the streams of sessions that have ended or whose worker holds other roles now."""

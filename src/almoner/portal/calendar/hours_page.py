@@ -129,11 +129,10 @@ async def owner(visit: Visit, connection: Connection) -> Worker:
     wanted = Guid().decode(visit.path("worker"), "", [])
     if wanted != visit.worker.worker_id and "administer" not in visit.rights.may:
         raise problem("forbidden", "These are a colleague's working hours. An administrator can change them.")
-    known = await diary.workers(visit, connection, [wanted] if wanted else ())
-    found = next((worker for worker in known if worker.id == wanted), None)
-    if found is None:
+    found = await diary.these(visit, connection, [wanted] if wanted else ())
+    if not found:
         raise problem("not_found", "There is no such worker.")
-    return found
+    return found[0]
 
 
 async def answer(

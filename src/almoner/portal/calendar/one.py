@@ -67,8 +67,8 @@ async def one(visit: Visit, connection: Connection, event_id: str, to_change: bo
     patient = await sight.patient(visit, connection, row["patient_id"])
     values = {name: value for name, value in row.items() if name not in ("updated_at", "worker_id")}
     event = Event(**values, first_name=patient.first_name, last_name=patient.last_name, timezone=patient.timezone)
-    known = await diary.workers(visit, connection, [row["worker_id"]])
-    return One(event, row["updated_at"], patient, next(worker for worker in known if worker.id == row["worker_id"]))
+    worker, *_ = await diary.these(visit, connection, [row["worker_id"]])
+    return One(event, row["updated_at"], patient, worker)
 
 
 def as_json(at: Span | date) -> dict[str, Any]:
