@@ -272,4 +272,4 @@ def _identity_provider(settings: Settings, box: SecretBox) -> Oidc | None:
     if not settings.oidc_issuer:
         return None
     provider = OidcProvider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_name)
-    return Oidc(provider, settings.url + BACK, box)
+    return Oidc(provider, settings.url + BACK, box, private_targets=settings.private_targets)

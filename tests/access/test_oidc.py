@@ -13,6 +13,7 @@ from joserfc.jwk import RSAKey
 
 from almoner.access.oidc import REFETCH_SECONDS, SECONDS, Identity, Oidc, OidcError, OidcProvider
 from almoner.access.secrets import SecretBox
+from almoner.outbound import connections
 from tests.access.provider import CLIENT_ID, CLIENT_SECRET, Provider
 
 BACK = "https://care.example/sign-in/back"
@@ -161,3 +162,12 @@ async def test_a_provider_that_is_away_is_told_so(oidc: Oidc, provider: Provider
 
 def test_the_secret_is_not_shown(oidc: Oidc) -> None:
     assert CLIENT_SECRET not in repr(oidc.provider)
+
+
+async def test_a_provider_outside_the_house_names_no_address_inside(
+    oidc: Oidc, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "are_inside", lambda addresses: not addresses)
+    cookie, query = await go(oidc)
+    with pytest.raises(OidcError, match="must begin with https://"):
+        await oidc.finish(cookie, query)

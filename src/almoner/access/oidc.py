@@ -25,6 +25,9 @@ from joserfc.jwk import KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
 from almoner.access.secrets import SealError, SecretBox
+from almoner.outbound import connections, targets
+from almoner.outbound.connections import RefusedError
+from almoner.outbound.targets import TargetError
 
 SECONDS: Final = 600  # from the button to the way back
 SKEW: Final = 60  # seconds that the provider's clock may be off
@@ -95,14 +98,24 @@ class _Published(msgspec.Struct, frozen=True):
 class Oidc:
     """Signs workers in through one provider. ``redirect_uri`` is the address of our page that it sends them back to.
 
+    A provider inside the house may name addresses inside the house, one outside may not unless ``private_targets``.
     ``clock`` tells seconds since 1970, UTC.
     """
 
-    def __init__(self, provider: OidcProvider, redirect_uri: str, box: SecretBox, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        provider: OidcProvider,
+        redirect_uri: str,
+        box: SecretBox,
+        clock: Callable[[], float] = time.time,
+        private_targets: bool = False,
+    ) -> None:
         self.provider = provider
         self._redirect_uri = redirect_uri
         self._box = box
         self._clock = clock
+        self._always_private = private_targets
+        self._private = private_targets
         self._published: tuple[float, _Published] | None = None
         self._keys: tuple[float, KeySet] | None = None
         self._fetching = asyncio.Lock()
@@ -166,7 +179,7 @@ class Oidc:
         method = "client_secret_basic" if "client_secret_basic" in methods else "client_secret_post"
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         url, headers, body = self._client().client_auth(method).prepare("POST", published.token_endpoint, headers, body)
-        answer = await _fetch("POST", url, headers, body)
+        answer = await self._fetched("POST", url, headers, body)
         token = answer.get("id_token")
         if not isinstance(token, str):
             raise OidcError("the answer has no ID token")
@@ -204,11 +217,14 @@ class Oidc:
             if self._published is None or self._clock() >= self._published[0]:
                 url = f"{self.provider.issuer.rstrip('/')}/.well-known/openid-configuration"
                 try:
-                    found = msgspec.convert(await _fetch("GET", url), _Published)
+                    # Where the issuer is, the operator has said: it may be anywhere.
+                    told, from_inside = await _fetch("GET", url, private_targets=True)
+                    found = msgspec.convert(told, _Published)
                 except msgspec.ValidationError as error:
                     raise OidcError(f"what the provider says of itself does not fit: {error}") from None
                 if found.issuer != self.provider.issuer:
                     raise OidcError("the provider calls itself otherwise than ALMONER_OIDC_ISSUER does")
+                self._private = self._always_private or from_inside
                 self._published = (self._clock() + KEPT_SECONDS, found)
             return self._published[1]
 
@@ -218,25 +234,42 @@ class Oidc:
             age = KEPT_SECONDS if kept is None else self._clock() - kept[0]
             if kept is None or age >= (REFETCH_SECONDS if anew else KEPT_SECONDS):
                 try:
-                    keys = KeySet.import_key_set(await _fetch("GET", published.jwks_uri))  # type: ignore[arg-type]
+                    keys = KeySet.import_key_set(await self._fetched("GET", published.jwks_uri))
                 except (JoseError, ValueError, KeyError, TypeError):
                     raise OidcError("the provider's keys cannot be read") from None
                 kept = self._keys = (self._clock(), keys)
             return kept[1]
 
+    async def _fetched(self, method: str, url: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> Any:
+        answer, _ = await _fetch(method, url, headers, body, private_targets=self._private)
+        return answer
 
-async def _fetch(method: str, url: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> dict[str, Any]:
-    """An answer of the provider, a JSON object. A redirect is no answer: what we send is for the address that was set up."""
+
+async def _fetch(
+    method: str, url: str, headers: Mapping[str, str] | None = None, body: str | None = None, *, private_targets: bool
+) -> tuple[dict[str, Any], bool]:
+    """An answer of the provider, a JSON object, and whether it came from a private address.
+
+    A redirect is no answer: what we send is for the address that was set up.
+    """
+    dialled: list[str] = []
     try:
+        connector = connections.connector(private_targets, dialled=dialled)
         async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT) as http,
-            http.request(method, url, headers=headers, data=body, allow_redirects=False) as answer,
+            aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as http,
+            http.request(method, targets.read(url, private_targets), headers=headers, data=body, allow_redirects=False) as answer,
         ):
             status, raw = answer.status, bytearray()
             async for chunk in answer.content.iter_chunked(65_536):
                 raw += chunk
                 if len(raw) > _LARGEST:
                     raise OidcError("the provider's answer is too long")
+    except TargetError as error:
+        raise OidcError(f"an address of the provider {error}") from None
+    except aiohttp.ClientConnectorError as error:
+        if isinstance(error.os_error, RefusedError):
+            raise OidcError(f"an address of the provider {error.os_error}") from None
+        raise OidcError(f"the provider cannot be reached: {type(error).__name__}") from None
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise OidcError(f"the provider cannot be reached: {type(error).__name__}") from None
     if status != 200:
@@ -247,4 +280,4 @@ async def _fetch(method: str, url: str, headers: Mapping[str, str] | None = None
         raise OidcError("the provider's answer is not JSON") from None
     if not isinstance(value, dict):
         raise OidcError("the provider's answer is no JSON object")
-    return value
+    return value, connections.are_inside(dialled)

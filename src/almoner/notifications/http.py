@@ -7,29 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import ssl
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from almoner.errors import SettingError
-from almoner.notifications import guard
-from almoner.notifications.guard import TargetError
+from almoner.outbound import connections, targets
+from almoner.outbound.connections import RefusedError
+from almoner.outbound.targets import TargetError
 
 PATIENCE: Final = 30.0
 LONGEST_ANSWER: Final = 65_536
-# Name look-ups block a thread each; a name server that does not answer must not hold up other subscriptions.
-_LOOK_UPS: Final = 64
-# Below the five seconds after which common servers close an idle connection.
-_KEEP_ALIVE: Final = 4.0
+# Gateways put policies and cookies of some ten thousand bytes into headers; what is beyond this is no header any more.
+_LONGEST_HEADER: Final = 65_536
+_MOST_HEADERS: Final = 1000
 _UNKNOWN_AUTHORITY: Final = (
     "It needs one of a public authority, sent with its whole chain; or the operator names the private authority's certificate in "
     "ALMONER_CA_FILE."
@@ -46,7 +42,6 @@ _REMEDIES: Final[Mapping[int, str]] = {
     62: _OTHER_NAME,  # another host
     64: _OTHER_NAME,  # another IP address
 }
-_resolved: ContextVar[list[str] | None] = ContextVar("almoner_resolved", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,45 +68,6 @@ class SendError(Exception):
         self.answer = answer
 
 
-class _RefusedError(OSError):
-    """All addresses of a name are refused; an OSError, as the client expects of a look-up that fails."""
-
-
-class GuardedResolver(AbstractResolver):
-    """Looks a name up once and hands out the addresses that may be sent to; the connection goes to one of those."""
-
-    def __init__(self, private_targets: bool) -> None:
-        self._private = private_targets
-        self._threads = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="look-up")
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
-        """The addresses of a name. Raises OSError where there is none, or one of them is refused."""
-        loop = asyncio.get_running_loop()
-        infos = await loop.run_in_executor(self._threads, _look_up, host, port, family)
-        results: list[ResolveResult] = []
-        for found, _, protocol, _, address in infos:
-            text = str(address[0])
-            try:
-                guard.check_address(text, self._private)
-            except TargetError as error:
-                # A name with one address inside and one outside is not a mistake that one makes.
-                raise _RefusedError(str(error)) from None
-            flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-            results.append(ResolveResult(hostname=host, host=text, port=port, family=found, proto=protocol, flags=flags))
-        told = _resolved.get()
-        if told is not None:
-            told += [result["host"] for result in results]
-        return results
-
-    async def close(self) -> None:
-        """Lets go of the threads; a look-up under way ends by itself."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[Any]:
-    return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
-
-
 class HttpClient:
     """Sends POST requests. ``patience`` is how many seconds one may take, from the name's look-up to the answer's last byte.
 
@@ -124,39 +80,33 @@ class HttpClient:
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_reuseconn.append(_reused)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                resolver=GuardedResolver(private_targets),
-                use_dns_cache=False,
-                limit=0,
-                keepalive_timeout=_KEEP_ALIVE,
-                ssl=trusted or True,
-            ),
+            connector=connections.connector(private_targets, trusted),
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
             trace_configs=[tracing],
             headers={"User-Agent": "Almoner", "Accept-Encoding": "identity"},
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
+            max_headers=_MOST_HEADERS,
         )
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """The answer, whatever its status. Raises SendError."""
         try:
-            guard.check_url(url, self._private)
-            target = URL(url)
+            target = targets.read(url, self._private)
         except TargetError as error:
             raise SendError("url", f"cannot be sent to: its URL {error}.") from None
-        except (ValueError, UnicodeError):
-            raise SendError("url", "cannot be sent to: its URL is not a URL of the form https://host/path.") from None
         addresses: list[str] = []
-        asked = _resolved.set(addresses)
+        asked = connections.resolved.set(addresses)
         try:
             async with asyncio.timeout(self._patience):
                 return await self._post(target, body, headers, addresses)
         except TimeoutError:
             raise SendError("answer", f"did not answer within {self._patience:g} s.") from None
         finally:
-            _resolved.reset(asked)
+            connections.resolved.reset(asked)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -217,11 +167,20 @@ def _distrusted(error: Exception) -> str:
     return f"{error.verify_message}. {_REMEDIES.get(error.verify_code, '')}".strip()
 
 
+def _unread(message: str) -> str:
+    """Why an answer could not be read; the client tells it by its message alone."""
+    if message.startswith("Got more than"):
+        return f"a header longer than {_LONGEST_HEADER // 1024} KiB, which is not read"
+    if message == "Too many headers received":
+        return f"more than {_MOST_HEADERS} headers, which are not read"
+    return "something that is not HTTP"
+
+
 def _told(error: Exception) -> SendError:
     """What went wrong, in words. The kinds that are special cases of others come first."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         cause = error.os_error
-        if isinstance(cause, _RefusedError):
+        if isinstance(cause, RefusedError):
             return SendError("name", f"cannot be sent to: its name {cause}.")
         return SendError("name", f"cannot be reached: the name {error.host} is not found.")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -229,6 +188,8 @@ def _told(error: Exception) -> SendError:
     if isinstance(error, aiohttp.ClientSSLError):
         return SendError("tls", "does not agree on TLS. Is it an https address?")
     if isinstance(error, aiohttp.ClientConnectorError):
+        if isinstance(error.os_error, RefusedError):
+            return SendError("name", f"cannot be sent to: its name {error.os_error}.")
         number = error.os_error.errno
         why = os.strerror(number) if number else "no connection"
         return SendError("connection", f"cannot be reached: {why.lower()}.")
@@ -236,6 +197,8 @@ def _told(error: Exception) -> SendError:
         return SendError("answer", "broke off in the middle of its answer.")
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
         return SendError("answer", "closed the connection without an answer.")
-    if isinstance(error, aiohttp.ClientResponseError | ValueError):
+    if isinstance(error, aiohttp.ClientResponseError):
+        return SendError("answer", f"answered with {_unread(error.message)}.")
+    if isinstance(error, ValueError):
         return SendError("answer", "answered with something that is not HTTP.")
     return SendError("connection", "cannot be reached: the connection broke.")

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final
 from almoner.errors import Problem, parse_problem
 from almoner.fields import missing_field, printable, unknown_field
 from almoner.kinds import Boolean, Kind, Problems, Schema, Text
-from almoner.notifications import guard
 from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE
+from almoner.outbound import targets
 
 WAYS: Final = (TOKEN_EXCHANGE, BEARER_JWT)
 LONGEST_NAME: Final = 200
@@ -200,7 +200,7 @@ def _wrong_with(value: Any, private: bool) -> str | None:
     if type(value) is not str or not 1 <= len(value) <= LONGEST_URL:
         return f"a URL such as https://example.org/notifications is expected, of at most {LONGEST_URL} characters"
     try:
-        guard.check_url(value, private)
-    except guard.TargetError as error:
+        targets.read(value, private)
+    except targets.TargetError as error:
         return f"it {error}"
     return "it must not have a fragment (#), since that is never sent" if "#" in value else None

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ssl import SSLContext
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from almoner.access.secrets import SecretBox
 from almoner.notifications.authentication import Authenticator
@@ -14,11 +13,12 @@ from almoner.notifications.delivery import Attempt, Courier
 from almoner.notifications.http import Answer, HttpClient, SendError
 from almoner.notifications.message import EMPTY
 from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription
+from almoner.outbound import targets
 
 # Two requests, one after the other, within the time that a request to the API may take.
 _PATIENCE: Final = 12.0
 # What comes one after the other when something is sent. A step that failed means that those before it went well.
-_ORDER: Final = ("url", "name", "connection", "tls")
+_ORDER: Final = ("name", "connection", "tls")
 _RECEIVER: Final = "receiver"
 _TOKEN_ENDPOINT: Final = "token endpoint"  # noqa: S105  # what it is called
 
@@ -102,12 +102,15 @@ def _reached(who: str, url: str, came: Answer | SendError) -> list[Step]:
     if isinstance(came, SendError) and ended == "answer" and came.status is None:
         # Nothing came at all: whether there was a connection is not known.
         return []
-    parts = urlsplit(url)
+    if isinstance(came, SendError) and ended == "url":
+        return [Step(f"{who}: url", False, f"The {who} {came.words}")]
+    # It was judged before it was dialled; this reads it once more for what is said of it.
+    target = targets.read(url, private_targets=True)
     at = f" ({', '.join(addresses)})" if addresses else ""
     well = {
-        "name": f"{parts.hostname}{at} may be sent to.",
-        "connection": f"There is a connection to {parts.netloc}.",
-        "tls": "TLS is agreed on, and the certificate is trusted." if parts.scheme == "https" else "No TLS; that is allowed here.",
+        "name": f"{target.raw_host}{at} may be sent to.",
+        "connection": f"There is a connection to {target.raw_authority}.",
+        "tls": "TLS is agreed on, and the certificate is trusted." if target.scheme == "https" else "No TLS; that is allowed here.",
     }
     steps: list[Step] = []
     for name in _ORDER:

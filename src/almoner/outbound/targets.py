@@ -1,13 +1,15 @@
-"""Where notifications may go: no address inside the house, whatever a URL or a name server says. Pure.
+"""Where requests may go: no address inside the house, whatever a URL or a name server says. Pure.
 
 An address may be written in many ways and wrapped in others (IPv4 in IPv6). What carries an IPv4 address is judged by that.
 """
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
-from urllib.parse import urlsplit
+
+from yarl import URL
 
 Address = IPv4Address | IPv6Address
 
@@ -30,6 +32,12 @@ _WITHIN: Final = tuple(
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _COMPATIBLE: Final = IPv6Network("::/96")
 _TRANSLATED: Final = IPv6Network("::ffff:0:0:0/96")
+# The scheme and the authority as they are written (RFC 3986, 3).
+_AUTHORITY: Final = re.compile(r"(https?)://([^/?#]*)", re.IGNORECASE)
+# A host name after IDNA (RFC 1123, 2.1); underscores are no host's, and yet in use.
+_LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_LONGEST_NAME: Final = 253
 
 
 class TargetError(Exception):
@@ -64,22 +72,38 @@ def _carried(address: Address) -> IPv4Address | None:
     return None
 
 
-def check_url(url: str, private_targets: bool) -> str:
-    """The host of a URL that may be sent to, as far as the URL itself tells. Raises TargetError."""
+def read(url: str, private_targets: bool) -> URL:
+    """The URL as the HTTP client dials it, judged as far as the URL itself tells. Raises TargetError.
+
+    There is one reading of a URL: whoever is handed this one dials the host that was judged, and no other. ``private_targets``:
+    whether addresses of private networks and URLs without TLS are fine.
+    """
+    written = _AUTHORITY.match(url)
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
+        target = URL(url)
+        host, port = target.raw_host, target.port
+    except (ValueError, UnicodeError):
         raise TargetError("is not a URL") from None
-    if parts.scheme not in ("http", "https") or not host or port == 0 or not url.isprintable() or " " in url:
+    if written is None or not host or port == 0 or not url.isprintable() or " " in url:
         raise TargetError("is not a URL of the form https://host/path")
-    if parts.username is not None or parts.password is not None:
+    if "@" in written[2]:
         raise TargetError("holds a name or a password, which is not allowed")
-    if parts.scheme != "https" and not private_targets:
+    if target.scheme != "https" and not private_targets:
         raise TargetError("must begin with https://")
-    if _looks_like_address(host):
-        check_address(host, private_targets)
-    return host
+    _check_host(host, written[2], private_targets)
+    return target
+
+
+def _check_host(host: str, written: str, private_targets: bool) -> None:
+    """Judges the host that is dialled; ``written`` is the authority that it was read from. Raises TargetError."""
+    if not _looks_like_address(host):
+        if len(host) > _LONGEST_NAME or not _NAME.fullmatch(host):
+            raise TargetError(f"names the host {host[:100]}, which is neither a name nor an address")
+        return
+    if not written.isascii():
+        # Letters that a name look-up turns into an address are there to deceive whoever reads them otherwise (UTS 46, 4).
+        raise TargetError(f"names the address {host[:100]} in other characters than its own")
+    check_address(host, private_targets)
 
 
 def check_address(text: str, private_targets: bool) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almoner.notifications import guard
-from almoner.notifications.guard import TargetError
-from almoner.notifications.http import GuardedResolver
+from almoner.outbound import targets
+from almoner.outbound.connections import GuardedResolver
+from almoner.outbound.targets import TargetError
 
 INSIDE = (
     "0.0.0.0/8",
@@ -38,7 +38,7 @@ FORMS = {
 
 def accepted(text: str, private: bool = False) -> bool:
     try:
-        guard.check_address(text, private)
+        targets.check_address(text, private)
     except TargetError:
         return False
     return True
@@ -97,14 +97,14 @@ def test_an_address_of_nobody_or_of_everybody_is_refused_even_then(text: str) ->
 @pytest.mark.parametrize("private", [True, False])
 def test_an_address_in_an_unusual_notation_is_refused(host: str, private: bool) -> None:
     with pytest.raises(TargetError):
-        guard.check_url(f"https://{host}/", private)
+        targets.read(f"https://{host}/", private)
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_no_number_stands_for_an_address(number: int) -> None:
     for host in (str(number), hex(number)):
         with pytest.raises(TargetError):
-            guard.check_url(f"https://{host}/", private_targets=False)
+            targets.read(f"https://{host}/", private_targets=False)
 
 
 @pytest.mark.parametrize(
@@ -124,21 +124,22 @@ def test_no_number_stands_for_an_address(number: int) -> None:
 )
 def test_what_is_wrong_with_a_url_is_said_in_words(url: str, why: str) -> None:
     with pytest.raises(TargetError, match=why.replace(".", r"\.")):
-        guard.check_url(url, private_targets=False)
+        targets.read(url, private_targets=False)
 
 
 @given(st.text())
 def test_no_text_breaks_the_guard(text: str) -> None:
     for url in (text, f"https://{text}/"):
         try:
-            host = guard.check_url(url, private_targets=False)
+            target = targets.read(url, private_targets=False)
         except TargetError:
             continue
-        assert host
+        assert target.raw_host
 
 
 def test_a_host_by_name_is_left_to_the_look_up() -> None:
-    assert guard.check_url("https://care.example.org:8443/in?x=1", private_targets=False) == "care.example.org"
+    assert targets.read("https://care.example.org:8443/in?x=1", private_targets=False).raw_host == "care.example.org"
+    assert targets.read("https://Bücher.example/", private_targets=False).raw_host == "xn--bcher-kva.example"
 
 
 async def test_a_name_that_leads_inside_is_not_handed_out() -> None:
