@@ -22,7 +22,9 @@ from almoner.access.secrets import SecretBox, load_key
 from almoner.app import Application
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
+from almoner.operations.connections import ConnectionLimits
 from almoner.resources import RESOURCES
+from almoner.server import configuration
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.programs import Programs
@@ -107,12 +109,9 @@ def free_port() -> int:
 class ServerThread:
     """Runs a server until it is stopped; its database and settings are handed in."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, limits: ConnectionLimits | None = None) -> None:
         self.settings = settings
-        options: dict[str, Any] = {"host": settings.host, "port": settings.port, "log_config": None, "access_log": False}
-        self._server = uvicorn.Server(
-            uvicorn.Config(Application(settings), lifespan="on", loop="uvloop", http="httptools", **options)
-        )
+        self._server = uvicorn.Server(configuration(Application(settings), limits, host=settings.host, port=settings.port))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
     def __enter__(self) -> Server:

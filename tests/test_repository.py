@@ -19,7 +19,7 @@ LONGEST_FILE = 399
 LONGEST_FUNCTION = 59
 
 # The composition roots: they read settings, build the parts and wire them.
-ROOTS = {"cli", "app", "worker", "commands"}
+ROOTS = {"cli", "app", "worker", "commands", "server"}
 # What people and other systems work with; each stands on the rooms below and none on another.
 OFFERS = {"portal", "workshop", "integrations", "notifications"}
 # The vocabulary that everything is declared in.
@@ -117,6 +117,18 @@ def test_only_settings_look_at_the_environment_of_the_process() -> None:
         and node.value.id == "os"
         and node.attr in {"environ", "getenv"}
     }
+    assert not wrong
+
+
+def test_one_place_says_how_a_server_is_run() -> None:
+    # Whoever goes round it has none of the limits and none of the care with ``Upgrade`` that stand in it.
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in [*SERVER.rglob("*.py"), ROOT / "tests" / "conftest.py"]
+        if path != SERVER / "server.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"uvicorn.Config", "uvicorn.run"}
+    ]
     assert not wrong
 
 

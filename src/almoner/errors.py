@@ -76,7 +76,7 @@ _TYPES = (
         "request_timeout",
         408,
         "Request Timeout",
-        "The body did not arrive in time. Send the request again.",
+        "The request did not arrive in time. Send it again.",
     ),
     ProblemType(
         "precondition_failed",
@@ -95,6 +95,18 @@ _TYPES = (
         414,
         "URI Too Long",
         "The address is longer than this server accepts. Use `POST /v1/<collection>/find`, which takes a body.",
+    ),
+    ProblemType(
+        "unsupported_media_type",
+        415,
+        "Unsupported Media Type",
+        "The body is compressed in a way that this server does not unpack. Send it as it is, or with `Content-Encoding: gzip`.",
+    ),
+    ProblemType(
+        "header_fields_too_large",
+        431,
+        "Request Header Fields Too Large",
+        "The header fields are longer than this server accepts. Send fewer or shorter ones.",
     ),
     ProblemType(
         "too_many_requests",

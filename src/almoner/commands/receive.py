@@ -25,6 +25,7 @@ from almoner.commands.session import AS_JSON, called, read_settings, say, stop
 from almoner.receiver.endpoints import Changed, Credentials, Endpoints
 from almoner.receiver.pull import Api, PullError
 from almoner.resources import RESOURCES
+from almoner.server import configuration
 from almoner.settings import Settings
 
 
@@ -83,8 +84,7 @@ async def _receive(
         await _look_around(api, client, printer)
         pulling = asyncio.create_task(_pull(api, arrived, printer))
         endpoints = Endpoints(here, issued, received).app()
-        config = uvicorn.Config(endpoints, log_config=None, access_log=False, server_header=False, ws="none", lifespan="off")
-        config.timeout_graceful_shutdown = 5
+        config = configuration(endpoints, loop="none", lifespan="off", timeout_graceful_shutdown=5)
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
         finally:

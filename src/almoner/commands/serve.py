@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import uvicorn
@@ -13,10 +13,8 @@ import uvicorn
 from almoner.access.secrets import load_key
 from almoner.app import Application
 from almoner.commands.session import read_settings, require_migrated, run, say, stop, with_database
+from almoner.server import configuration, run_workers
 from almoner.settings import Settings
-
-# How long requests under way are waited for when the server is asked to stop.
-GRACE_SECONDS = 20
 
 
 def serve(
@@ -39,7 +37,7 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="almoner-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         factory = "from_environment_with_worker" if with_worker else "from_environment"
-        uvicorn.run(f"almoner.app:{factory}", factory=True, workers=workers, **_options(settings))
+        run_workers(f"almoner.app:{factory}", workers, settings.host, settings.port)
 
 
 async def _require(settings: Settings) -> None:
@@ -65,22 +63,4 @@ def listen(settings: Settings) -> socket.socket:
 
 def config(settings: Settings, with_worker: bool = False) -> uvicorn.Config:
     """How a server in this process runs, with a notifier beside it or without."""
-    return uvicorn.Config(Application(settings, with_worker), **_options(settings))
-
-
-def _options(settings: Settings) -> dict[str, Any]:
-    return {
-        "host": settings.host,
-        "port": settings.port,
-        "loop": "uvloop",
-        "http": "httptools",
-        "ws": "none",
-        "lifespan": "on",
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "proxy_headers": False,
-        # Idle connections cost little, so there may be more of them than requests at a time.
-        "limit_concurrency": settings.client_limit + 1000,
-        "timeout_graceful_shutdown": GRACE_SECONDS,
-    }
+    return configuration(Application(settings, with_worker))

@@ -10,7 +10,7 @@ from almoner.kinds import Schema
 
 TEXT: Schema = {"type": "string"}
 # What any request can be answered with, whatever it asks for.
-ANY = (408, 413, 414, 429, 500, 503)
+ANY = (408, 413, 414, 415, 429, 431, 500, 503)
 
 _HEADERS: dict[str, tuple[str, Schema, str]] = {
     "X-Request-Id": (
