@@ -173,7 +173,7 @@ def _edge(
 ) -> Edge:
     box = SecretBox(load_key(settings.secret_key or None, settings.home))
     tokens = TokenEndpoint(database, box, settings.token_url, BY_NAME)
-    feed = ChangeFeed(database, api.access, audit)
+    feed = ChangeFeed(database, api.access, audit, RESOURCES)
     program = program_api.ProgramApi(database, api.access)
 
     async def token(request: Request) -> Answer:

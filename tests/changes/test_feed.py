@@ -206,7 +206,7 @@ async def test_a_reader_behind_sixteen_writers_ends_with_exactly_what_they_commi
         size = random.Random(seed)
         while not writing.done():
             after = reread(seen[-1].position) if seen else feed.BEGINNING
-            seen += (await feed.read(reader, environment, after, size.choice((1, 3, 10, 100))))[0]
+            seen += (await feed.read(reader, environment, after, size.choice((1, 3, 10, 100)))).changes
         await writing
         committed = [entry for writer in writers for entry in writer.committed]
         seen += await names_settled(reader, environment, len(committed) - len(seen), seen[-1].position)

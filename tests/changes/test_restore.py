@@ -16,7 +16,18 @@ from almoner.changes.completeness import Completeness
 from almoner.data_api.find import BEGINNING
 from almoner.database import Database
 from almoner.embedded.programs import Programs
-from tests.changes.writing import begin_epoch, environment_of, follow, insert, names_settled, opened, remove, rename, until_true
+from tests.changes.writing import (
+    begin_epoch,
+    entries,
+    environment_of,
+    follow,
+    insert,
+    names_settled,
+    opened,
+    remove,
+    rename,
+    until_true,
+)
 from tests.conftest import free_port
 
 # Restored clusters count transactions from a few hundred on; the one that is dumped is far ahead of them.
@@ -114,6 +125,68 @@ async def test_every_cursor_goes_on_in_the_cluster_that_a_dump_is_restored_into(
         assert everything[-1].position.epoch > before[-1].position.epoch
     finally:
         await connection.close()
+
+
+def doubtful(entry: feed.Epoch, told: list[feed.Change]) -> list[str]:
+    """The rows that a follower looks at again: those of which it was told what may be gone. It compares cursors as texts."""
+    survived, begun = entry.shown()["survived_until"], entry.shown()["cursor"]
+    return [change.row_id for change in told if survived < change.position.cursor() < begun]
+
+
+async def test_a_restored_older_dump_is_told_as_an_entry_of_its_own_before_anybody_writes(
+    source: Source, own_dsn: str, cluster: str, other_cluster: str, tmp_path: Path
+) -> None:
+    await source.write(2)
+    kept = await source.changes(4)
+    dump(own_dsn, tmp_path / "dump")
+    gone = [await insert(source.connection, source.environment) for _ in range(3)]
+    await rename(source.connection, source.environment, source.rows[0], "Countess")
+    told = await source.changes(8)
+    assert not [e for e in await entries(source.connection, source.environment) if isinstance(e, feed.Epoch)], (
+        "nothing was lost yet"
+    )
+    other_environment = await environment_of(source.connection)
+
+    connection = await opened(await restored(tmp_path / "dump", cluster))
+    again = await opened(await restored(tmp_path / "dump", other_cluster))
+    try:
+        # The follower is told once, wherever it was, and before what is written from then on.
+        (entry,) = await entries(connection, source.environment, told[-1].position)
+        assert isinstance(entry, feed.Epoch)
+        assert entry.survived_until == kept[-1].position
+        assert doubtful(entry, told) == [*gone, source.rows[0]]
+        fresh = await insert(connection, source.environment)
+        await names_settled(connection, source.environment, 1, told[-1].position)
+        found = await entries(connection, source.environment, told[-1].position, limit=1)
+        assert [type(e) for e in found] == [feed.Epoch, feed.Change]
+        assert found[0] == entry
+        assert [e.row_id for e in await entries(connection, source.environment, entry.position) if isinstance(e, feed.Change)] == [
+            fresh
+        ]
+        from_the_beginning = await entries(connection, source.environment)
+        assert [e.position for e in from_the_beginning] == sorted(e.position for e in from_the_beginning)
+        assert [e.position.cursor() for e in from_the_beginning] == sorted(e.position.cursor() for e in from_the_beginning)
+        assert sum(isinstance(e, feed.Epoch) for e in from_the_beginning) == 1
+        # An environment of which nothing was ever told has nothing to look at again; a cursor of before is told so all the same.
+        assert await entries(connection, other_environment) == []
+        (unknown,) = await entries(connection, other_environment, told[-1].position)
+        assert isinstance(unknown, feed.Epoch)
+        assert unknown.survived_until == feed.BEGINNING
+
+        # The copy is lost too, and the dump restored once more: what the first copy wrote is among what may be gone.
+        told += await names_settled(connection, source.environment, 1, told[-1].position)
+        began = await connection.fetchval("SELECT max(began_at) FROM epochs")
+
+        async def a_second_later() -> bool:
+            return bool(await again.fetchval("SELECT clock_timestamp() >= $1::timestamptz + interval '1 second'", began))
+
+        await until_true(a_second_later, "the second copy begins at least a second after the first")
+        (entry,) = await entries(again, source.environment, told[-1].position)
+        assert isinstance(entry, feed.Epoch)
+        assert doubtful(entry, told) == [*gone, source.rows[0], fresh]
+    finally:
+        await connection.close()
+        await again.close()
 
 
 async def test_a_transaction_that_was_open_during_the_dump_neither_hides_nor_doubles_anything(
@@ -322,6 +395,10 @@ async def test_a_promoted_standby_that_lost_the_last_transactions_hides_nothing_
             assert ahead.row_id == lost[-1]
 
             standby.promote()
+            (entry,) = await entries(follower, source.environment, ahead.position)
+            assert isinstance(entry, feed.Epoch)
+            told = await follow(primary, source.environment)
+            assert [c.row_id for c in told if entry.survived_until < c.position < entry.position] == lost
             fresh = [await insert(follower, source.environment) for _ in range(3)]
             found = await names_settled(follower, source.environment, 3, ahead.position)
             assert [c.row_id for c in found] == fresh

@@ -52,13 +52,20 @@ async def current_xid(connection: Any) -> int:
 
 
 async def follow(connection: Any, environment: int, after: feed.Position = feed.BEGINNING, limit: int = 7) -> list[feed.Change]:
-    """All that is settled behind a position, read page by page, each from the cursor of the one before."""
-    found: list[feed.Change] = []
+    """All changes that are settled behind a position, read page by page, each from the cursor of the one before."""
+    return [entry for entry in await entries(connection, environment, after, limit) if isinstance(entry, feed.Change)]
+
+
+async def entries(
+    connection: Any, environment: int, after: feed.Position = feed.BEGINNING, limit: int = 7
+) -> list[feed.Change | feed.Epoch]:
+    """The same with the epochs among them."""
+    found: list[feed.Change | feed.Epoch] = []
     more = True
     while more:
-        changes, more = await feed.read(connection, environment, after, limit)
-        found += changes
-        after = reread(changes[-1].position) if changes else after
+        page = await feed.read(connection, environment, after, limit)
+        found += page.entries
+        after, more = reread(page.last), page.more
     return found
 
 

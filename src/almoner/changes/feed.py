@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import struct
+import re
+import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
+from almoner.changes import cursors_before
 from almoner.database import Connection
 from almoner.errors import parse_problem
 from almoner.kinds import Problems
 from almoner.times import iso
 
-_CURSOR = struct.Struct(">BIQQ")
-_VERSION = 1
 LARGEST = 1000
 DEFAULT = 100
+# What one request looks through for the collections that it narrows to; where there is more, it is told to go on.
+LOOKED_THROUGH: Final = 20_000
+# The letter sorts behind that of every cursor of the notation before, and leaves letters for notations to come.
+_CURSOR: Final = re.compile(r"c([0-9a-f]{8})([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{6})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,33 +32,25 @@ class Position:
     seq: int = 0
 
     def cursor(self) -> str:
-        """The position as callers keep it: opaque, fit for a URL."""
-        packed = _CURSOR.pack(_VERSION, self.epoch, self.xid, self.seq)
-        return base64.urlsafe_b64encode(packed + _check(packed)).decode().rstrip("=")
+        """The position as callers keep it: opaque, fit for a URL; as texts, cursors sort as their positions do."""
+        told = f"c{self.epoch:08x}{self.xid:016x}{self.seq:016x}"
+        return f"{told}{zlib.crc32(told.encode()) & 0xFFFFFF:06x}"
 
 
 BEGINNING = Position()
 
 
-def _check(packed: bytes) -> bytes:
-    return binascii.crc32(packed).to_bytes(4)[1:]
-
-
 def position(cursor: str, path: str, problems: Problems) -> Position:
     """The position that a cursor stands for; a problem is added where it is none."""
-    try:
-        packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        version, epoch, xid, seq = _CURSOR.unpack(packed[:-3])
-        if version != _VERSION:
-            raise ValueError
-        read = Position(epoch, xid, seq)
-        # There is one spelling of a position; what else decodes to it, such as needless padding, was never given out.
-        if epoch >= 2**31 or max(xid, seq) >= 2**63 or read.cursor() != cursor:
-            raise ValueError
-        return read
-    except (ValueError, struct.error, binascii.Error):
-        problems.append(parse_problem("cursor", path, "use the cursor of an earlier answer as it stands, or leave it out"))
-        return BEGINNING
+    found = _CURSOR.fullmatch(cursor)
+    numbers = cursors_before.numbers(cursor) if found is None else tuple(int(part, 16) for part in found.groups()[:3])
+    if numbers is not None and numbers[0] < 2**31 and max(numbers[1:]) < 2**63:
+        read = Position(*numbers)
+        # There is one spelling of a position; what else reads as one was never given out.
+        if found is None or read.cursor() == cursor:
+            return read
+    problems.append(parse_problem("cursor", path, "use the cursor of an earlier answer as it stands, or leave it out"))
+    return BEGINNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +84,69 @@ class Change:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The database goes on from an earlier state, or as another cluster: a dump was restored, or a standby took over.
+
+    ``survived_until``: the last change before that is still there; ``BEGINNING`` where none is. What a reader was told behind it
+    and before ``position`` may be gone.
+    """
+
+    position: Position
+    began_at: datetime
+    survived_until: Position
+
+    def shown(self) -> dict[str, Any]:
+        """The entry as the API shows it: of no row, and of no patient."""
+        return {
+            "resource": None,
+            "id": None,
+            "kind": "epoch",
+            "changed_at": iso(self.began_at),
+            "patient_id": None,
+            "fields": None,
+            "actor": "system",
+            "through": "system",
+            "request_id": "",
+            "cursor": self.position.cursor(),
+            "survived_until": self.survived_until.cursor(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries in order; ``last`` is where to go on, ``more`` whether something is there already."""
+
+    entries: list[Change | Epoch]
+    last: Position
+    more: bool
+
+    @property
+    def changes(self) -> list[Change]:
+        """The entries that are about a row."""
+        return [entry for entry in self.entries if isinstance(entry, Change)]
+
+
 _HORIZON = "SELECT epoch, xid FROM almoner_horizon()"
-_SETTLED = """
+_BEHIND = "environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4) AND (epoch, xid, seq) <= ($5, $6, $7)"
+_SETTLED = f"""
 SELECT epoch, xid, seq, kind, resource, row_id::text AS row_id, patient_id::text AS patient_id,
   changed_at, actor, through, request_id, fields
 FROM changes
-WHERE environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4) AND (epoch, xid) < ($5, $6)
+WHERE {_BEHIND} AND ($9::text[] IS NULL OR resource = ANY ($9))
 ORDER BY epoch, xid, seq
-LIMIT $7
+LIMIT $8
+"""
+_FAR = f"SELECT epoch, xid, seq FROM changes WHERE {_BEHIND} ORDER BY epoch, xid, seq OFFSET $8 LIMIT 1"
+_IS_BEGUN = "SELECT EXISTS (SELECT FROM epochs WHERE epoch = $1)"
+# An epoch is news to who was told of an earlier one, or whose environment has changes of an earlier one.
+_EPOCHS = """
+SELECT e.epoch, e.began_at, before.epoch AS before, before.xid, before.seq
+FROM epochs e LEFT JOIN LATERAL (
+  SELECT epoch, xid, seq FROM changes WHERE environment_id = $1 AND epoch < e.epoch ORDER BY epoch DESC, xid DESC, seq DESC LIMIT 1
+) AS before ON true
+WHERE e.epoch > $2 AND e.epoch <= $3 AND ($2 > 0 OR before.epoch IS NOT NULL)
+ORDER BY e.epoch LIMIT $4
 """
 
 
@@ -109,24 +160,45 @@ async def horizon(connection: Connection) -> Position:
     return Position(epoch, xid)
 
 
-async def read(connection: Connection, environment_id: int, after: Position, limit: int) -> tuple[list[Change], bool]:
-    """The settled changes behind ``after``, in order, and whether more follow."""
+async def end(connection: Connection) -> Position:
+    """The horizon, in an epoch that has begun: a reader is told of a new one although nobody has written in it yet."""
     settled = await horizon(connection)
-    records = await connection.fetch(
-        _SETTLED,
-        environment_id,
-        after.epoch,
-        after.xid,
-        after.seq,
-        settled.epoch,
-        settled.xid,
-        limit + 1,
-    )
-    changes = [_change(record) for record in records[:limit]]
-    return changes, len(records) > limit
+    if not await connection.fetchval(_IS_BEGUN, settled.epoch):
+        await connection.execute("SELECT almoner_epoch()")
+        settled = await horizon(connection)
+    return settled
+
+
+async def read(
+    connection: Connection, environment_id: int, after: Position, limit: int, resources: Collection[str] | None = None
+) -> Page:
+    """The settled entries behind ``after``, in order. ``resources`` narrows to changes of these collections; None means all."""
+    settled = await end(connection)
+    behind = (environment_id, *_numbers(after))
+    names = None if resources is None else list(resources)
+    # Without a look ahead, a collection that hardly changes would have the whole log read for each page.
+    far = None if names is None else await connection.fetchrow(_FAR, *behind, *_numbers(settled), LOOKED_THROUGH - 1)
+    until = settled if far is None else Position(*far)
+    records = await connection.fetch(_SETTLED, *behind, *_numbers(until), limit + 1, names)
+    begun = await connection.fetch(_EPOCHS, environment_id, after.epoch, until.epoch, limit + 1)
+    entries: list[Change | Epoch] = sorted([*map(_change, records), *map(_epoch, begun)], key=lambda entry: entry.position)
+    if len(entries) > limit:
+        return Page(entries[:limit], entries[limit - 1].position, True)
+    if names is not None:
+        return Page(entries, max(until, after), far is not None)
+    return Page(entries, entries[-1].position if entries else after, False)
+
+
+def _numbers(place: Position) -> tuple[int, int, int]:
+    return place.epoch, place.xid, place.seq
 
 
 def _change(record: Any) -> Change:
     told = dict(record)
-    position = Position(told.pop("epoch"), told.pop("xid"), told.pop("seq"))
-    return Change(position=position, **told)
+    place = Position(told.pop("epoch"), told.pop("xid"), told.pop("seq"))
+    return Change(position=place, **told)
+
+
+def _epoch(record: Any) -> Epoch:
+    survived = BEGINNING if record["before"] is None else Position(record["before"], record["xid"], record["seq"])
+    return Epoch(Position(record["epoch"]), record["began_at"], survived)

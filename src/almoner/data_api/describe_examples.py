@@ -16,7 +16,7 @@ from almoner.kinds import Ref
 REQUEST_ID: Final = "5f2c9a41d07b-1a3"
 MOMENT: Final = "2018-09-12T01:27:32.031245+00:00"
 NOW_MOMENT: Final = "2018-09-25T21:53:11.141119+00:00"
-_CURSOR: Final = "AQAAAAEAAAAAAAAQewAAAAAAAAARpk3P"
+CURSOR: Final = "c00000001000000000000107b0000000000000011cceb6e"
 _IDS: Final = UUID("b6f1a0c8-3f5d-4a53-9c1e-52b9a7f0d0e4")
 
 # What the problems' examples say; a program reads `code` and `extra`, a person reads `detail`.
@@ -167,6 +167,6 @@ def changes(resources: tuple[Resource, ...]) -> Row:
         "actor": "client:Kiwi Health EHR",
         "through": "api",
         "request_id": REQUEST_ID,
-        "cursor": _CURSOR,
+        "cursor": CURSOR,
     }
-    return {"data": [entry], "meta": {"after": _CURSOR, "more": False}}
+    return {"data": [entry], "meta": {"after": CURSOR, "more": False}}

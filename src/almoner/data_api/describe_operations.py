@@ -237,9 +237,31 @@ def changes(described: Described) -> Operation:
     """The change feed: additive, not in the contract's document."""
     text = (
         "Every create, update and delete in the order in which they are final, without gaps. Keep `meta.after` and pass "
-        "it as `after` next time: what is committed later is never behind it, and a cursor outlives a restored backup."
+        "it as `after` next time: what is committed later is never behind it, and a cursor outlives a restored backup. Cursors "
+        "sort as texts: the greatest that you have seen is as good. An entry of the kind `epoch` tells that the database goes on "
+        "from an earlier state: look again at the rows whose cursors are greater than its `survived_until`."
     )
-    limit = {"type": "integer", "minimum": 1, "default": 100}
+    names = [resource.name for resource in described.resources]
+    about = next((r.name for r in described.resources if r.patient == "id"), names[0])
+    parameters = {
+        "after": (
+            "Continues behind this cursor. Empty is the beginning, as if it were left out; `latest` is the end.",
+            {"type": "string"},
+            examples.CURSOR,
+        ),
+        "limit": ("Entries of one answer; above 1000 it is 1000.", {"type": "integer", "minimum": 1, "default": 100}, 100),
+        "resource": (
+            "Only changes of these collections: several times, or with commas between them. Epochs are told in any case.",
+            {"type": "array", "items": {"type": "string", "enum": names}, "minItems": 1},
+            [about],
+        ),
+        "include": (
+            "`rows` gives each entry the row as it is now, as Find gives it; null where it is gone. It needs the read scope of "
+            "each collection that is asked for, and is noted as a read.",
+            {"type": "string", "enum": ["rows"]},
+            "rows",
+        ),
+    }
     return {
         "operationId": "findChanges",
         "tags": ["changes"],
@@ -247,18 +269,8 @@ def changes(described: Described) -> Operation:
         "description": text,
         "security": [{"bearer": ["changes.read"]}],
         "parameters": [
-            {
-                "name": "after",
-                "in": "query",
-                "description": "Continues behind this cursor.",
-                "schema": {"type": "string"},
-            },
-            {
-                "name": "limit",
-                "in": "query",
-                "description": "Changes of one answer; above 1000 it is 1000.",
-                "schema": limit,
-            },
+            {"name": name, "in": "query", "description": told, "schema": schema, "example": example}
+            for name, (told, schema, example) in parameters.items()
         ],
         "responses": {
             "200": success("Changes.", schemas.ref("Changes"), examples.changes(tuple(described.resources))),

@@ -221,9 +221,18 @@ def _problem() -> Schema:
 def _change(resources: Sequence[Resource]) -> Schema:
     text: Schema = {"type": "string"}
     properties: dict[str, Any] = {
-        "resource": {"type": "string", "enum": [r.name for r in resources], "description": "The collection."},
-        "id": {"type": "string", "format": "uuid", "description": "The row."},
-        "kind": {"type": "string", "enum": ["create", "update", "delete"], "description": "What was done to it."},
+        "resource": {
+            "type": ["string", "null"],
+            "enum": [*(r.name for r in resources), None],
+            "description": "The collection; null of an epoch.",
+        },
+        "id": {"type": ["string", "null"], "format": "uuid", "description": "The row; null of an epoch."},
+        "kind": {
+            "type": "string",
+            "enum": ["create", "update", "delete", "epoch"],
+            "description": "What was done to it. `epoch`: the database goes on from an earlier state, after a backup was restored "
+            "or a standby took over.",
+        },
         "changed_at": {
             "type": "string",
             "format": "date-time",
@@ -238,9 +247,19 @@ def _change(resources: Sequence[Resource]) -> Schema:
         "actor": {"type": "string", "description": "Who did it."},
         "through": {"type": "string", "description": "By what way: the API, the portal, an import."},
         "request_id": {"type": "string", "description": "The `X-Request-Id` of the request that did it."},
-        "cursor": {**text, "description": "The position behind this change. Opaque."},
+        "cursor": {**text, "description": "The position behind this change. Opaque, but that cursors sort as texts."},
     }
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    required = list(properties)
+    properties["row"] = {
+        "type": ["object", "null"],
+        "description": "With `include=rows`: the row as it is now, as Find gives it in the client's shape; null where it is gone.",
+    }
+    properties["survived_until"] = {
+        **text,
+        "description": "Of an epoch: the cursor of the last change before it that is still there. What was told behind it may be "
+        "gone.",
+    }
+    return {"type": "object", "properties": properties, "required": required}
 
 
 def _changes_page() -> Schema:

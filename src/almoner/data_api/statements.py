@@ -76,6 +76,16 @@ def get(resource: Resource, enveloped: bool) -> str:
     return f"{_answer(resource, enveloped, resource.name)} WHERE environment_id = $1 AND id = $2"
 
 
+@cache
+def rows(resource: Resource, enveloped: bool) -> str:
+    """Parameters: environment, ids. The rows of these ids as JSON, each with its id and its patient."""
+    name = resource.name
+    return (
+        f"SELECT id::text AS row_id, {body(resource, enveloped, name)}, {_patient(resource, name)} AS patient FROM {name} "
+        "WHERE environment_id = $1 AND id = ANY ($2::uuid[])"
+    )
+
+
 # Parts the rows of a page: a character that no JSON text can hold, so that a row is cut off without being read.
 ROW_END = b"\x1e"
 KEY_BYTES = 24
