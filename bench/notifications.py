@@ -18,7 +18,8 @@ from typing import Any
 
 import asyncpg
 
-from almoner.access.secrets import SecretBox, load_key
+from almoner.access.key_file import KeySource
+from almoner.access.secrets import SecretBox
 from almoner.changes import feed
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
@@ -97,7 +98,7 @@ async def notifying(url: str, coalesce: float) -> AsyncIterator[int]:
 
 async def subscribe(db: Database, environment: int, count: int, port: int) -> None:
     """As many subscriptions to patients, from now on; those that were there are gone."""
-    box = SecretBox(load_key(None, database.HOME))
+    box = SecretBox(*KeySource("", database.HOME).first())
     async with db.transaction() as connection:
         await connection.execute("DELETE FROM subscriptions")
         here = await feed.horizon(connection)

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 import uvicorn
 from playwright.async_api import Browser, async_playwright
 
 from almoner import embedded, migrate, schema
-from almoner.access import clients, environments
-from almoner.access.secrets import SecretBox, load_key
+from almoner.access import clients, environments, keys
+from almoner.access.key_file import KeySource
+from almoner.access.secrets import SecretBox
 from almoner.app import Application
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
@@ -45,11 +47,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def dsn(postgres: str) -> AsyncIterator[str]:
-    """The address of a migrated database of this test session alone."""
+async def dsn(postgres: str, home: Path) -> AsyncIterator[str]:
+    """The address of a migrated database of this test session alone, whose key is that of the home."""
     name = f"almoner_test_{uuid.uuid4().hex[:12]}"
     created = await embedded.create_database(postgres, name)
     await migrate.migrate(created, schema.build(RESOURCES))
+    connection = await asyncpg.connect(created)
+    await keys.box(connection, KeySource("", home))
+    await connection.close()
     yield created
     await embedded.drop_database(postgres, name)
 
@@ -173,7 +178,7 @@ class Callers:
 
 @pytest.fixture(scope="session")
 def callers(server: Server, database: Database, settings: Settings) -> Callers:
-    return Callers(server, database, SecretBox(load_key(None, settings.home)))
+    return Callers(server, database, SecretBox(*KeySource("", settings.home).first()))
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ import almoner.pages
 import almoner.portal
 import almoner.workshop.pages
 from almoner import reference
+from almoner.access import keys
 from almoner.access.audit import ReadAudit
 from almoner.access.oidc import Oidc, OidcProvider
 from almoner.access.passwords import Passwords
-from almoner.access.secrets import SecretBox, load_key
+from almoner.access.secrets import SecretBox
 from almoner.access.sessions import Sessions
 from almoner.access.sign_in import Requires, SignIn
 from almoner.access.token_endpoint import TokenEndpoint
@@ -149,13 +150,15 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
     store = Store(database, programs, RESOURCES)
     audit = ReadAudit(database)
     metrics = Metrics()
-    # Whoever writes first in a cluster begins its epoch, and holds a lock until the commit: better now than in a long write.
-    async with database.connection() as connection:
-        await connection.execute("SELECT almoner_epoch()")
     try:
+        async with database.connection() as connection:
+            # Whoever writes first in a cluster begins its epoch, and holds a lock until the commit: better now than in a
+            # long write.
+            await connection.execute("SELECT almoner_epoch()")
+            box = await keys.box(connection, settings.key_source)
         api = DataApi(RESOURCES, database, store, Tokens(database), audit, Completeness(database, time.monotonic), settings.url)
-        pages = _pages(settings, database, store, programs, metrics, audit, trusted)
-        yield Parts(database, store, _edge(settings, database, api, audit, pages, metrics, log, trusted), metrics)
+        pages = _pages(settings, database, box, store, programs, metrics, audit, trusted)
+        yield Parts(database, store, _edge(settings, database, box, api, audit, pages, metrics, log, trusted), metrics)
     finally:
         await audit.aclose()
         await database.close()
@@ -164,6 +167,7 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
 def _edge(
     settings: Settings,
     database: Database,
+    box: SecretBox,
     api: DataApi,
     audit: ReadAudit,
     pages: Asgi,
@@ -171,7 +175,6 @@ def _edge(
     log: Any,
     trusted: SSLContext,
 ) -> Edge:
-    box = SecretBox(load_key(settings.secret_key or None, settings.home))
     tokens = TokenEndpoint(database, box, settings.token_url, BY_NAME)
     feed = ChangeFeed(database, api.access, audit, RESOURCES)
     program = program_api.ProgramApi(database, api.access)
@@ -220,6 +223,7 @@ def _rules(settings: Settings) -> Rules:
 def _pages(
     settings: Settings,
     database: Database,
+    box: SecretBox,
     store: Store,
     programs: Programs,
     metrics: Metrics,
@@ -228,7 +232,6 @@ def _pages(
 ) -> Starlette:
     """Everything that a browser, a probe or a collector of metrics fetches."""
     static = StaticFiles()
-    box = SecretBox(load_key(settings.secret_key or None, settings.home))
     passwords = Passwords()
     parts = PageParts(
         database,

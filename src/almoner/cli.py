@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from almoner.commands import audit, client, docs, environment, subscription, token, worker, workshop
-from almoner.commands.database import doctor, migrate_command
+from almoner.commands import audit, client, docs, environment, key, subscription, token, worker, workshop
+from almoner.commands.database import migrate_command
 from almoner.commands.demo import demo
+from almoner.commands.doctor import doctor
 from almoner.commands.receive import receive
 from almoner.commands.serve import serve
 
@@ -28,6 +29,7 @@ for name, group in (
     ("token", token.app),
     ("worker", worker.app),
     ("environment", environment.app),
+    ("key", key.app),
     ("subscription", subscription.app),
     ("workshop", workshop.app),
     ("audit", audit.app),

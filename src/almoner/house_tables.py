@@ -53,6 +53,14 @@ def house_tables(metadata: MetaData) -> None:
         UniqueConstraint("name", name="environments_name_key"),
         ForeignKeyConstraint(["test_of"], ["environments.id"], name="environments_test_of_fkey"),
     )
+    # The id of the key that secrets are sealed with (access/keys.py). One row, since a database has one.
+    Table(
+        "secret_keys",
+        metadata,
+        Column("slot", Integer, primary_key=True, autoincrement=False, server_default=text("1")),
+        string("id"),
+        moment("since"),
+    )
     _change_tables(metadata)
     _access_tables(metadata)
     _worker_tables(metadata)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from almoner import home as homes
+from almoner.access.key_file import KeySource
 from almoner.errors import SettingError
 
 
@@ -24,9 +26,10 @@ class Settings:
 
     home: Path = _setting(
         "ALMONER_HOME",
-        "Folder of the demo's database, of the key file and of what is kept between runs. Beside the project by default, so that "
-        "two checkouts do not meet.",
-        Path(".almoner"),
+        "Folder of the key file, of the demo's database and of what is kept between runs. By default .almoner of the current "
+        "folder where that is there (the demo makes it), and otherwise $XDG_DATA_HOME/almoner, which is ~/.local/share/almoner. In "
+        "production name it, or set ALMONER_SECRET_KEY: processes of other users and machines need the same key.",
+        homes.BESIDE,
     )
     host: str = _setting(
         "ALMONER_HOST",
@@ -50,7 +53,8 @@ class Settings:
     secret_key: str = _setting(
         "ALMONER_SECRET_KEY",
         "32 bytes in base64 that client secrets are encrypted with. By default the file secret.key in ALMONER_HOME, made at the "
-        "first start. Keep a copy: without it no client can fetch a token.",
+        "first start. Keep a copy: without it no client can fetch a token. While it is replaced, the new one and the old one, with "
+        "a blank between (operating.md).",
         "",
         secret=True,
     )
@@ -145,7 +149,7 @@ class Settings:
             raw = environ.get(item.metadata["env"], "").strip()
             if raw:
                 values[item.name] = _parse(item.metadata["env"], raw, type(item.default))
-        settings = cls(**values)
+        settings = cls(**{"home": homes.default(environ)} | values)
         settings._check()
         return settings
 
@@ -153,6 +157,11 @@ class Settings:
     def url(self) -> str:
         """The public URL, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def key_source(self) -> KeySource:
+        """Where the keys are that secrets are sealed with."""
+        return KeySource(self.secret_key, self.home)
 
     @property
     def token_url(self) -> str:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from almoner.access.secrets import SecretBox, load_key
+from almoner.access import keys
 from almoner.database import Database
 from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier
@@ -32,9 +32,14 @@ async def notifying(
     ``counted`` is told of every attempt whether it went well; a receiver has ``patience`` seconds to answer. Raises OSError or
     asyncpg.PostgresError where the database cannot be reached, SettingError where the key or the certificates cannot be read.
     """
-    box = SecretBox(load_key(settings.secret_key or None, settings.home))
     trusted = trusting(settings.ca_file)
     database = await Database.connect(settings.database_url, _CONNECTIONS)
+    try:
+        async with database.connection() as connection:
+            box = await keys.box(connection, settings.key_source)
+    except BaseException:
+        await database.close()
+        raise
     client = HttpClient(settings.private_targets, patience, trusted)
     terms = Terms(settings.url, settings.coalesce_seconds, settings.delivery_days)
     notifier = Notifier(database, Courier(client, Authenticator(box, client)), terms, counted, pace)

@@ -16,7 +16,6 @@ from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox
 from almoner.access.sessions import Session, Sessions
 from almoner.access.sign_in import Caller, Outcome, SignIn
-from almoner.access.throttle import Throttle
 from almoner.access.worker_events import By, listed
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
@@ -62,11 +61,10 @@ class Door:
 
     def __post_init__(self) -> None:
         self.passwords = CountingPasswords()
-        self.throttle = Throttle()
         self.rested: list[float] = []
         self.sessions = Sessions(self.database, 15)
         self.sign_in = SignIn(
-            self.database, self.box, self.passwords, self._requires, self.throttle, lambda: self.now, lambda: self.now, self._rest
+            self.database, self.box, self.passwords, self._requires, lambda: self.now, lambda: self.now, self._rest
         )
 
     async def _rest(self, seconds: float) -> None:
@@ -77,6 +75,8 @@ class Door:
 
     async def worker(self, environment_id: int, *roles: str, email: str = "", password: str | None = PASSWORD) -> Worker:
         """A worker with an account. None for the password: none has been set."""
+        # What other tests did from the networks of this one.
+        await self.execute("DELETE FROM sign_in_failures WHERE environment_id = 0")
         email = email or f"{uuid.uuid4().hex}@example.org"
         given = {"email": email, "first_name": "Emily", "last_name": "Smith", "timezone": "US/Eastern"}
         written = await self.store.create(Actor(environment_id, "test", "cli", "test", whole=True), workers, given)
@@ -118,6 +118,12 @@ class Door:
     async def execute(self, statement: str, *arguments: Any) -> None:
         async with self.database.connection() as connection:
             await connection.execute(statement, *arguments)
+
+    async def networks_failed(self, seconds: int) -> None:
+        """Moves the failures of every network so many seconds back."""
+        await self.execute(
+            "UPDATE sign_in_failures SET failed_at = failed_at - $1 * interval '1 second' WHERE environment_id = 0", float(seconds)
+        )
 
     async def failures_were(self, worker: Worker, minutes: int) -> None:
         """Moves the failures of the worker's environment so many minutes back."""

@@ -35,8 +35,8 @@ class Operator:
 
 
 @pytest.fixture
-def operator(dsn: str, tmp_path: Path) -> Operator:
-    someone = Operator(dsn, tmp_path)
+def operator(dsn: str, home: Path) -> Operator:
+    someone = Operator(dsn, home)
     someone.gets("environment", "create", someone.environment)
     return someone
 

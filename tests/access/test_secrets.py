@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import stat
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almoner.access.secrets import SealError, SecretBox, load_key, new_secret
-from almoner.errors import SettingError
+from almoner.access.secrets import SealError, SecretBox, key_id, new_secret, sealed_with
 
 KEY = bytes(range(32))
 CLIENT = "45ceeba9-4944-43d1-b34d-0c36846acd4c"
@@ -64,43 +59,26 @@ def test_a_new_secret_has_43_characters_that_need_no_escaping() -> None:
     assert all(len(s) == 43 and s.replace("-", "").replace("_", "").isalnum() for s in secrets)
 
 
-def test_the_key_of_the_settings_comes_before_the_file(tmp_path: Path) -> None:
-    assert load_key(base64.b64encode(KEY).decode(), tmp_path) == KEY
-    assert load_key(base64.urlsafe_b64encode(KEY).decode().rstrip("=") + "\n", tmp_path) == KEY
-    assert not list(tmp_path.iterdir())
+def test_what_was_sealed_before_there_were_key_ids_still_opens_and_says_no_id() -> None:
+    nonce = bytes(12)
+    old = b"\x01" + nonce + AESGCM(KEY).encrypt(nonce, b"of before", CLIENT.encode())
+    assert SecretBox(KEY[::-1], KEY).open(old, CLIENT) == "of before"
+    assert sealed_with(old) is None
 
 
-def test_the_key_file_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
-    home = tmp_path / "not" / "there yet"
-    key = load_key(None, home)
-    assert len(key) == 32
-    assert load_key(None, home) == key
-    assert [p.name for p in home.iterdir()] == ["secret.key"]
-    assert stat.S_IMODE((home / "secret.key").stat().st_mode) == 0o600
+def test_a_sealed_secret_names_its_key_and_opens_beside_a_newer_one() -> None:
+    sealed = SecretBox(KEY).seal("s", CLIENT)
+    assert sealed_with(sealed) == key_id(KEY) == SecretBox(KEY).key_id
+    newer = SecretBox(KEY[::-1], KEY)
+    assert newer.open(sealed, CLIENT) == "s"
+    assert sealed_with(newer.seal("s", CLIENT)) == key_id(KEY[::-1])
 
 
-def test_processes_that_start_at_once_get_the_same_key(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(16) as pool:
-        assert len(set(pool.map(lambda _: load_key(None, tmp_path), range(64)))) == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["secret.key"]
-
-
-@pytest.mark.parametrize("value", ["short", "c2hvcnQ=", "!" * 44, "ключ", base64.b64encode(bytes(33)).decode()])
-def test_what_is_no_key_is_refused_without_being_told(value: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingError) as refused:
-        load_key(value, tmp_path)
-    assert "ALMONER_SECRET_KEY" in str(refused.value)
-    assert value not in str(refused.value)
-
-
-def test_a_key_file_that_holds_no_key_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "secret.key").write_bytes(b"\xff nonsense")
-    with pytest.raises(SettingError, match=r"secret\.key"):
-        load_key(None, tmp_path)
-    assert (tmp_path / "secret.key").read_bytes() == b"\xff nonsense"
-
-
-def test_a_home_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(SettingError, match="ALMONER_SECRET_KEY"):
-        load_key(None, tmp_path / "file")
+def test_a_process_finds_a_key_that_another_one_has_brought() -> None:
+    there: list[bytes] = []
+    box = SecretBox(KEY, look_again=lambda: there)
+    sealed = SecretBox(KEY[::-1]).seal("s", CLIENT)
+    with pytest.raises(SealError):
+        box.open(sealed, CLIENT)
+    there.append(KEY[::-1])
+    assert box.open(sealed, CLIENT) == "s"

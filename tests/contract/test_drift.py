@@ -47,8 +47,8 @@ CATALOGS = {
 }
 # Alembic keeps the revision here; no declaration describes it.
 OF_ALEMBIC = "alembic_version"
-# What is there once a database: the environments themselves, its clusters and the processes that notify.
-OF_NO_ENVIRONMENT = {"environments", "epochs", "notifiers"}
+# What is there once a database: the environments themselves, its clusters, the processes that notify, and its key.
+OF_NO_ENVIRONMENT = {"environments", "epochs", "notifiers", "secret_keys"}
 # How a declared database can differ from a migrated one, and what the comparison then names.
 DRIFTS = {
     "column patients.nickname": "ALTER TABLE patients ADD COLUMN nickname text",

@@ -55,8 +55,8 @@ class Operator:
 
 
 @pytest.fixture
-def operator(dsn: str, tmp_path: Path) -> Operator:
-    someone = Operator(dsn, tmp_path)
+def operator(dsn: str, home: Path) -> Operator:
+    someone = Operator(dsn, home)
     assert someone.types("environment", "create", someone.environment).exit_code == 0
     return someone
 
@@ -116,9 +116,9 @@ def test_a_replay_takes_days_and_moments(operator: Operator) -> None:
     assert ".from" in operator.says("replay", "EHR bridge", "--from=yesterday", code=1)
 
 
-async def test_the_latest_attempts_are_shown_as_a_table(dsn: str, tmp_path: Path) -> None:
+async def test_the_latest_attempts_are_shown_as_a_table(dsn: str, home: Path) -> None:
     # The command runs an event loop of its own, which a test with one cannot.
-    operator = Operator(dsn, tmp_path)
+    operator = Operator(dsn, home)
     await asyncio.to_thread(operator.types, "environment", "create", operator.environment)
     made = await asyncio.to_thread(operator.subscribes)
     connection = await asyncpg.connect(dsn)

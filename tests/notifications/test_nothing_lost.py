@@ -19,7 +19,8 @@ import pytest
 from aiohttp import web
 
 from almoner.access import clients
-from almoner.access.secrets import SecretBox, load_key
+from almoner.access.key_file import KeySource
+from almoner.access.secrets import SecretBox
 from almoner.database import Database
 from almoner.settings import Settings
 from tests.changes.writing import environment_of, insert, opened, remove, rename, until_true
@@ -197,7 +198,7 @@ class Scene:
 
     async def play(self, connections: list[Any]) -> None:
         """Writes while all is being read, then waits until the reader has exactly the table."""
-        box = SecretBox(load_key(None, self._settings.home))
+        box = SecretBox(*KeySource("", self._settings.home).first())
         async with self._database.connection() as connection:
             environment = await environment_of(connection)
             made = await clients.create(connection, box, environment, "reader", "all", "documented")

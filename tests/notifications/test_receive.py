@@ -25,7 +25,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from typer.testing import CliRunner
 
-from almoner.access.secrets import SecretBox, load_key
+from almoner.access.key_file import KeySource
+from almoner.access.secrets import SecretBox
 from almoner.cli import app
 from almoner.data_api.store import Actor, Store
 from almoner.notifications import subscriptions
@@ -370,7 +371,7 @@ async def test_the_shown_command_subscribes_it_and_rows_are_printed(
         gone = str(uuid.uuid4())
         client = HttpClient(private_targets=True)
         try:
-            courier = Courier(client, Authenticator(SecretBox(load_key(None, settings.home)), client))
+            courier = Courier(client, Authenticator(SecretBox(*KeySource("", settings.home).first()), client))
             told = [{"resource": "workers", "href": href, **SPAN, "deleted": [gone]}]
             assert (await courier.deliver(subscription, json.dumps(told).encode())).well
         finally:

@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from almoner.access.secrets import SecretBox, load_key
+from almoner.access.key_file import KeySource
+from almoner.access.secrets import SecretBox
 from almoner.database import Database
 from tests.changes.writing import insert, until_true
 from tests.conftest import free_port
@@ -59,7 +60,7 @@ async def processes(own_dsn: str, tmp_path: Path) -> AsyncIterator[Processes]:
 @pytest.fixture
 def key(tmp_path: Path) -> SecretBox:
     """Seals with the key of the processes."""
-    return SecretBox(load_key(None, tmp_path))
+    return SecretBox(*KeySource("", tmp_path).first())
 
 
 async def served_by_another_than(database: Database, subscription: Any, notifier_id: str | None) -> str:

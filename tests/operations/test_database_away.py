@@ -19,7 +19,8 @@ import pytest
 
 from almoner import migrate, schema
 from almoner.access import clients, environments
-from almoner.access.secrets import SecretBox, load_key
+from almoner.access.key_file import KeySource
+from almoner.access.secrets import SecretBox
 from almoner.embedded import EmbeddedServer
 from almoner.resources import RESOURCES
 from almoner.settings import Settings
@@ -77,7 +78,9 @@ async def fragile(postgres_server: EmbeddedServer, embedded_home: Path) -> Async
     connection = await asyncpg.connect(dsn)
     environment = await environments.create(connection, "production")
     await publish(connection, environment, kiwi_health.source(), "test")
-    made = await clients.create(connection, SecretBox(load_key(None, embedded_home)), environment, "test", "all", "documented")
+    made = await clients.create(
+        connection, SecretBox(*KeySource("", embedded_home).first()), environment, "test", "all", "documented"
+    )
     token = await clients.long_lived_token(connection, made.client_id)
     await connection.close()
     settings = Settings(home=embedded_home, port=free_port(), database_url=dsn, connections=4, request_seconds=SECONDS)

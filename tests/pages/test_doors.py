@@ -93,6 +93,7 @@ async def test_a_form_from_elsewhere_is_refused(page: PageRoute, with_every_role
         {},
         ours | {"Sec-Fetch-Site": "cross-site"},
         ours | {"Origin": "https://elsewhere.example"},
+        ours | {"Origin": "null"},
     )
     for headers in foreign:
         answer = await with_every_role.post(address(page), headers=headers)

@@ -54,7 +54,7 @@ async def test_pages_are_kept_by_nobody_and_give_no_window_or_device_away(design
         assert "unsafe" not in answer.headers["content-security-policy"]
     for answer in (page, await designer.get(file)):
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "strict-origin"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from almoner.access import accounts, attempts, half_sessions, recovery_codes, reset_links, second_factor, sessions
 from almoner.access.half_sessions import HalfSession
-from almoner.access.secrets import SecretBox, load_key
+from almoner.access.key_file import KeySource
+from almoner.access.secrets import SecretBox
 from almoner.access.sign_in import SignedIn
 from almoner.data_api.store import Store
 from almoner.database import Database
@@ -31,7 +32,7 @@ _ADDRESSES = itertools.count()
 
 @pytest.fixture
 def door(database: Database, store: Store, settings: Settings) -> Door:
-    return Door(database, store, SecretBox(load_key(None, settings.home)), now=time.time())
+    return Door(database, store, SecretBox(*KeySource("", settings.home).first()), now=time.time())
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
-"""Failed attempts to sign in, counted per account in the database, so that every process and every restart knows of them.
+"""Failed attempts to sign in, counted per account and per network in the database: every process and every restart knows of them.
 
 An attempt is counted before it is looked at and forgotten once it succeeded: however many are made at the same moment, no more
 of them are looked at than one after another. Whether anybody has the account makes no difference.
 
 They are counted by where they come from, so that a stranger who knows an address does not keep its owner out: each network has
 its own count for each account, and so has each device that the owner has signed in with before. All that come from no such
-device are counted together as well, or a crowd of networks would have as many guesses as it has members.
+device are counted together as well, or a crowd of networks would have as many guesses as it has members; and a network that tries
+many accounts has a count of its own.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from almoner.access.throttle import network
-from almoner.database import Database
+from almoner.database import Connection, Database
 
 FREE: Final = 5  # failures from one network or device that cost nothing but themselves
 FREE_OF_ALL: Final = 20  # failures from all networks together: several people behind several of them may mistype at once
 FIRST_WAIT: Final = 15.0  # seconds after those; each further failure doubles it
 LONGEST_WAIT: Final = 900.0
-NO_ENVIRONMENT: Final = 0  # where attempts are counted that name an environment which is not there
+NO_ENVIRONMENT: Final = 0  # where attempts are counted that name an environment which is not there, and those of a network
+_FREE_OF_NETWORK: Final = 10  # failures at whatever accounts in as many minutes as a window has; an office shares a network
+_WINDOW_OF_NETWORK: Final = 5
+_FIRST_WAIT_OF_NETWORK: Final = 1.0
+_LONGEST_WAIT_OF_NETWORK: Final = 60.0
 
 _COUNT = """
 SELECT count(*) FILTER (WHERE source = $3), max(failed_at) FILTER (WHERE source = $3),
@@ -38,6 +43,7 @@ WITH cleared AS (
 )
 INSERT INTO sign_in_failures (environment_id, account, source, is_known) VALUES ($1, $2, $3, $4) RETURNING id
 """
+_FORGET = "DELETE FROM sign_in_failures WHERE environment_id = $1 AND id = $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +71,21 @@ CODE: Final = Sort("code", 1440, FREE)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt that may be looked at, and counts as failed until it is forgotten."""
+    """An attempt that may be looked at, and counts as failed until it is forgotten. ``of_network``: as its network's, if so."""
 
     environment_id: int
     email: str
     account: bytes
     source: Source
     id: int
+    of_network: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """An attempt that has to wait, and why, for the log."""
+
+    reason: str
 
 
 def elsewhere(address: str) -> Source:
@@ -84,42 +98,70 @@ def known(what: str, name: str) -> Source:
     return Source(hashlib.sha256(f"{what} {name}".encode()).digest(), True)
 
 
-def wait(failures: int, seconds_since: float, free: int = FREE) -> float:
+def wait(failures: int, seconds_since: float, free: int = FREE, first: float = FIRST_WAIT, longest: float = LONGEST_WAIT) -> float:
     """The seconds before the next attempt is looked at, after so many failures, the last one so long ago; 0 where it may be now."""
     if failures < free:
         return 0.0
-    return max(0.0, min(FIRST_WAIT * 2.0 ** min(failures - free, 10), LONGEST_WAIT) - seconds_since)
+    return max(0.0, min(first * 2.0 ** min(failures - free, 10), longest) - seconds_since)
 
 
-async def begin(database: Database, environment_id: int, email: str, source: Source, sort: Sort = PASSWORD) -> Attempt | None:
-    """An attempt at the account of this address, counted; None where it has to wait, which is not counted."""
+async def begin(database: Database, environment_id: int, email: str, source: Source, sort: Sort = PASSWORD) -> Attempt | Paused:
+    """An attempt at the account of this address, counted; Paused where it has to wait, which is not counted.
+
+    The failures of a network keep nobody out who is known: the neighbours of an office share one.
+    """
     account = _account(email, sort)
     async with database.transaction() as connection:
-        # One at a time for each account, in every process.
-        lock = int.from_bytes(account[:8], "big", signed=True) ^ environment_id
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", lock)
+        of_network = None
+        # The network first, everywhere, so that no two attempts wait for each other.
+        if not source.is_known and await _network_waits(connection, source):
+            return Paused("address paused")
+        await _lock(connection, environment_id, account)
         row = await connection.fetchrow(_COUNT, environment_id, account, source.key, float(sort.window))
         own, own_last, all_, all_last, now = row
         if own_last is not None and wait(own, (now - own_last).total_seconds()) > 0:
-            return None
+            return Paused("account paused")
         if not source.is_known and all_last is not None and wait(all_, (now - all_last).total_seconds(), sort.free_of_all) > 0:
-            return None
+            return Paused("account paused")
         made = await connection.fetchval(_ADD, environment_id, account, source.key, source.is_known)
-        return Attempt(environment_id, email, account, source, made)
+        if not source.is_known:
+            of_network = await connection.fetchval(_ADD, NO_ENVIRONMENT, source.key, source.key, False)
+        return Attempt(environment_id, email, account, source, made, of_network)
+
+
+async def _network_waits(connection: Connection, source: Source) -> bool:
+    await _lock(connection, NO_ENVIRONMENT, source.key)
+    row = await connection.fetchrow(_COUNT, NO_ENVIRONMENT, source.key, source.key, float(_WINDOW_OF_NETWORK))
+    failures, last, _, _, now = row
+    if last is None:
+        return False
+    since = (now - last).total_seconds()
+    return wait(failures, since, _FREE_OF_NETWORK, _FIRST_WAIT_OF_NETWORK, _LONGEST_WAIT_OF_NETWORK) > 0
+
+
+async def _lock(connection: Connection, environment_id: int, account: bytes) -> None:
+    """One at a time for each account or network, in every process, until the transaction ends."""
+    lock = int.from_bytes(account[:8], "big", signed=True) ^ environment_id
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", lock)
 
 
 async def forget(database: Database, attempt: Attempt) -> None:
     """Counts this attempt no more, since it succeeded."""
     async with database.connection() as connection:
-        await connection.execute(
-            "DELETE FROM sign_in_failures WHERE environment_id = $1 AND id = $2", attempt.environment_id, attempt.id
-        )
+        await _forget(connection, attempt)
+
+
+async def _forget(connection: Connection, attempt: Attempt) -> None:
+    await connection.execute(_FORGET, attempt.environment_id, attempt.id)
+    if attempt.of_network is not None:
+        await connection.execute(_FORGET, NO_ENVIRONMENT, attempt.of_network)
 
 
 async def forget_all(database: Database, attempt: Attempt) -> None:
     """Counts none that came from where this one did, since its owner has come in: those of other networks go on counting."""
     accounts = [_account(attempt.email, sort) for sort in (PASSWORD, CODE)]
     async with database.connection() as connection:
+        await _forget(connection, attempt)
         await connection.execute(
             "DELETE FROM sign_in_failures WHERE environment_id = $1 AND account = ANY ($2::bytea[]) AND source = $3",
             attempt.environment_id,

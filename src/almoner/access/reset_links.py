@@ -78,7 +78,7 @@ async def make(connection: Connection, environment_id: int, worker_id: str, by: 
 
 
 def path(token: str) -> str:
-    """The path of the page that the link leads to. Pages are served without a referrer, and their paths are not logged."""
+    """The path of the page that the link leads to. No path of a page is told in a referrer or logged."""
     return f"/reset/{token}"
 
 

@@ -22,7 +22,6 @@ from almoner.access.half_sessions import HalfSession, Step
 from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox
 from almoner.access.sessions import Session
-from almoner.access.throttle import Throttle
 from almoner.access.worker_events import By
 from almoner.database import Database
 
@@ -111,7 +110,6 @@ class SignIn:
         box: SecretBox,
         passwords: Passwords,
         requires: Requires,
-        throttle: Throttle | None = None,
         clock: Callable[[], float] = time.time,
         pace: Callable[[], float] = time.monotonic,
         rest: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -120,7 +118,6 @@ class SignIn:
         self._box = box
         self._passwords = passwords
         self._requires = requires
-        self._throttle = throttle or Throttle()
         self._clock = clock
         self._pace = pace
         self._rest = rest
@@ -335,19 +332,14 @@ class SignIn:
     async def _begin(
         self, environment_id: int, email: str, source: Source, caller: Caller, sort: Sort = PASSWORD
     ) -> Attempt | None:
-        """An attempt that may be looked at; None, and a line in the log, where it may not yet.
-
-        The failures of a network keep nobody out who is known: the neighbours of an office share one.
-        """
-        is_slow = not source.is_known and self._throttle.wait(None, caller.address, self._pace()) > 0
-        attempt = None if is_slow else await attempts.begin(self._database, environment_id, email, source, sort)
-        if attempt is None:
-            reason = "address paused" if is_slow else "account paused"
-            self._log.warning("sign-in refused", request_id=caller.request_id, address=caller.address, reason=reason)
-        return attempt
+        """An attempt that may be looked at; None, and a line in the log, where it may not yet."""
+        attempt = await attempts.begin(self._database, environment_id, email, source, sort)
+        if isinstance(attempt, Attempt):
+            return attempt
+        self._log.warning("sign-in refused", request_id=caller.request_id, address=caller.address, reason=attempt.reason)
+        return None
 
     async def _failed(self, known: Credentials | None, reason: str, caller: Caller) -> None:
-        self._throttle.failed(None, caller.address, self._pace())
         worker_id = known.worker_id if known else None
         self._log.warning(
             "sign-in refused", request_id=caller.request_id, worker_id=worker_id, address=caller.address, reason=reason

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from almoner.access import clients
-from almoner.access.secrets import SecretBox, load_key
+from almoner.access import clients, keys
 from almoner.commands.session import (
     AS_JSON,
     ENVIRONMENT,
@@ -58,7 +57,7 @@ def create(
 async def _create(name: str, scope: str, shape: str, environment: str | None) -> dict[str, str]:
     async with connect() as (database, settings), database.connection() as connection:
         owner = await environment_id(connection, environment)
-        made = await clients.create(connection, _box(settings), owner, name, scope, shape, BY_NAME)
+        made = await clients.create(connection, await keys.box(connection, settings.key_source), owner, name, scope, shape, BY_NAME)
         return _told(made, settings)
 
 
@@ -119,7 +118,7 @@ def rotate(
 async def _rotate(client_id: str, keep: bool, environment: str | None) -> dict[str, str]:
     async with connect() as (database, settings), database.connection() as connection:
         owner = await of_client(connection, client_id, environment)
-        made = await clients.rotate(connection, _box(settings), owner, client_id, keep)
+        made = await clients.rotate(connection, await keys.box(connection, settings.key_source), owner, client_id, keep)
         return _told(made, settings)
 
 
@@ -162,10 +161,6 @@ async def _disable(client_id: str, environment: str | None) -> None:
 async def of_client(connection: Connection, client_id: str, named: str | None) -> int:
     """The id of the environment that is named, or else of the client's own."""
     return await (clients.environment_of(connection, client_id) if named is None else environment_id(connection, named))
-
-
-def _box(settings: Settings) -> SecretBox:
-    return SecretBox(load_key(settings.secret_key or None, settings.home))
 
 
 def _told(made: clients.Created, settings: Settings) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import secrets
 import shlex
 import signal
@@ -18,10 +19,10 @@ import uvicorn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from almoner import home as homes
 from almoner import migrate, schema
-from almoner.access import accounts, clients, environments
+from almoner.access import accounts, clients, environments, keys
 from almoner.access.passwords import Passwords
-from almoner.access.secrets import SecretBox, load_key
 from almoner.access.worker_events import By
 from almoner.commands import demo_address
 from almoner.commands.serve import config, listen
@@ -60,8 +61,11 @@ def demo(
     """
     # Who tries it out has a receiver on this machine.
     settings = dataclasses.replace(read_settings(), private_targets=True)
+    if not os.environ.get("ALMONER_HOME", "").strip():
+        # Beside the project, so that two checkouts do not meet.
+        settings = dataclasses.replace(settings, home=homes.BESIDE)
     count = settings.patients if patients is None else patients
-    settings.home.mkdir(parents=True, exist_ok=True)
+    homes.make(settings.home)
     # From the first moment on, and also where a script started us with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
@@ -147,8 +151,8 @@ async def _load(database: Database, owner: int, patients: int, seed: int) -> Non
 
 async def _client(database: Database, owner: int, settings: Settings, kept: dict[str, str]) -> dict[str, str]:
     """The demo's client: the one of the last start, where it is still there and the key fits."""
-    box = SecretBox(load_key(settings.secret_key or None, settings.home))
     async with database.transaction() as connection:
+        box = await keys.box(connection, settings.key_source)
         if "client_id" in kept and await clients.live_secrets(connection, box, kept["client_id"]):
             return {}
         created = await clients.create(connection, box, owner, "demo", "all", "documented")
@@ -186,7 +190,7 @@ def _kept(path: Path) -> dict[str, str]:
 
 
 def _welcome(settings: Settings, credentials: dict[str, str]) -> str:
-    home = "" if settings.home == Path(".almoner") else f"ALMONER_HOME={shlex.quote(str(settings.home))} "
+    home = "" if settings.home == homes.BESIDE else f"ALMONER_HOME={shlex.quote(str(settings.home))} "
     return f"""
 Almoner is running. Stop it with Ctrl-C; your data stays.
 

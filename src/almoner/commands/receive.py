@@ -19,6 +19,7 @@ import aiohttp
 import typer
 import uvicorn
 
+from almoner import home as homes
 from almoner.access.secrets import new_secret
 from almoner.commands import demo_address
 from almoner.commands.session import AS_JSON, called, read_settings, say, stop
@@ -212,7 +213,7 @@ def _issued(path: Path) -> Credentials:
     if found is None:
         found = Credentials(str(uuid4()), new_secret())
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            homes.make(path.parent)
             path.touch(mode=0o600)
             path.write_text(json.dumps(asdict(found)), encoding="utf-8")
         except OSError as error:
@@ -241,7 +242,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _almoner(settings: Settings) -> str:
     """The command as it is typed in another terminal, in this folder."""
-    home = "" if settings.home == Path(".almoner") else f"ALMONER_HOME={shlex.quote(str(settings.home))} "
+    home = "" if settings.home == homes.BESIDE else f"ALMONER_HOME={shlex.quote(str(settings.home))} "
     return home + (shlex.quote(sys.argv[0]) if sys.argv[0].endswith("almoner") else "almoner")
 
 

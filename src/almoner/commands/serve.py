@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from almoner.access.secrets import load_key
+from almoner.access import keys
 from almoner.app import Application
-from almoner.commands.session import read_settings, require_migrated, run, say, stop, with_database
+from almoner.commands.session import opened, read_settings, run, say, stop, with_database
 from almoner.server import configuration, run_workers
 from almoner.settings import Settings
 
@@ -41,9 +41,9 @@ def serve(
 
 
 async def _require(settings: Settings) -> None:
-    """What must be there before a server starts: the schema, and a key that can be read."""
-    await require_migrated(settings.database_url)
-    load_key(settings.secret_key or None, settings.home)
+    """What must be there before a server starts: the schema, and the key of the database."""
+    async with opened(settings) as database, database.connection() as connection:
+        await keys.box(connection, settings.key_source)
 
 
 def listen(settings: Settings) -> socket.socket:

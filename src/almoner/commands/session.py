@@ -114,10 +114,17 @@ async def require_migrated(dsn: str) -> None:
 async def connect() -> AsyncIterator[tuple[Database, Settings]]:
     """The database of this command, its schema being the one that this version needs."""
     settings = located(read_settings())
+    async with opened(settings) as database:
+        yield database, settings
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Database]:
+    """The database of these settings, its schema being the one that this version needs."""
     await require_migrated(settings.database_url)
     database = await Database.connect(settings.database_url, size=4)
     try:
-        yield database, settings
+        yield database
     finally:
         await database.close()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from almoner.access.secrets import SecretBox, load_key
+from almoner.access import keys
 from almoner.commands.session import (
     AS_JSON,
     ENVIRONMENT,
@@ -27,7 +27,6 @@ from almoner.notifications.subscription import Subscription
 from almoner.notifications.terms import WAYS, Rules
 from almoner.notifications.trial import Step, Trial
 from almoner.resources import BY_NAME
-from almoner.settings import Settings
 
 app = typer.Typer(help="Subscriptions: who is told of changes.", no_args_is_help=True)
 KEY = Annotated[str, typer.Argument(metavar="NAME_OR_ID", help="Its name or id, as `almoner subscription list` shows.")]
@@ -75,7 +74,7 @@ async def _create(given: dict[str, Any], environment: str | None) -> dict[str, A
     async with connect() as (database, settings), database.connection() as connection:
         owner = await environment_id(connection, environment)
         rules = Rules(BY_NAME, settings.private_targets)
-        made = await subscriptions.create(connection, _box(settings), owner, given, rules)
+        made = await subscriptions.create(connection, await keys.box(connection, settings.key_source), owner, given, rules)
         return (await subscriptions.shown(connection, owner, [made]))[0]
 
 
@@ -213,7 +212,8 @@ async def _try(key: str, environment: str | None) -> list[Step]:
     async with connect() as (database, settings):
         async with database.connection() as connection:
             found = await subscriptions.find(connection, await environment_id(connection, environment), key)
-        return await Trial(_box(settings), settings.private_targets, trusting(settings.ca_file))(found)
+            box = await keys.box(connection, settings.key_source)
+        return await Trial(box, settings.private_targets, trusting(settings.ca_file))(found)
 
 
 async def _in(environment: str | None, work: Callable[[Connection, int], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
@@ -235,7 +235,3 @@ def _tell(told: dict[str, Any], as_json: bool, sentence: str) -> None:
 def _moment(text: str) -> str:
     """A day stands for its first moment."""
     return f"{text}T00:00:00" if len(text) == 10 else text
-
-
-def _box(settings: Settings) -> SecretBox:
-    return SecretBox(load_key(settings.secret_key or None, settings.home))

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 import psutil
 
+from almoner import home as homes
 from almoner.embedded.programs import EmbeddedServerError, Programs
 from almoner.embedded.record import (
     DATABASE,
@@ -87,8 +88,7 @@ class EmbeddedServer:
         """
         if self._process is not None:
             self._bury()
-        # Others may pass through, since the server may run as another account; they may not look around.
-        self._home.mkdir(mode=0o711, parents=True, exist_ok=True)
+        homes.make(self._home)
         self._take_lock()
         try:
             return self._start()

@@ -115,7 +115,7 @@ async def feed(visit: Visit) -> Response:
     entries = (_entry(one, program, row["whole_names"], visit.parts.url) for one in rows)
     body = ics.calendar(f"{row['first_name']} {row['last_name']}, Almoner", entries).encode()
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {**HEADERS, "ETag": tag, "Content-Disposition": 'inline; filename="almoner.ics"', "Referrer-Policy": "no-referrer"}
+    headers = {**HEADERS, "ETag": tag, "Content-Disposition": 'inline; filename="almoner.ics"'}
     if visit.request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(body, 200, headers, "text/calendar; charset=utf-8")

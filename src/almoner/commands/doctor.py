@@ -1,0 +1,135 @@
+"""``almoner doctor``: telling what is wrong with a set-up, and how to mend it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import typer
+
+from almoner import embedded, migrate
+from almoner import home as homes
+from almoner.access import keys
+from almoner.access.secrets import key_id
+from almoner.commands import demo_address
+from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
+from almoner.errors import SettingError
+from almoner.settings import Settings
+
+OLDEST, NEWEST = 15, 18
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One look of the doctor: what was looked at, whether it is well, what was seen, and how to mend it."""
+
+    looked_at: str
+    well: bool
+    seen: str
+    mend: str = ""
+
+
+def doctor(as_json: AS_JSON = False) -> None:
+    """Say what is wrong with this set-up, and how to mend it. Changes nothing.
+
+    Example: almoner doctor
+    """
+    findings = run(_findings(read_settings()))
+    if as_json:
+        print_json([vars(f) for f in findings])
+    else:
+        for finding in findings:
+            say(f"{'well ' if finding.well else 'WRONG'}  {finding.looked_at}: {finding.seen}")
+            if not finding.well:
+                say(f"       {finding.mend}")
+        say(
+            ""
+            if all(f.well for f in findings)
+            else "\nMend what is wrong from top to bottom; later findings may follow from earlier ones."
+        )
+    if not all(f.well for f in findings):
+        raise typer.Exit(1)
+
+
+async def _findings(settings: Settings) -> list[Finding]:
+    dsn = settings.database_url or embedded.running(settings.home)
+    beside_demo = dsn is not None and not settings.database_url
+    findings = [*_home(settings), _key(settings), _port(demo_address.beside(settings) if beside_demo else settings)]
+    if dsn is None:
+        mend = "Start the demo with make demo, or set ALMONER_DATABASE_URL to a PostgreSQL database."
+        return [*findings, Finding("database", False, "none is named, and no demo runs in ALMONER_HOME", mend)]
+    try:
+        connection = await asyncpg.connect(dsn, timeout=5)
+    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
+        mend = "Check ALMONER_DATABASE_URL: host, port, user, password and name; and that the server accepts this machine."
+        return [*findings, Finding("database", False, f"cannot be reached ({type(error).__name__}: {error})", mend)]
+    try:
+        return [*findings, *[f async for f in _inside(connection, dsn, settings)]]
+    finally:
+        await connection.close()
+
+
+async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterator[Finding]:
+    version = connection.get_server_version()
+    supported = f"Almoner runs on PostgreSQL {OLDEST} to {NEWEST}."
+    yield Finding("PostgreSQL", OLDEST <= version.major <= NEWEST, f"version {version.major}", supported)
+    encoding = await connection.fetchval("SHOW server_encoding")
+    yield Finding("encoding", encoding == "UTF8", encoding, "Names of any script need UTF8: CREATE DATABASE ... ENCODING 'UTF8'.")
+    there, needed = await migrate.revision(dsn), migrate.newest()
+    yield Finding("schema", there == needed, there or "not migrated", f"Run: {called()} migrate")
+    if there != needed:
+        return
+    yield await _sealed(connection, settings)
+    names = [r["name"] for r in await connection.fetch("SELECT name FROM environments ORDER BY id")]
+    yield Finding("environments", bool(names), ", ".join(names) or "none", f"Make one: {called()} environment create production")
+    idle = await connection.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND xact_start < now() - interval '10 minutes'"
+    )
+    mend = "End them; while they last, no change after their start can be announced (pg_stat_activity names them)."
+    yield Finding("transactions", idle == 0, f"{idle} open and idle for over ten minutes", mend)
+    room = await connection.fetchval("SELECT current_setting('max_connections')::int - count(*) FROM pg_stat_activity")
+    yield Finding("connections", room >= 5, f"{room} free", "Raise max_connections, or lower ALMONER_CONNECTIONS.")
+
+
+def _home(settings: Settings) -> Iterator[Finding]:
+    if settings.home.is_dir() and not homes.is_private(settings.home):
+        yield Finding("home", False, f"{settings.home} can be read by others", f"Run: chmod 700 {settings.home}")
+
+
+def _key(settings: Settings) -> Finding:
+    source = settings.key_source
+    try:
+        found = source.read()
+    except SettingError as error:
+        return Finding(
+            "key", False, str(error), "Set ALMONER_SECRET_KEY to 32 bytes in base64, as printed by: openssl rand -base64 32"
+        )
+    if not found:
+        return Finding("key", True, f"none yet; the first start makes {source.path}")
+    private = bool(source.setting) or source.path.stat().st_mode & 0o077 == 0
+    seen = f"{source.name} {'holds' if private else 'can be read by others; it holds'} {' and '.join(map(key_id, found))}"
+    return Finding("key", private, seen, f"Run: chmod 600 {source.path}")
+
+
+async def _sealed(connection: Any, settings: Settings) -> Finding:
+    """Whether this set-up has the key of the database, and opens what is stored."""
+    counts = await keys.usage(connection)
+    if not counts and await keys.current_id(connection) is None:
+        return Finding("secrets", True, "none stored yet")
+    try:
+        closed = await keys.closed(connection, await keys.look(connection, settings.key_source))
+    except SettingError as error:
+        return Finding("secrets", False, str(error), "Every process needs the same key. See What to keep in docs/operating.md.")
+    total = sum(counts.values())
+    mend = " ".join(keys.MENDS[table] for table in closed)
+    return Finding("secrets", not closed, f"{total - sum(closed.values())} of {total} can be opened", mend)
+
+
+def _port(settings: Settings) -> Finding:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        taken = probe.connect_ex((settings.host, settings.port)) == 0
+    return Finding("address", True, f"{settings.url} {'is being served' if taken else 'is free'}")
