@@ -91,15 +91,18 @@ def test_another_audience_is_refused_and_the_right_one_told(aud: Any) -> None:
     assert URL in refused.description
 
 
-@pytest.mark.parametrize("exp", [NOW + 1, NOW - 59, NOW + 86_400, NOW + 86_459, NOW + 0.5, int(NOW) + 10, str(int(NOW) + 3600)])
-def test_an_expiry_within_a_day_is_accepted_as_a_number_and_as_digits(exp: Any) -> None:
+@pytest.mark.parametrize("exp", [NOW + 1, NOW - 59, NOW + 86_400, NOW + 0.5, int(NOW) + 10, str(int(NOW) + 3600)])
+def test_an_expiry_ahead_is_accepted_as_a_number_and_as_digits(exp: Any) -> None:
     assert _read(exp=exp).client_id == CLIENT
 
 
-@pytest.mark.parametrize(
-    "exp", [NOW - 61, NOW - 60, 0, -1, str(int(NOW) - 61), NOW + 86_461, (NOW + 3600) * 1000, "9" * 15, 10**14]
-)
-def test_an_expiry_that_is_past_or_too_far_ahead_is_refused_and_the_time_here_told(exp: Any) -> None:
+@pytest.mark.parametrize("exp", [NOW + 86_461, NOW + 30 * 86_400, (NOW + 3600) * 1000, "9" * 15, 10**14])
+def test_an_expiry_further_ahead_than_a_day_counts_as_a_day(exp: Any) -> None:
+    assert _read(exp=exp).client_id == CLIENT
+
+
+@pytest.mark.parametrize("exp", [NOW - 61, NOW - 60, 0, -1, str(int(NOW) - 61)])
+def test_an_expiry_that_is_past_is_refused_and_the_time_here_told(exp: Any) -> None:
     refused = _refusal(exp=exp)
     assert refused.error == "invalid_grant"
     assert "1700000000" in refused.description
@@ -246,5 +249,5 @@ def test_no_claim_breaks_the_reader(claims: dict[str, Any]) -> None:
     except GrantError:
         return
     assert isinstance(merged["iss"], str)
-    assert NOW - 60 < float(merged["exp"]) <= NOW + 86_460
+    assert float(merged["exp"]) > NOW - 60
     assert read.scope is None or read.scope == merged["scope"]

@@ -169,7 +169,7 @@ async def test_no_noise_hides_a_refusal_of_a_client_that_there_is(caller: Caller
 
 
 async def test_the_scope_that_does_not_exist_is_named(caller: Caller) -> None:
-    told = _refused(await caller.ask(scope="patients.read patients.reed"), "invalid_scope")
+    told = _refused(await caller.ask(scope="patients.reed calls.read"), "invalid_scope")
     assert told.startswith("There is no scope patients.reed. A scope is all,")
     strange = _refused(await caller.ask(scope='a"\\b\u00e9'), "invalid_scope")
     assert strange.startswith("There is no scope a??b?.")
@@ -241,12 +241,43 @@ async def test_without_a_scope_all_that_was_granted_is_given(database: Database,
     assert (await caller.ask())[2]["scope"] == "patients.read messages.write"
 
 
-async def test_the_scope_of_the_claim_comes_before_that_of_the_parameter(database: Database, environment: int) -> None:
-    caller = await _caller(database, environment, "patients.read messages.write")
-    given = {"grant_type": GRANT_TYPE, "assertion": caller.assertion(), "scope": "messages.write"}
-    assert (await caller.send(given))[2]["scope"] == "messages.write"
-    given["assertion"] = caller.assertion(scope="patients.read")
-    assert (await caller.send(given))[2]["scope"] == "patients.read"
+async def test_of_the_scopes_of_claim_and_parameter_the_narrower_is_given(database: Database, environment: int) -> None:
+    caller = await _caller(database, environment)
+    cases = [
+        (None, "messages.write", "messages.write"),
+        ("patients.read", None, "patients.read"),
+        ("patients.read", " ", "patients.read"),
+        ("patients.read messages.write", "messages.write patients.write", "messages.write"),
+        ("all", "patients.read", "patients.read"),
+        ("patients.read", "all", "patients.read"),
+        ("all", "all", "all"),
+        ("patients.read calls.read", "calls.read patients.read", "patients.read"),
+        ("patients.read", "messages.write", None),
+        ("patients.read", "calls.read", None),
+        ("calls.read", "patients.read", None),
+    ]
+    wrong = []
+    for claim, parameter, wanted in cases:
+        given = {"grant_type": GRANT_TYPE, "assertion": caller.assertion(scope=claim)}
+        reply = await caller.send(given if parameter is None else given | {"scope": parameter})
+        if wanted is None:
+            _refused(reply, "invalid_scope")
+        elif reply[2].get("scope") != wanted or (await _access(database, reply[2])).scopes != set(wanted.split()):
+            wrong.append((claim, parameter, reply))
+    assert not wrong
+
+
+async def test_words_that_are_no_scope_are_left_out_and_the_answer_says_what_was_granted(
+    caller: Caller, database: Database, environment: int
+) -> None:
+    answer = (await caller.ask(scope="calls.read patients.write nonsense"))[2]
+    assert answer["scope"] == "patients.write"
+    access = await _access(database, answer)
+    assert (access.can_read("patients"), access.can_write("patients")) == (False, True)
+    narrow = await _caller(database, environment, "patients.read")
+    assert (await narrow.ask(scope="calls.read patients.read"))[2]["scope"] == "patients.read"
+    # What there is and was not granted is refused as ever, whatever stands beside it.
+    _refused(await narrow.ask(scope="calls.read patients.read messages.read"), "invalid_scope")
 
 
 async def test_a_client_that_was_granted_all_may_ask_for_any_scope_that_exists(caller: Caller, database: Database) -> None:

@@ -455,6 +455,38 @@ async def test_one_tag_of_several_is_enough(resource: Resource, shared: Place) -
     one(await shared.api.put(path, json=row, headers={"If-Match": f'"x", {tag}'}))
 
 
+@offering(Verb.UPDATE)
+async def test_a_tag_that_a_proxy_weakened_still_names_the_row(resource: Resource, shared: Place) -> None:
+    """Compressing proxies mark tags as weak, or add the coding; the row that they name is the same."""
+    row = await shared.make(resource.name)
+    path = f"/v1/{resource.name}/{row['id']}"
+    tag = (await shared.api.get(path)).headers["etag"]
+    for weakened in ("W/{}", '"x", W/{} ', 'W/"x",{}', "{}-gzip", "W/{};br"):
+        before, _, coding = weakened.partition("{}")
+        changed = f'{before}{tag[:-1]}{coding.strip()}"'
+        answer = await shared.api.put(path, json=row, headers={"If-Match": changed})
+        assert answer.status_code == 200, changed
+        assert errors(await shared.api.put(path, json=row, headers={"If-Match": changed}), 412) == [("precondition_failed", None)]
+        tag = answer.headers["etag"]
+
+
+@offering(Verb.GET)
+async def test_a_get_of_what_is_known_is_304(resource: Resource, shared: Place) -> None:
+    """RFC 9110, section 13.1.2: If-None-Match compares weakly; it is a list, or a star for whatever there is."""
+    row = await shared.make(resource.name)
+    path = f"/v1/{resource.name}/{row['id']}"
+    tag = (await shared.api.get(path)).headers["etag"]
+    wrong = []
+    for given, status in (
+        *((known, 304) for known in (tag, f"W/{tag}", f'"x", {tag}', f'W/"x",W/{tag},"y"', "*", f'{tag[:-1]}-gzip"')),
+        *((other, 200) for other in ('"x"', 'W/"x"', '""', tag.strip('"'), f'"x{tag[1:]}', "")),
+    ):
+        answer = await shared.api.get(path, headers={"If-None-Match": given})
+        if answer.status_code != status or (status == 304 and (answer.content or answer.headers["etag"] != tag)):
+            wrong.append((given, answer.status_code))
+    assert not wrong
+
+
 @offering(Verb.DELETE)
 async def test_a_delete_holds_only_for_the_row_that_was_read(resource: Resource, shared: Place) -> None:
     row = await shared.make(resource.name)

@@ -56,7 +56,7 @@ async def test_a_subscription_is_made_and_shown_without_its_secret(connection: A
         name: value for name, value in GIVEN.items() if name != "client_secret"
     }
     assert shown["authentication"] == "token_exchange"
-    assert shown["audience"] == GIVEN["notify_url"]
+    assert shown["audience"] == GIVEN["token_url"]
     assert (shown["paused"], shown["failures"], shown["lag_seconds"]) == (False, 0, 0.0)
     assert SECRET not in json.dumps(shown)
 
@@ -232,11 +232,27 @@ async def test_a_change_cannot_clear_what_is_needed(connection: Any, environment
     assert [p.extra["path"] for p in refused.value.problems] == [f".{name}"]
 
 
-async def test_a_cleared_audience_is_the_notify_url(connection: Any, environment: int) -> None:
+async def test_the_usual_audience_is_whoever_reads_the_token_and_follows_the_terms(connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    steps: list[tuple[dict[str, Any], str]] = [
+        ({}, GIVEN["token_url"]),
+        ({"token_url": "https://ehr.example.org/oauth/token"}, "https://ehr.example.org/oauth/token"),
+        ({"authentication": "bearer_jwt"}, GIVEN["notify_url"]),
+        ({"notify_url": "https://ehr.example.org/other"}, "https://ehr.example.org/other"),
+        ({"audience": "them"}, "them"),
+        ({"notify_url": GIVEN["notify_url"]}, "them"),
+        ({"authentication": "token_exchange", "token_url": GIVEN["token_url"], "audience": None}, GIVEN["token_url"]),
+    ]
+    for change, wanted in steps:
+        changed = await subscriptions.change(connection, BOX, environment, made.id, change, STRICT)
+        assert changed.audience == wanted, change
+
+
+async def test_a_cleared_audience_is_the_usual_one(connection: Any, environment: int) -> None:
     made = await subscriptions.create(connection, BOX, environment, {**GIVEN, "audience": "the bridge"}, STRICT)
     assert made.audience == "the bridge"
     changed = await subscriptions.change(connection, BOX, environment, made.id, {"audience": None}, STRICT)
-    assert changed.audience == GIVEN["notify_url"]
+    assert changed.audience == GIVEN["token_url"]
 
 
 async def test_a_change_cannot_take_the_name_of_another(connection: Any, environment: int) -> None:

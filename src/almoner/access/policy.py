@@ -69,6 +69,22 @@ def parse(text: str, collections: Collection[str] | None = None) -> tuple[str, .
     return scopes
 
 
+def known(text: str, collections: Collection[str] | None = None) -> tuple[str, ...]:
+    """The scopes of a string that there are, each once, in its order; words that are none are left out (clarification 22).
+
+    Raises a 400 ``ApiError`` that names the first of them where there is no other.
+    """
+    scopes = tuple(scope for scope in dict.fromkeys(text.split()) if _exists(scope, collections))
+    return scopes or parse(text, collections)
+
+
+def narrower(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """What both cover."""
+    if ALL in one:
+        return other
+    return one if ALL in other else tuple(scope for scope in one if scope in other)
+
+
 def grantable(collections: Collection[str]) -> dict[str, tuple[str, ...]]:
     """What scopes name besides ``all``, with the rights there are to each: the collections by name, then what is none."""
     return {**dict.fromkeys(sorted(collections), RIGHTS), **_BESIDES}

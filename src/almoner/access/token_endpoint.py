@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -35,8 +35,8 @@ Headers = list[tuple[bytes, bytes]]
 class TokenEndpoint:
     """Answers requests for tokens.
 
-    ``audience`` is the endpoint's public URL. With ``collections``, a scope that names another one is refused; without, only
-    its form is checked. ``clock`` tells seconds since 1970 (UTC), ``pace`` counts seconds and only goes forward.
+    ``audience`` is the endpoint's public URL. With ``collections``, a scope that names another one is none; without, only its
+    form is checked. ``clock`` tells seconds since 1970 (UTC), ``pace`` counts seconds and only goes forward.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class TokenEndpoint:
             )
         assertion = assertions.read(parameters["assertion"].strip(), self._audience, self._clock())
         client = await self._proved(assertion, address)
-        scopes = self._scopes(assertion.scope or parameters.get("scope", ""), client.granted)
+        scopes = self._scopes((assertion.scope, parameters.get("scope")), client.granted)
         scope = " ".join(scopes)
         async with self._database.connection() as connection:
             token = await tokens.issue(connection, client.environment_id, client.id, scope, TOKEN_SECONDS)
@@ -144,13 +144,18 @@ class TokenEndpoint:
         if seconds > 0:
             raise _ThrottledError(seconds)
 
-    def _scopes(self, asked: str, granted: tuple[str, ...]) -> tuple[str, ...]:
-        if not asked.strip():
+    def _scopes(self, asked: Iterable[str | None], granted: tuple[str, ...]) -> tuple[str, ...]:
+        """What is granted: of the assertion's scope and the request's the narrower, where they ask for any."""
+        named = [scope for scope in asked if scope and scope.strip()]
+        if not named:
             return granted
         try:
-            scopes = policy.parse(asked, self._collections)
+            first, *rest = (policy.known(scope, self._collections) for scope in named)
         except ApiError as refused:
             raise GrantError("invalid_scope", refused.problems[0].detail) from None
+        scopes = policy.narrower(first, rest[0]) if rest else first
+        if not scopes:
+            raise GrantError("invalid_scope", "The scope of the assertion and that of the request have nothing in common.")
         if policy.beyond(scopes, granted):
             raise GrantError("invalid_scope", f"The client was granted less than it asks for. It was granted: {' '.join(granted)}")
         return scopes

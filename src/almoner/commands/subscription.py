@@ -41,7 +41,9 @@ def create(
     client_id: Annotated[str, typer.Option(help="The client id that the subscriber issued for us.")],
     client_secret: Annotated[str, typer.Option(help="The secret that the subscriber issued for us.")],
     auth: Annotated[str, typer.Option(help=f"How we authenticate: {' or '.join(WAYS)}.")] = WAYS[0],
-    audience: Annotated[str | None, typer.Option(help="The aud of our JWT. By default the notify URL.")] = None,
+    audience: Annotated[
+        str | None, typer.Option(help="The aud of our JWT. By default the token URL, for bearer_jwt the notify URL.")
+    ] = None,
     token_url: Annotated[str | None, typer.Option(help="The subscriber's token endpoint, for token_exchange.")] = None,
     environment: ENVIRONMENT = None,
     as_json: AS_JSON = False,

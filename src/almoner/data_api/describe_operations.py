@@ -288,10 +288,15 @@ def token(url: str) -> Operation:
             "assertion": {
                 "type": "string",
                 "description": "A JWT signed with the client secret by HS256. `iss`: the client id. `aud`: "
-                f"`{url}/v1/token`. `exp`: at most a day ahead. `scope`: what the token shall cover.",
+                f"`{url}/v1/token`. `exp`: when it ends to be of use; further than a day ahead counts as a day. "
+                "`scope`: what the token shall cover; words that are no scope are left out.",
             },
         },
         "required": ["grant_type", "assertion"],
+    }
+    asked["properties"]["scope"] = {
+        "type": "string",
+        "description": "What the token shall cover. Where the assertion has a scope too, the narrower of the two.",
     }
     sample = {"grant_type": JWT_BEARER, "assertion": "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl"}
     given: Schema = {

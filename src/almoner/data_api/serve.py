@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from almoner.access.audit import ReadAudit
 from almoner.access.policy import sees
 from almoner.access.tokens import Access, Tokens
 from almoner.changes.completeness import Completeness
-from almoner.data_api import decode, find, shapes, statements
+from almoner.data_api import conditions, decode, find, shapes, statements
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.refusals import not_found
-from almoner.data_api.store import Actor, Store, Versions, Written
+from almoner.data_api.store import Actor, Store, Written
 from almoner.database import Database
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid, Problems
@@ -129,13 +128,13 @@ class DataApi:
             _no_query(request)
             row_id = _row_id(raw_id)
             given = decode.json_object(await request.body())
-            by, condition = _actor(access, request), _if_match(request)
+            by, condition = _actor(access, request), conditions.if_match(request.headers)
             written = await self._store.update(by, resource, row_id, given, condition, access.enveloped)
             return self._written(access, resource, written, "update")
         if method == "DELETE" and Verb.DELETE in resource.verbs:
             may(access.can_write(resource.name), f"{resource.name}.write")
             _no_query(request)
-            by, condition = _actor(access, request), _if_match(request)
+            by, condition = _actor(access, request), conditions.if_match(request.headers)
             written = await self._store.delete(by, resource, _row_id(raw_id), condition, access.enveloped)
             return self._written(access, resource, written, "delete")
         raise self._not_allowed(resource, True)
@@ -146,9 +145,9 @@ class DataApi:
         if record is None:
             raise not_found(resource)
         self._audit.note(access, request.request_id, "get", resource.name, record["patient"], row_id=row_id)
-        tag = etag(record["updated_at"])
+        tag = conditions.etag(record["updated_at"])
         headers = [(b"etag", tag)]
-        if request.headers.get(b"if-none-match") == tag:
+        if conditions.if_none_match(request.headers, tag):
             return Answer(304, b"", headers, f"{resource.name}.get")
         return Answer(200, shapes.one(record["body"], access.enveloped), headers, f"{resource.name}.get")
 
@@ -169,7 +168,7 @@ class DataApi:
 
     def _written(self, access: Access, resource: Resource, written: Written, verb: str) -> Answer:
         body = written.body if sees(access, resource.name) else b'{"id":"' + written.id.encode() + b'"}'
-        headers = [] if verb == "delete" else [(b"etag", etag(written.updated_at))]
+        headers = [] if verb == "delete" else [(b"etag", conditions.etag(written.updated_at))]
         return Answer(200, shapes.one(body, access.enveloped), headers, f"{resource.name}.{verb}")
 
     def _not_allowed(self, resource: Resource, on_row: bool) -> ApiError:
@@ -192,31 +191,6 @@ def unauthorized() -> ApiError:
     """The 401 of a request without a bearer token (RFC 6750)."""
     told = "An access token is needed. Fetch one from POST /v1/token; send Authorization: Bearer ..."
     return problem("unauthorized", told, {"WWW-Authenticate": 'Bearer realm="almoner"'})
-
-
-def etag(updated_at: datetime) -> bytes:
-    """The entity tag of a row: its ``updated_at``, which changes with every write."""
-    return f'"{updated_at.isoformat()}"'.encode()
-
-
-def _if_match(request: Request) -> Versions:
-    """The ``updated_at``s that If-Match lists (RFC 9110, section 13.1.1); None where there is no condition.
-
-    A tag that is none of ours matches nothing, and neither does a weak one: the condition compares strongly.
-    """
-    given = request.headers.get(b"if-match", b"").strip()
-    if given in (b"", b"*"):
-        return None
-    return frozenset(filter(None, map(_tagged, given.decode("latin-1").split(","))))
-
-
-def _tagged(tag: str) -> datetime | None:
-    """The ``updated_at`` that an entity tag was made of."""
-    try:
-        moment = datetime.fromisoformat(tag.strip().strip('"'))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 def _row_id(raw: str) -> str:

@@ -35,7 +35,7 @@ _TERMS: Final = {
     "authentication": "`token_exchange`: a token is fetched from `token_url` first. `bearer_jwt`: the JWT is the bearer token.",
     "client_id": "The client id that you issued for us: the `iss` of our JWT.",
     "client_secret": "The secret that you issued for us: the key of our JWT (HS256). Never returned.",
-    "audience": "The `aud` of our JWT. The notify URL when left out.",
+    "audience": "The `aud` of our JWT. When left out, the token URL for `token_exchange` and the notify URL for `bearer_jwt`.",
     "token_url": "Your token endpoint. Needed for `token_exchange`, and for nothing else.",
     "paused": "Nothing is sent while it is true; what changes meanwhile is announced afterwards.",
 }

@@ -51,3 +51,8 @@ def from_row(row: Mapping[str, Any]) -> Subscription:
     told = dict(row)
     position = Position(told.pop("epoch"), told.pop("xid"), told.pop("seq"))
     return Subscription(**{**told, "resources": tuple(told["resources"])}, position=position)
+
+
+def usual_audience(authentication: str, notify_url: str, token_url: str | None) -> str | None:
+    """Whom a JWT is made out to unless the subscriber says otherwise: whoever reads it (RFC 7523, 3; clarification 27)."""
+    return token_url if authentication == TOKEN_EXCHANGE else notify_url

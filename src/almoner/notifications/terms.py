@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from almoner.errors import Problem, parse_problem
 from almoner.fields import missing_field, printable, unknown_field
 from almoner.kinds import Boolean, Kind, Problems, Schema, Text
-from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE
+from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE, usual_audience
 from almoner.outbound import targets
 
 WAYS: Final = (TOKEN_EXCHANGE, BEARER_JWT)
@@ -152,14 +152,15 @@ CLEARABLE: Final = ("audience", "token_url")
 def stated(given: Mapping[str, Any], rules: Rules, before: Terms | None, problems: Problems) -> Terms:
     """The terms that these are, or that ``before`` become by them. Adds each problem; with one, the terms mean nothing.
 
-    Null clears ``audience``, which then is the notify URL, and ``token_url``.
+    Null clears ``token_url``, and ``audience``, which then is the usual one; a usual one follows the terms that it comes from.
     """
     read = _decoded(given, kinds(rules), problems)
     if before is None:
         problems += [missing_field(f".{name}") for name in REQUIRED if name not in given]
     kept = {} if before is None else {name: getattr(before, name) for name in Terms.__dataclass_fields__}
     terms = {"authentication": TOKEN_EXCHANGE, "token_url": None, "paused": False, **dict.fromkeys(REQUIRED), **kept, **read}
-    terms["audience"] = terms.get("audience") or terms["notify_url"]
+    if before is not None and "audience" not in read and before.audience == _usual_audience(kept):
+        terms["audience"] = None
     if terms["authentication"] == TOKEN_EXCHANGE and not terms["token_url"] and "token_url" not in _unread(given, read):
         hint = "a URL is expected, since tokens are exchanged; or choose bearer_jwt as authentication"
         problems.append(parse_problem("url", ".token_url", hint))
@@ -167,7 +168,12 @@ def stated(given: Mapping[str, Any], rules: Rules, before: Terms | None, problem
         if read.get("token_url"):
             problems.append(Problem("bad_request", "token_url belongs to token_exchange only.", {"path": ".token_url"}))
         terms["token_url"] = None
+    terms["audience"] = terms.get("audience") or _usual_audience(terms)
     return Terms(**terms)
+
+
+def _usual_audience(terms: Mapping[str, Any]) -> str | None:
+    return usual_audience(terms["authentication"], terms["notify_url"], terms["token_url"])
 
 
 def _decoded(given: Mapping[str, Any], known: Mapping[str, Kind], problems: Problems) -> dict[str, Any]:

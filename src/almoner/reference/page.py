@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from almoner.data_api import conditions
 from almoner.data_api import describe_examples as examples
 from almoner.data_api.declare import Resource
 from almoner.data_api.describe import Addition, scopes
@@ -114,7 +115,7 @@ def _file(body: bytes, media_type: str) -> Handler:
     headers = {**_HEADERS, "ETag": tag}
 
     async def answer(request: Request) -> Response:
-        if tag in request.headers.get("if-none-match", ""):
+        if conditions.names(request.headers.get("if-none-match", "").encode("latin-1"), tag.encode()):
             return Response(status_code=304, headers=headers)
         return Response(body, media_type=media_type, headers=headers)
 

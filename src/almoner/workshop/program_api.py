@@ -11,7 +11,7 @@ import msgspec
 
 from almoner.access.policy import PROGRAM
 from almoner.access.tokens import Access
-from almoner.data_api import find, shapes
+from almoner.data_api import conditions, find, shapes
 from almoner.data_api.serve import Answer, Request, may, method_not_allowed
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, Problem, parse_problem, problem
@@ -45,7 +45,7 @@ class ProgramApi:
         body = shapes.one(msgspec.json.encode(shown), access.enveloped)
         tag = b'"' + hashlib.sha256(body).hexdigest()[:32].encode() + b'"'
         headers = [(b"etag", tag)]
-        if _known(request.headers.get(b"if-none-match", b""), tag):
+        if conditions.if_none_match(request.headers, tag):
             return Answer(304, b"", headers, f"{PROGRAM}.read")
         return Answer(200, body, headers, f"{PROGRAM}.read")
 
@@ -98,9 +98,3 @@ def _version(query: bytes) -> int | None:
     if problems:
         raise ApiError(problems)
     return version
-
-
-def _known(given: bytes, tag: bytes) -> bool:
-    """Whether If-None-Match names this tag; a weak one compares alike (RFC 9110, section 13.1.2)."""
-    tags = {one.strip().removeprefix(b"W/") for one in given.split(b",")}
-    return tag in tags or b"*" in tags

@@ -72,7 +72,7 @@ async def test_a_webhook_is_made_and_its_secret_is_never_shown(integrator: Perso
     address, _, query = answer.headers["location"].partition("?")
     assert (answer.status_code, query) == (303, "done=made")
     found = await one(integrator, database, address)
-    assert (found.name, found.resources, found.audience) == ("EHR bridge", ("patients", "messages"), found.notify_url)
+    assert (found.name, found.resources, found.audience) == ("EHR bridge", ("patients", "messages"), found.token_url)
     for path in (PATH, address, f"{address}/edit", f"{address}/deliveries"):
         page = await integrator.get(path)
         assert page.status_code == 200

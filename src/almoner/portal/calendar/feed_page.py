@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from almoner.access import worker_events
 from almoner.access.worker_events import By
+from almoner.data_api import conditions
 from almoner.data_api.store import Actor
 from almoner.database import Connection
 from almoner.definitions import Program
@@ -116,7 +117,7 @@ async def feed(visit: Visit) -> Response:
     body = ics.calendar(f"{row['first_name']} {row['last_name']}, Almoner", entries).encode()
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {**HEADERS, "ETag": tag, "Content-Disposition": 'inline; filename="almoner.ics"'}
-    if visit.request.headers.get("if-none-match") == tag:
+    if conditions.names(visit.request.headers.get("if-none-match", "").encode("latin-1"), tag.encode()):
         return Response(status_code=304, headers=headers)
     return Response(body, 200, headers, "text/calendar; charset=utf-8")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from almoner.errors import ApiError
-from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription
+from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription, usual_audience
 from almoner.pages.visit import Form
 from almoner.workshop.pages.field_errors import by_field
 
@@ -61,13 +61,14 @@ def from_form(form: Form) -> Stated:
 
 
 def from_subscription(subscription: Subscription) -> Stated:
-    """What a form begins with. The secret is never told; an audience that is the notify URL is the usual one."""
+    """What a form begins with. The secret is never told, nor is an audience that is the usual one."""
+    usual = usual_audience(subscription.authentication, subscription.notify_url, subscription.token_url)
     return Stated(
         name=subscription.name,
         notify_url=subscription.notify_url,
         resources=subscription.resources,
         authentication=subscription.authentication,
         client_id=subscription.client_id,
-        audience="" if subscription.audience == subscription.notify_url else subscription.audience,
+        audience="" if subscription.audience == usual else subscription.audience,
         token_url=subscription.token_url or "",
     )
