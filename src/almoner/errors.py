@@ -150,11 +150,22 @@ class Problem:
         return PROBLEMS[self.code].status
 
 
+# Nobody mends more of them at once, and whoever sends nonsense shall not keep the server busy describing it.
+MOST_PROBLEMS = 100
+
+
 class ApiError(Exception):
-    """A refused request: one or more problems, and headers that go with the answer."""
+    """A refused request: one or more problems, and headers that go with the answer.
+
+    Beyond ``MOST_PROBLEMS`` the last one says how many more were found.
+    """
 
     def __init__(self, problems: Problem | Sequence[Problem], headers: Mapping[str, str] | None = None) -> None:
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        more = len(self.problems) - MOST_PROBLEMS
+        if more > 0:
+            detail = f"At least {more} more problems were found. Mend the first {MOST_PROBLEMS} and send again."
+            self.problems = (*self.problems[:MOST_PROBLEMS], Problem(self.problems[0].code, detail, {"more": more}))
         self.headers: Mapping[str, str] = headers or {}
         super().__init__(", ".join(p.code for p in self.problems))
 

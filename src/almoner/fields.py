@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, ClassVar, Final
 
-from almoner.errors import Problem, parse_problem
+from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
 from almoner.kinds import Json, Kind, Problems, Ref, Schema
 
 MISSING: Final = object()
@@ -86,7 +86,7 @@ class Object(Json):
             return None
         for key in value:
             if key not in self.by_name:
-                problems.append(unknown_field(key, path, self.by_name))
+                add_unknown(problems, key, path, self.by_name)
         kept = {}
         for item in self.fields:
             given = value.get(item.name)
@@ -116,7 +116,12 @@ class ListOf(Json):
 
     def keep(self, value: Any, path: str, problems: Problems) -> Any:
         if type(value) is list:
-            return [self.item.keep(item, f"{path}[{n}]", problems) for n, item in enumerate(value)]
+            kept = []
+            for n, item in enumerate(value):
+                kept.append(self.item.keep(item, f"{path}[{n}]", problems))
+                if len(problems) > MOST_PROBLEMS:
+                    break
+            return kept
         problems.append(parse_problem(self.name, path, self.hint))
         return None
 
@@ -146,12 +151,22 @@ def nullable_schema(schema: Schema, nullable: bool) -> Schema:
     return widened | ({"enum": [*schema["enum"], None]} if "enum" in schema else {})
 
 
-def unknown_field(key: str, path: str, known: Mapping[str, Any]) -> Problem:
-    """The problem of a name that the model does not know: a typo must never be silently lost (clarification 9)."""
-    near = get_close_matches(key, known, n=1)
-    hint = f" Did you mean {near[0]}?" if near else f" Known here: {', '.join(sorted(known))}."
+def add_unknown(problems: Problems, key: str, path: str, known: Mapping[str, Any], what: str = "field") -> None:
+    """Adds the problem of a name that the model does not know: a typo must never be silently lost (clarification 9).
+
+    ``what`` it is: a field of a body or a parameter of a query. Past ``MOST_PROBLEMS`` it is counted and no more.
+    """
+    if len(problems) >= MOST_PROBLEMS:
+        problems.append(_ONE_MORE)
+        return
     shown = printable(key)
-    return Problem("parse_exception", f"Unknown field at {path}.{shown}.{hint}", {"path": f"{path}.{shown}"}, rule="unknown_field")
+    near = get_close_matches(shown, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else f" Known here: {', '.join(sorted(known))}."
+    detail = f"Unknown {what} at {path}.{shown}.{hint}"
+    problems.append(Problem("parse_exception", detail, {"path": f"{path}.{shown}"}, rule="unknown_field"))
+
+
+_ONE_MORE: Final = Problem("parse_exception", "Unknown field.", {"path": "."}, rule="unknown_field")
 
 
 def printable(key: str) -> str:

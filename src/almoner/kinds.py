@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar
 
 import msgspec
 
-from almoner.errors import Problem, parse_problem
+from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
 
 Problems = list[Problem]
 Schema = dict[str, Any]
@@ -345,30 +347,34 @@ class Json(Kind):
         return None if value is None else msgspec.json.encode(value).decode()
 
     def keep(self, value: Any, path: str, problems: Problems) -> Any:
-        if _holds_nul(value):
-            problems.append(parse_problem(self.name, path, self.hint))
+        problems += [parse_problem(self.name, at, self.hint) for at in islice(_nul_places(value, path), MOST_PROBLEMS)]
         return value
 
 
-def _holds_nul(value: Any) -> bool:
+def _nul_places(value: Any, path: str) -> Iterator[str]:
+    """The paths of the strings and keys of a JSON value that hold NUL; a key is told by the path of its object."""
     if type(value) is str:
-        return "\x00" in value
-    if type(value) is list:
-        return any(map(_holds_nul, value))
-    if type(value) is dict:
-        return any("\x00" in key or _holds_nul(item) for key, item in value.items())
-    return False
+        if "\x00" in value:
+            yield path
+    elif type(value) is list:
+        for number, item in enumerate(value):
+            yield from _nul_places(item, f"{path}[{number}]")
+    elif type(value) is dict:
+        for key, item in value.items():
+            if "\x00" in key:
+                yield path
+            yield from _nul_places(item, f"{path}.{key[:80]}")
 
 
 class AnyObject(Json):
-    """Any JSON object; what it must hold is checked elsewhere (against a Workshop definition)."""
+    """Any JSON object; what it must hold, NUL included, is checked elsewhere (against a Workshop definition)."""
 
     hint = "a JSON object is expected"
     sample: ClassVar[Any] = {}
 
     def keep(self, value: Any, path: str, problems: Problems) -> Any:
         if type(value) is dict:
-            return super().keep(value, path, problems)
+            return value
         problems.append(parse_problem(self.name, path, self.hint))
         return None
 

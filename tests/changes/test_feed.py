@@ -278,9 +278,9 @@ async def test_a_delete_announces_the_mappings_that_went_with_the_row(api: Api, 
 async def test_who_wrote_through_what_and_in_which_request_is_told_of_every_way_to_write(
     api: Api, store: Store, inside: Actor
 ) -> None:
-    answer = await api.post("/v1/patients", json=PATIENT | {"phone": "555-555-5555"}, headers={"X-Request-Id": "req-1"})
-    row_id = answer.json()["id"]
-    await api.put(f"/v1/patients/{row_id}", json={"city": "Rye", "state": "NY"}, headers={"X-Request-Id": "req-2"})
+    answer = await api.post("/v1/patients", json=PATIENT | {"phone": "555-555-5555"}, headers={"X-Request-Id": "theirs"})
+    row_id, first = answer.json()["id"], answer.headers["x-request-id"]
+    second = (await api.put(f"/v1/patients/{row_id}", json={"city": "Rye", "state": "NY"})).headers["x-request-id"]
     own = (await api.put(f"/v1/patients/{row_id}", json={"city": "Troy"})).headers["x-request-id"]
     await store.create(inside, BY_NAME["patients"], dict(PATIENT))
     by = Actor(inside.environment_id, "importer", "import", "batch-9")
@@ -290,16 +290,16 @@ async def test_who_wrote_through_what_and_in_which_request_is_told_of_every_way_
     told = [(e["resource"], e["kind"], e["fields"], e["actor"], e["through"], e["request_id"]) for e in entries]
     client = f"client:{api.client_id}"
     assert told == [
-        ("patients", "create", None, client, "api", "req-1"),
-        ("phone_numbers", "create", None, client, "api", "req-1"),
-        ("patients", "update", ["city", "state"], client, "api", "req-2"),
+        ("patients", "create", None, client, "api", first),
+        ("phone_numbers", "create", None, client, "api", first),
+        ("patients", "update", ["city", "state"], client, "api", second),
         ("patients", "update", ["city"], client, "api", own),
         ("patients", "create", None, "test", "cli", "test"),
         ("patients", "create", None, "importer", "import", "batch-9"),
         ("patients", "create", None, "importer", "import", "batch-9"),
     ]
     assert {e["patient_id"] for e in entries[:4]} == {row_id}
-    assert {e["id"] for e in entries if e["resource"] == "patients" and e["request_id"] == "req-2"} == {row_id}
+    assert {e["id"] for e in entries if e["resource"] == "patients" and e["request_id"] == second} == {row_id}
     row = (await api.get(f"/v1/patients/{row_id}")).json()
     assert entries[3]["changed_at"] == row["updated_at"]
 

@@ -411,7 +411,8 @@ async def test_every_answer_carries_the_id_of_its_request(resource: Resource, sh
         answer = await shared.api.request(method, path, **options)
         assert answer.headers["x-request-id"]
     named = await shared.api.get(f"/v1/{resource.name}", headers={"X-Request-Id": "from-the-caller-1"})
-    assert named.headers["x-request-id"] == "from-the-caller-1"
+    assert named.headers["x-client-request-id"] == "from-the-caller-1"
+    assert named.headers["x-request-id"] != "from-the-caller-1"
     seen = {(await shared.api.get(f"/v1/{resource.name}/{NOBODY}")).headers["x-request-id"] for _ in range(3)}
     assert len(seen) == 3
 

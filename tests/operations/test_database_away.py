@@ -195,7 +195,7 @@ async def test_a_database_that_takes_no_connection_is_answered_503(fragile: Frag
 async def test_reads_that_could_not_be_written_down_while_the_database_was_away_are_written_afterwards(
     fragile: Fragile, row_id: str
 ) -> None:
-    answer = await fragile.api.get(f"/v1/patients/{row_id}", headers={"X-Request-Id": "before-the-end"})
+    answer = await fragile.api.get(f"/v1/patients/{row_id}")
     assert answer.status_code == 200
     await stopped(fragile)
     refused_for_now(await fragile.api.get("/v1/patients"))
@@ -204,7 +204,9 @@ async def test_reads_that_could_not_be_written_down_while_the_database_was_away_
     connection = await asyncpg.connect(fragile.dsn)
 
     async def noted() -> bool:
-        found = await connection.fetchval("SELECT almoner_ids(patients) FROM audit_reads WHERE request_id = 'before-the-end'")
+        found = await connection.fetchval(
+            "SELECT almoner_ids(patients) FROM audit_reads WHERE request_id = $1", answer.headers["x-request-id"]
+        )
         return found is not None and [str(patient) for patient in found] == [row_id]
 
     await until_true(noted, "the read is in the audit trail")

@@ -177,7 +177,8 @@ async def test_a_log_of_every_request_holds_no_value_and_no_secret(
     entries = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert {"request", "fault", "unavailable"} <= {entry["event"] for entry in entries}
     faults = [entry for entry in entries if entry["event"] == "fault"]
-    assert [(f["request_id"], f["sqlstate"]) for f in faults] == [("the-fault", "XX000")]
+    assert [(f["client_request_id"], f["sqlstate"]) for f in faults] == [("the-fault", "XX000")]
+    assert faults[0]["request_id"] not in ("", "the-fault")
     assert all(entry["where"] for entry in faults)
     assert len([line for line in said.splitlines() if not line.startswith("{")]) == 1, "all but the greeting is structured"
 
@@ -186,16 +187,16 @@ async def test_spans_tell_the_operation_and_nothing_of_what_was_said(
     talkative: Process, caller: httpx.AsyncClient, api: Api, receiver: Receiver
 ) -> None:
     secrets = await everything_that_can_go_wrong(api, caller, talkative.url)
-    await caller.get("/v1/patients", headers={"X-Request-Id": "the-last"})
+    latest = (await caller.get("/v1/patients")).headers["x-request-id"]
 
     async def arrived() -> bool:
-        return any(b"the-last" in body for body in receiver.received)
+        return any(latest.encode() in body for body in receiver.received)
 
     await until_true(arrived, "the span of the last request arrives")
     assert {"patients.create", "patients.get", "patients.find", "workers.find"} <= {s.name for s in receiver.spans()}
-    last = next(s for s in receiver.spans() if any(a.value.string_value == "the-last" for a in s.attributes))
+    last = next(s for s in receiver.spans() if any(a.value.string_value == latest for a in s.attributes))
     told = {a.key: a.value.string_value or a.value.int_value for a in last.attributes}
-    assert told == {"http.request.method": "GET", "almoner.request_id": "the-last", "http.response.status_code": 200}
+    assert told == {"http.request.method": "GET", "almoner.request_id": latest, "http.response.status_code": 200}
     everything = b"".join(receiver.received).decode("utf-8", "replace")
     for value in (*UNTOLD, *secrets):
         assert value not in everything, f"a span holds {value!r}"
@@ -212,7 +213,8 @@ async def test_a_server_that_is_asked_to_stop_finishes_the_request_under_way(
     row_id = (await api.post("/v1/patients", json=PATIENT)).json()["id"]
     with Process(tmp_path, settings) as running:
         async with httpx.AsyncClient(base_url=running.url, headers=api.headers, timeout=30) as caller:
-            assert (await caller.get(f"/v1/patients/{row_id}", headers={"X-Request-Id": "last-read"})).status_code == 200
+            read = await caller.get(f"/v1/patients/{row_id}")
+            assert read.status_code == 200
             async with locked(dsn, row_id) as holder:
                 under_way = asyncio.create_task(caller.put(f"/v1/patients/{row_id}", json={"city": "Rye"}))
                 await held(holder)
@@ -234,8 +236,8 @@ async def test_a_server_that_is_asked_to_stop_finishes_the_request_under_way(
         assert await asyncio.to_thread(running.ended) in (0, -signal.SIGTERM)
     query = "SELECT array_agg(kind ORDER BY xid) FROM changes WHERE environment_id = $1 AND row_id = $2"
     assert await connection.fetchval(query, api.environment_id, row_id) == ["create", "update"]
-    reads = "SELECT count(*) FROM audit_reads WHERE environment_id = $1 AND request_id = 'last-read'"
-    assert await connection.fetchval(reads, api.environment_id) == 1
+    reads = "SELECT count(*) FROM audit_reads WHERE environment_id = $1 AND request_id = $2"
+    assert await connection.fetchval(reads, api.environment_id, read.headers["x-request-id"]) == 1
 
 
 async def test_a_write_that_was_answered_outlives_a_server_that_is_killed(
@@ -243,11 +245,12 @@ async def test_a_write_that_was_answered_outlives_a_server_that_is_killed(
 ) -> None:
     with Process(tmp_path, settings) as running:
         async with httpx.AsyncClient(base_url=running.url, headers=api.headers, timeout=30) as caller:
-            answer = await caller.post("/v1/patients", json=PATIENT, headers={"X-Request-Id": "last-words"})
+            answer = await caller.post("/v1/patients", json=PATIENT)
             running.signal(signal.SIGKILL)
         await asyncio.to_thread(running.ended)
     told = await connection.fetchrow(
-        "SELECT row_id::text, actor, through FROM changes WHERE environment_id = $1 AND request_id = 'last-words'",
+        "SELECT row_id::text, actor, through FROM changes WHERE environment_id = $1 AND request_id = $2",
         api.environment_id,
+        answer.headers["x-request-id"],
     )
     assert tuple(told) == (answer.json()["id"], f"client:{api.client_id}", "api")

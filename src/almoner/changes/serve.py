@@ -16,8 +16,8 @@ from almoner.data_api import find
 from almoner.data_api.declare import Resource
 from almoner.data_api.serve import Answer, Request, may
 from almoner.database import Connection, Database
-from almoner.errors import ApiError, Problem, parse_problem, problem
-from almoner.fields import printable, unknown_field
+from almoner.errors import ApiError, parse_problem, problem
+from almoner.fields import add_unknown, printable
 from almoner.kinds import Problems
 
 SCOPE = "changes"
@@ -111,8 +111,7 @@ def parameters(query: bytes, known: Mapping[str, object]) -> Asked:
         elif name == "include":
             rows = _includes_rows(value, problems)
         else:
-            found = unknown_field(name, "", dict.fromkeys(("after", "limit", "resource", "include")))
-            problems.append(Problem(found.code, found.detail.replace("Unknown field", "Unknown parameter", 1), found.extra))
+            add_unknown(problems, name, "", dict.fromkeys(("after", "limit", "resource", "include")), "parameter")
     if problems:
         raise ApiError(problems)
     return Asked(after, limit, tuple(dict.fromkeys(resources)) or None, rows)

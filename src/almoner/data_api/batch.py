@@ -13,7 +13,6 @@ from almoner.definitions import Program
 from almoner.errors import ApiError, Problem
 from almoner.kinds import Problems, Texts
 
-_REPORTED = 100
 # What a row may bring besides the fields of a Create.
 _BROUGHT = frozenset({"id", "created_at"})
 
@@ -60,6 +59,6 @@ class Batch:
         self.verify()
 
     def verify(self) -> None:
-        """Raises ApiError with the problems of all rows, at most a hundred of them."""
+        """Raises ApiError with the problems of all rows, as far as an answer holds them."""
         if self._problems:
-            raise ApiError(self._problems[:_REPORTED])
+            raise ApiError(self._problems)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from math import isinf
 from typing import Any
 
 import msgspec
 
 from almoner.data_api.declare import Resource, Row, Verb
 from almoner.definitions import Program
-from almoner.errors import Problem, parse_problem, problem
-from almoner.fields import MISSING, NOW, Field, missing_field, unknown_field
+from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem, problem
+from almoner.fields import MISSING, NOW, Field, add_unknown, missing_field, printable
 from almoner.kinds import Problems
 
 _DECODER = msgspec.json.Decoder()
@@ -27,7 +29,7 @@ def json_object(raw: bytes) -> Row:
     try:
         value = _DECODER.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise problem("parse_exception", _unreadable(raw), path=".") from None
+        raise _unreadable(raw) from None
     if type(value) is not dict:
         raise problem("parse_exception", "The body is not a JSON object. Send an object, in braces.", path=".")
     depth, keys = _measured(value)
@@ -54,12 +56,34 @@ def _refuse_doubles(raw: bytes) -> None:
     json.loads(raw, object_pairs_hook=checked)
 
 
-def _unreadable(raw: bytes) -> str:
+def _unreadable(raw: bytes) -> ApiError:
+    """Why a body is not read: its encoding, a number that no computer holds, or its syntax."""
     try:
-        raw.decode("utf-8")
+        value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
     except UnicodeDecodeError as error:
-        return f"The body is not UTF-8: byte {error.start + 1} does not belong. Encode it as UTF-8."
-    return "The body is not JSON. Check its quotes, commas and braces."
+        detail = f"The body is not UTF-8: byte {error.start + 1} does not belong. Encode it as UTF-8."
+        return problem("parse_exception", detail, path=".")
+    except (ValueError, RecursionError):
+        return problem("parse_exception", "The body is not JSON. Check its quotes, commas and braces.", path=".")
+    hint = "it is beyond the numbers that can be kept, which end at about 1.8e308"
+    beyond = [parse_problem("number", path, hint) for path in islice(_infinite(value, ""), MOST_PROBLEMS)]
+    return ApiError(beyond) if beyond else problem("parse_exception", "The body is not JSON that can be read.", path=".")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _infinite(value: Any, path: str) -> Iterator[str]:
+    """The paths of the numbers that became infinite as they were read."""
+    if type(value) is float and isinf(value):
+        yield path or "."
+    elif type(value) is dict:
+        for key, item in value.items():
+            yield from _infinite(item, f"{path}.{printable(key)}")
+    elif type(value) is list:
+        for number, item in enumerate(value):
+            yield from _infinite(item, f"{path}[{number}]")
 
 
 def _measured(value: Any) -> tuple[int, int]:
@@ -85,11 +109,13 @@ def values(resource: Resource, given: Row, verb: Verb, enveloped: bool, problems
     """
     names = resource.by_input[enveloped]
     creating = verb is Verb.CREATE
+    known: dict[str, Field] = {}
     row: Row = {}
     for key, value in given.items():
         field = names.get(key)
         if field is None or not (creating or field.returned):
-            problems.append(unknown_field(key, "", {n: f for n, f in names.items() if creating or f.returned}))
+            known = known or {n: f for n, f in names.items() if creating or f.returned}
+            add_unknown(problems, key, "", known)
         elif not _settable(field, creating, whole):
             continue
         elif field.name in row and row[field.name] != value:

@@ -14,9 +14,14 @@ ANY = (408, 413, 414, 415, 429, 431, 500, 503)
 
 _HEADERS: dict[str, tuple[str, Schema, str]] = {
     "X-Request-Id": (
-        "Names this request in the server's log and in the change feed: the one that was sent, or a new one.",
+        "Names this request in the server's log, in the change feed and in the audit trail. It is the server's own.",
         TEXT,
         examples.REQUEST_ID,
+    ),
+    "X-Client-Request-Id": (
+        "The `X-Request-Id` that the request came with, if it has at most 128 letters, digits and `._:/+=-`; the log has it too.",
+        TEXT,
+        "order-4711",
     ),
     "ETag": ("The version of the row. Send it as `If-Match` with an Update or a Delete.", TEXT, f'"{examples.MOMENT}"'),
     "Link": ('The next page, as `<...>; rel="next"`. Absent on the last page.', TEXT, '<https://.../next>; rel="next"'),

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from almoner.data_api.declare import Resource
 from almoner.data_api.statements import KEY_BYTES, ROW_END
-from almoner.errors import ApiError, Problem, parse_problem
-from almoner.fields import Field, unknown_field
+from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem
+from almoner.fields import Field, add_unknown
 from almoner.kinds import Guid, Problems
 from almoner.times import IsoDateTime, iso
 
@@ -69,7 +69,7 @@ def from_body(body: Mapping[str, Any]) -> list[tuple[str, str | None]]:
             pairs.append((name, str(value)))
         elif value is None:
             pairs.append((name, None))
-        else:
+        elif len(problems) <= MOST_PROBLEMS:
             problems.append(parse_problem("string", f".{name[:80]}", "a string is expected"))
     if problems:
         raise ApiError(problems)
@@ -85,7 +85,7 @@ def wanted(resource: Resource, pairs: Iterable[tuple[str, str | None]], envelope
     given: list[tuple[str, str]] = []
     for name, value in pairs:
         if name not in names and name != SIZE and name not in _PAGE:
-            problems.append(_unknown_parameter(name, names))
+            add_unknown(problems, name, "", {**dict.fromkeys((FROM, TO, SIZE, AFTER)), **names}, "parameter")
         elif value is None and name in names:
             problems.append(parse_problem("string", f".{name}", "null filters nothing; leave the parameter out"))
         elif value is None:
@@ -112,12 +112,6 @@ def wanted(resource: Resource, pairs: Iterable[tuple[str, str | None]], envelope
         filters=tuple(sorted(filters.items())),
         given=tuple(given),
     )
-
-
-def _unknown_parameter(name: str, names: Mapping[str, Field]) -> Problem:
-    known = {**dict.fromkeys((FROM, TO, SIZE, AFTER)), **names}
-    found = unknown_field(name, "", known)
-    return Problem(found.code, found.detail.replace("Unknown field", "Unknown parameter", 1), found.extra)
 
 
 def _size(value: str, problems: Problems) -> int:

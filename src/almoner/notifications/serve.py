@@ -13,8 +13,8 @@ from almoner.access.tokens import Access
 from almoner.data_api import decode, find, shapes
 from almoner.data_api.serve import Answer, Request, may
 from almoner.database import Connection, Database
-from almoner.errors import ApiError, Problem, parse_problem, problem
-from almoner.fields import unknown_field
+from almoner.errors import ApiError, parse_problem, problem
+from almoner.fields import add_unknown
 from almoner.kinds import Guid, Problems
 from almoner.notifications import subscriptions
 from almoner.notifications.subscription import Subscription
@@ -143,8 +143,7 @@ def _limit(query: bytes) -> int:
     limit = DEFAULT_DELIVERIES
     for name, value in find.parameters(query):
         if name != "limit":
-            found = unknown_field(name, "", {"limit": None})
-            problems.append(Problem(found.code, found.detail.replace("Unknown field", "Unknown parameter", 1), found.extra))
+            add_unknown(problems, name, "", {"limit": None}, "parameter")
         elif value.isascii() and value.isdigit() and int(value[:9]) >= 1:
             limit = min(int(value[:9]), subscriptions.MOST_DELIVERIES)
         else:

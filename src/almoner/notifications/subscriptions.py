@@ -17,7 +17,7 @@ from almoner.access.secrets import SecretBox
 from almoner.changes import feed
 from almoner.database import Connection
 from almoner.errors import ApiError, Problem, parse_problem, problem
-from almoner.fields import missing_field, unknown_field
+from almoner.fields import add_unknown, missing_field
 from almoner.kinds import Problems
 from almoner.notifications import subscription, terms
 from almoner.notifications.subscription import Subscription
@@ -319,7 +319,7 @@ def _span(given: Mapping[str, Any], problems: Problems) -> tuple[Any, Any]:
     read: dict[str, Any] = {}
     for key, value in given.items():
         if key not in ("from", "to"):
-            problems.append(unknown_field(key, "", {"from": None, "to": None}))
+            add_unknown(problems, key, "", {"from": None, "to": None})
         elif value is not None:
             read[key] = _MOMENT.decode(value, f".{key}", problems)
         elif key == "from":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from almoner.errors import Problem, parse_problem
-from almoner.fields import missing_field, printable, unknown_field
+from almoner.fields import add_unknown, missing_field, printable
 from almoner.kinds import Boolean, Kind, Problems, Schema, Text
 from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE, usual_audience
 from almoner.outbound import targets
@@ -183,7 +183,7 @@ def _decoded(given: Mapping[str, Any], known: Mapping[str, Kind], problems: Prob
         if key in READ_ONLY:
             continue
         if kind is None:
-            problems.append(unknown_field(key, "", known))
+            add_unknown(problems, key, "", known)
         elif value is not None:
             found = len(problems)
             decoded = kind.decode(value, f".{key}", problems)

@@ -7,9 +7,7 @@ promised, and sees to it that no answer and no log line holds more than it shoul
 from __future__ import annotations
 
 import asyncio
-import itertools
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -18,18 +16,25 @@ from typing import Any
 from almoner.data_api.serve import Answer, Request
 from almoner.errors import ApiError, problem, render
 from almoner.operations.deadlines import Deadlines
+from almoner.operations.encodings import WORTH_PACKING, is_wanted, packed, too_large, unpacked
 from almoner.operations.logs import fault
 from almoner.operations.metrics import Metrics
+from almoner.operations.request_ids import next_request_id
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Handler = Callable[[Request], Awaitable[Answer]]
+Headers = tuple[tuple[bytes, bytes], ...]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _LONGEST_QUERY = 16_384
 _JSON = (b"content-type", b"application/json")
+_PLAIN: Headers = ()
+_UNPACKED: Headers = ((b"vary", b"accept-encoding"),)
+_PACKED: Headers = (*_UNPACKED, (b"content-encoding", b"gzip"))
+_MARK = b"\xef\xbb\xbf"
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -88,8 +93,6 @@ class Edge:
         self._log = log
         self._log_all = log_all
         self._extra = extra_headers
-        self._prefix = secrets.token_hex(6)
-        self._count = itertools.count(1)
         self._under_way = Deadlines(limits.seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,14 +100,12 @@ class Edge:
             await self._pages(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id")
-        if given is None or _REQUEST_ID.fullmatch(given) is None:
-            given = f"{self._prefix}-{next(self._count):x}".encode()
+        request_id = next_request_id()
         if scope["path"].startswith("/v1/"):
-            await self._serve(scope, receive, send, headers, given)
+            await self._serve(scope, receive, send, headers, request_id)
         else:
-            scope["request_id"] = given.decode()
-            await self._pages(scope, receive, self._with_headers(send, given))
+            scope["request_id"] = request_id.decode()
+            await self._pages(scope, receive, self._with_headers(send, request_id, _client_request_id(headers)))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], request_id: bytes) -> None:
         began = time.perf_counter()
@@ -119,24 +120,30 @@ class Edge:
             reader.read,
             client[0] if client else "",
         )
+        theirs = _client_request_id(headers)
         handler = self._fixed.get(request.path.rstrip("/")) or self._below.get(request.path.split("/", 3)[2], self._api)
         task = self._under_way.begin()
         try:
-            answer = await self._answer(handler, request, task)
+            answer = await self._answer(handler, request, task, theirs)
         except ClientGone:
             return
         finally:
             self._under_way.end(task)
-        body = b"" if request.method == "HEAD" else answer.body
+        body, encoding = answer.body, _PLAIN
+        if len(body) >= WORTH_PACKING:
+            wanted = is_wanted(headers.get(b"accept-encoding", b"").decode("latin-1"))
+            body, encoding = (await packed(body), _PACKED) if wanted else (body, _UNPACKED)
         out = [
             (b"x-request-id", request_id),
-            (b"content-length", b"%d" % len(answer.body)),
+            (b"content-length", b"%d" % len(body)),
             _JSON,
             *_API_HEADERS,
             *self._extra,
+            *encoding,
+            *theirs,
         ]
         await send({"type": "http.response.start", "status": answer.status, "headers": out + answer.headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
         seconds = time.perf_counter() - began
         self._metrics.observe(answer.operation, answer.status, seconds)
         if self._log_all or answer.status >= 500 or seconds > 1:
@@ -147,9 +154,10 @@ class Edge:
                 operation=answer.operation,
                 status=answer.status,
                 milliseconds=round(seconds * 1000, 1),
+                **_named(theirs),
             )
 
-    async def _answer(self, handler: Handler, request: Request, task: asyncio.Task[Any]) -> Answer:
+    async def _answer(self, handler: Handler, request: Request, task: asyncio.Task[Any], theirs: Headers) -> Answer:
         try:
             if len(self._under_way) > self._limits.requests:
                 raise busy(f"The server is working on {self._limits.requests} requests already.")
@@ -160,19 +168,19 @@ class Edge:
             raise
         except ApiError as refused:
             if refused.status >= 500 and refused.__cause__ is not None:
-                self._log.warning("unavailable", request_id=request.request_id, **fault(refused.__cause__))
+                self._log.warning("unavailable", request_id=request.request_id, **_named(theirs), **fault(refused.__cause__))
             return refusal(refused)
         except asyncio.CancelledError:
             if not self._under_way.passed(task):
                 raise
             return refusal(busy(f"The request was not finished within {self._limits.seconds:g} seconds."))
         except Exception as error:
-            self._log.error("fault", request_id=request.request_id, method=request.method, **fault(error))
+            self._log.error("fault", request_id=request.request_id, method=request.method, **_named(theirs), **fault(error))
             return refusal(
                 problem("internal_server_error", "A fault in the server; its log has it.", request_id=request.request_id)
             )
 
-    def _with_headers(self, send: Send, request_id: bytes) -> Send:
+    def _with_headers(self, send: Send, request_id: bytes, theirs: Headers) -> Send:
         async def sending(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [
@@ -180,10 +188,22 @@ class Edge:
                     (b"x-request-id", request_id),
                     *SECURITY_HEADERS,
                     *self._extra,
+                    *theirs,
                 ]
             await send(message)
 
         return sending
+
+
+def _client_request_id(headers: Mapping[bytes, bytes]) -> Headers:
+    """The caller's own id of the request, as the header that it is answered in; nothing where none came that is safe to repeat."""
+    given = headers.get(b"x-request-id")
+    return () if given is None or _REQUEST_ID.fullmatch(given) is None else ((b"x-client-request-id", given),)
+
+
+def _named(theirs: Headers) -> dict[str, str]:
+    """The same for a line of the log."""
+    return {"client_request_id": theirs[0][1].decode()} if theirs else {}
 
 
 def busy(detail: str) -> ApiError:
@@ -198,7 +218,10 @@ def refusal(error: ApiError) -> Answer:
 
 
 class BodyReader:
-    """Reads a body whole, and refuses one that is too long as soon as that is known."""
+    """Reads a body whole, and refuses one that is too long as soon as that is known.
+
+    A byte order mark is passed over and gzip unpacked (clarification 8): what is handed on is what was meant.
+    """
 
     def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> None:
         self._receive = receive
@@ -206,10 +229,17 @@ class BodyReader:
         self._limit = limit
 
     async def read(self) -> bytes:
-        """The body. Raises a 413 ``ApiError``, or ClientGone."""
+        """The body. Raises ApiError: 413, 415 and 400 as ``unpacked`` does; or ClientGone."""
+        body = await self._read()
+        encoding = self._headers.get(b"content-encoding")
+        if encoding is not None:
+            body = unpacked(body, encoding, self._limit)
+        return body[3:] if body.startswith(_MARK) else body
+
+    async def _read(self) -> bytes:
         declared = self._headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared[:19]) > self._limit:
-            raise self._too_large()
+            raise too_large(self._limit)
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body"):
             return self._checked(message.get("body", b""))
@@ -221,15 +251,12 @@ class BodyReader:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > self._limit:
-                raise self._too_large()
+                raise too_large(self._limit)
             if not message.get("more_body"):
                 return b"".join(parts)
             message = await self._receive()
 
     def _checked(self, body: bytes) -> bytes:
         if len(body) > self._limit:
-            raise self._too_large()
+            raise too_large(self._limit)
         return body
-
-    def _too_large(self) -> ApiError:
-        return problem("payload_too_large", f"The body is longer than {self._limit} bytes.", limit_bytes=self._limit)

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
+from almoner.operations.encodings import is_wanted
+
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -93,7 +95,7 @@ def unmasked(given: str) -> str:
 
 def packed(body: bytes, headers: Mapping[str, str]) -> bytes | None:
     """The body under gzip where the browser takes that and it is worth it; None otherwise."""
-    if len(body) < _WORTH_PACKING or "gzip" not in headers.get("accept-encoding", ""):
+    if len(body) < _WORTH_PACKING or not is_wanted(headers.get("accept-encoding", "")):
         return None
     return gzip.compress(body, _PACKING, mtime=0)
 

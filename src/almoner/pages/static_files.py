@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from almoner.operations.encodings import is_wanted
+
 _OURS = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _FOREVER = "public, max-age=31536000, immutable"
@@ -58,7 +60,7 @@ class StaticFiles:
         if found is None:
             return Response("This file belongs to another version of the page; load the page again.\n", 404)
         headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding"}
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        if is_wanted(request.headers.get("accept-encoding", "")):
             return Response(found.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=found.media_type)
         return Response(found.body, headers=headers, media_type=found.media_type)
 

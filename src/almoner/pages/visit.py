@@ -24,6 +24,7 @@ from almoner.database import Database
 from almoner.definitions import Program, Rights
 from almoner.errors import problem
 from almoner.kept import Kept
+from almoner.operations.encodings import unpacked
 from almoner.pages.render import Renderer
 from almoner.pages.security import HEADERS, Cookies, packed
 
@@ -162,8 +163,9 @@ class Visit:
             if size > self.parts.body_limit:
                 raise problem("payload_too_large", f"What was sent is longer than {self.parts.body_limit} bytes.")
             chunks.append(chunk)
+        body = unpacked(b"".join(chunks), self.request.headers.get("content-encoding", "").encode("latin-1"), self.parts.body_limit)
         try:
-            return b"".join(chunks).decode()
+            return body.decode()
         except UnicodeDecodeError:
             raise problem("bad_request", "What was sent is not UTF-8.") from None
 

@@ -5,6 +5,7 @@ Everything comes from this server, so that the pages work without the internet a
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from almoner.data_api import describe_examples as examples
 from almoner.data_api.declare import Resource
 from almoner.data_api.describe import Addition, scopes
 from almoner.errors import PROBLEMS
+from almoner.operations.encodings import is_wanted
 from almoner.reference import content, guide
 from almoner.reference.highlight import as_json, prose
 
@@ -110,13 +112,16 @@ def _page(html: str) -> Handler:
 
 
 def _file(body: bytes, media_type: str) -> Handler:
-    """A handler that sends these bytes, and 304 to who has them already."""
+    """A handler that sends these bytes, under gzip to who takes that, and 304 to who has them already."""
     tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-    headers = {**_HEADERS, "ETag": tag}
+    headers = {**_HEADERS, "ETag": tag, "Vary": "Accept-Encoding"}
+    small = gzip.compress(body, mtime=0)
 
     async def answer(request: Request) -> Response:
         if conditions.names(request.headers.get("if-none-match", "").encode("latin-1"), tag.encode()):
             return Response(status_code=304, headers=headers)
+        if is_wanted(request.headers.get("accept-encoding", "")):
+            return Response(small, media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
         return Response(body, media_type=media_type, headers=headers)
 
     return answer

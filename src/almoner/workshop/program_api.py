@@ -14,8 +14,8 @@ from almoner.access.tokens import Access
 from almoner.data_api import conditions, find, shapes
 from almoner.data_api.serve import Answer, Request, may, method_not_allowed
 from almoner.database import Connection, Database
-from almoner.errors import ApiError, Problem, parse_problem, problem
-from almoner.fields import unknown_field
+from almoner.errors import ApiError, parse_problem, problem
+from almoner.fields import add_unknown
 from almoner.kinds import Problems
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, CustomDataType
@@ -88,9 +88,7 @@ def _version(query: bytes) -> int | None:
     version: int | None = None
     for name, value in find.parameters(query):
         if name != "version":
-            unknown = unknown_field(name, "", {"version": None})
-            detail = unknown.detail.replace("Unknown field", "Unknown parameter", 1)
-            problems.append(Problem(unknown.code, detail, unknown.extra))
+            add_unknown(problems, name, "", {"version": None}, "parameter")
         elif value.isascii() and value.isdigit() and int(value[:1000]) >= 1:
             version = int(value) if len(value) <= _MOST_DIGITS else 10**_MOST_DIGITS
         else:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from almoner.errors import Problem, parse_problem
+from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
 from almoner.fields import Field, Object, missing_field
 from almoner.kinds import Kind, Problems
 from almoner.workshop.design import Assessment, Condition, CustomDataType, Question
@@ -56,7 +56,8 @@ class Answers(Object):
             found = self._with_follow_ups(kept, path, found)
         if found:
             extra = dict(self.named)
-            problems += [replace(p, extra={**p.extra, "rule": p.rule, **extra}) for p in found]
+            problems += [replace(p, extra={**p.extra, "rule": p.rule, **extra}) for p in found[:MOST_PROBLEMS]]
+            problems += found[MOST_PROBLEMS:]
         return kept
 
     def _with_follow_ups(self, kept: Mapping[str, Any], path: str, found: Problems) -> Problems:
