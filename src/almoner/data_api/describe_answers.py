@@ -41,7 +41,8 @@ def headers() -> dict[str, Any]:
 
 
 def header_refs(*names: str) -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name.replace('-', '')}"} for name in ("X-Request-Id", "X-Client-Request-Id", *names)}
+    every = ("X-Request-Id", "X-Client-Request-Id", *names)
+    return {name: {"$ref": f"#/components/headers/{name.replace('-', '')}"} for name in every}
 
 
 def statuses() -> list[int]:
