@@ -25,11 +25,18 @@ MOST_BYTES: Final = 32 * 1024 * 1024  # of patient ids kept meanwhile
 CLOSING_SECONDS: Final = 10.0
 LONGEST_PAUSE: Final = 5.0  # seconds between attempts while the database is away
 
+# Of the ids in what a page sent, those of patients are picked here: off the path of the request, in the environment of the reader.
 _WRITE = """
 INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource, patients, row_id)
-SELECT n.environment_id, to_timestamp(n.read_at), n.actor, n.through, n.request_id, n.verb, n.resource, n.patients, n.row_id
-FROM unnest($1::int[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::uuid[])
-  AS n(environment_id, read_at, actor, through, request_id, verb, resource, patients, row_id)
+SELECT n.environment_id, to_timestamp(n.read_at), n.actor, n.through, n.request_id, n.verb, n.resource, of.patients, n.row_id
+FROM unnest($1::int[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::uuid[],
+  $10::bool[])
+  AS n(environment_id, read_at, actor, through, request_id, verb, resource, ids, row_id, of_anything)
+CROSS JOIN LATERAL (SELECT CASE WHEN n.of_anything THEN (
+  SELECT string_agg(uuid_send(p.id), ''::bytea) FROM patients p
+  WHERE p.environment_id = n.environment_id AND p.id = ANY (almoner_ids(n.ids))
+) ELSE n.ids END AS patients) AS of
+WHERE of.patients IS NOT NULL
 """
 
 
@@ -53,6 +60,7 @@ class _Read(NamedTuple):
     resource: str
     patients: bytes
     row_id: str | None
+    of_anything: bool
 
 
 class ReadAudit:
@@ -85,13 +93,16 @@ class ReadAudit:
         patients: bytes,
         through: str = "api",
         row_id: str | None = None,
+        of_anything: bool = False,
     ) -> None:
         """Notes a read. ``patients`` holds the ids of the patients that it told of, sixteen bytes each, repetitions included.
 
-        ``row_id`` is the GUID of the row, where it was one.
+        ``row_id`` is the GUID of the row, where it was one. ``of_anything``: the ids are of rows of any kind; those of patients
+        are picked as they are written, and where there are none nothing is.
         """
+        by, at = reader.actor, self._clock()
         self._waiting.append(
-            _Read(reader.environment_id, self._clock(), reader.actor, through, request_id, verb, resource, patients, row_id)
+            _Read(reader.environment_id, at, by, through, request_id, verb, resource, patients, row_id, of_anything)
         )
         self._bytes += len(patients)
         if len(self._waiting) >= BATCH:

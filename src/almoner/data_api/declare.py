@@ -128,6 +128,11 @@ class Resource:
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_input", {shape: _input_names(self.fields, shape) for shape in (False, True)})
 
+    @property
+    def tells_of_patients(self) -> bool:
+        """Whether a row may be about a patient, as a mapping of a patient's id is too."""
+        return self.patient is not None or self.any_reference is not None
+
     @cached_property
     def stored(self) -> tuple[Field, ...]:
         """The fields that are columns, in the order of the declaration."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus, urlencode
 from uuid import UUID
 
 from almoner.data_api.declare import Resource
-from almoner.data_api.statements import KEY_BYTES, ROW_END
+from almoner.data_api.statements import KEY_BYTES, NOBODY, ROW_END
 from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem
 from almoner.fields import Field, add_unknown
 from almoner.kinds import Guid, Problems
@@ -158,14 +158,21 @@ def page(asked: Wanted, record: Mapping[str, Any], now: datetime, complete_until
     rows, keys, patients = record["body"] or b"", record["keys"] or b"", record["patients"] or b""
     more = len(keys) > asked.size * KEY_BYTES
     if more:
-        rows, keys = rows[: rows.rindex(ROW_END)], keys[:-KEY_BYTES]
+        rows, keys, patients = rows[: rows.rindex(ROW_END)], keys[:-KEY_BYTES], patients[: -len(NOBODY)]
     moment, row_id = _last(keys)
     to = max(now, moment) if asked.to is None else asked.to
     current = {FROM: iso(asked.start), TO: iso(to), SIZE: asked.size}
     follows = None
     if more:
         follows = {**dict(asked.given), FROM: iso(moment), TO: iso(to), SIZE: asked.size, AFTER: row_id}
-    return Page(rows.replace(ROW_END, b","), patients, current, follows, iso(complete_until))
+    return Page(rows.replace(ROW_END, b","), somebody(patients), current, follows, iso(complete_until))
+
+
+def somebody(patients: bytes) -> bytes:
+    """The packed ids of those whom the rows that were found are about, without the places of those that are about nobody."""
+    if NOBODY not in patients:
+        return patients
+    return b"".join(one for n in range(0, len(patients), len(NOBODY)) if (one := patients[n : n + len(NOBODY)]) != NOBODY)
 
 
 def _last(keys: bytes) -> tuple[datetime, str]:

@@ -114,7 +114,7 @@ class DataApi:
             _no_query(request)
             given = decode.json_object(await request.body())
             written = await self._store.create(_actor(access, request), resource, given, access.enveloped)
-            return self._written(access, resource, written, "create")
+            return self._written(request, access, resource, written, "create")
         raise self._not_allowed(resource, False)
 
     async def _on_row(self, request: Request, access: Access, resource: Resource, raw_id: str) -> Answer:
@@ -130,13 +130,13 @@ class DataApi:
             given = decode.json_object(await request.body())
             by, condition = _actor(access, request), conditions.if_match(request.headers)
             written = await self._store.update(by, resource, row_id, given, condition, access.enveloped)
-            return self._written(access, resource, written, "update")
+            return self._written(request, access, resource, written, "update")
         if method == "DELETE" and Verb.DELETE in resource.verbs:
             may(access.can_write(resource.name), f"{resource.name}.write")
             _no_query(request)
             by, condition = _actor(access, request), conditions.if_match(request.headers)
             written = await self._store.delete(by, resource, _row_id(raw_id), condition, access.enveloped)
-            return self._written(access, resource, written, "delete")
+            return self._written(request, access, resource, written, "delete")
         raise self._not_allowed(resource, True)
 
     async def _get(self, request: Request, access: Access, resource: Resource, row_id: str) -> Answer:
@@ -166,7 +166,9 @@ class DataApi:
         headers = [] if following is None else [(b"link", f'<{following}>; rel="next"'.encode())]
         return Answer(200, body, headers, f"{resource.name}.find")
 
-    def _written(self, access: Access, resource: Resource, written: Written, verb: str) -> Answer:
+    def _written(self, request: Request, access: Access, resource: Resource, written: Written, verb: str) -> Answer:
+        if not written.logged:
+            self._audit.note(access, request.request_id, "get", resource.name, written.patient, row_id=written.id)
         body = written.body if sees(access, resource.name) else b'{"id":"' + written.id.encode() + b'"}'
         headers = [] if verb == "delete" else [(b"etag", conditions.etag(written.updated_at))]
         return Answer(200, shapes.one(body, access.enveloped), headers, f"{resource.name}.{verb}")

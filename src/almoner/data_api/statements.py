@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from uuid import UUID
 
 from almoner.data_api.declare import Resource, Unique
 from almoner.fields import NOW, Field
@@ -34,7 +35,7 @@ def _shown(field: Field, enveloped: bool, source: str) -> str:
 
 
 def _patient(resource: Resource, source: str) -> str:
-    return f"coalesce(uuid_send({source}.{resource.patient}), ''::bytea)" if resource.patient else "''::bytea"
+    return f"coalesce(uuid_send({_about(resource, source)}), ''::bytea)" if resource.tells_of_patients else "''::bytea"
 
 
 def _log(resource: Resource, kind: str, source: str, first: int, fields: bool = False, differences: str = "") -> str:
@@ -58,6 +59,13 @@ def _about(resource: Resource, source: str) -> str:
         collection, reference = resource.any_reference
         return f"CASE WHEN {source}.{collection} = 'patients' THEN {source}.{reference} END"
     return f"{source}.{resource.patient}" if resource.patient else "NULL::uuid"
+
+
+def _about_each(resource: Resource, source: str) -> str:
+    """The same as sixteen bytes, whatever the row is about."""
+    never_null = resource.patient is not None and not resource.field(resource.patient).nullable
+    about = _about(resource, source)
+    return f"uuid_send({about})" if never_null else f"uuid_send(coalesce({about}, '{UUID(bytes=NOBODY)}'))"
 
 
 def _values(resource: Resource, names: Iterable[str], source: str) -> str:
@@ -89,6 +97,8 @@ def rows(resource: Resource, enveloped: bool) -> str:
 # Parts the rows of a page: a character that no JSON text can hold, so that a row is cut off without being read.
 ROW_END = b"\x1e"
 KEY_BYTES = 24
+# In the place of a patient's id.
+NOBODY = bytes(16)
 
 
 @cache
@@ -96,11 +106,11 @@ def find(resource: Resource, enveloped: bool, filters: tuple[str, ...]) -> str:
     """Parameters: environment, from, the id behind which to go on, to, limit, then the values of ``filters`` (field names).
 
     One row: ``body``, the rows' JSON parted by ``ROW_END``; ``keys``, for each row the eight bytes of ``updated_at`` as
-    PostgreSQL sends it and the sixteen of its id; ``patients``, sixteen bytes for each row that is about one. All null where
-    there is no row.
+    PostgreSQL sends it and the sixteen of its id; ``patients``, the sixteen of whom each row is about, ``NOBODY`` for a row that
+    is about none; null where no row of the collection is about a patient. All null where there is no row.
     """
     conditions = "".join(f" AND {_condition(resource.field(name), 6 + n)}" for n, name in enumerate(filters))
-    patients = f"string_agg(uuid_send(page.{resource.patient}), ''::bytea)" if resource.patient else "NULL::bytea"
+    patients = f"string_agg({_about_each(resource, 'page')}, ''::bytea)" if resource.tells_of_patients else "NULL::bytea"
     return (
         f"SELECT convert_to(string_agg({_rendered(resource, enveloped, 'page')}::text, chr({ROW_END[0]})), 'UTF8') AS body, "
         "string_agg(timestamptz_send(page.updated_at) || uuid_send(page.id), ''::bytea) AS keys, "

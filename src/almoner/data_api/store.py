@@ -51,12 +51,16 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A row as it is now: its JSON, its ``updated_at`` (which its ETag is made of) and its id."""
+    """A row as it is now: its JSON, its ``updated_at`` (which its ETag is made of), the packed id of its patient and its own.
+
+    ``logged``: whether the change log tells of it. Where nothing was changed it does not, and the row was read alone.
+    """
 
     body: bytes
     updated_at: datetime
     patient: bytes
     id: str
+    logged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +349,7 @@ class Store:
             raise not_found(resource)
         if if_match is not None and record["updated_at"] not in if_match:
             raise changed_since()
-        return _written(record, row_id)
+        return _written(record, row_id, logged=False)
 
     async def _whole(self, connection: Connection, by: Actor, resource: Resource, row_id: str) -> Row:
         record = await connection.fetchrow(statements.lock(resource), by.environment_id, row_id)
@@ -366,5 +370,5 @@ class _Unfit(Exception):  # noqa: N818  # it never leaves this module
         self.problems = problems
 
 
-def _written(record: Mapping[str, Any], row_id: str) -> Written:
-    return Written(record["body"], record["updated_at"], record["patient"], row_id)
+def _written(record: Mapping[str, Any], row_id: str, logged: bool = True) -> Written:
+    return Written(record["body"], record["updated_at"], record["patient"], row_id, logged)

@@ -25,7 +25,8 @@ class PageRoute:
     """An address below which one handler answers.
 
     ``may`` is a permission of the program's roles, ANYONE or SIGNED_IN; several permissions: any of them opens it. ``background``:
-    the browser asks by itself, so the request does not count as activity of the person in front of it.
+    the browser asks by itself, so the request does not count as activity of the person in front of it. ``shows`` is what the audit
+    trail says was looked through where the answer tells of patients.
     """
 
     path: str
@@ -33,6 +34,7 @@ class PageRoute:
     may: str | tuple[str, ...]
     methods: tuple[str, ...] = ("GET",)
     background: bool = False
+    shows: str = "patients"
 
     @property
     def permissions(self) -> frozenset[str]:

@@ -114,7 +114,7 @@ class _Guarded:
         try:
             visit = await _arrive(self._parts, request, touch=not page.background)
             refused = await _refusal(page, visit)
-            return refused or await page.answer(visit)
+            return refused or await _noted(page, visit)
         except ApiError as error:
             return _problem(visit, _told(error, visit.request_id), error.status)
         except ClientDisconnect:
@@ -123,6 +123,15 @@ class _Guarded:
             structlog.get_logger().error("fault", request_id=visit.request_id, page=page.path, **fault(error))
             text = "Something is wrong in the server, and its log says what. Nothing that you typed on other pages is lost."
             return _problem(visit, Problem("This page failed", text, visit.request_id), 500)
+
+
+async def _noted(page: PageRoute, visit: Visit) -> Response:
+    """The page's answer; whom it tells of is in the audit trail, also where it fails on the way."""
+    try:
+        return await page.answer(visit)
+    finally:
+        if visit.session is not None:
+            visit.reads.note(visit.parts.audit, visit.actor, visit.request_id, page.shows)
 
 
 def _told(error: ApiError, request_id: str) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from ssl import SSLContext
@@ -10,9 +10,9 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from almoner.access.audit import ReadAudit
+from almoner.access.audit import ReadAudit, Reader
 from almoner.access.oidc import Oidc
 from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox
@@ -25,6 +25,7 @@ from almoner.definitions import Program, Rights
 from almoner.errors import problem
 from almoner.kept import Kept
 from almoner.operations.encodings import unpacked
+from almoner.pages.reads import Part, Reads
 from almoner.pages.render import Renderer
 from almoner.pages.security import HEADERS, Cookies, packed
 
@@ -94,6 +95,7 @@ class Visit:
         self.token = token
         self._program = program
         self._form: Form | None = None
+        self.reads = Reads()
 
     @property
     def worker(self) -> Session:
@@ -183,9 +185,26 @@ class Visit:
             return Response(status_code=204, headers={**HEADERS, "HX-Redirect": path})
         return RedirectResponse(path, 303, dict(HEADERS))
 
+    def file(self, part: Part, headers: Mapping[str, str], media_type: str, reader: Reader, through: str) -> Response:
+        """A file in one part, for a ``reader`` who need not have signed in; ``through`` says what they read with."""
+        self.parts.audit.note(reader, self.request_id, "find", part.resource, part.patients, through)
+        return Response(part.body, 200, {**HEADERS, **headers}, media_type)
+
+    def stream(self, parts: AsyncIterator[Part], headers: Mapping[str, str], media_type: str) -> Response:
+        """A file, a part at a time. Of whom each part tells is noted before the part is sent."""
+        return StreamingResponse(self._noted(parts), 200, {**HEADERS, **headers}, media_type)
+
+    async def _noted(self, parts: AsyncIterator[Part]) -> AsyncIterator[bytes]:
+        async for part in parts:
+            if part.resource:
+                self.parts.audit.note(self.actor, self.request_id, "find", part.resource, part.patients, "portal")
+            if part.body:
+                yield part.body
+
     def _sent(self, template: str, context: Any, status: int, headers: Mapping[str, str]) -> Response:
         values = {item.name: getattr(context, item.name) for item in fields(context)}
         body = self.parts.renderer.draw(template, values | {"visit": self}).encode()
+        self.reads.sent(body)
         small = packed(body, self.request.headers)
         encoding = {} if small is None else {"Content-Encoding": "gzip"}
         return Response(small or body, status, {**HEADERS, **headers, **encoding}, "text/html; charset=utf-8")

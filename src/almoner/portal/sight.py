@@ -1,12 +1,14 @@
-"""Whom a worker may see: every query of the portal that tells of patients goes through here, and is noted in the audit trail."""
+"""Whom a worker may see: every query of the portal that tells of patients goes through here.
+
+A record that is read by its id is noted as read here; everybody else whom a page shows is found in the page as it is sent
+(``pages/reads.py``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
-from uuid import UUID
 
 from almoner.database import Connection
 from almoner.errors import problem
@@ -70,7 +72,7 @@ async def patient(visit: Visit, connection: Connection, patient_id: str, itself:
     row = parsed and await connection.fetchrow(_ITSELF if itself else _FOLLOWED, visit.environment_id, only_of(visit), parsed)
     if not row:
         raise problem("not_found", "There is no such patient, or your role does not show them.")
-    seen(visit, "get", "patients", [row["id"]])
+    visit.reads.subject(row["id"])
     return Patient(**row)
 
 
@@ -95,11 +97,5 @@ async def merged(visit: Visit, connection: Connection, old_id: str, kept: Patien
     row = await connection.fetchrow(_ITSELF, visit.environment_id, None, old_id)
     if not row or row["merged_into"] != kept.id:
         raise problem("not_found", "No such record was merged into this one.")
-    seen(visit, "get", "patients", [row["id"]])
+    visit.reads.subject(row["id"])
     return Patient(**row)
-
-
-def seen(visit: Visit, verb: str, resource: str, patient_ids: Iterable[str]) -> None:
-    """Notes that the visitor was shown something of these patients. ``verb`` is ``get`` or ``find``."""
-    packed = b"".join(UUID(one).bytes for one in patient_ids)
-    visit.parts.audit.note(visit.actor, visit.request_id, verb, resource, packed, "portal")

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from almoner.access import worker_events
 from almoner.access.actors import through
 from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.pages.reads import Part, packed
 from almoner.pages.route import PageRoute
-from almoner.pages.security import HEADERS
 from almoner.pages.visit import Visit
 from almoner.portal import sight
 from almoner.portal.admin.places import Place, places
@@ -105,9 +105,6 @@ async def show(visit: Visit) -> Response:
         lines = Lines((), "", "", None) if asked.errors else await _lines(visit, connection, asked)
         names = await _names(visit, connection, [asked.wanted.patient] if asked.wanted.patient else [])
         known = await actors(connection, visit.environment_id)
-    if names and not lines.lines:
-        # Whose trail it is stands above it, also where there is none.
-        sight.seen(visit, "find", _TOLD, list(names))
     shown = TrailPage(places(visit), asked, known, next(iter(names.values()), ""), _sees_patients(visit), lines)
     return visit.page(f"{_FOLDER}/trail.html", shown, 400 if asked.errors else 200)
 
@@ -128,8 +125,6 @@ async def find_patient(visit: Visit) -> Response:
     typed = (await visit.form()).text("find").strip()
     async with visit.parts.database.connection() as connection:
         found = await find(connection, visit.environment_id, sight.only_of(visit), typed, _SUGGESTED) if typed else []
-    if found:
-        sight.seen(visit, "find", "patients", [one.id for one in found])
     return visit.page(f"{_FOLDER}/patients.html", PatientsPage(places(visit), typed, found))
 
 
@@ -151,24 +146,22 @@ async def export(visit: Visit) -> Response:
         await worker_events.record(connection, visit.environment_id, visit.worker.worker_id, "audit trail exported", by, detail)
     now = datetime.now(UTC)
     name = f"audit-{visit.worker.environment}-{now:%Y%m%dT%H%M%SZ}.{'ndjson' if as_json else 'csv'}"
-    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     kind = "application/x-ndjson" if as_json else "text/csv; charset=utf-8"
-    return StreamingResponse(_file(visit, search.until(asked.wanted, now), as_json), 200, headers, kind)
+    return visit.stream(_file(visit, search.until(asked.wanted, now), as_json), headers, kind)
 
 
-async def _file(visit: Visit, wanted: search.Wanted, as_json: bool) -> AsyncIterator[bytes]:
+async def _file(visit: Visit, wanted: search.Wanted, as_json: bool) -> AsyncIterator[Part]:
     """The trail a part at a time, each over a connection that is given back before the part is sent."""
     if not as_json:
-        yield csv_text.line(_COLUMNS).encode()
+        yield Part(csv_text.line(_COLUMNS).encode())
     before: search.Place | None = None
     while True:
         async with visit.parts.database.connection() as connection:
             entries, before = await search.whole(connection, visit.environment_id, wanted, before, _PART)
-        told = search.patients_of(entries)
-        if told:
-            sight.seen(visit, "find", _TOLD, told)
-        if entries:
-            yield b"".join(map(_json_line if as_json else _csv_line, entries))
+        lines = b"".join(map(_json_line if as_json else _csv_line, entries))
+        told = packed(search.patients_of(entries))
+        yield Part(lines, told, _TOLD if told else "")
         if before is None:
             return
 
@@ -190,8 +183,6 @@ async def _lines(visit: Visit, connection: Connection, asked: Filters) -> Lines:
     found = await search.search(connection, visit.environment_id, asked.wanted, before, _SIZE, _NAMED)
     shown = search.patients_of(found.entries)
     names = await _names(visit, connection, shown)
-    if shown:
-        sight.seen(visit, "find", _TOLD, shown)
     return _in_words(visit, found, names, asked)
 
 
@@ -241,8 +232,8 @@ async def _names(visit: Visit, connection: Connection, patient_ids: tuple[str, .
 
 
 ROUTES: Final = (
-    PageRoute(_PATH, show, may="administer"),
-    PageRoute(f"{_PATH}/more", show_more, may="administer"),
+    PageRoute(_PATH, show, may="administer", shows=_TOLD),
+    PageRoute(f"{_PATH}/more", show_more, may="administer", shows=_TOLD),
     PageRoute(f"{_PATH}/patients", find_patient, may="administer", methods=("POST",)),
     PageRoute(f"{_PATH}/patients", back, may="administer"),
     PageRoute(f"{_PATH}/export", export, may="administer", methods=("POST",)),

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from almoner.access import worker_events
 from almoner.access.actors import name_sql
 from almoner.access.worker_events import By
 from almoner.data_api.declare import Resource
 from almoner.pages.route import PageRoute
-from almoner.pages.security import HEADERS
 from almoner.pages.visit import Visit
 from almoner.portal.admin.places import Place, places
 from almoner.portal.admin_export import formats
@@ -125,8 +124,8 @@ async def export(visit: Visit) -> Response:
             refused = f"{MOST} exports are under way on this server already. Begin this one when one of them is done."
             return await _page(visit, chosen, named, {}, refused)
         await worker_events.record(connection, visit.environment_id, visit.worker.worker_id, "data export begun", by, wanted.words)
-    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{wanted.file_name}"', "X-Accel-Buffering": "no"}
-    return StreamingResponse(stream(visit, wanted), 200, headers, wanted.media_type)
+    headers = {"Content-Disposition": f'attachment; filename="{wanted.file_name}"', "X-Accel-Buffering": "no"}
+    return visit.stream(stream(visit, wanted), headers, wanted.media_type)
 
 
 async def _page(visit: Visit, chosen: frozenset[str], named: str, errors: Mapping[str, str], refused: str = "") -> Response:

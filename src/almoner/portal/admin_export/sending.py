@@ -22,8 +22,9 @@ from almoner.access import worker_events
 from almoner.access.worker_events import By
 from almoner.data_api import statements
 from almoner.data_api.declare import Resource
-from almoner.data_api.find import BEGINNING, FOREVER
+from almoner.data_api.find import BEGINNING, FOREVER, somebody
 from almoner.database import Connection, Database
+from almoner.pages.reads import Part
 from almoner.pages.visit import Visit
 from almoner.portal.admin_export.formats import Format, Making
 from almoner.times import iso
@@ -95,21 +96,18 @@ async def under_way(connection: Connection, environment_id: int | None) -> list[
     return found
 
 
-async def stream(visit: Visit, export: Export) -> AsyncIterator[bytes]:
-    """The file, a part at a time. What was read of patients is noted with each part, and the end when all has been taken."""
+async def stream(visit: Visit, export: Export) -> AsyncIterator[Part]:
+    """The file, a part at a time, each with the patients that it was read of. The end is noted when all has been taken."""
     counts: dict[str, int] = {}
     async with _snapshot(visit.parts.database, visit.environment_id, export) as snapshot:
         file = _One(export.format.begin(export.resources[0])) if export.is_one_file else _Archive(export)
         for resource in export.resources:
-            yield await asyncio.to_thread(file.begin, resource)
+            yield Part(await asyncio.to_thread(file.begin, resource))
             async for rows, patients, number in snapshot.rows(resource):
                 counts[resource.name] = counts.get(resource.name, 0) + number
-                visit.parts.audit.note(visit.actor, visit.request_id, "find", resource.name, patients, "portal")
-                part = await asyncio.to_thread(file.add, rows)
-                if part:
-                    yield part
-            yield await asyncio.to_thread(file.end)
-        yield file.close(_about(visit, export, snapshot.at, counts))
+                yield Part(await asyncio.to_thread(file.add, rows), patients, resource.name)
+            yield Part(await asyncio.to_thread(file.end))
+        yield Part(file.close(_about(visit, export, snapshot.at, counts)))
     by = By.worker(visit.worker.worker_id, visit.request_id)
     async with visit.parts.database.connection() as connection:
         detail = f"{sum(counts.values()):,} rows: {export.words}"
@@ -150,7 +148,7 @@ class _Snapshot:
             number = len(keys) // statements.KEY_BYTES
             if number:
                 self._done += number
-                yield record["body"], record["patients"] or b"", number
+                yield record["body"], somebody(record["patients"] or b""), number
                 place = _last(keys)
             if number < _PART:
                 return

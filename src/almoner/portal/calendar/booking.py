@@ -214,9 +214,7 @@ async def _page(visit: Visit, connection: Connection, typed: Typed, checking: bo
 
 
 async def _found(visit: Visit, connection: Connection, text: str) -> list[Found]:
-    found = await find(connection, visit.environment_id, sight.only_of(visit), text, _MOST_FOUND) if text else []
-    sight.seen(visit, "find", "patients", [one.id for one in found])
-    return found
+    return await find(connection, visit.environment_id, sight.only_of(visit), text, _MOST_FOUND) if text else []
 
 
 def timezones(visit: Visit, worker: Worker, patient: Patient | None, asked: str) -> list[tuple[str, str]]:

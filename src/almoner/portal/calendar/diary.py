@@ -260,10 +260,7 @@ async def by_day(
 
 
 async def diary(visit: Visit, connection: Connection, of: Sequence[Worker], span: Span, days: tuple[date, date]) -> Diary:
-    """Everything about these workers in a span, and on days from the first up to, not with, the second.
-
-    Whoever shows patients of it notes that (``noted``).
-    """
+    """Everything about these workers in a span, and on days from the first up to, not with, the second."""
     found = await events(connection, visit.environment_id, sight.only_of(visit), [w.calendar_id for w in of], span, days)
     owners = {worker.calendar_id: worker.id for worker in of}
     by_worker: dict[str, list[Event]] = defaultdict(list)
@@ -279,11 +276,6 @@ async def frame(visit: Visit, connection: Connection, of: Sequence[Worker], span
     for row in await connection.fetch(_ABSENCES, visit.environment_id, ids, span.start, span.end):
         away[row["worker_id"]].append(Absence(row["from_time"], row["to_time"], row["id"], row["reason"]))
     return Diary({}, away, await hours(connection, visit.environment_id, of))
-
-
-def noted(visit: Visit, shown: Iterable[Event]) -> None:
-    """Notes that the visitor was shown these appointments."""
-    sight.seen(visit, "find", "calendar_events", dict.fromkeys(event.patient_id for event in shown if event.patient_id))
 
 
 async def hours(connection: Connection, environment_id: int, of: Sequence[Worker]) -> dict[str, Hours]:

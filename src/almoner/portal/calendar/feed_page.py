@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from starlette.responses import Response
 
@@ -20,6 +18,7 @@ from almoner.data_api.store import Actor
 from almoner.database import Connection
 from almoner.definitions import Program
 from almoner.errors import problem
+from almoner.pages.reads import Part, packed
 from almoner.pages.security import HEADERS
 from almoner.pages.visit import Visit
 from almoner.pages.words import initials
@@ -111,15 +110,17 @@ async def feed(visit: Visit) -> Response:
             raise problem("not_found", "This calendar address is not good any more. Make a new one in Almoner, under Calendar.")
         only = None if rights.all_patients else row["worker_id"]
         rows = await connection.fetch(_ENTRIES, row["environment_id"], only, row["calendar_id"])
+    # Nobody has signed in here: the read is noted as the worker's, whose address it is.
     reader = Actor(row["environment_id"], f"worker:{row['worker_id']}", "portal", visit.request_id)
-    _noted(visit, reader, rows)
     entries = (_entry(one, program, row["whole_names"], visit.parts.url) for one in rows)
     body = ics.calendar(f"{row['first_name']} {row['last_name']}, Almoner", entries).encode()
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {**HEADERS, "ETag": tag, "Content-Disposition": 'inline; filename="almoner.ics"'}
+    headers = {"ETag": tag, "Content-Disposition": 'inline; filename="almoner.ics"'}
+    told = packed(row["patient_id"] for row in rows if row["patient_id"])
+    answer = visit.file(Part(body, told, "calendar_events"), headers, "text/calendar; charset=utf-8", reader, "feed")
     if conditions.names(visit.request.headers.get("if-none-match", "").encode("latin-1"), tag.encode()):
-        return Response(status_code=304, headers=headers)
-    return Response(body, 200, headers, "text/calendar; charset=utf-8")
+        return Response(status_code=304, headers={**HEADERS, **headers})
+    return answer
 
 
 def _entry(row: Any, program: Program, whole_names: bool, url: str) -> Entry:
@@ -145,12 +146,6 @@ async def _page(visit: Visit, connection: Connection, address: str) -> FeedPage:
     row = await connection.fetchrow(_FEED, visit.environment_id, visit.worker.worker_id)
     ended = visit.query("done") == "ended" and row is None
     return FeedPage(row and row["created_at"], bool(row and row["whole_names"]), address, ended)
-
-
-def _noted(visit: Visit, reader: Actor, rows: Iterable[Any]) -> None:
-    """Nobody has signed in here: the read is noted as the worker's, whose address it is."""
-    told = b"".join(UUID(row["patient_id"]).bytes for row in rows if row["patient_id"])
-    visit.parts.audit.note(reader, visit.request_id, "find", "calendar_events", told, "feed")
 
 
 def _digest(token: str) -> bytes:

@@ -53,7 +53,8 @@ class Grip:
 
 @dataclass(frozen=True)
 class Shown:
-    """An appointment as pages tell of it. ``name`` is empty where the visitor may not see the patient: then it is just busy.
+    """An appointment as pages tell of it. ``name`` is empty and ``patient_id`` None where the visitor may not see the patient: then
+    it is just busy.
 
     ``theirs`` is the time where the patient is, empty where it is the same; ``place`` is None in lists. ``grip`` is None where it
     cannot be put elsewhere.
@@ -69,6 +70,7 @@ class Shown:
     theirs: str
     begins: str
     grip: Grip | None
+    patient_id: str | None
     place: Place | None = None
 
 
@@ -94,6 +96,7 @@ def shown(event: Event, program: Program, timezone: str, place: Place | None = N
         theirs(event, timezone),
         zones.clock(event.start_time, timezone) if event.start_time else "",
         None if event.outcome or event.patient_id is None else _grip(event, timezone),
+        event.patient_id,
         place,
     )
 

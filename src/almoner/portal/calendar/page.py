@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import chain
 from typing import Final
 
 from starlette.responses import Response
@@ -106,16 +105,13 @@ async def _page(visit: Visit, connection: Connection) -> CalendarPage:
     columns, table = None, None
     if view == "day" or (view == "week" and not several):
         frame = await diary.diary(visit, connection, looking.chosen, span, days)
-        shown = chain.from_iterable(frame.events.values())
         columns = views.columns(looking, frame, visit.program, now)
     else:
         frame = await diary.frame(visit, connection, looking.chosen, span)
         of_days = await diary.by_day(
             visit, connection, looking.chosen, looking.days, timezone, views.MOST_IN_A_CELL, view == "week"
         )
-        shown = chain.from_iterable(of_days.first.values())
         table = (views.month if view == "month" else views.team_week)(looking, frame, of_days, visit.program)
-    diary.noted(visit, shown)
     return CalendarPage(
         looking,
         columns,
@@ -133,20 +129,21 @@ def _reach(days: Sequence[date], timezone: str) -> tuple[Span, tuple[date, date]
 
 
 _CARE: Final = "give_care"
+_EVENTS: Final = "calendar_events"
 _OWN_OR_ALL: Final = ("give_care", "administer")
 ROUTES: Final = (
-    PageRoute("/calendar", show, may=_CARE),
-    PageRoute("/calendar/grid", grid, may=_CARE, background=True),
+    PageRoute("/calendar", show, may=_CARE, shows=_EVENTS),
+    PageRoute("/calendar/grid", grid, may=_CARE, background=True, shows=_EVENTS),
     PageRoute("/calendar/people", people, may=_CARE),
     PageRoute("/calendar/live", told, may=_CARE, background=True),
-    PageRoute("/calendar/new", booking.show, may=_CARE),
-    PageRoute("/calendar/new", booking.send, may=_CARE, methods=("POST",)),
+    PageRoute("/calendar/new", booking.show, may=_CARE, shows=_EVENTS),
+    PageRoute("/calendar/new", booking.send, may=_CARE, methods=("POST",), shows=_EVENTS),
     PageRoute("/calendar/new/patients", booking.candidates, may=_CARE, methods=("POST",)),
-    PageRoute("/calendar/place", placing.place, may=_CARE, methods=("POST",)),
-    PageRoute("/calendar/events/{id}", appointment.show, may=_CARE),
-    PageRoute("/calendar/events/{id}/move", appointment.show_move, may=_CARE),
-    PageRoute("/calendar/events/{id}/move", appointment.move, may=_CARE, methods=("POST",)),
-    PageRoute("/calendar/events/{id}/outcome", appointment.outcome, may=_CARE, methods=("POST",)),
+    PageRoute("/calendar/place", placing.place, may=_CARE, methods=("POST",), shows=_EVENTS),
+    PageRoute("/calendar/events/{id}", appointment.show, may=_CARE, shows=_EVENTS),
+    PageRoute("/calendar/events/{id}/move", appointment.show_move, may=_CARE, shows=_EVENTS),
+    PageRoute("/calendar/events/{id}/move", appointment.move, may=_CARE, methods=("POST",), shows=_EVENTS),
+    PageRoute("/calendar/events/{id}/outcome", appointment.outcome, may=_CARE, methods=("POST",), shows=_EVENTS),
     PageRoute("/calendar/hours", hours_page.own, may=_OWN_OR_ALL),
     PageRoute("/calendar/hours/{worker}", hours_page.show, may=_OWN_OR_ALL),
     PageRoute("/calendar/hours/{worker}", hours_page.save, may=_OWN_OR_ALL, methods=("POST",)),

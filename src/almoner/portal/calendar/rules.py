@@ -37,11 +37,15 @@ _NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a time cannot be booked, as a sentence. ``rule`` names what it breaks; ``firm``: not even for who knows better."""
+    """Why a time cannot be booked, as a sentence. ``rule`` names what it breaks; ``firm``: not even for who knows better.
+
+    ``patient_id``: whom the sentence names, None where it names nobody.
+    """
 
     rule: str
     text: str
     firm: bool = False
+    patient_id: str | None = None
 
     @property
     def key(self) -> str:
@@ -89,8 +93,7 @@ async def why_not(visit: Visit, connection: Connection, wanted: Wanted, now: dat
     found = [*(_past(wanted, at) if wanted.begins_anew else ()), *_away(wanted, known, span, timezone), *_outside(wanted, known)]
     if isinstance(wanted.when, Span):
         taken = _taken(wanted, known, wanted.when)
-        diary.noted(visit, taken)
-        found += [Reason("Overlap", _overlap(event, timezone)) for event in taken]
+        found += [Reason("Overlap", _overlap(event, timezone), patient_id=event.patient_id) for event in taken]
         found += await _twice(visit, connection, wanted, wanted.when)
     return sorted(found, key=lambda reason: not reason.firm)
 

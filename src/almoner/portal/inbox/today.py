@@ -34,7 +34,8 @@ class Day:
 class Block:
     """Something in the day: whom it is with (empty: nobody whom the visitor may see), what it is, from when to when.
 
-    ``path`` leads to it, empty where there is nothing to open; ``muted``: it takes no time, or is no appointment.
+    ``path`` leads to it, empty where there is nothing to open; ``muted``: it takes no time, or is no appointment. ``patient_id`` is
+    None where the visitor sees nobody in it.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Block:
     span: str
     path: str
     muted: bool
+    patient_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Shown:
 
 
 async def of(visit: Visit, connection: Connection, calendar_id: str, now: datetime) -> Day:
-    """The visitor's own day. Notes the read."""
+    """The visitor's own day."""
     me = visit.worker
     today = zones.local(now, me.timezone).date()
     start, end = zones.start_of(today, me.timezone), zones.start_of(today + zones.DAY, me.timezone)
@@ -111,7 +113,8 @@ def _event(visit: Visit, event: Event, day: Day) -> Block:
         told.append(event.outcome)
     span = zones.span(event.start_time, event.end_time, day.timezone) if event.start_time and event.end_time else "all day"
     path = f"/calendar/events/{event.id}" if event.patient_id else ""
-    return Block(event.name or "Busy", " · ".join(told), span, path, not event.takes_time or not event.patient_id)
+    muted = not event.takes_time or not event.patient_id
+    return Block(event.name or "Busy", " · ".join(told), span, path, muted, event.patient_id)
 
 
 def _absence(absence: Absence, day: Day) -> Block:

@@ -93,7 +93,7 @@ class Inbox:
 
 
 async def gather(visit: Visit, view: View, told: Told | None = None, place: int | None = None, exact: bool = False) -> Inbox:
-    """Everything about a view. Notes the read of the patients who are shown.
+    """Everything about a view.
 
     ``exact``: what there is more of than was found is counted, which takes its time.
     """
@@ -112,7 +112,6 @@ async def gather(visit: Visit, view: View, told: Told | None = None, place: int 
     counts = rows.counts(everything, waiting, await _tally(visit, whose, waiting, now) if exact else Tally())
     listed = rows.of_tab(everything, view.tab)
     shown = tuple(listed[: view.rows])
-    sight.seen(visit, "find", "patients", dict.fromkeys(row.patient.id for row in shown))
     overdue = Count(sum(step.late > 0 for step in late.entries), late.more)
     appointments = sum(event.takes_time for event in day.events)
     return Inbox(

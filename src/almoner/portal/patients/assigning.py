@@ -11,7 +11,7 @@ from almoner.errors import ApiError
 from almoner.kinds import Guid
 from almoner.pages.visit import Visit
 from almoner.portal.patients.listing import NOBODY, Chosen, Coach, coaches, fitting
-from almoner.portal.sight import OF_WORKER, only_of, seen
+from almoner.portal.sight import OF_WORKER, only_of
 from almoner.resources.patients import patients
 from almoner.times import IsoDateTime
 
@@ -50,7 +50,8 @@ class Done:
     """What came of it. ``to`` is whom they were given to, None for nobody; ``already`` had that coach before.
 
     ``problem`` says why nothing was done, blank where something was. ``undo`` names the request that can be taken back, blank
-    where there is none; ``undone``: this was the way back. ``ticked`` are the ids that stay ticked.
+    where there is none; ``undone``: this was the way back. ``ticked`` are the ids that stay ticked, ``named`` those of the patients
+    whom the problem names.
     """
 
     changed: int = 0
@@ -60,6 +61,7 @@ class Done:
     undo: str = ""
     undone: bool = False
     ticked: frozenset[str] = frozenset()
+    named: tuple[str, ...] = ()
 
 
 async def assign(visit: Visit, wanted: Chosen) -> Done:
@@ -86,7 +88,7 @@ async def assign(visit: Visit, wanted: Chosen) -> Done:
         if coach != NOBODY and coach_id not in known:
             return Done(problem=f"Choose a coach for the {len(rows):,} who are selected: they stay so.", ticked=ticked)
         if since := [row for row in rows if row["changes"] and row["given_since"]]:
-            return Done(problem=_told(since), ticked=ticked)
+            return Done(problem=_told(since), ticked=ticked, named=tuple(row["id"] for row in since[:_NAMED]))
         changing = [row["id"] for row in rows if row["changes"]]
         try:
             store = visit.parts.store.within(connection)
@@ -115,7 +117,6 @@ async def undo(visit: Visit) -> Done:
             given.setdefault(row["was"], []).append(row["id"])
         store = visit.parts.store.within(connection)
         changed = [await store.update_all(visit.actor, patients, ids, {"coach_id": was}) for was, ids in given.items()]
-    seen(visit, "get", "patients", [one for ids in given.values() for one in ids])
     if not changed:
         return Done(problem="This cannot be taken back any more: others have changed it since, or an hour is over.")
     return Done(sum(changed), undone=True)

@@ -14,7 +14,7 @@ from almoner.portal.patients.duplicates import Likely, likely
 from almoner.portal.patients.find import Found, find
 from almoner.portal.patients.merge_sql import CONTACTS
 from almoner.portal.patients.merged import Link, links
-from almoner.portal.sight import Patient, only_of, patient, seen
+from almoner.portal.sight import Patient, only_of, patient
 
 _SHOWN = 12
 
@@ -59,7 +59,6 @@ async def search(visit: Visit) -> Response:
         kept = await patient(visit, connection, visit.path("id"))
         found = await find(connection, visit.environment_id, only_of(visit), typed, _SHOWN, [kept.id])
         merged = await links(connection, visit.environment_id, kept.id)
-    seen(visit, "find", "patients", [one.id for one in found])
     page = ChoosePage(kept, (), typed, found, merged)
     if visit.is_fragment:
         return visit.fragment("portal/patients/merge_found.html", page)

@@ -16,7 +16,7 @@ from almoner.portal.patients import assigning, creating, merge_page, merged, pha
 from almoner.portal.patients.assigning import Done
 from almoner.portal.patients.find import Found, find
 from almoner.portal.patients.listing import NEXT, Chosen, Coach, Counts, Listed, chosen, coaches, counts, listed
-from almoner.portal.sight import only_of, seen
+from almoner.portal.sight import only_of
 
 _SUGGESTED: Final = 8
 _RESULTS: Final = 50
@@ -124,7 +124,6 @@ async def _list(visit: Visit, done: Done | None) -> Response:
     many = len(offered) > _MANY_COACHES
     drawn = tuple(one for one in offered if one.id == wanted.coach) if many else offered
     shown = ListPage(wanted, page, numbers, drawn, many, only_of(visit) is not None, done, now)
-    seen(visit, "find", "patients", [row.id for row in page.rows])
     return visit.page("portal/patients/list.html", ListContext(shown), 400 if done and done.problem else 200)
 
 
@@ -148,8 +147,6 @@ async def search(visit: Visit) -> Response:
     typed = (await visit.form()).text("find").strip()
     async with visit.parts.database.connection() as connection:
         found = await find(connection, visit.environment_id, only_of(visit), typed, _SUGGESTED)
-    if found:
-        seen(visit, "find", "patients", [one.id for one in found])
     return visit.fragment("portal/patients/suggestions.html", Suggestions(typed, found))
 
 
@@ -160,7 +157,6 @@ async def results(visit: Visit) -> Response:
         found = await find(connection, visit.environment_id, only_of(visit), typed, _RESULTS + 1)
     if typed == "":
         return visit.go("/patients")
-    seen(visit, "find", "patients", [one.id for one in found[:_RESULTS]])
     return visit.page("portal/patients/results.html", Results(typed, found[:_RESULTS], len(found) > _RESULTS))
 
 

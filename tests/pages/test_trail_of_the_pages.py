@@ -1,0 +1,254 @@
+"""Nothing of a patient is shown without a trace: every route, as every role; every form that a page holds, sent as it is, twice."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from starlette.routing import compile_path
+
+import almoner
+from almoner.app import PAGES
+from almoner.data_api.store import Store
+from almoner.database import Database
+from almoner.pages.route import PageRoute
+from almoner.workshop import kiwi_health
+from almoner.workshop.program_file import parse
+from tests.pages.forms import forms_of
+from tests.pages.inhabited import busiest_patient, inhabited
+from tests.people import People, Person
+from tests.trailing import Answers
+
+SOMETHING = "45ceeba9-4944-43d1-b34d-0c36846acd4c"
+# What ends the session, or takes away what the walk needs.
+_ENDS = re.compile(r"^/(sign-out|account|reset|sign-in|session)")
+# Nothing of a patient is there: asked once, with nothing filled in.
+_WITHOUT_PATIENTS = re.compile(r"^/(workshop|admin/workers|admin/environments)")
+_OPEN = re.compile(r"\{(\w+)[^}]*\}")
+# What a surname is made of here, so that no text has it by chance.
+_NAMED = """
+UPDATE patients p SET last_name = 'Zq' || translate($2 || n.n::text, '0123456789', 'abcdefghij')
+FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM patients WHERE environment_id = $1) AS n
+WHERE p.environment_id = $1 AND p.id = n.id
+"""
+_ROWS = {
+    "response": "SELECT id::text FROM assessment_responses WHERE environment_id = $1 AND user_id = $2 LIMIT 2",
+    "flow": "SELECT id::text FROM care_flows WHERE environment_id = $1 AND user_id = $2 LIMIT 2",
+    "conversation": "SELECT id::text FROM conversations WHERE environment_id = $1 AND user_id = $2 LIMIT 2",
+    "message": "SELECT id::text FROM messages WHERE environment_id = $1 AND user_id = $2 ORDER BY send_time DESC LIMIT 1",
+    "record": "SELECT id::text FROM custom_data_type_records WHERE environment_id = $1 AND user_id = $2 LIMIT 2",
+    "task": "SELECT id::text FROM patient_tasks WHERE environment_id = $1 AND user_id = $2 LIMIT 2",
+    "other": "SELECT patient_id::text FROM patient_merges WHERE environment_id = $1 AND $2::uuid IS NOT NULL",
+    "section": "SELECT unnest('{phones,emails,ids}'::text[]) WHERE $1 <> 0 AND $2::uuid IS NOT NULL",
+    "number": "SELECT n::text FROM generate_series(0, 9) AS n WHERE $1 <> 0 AND $2::uuid IS NOT NULL",
+}
+_ELSE = f"SELECT '{SOMETHING}' WHERE $1 <> 0 AND $2::uuid IS NOT NULL"
+_EVENTS = "SELECT id::text FROM calendar_events WHERE environment_id = $1 ORDER BY start_time DESC NULLS LAST LIMIT 3"
+
+
+@dataclass
+class Walk:
+    """Somebody walking through every page of an environment."""
+
+    person: Person
+    database: Database
+    answers: Answers
+    patients: list[str]
+    feed: str = ""
+    ways: tuple[dict[str, str], ...] = ({}, {"HX-Request": "true"})
+    opened: set[str] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
+    forms: dict[tuple[str, ...], tuple[str, list[tuple[str, str]]]] = field(default_factory=dict)
+
+    async def addresses(self, page: PageRoute) -> list[str]:
+        """The page's addresses, with what there is in each open part."""
+        path = page.path
+        if path.startswith("/patients/{id}"):
+            return [a for patient in self.patients for a in await self._of_patient(path, patient)]
+        if path.startswith("/calendar/events/"):
+            async with self.database.connection() as connection:
+                events = await connection.fetch(_EVENTS, self.person.environment_id)
+            return [_filled(path, row["id"]) for row in events]
+        if path.startswith(("/calendar/hours", "/admin/workers")):
+            return [_filled(path, self.person.worker_id)]
+        if path == "/calendar/feed/{token}.ics":
+            return [self.feed]
+        return [_filled(path, SOMETHING)]
+
+    async def _of_patient(self, path: str, patient: str) -> list[str]:
+        found = [path.replace("{id}", patient)]
+        for name in _OPEN.findall(found[0]):
+            async with self.database.connection() as connection:
+                rows = await connection.fetch(_ROWS.get(name, _ELSE), self.person.environment_id, patient)
+            values = [row[0] for row in rows]
+            found = [re.sub(rf"\{{{name}[^}}]*\}}", value, one) for one in found for value in values]
+        return found
+
+    async def open(self, page: PageRoute, query: str = "") -> None:
+        """Opens the page's addresses, as a page and as a part of one, and keeps the forms in it."""
+        for address in await self.addresses(page):
+            for headers in self.ways:
+                answer = await self._get(page, address + query, headers)
+                if answer.status_code in (200, 303):
+                    self.opened.add(page.path)
+                for form in forms_of(answer.text):
+                    self.keep(form.action or address, form.values, form.buttons)
+
+    async def _get(self, page: PageRoute, address: str, headers: dict[str, str]) -> httpx.Response:
+        if not page.path.endswith("/live"):
+            answer = await self.person.get(address, headers=headers)
+            self.answers.take(f"GET {page.path} {headers}", answer)
+            return answer
+        # A stream says nothing until something happens, and goes on: its beginning is looked at.
+        async with self.person.stream("GET", address) as answer:
+            told = await anext(answer.aiter_text(), "") if answer.status_code == 200 else ""
+            self.answers.take(f"GET {page.path}", answer, told)
+        return httpx.Response(answer.status_code, text=told)
+
+    def keep(self, action: str, values: list[tuple[str, str]], buttons: list[tuple[str, str]]) -> None:
+        """Keeps a form, each of its buttons as one; of those that differ in their values alone the first."""
+        path = urlsplit(action).path
+        page = _route("POST", path)
+        if page is None or _ENDS.match(path) or _WITHOUT_PATIENTS.match(path):
+            return
+        for button in buttons or [("", "")]:
+            names = (page.path, *sorted({name for name, _ in values}), *button)
+            self.forms.setdefault(names, (action, [*values, *([button] if button[0] else [])]))
+
+    async def send(self, action: str, values: list[tuple[str, str]]) -> None:
+        page = _route("POST", urlsplit(action).path)
+        assert page is not None, action
+        given = [(name, value) for name, value in values if name != "csrf"]
+        for htmx in (True, False):
+            answer = await self.person.send_form(action, *given, htmx=htmx)
+            self.answers.take(f"POST {page.path} {[name for name, _ in given][:8]} {htmx}", answer)
+        self.sent.add(page.path)
+
+
+def _filled(path: str, value: str) -> str:
+    return _OPEN.sub(value, path)
+
+
+def _route(method: str, path: str) -> PageRoute | None:
+    return next((p for p in PAGES if method in p.methods and compile_path(p.path)[0].match(path)), None)
+
+
+async def _answers(database: Database, environment: int) -> Answers:
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT environment_id, last_name, id::text FROM patients WHERE last_name LIKE 'Zq%'")
+    own = frozenset(row["id"] for row in rows if row["environment_id"] == environment)
+    return Answers(environment, own, {row["last_name"]: row["id"] for row in rows})
+
+
+async def _somebody(people: People, database: Database, store: Store, name: str, patients: int) -> Person:
+    person = await inhabited(people, database, store, name, patients)
+    async with database.connection() as connection:
+        await connection.execute(_NAMED, person.environment_id, name[0] + "x")
+    return person
+
+
+async def _merged(walk: Walk) -> None:
+    """Makes another record a part of the first patient's, every choice made, so that there is one to look at."""
+    one, other = walk.patients[0], min(walk.answers.own - set(walk.patients))
+    preview = await walk.person.get(f"/patients/{one}/merge/{other}")
+    walk.answers.take("GET merge", preview)
+    walk.opened.add("/patients/{id}/merge/{other}")
+    choices = dict(reversed(re.findall(r'name="(take\.[^"]+)" value="([^"]*)"', preview.text)))
+    values = [("other", other), ("sure", "on"), *choices.items()]
+    answer = await walk.person.send_form(f"/patients/{one}/merge", *values)
+    walk.answers.take("POST merge", answer)
+    assert answer.status_code == 303, answer.text
+
+
+async def test_whoever_a_page_shows_is_in_the_trail(people: People, database: Database, store: Store) -> None:
+    async with (
+        await _somebody(people, database, store, "another-clinic", 12) as stranger,
+        await _somebody(people, database, store, "the-clinic", 60) as person,
+    ):
+        environment = person.environment_id
+        patients = [person.patient_id, await busiest_patient(database, person)]
+        walk = Walk(person, database, await _answers(database, environment), patients)
+        await _merged(walk)
+        made = await person.send_form("/calendar/feed", whole_names="on")
+        walk.feed = re.findall(r"/calendar/feed/[\w-]{43}\.ics", made.text)[0]
+        for page in (p for p in PAGES if "GET" in p.methods and not _ENDS.match(p.path)):
+            await walk.open(page)
+        await _asked_with_something(walk)
+        await _every_form(walk, stranger)
+        roles = [role.name for role in parse(kiwi_health.source()).roles]
+        for role in roles:
+            async with await people(environment, role) as other:
+                narrow = Walk(other, database, walk.answers, patients, walk.feed, ({},))
+                for page in (
+                    p for p in PAGES if "GET" in p.methods and p.path.startswith(("/patients", "/inbox", "/calendar", "/admin"))
+                ):
+                    await narrow.open(page)
+        faults = await walk.answers.faults(database)
+        assert not faults, "\n".join(faults)
+        portal = [p for p in PAGES if not _ENDS.match(p.path) and not _WITHOUT_PATIENTS.match(p.path)]
+        unopened = {p.path for p in portal if "GET" in p.methods} - walk.opened
+        unsent = {p.path for p in portal if "POST" in p.methods} - walk.sent
+        assert (sorted(unopened), sorted(unsent)) == ([], [])
+
+
+async def _asked_with_something(walk: Walk) -> None:
+    """Pages that show more where they are asked for more."""
+    one = walk.patients[0]
+    for path, *queries in (
+        ("/inbox", "?of=all", "?tab=messages&of=all", "?tab=new&of=all", "?rows=200&of=all"),
+        ("/inbox/list", "?of=all"),
+        ("/calendar", "?view=day", "?view=month"),
+        ("/calendar/grid", "?view=day", "?view=month"),
+        ("/calendar/new", f"?patient={one}"),
+        ("/patients", "?sort=name", "?coach=nobody"),
+        ("/admin/audit", f"?patient={one}", "?verb=create", f"?patient={SOMETHING}"),
+        ("/admin/audit/more", f"?patient={one}"),
+        ("/patients/{id}/assessments/new", "?spec=weekly_check_in"),
+        ("/patients/{id}/records/new", "?type=medication"),
+    ):
+        page = _route("GET", path.replace("{id}", one))
+        assert page is not None, path
+        for query in queries:
+            await walk.open(page, query)
+
+
+async def _every_form(walk: Walk, stranger: Person) -> None:
+    """Every form that was on a page, as it was drawn; the second time what it was drawn from has changed. Then with nothing."""
+    one = walk.patients[0]
+    await walk.send("/patients/search", [("find", "Zq")])
+    await walk.send("/patients", [("find", "Zq")])
+    await walk.send("/admin/audit/patients", [("find", "Zq")])
+    await walk.send("/calendar/new/patients", [("find", "Zq")])
+    await walk.send(f"/patients/{one}/merge/find", [("other", "Zq")])
+    for kind in ("csv", "ndjson"):
+        await walk.send("/admin/audit/export", [("format", kind)])
+        await walk.send("/admin/export", [("format", kind), ("collections", "patients"), ("collections", "external_ids")])
+    await walk.send("/admin/export", [("format", "ndjson"), ("collections", "messages")])
+    await walk.send(f"/patients/{stranger.patient_id}/phase", [("phase", "intake")])
+    for action, values in list(walk.forms.values()):
+        await walk.send(action, values)
+    for page in (p for p in PAGES if "POST" in p.methods and not _ENDS.match(p.path)):
+        for address in (await walk.addresses(page))[:2]:
+            await walk.send(address, [])
+
+
+# Where an answer is made without the visit: what these send is of no patient.
+_WITHOUT_A_VISIT = {
+    "portal/live.py",  # collections that changed, and by whom
+    "portal/calendar/feed_page.py",  # 304
+    "workshop/pages/file/page.py",  # the program
+}
+
+
+def test_whatever_else_pages_send_goes_through_the_visit() -> None:
+    root = Path(almoner.__file__).parent
+    found = set()
+    for file in (*root.glob("portal/**/*.py"), *root.glob("workshop/**/*.py")):
+        calls = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+        if any(isinstance(call.func, ast.Name) and call.func.id.endswith("Response") for call in calls):
+            found.add(file.relative_to(root).as_posix())
+    assert found == _WITHOUT_A_VISIT
