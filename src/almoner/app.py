@@ -146,7 +146,7 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
     log = logs.configure(settings.log_format)
     trusted = trusting(settings.ca_file)
     database = await Database.connect(settings.database_url, settings.connections, statement_seconds=settings.request_seconds)
-    programs = Programs(database)
+    programs = Programs(database, second_factor_for=settings.second_factor_rights)
     store = Store(database, programs, RESOURCES)
     audit = ReadAudit(database)
     metrics = Metrics()
@@ -247,7 +247,7 @@ def _pages(
         settings.private_targets,
         trusted,
         passwords,
-        SignIn(database, box, passwords, _requires_second_factor(programs)),
+        SignIn(database, box, passwords, _requires_second_factor(programs), by_password=settings.passwords),
         _identity_provider(settings, box),
         Watch(database, settings.idle_minutes),
         Kept(database),
@@ -274,5 +274,12 @@ def _requires_second_factor(programs: Programs) -> Requires:
 def _identity_provider(settings: Settings, box: SecretBox) -> Oidc | None:
     if not settings.oidc_issuer:
         return None
-    provider = OidcProvider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_name)
+    provider = OidcProvider(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        settings.oidc_client_secret,
+        settings.oidc_name,
+        tuple(settings.oidc_acr.split()),
+        tuple(settings.oidc_amr.split()),
+    )
     return Oidc(provider, settings.url + BACK, box, private_targets=settings.private_targets)

@@ -208,6 +208,8 @@ def _worker_tables(metadata: MetaData) -> None:
         *worker_key("worker_sessions"),
         moment(),
         moment("seen_at"),
+        # Whether the identity provider vouched for a second factor.
+        Column("provider_factor", Boolean, nullable=False, server_default=text("false")),
         PrimaryKeyConstraint("environment_id", "digest"),
         UniqueConstraint("digest", name="worker_sessions_digest_key"),
     )

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from almoner import home as homes
 from almoner.access.key_file import KeySource
+from almoner.definitions import Permission
 from almoner.errors import SettingError
 
 
@@ -118,6 +119,19 @@ class Settings:
         "Two weeks: a call every week or two is what coaching means, so that one was missed.",
         14,
     )
+    second_factor_for: str = _setting(
+        "ALMONER_SECOND_FACTOR_FOR",
+        "Whose sign-in takes a second factor, whatever the program says: the rights that a role opens, separated by commas, of "
+        "administer, integrate, design and give_care; or `none`, where the program alone says so. By default all who can open doors "
+        "to others or change the program; the demo does without.",
+        "administer,integrate,design",
+    )
+    passwords: bool = _setting(
+        "ALMONER_PASSWORDS",
+        "Whether workers sign in with a password: 1 or 0. With 0 the identity provider is the only way in, so that there has to be "
+        "one.",
+        True,
+    )
     oidc_issuer: str = _setting(
         "ALMONER_OIDC_ISSUER",
         "The issuer's address of an OpenID Connect provider that workers may sign in through. Off when it is not set; see "
@@ -128,6 +142,18 @@ class Settings:
     oidc_client_secret: str = _setting("ALMONER_OIDC_CLIENT_SECRET", "The secret that goes with it.", "", secret=True)
     oidc_name: str = _setting(
         "ALMONER_OIDC_NAME", "What the sign-in page calls the provider, on its button.", "your company's account"
+    )
+    oidc_acr: str = _setting(
+        "ALMONER_OIDC_ACR",
+        "The classes of authentication (claim `acr`) of which the provider must vouch for one, separated by blanks; asked for as "
+        "`acr_values`. It is a second factor then, and ours is not asked for. `any` trusts the provider whatever it says.",
+        "",
+    )
+    oidc_amr: str = _setting(
+        "ALMONER_OIDC_AMR",
+        "The methods of authentication (claim `amr`, RFC 8176) of which the provider must name one, such as mfa, separated by "
+        "blanks. It is a second factor then, and ours is not asked for.",
+        "",
     )
     access_log: str = _setting(
         "ALMONER_ACCESS_LOG",
@@ -159,6 +185,11 @@ class Settings:
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
+    def second_factor_rights(self) -> frozenset[str]:
+        """The rights whose holders need a second factor."""
+        return frozenset(word.strip() for word in self.second_factor_for.split(",")) - {"", "none"}
+
+    @property
     def key_source(self) -> KeySource:
         """Where the keys are that secrets are sealed with."""
         return KeySource(self.secret_key, self.home)
@@ -178,6 +209,12 @@ class Settings:
                 raise SettingError(f"{_env(name)} must be from {low} to {high}, not {getattr(self, name)}.")
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
             raise SettingError("ALMONER_PUBLIC_URL must start with http:// or https://.")
+        unknown = self.second_factor_rights - {*get_args(Permission)}
+        if unknown:
+            known = ", ".join(get_args(Permission))
+            raise SettingError(f"ALMONER_SECOND_FACTOR_FOR takes {known}, or none; not {', '.join(sorted(unknown))}.")
+        if not self.passwords and not self.oidc_issuer:
+            raise SettingError("ALMONER_PASSWORDS=0 needs ALMONER_OIDC_ISSUER: without both nobody could sign in.")
         if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret):
             raise SettingError("ALMONER_OIDC_ISSUER needs ALMONER_OIDC_CLIENT_ID and ALMONER_OIDC_CLIENT_SECRET beside it.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -58,6 +58,40 @@ async def test_the_provider_says_who_somebody_is(oidc: Oidc, provider: Provider)
     cookie, query = await go(oidc)
     found = await oidc.finish(cookie, query)
     assert found == Identity(f"{provider.issuer}|7", "emily@example.org", "production", "/workshop")
+
+
+CLASSES: dict[str, tuple[str, ...]] = {"acr": ("silver", "gold")}
+VOUCHED: dict[str, tuple[dict[str, tuple[str, ...]], dict[str, Any], bool | None]] = {
+    "nothing is asked for": ({}, {"acr": "gold", "amr": ["mfa"]}, False),
+    "one of the classes": (CLASSES, {"acr": "gold"}, True),
+    "another class": (CLASSES, {"acr": "bronze"}, None),
+    "no class": (CLASSES, {}, None),
+    "any class": ({"acr": ("any",)}, {}, True),
+    "one of the methods": ({"amr": ("mfa", "hwk")}, {"amr": ["pwd", "hwk"]}, True),
+    "other methods": ({"amr": ("mfa",)}, {"amr": ["pwd"]}, None),
+    "a method that is no list": ({"amr": ("mfa",)}, {"amr": "mfa"}, None),
+    "a class without the method": ({**CLASSES, "amr": ("mfa",)}, {"acr": "gold", "amr": ["pwd"]}, None),
+}
+
+
+async def test_a_class_or_method_that_is_required_is_vouched_for_or_nobody_comes_in(provider: Provider, clock: Clock) -> None:
+    wrong: list[tuple[str, object]] = []
+    for name, (required, claims, expected) in VOUCHED.items():
+        known = OidcProvider(provider.issuer, CLIENT_ID, CLIENT_SECRET, "Example", **required)
+        oidc = Oidc(known, BACK, SecretBox(b"k" * 32), clock)
+        provider.claims = claims
+        start = await oidc.start("production", "/")
+        asked = parse_qs(urlsplit(start.url).query).get("acr_values")
+        if asked != (["silver gold"] if "silver" in required.get("acr", ()) else None):
+            wrong.append((name, asked))
+        cookie, query = await go(oidc)
+        try:
+            found: bool | None = (await oidc.finish(cookie, query)).second_factor
+        except OidcError as refused:
+            found = None if "second factor" in refused.told else True
+        if found is not expected:
+            wrong.append((name, found))
+    assert not wrong
 
 
 async def test_the_environment_is_the_one_that_was_chosen_before(oidc: Oidc) -> None:

@@ -12,6 +12,7 @@ from almoner.access import accounts, attempts, devices, recovery_codes, second_f
 from almoner.access.half_sessions import SECONDS
 from almoner.access.secrets import SecretBox
 from almoner.access.sign_in import REFUSED_AFTER, Caller, Ended, Outcome, Refused, SignedIn, StepNeeded
+from almoner.access.worker_events import listed
 from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.errors import ApiError
@@ -365,6 +366,41 @@ async def test_whom_a_provider_vouches_for_is_known_by_the_address_once_and_by_t
     async with door.database.connection() as connection:
         await accounts.disable(connection, emily.environment_id, emily.id, BY)
     assert isinstance(await enter(emily.environment, "https://id|7", emily.email, Caller(ADDRESS, "r")), Refused)
+
+
+async def test_a_role_that_takes_a_second_factor_takes_it_from_the_provider_or_from_us(door: Door, environment: int) -> None:
+    door.requiring = {"admin"}
+    ada = await door.worker(environment, "admin", password=None)
+    enter = door.sign_in.with_identity
+    first = await enter(ada.environment, "https://id|7", ada.email, Caller(ADDRESS, "r"))
+    assert isinstance(first, StepNeeded)
+    assert first.step == "set-up"
+    new = await door.sign_in.new_factor(first.half)
+    assert new is not None
+    ada.secret = new.secret
+    assert isinstance(await door.sign_in.with_new_factor(first.half, door.code(ada), Caller(ADDRESS, "r")), SignedIn)
+    door.now += 60
+    second = await enter(ada.environment, "https://id|7", None, Caller(ADDRESS, "r"))
+    assert isinstance(second, StepNeeded)
+    assert second.step == "code"
+    assert isinstance(await door.sign_in.with_code(second.half, door.code(ada), Caller(ADDRESS, "r")), SignedIn)
+    async with door.database.connection() as connection:
+        details = [event.detail for event in await listed(connection, environment, ada.id) if event.event == "signed in"]
+    assert details == ["identity provider and code"] * 2
+    # Another one, for whom the provider vouches.
+    grace = await door.worker(environment, "admin", password=None)
+    vouched = await enter(grace.environment, "https://id|8", grace.email, Caller(ADDRESS, "r"), True)
+    assert isinstance(vouched, SignedIn)
+    session = await door.session(vouched.token)
+    assert session is not None
+    assert session.second_factor
+    # A coach comes in by the provider alone.
+    emily = await door.worker(environment, "coach", password=None)
+    plain = await enter(emily.environment, "https://id|9", emily.email, Caller(ADDRESS, "r"))
+    assert isinstance(plain, SignedIn)
+    session = await door.session(plain.token)
+    assert session is not None
+    assert not session.second_factor
 
 
 async def test_a_password_that_is_replaced_while_the_old_one_is_looked_at_lets_nobody_in(

@@ -17,9 +17,11 @@ from almoner.access import accounts, attempts, half_sessions, recovery_codes, re
 from almoner.access.half_sessions import HalfSession
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
+from almoner.access.sessions import csrf
 from almoner.access.sign_in import SignedIn
 from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.errors import SettingError
 from almoner.settings import Settings
 from tests.access.door import BY, PASSWORD, Door, Worker
 from tests.access.provider import CLIENT_ID, CLIENT_SECRET, Provider
@@ -350,3 +352,65 @@ async def test_a_worker_signs_in_through_the_companys_provider(settings: Setting
             found = await accounts.find(connection, emily.environment_id, emily.id)
     assert found is not None
     assert found.single_sign_on
+
+
+async def test_whose_role_opens_doors_sets_up_a_second_factor_on_the_way_in_unless_the_operator_says_otherwise(
+    settings: Settings, door: Door, program: int
+) -> None:
+    """As a deployment does without a word; the demo and the other tests say otherwise."""
+    deployed = dataclasses.replace(settings, port=free_port(), second_factor_for=Settings().second_factor_for)
+    expected = {
+        ("coach",): "/",
+        ("designer",): "/sign-in/set-up",
+        ("admin",): "/sign-in/set-up",
+        ("coach", "admin"): "/sign-in/set-up",
+    }
+    found = {}
+    with ServerThread(deployed) as server:
+        for roles in expected:
+            worker = await door.worker(program, *roles)
+            async with from_anywhere(server) as browser:
+                found[roles] = (await browser.post("/sign-in", data=filled_in(worker))).headers["location"]
+        async with door.database.connection() as connection:
+            token = await sessions.begin(connection, program, worker.id)
+        async with httpx.AsyncClient(base_url=server.url, cookies={"almoner_session": token}) as earlier:
+            assert (await earlier.get("/admin/workers")).headers["location"] == "/account", "a session of before sets it up first"
+    assert found == expected
+
+
+async def test_where_passwords_are_turned_off_the_provider_is_the_only_way_in(
+    settings: Settings, door: Door, emily: Worker
+) -> None:
+    async with door.database.connection() as connection:
+        link = await reset_links.make(connection, emily.environment_id, emily.id, BY)
+        token = await sessions.begin(connection, emily.environment_id, emily.id)
+    known = {"oidc_issuer": "http://127.0.0.1:1", "oidc_client_id": "a", "oidc_client_secret": "b", "passwords": False}
+    own = dataclasses.replace(settings, port=free_port(), **known)  # type: ignore[arg-type]
+    with ServerThread(own) as server:
+        async with from_anywhere(server) as browser:
+            page = (await browser.get("/sign-in")).text
+            assert 'name="password"' not in page
+            assert "/sign-in/provider" in page
+            refused = await browser.post("/sign-in", data=filled_in(emily))
+            assert (refused.status_code, "almoner_session" in refused.cookies) == (403, False)
+            assert "Passwords are turned off here" in refused.text
+            for answer in (
+                await browser.get(reset_links.path(link)),
+                await browser.post(reset_links.path(link), data={"password": NEW, "again": NEW}),
+            ):
+                assert (answer.status_code, "Passwords are turned off here" in answer.text) == (403, True)
+            browser.cookies.set("almoner_session", token)
+            assert "Present password" not in (await browser.get("/account")).text
+            changing = {"csrf": csrf(token), "current": PASSWORD, "new": NEW, "again": NEW}
+            assert (await browser.post("/account/password", data=changing)).status_code == 403
+    assert isinstance(await door.knock(emily), SignedIn), "nothing was changed"
+
+
+def test_settings_of_signing_in_that_do_not_fit_are_told() -> None:
+    for environ, said in (
+        ({"ALMONER_PASSWORDS": "0"}, "ALMONER_OIDC_ISSUER"),
+        ({"ALMONER_SECOND_FACTOR_FOR": "admin"}, "administer, .* none; not admin"),
+    ):
+        with pytest.raises(SettingError, match=said):
+            Settings.read(environ)
+    assert Settings.read({"ALMONER_SECOND_FACTOR_FOR": "none"}).second_factor_rights == frozenset()

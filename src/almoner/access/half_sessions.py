@@ -20,7 +20,8 @@ Step = Literal["code", "set-up"]
 class HalfSession(msgspec.Struct, frozen=True):
     """Who has given the right password, and what is to be done next: give a code, or set up a second factor.
 
-    ``bound`` ties it to the password that was given: another password ends it. ``expires`` is in seconds since 1970, UTC.
+    ``first``: what the first step was. ``bound`` ties it to the password that was given: another password ends it.
+    ``expires`` is in seconds since 1970, UTC.
     """
 
     environment_id: int
@@ -28,6 +29,7 @@ class HalfSession(msgspec.Struct, frozen=True):
     step: Step
     bound: str
     expires: float
+    first: str = "password"
 
 
 def bound_to(password_hash: str | None) -> str:

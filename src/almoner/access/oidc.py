@@ -36,17 +36,35 @@ REFETCH_SECONDS: Final = 60.0  # how often a key that is not known may make us l
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA")
 _LARGEST: Final = 1_000_000  # bytes of an answer
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+_WEAK: Final = (
+    "You were signed in there without the second factor that is needed here. Sign out there, sign in again with it, and come back. "
+    "If it did not ask you for one, tell whoever runs the server."
+)
 _SEALED_FOR: Final = "the way to the identity provider and back"
 
 
 @dataclass(frozen=True, slots=True)
 class OidcProvider:
-    """A provider, as its operator registered this server there. ``name`` is what the sign-in page calls it."""
+    """A provider, as its operator registered this server there. ``name`` is what the sign-in page calls it.
+
+    ``acr``, ``amr``: the classes and methods of authentication of which it must vouch for one each, where any are named (OpenID
+    Connect Core 1.0, 2; RFC 8176). That is a second factor then. The class ``any``: whatever it says, it has asked for one.
+    """
 
     issuer: str
     client_id: str
     client_secret: str = field(repr=False)
     name: str
+    acr: tuple[str, ...] = ()
+    amr: tuple[str, ...] = ()
+
+    def vouched(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the claims hold what the provider must vouch for."""
+        amr = claims.get("amr")
+        named = amr if isinstance(amr, list) else []
+        return ("any" in self.acr or not self.acr or claims.get("acr") in self.acr) and (
+            not self.amr or any(method in self.amr for method in named)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +79,23 @@ class Start:
 class Identity:
     """Whom the provider vouches for. ``subject`` is ``issuer|subject``; ``email`` is None where the provider did not verify it.
 
-    ``environment`` is the name of the one that was chosen before; ``target`` the path to go on to.
+    ``environment`` is the name of the one that was chosen before; ``target`` the path to go on to. ``second_factor``: the provider
+    has vouched for one.
     """
 
     subject: str
     email: str | None
     environment: str
     target: str
+    second_factor: bool = False
 
 
 class OidcError(Exception):
-    """It could not be found out who somebody is. The text is for the log; the person is told to try again."""
+    """It could not be found out who somebody is. The text is for the log; the person is told ``told``, or to try again."""
+
+    def __init__(self, text: str, told: str = "") -> None:
+        super().__init__(text)
+        self.told = told
 
 
 class _Way(msgspec.Struct, frozen=True):
@@ -130,7 +154,7 @@ class Oidc:
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         way = _Way(state, nonce, verifier, environment, target, self._clock() + SECONDS)
         url, _ = self._client().create_authorization_url(
-            published.authorization_endpoint, state=way.state, nonce=way.nonce, code_verifier=way.verifier
+            published.authorization_endpoint, state=way.state, nonce=way.nonce, code_verifier=way.verifier, **self._asked_for()
         )
         sealed = self._box.seal(msgspec.json.encode(way).decode(), _SEALED_FOR)
         return Start(url, base64.urlsafe_b64encode(sealed).decode())
@@ -150,9 +174,23 @@ class Oidc:
         if not query.get("code"):
             raise OidcError(f"the provider refused: {query.get('error', 'no code')[:100]}")
         claims = await self._claims(published, await self._id_token(published, query["code"], way.verifier), way.nonce)
+        if not self.provider.vouched(claims):
+            raise OidcError(
+                f"the provider vouches for acr {str(claims.get('acr'))[:60]!r}, amr {str(claims.get('amr'))[:60]}", _WEAK
+            )
         email = claims.get("email")
         verified = claims.get("email_verified") is True and isinstance(email, str)
-        return Identity(f"{published.issuer}|{claims['sub']}", email if verified else None, way.environment, way.target)
+        return Identity(
+            f"{published.issuer}|{claims['sub']}",
+            email if verified else None,
+            way.environment,
+            way.target,
+            bool(self.provider.acr or self.provider.amr),
+        )
+
+    def _asked_for(self) -> dict[str, str]:
+        classes = [name for name in self.provider.acr if name != "any"]
+        return {"acr_values": " ".join(classes)} if classes else {}
 
     def _client(self) -> Any:
         return OAuth2Client(

@@ -30,14 +30,14 @@ WITH cleared AS (
     WHERE environment_id = $1 AND created_at < clock_timestamp() - interval '{LONGEST_HOURS} hours'
     LIMIT 20 FOR UPDATE SKIP LOCKED)
 )
-INSERT INTO worker_sessions (environment_id, digest, worker_id)
-SELECT environment_id, $3, worker_id FROM worker_accounts WHERE environment_id = $1 AND worker_id = $2 AND disabled_at IS NULL
+INSERT INTO worker_sessions (environment_id, digest, worker_id, provider_factor)
+SELECT environment_id, $3, worker_id, $4 FROM worker_accounts WHERE environment_id = $1 AND worker_id = $2 AND disabled_at IS NULL
 RETURNING true
 """
 # The environment is what is asked for here. Times are compared by the database's clock alone.
 _LOOK = f"""
 SELECT s.environment_id, e.name AS environment, s.worker_id::text, w.email, w.first_name, w.last_name, w.timezone,
-  a.roles, s.created_at, s.digest, a.totp_confirmed_at IS NOT NULL OR a.oidc_subject IS NOT NULL,
+  a.roles, s.created_at, s.digest, a.totp_confirmed_at IS NOT NULL OR s.provider_factor,
   s.seen_at < clock_timestamp() - interval '{TOUCH_SECONDS} seconds'
 FROM worker_sessions s
 JOIN worker_accounts a ON a.environment_id = s.environment_id AND a.worker_id = s.worker_id
@@ -73,7 +73,7 @@ class Session:
     """Somebody who has signed in: the worker as the pages need them, and what the session is known by.
 
     ``environment`` is the environment's name, ``timezone`` an IANA name, ``created_at`` in UTC. ``second_factor``: whether the
-    worker has one, here or at the identity provider that they sign in through.
+    worker has one here, or the identity provider has vouched for one as this session began.
     """
 
     environment_id: int
@@ -141,13 +141,15 @@ async def open_sessions(
     return {row["digest"]: tuple(row["roles"]) for row in rows}
 
 
-async def begin(connection: Connection, environment_id: int, worker_id: str) -> str:
+async def begin(connection: Connection, environment_id: int, worker_id: str, provider_factor: bool = False) -> str:
     """The token of a new session, told once. That the worker is who they say is for the caller to have seen to.
+
+    ``provider_factor``: the identity provider has vouched for a second factor.
 
     Raises a 403 ``ApiError`` where the worker has no account, or a disabled one.
     """
     token = secrets.token_urlsafe(32)
-    if not await connection.fetchval(_BEGIN, environment_id, worker_id, _digest(token)):
+    if not await connection.fetchval(_BEGIN, environment_id, worker_id, _digest(token), provider_factor):
         raise problem("forbidden", "This worker has no account that may sign in.")
     return token
 

@@ -37,6 +37,8 @@ NOT_A_CODE: Final = (
     "This is none of your recovery codes, or it was used already, or sign-in is paused for some minutes after several failures. "
     "An administrator can take the second factor off your account."
 )
+NO_PASSWORDS: Final = "Passwords are turned off here. Sign in through your company's account."
+_PROVIDER: Final = "identity provider"
 NOT_LET_IN: Final = "You were signed in there, but no worker of this environment has that address. An administrator can add you."
 # Refusals are answered at a whole multiple of so many seconds after the question: by their time nobody tells them apart.
 REFUSED_AFTER: Final = 0.25
@@ -99,6 +101,8 @@ Fits = Callable[[Any, Credentials], Awaitable[bool]]
 class SignIn:
     """Lets workers in. ``requires`` tells whether roles of an environment ask for a second factor.
 
+    ``by_password`` is False where the identity provider is the only way in.
+
     ``clock`` tells seconds since 1970 (UTC), ``pace`` counts seconds and only goes forward, ``rest`` waits for some.
 
     Where the database is away, or too many wait for their password to be looked at, every method raises a 503 ``ApiError``.
@@ -113,7 +117,9 @@ class SignIn:
         clock: Callable[[], float] = time.time,
         pace: Callable[[], float] = time.monotonic,
         rest: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        by_password: bool = True,
     ) -> None:
+        self.by_password = by_password
         self._database = database
         self._box = box
         self._passwords = passwords
@@ -125,6 +131,8 @@ class SignIn:
 
     async def with_password(self, environment: str, email: str, password: str, caller: Caller) -> Outcome:
         """The first step. ``environment`` is its name."""
+        if not self.by_password:
+            return Refused(NO_PASSWORDS)
         began = self._pace()
         outcome = await self._by_password(environment.replace("\0", ""), email.replace("\0", "").strip(), password, caller)
         return await self._levelled(outcome, began)
@@ -162,7 +170,7 @@ class SignIn:
         async def fits(connection: Any, known: Credentials) -> bool:
             return await second_factor.take(connection, self._box, known.environment_id, known.worker_id, code, self._clock())
 
-        return await self._second_step(half, "code", "password and code", fits, NOT_THE_CODE, caller)
+        return await self._second_step(half, "code", "code", fits, NOT_THE_CODE, caller)
 
     async def with_recovery_code(self, half: str, code: str, caller: Caller) -> Outcome:
         """The second step, for a worker whose phone is gone."""
@@ -171,7 +179,7 @@ class SignIn:
             by = By.worker(known.worker_id, caller.request_id)
             return await recovery_codes.take(connection, known.environment_id, known.worker_id, code, by)
 
-        return await self._second_step(half, "code", "password and recovery code", fits, NOT_A_CODE, caller)
+        return await self._second_step(half, "code", "recovery code", fits, NOT_A_CODE, caller)
 
     async def new_factor(self, half: str) -> NewFactor | None:
         """Begins the set-up of a second factor, for a worker whose role asks for one; None where the half session has ended."""
@@ -207,7 +215,7 @@ class SignIn:
                 codes.extend(await recovery_codes.make(connection, *owner, by))
             return True
 
-        outcome = await self._second_step(half, "set-up", "password and code", fits, NOT_THE_CODE, caller)
+        outcome = await self._second_step(half, "set-up", "code", fits, NOT_THE_CODE, caller)
         return replace(outcome, codes=tuple(codes)) if isinstance(outcome, SignedIn) else outcome
 
     async def knows_password(self, session: Session, password: str, caller: Caller) -> bool:
@@ -233,10 +241,13 @@ class SignIn:
             known = await credentials.by_id(connection, session.environment_id, session.worker_id)
         return caller.device if known is None else self._remembered(known, caller)
 
-    async def with_identity(self, environment: str, subject: str, email: str | None, caller: Caller) -> Outcome:
+    async def with_identity(
+        self, environment: str, subject: str, email: str | None, caller: Caller, second_factor: bool = False
+    ) -> Outcome:
         """Whom the identity provider vouches for, as ``issuer|subject``; ``email`` is None where it did not verify the address.
 
-        The address counts once: from then on the worker is known by the subject. Nobody is created.
+        The address counts once: from then on the worker is known by the subject. Nobody is created. Where the provider did not
+        vouch for a ``second_factor`` and a role of the worker takes one, ours is asked for.
         """
         named, given = environment.replace("\0", ""), (email or "").replace("\0", "").strip()
         async with self._database.transaction() as connection:
@@ -258,16 +269,19 @@ class SignIn:
                 known.worker_id,
                 subject,
             )
-            token = await sessions.begin(connection, known.environment_id, known.worker_id)
+        if not second_factor and await self._requires(known.environment_id, known.roles):
+            return self._step_needed(known, "code" if known.second_factor else "set-up", _PROVIDER)
+        async with self._database.transaction() as connection:
+            token = await sessions.begin(connection, known.environment_id, known.worker_id, second_factor)
             by = By.worker(known.worker_id, caller.request_id)
-            await worker_events.record(connection, known.environment_id, known.worker_id, "signed in", by, "identity provider")
+            await worker_events.record(connection, known.environment_id, known.worker_id, "signed in", by, _PROVIDER)
         return SignedIn(token, self._remembered(known, caller))
 
     async def _second_step(self, half: str, step: Step, how: str, fits: Fits, refusal: str, caller: Caller) -> Outcome:
         found = await self._opened(half, step)
         if found is None:
             return Ended()
-        _, known = found
+        begun, known = found
         began = self._pace()
         attempt = await self._begin(known.environment_id, known.email, self._source(known, caller), caller, CODE)
         if attempt is None:
@@ -275,15 +289,18 @@ class SignIn:
         async with self._database.connection() as connection:
             fitting = await fits(connection, known)
         if not fitting:
-            await self._failed(known, how.rpartition(" and ")[2], caller)
+            await self._failed(known, how, caller)
             return await self._levelled(Refused(refusal), began)
-        return await self._enter(known, attempt, how, caller)
+        return await self._enter(known, attempt, f"{begun.first} and {how}", caller)
 
     async def _half(self, known: Credentials, attempt: Attempt, step: Step) -> StepNeeded:
         # Only this attempt is forgotten: codes that were wrong before still count, or a password would buy any number of them.
         await attempts.forget(self._database, attempt)
+        return self._step_needed(known, step)
+
+    def _step_needed(self, known: Credentials, step: Step, first: str = "password") -> StepNeeded:
         bound = half_sessions.bound_to(known.password_hash)
-        half = HalfSession(known.environment_id, known.worker_id, step, bound, self._clock() + half_sessions.SECONDS)
+        half = HalfSession(known.environment_id, known.worker_id, step, bound, self._clock() + half_sessions.SECONDS, first)
         return StepNeeded(step, half_sessions.sealed(self._box, half))
 
     async def _opened(self, value: str, step: Step | None = None) -> tuple[HalfSession, Credentials] | None:

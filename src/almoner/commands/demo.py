@@ -64,6 +64,9 @@ def demo(
     if not os.environ.get("ALMONER_HOME", "").strip():
         # Beside the project, so that two checkouts do not meet.
         settings = dataclasses.replace(settings, home=homes.BESIDE)
+    if not os.environ.get("ALMONER_SECOND_FACTOR_FOR", "").strip():
+        # Its people are made up, and whoever tries it out has no phone of theirs.
+        settings = dataclasses.replace(settings, second_factor_for="none")
     count = settings.patients if patients is None else patients
     homes.make(settings.home)
     # From the first moment on, and also where a script started us with SIGINT ignored.

@@ -100,6 +100,8 @@ def create(
     }
     if invite and not role:
         stop("A worker who is invited needs a role: --role coach", 2)
+    if invite:
+        _require_passwords("Leave --invite out")
     created = run(_create(given, role or [], invite, environment))
     if as_json:
         print_json(created)
@@ -252,13 +254,16 @@ def reset(
 
     Example: almoner worker reset emily@example.org --second-factor
     """
+    if not factor:
+        _require_passwords("There is nothing to reset but the second factor, with --second-factor")
     made = run(_reset(worker, factor, environment), f"worker list{within(environment)}")
     if as_json:
         print_json(made)
         return
     if made["second_factor_removed"]:
         say("The second factor is removed.")
-    _show_link(made)
+    if "link" in made:
+        _show_link(made)
 
 
 async def _reset(named: str, factor: bool, environment: str | None) -> dict[str, Any]:
@@ -266,7 +271,7 @@ async def _reset(named: str, factor: bool, environment: str | None) -> dict[str,
         owner = await environment_id(connection, environment)
         account = await _named(connection, owner, named, environment)
         async with connection.transaction():
-            made = await _link(connection, settings, owner, account.worker_id)
+            made = await _link(connection, settings, owner, account.worker_id) if settings.passwords else {}
             removed = factor and await second_factor.remove(connection, owner, account.worker_id, _BY)
         return {"id": account.worker_id, "email": account.email, "second_factor_removed": removed, **made}
 
@@ -274,6 +279,12 @@ async def _reset(named: str, factor: bool, environment: str | None) -> dict[str,
 async def _link(connection: Connection, settings: Settings, owner: int, worker_id: str) -> dict[str, Any]:
     token = await reset_links.make(connection, owner, worker_id, _BY)
     return {"link": settings.url + reset_links.path(token), "hours": reset_links.HOURS}
+
+
+def _require_passwords(instead: str) -> None:
+    """Ends the command where nobody signs in with a password, so that a link would lead nowhere."""
+    if not read_settings().passwords:
+        stop(f"Workers sign in through {read_settings().oidc_name} alone (ALMONER_PASSWORDS=0). {instead}.", 2)
 
 
 def _show_link(made: dict[str, Any]) -> None:

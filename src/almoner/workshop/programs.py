@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 from almoner.database import Connection, Database
 from almoner.definitions import Program
@@ -23,13 +23,21 @@ class _Entry:
 class Programs:
     """Programs as the database last had them, looked at again when older than ``fresh_seconds``.
 
-    ``clock`` counts seconds and never goes back.
+    ``clock`` counts seconds and never goes back. Roles that open one of the rights of ``second_factor_for`` take a second factor
+    whatever the program says.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic, fresh_seconds: float = 2.0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], float] = time.monotonic,
+        fresh_seconds: float = 2.0,
+        second_factor_for: Collection[str] = (),
+    ) -> None:
         self._database = database
         self._clock = clock
         self._fresh_seconds = fresh_seconds
+        self._second_factor_for = frozenset(second_factor_for)
         self._entries: dict[int, _Entry] = {}
         self._under_way: dict[int, asyncio.Task[Program]] = {}
 
@@ -69,11 +77,18 @@ class Programs:
         if known is not None and known.program.version == version:
             program = known.program
         else:
-            program = await load(connection, environment_id)
+            program = self._with_second_factor(await load(connection, environment_id))
         latest = self._entries.get(environment_id)
         if latest is None or latest.seen_at <= began:
             self._entries[environment_id] = _Entry(program, began)
         return program
+
+    def _with_second_factor(self, program: Program) -> Program:
+        roles = {
+            name: replace(rights, second_factor=True) if rights.may & self._second_factor_for else rights
+            for name, rights in program.roles.items()
+        }
+        return replace(program, roles=roles)
 
     def _ended(self, environment_id: int, task: asyncio.Task[Program]) -> None:
         self._under_way.pop(environment_id, None)

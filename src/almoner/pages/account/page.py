@@ -18,7 +18,7 @@ from almoner.errors import problem
 from almoner.pages.account import made_codes
 from almoner.pages.route import SIGNED_IN, PageRoute
 from almoner.pages.serve import SESSION
-from almoner.pages.sign_in.entering import DEVICE, caller
+from almoner.pages.sign_in.entering import DEVICE, caller, require_passwords
 from almoner.pages.sign_in.picture import groups, picture
 from almoner.pages.sign_in.recovery import NewCodes
 from almoner.pages.visit import Visit
@@ -34,7 +34,7 @@ _NOT_THE_CODE: Final = "This is not the code that the app shows now. Wait for th
 class AccountPage:
     """``titles`` are what the roles are called; ``errors`` is by the name of the form's field.
 
-    ``must_have_factor``: a role of the worker asks for a second factor.
+    ``must_have_factor``: a role of the worker asks for a second factor. ``by_password``: workers may sign in with one.
     """
 
     account: Account
@@ -42,6 +42,7 @@ class AccountPage:
     open_sessions: list[OpenSession]
     must_have_factor: bool
     recovery: Standing
+    by_password: bool
     told: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -69,6 +70,7 @@ async def show(visit: Visit) -> Response:
 
 async def change_password(visit: Visit) -> Response:
     """Another password, for who knows the present one. Every session ends, and this browser gets a new one."""
+    require_passwords(visit)
     form, worker = await visit.form(), visit.worker
     new = form.text("new")
     errors = {}
@@ -177,7 +179,9 @@ async def _page(visit: Visit, errors: dict[str, str] | None = None, status: int 
         recovery = await recovery_codes.standing(connection, worker.environment_id, worker.worker_id)
     assert account is not None
     titles = tuple(visit.program.role_title(role) for role in account.roles)
-    shown = AccountPage(account, titles, open_sessions, visit.rights.second_factor, recovery, told, errors or {})
+    shown = AccountPage(
+        account, titles, open_sessions, visit.rights.second_factor, recovery, visit.parts.sign_in.by_password, told, errors or {}
+    )
     return visit.page("pages/account/account.html", shown, status)
 
 

@@ -11,6 +11,7 @@ from almoner.access import attempts, reset_links
 from almoner.access.passwords import password_problem
 from almoner.access.reset_links import Link
 from almoner.pages.route import ANYONE, PageRoute
+from almoner.pages.sign_in.entering import require_passwords
 from almoner.pages.visit import Visit
 
 
@@ -33,6 +34,7 @@ class DonePage:
 
 async def show(visit: Visit) -> Response:
     """The form, where the link is still good. Looking does not use it up: programs that preview links look too."""
+    require_passwords(visit)
     async with visit.parts.database.connection() as connection:
         link = await reset_links.look(connection, visit.path("token"))
     return _ended(visit) if link is None else visit.page("pages/reset/reset.html", ResetPage(link))
@@ -40,6 +42,7 @@ async def show(visit: Visit) -> Response:
 
 async def send(visit: Visit) -> Response:
     """Sets the password."""
+    require_passwords(visit)
     form, token = await visit.form(), visit.path("token")
     async with visit.parts.database.connection() as connection:
         link = await reset_links.look(connection, token)

@@ -9,30 +9,31 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from almoner.access import sessions, worker_events
-from almoner.access.half_sessions import SECONDS
 from almoner.access.sign_in import Ended, NewFactor, Outcome, Refused, SignedIn, StepNeeded
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import local_path
 from almoner.pages.serve import SESSION
 from almoner.pages.sign_in import provider
-from almoner.pages.sign_in.entering import ENVIRONMENT, HALF, NEXT, REMEMBERED_SECONDS, caller, enter, start_over
+from almoner.pages.sign_in.entering import CODE, ENVIRONMENT, HALF, NEXT, SET_UP, caller, enter, next_step, start_over
 from almoner.pages.sign_in.picture import groups, picture
 from almoner.pages.sign_in.recovery import NewCodes
 from almoner.pages.visit import Visit
 
-_SET_UP: Final = "/sign-in/set-up"
-_CODE: Final = "/sign-in/code"
 _RECOVERY: Final = "/sign-in/recovery"
 
 
 @dataclass(frozen=True)
 class SignInPage:
-    """``environment`` is None where there is only one; ``provider`` where there is none but the password."""
+    """``environment`` is None where there is only one; ``provider`` where there is none but the password.
+
+    ``by_password``: workers may sign in with one.
+    """
 
     email: str
     environment: str | None
     next: str
     provider: str | None
+    by_password: bool
     error: str = ""
 
 
@@ -70,29 +71,17 @@ async def sign_in(visit: Visit) -> Response:
     named = environment or await provider.only_environment(visit) or ""
     outcome = await visit.parts.sign_in.with_password(named, email, form.text("password"), caller(visit))
     if isinstance(outcome, StepNeeded):
-        return await _next_step(visit, outcome, named, target)
+        return await next_step(visit, outcome, named, target)
     if isinstance(outcome, SignedIn):
         return enter(visit, outcome, visit.go(target), named)
     error = outcome.text if isinstance(outcome, Refused) else "Your account has just been changed. Try again."
     return visit.page("pages/sign_in/sign_in.html", await _form(visit, email, environment, target, error), 403)
 
 
-async def _next_step(visit: Visit, outcome: StepNeeded, environment: str, target: str) -> Response:
-    if outcome.step == "set-up":
-        # A new secret each time: one that somebody began with and left is worth nothing.
-        await visit.parts.sign_in.new_factor(outcome.half)
-    response = visit.go(_SET_UP if outcome.step == "set-up" else _CODE)
-    cookies = visit.parts.cookies
-    cookies.put(response, HALF, outcome.half, SECONDS)
-    cookies.put(response, NEXT, target, SECONDS)
-    cookies.put(response, ENVIRONMENT, environment, REMEMBERED_SECONDS)
-    return response
-
-
 async def _form(visit: Visit, email: str, environment: str, target: str, error: str = "") -> SignInPage:
     shown = None if await provider.only_environment(visit) else environment
     known = visit.parts.oidc.provider.name if visit.parts.oidc else None
-    return SignInPage(email, shown, target, known, error)
+    return SignInPage(email, shown, target, known, visit.parts.sign_in.by_password, error)
 
 
 async def show_code(visit: Visit) -> Response:
@@ -187,12 +176,12 @@ async def signed_out(visit: Visit) -> Response:
 ROUTES = (
     PageRoute("/sign-in", show, may=ANYONE),
     PageRoute("/sign-in", sign_in, may=ANYONE, methods=("POST",)),
-    PageRoute(_CODE, show_code, may=ANYONE),
-    PageRoute(_CODE, send_code, may=ANYONE, methods=("POST",)),
+    PageRoute(CODE, show_code, may=ANYONE),
+    PageRoute(CODE, send_code, may=ANYONE, methods=("POST",)),
     PageRoute(_RECOVERY, show_recovery, may=ANYONE),
     PageRoute(_RECOVERY, send_recovery, may=ANYONE, methods=("POST",)),
-    PageRoute(_SET_UP, show_set_up, may=ANYONE),
-    PageRoute(_SET_UP, send_set_up, may=ANYONE, methods=("POST",)),
+    PageRoute(SET_UP, show_set_up, may=ANYONE),
+    PageRoute(SET_UP, send_set_up, may=ANYONE, methods=("POST",)),
     PageRoute("/sign-out", sign_out, may=SIGNED_IN, methods=("POST",)),
     PageRoute("/signed-out", signed_out, may=ANYONE),
     *provider.ROUTES,

@@ -9,11 +9,11 @@ import structlog
 from starlette.responses import Response
 
 from almoner.access.oidc import SECONDS, Oidc, OidcError
-from almoner.access.sign_in import Refused, SignedIn
+from almoner.access.sign_in import Refused, SignedIn, StepNeeded
 from almoner.errors import problem
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.pages.security import local_path
-from almoner.pages.sign_in.entering import WAY, caller, enter
+from almoner.pages.sign_in.entering import WAY, caller, enter, next_step
 from almoner.pages.visit import Visit
 
 BACK: Final = "/sign-in/back"
@@ -67,7 +67,11 @@ async def back(visit: Visit) -> Response:
         identity = await oidc.finish(cookie, visit.request.query_params)
     except OidcError as error:
         return _not_in(visit, oidc, error)
-    outcome = await visit.parts.sign_in.with_identity(identity.environment, identity.subject, identity.email, caller(visit))
+    outcome = await visit.parts.sign_in.with_identity(
+        identity.environment, identity.subject, identity.email, caller(visit), identity.second_factor
+    )
+    if isinstance(outcome, StepNeeded):
+        return await next_step(visit, outcome, identity.environment, local_path(identity.target))
     if isinstance(outcome, SignedIn):
         return enter(visit, outcome, visit.go(local_path(identity.target)), identity.environment)
     assert isinstance(outcome, Refused)
@@ -83,7 +87,7 @@ def _configured(visit: Visit) -> Oidc:
 def _not_in(visit: Visit, oidc: Oidc, error: OidcError) -> Response:
     structlog.get_logger().warning("sign-in through provider failed", request_id=visit.request_id, reason=str(error))
     text = "It could not be found out who you are. Begin again; if it happens again, tell whoever runs the server."
-    return visit.page("pages/sign_in/not_in.html", NotInPage(text, oidc.provider.name), 403)
+    return visit.page("pages/sign_in/not_in.html", NotInPage(error.told or text, oidc.provider.name), 403)
 
 
 ROUTES = (

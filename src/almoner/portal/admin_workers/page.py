@@ -17,6 +17,7 @@ from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
 from almoner.pages.route import Answering, PageRoute
+from almoner.pages.sign_in.entering import require_passwords
 from almoner.pages.visit import Visit
 from almoner.portal import editing
 from almoner.portal.admin.places import Place, places
@@ -153,7 +154,11 @@ async def _create(visit: Visit, typed: Stated, invite: bool) -> Response:
         written = await visit.parts.store.within(connection).create(visit.actor, workers, typed.given)
         if typed.roles:
             await accounts.set_roles(connection, visit.environment_id, written.id, typed.roles, _by(visit))
-        token = await reset_links.make(connection, visit.environment_id, written.id, _by(visit)) if invite and typed.roles else ""
+        token = (
+            await reset_links.make(connection, visit.environment_id, written.id, _by(visit))
+            if invite and typed.roles and visit.parts.sign_in.by_password
+            else ""
+        )
     if not token:
         return visit.go(f"{_PATH}/{written.id}")
     async with visit.parts.database.connection() as connection:
@@ -225,6 +230,7 @@ async def set_roles(visit: Visit) -> Response:
 
 
 async def make_link(visit: Visit) -> Response:
+    require_passwords(visit)
     async with visit.parts.database.connection() as connection:
         account = await _usable(visit, connection)
         token = await reset_links.make(connection, visit.environment_id, account.worker_id, _by(visit))
