@@ -43,6 +43,41 @@ def test_a_password_that_is_easily_guessed_is_refused_in_words(password: str, wo
     assert password not in problem
 
 
+# Of the lists that guessers begin with, bent as people bend them to please a rule about lengths, digits and signs.
+# fmt: off
+GUESSED = (
+    "Summer2026!!", "liverpool123", "Winter2025!!", "Autumn2026!!", "Spring2026!!", "Password2026", "Welcome12345",
+    "manchester123", "chelsea123456", "arsenal12345!", "iloveyou1234", "sunshine2026", "Football2026", "qwerty123456!",
+    "Qwertyuiop12", "1q2w3e4r5t6y", "zaq12wsxcde3", "admin1234567", "letmein123456", "monkey123456", "dragon123456",
+    "Michael12345", "jennifer1234", "Charlie2026!", "Liverpool2026", "Hospital2026!", "CareCoach2026", "Passw0rd1234",
+    "P@ssw0rd1234", "Company2026!", "Changeme1234", "trustno1trustno1", "abcd1234abcd", "princess1234", "superman2026",
+    "January2026!", "December2025", "Monday123456", "London123456", "NewYork12345", "Chicago2026!", "Ranger123456",
+    "Yankees12345", "starwars1977", "Batman123456", "Pokemon12345", "Minecraft123", "Samsung12345", "Google123456",
+    "Internet1234", "Computer1234", "whatever1234", "nothing12345", "Almoner2026!", "almoner-demo-1",
+)
+# fmt: on
+
+
+def test_what_guessers_begin_with_is_refused_and_help_is_given() -> None:
+    assert [password for password in GUESSED if "few words in a row" not in (password_problem(password, PERSONAL) or "")] == []
+
+
+def test_the_place_where_somebody_works_is_no_password() -> None:
+    assert password_problem("riverside-clinic", (*PERSONAL, "riverside-clinic")) is not None
+    assert password_problem("Riverside-Clinic-2026", (*PERSONAL, "riverside-clinic")) is not None
+
+
+def test_a_few_words_in_a_row_may_be_chosen_whatever_follows() -> None:
+    assert password_problem("seven herons on a pond" + "4@8({[<3690!1|70$5+%2" * 8, PERSONAL) is None
+
+
+@pytest.mark.timeout(30)
+def test_a_password_made_to_be_slow_to_judge_is_judged() -> None:
+    """Signs that may stand for letters, as many as there are: looked at whole, this takes minutes."""
+    for text in ("4@8({[<3690!1|70$5+%2" * 9, "".join(chr(33 + n % 90) for n in range(200)), "a" * 200, "1|7!" * 50):
+        password_problem(text, PERSONAL)
+
+
 async def test_a_password_is_kept_as_argon2id_with_the_costs_of_today() -> None:
     stored = await Passwords().hash("violet tractors at noon")
     assert stored.startswith("$argon2id$")

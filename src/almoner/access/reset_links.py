@@ -57,7 +57,7 @@ class Link:
     @property
     def personal(self) -> tuple[str, ...]:
         """What a password may not be made of."""
-        return (self.email, self.first_name, self.last_name)
+        return (self.email, self.first_name, self.last_name, self.environment)
 
 
 async def make(connection: Connection, environment_id: int, worker_id: str, by: By) -> str:

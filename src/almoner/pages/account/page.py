@@ -74,7 +74,7 @@ async def change_password(visit: Visit) -> Response:
     form, worker = await visit.form(), visit.worker
     new = form.text("new")
     errors = {}
-    if wrong := password_problem(new, (worker.email, worker.first_name, worker.last_name)):
+    if wrong := password_problem(new, (worker.email, worker.first_name, worker.last_name, worker.environment)):
         errors["new"] = wrong
     if form.text("again") != new:
         errors["again"] = "These are not the same characters. Type the password again."
