@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 from almoner import home as homes
 from almoner.access.key_file import KeySource
@@ -58,6 +60,13 @@ class Settings:
         "a blank between (operating.md).",
         "",
         secret=True,
+    )
+    allow_http: bool = _setting(
+        "ALMONER_ALLOW_HTTP",
+        "Whether `serve` may be reached from other machines over http: 1 or 0. Not by default, since passwords and what is known "
+        "of patients would be read on the way; behind a proxy that speaks TLS, ALMONER_PUBLIC_URL begins with https:// and nothing "
+        "is to be allowed.",
+        False,
     )
     patients: int = _setting("ALMONER_PATIENTS", "How many patients the demo makes: enough to page through, made in seconds.", 500)
     connections: int = _setting(
@@ -182,7 +191,8 @@ class Settings:
     @property
     def url(self) -> str:
         """The public URL, without a slash at the end."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
 
     @property
     def second_factor_rights(self) -> frozenset[str]:
@@ -193,6 +203,13 @@ class Settings:
     def key_source(self) -> KeySource:
         """Where the keys are that secrets are sealed with."""
         return KeySource(self.secret_key, self.home)
+
+    @property
+    def plain_http(self) -> bool:
+        """Whether others than this machine would reach the server over http: by its public address, or by the one it listens on."""
+        if self.url.startswith("https://"):
+            return False
+        return not _is_loopback(self.host) or not _is_loopback(urlsplit(self.url).hostname or "")
 
     @property
     def token_url(self) -> str:
@@ -232,6 +249,13 @@ _BOUNDS = (
     ("idle_minutes", 1, 720),
     ("inactive_days", 1, 365),
 )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _env(name: str) -> str:

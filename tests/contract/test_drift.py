@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Column, Connection, Text, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -159,6 +160,28 @@ async def test_the_comparison_sees(migrated: dict[str, str], declared: Any, name
         assert name in differences(migrated, await described(declared))
     finally:
         await transaction.rollback()
+
+
+async def test_the_migration_of_unchanged_declarations_is_empty_and_of_changed_ones_says_what_changed(
+    postgres: str, tmp_path: Path
+) -> None:
+    name, dsn = await new_database(postgres, "unchanged")
+    await migrate.migrate(dsn, schema.build(RESOURCES))
+    there = set(migrate.VERSIONS.iterdir())
+    assert await migrate.write(dsn, schema.build(RESOURCES), "nothing", tmp_path) is None
+    assert await migrate.write(dsn, schema.build(RESOURCES), "nothing") is None
+    changed = schema.build(RESOURCES)
+    changed.tables["patients"].append_column(Column("nickname", Text))
+    part = next(index for index in changed.tables["calendar_events"].indexes if index.name == "calendar_events_ahead_part")
+    part.dialect_options["postgresql"]["where"] = text("outcome IS NOT NULL")
+    written = await migrate.write(dsn, changed, "nickname", tmp_path)
+    assert written is not None
+    said = written.read_text()
+    assert "sa.Column('nickname'" in said
+    assert said.count("calendar_events_ahead_part") == 2
+    assert "outcome IS NOT NULL" in said
+    assert {path for path in migrate.VERSIONS.iterdir() if path.name != "__pycache__"} <= there
+    await embedded.drop_database(postgres, name)
 
 
 async def test_every_collection_has_its_table_its_stamp_and_the_index_of_its_pages(migrated: dict[str, str]) -> None:

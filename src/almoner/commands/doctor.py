@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import asyncpg
@@ -57,7 +60,8 @@ def doctor(as_json: AS_JSON = False) -> None:
 async def _findings(settings: Settings) -> list[Finding]:
     dsn = settings.database_url or embedded.running(settings.home)
     beside_demo = dsn is not None and not settings.database_url
-    findings = [*_home(settings), _key(settings), _port(demo_address.beside(settings) if beside_demo else settings)]
+    served = demo_address.beside(settings) if beside_demo else settings
+    findings = [*_home(settings), _key(settings), _http(served), _port(served)]
     if dsn is None:
         mend = "Start the demo with make demo, or set ALMONER_DATABASE_URL to a PostgreSQL database."
         return [*findings, Finding("database", False, "none is named, and no demo runs in ALMONER_HOME", mend)]
@@ -76,10 +80,14 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
     version = connection.get_server_version()
     supported = f"Almoner runs on PostgreSQL {OLDEST} to {NEWEST}."
     yield Finding("PostgreSQL", OLDEST <= version.major <= NEWEST, f"version {version.major}", supported)
+    if settings.database_url:
+        for finding in await role_and_encryption(connection):
+            yield finding
     encoding = await connection.fetchval("SHOW server_encoding")
     yield Finding("encoding", encoding == "UTF8", encoding, "Names of any script need UTF8: CREATE DATABASE ... ENCODING 'UTF8'.")
     there, needed = await migrate.revision(dsn), migrate.newest()
-    yield Finding("schema", there == needed, there or "not migrated", f"Run: {called()} migrate")
+    mend = f"Run: {called()} migrate" if migrate.unknown(there) is None else "A newer Almoner has migrated it: use that version."
+    yield Finding("schema", there == needed, there or "not migrated", mend)
     if there != needed:
         return
     yield await _sealed(connection, settings)
@@ -128,8 +136,48 @@ async def _sealed(connection: Any, settings: Settings) -> Finding:
     return Finding("secrets", not closed, f"{total - sum(closed.values())} of {total} can be opened", mend)
 
 
+async def role_and_encryption(connection: Any) -> list[Finding]:
+    """Whether the role of this connection may do more than it needs, and whether others could read along.
+
+    Asked of a database that was named; the demo's is for this machine alone.
+    """
+    name, is_superuser = await connection.fetchrow("SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user")
+    mend = "Give the database an owner of its own: CREATE ROLE almoner LOGIN PASSWORD '...'; ALTER DATABASE ... OWNER TO almoner"
+    role = Finding("role", not is_superuser, f"{name}{' is a superuser' if is_superuser else ''}", mend)
+    row = await connection.fetchrow("SELECT host(inet_client_addr()), ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+    address, encrypted = row
+    is_here = address is None or ip_address(address).is_loopback
+    seen = "encrypted" if encrypted else "not encrypted, within this machine" if is_here else "not encrypted, from another machine"
+    mend = "End ALMONER_DATABASE_URL with ?sslmode=verify-full, and give the server a certificate (ssl = on)."
+    return [role, Finding("connection", encrypted or is_here, seen, mend)]
+
+
+def _http(settings: Settings) -> Finding:
+    told = "over http beyond this machine" if settings.plain_http else "over https or within this machine"
+    mend = "Put a proxy in front that speaks TLS, and set ALMONER_PUBLIC_URL to its https:// address."
+    return Finding("transport", not settings.plain_http, f"{settings.url} on {settings.host}: {told}", mend)
+
+
 def _port(settings: Settings) -> Finding:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.settimeout(1)
         taken = probe.connect_ex((settings.host, settings.port)) == 0
-    return Finding("address", True, f"{settings.url} {'is being served' if taken else 'is free'}")
+    if not taken:
+        return Finding("address", True, f"{settings.host}:{settings.port} is free")
+    if _is_ours(settings):
+        return Finding("address", True, f"{settings.url} is being served")
+    seen = f"{settings.host}:{settings.port} is taken by another program"
+    return Finding("address", False, seen, f"Stop that program, or choose another port: ALMONER_PORT={settings.port + 1}")
+
+
+def _is_ours(settings: Settings) -> bool:
+    """Whether an Almoner answers there: by how it refuses another method at the token endpoint."""
+    connection = http.client.HTTPConnection(settings.host, settings.port, timeout=3)
+    try:
+        connection.request("GET", "/v1/token")
+        refused = json.loads(connection.getresponse().read(10_000))
+        return bool(refused["errors"][0]["code"] == "method_not_allowed")
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        return False
+    finally:
+        connection.close()

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from almoner.commands.session import print_json, say, stop
+from almoner.commands.session import called, print_json, say, stop
 from almoner.workshop.breakages import Report
 from almoner.workshop.checks import DesignProblem
 from almoner.workshop.design import ProgramDesign
@@ -32,7 +32,7 @@ def read(file: Path) -> str:
         raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         return raw.decode("utf-8")
     except OSError as error:
-        stop(f"{file} cannot be read: {error.strerror}")
+        stop(f"{file} cannot be read: {error.strerror}. One to start from: {called()} workshop example > program.yaml")
     except UnicodeDecodeError as error:
         stop(f"{file} is not UTF-8: byte {error.start + 1} does not belong. Save it as UTF-8.")
 

@@ -26,6 +26,13 @@ def serve(
     Example: ALMONER_DATABASE_URL=postgresql://almoner:...@db:5432/almoner almoner serve --workers 4
     """
     settings = with_database(read_settings())
+    if settings.plain_http and not settings.allow_http:
+        stop(
+            f"Others would reach {settings.url} (listening on {settings.host}) over http, and whoever is on the way reads along. "
+            "Put a proxy in front that speaks TLS, and set ALMONER_PUBLIC_URL to its address, which begins with https://. Where "
+            "that does not matter, as in a network of tests: ALMONER_ALLOW_HTTP=1",
+            2,
+        )
     run(_require(settings))
     os.environ["ALMONER_DATABASE_URL"] = settings.database_url
     listener = listen(settings)

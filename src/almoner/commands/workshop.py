@@ -22,7 +22,7 @@ from almoner.commands.program_source import (
 from almoner.commands.session import AS_JSON, ENVIRONMENT, called, connect, place, print_json, print_rows, run, say, stop
 from almoner.database import Connection
 from almoner.times import iso
-from almoner.workshop import drafts, json_schema, locks
+from almoner.workshop import drafts, json_schema, kiwi_health, locks
 from almoner.workshop.breakages import WORDS, Report, examine
 from almoner.workshop.compare import Difference, compare, summary
 from almoner.workshop.design import ProgramDesign
@@ -251,6 +251,15 @@ def lock(
         print_json(made)
     else:
         say(f"Revision {made.revision} is locked, and published in {made.test_environment} as version {made.test_version}.")
+
+
+@app.command()
+def example() -> None:
+    """Print a program file to start from: that of the demo, an invented clinic. Change it, check it, publish it.
+
+    Example: almoner workshop example > program.yaml
+    """
+    typer.echo(kiwi_health.source(), nl=False)
 
 
 @app.command("schema")

@@ -1,0 +1,160 @@
+"""What an operator sets up is looked at where it is used, and said in words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner, Result
+
+from almoner import embedded, migrate, schema
+from almoner.cli import app
+from almoner.commands import doctor, serve
+from almoner.resources import RESOURCES
+from almoner.settings import Settings
+from tests.conftest import Server, free_port
+
+LOCAL = {"ALMONER_HOST": "127.0.0.1"}
+PROXIED = {"ALMONER_PUBLIC_URL": "https://care.example.org"}
+
+
+def types(settings: Settings, *words: str, **environ: str) -> Result:
+    known = {"ALMONER_DATABASE_URL": settings.database_url, "ALMONER_HOME": str(settings.home), **environ}
+    return CliRunner().invoke(app, list(words), env=known)
+
+
+def looked(settings: Settings, **environ: str) -> dict[str, Any]:
+    return {found["looked_at"]: found for found in json.loads(types(settings, "doctor", "--json", **environ).stdout)}
+
+
+def test_plain_http_is_served_within_this_machine_alone_unless_the_operator_says_otherwise(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``serve`` goes as far as listening, or ends before."""
+
+    class ListenedError(Exception):
+        pass
+
+    def listened(_: Settings) -> None:
+        raise ListenedError
+
+    monkeypatch.setattr(serve, "listen", listened)
+    cases: list[tuple[dict[str, str], bool]] = [
+        (LOCAL, True),
+        ({"ALMONER_HOST": "::1"}, True),
+        ({"ALMONER_HOST": "0.0.0.0"}, False),  # noqa: S104  # it is what must be refused
+        ({"ALMONER_HOST": "::"}, False),
+        ({"ALMONER_HOST": "192.0.2.7"}, False),
+        ({"ALMONER_PUBLIC_URL": "http://care.example.org"}, False),
+        ({"ALMONER_HOST": "0.0.0.0", "ALMONER_PUBLIC_URL": "http://localhost:8000"}, False),  # noqa: S104
+        ({"ALMONER_HOST": "0.0.0.0", **PROXIED}, True),  # noqa: S104
+        (PROXIED, True),
+        ({"ALMONER_HOST": "0.0.0.0", "ALMONER_ALLOW_HTTP": "1"}, True),  # noqa: S104
+    ]
+    wrong = []
+    for environ, allowed in cases:
+        result = types(settings, "serve", **environ)
+        serves = isinstance(result.exception, ListenedError)
+        helps = "ALMONER_PUBLIC_URL" in result.output and "ALMONER_ALLOW_HTTP=1" in result.output
+        if serves != allowed or (not allowed and (result.exit_code != 2 or not helps)):
+            wrong.append((environ, result.exit_code, result.output))
+    assert not wrong
+
+
+class Foreign(BaseHTTPRequestHandler):
+    """Another program, which answers everything."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"errors": "none here"}')
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def foreign() -> Iterator[int]:
+    with HTTPServer(("127.0.0.1", 0), Foreign) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_the_doctor_tells_our_server_from_another_program_on_the_port(settings: Settings, server: Server, foreign: int) -> None:
+    ours = looked(settings, ALMONER_PORT=str(urlsplit(server.url).port))["address"]
+    assert (ours["well"], "is being served" in ours["seen"]) == (True, True)
+    theirs = looked(settings, ALMONER_PORT=str(foreign))["address"]
+    assert (theirs["well"], theirs["mend"]) == (False, f"Stop that program, or choose another port: ALMONER_PORT={foreign + 1}")
+    with socket.socket() as silent:
+        # One that takes connections and says nothing is no server of ours either.
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        assert not looked(settings, ALMONER_PORT=str(silent.getsockname()[1]))["address"]["well"]
+    assert "is free" in looked(settings, ALMONER_PORT=str(free_port()))["address"]["seen"]
+
+
+def test_the_doctor_names_plain_http_and_a_superuser(settings: Settings) -> None:
+    found = looked(settings, ALMONER_PORT=str(free_port()), ALMONER_HOST="0.0.0.0")  # noqa: S104
+    assert (found["transport"]["well"], "ALMONER_PUBLIC_URL" in found["transport"]["mend"]) == (False, True)
+    assert (found["role"]["well"], "CREATE ROLE" in found["role"]["mend"]) == (False, True)
+    assert looked(settings, ALMONER_PORT=str(free_port()))["transport"]["well"]
+
+
+class Row:
+    """A connection to a database that is somewhere else, or not."""
+
+    def __init__(self, address: str | None, encrypted: bool) -> None:
+        self._answers = [("almoner", False), (address, encrypted)]
+
+    async def fetchrow(self, _: str) -> tuple[Any, ...]:
+        return self._answers.pop(0)
+
+
+async def test_the_doctor_names_an_unencrypted_connection_to_another_machine(database: Any) -> None:
+    expected = {
+        ("10.0.0.7", False): False,
+        ("10.0.0.7", True): True,
+        ("127.0.0.1", False): True,
+        ("::1", False): True,
+        (None, False): True,
+    }
+    found = {where: (await doctor.role_and_encryption(Row(*where)))[1].well for where in expected}
+    assert found == expected
+    async with database.connection() as connection:
+        assert (await doctor.role_and_encryption(connection))[1].seen == "not encrypted, within this machine"
+
+
+async def test_a_schema_of_a_newer_version_is_told_in_one_sentence(postgres: str, settings: Settings) -> None:
+    name = "almoner_of_tomorrow"
+    dsn = await embedded.create_database(postgres, name)
+    await migrate.migrate(dsn, schema.build(RESOURCES))
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("UPDATE alembic_version SET version_num = '2099_01_01_tomorrow'")
+    await connection.close()
+    for words in (["migrate"], ["environment", "list"], ["serve"]):
+        result = await asyncio.to_thread(types, settings, *words, ALMONER_DATABASE_URL=dsn)
+        assert result.exit_code == 2, result.output
+        assert len(result.output.strip().splitlines()) == 1, result.output
+        assert "2099_01_01_tomorrow" in result.output
+        assert "newer" in result.output
+        assert "Run: " not in result.output
+    await embedded.drop_database(postgres, name)
+
+
+def test_an_example_program_is_printed_that_can_be_published(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "program.yaml"
+    missing = types(settings, "workshop", "check", str(file))
+    assert "workshop example > program.yaml" in missing.output
+    file.write_text(types(settings, "workshop", "example").stdout, encoding="utf-8")
+    assert types(settings, "workshop", "check", str(file)).exit_code == 0
