@@ -67,6 +67,9 @@ async def test_the_program_tells_what_pages_need(database: Database, two_version
     assert program.next_phases == {"intake": ("done",), "done": (), "any": None}
     assert program.titles["phases", "intake"] == "Intake"
     assert (program.titles["phases", "done"], program.titles["task_types", "survey"]) == ("done", "A survey")
+    # What the program no longer has keeps the last title that it had: rows name it still.
+    assert program.titles["appointment_types", "coaching_call"] == "Coaching call"
+    assert "coaching_call" not in program.appointment_types
     assert program.terminology == {"patient": "member", "patients": "patients", "coach": "coach", "coaches": "coaches"}
     assert program.spec_ids == {"A": "a", "B": "b"}
 

@@ -75,6 +75,15 @@ def outline_of(design: ProgramDesign, versions: Mapping[tuple[str, str], int]) -
     )
 
 
+_FORMER: Final = """
+SELECT DISTINCT ON (of, one.name) of, one.name, item ->> 'title' AS title
+FROM program_elements p CROSS JOIN unnest(ARRAY['phases', 'appointment_types', 'task_types']) AS of
+CROSS JOIN LATERAL json_array_elements(coalesce(p.definition -> of, '[]')) AS item
+CROSS JOIN LATERAL (SELECT item ->> 'name') AS one(name)
+WHERE p.environment_id = $1 AND p.kind = 'program' ORDER BY of, one.name, p.program_version DESC
+"""
+
+
 class OnDemand(Mapping[Key, Value]):
     """Values that are made when somebody asks for one, and then kept: a version that nobody names costs nothing."""
 
@@ -135,7 +144,7 @@ async def load(connection: Connection, environment_id: int) -> Program:
         custom_data_types=OnDemand({name: types[name, number] for name, number in outline.custom_data_types}, _type),
         roles=rights(ProgramDesign(name=outline.name, roles=outline.roles)),
         next_phases={phase.name: phase.next for phase in outline.phases},
-        titles=_titles(outline),
+        titles=await _former(connection, environment_id) | _titles(outline),
         terminology=msgspec.structs.asdict(outline.terminology),
         sidebar=tuple(SidebarCard(one.title, one.shows, one.of, one.field) for one in outline.sidebar),
         appointments={one.name: AppointmentKind(one.minutes, one.modalities) for one in outline.appointment_types},
@@ -230,6 +239,12 @@ def _called(row: Mapping[str, Any]) -> str:
 def _names(group: Iterable[Named]) -> Any:
     """The names in the designer's order, quick to look one up in."""
     return dict.fromkeys(item.name for item in group).keys()
+
+
+async def _former(connection: Connection, environment_id: int) -> dict[tuple[str, str], str]:
+    """What phases, appointment and task types were called last, those that the program no longer has: rows still name them."""
+    rows = await connection.fetch(_FORMER, environment_id)
+    return {(r["of"], r["name"]): r["title"] or r["name"] for r in rows}
 
 
 def _titles(outline: Outline) -> dict[tuple[str, str], str]:
