@@ -156,6 +156,7 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
             # long write.
             await connection.execute("SELECT almoner_epoch()")
             box = await keys.box(connection, settings.key_source)
+        await database.agree_on_zones()
         api = DataApi(RESOURCES, database, store, Tokens(database), audit, Completeness(database, time.monotonic), settings.url)
         pages = _pages(settings, database, box, store, programs, metrics, audit, trusted)
         yield Parts(database, store, _edge(settings, database, box, api, audit, pages, metrics, log, trusted), metrics)

@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 
+from almoner.clocks import DatabaseZones
 from almoner.errors import ApiError, problem
 
 Connection = Any  # asyncpg's, whose stubs know no statement that always answers with a row
@@ -60,6 +61,7 @@ class Database:
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._open = 0
         self._closed = False
+        self.zones = DatabaseZones()
 
     @classmethod
     async def connect(cls, dsn: str, size: int = 16, patience: float = 5.0, statement_seconds: float = 30.0) -> Database:
@@ -72,6 +74,13 @@ class Database:
             database._open -= 1
             raise
         return database
+
+    async def agree_on_zones(self) -> None:
+        """Reads which time zones the database knows into ``zones``. It takes a tenth of a second: once a server's start."""
+        async with self.connection() as connection:
+            self.zones = DatabaseZones(
+                frozenset(row["name"] for row in await connection.fetch("SELECT name FROM pg_timezone_names"))
+            )
 
     @property
     def opened(self) -> int:
@@ -197,10 +206,12 @@ def _give_up(turn: asyncio.Future[Connection | None]) -> None:
 
 # asyncpg takes the first and the last day and moment that Python knows for minus and plus infinity. They are days and moments
 # like any other: 9999-12-31 and 0001-01-01 are what other systems write for "without an end" and "not set". PostgreSQL counts
-# from the first of January 2000, in days and in microseconds.
+# from the first of January 2000, in days and in microseconds. What it reckons beyond them, such as the local midnight of the first
+# day, is read as the nearest that Python knows.
 _FIRST_DAY = date(2000, 1, 1).toordinal()
 _FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)
 
 
 def _days(day: date) -> tuple[int]:
@@ -208,7 +219,10 @@ def _days(day: date) -> tuple[int]:
 
 
 def _day(days: tuple[int]) -> date:
-    return date.fromordinal(days[0] + _FIRST_DAY)
+    try:
+        return date.fromordinal(days[0] + _FIRST_DAY)
+    except (ValueError, OverflowError):
+        return date.max if days[0] > 0 else date.min
 
 
 def _micros(moment: datetime) -> tuple[int]:
@@ -216,7 +230,10 @@ def _micros(moment: datetime) -> tuple[int]:
 
 
 def _moment(micros: tuple[int]) -> datetime:
-    return _FIRST_MOMENT + timedelta(microseconds=micros[0])
+    try:
+        return _FIRST_MOMENT + timedelta(microseconds=micros[0])
+    except OverflowError:
+        return _LAST if micros[0] > 0 else _FIRST
 
 
 _CODECS = (("date", _days, _day), ("timestamptz", _micros, _moment))

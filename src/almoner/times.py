@@ -77,6 +77,16 @@ class IsoDateTime(Kind):
     def schema(self) -> Schema:
         return {"type": "string", "format": "date-time"}
 
+    def of_text(self, text: str) -> str:
+        """The SQL expression of a moment that is kept in a JSON document as it was sent, in any notation; null where it is none."""
+        return (
+            "(SELECT greatest((m.part[1] || ' ' || m.part[2] || coalesce('.' || m.part[3], ''))::timestamp"
+            " - CASE m.part[4] WHEN '-' THEN -1 ELSE 1 END * make_interval(hours => coalesce(m.part[5], '0')::integer,"
+            " mins => coalesce(m.part[6], '0')::integer), '0001-01-01'::timestamp) AT TIME ZONE 'UTC'"
+            f" FROM regexp_match({text}, '^(\\d{{4}}-\\d\\d-\\d\\d)[Tt ](\\d\\d:\\d\\d(?::\\d\\d)?)"
+            "(?:[.,](\\d{1,6})\\d*)?(?:[Zz]|([-+ ])(\\d\\d):?(\\d\\d)?)?$') AS m(part) WHERE m.part IS NOT NULL)"
+        )
+
     def to_json(self, column: str) -> str:
         return f"""to_char({column}, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
 

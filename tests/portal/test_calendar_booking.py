@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from almoner.portal.calendar import booking, zones
+from almoner import clocks
+from almoner.portal.calendar import booking
 from almoner.resources import BY_NAME
 from almoner.times import iso
 from tests.people import People, Person
@@ -198,7 +199,7 @@ def changing(forward: bool, zone: str) -> tuple[date, time]:
     for _ in range(500):
         day += timedelta(days=1)
         for minutes in range(0, 360, 30):
-            found = zones.moments(day, time(minutes // 60, minutes % 60), zone)
+            found = clocks.moments(day, time(minutes // 60, minutes % 60), zone)
             if len(found) == (0 if forward else 2):
                 return day, time(minutes // 60, minutes % 60)
     raise AssertionError(zone)
@@ -227,7 +228,7 @@ async def test_a_time_that_comes_twice_is_asked_for_and_kept_as_chosen(zone: str
     first = await booked(book, await sent(coach, patient, **given, which="0"))
     second = await booked(book, await sent(coach, patient, **given, which="1"))
     assert second["start_time"] - first["start_time"] == timedelta(hours=1)
-    assert (first["start_time"], second["start_time"]) == zones.moments(day, twice, zone)
+    assert (first["start_time"], second["start_time"]) == clocks.moments(day, twice, zone)
 
 
 async def test_free_times_keep_to_the_hours_absences_appointments_and_the_patient_s_day(book: Book, coach: Person) -> None:
@@ -238,7 +239,7 @@ async def test_free_times_keep_to_the_hours_absences_appointments_and_the_patien
     assert offered
     taken = offered[0]
     for moment in offered:
-        here, there = zones.local(moment, HERE), zones.local(moment, "US/Pacific")
+        here, there = clocks.local(moment, HERE), clocks.local(moment, "US/Pacific")
         # Nine where the coach is would be six for her.
         assert there.hour >= 8
         assert here.hour >= 9
@@ -247,7 +248,7 @@ async def test_free_times_keep_to_the_hours_absences_appointments_and_the_patien
     again = (await coach.get(f"/calendar/new?patient={patient}")).text
     assert taken.isoformat() not in html.unescape(again)
     chosen = await sent(coach, patient, do=f"at:{offered[1].isoformat()}", date="", time="")
-    assert f'value="{zones.local(offered[1], HERE):%H:%M}"' in chosen.text
+    assert f'value="{clocks.local(offered[1], HERE):%H:%M}"' in chosen.text
     assert "Free." in words(chosen.text)
 
 

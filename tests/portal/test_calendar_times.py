@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from almoner import clocks
+from almoner.pages import parsing
 from almoner.portal.calendar import hours_page, layout, views, when, zones
 from almoner.portal.calendar.diary import Absence, Event, Hours, Span, Worker
 from almoner.portal.calendar.when import Asked
@@ -35,7 +37,7 @@ def utc(text: str) -> datetime:
     ],
 )
 def test_a_time_of_day_means_one_moment(day: str, at: str, zone: str, moment: str) -> None:
-    assert zones.moments(date.fromisoformat(day), time.fromisoformat(at), zone) == (utc(moment),)
+    assert clocks.moments(date.fromisoformat(day), time.fromisoformat(at), zone) == (utc(moment),)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +51,8 @@ def test_a_time_of_day_means_one_moment(day: str, at: str, zone: str, moment: st
 )
 def test_a_time_that_the_clocks_skip_means_none(day: str, at: str, zone: str, gap: tuple[str, str]) -> None:
     on = date.fromisoformat(day)
-    assert zones.moments(on, time.fromisoformat(at), zone) == ()
-    found = zones.skipped(on, zone)
+    assert clocks.moments(on, time.fromisoformat(at), zone) == ()
+    found = clocks.skipped(on, zone)
     assert found is not None
     assert tuple(f"{one:%H:%M}" for one in found) == gap
     told = when.read(Asked(day, at, zone, "30"))
@@ -69,7 +71,7 @@ def test_a_time_that_the_clocks_skip_means_none(day: str, at: str, zone: str, ga
 )
 def test_a_time_that_the_clocks_pass_twice_is_chosen(day: str, at: str, zone: str, both: tuple[str, str]) -> None:
     first, second = (utc(one) for one in both)
-    assert zones.moments(date.fromisoformat(day), time.fromisoformat(at), zone) == (first, second)
+    assert clocks.moments(date.fromisoformat(day), time.fromisoformat(at), zone) == (first, second)
     undecided = when.read(Asked(day, at, zone, "30"))
     assert undecided.when is None
     assert f"pass {at} twice" in undecided.errors["which"]
@@ -92,10 +94,10 @@ def test_every_moment_comes_back_from_its_own_time_of_day(moment: datetime, zone
 
 @given(st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.sampled_from((NEW_YORK, SYDNEY, LORD_HOWE, BEIRUT)))
 def test_days_follow_each_other_without_a_gap(day: date, zone: str) -> None:
-    start, end = zones.start_of(day, zone), zones.start_of(day + timedelta(days=1), zone)
+    start, end = clocks.start_of(day, zone), clocks.start_of(day + timedelta(days=1), zone)
     assert timedelta(hours=23) <= end - start <= timedelta(hours=25)
-    assert zones.local(start, zone).date() == day
-    assert zones.local(end - timedelta(minutes=1), zone).date() == day
+    assert clocks.local(start, zone).date() == day
+    assert clocks.local(end - timedelta(minutes=1), zone).date() == day
 
 
 @pytest.mark.parametrize(
@@ -110,12 +112,12 @@ def test_days_follow_each_other_without_a_gap(day: date, zone: str) -> None:
     ],
 )
 def test_times_are_taken_as_people_write_them(typed: str, meant: time) -> None:
-    assert when.parsed_time(typed) == meant
+    assert parsing.time_of_day(typed) == meant
 
 
 @pytest.mark.parametrize("typed", ["", "24:00", "9:60", "13 pm", "0 am", "noon", "9:5", "٩:٠٠x"])
 def test_what_is_no_time_is_none(typed: str) -> None:
-    assert when.parsed_time(typed) is None
+    assert parsing.time_of_day(typed) is None
 
 
 @pytest.mark.parametrize("minutes", ["", "0", "1441", "-5", "30.5", "³", "9" * 5000])

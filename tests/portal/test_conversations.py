@@ -310,7 +310,7 @@ async def test_when_it_was_sent_is_typed_in_the_zone_that_is_said(coach: Person,
     times = [one["send_time"] for one in await _messages(api, patient)]
     assert times == ["2026-07-01T14:00:00.000000+00:00", "2026-07-01T17:00:00.000000+00:00"]
     wrong = {
-        "2026-03-08 02:30": "the clocks went forward",
+        "2026-03-08 02:30": "the clocks go forward from 02:00 to 03:00",
         "2199-01-01 10:00": "has not happened yet",
         "2026-07-01 ": "Give both",
         " 10:00": "Give both",
@@ -322,6 +322,21 @@ async def test_when_it_was_sent_is_typed_in_the_zone_that_is_said(coach: Person,
         assert (refused.status_code, sentence in refused.text) == (400, True), text
         assert "Hello</textarea>" in refused.text
     assert len(await _messages(api, patient)) == 2
+
+
+async def test_a_time_that_the_clocks_passed_twice_is_asked_about(coach: Person, api: Api, charts: Charts, program: int) -> None:
+    patient = await charts.patient(program)
+    here = f"/patients/{patient}/conversations/{await charts.conversation(program, patient, 'app')}"
+    typed = {"direction": "inbound", "contents": "Hello", "date": "2025-11-02", "time": "01:30", "zone": "mine"}
+    asked = await coach.send_form(here, htmx=True, **typed)
+    assert asked.status_code == 400
+    assert "First: 01:30 EDT" in asked.text
+    assert "Second: 01:30 EST" in asked.text
+    assert await _messages(api, patient) == []
+    for which in ("1", "0"):
+        assert (await coach.send_form(here, **typed, which=which)).status_code == 303
+    times = sorted(one["send_time"] for one in await _messages(api, patient))
+    assert times == ["2025-11-02T05:30:00.000000+00:00", "2025-11-02T06:30:00.000000+00:00"]
 
 
 async def test_a_colleague_may_have_sent_it_but_nobody_of_another_environment(

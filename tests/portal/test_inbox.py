@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from almoner import clocks
 from almoner.data_api.store import Actor, Store, new_id
 from almoner.database import Database
 from almoner.pages.visit import Visit
-from almoner.portal.calendar import zones
 from almoner.portal.calendar.diary import Absence
 from almoner.portal.inbox import find, today
 from almoner.resources import BY_NAME
@@ -428,7 +428,7 @@ def test_the_hours_of_a_day_follow_the_clocks() -> None:
     ):
         moments = [datetime.combine(day, time(*at), UTC) for at in busy]
         absences = [Absence(at, at + timedelta(minutes=10), str(at), "") for at in (*moments, moments[-1] + timedelta(hours=1))]
-        whole = today.Day(day, zone, zones.start_of(day, zone), zones.start_of(day + timedelta(days=1), zone), [], absences)
+        whole = today.Day(day, zone, clocks.start_of(day, zone), clocks.start_of(day + timedelta(days=1), zone), [], absences)
         shown = today.shown(cast(Visit, None), whole, moments[1])
         labels = [hour.label for hour in shown.hours if hour.blocks]
         assert labels == expected

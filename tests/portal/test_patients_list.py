@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from almoner.clocks import DatabaseZones
 from almoner.data_api.store import Actor, Store
 from almoner.portal.patients import assigning
 from almoner.portal.patients.listing import Chosen, listed
 from almoner.resources import BY_NAME
-from almoner.times import iso
+from almoner.times import TIMEZONES, iso
 from tests.browsers import Screens
 from tests.people import People, Person
 
@@ -244,6 +245,40 @@ async def test_an_appointment_of_a_whole_day_is_ahead_until_the_day_is_over_wher
     assert (await coach.get("/patients")).text.count("all day") == 3
 
 
+async def test_the_next_appointment_is_the_same_one_in_the_list_and_the_profile(coach: Person, practice: Practice) -> None:
+    # Midnight in Honolulu is ten hours behind that of UTC: what is in the evening before comes first there.
+    patient = await practice.patient(timezone="Pacific/Honolulu")
+    day = datetime.now(ZoneInfo("Pacific/Honolulu")).date() + timedelta(days=40)
+    evening = datetime(day.year, day.month, day.day, 20, tzinfo=ZoneInfo("Pacific/Honolulu")) - timedelta(days=1)
+    await practice.event(patient, 0, day=day.isoformat())
+    await practice.event(patient, (evening - datetime.now(UTC)).total_seconds() / 3600, appointment_type="intake_call")
+    for path in ("/patients", "/patients?sort=next"):
+        assert "all day" not in (await coach.get(path)).text
+    bar = (await coach.get(f"/patients/{patient}/header")).text
+    assert "20:00" in bar or "19:59" in bar
+    assert "all day" not in bar
+
+
+async def test_a_zone_that_the_database_does_not_know_takes_no_page_down(
+    coach: Person, practice: Practice, monkeypatch: pytest.MonkeyPatch, database: Any
+) -> None:
+    here = datetime.now(ZoneInfo("America/Coyhaique")).date()
+    patient = await practice.patient(timezone="America/Coyhaique")
+    await practice.event(patient, 0, day=here.isoformat())
+    # What a database with older zone data knows, and a zone that nobody knows any more.
+    known = DatabaseZones(frozenset(TIMEZONES - {"America/Coyhaique"}))
+    of = DatabaseZones.of
+    monkeypatch.setattr(DatabaseZones, "of", lambda _, timezone: of(known, timezone))
+    for path in ("/patients", "/patients?sort=next", f"/patients/{patient}", f"/patients/{patient}/timeline"):
+        assert (await coach.fragment(path)).status_code == 200
+    async with database.connection() as connection:
+        await connection.execute("UPDATE patients SET timezone = 'Mars/Olympus' WHERE id = $1", patient)
+    for path in ("/patients", "/patients?sort=next", f"/patients/{patient}"):
+        answer = await coach.get(path)
+        assert answer.status_code == 200
+    assert "UTC instead of Mars/Olympus" in answer.text
+
+
 async def test_the_few_of_a_phase_are_looked_up_one_by_one(coach: Person, practice: Practice, database: Any) -> None:
     rare = await practice.patient(phase="paused")
     for patient in (rare, await practice.patient()):
@@ -257,7 +292,7 @@ async def test_the_few_of_a_phase_are_looked_up_one_by_one(coach: Person, practi
 
     async with database.connection() as connection:
         wanted = Chosen("paused", "", "next", "", "")
-        found = await listed(Listening(), coach.environment_id, wanted, 1)
+        found = await listed(Listening(), coach.environment_id, wanted, 1, database.zones.document(TIMEZONES))
     assert [one.id for one in found.rows] == [rare]
     assert len(asked) == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
@@ -84,6 +85,10 @@ async def test_a_phone_number_is_taken_as_people_write_it(coach: Person, api: Ap
 
 async def test_the_zone_is_guessed_from_the_state_and_what_was_typed_stays(coach: Person, api: Api) -> None:
     blank = GRACE | {"timezone": "", "state": "AZ"}
+    asked = await coach.send_form("/patients/new", **blank)
+    assert "Guessed from AZ." in asked.text
+    assert 'value="America/Phoenix"' in asked.text
+    blank |= {"timezone": "America/Phoenix"}
     made = await coach.send_form("/patients/new", **blank)
     assert (await api.get(f"/v1{made.headers['location']}")).json()["timezone"] == "America/Phoenix"
     guessed = await coach.send_form(
@@ -94,7 +99,7 @@ async def test_the_zone_is_guessed_from_the_state_and_what_was_typed_stays(coach
     typed = await coach.send_form("/patients/new/zone", htmx=True, state="TX", timezone="Europe/Paris")
     assert 'value="Europe/Paris"' in typed.text
     assert "Guessed" not in typed.text
-    neither = await coach.send_form("/patients/new", **blank | {"state": "AA"})
+    neither = await coach.send_form("/patients/new", **blank | {"timezone": "", "state": "AA"})
     assert 'id="timezone-error"' in neither.text
 
 
@@ -110,9 +115,28 @@ async def test_a_zone_that_somebody_chose_stays_though_it_is_where_most_of_anoth
     first = await coach.send_form("/patients/new/zone", htmx=True, state="TX", timezone="")
     assert 'name="zone_guess" value="America/Chicago"' in first.text
     back = await coach.send_form(
-        "/patients/new", **GRACE | {"phone": "1", "timezone": "America/Chicago", "zone_guess": "America/Chicago"}
+        "/patients/new",
+        **GRACE | {"phone": "1", "timezone": "America/Chicago", "zone_guess": "America/Chicago", "state": "TX"},
     )
+    assert "Guessed from TX, parts of which have another" in back.text
     assert 'name="zone_guess" value="America/Chicago"' in back.text
+
+
+async def test_a_birthday_that_is_still_to_come_is_refused_here_and_told_where_another_system_sent_it(
+    coach: Person, api: Api
+) -> None:
+    refused = await coach.send_form("/patients/new", **GRACE | {"birthday": "2199-01-01"})
+    assert refused.status_code == 400
+    assert "This day is still to come." in refused.text
+    sent = await api.post("/v1/patients", json=GRACE | {"birthday": "2199-01-01", "coach_id": coach.worker_id})
+    page = await coach.get(f"/patients/{sent.json()['id']}")
+    assert "born 1 Jan 2199 · which is still to come" in page.text
+    assert not re.search(r"-\d+ years", page.text)
+    here = f"/patients/{sent.json()['id']}/contact/details"
+    kept = await coach.send_form(
+        here, **{name: text for name, text in GRACE.items() if name != "phase"} | {"birthday": "2199-01-02"}
+    )
+    assert (kept.status_code, "This day is still to come." in kept.text) == (400, True)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,27 @@ async def test_every_error_stands_at_its_field_and_what_was_typed_stays(coach: P
     assert await chart.rows("custom_data_type_records", patient) == []
 
 
+async def test_a_time_that_the_clocks_skip_or_pass_twice_is_never_moved_in_silence(coach: Person, chart: Chart) -> None:
+    patient = await chart.patient()
+    here = path(patient)
+    sent = {"type": "medicine", "r-name": "Metformin", "r-dose": "7,5", "r-since": "2026-08-02", "r-form": "tablet"}
+    skipped = await coach.send_form(here, **sent, **{"r-taken_at": "2027-03-14T02:30"})
+    assert skipped.status_code == 400
+    assert "02:30 does not exist on Sunday 14 March in US Eastern: the clocks go forward from 02:00 to 03:00." in skipped.text
+    assert 'value="2027-03-14T02:30"' in skipped.text
+    asked = await coach.send_form(here, **sent, **{"r-taken_at": "2026-11-01T01:30"})
+    assert asked.status_code == 400
+    offered = re.findall(r'value="([^"]+)"> (First|Second): 01:30 E[DS]T', asked.text)
+    assert offered == [("2026-11-01T05:30:00.000000+00:00", "First"), ("2026-11-01T06:30:00.000000+00:00", "Second")]
+    made = await coach.send_form(here, ("r-taken_at", "2026-11-01T01:30"), ("r-taken_at", offered[1][0]), **sent)
+    assert made.status_code == 303
+    assert "7.5" in (await coach.get(made.headers["location"])).text
+    record = re.search(rf"{here}/([0-9a-f-]{{36}})", (await coach.get(made.headers["location"])).text)
+    assert record is not None
+    # The form shows which of the two it is, and leaves it so.
+    assert f'value="{offered[1][0]}" checked' in (await coach.get(f"{here}/{record[1]}")).text
+
+
 async def test_what_nobody_touched_stays_to_the_second(coach: Person, chart: Chart) -> None:
     patient = await chart.patient()
     record = await medicine(chart, patient)

@@ -21,8 +21,11 @@ from almoner.commands import demo_address
 from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
 from almoner.errors import SettingError
 from almoner.settings import Settings
+from almoner.times import TIMEZONES
 
 OLDEST, NEWEST = 15, 18
+# So many names are listed of what may be hundreds.
+_FEW_ZONES = 8
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
     yield await _sealed(connection, settings)
     names = [r["name"] for r in await connection.fetch("SELECT name FROM environments ORDER BY id")]
     yield Finding("environments", bool(names), ", ".join(names) or "none", f"Make one: {called()} environment create production")
+    yield await _zones(connection)
     idle = await connection.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND xact_start < now() - interval '10 minutes'"
     )
@@ -156,6 +160,20 @@ def _http(settings: Settings) -> Finding:
     told = "over http beyond this machine" if settings.plain_http else "over https or within this machine"
     mend = "Put a proxy in front that speaks TLS, and set ALMONER_PUBLIC_URL to its https:// address."
     return Finding("transport", not settings.plain_http, f"{settings.url} on {settings.host}: {told}", mend)
+
+
+async def _zones(connection: Any) -> Finding:
+    known = {row["name"] for row in await connection.fetch("SELECT name FROM pg_timezone_names")}
+    missing = sorted(TIMEZONES - known)
+    seen = "PostgreSQL knows each that Almoner takes"
+    if missing:
+        few = ", ".join(missing[:_FEW_ZONES]) + (f" and {len(missing) - _FEW_ZONES} more" if len(missing) > _FEW_ZONES else "")
+        seen = f"PostgreSQL does not know {len(missing)} that Almoner takes: {few}"
+    mend = (
+        "Bring the zone data of the database's machine up to date (on Debian: the packages tzdata and tzdata-legacy), and restart "
+        "PostgreSQL and Almoner. Until then the days of people in these zones are reckoned by the zones' present offsets."
+    )
+    return Finding("time zones", not missing, seen, mend)
 
 
 def _port(settings: Settings) -> Finding:

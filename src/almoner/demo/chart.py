@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from almoner import clocks
 from almoner.data_api.declare import Row
 from almoner.demo.people import Person, Place
 
@@ -99,5 +99,4 @@ def guid(rng: Random) -> str:
 
 def moment(today: date, days_ago: int, minute: int, timezone: str) -> datetime:
     """The moment (UTC) at which it was, so many days ago, this minute of the day in the time zone."""
-    local = datetime.combine(today - timedelta(days=days_ago), time(minute // 60, minute % 60), ZoneInfo(timezone))
-    return local.astimezone(UTC)
+    return clocks.earliest(today - timedelta(days=days_ago), time(minute // 60, minute % 60), timezone)

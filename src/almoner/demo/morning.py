@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
+from almoner import clocks
 from almoner.data_api.store import Actor, Store
 from almoner.database import Connection, Database
 from almoner.demo import cast
@@ -59,8 +59,8 @@ async def prepare(database: Database, store: Store, environment_id: int, now: da
         if done is not None:
             await store.update(by, BY_NAME["care_flows"], row_id, {"care_flow": done}, None)
     for (minute, length, kind, modality), (patient_id, calendar_id) in zip(_DAY, patients, strict=False):
-        local = now.astimezone(ZoneInfo(coach.timezone)).replace(hour=minute // 60, minute=minute % 60, second=0, microsecond=0)
-        start = local.astimezone(UTC)
+        local = clocks.local(now, coach.timezone).replace(hour=minute // 60, minute=minute % 60, second=0, microsecond=0)
+        start = clocks.in_utc(local)
         event = {
             "calendar_id": calendar_id,
             "user_id": patient_id,
@@ -102,7 +102,7 @@ async def _patients(
     """Patients of the coach for today's appointments, ``first`` before the others, each with the coach's calendar; none where today
     has some already.
     """
-    today = now.astimezone(ZoneInfo(coach.timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = clocks.local(now, coach.timezone).replace(hour=0, minute=0, second=0, microsecond=0)
     rows = await connection.fetch(
         "SELECT p.id::text, c.id::text FROM patients p JOIN calendars c ON c.environment_id = $1 AND c.worker_id = $2 "
         "WHERE p.environment_id = $1 AND p.coach_id = $2 AND p.phase IN ('intake', 'onboarding', 'active_coaching') "

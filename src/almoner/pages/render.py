@@ -49,6 +49,8 @@ class Renderer:
         self._environment.filters.update(
             initials=words.initials,
             counted=words.counted,
+            day=words.day,
+            weekday=words.weekday,
             moment=words.moment,
             both=words.both,
             clock=words.clock,

@@ -66,7 +66,7 @@ class Form:
     """What a form sent: text by name, several values of one name in their order."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self.pairs = tuple(pairs)
+        self.pairs = tuple((_without_nul(name), _without_nul(value)) for name, value in pairs)
         self._last = dict(self.pairs)
 
     def __contains__(self, name: str) -> bool:
@@ -83,6 +83,11 @@ class Form:
     def truth(self, name: str) -> bool:
         """Whether a box of this name is ticked."""
         return self._last.get(name, "") not in ("", "off", "false", "0")
+
+
+def _without_nul(text: str) -> str:
+    """What was sent, without NUL: PostgreSQL holds none, nobody types one, and no page is to fail for one."""
+    return text.replace("\x00", "") if "\x00" in text else text
 
 
 class Visit:
@@ -142,11 +147,11 @@ class Visit:
     def path(self, name: str) -> str:
         """A part of the address that the route leaves open."""
         value: str = self.request.path_params[name]
-        return value
+        return _without_nul(value)
 
     def query(self, name: str, default: str = "") -> str:
         """A value of the query string."""
-        return self.request.query_params.get(name, default)
+        return _without_nul(self.request.query_params.get(name, default))
 
     async def form(self) -> Form:
         """What was sent. Raises a 413 ApiError where it is longer or has more fields than may be, 400 where it is no form."""

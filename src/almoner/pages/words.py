@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime
 
 from markupsafe import Markup
 
-_DAY = timedelta(days=1)
+from almoner import clocks
 
 
 def initials(first_name: str, last_name: str) -> str:
@@ -22,16 +21,55 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 def iso(moment: datetime) -> str:
     """A moment as a program reads it, in UTC."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+    return clocks.in_utc(moment).isoformat(timespec="seconds")
+
+
+def day(at: date, pattern: str = "%b %Y", before: str = "") -> str:
+    """A day, or the day of a local time: ``2 Aug 2026``. The patterns are those of ``strftime`` behind and before its number."""
+    return f"{at:{before}}{at.day} {at:{pattern}}" if before else f"{at.day} {at:{pattern}}"
+
+
+def birthday_error(at: date | None, today: date) -> str:
+    """What is wrong with a day of birth where it is still to come, where the patient lives; blank where nothing is."""
+    return "This day is still to come." if at is not None and at > today else ""
+
+
+def age(birthday: date | None, today: date) -> str:
+    """``5 years``; blank without a birthday. One that is still to come, as other systems may send it, is told instead of an age."""
+    if birthday is None:
+        return ""
+    if birthday > today:
+        return "which is still to come"
+    return counted(today.year - birthday.year - ((today.month, today.day) < (birthday.month, birthday.day)), "year")
+
+
+def weekday(at: date, pattern: str = "%A") -> str:
+    """The weekday of a day or local time, in full or as the pattern of ``strftime`` says."""
+    return f"{at:{pattern}}"
+
+
+def day_in_words(at: date, today: date) -> str:
+    """``Tuesday 24 November``, with the year where it is not that of ``today``, which is the reader's or the patient's day."""
+    return f"{at:%A} {at.day} {at:%B}" + ("" if at.year == today.year else f" {at.year}")
+
+
+def zone_in_words(timezone: str) -> str:
+    """``New York``, ``US Eastern``: a zone as people read it; one that this server does not know is told as UTC."""
+    area, _, place = timezone.partition("/")
+    if not clocks.is_known(timezone):
+        return f"UTC instead of {timezone}, which this server does not know"
+    if not place:
+        return timezone
+    shown = place.rpartition("/")[2].replace("_", " ")
+    return f"{area} {shown}" if area in ("US", "Canada", "Etc", "Brazil", "Chile", "Mexico") else shown
 
 
 def moment(at: datetime, timezone: str, now: datetime | None = None) -> Markup:
     """A moment in the reader's zone, the exact one on hover and for programs."""
-    zone = ZoneInfo(timezone)
-    here, today = at.astimezone(zone), (now or datetime.now(UTC)).astimezone(zone)
+    here, today = clocks.local(at, timezone), clocks.local(now or datetime.now(UTC), timezone)
     if here.date() == today.date():
         shown = f"today {here:%H:%M}"
-    elif here.date() == (today - _DAY).date():
+    elif here.date() == clocks.shifted(today.date(), -1):
         shown = f"yesterday {here:%H:%M}"
     else:
         shown = f"{here.day} {here:%b %Y %H:%M}"
@@ -40,7 +78,7 @@ def moment(at: datetime, timezone: str, now: datetime | None = None) -> Markup:
 
 def both(at: datetime, timezone: str, other: str, now: datetime | None = None) -> Markup:
     """A moment in the reader's zone and, where their clock shows something else, in the patient's zone ``other``."""
-    there, here = at.astimezone(ZoneInfo(other)), at.astimezone(ZoneInfo(timezone))
+    there, here = clocks.local(at, other), clocks.local(at, timezone)
     shown = moment(at, timezone, now)
     if there.utcoffset() == here.utcoffset():
         return shown
@@ -51,12 +89,12 @@ def both(at: datetime, timezone: str, other: str, now: datetime | None = None) -
 def ago(at: datetime, timezone: str, now: datetime | None = None) -> Markup:
     """How long ago a moment was, in words, the exact one on hover and for programs."""
     seconds = ((now or datetime.now(UTC)) - at).total_seconds()
-    return _time(at, at.astimezone(ZoneInfo(timezone)), _elapsed(seconds))
+    return _time(at, clocks.local(at, timezone), _elapsed(seconds))
 
 
 def clock(at: datetime, timezone: str) -> Markup:
     """The time of day of a moment in a zone, the exact moment on hover and for programs."""
-    here = at.astimezone(ZoneInfo(timezone))
+    here = clocks.local(at, timezone)
     return _time(at, here, f"{here:%H:%M}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +17,7 @@ from almoner.database import Connection, Database
 from almoner.errors import ApiError, parse_problem, problem
 from almoner.fields import add_unknown
 from almoner.kinds import Problems
+from almoner.times import iso
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, CustomDataType
 from almoner.workshop.published import newest_version, outline_at, program_at
@@ -66,8 +67,7 @@ def shown_program(version: int, published_at: datetime, design: Any, versions: d
             items.append({**item, "version": number, "schema": checked.schema()})
         if items:
             shown[group] = items
-    moment = published_at.astimezone(UTC).isoformat(timespec="microseconds")
-    return {"version": version, "published_at": moment, **shown}
+    return {"version": version, "published_at": iso(published_at), **shown}
 
 
 async def _shown(connection: Connection, environment_id: int, asked: int | None) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.kinds import Guid
 from almoner.portal.admin_audit.search import READ_VERBS, WRITE_VERBS, Wanted
@@ -70,8 +70,8 @@ def filters(text: Callable[[str], str], timezone: str) -> Filters:
     patient = Guid().decode(typed["patient"], "", []) if typed["patient"] else None
     if typed["patient"] and patient is None:
         errors["patient"] = "A patient is named by an id of 36 characters, such as the profile's address has it."
-    begin = _midnight(typed["begin"], timezone, timedelta(), "begin", errors)
-    end = _midnight(typed["end"], timezone, timedelta(days=1), "end", errors)
+    begin = _midnight(typed["begin"], timezone, 0, "begin", errors)
+    end = _midnight(typed["end"], timezone, 1, "end", errors)
     if begin and end and end <= begin and not errors:
         errors["end"] = "The last day is before the first."
     verb = typed["verb"] if typed["verb"] in (*READ_VERBS, *WRITE_VERBS) else ""
@@ -87,12 +87,11 @@ async def actors(connection: Connection, environment_id: int) -> Actors:
     )
 
 
-def _midnight(typed: str, timezone: str, later: timedelta, name: str, errors: dict[str, str]) -> datetime | None:
+def _midnight(typed: str, timezone: str, later: int, name: str, errors: dict[str, str]) -> datetime | None:
     if not typed:
         return None
     try:
-        day: date = IsoDate().parse(typed) + later
-        return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone))
-    except (ValueError, OverflowError):
+        return clocks.start_of(clocks.shifted(IsoDate().parse(typed), later), timezone)
+    except ValueError:
         errors[name] = "Give a day such as 2026-01-31."
         return None

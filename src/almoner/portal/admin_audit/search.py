@@ -6,6 +6,7 @@ came, and goes on from there when it is asked again. Writes and reads are two lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,9 @@ _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _BEHIND_ALL: Final = 2**63 - 1
 _BEFORE_ALL: Final = -(2**63)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+_PLACE: Final = re.compile(r"(-?\d{1,19})\.(-?\d{1,19})\.(-?\d{1,19})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,10 @@ class Found:
 
 def place(text: str) -> Place | None:
     """The place that an address carries; None where it carries none."""
-    parts = text.split(".")
-    if len(parts) != 3 or not all(part.removeprefix("-").isdigit() and len(part) < 20 for part in parts):
+    match = _PLACE.fullmatch(text)
+    if match is None:
         return None
-    micros, log, number = map(int, parts)
+    micros, log, number = map(int, match.groups())
     try:
         return Place(_EPOCH + timedelta(microseconds=micros), log, number) if abs(number) <= _BEHIND_ALL else None
     except OverflowError:

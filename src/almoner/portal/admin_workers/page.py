@@ -16,6 +16,7 @@ from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
+from almoner.pages import parsing
 from almoner.pages.route import Answering, PageRoute
 from almoner.pages.sign_in.entering import require_passwords
 from almoner.pages.visit import Visit
@@ -171,8 +172,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def show_events(visit: Visit) -> Response:
-    before = visit.query("before")
-    number = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    number = parsing.whole(visit.query("before"))
     async with visit.parts.database.connection() as connection:
         account = await _found(visit, connection)
         found, more = await people.events(connection, visit.environment_id, account.worker_id, number)

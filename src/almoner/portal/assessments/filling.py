@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.responses import Response
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
+from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal import sight
 from almoner.portal.assessments import drafts, responses, typed
@@ -227,7 +228,7 @@ def _newest(visit: Visit, spec_id: str) -> int:
 
 def _number(text: str) -> int:
     """A version as a form names it; 0, which no version has, where it is none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+    return parsing.whole(text, high=10**8) or 0
 
 
 def _wrong(visit: Visit, sent: _Sent, texts: Texts) -> dict[str, str]:
@@ -259,7 +260,7 @@ def _part(
 
 def _clock(at: datetime, timezone: str) -> str:
     """When something was kept, by the worker's clock."""
-    here, today = at.astimezone(ZoneInfo(timezone)), datetime.now(UTC).astimezone(ZoneInfo(timezone)).date()
+    here, today = clocks.local(at, timezone), clocks.today(timezone)
     return f"{here:%H:%M}" if here.date() == today else f"{day(here)} {here:%H:%M}"
 
 

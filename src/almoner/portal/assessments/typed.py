@@ -25,9 +25,9 @@ _MODEL: Final = ".model."
 
 
 def texts_of(form: Form) -> dict[str, list[str]]:
-    """What was typed for each question that stood in the form, blanks included. The database keeps no null character."""
+    """What was typed for each question that stood in the form, blanks included."""
     asked = dict.fromkeys(form.texts("asked"))
-    return {_clean(name): [_clean(text) for text in form.texts(f"{PREFIX}{name}")] for name in asked}
+    return {name: list(form.texts(f"{PREFIX}{name}")) for name in asked}
 
 
 def sent_by(form: Form, do: str) -> Typed:
@@ -42,7 +42,8 @@ def sent_by(form: Form, do: str) -> Typed:
 
 def _list_of(text: str) -> list[str] | None:
     try:
-        return [_clean(one) for one in msgspec.json.decode(text, type=list[str])]
+        # A form is without NUL; JSON may still name it.
+        return [one.replace("\x00", "") for one in msgspec.json.decode(text, type=list[str])]
     except msgspec.DecodeError:
         return None
 
@@ -94,7 +95,3 @@ def by_question(problems: Iterable[Problem], names: Iterable[str]) -> tuple[dict
         name = next((one for one in known if at == one or at.startswith((f"{one}[", f"{one}."))), at)
         found.setdefault(name, "This must be answered." if problem.rule == "required" else sentence(problem))
     return found, others
-
-
-def _clean(text: str) -> str:
-    return text.replace("\x00", "")

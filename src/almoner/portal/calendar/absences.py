@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from typing import Final
 
 from starlette.responses import Response
 
+from almoner import clocks
 from almoner.access import worker_events
 from almoner.access.worker_events import By
 from almoner.data_api.store import new_id
 from almoner.errors import problem
 from almoner.kinds import Guid
+from almoner.pages import parsing
 from almoner.pages.visit import Visit
-from almoner.portal.calendar import hours_page, when, zones
+from almoner.portal.calendar import hours_page, when
 from almoner.portal.calendar.diary import Span
 from almoner.portal.calendar.hours_page import AbsenceForm
 
@@ -32,9 +34,7 @@ async def add(visit: Visit) -> Response:
         span, errors = meant(typed, worker.timezone)
         if span is None:
             return await hours_page.answer(visit, connection, worker, absence=typed, errors=errors, status=400)
-        await connection.execute(
-            _INSERT, visit.environment_id, new_id(), worker.id, span.start, span.end, typed.reason.replace("\x00", "")
-        )
+        await connection.execute(_INSERT, visit.environment_id, new_id(), worker.id, span.start, span.end, typed.reason)
         by = By.worker(visit.worker.worker_id, visit.request_id)
         await worker_events.record(connection, visit.environment_id, worker.id, "absence set", by, _said(span.start, span.end))
     return visit.go(f"/calendar/hours/{worker.id}?done=absence")
@@ -68,7 +68,9 @@ def meant(typed: AbsenceForm, timezone: str) -> tuple[Span | None, dict[str, str
     until = None
     if last is not None:
         until = (
-            _edge(last, typed.to_time, timezone, "to_time", errors) if typed.to_time else zones.start_of(last + zones.DAY, timezone)
+            _edge(last, typed.to_time, timezone, "to_time", errors)
+            if typed.to_time
+            else clocks.start_of(clocks.shifted(last, 1), timezone)
         )
     if errors or start is None or until is None:
         return None, errors
@@ -78,13 +80,13 @@ def meant(typed: AbsenceForm, timezone: str) -> tuple[Span | None, dict[str, str
 
 
 def _edge(day: date, text: str, timezone: str, field: str, errors: dict[str, str]) -> datetime | None:
-    """The moment of one end. A time that the clocks skip or pass twice is taken as early as it can be."""
-    at = when.parsed_time(text) if text else time()
+    """The moment of one end. Of a time that the clocks pass twice the first is taken: an absence covers both where it may."""
+    at = parsing.time_of_day(text) if text else time()
     if at is None:
         errors[field] = "Give a time such as 14:30, or leave it blank for the whole day."
         return None
-    return zones.start_of(day, timezone) if not text else zones.earliest(day, at, timezone)
+    return clocks.start_of(day, timezone) if not text else clocks.earliest(day, at, timezone)
 
 
 def _said(start: datetime, end: datetime) -> str:
-    return f"{start.astimezone(UTC):%Y-%m-%d %H:%M} to {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{clocks.in_utc(start):%Y-%m-%d %H:%M} to {clocks.in_utc(end):%Y-%m-%d %H:%M} UTC"

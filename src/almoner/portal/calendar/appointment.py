@@ -10,10 +10,12 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.pages.security import local_path
 from almoner.pages.visit import Form, Visit
+from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal import editing, live
 from almoner.portal.calendar import booking, diary, layout, rules, when, zones
 from almoner.portal.calendar.booking import FreeDay
@@ -94,21 +96,21 @@ async def show(visit: Visit) -> Response:
         one = await read_one(visit, connection, visit.path("id"))
         numbers = await _numbers(visit, connection, one)
     here, at = visit.worker.timezone, one.event.start_time
-    day = one.event.day or zones.local(_begins(one.event), here).date()
+    day = one.event.day or clocks.local(_begins(one.event), here).date()
     shown = layout.shown(one.event, visit.program, here)
     theirs = ""
     if at and one.event.end_time and shown.theirs:
-        there = zones.local(at, one.patient.timezone).date()
-        moved = "" if there == day else f"{zones.day_in_words(there)}, "
+        there = clocks.local(at, one.patient.timezone).date()
+        moved = "" if there == day else f"{day_in_words(there, clocks.today(here))}, "
         theirs = moved + zones.span(at, one.event.end_time, one.patient.timezone)
     page = AppointmentPage(
         shown,
         one.patient,
         one.worker,
-        zones.day_in_words(day),
-        zones.zone_in_words(here),
+        day_in_words(day, clocks.today(here)),
+        zone_in_words(here),
         theirs,
-        zones.zone_in_words(one.patient.timezone),
+        zone_in_words(one.patient.timezone),
         numbers,
         one.begun(),
         editing.kept(one.updated_at, {"outcome": one.event.outcome}),

@@ -9,11 +9,14 @@ from typing import Final
 
 from starlette.responses import Response
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.definitions import AppointmentKind, Program
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
+from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
+from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal import sight
 from almoner.portal.calendar import diary, rules, when, zones
 from almoner.portal.calendar.diary import MODALITIES, Span, Worker
@@ -86,7 +89,7 @@ async def show(visit: Visit) -> Response:
     minutes = visit.query("minutes")
     asked = Asked(visit.query("date"), visit.query("time"), visit.worker.timezone, minutes or _USUAL_MINUTES)
     if not asked.date and not asked.time:
-        asked = replace(asked, date=zones.local(datetime.now(UTC), asked.timezone).date().isoformat())
+        asked = replace(asked, date=clocks.local(datetime.now(UTC), asked.timezone).date().isoformat())
     worker_id = visit.query("worker") or visit.worker.worker_id
     typed = _filled(Typed(visit.query("patient"), worker_id, visit.query("type"), "", "", asked, Word(), ""), visit.program)
     if minutes:
@@ -224,13 +227,12 @@ def timezones(visit: Visit, worker: Worker, patient: Patient | None, asked: str)
         whose.setdefault(patient.timezone, f"{patient.first_name}'s time")
     whose.setdefault(worker.timezone, f"{worker.first_name}'s time")
     whose.setdefault(asked, "")
-    return [(zone, zones.zone_in_words(zone) + (f", {words}" if words else "")) for zone, words in whose.items()]
+    return [(zone, zone_in_words(zone) + (f", {words}" if words else "")) for zone, words in whose.items()]
 
 
 def choices(twice: Sequence[datetime], timezone: str) -> list[tuple[str, str]]:
     """The two moments of a time that the clocks pass twice, to choose from."""
-    here = [zones.local(moment, timezone) for moment in twice]
-    return [(str(n), f"{('First', 'Second')[n]}: {one:%H:%M} {one.tzname()}") for n, one in enumerate(here)]
+    return [(str(n), words) for n, (_, words) in enumerate(parsing.choices(twice, timezone))]
 
 
 def meaning(at: When, timezone: str, patient: Patient | None) -> str:
@@ -238,10 +240,10 @@ def meaning(at: When, timezone: str, patient: Patient | None) -> str:
     if at.when is None:
         return ""
     if not isinstance(at.when, Span):
-        return f"{zones.day_in_words(at.when)}, all day"
-    day = zones.local(at.when.start, timezone).date()
-    said = f"{zones.day_in_words(day)}, {zones.span(at.when.start, at.when.end, timezone)} your time"
-    if patient is not None and zones.differ(timezone, patient.timezone, at.when.start):
+        return f"{day_in_words(at.when, clocks.today(timezone))}, all day"
+    day = clocks.local(at.when.start, timezone).date()
+    said = f"{day_in_words(day, clocks.today(timezone))}, {zones.span(at.when.start, at.when.end, timezone)} your time"
+    if patient is not None and clocks.differ(timezone, patient.timezone, at.when.start):
         said += f"; {zones.clock(at.when.start, patient.timezone, day)} for {patient.name}"
     return said
 
@@ -252,8 +254,8 @@ async def free_days(visit: Visit, connection: Connection, worker: Worker, length
     here = visit.worker.timezone
     by_day: dict[date, list[tuple[str, str, str]]] = {}
     for span in await rules.free(visit, connection, worker, timedelta(minutes=minutes), patient_timezone):
-        day = zones.local(span.start, here).date()
-        theirs = zones.clock(span.start, patient_timezone, day) if zones.differ(here, patient_timezone, span.start) else ""
+        day = clocks.local(span.start, here).date()
+        theirs = zones.clock(span.start, patient_timezone, day) if clocks.differ(here, patient_timezone, span.start) else ""
         by_day.setdefault(day, []).append((span.start.isoformat(), zones.clock(span.start, here), theirs))
     return [FreeDay(f"{day:%a} {day.day} {day:%b}", times) for day, times in by_day.items()]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal import sight
-from almoner.portal.calendar.zones import DAY, dates, start_of
+from almoner.portal.calendar.zones import dates
 
 MIDNIGHT: Final = 24 * 60
 OUTCOMES: Final = {"completed": "completed", "cancelled": "cancelled", "no-show": "no-show"}
@@ -173,9 +173,9 @@ class Hours:
 
     def between(self, start: datetime, end: datetime) -> list[Span]:
         """The hours that overlap a span; those that meet at midnight are one."""
-        zone, whole = ZoneInfo(self.timezone), Span(start, end)
-        first = start.astimezone(zone).date() - DAY
-        count = (end.astimezone(zone).date() - first).days + 2
+        whole = Span(start, end)
+        first = clocks.shifted(clocks.day_of(start, self.timezone), -1)
+        count = (clocks.day_of(end, self.timezone) - first).days + 2
         joined: list[Span] = []
         for one in (span for day in dates(first, count) for span in self.on(day)):
             if joined and joined[-1].end >= one.start:
@@ -186,8 +186,8 @@ class Hours:
 
     def _moment(self, day: date, minute: int) -> datetime:
         if minute == MIDNIGHT:
-            day, minute = day + DAY, 0
-        return datetime.combine(day, time(minute // 60, minute % 60), ZoneInfo(self.timezone)).astimezone(UTC)
+            day, minute = clocks.shifted(day, 1), 0
+        return clocks.earliest(day, time(minute // 60, minute % 60), self.timezone)
 
 
 @dataclass(frozen=True)
@@ -244,12 +244,12 @@ async def by_day(
 
     An appointment is on the day that it begins on in this zone, and on the first where it began before that.
     """
-    begin = [start_of(day, timezone) for day in (*days, days[-1] + DAY)]
+    begin = [clocks.start_of(day, timezone) for day in (*days, clocks.shifted(days[-1], 1))]
     owners = {worker.calendar_id: worker.id for worker in of}
     found = Days({}, {})
     rows = await connection.fetch(
         *(_BY_DAY, visit.environment_id, sight.only_of(visit), list(owners), begin[0], begin[-1]),
-        *(days[0], days[-1] + DAY, begin, apart, most),
+        *(days[0], clocks.shifted(days[-1], 1), begin, apart, most),
     )
     for row in rows:
         values = dict(row)

@@ -11,13 +11,15 @@ from typing import Final
 
 from starlette.responses import Response
 
+from almoner import clocks
 from almoner.access import worker_events
 from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.pages.visit import Visit
-from almoner.portal.calendar import diary, rules, zones
+from almoner.pages.words import zone_in_words
+from almoner.portal.calendar import diary, rules
 from almoner.portal.calendar.diary import MIDNIGHT, Span, Worker
 
 FOLDER: Final = "portal/calendar"
@@ -154,7 +156,7 @@ async def answer(
         worker,
         worker.id == visit.worker.worker_id,
         known,
-        zones.zone_in_words(worker.timezone),
+        zone_in_words(worker.timezone),
         weekdays,
         await _absences(visit, connection, worker),
         absence or AbsenceForm(),
@@ -216,7 +218,7 @@ async def _absences(visit: Visit, connection: Connection, worker: Worker) -> lis
     rows = await connection.fetch(_ABSENCES, visit.environment_id, worker.id, worker.calendar_id, datetime.now(UTC))
     found = []
     for row in rows:
-        first = zones.local(row["from_time"], visit.worker.timezone).date()
+        first = clocks.local(row["from_time"], visit.worker.timezone).date()
         href = f"/calendar?view=day&date={first.isoformat()}&worker={worker.id}"
         when = rules.absence_in_words(Span(row["from_time"], row["to_time"]), worker.timezone)
         found.append(Away(row["id"], when[:1].upper() + when[1:], row["reason"], row["inside"], href))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
+from almoner import clocks
 from almoner.definitions import Program
 from almoner.pages.words import initials
 from almoner.portal.calendar import zones
@@ -104,7 +105,7 @@ def shown(event: Event, program: Program, timezone: str, place: Place | None = N
 def _grip(event: Event, timezone: str) -> Grip:
     if event.span is None:
         return Grip(event.day.isoformat() if event.day else "", "", 0, "", "", event.calendar_id)
-    here = zones.local(event.span.start, timezone)
+    here = clocks.local(event.span.start, timezone)
     length = minutes(event.span.end - event.span.start)
     return Grip(here.date().isoformat(), f"{here:%H:%M}", length, iso(event.span.start), iso(event.span.end), event.calendar_id)
 
@@ -115,24 +116,24 @@ def _at(event: Event, timezone: str) -> str:
 
 def theirs(event: Event, timezone: str) -> str:
     """When it begins where the patient is; empty where their clock says the same, or nothing may be said of them."""
-    if event.start_time is None or event.timezone is None or not zones.differ(timezone, event.timezone, event.start_time):
+    if event.start_time is None or event.timezone is None or not clocks.differ(timezone, event.timezone, event.start_time):
         return ""
-    return zones.clock(event.start_time, event.timezone, zones.local(event.start_time, timezone).date())
+    return zones.clock(event.start_time, event.timezone, clocks.local(event.start_time, timezone).date())
 
 
 def on_day(events: Iterable[Event], day: date, timezone: str) -> list[Event]:
     """Those of the events that a day in this zone shows: what overlaps it, and what is on it as a whole."""
-    whole = Span(zones.start_of(day, timezone), zones.start_of(day + zones.DAY, timezone))
+    whole = Span(clocks.start_of(day, timezone), clocks.start_of(clocks.shifted(day, 1), timezone))
     return [e for e in events if e.day == day or (e.span is not None and e.span.overlaps(whole))]
 
 
 def stretch(span: Span, day: date, timezone: str) -> tuple[int, int] | None:
     """The minutes of a day's clock that a span covers; None where it does not touch the day."""
-    whole = Span(zones.start_of(day, timezone), zones.start_of(day + zones.DAY, timezone))
+    whole = Span(clocks.start_of(day, timezone), clocks.start_of(clocks.shifted(day, 1), timezone))
     if not span.overlaps(whole):
         return None
-    first = 0 if span.start <= whole.start else _minute(zones.local(span.start, timezone))
-    last = MIDNIGHT if span.end >= whole.end else _minute(zones.local(span.end, timezone))
+    first = 0 if span.start <= whole.start else _minute(clocks.local(span.start, timezone))
+    last = MIDNIGHT if span.end >= whole.end else _minute(clocks.local(span.end, timezone))
     if last <= first:
         # The clocks went back in between.
         last = min(MIDNIGHT, first + minutes(span.end - span.start))
@@ -178,10 +179,10 @@ def place(first: int, last: int, lane: int = 0, lanes: int = 1) -> Place:
 
 def bands(hours: Hours, absences: Iterable[Absence], day: date, timezone: str) -> list[Band]:
     """What is drawn behind a worker's day: working hours, absences, and an hour that the clocks skip."""
-    whole = Span(zones.start_of(day, timezone), zones.start_of(day + zones.DAY, timezone))
+    whole = Span(clocks.start_of(day, timezone), clocks.start_of(clocks.shifted(day, 1), timezone))
     found = [("work", "", stretch(one, day, timezone)) for one in hours.between(whole.start, whole.end)]
     found += [("away", f"Away: {one.reason}" if one.reason else "Away", stretch(one, day, timezone)) for one in absences]
-    gap = zones.skipped(day, timezone)
+    gap = clocks.skipped(day, timezone)
     if gap is not None:
         found.append(("skipped", "The clocks go forward", (_minute(gap[0]), _minute(gap[1]) or MIDNIGHT)))
     return [Band(sort, label, place(*at)) for sort, label, at in found if at is not None]
@@ -207,7 +208,7 @@ def reach(events: Mapping[date, Sequence[Event]], timezone: str) -> list[tuple[i
 
 def now_on(day: date, now: datetime, timezone: str) -> Place | None:
     """Where the present moment is in a day; None on any other day."""
-    here = zones.local(now, timezone)
+    here = clocks.local(now, timezone)
     return place(_minute(here) - here.minute % 5, _minute(here)) if here.date() == day else None
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.pages.visit import Visit
+from almoner.pages.words import day_in_words
 from almoner.portal import sight
 from almoner.portal.calendar import diary, zones
 from almoner.portal.calendar.diary import OUTCOMES, Event, Span, Worker
@@ -83,7 +85,7 @@ def has_begun(event: Event, timezone: str, now: datetime | None = None) -> bool:
     at = now or datetime.now(UTC)
     if event.start_time is not None:
         return event.start_time <= at
-    return event.day is not None and event.day <= zones.local(at, timezone).date()
+    return event.day is not None and event.day <= clocks.local(at, timezone).date()
 
 
 def outcomes(event: Event, timezone: str, now: datetime | None = None) -> Mapping[str, str]:
@@ -101,8 +103,8 @@ def in_words(visit: Visit) -> Callable[[str, Any], str]:
         if value is None:
             return "at a time of day" if path == "day" else "on a day as a whole"
         if path == "day":
-            return zones.day_in_words(date.fromisoformat(value))
+            return day_in_words(date.fromisoformat(value), clocks.today(here))
         at = datetime.fromisoformat(value)
-        return f"{zones.day_in_words(zones.local(at, here).date())}, {zones.clock(at, here)} your time"
+        return f"{day_in_words(clocks.local(at, here).date(), clocks.today(here))}, {zones.clock(at, here)} your time"
 
     return words

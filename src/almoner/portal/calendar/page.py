@@ -9,12 +9,14 @@ from typing import Final
 
 from starlette.responses import Response
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.kinds import Guid
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.pages.visit import Visit
+from almoner.pages.words import zone_in_words
 from almoner.portal import live
-from almoner.portal.calendar import absences, appointment, booking, diary, feed_page, hours_page, placing, views, zones
+from almoner.portal.calendar import absences, appointment, booking, diary, feed_page, hours_page, placing, views
 from almoner.portal.calendar.diary import Span, Worker
 from almoner.portal.calendar.views import Columns, Looking, Table
 from almoner.portal.calendar.when import parsed_date
@@ -96,7 +98,7 @@ async def _chosen(visit: Visit, connection: Connection) -> list[Worker]:
 async def _page(visit: Visit, connection: Connection) -> CalendarPage:
     now, timezone, since = datetime.now(UTC), visit.worker.timezone, await live.since(connection)
     chosen = await _chosen(visit, connection)
-    today = zones.local(now, timezone).date()
+    today = clocks.local(now, timezone).date()
     view = visit.query("view") if visit.query("view") in views.VIEWS else "week"
     day = parsed_date(visit.query("date")) or today
     looking = Looking(view, day, today, timezone, tuple(chosen[:MOST_WORKERS]), visit.worker.worker_id)
@@ -116,7 +118,7 @@ async def _page(visit: Visit, connection: Connection) -> CalendarPage:
         looking,
         columns,
         table,
-        zones.zone_in_words(timezone),
+        zone_in_words(timezone),
         len(chosen) - len(looking.chosen),
         not frame.hours[visit.worker.worker_id].known if visit.worker.worker_id in frame.hours else False,
         since,
@@ -124,8 +126,8 @@ async def _page(visit: Visit, connection: Connection) -> CalendarPage:
 
 
 def _reach(days: Sequence[date], timezone: str) -> tuple[Span, tuple[date, date]]:
-    beyond = days[-1] + zones.DAY
-    return Span(zones.start_of(days[0], timezone), zones.start_of(beyond, timezone)), (days[0], beyond)
+    beyond = clocks.shifted(days[-1], 1)
+    return Span(clocks.start_of(days[0], timezone), clocks.start_of(beyond, timezone)), (days[0], beyond)
 
 
 _CARE: Final = "give_care"

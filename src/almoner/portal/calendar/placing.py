@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 from starlette.responses import Response
 
+from almoner import clocks
 from almoner.data_api.declare import Row
 from almoner.database import Connection
 from almoner.definitions import AppointmentKind
 from almoner.errors import ApiError, problem
+from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal import editing
 from almoner.portal.calendar import booking, diary, rules, when, zones
@@ -130,7 +132,7 @@ def _worker(fitting: Iterable[Worker]) -> Worker:
 def _meant(visit: Visit, found: One, form: Form, worker: Worker) -> Target:
     """What a date and a time of the visitor's clock mean for it: without a time it keeps its own, without an end its length."""
     here, event = visit.worker.timezone, found.event
-    now = None if event.start_time is None else zones.local(event.start_time, here)
+    now = None if event.start_time is None else clocks.local(event.start_time, here)
     asked = Asked(form.text("date"), form.text("time"), here, _minutes(visit, found), form.truth("all_day"), form.text("which"))
     if not asked.time and not asked.all_day:
         asked = replace(asked, all_day=True) if now is None else replace(asked, time=f"{now:%H:%M}")
@@ -158,10 +160,10 @@ def _minutes(visit: Visit, found: One) -> str:
 
 def _until(worker: Worker, span: Span, form: Form, here: str) -> Target:
     """With another end: the first moment after its beginning that the clock tells so."""
-    day, at = when.parsed_date(form.text("until_date")), when.parsed_time(form.text("until"))
+    day, at = when.parsed_date(form.text("until_date")), parsing.time_of_day(form.text("until"))
     if day is None or at is None:
         return Target(worker, None, ["Give an end such as 14:30."])
-    moments = zones.moments(day, at, here) or (zones.earliest(day, at, here),)
+    moments = clocks.moments(day, at, here) or (clocks.earliest(day, at, here),)
     end = next((moment for moment in moments if moment > span.start), None)
     return Target(worker, None, ["It would end before it begins."]) if end is None else Target(worker, Span(span.start, end))
 
@@ -177,7 +179,7 @@ def _back(known: Sequence[Worker], form: Form) -> Target:
         if values["day"] is not None:
             at: Span | date = date.fromisoformat(values["day"])
         else:
-            at = Span(*(datetime.fromisoformat(values[name]).astimezone(UTC) for name in ("start_time", "end_time")))
+            at = Span(*(clocks.in_utc(datetime.fromisoformat(values[name])) for name in ("start_time", "end_time")))
     except (msgspec.DecodeError, TypeError, ValueError):
         raise problem("bad_request", "It does not say where the appointment was. Load the page again.") from None
     return Target(_worker(one for one in known if one.calendar_id == values[_HOST]), at)
@@ -199,7 +201,7 @@ def _short(visit: Visit, found: One, target: Target, is_back: bool) -> str:
     """``Moved to Wed 25 Nov, 11:00``."""
     here, at = visit.worker.timezone, target.when
     assert at is not None
-    day = zones.local(at.start, here).date() if isinstance(at, Span) else at
+    day = clocks.local(at.start, here).date() if isinstance(at, Span) else at
     said = f"{day:%a} {day.day} {day:%b}" + (f", {zones.clock(at.start, here)}" if isinstance(at, Span) else ", all day")
     if _is_given_over(found, target):
         return f"{'Given back' if is_back else 'Handed over'} to {target.worker.name}, {said}"

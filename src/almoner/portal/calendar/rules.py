@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.visit import Form, Visit
+from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal.calendar import diary, zones
 from almoner.portal.calendar.diary import Diary, Event, Hours, Span, Worker
 
@@ -87,7 +89,7 @@ async def why_not(visit: Visit, connection: Connection, wanted: Wanted, now: dat
     """Each rule that the time breaks, the firm ones first; none where it is free. Times are told in the visitor's zone."""
     at = now or datetime.now(UTC)
     span = _whole(wanted)
-    days = (wanted.when, wanted.when + zones.DAY) if isinstance(wanted.when, date) else (date.min, date.min)
+    days = (wanted.when, clocks.shifted(wanted.when, 1)) if isinstance(wanted.when, date) else (date.min, date.min)
     known = await diary.diary(visit, connection, [wanted.worker], span, days)
     timezone = visit.worker.timezone
     found = [*(_past(wanted, at) if wanted.begins_anew else ()), *_away(wanted, known, span, timezone), *_outside(wanted, known)]
@@ -102,14 +104,14 @@ def _whole(wanted: Wanted) -> Span:
     if isinstance(wanted.when, Span):
         return wanted.when
     timezone = wanted.worker.timezone
-    return Span(zones.start_of(wanted.when, timezone), zones.start_of(wanted.when + zones.DAY, timezone))
+    return Span(clocks.start_of(wanted.when, timezone), clocks.start_of(clocks.shifted(wanted.when, 1), timezone))
 
 
 def _past(wanted: Wanted, now: datetime) -> Iterator[Reason]:
     if isinstance(wanted.when, Span):
         if wanted.when.start < now:
             yield Reason("Past", "This time is in the past.", firm=True)
-    elif wanted.when < zones.local(now, wanted.worker.timezone).date():
+    elif wanted.when < clocks.local(now, wanted.worker.timezone).date():
         yield Reason("Past", "This day is in the past.", firm=True)
 
 
@@ -126,7 +128,7 @@ def _outside(wanted: Wanted, known: Diary) -> Iterator[Reason]:
         return
     if isinstance(wanted.when, Span):
         within = any(one.start <= wanted.when.start and wanted.when.end <= one.end for one in _around(hours, wanted.when))
-        day = zones.local(wanted.when.start, hours.timezone).date()
+        day = clocks.local(wanted.when.start, hours.timezone).date()
     else:
         within, day = bool(hours.on(wanted.when)), wanted.when
     if not within:
@@ -169,7 +171,7 @@ async def free(
 ) -> list[Span]:
     """A few free times of the next days, in their order: in working hours, and not at night where the patient is."""
     start = now or datetime.now(UTC)
-    whole = Span(start, start + AHEAD * zones.DAY)
+    whole = Span(start, clocks.later(start, AHEAD * clocks.DAY))
     known = await diary.diary(visit, connection, [worker], whole, (date.min, date.min))
     hours = known.hours[worker.id]
     working = (hours if hours.known else Hours(worker.timezone, dict(USUAL))).between(whole.start, whole.end)
@@ -178,11 +180,11 @@ async def free(
     found: dict[date, list[Span]] = {}
     for hours_of_day in working:
         for slot in _slots(hours_of_day, length, start, worker.timezone):
-            chosen = found.get(zones.local(slot.start, worker.timezone).date(), [])
+            chosen = found.get(clocks.local(slot.start, worker.timezone).date(), [])
             if len(chosen) == _A_DAY or (chosen and slot.start - chosen[-1].start < _APART):
                 continue
             if _is_awake(slot, patient_timezone) and not any(slot.overlaps(one) for one in in_the_way):
-                found.setdefault(zones.local(slot.start, worker.timezone).date(), []).append(slot)
+                found.setdefault(clocks.local(slot.start, worker.timezone).date(), []).append(slot)
         if len(found) > _DAYS:
             break
     return [slot for day in list(found)[:_DAYS] for slot in found[day]]
@@ -195,7 +197,7 @@ def _busy(events: Sequence[Event]) -> list[Span]:
 def _slots(hours: Span, length: timedelta, after: datetime, timezone: str) -> Iterator[Span]:
     """Each half hour of the hours, by the worker's clock, from which the whole length fits in."""
     start = hours.start
-    beyond = zones.local(start, timezone).minute % 30
+    beyond = clocks.local(start, timezone).minute % 30
     if beyond:
         start += timedelta(minutes=30 - beyond)
     while start + length <= hours.end:
@@ -205,7 +207,7 @@ def _slots(hours: Span, length: timedelta, after: datetime, timezone: str) -> It
 
 
 def _is_awake(slot: Span, timezone: str) -> bool:
-    first, last = zones.local(slot.start, timezone), zones.local(slot.end, timezone)
+    first, last = clocks.local(slot.start, timezone), clocks.local(slot.end, timezone)
     return first.hour >= WAKING[0] and first.date() == last.date() and (last.hour, last.minute) <= (WAKING[1], 0)
 
 
@@ -213,7 +215,7 @@ def hours_in_words(hours: Hours, day: date) -> str:
     """``09:00–12:30 and 13:30–17:00 on Tuesday, New York time``."""
     spans = hours.week.get(day.weekday(), ())
     said = " and ".join(f"{minute_in_words(first)}–{minute_in_words(last)}" for first, last in spans) or "none"
-    return f"{said} on {day:%A}, {zones.zone_in_words(hours.timezone)} time"
+    return f"{said} on {day:%A}, {zone_in_words(hours.timezone)} time"
 
 
 def minute_in_words(minute: int) -> str:
@@ -223,16 +225,17 @@ def minute_in_words(minute: int) -> str:
 
 def absence_in_words(span: Span, timezone: str) -> str:
     """``on Tuesday 24 November``, or from when until when, in a zone."""
-    first, last = zones.local(span.start, timezone), zones.local(span.end, timezone)
+    first, last = clocks.local(span.start, timezone), clocks.local(span.end, timezone)
+    now = clocks.today(timezone)
     whole = first.hour == first.minute == last.hour == last.minute == 0
-    final = last.date() - zones.DAY if whole else last.date()
+    final = clocks.shifted(last.date(), -1) if whole else last.date()
     if whole and final == first.date():
-        return f"on {zones.day_in_words(first.date())}"
+        return f"on {day_in_words(first.date(), now)}"
     if whole:
-        return f"from {zones.day_in_words(first.date())} to {zones.day_in_words(final)}"
+        return f"from {day_in_words(first.date(), now)} to {day_in_words(final, now)}"
     until = f"{last:%H:%M}"
     if until == "00:00":
-        until, final = "24:00", final - zones.DAY
+        until, final = "24:00", clocks.shifted(final, -1)
     if final == first.date():
-        return f"on {zones.day_in_words(final)}, {first:%H:%M}–{until}"
-    return f"from {zones.day_in_words(first.date())} {first:%H:%M} to {zones.day_in_words(final)} {until}"
+        return f"on {day_in_words(final, now)}, {first:%H:%M}–{until}"
+    return f"from {day_in_words(first.date(), now)} {first:%H:%M} to {day_in_words(final, now)} {until}"

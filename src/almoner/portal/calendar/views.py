@@ -8,8 +8,9 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+from almoner import clocks
 from almoner.definitions import Program
-from almoner.pages.words import initials
+from almoner.pages.words import day_in_words, initials, zone_in_words
 from almoner.portal.calendar import layout, zones
 from almoner.portal.calendar.diary import Absence, Days, Diary, Event, Hours, Worker
 from almoner.portal.calendar.layout import Band, Place, Shown
@@ -50,8 +51,8 @@ class Looking:
         if self.view == "week":
             return list(zones.dates(_monday(self.day), 7))
         first = _monday(self.day.replace(day=1))
-        weeks = 6 if (first + 35 * zones.DAY).month == self.day.month else 5
-        if (first + 28 * zones.DAY).month != self.day.month:
+        weeks = 6 if clocks.shifted(first, 35).month == self.day.month else 5
+        if clocks.shifted(first, 28).month != self.day.month:
             weeks = 4
         return list(zones.dates(first, weeks * 7))
 
@@ -69,7 +70,7 @@ class Looking:
     def title(self) -> str:
         """``Tuesday 24 November``, ``23–29 November 2026``, ``November 2026``."""
         if self.view == "day":
-            return zones.day_in_words(self.day)
+            return day_in_words(self.day, self.today)
         if self.view == "month":
             return f"{self.day:%B %Y}"
         first, last = self.days[0], self.days[-1]
@@ -158,7 +159,7 @@ def columns(looking: Looking, diary: Diary, program: Program, now: datetime) -> 
     drawn = [_column(looking, diary, program, now, worker, day, by_day[worker.id, day]) for worker, day in of]
     stretches = [found for (_, day), events in by_day.items() for found in layout.reach({day: events}, looking.timezone)]
     if looking.today in looking.days:
-        minute = zones.local(now, looking.timezone).hour * 60
+        minute = clocks.local(now, looking.timezone).hour * 60
         stretches.append((minute, minute + 60))
     first, last = layout.hours_shown(stretches)
     return Columns(drawn, first, last, len(looking.chosen) > 1)
@@ -169,8 +170,8 @@ def _column(
 ) -> Column:
     several = len(looking.chosen) > 1
     away: Sequence[Absence] = diary.absences.get(worker.id, ())
-    elsewhere = zones.differ(worker.timezone, looking.timezone, zones.start_of(day, looking.timezone))
-    zone = f"{zones.zone_in_words(worker.timezone)} {zones.clock(now, worker.timezone)} now" if elsewhere else ""
+    elsewhere = clocks.differ(worker.timezone, looking.timezone, clocks.start_of(day, looking.timezone))
+    zone = f"{zone_in_words(worker.timezone)} {zones.clock(now, worker.timezone)} now" if elsewhere else ""
     return Column(
         day,
         worker.name if several else f"{day:%a} {day.day}",
@@ -191,8 +192,8 @@ def team_week(looking: Looking, frame: Diary, days: Days, program: Program) -> T
     lines = []
     for worker in looking.chosen:
         cells = [_cell(looking, frame, days, program, day, worker) for day in looking.days]
-        elsewhere = zones.differ(worker.timezone, looking.timezone, zones.start_of(looking.day, looking.timezone))
-        zone = zones.zone_in_words(worker.timezone) if elsewhere else ""
+        elsewhere = clocks.differ(worker.timezone, looking.timezone, clocks.start_of(looking.day, looking.timezone))
+        zone = zone_in_words(worker.timezone) if elsewhere else ""
         lines.append(Line(worker.name, zone, looking.href("week", worker=worker.id), cells))
     return Table(False, [(f"{day:%a} {day.day}", day == looking.today) for day in looking.days], lines)
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
+from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal.care_flows import changing, flows, words
 from almoner.portal.care_flows.changing import At, Change, Merging, Part
@@ -236,8 +237,4 @@ def _typed(what: str, form: Form) -> dict[str, str]:
 
 
 def _day(text: str) -> date | None:
-    try:
-        day = date.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    return day if 1900 < day.year < 2200 else None
+    return parsing.day(text, 1901, 2199)

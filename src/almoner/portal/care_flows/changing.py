@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
+from almoner.pages import parsing
 from almoner.portal.editing import Conflict
 
 # A care flow, a goal or an intervention, as the contract has it (clarification 20).
@@ -32,10 +33,8 @@ class At:
     @classmethod
     def read(cls, text: str) -> At | None:
         """From ``2`` or ``2.1``; None where it is neither."""
-        numbers = text.split(".")
-        if len(numbers) > 2 or not all(n.isascii() and n.isdigit() and len(n) < 6 for n in numbers):
-            return None
-        return cls(*map(int, numbers))
+        numbers = parsing.path(text)
+        return None if numbers is None or len(numbers) > 2 else cls(*numbers)
 
 
 def step(title: str, **given: Any) -> Part:

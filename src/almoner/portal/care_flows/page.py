@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.route import PageRoute
@@ -149,7 +149,7 @@ async def _new(visit: Visit, name: str, form: Form | None) -> Response:
         titles = {role.name: role.title or role.name for role in outline.roles} if outline else {}
         workers = await flows.workers(visit, connection) if template else ()
     roles = starting.choices(template, titles, workers, patient)
-    today = datetime.now(ZoneInfo(patient.timezone)).date()
+    today = clocks.today(patient.timezone)
     said = starting.stated(form, roles) if form else starting.fresh(template, today, roles)
     if form and form.text("do") != "draw" and not said.errors:
         flow_id = await flows.start(visit, patient, starting.flow(template, said, patient.timezone))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from almoner.pages import parsing
 from almoner.pages.visit import Form
 from almoner.portal.care_flows import words
 from almoner.portal.care_flows.changing import Part, step
@@ -64,13 +65,10 @@ def fresh(template: CareFlowTemplate | None, today: date, roles: Iterable[RoleCh
 def stated(form: Form, roles: Iterable[RoleChoice]) -> Stated:
     """What was typed, with what is wrong with it."""
     typed = form.text("start").strip()
-    try:
-        start = date.fromisoformat(typed)
-    except ValueError:
-        start = None
+    start = parsing.day(typed, 1901, 2199)
     errors: dict[str, str] = {}
-    if start is None or not 1900 < start.year < 2200:
-        start, errors["start"] = None, "Choose the day from which due dates are counted."
+    if start is None:
+        errors["start"] = "Choose the day from which due dates are counted."
     if not form.text("description").strip():
         errors["description"] = "Say in a few words what the flow is for."
     chosen = {choice.role: form.text(f"assignee.{choice.role}") for choice in roles}

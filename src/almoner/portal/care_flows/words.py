@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
+from almoner import clocks
 from almoner.pages.words import counted
 from almoner.portal.care_flows.changing import Part
 from almoner.times import IsoDateTime, iso
@@ -78,7 +78,7 @@ class Flow:
 
 def day_of(reminder_date: str | None, timezone: str) -> date | None:
     """The day on which an intervention is due: where the patient lives. None where it has no date."""
-    return None if reminder_date is None else _moment(reminder_date).astimezone(ZoneInfo(timezone)).date()
+    return None if reminder_date is None else clocks.day_of(_moment(reminder_date), timezone)
 
 
 def days_late(due: datetime, timezone: str, now: datetime) -> int:
@@ -86,8 +86,7 @@ def days_late(due: datetime, timezone: str, now: datetime) -> int:
 
     Whoever says that something is late asks here, so that a reader in another zone is not told that it is a day too early.
     """
-    zone = ZoneInfo(timezone)
-    return (now.astimezone(zone).date() - due.astimezone(zone).date()).days
+    return (clocks.day_of(now, timezone) - clocks.day_of(due, timezone)).days
 
 
 def due_before(now: datetime) -> datetime:
@@ -97,7 +96,7 @@ def due_before(now: datetime) -> datetime:
 
 def reminder(day: date, timezone: str) -> str:
     """The ``reminder_date`` of what is due on a day: when the day begins where the patient lives."""
-    return iso(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).astimezone(UTC))
+    return iso(clocks.start_of(day, timezone))
 
 
 def due(day: date, late: int, today: date) -> str:
@@ -117,7 +116,7 @@ def short(day: date, today: date) -> str:
 
 def at(moment: str, timezone: str) -> str:
     """``24 November 2026 10:02 CST``, where the patient lives."""
-    here = _moment(moment).astimezone(ZoneInfo(timezone))
+    here = clocks.local(_moment(moment), timezone)
     return f"{here.day} {here:%B %Y %H:%M:%S %Z}, where the patient lives"
 
 
@@ -139,7 +138,7 @@ class Reader:
     @property
     def today(self) -> date:
         """The day that it is for the patient."""
-        return self.now.astimezone(ZoneInfo(self.timezone)).date()
+        return clocks.day_of(self.now, self.timezone)
 
     def flow(self, flow_id: str, flow: Part, updated_at: datetime, base: str) -> Flow:
         """The flow in words. ``base`` is its JSON."""
@@ -158,7 +157,7 @@ class Reader:
         if completed:
             moment = _moment(completed)
             by = one.get("completed_by_worker_id")
-            when = f"done {short(moment.astimezone(ZoneInfo(self.timezone)).date(), self.today)}"
+            when = f"done {short(clocks.day_of(moment, self.timezone), self.today)}"
             when += f" by {self._name(by)}" if by else ""
             fresh = by == self.me and timedelta() <= self.now - moment < _UNDO
             return Step(at, one["title"], instructions, True, when, self._exact(moment), False, worker, fresh)
@@ -174,7 +173,7 @@ class Reader:
         return "" if worker_id is None else self.names.get(worker_id, "somebody who is not here any more")
 
     def _exact(self, moment: datetime) -> str:
-        here = moment.astimezone(ZoneInfo(self.timezone))
+        here = clocks.local(moment, self.timezone)
         return f"{here:%A}, {here.day} {here:%B %Y %H:%M %Z}, where the patient lives"
 
 

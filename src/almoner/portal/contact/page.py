@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from almoner import clocks
 from almoner.data_api.declare import Row
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
+from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
+from almoner.pages.words import birthday_error
 from almoner.portal import editing, live, sight
 from almoner.portal.contact.reading import Held, details, everything, owned
 from almoner.portal.contact.sections import DETAILS, HOW, SECTIONS, Section
@@ -108,6 +110,10 @@ async def save(visit: Visit) -> Response:
         name = row_id
     else:
         section, row_id, name = DETAILS, patient.id, "details"
+        wrong = birthday_error(parsing.day(form.text("birthday")), clocks.today(patient.timezone))
+        if wrong:
+            typed = {one.name: form.text(one.name) for one in section.inputs}
+            return await _page(visit, Failed(name, typed, {"birthday": wrong}, _was(form)), 400)
     try:
         result = await editing.update(visit, section.resource, row_id, section.given(form, new=False), form)
     except ApiError as error:
@@ -123,7 +129,7 @@ async def consent(visit: Visit) -> Response:
     if name not in section.consents:
         raise problem("not_found", "There is no such consent.")
     patient = await _patient(visit)
-    errors = _consent_errors(form, datetime.now(UTC).astimezone(ZoneInfo(visit.worker.timezone)).date())
+    errors = _consent_errors(form, clocks.today(visit.worker.timezone))
     async with visit.parts.database.connection() as connection:
         row_id = await owned(connection, visit.environment_id, patient.id, section, _row_id(visit))
     if errors:
@@ -134,7 +140,7 @@ async def consent(visit: Visit) -> Response:
         result = await editing.update(visit, section.resource, row_id, {name: given}, form, within=connection)
         # Who took the other's answer has received nothing that could be recorded.
         if not isinstance(result, Clash) and result.row[name] == given:
-            received = date.fromisoformat(form.text("received_on"))
+            received = parsing.day(form.text("received_on"))
             await connection.execute(
                 _RECORD,
                 *(visit.environment_id, patient.id, section.resource.name, row_id, name, given),
@@ -151,13 +157,13 @@ def _consent_errors(form: Form, today: date) -> dict[str, str]:
         errors["given"] = "Say whether the patient consents."
     if form.text("how") not in _HOW:
         errors["how"] = "Say how it was received."
-    try:
-        if date.fromisoformat(form.text("received_on")) > today:
-            errors["received_on"] = "It cannot have been received on a day that is still to come."
-    except ValueError:
+    received = parsing.day(form.text("received_on"))
+    if received is None:
         errors["received_on"] = "Give the day on which it was received."
-    if len(form.text("note")) > 2000 or "\0" in form.text("note"):
-        errors["note"] = "Keep the note below 2,000 characters, without any that cannot be seen."
+    elif received > today:
+        errors["received_on"] = "It cannot have been received on a day that is still to come."
+    if len(form.text("note")) > 2000:
+        errors["note"] = "Keep the note below 2,000 characters."
     return errors
 
 
@@ -202,7 +208,7 @@ async def _read(visit: Visit, connection: Connection, patient: Patient, since: s
         await details(connection, environment_id, patient.id),
         await everything(connection, environment_id, patient.id),
         since,
-        datetime.now(UTC).astimezone(ZoneInfo(visit.worker.timezone)).date(),
+        clocks.today(visit.worker.timezone),
         Filled(failed or Failed("", {}, {})),
     )
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from almoner.database import Connection
 from almoner.errors import ApiError
+from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
-from almoner.portal.calendar import zones
 from almoner.portal.conversations import consents, talk
 from almoner.portal.conversations.consents import Consent
 from almoner.portal.conversations.talk import Conversation
@@ -32,7 +32,8 @@ WHERE w.environment_id = $1 ORDER BY w.first_name, w.last_name, w.id LIMIT 1000
 class Composed:
     """A message as its form states it. ``date`` and ``time`` blank: now; ``zone`` is ``theirs`` or ``mine``.
 
-    ``type`` is that of a new conversation. ``told`` is said beside the form.
+    ``type`` is that of a new conversation; ``which`` is ``0`` or ``1`` where ``twice`` asks which of two moments was meant.
+    ``told`` is said beside the form.
     """
 
     direction: str = ""
@@ -42,6 +43,8 @@ class Composed:
     zone: str = "mine"
     worker_id: str = ""
     type: str = ""
+    which: str = ""
+    twice: Sequence[tuple[str, str]] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     told: str = ""
 
@@ -61,6 +64,7 @@ def typed(form: Form) -> Composed:
         form.text("zone"),
         form.text("worker_id"),
         form.text("type"),
+        form.text("which"),
     )
 
 
@@ -96,7 +100,8 @@ async def record(
 
     ``connection`` is in a transaction. Returns the conversation's id, empty where something is wrong, which the form then says.
     """
-    sent_at, errors = _sent_at(visit, patient, said)
+    sent_at, twice, errors = _sent_at(visit, patient, said)
+    said = replace(said, twice=twice)
     if said.direction not in (INBOUND, OUTBOUND):
         errors["direction"] = "Say whether it came from the patient or went to them."
     if not said.contents.strip():
@@ -140,21 +145,21 @@ def _row(visit: Visit, patient: Patient, conversation_id: str, said: Composed, s
     return row
 
 
-def _sent_at(visit: Visit, patient: Patient, said: Composed) -> tuple[datetime | None, dict[str, str]]:
-    """The moment that was typed, in UTC; None stands for now."""
+def _sent_at(visit: Visit, patient: Patient, said: Composed) -> tuple[datetime | None, Sequence[tuple[str, str]], dict[str, str]]:
+    """The moment that was typed, in UTC, and both to choose from where there are two; None stands for now."""
     if not said.date.strip() and not said.time.strip():
-        return None, {}
+        return None, (), {}
     timezone = patient.timezone if said.zone == "theirs" else visit.worker.timezone
-    try:
-        when = datetime.fromisoformat(f"{said.date.strip()}T{said.time.strip()}")
-    except ValueError:
-        return None, {"when": "Give both the day and the time, or leave both blank for now."}
-    found = zones.moments(when.date(), when.time().replace(tzinfo=None), timezone) if 1900 < when.year < 2200 else ()
-    if not found:
-        return None, {"when": "There is no such time on that day: the clocks went forward."}
-    if found[0] > datetime.now(UTC):
-        return None, {"when": "This has not happened yet. A message is recorded when it was sent."}
-    return found[0], {}
+    day, at = parsing.day(said.date, 1900, 2200), parsing.time_of_day(said.time)
+    if day is None or at is None:
+        return None, (), {"when": "Give both the day and the time, or leave both blank for now."}
+    meant = parsing.moment(day, at, timezone, said.which)
+    twice = tuple((str(n), words) for n, (_, words) in enumerate(parsing.choices(meant.twice, timezone)))
+    if meant.moment is None:
+        return None, twice, {"when": meant.error}
+    if meant.moment > datetime.now(UTC):
+        return None, twice, {"when": "This has not happened yet. A message is recorded when it was sent."}
+    return meant.moment, twice, {}
 
 
 def _by_field(error: ApiError) -> dict[str, str]:

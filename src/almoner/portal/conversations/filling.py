@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.visit import Visit
+from almoner.portal.calendar.ahead import ahead, starts
 from almoner.portal.sight import Patient
 from almoner.workshop import published
 from almoner.workshop.design import MessageTemplate
 from almoner.workshop.placeholders import filled
 
-_KNOWN: Final = """
+_KNOWN: Final = f"""
 SELECT w.first_name, w.last_name, w.phone_number, e.appointment_type, e.start_time, e.day
 FROM (SELECT) AS one
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = $3::uuid
 LEFT JOIN LATERAL (
   SELECT e.appointment_type, e.start_time, e.day FROM calendar_events e
-  WHERE e.environment_id = $1 AND e.user_id = $2 AND e.outcome IS NULL AND (e.start_time > now() OR e.day >= $4::date)
-  ORDER BY coalesce(e.start_time, e.day::timestamp AT TIME ZONE $5::text), e.id LIMIT 1
+  WHERE e.environment_id = $1 AND e.user_id = $2 AND {ahead("$4::text")} ORDER BY {starts("$4::text")}, e.id LIMIT 1
 ) AS e ON true
 """
 
@@ -43,9 +42,8 @@ async def templates(visit: Visit, connection: Connection, conversation_type: str
 
 async def begun(visit: Visit, connection: Connection, patient: Patient, template: MessageTemplate) -> Filled:
     """The template with everything put in that is known."""
-    zone = ZoneInfo(patient.timezone)
-    today = datetime.now(UTC).astimezone(zone).date()
-    row = await connection.fetchrow(_KNOWN, visit.environment_id, patient.id, patient.coach_id, today, patient.timezone)
+    zone = visit.parts.database.zones.of(patient.timezone)
+    row = await connection.fetchrow(_KNOWN, visit.environment_id, patient.id, patient.coach_id, zone)
     words = {
         "patient.first_name": patient.first_name,
         "patient.last_name": patient.last_name,
@@ -60,10 +58,10 @@ async def begun(visit: Visit, connection: Connection, patient: Patient, template
     if row["appointment_type"] is not None:
         kind = row["appointment_type"]
         words["appointment.type"] = visit.program.titles.get(("appointment_types", kind), kind)
-        day = row["day"] or row["start_time"].astimezone(zone).date()
+        day = row["day"] or clocks.day_of(row["start_time"], patient.timezone)
         words["appointment.day"] = f"{day:%A}, {day.day} {day:%B}"
     if row["appointment_type"] is not None and row["start_time"] is not None:
-        words["appointment.time"] = f"{row['start_time'].astimezone(zone):%H:%M}"
+        words["appointment.time"] = f"{clocks.local(row['start_time'], patient.timezone):%H:%M}"
     text, unknown = filled(template.body, words)
     return Filled(text.strip("\n"), _told(unknown, patient, row["appointment_type"] is not None))
 

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.pages.visit import Visit
+from almoner.pages.words import zone_in_words
 from almoner.portal import reading
-from almoner.portal.calendar.zones import clock, differ, zone_in_words
+from almoner.portal.calendar.zones import clock
 from almoner.portal.profile.wording import day_in_words
 from almoner.portal.sight import Patient
 from almoner.resources.messages import UNREAD
@@ -136,7 +137,7 @@ async def talk(visit: Visit, connection: Connection, patient: Patient, of: Conve
     grouped = _by_day(shown, patient.timezone, visit.worker.timezone, now)
     upto = None
     if edge is not None:
-        day = edge.astimezone(ZoneInfo(patient.timezone)).date()
+        day = clocks.day_of(edge, patient.timezone)
         upto = None if grouped and grouped[-1].day == day else Day(day, _titled(day, patient.timezone, now), ())
     workers = {row["worker_id"]: row["worker"] for row in shown if row["worker_id"]}
     return Talk(grouped, shown[0]["id"] if len(rows) > PAGE else "", sum(row["unread"] for row in shown), workers, upto)
@@ -150,7 +151,7 @@ async def mark_read(visit: Visit, connection: Connection, of: Conversation, ids:
 
 
 def _conversation(row: Any, patient: Patient, is_one_of_several: bool) -> Conversation:
-    title, begun = TYPES.get(row["conversation_type"] or "", "Messages"), row["created_at"].astimezone(ZoneInfo(patient.timezone))
+    title, begun = TYPES.get(row["conversation_type"] or "", "Messages"), clocks.local(row["created_at"], patient.timezone)
     if is_one_of_several:
         title += f" of {begun.day} {begun:%b %Y}"
     words = " ".join((row["words"] or "").split())
@@ -162,15 +163,15 @@ def _conversation(row: Any, patient: Patient, is_one_of_several: bool) -> Conver
 def _by_day(rows: Iterable[Any], theirs: str, mine: str, now: datetime) -> tuple[Day, ...]:
     found: dict[date, list[Message]] = {}
     for row in rows:
-        there = row["send_time"].astimezone(ZoneInfo(theirs))
+        there = clocks.local(row["send_time"], theirs)
         found.setdefault(there.date(), []).append(_message(row, there, mine))
     return tuple(Day(day, _titled(day, theirs, now), tuple(messages)) for day, messages in found.items())
 
 
 def _message(row: Any, there: datetime, mine: str) -> Message:
     exact, yours = f"{there:%A}, {there.day} {there:%B %Y %H:%M:%S %Z}, where the patient lives", ""
-    if differ(str(there.tzinfo), mine, there):
-        here = there.astimezone(ZoneInfo(mine))
+    if clocks.differ(str(there.tzinfo), mine, there):
+        here = clocks.local(there, mine)
         exact += f" · {here:%A %H:%M:%S %Z} where you are"
         yours = f"{clock(here, mine, there.date())} {zone_in_words(mine)}"
     by = row["worker"] or ("a program" if row["automatically_sent"] else "")
@@ -189,4 +190,4 @@ def _message(row: Any, there: datetime, mine: str) -> Message:
 
 
 def _titled(day: date, timezone: str, now: datetime) -> str:
-    return f"{day_in_words(day, now.astimezone(ZoneInfo(timezone)).date())} · {zone_in_words(timezone)}"
+    return f"{day_in_words(day, clocks.day_of(now, timezone))} · {zone_in_words(timezone)}"

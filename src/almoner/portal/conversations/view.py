@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.calendar.zones import differ, zone_in_words
+from almoner.pages.words import zone_in_words
 from almoner.portal.conversations import composing, consents, filling
 from almoner.portal.conversations.composing import Composed
 from almoner.portal.conversations.consents import Consent
@@ -74,7 +75,7 @@ async def view(
     elif of is None and not composed.type:
         composed = replace(composed, type=kind or _USUAL)
     workers = composing.likely(visit, patient, shown.workers) if card else await composing.senders(visit, connection)
-    apart = differ(patient.timezone, visit.worker.timezone, datetime.now(UTC))
+    apart = clocks.differ(patient.timezone, visit.worker.timezone, datetime.now(UTC))
     return View(
         patient,
         known,

@@ -8,6 +8,8 @@ from typing import Final
 
 from starlette.responses import Response
 
+from almoner import clocks
+from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal import live
 from almoner.portal.care_flows import acting, changing
@@ -15,7 +17,7 @@ from almoner.portal.care_flows.changing import At
 from almoner.portal.inbox import doing
 from almoner.portal.inbox.doing import Gone
 from almoner.portal.inbox.rows import Action, ticking
-from almoner.portal.inbox.view import Told, gather, number_of, view_of
+from almoner.portal.inbox.view import MOST_SHOWN, Told, gather, view_of
 from almoner.times import iso
 
 _FOLDER: Final = "portal/inbox"
@@ -96,7 +98,7 @@ async def _done(visit: Visit, do: Callable[[Form], Awaitable[Told | Response]], 
         return told
     if not visit.is_fragment and not told.refused:
         return visit.go(view.path())
-    inbox = await gather(visit, view, told, number_of(form.text("row"), 0))
+    inbox = await gather(visit, view, told, parsing.whole(form.text("row"), high=MOST_SHOWN) or 0)
     status = 409 if told.refused else 200
     if not visit.is_fragment:
         return visit.page(f"{_FOLDER}/inbox.html", inbox, status)
@@ -106,6 +108,6 @@ async def _done(visit: Visit, do: Callable[[Form], Awaitable[Told | Response]], 
 def _moment(text: str) -> datetime:
     """A moment that one of our own forms sent; one that is none is before everything."""
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        return clocks.in_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         return datetime(1, 1, 2, tzinfo=UTC)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from almoner import clocks
 from almoner.access.actors import name_sql
 from almoner.database import Connection
 from almoner.portal.care_flows.changing import Part, alone
@@ -361,7 +362,7 @@ async def calendar_of(connection: Connection, whose: Whose) -> str:
 def moment(text: str) -> datetime:
     """A date of a care flow, in UTC: kept as it was sent, in any of the notations that the API takes."""
     parsed: datetime = IsoDateTime().parse(text)
-    return parsed.astimezone(UTC)
+    return clocks.in_utc(parsed)
 
 
 def _rest(more: bool) -> int | None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from almoner import clocks
 from almoner.pages.visit import Visit
 from almoner.pages.words import counted
 from almoner.portal.calendar import zones
@@ -125,7 +126,7 @@ class Wording:
         return sorted(found, key=lambda row: (row.rank, row.key))
 
     def _step(self, step: Step) -> Row:
-        late, theirs = step.late > 0, zones.local(step.due, step.patient.timezone)
+        late, theirs = step.late > 0, clocks.local(step.due, step.patient.timezone)
         if late:
             chip = Chip(f"{counted(step.late, 'day')} late", "bad", step.due, self._exact(step.due, step.patient))
         else:
@@ -246,7 +247,7 @@ class Wording:
 
     def _days_since(self, at: datetime) -> int:
         """Whole days of the reader's calendar."""
-        return (self._day.date - zones.local(at, self._zone).date()).days
+        return (self._day.date - clocks.local(at, self._zone).date()).days
 
     def _ago(self, at: datetime) -> str:
         days, minutes = self._days_since(at), int((self._now - at).total_seconds() // 60)
@@ -262,12 +263,12 @@ class Wording:
 
     def _theirs(self, at: datetime, patient: Person) -> str:
         """The time where the patient is, where it is another."""
-        if not zones.differ(self._zone, patient.timezone, at):
+        if not clocks.differ(self._zone, patient.timezone, at):
             return ""
-        return f"their time {zones.clock(at, patient.timezone, zones.local(at, self._zone).date())}"
+        return f"their time {zones.clock(at, patient.timezone, clocks.local(at, self._zone).date())}"
 
     def _exact(self, at: datetime, patient: Person) -> str:
-        here, theirs = zones.local(at, self._zone), self._theirs(at, patient)
+        here, theirs = clocks.local(at, self._zone), self._theirs(at, patient)
         said = f"{here:%A}, {here.day} {here:%B %Y %H:%M} {here.tzname()}"
         return f"{said}; {theirs}" if theirs else said
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.visit import Visit
+from almoner.pages.words import zone_in_words
 from almoner.portal.calendar import zones
 from almoner.portal.calendar.diary import MODALITIES, Absence, Event, Span, Worker, diary
 
@@ -67,10 +69,10 @@ class Shown:
 async def of(visit: Visit, connection: Connection, calendar_id: str, now: datetime) -> Day:
     """The visitor's own day."""
     me = visit.worker
-    today = zones.local(now, me.timezone).date()
-    start, end = zones.start_of(today, me.timezone), zones.start_of(today + zones.DAY, me.timezone)
+    today = clocks.local(now, me.timezone).date()
+    start, end = clocks.start_of(today, me.timezone), clocks.start_of(clocks.shifted(today, 1), me.timezone)
     worker = Worker(me.worker_id, me.first_name, me.last_name, me.timezone, calendar_id)
-    found = await diary(visit, connection, [worker], Span(start, end), (today, today + zones.DAY))
+    found = await diary(visit, connection, [worker], Span(start, end), (today, clocks.shifted(today, 1)))
     return Day(today, me.timezone, start, end, found.events.get(worker.id, []), found.absences.get(worker.id, []))
 
 
@@ -80,7 +82,7 @@ def shown(visit: Visit, day: Day, now: datetime) -> Shown:
     timed += [(max(a.start, day.start), _absence(a, day)) for a in day.absences if not _covers(a, day)]
     whole = [_event(visit, e, day) for e in day.events if not e.start_time]
     whole += [_absence(a, day) for a in day.absences if _covers(a, day)]
-    return Shown(zones.zone_in_words(day.timezone), tuple(whole), tuple(_hours(day, timed, now)))
+    return Shown(zone_in_words(day.timezone), tuple(whole), tuple(_hours(day, timed, now)))
 
 
 def _covers(absence: Absence, day: Day) -> bool:
@@ -94,7 +96,7 @@ def _hours(day: Day, timed: Sequence[tuple[datetime, Block]], now: datetime) -> 
     busy = [start for start, _ in ordered]
     while at < day.end:
         following = min(at + _HOUR, day.end)
-        usual = _FROM <= zones.local(at, day.timezone).hour <= _TO
+        usual = _FROM <= clocks.local(at, day.timezone).hour <= _TO
         # Between two appointments no hour is left out.
         if usual or (busy and busy[0] < following and at <= busy[-1]):
             blocks = tuple(block for start, block in ordered if at <= start < following)
@@ -107,7 +109,7 @@ def _hours(day: Day, timed: Sequence[tuple[datetime, Block]], now: datetime) -> 
 def _event(visit: Visit, event: Event, day: Day) -> Block:
     kind = visit.program.titles.get(("appointment_types", event.appointment_type), event.appointment_type)
     told = [kind, MODALITIES.get(event.modality, event.modality)] if event.patient_id else []
-    if event.start_time and event.timezone and zones.differ(day.timezone, event.timezone, event.start_time):
+    if event.start_time and event.timezone and clocks.differ(day.timezone, event.timezone, event.start_time):
         told.append(f"their time {zones.clock(event.start_time, event.timezone, day.date)}")
     if event.outcome:
         told.append(event.outcome)

@@ -8,17 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from almoner import clocks
 from almoner.database import Connection
+from almoner.pages import parsing
 from almoner.pages.visit import Visit
+from almoner.pages.words import zone_in_words
 from almoner.portal import sight
-from almoner.portal.calendar import zones
 from almoner.portal.inbox import find, rows, tally, today
 from almoner.portal.inbox.rows import TABS, Action, Count, Row, Waiting
 from almoner.portal.inbox.tally import Tally
 
 # How many rows are shown at first, and how many more each time.
 _PAGE: Final = 30
-_MOST_SHOWN: Final = 600
+MOST_SHOWN: Final = 600
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,9 @@ async def gather(visit: Visit, view: View, told: Told | None = None, place: int 
     appointments = sum(event.takes_time for event in day.events)
     return Inbox(
         view,
-        _greeting(zones.local(now, zone).hour),
+        _greeting(clocks.local(now, zone).hour),
         f"{day.date:%A}, {day.date.day} {day.date:%B}",
-        zones.zone_in_words(zone),
+        zone_in_words(zone),
         Figures(appointments, overdue, messages, patients),
         counts,
         shown,
@@ -169,17 +171,13 @@ def view_of(visit: Visit, text: Callable[[str], str]) -> View:
         tab if tab in TABS else "next",
         phase if phase in visit.program.phases else "",
         text("of") == "all" and visit.rights.all_patients,
-        min(max(number_of(text("rows"), _PAGE), _PAGE), _MOST_SHOWN),
+        min(max(parsing.whole(text("rows")) or 0, _PAGE), MOST_SHOWN),
     )
 
 
 def whose_of(visit: Visit, view: View) -> find.Whose:
     me = visit.worker
     return find.Whose(me.environment_id, me.worker_id, view.everybody, visit.rights.all_patients, view.phase or None, view.tab)
-
-
-def number_of(text: str, otherwise: int) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else otherwise
 
 
 def _greeting(hour: int) -> str:

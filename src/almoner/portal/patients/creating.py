@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from almoner import clocks
 from almoner.choices import STATES
 from almoner.data_api import decode
 from almoner.data_api.declare import Row, Verb
 from almoner.errors import ApiError
 from almoner.kinds import Problems
 from almoner.pages.visit import Visit
+from almoner.pages.words import birthday_error
 from almoner.portal.patients import zones
 from almoner.portal.patients.duplicates import Likely, likely
 from almoner.portal.patients.listing import coaches
@@ -91,15 +93,22 @@ async def create(visit: Visit) -> Response:
     mappings = list(zip(form.texts("namespace"), form.texts("external_id"), strict=False))[:_MOST_IDS]
     if form.text("do") == "add":
         return await _page(visit, values, [*mappings, ("", "")], {}, (), focus=f"namespace-{len(mappings)}")
-    values["timezone"] = values["timezone"] or zones.guessed(values["state"], "")
+    guess = "" if values["timezone"] else zones.guessed(values["state"], "")
+    if guess:
+        # A guess is for somebody to look at: the form comes back with it, and says so.
+        values |= {"timezone": guess, _GUESS: guess}
+        return await _page(visit, values, mappings, {"timezone": zones.said(values["state"])}, ())
     if only_of(visit):
         values["coach_id"] = visit.worker.worker_id
     given = _given(values, mappings)
     problems: Problems = []
     row = decode.values(patients, given, Verb.CREATE, False, problems, True)
     problems += decode.check(patients, row, visit.program, None, problems)
-    if problems:
-        return await _page(visit, values, mappings, _errors(ApiError(problems), mappings), ())
+    errors = _errors(ApiError(problems), mappings) if problems else {}
+    if not problems and (told := birthday_error(row["birthday"], clocks.today(row["timezone"]))):
+        errors["birthday"] = told
+    if errors:
+        return await _page(visit, values, mappings, errors, ())
     if not form.truth("anyway"):
         async with visit.parts.database.connection() as connection:
             found = await likely(connection, visit.environment_id, only_of(visit), row)
@@ -144,6 +153,7 @@ async def _page(
 ) -> Response:
     async with visit.parts.database.connection() as connection:
         offered = await coaches(connection, visit.environment_id)
+    is_guess = values.get("timezone", "") == values.get(_GUESS, "")
     page = NewPage(
         values={name: values.get(name, "") for name in _TEXTS},
         mappings=mappings or [("", "")],
@@ -156,7 +166,7 @@ async def _page(
         timezones=sorted(TIMEZONES),
         only_own=only_of(visit) is not None,
         focus=focus or next(iter(errors), ""),
-        zone_said="",
+        zone_said=zones.said(values.get("state", "")) if values.get(_GUESS) and is_guess else "",
         zone_guess=values.get(_GUESS, ""),
     )
     return visit.page("portal/patients/new.html", page, 400 if errors else 409 if duplicates else 200)

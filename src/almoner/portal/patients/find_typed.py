@@ -61,7 +61,7 @@ class Typed:
 
 async def taken_apart(connection: Connection, text: str) -> Typed:
     """Reads what was typed."""
-    text = text.strip()[:_LONGEST].replace("\x00", "")
+    text = text.strip()[:_LONGEST]
     birthday, rest = birthday_of(text)
     plain, mailbox = await connection.fetchrow("SELECT almoner_plain($1), almoner_plain($2)", rest, rest.partition("@")[0])
     words = tuple(word for word in _NOT_OF_A_WORD.split(plain) if word)[:_MOST_WORDS]

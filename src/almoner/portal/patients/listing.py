@@ -10,6 +10,7 @@ from typing import Any, Final
 from almoner.database import Connection
 from almoner.kinds import Guid
 from almoner.pages.visit import Visit
+from almoner.portal.calendar.ahead import ahead, starts
 from almoner.portal.sight import only_of
 from almoner.resources.calendar_events import STARTS
 from almoner.resources.patients import NAME_ORDER
@@ -24,17 +25,20 @@ _EARLIEST: Final = "now() - interval '2 days'"
 _OPEN: Final = f"e.outcome IS NULL AND {_STARTS} >= {_EARLIEST}"
 # What may be ahead: in some zone, a day as a whole is over only a day after it is in UTC.
 _PERHAPS_AHEAD: Final = f"{_OPEN} AND (e.start_time >= now() OR e.day >= (now() AT TIME ZONE 'UTC')::date - 1)"
+# $2: what stands for each zone that there is. One that is none any more counts as UTC.
+_ZONE: Final = "coalesce($2::jsonb ->> {}, 'UTC')"
 
 
 def _ahead(zone: str) -> str:
     """Whether an appointment is still to come, or on today's day as a whole: today in ``zone``, where the patient lives."""
-    return f"{_OPEN} AND (e.start_time >= now() OR e.day >= (now() AT TIME ZONE {zone})::date)"
+    return f"{_OPEN} AND {ahead(_ZONE.format(zone))}"
 
 
 # What is next for the patient ``page``.
 _NEXT_OF: Final = f"""
 SELECT e.start_time AS next_at, e.day AS next_day FROM calendar_events e
-WHERE e.environment_id = $1 AND e.user_id = page.id AND {_ahead("page.timezone")} ORDER BY {_STARTS}, e.id LIMIT 1
+WHERE e.environment_id = $1 AND e.user_id = page.id AND {_ahead("page.timezone")}
+ORDER BY {starts(_ZONE.format("page.timezone"))}, e.id LIMIT 1
 """
 # More patients of a coach than these are found by walking all appointments: one in so many is soon theirs.
 _MANY: Final = 4000
@@ -63,7 +67,7 @@ SELECT ahead.starts, ahead.user_id, patients.* FROM (
   ORDER BY {{order}} LIMIT {{walk}}
 ) AS ahead CROSS JOIN LATERAL (
   SELECT * FROM patients WHERE environment_id = $1 AND id = ahead.user_id{{conditions}} AND {_NOT_MERGED}
-    AND (ahead.day IS NULL OR ahead.day >= (now() AT TIME ZONE timezone)::date) OFFSET 0
+    AND (ahead.day IS NULL OR ahead.day >= (now() AT TIME ZONE {_ZONE.format("timezone")})::date) OFFSET 0
 ) AS patients
 WHERE (
   SELECT true FROM calendar_events e WHERE e.environment_id = $1 AND e.user_id = ahead.user_id AND {_ahead("patients.timezone")}
@@ -143,14 +147,14 @@ def chosen(visit: Visit) -> Chosen:
     )
 
 
-async def listed(connection: Connection, environment_id: int, wanted: Chosen, number: int) -> Listed:
-    """A page of the patients who are wanted. ``number`` is how many fit the filters."""
+async def listed(connection: Connection, environment_id: int, wanted: Chosen, number: int, zones: str) -> Listed:
+    """A page of the patients who are wanted. ``number`` is how many fit the filters, ``zones`` what SQL is given for each zone."""
     if wanted.order == NEXT:
-        return await _by_next(connection, environment_id, wanted, number)
+        return await _by_next(connection, environment_id, wanted, number, zones)
     keys, descends = ORDERS[wanted.order]
     backwards = bool(wanted.before) and not wanted.after
     beyond = wanted.after or wanted.before
-    parameters: list[Any] = [environment_id]
+    parameters: list[Any] = [environment_id, zones]
     conditions = _conditions(wanted, parameters)
     if beyond:
         parameters.append(beyond)
@@ -182,7 +186,7 @@ def _page(rows: Sequence[Mapping[str, Any]], backwards: bool, beyond: bool) -> L
     return Listed(tuple(shown), beyond, more)
 
 
-async def _by_next(connection: Connection, environment_id: int, wanted: Chosen, number: int) -> Listed:
+async def _by_next(connection: Connection, environment_id: int, wanted: Chosen, number: int, zones: str) -> Listed:
     """A page of those who have an appointment ahead, the next one first.
 
     The appointments are walked in their order, and of each patient the first one counts; the patients of a coach or in a
@@ -190,7 +194,7 @@ async def _by_next(connection: Connection, environment_id: int, wanted: Chosen, 
     """
     backwards = bool(wanted.before) and not wanted.after
     beyond = wanted.after or wanted.before
-    parameters: list[Any] = [environment_id]
+    parameters: list[Any] = [environment_id, zones]
     conditions = _conditions(wanted, parameters)
     few = bool(wanted.coach or wanted.phase) and number <= _MANY
     behind = ""

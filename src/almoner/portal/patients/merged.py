@@ -14,6 +14,7 @@ from almoner.access.actors import name_sql, through
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
+from almoner.pages import parsing
 from almoner.pages.visit import Visit
 from almoner.portal.patients import merging
 from almoner.portal.patients.merge_sql import ROW
@@ -113,8 +114,8 @@ async def show(visit: Visit) -> Response:
         kept, old, note = await _both(visit, connection)
         rows = [msgspec.json.decode(await connection.fetchval(ROW, visit.environment_id, one.id)) for one in (kept, old)]
         ids = await connection.fetch(_IDS, visit.environment_id, old.id)
-        before = int(visit.query("before")) if visit.query("before").isascii() and visit.query("before").isdigit() else 2**63 - 1
-        changes = await connection.fetch(_CHANGES, visit.environment_id, old.id, min(before, 2**63 - 1))
+        before = parsing.whole(visit.query("before"))
+        changes = await connection.fetch(_CHANGES, visit.environment_id, old.id, 2**63 - 1 if before is None else before)
         page = MergedPage(
             patient=kept,
             old=old,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 import msgspec
 
+from almoner import clocks
 from almoner.data_api.declare import Row
 from almoner.data_api.store import Actor, Store
 from almoner.database import Connection
@@ -205,7 +205,7 @@ def _rows(row: Mapping[str, Any]) -> tuple[str, str]:
 
 def _unseen(visit: Visit, changed_at: datetime) -> str:
     """What stands for a record that the role does not show: enough to choose the newer one."""
-    day = changed_at.astimezone(ZoneInfo(visit.worker.timezone))
+    day = clocks.local(changed_at, visit.worker.timezone)
     return f"Not shown to your role. Last changed {day.day} {day:%b %Y}."
 
 

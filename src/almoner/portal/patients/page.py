@@ -17,6 +17,7 @@ from almoner.portal.patients.assigning import Done
 from almoner.portal.patients.find import Found, find
 from almoner.portal.patients.listing import NEXT, Chosen, Coach, Counts, Listed, chosen, coaches, counts, listed
 from almoner.portal.sight import only_of
+from almoner.times import TIMEZONES
 
 _SUGGESTED: Final = 8
 _RESULTS: Final = 50
@@ -119,7 +120,8 @@ async def _list(visit: Visit, done: Done | None) -> Response:
         # By the clock of what is written: who was given to another coach after this was so unseen.
         now = await connection.fetchval("SELECT almoner_now()")
         numbers = await counts(connection, visit.environment_id, wanted)
-        page = await listed(connection, visit.environment_id, wanted, numbers.of(wanted.phase))
+        zones = visit.parts.database.zones.document(TIMEZONES)
+        page = await listed(connection, visit.environment_id, wanted, numbers.of(wanted.phase), zones)
         offered = await coaches(connection, visit.environment_id)
     many = len(offered) > _MANY_COACHES
     drawn = tuple(one for one in offered if one.id == wanted.coach) if many else offered

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Final
 
 from almoner.database import Connection
+from almoner.pages import parsing
 from almoner.pages.visit import Visit
 from almoner.portal.panels import Card, Panel, Showing, panels
 from almoner.portal.sight import Patient
@@ -56,7 +57,8 @@ def card(visit: Visit, number: str) -> Card | None:
     if number == CONVERSATION.shows:
         return CONVERSATION
     known = cards(visit)
-    return known[int(number)] if number.isascii() and number.isdigit() and int(number[:4]) < len(known) else None
+    at = parsing.whole(number, high=len(known) - 1)
+    return None if at is None else known[at]
 
 
 async def drawn(visit: Visit, connection: Connection, patient: Patient, one: Card, number: str) -> Shown | None:

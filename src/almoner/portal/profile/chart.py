@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.panels import Card
 from almoner.portal.profile.designs import designs
 from almoner.portal.sight import Patient
+from almoner.times import IsoDate, IsoDateTime
 from almoner.workshop.design import Assessment, Band, CustomDataType
 from almoner.workshop.score import score
 
@@ -195,9 +197,6 @@ def _when(design: Any, body: dict[str, Any], entered: datetime) -> datetime:
 
 def _moment(value: str) -> datetime | None:
     try:
-        if len(value) == 10:
-            return datetime.combine(date.fromisoformat(value), datetime.min.time(), UTC)
-        at = datetime.fromisoformat(value)
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
-    except ValueError:
+        return clocks.start_of(IsoDate().parse(value), "UTC") if len(value) == 10 else IsoDateTime().parse(value)
+    except (ValueError, OverflowError):
         return None

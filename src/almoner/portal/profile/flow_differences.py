@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from almoner import clocks
 from almoner.portal.care_flows.changing import Part
 from almoner.portal.records.stated import day
 from almoner.times import IsoDateTime
@@ -68,7 +68,7 @@ def _paired(was: Sequence[Part], now: Sequence[Part]) -> Iterator[tuple[Part | N
 
 
 def _day(moment: Any, zone: str) -> str:
-    return day(IsoDateTime().parse(moment).astimezone(ZoneInfo(zone))) if moment else "no day"
+    return day(clocks.local(IsoDateTime().parse(moment), zone)) if moment else "no day"
 
 
 def _name(worker_id: Any, names: Mapping[str, str]) -> str:

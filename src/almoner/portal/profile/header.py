@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.calendar.zones import differ, zone_in_words
+from almoner.pages.words import age, zone_in_words
+from almoner.portal.calendar.ahead import ahead, starts
 from almoner.portal.profile.wording import day_in_words
 from almoner.portal.sight import Patient
 
-_NEXT = """
+_NEXT = f"""
 SELECT e.id::text, e.start_time, e.day, e.appointment_type FROM calendar_events e
-WHERE e.environment_id = $1 AND e.user_id = $2 AND e.outcome IS NULL AND (e.start_time >= now() OR e.day >= $3::date)
-ORDER BY coalesce(e.start_time, e.day::timestamp AT TIME ZONE $4::text), e.id LIMIT 1
+WHERE e.environment_id = $1 AND e.user_id = $2 AND {ahead("$3::text")} ORDER BY {starts("$3::text")}, e.id LIMIT 1
 """
 
 
@@ -31,10 +31,10 @@ class Next:
 
 @dataclass(frozen=True)
 class Header:
-    """What the bar shows. ``age`` is in whole years, None without a birthday; ``your_zone`` is empty where both are the same."""
+    """What the bar shows. ``age`` is in words, blank without a birthday; ``your_zone`` is empty where both are the same."""
 
     patient: Patient
-    age: int | None
+    age: str
     phase: str
     now: datetime
     zone: str
@@ -45,8 +45,8 @@ class Header:
 async def header(visit: Visit, connection: Connection, patient: Patient) -> Header:
     """The bar of this patient."""
     now, mine = datetime.now(UTC), visit.worker.timezone
-    today = now.astimezone(ZoneInfo(patient.timezone)).date()
-    row = await connection.fetchrow(_NEXT, visit.environment_id, patient.id, today, patient.timezone)
+    today = clocks.day_of(now, patient.timezone)
+    row = await connection.fetchrow(_NEXT, visit.environment_id, patient.id, visit.parts.database.zones.of(patient.timezone))
     coming = None
     if row:
         kind = visit.program.titles.get(("appointment_types", row["appointment_type"]), row["appointment_type"])
@@ -54,23 +54,23 @@ async def header(visit: Visit, connection: Connection, patient: Patient) -> Head
         coming = Next(row["id"], when, yours, kind)
     return Header(
         patient,
-        _age(patient.birthday, today),
+        age(patient.birthday, today),
         visit.program.titles.get(("phases", patient.phase), patient.phase),
         now,
         zone_in_words(patient.timezone),
-        zone_in_words(mine) if differ(patient.timezone, mine, now) else "",
+        zone_in_words(mine) if clocks.differ(patient.timezone, mine, now) else "",
         coming,
     )
 
 
 def said(start: datetime | None, day: date | None, zone: str, mine: str, now: datetime) -> tuple[str, str]:
     """When an appointment is, in the patient's zone, and in the visitor's where their clocks differ then (else empty)."""
-    today = now.astimezone(ZoneInfo(zone)).date()
+    today = clocks.day_of(now, zone)
     if start is None:
         return f"{_short(day or today, today)}, all day", ""
-    there, here = start.astimezone(ZoneInfo(zone)), start.astimezone(ZoneInfo(mine))
+    there, here = clocks.local(start, zone), clocks.local(start, mine)
     words = f"{_short(there.date(), today)} {there:%H:%M}"
-    if not differ(zone, mine, start):
+    if not clocks.differ(zone, mine, start):
         return words, ""
     return words, f"{here:%H:%M}" if here.date() == there.date() else f"{here:%a %H:%M}"
 
@@ -78,9 +78,3 @@ def said(start: datetime | None, day: date | None, zone: str, mine: str, now: da
 def _short(day: date, today: date) -> str:
     words = day_in_words(day, today)
     return words if "," not in words else f"{day:%a} {day.day} {day:%b}" + (f" {day.year}" if day.year != today.year else "")
-
-
-def _age(birthday: date | None, today: date) -> int | None:
-    if birthday is None:
-        return None
-    return today.year - birthday.year - ((today.month, today.day) < (birthday.month, birthday.day))

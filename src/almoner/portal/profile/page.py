@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
+from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
+from almoner.pages.words import zone_in_words
 from almoner.portal import live, sight
-from almoner.portal.calendar.zones import differ, zone_in_words
 from almoner.portal.profile import timeline
 from almoner.portal.profile.cards import CONVERSATION, Shown, card, drawn, sidebar
 from almoner.portal.profile.changed import names_in
@@ -193,14 +194,13 @@ async def put_star(visit: Visit) -> Response:
 async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> Timeline:
     now = datetime.now(UTC)
     show = visit.query("show") if visit.query("show") in _FILTERS else "all"
-    apart = differ(patient.timezone, visit.worker.timezone, now)
+    apart = clocks.differ(patient.timezone, visit.worker.timezone, now)
     mine = visit.query("zone") == "mine" and apart
     zone = visit.worker.timezone if mine else patient.timezone
     after, until = timeline.cursor(visit.query("after")), _day(visit.query("until"))
     begin = after or (timeline.until(until, zone) if until else None)
-    entries, older = await timeline.entries(
-        connection, visit.environment_id, patient.id, visit.rights, patient.timezone, show, begin
-    )
+    there = visit.parts.database.zones.of(patient.timezone)
+    entries, older = await timeline.entries(connection, visit.environment_id, patient.id, visit.rights, there, show, begin)
     known = await designs(connection, visit.environment_id, wanted(entries, visit.program))
     names = await names_in(connection, visit.environment_id, [one.told for one in entries if one.resource == "changes"])
     told = lines(entries, Reading(visit.program, known, f"/patients/{patient.id}", zone, names, patient.id))
@@ -216,7 +216,7 @@ async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> T
         show,
         mine,
         jumped,
-        now.astimezone(ZoneInfo(zone)).date(),
+        clocks.day_of(now, zone),
         _query(show, mine, older.text()) if older else "",
         after is not None,
     )
@@ -233,11 +233,7 @@ def _zones(visit: Visit, patient: Patient, show: str, until: str) -> tuple[Choic
 
 def _day(text: str) -> date | None:
     """The day that somebody jumped to; None where none is meant, or one that calendars do not have."""
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if date(1900, 1, 1) < found < date(9999, 1, 1) else None
+    return parsing.day(text, 1900, 9998)
 
 
 def _query(show: str, mine: bool, after: str = "", until: str = "") -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.calendar.zones import zone_in_words
+from almoner.pages.words import zone_in_words
+from almoner.portal.calendar.ahead import ahead, starts
 from almoner.portal.panels import Card, Panel
 from almoner.portal.profile.chart import RECENT_DAYS, chart
 from almoner.portal.profile.header import said
@@ -23,8 +23,7 @@ SELECT e.id::text, e.start_time, e.day, e.modality, e.appointment_type, w.first_
 FROM calendar_events e
 JOIN calendars k ON k.environment_id = e.environment_id AND k.id = e.calendar_id
 JOIN workers w ON w.environment_id = k.environment_id AND w.id = k.worker_id
-WHERE e.environment_id = $1 AND e.user_id = $2 AND e.outcome IS NULL AND (e.start_time >= now() OR e.day >= $3::date)
-ORDER BY coalesce(e.start_time, e.day::timestamp AT TIME ZONE $4::text), e.id LIMIT {_COMING + 1}
+WHERE e.environment_id = $1 AND e.user_id = $2 AND {ahead("$3::text")} ORDER BY {starts("$3::text")}, e.id LIMIT {_COMING + 1}
 """
 
 
@@ -67,8 +66,7 @@ class ChartCard:
 
 async def _appointments(visit: Visit, connection: Connection, patient: Patient) -> Appointments:
     now, mine, zone = datetime.now(UTC), visit.worker.timezone, patient.timezone
-    today = now.astimezone(ZoneInfo(zone)).date()
-    rows = await connection.fetch(_APPOINTMENTS, visit.environment_id, patient.id, today, zone)
+    rows = await connection.fetch(_APPOINTMENTS, visit.environment_id, patient.id, visit.parts.database.zones.of(zone))
     titles = visit.program.titles
     coming = [
         Appointment(

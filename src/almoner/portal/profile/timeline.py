@@ -11,18 +11,20 @@ import binascii
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
+from almoner import clocks
 from almoner.access.actors import name_sql
 from almoner.database import Connection
 from almoner.definitions import Rights
 from almoner.errors import problem
-from almoner.portal.calendar.zones import earliest
+from almoner.portal.calendar.ahead import starts
 from almoner.resources.messages import UNREAD
+from almoner.times import IsoDateTime
 
 PAGE: Final = 30
 
@@ -34,7 +36,7 @@ _CHANGE_ID: Final = "('00000000-0000-0000-0000-' || lpad(to_hex(c.seq), 12, '0')
 _LAST_SEQ: Final = 2**63 - 1
 
 # What is still to come stands where it was booked.
-_STARTS: Final = "coalesce(e.start_time, e.day::timestamp AT TIME ZONE given.zone)"
+_STARTS: Final = starts("given.zone")
 _EVENT_AT: Final = f"CASE WHEN {_STARTS} > now() THEN e.created_at ELSE {_STARTS} END"
 _STEP_ID: Final = "md5(f.id::text || (g.value ->> 'title') || (i.value ->> 'title') || (i.value ->> 'completed_at'))::uuid"
 
@@ -102,7 +104,7 @@ _SOURCES: Final = (
         "care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
         "CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i",
         "f.user_id",
-        "(i.value ->> 'completed_at')::timestamptz",
+        IsoDateTime().of_text("i.value ->> 'completed_at'"),
         _STEP_ID,
         also="AND i.value ->> 'completed_at' IS NOT NULL",
     ),
@@ -205,7 +207,7 @@ _NEWEST: Final = Cursor(datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1)
 
 def until(day: date, zone: str) -> Cursor:
     """Where the entries of a day, and of all days before it, begin. ``zone`` is an IANA name."""
-    return Cursor(earliest(day + timedelta(days=1), time(), zone), UUID(int=0))
+    return Cursor(clocks.start_of(clocks.shifted(day, 1), zone), UUID(int=0))
 
 
 def cursor(text: str) -> Cursor | None:
@@ -224,7 +226,8 @@ async def entries(
 ) -> tuple[list[Entry], Cursor | None]:
     """A page of the timeline behind ``after``, and where the next one begins (None at the end).
 
-    ``show`` is one of FILTERS; ``zone`` the IANA name of the patient's zone, where an appointment without a time begins its day.
+    ``show`` is one of FILTERS; ``zone`` what SQL is given for the patient's zone, where an appointment
+    without a time begins its day.
     """
     before = after or _NEWEST
     rows = await connection.fetch(

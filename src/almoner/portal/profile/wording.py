@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
+from almoner import clocks
 from almoner.definitions import Program
 from almoner.pages.words import counted
 from almoner.portal.profile.changed import changed, design_of
@@ -37,12 +37,11 @@ class Day:
 
 def days(lines: Iterable[Line], zone: str, now: datetime, before: datetime | None) -> tuple[Day, ...]:
     """The lines by day. ``before`` is the moment of the entry that the page before ended with."""
-    here = ZoneInfo(zone)
     found: dict[date, list[Line]] = {}
     for line in lines:
-        found.setdefault(line.entry.at.astimezone(here).date(), []).append(line)
-    known = before.astimezone(here).date() if before else None
-    today = now.astimezone(here).date()
+        found.setdefault(clocks.day_of(line.entry.at, zone), []).append(line)
+    known = clocks.day_of(before, zone) if before else None
+    today = clocks.day_of(now, zone)
     return tuple(Day(day, "" if day == known else day_in_words(day, today), tuple(of)) for day, of in found.items())
 
 
@@ -105,8 +104,8 @@ def _event(entry: Entry, reading: Reading) -> Line:
     chips = (Chip(told["outcome"], _OUTCOMES[told["outcome"]]),) if told["outcome"] else ()
     length = counted(round((ends - starts).total_seconds() / 60), "minute") if starts and ends else "all day"
     text = " · ".join((length, told["modality"], f"with {told['worker']}"))
-    day = starts.astimezone(ZoneInfo(reading.zone)).date() if starts else date.fromisoformat(told["day"])
-    first = starts or datetime.combine(day, time(), ZoneInfo(reading.zone))
+    day = clocks.day_of(starts, reading.zone) if starts else date.fromisoformat(told["day"])
+    first = starts or clocks.start_of(day, reading.zone)
     path = f"/calendar/events/{entry.id}"
     if first > entry.at and not told["outcome"] and first - entry.at > _SAME:
         return Line(entry, "calendar", f"{kind} booked for {day.day} {day:%B}", text, chips, path)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
+from almoner import clocks
 from almoner.times import IsoDate, IsoDateTime
 from almoner.workshop.design import FieldDesign
 from almoner.workshop.field_kinds import Scale
@@ -25,7 +25,7 @@ class Zones:
 
     def moment(self, at: datetime) -> str:
         """The moment in the patient's zone, and in the worker's where that differs: ``2 Aug 2026 07:20 (you: 10:20)``."""
-        there, here = at.astimezone(ZoneInfo(self.patient)), at.astimezone(ZoneInfo(self.worker))
+        there, here = clocks.local(at, self.patient), clocks.local(at, self.worker)
         shown = f"{day(there)} {there:%H:%M}"
         if there.utcoffset() == here.utcoffset():
             return shown

@@ -23,7 +23,7 @@ def body(fields: Sequence[FieldDesign], form: Form, was: Mapping[str, Any], time
     for field in fields:
         view = shown[field.name]
         texts = [text for text in form.texts(f"{PREFIX}{field.name}") if text.strip()]
-        if field.name in was and texts == list(view.chosen or filter(None, (view.value,))):
+        if field.name in was and texts == [*filter(None, (view.value,)), *view.chosen]:
             sent[field.name] = was[field.name]
     return sent
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.pages import parsing
 from almoner.workshop import drafts, versions
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.published import design_of
@@ -32,10 +33,10 @@ async def state(connection: Connection, environment_id: int, reference: str) -> 
     match = _REFERENCE.fullmatch(reference)
     try:
         if match and match["save"]:
-            draft = await drafts.at(connection, environment_id, int(match["number"]))
+            draft = await drafts.at(connection, environment_id, parsing.place(match["number"]))
             return State(reference, f"revision {draft.revision}", draft.design)
         if match:
-            return State(reference, f"version {reference}", await design_of(connection, environment_id, int(reference)))
+            return State(reference, f"version {reference}", await design_of(connection, environment_id, parsing.place(reference)))
     except LookupError:
         pass
     raise problem("not_found", "There is no such version or save of this program.")

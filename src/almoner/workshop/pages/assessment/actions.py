@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec.structs import replace as replaced
 
+from almoner.pages import parsing
 from almoner.pages.visit import Form
 from almoner.workshop.checks import every_problem
 from almoner.workshop.design import Assessment, ProgramDesign, Question
@@ -91,9 +92,9 @@ class _Edit:
 def numbers_of(assessment: Assessment, part: str) -> tuple[int, ...] | None:
     """The numbers in the name of a part; None where the assessment has no such part."""
     kind, *rest = part.split(".")
-    if not all(one.isascii() and one.isdigit() and len(one) < 6 for one in rest):
+    numbers = parsing.path(".".join(rest)) if rest else ()
+    if numbers is None:
         return None
-    numbers = tuple(map(int, rest))
     sections = assessment.sections
     if kind in ("about", "scoring", "rows"):
         return numbers if not numbers else None
@@ -191,9 +192,9 @@ def _scoring(edit: _Edit) -> Done:
     if verb == "add":
         shown = ScoringText(True, (*rows, BandText()))
         return Done(None, Opened(edit.part, shown, changed=True), f"edit-band-{len(rows)}", "A band is added.")
-    if verb == "remove" and at.isdigit() and int(at) < len(rows):
-        del rows[int(at)]
-        focus = f"edit-band-{min(int(at), len(rows) - 1)}" if rows else "edit-add-band"
+    if verb == "remove" and (place := parsing.whole(at, high=len(rows) - 1)) is not None:
+        del rows[place]
+        focus = f"edit-band-{min(place, len(rows) - 1)}" if rows else "edit-add-band"
         return Done(None, Opened(edit.part, ScoringText(True, tuple(rows)), changed=True), focus, "The band is removed.")
     if verb != "save":
         return Done(None, Opened(edit.part, text, changed=True))
@@ -218,8 +219,8 @@ def _question(edit: _Edit) -> Done | None:
         return Done(design, None, focus, f"{inside[at].label or inside[at].name} is removed.")
     typed = read_text(edit.form)
     asked = asked_of(edit.assessment, typed)
-    section = edit.form.text("section")
-    wanted = int(section) if section.isdigit() and int(section) < len(edit.assessment.sections) else number
+    section = parsing.whole(edit.form.text("section"), high=len(edit.assessment.sections) - 1)
+    wanted = number if section is None else section
     if word != "save":
         shown, focus, told = _rows_acted(typed, word)
         return Done(None, Opened(edit.part, settled(shown, asked), section=wanted, changed=True), focus, told)
@@ -243,7 +244,8 @@ def _rows_acted(text: QuestionText, word: str) -> tuple[QuestionText, str, str]:
     """The form after a button of its choices, with what gets the focus and what is told."""
     verb, _, number = word.partition(".")
     rows = list(text.choices)
-    at = int(number) if number.isdigit() and int(number) < len(rows) else len(rows)
+    place = parsing.whole(number, high=len(rows) - 1)
+    at = len(rows) if place is None else place
     if verb == "choice-add":
         return replace(text, choices=(*rows, ("", ""))), f"edit-choice-{len(rows)}", "A choice is added."
     if at == len(rows):

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from almoner.pages import parsing
 from almoner.pages.visit import Form
 from almoner.workshop.checks import DesignProblem
 from almoner.workshop.design import LONGEST_NAME, Condition, Question
 from almoner.workshop.field_kinds import FIELD_KINDS
-from almoner.workshop.pages.editor.form import number_of, sentence
+from almoner.workshop.pages.editor.form import sentence
 from almoner.workshop.pages.preview.view import number
 from almoner.workshop.question_checks import NO_TEST, TESTS, given_tests, key
 
@@ -235,7 +236,7 @@ def number_typed(typed: str, at: str, errors: dict[str, str]) -> int | float | N
     if not typed.strip():
         return None
     try:
-        return number_of(typed.strip())
+        return parsing.number(typed.strip())
     except ValueError as error:
         errors[at] = str(error)
         return None

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop import drafts
@@ -101,11 +102,11 @@ async def begin(visit: Visit) -> Response:
 
 async def _asked(visit: Visit, connection: Connection) -> drafts.Draft:
     """The revision that the form names; the newest where it names none."""
-    number = (await visit.form()).text("revision")
-    if not number.removeprefix("-").isdecimal() or len(number) > 10:
+    number = parsing.whole((await visit.form()).text("revision"), -1, 10**10)
+    if number is None:
         return await drafts.current(connection, visit.environment_id)
     try:
-        return await drafts.at(connection, visit.environment_id, int(number))
+        return await drafts.at(connection, visit.environment_id, number)
     except LookupError:
         raise problem("not_found", "There is no such save of the draft.") from None
 
@@ -117,7 +118,7 @@ async def follow(visit: Visit) -> Response:
     if run is not None and isinstance(run.about, Subject):
         return visit.fragment(f"{_FOLDER}/following.html", followed(run, accepts))
     given = visit.query("misses", "0")
-    misses = 1 + (int(given) if given.isdecimal() and len(given) < 4 else 0)
+    misses = 1 + (parsing.whole(given, high=999) or 0)
     context = Following(visit.path("run"), None, (), None, accepts, misses, misses >= MOST_MISSES)
     # Over a new connection another process may be asked.
     return visit.fragment(f"{_FOLDER}/following.html", context, headers={"Connection": "close"})

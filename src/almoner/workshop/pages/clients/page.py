@@ -12,6 +12,7 @@ from almoner.access import clients, policy
 from almoner.access.clients import LONGEST_DAYS, Client, Secret
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
+from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.resources import BY_NAME
@@ -165,12 +166,13 @@ async def make_token(visit: Visit) -> Response:
     typed = (await visit.form()).text("days").strip()
     async with visit.parts.database.connection() as connection:
         client = await _usable(visit, connection)
-        if not (typed.isascii() and typed.isdigit() and 1 <= int(typed[:9]) <= LONGEST_DAYS):
+        days = parsing.whole(typed, 1, LONGEST_DAYS)
+        if days is None:
             errors = {"days": f"Give a whole number of days from 1 to {LONGEST_DAYS:,}."}
             return await _one(visit, connection, client, days=typed, errors=errors)
-        token = await clients.long_lived_token(connection, client.id, int(typed))
+        token = await clients.long_lived_token(connection, client.id, days)
         client = await clients.find(connection, visit.environment_id, client.id)
-        return await _one(visit, connection, client, days=typed, told=Told("token", token, int(typed)))
+        return await _one(visit, connection, client, days=typed, told=Told("token", token, days))
 
 
 async def end_tokens(visit: Visit) -> Response:

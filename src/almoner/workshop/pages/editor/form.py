@@ -11,7 +11,6 @@ value.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from almoner.pages import parsing
 from almoner.pages.visit import Form
 from almoner.workshop.question_checks import NO_TEST
 from almoner.workshop.shape import Member, members
@@ -27,7 +27,6 @@ from almoner.workshop.shape import Member, members
 GIVEN: Final = "yes"
 # The types of a scalar as a form names them; blank where there is no value.
 SORTS: Final = ("", "text", "number", "truth")
-_NOT_A_NUMBER: Final = "A number is expected, with a dot before its decimals: 1.5."
 _NOT_WHOLE: Final = "A whole number is expected, such as 14."
 _IN_A_PAGE: Final = {NO_TEST: "Choose what its answer must be."}
 _WHOLE: Final = re.compile(r"[+-]?\d{1,399}", re.ASCII)
@@ -49,7 +48,7 @@ def under(prefix: str, key: str) -> str:
 
 def positions(form: Form, name: str) -> tuple[str, ...]:
     """The numbers of the items of a list in this form, in their order. A number that stands twice counts once."""
-    return tuple(dict.fromkeys(number for number in form.texts(f"{name}:item") if number.isascii() and number.isdigit()))
+    return tuple(dict.fromkeys(number for number in form.texts(f"{name}:item") if parsing.whole(number) is not None))
 
 
 def sentence(text: str) -> str:
@@ -134,8 +133,6 @@ def _read_texts(form: Form, member: Member, name: str) -> list[str] | None:
 
 
 def _checked(member: Member, value: Any) -> Any:
-    if isinstance(value, str) and "\x00" in value:
-        raise ValueError("Text cannot hold the character NUL.")
     if member.choices and not value:
         raise ValueError("Choose one of these.")
     problem = member.problem(value)
@@ -151,21 +148,8 @@ def _read_number(member: Member, text: str) -> int | float | None:
         raise ValueError("This must not be blank.")
     if member.holds == "whole" and not _WHOLE.fullmatch(text):
         raise ValueError(_NOT_WHOLE)
-    value = number_of(text)
+    value = parsing.number(text)
     return _checked(member, value) if member.holds == "whole" else value
-
-
-def number_of(text: str) -> int | float:
-    """The number that somebody typed. Raises ValueError, with the sentence to show, where it is none that can be kept."""
-    try:
-        value: int | float = int(text) if text.lstrip("+-").isdigit() and len(text) < 400 else float(text)
-    except ValueError:
-        raise ValueError(_NOT_A_NUMBER) from None
-    if not text.isascii() or "_" in text or not math.isfinite(value):
-        raise ValueError(_NOT_A_NUMBER)
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError("This number is too large.")
-    return value
 
 
 def _read_numbers(text: str) -> Iterator[tuple[str, int | float]]:
@@ -174,12 +158,12 @@ def _read_numbers(text: str) -> Iterator[tuple[str, int | float]]:
             name, equals, number = line.rpartition("=")
             if not equals:
                 raise ValueError("Each line is a choice, an equals sign and its number: often = 2.")
-            yield name.strip(), number_of(number.strip())
+            yield name.strip(), parsing.number(number.strip())
 
 
 def _read_scalar(sort: str, text: str) -> str | bool | int | float | None:
     if sort == "number":
-        return number_of(text)
+        return parsing.number(text)
     if sort == "truth":
         return text.lower() in ("yes", "true", "on")
     return text if sort == "text" else None

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.workshop import drafts
 from almoner.workshop.compare import compare
@@ -66,7 +67,7 @@ class ConflictPage:
 async def base_of(connection: Connection, environment_id: int, base: str) -> Draft:
     """The revision that a form was made from, as the form names it. Raises a 404 ApiError where there is none such."""
     try:
-        return await drafts.at(connection, environment_id, int(base))
+        return await drafts.at(connection, environment_id, parsing.place(base))
     except (ValueError, LookupError):
         raise problem("not_found", "What this form was made from is not there. Load the page again.") from None
 

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.database import Connection
+from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.pages.words import counted
 from almoner.workshop.checks import every_problem, problems
@@ -94,8 +95,8 @@ async def show(visit: Visit, group: Group) -> Response:
             return draft
         index = index_of(group, draft.design, visit)
         told = Told()
-        if (base := visit.query("saved")).lstrip("-").isdecimal():
-            told = Told(_saved(draft), notes=await saving.notes(connection, visit, int(base), draft))
+        if (base := parsing.whole(visit.query("saved"), -1)) is not None:
+            told = Told(_saved(draft), notes=await saving.notes(connection, visit, base, draft))
         elif visit.query("copied"):
             told = Told(notes=(_COPIED,))
         form = written(group.items(draft.design)[index])
@@ -138,7 +139,7 @@ async def show_preview(visit: Visit, group: Group) -> Response:
     async with visit.parts.database.connection() as connection:
         before = await saving.base_of(connection, visit.environment_id, form.text("base"))
     at, items = form.text(PLACE) if group.is_list else "0", group.items(before.design)
-    index = int(at) if at.isdecimal() and int(at) < len(items) else None
+    index = parsing.whole(at, high=len(items) - 1)
     design = group.put(before.design, index, completed(group.struct, read(form, group.struct).value))
     made = preview(group, design, len(items) if index is None else index, visit.worker.timezone)
     return visit.fragment(f"{_FOLDER}/preview.html", PreviewPage(made))

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
+from almoner.pages import parsing
 from almoner.workshop.design import BUILT_IN_ROLES, LONGEST_NAME, ProgramDesign, Role, SidebarModule
 from almoner.workshop.pages.frame import GROUPS, path_of
 from almoner.workshop.pairing import called, label, where, word
@@ -78,8 +79,8 @@ class Group:
     def find(self, design: ProgramDesign, name: str, at: str = "") -> int | None:
         """Where the element of this name stands, the one at ``at`` where several have it; None where there is none."""
         found = [number for number, item in enumerate(self.items(design)) if self.name_of(item) == name]
-        if at.isdecimal() and int(at) in found:
-            return int(at)
+        if (number := parsing.whole(at)) in found:
+            return number
         return found[0] if found else None
 
     def link(self, design: ProgramDesign, index: int, verb: str = "") -> str:
@@ -121,7 +122,7 @@ class Group:
     def ordered(self, design: ProgramDesign, order: Sequence[str]) -> ProgramDesign:
         """The design with the elements in this order of their places; places that are not named stay at the end."""
         items = self.items(design)
-        places = list(dict.fromkeys(int(text) for text in order if text.isdecimal() and int(text) < len(items)))
+        places = list(dict.fromkeys(at for text in order if (at := parsing.whole(text, high=len(items) - 1)) is not None))
         return self.with_items(design, [items[place] for place in (*places, *(p for p in range(len(items)) if p not in places))])
 
 

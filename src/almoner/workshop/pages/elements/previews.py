@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
+from almoner import clocks
 from almoner.workshop.design import (
     AppointmentType,
     CareFlowTemplate,
@@ -101,7 +101,7 @@ def _phase(design: ProgramDesign, phase: Phase, timezone: str) -> Any:
 def _appointment_type(design: ProgramDesign, kind: AppointmentType, timezone: str) -> Any:
     ways = kind.modalities or by_key(AppointmentType)["modalities"].choices
     titles = [shown_name(one) for one in design.appointment_types]
-    start = datetime.now(ZoneInfo(timezone)).replace(hour=10, minute=30) + timedelta(days=1)
+    start = clocks.now_in(timezone).replace(hour=10, minute=30) + timedelta(days=1)
     end = start + timedelta(minutes=kind.minutes) if kind.minutes else None
     return {"title": shown_name(kind), "titles": titles, "ways": [label(way) for way in ways], "start": start, "end": end}
 
@@ -112,7 +112,7 @@ def _custom_data_type(design: ProgramDesign, kind: CustomDataType, timezone: str
 
 
 def _care_flow(design: ProgramDesign, flow: CareFlowTemplate, timezone: str) -> Any:
-    today = datetime.now(ZoneInfo(timezone)).date()
+    today = clocks.today(timezone)
     named = {name: role.title or name for name, role in roles(design).items()}
     goals = []
     for goal in flow.goals:

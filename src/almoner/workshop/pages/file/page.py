@@ -10,6 +10,7 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.database import Connection
+from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.security import HEADERS
 from almoner.pages.visit import Visit
@@ -96,7 +97,7 @@ async def download(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         found = await state(connection, visit.environment_id, visit.query("state") or DRAFT)
     name = _UNFIT.sub("-", found.design.name.lower()).strip("-")[:60] or "program"
-    called = f"{name}-{found.reference if not found.reference.isdecimal() else 'v' + found.reference}.yaml"
+    called = f"{name}-{found.reference if parsing.whole(found.reference) is None else 'v' + found.reference}.yaml"
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{called}"'}
     return Response(write(found.design), 200, headers, "application/yaml; charset=utf-8")
 

@@ -8,6 +8,7 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.errors import problem
+from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop import drafts, versions
@@ -80,8 +81,8 @@ async def show_version(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         found = await state(connection, visit.environment_id, visit.path("version"))
         version = None
-        if found.reference.isdecimal():
-            version = await versions.find(connection, visit.environment_id, int(found.reference))
+        if (number := parsing.whole(found.reference)) is not None:
+            version = await versions.find(connection, visit.environment_id, number)
         if version is None:
             raise problem("not_found", "There is no such version of this program.")
         newest = await versions.newest(connection, visit.environment_id)
@@ -115,7 +116,7 @@ async def restore(visit: Visit) -> Response:
                 by, number = author(visit), wanted.reference.removeprefix("save-")
                 make = drafts.restore if number == wanted.reference else drafts.restore_save
                 if wanted.reference != DRAFT:
-                    await make(connection, visit.environment_id, int(number), by)
+                    await make(connection, visit.environment_id, parsing.place(number), by)
     if not is_same:
         return await _restoring(visit, wanted.reference, moved=True)
     return visit.go("/workshop?done=restored")

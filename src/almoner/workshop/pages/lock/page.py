@@ -12,6 +12,7 @@ from almoner.access import environments
 from almoner.access.environments import Environment
 from almoner.database import Connection
 from almoner.errors import ApiError
+from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.workshop import drafts, locks
@@ -105,7 +106,7 @@ async def _environment(visit: Visit, connection: Connection, form: Form) -> int:
     """The id of the environment that was chosen, made where it is a new one. Raises ApiError where its name does not fit."""
     if form.text("environment") == _NEW:
         return await environments.create(connection, form.text("name").strip(), test_of=visit.environment_id)
-    return int(form.text("environment"))
+    return parsing.place(form.text("environment"))
 
 
 async def _page(

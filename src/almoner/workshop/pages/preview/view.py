@@ -8,27 +8,28 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
+from almoner import clocks
 from almoner.choices import Choice, Several, State
 from almoner.kinds import Boolean, Integer, Kind, Number, Text, ZipCode
+from almoner.pages import parsing
 from almoner.pages.visit import Form
 from almoner.times import TIMEZONES, IsoDateTime
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, FieldDesign, Question
 from almoner.workshop.field_kinds import FIELD_KINDS, Scale
-from almoner.workshop.pages.editor.form import number_of
 from almoner.workshop.score import Score, score
 
 # More choices than these are offered in a list that opens.
 MOST_RADIOS: Final = 6
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _YES_NO: Final = (("yes", "Yes"), ("no", "No"))
-_LOCAL: Final = "%Y-%m-%dT%H:%M"
+# A time of day that means no moment or two, with whose clocks these are.
+_UNCLEAR: Final = re.compile(r"(?P<local>[-0-9T: ]{16})\[(?P<zone>[A-Za-z0-9_+/-]+)\]")
 _ZONES: Final = tuple((zone, zone) for zone in sorted(TIMEZONES))
 
 
@@ -125,7 +126,8 @@ def fields_view(
         seen[plain] = seen.get(plain, 0) + 1
         at = f"{prefix}{plain}" + (f"--{seen[plain]}" if seen[plain] > 1 else "")
         view = _view(field, answers.get(field.name), at, f"{prefix}{field.name}", timezone)
-        views.append(replace(view, error=told.get(field.name, ""), value="" if live else view.value))
+        error = view.error or told.get(field.name, "")
+        views.append(replace(view, error=error, value="" if live else view.value))
     return tuple(views)
 
 
@@ -154,7 +156,7 @@ def read(fields: Iterable[FieldDesign], form: Form, prefix: str = "", timezone: 
         kind = kind_of(field)
         sent = tuple(text for text in form.texts(f"{prefix}{field.name}") if text.strip())
         if sent:
-            answers[field.name] = list(sent) if isinstance(kind, Several) else _value(kind, sent[-1], timezone)
+            answers[field.name] = list(sent) if isinstance(kind, Several) else _value(kind, sent, timezone)
     return answers
 
 
@@ -190,7 +192,8 @@ def _view(field: FieldDesign, answer: Any, at: str, name: str, timezone: str) ->
         low, high = ("" if limit is None else number(limit) for limit in (field.low, field.high))
         view = replace(view, low=low, high=high, whole=isinstance(kind, Integer))
     if isinstance(kind, IsoDateTime):
-        view = replace(view, help=" ".join(filter(None, (field.help, f"Time in {timezone}."))))
+        told = " ".join(filter(None, (field.help, f"Time in {timezone}.")))
+        return _moment_view(replace(view, help=told), kind, answer, timezone)
     texts = _texts(kind, answer, timezone)
     if widget in ("radios", "checkboxes", "scale", "select"):
         return replace(view, chosen=texts)
@@ -224,32 +227,59 @@ def _texts(kind: Kind, answer: Any, timezone: str) -> tuple[str, ...]:
         return ("yes" if answer else "no",)
     if isinstance(answer, int | float):
         return (number(answer),)
-    if isinstance(kind, IsoDateTime):
-        try:
-            return (kind.parse(answer).astimezone(ZoneInfo(timezone)).strftime(_LOCAL),)
-        except (ValueError, TypeError, OverflowError):
-            return (str(answer),)
     return (str(answer),)
 
 
-def _value(kind: Kind, text: str, timezone: str) -> Any:
+def _moment_view(view: FieldView, kind: IsoDateTime, answer: Any, timezone: str) -> FieldView:
+    """The control of a date with a time; with both moments to choose from where the clocks pass that time twice."""
+    if answer is None:
+        return view
+    unclear = _UNCLEAR.fullmatch(answer) if isinstance(answer, str) else None
+    try:
+        if unclear:
+            meant = parsing.local_moment(unclear["local"], unclear["zone"])
+            return replace(view, value=unclear["local"], error=meant.error, options=_both(meant.twice, unclear["zone"]))
+        moment = kind.parse(answer)
+    except (ValueError, TypeError, OverflowError):
+        return replace(view, value=str(answer))
+    here = clocks.local(moment, timezone)
+    twice = clocks.moments(here.date(), here.time(), timezone)
+    chosen = (clocks.iso(moment),) if len(twice) > 1 else ()
+    return replace(view, value=here.isoformat("T", "minutes")[:16], options=_both(twice, timezone) if chosen else (), chosen=chosen)
+
+
+def _both(twice: Sequence[datetime], timezone: str) -> tuple[tuple[str, str], ...]:
+    return tuple((clocks.iso(moment), said) for moment, said in parsing.choices(twice, timezone))
+
+
+def _value(kind: Kind, sent: Sequence[str], timezone: str) -> Any:
     """What was typed, as a JSON value of its kind; as it is where it cannot be read so."""
+    text = sent[-1]
     if isinstance(kind, Boolean):
         return {"yes": True, "no": False}.get(text, text)
     if isinstance(kind, Integer | Number):
         return _number(text)
     if isinstance(kind, IsoDateTime):
-        try:
-            local = datetime.strptime(text[:16], _LOCAL).replace(tzinfo=ZoneInfo(timezone))
-        except ValueError:
-            return text
-        return local.astimezone(UTC).isoformat(timespec="microseconds")
+        return _moment(sent, timezone)
     return text
+
+
+def _moment(sent: Sequence[str], timezone: str) -> str:
+    """The moment of a control of date and time, and of what was chosen beside it where the clocks pass that time twice.
+
+    Where they skip it, or nothing was chosen, the text names its zone (RFC 9557): no value of the kind, and shown as it was typed.
+    """
+    text = sent[0]
+    try:
+        meant = parsing.local_moment(text, timezone, sent[1:])
+    except ValueError:
+        return text
+    return clocks.iso(meant.moment) if meant.moment else f"{text[:16]}[{timezone}]"
 
 
 def _number(text: str) -> int | float | str:
     """The number that was typed; the text where it is none."""
     try:
-        return number_of(text.strip())
+        return parsing.number(text.strip())
     except ValueError:
         return text

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.workshop import drafts, locks, publish
@@ -145,7 +146,7 @@ async def follow(visit: Visit) -> Response:
     run = _run(visit)
     if run is None:
         given = visit.query("misses", "0")
-        misses = 1 + (int(given) if given.isdecimal() and len(given) < 4 else 0)
+        misses = 1 + (parsing.whole(given, high=999) or 0)
         # Another process may know it: over a new connection that one may be asked.
         context = RunOnly(None, visit.path("run"), misses, misses >= MOST_MISSES)
         return visit.fragment(f"{_FOLDER}/progress.html", context, headers={"Connection": "close"})
@@ -270,8 +271,7 @@ def _intent(form: Form) -> Intent:
 
 
 def _number(text: str) -> int:
-    digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0
+    return parsing.whole(text, -1, 10**9) or 0
 
 
 ROUTES: Final = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -17,6 +16,7 @@ from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE, Subsc
 from almoner.notifications.subscriptions import Delivery
 from almoner.notifications.terms import Rules
 from almoner.notifications.trial import Step, Trial
+from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.resources import BY_NAME, RESOURCES
@@ -197,7 +197,7 @@ async def try_out(visit: Visit) -> Response:
 async def replay(visit: Visit) -> Response:
     form = await visit.form()
     span = Span(form.text("from"), form.text("to"))
-    zone = ZoneInfo(visit.worker.timezone)
+    zone = visit.worker.timezone
     errors: dict[str, str] = {}
     start, end = typed_time(span.start, zone, "from", errors), typed_time(span.end, zone, "to", errors)
     if not span.start.strip():
@@ -215,8 +215,7 @@ async def replay(visit: Visit) -> Response:
 
 
 async def show_deliveries(visit: Visit) -> Response:
-    given = visit.query("before")
-    before = int(given) if given.isascii() and given.isdigit() and len(given) <= 18 else None
+    before = parsing.whole(visit.query("before"))
     async with visit.parts.database.connection() as connection:
         found = await _found(visit, connection)
         attempts = await subscriptions.deliveries(connection, visit.environment_id, found.id, _MANY + 1, before)

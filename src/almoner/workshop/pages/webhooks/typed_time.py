@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
-
-from almoner.times import iso
+from almoner import clocks
+from almoner.pages import parsing
 
 
-def typed_time(typed: str, zone: ZoneInfo, name: str, errors: dict[str, str]) -> str | None:
-    """The moment in UTC, as the API takes it; None where nothing was typed, or what is no time, which is told in ``errors``."""
+def typed_time(typed: str, timezone: str, name: str, errors: dict[str, str]) -> str | None:
+    """The moment in UTC, as the API takes it; None where nothing was typed, or what is no time, which is told in ``errors``.
+
+    Of a time that the clocks pass twice the first is meant: what is announced again from then on covers the second too.
+    """
     text = typed.strip()
     if not text:
         return None
     try:
-        return iso(datetime.fromisoformat(text).replace(tzinfo=zone))
-    except (ValueError, OverflowError):
-        errors[name] = "Give a day and time such as 2026-03-01 08:30."
+        meant = parsing.local_moment(text, timezone)
+    except ValueError as wrong:
+        errors[name] = str(wrong)
         return None
+    moment = meant.moment or next(iter(meant.twice), None)
+    if moment is None:
+        errors[name] = meant.error
+    return None if moment is None else clocks.iso(moment)
