@@ -64,6 +64,18 @@ def test_any_text_comes_through_whole(text: str) -> None:
 def test_a_day_is_a_date_and_ends_on_the_next() -> None:
     (event,) = events_of(ics.calendar("C", [entry(when=date(2026, 12, 31))]))
     assert (event["DTSTART;VALUE=DATE"], event["DTEND;VALUE=DATE"]) == ("20261231", "20270101")
+    (first, last) = events_of(ics.calendar("C", [entry(when=date.min), entry(when=date.max)]))
+    assert (first["DTSTART;VALUE=DATE"], first["DTEND;VALUE=DATE"]) == ("00010101", "00010102")
+    assert "DTEND;VALUE=DATE" not in last
+
+
+def test_an_event_ends_after_it_begins_though_it_is_shorter_than_a_second() -> None:
+    # The contract's own example of an event.
+    example = (datetime(2018, 9, 10, 18, 56, 19, 357228, UTC), datetime(2018, 9, 10, 18, 56, 19, 357540, UTC))
+    whole = (WHEN, WHEN + timedelta(minutes=30))
+    (short, usual) = events_of(ics.calendar("C", [entry(when=example), entry(when=whole)]))
+    assert (short["DTSTART"], short["DTEND"]) == ("20180910T185619Z", "20180910T185620Z")
+    assert usual["DTEND"] == f"{whole[1]:%Y%m%dT%H%M%SZ}"
 
 
 async def made(person: Person, **given: str) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
+
+from almoner import clocks
 
 # RFC 5545 3.1: no line is longer than 75 octets without its line end.
 _LONGEST: Final = 75
+_SECOND: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,12 @@ def _event(entry: Entry) -> Iterator[str]:
     yield f"CREATED:{moment(entry.created_at)}"
     yield f"LAST-MODIFIED:{moment(entry.changed_at)}"
     if not isinstance(entry.when, tuple):
-        yield f"DTSTART;VALUE=DATE:{entry.when:%Y%m%d}"
-        yield f"DTEND;VALUE=DATE:{entry.when + timedelta(days=1):%Y%m%d}"
+        yield f"DTSTART;VALUE=DATE:{_day(entry.when)}"
+        if entry.when < date.max:
+            yield f"DTEND;VALUE=DATE:{_day(clocks.shifted(entry.when, 1))}"
     else:
         yield f"DTSTART:{moment(entry.when[0])}"
-        yield f"DTEND:{moment(entry.when[1])}"
+        yield f"DTEND:{moment(_end(*entry.when))}"
     yield f"SUMMARY:{escaped(entry.summary)}"
     if entry.description:
         yield f"DESCRIPTION:{escaped(entry.description)}"
@@ -69,7 +73,19 @@ def _event(entry: Entry) -> Iterator[str]:
 
 def moment(at: datetime) -> str:
     """A moment in UTC, ``20261124T100000Z``."""
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S}Z"
+    here = clocks.in_utc(at)
+    return f"{_day(here)}T{here:%H%M%S}Z"
+
+
+def _day(at: date) -> str:
+    """Always eight digits, of the first years too."""
+    return f"{at.year:04}{at:%m%d}"
+
+
+def _end(start: datetime, end: datetime) -> datetime:
+    """The end in whole seconds, and behind the beginning (RFC 5545 3.6.1): what ends in the second that it begins in takes one."""
+    whole = end if end.microsecond == 0 else clocks.later(end.replace(microsecond=0), _SECOND)
+    return max(whole, clocks.later(start, _SECOND))
 
 
 def escaped(text: str) -> str:
