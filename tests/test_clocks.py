@@ -12,6 +12,7 @@ import pytest
 
 from almoner import clocks
 from almoner.clocks import DatabaseZones
+from almoner.commands import doctor
 from almoner.database import Database
 from almoner.pages import parsing
 from almoner.pages.words import day_in_words
@@ -168,3 +169,11 @@ def test_a_place_in_a_list_is_a_whole_number_within_it() -> None:
     assert [parsing.whole(text, high=2) for text in ("0", "2", "3", "-1", "²", "٣", "1.0", "", "9" * 5000)] == [0, 2, *[None] * 7]
     assert parsing.path("2.1") == (2, 1)
     assert parsing.path("2.²") is None
+
+
+async def test_the_doctor_names_zones_that_the_database_lacks(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with database.connection() as connection:
+        assert (await doctor._zones(connection)).well
+        monkeypatch.setattr(doctor, "TIMEZONES", TIMEZONES | {"Mars/Olympus"})
+        found = await doctor._zones(connection)
+    assert (found.well, found.seen) == (False, "PostgreSQL does not know 1 that Almoner takes: Mars/Olympus")
