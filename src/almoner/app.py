@@ -50,6 +50,7 @@ from almoner.pages import serve as page_serving
 from almoner.pages.folders import page_routes
 from almoner.pages.render import Renderer, Room
 from almoner.pages.security import Cookies
+from almoner.pages.sent_forms import SentForms
 from almoner.pages.sign_in.provider import BACK
 from almoner.pages.static_files import StaticFiles
 from almoner.pages.visit import Parts as PageParts
@@ -253,6 +254,7 @@ def _pages(
         Watch(database, settings.idle_minutes),
         Kept(database),
         settings.inactive_days,
+        SentForms(database),
     )
     return Starlette(
         routes=[

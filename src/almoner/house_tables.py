@@ -16,6 +16,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -230,6 +231,19 @@ def _sign_in_tables(metadata: MetaData) -> None:
         moment("used_at", now=False),
         PrimaryKeyConstraint("environment_id", "digest"),
         UniqueConstraint("digest", name="reset_links_digest_key"),
+    )
+    Table(
+        "sent_forms",
+        metadata,
+        environment(),
+        *worker_key("sent_forms"),
+        # Of the form's token, its address and its content: nothing of what was typed can be read from it.
+        Column("digest", LargeBinary, nullable=False),
+        moment("sent_at"),
+        # What was answered; null while it is under way. ``location`` is where a redirect led, a path of this server.
+        Column("status", SmallInteger),
+        string("location", nullable=True),
+        PrimaryKeyConstraint("environment_id", "worker_id", "digest"),
     )
     Table(
         "recovery_codes",

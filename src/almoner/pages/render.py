@@ -14,6 +14,7 @@ from markupsafe import Markup
 from almoner.access.sessions import csrf
 from almoner.pages import words
 from almoner.pages.security import masked
+from almoner.pages.sent_forms import TOKEN, new_token
 from almoner.pages.static_files import StaticFiles
 
 if TYPE_CHECKING:
@@ -84,8 +85,10 @@ def _csrf_token(context: Context) -> str:
 
 @pass_context
 def _csrf(context: Context) -> Markup:
-    """The hidden field that shows that a form is our own."""
-    return Markup('<input type="hidden" name="csrf" value="{}">').format(_csrf_token(context))
+    """The hidden fields that show that a form is our own, and that tell it from every other one."""
+    return Markup('<input type="hidden" name="csrf" value="{}"><input type="hidden" name="{}" value="{}">').format(
+        _csrf_token(context), TOKEN, new_token()
+    )
 
 
 def _combined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,8 @@ class PageRoute:
 
     ``may`` is a permission of the program's roles, ANYONE or SIGNED_IN; several permissions: any of them opens it. ``background``:
     the browser asks by itself, so the request does not count as activity of the person in front of it. ``shows`` is what the audit
-    trail says was looked through where the answer tells of patients.
+    trail says was looked through where the answer tells of patients. ``repeatable``: a POST that changes nothing, such as a search,
+    whose form may be sent as it is as often as anybody likes.
     """
 
     path: str
@@ -35,6 +36,7 @@ class PageRoute:
     methods: tuple[str, ...] = ("GET",)
     background: bool = False
     shows: str = "patients"
+    repeatable: bool = False
 
     @property
     def permissions(self) -> frozenset[str]:

@@ -20,6 +20,7 @@ from almoner.errors import ApiError, problem, render
 from almoner.operations.logs import fault
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import HEADERS, SAFE_METHODS, is_from_elsewhere, same, unmasked
+from almoner.pages.sent_forms import Outcome
 from almoner.pages.visit import Parts, Visit
 
 SESSION = "session"
@@ -51,6 +52,7 @@ _ENDED = Problem(
 _NOT_BY_ITSELF = Problem(
     "This address only takes what a page sends", "Nothing was changed. Go back to the page that you came from, and use its buttons."
 )
+_SENT_BEFORE = Problem("This was sent already", "It was taken once. To send the same again, load the page anew and repeat it.")
 # By status: the title, and what the visitor can do, which comes after what is wrong.
 _CODES = {
     404: (NOT_FOUND.title, ""),
@@ -128,10 +130,44 @@ class _Guarded:
 async def _noted(page: PageRoute, visit: Visit) -> Response:
     """The page's answer; whom it tells of is in the audit trail, also where it fails on the way."""
     try:
-        return await page.answer(visit)
+        return await _answered_once(page, visit)
     finally:
         if visit.session is not None:
             visit.reads.note(visit.parts.audit, visit.actor, visit.request_id, page.shows)
+
+
+async def _answered_once(page: PageRoute, visit: Visit) -> Response:
+    """The page's answer; to a form that was sent before, what came of it then."""
+    unsafe = visit.request.method not in SAFE_METHODS
+    form = await visit.sent_form() if unsafe and not page.repeatable else None
+    if form is None:
+        return await page.answer(visit)
+    sent_forms = visit.parts.sent_forms
+    earlier = await sent_forms.claim(form)
+    if earlier is not None:
+        return _sent_before(visit, earlier)
+    try:
+        response = await page.answer(visit)
+    except Exception:
+        await sent_forms.release(form)
+        raise
+    if response.status_code < 400 and "content-disposition" not in response.headers:
+        await sent_forms.settle(
+            form, response.status_code, response.headers.get("location") or response.headers.get("hx-redirect", "")
+        )
+    else:
+        # What was refused may be sent again as it is, and so may what asks for a file: its page stays as it was.
+        await sent_forms.release(form)
+    return response
+
+
+def _sent_before(visit: Visit, earlier: Outcome) -> Response:
+    if earlier.location:
+        return visit.go(earlier.location)
+    if earlier.waited and visit.is_fragment:
+        # The second press of the same button: the answer to the first is what the page shows.
+        return Response(status_code=204, headers=dict(HEADERS))
+    return _problem(visit, _SENT_BEFORE, 409)
 
 
 def _told(error: ApiError, request_id: str) -> Problem:

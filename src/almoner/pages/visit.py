@@ -28,6 +28,7 @@ from almoner.operations.encodings import unpacked
 from almoner.pages.reads import Part, Reads
 from almoner.pages.render import Renderer
 from almoner.pages.security import HEADERS, Cookies, packed
+from almoner.pages.sent_forms import TOKEN, SentForm, SentForms
 
 _MOST_FIELDS: Final = 20_000
 NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
@@ -60,13 +61,16 @@ class Parts:
     watch: Watch
     kept: Kept
     inactive_days: int
+    sent_forms: SentForms
 
 
 class Form:
-    """What a form sent: text by name, several values of one name in their order."""
+    """What a form sent: text by name, several values of one name in their order. ``token`` is that of the form itself, or empty."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self.pairs = tuple((_without_nul(name), _without_nul(value)) for name, value in pairs)
+        sent = tuple((_without_nul(name), _without_nul(value)) for name, value in pairs)
+        self.pairs = tuple(pair for pair in sent if pair[0] != TOKEN)
+        self.token = next((value for name, value in sent if name == TOKEN), "")
         self._last = dict(self.pairs)
 
     def __contains__(self, name: str) -> bool:
@@ -175,6 +179,15 @@ class Visit:
             return body.decode()
         except UnicodeDecodeError:
             raise problem("bad_request", "What was sent is not UTF-8.") from None
+
+    async def sent_form(self) -> SentForm | None:
+        """The form as it is taken once; None where nobody has signed in, or it came without a token. Raises what ``form`` does."""
+        form = await self.form()
+        if self.session is None or not form.token:
+            return None
+        content = tuple(pair for pair in form.pairs if pair[0] != "csrf")
+        address = f"{self.request.url.path}?{self.request.url.query}"
+        return SentForm.of(self.environment_id, self.worker.worker_id, form.token, address, content)
 
     def page(self, template: str, context: Any, status: int = 200) -> Response:
         """A whole page. ``context`` is a dataclass, each of whose fields the template sees by its name."""

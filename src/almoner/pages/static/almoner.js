@@ -239,7 +239,41 @@ const almoner = { tell: (text) => { const region = document.getElementById("told
       going.get(form).timer = setTimeout(gone, GOES_FOR, form);
     });
   });
-  addEventListener("pageshow", () => { for (const form of [...going.keys()]) gone(form); });
+  addEventListener("pageshow", () => { for (const form of [...going.keys()]) gone(form); sending.clear(); });
+
+  /* What htmx sends for a form or a button is sent once as well: a second press while it is under way does nothing. Where a form says
+     itself how its requests follow each other (hx-sync), that holds for the same button alone. After a redirect it stays busy until the
+     new page is there. */
+  const sending = new Map();
+  const ordered = ({ sourceElement }) => sourceElement.closest("[hx-sync]");
+  const presses = (ctx) => ctx.request.method !== "GET" && (ctx.request.submitter || !ordered(ctx));
+  const what = ({ request, sourceElement }) => request.form ?? sourceElement;
+  const pressed = ({ request, sourceElement }) => request.submitter ?? (sourceElement.matches("form") ? primary(sourceElement) : sourceElement);
+  document.addEventListener("htmx:config:request", (event) => {
+    const { ctx } = event.detail, busy = sending.has(what(ctx)) && (!ordered(ctx) || sending.get(what(ctx)) === pressed(ctx));
+    if (busy && presses(ctx)) event.preventDefault();
+  });
+  document.addEventListener("htmx:before:request", (event) => {
+    const { ctx } = event.detail;
+    if (!presses(ctx)) return;
+    pressed(ctx)?.setAttribute("aria-busy", "true");
+    sending.set(what(ctx), pressed(ctx));
+  });
+  /* A form that stays on the page after it was taken is a new one from then on. */
+  const renewed = (ctx) => {
+    const sent = ctx.request.body?.get?.("form_token");
+    if (!sent || !ctx.response || ctx.response.status >= 400) return;
+    for (const field of document.querySelectorAll(`input[name="form_token"][value="${CSS.escape(sent)}"]`)) {
+      field.setAttribute("value", btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(12)))).replace(/[+/]/g, "_"));
+    }
+  };
+  document.addEventListener("htmx:finally:request", (event) => {
+    const { ctx } = event.detail;
+    renewed(ctx);
+    if (ctx.hx?.redirect || ctx.hx?.refresh || !sending.has(what(ctx))) return;
+    sending.get(what(ctx))?.removeAttribute("aria-busy");
+    sending.delete(what(ctx));
+  });
   const comesBack = async () => {
     if (document.hidden || !notice.querySelector("[data-signs-in], [data-stale]") || !(await goesOn(false))) return;
     notice.replaceChildren();

@@ -234,7 +234,7 @@ async def _names(visit: Visit, connection: Connection, patient_ids: tuple[str, .
 ROUTES: Final = (
     PageRoute(_PATH, show, may="administer", shows=_TOLD),
     PageRoute(f"{_PATH}/more", show_more, may="administer", shows=_TOLD),
-    PageRoute(f"{_PATH}/patients", find_patient, may="administer", methods=("POST",)),
+    PageRoute(f"{_PATH}/patients", find_patient, may="administer", methods=("POST",), repeatable=True),
     PageRoute(f"{_PATH}/patients", back, may="administer"),
     PageRoute(f"{_PATH}/export", export, may="administer", methods=("POST",)),
     PageRoute(f"{_PATH}/export", back, may="administer"),

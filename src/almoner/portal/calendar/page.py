@@ -140,7 +140,7 @@ ROUTES: Final = (
     PageRoute("/calendar/live", told, may=_CARE, background=True),
     PageRoute("/calendar/new", booking.show, may=_CARE, shows=_EVENTS),
     PageRoute("/calendar/new", booking.send, may=_CARE, methods=("POST",), shows=_EVENTS),
-    PageRoute("/calendar/new/patients", booking.candidates, may=_CARE, methods=("POST",)),
+    PageRoute("/calendar/new/patients", booking.candidates, may=_CARE, methods=("POST",), repeatable=True),
     PageRoute("/calendar/place", placing.place, may=_CARE, methods=("POST",), shows=_EVENTS),
     PageRoute("/calendar/events/{id}", appointment.show, may=_CARE, shows=_EVENTS),
     PageRoute("/calendar/events/{id}/move", appointment.show_move, may=_CARE, shows=_EVENTS),

@@ -67,4 +67,4 @@ def wrong(assessment: Assessment, answers: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-ROUTES = (PageRoute("/workshop/preview/assessment", show, methods=("POST",), may="design", background=True),)
+ROUTES = (PageRoute("/workshop/preview/assessment", show, methods=("POST",), may="design", background=True, repeatable=True),)
