@@ -14,6 +14,7 @@ from almoner.access.sessions import csrf
 from almoner.access.worker_events import By
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
+from almoner.pages.sent_forms import TOKEN
 from almoner.resources.workers import workers
 
 
@@ -27,9 +28,12 @@ class Person(httpx.AsyncClient):
     # Of whom there is most to see, where the demo was prepared for this worker.
     patient_id: str = ""
 
-    async def send_form(self, path: str, *pairs: tuple[str, str], htmx: object = False, **values: str) -> httpx.Response:
-        """Sends a form of this session."""
-        fields = [("csrf", csrf(self.token)), *pairs, *values.items()]
+    async def send_form(
+        self, path: str, *pairs: tuple[str, str], htmx: object = False, drawn: str = "", **values: str
+    ) -> httpx.Response:
+        """Sends a form of this session. ``drawn`` is the token of the form where it is to be taken once; else each is a new one."""
+        sent = [pair for pair in (*pairs, *values.items()) if pair[0] not in ("csrf", TOKEN)]
+        fields = [("csrf", csrf(self.token)), *([(TOKEN, drawn)] if drawn else []), *sent]
         body = urlencode(fields)
         headers = {"Content-Type": "application/x-www-form-urlencoded"} | ({"HX-Request": "true"} if htmx else {})
         return await self.post(path, content=body, headers=headers)

@@ -45,7 +45,7 @@ async def test_a_form_that_is_sent_twice_at_once_is_taken_once(everybody: Person
     here = f"/patients/{everybody.patient_id}/tasks"
     token = token_of(await everybody.get(here), "task_type")
     before = await count_of(database, "patient_tasks", everybody.patient_id)
-    sent = [everybody.send_form(here, ("form_token", token), task_type="weigh_in", htmx=True) for _ in range(4)]
+    sent = [everybody.send_form(here, drawn=token, task_type="weigh_in", htmx=True) for _ in range(4)]
     statuses = sorted(answer.status_code for answer in await asyncio.gather(*sent))
     assert await count_of(database, "patient_tasks", everybody.patient_id) == before + 1
     # Those that came while the first was under way are quiet; one that came after it says so.
@@ -57,7 +57,7 @@ async def test_a_second_redirecting_form_leads_where_the_first_one_led(everybody
     here = f"/patients/{everybody.patient_id}/tasks"
     token = token_of(await everybody.get(here), "task_type")
     before = await count_of(database, "patient_tasks", everybody.patient_id)
-    first, second = [await everybody.send_form(here, ("form_token", token), task_type="weigh_in") for _ in range(2)]
+    first, second = [await everybody.send_form(here, drawn=token, task_type="weigh_in") for _ in range(2)]
     assert (first.status_code, second.status_code) == (303, 303)
     assert first.headers["location"] == second.headers["location"]
     assert await count_of(database, "patient_tasks", everybody.patient_id) == before + 1
@@ -67,12 +67,12 @@ async def test_what_was_taken_before_and_is_sent_again_later_says_so(everybody: 
     here = f"/patients/{everybody.patient_id}/tasks"
     token = token_of(await everybody.get(here), "task_type")
     before = await count_of(database, "patient_tasks", everybody.patient_id)
-    await everybody.send_form(here, ("form_token", token), task_type="weigh_in", htmx=True)
-    again = await everybody.send_form(here, ("form_token", token), task_type="weigh_in", htmx=True)
+    await everybody.send_form(here, drawn=token, task_type="weigh_in", htmx=True)
+    again = await everybody.send_form(here, drawn=token, task_type="weigh_in", htmx=True)
     assert again.status_code == 409
     assert "This was sent already" in again.text
     assert again.headers["hx-retarget"] == "#notice"
-    anew = await everybody.send_form(here, ("form_token", new_token()), task_type="weigh_in", htmx=True)
+    anew = await everybody.send_form(here, drawn=new_token(), task_type="weigh_in", htmx=True)
     assert anew.status_code == 200
     assert await count_of(database, "patient_tasks", everybody.patient_id) == before + 2
 
@@ -82,10 +82,10 @@ async def test_what_was_refused_or_is_changed_is_taken(everybody: Person, databa
     token = token_of(await everybody.get(here), "task_type")
     before = await count_of(database, "patient_tasks", everybody.patient_id)
     for _ in range(2):
-        refused = await everybody.send_form(here, ("form_token", token), task_type="nothing-of-the-kind", htmx=True)
+        refused = await everybody.send_form(here, drawn=token, task_type="nothing-of-the-kind", htmx=True)
         assert refused.status_code == 400
         assert "Choose what there is to do." in refused.text
-    taken = await everybody.send_form(here, ("form_token", token), task_type="weigh_in", htmx=True)
+    taken = await everybody.send_form(here, drawn=token, task_type="weigh_in", htmx=True)
     assert taken.status_code == 200
     assert await count_of(database, "patient_tasks", everybody.patient_id) == before + 1
 

@@ -40,7 +40,7 @@ async def drop(person: Person, book: Book, event: str, *pairs: tuple[str, str], 
 def sent_again(answer: httpx.Response) -> list[tuple[str, str]]:
     """The hidden fields of the form in an answer."""
     found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', answer.text)
-    return [(name, html.unescape(value)) for name, value in found if name != "csrf"]
+    return [(name, html.unescape(value)) for name, value in found if name not in ("csrf", "form_token")]
 
 
 async def times(book: Book, event: str) -> tuple[datetime, datetime]:

@@ -37,7 +37,7 @@ def hidden(page: httpx.Response, action: str) -> dict[str, str]:
     form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL)
     assert form, action
     pairs = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form[0])
-    return {name: html.unescape(value) for name, value in pairs if name != "csrf"}
+    return {name: html.unescape(value) for name, value in pairs if name not in ("csrf", "form_token")}
 
 
 async def row_of(database: Database, chart: Chart, collection: str, row_id: str) -> Any:

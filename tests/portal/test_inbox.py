@@ -141,7 +141,7 @@ def form_of(page: str, action: str, holding: str = "") -> dict[str, str]:
     for form in re.findall(rf'<form method="post" action="{re.escape(action)}".*?</form>', page, re.DOTALL):
         fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
         if not holding or any(holding in value for value in fields.values()):
-            return {name: unescape(value) for name, value in fields.items() if name != "csrf"}
+            return {name: unescape(value) for name, value in fields.items() if name not in ("csrf", "form_token")}
     raise AssertionError(f"no form for {action}")
 
 

@@ -41,7 +41,7 @@ def sent(page: str, start: str = '<form class="card" id="element"') -> list[tupl
     form = page[page.index(start) :]
     browser = Browser()
     browser.feed(form[: form.index("</form>")])
-    return [pair for pair in browser.pairs if pair[0] != "csrf"]
+    return [pair for pair in browser.pairs if pair[0] not in ("csrf", "form_token")]
 
 
 def typed(pairs: list[tuple[str, str]], **values: str) -> list[tuple[str, str]]:
