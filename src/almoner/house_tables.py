@@ -66,6 +66,7 @@ def house_tables(metadata: MetaData) -> None:
     _access_tables(metadata)
     _worker_tables(metadata)
     _sign_in_tables(metadata)
+    _page_tables(metadata)
     _audit_tables(metadata)
     program_tables(metadata)
     draft_tables(metadata)
@@ -233,19 +234,6 @@ def _sign_in_tables(metadata: MetaData) -> None:
         UniqueConstraint("digest", name="reset_links_digest_key"),
     )
     Table(
-        "sent_forms",
-        metadata,
-        environment(),
-        *worker_key("sent_forms"),
-        # Of the form's token, its address and its content: nothing of what was typed can be read from it.
-        Column("digest", LargeBinary, nullable=False),
-        moment("sent_at"),
-        # What was answered; null while it is under way. ``location`` is where a redirect led, a path of this server.
-        Column("status", SmallInteger),
-        string("location", nullable=True),
-        PrimaryKeyConstraint("environment_id", "worker_id", "digest"),
-    )
-    Table(
         "recovery_codes",
         metadata,
         environment(),
@@ -283,6 +271,22 @@ def _sign_in_tables(metadata: MetaData) -> None:
         PrimaryKeyConstraint("environment_id", "id"),
     )
     Index("worker_events_worker_id_idx", events.c.environment_id, events.c.worker_id, events.c.id)
+
+
+def _page_tables(metadata: MetaData) -> None:
+    Table(
+        "sent_forms",
+        metadata,
+        environment(),
+        *worker_key("sent_forms"),
+        # Of the form's token, its address and its content: nothing of what was typed can be read from it.
+        Column("digest", LargeBinary, nullable=False),
+        moment("sent_at"),
+        # What was answered; null while it is under way. ``location`` is where a redirect led, a path of this server.
+        Column("status", SmallInteger),
+        string("location", nullable=True),
+        PrimaryKeyConstraint("environment_id", "worker_id", "digest"),
+    )
 
 
 def _audit_tables(metadata: MetaData) -> None:
