@@ -15,12 +15,14 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 from schemathesis.core.result import Ok
 
+from almoner.app import additions
 from almoner.data_api import describe_schemas as schemas
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.describe import openapi, scopes
 from almoner.data_api.describe_operations import operation_id
 from almoner.errors import PROBLEMS
 from almoner.resources import BY_NAME, RESOURCES
+from almoner.settings import Settings
 
 URL = "https://care.example.org"
 METHODS = {"get", "post", "put", "delete"}
@@ -251,3 +253,65 @@ def test_every_field_that_filters_is_a_parameter_of_find(shape: str) -> None:
             expected |= {f.enveloped_name for f in resource.filters if f.enveloped_name}
         paging = {"page[from]", "page[to]", "page[size]", "page[after]"}
         assert found == in_body == expected | paging
+
+
+WHOLE = {
+    shape: openapi(
+        RESOURCES, URL, enveloped=shape == "enveloped", additions=additions(Settings(public_url=URL), shape == "enveloped")
+    )
+    for shape in DOCUMENTS
+}
+
+
+def unnamed(document: dict[str, Any], schema: dict[str, Any], value: Any, at: str = "") -> Iterator[str]:
+    """The places of an example that its schema does not name."""
+    schema = resolved(document, schema)
+    properties = dict(schema.get("properties", {}))
+    for part in schema.get("allOf", ()):
+        properties |= resolved(document, part).get("properties", {})
+    if isinstance(value, dict) and properties:
+        for name, inner in value.items():
+            if name not in properties:
+                yield f"{at}.{name}"
+            else:
+                yield from unnamed(document, properties[name], inner, f"{at}.{name}")
+    elif isinstance(value, list) and "items" in schema:
+        for item in value:
+            yield from unnamed(document, schema["items"], item, f"{at}[]")
+
+
+@SHAPES
+def test_no_example_has_a_property_that_its_schema_does_not_name(shape: str) -> None:
+    document = WHOLE[shape]
+    wrong = {
+        f"{method} {path}: {place}"
+        for path, method, operation in operations(document)
+        for content in media(document, operation)
+        for example in samples(content)
+        for place in unnamed(document, content["schema"], example)
+    }
+    assert not wrong
+
+
+@SHAPES
+def test_every_parameter_and_header_has_an_example_that_fits_it(shape: str) -> None:
+    document = WHOLE[shape]
+    wrong = []
+    for path, item in document["paths"].items():
+        shared = item.get("parameters", [])
+        for method in METHODS & item.keys():
+            for parameter in [*shared, *item[method].get("parameters", [])]:
+                parameter = resolved(document, parameter)
+                if "example" not in parameter or not validator(document, parameter["schema"]).is_valid(parameter["example"]):
+                    wrong.append(f"{method} {path}: {parameter['name']}")
+    for name, header in document["components"]["headers"].items():
+        if not validator(document, header["schema"]).is_valid(header.get("example")):
+            wrong.append(name)
+    assert not wrong
+
+
+@SHAPES
+def test_licence_and_contact_are_named(shape: str) -> None:
+    info = WHOLE[shape]["info"]
+    assert info["license"] == {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+    assert info["contact"]["url"] == f"{URL}/docs"

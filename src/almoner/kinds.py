@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -26,6 +26,10 @@ _ZIP = re.compile(r"\d{5}", re.ASCII)
 _PHONE = re.compile(r"(?:\+?1[ .-]*)?\(?(\d{3})\)?[ .\-/]*(\d{3})[ .-]*(\d{4})", re.ASCII)
 # Word processors put these for the hyphen and the space of a number.
 _PHONE_MARKS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-") | dict.fromkeys("\u00a0\u2009\u202f", " "))
+# PostgreSQL cannot hold NUL.
+WITHOUT_NUL: Final = r"^[^\x00]*$"
+# Whole numbers below this one are floats without rounding.
+_EXACT: Final = 2**53
 
 
 class Kind:
@@ -100,7 +104,7 @@ class Text(Kind):
         return value
 
     def schema(self) -> Schema:
-        return {"type": "string"}
+        return {"type": "string", "pattern": WITHOUT_NUL}
 
     def filter_sql(self, column: str, value: str) -> str:
         if self.bounded:
@@ -150,7 +154,7 @@ class Email(Text):
         return text
 
     def schema(self) -> Schema:
-        return {"type": "string", "minLength": 1, "maxLength": 320}
+        return {"type": "string", "minLength": 1, "maxLength": 320, "pattern": WITHOUT_NUL}
 
 
 class Phone(Text):
@@ -247,10 +251,16 @@ class Integer(Kind):
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
         low, high = self.bounds
+        # JSON knows one kind of number: 7.0 is 7. Beyond 2**53 such a spelling may have been rounded as it was read.
+        if type(value) is float and value.is_integer() and abs(value) < _EXACT:
+            value = int(value)
         if type(value) is int and low <= value <= high:
             return value
         problems.append(parse_problem(self.name, path, f"a whole number{self._limits} is expected"))
         return None
+
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        return self.decode(value, path, problems)
 
     @property
     def _limits(self) -> str:
@@ -285,8 +295,9 @@ class Number(Kind):
         return None
 
     def schema(self) -> Schema:
-        bounds = {"minimum": self.low, "maximum": self.high}
-        return {"type": "number"} | {k: v for k, v in bounds.items() if v is not None}
+        largest = sys.float_info.max
+        low, high = (-largest if self.low is None else self.low, largest if self.high is None else self.high)
+        return {"type": "number", "minimum": low, "maximum": high}
 
 
 class ZipCode(Text):
@@ -320,7 +331,7 @@ class Texts(Kind):
         return [Text().parse(item) for item in value]
 
     def schema(self) -> Schema:
-        return {"type": "array", "items": {"type": "string"}}
+        return {"type": "array", "items": Text().schema()}
 
     def filter_sql(self, column: str, value: str) -> str:
         return f"{column} @> ARRAY[{value}]"

@@ -14,6 +14,8 @@ _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 _DATETIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([-+ ])(\d\d)(?::?(\d\d))?)?", re.ASCII
 )
+# RFC 3339 has a year 0; neither Python nor PostgreSQL has one.
+_YEAR_0: Final[Schema] = {"type": "string", "pattern": "^0000"}
 
 TIMEZONES: Final = frozenset(zoneinfo.available_timezones() - {"Factory", "localtime"})
 
@@ -34,7 +36,7 @@ class IsoDate(Kind):
         return date(*map(int, match.groups()))
 
     def schema(self) -> Schema:
-        return {"type": "string", "format": "date"}
+        return {"type": "string", "format": "date", "not": _YEAR_0}
 
 
 class Birthday(IsoDate):
@@ -66,7 +68,11 @@ class IsoDateTime(Kind):
             raise ValueError
         year, month, day, hour, minute, second, fraction, _, sign, hours, minutes = match.groups()
         micros = int((fraction or "0")[:6].ljust(6, "0"))
-        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micros, UTC)
+        # A leap second is the one after the 59th: no clock of ours counts it (RFC 3339, 5.7).
+        leap = timedelta(seconds=1) if second == "60" else timedelta()
+        moment = (
+            datetime(int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second or 0), micros, UTC) + leap
+        )
         if sign is None:
             return moment
         if int(hours) > 23 or int(minutes or 0) > 59:
@@ -75,7 +81,7 @@ class IsoDateTime(Kind):
         return moment + offset if sign == "-" else moment - offset
 
     def schema(self) -> Schema:
-        return {"type": "string", "format": "date-time"}
+        return {"type": "string", "format": "date-time", "not": _YEAR_0}
 
     def of_text(self, text: str) -> str:
         """The SQL expression of a moment that is kept in a JSON document as it was sent, in any notation; null where it is none."""

@@ -71,6 +71,8 @@ def openapi(
             "version": "1",
             "summary": "The data of a care program.",
             "description": about,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "contact": {"name": "Whoever runs this server; its reference", "url": f"{public_url}/docs"},
         },
         "servers": [{"url": public_url}],
         "tags": [*_tags(resources), *({"name": one.tag, "description": one.about} for one in additions)],

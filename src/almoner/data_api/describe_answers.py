@@ -12,7 +12,7 @@ TEXT: Schema = {"type": "string"}
 # What any request can be answered with, whatever it asks for.
 ANY = (408, 413, 414, 415, 429, 431, 500, 503)
 
-_HEADERS: dict[str, tuple[str, Schema, str]] = {
+_HEADERS: dict[str, tuple[str, Schema, Any]] = {
     "X-Request-Id": (
         "Names this request in the server's log, in the change feed and in the audit trail. It is the server's own.",
         TEXT,
@@ -26,7 +26,7 @@ _HEADERS: dict[str, tuple[str, Schema, str]] = {
     "ETag": ("The version of the row. Send it as `If-Match` with an Update or a Delete.", TEXT, f'"{examples.MOMENT}"'),
     "Link": ('The next page, as `<...>; rel="next"`. Absent on the last page.', TEXT, '<https://.../next>; rel="next"'),
     "WWW-Authenticate": ("How to authenticate.", TEXT, 'Bearer realm="almoner"'),
-    "Retry-After": ("Seconds to wait before the next attempt.", {"type": "integer", "minimum": 0}, "1"),
+    "Retry-After": ("Seconds to wait before the next attempt.", {"type": "integer", "minimum": 0}, 1),
     "Allow": ("The methods that are offered here.", TEXT, "GET, POST"),
 }
 _BESIDES = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 503: ("Retry-After",)}

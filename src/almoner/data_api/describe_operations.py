@@ -109,12 +109,14 @@ _IF_NONE_MATCH = {
     "in": "header",
     "description": "The `ETag` of what is known already. When the row is still that, the answer is 304 without a body.",
     "schema": {"type": "string"},
+    "example": f'"{examples.MOMENT}"',
 }
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "description": "The `ETag` that was read. When the row has changed since, nothing is done and the answer is 412.",
     "schema": {"type": "string"},
+    "example": "*",
 }
 
 
@@ -142,11 +144,17 @@ def find(described: Described, resource: Resource) -> Operation:
         "Rows in the order of `updated_at`, then `id`, a page at a time. Several filters must all hold. "
         "A parameter that is not listed here is refused."
     )
+    onward, _ = examples.following(resource, described.url)
     parameters = [
-        {"name": name, "in": "query", "description": about, "schema": schema} for name, about, schema in schemas.page_parameters()
+        {"name": name, "in": "query", "description": about, "schema": schema, "example": onward[name]}
+        for name, about, schema in schemas.page_parameters()
     ]
     for name, field, schema in schemas.filters(resource, described.enveloped):
-        parameters.append({"name": name, "in": "query", "description": f"Filters. {field.about}", "schema": schema})
+        sample = examples.value(resource, field)
+        sample = sample[0] if isinstance(sample, list) else sample
+        parameters.append(
+            {"name": name, "in": "query", "description": f"Filters. {field.about}", "schema": schema, "example": sample}
+        )
     return _operation(Verb.FIND, resource, f"Find {resource.title.lower()}", text) | {
         "parameters": parameters,
         "responses": {"200": _page_answer(described, resource), **refusals(400, 401, 403)},

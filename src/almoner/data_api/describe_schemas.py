@@ -8,7 +8,7 @@ from typing import Any
 from almoner.data_api.declare import Resource
 from almoner.errors import PROBLEMS
 from almoner.fields import Field, described, nullable_schema
-from almoner.kinds import Schema
+from almoner.kinds import WITHOUT_NUL, Schema
 
 _PAGE_TEXT = "Times as ISO 8601; the answer gives them in UTC."
 _SET_BY_DATABASE = ("id", "updated_at", "created_at")
@@ -125,7 +125,9 @@ def find_body(resource: Resource, enveloped: bool) -> Schema:
 
 def _as_key(schema: Schema) -> Schema:
     """A filter's schema inside a body, where a number stands for its digits."""
-    free = schema.get("type") == "string" and not schema.keys() & {"format", "enum", "pattern"}
+    free = (
+        schema.get("type") == "string" and not schema.keys() & {"format", "enum"} and schema.get("pattern") in (None, WITHOUT_NUL)
+    )
     return {**schema, "type": ["string", "integer"]} if free else schema
 
 
@@ -159,7 +161,7 @@ def shared(resources: Sequence[Resource], enveloped: bool) -> dict[str, Schema]:
     onward = {
         "type": "object",
         "description": "The parameters of the next page, filters included. Absent on the last page.",
-        "properties": used | {"page[after]": {"type": "string", "format": "uuid"}},
+        "properties": used | {"page[after]": {"type": "string", "format": "uuid"}} | _given_back(resources, enveloped),
         "required": [*used, "page[after]"],
     }
     until = moment | {
@@ -189,6 +191,12 @@ def shared(resources: Sequence[Resource], enveloped: bool) -> dict[str, Schema]:
     }
 
 
+def _given_back(resources: Sequence[Resource], enveloped: bool) -> dict[str, Schema]:
+    """The filters of a Find as its pages give them back, whatever the collection: as they were sent."""
+    told = "The filter of this name, where the Find has it."
+    return {name: {"type": "string", "description": told} for r in resources for name, _, _ in filters(r, enveloped)}
+
+
 def _enveloped_links(href: Schema, current: Schema, onward: Schema) -> Schema:
     def place(meta: Schema) -> Schema:
         return {"type": "object", "properties": {"href": href, "meta": meta}, "required": ["href", "meta"]}
@@ -212,7 +220,17 @@ def _problem() -> Schema:
         "extra": {
             "type": "object",
             "description": "For programs. `path` names the field or parameter, as `.user_id` or `.model.pain_scale`.",
-            "properties": {"path": {"type": "string"}},
+            "properties": {
+                "path": {"type": "string"},
+                "scope": {"type": "string", "description": "The scope that is needed."},
+                "limit_bytes": {"type": "integer", "description": "What it may have at most."},
+                "request_id": {"type": "string", "description": "By which the server's log knows this request."},
+                "rule": {"type": "string", "description": "What an answer or a record breaks: `kind`, `required`, `not_asked` ..."},
+                "spec": {"type": "string", "description": "The id of the assessment spec that it does not fit."},
+                "spec_version": {"type": "integer"},
+                "type_name": {"type": "string", "description": "The custom data type that it does not fit."},
+                "type_version": {"type": "integer"},
+            },
         },
     }
     return {"type": "object", "properties": properties, "required": list(properties)}

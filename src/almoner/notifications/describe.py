@@ -49,7 +49,7 @@ _BESIDES: Final[dict[str, tuple[Schema, str]]] = {
 _SHOWN: Final = {
     "id": _ID,
     **{name: value for name, value in _GIVEN.items() if name not in ("client_secret", "token_url")},
-    "audience": _URL,
+    "audience": _GIVEN["token_url"],
     "token_url": _GIVEN["token_url"],
     "paused": False,
     "lag_seconds": 0.0,
@@ -135,7 +135,7 @@ def _paths(enveloped: bool) -> dict[str, Any]:
             "parameters": [_ID_PARAMETER],
             "get": _operation("findDeliveries", "Find deliveries", "The latest attempts, the newest first.", "read")
             | {
-                "parameters": [{"name": "limit", "in": "query", "description": attempts, "schema": limit}],
+                "parameters": [{"name": "limit", "in": "query", "description": attempts, "schema": limit, "example": 50}],
                 "responses": {
                     "200": success("Attempts.", _many("Delivery"), {"data": [_DELIVERY]}),
                     **refusals(400, 401, 403, 404),

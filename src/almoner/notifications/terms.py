@@ -43,6 +43,13 @@ class Terms:
     paused: bool
 
 
+# How the host and the port of a target are written, for whoever reads the schema.
+_LABEL: Final = "[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?"
+_NAME: Final = rf"({_LABEL}\.)*[a-zA-Z]([a-zA-Z0-9-]{{0,61}}[a-zA-Z0-9])?\.?"
+_BYTE: Final = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4: Final = rf"{_BYTE}(\.{_BYTE}){{3}}"
+_PORT: Final = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+
 # A line without control characters, and with a character in it that is neither a space nor one of them.
 _LINE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -84,10 +91,15 @@ class Target(Kind):
         return None
 
     def schema(self) -> Schema:
-        # What is accepted for certain: names with a dot, and no address.
-        scheme = "https?" if self._private else "https"
-        host = r"([a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?\.){1,3}[a-z]{2,20}"
-        return {"type": "string", "maxLength": LONGEST_URL, "pattern": f'^{scheme}://{host}(:[1-9][0-9]{{0,3}})?(/[!-"$-~]*)?$'}
+        # A name, an IPv4 or an IPv6 address; that it is not one inside the house is looked at when it is used.
+        scheme = "[hH][tT][tT][pP][sS]?" if self._private else "[hH][tT][tT][pP][sS]"
+        path = '([/?][!-"$-~]*)?'
+        return {
+            "type": "string",
+            "format": "uri",
+            "maxLength": LONGEST_URL,
+            "pattern": rf"^{scheme}://({_NAME}|{_IPV4}|\[[0-9a-fA-F:.]{{2,45}}\])(:{_PORT})?{path}$",
+        }
 
 
 class Resources(Kind):

@@ -11,8 +11,8 @@ from typing import ClassVar, Final, Literal
 
 from almoner.choices import Choice, Several, State
 from almoner.fields import Field, Object
-from almoner.kinds import Boolean, Email, Integer, Kind, LongText, Number, Phone, Text, ZipCode
-from almoner.times import IsoDate, IsoDateTime, Timezone
+from almoner.kinds import Boolean, Email, Integer, Kind, LongText, Number, Phone, Schema, Text, ZipCode
+from almoner.times import TIMEZONES, IsoDate, IsoDateTime, Timezone
 from almoner.workshop.design import FieldDesign
 
 
@@ -21,6 +21,13 @@ class Scale(Integer):
     """A step on a scale from ``low`` to ``high``, both inclusive: a whole number, shown as a row of buttons."""
 
     widget: ClassVar[str] = "scale"
+
+
+class ListedTimezone(Timezone):
+    """A time zone whose schema lists every name: forms that are made from it offer them."""
+
+    def schema(self) -> Schema:
+        return {"type": "string", "enum": sorted(TIMEZONES)}
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ FIELD_KINDS: Final[Mapping[str, FieldKind]] = {
     "scale": _kind_of_number("A step on a scale, from low to high.", _scale, _LIMITS),
     "phone": FieldKind("A US or Canadian phone number.", lambda field: Phone()),
     "email": FieldKind("An e-mail address.", lambda field: Email()),
-    "timezone": FieldKind("A time zone, such as America/Los_Angeles.", lambda field: Timezone()),
+    "timezone": FieldKind("A time zone, such as America/Los_Angeles.", lambda field: ListedTimezone()),
     "state": FieldKind("A state or territory of the US, as two letters.", lambda field: State()),
     "zip_code": FieldKind("A US zip code of five digits.", lambda field: ZipCode()),
 }

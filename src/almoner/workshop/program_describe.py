@@ -46,7 +46,12 @@ _GROUPS: Final = {
     "roles": "What workers may do and see.",
     "sidebar": "The cards beside a patient's timeline.",
 }
-_VERSIONED: Final = ("assessments", "custom_data_types")
+_LIST: Final[Schema] = {"type": "array", "items": {"type": "object"}}
+_STRING: Final[Schema] = {"type": "string"}
+_VERSIONED: Final[dict[str, Schema]] = {
+    "assessments": {"id": _STRING, "name": _STRING, "sections": _LIST},
+    "custom_data_types": {"name": _STRING, "fields": _LIST},
+}
 
 
 def addition(enveloped: bool = False) -> Addition:
@@ -71,12 +76,14 @@ def _operation(enveloped: bool) -> dict[str, Any]:
                 "in": "query",
                 "description": "An older version of the program; the newest when left out.",
                 "schema": {"type": "integer", "minimum": 1},
+                "example": 1,
             },
             {
                 "name": "If-None-Match",
                 "in": "header",
                 "description": "The `ETag` of the program that the caller has; 304 where it is still that.",
                 "schema": {"type": "string"},
+                "example": '"5f2c9a41d07b1a3e5f2c9a41d07b1a3e"',
             },
         ],
         "responses": {
@@ -90,13 +97,12 @@ def _operation(enveloped: bool) -> dict[str, Any]:
 def _schema() -> Schema:
     """The parts are those of the program file's schema, docs/reference/program.schema.json."""
     number: Schema = {"type": "integer", "minimum": 1}
-    versioned: Schema = {
-        "type": "object",
-        "properties": {"version": number, "schema": {"type": "object"}},
-        "required": ["version", "schema"],
-    }
     groups = {
-        name: {"type": "array", "items": versioned if name in _VERSIONED else {"type": "object"}, "description": text}
+        name: {
+            "type": "array",
+            "items": _versioned(_VERSIONED[name]) if name in _VERSIONED else {"type": "object"},
+            "description": text,
+        }
         for name, text in _GROUPS.items()
     }
     properties: dict[str, Any] = {
@@ -107,3 +113,8 @@ def _schema() -> Schema:
         "terminology": {"type": "object", "description": "What the program calls people, where it is not the usual."},
     }
     return {"type": "object", "properties": properties, "required": ["version", "published_at", "program"]}
+
+
+def _versioned(own: Schema) -> Schema:
+    named = {**own, "version": {"type": "integer", "minimum": 1}, "schema": {"type": "object"}}
+    return {"type": "object", "properties": named, "required": ["version", "schema"]}

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import quote
 
 from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
 from almoner.fields import Field, Object, missing_field
-from almoner.kinds import Kind, Problems
+from almoner.kinds import Kind, Problems, Schema
+from almoner.workshop import answer_schema
 from almoner.workshop.design import Assessment, Condition, CustomDataType, Question
 from almoner.workshop.field_kinds import model
 
@@ -32,9 +34,14 @@ class _FollowUp:
     name: str
     kind: Kind
     required: bool
-    decides: str
+    condition: Condition
     test: Test
     words: str
+
+    @property
+    def decides(self) -> str:
+        """The question whose answer decides."""
+        return self.condition.question
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,16 @@ class Answers(Object):
             problems += [replace(p, extra={**p.extra, "rule": p.rule, **extra}) for p in found[:MOST_PROBLEMS]]
             problems += found[MOST_PROBLEMS:]
         return kept
+
+    def schema(self) -> Schema:
+        """JSON Schema (2020-12) of what is accepted: which follow-ups are asked, and are required then, included."""
+        schema = super().schema()
+        if not self.follow_ups:
+            return schema
+        depending = {item.name for item in self.follow_ups}
+        name = ":".join(quote(str(value), safe="") for _, value in self.named)
+        always = (field.name for field in self.fields if field.name not in depending)
+        return answer_schema.with_follow_ups(schema, self.follow_ups, always, f"urn:almoner:answers:{name}")
 
     def _with_follow_ups(self, kept: Mapping[str, Any], path: str, found: Problems) -> Problems:
         """``found``, and what is wrong with follow-ups. Nothing is said of one that waits for an answer that does not fit."""
@@ -199,7 +216,7 @@ def _in_order(assessment: Assessment) -> Iterable[tuple[Question, str]]:
 
 def _follow_up(question: Question, field: Field, words: str) -> _FollowUp:
     assert question.shown_when is not None
-    return _FollowUp(question.name, field.kind, question.required, question.shown_when.question, _test(question.shown_when), words)
+    return _FollowUp(question.name, field.kind, question.required, question.shown_when, _test(question.shown_when), words)
 
 
 def _not_asked(item: _FollowUp, path: str) -> Problem:
