@@ -21,6 +21,7 @@ from almoner.errors import ApiError, problem, problem_objects
 
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_SECONDS: Final = 3600
+_PARAMETERS: Final = ("grant_type", "assertion", "scope")
 _MOST_PARAMETERS: Final = 50
 _QUIET_SECONDS: Final = 1.0
 _MULTIPART: Final = "multipart/"
@@ -182,7 +183,7 @@ def _from_json(body: bytes) -> dict[str, str]:
         given = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, ValueError, RecursionError):
         raise GrantError("invalid_request", "The body is not valid JSON.") from None
-    known = {name: given[name] for name in ("grant_type", "assertion", "scope") if given.get(name) is not None}
+    known = {name: given[name] for name in _PARAMETERS if given.get(name) is not None}
     for name, value in known.items():
         if not isinstance(value, str):
             raise GrantError("invalid_request", f"The parameter {name} must be a string.")
@@ -200,7 +201,8 @@ def _from_form(body: bytes) -> dict[str, str]:
     for name, value in pairs:
         if name in given:
             raise GrantError("invalid_request", "A parameter is given more than once.")
-        given[name] = value
+        if name in _PARAMETERS:  # others are ignored, however often they come (RFC 6749, 3.2)
+            given[name] = value
     return given
 
 
