@@ -2,10 +2,11 @@
 
 # The Python to build on: 3.11 or newer, with its venv module.
 PYTHON ?= python3
-UV_VERSION := 0.13.9
 VENV := .venv
 READY := $(VENV)/.ready
-UV_READY := .uv/.ready-$(UV_VERSION)
+UV_READY := .uv/.ready
+# The environment of a deployment: what is served, and nothing to test or build with.
+PRODUCTION := .production
 # Locked and hashed; prints neither the addresses of an index nor the command line that made it.
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
   --overrides overrides.txt
@@ -20,7 +21,7 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
      $(if $(CERTIFICATES),SSL_CERT_FILE="$${SSL_CERT_FILE:-$(firstword $(CERTIFICATES))}" UV_SYSTEM_CERTS=true) \
      UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy .uv/bin/uv --no-config
 
-.PHONY: demo test check bench pictures soak migration lock format clean
+.PHONY: demo test check bench pictures soak migration lock format production clean
 .DELETE_ON_ERROR:
 
 ## demo: an embedded PostgreSQL, a demo program, and the server (ALMONER_PORT, ALMONER_HOME, ALMONER_PATIENTS)
@@ -61,23 +62,33 @@ migration: $(READY)
 	$(VENV)/bin/almoner migrate --write "$(NAME)"
 	$(VENV)/bin/ruff check --quiet --fix src/almoner/migrations && $(VENV)/bin/ruff format --quiet src/almoner/migrations
 
+## production: an environment of what is served alone in .production, from the same lock
+production: $(READY)
+	@$(UV) venv --quiet --clear --python .uv/bin/python $(PRODUCTION)
+	@$(UV) pip sync --quiet --python $(PRODUCTION)/bin/python --require-hashes production.lock
+	@$(VENV)/bin/hatchling build --target wheel --directory $(PRODUCTION)/wheel >/dev/null 2>&1
+	@$(UV) pip install --quiet --python $(PRODUCTION)/bin/python --no-deps $(PRODUCTION)/wheel/*.whl
+	@echo 'Call $(PRODUCTION)/bin/almoner'
+
 ## lock: raise every dependency to its newest version
 lock: $(UV_READY)
 	@$(UV) $(COMPILE) --upgrade --group dev pyproject.toml -o requirements.lock
+	@$(UV) $(COMPILE) --constraint requirements.lock pyproject.toml -o production.lock
+	@echo uv | $(UV) $(COMPILE) --upgrade - -o installer.lock
 	@$(UV) $(COMPILE) --upgrade bench/peers/requirements.in -o bench/peers/requirements.lock
 
 clean:
-	rm -rf $(VENV) .uv bench/.venv
+	rm -rf $(VENV) $(PRODUCTION) .uv bench/.venv
 
 .venv: $(READY)
 
-$(UV_READY):
+$(UV_READY): installer.lock
 	@echo 'Installing the installer of packages into .uv ...'
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'Almoner needs Python 3.11 or newer. Name one with: make PYTHON=/path/to/python3' >&2; exit 2; }
 	@$(PYTHON) -m venv --clear .uv || { \
 	  echo 'Python has no venv module. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 2; }
-	@.uv/bin/pip install -qq --disable-pip-version-check uv==$(UV_VERSION)
+	@.uv/bin/pip install -qq --disable-pip-version-check --require-hashes -r installer.lock
 	@touch $@
 
 $(READY): requirements.lock pyproject.toml $(UV_READY)

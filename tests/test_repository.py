@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 SERVER = SOURCE / "almoner"
-LOCKS = (ROOT / "requirements.lock", ROOT / "bench" / "peers" / "requirements.lock")
+LOCKS = tuple(ROOT / name for name in ("requirements.lock", "production.lock", "installer.lock", "bench/peers/requirements.lock"))
 
 LONGEST_FILE = 399
 LONGEST_FUNCTION = 59
@@ -207,7 +207,29 @@ def test_a_lock_holds_names_versions_and_hashes_and_no_address(lock: Path) -> No
     comment = re.compile(r"    +#((?!://).)*$")
     lines = lock.read_text().splitlines()
     assert [line for line in lines if not (package.match(line) or digest.match(line) or comment.match(line))] == []
-    assert sum(1 for line in lines if package.match(line)) > 10
+    assert sum(1 for line in lines if package.match(line)) > (0 if lock.name == "installer.lock" else 10)
+
+
+def locked(name: str) -> dict[str, str]:
+    """What a lock pins: the version and hashes of each package."""
+    found: dict[str, str] = {}
+    package = ""
+    for line in (ROOT / name).read_text().splitlines():
+        if not line.startswith((" ", "#")):
+            package = line.partition("==")[0]
+        if not line.lstrip().startswith("#"):
+            found[package] = found.get(package, "") + line.strip(" \\")
+    return found
+
+
+def test_production_has_what_is_tested_and_nothing_to_test_or_build_with() -> None:
+    everything, served = locked("requirements.lock"), locked("production.lock")
+    assert {name for name in served if everything.get(name) != served[name]} == set()
+    tools = {"pytest", "hypothesis", "schemathesis", "playwright", "httpx", "mypy", "ruff", "hatchling", "python-multipart"}
+    assert served.keys() & tools == set()
+    assert {"starlette", "uvicorn", "asyncpg", "zxcvbn"} <= served.keys()
+    assert set(locked("installer.lock")) == {"uv"}
+    assert "--require-hashes -r installer.lock" in (ROOT / "Makefile").read_text()
 
 
 def test_there_is_no_other_lock() -> None:

@@ -68,6 +68,12 @@ class Settings:
         "is to be allowed.",
         False,
     )
+    client_secret: str = _setting(
+        "ALMONER_CLIENT_SECRET",
+        "The secret that `subscription create` and `receive` are given, where neither an argument nor a file gives it.",
+        "",
+        secret=True,
+    )
     patients: int = _setting("ALMONER_PATIENTS", "How many patients the demo makes: enough to page through, made in seconds.", 500)
     connections: int = _setting(
         "ALMONER_CONNECTIONS",

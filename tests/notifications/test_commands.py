@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner, Result
 
+from almoner.access.key_file import KeySource
+from almoner.access.secrets import SecretBox
 from almoner.cli import app
 from almoner.errors import SettingError
 from almoner.settings import Settings
@@ -35,7 +38,7 @@ class Operator:
         result = self.types("subscription", *words, "--environment", self.environment)
         assert result.exit_code == code, result.output
         assert "Traceback" not in result.output
-        return result.output
+        return result.output if code else result.stdout
 
     def gets(self, *words: str) -> Any:
         return json.loads(self.says(*words, "--json"))
@@ -169,3 +172,62 @@ def test_every_command_has_an_example(operator: Operator, name: str) -> None:
 
 def test_the_receiver_has_an_example(operator: Operator) -> None:
     assert "almoner receive --port 9000" in " ".join(operator.types("receive", "--help").output.split())
+
+
+def test_a_secret_comes_from_a_file_standard_input_or_the_environment_and_an_argument_warns(
+    dsn: str, home: Path, operator: Operator, tmp_path: Path
+) -> None:
+    words = [
+        "subscription",
+        "create",
+        "--url",
+        "https://ehr.example.org/n",
+        "--resources",
+        "patients",
+        "--client-id",
+        "a",
+        "--json",
+    ]
+    words += ["--auth", "bearer_jwt"]
+    file = tmp_path / "secret"
+    file.write_text("of a file\n", encoding="utf-8")
+    environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_HOME": str(home)}
+    cases: dict[str, tuple[list[str], str | None, dict[str, str]]] = {
+        "of a file": (["--client-secret-file", str(file)], None, {"ALMONER_CLIENT_SECRET": "of nobody"}),
+        "of standard input": (["--client-secret-file", "-"], "of standard input\n", {}),
+        "of the environment": ([], None, {"ALMONER_CLIENT_SECRET": "of the environment"}),
+        "of an argument": (["--client-secret", "of an argument"], None, {}),
+    }
+    box = SecretBox(*KeySource("", home).first())
+    wrong = []
+    for secret, (options, given, more) in cases.items():
+        typed = [*words, "--name", secret, "--environment", operator.environment, *options]
+        result = CliRunner().invoke(app, typed, input=given, env=environ | more)
+        made = json.loads(result.stdout)
+        sealed = sealed_of(dsn, made["id"])
+        warned = "ALMONER_CLIENT_SECRET" in result.stderr
+        if box.open(sealed, made["id"]) != secret or warned != (secret == "of an argument"):
+            wrong.append((secret, result.output))
+    assert not wrong
+    for options, said in (
+        ([], "--client-secret-file FILE"),
+        (["--client-secret-file", str(tmp_path / "nowhere")], "No such file"),
+        (["--client-secret-file", os.devnull], "no secret in"),
+        (["--client-secret-file", str(file), "--client-secret", "x"], "one of"),
+    ):
+        refused = CliRunner().invoke(app, [*words, "--name", "x", *options], env=environ)
+        assert (refused.exit_code, said in refused.stderr) == (2, True), refused.output
+
+
+def sealed_of(dsn: str, subscription_id: str) -> bytes:
+    """What is stored of a subscription's secret."""
+
+    async def look() -> bytes:
+        connection = await asyncpg.connect(dsn)
+        try:
+            sealed: bytes = await connection.fetchval("SELECT sealed FROM subscriptions WHERE id = $1", subscription_id)
+            return sealed
+        finally:
+            await connection.close()
+
+    return asyncio.run(look())

@@ -336,8 +336,10 @@ class Program:
         return ["subscription", "create", *shlex.split(shown.replace("\\\n", " "))]
 
 
-def client_of(api: Api) -> list[str]:
-    return ["--url", f"{api.base_url}".rstrip("/"), "--client-id", api.client_id, "--client-secret", api.client_secret]
+def client_of(api: Api, folder: Path) -> list[str]:
+    (folder / "secret").write_text(api.client_secret, encoding="utf-8")
+    secret = ["--client-secret-file", str(folder / "secret")]
+    return ["--url", f"{api.base_url}".rstrip("/"), "--client-id", api.client_id, *secret]
 
 
 def environ(settings: Settings) -> dict[str, str]:
@@ -353,7 +355,7 @@ async def test_the_shown_command_subscribes_it_and_rows_are_printed(
 ) -> None:
     ids = await many_workers(store, api.environment_id, 51)
     name = await connection.fetchval("SELECT name FROM environments WHERE id = $1", api.environment_id)
-    with Program(tmp_path, *client_of(api)) as program:
+    with Program(tmp_path, *client_of(api, tmp_path)) as program:
         await program.takes_requests()
         run = CliRunner()
         made = await asyncio.to_thread(
@@ -385,7 +387,7 @@ async def test_the_shown_command_subscribes_it_and_rows_are_printed(
 
 
 async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(api: Api, tmp_path: Path) -> None:
-    with Program(tmp_path, *client_of(api), "--json") as program:
+    with Program(tmp_path, *client_of(api, tmp_path), "--json") as program:
         await program.takes_requests()
         kept = tmp_path / f"receiver-{program.port}.json"
         assert kept.stat().st_mode & 0o777 == 0o600
@@ -415,11 +417,11 @@ async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(api: A
 
 
 async def test_it_goes_on_as_the_same_subscriber(api: Api, tmp_path: Path) -> None:
-    with Program(tmp_path, *client_of(api)) as program:
+    with Program(tmp_path, *client_of(api, tmp_path)) as program:
         await program.says("--client-secret")
         port, first = program.port, program.command()
     (tmp_path / "said").unlink()
-    with Program(tmp_path, *client_of(api), port=port) as program:
+    with Program(tmp_path, *client_of(api, tmp_path), port=port) as program:
         await program.says("--client-secret")
         assert program.command() == first
 

@@ -21,7 +21,8 @@ import uvicorn
 
 from almoner import home as homes
 from almoner.access.secrets import new_secret
-from almoner.commands import demo_address
+from almoner.commands import demo_address, secret_source
+from almoner.commands.secret_source import CLIENT_SECRET, CLIENT_SECRET_FILE
 from almoner.commands.session import AS_JSON, called, read_settings, say, stop
 from almoner.receiver.endpoints import Changed, Credentials, Endpoints
 from almoner.receiver.pull import Api, PullError
@@ -35,7 +36,8 @@ def receive(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     url: Annotated[str | None, typer.Option(help="The API to pull from. By default the demo's, or that of ALMONER_PORT.")] = None,
     client_id: Annotated[str | None, typer.Option(help="A client of that API. By default the demo's.")] = None,
-    client_secret: Annotated[str | None, typer.Option(help="The client's secret.")] = None,
+    client_secret: CLIENT_SECRET = None,
+    client_secret_file: CLIENT_SECRET_FILE = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Count the rows, rather than print them.")] = False,
     as_json: AS_JSON = False,
 ) -> None:
@@ -50,8 +52,11 @@ def receive(
     # Also where a script started us with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
-    client, demo = _client(settings, client_id, client_secret)
-    issued = _issued(settings.home / f"receiver-{port}.json")
+    # The variable is for the client that is named: beside the demo there is none to name.
+    named = any(given is not None for given in (client_id, client_secret, client_secret_file))
+    secret = secret_source.client_secret(client_secret, client_secret_file) if named else None
+    client, demo = _client(settings, client_id, secret)
+    issued = _issued(settings.home / f"receiver-{port}.json", _secret_file(settings, port))
     pulled = url or (demo_address.beside(settings) if demo else settings).url
     printer = JsonPrinter() if as_json else TextPrinter(quiet)
     here = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -196,28 +201,32 @@ def _client(settings: Settings, client_id: str | None, client_secret: str | None
     if client_id and client_secret:
         return Credentials(client_id, client_secret), False
     if client_id or client_secret:
-        stop("Give both of --client-id and --client-secret, or neither beside the demo.")
+        stop(f"Give both of --client-id and its secret, or neither beside the demo. The secret: {secret_source.WAYS}.")
     found = _read(settings.home / "demo.json")
     if found is None:
         stop(
             "There is nothing to pull with. Start the demo (make demo) and run this beside it, or name a client of the API:\n"
             f"  {called()} client create --name receiver --scope all\n"
-            f"  {called()} receive --url https://... --client-id ... --client-secret ..."
+            f"  {called()} receive --url https://... --client-id ... --client-secret-file ..."
         )
     return found, True
 
 
-def _issued(path: Path) -> Credentials:
+def _secret_file(settings: Settings, port: int | str) -> Path:
+    """Where the secret lies that this receiver issued, for the command that subscribes it."""
+    return settings.home / f"receiver-{port}.secret"
+
+
+def _issued(path: Path, secret: Path) -> Credentials:
     """What this receiver issues to Almoner: what it issued at an earlier start, or a new id and secret."""
-    found = _read(path)
-    if found is None:
-        found = Credentials(str(uuid4()), new_secret())
-        try:
-            homes.make(path.parent)
-            path.touch(mode=0o600)
-            path.write_text(json.dumps(asdict(found)), encoding="utf-8")
-        except OSError as error:
-            stop(f"{path} cannot be written ({error.strerror}). Set ALMONER_HOME to a folder of yours.")
+    found = _read(path) or Credentials(str(uuid4()), new_secret())
+    try:
+        homes.make(path.parent)
+        for file, text in ((path, json.dumps(asdict(found))), (secret, found.client_secret)):
+            file.touch(mode=0o600)
+            file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        stop(f"{path} cannot be written ({error.strerror}). Set ALMONER_HOME to a folder of yours.")
     return found
 
 
@@ -259,7 +268,7 @@ Subscribe it, once (paste this into another terminal, in this folder; it is kept
     --url {here}/notifications \\
     --resources {resources} \\
     --auth token_exchange --token-url {here}/token \\
-    --client-id {issued.client_id} --client-secret {issued.client_secret}
+    --client-id {issued.client_id} --client-secret-file {shlex.quote(str(_secret_file(settings, port)))}
 
 Or, without the exchange of a token: --auth bearer_jwt, and no --token-url."""
 

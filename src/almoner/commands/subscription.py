@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from almoner.access import keys
+from almoner.commands import secret_source
+from almoner.commands.secret_source import CLIENT_SECRET, CLIENT_SECRET_FILE
 from almoner.commands.session import (
     AS_JSON,
     ENVIRONMENT,
@@ -18,6 +20,7 @@ from almoner.commands.session import (
     print_rows,
     run,
     say,
+    stop,
     within,
 )
 from almoner.database import Connection
@@ -39,28 +42,32 @@ def create(
     url: Annotated[str, typer.Option(help="Where notifications are posted to.")],
     resources: Annotated[str, typer.Option(help="The collections whose changes are announced, separated by commas.")],
     client_id: Annotated[str, typer.Option(help="The client id that the subscriber issued for us.")],
-    client_secret: Annotated[str, typer.Option(help="The secret that the subscriber issued for us.")],
     auth: Annotated[str, typer.Option(help=f"How we authenticate: {' or '.join(WAYS)}.")] = WAYS[0],
     audience: Annotated[
         str | None, typer.Option(help="The aud of our JWT. By default the token URL, for bearer_jwt the notify URL.")
     ] = None,
     token_url: Annotated[str | None, typer.Option(help="The subscriber's token endpoint, for token_exchange.")] = None,
+    client_secret: CLIENT_SECRET = None,
+    client_secret_file: CLIENT_SECRET_FILE = None,
     environment: ENVIRONMENT = None,
     as_json: AS_JSON = False,
 ) -> None:
-    """Subscribe a system to what changes from now on. All problems are told at once.
+    """Subscribe a system to what changes from now on, with the secret that it issued for us. All problems are told at once.
 
     Example: almoner subscription create --name "EHR bridge" --url https://ehr.example.org/notifications
     --resources patients,messages --auth token_exchange --token-url https://ehr.example.org/token
-    --client-id almoner --client-secret ... --environment production
+    --client-id almoner --client-secret-file ehr.secret --environment production
     """
+    secret = secret_source.client_secret(client_secret, client_secret_file)
+    if secret is None:
+        stop(f"Give the secret that the subscriber issued for us: {secret_source.WAYS}.", 2)
     given: dict[str, Any] = {
         "name": name,
         "notify_url": url,
         "resources": [part.strip() for part in resources.split(",") if part.strip()],
         "authentication": auth,
         "client_id": client_id,
-        "client_secret": client_secret,
+        "client_secret": secret,
         "audience": audience,
         "token_url": token_url,
     }
