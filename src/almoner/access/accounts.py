@@ -13,6 +13,7 @@ from almoner.access import sessions, worker_events
 from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
+from almoner.names import full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Account:
 
     @property
     def name(self) -> str:
-        return f"{self.first_name} {self.last_name}"
+        return full_name(self.first_name, self.last_name)
 
 
 _SELECT: Final = """

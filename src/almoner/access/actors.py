@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from almoner.names import full_name_sql
+
 # What a writer came through, as a sentence ends; the change log keeps the bare word.
 THROUGH: Final = {
     "api": "through the API",
@@ -22,7 +24,7 @@ def name_sql(actor: str) -> str:
     """
     # The aliases are none that a statement uses itself: within, they would hide the table that ``actor`` is of.
     return (
-        f"coalesce(CASE WHEN {actor} LIKE 'worker:%' THEN (SELECT a_w.first_name || ' ' || a_w.last_name FROM workers a_w "
+        f"coalesce(CASE WHEN {actor} LIKE 'worker:%' THEN (SELECT {full_name_sql('a_w')} FROM workers a_w "
         f"WHERE a_w.environment_id = $1 AND a_w.id = substr({actor}, 8)::uuid) "
         f"WHEN {actor} LIKE 'client:%' THEN (SELECT a_c.name FROM clients a_c "
         f"WHERE a_c.environment_id = $1 AND a_c.id = substr({actor}, 8)::uuid) END, {actor})"

@@ -12,6 +12,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from almoner.access.sessions import csrf
+from almoner.names import full_name, isolated
 from almoner.pages import words
 from almoner.pages.security import masked
 from almoner.pages.sent_forms import TOKEN, new_token
@@ -45,10 +46,12 @@ class Renderer:
             lstrip_blocks=True,
             auto_reload=False,
             cache_size=-1,
+            finalize=_isolated,
         )
         self._environment.globals.update(static=static.path, csrf=_csrf, csrf_token=_csrf_token, rooms=self.rooms_of)
         self._environment.filters.update(
             initials=words.initials,
+            full_name=full_name,
             counted=words.counted,
             day=words.day,
             weekday=words.weekday,
@@ -70,6 +73,11 @@ class Renderer:
         return [
             (room, here == room.path or here.startswith(f"{room.path}/")) for room in self._rooms if visit.rights.may & {*room.may}
         ]
+
+
+def _isolated(value: Any) -> Any:
+    """What a template writes out: no text of others turns the words of the page round. What is HTML already is made of such."""
+    return isolated(value) if type(value) is str else value
 
 
 def csrf_token(visit: Visit) -> str:

@@ -24,6 +24,7 @@ from almoner.database import Database
 from almoner.definitions import Program, Rights
 from almoner.errors import problem
 from almoner.kept import Kept
+from almoner.names import unisolated
 from almoner.operations.encodings import unpacked
 from almoner.pages.reads import Part, Reads
 from almoner.pages.render import Renderer
@@ -90,8 +91,11 @@ class Form:
 
 
 def _without_nul(text: str) -> str:
-    """What was sent, without NUL: PostgreSQL holds none, nobody types one, and no page is to fail for one."""
-    return text.replace("\x00", "") if "\x00" in text else text
+    """What was sent, without NUL: PostgreSQL holds none, nobody types one, and no page is to fail for one.
+
+    What a page put around a text so that it does not turn the page's own words round goes too.
+    """
+    return unisolated(text.replace("\x00", "")) if "\x00" in text or not text.isascii() else text
 
 
 class Visit:

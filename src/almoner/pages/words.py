@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, date, datetime
+from typing import Final
 
 from markupsafe import Markup
 
 from almoner import clocks
+from almoner.names import TURNS
+
+_JOINER: Final = "\u200d"
 
 
 def initials(first_name: str, last_name: str) -> str:
-    """At most two letters that stand for a person, of any script."""
-    return "".join(part.strip()[:1] for part in (first_name, last_name)).upper()
+    """At most two characters that stand for a person, of any script, each whole: an emoji of several code points is one."""
+    return "".join(_first(part.strip()) for part in (first_name, last_name)).upper()
+
+
+def _first(text: str) -> str:
+    """The first character as a reader counts (a grapheme, UAX 29): a letter with its marks, a joined emoji, a flag."""
+    text = TURNS.sub("", text)
+    end = 1
+    while end < len(text) and _goes_on(text, end):
+        end += 1
+    return text[:end]
+
+
+def _goes_on(text: str, at: int) -> bool:
+    before, char = text[at - 1], text[at]
+    is_mark = unicodedata.category(char) in ("Mn", "Mc", "Me") or "\U0001f3fb" <= char <= "\U0001f3ff" or char == _JOINER
+    is_flag = at == 1 and all("\U0001f1e6" <= one <= "\U0001f1ff" for one in (before, char))
+    return is_mark or is_flag or before == _JOINER
 
 
 def counted(number: int, one: str, many: str = "") -> str:

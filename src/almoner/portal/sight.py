@@ -13,6 +13,7 @@ from typing import Final
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
+from almoner.names import full_name, full_name_sql
 from almoner.pages.visit import Visit
 
 # The condition on a patient ``p`` that keeps a role to its own patients; ``$2`` is what ``only_of`` returns.
@@ -21,7 +22,7 @@ OF_WORKER: Final = "($2::uuid IS NULL OR p.coach_id = $2)"
 _KEPT = "SELECT f.kept_id FROM patient_merges f WHERE f.environment_id = $1 AND f.patient_id = {id}"
 _PATIENT = f"""
 SELECT p.id::text, p.first_name, p.last_name, p.birthday, p.timezone, p.phase, p.coach_id::text,
-  w.first_name || ' ' || w.last_name AS coach, p.created_at, p.updated_at, m.kept_id::text AS merged_into
+  {full_name_sql("w")} AS coach, p.created_at, p.updated_at, m.kept_id::text AS merged_into
 FROM patients p
 LEFT JOIN workers w ON w.environment_id = p.environment_id AND w.id = p.coach_id
 LEFT JOIN patient_merges m ON m.environment_id = p.environment_id AND m.patient_id = p.id
@@ -55,7 +56,7 @@ class Patient:
     @property
     def name(self) -> str:
         """The whole name."""
-        return f"{self.first_name} {self.last_name}"
+        return full_name(self.first_name, self.last_name)
 
 
 def only_of(visit: Visit) -> str | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from almoner.database import Connection
+from almoner.names import full_name_sql
 
 # Beyond this many patients the exact number is not worth counting them all.
 MOST_COUNTED: Final = 100_000
@@ -55,9 +56,9 @@ class EnvironmentFacts:
 
 
 # Who did something is kept as worker:<id>, or as what the command line says of its user.
-_WHO: Final = """
-coalesce((SELECT w.first_name || ' ' || w.last_name FROM workers w
-  WHERE w.environment_id IN (e.id, e.test_of) AND 'worker:' || w.id::text = {by} LIMIT 1), {by})
+_WHO: Final = f"""
+coalesce((SELECT {full_name_sql("w")} FROM workers w
+  WHERE w.environment_id IN (e.id, e.test_of) AND 'worker:' || w.id::text = {{by}} LIMIT 1), {{by}})
 """
 _FACTS: Final = f"""
 SELECT e.id, e.name, e.test_of, e.created_at,

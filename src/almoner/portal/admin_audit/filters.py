@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from almoner import clocks
 from almoner.database import Connection
 from almoner.kinds import Guid
+from almoner.names import full_name_sql
 from almoner.portal.admin_audit.search import READ_VERBS, WRITE_VERBS, Wanted
 from almoner.resources import RESOURCES
 from almoner.times import IsoDate
@@ -27,8 +28,8 @@ VERB_OPTIONS: Final = (
     ("update", "Changed"),
     ("delete", "Deleted"),
 )
-_ACTORS: Final = """
-SELECT 'worker:' || id::text AS actor, first_name || ' ' || last_name AS name, false AS is_client,
+_ACTORS: Final = f"""
+SELECT 'worker:' || id::text AS actor, {full_name_sql()} AS name, false AS is_client,
   last_name AS by, first_name AS further
 FROM workers WHERE environment_id = $1
 UNION ALL SELECT 'client:' || id::text, name, true, name, '' FROM clients WHERE environment_id = $1

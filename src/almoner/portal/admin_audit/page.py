@@ -15,6 +15,7 @@ from almoner.access.actors import through
 from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.names import full_name_sql
 from almoner.pages.reads import Part, packed
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
@@ -47,7 +48,7 @@ _VERBS: Final[Mapping[str, str]] = {
 _HOUSE: Final[Mapping[str, str]] = {"audit_trail": "the audit trail", "changes": "the change feed"}
 _COLUMNS: Final = ("at", "actor", "name", "through", "verb", "resource", "row_id", "patient_ids", "fields", "request_id")
 _PATIENT_NAMES: Final = f"""
-SELECT p.id::text, p.first_name || ' ' || p.last_name FROM patients p
+SELECT p.id::text, {full_name_sql("p")} FROM patients p
 WHERE p.environment_id = $1 AND {sight.OF_WORKER} AND p.id = ANY ($3::uuid[])
 """
 

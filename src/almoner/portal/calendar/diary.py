@@ -10,6 +10,7 @@ from typing import Final
 
 from almoner import clocks
 from almoner.database import Connection
+from almoner.names import full_name
 from almoner.pages.visit import Visit
 from almoner.portal import sight
 from almoner.portal.calendar.zones import dates
@@ -97,7 +98,7 @@ class Worker:
     @property
     def name(self) -> str:
         """The whole name."""
-        return f"{self.first_name} {self.last_name}"
+        return full_name(self.first_name, self.last_name)
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class Event:
     @property
     def name(self) -> str:
         """The patient's whole name; empty where the visitor may not see them."""
-        return "" if self.patient_id is None else f"{self.first_name} {self.last_name}"
+        return "" if self.patient_id is None else full_name(self.first_name or "", self.last_name or "")
 
     @property
     def span(self) -> Span | None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from almoner import clocks
 from almoner.database import Connection
+from almoner.names import full_name_sql
 from almoner.pages.visit import Form, Visit
 from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal.calendar import diary, zones
@@ -26,8 +27,8 @@ WAKING: Final = (8, 20)
 # What is taken for working hours where a worker has set none: weekdays from nine to five.
 USUAL: Final = {weekday: [(9 * 60, 17 * 60)] for weekday in range(5)}
 
-_OWN = """
-SELECT e.start_time, e.end_time, w.first_name || ' ' || w.last_name AS worker FROM calendar_events e
+_OWN = f"""
+SELECT e.start_time, e.end_time, {full_name_sql("w")} AS worker FROM calendar_events e
 JOIN calendars c ON c.environment_id = e.environment_id AND c.id = e.calendar_id
 JOIN workers w ON w.environment_id = c.environment_id AND w.id = c.worker_id
 WHERE e.environment_id = $1 AND e.user_id = $2 AND e.start_time < $4 AND e.end_time > $3 AND e.calendar_id <> $5

@@ -13,6 +13,7 @@ from almoner.data_api.refusals import changed_since
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid, Problems
+from almoner.names import full_name_sql
 from almoner.pages.visit import Form, Visit
 from almoner.portal import sight
 from almoner.portal.care_flows.changing import MINE, THEIRS, Change, Merging, Part
@@ -31,12 +32,12 @@ WHERE f.environment_id = $1 AND f.user_id = $2 AND ($3::uuid IS NULL OR f.id = $
 ORDER BY f.created_at DESC, f.id DESC LIMIT {_MOST}
 """
 _OWNER = "SELECT user_id::text FROM care_flows WHERE environment_id = $1 AND id = $2"
-_NAMES = """
-SELECT w.id::text, w.first_name || ' ' || w.last_name AS name FROM workers w
+_NAMES = f"""
+SELECT w.id::text, {full_name_sql("w")} AS name FROM workers w
 WHERE w.environment_id = $1 AND w.id = ANY ($2::uuid[])
 """
-_WORKERS = """
-SELECT w.id::text, w.first_name || ' ' || w.last_name AS name, coalesce(a.roles, '{}') AS roles FROM workers w
+_WORKERS = f"""
+SELECT w.id::text, {full_name_sql("w")} AS name, coalesce(a.roles, '{{}}') AS roles FROM workers w
 LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id AND a.disabled_at IS NULL
 WHERE w.environment_id = $1 ORDER BY w.first_name, w.last_name, w.id LIMIT 1000
 """

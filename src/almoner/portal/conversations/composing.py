@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from almoner.database import Connection
 from almoner.errors import ApiError
+from almoner.names import full_name, full_name_sql
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal.conversations import consents, talk
@@ -22,8 +23,8 @@ from almoner.workshop.placeholders import pieces
 
 INBOUND, OUTBOUND = "inbound", "outbound"
 _CONTENTS: Final = "Write what was said or sent."
-_WORKERS: Final = """
-SELECT w.id::text, w.first_name || ' ' || w.last_name AS name FROM workers w
+_WORKERS: Final = f"""
+SELECT w.id::text, {full_name_sql("w")} AS name FROM workers w
 WHERE w.environment_id = $1 ORDER BY w.first_name, w.last_name, w.id LIMIT 1000
 """
 
@@ -173,4 +174,4 @@ def _by_field(error: ApiError) -> dict[str, str]:
 
 
 def _me(visit: Visit) -> dict[str, str]:
-    return {visit.worker.worker_id: f"{visit.worker.first_name} {visit.worker.last_name} (you)"}
+    return {visit.worker.worker_id: f"{full_name(visit.worker.first_name, visit.worker.last_name)} (you)"}

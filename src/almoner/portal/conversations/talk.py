@@ -12,6 +12,7 @@ from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
+from almoner.names import full_name_sql
 from almoner.pages.visit import Visit
 from almoner.pages.words import zone_in_words
 from almoner.portal import reading
@@ -39,7 +40,7 @@ WHERE v.environment_id = $1 AND v.user_id = $2 ORDER BY coalesce(c.last, v.creat
 """
 _SHOWN = f"""
 SELECT m.id::text, m.direction, m.contents, m.automatically_sent, m.send_time, m.worker_id::text,
-  w.first_name || ' ' || w.last_name AS worker, {UNREAD} AS unread
+  {full_name_sql("w")} AS worker, {UNREAD} AS unread
 FROM messages m
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = m.worker_id
 WHERE m.environment_id = $1 AND m.user_id = $2 AND m.conversation_id = $3

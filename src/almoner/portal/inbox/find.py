@@ -17,6 +17,7 @@ import msgspec
 from almoner import clocks
 from almoner.access.actors import name_sql
 from almoner.database import Connection
+from almoner.names import full_name
 from almoner.portal.care_flows.changing import Part, alone
 from almoner.portal.care_flows.words import days_late, due_before
 from almoner.resources import RESOURCES
@@ -181,7 +182,7 @@ class Person:
     @property
     def name(self) -> str:
         """The whole name."""
-        return f"{self.first_name} {self.last_name}"
+        return full_name(self.first_name, self.last_name)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from almoner.errors import ApiError
 from almoner.kinds import Guid
+from almoner.names import full_name_sql
 from almoner.pages.visit import Visit
 from almoner.portal.patients.listing import NOBODY, Chosen, Coach, coaches, fitting
 from almoner.portal.sight import OF_WORKER, only_of
@@ -20,7 +21,7 @@ _LOCK: Final = "SELECT FROM patients WHERE environment_id = $1 AND id = ANY ($2:
 # Those of the ids whom the visitor may see, whether they have another coach than $4, and whether somebody else than the visitor
 # ($6) has given them to one since $5, when the visitor saw whose they were.
 _CHANGING: Final = f"""
-SELECT p.id::text AS id, p.first_name || ' ' || p.last_name AS name, w.first_name || ' ' || w.last_name AS coach,
+SELECT p.id::text AS id, {full_name_sql("p")} AS name, {full_name_sql("w")} AS coach,
   p.coach_id IS DISTINCT FROM $4::uuid AS changes,
   EXISTS (
     SELECT FROM changes c WHERE c.environment_id = $1 AND c.patient_id = p.id AND c.changed_at > $5::timestamptz

@@ -8,6 +8,7 @@ from datetime import MAXYEAR, MINYEAR, date
 from typing import Any, Final
 
 from almoner.database import Connection
+from almoner.names import full_name
 from almoner.resources.email_addresses import EMAIL
 from almoner.resources.patients import NAME
 from almoner.resources.phone_numbers import DIGITS
@@ -58,7 +59,7 @@ class Likely:
     @property
     def name(self) -> str:
         """The whole name."""
-        return f"{self.first_name} {self.last_name}"
+        return full_name(self.first_name, self.last_name)
 
 
 async def likely(connection: Connection, environment_id: int, only: str | None, row: Mapping[str, Any]) -> Sequence[Likely]:

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, Final
 
 from almoner.database import Connection
+from almoner.names import full_name, full_name_sql
 from almoner.portal.patients.find_typed import Typed, taken_apart
 from almoner.portal.sight import OF_WORKER
 from almoner.resources.email_addresses import EMAIL
@@ -45,7 +46,7 @@ class Found:
     @property
     def name(self) -> str:
         """The whole name."""
-        return f"{self.first_name} {self.last_name}"
+        return full_name(self.first_name, self.last_name)
 
 
 async def find(
@@ -95,7 +96,7 @@ best AS (
   FROM hits h LEFT JOIN patient_merges m ON m.environment_id = $1 AND m.patient_id = h.id GROUP BY 1
 )
 SELECT p.id::text, first_name, last_name, birthday, phase, best.by,
-  (SELECT w.first_name || ' ' || w.last_name FROM workers w WHERE w.environment_id = $1 AND w.id = p.coach_id) AS coach
+  (SELECT {full_name_sql("w")} FROM workers w WHERE w.environment_id = $1 AND w.id = p.coach_id) AS coach
 FROM best JOIN patients p ON p.environment_id = $1 AND p.id = best.id
 WHERE {OF_WORKER} AND NOT p.id = ANY ($3::uuid[])
 ORDER BY best.place, best.near DESC, {NAME_ORDER}, p.id LIMIT $4

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from almoner.database import Connection
 from almoner.kinds import Guid
+from almoner.names import full_name, full_name_sql
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import ahead, starts
 from almoner.portal.sight import only_of
@@ -51,9 +52,9 @@ ORDERS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
     NEXT: ((), False),
 }
 NOBODY: Final = "nobody"
-_SHOWN: Final = """
+_SHOWN: Final = f"""
 page.id::text, page.first_name, page.last_name, birthday, page.timezone, phase, coach_id::text,
-w.first_name || ' ' || w.last_name AS coach, page.created_at, page.updated_at, n.next_at, n.next_day
+{full_name_sql("w")} AS coach, page.created_at, page.updated_at, n.next_at, n.next_day
 """
 _NOT_MERGED = "NOT EXISTS (SELECT 1 FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = patients.id)"
 
@@ -108,7 +109,7 @@ class Row:
     @property
     def name(self) -> str:
         """The whole name."""
-        return f"{self.first_name} {self.last_name}"
+        return full_name(self.first_name, self.last_name)
 
 
 @dataclass(frozen=True)
@@ -282,8 +283,8 @@ class Coach:
 async def coaches(connection: Connection, environment_id: int) -> tuple[Coach, ...]:
     """The workers who are not disabled, by name."""
     rows = await connection.fetch(
-        """
-SELECT w.id::text, w.first_name || ' ' || w.last_name AS name FROM workers w
+        f"""
+SELECT w.id::text, {full_name_sql("w")} AS name FROM workers w
 LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
 WHERE w.environment_id = $1 AND a.disabled_at IS NULL
 ORDER BY almoner_plain(w.last_name || ' ' || w.first_name) COLLATE "C", w.id

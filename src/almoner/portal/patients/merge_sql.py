@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from almoner.names import full_name_sql
 from almoner.resources import RESOURCES
 from almoner.resources.patients import NAME
 
@@ -70,7 +71,7 @@ WHERE k.environment_id = $1 AND k.patient_id = {kept} AND k.spec_id = o.spec_id 
 """
 # Parameters: the kept record, the other one. ``both``: whether the same worker has begun the same assessment on both.
 DRAFTS: Final = f"""
-SELECT o.spec_id, w.first_name || ' ' || w.last_name AS worker, o.saved_at, EXISTS ({_SAME_DRAFT.format(kept="$2")}) AS both
+SELECT o.spec_id, {full_name_sql("w")} AS worker, o.saved_at, EXISTS ({_SAME_DRAFT.format(kept="$2")}) AS both
 FROM assessment_drafts o JOIN workers w ON w.environment_id = $1 AND w.id = o.worker_id
 WHERE o.environment_id = $1 AND o.patient_id = $3 ORDER BY o.saved_at
 """

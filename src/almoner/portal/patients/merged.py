@@ -14,6 +14,7 @@ from almoner.access.actors import name_sql, through
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
+from almoner.names import full_name_sql
 from almoner.pages import parsing
 from almoner.pages.visit import Visit
 from almoner.portal.patients import merging
@@ -23,8 +24,8 @@ from almoner.workshop.design import Assessment
 from almoner.workshop.published import element
 
 _MOST_CHANGES: Final = 100
-_LINKS: Final = """
-SELECT m.patient_id::text AS id, p.first_name || ' ' || p.last_name AS name, m.merged_at AS at FROM patient_merges m
+_LINKS: Final = f"""
+SELECT m.patient_id::text AS id, {full_name_sql("p")} AS name, m.merged_at AS at FROM patient_merges m
 JOIN patients p ON p.environment_id = $1 AND p.id = m.patient_id WHERE m.environment_id = $1 AND m.kept_id = $2 ORDER BY m.merged_at
 """
 _NOTE: Final = f"""

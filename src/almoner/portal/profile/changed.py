@@ -9,6 +9,7 @@ from typing import Any, Final
 from almoner.access.actors import through
 from almoner.database import Connection
 from almoner.definitions import Program
+from almoner.names import full_name_sql
 from almoner.portal.profile.differences import Design, Difference, consent_of, differences, people
 from almoner.portal.profile.line import Chip, Line, Reading
 from almoner.portal.profile.timeline import Entry
@@ -19,8 +20,8 @@ from almoner.workshop.design import Assessment
 _DONE: Final = {"update": "changed", "delete": "removed"}
 _HOW: Final = {"voice": "by voice", "writing": "in writing", "digital": "digitally"}
 _TONES: Final = {"completed": "good", "cancelled": "", "no-show": "warn"}
-_NAMES: Final = """
-SELECT w.id::text, k.id::text AS calendar, w.first_name || ' ' || w.last_name AS name FROM workers w
+_NAMES: Final = f"""
+SELECT w.id::text, k.id::text AS calendar, {full_name_sql("w")} AS name FROM workers w
 LEFT JOIN calendars k ON k.environment_id = w.environment_id AND k.worker_id = w.id
 WHERE w.environment_id = $1 AND (w.id = ANY ($2::uuid[]) OR w.id IN (
   SELECT c.worker_id FROM calendars c WHERE c.environment_id = $1 AND c.id = ANY ($2::uuid[])))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from almoner.database import Connection
+from almoner.names import full_name_sql
 from almoner.pages.visit import Visit
 from almoner.pages.words import zone_in_words
 from almoner.portal.calendar.ahead import ahead, starts
@@ -19,7 +20,7 @@ SHOWS: Final = ("appointments", "chart")
 _COMING: Final = 5
 
 _APPOINTMENTS = f"""
-SELECT e.id::text, e.start_time, e.day, e.modality, e.appointment_type, w.first_name || ' ' || w.last_name AS worker
+SELECT e.id::text, e.start_time, e.day, e.modality, e.appointment_type, {full_name_sql("w")} AS worker
 FROM calendar_events e
 JOIN calendars k ON k.environment_id = e.environment_id AND k.id = e.calendar_id
 JOIN workers w ON w.environment_id = k.environment_id AND w.id = k.worker_id

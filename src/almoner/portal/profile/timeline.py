@@ -22,6 +22,7 @@ from almoner.access.actors import name_sql
 from almoner.database import Connection
 from almoner.definitions import Rights
 from almoner.errors import problem
+from almoner.names import full_name_sql
 from almoner.portal.calendar.ahead import starts
 from almoner.resources.messages import UNREAD
 from almoner.times import IsoDateTime
@@ -141,11 +142,11 @@ FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _TOLD: Final = {
     "messages": "SELECT m.direction, left(m.contents, 240) AS contents, m.automatically_sent, v.conversation_type, "
-    f"w.first_name || ' ' || w.last_name AS worker, {UNREAD} AS unread FROM messages m "
+    f"{full_name_sql('w')} AS worker, {UNREAD} AS unread FROM messages m "
     "LEFT JOIN conversations v ON v.environment_id = $1 AND v.id = m.conversation_id "
     "LEFT JOIN workers w ON w.environment_id = $1 AND w.id = m.worker_id WHERE m.environment_id = $1 AND m.id = page.id",
     "calendar_events": "SELECT e.appointment_type, e.modality, e.outcome, e.start_time, e.end_time, e.day, "
-    "w.first_name || ' ' || w.last_name AS worker FROM calendar_events e "
+    f"{full_name_sql('w')} AS worker FROM calendar_events e "
     "JOIN calendars k ON k.environment_id = $1 AND k.id = e.calendar_id "
     "JOIN workers w ON w.environment_id = $1 AND w.id = k.worker_id WHERE e.environment_id = $1 AND e.id = page.id",
     "assessment_responses": "SELECT a.spec_id, a.version, a.title, a.model FROM assessment_responses a "
@@ -158,13 +159,13 @@ _TOLD: Final = {
     "care_flows": "SELECT f.care_flow ->> 'description' AS description FROM care_flows f "
     "WHERE f.environment_id = $1 AND f.id = page.id",
     "interventions": "SELECT f.id, f.care_flow ->> 'description' AS description, g.value ->> 'title' AS goal, "
-    "i.value ->> 'title' AS title, (SELECT w.first_name || ' ' || w.last_name FROM workers w WHERE w.environment_id = $1 "
+    f"i.value ->> 'title' AS title, (SELECT {full_name_sql('w')} FROM workers w WHERE w.environment_id = $1 "
     "AND w.id = (i.value ->> 'completed_by_worker_id')::uuid) AS worker FROM care_flows f "
     "CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
     "CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i "
     f"WHERE f.environment_id = $1 AND f.user_id = $2 AND i.value ->> 'completed_at' IS NOT NULL AND {_STEP_ID} = page.id LIMIT 1",
     "external_ids": "SELECT x.namespace, x.external_id FROM external_ids x WHERE x.environment_id = $1 AND x.id = page.id",
-    "patient_merges": f"SELECT g.moved, {name_sql('g.merged_by')} AS name, (SELECT o.first_name || ' ' || o.last_name "
+    "patient_merges": f"SELECT g.moved, {name_sql('g.merged_by')} AS name, (SELECT {full_name_sql('o')} "
     "FROM patients o WHERE o.environment_id = $1 AND o.id = g.patient_id) AS other "
     "FROM patient_merges g WHERE g.environment_id = $1 AND g.patient_id = page.id",
     "changes": f"SELECT {CHANGE} FROM changes c "

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.names import full_name
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.workshop import drafts
@@ -129,7 +130,7 @@ async def notes(connection: Connection, visit: Visit, base: int, draft: Draft) -
 def author(visit: Visit) -> str:
     """Who saves, as the history of the draft names them."""
     worker = visit.worker
-    return f"{worker.first_name} {worker.last_name}".strip() or worker.email
+    return full_name(worker.first_name, worker.last_name).strip() or worker.email
 
 
 def _changed_groups(before: ProgramDesign, after: ProgramDesign) -> Iterable[str]:
