@@ -7,7 +7,7 @@ import socket
 import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ from almoner.workshop.programs import Programs
 from almoner.workshop.publish import publish
 from tests.browsers import Screens, options
 from tests.people import People, Person
+
+METRICS_TOKEN = "metrics-of-the-tests"
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +144,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def settings(dsn: str, home: Path) -> Settings:
     # Sessions are put into the database by hand; what asks for a second factor has tests of its own.
-    return Settings(home=home, port=free_port(), database_url=dsn, connections=8, second_factor_for="none")
+    given = Settings(home=home, port=free_port(), database_url=dsn, connections=8, second_factor_for="none")
+    return replace(given, metrics_token=METRICS_TOKEN)
 
 
 @pytest.fixture(scope="session")

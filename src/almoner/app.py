@@ -45,6 +45,7 @@ from almoner.notifications.trial import Trial
 from almoner.operations import health, logs
 from almoner.operations.edge import Edge, Limits
 from almoner.operations.metrics import Metrics
+from almoner.operations.parent import ending_with_parent
 from almoner.operations.telemetry import traced
 from almoner.pages import serve as page_serving
 from almoner.pages.folders import page_routes
@@ -111,6 +112,7 @@ class Application:
         await receive()
         try:
             async with AsyncExitStack() as open_parts:
+                open_parts.enter_context(ending_with_parent())
                 parts = await open_parts.enter_async_context(running(self._settings))
                 if self._with_worker:
                     await open_parts.enter_async_context(notifying(self._settings, parts.metrics.notified))
@@ -256,15 +258,18 @@ def _pages(
         settings.inactive_days,
         SentForms(database),
     )
-    return Starlette(
+    served = Starlette(
         routes=[
-            *health.routes(database, metrics, lambda: audit.dropped, lambda: lag.exposition(database)),
+            *health.routes(database, metrics, lambda: audit.dropped, lambda: lag.exposition(database), settings.metrics_token),
             *reference.routes(RESOURCES, settings.url, additions(settings)),
             static.route(),
             *page_serving.routes(PAGES, parts),
         ],
         exception_handlers=page_serving.elsewhere(parts),
     )
+    # Starlette would send on to the host that the caller named; ``elsewhere`` sends on within this server.
+    served.router.redirect_slashes = False
+    return served
 
 
 def _requires_second_factor(programs: Programs) -> Requires:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import resource
+import socket
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from almoner.operations.connections import ConnectionLimits
 from almoner.operations.protocol import protocol
@@ -13,6 +18,10 @@ from almoner.operations.protocol import protocol
 # How long requests under way are waited for when the server is asked to stop.
 GRACE_SECONDS = 20
 _MOST_FILES = 65_536
+_TRIAL_SECONDS = 0.1
+# A worker that does not answer its parent for so long is replaced. uvicorn's five seconds are less than a busy machine takes to start
+# one, which would then never be done with starting.
+_WORKER_SECONDS = 60
 
 
 def configuration(application: Any, limits: ConnectionLimits | None = None, **more: Any) -> uvicorn.Config:
@@ -20,9 +29,38 @@ def configuration(application: Any, limits: ConnectionLimits | None = None, **mo
     return uvicorn.Config(application, **_options(limits) | more)
 
 
-def run_workers(factory: str, workers: int, host: str, port: int) -> None:
-    """Runs as many processes, each with an application that ``factory`` (``module:function``) makes."""
-    uvicorn.run(factory, factory=True, workers=workers, host=host, port=port, **_options(None))
+class Server(uvicorn.Server):
+    """A server that tells as soon as it can be reached."""
+
+    def __init__(self, config: uvicorn.Config, begun: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._begun = begun
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._begun()
+
+
+def run_workers(factory: str, workers: int, listener: socket.socket, begun: Callable[[], None]) -> None:
+    """Runs as many processes, each with an application that ``factory`` (``module:function``) makes, until asked to stop.
+
+    ``begun`` is called once the first of them can be reached. ``listener`` is bound and not listening yet.
+    """
+    config = uvicorn.Config(factory, factory=True, workers=workers, timeout_worker_healthcheck=_WORKER_SECONDS, **_options(None))
+    listener.set_inheritable(True)
+    threading.Thread(target=_wait_for, args=(listener, begun), daemon=True).start()
+    Multiprocess(config, [listener]).run()
+
+
+def _wait_for(listener: socket.socket, begun: Callable[[], None]) -> None:
+    """Tries until somebody listens: a worker does once all of it has started."""
+    while True:
+        with socket.socket(listener.family) as trial:
+            if trial.connect_ex(listener.getsockname()) == 0:
+                break
+        time.sleep(_TRIAL_SECONDS)
+    begun()
 
 
 def _options(limits: ConnectionLimits | None = None) -> dict[str, Any]:

@@ -176,6 +176,13 @@ class Settings:
         "problems",
     )
     log_format: str = _setting("ALMONER_LOG_FORMAT", "`json`, a line an event, for collectors; `text` for a terminal.", "json")
+    metrics_token: str = _setting(
+        "ALMONER_METRICS_TOKEN",
+        "What a collector of metrics sends to `/metrics` as `Authorization: Bearer ...`, at least 16 characters. Without it nobody "
+        "gets them there: the address is as public as every other.",
+        "",
+        secret=True,
+    )
     otlp_endpoint: str = _setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "Where OpenTelemetry traces go (OTLP over HTTP). Off when it is not set.",
@@ -230,6 +237,8 @@ class Settings:
         for name, low, high in _BOUNDS:
             if not low <= getattr(self, name) <= high:
                 raise SettingError(f"{_env(name)} must be from {low} to {high}, not {getattr(self, name)}.")
+        if self.metrics_token and len(self.metrics_token) < 16:
+            raise SettingError("ALMONER_METRICS_TOKEN must have at least 16 characters, as of: openssl rand -hex 16")
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
             raise SettingError("ALMONER_PUBLIC_URL must start with http:// or https://.")
         unknown = self.second_factor_rights - {*get_args(Permission)}

@@ -18,7 +18,7 @@ from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
 from almoner.database import Database
 from tests.changes.writing import insert, until_true
-from tests.conftest import free_port
+from tests.conftest import METRICS_TOKEN, free_port
 from tests.notifications.receiving import Receiver, kept, subscribe
 
 
@@ -34,6 +34,7 @@ class Processes:
             "ALMONER_PORT": str(self.port),
             "ALMONER_ALLOW_PRIVATE_TARGETS": "1",
             "ALMONER_COALESCE_SECONDS": "0.1",
+            "ALMONER_METRICS_TOKEN": METRICS_TOKEN,
         }
         self._started: list[subprocess.Popen[bytes]] = []
 
@@ -109,7 +110,7 @@ async def test_a_server_with_a_worker_notifies_and_tells_of_it_in_its_metrics(
     own: Database, tenant: int, key: SecretBox, receiver: Receiver, processes: Processes
 ) -> None:
     subscription = await subscribe(own, key, tenant, receiver.url(), name="the bridge")
-    await subscribe(own, key, tenant, receiver.url("paused"), name="at rest", paused=True)
+    resting = await subscribe(own, key, tenant, receiver.url("paused"), name="at rest", paused=True)
     await write(own, tenant)
     processes.start("serve", "--with-worker")
     await receiver.got(1)
@@ -119,10 +120,12 @@ async def test_a_server_with_a_worker_notifies_and_tells_of_it_in_its_metrics(
 
     await until_true(noted, "the position moves")
     async with httpx.AsyncClient() as http:
-        lines = (await http.get(f"http://127.0.0.1:{processes.port}/metrics")).text.splitlines()
+        collector = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+        lines = (await http.get(f"http://127.0.0.1:{processes.port}/metrics", headers=collector)).text.splitlines()
     told = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
     assert told['almoner_notifications_total{outcome="delivered"}'] == 1
     lags = {name: value for name, value in told.items() if name.startswith("almoner_subscription_lag_seconds")}
-    assert [value for name, value in lags.items() if '"the bridge"' in name] == [0]
-    assert all(value > 0 for name, value in lags.items() if '"at rest"' in name)
+    assert [value for name, value in lags.items() if f'"{subscription.id}"' in name] == [0]
+    assert all(value > 0 for name, value in lags.items() if f'"{resting.id}"' in name)
     assert len(lags) == 2
+    assert not [line for line in lines if "the bridge" in line or "at rest" in line], "names are told to nobody"

@@ -117,10 +117,11 @@ class Process:
             self.process = subprocess.Popen(
                 command, env=self._environ, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self._alive():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, "the server did not start"
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise AssertionError(f"the server did not start: {self.said()}")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Api, Server
+from almoner.errors import SettingError
+from almoner.settings import Settings
+from tests.conftest import METRICS_TOKEN, Api, Server
 from tests.operations.conftest import PATIENT, until_true
 
 UNKNOWN = "/v1/patients/00000000-0000-4000-8000-000000000000"
@@ -31,7 +33,7 @@ EVERYWHERE = [
     ("POST", "/healthz", 405),
     ("GET", "/healthz", 200),
     ("GET", "/readyz", 200),
-    ("GET", "/metrics", 200),
+    ("GET", "/metrics", 401),
 ]
 
 
@@ -92,11 +94,21 @@ async def test_the_process_tells_that_it_lives_and_that_it_serves(api: Api) -> N
     assert (await api.get("/readyz")).json() == {"status": "ready"}
 
 
+async def test_metrics_are_told_to_nobody_without_their_token(api: Api, hurried: httpx.AsyncClient) -> None:
+    for given in ("", "Bearer", f"Bearer {METRICS_TOKEN}x", f"Basic {METRICS_TOKEN}", f"Bearer {api.token}"):
+        answer = await api.get("/metrics", headers={"Authorization": given})
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="metrics"')
+        assert "almoner_requests" not in answer.text
+    assert (await hurried.get("/metrics", headers={"Authorization": "Bearer"})).status_code == 401
+    with pytest.raises(SettingError, match="ALMONER_METRICS_TOKEN"):
+        Settings.read({"ALMONER_METRICS_TOKEN": "short"})
+
+
 async def test_metrics_count_requests_by_operation_and_never_by_what_they_said(api: Api) -> None:
     row_id = (await api.post("/v1/patients", json=PATIENT)).json()["id"]
     await api.get(f"/v1/patients/{row_id}")
     await api.get("/v1/workers", params={"email": "grace@example.org"})
-    answer = await api.get("/metrics")
+    answer = await api.get("/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     for said in (
         'almoner_requests_total{operation="patients.create",status="200"}',

@@ -26,10 +26,13 @@ from almoner.resources import RESOURCES
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
-from tests.conftest import ServerThread, free_port
+from tests.conftest import METRICS_TOKEN, ServerThread, free_port
 from tests.operations.conftest import PATIENT, held, locked, until_true
 
 SECONDS = 2
+
+
+COLLECTOR = {"Authorization": f"Bearer {METRICS_TOKEN}"}
 
 
 @dataclass
@@ -83,7 +86,9 @@ async def fragile(postgres_server: EmbeddedServer, embedded_home: Path) -> Async
     )
     token = await clients.long_lived_token(connection, made.client_id)
     await connection.close()
-    settings = Settings(home=embedded_home, port=free_port(), database_url=dsn, connections=4, request_seconds=SECONDS)
+    settings = Settings(
+        home=embedded_home, port=free_port(), database_url=dsn, connections=4, request_seconds=SECONDS, metrics_token=METRICS_TOKEN
+    )
     with ServerThread(settings) as running:
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=30) as api:
@@ -140,7 +145,7 @@ async def test_a_request_under_way_is_refused_and_the_server_recovers(fragile: F
     ready = await fragile.api.get("/readyz")
     assert (ready.status_code, "retry-after" in ready.headers) == (503, True)
     assert (await fragile.api.get("/healthz")).status_code == 200
-    assert (await fragile.api.get("/metrics")).status_code == 200
+    assert (await fragile.api.get("/metrics", headers=COLLECTOR)).status_code == 200
 
     await asyncio.to_thread(fragile.postgres.start)
     await fragile.recovered(row_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 import msgspec
@@ -203,13 +203,24 @@ async def test_in_a_browser_a_change_through_the_api_appears_and_what_is_typed_s
     await expect(page.locator("#card-0")).to_contain_text("415-555-9876")
 
 
-async def test_a_process_serves_so_many_open_pages_and_no_more(database: Database, grace: Chart) -> None:
-    watch = Watch(database, idle_minutes=30, most=2)
-    first, second = (
-        Stream(grace.by.environment_id, grace.id, b"digest", ("coach",), own_only=False, position=BEGINNING) for _ in range(2)
-    )
-    with watch.open(first):
-        assert not watch.full
-        with watch.open(second):
-            assert watch.full
-        assert not watch.full
+async def test_a_session_a_worker_and_an_environment_have_so_many_open_pages_and_others_have_theirs(
+    database: Database, grace: Chart
+) -> None:
+    watch = Watch(database, idle_minutes=30, most=40)
+    here = grace.by.environment_id
+
+    def stream(session: int, worker: int, environment: int) -> Stream:
+        digest, who = str(session).encode(), str(worker)
+        return Stream(environment, grace.id, digest, ("coach",), False, BEGINNING, worker_id=who)
+
+    with ExitStack() as pages:
+
+        def opened(*of: tuple[int, int, int]) -> int:
+            return sum(pages.enter_context(watch.open(stream(*one))) for one in of)
+
+        assert opened(*[(1, 1, here)] * 9) == 2, "a session has a twentieth"
+        assert opened(*[(session, 1, here) for session in range(2, 11)]) == 2, "a worker has a tenth, with all sessions"
+        assert opened(*[(100 + worker, worker, here) for worker in range(2, 50)]) == 16, "an environment has half"
+        assert opened(*[(200 + worker, worker, -here) for worker in range(100, 150)]) == 20, "another has the other half"
+        assert opened((999, 999, -here - 1)) == 0, "the process has no more"
+    assert not watch.is_full_for(stream(1, 1, here))

@@ -24,6 +24,8 @@ from almoner.operations.logs import fault
 SECONDS: Final = 0.7  # between two looks; with the look itself well under the two seconds that a page may be behind
 SESSION_LOOKS: Final = 3  # whether the sessions still stand is asked with each so many looks
 MOST_STREAMS: Final = 400  # open pages of a process; each holds a connection of a browser
+# Of these, so that nobody takes what others need: a session has some tabs open, a worker some sessions.
+_SHARES: Final = {"environment": 0.5, "worker": 0.1, "session": 0.05}
 _MOST_CHANGES: Final = 2000
 # What changed in the log beyond so many rows is not looked through for appointments: all calendars are told that some may have.
 _FAR: Final = 20_000
@@ -81,6 +83,7 @@ class Stream:
     own_only: bool
     position: Position
     calendar_ids: frozenset[str] = frozenset()
+    worker_id: str = ""
     waiting: list[Told] = field(default_factory=list)
     ended: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -111,21 +114,31 @@ class Watch:
         self._watches: dict[int, _Environment] = {}
         self._log = structlog.get_logger()
 
-    @property
-    def full(self) -> bool:
-        """Whether there are as many open pages as one process serves."""
+    def is_full_for(self, stream: Stream) -> bool:
+        """Whether there are as many open pages as this process, the stream's environment, its worker or its session may have."""
+        here = self._watches[stream.environment_id].streams if stream.environment_id in self._watches else set()
+        counts = {
+            "environment": len(here),
+            "worker": sum(one.worker_id == stream.worker_id for one in here),
+            "session": sum(one.digest == stream.digest for one in here),
+        }
+        if any(counts[of] >= max(1, self._most * share) for of, share in _SHARES.items()):
+            return True
         return sum(len(one.streams) for one in self._watches.values()) >= self._most
 
     @contextmanager
-    def open(self, stream: Stream) -> Iterator[Stream]:
-        """Tells the stream of changes until the block ends."""
+    def open(self, stream: Stream) -> Iterator[bool]:
+        """Tells the stream of changes until the block ends. False, and nothing is told, where there are too many already."""
+        if self.is_full_for(stream):
+            yield False
+            return
         watched = self._watches.get(stream.environment_id)
         if watched is None:
             watched = self._watches[stream.environment_id] = _Environment(stream.environment_id, stream.position)
             watched.task = asyncio.create_task(self._look_on(watched))
         watched.streams.add(stream)
         try:
-            yield stream
+            yield True
         finally:
             watched.streams.discard(stream)
 

@@ -9,13 +9,11 @@ import secrets
 import shlex
 import signal
 import socket
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import uvicorn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -34,6 +32,7 @@ from almoner.demo.load import load
 from almoner.embedded import EmbeddedServer, EmbeddedServerError
 from almoner.resources import RESOURCES
 from almoner.resources.workers import workers
+from almoner.server import Server
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.programs import Programs
@@ -97,21 +96,7 @@ def _run(settings: Settings, patients: int, seed: int) -> None:
 def _serve(settings: Settings, listener: socket.socket, patients: int, seed: int) -> None:
     credentials = run(_prepare(settings, patients, seed))
     with demo_address.kept(settings):
-        _Announcing(config(settings, with_worker=True), _welcome(settings, credentials)).run(sockets=[listener])
-
-
-class _Announcing(uvicorn.Server):
-    """A server that says where it is once it can be reached."""
-
-    def __init__(self, configured: uvicorn.Config, welcome: str) -> None:
-        super().__init__(configured)
-        self._welcome = welcome
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            say(self._welcome)
-            sys.stdout.flush()
+        Server(config(settings, with_worker=True), lambda: say(_welcome(settings, credentials))).run(sockets=[listener])
 
 
 async def _prepare(settings: Settings, patients: int, seed: int) -> dict[str, str]:

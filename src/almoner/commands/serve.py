@@ -13,7 +13,7 @@ import uvicorn
 from almoner.access import keys
 from almoner.app import Application
 from almoner.commands.session import opened, read_settings, run, say, stop, with_database
-from almoner.server import configuration, run_workers
+from almoner.server import Server, configuration, run_workers
 from almoner.settings import Settings
 
 
@@ -36,15 +36,18 @@ def serve(
     run(_require(settings))
     os.environ["ALMONER_DATABASE_URL"] = settings.database_url
     listener = listen(settings)
-    say(f"Almoner serves {settings.url} with {workers} {'process' if workers == 1 else 'processes'}. Stop it with Ctrl-C.")
+    processes = "1 process" if workers == 1 else f"{workers} processes"
+
+    def begun() -> None:
+        say(f"Almoner serves {settings.url} with {processes}. Stop it with Ctrl-C.")
+
     if workers == 1:
-        uvicorn.Server(config(settings, with_worker)).run(sockets=[listener])
+        Server(config(settings, with_worker), begun).run(sockets=[listener])
         return
-    listener.close()
     with tempfile.TemporaryDirectory(prefix="almoner-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         factory = "from_environment_with_worker" if with_worker else "from_environment"
-        run_workers(f"almoner.app:{factory}", workers, settings.host, settings.port)
+        run_workers(f"almoner.app:{factory}", workers, listener, begun)
 
 
 async def _require(settings: Settings) -> None:

@@ -18,8 +18,9 @@ from almoner.notifications.subscriptions import OLDEST_UNANNOUNCED
 
 _LABELS: Final = ("environment", "subscription")
 _STANDING: Final = f"""
-SELECT e.name AS environment, s.name AS subscription, s.failures, s.paused, coalesce(behind.seconds, 0) AS seconds
-FROM subscriptions AS s JOIN environments AS e ON e.id = s.environment_id
+SELECT s.environment_id::text AS environment, s.id::text AS subscription, s.failures, s.paused,
+  coalesce(behind.seconds, 0) AS seconds
+FROM subscriptions AS s
 LEFT JOIN LATERAL ({OLDEST_UNANNOUNCED}) AS behind ON true
 """
 

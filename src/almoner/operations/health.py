@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -10,14 +11,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from almoner.database import Database
-from almoner.errors import ApiError
+from almoner.errors import ApiError, problem, render
 from almoner.operations.metrics import Metrics
 
 
 def routes(
-    database: Database, metrics: Metrics, dropped: Callable[[], int], standing: Callable[[], Awaitable[bytes]]
+    database: Database, metrics: Metrics, dropped: Callable[[], int], standing: Callable[[], Awaitable[bytes]], token: str
 ) -> list[Route]:
-    """The three routes. They tell nothing of what is stored. ``standing`` gives metrics that are read from the database."""
+    """The three routes. They tell nothing of what is stored. ``standing`` gives metrics that are read from the database.
+
+    ``token`` is what metrics are told to; to nobody where it is empty.
+    """
 
     async def alive(request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -31,6 +35,11 @@ def routes(
         return JSONResponse({"status": "ready"})
 
     async def counted(request: Request) -> Response:
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if not token or not hmac.compare_digest(given, b"Bearer " + token.encode()):
+            refused = problem("unauthorized", "Metrics are told to whoever sends ALMONER_METRICS_TOKEN as a bearer token.")
+            headers = {"WWW-Authenticate": 'Bearer realm="metrics"'}
+            return Response(render(refused), 401, headers, "application/json")
         text = metrics.exposition(database.opened, database.idle, dropped())
         # Without the database the rest is all the more of interest.
         with suppress(ApiError):

@@ -69,7 +69,7 @@ class Renderer:
 
     def rooms_of(self, visit: Visit) -> list[tuple[Room, bool]]:
         """The rooms that the visitor may enter, each with whether they are in it."""
-        here = visit.request.url.path
+        here = visit.here
         return [
             (room, here == room.path or here.startswith(f"{room.path}/")) for room in self._rooms if visit.rights.may & {*room.may}
         ]

@@ -12,14 +12,14 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from almoner.access.sessions import Session, csrf
 from almoner.definitions import Program
 from almoner.errors import ApiError, problem, render
 from almoner.operations.logs import fault
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
-from almoner.pages.security import HEADERS, SAFE_METHODS, is_from_elsewhere, same, unmasked
+from almoner.pages.security import HEADERS, SAFE_METHODS, is_from_elsewhere, local_path, same, unmasked
 from almoner.pages.sent_forms import Outcome
 from almoner.pages.visit import Parts, Visit
 
@@ -74,6 +74,8 @@ def elsewhere(parts: Parts) -> dict[Any, Any]:
 
     def answering(shown: Problem, code: str) -> Any:
         async def answer(request: Request, refused: HTTPException) -> Response:
+            if (there := _without_slash(request)) is not None:
+                return there
             visit = Visit(parts, request, None, "", None)
             # Where the database is away the page is drawn for somebody who is not known.
             with suppress(ApiError):
@@ -89,6 +91,17 @@ def elsewhere(parts: Parts) -> dict[Any, Any]:
         return answer
 
     return {404: answering(NOT_FOUND, "not_found"), 405: answering(_NOT_BY_ITSELF, "method_not_allowed")}
+
+
+def _without_slash(request: Request) -> Response | None:
+    """On to the page that is there without the slash at the end. It is named by its path alone, whatever ``Host`` says."""
+    path = request.scope["path"].rstrip("/")
+    if request.method not in SAFE_METHODS or path == request.scope["path"] or local_path(path) != path:
+        return None
+    if not any(route.matches({**request.scope, "path": path})[0] is Match.FULL for route in request.app.routes):
+        return None
+    query = request.scope["query_string"].decode("latin-1")
+    return RedirectResponse(f"{path}?{query}" if query else path, 308, dict(HEADERS))
 
 
 def _methods(pages: Iterable[PageRoute]) -> list[str]:
@@ -118,7 +131,9 @@ class _Guarded:
             refused = await _refusal(page, visit)
             return refused or await _noted(page, visit)
         except ApiError as error:
-            return _problem(visit, _told(error, visit.request_id), error.status)
+            response = _problem(visit, _told(error, visit.request_id), error.status)
+            response.headers.update(error.headers)
+            return response
         except ClientDisconnect:
             raise
         except Exception as error:
@@ -215,8 +230,7 @@ def _to_sign_in(visit: Visit) -> Response:
     """To the sign-in page and back. A part of a page says so instead, and leaves alone what is being typed."""
     if visit.request.headers.get("hx-request") == "true":
         return _problem(visit, _ENDED, 401)
-    url = visit.request.url
-    target = url.path + (f"?{url.query}" if url.query else "")
+    target = visit.here_whole
     back = f"?next={quote(target, safe='')}" if visit.request.method in SAFE_METHODS and target != "/" else ""
     return RedirectResponse(f"/sign-in{back}", 303, dict(HEADERS))
 

@@ -152,6 +152,18 @@ class Visit:
         """Whether a part of the page asks, and not the browser's address line."""
         return self.request.headers.get("hx-request") == "true" and self.request.headers.get("hx-boosted") is None
 
+    @property
+    def here(self) -> str:
+        """The path that was asked for. Never out of ``request.url``, which is put together with the ``Host`` that a caller sent."""
+        found: str = self.request.scope["path"]
+        return found
+
+    @property
+    def here_whole(self) -> str:
+        """The same with its query string."""
+        query = self.request.scope["query_string"].decode("latin-1")
+        return f"{self.here}?{query}" if query else self.here
+
     def path(self, name: str) -> str:
         """A part of the address that the route leaves open."""
         value: str = self.request.path_params[name]

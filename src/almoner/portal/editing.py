@@ -140,7 +140,7 @@ def conflict(
     left_out = {"csrf", "updated_at"} | {f"choose.{side.path}" for side in sides}
     again = [(k, v) for k, v in form.pairs if k not in left_out and not k.startswith("was.")]
     again += kept(clash.updated_at, _seen(form, clash))
-    context = ConflictPage(visit.request.url.path, tuple(again), sides, clash.by, clash.at)
+    context = ConflictPage(visit.here, tuple(again), sides, clash.by, clash.at)
     if visit.is_fragment:
         return visit.fragment("portal/conflict.html", context, 409)
     return visit.page("portal/conflict_page.html", context, 409)

@@ -57,11 +57,8 @@ async def of_calendars(visit: Visit, calendar_ids: Iterable[str]) -> Response:
 
 
 def _opened(visit: Visit, here: Position, patient_id: str, calendar_ids: frozenset[str], own_only: bool) -> Response:
-    if visit.parts.watch.full:
-        # Not an error, since a browser would not come back after one.
-        return Response(_COME_BACK_LATER, 200, dict(HEADERS), _TYPE)
     me = visit.worker
-    opened = Stream(visit.environment_id, patient_id, me.digest, me.roles, own_only, here, calendar_ids)
+    opened = Stream(visit.environment_id, patient_id, me.digest, me.roles, own_only, here, calendar_ids, me.worker_id)
     return StreamingResponse(_events(visit, opened, _since(visit, here)), 200, {**HEADERS, "X-Accel-Buffering": "no"}, _TYPE)
 
 
@@ -91,7 +88,11 @@ def _since(visit: Visit, here: Position) -> Position:
 async def _events(visit: Visit, opened: Stream, since: Position) -> AsyncIterator[bytes]:
     """``since``: where the browser was."""
     ends_at = time.monotonic() + LONGEST_SECONDS
-    with visit.parts.watch.open(opened):
+    with visit.parts.watch.open(opened) as is_told:
+        if not is_told:
+            # Not an error, since a browser would not come back after one.
+            yield _COME_BACK_LATER
+            return
         yield _COME_BACK
         async with visit.parts.database.connection() as connection:
             before = await missed(connection, opened, since)

@@ -28,5 +28,5 @@ _PLACES: Final = (
 
 def places(visit: Visit) -> tuple[Place, ...]:
     """The pages of the administration for a page of it."""
-    here = visit.request.url.path
+    here = visit.here
     return tuple(Place(title, path, here == path or (path != "/admin" and here.startswith(f"{path}/"))) for title, path in _PLACES)

@@ -150,7 +150,7 @@ async def conflict(visit: Visit, patient: Patient, flow_id: str, merging: Mergin
     asked = {c.path for c in merging.conflicts}
     again += [(k, v) for k, v in form.pairs if k.startswith(("choose.", "seen.")) and k.partition(".")[2] not in asked]
     again += [(f"seen.{c.path}", msgspec.json.encode(c.theirs).decode()) for c in merging.conflicts]
-    page = ConflictPage(visit.request.url.path, tuple(again), tuple(sides), by, at)
+    page = ConflictPage(visit.here, tuple(again), tuple(sides), by, at)
     if visit.is_fragment:
         return visit.fragment("portal/conflict.html", page, 409)
     return visit.page("portal/conflict_page.html", page, 409)

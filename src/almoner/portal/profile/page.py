@@ -145,8 +145,8 @@ async def show(visit: Visit) -> Response:
 async def show_timeline(visit: Visit) -> Response:
     """The timeline by another filter or zone, or its next page; the whole profile where no part of a page asks."""
     if not visit.is_fragment:
-        query = visit.request.url.query
-        return visit.go(f"/patients/{visit.path('id')}" + (f"?{query}" if query else ""))
+        _, mark, query = visit.here_whole.partition("?")
+        return visit.go(f"/patients/{visit.path('id')}{mark}{query}")
     async with visit.parts.database.connection() as connection:
         patient = await sight.patient(visit, connection, visit.path("id"))
         part = TimelinePart(await _timeline(visit, connection, patient))

@@ -47,7 +47,7 @@ class Frame:
 async def frame(visit: Visit, connection: Connection, draft: drafts.Draft | None = None) -> Frame:
     """The frame of this page. ``draft`` is handed in where the page has read it already."""
     designs = "design" in visit.rights.may and not await _is_for_tests(connection, visit.environment_id)
-    here = visit.request.url.path
+    here = visit.here
     if designs and draft is None:
         draft = await drafts.current(connection, visit.environment_id)
     tools = []

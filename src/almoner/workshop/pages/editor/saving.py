@@ -183,8 +183,7 @@ async def _ask(
 
 
 def _address(visit: Visit) -> str:
-    url = visit.request.url
-    return url.path + (f"?{url.query}" if url.query else "")
+    return visit.here_whole
 
 
 def _choice(one: Conflict, number: int, by: Mapping[str, Revision], chosen: Mapping[str, Side], again: bool) -> Choice:
