@@ -19,8 +19,8 @@ from almoner.operations.protocol import protocol
 GRACE_SECONDS = 20
 _MOST_FILES = 65_536
 _TRIAL_SECONDS = 0.1
-# A worker that does not answer its parent for so long is replaced. uvicorn's five seconds are less than a busy machine takes to start
-# one, which would then never be done with starting.
+# A worker that does not answer its parent for so long is replaced. uvicorn's five seconds are less than a busy machine takes to
+# start one, which would then never be done with starting.
 _WORKER_SECONDS = 60
 
 
