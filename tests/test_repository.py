@@ -132,6 +132,19 @@ def test_one_place_says_how_a_server_is_run() -> None:
     assert not wrong
 
 
+def test_no_page_asks_for_an_address_that_the_caller_had_a_part_in() -> None:
+    # Starlette puts ``request.url`` and its like together with the Host that was sent; ``Visit.here`` is the path alone.
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for path in SERVER.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"url", "base_url", "url_for"}
+        and ast.unparse(node.value).rpartition(".")[2] == "request"
+    ]
+    assert not wrong
+
+
 def test_the_client_imports_nothing_of_the_server() -> None:
     wrong = {
         str(path.relative_to(SOURCE))

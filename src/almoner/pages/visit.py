@@ -202,7 +202,7 @@ class Visit:
         if self.session is None or not form.token:
             return None
         content = tuple(pair for pair in form.pairs if pair[0] != "csrf")
-        address = f"{self.request.url.path}?{self.request.url.query}"
+        address = self.here_whole
         return SentForm.of(self.environment_id, self.worker.worker_id, form.token, address, content)
 
     def page(self, template: str, context: Any, status: int = 200) -> Response:
