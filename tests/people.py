@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from almoner.access import accounts, sessions
+from almoner.access.grants import EVERYTHING
 from almoner.access.sessions import csrf
 from almoner.access.worker_events import By
 from almoner.data_api.store import Actor, Store
@@ -60,7 +61,7 @@ class People:
     async def entered(self, environment: int, worker_id: str, email: str, *roles: str) -> Person:
         """A worker who is there already, with these roles, signed in."""
         async with self.database.connection() as connection:
-            await accounts.set_roles(connection, environment, worker_id, roles, By("test", "test"))
+            await accounts.set_roles(connection, environment, worker_id, roles, By("test", "test", EVERYTHING))
             token = await sessions.begin(connection, environment, worker_id)
         person = Person(base_url=self.url, cookies={"almoner_session": token}, timeout=30)
         person.environment_id, person.worker_id, person.email, person.token = environment, worker_id, email, token

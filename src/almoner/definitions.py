@@ -47,7 +47,7 @@ class Rights:
     second_factor: bool
 
 
-_NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
+NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
 # The roles that every program has, whatever its designer says: by name, the title and what the role opens.
 BUILT_IN: Mapping[str, tuple[str, tuple[Permission, ...]]] = {
     "coach": ("Coach", ("give_care",)),
@@ -108,7 +108,7 @@ class Program:
         """What these roles open together: each opens more, and only what all of them hide stays hidden."""
         held = [self.roles[name] for name in roles if name in self.roles]
         if not held:
-            return _NO_RIGHTS
+            return NO_RIGHTS
         return Rights(
             may=frozenset().union(*(role.may for role in held)),
             all_patients=any(role.all_patients for role in held),

@@ -131,6 +131,11 @@ def _position(name: str, kind: Any, default: str) -> Column[Any]:
     return Column(name, kind, nullable=False, server_default=text(default))
 
 
+def _made_by() -> Column[Any]:
+    """The actor who was shown it or said where it leads, to be reviewed when a worker is disabled. Blank: a program."""
+    return Column("made_by", Text, nullable=False, server_default=text("''"))
+
+
 def _access_tables(metadata: MetaData) -> None:
     Table(
         "clients",
@@ -153,6 +158,7 @@ def _access_tables(metadata: MetaData) -> None:
         Column("client_id", UUID, nullable=False),
         Column("id", UUID, nullable=False),
         Column("sealed", LargeBinary, nullable=False),
+        _made_by(),
         moment(),
         moment("revoked_at", now=False),
         *key("client_secrets", "environment_id", "client_id", "id"),
@@ -169,6 +175,7 @@ def _access_tables(metadata: MetaData) -> None:
         Column("digest", LargeBinary, nullable=False),
         Column("client_id", UUID, nullable=False),
         string("scope"),
+        _made_by(),
         moment(),
         Column("expires_at", MOMENT, nullable=False),
         *key("access_tokens", "environment_id", "digest"),
@@ -268,6 +275,10 @@ def _sign_in_tables(metadata: MetaData) -> None:
         string("actor"),
         string("detail"),
         string("request_id"),
+        # What it is about where that is no account, as client:<id>; and what differs of it.
+        Column("object", Text, nullable=False, server_default=text("''")),
+        Column("before", JSON),
+        Column("after", JSON),
         PrimaryKeyConstraint("environment_id", "id"),
     )
     Index("worker_events_worker_id_idx", events.c.environment_id, events.c.worker_id, events.c.id)
@@ -345,6 +356,7 @@ def _notification_tables(metadata: MetaData) -> None:
         moment("failing_since", now=False),
         moment("next_attempt_at", now=False),
         Column("notifier_id", UUID),
+        _made_by(),
         moment(),
         *key("subscriptions", "environment_id", "id"),
         UniqueConstraint("environment_id", "name", name="subscriptions_name_key"),

@@ -135,6 +135,7 @@ def _calendar_tables(metadata: MetaData) -> None:
         # Patients are told by their initials unless the worker wants whole names where the feed is read.
         Column("whole_names", Boolean, nullable=False),
         moment(),
+        Column("expires_at", MOMENT, nullable=False),
         PrimaryKeyConstraint("environment_id", "digest"),
         UniqueConstraint("digest", name="calendar_feeds_digest_key"),
     )

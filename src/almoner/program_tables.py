@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Integer, MetaData, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from almoner.columns import environment, key, moment, string, worker_key
 
@@ -61,6 +62,26 @@ def draft_tables(metadata: MetaData) -> None:
         string("locked_by"),
         moment("locked_at"),
         *key("program_locks", "environment_id", "number"),
+    )
+    # A publish that waits for a second person (access.grants), and what became of it.
+    Table(
+        "publish_requests",
+        metadata,
+        environment(),
+        Column("number", Integer, nullable=False),
+        # The version that it is to replace.
+        Column("live_version", Integer, nullable=False),
+        Column("definition", JSON, nullable=False),
+        string("message"),
+        Column("accepted", ARRAY(Text), nullable=False),
+        Column("widens", ARRAY(Text), nullable=False),
+        string("asked_by"),
+        string("author"),
+        moment("asked_at"),
+        Column("state", Text, nullable=False, server_default=text("'waiting'")),
+        Column("decided_by", Text, nullable=False, server_default=text("''")),
+        moment("decided_at", now=False),
+        *key("publish_requests", "environment_id", "number"),
     )
     Table(
         "draft_editors",

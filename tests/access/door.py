@@ -12,6 +12,7 @@ import pyotp
 from argon2 import PasswordHasher
 
 from almoner.access import accounts, second_factor
+from almoner.access.grants import EVERYTHING
 from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox
 from almoner.access.sessions import Session, Sessions
@@ -23,7 +24,7 @@ from almoner.resources.workers import workers
 
 PASSWORD = "violet tractors at noon"
 ADDRESS = "203.0.113.7"
-BY = By("test", "test")
+BY = By("test", "test", EVERYTHING)
 
 
 class CountingPasswords(Passwords):

@@ -11,6 +11,7 @@ from almoner.access.secrets import SecretBox
 from almoner.access.sessions import Session, csrf
 from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.definitions import Program
 from almoner.errors import ApiError
 from tests.access.door import BY, Door, Worker
 from tests.conftest import new_environment
@@ -125,7 +126,7 @@ async def test_roles_hold_from_the_next_request_on(door: Door, emily: Worker) ->
     async with door.database.connection() as connection:
         await accounts.set_roles(connection, emily.environment_id, emily.id, ["admin", "admin"], BY)
         with pytest.raises(ApiError, match="bad_request"):
-            await accounts.set_roles(connection, emily.environment_id, emily.id, ["king"], BY, known=("coach",))
+            await accounts.set_roles(connection, emily.environment_id, emily.id, ["king"], BY, in_force=Program().roles)
     found = await door.session(token)
     assert found is not None
     assert found.roles == ("admin",)

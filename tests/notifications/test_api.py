@@ -147,7 +147,7 @@ async def test_a_read_scope_reads_and_does_nothing_else(callers: Callers, api: A
 
 
 async def test_a_write_scope_is_told_ids_alone(callers: Callers, program: int) -> None:
-    async with await callers(program, "subscriptions.write") as writer:
+    async with await callers(program, "subscriptions.write patients.read messages.read") as writer:
         one = (await writer.post(PATH, json=GIVEN)).json()
         assert list(one) == ["id"]
         at = f"{PATH}/{one['id']}"

@@ -26,6 +26,7 @@ from almoner.settings import Settings
 from tests.access.door import BY, PASSWORD, Door, Worker
 from tests.access.provider import CLIENT_ID, CLIENT_SECRET, Provider
 from tests.conftest import Server, ServerThread, free_port
+from tests.people import People
 
 NEW = "seven herons on a pond"
 
@@ -414,3 +415,43 @@ def test_settings_of_signing_in_that_do_not_fit_are_told() -> None:
         with pytest.raises(SettingError, match=said):
             Settings.read(environ)
     assert Settings.read({"ALMONER_SECOND_FACTOR_FOR": "none"}).second_factor_rights == frozenset()
+
+
+async def test_signing_in_again_ends_the_session_that_the_browser_had(
+    browser_of: httpx.AsyncClient, server: Server, door: Door, emily: Worker
+) -> None:
+    somebody = await door.worker(emily.environment_id)
+    other = from_anywhere(server)
+    async with other:
+        await entered(other, emily)
+        await entered(browser_of, emily)
+        first = browser_of.cookies["almoner_session"]
+        await entered(browser_of, emily)
+        second = browser_of.cookies["almoner_session"]
+        # Another worker at the same browser ends it as well; sessions of other browsers go on.
+        await entered(browser_of, somebody)
+        assert len({first, second, browser_of.cookies["almoner_session"]}) == 3
+        assert [await door.session(token) for token in (first, second)] == [None, None]
+        assert (await browser_of.get("/account")).status_code == 200
+        assert (await other.get("/account")).status_code == 200
+
+
+LANDINGS = {
+    ("coach",): "/inbox",
+    ("designer",): "/workshop",
+    ("admin",): "/admin",
+    ("designer", "admin"): "/workshop",
+    ("coach", "designer", "admin"): "/inbox",
+    ("coach", "admin"): "/inbox",
+    ("billing",): "/workshop",
+    ("billing", "admin"): "/admin",
+    ("nobody in particular",): "/account",
+}
+
+
+async def test_everybody_lands_on_a_page_of_theirs(people: People, program: int) -> None:
+    for roles, path in LANDINGS.items():
+        async with await people(program, *roles) as person:
+            answer = await person.get("/")
+            assert answer.headers["location"] == path, roles
+            assert (await person.get(path, follow_redirects=True)).status_code == 200, roles

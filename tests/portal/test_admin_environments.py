@@ -36,9 +36,16 @@ async def workers_of(database: Database, name: str) -> list[tuple[str, list[str]
     return [tuple(row) for row in rows]
 
 
+async def name_of(database: Database, person: Person) -> str:
+    async with database.connection() as connection:
+        name: str = await connection.fetchval("SELECT name FROM environments WHERE id = $1", person.environment_id)
+        return name
+
+
 async def test_a_new_test_environment_gets_an_administrator_who_gets_in(admin: Person, database: Database) -> None:
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    made = await admin.send_form(PATH, name=name)
+    given = f"test-{uuid.uuid4().hex[:8]}"
+    made = await admin.send_form(PATH, name=given)
+    name = f"{await name_of(database, admin)}.{given}"
     assert made.headers["location"] == f"{PATH}/{name}/administrator?made=yes"
     assert "nobody can sign in" in (await admin.get(PATH)).text
     form = await admin.get(made.headers["location"])
@@ -55,8 +62,9 @@ async def test_a_new_test_environment_gets_an_administrator_who_gets_in(admin: P
 
 
 async def test_what_is_wrong_stands_at_its_field_and_nobody_is_made(admin: Person, database: Database) -> None:
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    await admin.send_form(PATH, name=name)
+    given = f"test-{uuid.uuid4().hex[:8]}"
+    await admin.send_form(PATH, name=given)
+    name = f"{await name_of(database, admin)}.{given}"
     answer = await admin.send_form(f"{PATH}/{name}/administrator", **NEW | {"timezone": "Mars"})
     assert answer.status_code == 400
     assert 'id="timezone-error"' in answer.text

@@ -11,6 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from almoner.access import accounts, sessions
+from almoner.access.passwords import Passwords
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.portal.calendar import ics
 from almoner.portal.calendar.ics import Entry
 from tests.conftest import Server, new_environment
@@ -157,6 +160,73 @@ async def test_an_address_is_told_once_renewed_and_ended(book: Book, coach: Pers
         coach.worker_id,
     )
     assert kinds == ["calendar feed made", "calendar feed made", "calendar feed ended"]
+
+
+async def test_an_address_ends_with_whatever_else_opens_the_account(
+    book: Book, coach: Person, server: Server, people: People
+) -> None:
+    async with await people(coach.environment_id, "coach") as neighbour:
+        theirs = await made(neighbour)
+        who, by = (coach.environment_id, coach.worker_id), AT_THE_TERMINAL
+        async with book.database.connection() as connection:
+            for end in ("password", "everywhere", "disable"):
+                token = await sessions.begin(connection, *who)
+                coach.token = token
+                coach.cookies.set("almoner_session", token)
+                path = await made(coach)
+                assert (await fetched(server, path)).status_code == 200
+                if end == "password":
+                    await accounts.set_password(connection, *who, "a hash", by)
+                elif end == "everywhere":
+                    await accounts.sign_out_everywhere(connection, *who, by)
+                else:
+                    await accounts.disable(connection, *who, by)
+                    await accounts.enable(connection, *who, by)
+                assert (await fetched(server, path)).status_code == 404, end
+        assert (await fetched(server, theirs)).status_code == 200
+
+
+async def test_an_address_is_made_by_who_knows_the_password_or_has_just_signed_in(
+    book: Book, coach: Person, server: Server
+) -> None:
+    path = await made(coach)
+    async with book.database.connection() as connection:
+        hashed = await Passwords().hash("violet tractors at noon")
+        await connection.execute(
+            "UPDATE worker_accounts SET password_hash = $3 WHERE environment_id = $1 AND worker_id = $2",
+            *(coach.environment_id, coach.worker_id, hashed),
+        )
+        await connection.execute(
+            "UPDATE worker_sessions SET created_at = created_at - interval '11 minutes' "
+            "WHERE environment_id = $1 AND worker_id = $2",
+            *(coach.environment_id, coach.worker_id),
+        )
+    assert "Your password" in words((await coach.get("/calendar/feed")).text)
+    for action in ("make", "renew"):
+        for password in ("", "guessed"):
+            refused = await coach.send_form("/calendar/feed", do=action, password=password)
+            assert refused.status_code == 403
+            assert "This is not your password" in words(refused.text)
+    assert (await fetched(server, path)).status_code == 200
+    again = await made(coach, password="violet tractors at noon")
+    assert [(await fetched(server, one)).status_code for one in (path, again)] == [404, 200]
+
+
+async def test_an_address_is_good_for_a_year_and_is_renewed(book: Book, coach: Person, server: Server) -> None:
+    path = await made(coach)
+    months = "UPDATE calendar_feeds SET expires_at = expires_at - interval '{}' WHERE environment_id = $1 AND worker_id = $2"
+    async with book.database.connection() as connection:
+        await connection.execute(months.format("364 days"), coach.environment_id, coach.worker_id)
+        assert (await fetched(server, path)).status_code == 200
+        await coach.send_form("/calendar/feed", do="renew")
+        await connection.execute(months.format("364 days"), coach.environment_id, coach.worker_id)
+        assert (await fetched(server, path)).status_code == 200
+        await connection.execute(months.format("1 day"), coach.environment_id, coach.worker_id)
+    assert (await fetched(server, path)).status_code == 404
+    assert "Make a feed" in words((await coach.get("/calendar/feed")).text)
+    # What has ended is not renewed.
+    await coach.send_form("/calendar/feed", do="renew")
+    assert (await fetched(server, path)).status_code == 404
 
 
 async def test_a_worker_who_may_not_give_care_any_more_has_no_feed(book: Book, coach: Person, server: Server) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
-from almoner.access import sessions, worker_events
+from almoner.access import calendar_feeds, made, sessions, worker_events
+from almoner.access.grants import Grant, require
 from almoner.access.worker_events import By
 from almoner.database import Connection
+from almoner.definitions import Program, Rights
 from almoner.errors import ApiError, problem
 from almoner.names import full_name
 
@@ -59,6 +61,7 @@ _SET_ROLES = """
 INSERT INTO worker_accounts (environment_id, worker_id, roles) VALUES ($1, $2, $3)
 ON CONFLICT (environment_id, worker_id) DO UPDATE SET roles = excluded.roles
 """
+_ROLES = "SELECT roles FROM worker_accounts WHERE environment_id = $1 AND worker_id = $2 FOR UPDATE"
 _DISABLE = """
 UPDATE worker_accounts SET disabled_at = clock_timestamp()
 WHERE environment_id = $1 AND worker_id = $2 AND disabled_at IS NULL RETURNING true
@@ -98,26 +101,52 @@ async def set_roles(
     worker_id: str,
     roles: Collection[str],
     by: By,
-    known: Collection[str] | None = None,
+    in_force: Mapping[str, Rights] | None = None,
 ) -> None:
     """Gives a worker exactly these roles, and an account where they have none yet. It holds from their next request on.
 
-    With ``known``, each role must be one of them. Raises ApiError where one is not, or the worker is not there.
+    ``in_force`` are the program's roles with what each opens; each role must be one of them, or one that the worker has already.
+    Only at the command line may it be left out. Raises ApiError: 400 where there is no such role, 404 where the worker is not
+    there, 403 where the roles open more than they did, beyond what ``by`` may hand on.
     """
     given = list(dict.fromkeys(roles))
-    unknown = [role for role in given if known is not None and role not in known]
-    if unknown:
-        raise problem("bad_request", f"There is no role {', '.join(unknown)}. The roles are: {', '.join(known or ())}")
     try:
         async with connection.transaction():
+            had: list[str] = await connection.fetchval(_ROLES, environment_id, worker_id) or []
+            unknown = [role for role in given if in_force is not None and role not in in_force and role not in had]
+            if unknown:
+                told = f"There is no role {', '.join(unknown)}. The roles are: {', '.join(in_force or ())}"
+                raise problem("bad_request", told, path=".roles")
+            _require_rights(by, in_force, given, had)
             await connection.execute(_SET_ROLES, environment_id, worker_id, given)
             await worker_events.record(connection, environment_id, worker_id, "roles set", by, ", ".join(given) or "none")
     except asyncpg.ForeignKeyViolationError:
         raise unknown_worker() from None
 
 
+async def require_entering(
+    connection: Connection, environment_id: int, worker_id: str, by: By, in_force: Mapping[str, Rights] | None
+) -> None:
+    """For whoever opens a way into an account: all that it opens must be theirs to hand on. ``in_force`` as for ``set_roles``.
+
+    Raises a 403 ``ApiError`` where it is not.
+    """
+    roles: list[str] = await connection.fetchval(_ROLES, environment_id, worker_id) or []
+    _require_rights(by, in_force, roles, ())
+
+
+def _require_rights(by: By, in_force: Mapping[str, Rights] | None, roles: Collection[str], had: Collection[str]) -> None:
+    if by.holds.everything:
+        return
+    program = Program(roles=in_force or {})
+    # What is not known of a role cannot be looked at: nobody but the command line gives one then.
+    if in_force is None:
+        raise problem("forbidden", "Roles are given where the program that says what they open is known.")
+    require(by.holds, Grant(rights=program.rights(roles), had=program.rights(had)), ".roles")
+
+
 async def set_password(connection: Connection, environment_id: int, worker_id: str, password_hash: str, by: By) -> None:
-    """Replaces the password and ends the worker's sessions and links: who had one of those, or the old password, has nothing.
+    """Replaces the password and ends sessions, links and the calendar's address: who had one, or the old password, has nothing.
 
     Raises a 404 ``ApiError`` where the worker has no account.
     """
@@ -130,29 +159,36 @@ async def set_password(connection: Connection, environment_id: int, worker_id: s
         )
         if not changed:
             raise unknown_worker()
-        await sessions.end_all(connection, environment_id, worker_id)
-        await connection.execute(_END_LINKS, environment_id, worker_id)
+        await _end_every_way_in(connection, environment_id, worker_id, by)
         await worker_events.record(connection, environment_id, worker_id, "password set", by)
 
 
 async def disable(connection: Connection, environment_id: int, worker_id: str, by: By) -> None:
-    """Ends the worker's sessions and lets them sign in no more. Repeating it changes nothing.
+    """Lets the worker sign in no more, and ends their sessions and the tokens they made. Repeating it changes nothing.
+
+    Secrets that they were shown and webhooks that they pointed somewhere go on, and are listed for review (``access.made``).
 
     Raises a 404 ``ApiError`` where the worker has no account.
     """
     async with connection.transaction():
         if await connection.fetchval(_DISABLE, environment_id, worker_id):
-            await sessions.end_all(connection, environment_id, worker_id)
-            # For good: enabling the account again must not bring back a link that somebody may have kept.
-            await connection.execute(_END_LINKS, environment_id, worker_id)
+            # For good: enabling the account again must not bring back what somebody may have kept.
+            await _end_every_way_in(connection, environment_id, worker_id, by)
             await worker_events.record(connection, environment_id, worker_id, "disabled", by)
+            await made.end_tokens(connection, environment_id, worker_id, by)
         else:
             await _require(connection, environment_id, worker_id)
 
 
-async def enable(connection: Connection, environment_id: int, worker_id: str, by: By) -> None:
-    """Lets a disabled worker sign in again, as before. Raises a 404 ``ApiError`` where the worker has no account."""
+async def enable(
+    connection: Connection, environment_id: int, worker_id: str, by: By, in_force: Mapping[str, Rights] | None = None
+) -> None:
+    """Lets a disabled worker sign in again, as before. ``in_force`` as for ``set_roles``.
+
+    Raises ApiError: 404 where the worker has no account, 403 where their roles open more than ``by`` may hand on.
+    """
     async with connection.transaction():
+        await require_entering(connection, environment_id, worker_id, by, in_force)
         if await connection.fetchval(_ENABLE, environment_id, worker_id):
             await worker_events.record(connection, environment_id, worker_id, "enabled", by)
         else:
@@ -167,11 +203,19 @@ async def session_anew(connection: Connection, environment_id: int, worker_id: s
 
 
 async def sign_out_everywhere(connection: Connection, environment_id: int, worker_id: str, by: By) -> int:
-    """Ends every session of a worker; returns how many."""
+    """Ends every session of a worker, and the address of their calendar; returns how many sessions."""
     async with connection.transaction():
-        ended = await sessions.end_all(connection, environment_id, worker_id)
+        ended = await _end_every_way_in(connection, environment_id, worker_id, by)
         await worker_events.record(connection, environment_id, worker_id, "signed out everywhere", by)
         return ended
+
+
+async def _end_every_way_in(connection: Connection, environment_id: int, worker_id: str, by: By) -> int:
+    """Ends whatever opens the account or what its worker sees, besides the password itself; returns how many sessions."""
+    ended = await sessions.end_all(connection, environment_id, worker_id)
+    await connection.execute(_END_LINKS, environment_id, worker_id)
+    await calendar_feeds.end(connection, environment_id, worker_id, by)
+    return ended
 
 
 def unknown_worker() -> ApiError:

@@ -10,8 +10,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from almoner.access import policy, tokens
+from almoner.access import policy, tokens, worker_events
+from almoner.access.grants import Grant, require
 from almoner.access.secrets import SealError, SecretBox, new_secret
+from almoner.access.worker_events import AT_THE_TERMINAL, By
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 
@@ -72,13 +74,12 @@ class Registered:
     sealed: tuple[bytes, ...]
 
 
-# Of 43 random ones: too few to help anybody who guesses.
-_SHOWN_CHARACTERS = 4
+_SHOWN_CHARACTERS = 4  # of 43 random ones: too few to help anybody who guesses
 _CREATE = """
 WITH client AS (
   INSERT INTO clients (environment_id, id, name, scope, shape, algorithm) VALUES ($1, $2, $3, $4, $5, $6)
 )
-INSERT INTO client_secrets (environment_id, client_id, id, sealed) VALUES ($1, $2, $7, $8)
+INSERT INTO client_secrets (environment_id, client_id, id, sealed, made_by) VALUES ($1, $2, $7, $8, $9)
 """
 _LIST = """
 SELECT c.id::text, c.name, c.scope, c.shape,
@@ -96,11 +97,16 @@ SELECT id::text, created_at, revoked_at, sealed FROM client_secrets WHERE enviro
 ORDER BY created_at DESC, id
 """
 _REVOKE = """
-UPDATE client_secrets SET revoked_at = coalesce(revoked_at, clock_timestamp())
-WHERE environment_id = $1 AND client_id = $2 AND id = $3 RETURNING true
+WITH there AS (
+  SELECT id, revoked_at FROM client_secrets WHERE environment_id = $1 AND client_id = $2 AND id = $3 FOR UPDATE
+), ended AS (
+  UPDATE client_secrets s SET revoked_at = clock_timestamp() FROM there
+  WHERE s.environment_id = $1 AND s.client_id = $2 AND s.id = there.id AND there.revoked_at IS NULL
+)
+SELECT revoked_at IS NULL FROM there
 """
 _CHANGE = """
-UPDATE clients SET name = $3, scope = $4, shape = $5 WHERE environment_id = $1 AND id = $2 AND disabled_at IS NULL RETURNING true
+UPDATE clients SET name = $3, scope = $4, shape = $5 WHERE environment_id = $1 AND id = $2 AND disabled_at IS NULL
 """
 # A token keeps the scope that it was made with: what it covers beyond what the client has left must not be of use any more.
 _END_BEYOND = """
@@ -108,8 +114,8 @@ DELETE FROM access_tokens WHERE environment_id = $1 AND client_id = $2 AND NOT s
 """
 _END_TOKENS = "DELETE FROM access_tokens WHERE environment_id = $1 AND client_id = $2 AND expires_at > clock_timestamp()"
 _ADD = """
-INSERT INTO client_secrets (environment_id, client_id, id, sealed)
-SELECT environment_id, id, $3, $4 FROM clients WHERE environment_id = $1 AND id = $2 AND disabled_at IS NULL
+INSERT INTO client_secrets (environment_id, client_id, id, sealed, made_by)
+SELECT environment_id, id, $3, $4, $5 FROM clients WHERE environment_id = $1 AND id = $2 AND disabled_at IS NULL
 RETURNING true
 """
 _REVOKE_OTHERS = """
@@ -122,7 +128,12 @@ WHERE s.environment_id = $1 AND s.client_id = $2 AND s.revoked_at IS NULL AND c.
 ORDER BY s.created_at DESC, s.id LIMIT 1
 """
 _DISABLE = """
-UPDATE clients SET disabled_at = coalesce(disabled_at, clock_timestamp()) WHERE environment_id = $1 AND id = $2 RETURNING true
+UPDATE clients SET disabled_at = clock_timestamp() WHERE environment_id = $1 AND id = $2 AND disabled_at IS NULL
+RETURNING true
+"""
+# Locked, so that what it is granted stays what was looked at until the transaction ends.
+_TERMS = """
+SELECT name, scope, shape, disabled_at IS NULL AS usable FROM clients WHERE environment_id = $1 AND id = $2 FOR UPDATE
 """
 # A client says its id and not its environment: ids are unique across them.
 _REGISTERED = """
@@ -141,19 +152,22 @@ async def create(
     scope: str,
     shape: str,
     collections: Collection[str] | None = None,
+    by: By = AT_THE_TERMINAL,
 ) -> Created:
     """Registers a client with one secret. ``scope`` is what it may ever be granted, scopes separated by spaces.
 
     With ``collections``, the scope may name no others; without, only its form is checked. Raises ApiError where the scope,
-    the shape or the name does not fit.
+    the shape or the name does not fit, and a 403 where the scope goes beyond what ``by`` holds.
     """
     scopes = _checked(name, scope, shape, collections)
+    require(by.holds, Grant(scopes), ".scopes")
     client_id, secret = str(uuid4()), new_secret()
+    terms = {"name": name.strip(), "scope": " ".join(scopes), "shape": shape}
     sealed = box.seal(secret, client_id)
     try:
-        await connection.execute(
-            _CREATE, environment_id, client_id, name.strip(), " ".join(scopes), shape, ALGORITHM, uuid4(), sealed
-        )
+        async with connection.transaction():
+            await connection.execute(_CREATE, environment_id, client_id, *terms.values(), ALGORITHM, uuid4(), sealed, by.actor)
+            await worker_events.changed(connection, environment_id, "client made", by, f"client:{client_id}", None, terms)
     except asyncpg.ForeignKeyViolationError:
         raise problem("resource_not_found", "There is no such environment.") from None
     return Created(client_id, secret)
@@ -202,73 +216,115 @@ async def change(
     scope: str,
     shape: str,
     collections: Collection[str] | None = None,
+    by: By = AT_THE_TERMINAL,
 ) -> None:
     """Changes what a client is called, granted and answered with, as ``create`` takes them.
 
     Tokens that cover more than it is granted now end in every process within five seconds. Raises ApiError: 404 where the
-    client is not there or disabled, 400 where something does not fit.
+    client is not there or disabled, 400 where something does not fit, 403 where it is granted more, beyond what ``by`` holds.
     """
     client_id, scopes = _canonical(client_id), _checked(name, scope, shape, collections)
     async with connection.transaction():
-        if not await connection.fetchval(_CHANGE, environment_id, client_id, name.strip(), " ".join(scopes), shape):
-            raise unknown_client()
+        before = await _usable(connection, environment_id, client_id)
+        require(by.holds, Grant(policy.beyond(scopes, before["scope"].split())), ".scopes")
+        after = {"name": name.strip(), "scope": " ".join(scopes), "shape": shape}
+        await connection.execute(_CHANGE, environment_id, client_id, *after.values())
+        await worker_events.changed(connection, environment_id, "client changed", by, f"client:{client_id}", before, after)
         if policy.ALL not in scopes:
             await connection.execute(_END_BEYOND, environment_id, client_id, list(scopes))
 
 
-async def rotate(connection: Connection, box: SecretBox, environment_id: int, client_id: str, keep: bool = True) -> Created:
+async def _usable(connection: Connection, environment_id: int, client_id: str) -> dict[str, str]:
+    """The terms of a client, which nobody changes before the transaction ends. Raises a 404 ``ApiError``, also if disabled."""
+    row = await connection.fetchrow(_TERMS, environment_id, client_id)
+    if row is None or not row["usable"]:
+        raise unknown_client()
+    return {name: row[name] for name in ("name", "scope", "shape")}
+
+
+async def rotate(
+    connection: Connection,
+    box: SecretBox,
+    environment_id: int,
+    client_id: str,
+    keep: bool = True,
+    by: By = AT_THE_TERMINAL,
+) -> Created:
     """Adds a live secret. The older ones stay live with ``keep``, and end at once without it.
 
-    Raises a 404 ``ApiError`` where the client is not there or is disabled.
+    Raises ApiError: 404 where the client is not there or is disabled, 403 where it may do more than ``by`` may hand on, since
+    whoever has the secret may do all of it.
     """
     client_id = _canonical(client_id)
     secret, secret_id = new_secret(), uuid4()
     async with connection.transaction():
-        added = await connection.fetchval(_ADD, environment_id, client_id, secret_id, box.seal(secret, client_id))
-        if not added:
-            raise unknown_client()
+        terms = await _usable(connection, environment_id, client_id)
+        require(by.holds, Grant(tuple(terms["scope"].split())))
+        await connection.execute(_ADD, environment_id, client_id, secret_id, box.seal(secret, client_id), by.actor)
+        after = {"secret": str(secret_id), "older": "work on" if keep else "ended"}
+        await worker_events.changed(connection, environment_id, "secret made", by, f"client:{client_id}", None, after)
         if not keep:
             await connection.execute(_REVOKE_OTHERS, environment_id, client_id, secret_id)
     return Created(client_id, secret)
 
 
-async def retire(connection: Connection, environment_id: int, client_id: str) -> int:
+async def retire(connection: Connection, environment_id: int, client_id: str, by: By = AT_THE_TERMINAL) -> int:
     """Ends all live secrets of a client but the newest; returns how many. Raises a 404 ``ApiError`` where it has
     none, or is disabled.
     """
     async with connection.transaction():
-        newest = await connection.fetchval(_NEWEST, environment_id, _canonical(client_id))
+        client_id = _canonical(client_id)
+        newest = await connection.fetchval(_NEWEST, environment_id, client_id)
         if newest is None:
             raise unknown_client()
-        ended: str = await connection.execute(_REVOKE_OTHERS, environment_id, client_id, newest)
-    return int(ended.split()[-1])
+        ended = int((await connection.execute(_REVOKE_OTHERS, environment_id, client_id, newest)).split()[-1])
+        before = {"older_secrets": ended}
+        await worker_events.changed(connection, environment_id, "secret ended", by, f"client:{client_id}", before, None)
+    return ended
 
 
-async def revoke(connection: Connection, environment_id: int, client_id: str, secret_id: str) -> None:
+async def revoke(connection: Connection, environment_id: int, client_id: str, secret_id: str, by: By = AT_THE_TERMINAL) -> None:
     """Ends one secret, be it the last; tokens that were fetched with it last out their time. Again changes nothing.
 
     Raises a 404 ``ApiError`` where the client has no such secret.
     """
-    if not await connection.fetchval(_REVOKE, environment_id, _canonical(client_id), _canonical(secret_id)):
-        raise problem("not_found", "The client has no such secret.")
+    client_id, secret_id = _canonical(client_id), _canonical(secret_id)
+    async with connection.transaction():
+        ended = await connection.fetchval(_REVOKE, environment_id, client_id, secret_id)
+        if ended is None:
+            raise problem("not_found", "The client has no such secret.")
+        if ended:
+            before = {"secret": secret_id}
+            await worker_events.changed(connection, environment_id, "secret ended", by, f"client:{client_id}", before, None)
 
 
-async def end_tokens(connection: Connection, environment_id: int, client_id: str) -> int:
+async def end_tokens(connection: Connection, environment_id: int, client_id: str, by: By = AT_THE_TERMINAL) -> int:
     """Ends every token of a client, in every process within five seconds; returns how many were good.
 
     With a live secret it fetches new ones. None are ended where the client is not there.
     """
-    ended: str = await connection.execute(_END_TOKENS, environment_id, _canonical(client_id))
-    return int(ended.split()[-1])
+    client_id = _canonical(client_id)
+    async with connection.transaction():
+        ended = int((await connection.execute(_END_TOKENS, environment_id, client_id)).split()[-1])
+        if ended:
+            before = {"tokens": ended}
+            await worker_events.changed(connection, environment_id, "tokens ended", by, f"client:{client_id}", before, None)
+    return ended
 
 
-async def disable(connection: Connection, environment_id: int, client_id: str) -> None:
+async def disable(connection: Connection, environment_id: int, client_id: str, by: By = AT_THE_TERMINAL) -> None:
     """Ends a client: it gets no token any more, and those it has end in every process within five seconds.
 
     Disabling it again changes nothing. Raises a 404 ``ApiError`` where it is not there.
     """
-    if not await connection.fetchval(_DISABLE, environment_id, _canonical(client_id)):
-        raise unknown_client()
+    client_id = _canonical(client_id)
+    async with connection.transaction():
+        row = await connection.fetchrow(_TERMS, environment_id, client_id)
+        if row is None:
+            raise unknown_client()
+        if await connection.fetchval(_DISABLE, environment_id, client_id):
+            before = {name: row[name] for name in ("name", "scope", "shape")}
+            await worker_events.changed(connection, environment_id, "client disabled", by, f"client:{client_id}", before, None)
 
 
 async def registered(connection: Connection, client_id: str) -> Registered | None:
@@ -279,8 +335,7 @@ async def registered(connection: Connection, client_id: str) -> Registered | Non
 
 async def live_secrets(connection: Connection, box: SecretBox, client_id: str) -> list[str]:
     """The live secrets of a client that this key opens, the newest first; none where the client is not there or disabled."""
-    client = await registered(connection, client_id)
-    return [] if client is None else opened(box, client)
+    return opened(box, client) if (client := await registered(connection, client_id)) else []
 
 
 def opened(box: SecretBox, client: Registered) -> list[str]:
@@ -294,11 +349,13 @@ def opened(box: SecretBox, client: Registered) -> list[str]:
     return secrets
 
 
-async def long_lived_token(connection: Connection, client_id: str, days: int = 365, scope: str | None = None) -> str:
+async def long_lived_token(
+    connection: Connection, client_id: str, days: int = 365, scope: str | None = None, by: By = AT_THE_TERMINAL
+) -> str:
     """An access token for testing, valid for days rather than an hour (clarification 24). Shown once.
 
     ``scope`` is part of what the client was granted; None is all of it. Raises ApiError where the client is not there or
-    disabled, or where the days or the scope do not fit.
+    disabled, where the days or the scope do not fit, and a 403 where either goes beyond what ``by`` may hand on.
     """
     if not 1 <= days <= LONGEST_DAYS:
         raise problem("bad_request", f"A token is valid for 1 to {LONGEST_DAYS} days.")
@@ -308,9 +365,13 @@ async def long_lived_token(connection: Connection, client_id: str, days: int = 3
     scopes = client.granted if scope is None else policy.parse(scope)
     if policy.beyond(scopes, client.granted):
         raise problem("bad_request", f"The client was granted less than this: {' '.join(client.granted)}")
-    token = await tokens.issue(connection, client.environment_id, client.id, " ".join(scopes), days * 86_400)
-    if token is None:
-        raise unknown_client()
+    require(by.holds, Grant(tuple(scopes), days))
+    async with connection.transaction():
+        token = await tokens.issue(connection, client.environment_id, client.id, " ".join(scopes), days * 86_400, by.actor)
+        if token is None:
+            raise unknown_client()
+        after = {"scope": " ".join(scopes), "days": days}
+        await worker_events.changed(connection, client.environment_id, "token made", by, f"client:{client.id}", None, after)
     return token
 
 

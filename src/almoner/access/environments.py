@@ -8,6 +8,8 @@ from datetime import datetime
 
 import asyncpg
 
+from almoner.access import worker_events
+from almoner.access.worker_events import AT_THE_TERMINAL, By
 from almoner.database import Connection
 from almoner.errors import ApiError, Problem, problem
 
@@ -33,18 +35,41 @@ async def create(connection: Connection, name: str, test_of: int | None = None) 
 
     Raises ApiError where the name is taken or does not fit, or where ``test_of`` is a test environment itself.
     """
+    _check_name(name)
+    return await _create(connection, name, test_of, AT_THE_TERMINAL)
+
+
+async def create_test(connection: Connection, name: str, live_id: int, by: By) -> Environment:
+    """Makes an environment in which programs of the one of ``live_id`` are tested. It gives nobody anything: nobody is in it yet.
+
+    Its whole name begins with that of the live one and a dot, which no other environment's does: what is answered here tells
+    nothing of the names of others. Raises ApiError where the name does not fit, or there is one of that name here already.
+    """
+    _check_name(name)
+    live: str = await connection.fetchval("SELECT name FROM environments WHERE id = $1", live_id)
+    made = await _create(connection, f"{live}.{name}", live_id, by)
+    return next(one for one in await tests_of(connection, live_id) if one.id == made)
+
+
+def _check_name(name: str) -> None:
     if _NAME.fullmatch(name) is None:
         raise problem(
             "bad_request",
             "The name of an environment is made of small letters, digits, - and _; it begins with a letter or digit and has at "
             "most 63 characters.",
         )
+
+
+async def _create(connection: Connection, name: str, test_of: int | None, by: By) -> int:
     if test_of is not None and await connection.fetchval("SELECT test_of FROM environments WHERE id = $1", test_of) is not None:
         raise problem("bad_request", "A test environment has no test environments of its own. Name the one that it tests for.")
     try:
-        made: int = await connection.fetchval(
-            "INSERT INTO environments (name, test_of) VALUES ($1, $2) RETURNING id", name, test_of
-        )
+        async with connection.transaction():
+            made: int = await connection.fetchval(
+                "INSERT INTO environments (name, test_of) VALUES ($1, $2) RETURNING id", name, test_of
+            )
+            owner, after = made if test_of is None else test_of, {"name": name, "for_tests": test_of is not None}
+            await worker_events.changed(connection, owner, "environment made", by, f"environment:{name}", None, after)
     except asyncpg.UniqueViolationError:
         raise ApiError(
             Problem("uniqueness_exception", "There is an environment of this name already.", {"path": ".name"})

@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from almoner.access import accounts, worker_events
 from almoner.access.worker_events import By
 from almoner.database import Connection
+from almoner.definitions import Rights
 
 HOURS: Final = 24
 _FORM = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -60,17 +62,18 @@ class Link:
         return (self.email, self.first_name, self.last_name, self.environment)
 
 
-async def make(connection: Connection, environment_id: int, worker_id: str, by: By) -> str:
+async def make(
+    connection: Connection, environment_id: int, worker_id: str, by: By, in_force: Mapping[str, Rights] | None = None
+) -> str:
     """The token of a link that is good for a day and for one use, told once. Older ones of the worker end.
 
-    Raises a 404 ``ApiError`` where the worker has no account, or a disabled one.
+    Raises ApiError: 404 where the worker has no account, or a disabled one; 403 where the worker's roles open more than ``by``
+    may hand on, since whoever has the link gets in. ``in_force`` are the program's roles; at the command line it may be left out.
     """
     token = secrets.token_urlsafe(32)
     async with connection.transaction():
-        # One at a time, so that of two links made at once only one is left.
-        await connection.execute(
-            "SELECT 1 FROM worker_accounts WHERE environment_id = $1 AND worker_id = $2 FOR UPDATE", environment_id, worker_id
-        )
+        # This locks the account: of two links made at once only one is left.
+        await accounts.require_entering(connection, environment_id, worker_id, by, in_force)
         if not await connection.fetchval(_MAKE, environment_id, worker_id, _digest(token), by.actor):
             raise accounts.unknown_worker()
         await worker_events.record(connection, environment_id, worker_id, "reset link made", by)

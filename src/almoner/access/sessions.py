@@ -141,16 +141,25 @@ async def open_sessions(
     return {row["digest"]: tuple(row["roles"]) for row in rows}
 
 
-async def begin(connection: Connection, environment_id: int, worker_id: str, provider_factor: bool = False) -> str:
+async def begin(
+    connection: Connection,
+    environment_id: int,
+    worker_id: str,
+    provider_factor: bool = False,
+    instead_of: Session | None = None,
+) -> str:
     """The token of a new session, told once. That the worker is who they say is for the caller to have seen to.
 
-    ``provider_factor``: the identity provider has vouched for a second factor.
+    ``provider_factor``: the identity provider has vouched for a second factor. ``instead_of`` is the session that the same browser
+    had, whosever it was: it ends.
 
     Raises a 403 ``ApiError`` where the worker has no account, or a disabled one.
     """
     token = secrets.token_urlsafe(32)
     if not await connection.fetchval(_BEGIN, environment_id, worker_id, _digest(token), provider_factor):
         raise problem("forbidden", "This worker has no account that may sign in.")
+    if instead_of is not None:
+        await end(connection, instead_of.environment_id, instead_of.digest)
     return token
 
 

@@ -47,11 +47,15 @@ Requires = Callable[[int, Collection[str]], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who knocks: the network address, the request's id, and the cookie of ``devices``, blank where there is none."""
+    """Who knocks: the network address, the request's id, and the cookie of ``devices``, blank where there is none.
+
+    ``session`` is the one that the browser has already, None where it has none: signing in again ends it.
+    """
 
     address: str
     request_id: str
     device: str = ""
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +276,8 @@ class SignIn:
         if not second_factor and await self._requires(known.environment_id, known.roles):
             return self._step_needed(known, "code" if known.second_factor else "set-up", _PROVIDER)
         async with self._database.transaction() as connection:
-            token = await sessions.begin(connection, known.environment_id, known.worker_id, second_factor)
+            owner = (known.environment_id, known.worker_id)
+            token = await sessions.begin(connection, *owner, second_factor, instead_of=caller.session)
             by = By.worker(known.worker_id, caller.request_id)
             await worker_events.record(connection, known.environment_id, known.worker_id, "signed in", by, _PROVIDER)
         return SignedIn(token, self._remembered(known, caller))
@@ -329,7 +334,7 @@ class SignIn:
                     known.worker_id,
                     renewed,
                 )
-            token = await sessions.begin(connection, known.environment_id, known.worker_id)
+            token = await sessions.begin(connection, known.environment_id, known.worker_id, instead_of=caller.session)
             by = By.worker(known.worker_id, caller.request_id)
             await worker_events.record(connection, known.environment_id, known.worker_id, "signed in", by, how)
         await attempts.forget_all(self._database, attempt)

@@ -65,8 +65,8 @@ WITH cleared AS (
     SELECT digest FROM access_tokens WHERE environment_id = $1 AND expires_at < clock_timestamp() - interval '1 day'
     LIMIT 20 FOR UPDATE SKIP LOCKED)
 )
-INSERT INTO access_tokens (environment_id, digest, client_id, scope, expires_at)
-SELECT environment_id, $3, id, $4, clock_timestamp() + $5 * interval '1 second'
+INSERT INTO access_tokens (environment_id, digest, client_id, scope, expires_at, made_by)
+SELECT environment_id, $3, id, $4, clock_timestamp() + $5 * interval '1 second', $6
 FROM clients WHERE environment_id = $1 AND id = $2 AND disabled_at IS NULL
 RETURNING true
 """
@@ -79,13 +79,16 @@ WHERE t.digest = $1 AND t.expires_at > clock_timestamp() AND c.disabled_at IS NU
 """
 
 
-async def issue(connection: Connection, environment_id: int, client_id: str, scope: str, seconds: int) -> str | None:
+async def issue(
+    connection: Connection, environment_id: int, client_id: str, scope: str, seconds: int, made_by: str = ""
+) -> str | None:
     """A new access token of a client, valid for so many seconds; None where the client is not there or disabled.
 
-    ``scope`` is what the token covers, scopes separated by spaces; that it was granted is for the caller to see to.
+    ``scope`` is what the token covers, scopes separated by spaces; that it was granted is for the caller to see to. ``made_by``
+    is the actor whom it is shown to; blank where the program fetches it.
     """
     token = PREFIX + secrets.token_urlsafe(32)
-    made = await connection.fetchval(_ISSUE, environment_id, client_id, _digest(token), scope, float(seconds))
+    made = await connection.fetchval(_ISSUE, environment_id, client_id, _digest(token), scope, float(seconds), made_by)
     return token if made else None
 
 

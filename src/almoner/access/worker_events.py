@@ -1,12 +1,21 @@
-"""What happened to workers' accounts: who signed in, who was refused, who gave or took what. Append-only in the database."""
+"""What happened to accounts and other ways in: who signed in, who was refused, who gave or took what. Append-only in the database.
+
+Clients with their secrets and tokens, subscriptions, environments, and published programs with their roles: making, changing or
+ending one is noted in the transaction that does it, with what it was ``before`` and is ``after``; a secret is in neither.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+import msgspec
+
+from almoner.access.grants import EVERYTHING, NOTHING, Authority
 from almoner.database import Connection
+from almoner.definitions import Rights
 from almoner.times import iso
 
 Kind = Literal[
@@ -28,38 +37,76 @@ Kind = Literal[
     "absence set",
     "absence removed",
     "calendar feed made",
+    "calendar feed renewed",
     "calendar feed ended",
     "data export begun",
     "data exported",
     "audit trail exported",
+    "client made",
+    "client changed",
+    "client disabled",
+    "secret made",
+    "secret ended",
+    "token made",
+    "tokens ended",
+    "webhook made",
+    "webhook changed",
+    "webhook paused",
+    "webhook resumed",
+    "webhook deleted",
+    "environment made",
+    "program published",
+    "publish asked",
+    "publish refused",
+    "publish withdrawn",
+    "publish replaced",
 ]
 OPERATOR: Final = "operator"  # the actor of what is done at a terminal
 
 _RECORD = """
-INSERT INTO worker_events (environment_id, worker_id, event, actor, detail, request_id) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO worker_events (environment_id, worker_id, event, actor, detail, request_id, object, before, after)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 _READ = """
-SELECT id, happened_at, worker_id::text, event, actor, detail, request_id FROM worker_events
+SELECT id, happened_at, worker_id::text, event, actor, detail, request_id, object, before, after FROM worker_events
 WHERE environment_id = $1 AND ($2::uuid IS NULL OR worker_id = $2) AND ($3::bigint IS NULL OR id < $3)
+  AND (NOT $5 OR object <> '' OR event IN ('roles set', 'reset link made', 'disabled', 'enabled', 'second factor removed'))
 ORDER BY id DESC LIMIT $4
 """
 
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who does something: ``actor`` as the change log names people, ``request_id`` as the answer's header carries it."""
+    """Who does something: ``actor`` as the change log names people, ``request_id`` as the answer's header carries it.
+
+    ``holds`` bounds what they may hand on (``access.grants``): nothing, unless it is said.
+    """
 
     actor: str
     request_id: str
+    holds: Authority = NOTHING
 
     @classmethod
-    def worker(cls, worker_id: str, request_id: str) -> By:
-        return cls(f"worker:{worker_id}", request_id)
+    def worker(cls, worker_id: str, request_id: str, rights: Rights | None = None) -> By:
+        return cls(f"worker:{worker_id}", request_id, NOTHING if rights is None else Authority(rights=rights))
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it is a program that asks, and not a person."""
+        return self.actor.startswith("client:")
+
+
+# Whoever runs the server, at its command line: nothing bounds them.
+AT_THE_TERMINAL: Final = By(OPERATOR, "cli", EVERYTHING)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
-    """One event. ``happened_at`` is in UTC; ``worker_id`` is the worker it happened to; ``detail`` may be empty."""
+    """One event. ``happened_at`` is in UTC; ``worker_id`` is the worker it happened to; ``detail`` may be empty.
+
+    ``object`` names what it is about, as ``client:<id>``; empty for what happens to an account. ``before`` and ``after`` are
+    what of it differs, None where it was not there, or is not there any more.
+    """
 
     id: int
     happened_at: datetime
@@ -68,6 +115,9 @@ class WorkerEvent:
     actor: str
     detail: str
     request_id: str
+    object: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
 
     def shown(self) -> dict[str, Any]:
         """The event as JSON shows it."""
@@ -79,19 +129,62 @@ class WorkerEvent:
             "actor": self.actor,
             "detail": self.detail,
             "request_id": self.request_id,
+            "object": self.object,
+            "before": self.before,
+            "after": self.after,
         }
 
 
 async def record(connection: Connection, environment_id: int, worker_id: str, event: Kind, by: By, detail: str = "") -> None:
     """Notes an event. In the transaction of what it tells of, it is noted if and only if that happens."""
-    await connection.execute(_RECORD, environment_id, worker_id, event, by.actor, detail, by.request_id)
+    await connection.execute(_RECORD, environment_id, worker_id, event, by.actor, detail, by.request_id, "", None, None)
+
+
+async def changed(
+    connection: Connection,
+    environment_id: int,
+    event: Kind,
+    by: By,
+    about: str,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    detail: str = "",
+) -> None:
+    """Notes that access was given, changed or ended: ``about`` names it, as ``client:<id>``. Never given a secret.
+
+    Of what it was and is, only what differs is kept. Raises RuntimeError outside of a transaction: that of the change itself.
+    """
+    if not connection.is_in_transaction():
+        raise RuntimeError(f"the event {event!r} is to be noted in the transaction of what it tells of")
+    old, new = _differing(before, after)
+    await connection.execute(_RECORD, environment_id, None, event, by.actor, detail, by.request_id, about, _json(old), _json(new))
+
+
+def _differing(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    if before is None or after is None:
+        return before, after
+    names = [name for name in after if before.get(name) != after[name]]
+    return {name: before.get(name) for name in names}, {name: after[name] for name in names}
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
 async def listed(
-    connection: Connection, environment_id: int, worker_id: str | None = None, before: int | None = None, limit: int = 100
+    connection: Connection,
+    environment_id: int,
+    worker_id: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+    only_access: bool = False,
 ) -> list[WorkerEvent]:
     """The events of an environment, or of one worker in it, newest first, at most ``limit``.
 
-    ``before`` is the id of the last event of the page before; None begins with the newest.
+    ``before`` is the id of the last event of the page before; None begins with the newest. ``only_access``: without sign-ins and
+    what workers do with their own accounts.
     """
-    return [WorkerEvent(*row) for row in await connection.fetch(_READ, environment_id, worker_id, before, limit)]
+    rows = await connection.fetch(_READ, environment_id, worker_id, before, limit, only_access)
+    return [WorkerEvent(*row[:8], *(None if text is None else msgspec.json.decode(text) for text in row[8:])) for row in rows]

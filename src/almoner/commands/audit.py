@@ -1,4 +1,4 @@
-"""``almoner audit``: who read and wrote what."""
+"""``almoner audit``: who read and wrote what, and who gave access."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from uuid import UUID
 
 import typer
 
+from almoner.access import worker_events
 from almoner.access.trail import DEFAULT, trail
 from almoner.commands.session import AS_JSON, ENVIRONMENT, connect, environment_id, print_json, print_rows, run, say
 from almoner.times import IsoDate, IsoDateTime
 
 app = typer.Typer(help="The audit trail: who read and wrote what, and of which patients.", no_args_is_help=True)
-
-
-@app.callback()
-def group() -> None:
-    """Keeps `list` a command of its own, though it is the only one."""
 
 
 @app.command("list")
@@ -51,6 +47,41 @@ def list_entries(
     print_rows(rows, columns, "There is nothing of this kind in the audit trail.")
     if len(entries) == limit:
         say(f"\nThese are the newest {limit}. For older ones, give --to or a larger --limit.")
+
+
+@app.command("events")
+def list_events(
+    before: Annotated[int | None, typer.Option(help="Only older ones than the event of this id.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most as many.")] = 100,
+    every: Annotated[bool, typer.Option("--all", help="With sign-ins, and what workers do with their own accounts.")] = False,
+    environment: ENVIRONMENT = None,
+    as_json: AS_JSON = False,
+) -> None:
+    """List who gave, changed or ended access, the newest first: clients, secrets, tokens, webhooks, environments, roles, programs.
+
+    Example: almoner audit events --environment production --json
+    """
+    found = run(_events(before, limit, every, environment))
+    if as_json:
+        print_json(found)
+        return
+    rows = [{**event, "about": event["object"] or event["worker_id"], "change": _change(event)} for event in found]
+    print_rows(rows, ("id", "happened_at", "actor", "event", "about", "change", "detail"), "No access was given yet.")
+    if len(found) == limit:
+        say(f"\nFor older ones: --before {found[-1]['id']}")
+
+
+async def _events(before: int | None, limit: int, every: bool, environment: str | None) -> list[dict[str, Any]]:
+    async with connect() as (database, _), database.connection() as connection:
+        owner = await environment_id(connection, environment)
+        found = await worker_events.listed(connection, owner, None, before, limit, not every)
+        return [event.shown() for event in found]
+
+
+def _change(event: dict[str, Any]) -> str:
+    """What differs, in a line: from and to."""
+    old, new = event["before"] or {}, event["after"] or {}
+    return "; ".join(f"{name}: {old.get(name, '-')} -> {new.get(name, '-')}" for name in dict.fromkeys((*old, *new)))
 
 
 async def _list(narrowed: dict[str, Any], limit: int, environment: str | None) -> list[dict[str, Any]]:

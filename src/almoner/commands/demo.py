@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from almoner import home as homes
 from almoner import migrate, schema
 from almoner.access import accounts, clients, environments, keys
+from almoner.access.grants import EVERYTHING
 from almoner.access.passwords import Passwords
 from almoner.access.worker_events import By
 from almoner.commands import demo_address
@@ -158,7 +159,7 @@ async def _coach(database: Database, owner: int, kept: dict[str, str]) -> dict[s
             return {}
         worker_id = known.worker_id if known else (await store.create(_demo(owner), workers, dict(NOBODY_YET))).id
         password = secrets.token_urlsafe(12)
-        by = By("demo", "demo")
+        by = By("demo", "demo", EVERYTHING)
         await accounts.set_roles(connection, owner, worker_id, ("coach", "designer", "admin"), by)
         await accounts.set_password(connection, owner, worker_id, await Passwords().hash(password), by)
     return {"email": email, "password": password}

@@ -11,7 +11,7 @@ from prometheus_client import start_http_server
 
 from almoner.access import accounts, reset_links, second_factor, worker_events
 from almoner.access.accounts import Account
-from almoner.access.worker_events import OPERATOR, By
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.commands.session import (
     AS_JSON,
     ENVIRONMENT,
@@ -40,7 +40,7 @@ from almoner.workshop.programs import Programs
 
 app = typer.Typer(help="Notify subscribers (without a command). With one: workers, the people who give care.")
 WORKER = Annotated[str, typer.Argument(metavar="WORKER", help="E-mail address or id of a worker.")]
-_BY = By(OPERATOR, "cli")
+_BY = AT_THE_TERMINAL
 
 
 @app.callback(invoke_without_command=True)

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import msgspec
 
+from almoner.access.grants import Authority
 from almoner.access.policy import SUBSCRIPTIONS
 from almoner.access.secrets import SecretBox
 from almoner.access.tokens import Access
+from almoner.access.worker_events import By
 from almoner.data_api import decode, find, shapes
 from almoner.data_api.serve import Answer, Request, may
 from almoner.database import Connection, Database
@@ -78,11 +80,11 @@ class SubscriptionApi:
             return Answer(200, _encode({"data": data}), operation="subscriptions.find")
         given = decode.json_object(await request.body())
         async with self._database.connection() as connection:
-            made = await subscriptions.create(connection, self._box, owner, given, self._rules)
+            made = await subscriptions.create(connection, self._box, owner, given, self._rules, _by(access, request))
             return await self._one(connection, access, made, "create")
 
     async def _on_one(self, request: Request, access: Access, method: str, row_id: str, asked: str) -> Answer:
-        owner = access.environment_id
+        owner, by = access.environment_id, _by(access, request)
         if asked == "test":
             return await self._test(access, row_id)
         given = await _body(request) if method == "PUT" or asked == "replay" else {}
@@ -94,14 +96,14 @@ class SubscriptionApi:
                 return _told(access, replay.shown(), "replay")
             if asked in ("pause", "resume"):
                 set_paused = subscriptions.pause if asked == "pause" else subscriptions.resume
-                return await self._one(connection, access, await set_paused(connection, owner, row_id), asked)
+                return await self._one(connection, access, await set_paused(connection, owner, row_id, by), asked)
             if method == "PUT":
-                changed = await subscriptions.change(connection, self._box, owner, row_id, given, self._rules)
+                changed = await subscriptions.change(connection, self._box, owner, row_id, given, self._rules, by)
                 return await self._one(connection, access, changed, "update")
             if method == "DELETE":
                 found = await subscriptions.find(connection, owner, row_id)
                 shown = await subscriptions.shown(connection, owner, [found])
-                await subscriptions.delete(connection, owner, row_id)
+                await subscriptions.delete(connection, owner, row_id, by)
                 return _told(access, _visible(access, shown[0]), "delete")
             return await self._one(connection, access, await subscriptions.find(connection, owner, row_id), "get")
 
@@ -116,6 +118,11 @@ class SubscriptionApi:
         steps = await self._trial(found)
         told = {"well": all(step.well for step in steps), "steps": [step.shown() for step in steps]}
         return _told(access, told, "test")
+
+
+def _by(access: Access, request: Request) -> By:
+    """The program that asks: what it may not read, nobody is told of through it."""
+    return By(access.actor, request.request_id, Authority(scopes=access.scopes))
 
 
 def _told(access: Access, value: dict[str, Any], verb: str) -> Answer:

@@ -13,7 +13,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from almoner.access import worker_events
+from almoner.access.grants import reading, require
 from almoner.access.secrets import SecretBox
+from almoner.access.worker_events import AT_THE_TERMINAL, By, Kind
 from almoner.changes import feed
 from almoner.database import Connection
 from almoner.errors import ApiError, Problem, parse_problem, problem
@@ -31,14 +34,14 @@ _MOMENT: Final = IsoDateTime()
 # A new subscription begins where the log is settled now: what was committed before is not announced, all that follows is.
 _CREATE = f"""
 INSERT INTO subscriptions (environment_id, id, name, notify_url, resources, authentication, client_id, sealed, audience,
-  token_url, paused, epoch, xid, seq)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, h.epoch, h.xid, 0 FROM almoner_horizon() AS h
+  token_url, paused, made_by, epoch, xid, seq)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, h.epoch, h.xid, 0 FROM almoner_horizon() AS h
 RETURNING {subscription.COLUMNS}
 """
 # Who mends a subscription wants to see at once whether that was it.
 _CHANGE = f"""
 UPDATE subscriptions SET name = $3, notify_url = $4, resources = $5, authentication = $6, client_id = $7,
-  sealed = coalesce($8, sealed), audience = $9, token_url = $10, paused = $11, next_attempt_at = NULL
+  sealed = coalesce($8, sealed), audience = $9, token_url = $10, paused = $11, made_by = $12, next_attempt_at = NULL
 WHERE environment_id = $1 AND id = $2
 RETURNING {subscription.COLUMNS}
 """
@@ -129,9 +132,17 @@ class Replay:
 
 
 async def create(
-    connection: Connection, box: SecretBox, environment_id: int, given: Mapping[str, Any], rules: Rules
+    connection: Connection,
+    box: SecretBox,
+    environment_id: int,
+    given: Mapping[str, Any],
+    rules: Rules,
+    by: By = AT_THE_TERMINAL,
 ) -> Subscription:
-    """A new subscription of these terms. Raises a 400 ``ApiError`` with every problem."""
+    """A new subscription of these terms.
+
+    Raises ApiError: 400 with every problem, 403 where it is of a collection that ``by`` may not let others read.
+    """
     problems: Problems = []
     wanted = terms.stated(given, rules, None, problems)
     subscription_id = str(uuid4())
@@ -139,16 +150,28 @@ async def create(
         await _check_name(connection, environment_id, wanted.name, subscription_id, problems)
     if problems or wanted.client_secret is None:
         raise ApiError(problems)
+    require(by.holds, reading(wanted.resources), ".resources")
     sealed = box.seal(wanted.client_secret, subscription_id)
-    return await _written(connection, _CREATE, environment_id, subscription_id, wanted, sealed)
+    async with connection.transaction():
+        made = await _written(connection, _CREATE, environment_id, subscription_id, wanted, sealed, by)
+        about = f"webhook:{subscription_id}"
+        await worker_events.changed(connection, environment_id, "webhook made", by, about, None, _terms(made))
+    return made
 
 
 async def change(
-    connection: Connection, box: SecretBox, environment_id: int, key: str, given: Mapping[str, Any], rules: Rules
+    connection: Connection,
+    box: SecretBox,
+    environment_id: int,
+    key: str,
+    given: Mapping[str, Any],
+    rules: Rules,
+    by: By = AT_THE_TERMINAL,
 ) -> Subscription:
     """The subscription with the terms that ``given`` names, the others as they were. The next attempt is made at once.
 
-    Raises ApiError: 404 where there is none, 400 with every problem.
+    Raises ApiError: 404 where there is none, 400 with every problem, 403 where it is of a collection that ``by`` may not let
+    others read: whoever says where it leads hands on all that it tells.
     """
     there = await find(connection, environment_id, key)
     before = Terms(
@@ -168,8 +191,19 @@ async def change(
         await _check_name(connection, environment_id, wanted.name, there.id, problems)
     if problems:
         raise ApiError(problems)
+    require(by.holds, reading(wanted.resources), ".resources")
     sealed = None if wanted.client_secret is None else box.seal(wanted.client_secret, there.id)
-    return await _written(connection, _CHANGE, environment_id, there.id, wanted, sealed)
+    async with connection.transaction():
+        made = await _written(connection, _CHANGE, environment_id, there.id, wanted, sealed, by)
+        old, new = _terms(there), _terms(made) | ({} if sealed is None else {"client_secret": "another one"})
+        await worker_events.changed(connection, environment_id, "webhook changed", by, f"webhook:{there.id}", old, new)
+    return made
+
+
+def _terms(one: Subscription) -> dict[str, Any]:
+    """What an event tells of a subscription: where it leads and what of. Its secret is not among it."""
+    names = ("name", "notify_url", "resources", "authentication", "client_id", "audience", "token_url", "paused")
+    return {name: getattr(one, name) for name in names}
 
 
 async def listed(connection: Connection, environment_id: int) -> list[Subscription]:
@@ -185,21 +219,24 @@ async def find(connection: Connection, environment_id: int, key: str) -> Subscri
     return subscription.from_row(row)
 
 
-async def pause(connection: Connection, environment_id: int, key: str) -> Subscription:
+async def pause(connection: Connection, environment_id: int, key: str, by: By = AT_THE_TERMINAL) -> Subscription:
     """Sends nothing more until ``resume``; what changes meanwhile is announced then. Raises a 404 ``ApiError``."""
-    return await _set_paused(connection, environment_id, key, True)
+    return await _set_paused(connection, environment_id, key, True, by)
 
 
-async def resume(connection: Connection, environment_id: int, key: str) -> Subscription:
+async def resume(connection: Connection, environment_id: int, key: str, by: By = AT_THE_TERMINAL) -> Subscription:
     """Goes on where it was paused, at once. Raises a 404 ``ApiError`` where there is no such subscription."""
-    return await _set_paused(connection, environment_id, key, False)
+    return await _set_paused(connection, environment_id, key, False, by)
 
 
-async def delete(connection: Connection, environment_id: int, key: str) -> Subscription:
+async def delete(connection: Connection, environment_id: int, key: str, by: By = AT_THE_TERMINAL) -> Subscription:
     """Ends a subscription, with its deliveries; returns what it was. Raises a 404 ``ApiError`` where there is none."""
     there = await find(connection, environment_id, key)
-    if not await connection.fetchval(_DELETE, environment_id, there.id):
-        raise unknown()
+    async with connection.transaction():
+        if not await connection.fetchval(_DELETE, environment_id, there.id):
+            raise unknown()
+        about = f"webhook:{there.id}"
+        await worker_events.changed(connection, environment_id, "webhook deleted", by, about, _terms(there), None)
     return there
 
 
@@ -273,16 +310,28 @@ def unknown() -> ApiError:
     return problem("not_found", "There is no such subscription. GET /v1/subscriptions lists them.")
 
 
-async def _set_paused(connection: Connection, environment_id: int, key: str, paused: bool) -> Subscription:
+async def _set_paused(connection: Connection, environment_id: int, key: str, paused: bool, by: By) -> Subscription:
     there = await find(connection, environment_id, key)
-    row = await connection.fetchrow(_PAUSE, environment_id, there.id, paused)
-    if row is None:
-        raise unknown()
+    async with connection.transaction():
+        row = await connection.fetchrow(_PAUSE, environment_id, there.id, paused)
+        if row is None:
+            raise unknown()
+        if there.paused != paused:
+            event: Kind = "webhook paused" if paused else "webhook resumed"
+            about = f"webhook:{there.id}"
+            old, new = {"paused": there.paused}, {"paused": paused}
+            await worker_events.changed(connection, environment_id, event, by, about, old, new, there.name)
     return subscription.from_row(row)
 
 
 async def _written(
-    connection: Connection, statement: str, environment_id: int, subscription_id: str, wanted: Terms, sealed: bytes | None
+    connection: Connection,
+    statement: str,
+    environment_id: int,
+    subscription_id: str,
+    wanted: Terms,
+    sealed: bytes | None,
+    by: By,
 ) -> Subscription:
     try:
         row = await connection.fetchrow(
@@ -298,6 +347,7 @@ async def _written(
             wanted.audience,
             wanted.token_url,
             wanted.paused,
+            by.actor,
         )
     except asyncpg.UniqueViolationError:
         raise ApiError(_taken()) from None

@@ -18,6 +18,7 @@ from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox
 from almoner.access.sessions import Session, Sessions
 from almoner.access.sign_in import SignIn
+from almoner.access.worker_events import By
 from almoner.changes.watch import Watch
 from almoner.data_api.store import Actor, Programs, Store
 from almoner.database import Database
@@ -141,6 +142,11 @@ class Visit:
     def actor(self) -> Actor:
         """The worker as a writer of rows, for the store and its change log."""
         return Actor(self.environment_id, f"worker:{self.worker.worker_id}", "portal", self.request_id, whole=True)
+
+    @cached_property
+    def by(self) -> By:
+        """The worker as whoever gives or takes access; what they may hand on is what their roles open."""
+        return By.worker(self.worker.worker_id, self.request_id, self.rights)
 
     @property
     def address(self) -> str:

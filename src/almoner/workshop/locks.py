@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from almoner.access import environments
+from almoner.access.worker_events import AT_THE_TERMINAL, By
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.workshop import drafts
@@ -27,18 +28,25 @@ class Lock:
 
 
 async def lock(
-    connection: Connection, environment_id: int, revision: int, test_environment_id: int, by: str, message: str = ""
+    connection: Connection,
+    environment_id: int,
+    revision: int,
+    test_environment_id: int,
+    by: str,
+    message: str = "",
+    granter: By = AT_THE_TERMINAL,
 ) -> Lock:
     """Publishes a revision of this environment's draft in one of its test environments.
 
     What it breaks among the made-up patients there is nobody's loss. Raises Unfit with every problem that the revision has,
-    LookupError where there is no such revision, ApiError where the other environment is no test environment of this one.
+    LookupError where there is no such revision, ApiError where the other environment is no test environment of this one, Widens
+    where it opens more to workers of that one and ``granter`` does not administer.
     """
     tests = {test.id for test in await environments.tests_of(connection, environment_id)}
     if test_environment_id not in tests:
         raise problem("bad_request", "A program is tested in a test environment of its own environment, and this is none.")
     draft = await drafts.at(connection, environment_id, revision)
-    published = await publish(connection, test_environment_id, draft.design, by, message, accepting=WORDS.keys())
+    published = await publish(connection, test_environment_id, draft.design, by, message, WORDS.keys(), granter=granter)
     async with connection.transaction():
         await drafts.hold(connection, environment_id)
         number: int = await connection.fetchval(

@@ -1,13 +1,21 @@
-"""Publishing a program: an immutable, numbered version of the whole, and of each element that changed."""
+"""Publishing a program: an immutable, numbered version of the whole, and of each element that changed.
+
+What opens more to anybody is published by a second person who administers, or at the command line (``access.grants``).
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from almoner.access import worker_events
+from almoner.access.grants import Grant, require, require_second_person, widened
+from almoner.access.worker_events import AT_THE_TERMINAL, By
 from almoner.database import Connection
+from almoner.definitions import Program, Rights
+from almoner.errors import problem
 from almoner.workshop.breakages import Progress, Report, examine, unfollowed
 from almoner.workshop.checks import DesignProblem, problems
 from almoner.workshop.compare import Difference, compare, summary
@@ -15,10 +23,23 @@ from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pairing import same
 from almoner.workshop.program_file import parse
 from almoner.workshop.program_text import write
-from almoner.workshop.published import Element, design_of, encoded, latest_elements, newest_version, outline_of
+from almoner.workshop.published import (
+    Element,
+    design_of,
+    encoded,
+    latest_elements,
+    newest_version,
+    outline_at,
+    outline_of,
+    rights,
+)
 
 # The first half of the advisory lock of an environment's publishing; its second half is the environment's id.
 _LOCK: Final = 470265031
+_APPROVE: Final = """
+UPDATE publish_requests SET state = 'approved', decided_by = $3, decided_at = clock_timestamp()
+WHERE environment_id = $1 AND number = $2 AND state = 'waiting' RETURNING true
+"""
 Key = tuple[str, str]
 
 
@@ -61,6 +82,22 @@ class Overtaken(Exception):  # noqa: N818  # it tells what happened
         self.version = version
 
 
+class Widens(Exception):  # noqa: N818  # it tells what happened
+    """A publish that opens more to workers and waits for a second person; ``found`` says what. Nothing was published."""
+
+    def __init__(self, found: tuple[str, ...]) -> None:
+        super().__init__(" ".join(found))
+        self.found = found
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The request that a publish is the answer to: its number, and the actor who asked."""
+
+    number: int
+    by: str
+
+
 @dataclass(frozen=True)
 class _Given:
     """What is to be published, and what is said of it."""
@@ -70,6 +107,8 @@ class _Given:
     by: str
     message: str
     is_file: bool
+    granter: By
+    asked: Asked | None
 
     @property
     def digest(self) -> str:
@@ -85,8 +124,12 @@ async def publish(
     accepting: Collection[str] = frozenset(),
     progress: Progress = unfollowed,
     over: int | None = None,
+    granter: By = AT_THE_TERMINAL,
+    asked: Asked | None = None,
 ) -> Published:
     """Publishes a program file, or a design, in an environment; ``by`` names who does it, ``message`` is what they say of it.
+
+    ``granter`` is who does it and what they hold; with ``asked`` they approve of what somebody else asked for.
 
     What it breaks is found out first (``breakages.examine``), and once more in the publishing transaction for what was written
     meanwhile. ``accepting`` are the words for what may break. Two publishes in one environment wait for each other; with ``over``
@@ -94,9 +137,10 @@ async def publish(
     take a minute.
 
     Raises ProgramFileError, with every problem and its line, or Unfit where this holds no program that can be published;
-    Breaks where it breaks what is not accepted; Overtaken where another version than ``over`` is live.
+    Breaks where it breaks what is not accepted; Overtaken where another version than ``over`` is live; Widens where it opens more
+    to workers and nobody asked a second person yet; a 403 ``ApiError`` where this is no such person.
     """
-    given = _given(program, by, message)
+    given = _given(program, by, message, granter, asked)
     while True:
         known = await _already(connection, environment_id, given)
         if known is not None:
@@ -111,16 +155,46 @@ async def publish(
                 # Somebody published meanwhile: what this breaks is to be found out anew.
                 continue
             _insist(await examine(connection, environment_id, given.design, since=report.began_at), accepting)
-            return await _write(connection, environment_id, given, report)
+            before = await _roles_before(connection, environment_id, report.version)
+            await _authorise(connection, environment_id, given, before)
+            return await _write(connection, environment_id, given, report, before)
 
 
-def _given(program: str | ProgramDesign, by: str, message: str) -> _Given:
+def _given(program: str | ProgramDesign, by: str, message: str, granter: By, asked: Asked | None) -> _Given:
     if isinstance(program, str):
-        return _Given(parse(program), program, by, message, True)
+        return _Given(parse(program), program, by, message, True, granter, asked)
     found = problems(program)
     if found:
         raise Unfit(found)
-    return _Given(program, write(program), by, message, False)
+    return _Given(program, write(program), by, message, False, granter, asked)
+
+
+async def _roles_before(connection: Connection, environment_id: int, version: int) -> Mapping[str, Rights]:
+    """The roles that are in force now: those that every program has where nothing is published yet."""
+    outline = await outline_at(connection, environment_id, version)
+    return Program().roles if outline is None else rights(ProgramDesign(name=outline.name, roles=outline.roles))
+
+
+async def _authorise(connection: Connection, environment_id: int, given: _Given, before: Mapping[str, Rights]) -> None:
+    """In the publishing transaction: that whoever publishes may open what this opens. Raises Widens, or a 403 ``ApiError``."""
+    holds = given.granter.holds
+    if given.asked is not None:
+        require_second_person(holds, given.granter.actor, given.asked.by)
+        if not await connection.fetchval(_APPROVE, environment_id, given.asked.number, given.granter.actor):
+            raise problem("bad_request", "This was decided meanwhile, or a newer one took its place. Look at what waits now.")
+    if holds.everything:
+        return
+    after = rights(given.design)
+    held = await connection.fetch("SELECT DISTINCT roles FROM worker_accounts WHERE environment_id = $1", environment_id)
+    found = widened(before, after, [row["roles"] for row in held])
+    if found and given.asked is None:
+        # Nobody is cared for in a test environment: who administers the live one opens what they like there.
+        is_for_tests = await connection.fetchval("SELECT test_of IS NOT NULL FROM environments WHERE id = $1", environment_id)
+        if not (is_for_tests and holds.administers):
+            raise Widens(found)
+    if found:
+        for name in sorted(before.keys() & after.keys()):
+            require(holds, Grant(rights=after[name], had=before[name]))
 
 
 def _insist(report: Report, accepting: Collection[str]) -> None:
@@ -143,7 +217,9 @@ async def _already(connection: Connection, environment_id: int, given: _Given) -
     return Published(last["version"], (), f"This is version {last['version']} already; nothing was published.", False)
 
 
-async def _write(connection: Connection, environment_id: int, given: _Given, report: Report) -> Published:
+async def _write(
+    connection: Connection, environment_id: int, given: _Given, report: Report, roles_before: Mapping[str, Rights]
+) -> Published:
     version = 1 + report.version
     latest = await latest_elements(connection, environment_id)
     versions: dict[Key, int] = {}
@@ -170,7 +246,23 @@ async def _write(connection: Connection, environment_id: int, given: _Given, rep
         "VALUES ($1, $2, $3, $4, $5, $6)",
         [(environment_id, kind, name, n, version, encoded(value)) for kind, name, n, value in rows],
     )
+    old, new = _told(report.version, roles_before), _told(version, rights(given.design))
+    about, detail = f"program:{version}", f"asked for by {given.by}" if given.asked else ""
+    await worker_events.changed(connection, environment_id, "program published", given.granter, about, old, new, detail)
     return Published(version, changes, told, True, report)
+
+
+def _told(version: int, roles: Mapping[str, Rights]) -> dict[str, Any]:
+    """What an event tells of a version: its number, and what each role opens."""
+    return {"version": version} | {
+        f"role {name}": {
+            "may": sorted(one.may),
+            "patients": "all" if one.all_patients else "own",
+            "hidden": sorted(one.hidden_assessments | one.hidden_data),
+            "second_factor": one.second_factor,
+        }
+        for name, one in roles.items()
+    }
 
 
 def _elements(design: ProgramDesign) -> Iterable[tuple[str, str, Element]]:

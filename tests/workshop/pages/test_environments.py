@@ -32,10 +32,11 @@ async def name_of(database: Database, environment_id: int) -> str:
         return name
 
 
-async def made(person: Person) -> str:
-    """The name of a new test environment."""
-    name = f"trial-{uuid.uuid4().hex}"
-    answer = await person.send_form(PATH, name=name)
+async def made(person: Person, database: Database) -> str:
+    """The whole name of a new test environment: it begins with that of the environment that it is made in."""
+    given = f"trial-{uuid.uuid4().hex}"
+    name = f"{await name_of(database, person.environment_id)}.{given}"
+    answer = await person.send_form(PATH, name=given)
     assert answer.headers["location"] == f"{PATH}/{name}?done=made", answer.text
     return name
 
@@ -53,7 +54,7 @@ async def test_the_list_shows_this_environment_and_says_what_a_test_environment_
 
 
 async def test_a_test_environment_is_made_and_leads_to_its_sign_in(integrator: Person, database: Database) -> None:
-    name = await made(integrator)
+    name = await made(integrator, database)
     page = await integrator.get(f"{PATH}/{name}?done=made")
     assert "The test environment is made" in page.text
     assert f'href="/sign-in?environment={name}"' in page.text
@@ -75,8 +76,8 @@ async def test_a_name_that_does_not_fit_is_told_at_its_field(integrator: Person,
     assert "<b>" not in page.text
 
 
-async def test_a_name_that_is_taken_is_told_and_stays(integrator: Person) -> None:
-    name = await made(integrator)
+async def test_a_name_that_is_taken_is_told_and_stays(integrator: Person, database: Database) -> None:
+    name = (await made(integrator, database)).partition(".")[2]
     page = await integrator.send_form(PATH, name=name)
     assert page.status_code == 400
     assert 'id="name-error">There is an environment of this name already.' in page.text
@@ -86,7 +87,7 @@ async def test_a_name_that_is_taken_is_told_and_stays(integrator: Person) -> Non
 async def test_the_page_tells_what_is_in_force_and_what_is_under_test(
     integrator: Person, people: People, database: Database
 ) -> None:
-    name = await made(integrator)
+    name = await made(integrator, database)
     async with database.connection() as connection:
         test = await environments.find(connection, name)
         assert test is not None
@@ -114,7 +115,7 @@ async def test_the_page_tells_what_is_in_force_and_what_is_under_test(
 
 
 async def test_a_test_environment_has_none_of_its_own(integrator: Person, people: People, database: Database) -> None:
-    name = await made(integrator)
+    name = await made(integrator, database)
     async with database.connection() as connection:
         test = await environments.find(connection, name)
         assert test is not None
@@ -125,7 +126,7 @@ async def test_a_test_environment_has_none_of_its_own(integrator: Person, people
         refused = await tester.send_form(PATH, name=f"trial-{uuid.uuid4().hex}")
         above = await tester.get(f"{PATH}/{live}")
     assert "Name of a new test environment" not in page.text
-    assert live not in page.text
+    assert f'href="{PATH}/{live}"' not in page.text
     assert refused.status_code == 400
     assert "Nothing was saved" in refused.text
     assert above.status_code == 404
@@ -136,11 +137,22 @@ async def test_of_other_environments_nothing_is_told(integrator: Person, people:
     async with database.connection() as connection:
         await publish(connection, others, kiwi_health.source(), "test")
     async with await people(others, "admin") as other:
-        theirs = [await made(other), await name_of(database, others)]
+        theirs = [await made(other, database), await name_of(database, others)]
     listed = await integrator.get(PATH)
     for name in theirs:
         assert name not in listed.text
         assert (await integrator.get(f"{PATH}/{name}")).status_code == 404
+
+
+async def test_the_names_of_others_are_not_found_out_by_making_one(integrator: Person, people: People, database: Database) -> None:
+    others = await new_environment(database)
+    async with await people(others, "admin") as other:
+        whole = await made(other, database)
+    names = [await name_of(database, others), whole.partition(".")[2], f"nobodys-{uuid.uuid4().hex}"]
+    answers = [await integrator.send_form(PATH, name=name) for name in names]
+    assert [answer.status_code for answer in answers] == [303, 303, 303]
+    by_others = await integrator.send_form(PATH, name=whole)
+    assert "is made of small letters" in by_others.text
 
 
 async def test_only_who_may_integrate_comes_in(people: People, program: int, server: Server) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.responses import Response
 
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.pages.visit import Visit
+
+# What somebody does most comes first; a page of clients is where nobody begins who has anything else to do.
+_FIRST: Final = ("give_care", "design", "administer", "integrate")
 
 
 async def start(visit: Visit) -> Response:
     """On to where the visitor works."""
     if visit.session is None:
         return visit.go("/sign-in")
-    return visit.go(next((room.path for room, _ in visit.parts.renderer.rooms_of(visit)), "/account"))
+    rooms = [room for room, _ in visit.parts.renderer.rooms_of(visit)]
+    opening = (room.path for one in _FIRST if one in visit.rights.may for room in rooms if one in room.may)
+    return visit.go(next(opening, "/account"))
 
 
 ROUTES = (PageRoute("/", start, may=ANYONE),)

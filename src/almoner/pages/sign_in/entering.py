@@ -25,7 +25,7 @@ REMEMBERED_SECONDS: Final = 180 * 86_400
 
 def caller(visit: Visit) -> Caller:
     """Who knocks."""
-    return Caller(visit.address, visit.request_id, visit.parts.cookies.read(visit.request.cookies, DEVICE))
+    return Caller(visit.address, visit.request_id, visit.parts.cookies.read(visit.request.cookies, DEVICE), visit.session)
 
 
 def enter(visit: Visit, entered: SignedIn, response: Response, environment: str = "") -> Response:

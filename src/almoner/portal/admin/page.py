@@ -8,9 +8,12 @@ from typing import Final
 
 from starlette.responses import Response
 
+from almoner.access import made
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.admin.places import Place, places
+from almoner.workshop import publish_requests
+from almoner.workshop.publish_requests import Request
 
 # One line. Workers are few: their accounts are counted, never their patients.
 _COUNTS: Final = """
@@ -28,6 +31,9 @@ SELECT count(*) AS workers,
     AND id > (SELECT coalesce(max(id), 0) - 100000 FROM worker_events WHERE environment_id = $1)) AS exported_at
 FROM workers w LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
 WHERE w.environment_id = $1
+"""
+_NAMES: Final = """
+SELECT id::text, first_name || ' ' || last_name FROM workers WHERE environment_id = $1 AND id = ANY ($2::uuid[])
 """
 
 
@@ -52,16 +58,24 @@ class Counts:
 
 @dataclass(frozen=True)
 class Start:
-    """The page."""
+    """The page. ``waiting`` is a publish that waits for a second person; ``review`` what disabled workers made that works still:
+    the worker's id, their name, and how much.
+    """
 
     places: tuple[Place, ...]
     counts: Counts
+    waiting: Request | None
+    review: tuple[tuple[str, str, int], ...]
 
 
 async def show(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         counts = Counts(**await connection.fetchrow(_COUNTS, visit.environment_id))
-    return visit.page("portal/admin/start.html", Start(places(visit), counts))
+        waiting = await publish_requests.waiting(connection, visit.environment_id)
+        left = await made.of_disabled(connection, visit.environment_id)
+        names = dict(await connection.fetch(_NAMES, visit.environment_id, list(left))) if left else {}
+    review = tuple((worker_id, names[worker_id], count) for worker_id, count in left.items())
+    return visit.page("portal/admin/start.html", Start(places(visit), counts, waiting, review))
 
 
 ROUTES: Final = (PageRoute("/admin", show, may="administer"),)

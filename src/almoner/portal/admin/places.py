@@ -22,6 +22,7 @@ _PLACES: Final = (
     ("Workers", "/admin/workers"),
     ("Environments", "/admin/environments"),
     ("Audit trail", "/admin/audit"),
+    ("Access log", "/admin/access"),
     ("Data export", "/admin/export"),
 )
 

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from almoner.access import accounts, environments, reset_links
 from almoner.access.environments import Environment
-from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.pages.route import PageRoute
@@ -76,11 +75,11 @@ async def create(visit: Visit) -> Response:
     name = (await visit.form()).text("name").strip()
     async with visit.parts.database.connection() as connection:
         try:
-            await environments.create(connection, name, test_of=visit.environment_id)
+            made = await environments.create_test(connection, name, visit.environment_id, visit.by)
         except ApiError as error:
             found = by_field(error)
             return await _all(visit, connection, name, {"name": found.get("name") or found[""]})
-    return visit.go(f"{_PATH}/{name}/administrator?made=yes")
+    return visit.go(f"{_PATH}/{made.name}/administrator?made=yes")
 
 
 async def show_form(visit: Visit) -> Response:
@@ -99,13 +98,13 @@ async def invite(visit: Visit) -> Response:
         test = await _test(visit, connection)
     errors = typed.wrong
     if not errors:
-        by = By.worker(visit.worker.worker_id, visit.request_id)
+        in_force = (await visit.parts.programs.of(test.id)).roles
         try:
             async with visit.parts.database.transaction() as connection:
                 actor = replace(visit.actor, environment_id=test.id)
                 written = await visit.parts.store.within(connection).create(actor, workers, typed.given)
-                await accounts.set_roles(connection, test.id, written.id, (_ADMINISTRATOR,), by)
-                token = await reset_links.make(connection, test.id, written.id, by)
+                await accounts.set_roles(connection, test.id, written.id, (_ADMINISTRATOR,), visit.by, in_force)
+                token = await reset_links.make(connection, test.id, written.id, visit.by, in_force)
         except ApiError as refused:
             errors = by_field(refused)
         else:

@@ -9,10 +9,10 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner.access import accounts, reset_links, second_factor
+from almoner.access import accounts, made, reset_links, second_factor
 from almoner.access.accounts import Account
+from almoner.access.made import Made
 from almoner.access.sessions import OpenSession
-from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
@@ -38,7 +38,7 @@ _DONE: Final[Mapping[str, str]] = {
     "changed": "Saved.",
     "roles": "The roles are saved. They hold from the worker's next click on.",
     "factor": "The second factor is removed. Where a role asks for one, the worker sets up another at the next sign-in.",
-    "disabled": "The account is disabled and signed out everywhere.",
+    "disabled": "The account is disabled and signed out everywhere. So have the tokens they made ended.",
     "enabled": "The worker can sign in again, with the password and the roles from before.",
     "out": "The worker is signed out everywhere.",
 }
@@ -86,7 +86,10 @@ class FormPage:
 
 @dataclass(frozen=True)
 class WorkerPage:
-    """One worker. ``link`` is shown once, ``link_ends`` is when it ends, in UTC; ``own``: it is the visitor."""
+    """One worker. ``link`` is shown once, ``link_ends`` is when it ends, in UTC; ``own``: it is the visitor.
+
+    ``made`` is what they made that works still, to be looked at where the account is disabled.
+    """
 
     places: tuple[Place, ...]
     account: Account
@@ -97,6 +100,7 @@ class WorkerPage:
     sessions: list[OpenSession]
     events: list[Event]
     more: bool
+    made: list[Made]
     own: bool
     url: str
     done: str
@@ -154,12 +158,10 @@ async def _create(visit: Visit, typed: Stated, invite: bool) -> Response:
     async with visit.parts.database.transaction() as connection:
         written = await visit.parts.store.within(connection).create(visit.actor, workers, typed.given)
         if typed.roles:
-            await accounts.set_roles(connection, visit.environment_id, written.id, typed.roles, _by(visit))
-        token = (
-            await reset_links.make(connection, visit.environment_id, written.id, _by(visit))
-            if invite and typed.roles and visit.parts.sign_in.by_password
-            else ""
-        )
+            await accounts.set_roles(connection, visit.environment_id, written.id, typed.roles, visit.by, visit.program.roles)
+        token = ""
+        if invite and typed.roles and visit.parts.sign_in.by_password:
+            token = await reset_links.make(connection, visit.environment_id, written.id, visit.by, visit.program.roles)
     if not token:
         return visit.go(f"{_PATH}/{written.id}")
     async with visit.parts.database.connection() as connection:
@@ -200,8 +202,11 @@ async def show_form(visit: Visit) -> Response:
 async def change(visit: Visit) -> Response:
     form = await visit.form()
     typed = stated(form)
-    async with visit.parts.database.connection() as connection:
+    async with visit.parts.database.transaction() as connection:
         account = await _found(visit, connection)
+        if typed.values["email"] != account.email:
+            # Whoever has the address may be let in by an identity provider.
+            await _require_entering(visit, connection, account)
     errors = typed.wrong
     if not errors:
         try:
@@ -225,7 +230,10 @@ async def set_roles(visit: Visit) -> Response:
             errors = {"roles": _LAST}
         if errors:
             return await _one(visit, connection, account, errors=errors, held=roles)
-        await accounts.set_roles(connection, visit.environment_id, account.worker_id, roles, _by(visit))
+        try:
+            await accounts.set_roles(connection, visit.environment_id, account.worker_id, roles, visit.by, visit.program.roles)
+        except ApiError as refused:
+            return await _one(visit, connection, account, errors=by_field(refused), held=roles)
     return _go(visit, account, "roles")
 
 
@@ -233,14 +241,15 @@ async def make_link(visit: Visit) -> Response:
     require_passwords(visit)
     async with visit.parts.database.connection() as connection:
         account = await _usable(visit, connection)
-        token = await reset_links.make(connection, visit.environment_id, account.worker_id, _by(visit))
+        token = await reset_links.make(connection, visit.environment_id, account.worker_id, visit.by, visit.program.roles)
         return await _one(visit, connection, account, token=token)
 
 
 async def remove_factor(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.parts.database.transaction() as connection:
         account = await _usable(visit, connection)
-        await second_factor.remove(connection, visit.environment_id, account.worker_id, _by(visit))
+        await _require_entering(visit, connection, account)
+        await second_factor.remove(connection, visit.environment_id, account.worker_id, visit.by)
     return _go(visit, account, "factor")
 
 
@@ -249,21 +258,21 @@ async def disable(visit: Visit) -> Response:
         account = await _usable(visit, connection)
         if not await people.leaves_an_administrator(visit, connection, account.worker_id, ()):
             return await _one(visit, connection, account, errors={"disable": _LAST})
-        await accounts.disable(connection, visit.environment_id, account.worker_id, _by(visit))
+        await accounts.disable(connection, visit.environment_id, account.worker_id, visit.by)
     return _go(visit, account, "disabled")
 
 
 async def enable(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         account = await _found(visit, connection)
-        await accounts.enable(connection, visit.environment_id, account.worker_id, _by(visit))
+        await accounts.enable(connection, visit.environment_id, account.worker_id, visit.by, visit.program.roles)
     return _go(visit, account, "enabled")
 
 
 async def sign_out(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         account = await _usable(visit, connection)
-        await accounts.sign_out_everywhere(connection, visit.environment_id, account.worker_id, _by(visit))
+        await accounts.sign_out_everywhere(connection, visit.environment_id, account.worker_id, visit.by)
     return _go(visit, account, "out")
 
 
@@ -274,8 +283,9 @@ async def back(visit: Visit) -> Response:
     return visit.go(f"{_PATH}/{account.worker_id}")
 
 
-def _by(visit: Visit) -> By:
-    return By.worker(visit.worker.worker_id, visit.request_id)
+async def _require_entering(visit: Visit, connection: Connection, account: Account) -> None:
+    owner = visit.environment_id
+    await accounts.require_entering(connection, owner, account.worker_id, visit.by, visit.program.roles)
 
 
 def _go(visit: Visit, account: Account, done: str) -> Response:
@@ -333,6 +343,7 @@ async def _one(
         await visit.parts.sessions.listed(connection, owner, account.worker_id),
         found,
         more,
+        await made.of_worker(connection, owner, account.worker_id) if account.disabled_at else [],
         account.worker_id == visit.worker.worker_id,
         visit.parts.url,
         _DONE.get(visit.query("done"), ""),

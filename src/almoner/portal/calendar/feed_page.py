@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from starlette.responses import Response
 
-from almoner.access import worker_events
-from almoner.access.worker_events import By
+from almoner.access import calendar_feeds
+from almoner.access.calendar_feeds import Feed
 from almoner.data_api import conditions
 from almoner.data_api.store import Actor
 from almoner.database import Connection
@@ -20,6 +19,7 @@ from almoner.definitions import Program
 from almoner.errors import problem
 from almoner.pages.reads import Part, packed
 from almoner.pages.security import HEADERS
+from almoner.pages.sign_in.entering import caller
 from almoner.pages.visit import Visit
 from almoner.pages.words import initials
 from almoner.portal import sight
@@ -30,21 +30,11 @@ from almoner.portal.calendar.ics import Entry
 FOLDER: Final = "portal/calendar"
 PAST_DAYS: Final = 30
 FUTURE_DAYS: Final = 180
-_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
-
-_FEED: Final = "SELECT whole_names, created_at FROM calendar_feeds WHERE environment_id = $1 AND worker_id = $2"
-_END: Final = "DELETE FROM calendar_feeds WHERE environment_id = $1 AND worker_id = $2 RETURNING true"
-_MAKE: Final = "INSERT INTO calendar_feeds (environment_id, digest, worker_id, whole_names) VALUES ($1, $2, $3, $4)"
-_LOCK: Final = "SELECT 1 FROM workers WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
-# The environment is what is asked for here: the address alone says whose it is.
-_LOOK = """
-SELECT f.environment_id, f.worker_id::text, f.whole_names, w.first_name, w.last_name, c.id::text AS calendar_id, a.roles
-FROM calendar_feeds f
-JOIN worker_accounts a ON a.environment_id = f.environment_id AND a.worker_id = f.worker_id
-JOIN workers w ON w.environment_id = f.environment_id AND w.id = f.worker_id
-JOIN calendars c ON c.environment_id = f.environment_id AND c.worker_id = f.worker_id
-WHERE f.digest = $1 AND a.disabled_at IS NULL
-"""
+_FRESH: Final = timedelta(minutes=10)
+_NOT_RIGHT: Final = (
+    "This is not your password, or it is not looked at for some minutes after several failures. "
+    "Without a password, sign out and in again, then make the address."
+)
 _ENTRIES = f"""
 SELECT e.id::text, e.start_time, e.end_time, e.day, e.outcome, e.modality, e.appointment_type, e.created_at, e.updated_at,
   p.id::text AS patient_id, p.first_name, p.last_name
@@ -62,48 +52,57 @@ ORDER BY coalesce(e.start_time, e.day), e.id
 
 @dataclass(frozen=True)
 class FeedPage:
-    """The feed of the visitor. ``made_at`` is None where there is none; ``address`` is told once, after it was made."""
+    """The feed of the visitor, None where there is none; ``address`` is told once, after it was made.
 
-    made_at: datetime | None
-    whole_names: bool
+    ``asks_password``: the session is not fresh, so that the password is asked for before an address is made.
+    """
+
+    feed: Feed | None
     address: str
     ended: bool
+    asks_password: bool
+    errors: Mapping[str, str]
+    days: int = calendar_feeds.DAYS
     past_days: int = PAST_DAYS
     future_days: int = FUTURE_DAYS
 
 
 async def show(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
-        page = await _page(visit, connection, "")
+        page = await _page(visit, connection)
     return visit.page(f"{FOLDER}/feed.html", page)
 
 
 async def change(visit: Visit) -> Response:
-    """Makes a new address (an older one ends with it), or ends the feed (``do``)."""
+    """Makes a new address (an older one ends with it), lets the one there is go on for a year, or ends it (``do``)."""
     form = await visit.form()
-    by = By.worker(visit.worker.worker_id, visit.request_id)
     who = (visit.environment_id, visit.worker.worker_id)
-    token = secrets.token_urlsafe(32)
-    async with visit.parts.database.transaction() as connection:
-        # One at a time, so that a worker never has two.
-        await connection.execute(_LOCK, *who)
-        ended = await connection.fetchval(_END, *who)
-        if form.text("do") == "end":
-            if ended:
-                await worker_events.record(connection, *who, "calendar feed ended", by)
-            return visit.go("/calendar/feed?done=ended")
-        await connection.execute(_MAKE, visit.environment_id, _digest(token), visit.worker.worker_id, form.truth("whole_names"))
-        said = "whole names" if form.truth("whole_names") else "initials"
-        await worker_events.record(connection, *who, "calendar feed made", by, said)
+    if form.text("do") == "end":
+        async with visit.parts.database.connection() as connection:
+            await calendar_feeds.end(connection, *who, visit.by)
+        return visit.go("/calendar/feed?done=ended")
+    if not _is_fresh(visit) and not await visit.parts.sign_in.knows_password(visit.worker, form.text("password"), caller(visit)):
+        async with visit.parts.database.connection() as connection:
+            page = await _page(visit, connection, errors={"password": _NOT_RIGHT})
+        return visit.page(f"{FOLDER}/feed.html", page, 403)
+    async with visit.parts.database.connection() as connection:
+        if form.text("do") == "renew":
+            await calendar_feeds.renew(connection, *who, visit.by)
+            return visit.go("/calendar/feed")
+        token = await calendar_feeds.make(connection, *who, form.truth("whole_names"), visit.by)
         page = await _page(visit, connection, f"{visit.parts.url}/calendar/feed/{token}.ics")
     return visit.page(f"{FOLDER}/feed.html", page)
 
 
+def _is_fresh(visit: Visit) -> bool:
+    """Whether the visitor has signed in a moment ago: nobody else sits at the desk yet."""
+    return datetime.now(UTC) - visit.worker.created_at < _FRESH
+
+
 async def feed(visit: Visit) -> Response:
     """The feed of whoever's address this is. What it may tell is asked anew each time: roles change, accounts are disabled."""
-    token = visit.path("token")
     async with visit.parts.database.connection() as connection:
-        row = await connection.fetchrow(_LOOK, _digest(token)) if _FORM.fullmatch(token) else None
+        row = await calendar_feeds.look(connection, visit.path("token"))
         program = await visit.parts.programs.of(row["environment_id"]) if row else Program()
         rights = program.rights(row["roles"]) if row else None
         if row is None or rights is None or "give_care" not in rights.may:
@@ -142,11 +141,7 @@ def _entry(row: Any, program: Program, whole_names: bool, url: str) -> Entry:
     )
 
 
-async def _page(visit: Visit, connection: Connection, address: str) -> FeedPage:
-    row = await connection.fetchrow(_FEED, visit.environment_id, visit.worker.worker_id)
-    ended = visit.query("done") == "ended" and row is None
-    return FeedPage(row and row["created_at"], bool(row and row["whole_names"]), address, ended)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+async def _page(visit: Visit, connection: Connection, address: str = "", errors: Mapping[str, str] | None = None) -> FeedPage:
+    feed = await calendar_feeds.find(connection, visit.environment_id, visit.worker.worker_id)
+    ended = visit.query("done") == "ended" and feed is None
+    return FeedPage(feed, address, ended, not _is_fresh(visit), errors or {})

@@ -18,7 +18,7 @@ def by_field(error: ApiError) -> dict[str, str]:
 
     Raises the error again where it is about no form: nothing is there, or the server is at fault.
     """
-    if error.status != 400:
+    if error.status != 400 and not (error.status == 403 and "path" in error.problems[0].extra):
         raise error
     found: dict[str, str] = {}
     for one in error.problems:

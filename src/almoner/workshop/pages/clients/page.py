@@ -8,8 +8,9 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner.access import clients, policy
+from almoner.access import clients, grants, policy
 from almoner.access.clients import LONGEST_DAYS, Client, Secret
+from almoner.access.grants import Grant
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.pages import parsing
@@ -68,19 +69,26 @@ class ClientsPage:
 
 @dataclass(frozen=True)
 class FormPage:
-    """The form of a client; of a new one where ``client`` is None. ``grantable`` are the scopes by what they are about."""
+    """The form of a client; of a new one where ``client`` is None. ``grantable`` are the scopes by what they are about.
+
+    ``offered`` are those that can be chosen: what the visitor may hand on, and what the client has already.
+    """
 
     frame: Frame
     client: Client | None
     stated: Stated
     errors: Mapping[str, str]
+    offered: frozenset[str]
     grantable: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: policy.grantable(BY_NAME))
     shapes: tuple[tuple[str, str], ...] = SHAPES
 
 
 @dataclass(frozen=True)
 class ClientPage:
-    """One client. ``done`` says what was just done, ``told`` is what is shown once, ``days`` is what was typed."""
+    """One client. ``done`` says what was just done, ``told`` is what is shown once, ``days`` is what was typed.
+
+    ``may_hand_on``: all that it may do is the visitor's to hand on, and so are its secrets and tokens.
+    """
 
     frame: Frame
     client: Client
@@ -90,6 +98,8 @@ class ClientPage:
     days: str
     errors: Mapping[str, str]
     token_url: str
+    most_days: int
+    may_hand_on: bool
 
 
 async def show_all(visit: Visit) -> Response:
@@ -106,18 +116,17 @@ async def show_new(visit: Visit) -> Response:
 async def create(visit: Visit) -> Response:
     stated = _stated(await visit.form())
     async with visit.parts.database.connection() as connection:
-        errors = _wrong(stated)
+        errors, status = _wrong(stated), 400
         if not errors:
             try:
-                made = await clients.create(
-                    connection, visit.parts.box, visit.environment_id, stated.name, stated.scope, stated.shape, BY_NAME
-                )
+                terms = (stated.name, stated.scope, stated.shape, BY_NAME)
+                made = await clients.create(connection, visit.parts.box, visit.environment_id, *terms, by=visit.by)
             except ApiError as error:
-                errors = by_field(error)
+                errors, status = by_field(error), error.status
             else:
                 client = await clients.find(connection, visit.environment_id, made.client_id)
                 return await _one(visit, connection, client, told=Told("client", made.client_secret))
-        return await _form(visit, connection, None, stated, errors)
+        return await _form(visit, connection, None, stated, errors, status)
 
 
 async def show(visit: Visit) -> Response:
@@ -137,28 +146,29 @@ async def change(visit: Visit) -> Response:
     stated = _stated(await visit.form())
     async with visit.parts.database.connection() as connection:
         client = await _usable(visit, connection)
-        errors = _wrong(stated)
+        errors, status = _wrong(stated), 400
         if not errors:
             try:
-                await clients.change(connection, visit.environment_id, client.id, stated.name, stated.scope, stated.shape, BY_NAME)
+                terms = (stated.name, stated.scope, stated.shape, BY_NAME)
+                await clients.change(connection, visit.environment_id, client.id, *terms, by=visit.by)
             except ApiError as error:
-                errors = by_field(error)
+                errors, status = by_field(error), error.status
             else:
                 return _go(visit, client, "changed")
-        return await _form(visit, connection, client, stated, errors)
+        return await _form(visit, connection, client, stated, errors, status)
 
 
 async def rotate(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         client = await _usable(visit, connection)
-        made = await clients.rotate(connection, visit.parts.box, visit.environment_id, client.id)
+        made = await clients.rotate(connection, visit.parts.box, visit.environment_id, client.id, by=visit.by)
         return await _one(visit, connection, client, told=Told("secret", made.client_secret))
 
 
 async def revoke(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         client = await _usable(visit, connection)
-        await clients.revoke(connection, visit.environment_id, client.id, (await visit.form()).text("secret"))
+        await clients.revoke(connection, visit.environment_id, client.id, (await visit.form()).text("secret"), visit.by)
     return _go(visit, client, "revoked")
 
 
@@ -166,11 +176,11 @@ async def make_token(visit: Visit) -> Response:
     typed = (await visit.form()).text("days").strip()
     async with visit.parts.database.connection() as connection:
         client = await _usable(visit, connection)
-        days = parsing.whole(typed, 1, LONGEST_DAYS)
+        days = parsing.whole(typed, 1, _most_days(visit))
         if days is None:
-            errors = {"days": f"Give a whole number of days from 1 to {LONGEST_DAYS:,}."}
+            errors = {"days": f"Give a whole number of days from 1 to {_most_days(visit):,}."}
             return await _one(visit, connection, client, days=typed, errors=errors)
-        token = await clients.long_lived_token(connection, client.id, days)
+        token = await clients.long_lived_token(connection, client.id, days, by=visit.by)
         client = await clients.find(connection, visit.environment_id, client.id)
         return await _one(visit, connection, client, days=typed, told=Told("token", token, days))
 
@@ -178,14 +188,14 @@ async def make_token(visit: Visit) -> Response:
 async def end_tokens(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         client = await _usable(visit, connection)
-        await clients.end_tokens(connection, visit.environment_id, client.id)
+        await clients.end_tokens(connection, visit.environment_id, client.id, visit.by)
     return _go(visit, client, "ended")
 
 
 async def disable(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         client = await _found(visit, connection)
-        await clients.disable(connection, visit.environment_id, client.id)
+        await clients.disable(connection, visit.environment_id, client.id, visit.by)
     return _go(visit, client, "disabled")
 
 
@@ -194,6 +204,11 @@ async def back(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         client = await _found(visit, connection)
     return visit.go(f"{_PATH}/{client.id}")
+
+
+def _most_days(visit: Visit) -> int:
+    """For how many days a token of this visitor may be good."""
+    return LONGEST_DAYS if visit.by.holds.administers else grants.MOST_DAYS
 
 
 def _stated(form: Form) -> Stated:
@@ -224,9 +239,14 @@ async def _usable(visit: Visit, connection: Connection) -> Client:
     return client
 
 
-async def _form(visit: Visit, connection: Connection, client: Client | None, stated: Stated, errors: Mapping[str, str]) -> Response:
-    context = FormPage(await frame(visit, connection), client, stated, errors)
-    return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
+async def _form(
+    visit: Visit, connection: Connection, client: Client | None, stated: Stated, errors: Mapping[str, str], status: int = 200
+) -> Response:
+    # What is granted already may stay, whoever changes the rest.
+    had = frozenset(client.scope.split()) if client else frozenset()
+    offered = had | grants.grantable(visit.by.holds, BY_NAME)
+    context = FormPage(await frame(visit, connection), client, stated, errors, offered)
+    return visit.page(f"{_FOLDER}/form.html", context, status)
 
 
 async def _one(
@@ -246,6 +266,8 @@ async def _one(
         days,
         errors or {},
         f"{visit.parts.url}/v1/token",
+        _most_days(visit),
+        not grants.beyond(visit.by.holds, Grant(tuple(client.scope.split()))),
     )
     return visit.page(f"{_FOLDER}/client.html", context, 400 if errors else 200)
 

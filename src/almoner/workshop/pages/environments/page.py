@@ -67,11 +67,11 @@ async def create(visit: Visit) -> Response:
     name = (await visit.form()).text("name").strip()
     async with visit.parts.database.connection() as connection:
         try:
-            await environments.create(connection, name, test_of=visit.environment_id)
+            made = await environments.create_test(connection, name, visit.environment_id, visit.by)
         except ApiError as error:
             found = by_field(error)
             return await _all(visit, connection, name, {"name": found.get("name") or found[""]})
-    return visit.go(f"{_PATH}/{name}?done=made")
+    return visit.go(f"{_PATH}/{made.name}?done=made")
 
 
 async def _all(visit: Visit, connection: Connection, name: str, errors: Mapping[str, str]) -> Response:

@@ -22,7 +22,7 @@ from almoner.workshop.pages.field_errors import by_field
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
 from almoner.workshop.pages.standing import away
-from almoner.workshop.publish import Unfit
+from almoner.workshop.publish import Unfit, Widens
 
 _FOLDER: Final = "workshop/pages/lock"
 _PATH: Final = "/workshop/lock"
@@ -83,10 +83,13 @@ async def create(visit: Visit) -> Response:
             return await _page(visit, connection, form, {"name": found.get("name") or found.get("", "This name does not fit.")})
         try:
             made = await locks.lock(
-                connection, visit.environment_id, draft.revision, test, author(visit), form.text("message").strip()
+                connection, visit.environment_id, draft.revision, test, author(visit), form.text("message").strip(), visit.by
             )
         except Unfit:
             return await _page(visit, connection, form)
+        except Widens as widens:
+            told = f"{widens} Somebody who administers can lock this, or whoever runs the server: almoner workshop lock."
+            return await _page(visit, connection, form, {"environment": told})
     return visit.go(f"{_PATH}?done={made.number}")
 
 
@@ -105,7 +108,7 @@ async def _errors(visit: Visit, connection: Connection, form: Form) -> dict[str,
 async def _environment(visit: Visit, connection: Connection, form: Form) -> int:
     """The id of the environment that was chosen, made where it is a new one. Raises ApiError where its name does not fit."""
     if form.text("environment") == _NEW:
-        return await environments.create(connection, form.text("name").strip(), test_of=visit.environment_id)
+        return (await environments.create_test(connection, form.text("name").strip(), visit.environment_id, visit.by)).id
     return parsing.place(form.text("environment"))
 
 

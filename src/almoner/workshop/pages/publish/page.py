@@ -13,7 +13,7 @@ from almoner.errors import problem
 from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
-from almoner.workshop import drafts, locks, publish
+from almoner.workshop import drafts, locks, publish, publish_requests
 from almoner.workshop.compare import compare
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.drafts import Draft
@@ -27,7 +27,8 @@ from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
 from almoner.workshop.pages.runs import RUNS, Progress, Run
 from almoner.workshop.pages.standing import away
-from almoner.workshop.publish import Breaks, Overtaken, Published, Unfit
+from almoner.workshop.publish import Breaks, Overtaken, Published, Unfit, Widens
+from almoner.workshop.publish_requests import Request, Wish
 from almoner.workshop.published import design_of, newest_version
 
 _FOLDER: Final = "workshop/pages/publish"
@@ -49,7 +50,7 @@ class Intent:
 class PublishPage:
     """What would be published. ``moved`` tells, in a sentence, that this is not what the form was about that was sent.
 
-    ``following`` is the dry run, None as long as it has not begun.
+    ``following`` is the dry run, None as long as it has not begun; ``waiting`` is a publish that waits for a second person.
     """
 
     frame: Frame
@@ -62,6 +63,7 @@ class PublishPage:
     moved: str
     error: str
     refused: str
+    waiting: Request | None
     longest: int = LONGEST_MESSAGE
 
 
@@ -74,6 +76,13 @@ class RunPage:
     run_id: str
     misses: int = 0
     gives_up: bool = False
+
+
+@dataclass(frozen=True)
+class Waits:
+    """That a publish waits for a second person, under this number."""
+
+    number: int
 
 
 @dataclass(frozen=True)
@@ -118,12 +127,16 @@ async def begin(visit: Visit) -> Response:
 
 
 def _publishing(visit: Visit, design: ProgramDesign, intent: Intent) -> Run:
-    environment_id, by, parts = visit.environment_id, author(visit), visit.parts
+    environment_id, name, parts, by = visit.environment_id, author(visit), visit.parts, visit.by
 
-    async def work(progress: Progress) -> Published:
+    async def work(progress: Progress) -> Published | Waits:
         async with parts.database.connection() as connection:
-            said = (by, intent.message, intent.accepted, progress, intent.seen.live_version)
-            made = await publish.publish(connection, environment_id, design, *said)
+            said = (name, intent.message, intent.accepted, progress, intent.seen.live_version)
+            try:
+                made = await publish.publish(connection, environment_id, design, *said, granter=by)
+            except Widens as widens:
+                wish = Wish(design, intent.message, intent.accepted, intent.seen.live_version)
+                return Waits(await publish_requests.ask(connection, environment_id, wish, widens.found, name, by))
         await parts.programs.newest(environment_id)
         return made
 
@@ -182,6 +195,8 @@ def _run(visit: Visit) -> Run | None:
 async def _outcome(visit: Visit, run: Run) -> Response:
     """What came of a publish: the news, or the form again with what was typed."""
     intent: Intent = run.given
+    if isinstance(run.result, Waits):
+        return visit.go(f"{_PATH}/waiting")
     if isinstance(run.result, Published):
         return visit.go("/workshop?done=published" if run.result.is_new else "/workshop")
     async with visit.parts.database.connection() as connection:
@@ -240,6 +255,7 @@ async def _page(
         moved=moved,
         error=error,
         refused=refused,
+        waiting=await publish_requests.waiting(connection, visit.environment_id),
     )
     is_refused = bool(moved or refused or (following and following.missing))
     return visit.page(f"{_FOLDER}/publish.html", context, 400 if error else 409 if is_refused else 200)

@@ -8,6 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import ApiError
 from almoner.notifications import subscriptions
@@ -135,7 +136,7 @@ async def create(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         try:
             made = await subscriptions.create(
-                connection, visit.parts.box, visit.environment_id, stated.terms(is_new=True), _rules(visit)
+                connection, visit.parts.box, visit.environment_id, stated.terms(is_new=True), _rules(visit), visit.by
             )
         except ApiError as error:
             return await _form(visit, connection, None, stated, stated.errors(error))
@@ -159,18 +160,20 @@ async def change(visit: Visit) -> Response:
         found = await _found(visit, connection)
         try:
             await subscriptions.change(
-                connection, visit.parts.box, visit.environment_id, found.id, stated.terms(is_new=False), _rules(visit)
+                connection, visit.parts.box, visit.environment_id, found.id, stated.terms(is_new=False), _rules(visit), visit.by
             )
         except ApiError as error:
             return await _form(visit, connection, found, stated, stated.errors(error))
     return _go(visit, found, "changed")
 
 
-def _doing(work: Callable[[Connection, int, str], Awaitable[Subscription]], done: str) -> Callable[[Visit], Awaitable[Response]]:
+def _doing(
+    work: Callable[[Connection, int, str, By], Awaitable[Subscription]], done: str
+) -> Callable[[Visit], Awaitable[Response]]:
     async def answer(visit: Visit) -> Response:
         async with visit.parts.database.connection() as connection:
             found = await _found(visit, connection)
-            await work(connection, visit.environment_id, found.id)
+            await work(connection, visit.environment_id, found.id, visit.by)
         return _go(visit, found, done)
 
     return answer
@@ -179,7 +182,7 @@ def _doing(work: Callable[[Connection, int, str], Awaitable[Subscription]], done
 async def delete(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         found = await _found(visit, connection)
-        await subscriptions.delete(connection, visit.environment_id, found.id)
+        await subscriptions.delete(connection, visit.environment_id, found.id, visit.by)
     return visit.go(f"{_PATH}?done=deleted")
 
 
