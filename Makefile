@@ -21,7 +21,7 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
      $(if $(CERTIFICATES),SSL_CERT_FILE="$${SSL_CERT_FILE:-$(firstword $(CERTIFICATES))}" UV_SYSTEM_CERTS=true) \
      UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy .uv/bin/uv --no-config
 
-.PHONY: demo test check bench pictures soak migration lock format production clean
+.PHONY: demo test check bench pictures soak codegen migration lock format production clean
 .DELETE_ON_ERROR:
 
 ## demo: an embedded PostgreSQL, a demo program, and the server (ALMONER_PORT, ALMONER_HOME, ALMONER_PATIENTS)
@@ -55,6 +55,10 @@ pictures: $(READY)
 ## soak: notifiers are killed and receivers fail for a thousand seeds, and nothing is lost
 soak: $(READY)
 	ALMONER_TEST_SEEDS=1000 $(VENV)/bin/pytest --timeout 7200 tests/notifications/test_nothing_lost.py
+
+## codegen: generators of others make clients of the OpenAPI document; each is fetched for it, or passed over with a word
+codegen: $(READY)
+	.ci/codegen
 
 ## migration NAME=add_something: write a migration from the difference between declarations and migrations
 migration: $(READY)

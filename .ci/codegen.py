@@ -1,0 +1,76 @@
+"""Checks, for .ci/codegen, of what generators of others made of our OpenAPI document.
+
+``document FOLDER`` writes the document of each shape; ``check FOLDER WHAT`` looks at what a generator made of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+URL = "https://care.example.org"
+SHAPES = ("documented", "enveloped")
+
+
+def write_documents(folder: Path) -> None:
+    from almoner.app import additions
+    from almoner.data_api.describe import openapi
+    from almoner.resources import RESOURCES
+    from almoner.settings import Settings
+
+    for shape in SHAPES:
+        enveloped = shape == "enveloped"
+        more = additions(Settings(public_url=URL), enveloped)
+        document = openapi(RESOURCES, URL, enveloped=enveloped, additions=more)
+        (folder / f"{shape}.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+def check_models(folder: Path, shape: str, package: str, read: str) -> None:
+    """The examples of a patient and of the feed are read by the classes that were made of their schemas."""
+    sys.path.insert(0, str(folder))
+    made = importlib.import_module(package)
+    paths = json.loads((folder / f"{shape}.json").read_text(encoding="utf-8"))["paths"]
+    patient, changes = (
+        paths[path]["get"]["responses"]["200"]["content"]["application/json"]["example"]
+        for path in ("/v1/patients/{id}", "/v1/changes")
+    )
+    patient = patient["data"] if shape == "enveloped" else patient
+    assert getattr(made.Patient, read)(patient).first_name == patient["first_name"]
+    assert len(getattr(made.Changes, read)(changes).data) == len(changes["data"])
+
+
+def requests(items: list[Any]) -> Iterator[Any]:
+    for item in items:
+        yield from requests(item["item"]) if "item" in item else [item["request"]]
+
+
+def check_postman(folder: Path, shape: str) -> None:
+    """Each request of the collection is filled in with examples, none with a word in angle brackets."""
+    collection = json.loads((folder / f"{shape}.postman.json").read_text(encoding="utf-8"))
+    found = list(requests(collection["item"]))
+    filled = [
+        value
+        for request in found
+        for value in (*request["url"].get("query", []), *request["url"].get("variable", []), *request.get("header", []))
+    ]
+    assert len(found) > 61
+    assert filled
+    assert not [one for one in filled if str(one.get("value", "")).startswith("<")]
+
+
+def main() -> None:
+    what, folder, *more = sys.argv[1:]
+    if what == "document":
+        write_documents(Path(folder))
+    elif what == "models":
+        check_models(Path(folder), *more)
+    else:
+        check_postman(Path(folder), *more)
+
+
+if __name__ == "__main__":
+    main()
