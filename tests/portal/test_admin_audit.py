@@ -248,7 +248,7 @@ async def test_the_file_holds_what_is_narrowed_to_and_is_itself_noted(
     assert answer.status_code == 200
     assert f".{format_}" in answer.headers["content-disposition"]
     if format_ == "csv":
-        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
         assert rows[0]["actor"] == "'=cmd()"
         assert rows[0]["patient_ids"] == grace
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -10,7 +11,8 @@ import time
 import zipfile
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import httpx
@@ -23,7 +25,8 @@ from hypothesis import strategies as st
 from almoner.access.sessions import csrf
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
-from almoner.portal.admin_export import csv_text, parquet, sending
+from almoner.pages.visit import Visit
+from almoner.portal.admin_export import csv_text, formats, parquet, sending
 from almoner.portal.admin_export.parquet import Column, Holds, ParquetFile
 from almoner.resources import BY_NAME, RESOURCES
 from tests.conftest import Callers, new_environment
@@ -98,7 +101,7 @@ async def test_ndjson_is_what_the_api_shows(admin: Person, filled: list[str], ca
 
 
 async def test_csv_is_what_the_api_shows_and_no_formula(admin: Person, filled: list[str], callers: Callers) -> None:
-    text = (await export(admin, "csv", "patients")).content.decode()
+    text = (await export(admin, "csv", "patients")).content.decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     wanted = await shown_by_api(callers, admin.environment_id, "patients")
     assert list(rows[0]) == list(wanted[0])
@@ -109,7 +112,7 @@ async def test_csv_is_what_the_api_shows_and_no_formula(admin: Person, filled: l
                 assert row[name] == value
     # Nothing and an empty text differ.
     assert re.search(r',"",', text.splitlines()[-1])
-    flows = list(csv.DictReader(io.StringIO((await export(admin, "csv", "care_flows")).text, newline="")))
+    flows = list(csv.DictReader(io.StringIO((await export(admin, "csv", "care_flows")).content.decode("utf-8-sig"), newline="")))
     [flow] = await shown_by_api(callers, admin.environment_id, "care_flows")
     assert json.loads(flows[0]["care_flow"]) == flow["care_flow"]
 
@@ -219,14 +222,40 @@ async def test_progress_is_told_while_it_is_sent_to_its_own_environment_alone(
     assert "No export is under way" in (await admin.fragment(f"{PATH}/progress")).text
 
 
-async def test_a_third_export_at_once_is_told_to_wait(admin: Person, database: Database) -> None:
-    async with database.connection() as one, one.transaction(), database.connection() as two, two.transaction():
-        for connection in (one, two):
-            await connection.execute("SELECT set_config('application_name', 'almoner export 1 csv 0/0', true)")
-        answer = await admin.send_form(PATH, ("collections", "workers"), format="csv")
+async def test_a_third_export_at_once_is_told_to_wait(admin: Person, program: int, database: Database) -> None:
+    running = [await sending.begun(sending.stream(visitor(admin, database), wanted())) for _ in range(2)]
+    answer = await admin.send_form(PATH, ("collections", "workers"), format="csv")
     assert answer.status_code == 503
     assert "under way on this server already" in answer.text
     assert re.search(r'value="workers" checked', answer.text)
+    assert "under way" in (await admin.fragment(f"{PATH}/past")).text
+    for one in running:
+        assert b"".join([part.body async for part in one])
+    await export(admin, "csv", "workers")
+    assert "under way" not in (await admin.fragment(f"{PATH}/past")).text
+
+
+def visitor(person: Person, database: Database) -> Visit:
+    """Somebody who exports without a browser, so that the answer is read when the test says so."""
+    worker = SimpleNamespace(worker_id=person.worker_id)
+    parts = SimpleNamespace(database=database)
+    return cast(Visit, SimpleNamespace(environment_id=person.environment_id, worker=worker, parts=parts, request_id="r"))
+
+
+def wanted() -> sending.Export:
+    return sending.Export("test", (BY_NAME["workers"],), formats.BY_NAME["ndjson"], datetime.now(UTC))
+
+
+async def test_of_many_that_begin_at_once_two_are_sent(admin: Person, database: Database) -> None:
+    begun = (sending.begun(sending.stream(visitor(admin, database), wanted())) for _ in range(6))
+    found = await asyncio.gather(*begun, return_exceptions=True)
+    assert [type(one) for one in found].count(sending.Full) == 4
+    for one in found:
+        if not isinstance(one, BaseException):
+            assert b"".join([part.body async for part in one])
+    past = (await admin.fragment(f"{PATH}/past")).text
+    assert past.count("taken whole") == 2
+    assert "not taken whole" not in past
 
 
 async def test_nothing_chosen_is_told_at_the_field(admin: Person) -> None:
@@ -277,10 +306,43 @@ def test_a_line_of_csv_is_read_back_and_never_a_formula(values: list[str | None]
     [read] = list(csv.reader(io.StringIO(line, newline="")))
     for value, cell in zip(values, read[1:], strict=True):
         assert cell[:1] not in FORMULAS
-        assert cell == (value or "") or cell == f"'{value}"
+        assert cell.removeprefix("'") == (value or "")
 
 
 @pytest.mark.parametrize("first", FORMULAS)
 def test_a_text_that_a_spreadsheet_would_carry_out_is_kept_a_text(first: str) -> None:
     [read] = list(csv.reader(io.StringIO(csv_text.line([f"{first}1+1", "quiet"]), newline="")))
     assert read == [f"'{first}1+1", "quiet"]
+
+
+RESHAPED = ("02139", "3-4", "1/2", "1E5", "1.500,00", "5 Mar", "March 5, 2020", "12:30 pm", "4155551234567890", "TRUE", "'t Hooft")
+AS_THEY_ARE = ("12 Main Street", "Apt 4b, 2nd floor", "Hopper", "415 555 1234 (home)", "true grit", "O'Brien", "")
+
+
+@pytest.mark.parametrize("text", RESHAPED)
+def test_a_text_that_a_spreadsheet_would_reshape_is_kept_as_it_is_and_read_back(text: str) -> None:
+    [read] = list(csv.reader(io.StringIO(csv_text.line([text]), newline="")))
+    assert read == [f"'{text}"]
+
+
+@pytest.mark.parametrize("text", AS_THEY_ARE)
+def test_a_text_that_no_spreadsheet_touches_has_nothing_before_it(text: str) -> None:
+    [read] = list(csv.reader(io.StringIO(csv_text.line([text]), newline="")))
+    assert read == [text]
+
+
+async def test_csv_begins_with_the_mark_by_which_a_spreadsheet_knows_utf_8(admin: Person, store: Store) -> None:
+    made = await patient(store, admin.environment_id, "Nuñez", zip_code="02139", street="3-4")
+    content = (await export(admin, "csv", "patients")).content
+    assert content.startswith(b"\xef\xbb\xbfid,")
+    [row] = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    assert (row["id"], row["last_name"], row["zip_code"], row["street"]) == (made, "Nuñez", "'02139", "'3-4")
+    assert row["birthday"] == "1990-01-31"
+
+
+async def test_the_page_follows_an_export_to_its_end(admin: Person, filled: list[str], database: Database) -> None:
+    page = (await admin.get(PATH)).text
+    assert re.search(r'hx-get="/admin/export/past" hx-trigger="every \d+s"', page)
+    assert "taken whole" not in page
+    await export(admin, "csv", "patients")
+    assert "taken whole" in (await admin.fragment(f"{PATH}/past")).text

@@ -155,7 +155,7 @@ async def export(visit: Visit) -> Response:
 async def _file(visit: Visit, wanted: search.Wanted, as_json: bool) -> AsyncIterator[Part]:
     """The trail a part at a time, each over a connection that is given back before the part is sent."""
     if not as_json:
-        yield Part(csv_text.line(_COLUMNS).encode())
+        yield Part(csv_text.heading(_COLUMNS).encode())
     before: search.Place | None = None
     while True:
         async with visit.parts.database.connection() as connection:

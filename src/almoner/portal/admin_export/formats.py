@@ -75,10 +75,11 @@ class _Csv:
     """A table with a heading; objects and lists are JSON in their cell."""
 
     def __init__(self, resource: Resource) -> None:
-        self._names = tuple(field.name for field in resource.returned)
+        # Days, moments and ids are no texts: a spreadsheet may know them for what they are.
+        self._fields = tuple((field.name, field.kind.column == "text") for field in resource.returned)
 
     def begin(self) -> bytes:
-        return csv_text.line(self._names).encode()
+        return csv_text.heading(name for name, _ in self._fields).encode()
 
     def add(self, rows: bytes) -> bytes:
         return "".join(map(self._line, rows.split(ROW_END))).encode()
@@ -88,7 +89,7 @@ class _Csv:
 
     def _line(self, row: bytes) -> str:
         values = _ROW.decode(row)
-        return csv_text.line(_cell(values[name]) for name in self._names)
+        return csv_text.line(_cell(values[name], is_text) for name, is_text in self._fields)
 
 
 class _Parquet:
@@ -112,11 +113,14 @@ class _Parquet:
         return [_typed(values[column.name], column.holds) for column in self._columns]
 
 
-def _cell(raw: msgspec.Raw) -> Any:
+def _cell(raw: msgspec.Raw, is_text: bool) -> str | csv_text.AsIs | None:
     text = bytes(raw)
     if text == b"null":
         return None
-    return msgspec.json.decode(text) if text[:1] == b'"' else csv_text.AsIs(text.decode())
+    if text[:1] != b'"':
+        return csv_text.AsIs(text.decode())
+    value: str = msgspec.json.decode(text)
+    return value if is_text else csv_text.AsIs(value)
 
 
 def _typed(raw: msgspec.Raw, holds: Holds) -> Any:
@@ -132,7 +136,15 @@ def _typed(raw: msgspec.Raw, holds: Holds) -> Any:
 
 
 FORMATS: Final = (
-    Format("csv", "CSV", "A table for spreadsheets, in UTF-8 with a heading.", "csv", "text/csv; charset=utf-8", False, _Csv),
+    Format(
+        "csv",
+        "CSV",
+        "A table for spreadsheets, in UTF-8 with a byte order mark and a heading.",
+        "csv",
+        "text/csv; charset=utf-8",
+        False,
+        _Csv,
+    ),
     Format("ndjson", "NDJSON", "The API’s own objects, one a line.", "ndjson", "application/x-ndjson", False, _Ndjson),
     Format(
         "parquet",

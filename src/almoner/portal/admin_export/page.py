@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
-from almoner.access import worker_events
 from almoner.access.actors import name_sql
-from almoner.access.worker_events import By
 from almoner.data_api.declare import Resource
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.admin.places import Place, places
 from almoner.portal.admin_export import formats
 from almoner.portal.admin_export.formats import FORMATS, Format
-from almoner.portal.admin_export.sending import MOST, Export, UnderWay, stream, under_way
+from almoner.portal.admin_export.sending import MOST, Export, Full, UnderWay, begun, stream, under_way
 from almoner.resources import RESOURCES
 
 _FOLDER: Final = "portal/admin_export"
@@ -56,6 +54,7 @@ class Past:
     name: str
     detail: str
     done: str
+    is_running: bool
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,13 @@ class CountsPart:
 
 
 @dataclass(frozen=True)
+class PastPart:
+    """What was exported before, the newest first."""
+
+    past: list[Past]
+
+
+@dataclass(frozen=True)
 class ProgressPart:
     """What is being sent at this moment."""
 
@@ -103,6 +109,10 @@ async def show_progress(visit: Visit) -> Response:
     return visit.fragment(f"{_FOLDER}/progress.html", ProgressPart(running))
 
 
+async def show_past(visit: Visit) -> Response:
+    return visit.fragment(f"{_FOLDER}/past.html", PastPart(await _past(visit)))
+
+
 async def export(visit: Visit) -> Response:
     form = await visit.form()
     chosen, named = frozenset(form.texts("collections")), form.text("format")
@@ -118,23 +128,32 @@ async def export(visit: Visit) -> Response:
     if errors:
         return await _page(visit, chosen, named, errors)
     wanted = Export(visit.worker.environment, resources, formats.BY_NAME[named], datetime.now(UTC))
-    by = By.worker(visit.worker.worker_id, visit.request_id)
-    async with visit.parts.database.connection() as connection:
-        if len(await under_way(connection, None)) >= MOST:
-            refused = f"{MOST} exports are under way on this server already. Begin this one when one of them is done."
-            return await _page(visit, chosen, named, {}, refused)
-        await worker_events.record(connection, visit.environment_id, visit.worker.worker_id, "data export begun", by, wanted.words)
+    try:
+        parts = await begun(stream(visit, wanted))
+    except Full:
+        refused = f"{MOST} exports are under way on this server already. Begin this one when one of them is done."
+        return await _page(visit, chosen, named, {}, refused)
     headers = {"Content-Disposition": f'attachment; filename="{wanted.file_name}"', "X-Accel-Buffering": "no"}
-    return visit.stream(stream(visit, wanted), headers, wanted.media_type)
+    return visit.stream(parts, headers, wanted.media_type)
 
 
 async def _page(visit: Visit, chosen: frozenset[str], named: str, errors: Mapping[str, str], refused: str = "") -> Response:
-    async with visit.parts.database.connection() as connection:
-        rows = await connection.fetch(_PAST, visit.environment_id)
-    past = [Past(row["happened_at"], row["name"], row["detail"], row["done"] or "") for row in rows]
+    past = await _past(visit)
     choices = tuple(Choice(one.name, one.title, one.about, _withheld(visit, one)) for one in RESOURCES)
     context = ExportPage(places(visit), choices, chosen, named, past, refused, errors)
     return visit.page(f"{_FOLDER}/export.html", context, 503 if refused else 400 if errors else 200)
+
+
+async def _past(visit: Visit) -> list[Past]:
+    async with visit.parts.database.connection() as connection:
+        rows = await connection.fetch(_PAST, visit.environment_id)
+        running = {_begun_at(one, rows) for one in await under_way(connection, visit.environment_id)}
+    return [Past(row["happened_at"], row["name"], row["detail"], row["done"] or "", row["happened_at"] in running) for row in rows]
+
+
+def _begun_at(running: UnderWay, rows: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """When its beginning was noted: right before its snapshot was taken. None where that is not among the newest."""
+    return max((row["happened_at"] for row in rows if row["happened_at"] <= running.begun_at and not row["done"]), default=None)
 
 
 def _withheld(visit: Visit, resource: Resource) -> str:
@@ -150,5 +169,6 @@ ROUTES: Final = (
     PageRoute(_PATH, show, may="administer"),
     PageRoute(_PATH, export, may="administer", methods=("POST",)),
     PageRoute(f"{_PATH}/counts", show_counts, may="administer", background=True),
+    PageRoute(f"{_PATH}/past", show_past, may="administer", background=True),
     PageRoute(f"{_PATH}/progress", show_progress, may="administer", background=True),
 )

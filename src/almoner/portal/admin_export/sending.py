@@ -23,13 +23,15 @@ from almoner.access.worker_events import By
 from almoner.data_api import statements
 from almoner.data_api.declare import Resource
 from almoner.data_api.find import BEGINNING, FOREVER, somebody
-from almoner.database import Connection, Database
+from almoner.database import Connection
 from almoner.pages.reads import Part
 from almoner.pages.visit import Visit
 from almoner.portal.admin_export.formats import Format, Making
 from almoner.times import iso
 
 MOST: Final = 2  # exports under way on one database, since each keeps a connection
+# The first half of the advisory locks that are their places; the second halves count from 0.
+_PLACES: Final = 470_265_033
 _PART: Final = 1_000  # rows that are read at once
 _BEFORE_ALL: Final = "00000000-0000-0000-0000-000000000000"
 _KEY: Final = struct.Struct(">q16s")
@@ -99,7 +101,8 @@ async def under_way(connection: Connection, environment_id: int | None) -> list[
 async def stream(visit: Visit, export: Export) -> AsyncIterator[Part]:
     """The file, a part at a time, each with the patients that it was read of. The end is noted when all has been taken."""
     counts: dict[str, int] = {}
-    async with _snapshot(visit.parts.database, visit.environment_id, export) as snapshot:
+    by = By.worker(visit.worker.worker_id, visit.request_id)
+    async with _snapshot(visit, export, by) as snapshot:
         file = _One(export.format.begin(export.resources[0])) if export.is_one_file else _Archive(export)
         for resource in export.resources:
             yield Part(await asyncio.to_thread(file.begin, resource))
@@ -108,7 +111,6 @@ async def stream(visit: Visit, export: Export) -> AsyncIterator[Part]:
                 yield Part(await asyncio.to_thread(file.add, rows), patients, resource.name)
             yield Part(await asyncio.to_thread(file.end))
         yield Part(file.close(_about(visit, export, snapshot.at, counts)))
-    by = By.worker(visit.worker.worker_id, visit.request_id)
     async with visit.parts.database.connection() as connection:
         detail = f"{sum(counts.values()):,} rows: {export.words}"
         await worker_events.record(connection, visit.environment_id, visit.worker.worker_id, "data exported", by, detail)
@@ -124,6 +126,22 @@ def _about(visit: Visit, export: Export, at: datetime, counts: Mapping[str, int]
         "rows": {resource.name: counts.get(resource.name, 0) for resource in export.resources},
     }
     return json.dumps(said, indent=2).encode() + b"\n"
+
+
+class Full(Exception):  # noqa: N818  # it is no error, but an answer
+    """So many exports are under way that another one may not begin."""
+
+
+async def begun(parts: AsyncIterator[Part]) -> AsyncIterator[Part]:
+    """The same export, begun: it has its place among those that may be under way. Raises Full where there is none."""
+    first = await anext(parts)
+
+    async def whole() -> AsyncIterator[Part]:
+        yield first
+        async for part in parts:
+            yield part
+
+    return whole()
 
 
 class _Snapshot:
@@ -170,8 +188,17 @@ def _last(keys: bytes) -> tuple[datetime, str]:
 
 
 @asynccontextmanager
-async def _snapshot(database: Database, environment_id: int, export: Export) -> AsyncIterator[_Snapshot]:
-    async with database.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+async def _snapshot(visit: Visit, export: Export, by: By) -> AsyncIterator[_Snapshot]:
+    async with visit.parts.database.connection() as connection, _place(connection):
+        environment_id = visit.environment_id
+        await worker_events.record(connection, environment_id, visit.worker.worker_id, "data export begun", by, export.words)
+        async with _at_one_moment(connection, environment_id, export) as snapshot:
+            yield snapshot
+
+
+@asynccontextmanager
+async def _at_one_moment(connection: Connection, environment_id: int, export: Export) -> AsyncIterator[_Snapshot]:
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
         # In the transaction alone: the connection goes back as it was.
         await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{_PATIENCE}'")
         await connection.execute(
@@ -182,6 +209,20 @@ async def _snapshot(database: Database, environment_id: int, export: Export) -> 
         for resource in export.resources:
             total += await connection.fetchval(f"SELECT count(*) FROM {resource.name} WHERE environment_id = $1", environment_id)
         yield _Snapshot(connection, environment_id, export.format.name, at, total)
+
+
+@asynccontextmanager
+async def _place(connection: Connection) -> AsyncIterator[None]:
+    """Holds one of the places of exports; one whose connection is lost is free again. Raises Full where all are taken."""
+    for place in range(MOST):
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _PLACES, place):
+            break
+    else:
+        raise Full
+    try:
+        yield
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1, $2)", _PLACES, place)
 
 
 class _One:
