@@ -221,6 +221,29 @@ async def test_a_program_without_a_sidebar_has_a_sensible_one(
     assert "Appointments" in page.text
 
 
+async def test_what_the_layout_leaves_out_can_be_reached(people: People, store: Store, database: Database) -> None:
+    environment = await new_environment(database)
+    design = kiwi_health.source()
+    start, end = design.index("sidebar:\n"), len(design)
+    layout = "sidebar:\n  - {title: Medication, shows: records, of: medication}\n  - {title: Tasks, shows: tasks}\n"
+    async with database.connection() as connection:
+        await publish(connection, environment, design[:start] + layout + design[end:], "test")
+    chart = await new_patient(store, environment)
+    result = {"test": "hba1c", "value": 7.5, "unit": "%", "collected_at": "2026-11-01T10:00:00+00:00"}
+    await chart.add("custom_data_type_records", type_name="lab_result", body=result)
+    await chart.add("custom_data_type_records", type_name="medication", body={"name": "Metformin"})
+    async with await people(environment, "coach") as coach, await people(environment, "community_health_worker") as narrow:
+        page = (await coach.get(f"/patients/{chart.id}")).text
+        assert (await coach.get(f"/patients/{chart.id}/records?type=lab_result")).status_code == 200
+        await chart.change("patients", chart.id, coach_id=narrow.worker_id)
+        hidden = (await narrow.get(f"/patients/{chart.id}")).text
+    found = page[page.index("Other records") :]
+    paths = re.findall(rf'href="/patients/{chart.id}/([^"]+)">([^<]+)</a>', found[: found.index("</nav>")])
+    assert dict(paths).keys() == {"contact", "care-flows", "assessments", "records?type=lab_result"}
+    assert "records?type=lab_result" not in hidden
+    assert "Other records" in hidden
+
+
 async def test_the_reading_of_a_profile_is_noted(coach: Person, grace: Chart, database: Database) -> None:
     answer = await coach.get(f"/patients/{grace.id}")
     async with database.connection() as connection:

@@ -10,14 +10,15 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
+from almoner.kinds import Guid
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal.care_flows import changing, flows, words
 from almoner.portal.care_flows.changing import At, Change, Merging, Part
-from almoner.portal.care_flows.flows import Worker
 from almoner.portal.care_flows.words import Flow
 from almoner.portal.editing import ConflictPage, Side, last_change
 from almoner.portal.sight import Patient
+from almoner.portal.workers import Worker
 from almoner.times import iso
 
 _NEEDED: Final = {
@@ -55,6 +56,12 @@ class Opened:
     def assigns(self) -> bool:
         """Whether workers can be chosen in it."""
         return self.what in ("step", "new")
+
+    @property
+    def assigned(self) -> str | None:
+        """The id of whoever has the step already, whose account may be closed by now."""
+        assigned: str | None = Guid().decode(_was(self).get("worker_id"), "", [])
+        return assigned
 
 
 @dataclass(frozen=True)

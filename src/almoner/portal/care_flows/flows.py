@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -36,20 +35,6 @@ _NAMES = f"""
 SELECT w.id::text, {full_name_sql("w")} AS name FROM workers w
 WHERE w.environment_id = $1 AND w.id = ANY ($2::uuid[])
 """
-_WORKERS = f"""
-SELECT w.id::text, {full_name_sql("w")} AS name, coalesce(a.roles, '{{}}') AS roles FROM workers w
-LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id AND a.disabled_at IS NULL
-WHERE w.environment_id = $1 ORDER BY w.first_name, w.last_name, w.id LIMIT 1000
-"""
-
-
-@dataclass(frozen=True)
-class Worker:
-    """Somebody to whom an intervention can be assigned."""
-
-    id: str
-    name: str
-    roles: tuple[str, ...]
 
 
 async def listed(visit: Visit, connection: Connection, patient: Patient, flow_id: str | None = None) -> tuple[Flow, ...]:
@@ -76,12 +61,6 @@ async def names_of(visit: Visit, connection: Connection, ids: Iterable[str]) -> 
     wanted = list(ids)
     rows = await connection.fetch(_NAMES, visit.environment_id, wanted) if wanted else ()
     return {row["id"]: row["name"] for row in rows}
-
-
-async def workers(visit: Visit, connection: Connection) -> tuple[Worker, ...]:
-    """Everybody to whom something can be assigned, by name."""
-    rows = await connection.fetch(_WORKERS, visit.environment_id)
-    return tuple(Worker(row["id"], row["name"], tuple(row["roles"])) for row in rows)
 
 
 def base_of(form: Form) -> Part:

@@ -17,9 +17,9 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal import live
 from almoner.portal.care_flows import acting, flows, starting
 from almoner.portal.care_flows.acting import Opened
-from almoner.portal.care_flows.flows import Worker
 from almoner.portal.care_flows.words import Flow
 from almoner.portal.sight import Patient
+from almoner.portal.workers import Worker, to_choose
 from almoner.workshop import published
 from almoner.workshop.design import CareFlowTemplate
 from almoner.workshop.published import Outline
@@ -147,7 +147,7 @@ async def _new(visit: Visit, name: str, form: Form | None) -> Response:
         outline = await published.outline_at(connection, visit.environment_id, visit.program.version)
         template = _template(outline, name)
         titles = {role.name: role.title or role.name for role in outline.roles} if outline else {}
-        workers = await flows.workers(visit, connection) if template else ()
+        workers = await to_choose(connection, visit.environment_id) if template else ()
     roles = starting.choices(template, titles, workers, patient)
     today = clocks.today(patient.timezone)
     said = starting.stated(form, roles) if form else starting.fresh(template, today, roles)
@@ -182,7 +182,9 @@ def _template(outline: Outline | None, name: str) -> CareFlowTemplate | None:
 
 
 async def _workers(visit: Visit, connection: Connection, opened: Opened | None) -> tuple[Worker, ...]:
-    return await flows.workers(visit, connection) if opened and opened.assigns else ()
+    if not opened or not opened.assigns:
+        return ()
+    return await to_choose(connection, visit.environment_id, [opened.assigned])
 
 
 async def _refused(visit: Visit, part: FlowPart) -> Response:

@@ -10,8 +10,8 @@ from almoner.pages import parsing
 from almoner.pages.visit import Form
 from almoner.portal.care_flows import words
 from almoner.portal.care_flows.changing import Part, step
-from almoner.portal.care_flows.flows import Worker
 from almoner.portal.sight import Patient
+from almoner.portal.workers import Worker
 from almoner.workshop.design import CareFlowTemplate
 
 NOBODY = "nobody"

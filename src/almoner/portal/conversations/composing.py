@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from almoner.database import Connection
 from almoner.errors import ApiError
-from almoner.names import full_name, full_name_sql
+from almoner.names import full_name
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal.conversations import consents, talk
 from almoner.portal.conversations.consents import Consent
 from almoner.portal.conversations.talk import Conversation
 from almoner.portal.sight import Patient
+from almoner.portal.workers import to_choose
 from almoner.resources.conversations import conversations
 from almoner.resources.messages import messages
 from almoner.times import iso
@@ -23,10 +24,6 @@ from almoner.workshop.placeholders import pieces
 
 INBOUND, OUTBOUND = "inbound", "outbound"
 _CONTENTS: Final = "Write what was said or sent."
-_WORKERS: Final = f"""
-SELECT w.id::text, {full_name_sql("w")} AS name FROM workers w
-WHERE w.environment_id = $1 ORDER BY w.first_name, w.last_name, w.id LIMIT 1000
-"""
 
 
 @dataclass(frozen=True)
@@ -71,14 +68,14 @@ def typed(form: Form) -> Composed:
 
 async def senders(visit: Visit, connection: Connection) -> dict[str, str]:
     """Everybody who may have sent a message, the visitor first."""
-    rows = await connection.fetch(_WORKERS, visit.environment_id)
-    return _me(visit) | {row["id"]: row["name"] for row in rows if row["id"] != visit.worker.worker_id}
+    found = await to_choose(connection, visit.environment_id)
+    return _me(visit) | {one.id: one.name for one in found if one.id != visit.worker.worker_id}
 
 
-def likely(visit: Visit, patient: Patient, known: Mapping[str, str]) -> dict[str, str]:
-    """The visitor, the patient's coach, and who wrote in the conversation."""
-    coach = {patient.coach_id: patient.coach} if patient.coach_id and patient.coach else {}
-    return {**coach, **known} | _me(visit)
+async def likely(visit: Visit, connection: Connection, patient: Patient, known: Iterable[str]) -> dict[str, str]:
+    """The patient's coach, who wrote in the conversation, and the visitor, as far as they may still send."""
+    ids = [one for one in (patient.coach_id, *known) if one]
+    return {one.id: one.name for one in await to_choose(connection, visit.environment_id, among=ids)} | _me(visit)
 
 
 def fresh(visit: Visit, consent: Consent, new_type: str = "") -> Composed:

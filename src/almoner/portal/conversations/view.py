@@ -74,7 +74,9 @@ async def view(
         composed = composing.fresh(visit, consent, "" if of else kind or _USUAL)
     elif of is None and not composed.type:
         composed = replace(composed, type=kind or _USUAL)
-    workers = composing.likely(visit, patient, shown.workers) if card else await composing.senders(visit, connection)
+    workers = (
+        await composing.likely(visit, connection, patient, shown.workers) if card else await composing.senders(visit, connection)
+    )
     apart = clocks.differ(patient.timezone, visit.worker.timezone, datetime.now(UTC))
     return View(
         patient,

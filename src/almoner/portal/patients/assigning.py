@@ -11,8 +11,9 @@ from almoner.errors import ApiError
 from almoner.kinds import Guid
 from almoner.names import full_name_sql
 from almoner.pages.visit import Visit
-from almoner.portal.patients.listing import NOBODY, Chosen, Coach, coaches, fitting
+from almoner.portal.patients.listing import NOBODY, Chosen, fitting
 from almoner.portal.sight import OF_WORKER, only_of
+from almoner.portal.workers import Worker, to_choose
 from almoner.resources.patients import patients
 from almoner.times import IsoDateTime
 
@@ -76,7 +77,7 @@ async def assign(visit: Visit, wanted: Chosen) -> Done:
     coach_id = None if coach in ("", NOBODY) else Guid().decode(coach, "", [])
     drawn = IsoDateTime().decode(form.text("drawn"), "", []) or datetime.now(UTC)
     async with visit.parts.database.transaction() as connection:
-        known: dict[str, Coach] = {found.id: found for found in await coaches(connection, visit.environment_id)}
+        known: dict[str, Worker] = {found.id: found for found in await to_choose(connection, visit.environment_id)}
         everybody = form.truth("all")
         ids = await fitting(connection, visit.environment_id, wanted, MOST + 1) if everybody else sorted(ticked)
         if len(ids) > MOST:

@@ -19,8 +19,8 @@ from almoner.pages.visit import Visit
 from almoner.pages.words import birthday_error
 from almoner.portal.patients import zones
 from almoner.portal.patients.duplicates import Likely, likely
-from almoner.portal.patients.listing import coaches
 from almoner.portal.sight import only_of
+from almoner.portal.workers import to_choose
 from almoner.resources.patients import patients
 from almoner.times import TIMEZONES
 from almoner.workshop.pages.field_errors import sentence
@@ -152,7 +152,7 @@ async def _page(
     focus: str = "",
 ) -> Response:
     async with visit.parts.database.connection() as connection:
-        offered = await coaches(connection, visit.environment_id)
+        offered = await to_choose(connection, visit.environment_id)
     is_guess = values.get("timezone", "") == values.get(_GUESS, "")
     page = NewPage(
         values={name: values.get(name, "") for name in _TEXTS},

@@ -272,28 +272,6 @@ SELECT phase, sum(number)::bigint AS number FROM (
     return Counts({row["phase"]: row["number"] for row in rows if row["number"]})
 
 
-@dataclass(frozen=True)
-class Coach:
-    """A worker to whom patients can be assigned."""
-
-    id: str
-    name: str
-
-
-async def coaches(connection: Connection, environment_id: int) -> tuple[Coach, ...]:
-    """The workers who are not disabled, by name."""
-    rows = await connection.fetch(
-        f"""
-SELECT w.id::text, {full_name_sql("w")} AS name FROM workers w
-LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
-WHERE w.environment_id = $1 AND a.disabled_at IS NULL
-ORDER BY almoner_plain(w.last_name || ' ' || w.first_name) COLLATE "C", w.id
-""",
-        environment_id,
-    )
-    return tuple(Coach(**row) for row in rows)
-
-
 def _conditions(wanted: Chosen, parameters: list[Any]) -> str:
     conditions = ""
     if wanted.phase:

@@ -15,8 +15,9 @@ from almoner.pages.visit import Visit
 from almoner.portal.patients import assigning, creating, merge_page, merged, phase
 from almoner.portal.patients.assigning import Done
 from almoner.portal.patients.find import Found, find
-from almoner.portal.patients.listing import NEXT, Chosen, Coach, Counts, Listed, chosen, coaches, counts, listed
+from almoner.portal.patients.listing import NEXT, Chosen, Counts, Listed, chosen, counts, listed
 from almoner.portal.sight import only_of
+from almoner.portal.workers import Worker, to_choose
 from almoner.times import TIMEZONES
 
 _SUGGESTED: Final = 8
@@ -59,7 +60,7 @@ class ListPage:
     wanted: Chosen
     page: Listed
     numbers: Counts
-    coaches: tuple[Coach, ...]
+    coaches: tuple[Worker, ...]
     more_coaches: bool
     only_own: bool
     done: Done | None
@@ -122,7 +123,7 @@ async def _list(visit: Visit, done: Done | None) -> Response:
         numbers = await counts(connection, visit.environment_id, wanted)
         zones = visit.parts.database.zones.document(TIMEZONES)
         page = await listed(connection, visit.environment_id, wanted, numbers.of(wanted.phase), zones)
-        offered = await coaches(connection, visit.environment_id)
+        offered = await to_choose(connection, visit.environment_id)
     many = len(offered) > _MANY_COACHES
     drawn = tuple(one for one in offered if one.id == wanted.coach) if many else offered
     shown = ListPage(wanted, page, numbers, drawn, many, only_of(visit) is not None, done, now)
@@ -133,14 +134,14 @@ async def _list(visit: Visit, done: Done | None) -> Response:
 class CoachOptions:
     """What a select offers. ``but`` is who it has already."""
 
-    coaches: tuple[Coach, ...]
+    coaches: tuple[Worker, ...]
     but: str
 
 
 async def coach_options(visit: Visit) -> Response:
     """Every coach as an option, for a select that was drawn without them."""
     async with visit.parts.database.connection() as connection:
-        offered = await coaches(connection, visit.environment_id)
+        offered = await to_choose(connection, visit.environment_id)
     return visit.fragment("portal/patients/coach_options.html", CoachOptions(offered, visit.query("but")))
 
 

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from almoner.errors import ApiError
 from almoner.kinds import Guid
 from almoner.pages.visit import Visit
-from almoner.portal.patients.listing import Coach, coaches
 from almoner.portal.sight import Patient, only_of, patient
+from almoner.portal.workers import Worker, to_choose
 from almoner.resources.patients import patients
 
 
@@ -42,7 +42,7 @@ class CoachForm:
     """The coaches to choose from. ``leaves``: with another coach the visitor's role shows them the patient no more."""
 
     patient: Patient
-    coaches: Sequence[Coach]
+    coaches: Sequence[Worker]
     leaves: bool
     problem: str
     fragment: bool
@@ -91,7 +91,7 @@ async def assign(visit: Visit) -> Response:
     form = await visit.form()
     async with visit.parts.database.connection() as connection:
         found = await patient(visit, connection, visit.path("id"))
-        known = {one.id for one in await coaches(connection, visit.environment_id)}
+        known = {one.id for one in await to_choose(connection, visit.environment_id, [found.coach_id])}
     wanted = Guid().decode(form.text("coach"), "", []) if form.text("coach") else None
     if form.text("coach") and wanted not in known:
         return await _coach_form(visit, "Choose one of the coaches.", 400)
@@ -137,7 +137,7 @@ def _phase_form(visit: Visit, found: Patient, problem: str, status: int) -> Resp
 async def _coach_form(visit: Visit, problem: str, status: int) -> Response:
     async with visit.parts.database.connection() as connection:
         found = await patient(visit, connection, visit.path("id"))
-        offered = await coaches(connection, visit.environment_id)
+        offered = await to_choose(connection, visit.environment_id, [found.coach_id])
     form = CoachForm(found, offered, only_of(visit) is not None, problem, visit.is_fragment)
     if visit.is_fragment:
         return visit.fragment("portal/patients/coach.html", form, status)

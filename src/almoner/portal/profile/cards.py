@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
+from urllib.parse import quote
 
 from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.visit import Visit
 from almoner.portal.panels import Card, Panel, Showing, panels
+from almoner.portal.records import listed
 from almoner.portal.sight import Patient
 
 # Where the program says nothing of its profile.
@@ -23,6 +25,17 @@ DEFAULT: Final = (
     Card("Other systems", shows="external_ids"),
 )
 CONVERSATION: Final = Card("Conversation", shows="conversation")
+# What has a page of its own under a patient's address, by the sort of card that shows it: the page and what it is called.
+_PAGES: Final[Mapping[str, tuple[str, str]]] = {
+    "care_flows": ("care-flows", "Care flows"),
+    "tasks": ("tasks", "Tasks"),
+    "contact": ("contact", "Contact and consent"),
+    "assessments": ("assessments", "Assessments"),
+}
+_RECORDS: Final = """
+SELECT r.type_name, count(*) AS number FROM custom_data_type_records r
+WHERE r.environment_id = $1 AND r.user_id = $2 AND r.type_name = ANY ($3::text[]) GROUP BY r.type_name
+"""
 # The collections that each sort of card is drawn from.
 _DRAWN_FROM: Final[Mapping[str, str]] = {
     "care_flows": "care_flows",
@@ -45,6 +58,15 @@ class Shown:
     place: str
     live: str
     anchor: str
+
+
+@dataclass(frozen=True)
+class Omitted:
+    """What there is of a patient and no card shows: its address, what it is called, and how many where that was counted."""
+
+    href: str
+    title: str
+    number: int | None = None
 
 
 def cards(visit: Visit) -> tuple[Card, ...]:
@@ -75,6 +97,22 @@ async def sidebar(visit: Visit, connection: Connection, patient: Patient) -> tup
     """Every card that there is to see."""
     found = [await drawn(visit, connection, patient, one, str(n)) for n, one in enumerate(cards(visit))]
     return tuple(shown for shown in found if shown)
+
+
+async def omitted(visit: Visit, connection: Connection, patient: Patient) -> tuple[Omitted, ...]:
+    """The way to what the program's layout leaves out: pages of the patient, and records that they have of other types."""
+    drawn_by = cards(visit)
+    sorts = {one.shows for one in drawn_by}
+    here = f"/patients/{patient.id}"
+    pages = [Omitted(f"{here}/{path}", title) for sort, (path, title) in _PAGES.items() if sort not in sorts]
+    shown = {one.of for one in drawn_by if one.shows == "records"} | visit.rights.hidden_data
+    others = [name for name in visit.program.custom_data_types if name not in shown]
+    if not others:
+        return tuple(pages)
+    rows = {row["type_name"]: row["number"] for row in await connection.fetch(_RECORDS, visit.environment_id, patient.id, others)}
+    types = await listed.types(visit, connection, [name for name in others if name in rows])
+    records = [Omitted(f"{here}/records?type={quote(one.name)}", one.title, rows[one.name]) for one in types]
+    return (*pages, *records)
 
 
 @cache

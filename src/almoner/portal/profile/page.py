@@ -19,7 +19,7 @@ from almoner.pages.visit import Visit
 from almoner.pages.words import zone_in_words
 from almoner.portal import live, sight
 from almoner.portal.profile import timeline
-from almoner.portal.profile.cards import CONVERSATION, Shown, card, drawn, sidebar
+from almoner.portal.profile.cards import CONVERSATION, Omitted, Shown, card, drawn, omitted, sidebar
 from almoner.portal.profile.changed import names_in
 from almoner.portal.profile.designs import designs
 from almoner.portal.profile.header import Header, header
@@ -92,6 +92,7 @@ class ProfilePage:
     timeline: Timeline
     conversation: Shown | None
     sidebar: tuple[Shown, ...]
+    omitted: tuple[Omitted, ...]
     since: str
 
 
@@ -137,6 +138,7 @@ async def show(visit: Visit) -> Response:
             await _timeline(visit, connection, patient),
             await drawn(visit, connection, patient, CONVERSATION, CONVERSATION.shows),
             await sidebar(visit, connection, patient),
+            await omitted(visit, connection, patient),
             since,
         )
     return visit.page("portal/profile/profile.html", page)

@@ -1,0 +1,45 @@
+"""The workers to choose from, wherever a page offers some: as coaches, as senders, for steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from almoner.database import Connection
+from almoner.names import full_name_sql
+
+# No limit: a list that is cut would hide somebody without saying so.
+_TO_CHOOSE: Final = f"""
+SELECT w.id::text, {full_name_sql("w")} AS name, a.disabled_at IS NOT NULL AS is_disabled,
+  CASE WHEN a.disabled_at IS NULL THEN coalesce(a.roles, '{{}}') ELSE '{{}}' END AS roles
+FROM workers w
+LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
+WHERE w.environment_id = $1 AND (a.disabled_at IS NULL OR w.id = ANY ($2::uuid[]))
+  AND ($3::uuid[] IS NULL OR w.id = ANY ($3::uuid[]))
+ORDER BY almoner_plain(w.last_name || ' ' || w.first_name) COLLATE "C", w.id
+"""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Somebody who can be chosen. ``name`` says so where their account is closed; they have no ``roles`` then."""
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+
+
+async def to_choose(
+    connection: Connection, environment_id: int, chosen: Iterable[str | None] = (), among: Iterable[str] | None = None
+) -> tuple[Worker, ...]:
+    """The workers of an environment by name, all of them; those whose account is closed only where they are ``chosen`` already.
+
+    ``among``: of these ids alone.
+    """
+    already = [one for one in chosen if one]
+    rows = await connection.fetch(_TO_CHOOSE, environment_id, already, None if among is None else list(among))
+    return tuple(
+        Worker(row["id"], f"{row['name']} (account closed)" if row["is_disabled"] else row["name"], tuple(row["roles"]))
+        for row in rows
+    )
