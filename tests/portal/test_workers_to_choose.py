@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+import almoner
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources import BY_NAME
@@ -109,3 +111,16 @@ async def test_a_step_stays_with_whom_it_has_but_is_given_to_nobody_who_left(
     refused = await coach.send_form(path, *values, *form.buttons[:1])
     assert refused.status_code == 400
     assert "This worker is not here any more" in refused.text
+
+
+# What is cut on purpose, where the page says so or needs no more.
+_CUT = {"portal/admin_export/page.py": "LIMIT 5000"}  # the newest events that are looked through for exports
+
+
+def test_no_list_is_cut_by_a_number_that_no_page_knows() -> None:
+    root = Path(almoner.__file__).parent
+    found = {}
+    for file in (*root.glob("portal/**/*.py"), *root.glob("workshop/**/*.py")):
+        for limit in re.findall(r"LIMIT \d{2,}", file.read_text()):
+            found[file.relative_to(root).as_posix()] = limit
+    assert found == _CUT

@@ -22,6 +22,7 @@ from almoner.resources import RESOURCES
 _FOLDER: Final = "portal/admin_export"
 _PATH: Final = "/admin/export"
 MOST_COUNTED: Final = 100_000
+_LISTED: Final = 10  # exports so far
 _COUNTS: Final = "SELECT " + ", ".join(
     f"(SELECT count(*) FROM (SELECT FROM {one.name} WHERE environment_id = $1 LIMIT {MOST_COUNTED + 1}) c) AS {one.name}"
     for one in RESOURCES
@@ -32,7 +33,7 @@ SELECT b.happened_at, {name_sql("b.actor")} AS name, b.detail, d.detail AS done
 FROM (SELECT * FROM worker_events WHERE environment_id = $1 ORDER BY id DESC LIMIT 5000) AS b
 LEFT JOIN LATERAL (SELECT detail FROM worker_events d WHERE d.environment_id = $1 AND d.worker_id = b.worker_id AND d.id > b.id
   AND d.request_id = b.request_id AND d.event = 'data exported' LIMIT 1) AS d ON true
-WHERE b.event = 'data export begun' ORDER BY b.id DESC LIMIT 10
+WHERE b.event = 'data export begun' ORDER BY b.id DESC LIMIT {_LISTED}
 """
 
 
@@ -69,6 +70,7 @@ class ExportPage:
     refused: str
     errors: Mapping[str, str]
     formats: tuple[Format, ...] = FORMATS
+    most: int = _LISTED
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,10 @@ class CountsPart:
 
 @dataclass(frozen=True)
 class PastPart:
-    """What was exported before, the newest first."""
+    """What was exported before, the newest first, at most ``most``."""
 
     past: list[Past]
+    most: int = _LISTED
 
 
 @dataclass(frozen=True)

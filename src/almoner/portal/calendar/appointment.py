@@ -33,7 +33,7 @@ from almoner.workshop.pages.field_errors import by_field
 FOLDER: Final = "portal/calendar"
 _NUMBERS = """
 SELECT phone_number, phone_number_type, friendly_name, opted_in_to_phone FROM phone_numbers
-WHERE environment_id = $1 AND user_id = $2 ORDER BY opted_in_to_phone DESC, updated_at, id LIMIT 10
+WHERE environment_id = $1 AND user_id = $2 ORDER BY opted_in_to_phone DESC, updated_at, id
 """
 _DONE: Final = {"booked": "The appointment is booked.", "moved": "The appointment is moved.", "outcome": "Its outcome is noted."}
 # In whose calendar it was when the form that moves it was drawn.

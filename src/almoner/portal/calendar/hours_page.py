@@ -32,7 +32,7 @@ SELECT a.id::text, a.from_time, a.to_time, a.reason,
   (SELECT count(*) FROM calendar_events e WHERE e.environment_id = $1 AND e.calendar_id = $3
     AND e.start_time >= a.from_time AND e.start_time < a.to_time
     AND coalesce(e.outcome, '') NOT IN ('cancelled', 'no-show')) AS inside
-FROM absences a WHERE a.environment_id = $1 AND a.worker_id = $2 AND a.to_time > $4 ORDER BY a.from_time, a.id LIMIT 200
+FROM absences a WHERE a.environment_id = $1 AND a.worker_id = $2 AND a.to_time > $4 ORDER BY a.from_time, a.id
 """
 _LOCK: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
 

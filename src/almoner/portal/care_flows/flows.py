@@ -23,12 +23,12 @@ from almoner.resources.care_flows import CARE_FLOW, care_flows
 # A flow that changes this often between being read and being written is not a person's doing.
 _TRIES: Final = 5
 # More than any patient has; the newest are what a coach works with.
-_MOST: Final = 100
+MOST: Final = 100
 
 _FLOWS = f"""
 SELECT f.id::text, f.care_flow::text, f.updated_at FROM care_flows f
 WHERE f.environment_id = $1 AND f.user_id = $2 AND ($3::uuid IS NULL OR f.id = $3)
-ORDER BY f.created_at DESC, f.id DESC LIMIT {_MOST}
+ORDER BY f.created_at DESC, f.id DESC LIMIT {MOST}
 """
 _OWNER = "SELECT user_id::text FROM care_flows WHERE environment_id = $1 AND id = $2"
 _NAMES = f"""

@@ -17,6 +17,7 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal import live
 from almoner.portal.care_flows import acting, flows, starting
 from almoner.portal.care_flows.acting import Opened
+from almoner.portal.care_flows.flows import MOST
 from almoner.portal.care_flows.words import Flow
 from almoner.portal.sight import Patient
 from almoner.portal.workers import Worker, to_choose
@@ -37,6 +38,7 @@ class FlowsPage:
     since: str
     workers: tuple[Worker, ...] = ()
     opened: Opened | None = None
+    most: int = MOST
 
 
 @dataclass(frozen=True)
