@@ -234,3 +234,32 @@ def details(**values: str) -> dict[str, str]:
     drawn = {"first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09", "timezone": "America/Los_Angeles"}
     blank = dict.fromkeys(("street", "street_line_two", "city", "state", "zip_code", "county", "country"), "")
     return drawn | blank | values
+
+
+async def test_what_needs_a_consent_ends_with_it_by_the_same_record(coach: Person, grace: Chart, database: Database) -> None:
+    opted = {"phone_number_type": "cell", "opted_in_to_sms": True, "automatic_recipient": True}
+    phone, noise = [await grace.add("phone_numbers", phone_number=f"415-555-123{n}", **opted) for n in (4, 5)]
+    action = f"/patients/{grace.id}/contact/phones/{phone}/opted_in_to_sms"
+    page = await coach.get(f"/patients/{grace.id}/contact")
+    withdrawn = await coach.send_form(action, **hidden(page, action), **consent_form(given="no", note="No more of these."))
+    assert withdrawn.status_code == 303
+    row = await row_of(database, grace, "phone_numbers", phone)
+    assert (row["opted_in_to_sms"], row["automatic_recipient"], row["opted_in_to_voicemail"]) == (False, False, False)
+    kept = {(one["consent"], one["given"], one["note"]) for one in await records(database, phone)}
+    assert kept == {(name, False, "No more of these.") for name in ("opted_in_to_sms", "automatic_recipient")}
+    assert (await row_of(database, grace, "phone_numbers", noise))["automatic_recipient"]
+
+
+async def test_what_needs_a_consent_is_not_given_before_it_and_is_shown_as_not_in_force(
+    coach: Person, grace: Chart, database: Database
+) -> None:
+    address = await grace.add("email_addresses", email="grace@example.org")
+    action = f"/patients/{grace.id}/contact/emails/{address}/automatic_recipient"
+    page = await coach.get(f"/patients/{grace.id}/contact")
+    early = await coach.send_form(action, **hidden(page, action), **consent_form())
+    assert early.status_code == 400
+    assert "Record the consent to E-mail first" in early.text
+    assert await records(database, address) == []
+    # Another system may say what it likes: the page says what comes of it.
+    await grace.add("email_addresses", email="work@example.org", automatic_recipient=True)
+    assert "not in force: E-mail is not given" in (await coach.get(f"/patients/{grace.id}/contact")).text

@@ -16,6 +16,7 @@ from almoner.portal.patients.merge_sql import HOUSE_ROWS, LOCK, STAYING
 from almoner.resources import BY_NAME, RESOURCES
 from tests.conftest import Api
 from tests.people import People, Person
+from tests.portal.merging import merge
 
 SCHEMA: MetaData = schema.build(RESOURCES)
 PATIENT = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
@@ -114,12 +115,6 @@ def pointing() -> set[tuple[str, str]]:
     }
 
 
-async def merge(coach: Person, kept: str, other: str, wins: str = "kept", **more: str) -> Any:
-    text = (await coach.get(f"/patients/{kept}/merge/{other}")).text
-    names = dict.fromkeys(one for one in text.split('"') if one.startswith("take."))
-    return await coach.send_form(f"/patients/{kept}/merge", *((name, wins) for name in names), other=other, **more)
-
-
 @pytest.mark.parametrize("wins", ["kept", "other"])
 async def test_no_table_has_a_row_left_about_the_other_record_that_is_not_declared(
     coach: Person, records: Records, database: Any, wins: str
@@ -127,11 +122,11 @@ async def test_no_table_has_a_row_left_about_the_other_record_that_is_not_declar
     kept, other, stranger = [await records.patient(number) for number in (1, 2, 3)]
     before, noise = await naming(database, other), await naming(database, stranger)
     earlier = await records.patient(4)
-    assert (await merge(coach, other, earlier)).status_code == 303
+    assert (await merge(coach, other, earlier, wins="kept")).status_code == 303
     missing = pointing() - before.keys()
     # What tells who was merged is made by the merge itself.
     assert missing == {("patient_merges", "patient_id")}, "give the records of this test a row in the new table"
-    assert (await merge(coach, kept, other, wins)).status_code == 303
+    assert (await merge(coach, kept, other, wins=wins)).status_code == 303
     assert set(await naming(database, other)) - STAYING.keys() == set()
     assert await naming(database, stranger) == noise
 
@@ -139,7 +134,7 @@ async def test_no_table_has_a_row_left_about_the_other_record_that_is_not_declar
 async def test_every_reason_to_stay_is_one_that_occurs(coach: Person, records: Records, database: Any) -> None:
     kept, other = await records.patient(1), await records.patient(2)
     await coach.get(f"/patients/{other}/contact")
-    assert (await merge(coach, kept, other)).status_code == 303
+    assert (await merge(coach, kept, other, wins="kept")).status_code == 303
     await coach.get(f"/patients/{kept}/merged/{other}")
     left = await naming(database, other)
     assert {place for place in STAYING if place != ("audit_reads", "patients")} - left.keys() == set()
@@ -147,7 +142,7 @@ async def test_every_reason_to_stay_is_one_that_occurs(coach: Person, records: R
 
 async def test_consents_are_shown_with_the_number_that_moved(coach: Person, records: Records) -> None:
     kept, other = await records.patient(1), await records.patient(2)
-    await merge(coach, kept, other)
+    await merge(coach, kept, other, wins="kept")
     contact = (await coach.get(f"/patients/{kept}/contact")).text
     assert "said so on 1" in contact
     assert "said so on 2" in contact
@@ -158,7 +153,7 @@ async def test_of_two_drafts_both_are_kept_and_their_author_chooses(coach: Perso
     preview = (await coach.get(f"/patients/{kept}/merge/{other}")).text
     assert "Begun on both records" in preview
     assert '<span class="number">1</span> Unfinished assessments' in preview
-    await merge(coach, kept, other)
+    await merge(coach, kept, other, wins="kept")
     page = f"/patients/{kept}/merged/{other}"
     assert "typed on 2" in (await coach.get(page)).text
     form = f"/patients/{kept}/assessments/new?spec=mood_check"
@@ -177,7 +172,7 @@ async def test_the_page_of_a_merged_record_shows_what_it_said_and_what_happened(
 ) -> None:
     kept, other = await records.patient(1), await records.patient(2, city="Arlington", first_name="Gracie")
     await coach.send_form(f"/patients/{other}/phase", ("was.phase", "intake"), phase="onboarding")
-    await merge(coach, kept, other)
+    await merge(coach, kept, other, wins="kept")
     assert f"/patients/{kept}/merged/{other}" in (await coach.get(f"/patients/{kept}/merge")).text
     shown = (await coach.get(f"/patients/{kept}/merged/{other}")).text
     for text in ("Gracie", "Arlington", "EHR-2", "Patients: changed (phase)", "by Ann Lee"):
@@ -191,7 +186,7 @@ async def test_other_systems_that_hold_the_old_id_are_answered_and_find_the_kept
     coach: Person, records: Records, api: Api
 ) -> None:
     kept, other = await records.patient(1), await records.patient(2)
-    await merge(coach, kept, other)
+    await merge(coach, kept, other, wins="kept")
     old = await api.get(f"/v1/patients/{other}")
     assert (old.status_code, old.json()["id"]) == (200, other)
     mapped = (await api.get("/v1/external_ids", params={"external_id": other})).json()[0]["data"]
@@ -205,7 +200,7 @@ async def test_a_message_for_the_old_id_is_one_of_the_kept_record_and_is_seen_in
 ) -> None:
     kept, other, stranger = [await records.patient(number) for number in (1, 2, 3)]
     talk = (await api.get("/v1/conversations", params={"user_id": other})).json()[0]["data"][0]["id"]
-    await merge(coach, kept, other)
+    await merge(coach, kept, other, wins="kept")
     given = {"user_id": other, "conversation_id": talk, "direction": "inbound", "contents": "I have chest pain"}
     sent = await api.post("/v1/messages", json=given)
     assert (sent.status_code, sent.json()["user_id"]) == (200, kept)
@@ -226,7 +221,7 @@ async def test_what_is_wrong_with_a_row_for_the_old_id_is_told_as_for_the_kept_o
 ) -> None:
     kept, other = await records.patient(1), await records.patient(2)
     talk = (await api.get("/v1/conversations", params={"user_id": other})).json()[0]["data"][0]["id"]
-    await merge(coach, kept, other)
+    await merge(coach, kept, other, wins="kept")
     given = {"user_id": other, "conversation_id": talk, "direction": "outbound", "contents": "Hello", "worker_id": kept}
     refused = await api.post("/v1/messages", json=given)
     assert [one["extra"]["path"] for one in refused.json()["errors"]] == [".worker_id"]
@@ -236,7 +231,7 @@ async def test_a_record_that_a_patient_has_one_of_is_refused_for_the_old_id_too(
     coach: Person, records: Records, api: Api, database: Any
 ) -> None:
     kept, other = await records.patient(1), await records.patient(2)
-    await merge(coach, kept, other)
+    await merge(coach, kept, other, wins="kept")
     given = {"type_name": "insurance", "body": {"payer": "Kiwi", "member_id": "7"}}
     await records.make("custom_data_type_records", user_id=kept, **given)
     async with database.connection() as connection:
@@ -250,7 +245,7 @@ async def test_a_row_that_is_made_to_refer_to_the_old_id_refers_to_the_kept_reco
     coach: Person, records: Records, store: Store, inside: Actor
 ) -> None:
     kept, other, stranger = [await records.patient(number) for number in (1, 2, 3)]
-    await merge(coach, kept, other)
+    await merge(coach, kept, other, wins="kept")
     task = await records.make("integration_tasks", user_id=stranger, task_name="push", job_id="9", status="failed", errors=[])
     written = await store.update(inside, BY_NAME["integration_tasks"], task, {"user_id": other}, None)
     assert msgspec.json.decode(written.body)["user_id"] == kept
@@ -285,7 +280,7 @@ async def test_what_comes_while_records_are_being_merged_lands_on_the_last_that_
 @pytest.mark.parametrize("page", ["", "/contact", "/assessments", "/conversations", "/phase", "/merge"])
 async def test_a_page_of_the_old_record_is_one_of_the_kept_one(coach: Person, records: Records, page: str) -> None:
     kept, other = await records.patient(1), await records.patient(2)
-    await merge(coach, kept, other)
+    await merge(coach, kept, other, wins="kept")
     answer = await coach.get(f"/patients/{other}{page}", follow_redirects=True)
     assert answer.status_code == 200
     assert f"/patients/{kept}" in answer.text
@@ -294,7 +289,7 @@ async def test_a_page_of_the_old_record_is_one_of_the_kept_one(coach: Person, re
 
 async def test_a_form_that_was_open_meanwhile_writes_to_the_kept_record(coach: Person, records: Records, api: Api) -> None:
     kept, other = await records.patient(1), await records.patient(2)
-    await merge(coach, kept, other)
+    await merge(coach, kept, other, wins="kept")
     changed = await coach.send_form(f"/patients/{other}/phase", ("was.phase", "intake"), phase="onboarding")
     assert changed.headers["location"] == f"/patients/{kept}"
     assert (await api.get(f"/v1/patients/{kept}")).json()["phase"] == "onboarding"
@@ -318,8 +313,8 @@ async def test_people_who_are_very_unlike_are_merged_after_a_word_alone(
     assert says in preview
     assert ('name="sure"' in preview) == asks
     assert ("Look twice" in preview) == (bool(says) and not asks)
-    first = await merge(coach, kept, other)
+    first = await merge(coach, kept, other, wins="kept")
     assert first.status_code == (400 if asks else 303)
     if asks:
         assert "Confirm first" in first.text
-        assert (await merge(coach, kept, other, sure="yes")).status_code == 303
+        assert (await merge(coach, kept, other, wins="kept", sure="yes")).status_code == 303

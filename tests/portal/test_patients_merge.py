@@ -11,6 +11,7 @@ from almoner.data_api.store import Actor, Store
 from almoner.resources import BY_NAME
 from tests.conftest import Api
 from tests.people import People, Person
+from tests.portal.merging import digest_of, merge
 
 GRACE = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
 
@@ -86,7 +87,7 @@ async def test_everything_moves_is_announced_and_the_other_record_is_hidden(
     before = [await of_patient(database, one) for one in (kept, other, stranger)]
     clash = next(one for one in (await coach.get(f"/patients/{kept}/merge/{other}")).text.split('"') if one.startswith("take.id-"))
     pairs = [("take.first_name", "other"), (clash, wins)]
-    answer = await coach.send_form(f"/patients/{kept}/merge", *pairs, other=other)
+    answer = await merge(coach, kept, other, *pairs)
     assert (answer.status_code, answer.headers["location"]) == (303, f"/patients/{kept}")
 
     assert await of_patient(database, other) == {}
@@ -125,7 +126,7 @@ async def test_everything_moves_is_announced_and_the_other_record_is_hidden(
 async def test_what_was_not_decided_moves_nothing(coach: Person, records: Records, database: Any) -> None:
     kept, other = await records.patient(1), await records.patient(2, first_name="Gracie")
     before = [await of_patient(database, one) for one in (kept, other)]
-    answer = await coach.send_form(f"/patients/{kept}/merge", other=other)
+    answer = await merge(coach, kept, other)
     assert answer.status_code == 400
     assert "Choose what is kept of: First name, Id in ehr." in answer.text
     assert [await of_patient(database, one) for one in (kept, other)] == before
@@ -138,7 +139,7 @@ async def test_a_failure_at_the_end_undoes_everything(coach: Person, records: Re
         # A value that the program does not know any more is refused when the kept record is changed: after all was moved.
         await connection.execute("UPDATE patients SET phase = 'gone' WHERE id = $1", other)
     clash = next(one for one in (await coach.get(f"/patients/{kept}/merge/{other}")).text.split('"') if one.startswith("take.id-"))
-    answer = await coach.send_form(f"/patients/{kept}/merge", ("take.phase", "other"), (clash, "kept"), other=other)
+    answer = await merge(coach, kept, other, ("take.phase", "other"), (clash, "kept"))
     assert answer.status_code == 400
     assert [await of_patient(database, one) for one in (kept, other)] == before
 
@@ -156,7 +157,7 @@ async def test_records_that_a_patient_has_one_of_are_both_kept_and_the_chosen_on
             )
     names = [one for one in (await coach.get(f"/patients/{kept}/merge/{other}")).text.split('"') if one.startswith("take.")]
     pairs = [(name, "other") for name in dict.fromkeys(names)]
-    assert (await coach.send_form(f"/patients/{kept}/merge", *pairs, other=other)).status_code == 303
+    assert (await merge(coach, kept, other, *pairs)).status_code == 303
     async with database.connection() as connection:
         rows = await connection.fetch("SELECT body->>'name' AS name, single FROM custom_data_type_records WHERE user_id = $1", kept)
     assert {row["name"]: row["single"] for row in rows} == {"A": False, "B": True}
@@ -167,7 +168,7 @@ async def test_a_merged_record_is_merged_no_more_and_its_chain_leads_on(coach: P
     for kept, other in ((ids[1], ids[0]), (ids[2], ids[1])):
         names = [one for one in (await coach.get(f"/patients/{kept}/merge/{other}")).text.split('"') if one.startswith("take.")]
         pairs = [(name, "kept") for name in dict.fromkeys(names)]
-        assert (await coach.send_form(f"/patients/{kept}/merge", *pairs, other=other)).status_code == 303
+        assert (await merge(coach, kept, other, *pairs)).status_code == 303
     async with database.connection() as connection:
         led = await connection.fetch("SELECT kept_id::text FROM patient_merges WHERE environment_id = $1", coach.environment_id)
     assert [row["kept_id"] for row in led] == [ids[2], ids[2]]
@@ -204,12 +205,66 @@ async def test_a_merge_does_not_undo_a_consent_that_was_withdrawn_on_one_record(
         await records.make("phone_numbers", user_id=patient, **number)
         await records.make("email_addresses", user_id=patient, email="Same@example.org", opted_in_to_email=given)
     preview = (await coach.get(f"/patients/{kept}/merge/{other}")).text
-    assert "415-555-7777 consents to SMS on one record and not on the other: it counts as refused." in preview
-    assert "same@example.org consents to e-mail on one record and not on the other" in preview
+    assert "415-555-7777, SMS: consented to on one record and not on the other. It counts as refused." in preview
+    assert "ame@example.org, E-mail: consented to on one record and not on the other." in preview
     names = dict.fromkeys(one for one in preview.split('"') if one.startswith("take."))
-    assert (await coach.send_form(f"/patients/{kept}/merge", *((one, "kept") for one in names), other=other)).status_code == 303
+    assert (await merge(coach, kept, other, *((one, "kept") for one in names))).status_code == 303
     talk = (await api.get("/v1/conversations", params={"user_id": kept})).json()[0]["data"][0]["id"]
     here = f"/patients/{kept}/conversations/{talk}"
     assert "415-555-7777 is not opted in to SMS" in (await coach.get(here)).text
     sent = await coach.send_form(here, htmx=True, direction="outbound", contents="Hello", worker_id=coach.worker_id)
     assert "Nothing is recorded" in sent.text
+
+
+async def test_a_number_of_both_becomes_one_with_the_stricter_consent_and_both_histories(
+    coach: Person, records: Records, database: Any, api: Api
+) -> None:
+    kept, other, stranger = [await records.patient(number, phone=None, email=None) for number in (1, 2, 3)]
+    numbers = {}
+    for patient, given in ((kept, True), (other, False), (stranger, True)):
+        number = {"phone_number": "415-555-7777", "phone_number_type": "cell", "opted_in_to_phone": True, "opted_in_to_sms": given}
+        numbers[patient] = await records.make("phone_numbers", user_id=patient, **number, friendly_name=f"of {given}")
+    own = await records.make("phone_numbers", user_id=other, phone_number="415-555-8888", phone_number_type="cell")
+    for patient, answer, said in ((kept, "yes", "agreed at intake"), (other, "no", "wants no more SMS")):
+        received = {"given": answer, "how": "voice", "received_on": "2026-03-02", "note": said}
+        path = f"/patients/{patient}/contact/phones/{numbers[patient]}/opted_in_to_sms"
+        assert (await coach.send_form(path, **received)).status_code == 303
+    assert (await merge(coach, kept, other, wins="kept")).status_code == 303
+    rows = (await api.get("/v1/phone_numbers", params={"user_id": kept})).json()[0]["data"]
+    assert {row["id"] for row in rows} == {numbers[kept], own}
+    united = next(row for row in rows if row["id"] == numbers[kept])
+    assert (united["opted_in_to_sms"], united["opted_in_to_phone"], united["friendly_name"]) == (False, True, "of True")
+    page = (await coach.get(f"/patients/{kept}/contact")).text
+    assert "agreed at intake" in page
+    assert "wants no more SMS" in page
+    assert (await api.get(f"/v1/phone_numbers/{numbers[other]}")).status_code == 404
+    changes = (await api.get("/v1/changes")).json()["data"]
+    assert numbers[other] in {entry["id"] for entry in changes if entry["kind"] == "delete"}
+    assert (await api.get(f"/v1/phone_numbers/{numbers[stranger]}")).json()["opted_in_to_sms"] is True
+
+
+async def test_an_address_of_both_is_one_whatever_the_letters_and_says_what_only_one_knew(
+    coach: Person, records: Records, api: Api
+) -> None:
+    kept, other = [await records.patient(number, phone=None, email=None) for number in (1, 2)]
+    mine = await records.make("email_addresses", user_id=kept, email="Grace@example.org", opted_in_to_email=True)
+    await records.make("email_addresses", user_id=other, email="grace@Example.org", friendly_name="work", verified=True)
+    assert (await merge(coach, kept, other, wins="kept")).status_code == 303
+    rows = (await api.get("/v1/email_addresses", params={"user_id": kept})).json()[0]["data"]
+    assert [(row["id"], row["friendly_name"], row["verified"], row["opted_in_to_email"]) for row in rows] == [
+        (mine, "work", True, False)
+    ]
+
+
+async def test_what_was_changed_since_it_was_looked_at_is_looked_at_again(coach: Person, records: Records, api: Api) -> None:
+    kept, other = await records.patient(1), await records.patient(2, first_name="Gracie")
+    seen = digest_of((await coach.get(f"/patients/{kept}/merge/{other}")).text)
+    await api.put(f"/v1/patients/{other}", json={"first_name": "Georgina"})
+    late = await merge(coach, kept, other, wins="other", digest=seen)
+    assert late.status_code == 412
+    assert "was changed while you looked" in late.text
+    assert "Georgina" in late.text
+    assert " checked" not in late.text
+    assert (await api.get(f"/v1/patients/{kept}")).json()["first_name"] == "Grace"
+    assert (await merge(coach, kept, other, wins="other")).status_code == 303
+    assert (await api.get(f"/v1/patients/{kept}")).json()["first_name"] == "Georgina"

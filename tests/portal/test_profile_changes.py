@@ -15,6 +15,7 @@ from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.conftest import Api
 from tests.people import People, Person
+from tests.portal.merging import merge
 from tests.portal.profiles import Chart, booked, new_patient, read, timeline, titles
 
 FLOW: dict[str, Any] = {
@@ -193,7 +194,7 @@ async def test_a_merge_is_one_entry_and_not_one_for_each_row_that_moved(coach: P
     other = await new_patient(store, grace.by.environment_id, first_name="Gracie", city="Berkeley")
     for number in range(3):
         await other.add("phone_numbers", phone_number=f"415-555-100{number}", phone_number_type="cell")
-    merged: httpx.Response = await coach.send_form(f"/patients/{grace.id}/merge", ("take.first_name", "kept"), other=other.id)
+    merged: httpx.Response = await merge(coach, grace.id, other.id, ("take.first_name", "kept"))
     assert merged.status_code in (200, 303), merged.text
     page = await coach.get(f"/patients/{grace.id}")
     assert "Another record of this patient was merged into this one · Gracie Hopper" in titles(page)

@@ -21,7 +21,7 @@ from almoner.pages.words import birthday_error
 from almoner.portal import editing, live, sight
 from almoner.portal.contact.reading import Held, details, everything, owned
 from almoner.portal.contact.sections import DETAILS, HOW, SECTIONS, Section
-from almoner.portal.editing import Clash, kept
+from almoner.portal.editing import Clash, Saved, kept
 from almoner.portal.sight import Patient
 from almoner.workshop.pages.field_errors import by_field
 
@@ -132,23 +132,43 @@ async def consent(visit: Visit) -> Response:
     errors = _consent_errors(form, clocks.today(visit.worker.timezone))
     async with visit.parts.database.connection() as connection:
         row_id = await owned(connection, visit.environment_id, patient.id, section, _row_id(visit))
-    if errors:
+    result = errors or await _record(visit, patient, section, row_id, form)
+    if isinstance(result, dict):
         typed = {key: form.text(key) for key in ("given", "how", "received_on", "note")}
-        return await _page(visit, Failed(f"{row_id}-{name}", typed, errors, _was(form)), 400)
-    given = form.text("given") == "yes"
-    async with visit.parts.database.transaction() as connection:
-        result = await editing.update(visit, section.resource, row_id, {name: given}, form, within=connection)
-        # Who took the other's answer has received nothing that could be recorded.
-        if not isinstance(result, Clash) and result.row[name] == given:
-            received = parsing.day(form.text("received_on"))
-            await connection.execute(
-                _RECORD,
-                *(visit.environment_id, patient.id, section.resource.name, row_id, name, given),
-                *(form.text("how"), received, form.text("note").strip(), visit.actor.actor),
-            )
+        return await _page(visit, Failed(f"{row_id}-{name}", typed, result, _was(form)), 400)
     if isinstance(result, Clash):
         return editing.conflict(visit, result, form, section.titles)
     return visit.go(f"/patients/{patient.id}/contact#{row_id}")
+
+
+async def _record(visit: Visit, patient: Patient, section: Section, row_id: str, form: Form) -> Saved | Clash | dict[str, str]:
+    """Writes an answer, how it was received, and what ends with it. Errors by field where it cannot be given yet."""
+    name, given = visit.path("consent"), form.text("given") == "yes"
+    async with visit.parts.database.transaction() as connection:
+        needed = section.needs.get(name)
+        if given and needed and not await _is_given(connection, visit, section, row_id, needed):
+            return {"given": f"Record the consent to {section.consents[needed]} first: without it, this one is of no use."}
+        result = await editing.update(visit, section.resource, row_id, {name: given}, form, within=connection)
+        # Who took the other's answer has received nothing that could be recorded.
+        if isinstance(result, Clash) or result.row[name] != given:
+            return result
+        ended = () if given else tuple(other for other in section.ends_with(name) if result.row[other])
+        if ended:
+            store = visit.parts.store.within(connection)
+            await store.update(visit.actor, section.resource, row_id, dict.fromkeys(ended, False), None)
+        for consent in (name, *ended):
+            await connection.execute(
+                _RECORD,
+                *(visit.environment_id, patient.id, section.resource.name, row_id, consent, given),
+                *(form.text("how"), parsing.day(form.text("received_on")), form.text("note").strip(), visit.actor.actor),
+            )
+    return result
+
+
+async def _is_given(connection: Connection, visit: Visit, section: Section, row_id: str, consent: str) -> bool:
+    """Whether another consent of the row is given; it stays so until the transaction ends."""
+    query = f"SELECT {consent} FROM {section.resource.name} WHERE environment_id = $1 AND id = $2 FOR SHARE"
+    return bool(await connection.fetchval(query, visit.environment_id, row_id))
 
 
 def _consent_errors(form: Form, today: date) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from almoner.choices import STATES
@@ -40,7 +40,10 @@ class Input:
 
 @dataclass(frozen=True)
 class Section:
-    """A collection on the page. ``slug`` stands in addresses; ``consents`` maps each consent to what it is called."""
+    """A collection on the page. ``slug`` stands in addresses; ``consents`` maps each consent to what it is called.
+
+    ``needs`` maps a consent to the one without which it means nothing: it is given after that one, and ends with it.
+    """
 
     slug: str
     resource: Resource
@@ -49,6 +52,16 @@ class Section:
     inputs: tuple[Input, ...]
     consents: Mapping[str, str]
     empty: str
+    needs: Mapping[str, str] = field(default_factory=dict)
+
+    def idle(self, row: Mapping[str, Any], consent: str) -> str:
+        """What a consent that was given waits for, as that is called; empty where it is in force or was not given."""
+        needed = self.needs.get(consent, "")
+        return self.consents[needed] if needed and row[consent] and not row[needed] else ""
+
+    def ends_with(self, consent: str) -> tuple[str, ...]:
+        """The consents that end with this one."""
+        return tuple(name for name, needed in self.needs.items() if needed == consent)
 
     def given(self, form: Form, new: bool) -> dict[str, Any]:
         """What was typed, by field. What is blank is left out of a new row, and clears a field of one that is there."""
@@ -87,6 +100,7 @@ PHONES: Final = Section(
         "automatic_recipient": "Automated SMS",
     },
     "No number is known. Without one, nobody can call.",
+    {"automatic_recipient": "opted_in_to_sms"},
 )
 EMAILS: Final = Section(
     "emails",
@@ -100,6 +114,7 @@ EMAILS: Final = Section(
     ),
     {"opted_in_to_email": "E-mail", "automatic_recipient": "Automated e-mail"},
     "No address is known.",
+    {"automatic_recipient": "opted_in_to_email"},
 )
 IDS: Final = Section(
     "ids",

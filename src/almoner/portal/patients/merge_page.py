@@ -77,11 +77,13 @@ async def merge(visit: Visit) -> Response:
     choices[merging.SURE] = "yes" if form.truth(merging.SURE) else ""
     kept, other = await _both(visit, form.text("other"))
     try:
-        await merging.merge(visit, kept, other, choices)
+        await merging.merge(visit, kept, other, choices, form.text("digest"))
     except ApiError as error:
         if error.status >= 500:
             raise
-        return await _preview(visit, other.id, choices, " ".join(one.detail for one in error.problems), error.status)
+        # What was chosen between values that are others now has to be chosen anew.
+        still = {} if error.status == 412 else choices
+        return await _preview(visit, other.id, still, " ".join(one.detail for one in error.problems), error.status)
     return visit.go(f"/patients/{kept.id}")
 
 

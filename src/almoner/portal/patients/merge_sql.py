@@ -46,19 +46,13 @@ FROM custom_data_type_records o JOIN custom_data_type_records k ON k.environment
   AND k.type_name = o.type_name
 WHERE o.environment_id = $1 AND o.user_id = $3 AND o.single ORDER BY k.type_name
 """
-# What both can be written to at, where one consents and the other does not.
-UNLIKE_CONSENTS: Final = """
-SELECT DISTINCT k.phone_number AS address, 'SMS' AS consent FROM phone_numbers k
-JOIN phone_numbers o ON o.environment_id = $1 AND o.user_id = $3 AND o.phone_number = k.phone_number
-WHERE k.environment_id = $1 AND k.user_id = $2 AND coalesce(k.opted_in_to_sms, false) <> coalesce(o.opted_in_to_sms, false)
-UNION ALL
-SELECT DISTINCT lower(k.email), 'e-mail' FROM email_addresses k
-JOIN email_addresses o ON o.environment_id = $1 AND o.user_id = $3 AND lower(o.email) = lower(k.email)
-WHERE k.environment_id = $1 AND k.user_id = $2 AND coalesce(k.opted_in_to_email, false) <> coalesce(o.opted_in_to_email, false)
-ORDER BY 1
-"""
 # Parameters: both records.
 LOCK: Final = "SELECT id FROM patients WHERE environment_id = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR UPDATE"
+# A consent that is taken back meanwhile waits, and is refused where its number has become the other record's.
+LOCK_CONTACTS: Final = tuple(
+    f"SELECT id FROM {table} WHERE environment_id = $1 AND user_id = ANY ($2::uuid[]) ORDER BY id FOR UPDATE"
+    for table in ("phone_numbers", "email_addresses")
+)
 MERGED: Final = "SELECT count(*) FROM patient_merges WHERE environment_id = $1 AND patient_id = ANY ($2::uuid[])"
 # Parameters: the other record, the mappings that stay with it.
 POINTING: Final = """
@@ -101,7 +95,7 @@ STAYING: Final = {
     (
         "consent_records",
         "patient_id",
-    ): "a consent is never rewritten; it is shown with its number or address, which moves",
+    ): "a consent is never rewritten; it is shown with its number or address, which moves, and copied where two become one",
     ("external_ids", "external_id"): "the mapping by which other systems find the kept record under the old id",
     ("external_ids", "namespace"): "the namespace of that mapping",
     (

@@ -6,7 +6,8 @@ reached from the kept one (``merged.py``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -26,14 +27,15 @@ from almoner.portal.patients.merge_sql import (
     HOUSE_ROWS,
     LIKENESS,
     LOCK,
+    LOCK_CONTACTS,
     MERGED,
     NOTE,
     POINTING,
     ROW,
     SAME_NAMESPACE,
     SAME_TYPE,
-    UNLIKE_CONSENTS,
 )
+from almoner.portal.patients.same_contacts import SameContact, same_contacts, unite
 from almoner.portal.sight import Patient
 from almoner.resources import RESOURCES
 from almoner.resources.custom_data_type_records import custom_data_type_records
@@ -111,6 +113,12 @@ class Preview:
     doubts: Sequence[str]
     unlike: bool
 
+    @property
+    def digest(self) -> str:
+        """Of what somebody decides by: where it is another one, the records are not those that were looked at."""
+        looked_at = (self.values, self.clashes, self.asides, self.refusals, self.doubts)
+        return hashlib.sha256(msgspec.json.encode(looked_at)).hexdigest()
+
 
 async def preview(visit: Visit, connection: Connection, kept: Patient, other: Patient) -> Preview:
     """What merging ``other`` into ``kept`` would do, as things are now."""
@@ -122,22 +130,21 @@ async def preview(visit: Visit, connection: Connection, kept: Patient, other: Pa
     moving = sum(not row["both"] for row in drafts)
     asides = [Aside(spec_title(visit, row["spec_id"]), row["worker"], row["saved_at"]) for row in drafts if row["both"]]
     doubts = await _doubts(visit, connection, kept, other)
+    same = await same_contacts(connection, visit.environment_id, kept.id, other.id)
     return Preview(
         values=values_of(visit, mine, theirs, kept, other),
         moves=[*moves, *([("Unfinished assessments", moving)] if moving else [])],
         clashes=await _clashes(visit, connection, kept, other),
         asides=asides,
-        refusals=await _refusals(connection, visit.environment_id, kept, other),
+        refusals=[text for one in same for text in _refusals(one)],
         doubts=doubts,
         unlike=len(doubts) > 1,
     )
 
 
-async def _refusals(connection: Connection, environment_id: int, kept: Patient, other: Patient) -> list[str]:
-    rows = await connection.fetch(UNLIKE_CONSENTS, environment_id, kept.id, other.id)
-    return [
-        f"{row['address']} consents to {row['consent']} on one record and not on the other: it counts as refused." for row in rows
-    ]
+def _refusals(same: SameContact) -> Iterator[str]:
+    for title in same.refused():
+        yield f"{same.words}, {title}: consented to on one record and not on the other. It counts as refused."
 
 
 async def _doubts(visit: Visit, connection: Connection, kept: Patient, other: Patient) -> list[str]:
@@ -214,15 +221,18 @@ def _summary(body: str) -> str:
     return "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in values.items() if value not in (None, "", []))[:400]
 
 
-async def merge(visit: Visit, kept: Patient, other: Patient, choices: Mapping[str, str]) -> None:
+async def merge(visit: Visit, kept: Patient, other: Patient, choices: Mapping[str, str], digest: str) -> None:
     """Moves everything of ``other`` to ``kept`` in one transaction. ``choices`` says KEPT or OTHER by the names of what differs.
 
-    Raises ApiError: 400 where something was not decided, or one of the two has been merged meanwhile.
+    ``digest`` is that of the preview by which they were made. Raises ApiError: 400 where something was not decided, or one of the
+    two has been merged meanwhile; 412 where either of them was changed since that preview.
     """
     by = visit.actor
     async with visit.parts.database.transaction() as connection:
         await _lock(connection, by.environment_id, kept, other)
         planned = await preview(visit, connection, kept, other)
+        if planned.digest != digest:
+            raise problem("precondition_failed", "One of the two records was changed while you looked. Look again, then merge.")
         choosing: list[Value | Clash] = [*(one for one in planned.values if one.differs), *planned.clashes]
         undecided = [one.title for one in choosing if choices.get(one.name) not in (KEPT, OTHER)]
         if undecided:
@@ -231,6 +241,7 @@ async def merge(visit: Visit, kept: Patient, other: Patient, choices: Mapping[st
             raise problem("bad_request", "Confirm first that the two records, unlike as they are, are of one person.")
         store = visit.parts.store.within(connection)
         staying = await _settle(store, by, kept.id, other.id, planned.clashes, choices)
+        await unite(connection, store, by, kept.id, await same_contacts(connection, by.environment_id, kept.id, other.id))
         moved = await move_rows(connection, store, by, kept.id, other.id, staying)
         pointer = {"resource": "patients", "namespace": f"{MERGED_INTO}{other.id}", "external_id": other.id, "welkin_id": kept.id}
         await store.create(by, external_ids, pointer)
@@ -259,6 +270,8 @@ async def move_rows(
 async def _lock(connection: Connection, environment_id: int, kept: Patient, other: Patient) -> None:
     """Keeps both from changing, in one order whoever merges which into which."""
     await connection.fetch(LOCK, environment_id, [kept.id, other.id])
+    for statement in LOCK_CONTACTS:
+        await connection.fetch(statement, environment_id, [kept.id, other.id])
     if await connection.fetchval(MERGED, environment_id, [kept.id, other.id]):
         raise problem("bad_request", "One of the two records was merged meanwhile. Look for the person again.")
 

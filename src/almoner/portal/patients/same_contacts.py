@@ -1,0 +1,84 @@
+"""A number or an address that two records have becomes one where they are merged, with the stricter of each consent.
+
+Two rows of one number could say the opposite of each other, and whoever looks at one of them calls or writes against the other. The
+kept record's row stays; what was recorded of the other one's consents is copied to it, so that it has both histories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from almoner.data_api.declare import Row
+from almoner.data_api.store import Actor, Store
+from almoner.database import Connection
+from almoner.portal.contact.sections import EMAILS, PHONES, Section
+
+# Parameters: the environment, the kept record, the other one. Each row of the other one, with the oldest same one of the kept one.
+_SAME: Final = """
+SELECT DISTINCT ON (o.created_at, o.id) row_to_json(k)::text AS kept, row_to_json(o)::text AS other
+FROM {table} o JOIN {table} k ON k.environment_id = $1 AND k.user_id = $2 AND {key_of_kept} = {key_of_other}
+WHERE o.environment_id = $1 AND o.user_id = $3 ORDER BY o.created_at, o.id, k.created_at, k.id
+"""
+_KEYS: Final = {PHONES.slug: "{row}.phone_number", EMAILS.slug: "lower({row}.email)"}
+# Parameters: the environment, the kept record, its row, the other one's row. What is recorded of a consent is never rewritten.
+_COPY_RECORDS: Final = """
+INSERT INTO consent_records
+  (environment_id, patient_id, resource, row_id, consent, given, how, received_on, note, recorded_by, recorded_at)
+SELECT environment_id, $2, resource, $3, consent, given, how, received_on, note, recorded_by, recorded_at
+FROM consent_records WHERE environment_id = $1 AND row_id = $4 ORDER BY id
+"""
+
+
+@dataclass(frozen=True)
+class SameContact:
+    """A number or an address of both records: its rows as the database has them."""
+
+    section: Section
+    kept: Row
+    other: Row
+
+    @property
+    def words(self) -> str:
+        """The number or the address itself."""
+        return str(self.kept[self.section.inputs[0].name])
+
+    def refused(self) -> Iterator[str]:
+        """What each consent is called that one of the two has given and the other has not."""
+        return (title for name, title in self.section.consents.items() if bool(self.kept[name]) != bool(self.other[name]))
+
+    def changes(self) -> dict[str, Any]:
+        """What of the kept row becomes another value: a consent that only it had given; what it does not say and the other does."""
+        changed: dict[str, Any] = {name: False for name in self.section.consents if self.kept[name] and not self.other[name]}
+        if self.other["verified"] and not self.kept["verified"]:
+            changed["verified"] = True
+        if self.other["friendly_name"] and not self.kept["friendly_name"]:
+            changed["friendly_name"] = self.other["friendly_name"]
+        return changed
+
+
+async def same_contacts(connection: Connection, environment_id: int, kept_id: str, other_id: str) -> list[SameContact]:
+    """The numbers and addresses that both records have, the oldest first."""
+    found: list[SameContact] = []
+    for section in (PHONES, EMAILS):
+        keys: Mapping[str, str] = {f"key_of_{side}": _KEYS[section.slug].format(row=side[0]) for side in ("kept", "other")}
+        statement = _SAME.format(table=section.resource.name, **keys)
+        rows = await connection.fetch(statement, environment_id, kept_id, other_id)
+        found += [SameContact(section, msgspec.json.decode(row["kept"]), msgspec.json.decode(row["other"])) for row in rows]
+    return found
+
+
+async def unite(connection: Connection, store: Store, by: Actor, kept_id: str, same: list[SameContact]) -> None:
+    """Makes one row of each two, in the transaction that ``connection`` and ``store`` are in."""
+    changes: dict[str, dict[str, Any]] = {}
+    for one in same:
+        # Where several rows of the other record are one number, each of their refusals counts.
+        changes.setdefault(one.kept["id"], {}).update(one.changes())
+        await connection.execute(_COPY_RECORDS, by.environment_id, kept_id, one.kept["id"], one.other["id"])
+        await store.delete(by, one.section.resource, one.other["id"], None)
+    for one in same:
+        if changed := changes.pop(one.kept["id"], None):
+            await store.update(by, one.section.resource, one.kept["id"], changed, None)
