@@ -120,6 +120,16 @@ async def test_a_wrong_absence_is_told_at_its_field(given: dict[str, str], field
     assert await book.value("SELECT count(*) FROM absences WHERE environment_id = $1") == 0
 
 
+async def test_an_absence_covers_both_times_where_one_comes_twice_and_is_never_moved(book: Book, coach: Person) -> None:
+    path = f"/calendar/hours/{coach.worker_id}/absences"
+    skipped = await coach.send_form(path, from_day="2027-03-14", from_time="2:30", to_day="", to_time="5", reason="")
+    assert skipped.status_code == 400
+    assert "02:30 does not exist on Sunday 14 March" in skipped.text
+    await coach.send_form(path, from_day="2026-11-01", from_time="1:30", to_day="", to_time="1:45", reason="")
+    rows = await book.value("SELECT array_agg(to_time - from_time) FROM absences WHERE environment_id = $1")
+    assert rows == [timedelta(hours=1, minutes=15)]
+
+
 async def test_an_absence_is_removed_by_whose_it_is_and_once(book: Book, coach: Person, chief: Person) -> None:
     path = f"/calendar/hours/{coach.worker_id}/absences"
     await coach.send_form(path, from_day=TUESDAY.isoformat(), from_time="", to_day="", to_time="", reason="")

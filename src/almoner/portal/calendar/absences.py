@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Final
 
 from starlette.responses import Response
@@ -80,12 +80,17 @@ def meant(typed: AbsenceForm, timezone: str) -> tuple[Span | None, dict[str, str
 
 
 def _edge(day: date, text: str, timezone: str, field: str, errors: dict[str, str]) -> datetime | None:
-    """The moment of one end. Of a time that the clocks pass twice the first is taken: an absence covers both where it may."""
-    at = parsing.time_of_day(text) if text else time()
+    """The moment of one end. Where the clocks pass a time twice, an absence covers both; one that they skip is an error."""
+    if not text:
+        return clocks.start_of(day, timezone)
+    at = parsing.time_of_day(text)
     if at is None:
         errors[field] = "Give a time such as 14:30, or leave it blank for the whole day."
         return None
-    return clocks.start_of(day, timezone) if not text else clocks.earliest(day, at, timezone)
+    meant = parsing.moment(day, at, timezone, which="0" if field == "from_time" else "1")
+    if meant.moment is None:
+        errors[field] = meant.error
+    return meant.moment
 
 
 def _said(start: datetime, end: datetime) -> str:

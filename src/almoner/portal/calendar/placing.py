@@ -163,7 +163,9 @@ def _until(worker: Worker, span: Span, form: Form, here: str) -> Target:
     day, at = when.parsed_date(form.text("until_date")), parsing.time_of_day(form.text("until"))
     if day is None or at is None:
         return Target(worker, None, ["Give an end such as 14:30."])
-    moments = clocks.moments(day, at, here) or (clocks.earliest(day, at, here),)
+    moments = clocks.moments(day, at, here)
+    if not moments:
+        return Target(worker, None, [parsing.moment(day, at, here).error])
     end = next((moment for moment in moments if moment > span.start), None)
     return Target(worker, None, ["It would end before it begins."]) if end is None else Target(worker, Span(span.start, end))
 
