@@ -12,12 +12,16 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from almoner.access import accounts, clients, made, worker_events
 from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.cli import app
 from almoner.database import Database
+from almoner.workshop import kiwi_health
+from almoner.workshop.program_file import parse
+from almoner.workshop.publish import publish
 from tests.conftest import Callers, Server, new_environment
 from tests.people import People, Person
 
@@ -173,3 +177,14 @@ async def test_what_a_disabled_worker_made_ends_or_is_reviewed(
         assert await made.of_worker(connection, admin.environment_id, maker.worker_id) == []
         assert await made.of_disabled(connection, admin.environment_id) == {}
         await accounts.enable(connection, admin.environment_id, maker.worker_id, AT_THE_TERMINAL)
+
+
+async def test_a_role_that_goes_is_told_as_it_was(admin: Person, database: Database) -> None:
+    async with database.connection() as connection:
+        design = parse(kiwi_health.source())
+        fewer = replace(design, roles=tuple(one for one in design.roles if one.name != "billing"))
+        await publish(connection, admin.environment_id, fewer, "test")
+    [*_, newest] = await events(database, admin)
+    assert newest.before is not None
+    assert newest.after == {"version": 2, "role billing": None}
+    assert newest.before["role billing"]["may"] == ["integrate"]

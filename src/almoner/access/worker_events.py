@@ -165,8 +165,8 @@ def _differing(
 ) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
     if before is None or after is None:
         return before, after
-    names = [name for name in after if before.get(name) != after[name]]
-    return {name: before.get(name) for name in names}, {name: after[name] for name in names}
+    names = [name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)]
+    return {name: before.get(name) for name in names}, {name: after.get(name) for name in names}
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:
