@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from almoner import embedded, migrate, schema
 from almoner.access import accounts, clients, environments, keys, second_factor
+from almoner.access.grants import EVERYTHING
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox, key_id
 from almoner.access.worker_events import By
@@ -78,7 +79,7 @@ async def stored(own: Database, box: SecretBox) -> dict[str, Any]:
         given = {"email": "ada@example.org", "first_name": "Ada", "last_name": "King", "timezone": "UTC"}
         store = Store(own, Programs(own), RESOURCES)
         worker = json.loads((await store.create(Actor(environment, "test", "cli", "test", whole=True), workers, given)).body)["id"]
-        await accounts.set_roles(connection, environment, worker, ["coach"], By("test", "test"))
+        await accounts.set_roles(connection, environment, worker, ["coach"], By("test", "test", EVERYTHING))
         totp = await second_factor.begin(connection, box, environment, worker)
     return {"environment": environment, "client": client, "subscription": made.id, "worker": worker, "totp": totp}
 
