@@ -248,7 +248,7 @@ def test_every_field_that_filters_is_a_parameter_of_find(shape: str) -> None:
     for resource in RESOURCES:
         found = {p["name"] for p in document["paths"][f"/v1/{resource.name}"]["get"]["parameters"]}
         in_body = set(document["components"]["schemas"][f"{schemas.component(resource)}Find"]["properties"])
-        expected = {name for f in resource.filters for name in f.filter_names}
+        expected = {name for f in resource.filters for name in f.filter_names} | {f.name for f in resource.finders} | {"ids"}
         if shape == "enveloped":
             expected |= {f.enveloped_name for f in resource.filters if f.enveloped_name}
         paging = {"page[from]", "page[to]", "page[size]", "page[after]"}

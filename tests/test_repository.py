@@ -23,7 +23,7 @@ ROOTS = {"cli", "app", "worker", "commands", "server"}
 # What people and other systems work with; each stands on the rooms below and none on another.
 OFFERS = {"portal", "workshop", "integrations", "notifications"}
 # The vocabulary that everything is declared in.
-WORDS = {"errors", "kinds", "times", "choices", "fields", "definitions"}
+WORDS = {"errors", "kinds", "contact_kinds", "times", "choices", "fields", "definitions"}
 # How declarations are served; it knows none of them by name.
 SERVING = {"data_api", "changes", "access", "database"}
 

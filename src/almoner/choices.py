@@ -23,9 +23,10 @@ STATES: Final = (
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """One of a fixed set of strings."""
+    """One of a fixed set of strings. ``respelled``: a spelling of the enveloped shape, with the one of these that it stands for."""
 
     values: tuple[str, ...]
+    respelled: tuple[tuple[str, str], ...] = ()
 
     name: ClassVar[str] = "enum"
     widget: ClassVar[str] = "select"
@@ -33,7 +34,7 @@ class Choice(Kind):
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
         if type(value) is str and value in self.values:
             return value
-        problems.append(parse_problem(self.name, path, f"one of {', '.join(self.values)} is expected"))
+        problems.append(parse_problem(self.name, path, f"one of {', '.join(self.schema()['enum'])} is expected"))
         return None
 
     def schema(self) -> Schema:
@@ -41,6 +42,34 @@ class Choice(Kind):
 
     def example(self) -> Any:
         return self.values[0]
+
+    def enveloped(self) -> Kind:
+        return Respelled(self.values, self.respelled) if self.respelled else self
+
+
+@dataclass(frozen=True)
+class Respelled(Choice):
+    """The same choice in the shape that spells some of its values otherwise. The first spelling is taken as well."""
+
+    def decode(self, value: Any, path: str, problems: Problems) -> Any:
+        given = dict(self.respelled).get(value, value) if type(value) is str else value
+        return super().decode(given, path, problems)
+
+    def schema(self) -> Schema:
+        return {"type": "string", "enum": [self._spelled(value) for value in self.values]}
+
+    def to_json(self, column: str) -> str:
+        cases = " ".join(f"WHEN '{value}' THEN '{spelling}'" for spelling, value in self.respelled)
+        return f"CASE {column} {cases} ELSE {column} END"
+
+    def enveloped(self) -> Kind:
+        return self
+
+    def example(self) -> Any:
+        return self._spelled(self.values[0])
+
+    def _spelled(self, value: str) -> str:
+        return next((spelling for spelling, stored in self.respelled if stored == value), value)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ Built-in collections and what a program designer defines in the Workshop are mad
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from enum import Enum
 from typing import Any, ClassVar, Final
 
 from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
@@ -16,6 +17,16 @@ from almoner.kinds import Json, Kind, Problems, Ref, Schema
 MISSING: Final = object()
 # The default of a moment that is the database's clock at the time of the write.
 NOW: Final = object()
+
+
+class Shape(Enum):
+    """How a collection is spelled (clarifications 4, 5 and 7): as the contract has it, as its later edition has it, or as it is
+    stored, which is how pages, imports and exports read and write it.
+    """
+
+    DOCUMENTED = "documented"
+    ENVELOPED = "enveloped"
+    STORED = "stored"
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,12 @@ class Field:
     ``default`` is what a row gets where Create leaves the field out; a field with a default is never null. ``create`` and
     ``update`` tell whether the verb sets it; where it does not, the value is accepted and ignored (clarification 9).
     ``returned`` and ``stored`` are false for what only comes in. ``filter`` makes it a parameter of Find, under its own name
-    or ``filter_as``. ``generated`` is the SQL expression of a column that PostgreSQL computes.
+    or ``filter_as``; of those with one ``filter_either``, one must hold. ``generated`` is the SQL expression of a column that
+    PostgreSQL computes.
+
+    What the enveloped shape has otherwise: ``enveloped_name`` is a second name there, ``optional_when_enveloped`` and
+    ``update_when_enveloped`` hold there alone, and a field ``only_enveloped`` is not in the documented shape at all. How its
+    values are spelled there, its kind knows.
     """
 
     name: str
@@ -43,15 +59,26 @@ class Field:
     aliases: tuple[str, ...] = ()
     enveloped_name: str | None = None
     optional_when_enveloped: bool = False
+    update_when_enveloped: bool = False
+    only_enveloped: bool = False
     update_required: bool = False
     generated: str | None = None
     filter_as: str | None = None
     filter_aliases: tuple[str, ...] = ()
+    filter_either: str | None = None
     sample: Any = MISSING
 
     @property
     def nullable(self) -> bool:
         return (not self.required or self.optional_when_enveloped) and self.default is MISSING
+
+    def in_shape(self, shape: Shape) -> Field:
+        """The field as this shape has it. Whether the shape has it at all, ``only_enveloped`` tells."""
+        if shape is not Shape.ENVELOPED:
+            return self
+        required = self.required and not self.optional_when_enveloped
+        update = self.update or self.update_when_enveloped
+        return replace(self, kind=self.kind.enveloped(), required=required, update=update)
 
     @property
     def filters(self) -> bool:

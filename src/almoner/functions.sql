@@ -135,16 +135,17 @@ BEGIN
   <<marks>>
   BEGIN
     EXIT marks WHEN octet_length(plain) = length(plain);
-    -- Accents, points and other marks are parted from their letters, and go.
+    -- Accents, points and other marks are parted from their letters, and go; apostrophes and the Cyrillic signs go too. Below,
+    -- each letter has one that it becomes: what had none would vanish.
     plain := regexp_replace(normalize(plain, NFKD),
-      '[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u3099\u309a]', '', 'g');
-    plain := translate(plain, 'øØđĐðÐłŁħĦıIŋŊŧŦƒƑɓƁɗƊəƏɛƐɔƆɣƔɨƗʉɄƙƘƴƳɲƝŀĿʼʻ’‘',
+      '[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u3099\u309a\u02bb\u02bc\u2018\u2019\u042a\u044a\u042c\u044c\u04c0\u04cf]', '', 'g');
+    plain := translate(plain, 'øØđĐðÐłŁħĦıIŋŊŧŦƒƑɓƁɗƊəƏɛƐɔƆɣƔɨƗʉɄƙƘƴƳɲƝŀĿ',
       'ooddddllhhiinnttffbbddeeeeooggiiuukkyynnll');
     EXIT marks WHEN octet_length(plain) = length(plain);
     plain := replace(replace(replace(replace(plain, 'ß', 'ss'), 'ẞ', 'ss'), 'æ', 'ae'), 'Æ', 'ae');
     plain := replace(replace(replace(replace(plain, 'œ', 'oe'), 'Œ', 'oe'), 'þ', 'th'), 'Þ', 'th');
     IF plain ~ '[\u0400-\u052f]' THEN
-      plain := translate(plain, 'аАбБвВгГдДеЕжЖзЗиИкКлЛмМнНоОпПрРсСтТуУфФхХцЦчЧшШщЩыЫэЭюЮяЯґҐєЄіІјЈљЉњЊћЋђЂџЏѕЅқҚңҢғҒүҮұҰөӨһҺәӘҗҖҳҲҷҶӣӢъЪьЬӏӀ',
+      plain := translate(plain, 'аАбБвВгГдДеЕжЖзЗиИкКлЛмМнНоОпПрРсСтТуУфФхХцЦчЧшШщЩыЫэЭюЮяЯґҐєЄіІјЈљЉњЊћЋђЂџЏѕЅқҚңҢғҒүҮұҰөӨһҺәӘҗҖҳҲҷҶӣӢ',
         'aabbvvggddeezzzziikkllmmnnoopprrssttuuffhhccccssssyyeeuuaaggeeiijjllnnccddddzzkknngguuuuoohhaazzhhccii');
     END IF;
     IF plain ~ '[\u0370-\u03ff]' THEN
@@ -165,7 +166,7 @@ BEGIN
     END IF;
     IF plain ~ '[\u0621-\u06ff]' THEN
       plain := translate(plain, 'ءابتثجحخدذرزسشصضطظعغفقكلمنهوىيةپچژڤکگیہھٹڈڑٱں',
-        'aabttjhkddrzsssdtzagfqklmnhwayhpczvkgyhhtdra');
+        'aabttjhkddrzsssdtzagfqklmnhwayhpczvkgyhhtdran');
     END IF;
     IF plain ~ '[\u1100-\u11ff]' THEN
       plain := translate(plain, U&'\1100\1101\1102\1103\1104\1105\1106\1107\1108\1109\110A\110B\110C\110D\110E\110F\1110\1111\1112\1161\1162\1163'

@@ -22,10 +22,6 @@ Problems = list[Problem]
 Schema = dict[str, Any]
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", re.ASCII)
-_ZIP = re.compile(r"\d{5}", re.ASCII)
-_PHONE = re.compile(r"(?:\+?1[ .-]*)?\(?(\d{3})\)?[ .\-/]*(\d{3})[ .-]*(\d{4})", re.ASCII)
-# Word processors put these for the hyphen and the space of a number.
-_PHONE_MARKS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-") | dict.fromkeys("\u00a0\u2009\u202f", " "))
 # PostgreSQL cannot hold NUL.
 WITHOUT_NUL: Final = r"^[^\x00]*$"
 # Whole numbers below this one are floats without rounding.
@@ -69,6 +65,10 @@ class Kind:
     def to_json(self, column: str) -> str:
         """The SQL expression whose JSON form is what the API shows of this column."""
         return column
+
+    def enveloped(self) -> Kind:
+        """The kind that spells the same values as the enveloped shape does (clarification 7): mostly itself."""
+        return self
 
     def filter_sql(self, column: str, value: str) -> str:
         """The SQL condition by which Find filters; ``value`` is the parameter's placeholder."""
@@ -121,23 +121,6 @@ class LongText(Text):
     widget = "textarea"
 
 
-class Name(Text):
-    """A name of a person or thing: a string that is not blank."""
-
-    name = "name"
-    hint = "a string with at least one visible character is expected"
-    sample = "Grace"
-
-    def parse(self, value: Any) -> str:
-        text = super().parse(value)
-        if not text.strip():
-            raise ValueError
-        return text
-
-    def schema(self) -> Schema:
-        return {"type": "string", "minLength": 1, "pattern": r"\S"}
-
-
 class Email(Text):
     """An e-mail address: any non-empty string of at most 320 characters. No format is checked (clarification 21)."""
 
@@ -155,27 +138,6 @@ class Email(Text):
 
     def schema(self) -> Schema:
         return {"type": "string", "minLength": 1, "maxLength": 320, "pattern": WITHOUT_NUL}
-
-
-class Phone(Text):
-    """A +1 number of ten digits in any common notation, kept as ``555-555-5555`` (clarification 21)."""
-
-    name = "phone"
-    widget = "tel"
-    hint = "a US or Canadian number of ten digits without an extension is expected, such as 555-555-5555"
-    sample = "555-555-5555"
-
-    def parse(self, value: Any) -> str:
-        match = _PHONE.fullmatch(super().parse(value).translate(_PHONE_MARKS).strip())
-        if match is None:
-            raise ValueError
-        return "-".join(match.groups())
-
-    def keep(self, value: Any, path: str, problems: Problems) -> Any:
-        return self.decode(value, path, problems)
-
-    def schema(self) -> Schema:
-        return {"type": "string", "pattern": "^[0-9]{3}-[0-9]{3}-[0-9]{4}$"}
 
 
 class Guid(Kind):
@@ -196,6 +158,24 @@ class Guid(Kind):
 
     def schema(self) -> Schema:
         return {"type": "string", "format": "uuid"}
+
+
+class Guids(Kind):
+    """Up to a thousand GUIDs, parted by commas: what a Find names rows by."""
+
+    name = "guids"
+    column = "uuid[]"
+    hint = "at most 1000 GUIDs are expected, parted by commas"
+    sample = Guid.sample
+
+    def parse(self, value: Any) -> list[str]:
+        given = value.split(",") if value else []
+        if len(given) > 1000:
+            raise ValueError
+        return [Guid().parse(one.strip()) for one in given]
+
+    def schema(self) -> Schema:
+        return {"type": "string"}
 
 
 @dataclass(frozen=True)
@@ -228,6 +208,19 @@ class Boolean(Kind):
 
     def schema(self) -> Schema:
         return {"type": "boolean"}
+
+
+class BooleanOrWord(Boolean):
+    """A JSON boolean, or one of the words ``true`` and ``false``: the later document's examples have them as strings."""
+
+    name = "boolean_or_word"
+
+    def parse(self, value: Any) -> bool:
+        word = value.lower() if type(value) is str else None
+        return word == "true" if word in ("true", "false") else super().parse(value)
+
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        return self.decode(value, path, problems)
 
 
 @dataclass(frozen=True)
@@ -298,23 +291,6 @@ class Number(Kind):
         largest = sys.float_info.max
         low, high = (-largest if self.low is None else self.low, largest if self.high is None else self.high)
         return {"type": "number", "minimum": low, "maximum": high}
-
-
-class ZipCode(Text):
-    """A US zip code of five digits."""
-
-    name = "zip_code"
-    hint = "a zip code of five digits is expected, such as 94110"
-    sample = "94110"
-
-    def parse(self, value: Any) -> str:
-        if _ZIP.fullmatch(value) is None:
-            raise ValueError
-        text: str = value
-        return text
-
-    def schema(self) -> Schema:
-        return {"type": "string", "pattern": r"^[0-9]{5}$"}
 
 
 class Texts(Kind):

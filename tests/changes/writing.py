@@ -13,6 +13,7 @@ import asyncpg
 from almoner.changes import feed
 from almoner.data_api import decode, statements
 from almoner.data_api.store import new_id
+from almoner.fields import Shape
 from almoner.resources import BY_NAME
 
 PATIENTS = BY_NAME["patients"]
@@ -31,17 +32,19 @@ async def until_true(condition: Callable[[], Awaitable[bool]], what: str) -> Non
 async def insert(connection: Any, environment: int, name: str = "Grace") -> str:
     """Writes a patient with its change row, in the transaction of this connection, and returns the id."""
     row = {"phase": "intake", "timezone": "US/Pacific", "first_name": name, "last_name": "Hopper", "id": new_id()}
-    await connection.fetchrow(statements.insert(PATIENTS, False), environment, row["id"], *decode.complete(PATIENTS, row), *STAMP)
+    await connection.fetchrow(
+        statements.insert(PATIENTS, Shape.STORED), environment, row["id"], *decode.complete(PATIENTS, row), *STAMP
+    )
     return row["id"]
 
 
 async def rename(connection: Any, environment: int, row_id: str, name: str) -> None:
-    statement = statements.update(PATIENTS, False, ("first_name",))
+    statement = statements.update(PATIENTS, Shape.STORED, ("first_name",))
     await connection.fetchrow(statement, environment, row_id, None, name, *STAMP, ["first_name"])
 
 
 async def remove(connection: Any, environment: int, row_id: str) -> None:
-    statement = statements.delete(PATIENTS, False, (BY_NAME["external_ids"],))
+    statement = statements.delete(PATIENTS, Shape.STORED, (BY_NAME["external_ids"],))
     await connection.fetchrow(statement, environment, row_id, *STAMP)
 
 

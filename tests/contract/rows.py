@@ -12,7 +12,7 @@ import httpx
 
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.store import Actor, Store
-from almoner.fields import Field
+from almoner.fields import Field, Shape
 from almoner.kinds import Ref
 from almoner.resources import BY_NAME
 from tests.conftest import Api
@@ -27,7 +27,9 @@ def settable(resource: Resource) -> list[Field]:
     """The fields that a Create names; where the API has no Create, those that a writer inside the house names."""
     by_api = Verb.CREATE in resource.verbs
     own = ("id", "updated_at", "created_at")
-    return [f for f in resource.fields if (f.create if by_api else f.stored and f.generated is None and f.name not in own)]
+    if by_api:
+        return [f for f in resource.spelled[Shape.DOCUMENTED].fields if f.create]
+    return [f for f in resource.fields if f.stored and f.generated is None and f.name not in own]
 
 
 @dataclass

@@ -31,6 +31,14 @@ PHONES = {
     " 415-555-2671 ": "415-555-2671",
     "415\u2011555\u20132671": "415-555-2671",
     "415\u00a0555\u00a02671": "415-555-2671",
+    "\u202a(415) 555-2671\u202c": "415-555-2671",
+    "\u200b415\u00ad555\u20602671\ufeff": "415-555-2671",
+    "(+1) 415 555 2671": "415-555-2671",
+    "tel:+14155552671": "415-555-2671",
+    "415/555/2671": "415-555-2671",
+    "415\u00b7555\u00b72671": "415-555-2671",
+    "415\t555\t2671": "415-555-2671",
+    "\uff0b\uff11 415 555 2671": "415-555-2671",
 }
 NO_PHONES = [
     "", " ", "555-5555", "555-555-555", "555-555-55555", "555-555-5555 x12", "555-555-5555 ext. 3", "555-555-5555,12",
@@ -375,7 +383,11 @@ async def test_an_outbound_message_has_a_worker_and_an_inbound_one_has_none(shar
     for worker in values(..., None):
         refused(await post(shared.api, "messages", body, worker_id=worker), ".worker_id")
         assert one(await post(shared.api, "messages", body, direction="inbound", worker_id=worker))["worker_id"] is None
-    refused(await post(shared.api, "messages", body, direction="inbound"), ".worker_id")
+    answer = await post(shared.api, "messages", body, direction="inbound")
+    assert one(answer)["worker_id"] is None
+    assert answer.headers["x-ignored-fields"] == "worker_id"
+    assert one(await post(shared.api, "messages", body, direction="inbound", worker_id=NOBODY))["worker_id"] is None
+    refused(await post(shared.api, "messages", body, direction="inbound", worker_id="x"), ".worker_id")
     refused(await post(shared.api, "messages", body, worker_id=NOBODY), ".worker_id", code="resource_not_found", status=404)
     for direction in values("sideways", "Inbound", "", 1):
         assert ("parse_exception", ".direction") in errors(await post(shared.api, "messages", body, direction=direction), 400)
@@ -425,6 +437,7 @@ START, END, DAY = "2018-09-10T18:56:19.357228+00:00", "2018-09-10T19:26:19.35754
         (..., None, DAY, None),
         (START, END, DAY, ".day"),
         (START, None, DAY, ".day"),
+        (None, END, DAY, ".day"),
         (START, ..., ..., ".end_time"),
         (START, None, None, ".end_time"),
         (..., END, ..., ".start_time"),
@@ -440,7 +453,7 @@ START, END, DAY = "2018-09-10T18:56:19.357228+00:00", "2018-09-10T19:26:19.35754
 )
 async def test_an_event_has_a_time_of_day_or_a_day(start: Any, end: Any, day: Any, path: str | None, shared: Place) -> None:
     body = await shared.body(BY_NAME["calendar_events"])
-    answer = await post(shared.api, "calendar_events", body, start_time=start, end_time=end, day=day)
+    answer = await post(shared.api, "calendar_events", body, start_time=start, end_time=end, day=day, is_all_day=...)
     if path is None:
         row = one(answer)
         assert row["is_all_day"] is (row["day"] is not None)
@@ -451,15 +464,29 @@ async def test_an_event_has_a_time_of_day_or_a_day(start: Any, end: Any, day: An
 
 async def test_an_event_can_be_moved_from_a_time_to_a_day_and_back(shared: Place) -> None:
     row = await shared.make("calendar_events")
-    refused(await put(shared.api, "calendar_events", row, day=DAY), ".day")
+    refused(await put(shared.api, "calendar_events", row, day=DAY, start_time=START), ".day")
     refused(await put(shared.api, "calendar_events", row, start_time=None), ".start_time")
     refused(await put(shared.api, "calendar_events", row, end_time=row["start_time"]), ".end_time")
     refused(await put(shared.api, "calendar_events", row, start_time=row["end_time"]), ".end_time")
-    moved = one(await put(shared.api, "calendar_events", row, day=DAY, start_time=None, end_time=None))
+    moved = one(await put(shared.api, "calendar_events", row, day=DAY))
     assert (moved["day"], moved["is_all_day"], moved["start_time"], moved["end_time"]) == (DAY, True, None, None)
     refused(await put(shared.api, "calendar_events", row, day=None), ".start_time")
-    back = one(await put(shared.api, "calendar_events", row, day=None, start_time=START, end_time=END, is_all_day=True))
+    refused(await put(shared.api, "calendar_events", row, start_time=START), ".end_time")
+    answer = await put(shared.api, "calendar_events", row, start_time=START, end_time=END, is_all_day=True)
+    back = one(answer)
     assert (back["day"], back["is_all_day"], back["start_time"], back["end_time"]) == (None, False, START, END)
+    assert answer.headers["x-ignored-fields"] == "is_all_day"
+
+
+async def test_of_both_sides_of_an_event_is_all_day_decides(shared: Place) -> None:
+    body = await shared.body(BY_NAME["calendar_events"], start_time=START, end_time=END, day=DAY)
+    for all_day, left in ((True, (DAY, None, None)), (False, (None, START, END))):
+        answer = await post(shared.api, "calendar_events", body, is_all_day=all_day)
+        row = one(answer)
+        assert (row["day"], row["start_time"], row["end_time"]) == left
+        assert answer.headers["x-ignored-fields"] == ("start_time, end_time" if all_day else "day")
+        other = {"day": DAY, "start_time": START, "end_time": END, "is_all_day": not all_day}
+        assert one(await put(shared.api, "calendar_events", row, **other))["is_all_day"] is not all_day
 
 
 async def test_an_events_modality_type_and_outcome_are_listed_values(shared: Place) -> None:
@@ -632,8 +659,11 @@ async def test_phone_numbers_in_common_notations_are_kept_in_one(shared: Place) 
 
 async def test_a_phone_number_itself_is_not_updated(shared: Place) -> None:
     row = await shared.make("phone_numbers")
-    after = one(await put(shared.api, "phone_numbers", row, phone_number="415-555-2671", friendly_name="x"))
-    assert after["phone_number"] == row["phone_number"]
+    answer = await put(shared.api, "phone_numbers", row, phone_number="415-555-2671", friendly_name="x")
+    assert one(answer)["phone_number"] == row["phone_number"]
+    assert answer.headers["x-ignored-fields"] == "phone_number"
+    again = await put(shared.api, "phone_numbers", row, phone_number="+1 (555) 555-5555", id=row["id"].upper())
+    assert "x-ignored-fields" not in again.headers
 
 
 async def test_states_are_the_codes_of_the_postal_service(shared: Place) -> None:
@@ -644,10 +674,13 @@ async def test_states_are_the_codes_of_the_postal_service(shared: Place) -> None
         refused(await post(shared.api, "patients", PATIENT, state=state), ".state")
 
 
-async def test_a_zip_code_has_five_digits(shared: Place) -> None:
-    for code in values("94110", "00501", "00000"):
-        assert one(await post(shared.api, "patients", PATIENT, zip_code=code))["zip_code"] == code
-    for code in values("", "9411", "941100", "94110-1234", "9411O", " 94110", "٩٤١١٠", 94110, "94110\n"):
+async def test_a_zip_code_has_five_or_nine_digits(shared: Place) -> None:
+    for code in values("94110", "00501", "00000", "94115-4619", "941154619"):
+        kept = "94115-4619" if len(code) > 5 else code
+        assert one(await post(shared.api, "patients", PATIENT, zip_code=code))["zip_code"] == kept
+    for code in values(
+        "", "9411", "941100", "94110-123", "94110-12345", "94110 1234", "9411O", " 94110", "٩٤١١٠", 94110, "94110\n"
+    ):
         refused(await post(shared.api, "patients", PATIENT, zip_code=code), ".zip_code")
 
 

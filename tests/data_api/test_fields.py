@@ -13,29 +13,29 @@ from hypothesis import strategies as st
 
 from almoner import times
 from almoner.choices import STATES, Choice, ProgramChoice, Several, State
+from almoner.contact_kinds import E164, Name, Phone, ZipCode
 from almoner.data_api import decode
+from almoner.data_api.nested import NewRows
 from almoner.database import Database
 from almoner.errors import ApiError
 from almoner.fields import Field, ListOf, Object
 from almoner.kinds import (
     AnyObject,
     Boolean,
+    BooleanOrWord,
     Email,
     Guid,
     Integer,
     Json,
     Kind,
     LongText,
-    Name,
     Number,
-    Phone,
     Problems,
     Ref,
     Text,
     Texts,
-    ZipCode,
 )
-from almoner.resources import RESOURCES
+from almoner.resources import BY_NAME, RESOURCES
 
 KINDS: dict[str, Kind] = {
     "text": Text(),
@@ -46,6 +46,7 @@ KINDS: dict[str, Kind] = {
     "guid": Guid(),
     "reference": Ref("patients"),
     "boolean": Boolean(),
+    "boolean or word": BooleanOrWord(),
     "integer": Integer(),
     "integer within": Integer(1, 10),
     "number": Number(),
@@ -64,6 +65,9 @@ KINDS: dict[str, Kind] = {
     "program choice": ProgramChoice("phases"),
     "object": Object((Field("pain_scale", Number(0, 1), required=True), Field("note", Text()), Field("tags", ListOf(Name())))),
     "list": ListOf(Guid()),
+    "new rows": NewRows(BY_NAME["external_ids"], "welkin_id", {"resource": "patients"}),
+    "number in the enveloped shape": E164(),
+    "respelled": Choice(("cancelled", "no-show"), respelled=(("no_show", "no-show"),)).enveloped(),
 }
 # A day from the ends of the calendar, so that every offset stays within it.
 NAIVE_BOUNDS = (datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30"))

@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from almoner.choices import STATES
+from almoner.contact_kinds import Phone, ZipCode
 from almoner.data_api import decode
 from almoner.data_api.declare import Row, Verb
 from almoner.demo import generate
 from almoner.demo.people import ORIGINS, PLACES
-from almoner.kinds import Email, Phone, Problems, ZipCode
+from almoner.fields import Shape
+from almoner.kinds import Email, Problems
 from almoner.resources import BY_NAME
 from almoner.times import TIMEZONES
 from almoner.workshop import kiwi_health
@@ -231,7 +233,7 @@ def test_every_field_of_the_demo_is_one_that_its_collection_has() -> None:
     problems: Problems = []
     for name, given in [*everything().items(), ("workers", WORKERS)]:
         for row in given:
-            decode.values(BY_NAME[name], row, Verb.CREATE, False, problems, True)
+            decode.values(BY_NAME[name], row, Verb.CREATE, Shape.STORED, problems, True)
     assert problems == []
 
 

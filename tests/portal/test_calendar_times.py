@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from almoner import clocks
 from almoner.pages import parsing
 from almoner.portal.calendar import hours_page, layout, views, when, zones
-from almoner.portal.calendar.diary import Absence, Event, Hours, Span, Worker
+from almoner.portal.calendar.diary import Absence, Event, Worker
 from almoner.portal.calendar.when import Asked
+from almoner.working_hours import Hours, Span
 
 NEW_YORK: Final = "America/New_York"
 SYDNEY: Final = "Australia/Sydney"

@@ -14,6 +14,7 @@ from almoner.data_api import decode
 from almoner.data_api.declare import Row, Verb
 from almoner.database import Database
 from almoner.definitions import Program
+from almoner.fields import Shape
 from almoner.kinds import Problems
 from almoner.resources import RESOURCES
 from almoner.workshop.design import Phase, ProgramDesign
@@ -181,7 +182,7 @@ CHECKED = ("patients", "calendar_events", "assessment_responses", "custom_data_t
 async def test_the_demos_program_accepts_the_contracts_example(database: Database, program: int, name: str) -> None:
     resource = next(r for r in RESOURCES if r.name == name)
     problems: Problems = []
-    row = decode.values(resource, CONTRACT[name]["example"], Verb.CREATE, False, problems)
+    row = decode.values(resource, CONTRACT[name]["example"], Verb.CREATE, Shape.DOCUMENTED, problems)
     problems += decode.check(resource, row, await loaded(database, program), None)
     assert problems == []
 

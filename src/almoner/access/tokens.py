@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from almoner.access.policy import ALL, with_right
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, problem
+from almoner.fields import Shape
 
 PREFIX: Final = "alm_"
 TRUSTED_SECONDS: Final = 4.0  # how long an answer of the database is believed; with the time of a look, under five
@@ -40,6 +41,7 @@ class Access:
     actor: str
     expires_at: float
     enveloped: bool = field(init=False)
+    spelling: Shape = field(init=False)
     _everything: bool = field(init=False, repr=False)
     _readable: frozenset[str] = field(init=False, repr=False)
     _writable: frozenset[str] = field(init=False, repr=False)
@@ -47,6 +49,7 @@ class Access:
     def __post_init__(self) -> None:
         keep = object.__setattr__
         keep(self, "enveloped", self.shape == "enveloped")
+        keep(self, "spelling", Shape(self.shape))
         keep(self, "_everything", ALL in self.scopes)
         keep(self, "_readable", with_right(self.scopes, "read"))
         keep(self, "_writable", with_right(self.scopes, "write"))

@@ -30,7 +30,7 @@ async def rows_of(connection: Connection, access: Access, resources: Mapping[str
         wanted.setdefault(change.resource, set()).add(change.row_id)
     found: Rows = {}
     for name, ids in wanted.items():
-        statement = statements.rows(resources[name], access.enveloped)
+        statement = statements.rows(resources[name], access.spelling)
         records = await connection.fetch(statement, access.environment_id, list(ids))
         found[name] = {record["row_id"]: Row(record["body"], record["patient"]) for record in records}
     return found

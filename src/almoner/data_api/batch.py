@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from almoner.data_api import decode
+from almoner.data_api import decode, nested, rules
 from almoner.data_api.declare import Related, Resource, Row, Verb
 from almoner.definitions import Program
 from almoner.errors import ApiError, Problem
+from almoner.fields import Shape
 from almoner.kinds import Problems, Texts
 
 # What a row may bring besides the fields of a Create.
@@ -37,16 +38,15 @@ class Batch:
         """Takes a row in; its problems are kept for ``verify``."""
         found: Problems = []
         fields = {name: value for name, value in given.items() if name not in _BROUGHT}
-        row = decode.values(self._resource, fields, Verb.CREATE, False, found, self._whole)
-        found += decode.check(self._resource, row, self._program, None, found)
+        row = decode.values(self._resource, fields, Verb.CREATE, Shape.STORED, found, self._whole)
+        found += rules.refused(self._resource, row, self._program, None, found)
         if found:
             self._problems += [decode.moved(p, f"[{self._count}]") for p in found]
         self._count += 1
         row["id"] = row_id
         if self._resource.claims:
             self.claiming.append(row)
-        if self._resource.on_create:
-            self.related += self._resource.on_create(row)
+        self.related += nested.related(self._resource, row)
         bound = [row_id, *decode.complete(self._resource, row), given.get("created_at")]
         for place in self._lists:
             bound[place] = msgspec.json.encode(bound[place]).decode()

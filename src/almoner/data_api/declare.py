@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
 
 from almoner.choices import ProgramChoice
 from almoner.definitions import Program
-from almoner.fields import Field
-from almoner.kinds import Guid, Problems, Ref
+from almoner.fields import Field, Shape
+from almoner.kinds import Guid, Guids, Kind, Problems, Ref
 from almoner.times import IsoDateTime
 
 
@@ -38,6 +38,48 @@ class Related:
     values: Row
     # Where the related row's problems are reported: ``.phone``, ``.external_ids[0]``.
     path: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a rule has to know of other rows: asked within the write, where ``asked`` says so of what the body names.
+
+    ``sql`` has for parameters the environment and the row's ``fields``; ``rule`` gets the row and what was found.
+    """
+
+    asked: Callable[[Row], bool]
+    sql: str
+    fields: tuple[str, ...]
+    rule: Callable[[Row, Sequence[Mapping[str, Any]], Problems], None]
+
+
+@dataclass(frozen=True)
+class Through:
+    """Rows of another table that belong to those of a collection: their ``key`` is what those have in ``column``.
+
+    ``where``: those of them that count.
+    """
+
+    table: str
+    key: str
+    where: str = "true"
+    column: str = "id"
+
+
+@dataclass(frozen=True, eq=False)
+class Filter:
+    """A parameter of Find. ``sql`` is its condition, with ``{value}`` for the value, which is of ``kind``.
+
+    Filters ``through`` the same rows hold of one of those together. Of those with one ``either``, one must hold.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+    sql: str
+    through: Through | None = None
+    either: str | None = None
+    sample: Any = None
 
 
 @dataclass(frozen=True)
@@ -93,15 +135,28 @@ class Search:
 
 
 @dataclass(frozen=True, eq=False)
+class Spelled:
+    """A collection as one shape has it: its fields, those of an answer by their keys, in order, every name that a body may use for
+    a field, and every parameter that filters.
+    """
+
+    fields: tuple[Field, ...]
+    answered: tuple[tuple[str, Field], ...]
+    names: Mapping[str, Field]
+    filters: Mapping[str, Filter]
+
+
+@dataclass(frozen=True, eq=False)
 class Resource:
     """A collection of the contract.
 
     ``about`` and ``singular`` are for the reference. ``patient`` names the column that tells which patient a row is about
-    (None where it is about no patient). ``checks`` run over the whole row on Create and, when a field that they read is
-    named, on Update. ``on_create`` tells the rows that a Create writes along. ``searches`` are indexed for typing errors,
-    ``orders`` are lists that pages walk through, as SQL expressions over the columns; ``parts`` are looked into by themselves.
-    ``marks`` are columns in which pages note something at a row: the API neither takes nor shows them, and writing one is no
-    change of the row, neither by its ``updated_at`` nor in the change log.
+    (None where it is about no patient). ``settle`` puts what a body names in order, before anything else looks at it. ``checks``
+    run over the whole row on Create and, when a field that they read is named, on Update, as ``questions`` do.
+    ``on_create`` tells the rows that a Create writes along; ``finders`` are filters besides those of the fields.
+    ``searches`` are indexed for typing errors, ``orders`` are lists that pages walk through, as SQL expressions over the columns;
+    ``parts`` are looked into by themselves. ``marks`` are columns in which pages note something at a row: the API neither takes nor
+    shows them, and writing one is no change of the row, neither by its ``updated_at`` nor in the change log.
     """
 
     name: str
@@ -111,11 +166,14 @@ class Resource:
     verbs: tuple[Verb, ...]
     fields: tuple[Field, ...]
     patient: str | None = "user_id"
+    settle: Callable[[Row], None] | None = None
     checks: tuple[Check, ...] = ()
+    questions: tuple[Question, ...] = ()
     checked_fields: frozenset[str] = frozenset()
     on_create: Callable[[Row], Sequence[Related]] | None = None
     unique: tuple[Unique, ...] = ()
     any_reference: tuple[str, str] | None = None
+    finders: tuple[Filter, ...] = ()
     searches: tuple[Search, ...] = ()
     orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
@@ -123,10 +181,10 @@ class Resource:
     notes: tuple[str, ...] = ()
     provisional: bool = False
     happened: str | None = None
-    by_input: Mapping[bool, Mapping[str, Field]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    spelled: Mapping[Shape, Spelled] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "by_input", {shape: _input_names(self.fields, shape) for shape in (False, True)})
+        object.__setattr__(self, "spelled", {shape: _spelled(self, shape) for shape in Shape})
 
     @property
     def tells_of_patients(self) -> bool:
@@ -140,7 +198,7 @@ class Resource:
 
     @cached_property
     def returned(self) -> tuple[Field, ...]:
-        """The fields of an answer, in the order of the contract's example."""
+        """The fields of an answer of any shape, in the order of the contract's example."""
         return tuple(f for f in self.fields if f.returned)
 
     @cached_property
@@ -174,13 +232,42 @@ def unique_name(resource: Resource, rule: Unique) -> str:
     return f"{resource.name}_{'_'.join(rule.fields)}_key"
 
 
-def _input_names(fields: tuple[Field, ...], enveloped: bool) -> Mapping[str, Field]:
-    """Every name under which a field is accepted in a body, with the field."""
-    offered = [f for f in fields if f.returned or f.create or f.update]
-    names = {name: f for f in offered for name in (f.name, *f.aliases)}
-    if enveloped:
-        names |= {f.enveloped_name: f for f in offered if f.enveloped_name}
-    return names
+def _spelled(resource: Resource, shape: Shape) -> Spelled:
+    """What a shape has of a collection, all of it from the declaration: this is where shapes differ, and the only place."""
+    fields = tuple(f.in_shape(shape) for f in resource.fields if shape is not Shape.DOCUMENTED or not f.only_enveloped)
+    answered: list[tuple[str, Field]] = []
+    names: dict[str, Field] = {}
+    for item in fields:
+        second = [item.enveloped_name] if item.enveloped_name and shape is Shape.ENVELOPED else []
+        if item.returned:
+            answered += [(key, item) for key in (item.name, *second)]
+        if item.returned or item.create or item.update:
+            names |= dict.fromkeys((item.name, *item.aliases, *second), item)
+    return Spelled(fields, tuple(answered), names, _filters(resource, fields, shape))
+
+
+def _in_shape(finder: Filter, shape: Shape) -> Filter:
+    return replace(finder, kind=finder.kind.enveloped()) if shape is Shape.ENVELOPED else finder
+
+
+def _filters(resource: Resource, fields: tuple[Field, ...], shape: Shape) -> Mapping[str, Filter]:
+    found: dict[str, Filter] = {IDS.name: IDS}
+    for item in fields:
+        if item.filters:
+            kind = item.kind.filter_kind()
+            sample = item.example()
+            by_field = Filter(
+                item.name,
+                kind,
+                item.about,
+                item.kind.filter_sql(item.name, "{value}"),
+                either=item.filter_either,
+                sample=sample[0] if isinstance(sample, list) else sample,
+            )
+            second = [item.enveloped_name] if item.enveloped_name and shape is Shape.ENVELOPED else []
+            found |= dict.fromkeys((*item.filter_names, *second), by_field)
+    found |= {finder.name: _in_shape(finder, shape) for finder in resource.finders}
+    return found
 
 
 ID = Field("id", Guid(), "Identifies the row, within this collection and across all of them.", create=False, update=False)
@@ -200,6 +287,14 @@ CREATED_AT = Field(
     sample="2018-09-12T01:27:32.031362+00:00",
 )
 
+
+IDS = Filter(
+    "ids",
+    Guids(),
+    "Rows with one of these ids, at most 1000: parted by commas, or a list in a body. A page then holds all of them.",
+    "id = ANY ({value})",
+    sample=Guid.sample,
+)
 
 # A patient; what comes for a record that was merged into another lands on the kept one.
 PATIENT = Ref("patients", current="almoner_current_patient")

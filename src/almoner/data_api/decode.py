@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from math import isinf
 from typing import Any
@@ -14,7 +14,7 @@ import msgspec
 from almoner.data_api.declare import Resource, Row, Verb
 from almoner.definitions import Program
 from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem, problem
-from almoner.fields import MISSING, NOW, Field, add_unknown, missing_field, printable
+from almoner.fields import MISSING, NOW, Field, Shape, add_unknown, missing_field, printable
 from almoner.kinds import Problems
 
 _DECODER = msgspec.json.Decoder()
@@ -102,45 +102,64 @@ def _measured(value: Any) -> tuple[int, int]:
     return depth, keys
 
 
-def values(resource: Resource, given: Row, verb: Verb, enveloped: bool, problems: Problems, whole: bool = False) -> Row:
+def values(
+    resource: Resource,
+    given: Row,
+    verb: Verb,
+    shape: Shape,
+    problems: Problems,
+    whole: bool = False,
+    ignored: Row | None = None,
+) -> Row:
     """The fields that a body names, decoded. Adds a problem for each that does not fit and, on Create, each that is missing.
 
-    ``whole`` is for writers inside the house, who set any field of the model, not only those that the API's verb sets.
+    ``whole`` is for writers inside the house, who set any field of the model, not only those that the API's verb sets. Into
+    ``ignored`` goes, by its key, what the body says of fields that the verb does not set, or that ``settle`` decided against.
     """
-    names = resource.by_input[enveloped]
+    spelled = resource.spelled[shape]
+    names = spelled.names
     creating = verb is Verb.CREATE
     known: dict[str, Field] = {}
     row: Row = {}
+    passed: Row = {} if ignored is None else ignored
     for key, value in given.items():
         field = names.get(key)
-        if field is None or not (creating or field.returned):
-            known = known or {n: f for n, f in names.items() if creating or f.returned}
+        if field is None or not (creating or field.returned or field.update):
+            known = known or {n: f for n, f in names.items() if creating or f.returned or f.update}
             add_unknown(problems, key, "", known)
         elif not _settable(field, creating, whole):
-            continue
+            passed[key] = value
         elif field.name in row and row[field.name] != value:
             problems.append(_said_twice(field, key))
         elif value is not None:
             row[field.name] = field.kind.decode(value, f".{key}", problems)
-        elif field.nullable and (enveloped or not field.required):
+        elif field.nullable and not field.required:
             row[field.name] = None
         elif field.required or not creating:
             problems.append(parse_problem(field.kind.name, f".{key}", "it cannot be null"))
-    if not creating:
-        problems += [missing_field(f".{f.name}") for f in resource.fields if f.update_required and f.name not in given]
+    if creating:
+        problems += [missing_field(f".{f.name}") for f in spelled.fields if _missing(f, row, given, names)]
     else:
-        problems += [missing_field(f".{f.name}") for f in resource.fields if _missing(f, row, given, names, enveloped)]
+        problems += [missing_field(f".{f.name}") for f in spelled.fields if f.update_required and f.name not in given]
+    if resource.settle is not None:
+        before = dict(row)
+        resource.settle(row)
+        passed.update((key, value) for key, value in given.items() if key in names and _decided_against(names[key], before, row))
     return row
 
 
+def _decided_against(field: Field, before: Row, row: Row) -> bool:
+    value = before.get(field.name)
+    return value is not None and row.get(field.name) != value
+
+
 def _settable(field: Field, creating: bool, whole: bool) -> bool:
-    if whole:
-        return field.generated is None and field.name not in ("id", "updated_at", "created_at")
-    return field.create if creating else field.update
+    set_by_verb = field.create if creating else field.update
+    return set_by_verb or (whole and field.generated is None and field.name not in ("id", "updated_at", "created_at"))
 
 
-def _missing(field: Field, row: Row, given: Row, names: Any, enveloped: bool) -> bool:
-    if not field.required or field.name in row or (enveloped and field.optional_when_enveloped):
+def _missing(field: Field, row: Row, given: Row, names: Mapping[str, Field]) -> bool:
+    if not field.required or field.name in row:
         return False
     return all(names[key] is not field for key in given if key in names)
 

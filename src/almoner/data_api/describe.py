@@ -10,6 +10,7 @@ from almoner.data_api import describe_schemas as schemas
 from almoner.data_api.declare import Resource
 from almoner.data_api.describe_answers import headers, responses
 from almoner.data_api.describe_operations import Described, paths, token_refused_schema
+from almoner.fields import Shape
 
 _ABOUT = """\
 Reads and writes the data of a care program: patients, what is known of them, and what happens with them.
@@ -117,13 +118,14 @@ def _tags(resources: Sequence[Resource]) -> list[dict[str, str]]:
 
 def _schemas(resources: Sequence[Resource], enveloped: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    shape = Shape.ENVELOPED if enveloped else Shape.DOCUMENTED
     verbs = {"CREATE": schemas.create, "UPDATE": schemas.update}
     for resource in resources:
         name = schemas.component(resource)
-        found[name] = schemas.returned(resource, enveloped)
+        found[name] = schemas.returned(resource, shape)
         for verb in resource.verbs:
             if verb.name in verbs:
-                found[f"{name}{verb.name.capitalize()}"] = verbs[verb.name](resource, enveloped)
-        found[f"{name}Find"] = schemas.find_body(resource, enveloped)
+                found[f"{name}{verb.name.capitalize()}"] = verbs[verb.name](resource, shape)
+        found[f"{name}Find"] = schemas.find_body(resource, shape)
         found[f"{name}Page"] = schemas.find_page(resource, enveloped)
     return found | schemas.shared(resources, enveloped) | {"TokenRefused": token_refused_schema()}

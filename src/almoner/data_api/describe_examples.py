@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from almoner.data_api.declare import Resource, Row
+from almoner.data_api.declare import Filter, Resource, Row
 from almoner.errors import PROBLEMS, ApiError, Problem, ProblemType, parse_problem, problem_objects
-from almoner.fields import MISSING, NOW, Field
+from almoner.fields import MISSING, NOW, Field, Shape
 from almoner.kinds import Ref
 
 REQUEST_ID: Final = "5f2c9a41d07b-1a3"
@@ -59,43 +59,38 @@ def value(resource: Resource, field: Field) -> Any:
     return field.example()
 
 
-def row(resource: Resource, enveloped: bool = False) -> Row:
+def row(resource: Resource, shape: Shape = Shape.DOCUMENTED) -> Row:
     """A row as Get answers with it: keys in the order of the contract, both names of a field in the enveloped shape."""
-    found: Row = {}
-    for field in resource.returned:
-        found[field.name] = value(resource, field)
-        if enveloped and field.enveloped_name:
-            found[field.enveloped_name] = found[field.name]
-    return found
+    return {key: value(resource, field) for key, field in resource.spelled[shape].answered}
 
 
-def create_body(resource: Resource, everything: bool = False) -> Row:
+def create_body(resource: Resource, everything: bool = False, shape: Shape = Shape.DOCUMENTED) -> Row:
     """What a Create sends: the fields that become columns, and with ``everything`` those too that only come in."""
-    fields = [f for f in resource.fields if f.create and (f.returned or everything)]
+    fields = [f for f in resource.spelled[shape].fields if f.create and (everything or (f.returned and f.generated is None))]
     return {f.name: v for f in fields if (v := value(resource, f)) is not None}
 
 
-def update_body(resource: Resource) -> Row:
+def update_body(resource: Resource, shape: Shape = Shape.DOCUMENTED) -> Row:
     """What an Update sends: the few fields that change."""
-    fields = [f for f in resource.fields if f.update and f.returned]
+    fields = [f for f in resource.spelled[shape].fields if f.update and f.returned and f.generated is None]
     given = {f.name: v for f in fields if (v := value(resource, f)) is not None}
     return dict(list(given.items())[:3])
 
 
-def created(resource: Resource) -> Row:
+def created(resource: Resource, shape: Shape = Shape.DOCUMENTED) -> Row:
     """The row that ``create_body`` makes: what it left out is at its default, or null."""
-    given = create_body(resource)
-    found = row(resource)
-    for field in resource.returned:
+    given = create_body(resource, shape=shape)
+    found = row(resource, shape)
+    for key, field in resource.spelled[shape].answered:
         if field.name in given or field.generated or field.name in ("id", "updated_at", "created_at"):
             continue
-        found[field.name] = field.default if field.default not in (MISSING, NOW) else None
+        found[key] = field.default if field.default not in (MISSING, NOW) else None
     return found
 
 
-def updated(resource: Resource) -> Row:
+def updated(resource: Resource, shape: Shape = Shape.DOCUMENTED) -> Row:
     """The row after ``update_body``, at its new time."""
-    found = row(resource) | update_body(resource)
+    found = row(resource, shape)
     return found | ({"updated_at": NOW_MOMENT} if "updated_at" in found else {})
 
 
@@ -113,12 +108,12 @@ def quoted(text: str) -> str:
     return text.replace("[", "%5B").replace("]", "%5D").replace(":", "%3A").replace("+", "%2B")
 
 
-def page(resource: Resource, public_url: str, enveloped: bool = False) -> Any:
+def page(resource: Resource, public_url: str, shape: Shape = Shape.DOCUMENTED) -> Any:
     """One page of a Find of size 1 that another page follows."""
     current = {"page[from]": "1970-01-01T00:00:00.000000+00:00", "page[to]": NOW_MOMENT, "page[size]": 1}
     onward, href = following(resource, public_url)
     meta = {"current": current, "complete_until": NOW_MOMENT, "next": onward}
-    if not enveloped:
+    if shape is Shape.DOCUMENTED:
         return [{"data": [row(resource)], "meta": meta, "links": {"next": {"href": href}}}]
     here = f"{public_url}/v1/{resource.name}?" + "&".join(f"{quoted(k)}={quoted(str(v))}" for k, v in current.items())
     links = {
@@ -127,7 +122,7 @@ def page(resource: Resource, public_url: str, enveloped: bool = False) -> Any:
         "next": {"href": href, "meta": onward},
         "meta": meta,
     }
-    return {"data": [row(resource, enveloped=True)], "links": links}
+    return {"data": [row(resource, shape)], "links": links}
 
 
 def find_body(resource: Resource) -> Row:
@@ -137,6 +132,11 @@ def find_body(resource: Resource) -> Row:
         found = value(resource, field)
         body[field.filter_names[0]] = found[0] if isinstance(found, list) else found
     return body
+
+
+def filter_value(one: Filter) -> Any:
+    """A value to filter by; ids are those of the rows that they name."""
+    return row_id(one.kind.to) if isinstance(one.kind, Ref) else one.sample
 
 
 def problem_body(kind: ProblemType) -> Row:

@@ -10,6 +10,7 @@ from almoner.data_api import describe_examples as examples
 from almoner.data_api import describe_schemas as schemas
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.describe_answers import not_modified, refusals, success
+from almoner.fields import Shape
 from almoner.kinds import Ref, Schema
 
 Operation = dict[str, Any]
@@ -32,16 +33,14 @@ class Described:
             return found
         return {"type": "object", "properties": {"data": found}, "required": ["data"]}
 
-    def wrapped(self, row: dict[str, Any], resource: Resource) -> dict[str, Any]:
-        """A row as an answer of this shape."""
-        if not self.enveloped:
-            return row
-        both: dict[str, Any] = {}
-        for field in resource.returned:
-            both[field.name] = row[field.name]
-            if field.enveloped_name:
-                both[field.enveloped_name] = row[field.name]
-        return {"data": both}
+    @property
+    def shape(self) -> Shape:
+        """The shape that the document is of."""
+        return Shape.ENVELOPED if self.enveloped else Shape.DOCUMENTED
+
+    def wrapped(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A row of this shape as an answer of it."""
+        return {"data": row} if self.enveloped else row
 
     @property
     def id_of_one(self) -> str:
@@ -130,7 +129,7 @@ def get(described: Described, resource: Resource) -> Operation:
     answer = success(
         f"The {resource.singular}.",
         described.one(resource),
-        described.wrapped(examples.row(resource), resource),
+        described.wrapped(examples.row(resource, described.shape)),
         "ETag",
     )
     return _operation(Verb.GET, resource, f"Get {a(resource.singular)}", text) | {
@@ -149,12 +148,10 @@ def find(described: Described, resource: Resource) -> Operation:
         {"name": name, "in": "query", "description": about, "schema": schema, "example": onward[name]}
         for name, about, schema in schemas.page_parameters()
     ]
-    for name, field, schema in schemas.filters(resource, described.enveloped):
-        sample = examples.value(resource, field)
-        sample = sample[0] if isinstance(sample, list) else sample
-        parameters.append(
-            {"name": name, "in": "query", "description": f"Filters. {field.about}", "schema": schema, "example": sample}
-        )
+    for name, one in resource.spelled[described.shape].filters.items():
+        schema, about = one.kind.schema(), f"Filters. {one.about}"
+        shown = examples.filter_value(one)
+        parameters.append({"name": name, "in": "query", "description": about, "schema": schema, "example": shown})
     return _operation(Verb.FIND, resource, f"Find {resource.title.lower()}", text) | {
         "parameters": parameters,
         "responses": {"200": _page_answer(described, resource), **refusals(400, 401, 403)},
@@ -174,7 +171,7 @@ def find_by_body(described: Described, resource: Resource) -> Operation:
 
 def _page_answer(described: Described, resource: Resource) -> dict[str, Any]:
     schema = schemas.ref(f"{schemas.component(resource)}Page")
-    answer = success("A page.", schema, examples.page(resource, described.url, described.enveloped), "Link")
+    answer = success("A page.", schema, examples.page(resource, described.url, described.shape), "Link")
     return answer | {"links": _links_by_id(resource, described.id_of_first)}
 
 
@@ -207,11 +204,11 @@ def create(described: Described, resource: Resource) -> Operation:
     text = (
         f"Makes {a(resource.singular)}. All problems of the body are reported at once, and nothing is kept of a body that has one."
     )
-    shown = {"example": examples.create_body(resource)}
-    everything = examples.create_body(resource, everything=True)
+    shown = {"example": examples.create_body(resource, shape=described.shape)}
+    everything = examples.create_body(resource, True, described.shape)
     if everything != shown["example"]:
         shown["everything"] = everything
-    answer = success(_CHANGED, described.one(resource), described.wrapped(examples.created(resource), resource), "ETag")
+    answer = success(_CHANGED, described.one(resource), described.wrapped(examples.created(resource, described.shape)), "ETag")
     links = _links_by_id(resource, described.id_of_one) | _links_to_related(described, resource)
     return _operation(Verb.CREATE, resource, f"Create {a(resource.singular)}", text) | {
         "requestBody": _body(schemas.ref(f"{schemas.component(resource)}Create"), shown),
@@ -221,10 +218,12 @@ def create(described: Described, resource: Resource) -> Operation:
 
 def update(described: Described, resource: Resource) -> Operation:
     text = "Changes the fields that the body names; the others stay as they are. Null clears a field that can be null."
-    answer = success(_CHANGED, described.one(resource), described.wrapped(examples.updated(resource), resource), "ETag")
+    answer = success(_CHANGED, described.one(resource), described.wrapped(examples.updated(resource, described.shape)), "ETag")
     return _operation(Verb.UPDATE, resource, f"Update {a(resource.singular)}", text) | {
         "parameters": [_IF_MATCH],
-        "requestBody": _body(schemas.ref(f"{schemas.component(resource)}Update"), {"example": examples.update_body(resource)}),
+        "requestBody": _body(
+            schemas.ref(f"{schemas.component(resource)}Update"), {"example": examples.update_body(resource, described.shape)}
+        ),
         "responses": {
             "200": answer | {"links": _links_by_id(resource, described.id_of_one)},
             **refusals(400, 401, 403, 404, 412),
@@ -234,7 +233,7 @@ def update(described: Described, resource: Resource) -> Operation:
 
 def delete(described: Described, resource: Resource) -> Operation:
     text = f"Removes {a(resource.singular)} for good. The answer is what it was."
-    answer = success(text, described.one(resource), described.wrapped(examples.row(resource), resource))
+    answer = success(text, described.one(resource), described.wrapped(examples.row(resource, described.shape)))
     return _operation(Verb.DELETE, resource, f"Delete {a(resource.singular)}", text) | {
         "parameters": [_IF_MATCH],
         "responses": {"200": answer, **refusals(400, 401, 403, 404, 412)},

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from almoner.data_api.declare import Resource
+from almoner.data_api.declare import IDS, Resource
 from almoner.errors import PROBLEMS
-from almoner.fields import Field, described, nullable_schema
+from almoner.fields import Field, Shape, described, nullable_schema
 from almoner.kinds import WITHOUT_NUL, Schema
 
 _PAGE_TEXT = "Times as ISO 8601; the answer gives them in UTC."
@@ -33,69 +33,59 @@ def never_null(field: Field) -> bool:
     return not field.nullable or field.generated is not None or field.name in _SET_BY_DATABASE
 
 
-def returned(resource: Resource, enveloped: bool) -> Schema:
+def returned(resource: Resource, shape: Shape) -> Schema:
     """A row as it is answered. Every key is always there."""
     properties: dict[str, Any] = {}
-    for field in resource.returned:
-        properties[field.name] = nullable_schema(field.kind.schema(), not never_null(field)) | described(field)
-        if enveloped and field.enveloped_name:
-            properties[field.enveloped_name] = properties[field.name] | {"description": f"The same as `{field.name}`."}
+    for key, field in resource.spelled[shape].answered:
+        about = described(field) if key == field.name else {"description": f"The same as `{field.name}`."}
+        properties[key] = nullable_schema(field.kind.schema(), not never_null(field)) | about
     return {"type": "object", "description": resource.about, "properties": properties, "required": list(properties)}
 
 
-def create(resource: Resource, enveloped: bool) -> Schema:
+def create(resource: Resource, shape: Shape) -> Schema:
     """The body of a Create. What the model has besides is accepted and ignored, so that a whole row can be sent."""
+    fields = [f for f in resource.spelled[shape].fields if f.create or f.returned]
     properties: dict[str, Any] = {}
-    required = []
-    for field in resource.fields:
-        if not field.create and not field.returned:
-            continue
-        needed = field.required and not (enveloped and field.optional_when_enveloped)
-        _add(properties, field, enveloped, writable=field.create, nullable=not needed)
-        if needed and not (enveloped and field.enveloped_name):
-            required.append(field.name)
-    schema = _closed(properties) | {"required": required}
-    either = [f for f in resource.fields if enveloped and f.create and f.required and f.enveloped_name]
+    for field in fields:
+        _add(properties, field, shape, writable=field.create, nullable=not field.required)
+    needed = [f for f in fields if f.create and f.required]
+    schema = _closed(properties) | {"required": [f.name for f in needed if not _second_name(f, shape)]}
+    either = [(f.name, second) for f in needed if (second := _second_name(f, shape))]
     if either:
-        schema["allOf"] = [{"anyOf": [{"required": [f.name]}, {"required": [f.enveloped_name]}]} for f in either]
+        schema["allOf"] = [{"anyOf": [{"required": [one]}, {"required": [other]}]} for one, other in either]
     return schema
 
 
-def update(resource: Resource, enveloped: bool) -> Schema:
+def update(resource: Resource, shape: Shape) -> Schema:
     """The body of an Update: any of the fields that it sets, and those that it needs. What is left out stays as it is."""
+    fields = [f for f in resource.spelled[shape].fields if f.update or f.returned]
     properties: dict[str, Any] = {}
-    for field in resource.returned:
-        nullable = field.nullable and (enveloped or not field.required)
-        _add(properties, field, enveloped, writable=field.update, nullable=nullable)
-    needed = [f.name for f in resource.returned if f.update_required]
+    for field in fields:
+        _add(properties, field, shape, writable=field.update, nullable=field.nullable and not field.required)
+    needed = [f.name for f in fields if f.update_required]
     return _closed(properties) | ({"required": needed} if needed else {})
+
+
+def _second_name(field: Field, shape: Shape) -> str | None:
+    return field.enveloped_name if shape is Shape.ENVELOPED else None
 
 
 def _closed(properties: dict[str, Any]) -> Schema:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _add(properties: dict[str, Any], field: Field, enveloped: bool, *, writable: bool, nullable: bool) -> None:
+def _add(properties: dict[str, Any], field: Field, shape: Shape, *, writable: bool, nullable: bool) -> None:
+    second = _second_name(field, shape)
     if not writable:
-        names = (field.name, field.enveloped_name) if enveloped else (field.name,)
         ignored = {"readOnly": True, "description": "Accepted and ignored, so that a row can be sent back whole."}
-        properties.update({name: ignored for name in names if name})
+        properties.update({name: ignored for name in (field.name, second) if name})
         return
     schema = nullable_schema(field.kind.schema(), nullable) | described(field)
     properties[field.name] = schema
     for alias in field.aliases:
         properties[alias] = {**schema, "deprecated": True, "description": f"Another spelling of `{field.name}`."}
-    if enveloped and field.enveloped_name:
-        properties[field.enveloped_name] = {**schema, "description": f"Another name of `{field.name}`."}
-
-
-def filters(resource: Resource, enveloped: bool) -> list[tuple[str, Field, Schema]]:
-    """Each parameter that filters a Find: its name, its field and its schema."""
-    found = []
-    for field in resource.filters:
-        names = field.filter_names + ((field.enveloped_name,) if enveloped and field.enveloped_name else ())
-        found += [(name, field, field.kind.filter_kind().schema()) for name in names]
-    return found
+    if second:
+        properties[second] = {**schema, "description": f"Another name of `{field.name}`."}
 
 
 def page_parameters() -> list[tuple[str, str, Schema]]:
@@ -113,13 +103,19 @@ def page_parameters() -> list[tuple[str, str, Schema]]:
     ]
 
 
-def find_body(resource: Resource, enveloped: bool) -> Schema:
+def find_body(resource: Resource, shape: Shape) -> Schema:
     """A Find by POST: the parameters of the query as the keys of an object; null leaves a page parameter out."""
     properties: dict[str, Any] = {}
     for name, text, schema in page_parameters():
         properties[name] = nullable_schema(schema, True) | {"description": text}
-    for name, field, schema in filters(resource, enveloped):
-        properties[name] = _as_key(schema) | {"description": field.about}
+    for name, one in resource.spelled[shape].filters.items():
+        properties[name] = _as_key(one.kind.schema()) | {"description": one.about}
+    properties[IDS.name] = {
+        "type": "array",
+        "items": {"type": "string", "format": "uuid"},
+        "maxItems": 1000,
+        "description": IDS.about,
+    }
     return _closed(properties) | {"dependentRequired": {"page[after]": ["page[from]"]}}
 
 

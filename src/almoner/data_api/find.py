@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import unquote_plus, urlencode
 from uuid import UUID
 
-from almoner.data_api.declare import Resource
+from almoner.data_api.declare import IDS, Filter, Resource
 from almoner.data_api.statements import KEY_BYTES, NOBODY, ROW_END
 from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem
-from almoner.fields import Field, add_unknown
+from almoner.fields import Shape, add_unknown
 from almoner.kinds import Guid, Problems
 from almoner.times import IsoDateTime, iso
 
@@ -32,14 +32,14 @@ _KEY = struct.Struct(">q16s")
 class Wanted:
     """A decoded Find: the span of ``updated_at`` (both inclusive; ``to`` None means now), where to go on, the size, the filters.
 
-    ``filters`` are in the order of their field names; ``given`` keeps them as they were sent, for links.
+    ``filters`` are in the order of their names; ``given`` keeps them as they were sent, for links.
     """
 
     start: datetime
     to: datetime | None
     after: str
     size: int
-    filters: tuple[tuple[str, Any], ...]
+    filters: tuple[tuple[Filter, Any], ...]
     given: tuple[tuple[str, str], ...]
 
 
@@ -69,6 +69,8 @@ def from_body(body: Mapping[str, Any]) -> list[tuple[str, str | None]]:
             pairs.append((name, str(value)))
         elif value is None:
             pairs.append((name, None))
+        elif name == IDS.name and type(value) is list and all(type(one) is str for one in value):
+            pairs.append((name, ",".join(value)))
         elif len(problems) <= MOST_PROBLEMS:
             problems.append(parse_problem("string", f".{name[:80]}", "a string is expected"))
     if problems:
@@ -76,12 +78,12 @@ def from_body(body: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     return pairs
 
 
-def wanted(resource: Resource, pairs: Iterable[tuple[str, str | None]], enveloped: bool) -> Wanted:
+def wanted(resource: Resource, pairs: Iterable[tuple[str, str | None]], shape: Shape) -> Wanted:
     """The Find that these parameters ask for. Raises ApiError with every parameter that does not fit or is not known."""
-    names = filter_names(resource, enveloped)
+    names = resource.spelled[shape].filters
     problems: Problems = []
     page: dict[str, Any] = {}
-    filters: dict[str, Any] = {}
+    filters: dict[Filter, Any] = {}
     given: list[tuple[str, str]] = []
     for name, value in pairs:
         if name not in names and name != SIZE and name not in _PAGE:
@@ -90,15 +92,15 @@ def wanted(resource: Resource, pairs: Iterable[tuple[str, str | None]], envelope
             problems.append(parse_problem("string", f".{name}", "null filters nothing; leave the parameter out"))
         elif value is None:
             continue
-        elif name in page or (name in names and names[name].name in filters):
+        elif name in page or (name in names and names[name] in filters):
             problems.append(Problem("parse_exception", f"Parameter given twice at .{name}", {"path": f".{name}"}))
         elif name == SIZE:
             page[SIZE] = _size(value, problems)
         elif name in _PAGE:
             page[name] = _PAGE[name].decode(value, f".{name}", problems)
         else:
-            field = names[name]
-            filters[field.name] = field.kind.filter_kind().decode(value, f".{name}", problems)
+            one = names[name]
+            filters[one] = one.kind.decode(value, f".{name}", problems)
             given.append((name, value))
     if AFTER in page and FROM not in page:
         problems.append(parse_problem("guid", f".{AFTER}", f"it continues behind a row and goes together with {FROM}"))
@@ -108,10 +110,15 @@ def wanted(resource: Resource, pairs: Iterable[tuple[str, str | None]], envelope
         start=page.get(FROM, BEGINNING),
         to=page.get(TO),
         after=page.get(AFTER, _BEFORE_ALL),
-        size=page.get(SIZE, DEFAULT_SIZE),
-        filters=tuple(sorted(filters.items())),
+        # Whoever names rows wants them all, and not by pages whose addresses each name them again.
+        size=page.get(SIZE, LARGEST if IDS in filters else DEFAULT_SIZE),
+        filters=tuple(sorted(filters.items(), key=_name)),
         given=tuple(given),
     )
+
+
+def _name(entry: tuple[Filter, Any]) -> str:
+    return entry[0].name
 
 
 def _size(value: str, problems: Problems) -> int:
@@ -119,20 +126,6 @@ def _size(value: str, problems: Problems) -> int:
         return min(int(value[:9]), LARGEST)
     problems.append(parse_problem("integer", f".{SIZE}", f"a whole number from 1 to {LARGEST} is expected"))
     return DEFAULT_SIZE
-
-
-_filter_names: dict[tuple[str, bool], Mapping[str, Field]] = {}
-
-
-def filter_names(resource: Resource, enveloped: bool) -> Mapping[str, Field]:
-    """Every parameter that filters, with its field; in the enveloped shape under the names of that shape too."""
-    key = (resource.name, enveloped)
-    if key not in _filter_names:
-        names = {name: f for f in resource.filters for name in f.filter_names}
-        if enveloped:
-            names |= {f.enveloped_name: f for f in resource.filters if f.enveloped_name}
-        _filter_names[key] = names
-    return _filter_names[key]
 
 
 @dataclass(frozen=True, slots=True)

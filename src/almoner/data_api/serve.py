@@ -13,7 +13,7 @@ from almoner.access.audit import ReadAudit
 from almoner.access.policy import sees
 from almoner.access.tokens import Access, Tokens
 from almoner.changes.completeness import Completeness
-from almoner.data_api import conditions, decode, find, shapes, statements
+from almoner.data_api import conditions, decode, find, ignored, shapes, statements
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.refusals import not_found
 from almoner.data_api.store import Actor, Store, Written
@@ -113,7 +113,7 @@ class DataApi:
             may(access.can_write(resource.name), f"{resource.name}.write")
             _no_query(request)
             given = decode.json_object(await request.body())
-            written = await self._store.create(_actor(access, request), resource, given, access.enveloped)
+            written = await self._store.create(_actor(access, request), resource, given, access.spelling)
             return self._written(request, access, resource, written, "create")
         raise self._not_allowed(resource, False)
 
@@ -129,19 +129,19 @@ class DataApi:
             row_id = _row_id(raw_id)
             given = decode.json_object(await request.body())
             by, condition = _actor(access, request), conditions.if_match(request.headers)
-            written = await self._store.update(by, resource, row_id, given, condition, access.enveloped)
+            written = await self._store.update(by, resource, row_id, given, condition, access.spelling)
             return self._written(request, access, resource, written, "update")
         if method == "DELETE" and Verb.DELETE in resource.verbs:
             may(access.can_write(resource.name), f"{resource.name}.write")
             _no_query(request)
             by, condition = _actor(access, request), conditions.if_match(request.headers)
-            written = await self._store.delete(by, resource, _row_id(raw_id), condition, access.enveloped)
+            written = await self._store.delete(by, resource, _row_id(raw_id), condition, access.spelling)
             return self._written(request, access, resource, written, "delete")
         raise self._not_allowed(resource, True)
 
     async def _get(self, request: Request, access: Access, resource: Resource, row_id: str) -> Answer:
         async with self._database.connection() as connection:
-            record = await connection.fetchrow(statements.get(resource, access.enveloped), access.environment_id, row_id)
+            record = await connection.fetchrow(statements.get(resource, access.spelling), access.environment_id, row_id)
         if record is None:
             raise not_found(resource)
         self._audit.note(access, request.request_id, "get", resource.name, record["patient"], row_id=row_id)
@@ -153,10 +153,10 @@ class DataApi:
 
     async def _find(self, request: Request, access: Access, resource: Resource, pairs: Iterable[tuple[str, str | None]]) -> Answer:
         may(access.can_read(resource.name), f"{resource.name}.read")
-        asked = find.wanted(resource, pairs, access.enveloped)
+        asked = find.wanted(resource, pairs, access.spelling)
         # Read before the rows are: what is promised complete now is visible to every later look.
         complete_until = await self._completeness.until()
-        statement = statements.find(resource, access.enveloped, tuple(name for name, _ in asked.filters))
+        statement = statements.find(resource, access.spelling, tuple(one for one, _ in asked.filters))
         arguments = (access.environment_id, asked.start, asked.after, asked.to or find.FOREVER, asked.size + 1)
         async with self._database.connection() as connection:
             record = await connection.fetchrow(statement, *arguments, *(value for _, value in asked.filters))
@@ -169,8 +169,13 @@ class DataApi:
     def _written(self, request: Request, access: Access, resource: Resource, written: Written, verb: str) -> Answer:
         if not written.logged:
             self._audit.note(access, request.request_id, "get", resource.name, written.patient, row_id=written.id)
-        body = written.body if sees(access, resource.name) else b'{"id":"' + written.id.encode() + b'"}'
+        shown = sees(access, resource.name)
+        body = written.body if shown else b'{"id":"' + written.id.encode() + b'"}'
         headers = [] if verb == "delete" else [(b"etag", conditions.etag(written.updated_at))]
+        if written.ignored:
+            # Who may not see the row is not told either whether it has what they sent.
+            names = ignored.differing(resource, access.spelling, written) if shown else list(written.ignored)
+            headers += [(ignored.HEADER, ", ".join(names).encode())] if names else []
         return Answer(200, shapes.one(body, access.enveloped), headers, f"{resource.name}.{verb}")
 
     def _not_allowed(self, resource: Resource, on_row: bool) -> ApiError:

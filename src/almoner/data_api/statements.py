@@ -10,28 +10,21 @@ from collections.abc import Iterable
 from functools import cache
 from uuid import UUID
 
-from almoner.data_api.declare import Resource, Unique
-from almoner.fields import NOW, Field
+from almoner.data_api.declare import Filter, Resource, Through, Unique
+from almoner.fields import NOW, Field, Shape
 from almoner.kinds import Ref, Texts
 
 _ACTOR = ("actor", "through", "request_id")
 
 
-def body(resource: Resource, enveloped: bool, source: str) -> str:
+def body(resource: Resource, shape: Shape, source: str) -> str:
     """The column ``body``: a row as JSON, in UTF-8."""
-    return f"convert_to({_rendered(resource, enveloped, source)}::text, 'UTF8') AS body"
+    return f"convert_to({_rendered(resource, shape, source)}::text, 'UTF8') AS body"
 
 
-def _rendered(resource: Resource, enveloped: bool, source: str) -> str:
-    shown = ", ".join(_shown(f, enveloped, source) for f in resource.returned)
+def _rendered(resource: Resource, shape: Shape, source: str) -> str:
+    shown = ", ".join(f"{f.kind.to_json(f'{source}.{f.name}')} AS {key}" for key, f in resource.spelled[shape].answered)
     return f"row_to_json((SELECT shown FROM (SELECT {shown}) AS shown))"
-
-
-def _shown(field: Field, enveloped: bool, source: str) -> str:
-    rendered = f"{field.kind.to_json(f'{source}.{field.name}')} AS {field.name}"
-    if enveloped and field.enveloped_name:
-        return f"{rendered}, {source}.{field.name} AS {field.enveloped_name}"
-    return rendered
 
 
 def _patient(resource: Resource, source: str) -> str:
@@ -74,22 +67,26 @@ def _values(resource: Resource, names: Iterable[str], source: str) -> str:
     return f"json_build_object({shown})"
 
 
-def _answer(resource: Resource, enveloped: bool, source: str) -> str:
-    return f"SELECT {body(resource, enveloped, source)}, {source}.updated_at, {_patient(resource, source)} AS patient FROM {source}"
+def _answer(resource: Resource, shape: Shape, source: str, before: str = "updated_at") -> str:
+    """``before``: the column of ``source`` that has what ``updated_at`` was before the statement."""
+    return (
+        f"SELECT {body(resource, shape, source)}, {source}.updated_at, {source}.{before} AS before, "
+        f"{_patient(resource, source)} AS patient FROM {source}"
+    )
 
 
 @cache
-def get(resource: Resource, enveloped: bool) -> str:
+def get(resource: Resource, shape: Shape) -> str:
     """Parameters: environment, id."""
-    return f"{_answer(resource, enveloped, resource.name)} WHERE environment_id = $1 AND id = $2"
+    return f"{_answer(resource, shape, resource.name)} WHERE environment_id = $1 AND id = $2"
 
 
 @cache
-def rows(resource: Resource, enveloped: bool) -> str:
+def rows(resource: Resource, shape: Shape) -> str:
     """Parameters: environment, ids. The rows of these ids as JSON, each with its id and its patient."""
     name = resource.name
     return (
-        f"SELECT id::text AS row_id, {body(resource, enveloped, name)}, {_patient(resource, name)} AS patient FROM {name} "
+        f"SELECT id::text AS row_id, {body(resource, shape, name)}, {_patient(resource, name)} AS patient FROM {name} "
         "WHERE environment_id = $1 AND id = ANY ($2::uuid[])"
     )
 
@@ -102,17 +99,17 @@ NOBODY = bytes(16)
 
 
 @cache
-def find(resource: Resource, enveloped: bool, filters: tuple[str, ...]) -> str:
-    """Parameters: environment, from, the id behind which to go on, to, limit, then the values of ``filters`` (field names).
+def find(resource: Resource, shape: Shape, filters: tuple[Filter, ...]) -> str:
+    """Parameters: environment, from, the id behind which to go on, to, limit, then the values of ``filters``.
 
     One row: ``body``, the rows' JSON parted by ``ROW_END``; ``keys``, for each row the eight bytes of ``updated_at`` as
     PostgreSQL sends it and the sixteen of its id; ``patients``, the sixteen of whom each row is about, ``NOBODY`` for a row that
     is about none; null where no row of the collection is about a patient. All null where there is no row.
     """
-    conditions = "".join(f" AND {_condition(resource.field(name), 6 + n)}" for n, name in enumerate(filters))
+    conditions = "".join(f" AND {condition}" for condition in _conditions(filters, 6))
     patients = f"string_agg({_about_each(resource, 'page')}, ''::bytea)" if resource.tells_of_patients else "NULL::bytea"
     return (
-        f"SELECT convert_to(string_agg({_rendered(resource, enveloped, 'page')}::text, chr({ROW_END[0]})), 'UTF8') AS body, "
+        f"SELECT convert_to(string_agg({_rendered(resource, shape, 'page')}::text, chr({ROW_END[0]})), 'UTF8') AS body, "
         "string_agg(timestamptz_send(page.updated_at) || uuid_send(page.id), ''::bytea) AS keys, "
         f"{patients} AS patients "
         f"FROM (SELECT * FROM {resource.name} WHERE environment_id = $1 AND (updated_at, id) > ($2::timestamptz, $3::uuid) "
@@ -120,12 +117,23 @@ def find(resource: Resource, enveloped: bool, filters: tuple[str, ...]) -> str:
     )
 
 
-def _condition(field: Field, number: int) -> str:
-    return field.kind.filter_sql(field.name, f"${number}::{field.kind.filter_kind().column}")
+def _conditions(filters: tuple[Filter, ...], first: int) -> list[str]:
+    """What the rows must hold; the filters' values are the parameters from ``first`` on."""
+    found: list[str] = []
+    through: dict[Through, list[str]] = {}
+    either: dict[str, list[str]] = {}
+    for number, one in enumerate(filters, first):
+        group = through.setdefault(one.through, []) if one.through else either.setdefault(one.either, []) if one.either else found
+        group.append(one.sql.format(value=f"${number}::{one.kind.column}"))
+    found += [f"({' OR '.join(conditions)})" for conditions in either.values()]
+    for rows, conditions in through.items():
+        held = " AND ".join((rows.where, *conditions))
+        found.append(f"{rows.column} IN (SELECT {rows.key} FROM {rows.table} WHERE environment_id = $1 AND {held})")
+    return found
 
 
 @cache
-def insert(resource: Resource, enveloped: bool) -> str:
+def insert(resource: Resource, shape: Shape) -> str:
     """Parameters: environment, id, the writable columns in order, then the actor's three."""
     columns = resource.writable
     names = ", ".join(["environment_id", "id", *(f.name for f in columns)])
@@ -133,7 +141,7 @@ def insert(resource: Resource, enveloped: bool) -> str:
     log = _log(resource, "create", "written", 3 + len(columns))
     return (
         f"WITH written AS (INSERT INTO {resource.name} ({names}) VALUES ({values}) RETURNING *), log AS ({log}) "
-        f"{_answer(resource, enveloped, 'written')}"
+        f"{_answer(resource, shape, 'written')}"
     )
 
 
@@ -203,7 +211,7 @@ def _looked_up(columns: Iterable[Field]) -> str:
 
 
 @cache
-def update(resource: Resource, enveloped: bool, fields: tuple[str, ...]) -> str:
+def update(resource: Resource, shape: Shape, fields: tuple[str, ...]) -> str:
     """Parameters: environment, id, the ``updated_at``s of which the row must have one (or null), the values of ``fields``,
     the actor's three, and the names of the fields for the change log.
     """
@@ -215,8 +223,9 @@ def update(resource: Resource, enveloped: bool, fields: tuple[str, ...]) -> str:
         f"WITH was AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = $2 "
         "AND ($3::timestamptz[] IS NULL OR updated_at = ANY ($3)) FOR NO KEY UPDATE), "
         f"written AS (UPDATE {resource.name} AS changed SET {named} FROM was WHERE changed.environment_id = $1 "
-        f"AND changed.id = was.id RETURNING changed.*, {differences} AS differences), log AS ({log}) "
-        f"{_answer(resource, enveloped, 'written')}"
+        f"AND changed.id = was.id "
+        f"RETURNING changed.*, was.updated_at AS before, {differences} AS differences), log AS ({log}) "
+        f"{_answer(resource, shape, 'written', 'before')}"
     )
 
 
@@ -262,7 +271,7 @@ def lock(resource: Resource) -> str:
 
 
 @cache
-def delete(resource: Resource, enveloped: bool, pointers: tuple[Resource, ...]) -> str:
+def delete(resource: Resource, shape: Shape, pointers: tuple[Resource, ...]) -> str:
     """Parameters: environment, id, the actor's three. Rows of ``pointers`` that point at the one deleted go with it."""
     ctes = [
         f"gone AS (DELETE FROM {resource.name} WHERE environment_id = $1 AND id = $2 RETURNING *)",
@@ -277,7 +286,7 @@ def delete(resource: Resource, enveloped: bool, pointers: tuple[Resource, ...]) 
         )
         lost = _lost(pointer, f"pointing{number}")
         ctes.append(f"log{number} AS ({_log(pointer, 'delete', f'pointing{number}', 3, differences=lost)})")
-    return f"WITH {', '.join(ctes)} {_answer(resource, enveloped, 'gone')}"
+    return f"WITH {', '.join(ctes)} {_answer(resource, shape, 'gone')}"
 
 
 def _lost(resource: Resource, source: str) -> str:
@@ -309,4 +318,4 @@ def taken(resource: Resource, rule: Unique) -> str:
 def ordered(resource: Resource, names: Iterable[str]) -> tuple[str, ...]:
     """The names in the order of the declaration, so that one set of fields is one statement."""
     wanted = set(names)
-    return tuple(f.name for f in resource.stored if f.name in wanted)
+    return tuple(f.name for f in resource.stored if f.name in wanted and f.generated is None)

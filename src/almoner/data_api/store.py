@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NoReturn, Protocol
 from uuid import UUID
@@ -16,13 +16,14 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from almoner.data_api import decode, statements
+from almoner.data_api import decode, nested, rules, statements
 from almoner.data_api.batch import Batch
 from almoner.data_api.declare import Related, Resource, Row, Verb
 from almoner.data_api.refusals import Refusals, changed_since, not_found
 from almoner.database import Connection, Database, Held
 from almoner.definitions import Program
 from almoner.errors import ApiError
+from almoner.fields import Shape
 from almoner.kinds import Json, Problems
 
 # Each ``updated_at`` that a row may have for a conditional write to be done; None where there is no condition.
@@ -53,14 +54,17 @@ class Actor:
 class Written:
     """A row as it is now: its JSON, its ``updated_at`` (which its ETag is made of), the packed id of its patient and its own.
 
-    ``logged``: whether the change log tells of it. Where nothing was changed it does not, and the row was read alone.
+    ``before`` is what its ``updated_at`` was, None for a new row. ``logged``: whether the change log tells of it. Where nothing was
+    changed it does not, and the row was read alone. ``ignored`` is what was said of fields that were not set.
     """
 
     body: bytes
     updated_at: datetime
     patient: bytes
     id: str
+    before: datetime | None
     logged: bool = True
+    ignored: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class _Update:
     row: Row
     problems: Problems
     if_match: Versions
-    enveloped: bool
+    shape: Shape
 
 
 class Programs(Protocol):
@@ -114,37 +118,41 @@ class Store:
         """
         return Store(Held(connection), self._programs, tuple(self._resources.values()))
 
-    async def create(self, by: Actor, resource: Resource, given: Row, enveloped: bool = False) -> Written:
+    async def create(self, by: Actor, resource: Resource, given: Row, shape: Shape = Shape.STORED) -> Written:
         """Creates a row, and those that come with it. Raises ApiError with every problem of ``given``."""
         problems: Problems = []
-        row = decode.values(resource, given, Verb.CREATE, enveloped, problems, by.whole)
+        ignored: Row = {}
+        row = decode.values(resource, given, Verb.CREATE, shape, problems, by.whole, ignored)
         problems += await self._check(by, resource, row, None, problems)
         if problems:
             await self._refuse(by, resource, row, problems)
         row["id"] = new_id()
-        related = resource.on_create(row) if resource.on_create else ()
-        if related or resource.any_reference:
-            write = self._create_with_related(by, resource, row, related, enveloped)
+        related = nested.related(resource, row)
+        if related or resource.any_reference or any(one.asked(row) for one in resource.questions):
+            write = self._create_with_related(by, resource, row, related, shape)
         else:
-            write = self._create_alone(by, resource, row, enveloped)
-        return await self._explained(by, resource, row, write)
+            write = self._create_alone(by, resource, row, shape)
+        written = await self._explained(by, resource, row, write)
+        return replace(written, before=None, ignored=ignored)
 
     async def update(
-        self, by: Actor, resource: Resource, row_id: str, given: Row, if_match: Versions, enveloped: bool = False
+        self, by: Actor, resource: Resource, row_id: str, given: Row, if_match: Versions, shape: Shape = Shape.STORED
     ) -> Written:
         """Changes the fields that ``given`` names (clarification 9). Raises ApiError: 404 where there is no such row, 412
         where its ``updated_at`` is none of ``if_match``, and every problem of ``given``.
         """
         problems: Problems = []
-        row = decode.values(resource, given, Verb.UPDATE, enveloped, problems, by.whole)
-        update = _Update(by, resource, row_id, row, problems, if_match, enveloped)
+        ignored: Row = {}
+        row = decode.values(resource, given, Verb.UPDATE, shape, problems, by.whole, ignored)
+        update = _Update(by, resource, row_id, row, problems, if_match, shape)
         checked = resource.any_reference or resource.checked_fields & row.keys()
         write = self._update_checked(update) if checked else self._update_alone(update)
-        return await self._explained(by, resource, row, write)
+        written = await self._explained(by, resource, row, write)
+        return replace(written, ignored=ignored) if ignored else written
 
-    async def delete(self, by: Actor, resource: Resource, row_id: str, if_match: Versions, enveloped: bool = False) -> Written:
+    async def delete(self, by: Actor, resource: Resource, row_id: str, if_match: Versions, shape: Shape = Shape.STORED) -> Written:
         """Deletes a row, with the mappings that point at it, and returns it as it was. Raises ApiError: 404, 412."""
-        statement = statements.delete(resource, enveloped, self._pointers)
+        statement = statements.delete(resource, shape, self._pointers)
         async with self._database.transaction() as connection:
             locked = await connection.fetchrow(statements.lock(resource), by.environment_id, row_id)
             if locked is None:
@@ -156,7 +164,7 @@ class Store:
     async def yield_claim(self, by: Actor, resource: Resource, row_id: str) -> Written:
         """Takes from a row its mark of being the only one with its values (``Unique.where``), so that another may be it."""
         row: Row = {rule.where: False for rule in resource.claims if rule.where}
-        update = _Update(by, resource, row_id, row, [], None, False)
+        update = _Update(by, resource, row_id, row, [], None, Shape.STORED)
         return await self._explained(by, resource, row, self._update_alone(update))
 
     async def move(self, by: Actor, from_id: str, to_id: str, staying: Collection[str] = ()) -> dict[str, int]:
@@ -187,7 +195,7 @@ class Store:
         Returns how many there were; ids without a row are passed over. Raises ApiError with every problem of ``given``.
         """
         problems: Problems = []
-        row = decode.values(resource, given, Verb.UPDATE, False, problems, by.whole)
+        row = decode.values(resource, given, Verb.UPDATE, Shape.STORED, problems, by.whole)
         problems += await self._check(by, resource, row, frozenset(row), problems)
         if problems:
             await self._refuse(by, resource, row, problems)
@@ -226,11 +234,11 @@ class Store:
         if not resource.program_choices and not resource.checks:
             return []
         program = await self._program(by)
-        found = decode.check(resource, row, program, named, before)
+        found = rules.refused(resource, row, program, named, before)
         if found:
             newest = await self._programs.newest(by.environment_id)
             if newest.version != program.version:
-                return decode.check(resource, row, newest, named, before)
+                return rules.refused(resource, row, newest, named, before)
         return found
 
     async def _program(self, by: Actor) -> Program:
@@ -249,25 +257,26 @@ class Store:
             async with self._database.connection() as connection:
                 raise await self._refusals.of(connection, by.environment_id, resource, row, error) from error
 
-    async def _create_alone(self, by: Actor, resource: Resource, row: Row, enveloped: bool) -> Written:
+    async def _create_alone(self, by: Actor, resource: Resource, row: Row, shape: Shape) -> Written:
         async with self._database.connection() as connection:
-            return await self._insert(connection, by, resource, row, enveloped)
+            return await self._insert(connection, by, resource, row, shape)
 
     async def _create_with_related(
-        self, by: Actor, resource: Resource, row: Row, related: Sequence[Related], enveloped: bool
+        self, by: Actor, resource: Resource, row: Row, related: Sequence[Related], shape: Shape
     ) -> Written:
         async with self._database.transaction() as connection:
             await self._refusals.any_reference(connection, by.environment_id, resource, row)
-            written = await self._insert(connection, by, resource, row, enveloped)
+            await rules.ask(connection, by.environment_id, resource, row, row)
+            written = await self._insert(connection, by, resource, row, shape)
             await self._insert_related(connection, by, related)
             return written
 
-    async def _insert(self, connection: Connection, by: Actor, resource: Resource, row: Row, enveloped: bool) -> Written:
+    async def _insert(self, connection: Connection, by: Actor, resource: Resource, row: Row, shape: Shape) -> Written:
         if resource.claims:
             claimed = await self._refusals.claimed(connection, by.environment_id, resource, [row])
             if claimed:
                 raise ApiError([found for _, found in claimed])
-        statement = statements.insert(resource, enveloped)
+        statement = statements.insert(resource, shape)
         row_id = row["id"]
         return _written(
             await connection.fetchrow(statement, by.environment_id, row_id, *decode.complete(resource, row), *by.stamp),
@@ -281,9 +290,11 @@ class Store:
             resource, row = self._resources[entry.resource], entry.values | {"id": new_id()}
             try:
                 async with connection.transaction():
-                    await self._insert(connection, by, resource, row, False)
+                    await self._insert(connection, by, resource, row, Shape.STORED)
             except asyncpg.IntegrityConstraintViolationError as error:
                 refused = await self._refusals.of(connection, by.environment_id, resource, row, error)
+                problems += [decode.moved(p, entry.path) for p in refused.problems]
+            except ApiError as refused:
                 problems += [decode.moved(p, entry.path) for p in refused.problems]
         if problems:
             raise ApiError(problems)
@@ -292,7 +303,7 @@ class Store:
         by, resource, row = update.by, update.resource, update.row
         problems = update.problems + await self._check(by, resource, row, frozenset(row), update.problems)
         if problems:
-            await self._current(by, resource, update.row_id, None, update.enveloped)
+            await self._current(by, resource, update.row_id, None, update.shape)
             await self._refuse(by, resource, row, problems)
         names = statements.ordered(resource, row)
         if names:
@@ -300,7 +311,7 @@ class Store:
                 record = await self._change(connection, update, names, row)
             if record is not None:
                 return _written(record, update.row_id)
-        return await self._current(by, resource, update.row_id, update.if_match, update.enveloped)
+        return await self._current(by, resource, update.row_id, update.if_match, update.shape)
 
     async def _update_checked(self, update: _Update) -> Written:
         """An Update whose rules look at the whole row. What the cached program refuses is tried once more with the newest."""
@@ -329,22 +340,23 @@ class Store:
             if update.if_match is not None and whole["updated_at"] not in update.if_match:
                 raise changed_since()
             await self._refusals.any_reference(connection, by.environment_id, resource, merged)
+            await rules.ask(connection, by.environment_id, resource, row, merged)
             names = statements.ordered(resource, [k for k, v in merged.items() if k in row or v != whole.get(k)])
             if names:
                 return _written(await self._change(connection, update, names, merged), update.row_id)
-        return await self._current(by, resource, update.row_id, update.if_match, update.enveloped)
+        return await self._current(by, resource, update.row_id, update.if_match, update.shape)
 
     async def _change(self, connection: Connection, update: _Update, names: tuple[str, ...], row: Row) -> Any:
         """Writes the fields ``names`` as ``row`` has them. None where the row is not there, or not as the condition has it."""
         by, resource = update.by, update.resource
         values = [resource.field(name).kind.bind(row[name]) for name in names]
-        statement = statements.update(resource, update.enveloped, names)
+        statement = statements.update(resource, update.shape, names)
         versions = None if update.if_match is None else list(update.if_match)
         return await connection.fetchrow(statement, by.environment_id, update.row_id, versions, *values, *by.stamp, list(names))
 
-    async def _current(self, by: Actor, resource: Resource, row_id: str, if_match: Versions, enveloped: bool) -> Written:
+    async def _current(self, by: Actor, resource: Resource, row_id: str, if_match: Versions, shape: Shape) -> Written:
         async with self._database.connection() as connection:
-            record = await connection.fetchrow(statements.get(resource, enveloped), by.environment_id, row_id)
+            record = await connection.fetchrow(statements.get(resource, shape), by.environment_id, row_id)
         if record is None:
             raise not_found(resource)
         if if_match is not None and record["updated_at"] not in if_match:
@@ -371,4 +383,4 @@ class _Unfit(Exception):  # noqa: N818  # it never leaves this module
 
 
 def _written(record: Mapping[str, Any], row_id: str, logged: bool = True) -> Written:
-    return Written(record["body"], record["updated_at"], record["patient"], row_id, logged)
+    return Written(record["body"], record["updated_at"], record["patient"], row_id, record["before"], logged)

@@ -20,6 +20,7 @@ from almoner.data_api.declare import Resource, Row
 from almoner.data_api.refusals import changed_since, not_found
 from almoner.database import Connection
 from almoner.errors import ApiError
+from almoner.fields import Shape
 from almoner.kinds import AnyObject
 from almoner.pages.visit import Form, Visit
 
@@ -162,7 +163,7 @@ def _seen(form: Form, clash: Clash) -> Row:
 
 
 async def _row(visit: Visit, resource: Resource, row_id: str, within: Connection | None) -> tuple[Row, datetime]:
-    statement = statements.get(resource, False)
+    statement = statements.get(resource, Shape.STORED)
     if within is None:
         async with visit.parts.database.connection() as connection:
             record = await connection.fetchrow(statement, visit.environment_id, row_id)

@@ -15,6 +15,7 @@ from almoner.data_api import describe_operations as operations
 from almoner.data_api import describe_schemas as schemas
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.describe import Addition
+from almoner.data_api.nested import NewRows
 from almoner.fields import MISSING, NOW, Field, ListOf, Object
 from almoner.kinds import Kind, Ref
 from almoner.reference.highlight import as_json, shell
@@ -24,12 +25,14 @@ TYPES = {
     "string": "Text of any script and length. A NUL character is refused.",
     "name": "Text with at least one visible character.",
     "email": "Text of 1 to 320 characters. The format of an address is not checked.",
-    "phone": "Ten digits of a +1 number, in any common notation; kept and returned as `555-555-5555`.",
+    "phone": "Ten digits of a +1 number, in any common notation, E.164 included; returned as `555-555-5555`, "
+    "in the enveloped shape as `+15555555555`.",
     "guid": "Thirty-six characters of hexadecimal digits and dashes, in any letter case; returned in lower case.",
     "boolean": "`true` or `false`.",
     "integer": "A whole number of at most 64 bits.",
     "number": "A number.",
-    "zip_code": "Five digits of a US zip code.",
+    "zip_code": "Five or nine digits of a US zip code: `94110` or `94110-1234`.",
+    "boolean_or_word": "`true` or `false`; as a text too, as programs for the enveloped shape send them.",
     "array": "A list of texts.",
     "list": "A list of objects.",
     "json": "A JSON object or value, kept as it was sent, the order of its keys included.",
@@ -118,13 +121,14 @@ def lines(resource: Resource) -> list[FieldLine]:
     """The fields that a caller sees or sends, those inside of objects below the one that holds them."""
     found: list[FieldLine] = []
     for field in resource.fields:
-        if field.returned or field.create:
+        if field.returned or field.create or field.update:
             found += _with_children(_line(resource, field), _nested(field.kind), field.name, 1)
     return found
 
 
 def _line(resource: Resource, field: Field) -> FieldLine:
     names = ", ".join(field.filter_names)
+    found = any(one.name == field.name for one in resource.finders)
     return FieldLine(
         name=field.name,
         type=field.kind.name,
@@ -133,8 +137,8 @@ def _line(resource: Resource, field: Field) -> FieldLine:
         values=field.kind.values if type(field.kind) in (Choice, Several) else (),  # type: ignore[attr-defined]
         null=_null(field),
         create=_create(resource, field),
-        update="yes" if field.update and field.returned and Verb.UPDATE in resource.verbs else "no",
-        filter=("yes" if names == field.name else names) if field.filters else "no",
+        update=_update(resource, field),
+        filter=("yes" if names == field.name else names) if field.filters else "yes" if found else "no",
     )
 
 
@@ -150,6 +154,12 @@ def _create(resource: Resource, field: Field) -> str:
     return "required" if field.required else "optional"
 
 
+def _update(resource: Resource, field: Field) -> str:
+    if Verb.UPDATE not in resource.verbs or not (field.update or field.update_when_enveloped):
+        return "no"
+    return "yes" if field.update else "in the enveloped shape"
+
+
 def _about(field: Field) -> str:
     more = []
     if field.default is NOW:
@@ -158,6 +168,10 @@ def _about(field: Field) -> str:
         more.append(f"Default: `{json.dumps(field.default)}`.")
     if field.enveloped_name:
         more.append(f"In the enveloped shape also `{field.enveloped_name}`.")
+    if field.only_enveloped:
+        more.append("In the enveloped shape only.")
+    if field.optional_when_enveloped:
+        more.append("Optional in the enveloped shape.")
     if field.aliases:
         more.append(f"`{field.aliases[0]}` is accepted too.")
     if isinstance(field.kind, ProgramChoice):
@@ -168,6 +182,8 @@ def _about(field: Field) -> str:
 def _nested(kind: Kind) -> tuple[Field, ...]:
     if isinstance(kind, ListOf):
         return _nested(kind.item)
+    if isinstance(kind, NewRows):
+        return tuple(f for f in kind.inner.fields if f.create)
     return kind.fields if isinstance(kind, Object) else ()
 
 

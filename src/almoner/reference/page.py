@@ -21,6 +21,7 @@ from almoner.data_api import describe_examples as examples
 from almoner.data_api.declare import Resource
 from almoner.data_api.describe import Addition, scopes
 from almoner.errors import PROBLEMS
+from almoner.fields import Shape
 from almoner.operations.encodings import is_wanted
 from almoner.reference import content, guide
 from almoner.reference.highlight import as_json, prose
@@ -86,9 +87,9 @@ def _guide(resources: Sequence[Resource], url: str, additions: Sequence[Addition
         "call": guide.first_call(url),
         "short_call": guide.test_call(url),
         "bare_one": as_json(guide.brief(examples.row(shown))),
-        "enveloped_one": as_json(guide.brief({"data": guide.brief(examples.row(shown, enveloped=True), 4)})),
+        "enveloped_one": as_json(guide.brief({"data": guide.brief(examples.row(shown, Shape.ENVELOPED), 4)})),
         "bare_page": as_json(guide.brief_page(examples.page(shown, url))),
-        "enveloped_page": as_json(guide.brief_page(examples.page(shown, url, enveloped=True))),
+        "enveloped_page": as_json(guide.brief_page(examples.page(shown, url, Shape.ENVELOPED))),
         "paging": guide.paging_example(url),
         "problems": tuple(PROBLEMS.values()),
         "problem": as_json(guide.two_problems()),

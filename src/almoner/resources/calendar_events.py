@@ -1,12 +1,31 @@
 """Appointments on a worker's calendar, at a time of day or on a day (contract: Calendar Events)."""
 
 from almoner.choices import Choice, ProgramChoice
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Part, Resource, Row, Verb, patient_reference
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Part, Resource, Row, Verb, patient_reference
+from almoner.data_api.nested import NewRows
 from almoner.definitions import Program
 from almoner.errors import Problem
 from almoner.fields import Field
 from almoner.kinds import Boolean, Problems, Ref
+from almoner.resources.availability import QUESTIONS
+from almoner.resources.external_ids import external_ids
 from almoner.times import IsoDate, IsoDateTime
+
+
+def one_side(row: Row) -> None:
+    """What a body says of when the event is, as one side of it: a time of day or a day (clarification 18).
+
+    Where both come, ``is_all_day`` decides. The side that is meant clears the other, so that an update can turn one into the other.
+    """
+    timed = row.get("start_time") is not None or row.get("end_time") is not None
+    all_day = row.get("day") is not None
+    if timed and all_day and row.get("is_all_day") is not None:
+        timed, all_day = not row["is_all_day"], row["is_all_day"]
+    if timed and not all_day:
+        row["day"] = None
+    elif all_day and not timed:
+        row["start_time"] = row["end_time"] = None
+    row.pop("is_all_day", None)
 
 
 def timed_or_all_day(row: Row, program: Program, problems: Problems) -> None:
@@ -15,7 +34,11 @@ def timed_or_all_day(row: Row, program: Program, problems: Problems) -> None:
     if start is None and end is None and day is None:
         problems.append(_refused(".start_time", "give start_time and end_time, or day"))
     elif day is not None and (start is not None or end is not None):
-        problems.append(_refused(".day", "an event has either a day or a start_time and end_time; set the others to null"))
+        problems.append(
+            _refused(
+                ".day", "an event has either a day or a start_time and end_time; leave the others out, or let is_all_day say which"
+            )
+        )
     elif day is None and (start is None or end is None):
         missing = ".start_time" if start is None else ".end_time"
         problems.append(_refused(missing, "an event at a time of day needs both start_time and end_time"))
@@ -27,6 +50,12 @@ def _refused(path: str, hint: str) -> Problem:
     return Problem("parse_exception", f"Failed to parse calendar event at {path}: {hint}", {"path": path})
 
 
+def _ignoring(what: str, words: str) -> Field:
+    about = f"False asks that {words} may refuse the event; left out, they do not."
+    return Field(f"ignore_{what}", Boolean(), about, stored=False, returned=False)
+
+
+_STARTS = "2018-09-10T18:56:19.357228+00:00"
 # When an event begins; one on a day as a whole begins it in UTC.
 STARTS = "coalesce({row}start_time, {row}day::timestamp AT TIME ZONE 'UTC')"
 # An event of at most a day that overlaps a span begins in it or in the day before; the few longer ones are looked through apart.
@@ -34,7 +63,8 @@ _PARTS = (
     Part("timed", ("calendar_id", "start_time"), "start_time IS NOT NULL"),
     Part("long", ("calendar_id", "end_time"), "end_time - start_time > interval '1 day'"),
     Part("day", ("calendar_id", "day"), "day IS NOT NULL"),
-    # Of everybody, by when they begin.
+    # Of everybody, by when they begin: all of them, and those that have no outcome yet.
+    Part("starts", ("start_time",), "start_time IS NOT NULL"),
     Part("ahead", (STARTS.format(row=""), "user_id"), "outcome IS NULL"),
 )
 
@@ -44,19 +74,34 @@ calendar_events = Resource(
     singular="calendar event",
     about="Appointments of a patient on a worker's calendar: at a time of day, or on a day as a whole.",
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
+    settle=one_side,
     checks=(timed_or_all_day,),
-    checked_fields=frozenset({"start_time", "end_time", "day"}),
+    questions=QUESTIONS,
+    checked_fields=frozenset({"start_time", "end_time", "day", "ignore_unavailable_times", "ignore_working_hours"}),
+    finders=(
+        Filter(
+            "start_time[from]", IsoDateTime(), "Events that start at this time or later.", "start_time >= {value}", sample=_STARTS
+        ),
+        Filter(
+            "start_time[to]", IsoDateTime(), "Events that start at this time or earlier.", "start_time <= {value}", sample=_STARTS
+        ),
+    ),
     parts=_PARTS,
     fields=(
         ID,
-        Field("calendar_id", Ref("calendars"), "The calendar that the event is on.", required=True, update=False),
+        Field(
+            "calendar_id",
+            Ref("calendars"),
+            "The calendar that the event is on.",
+            required=True,
+            update=False,
+            update_when_enveloped=True,
+        ),
         patient_reference("The patient whom the appointment is with."),
         Field(
             "is_all_day",
             Boolean(),
-            "Whether the event is on a day as a whole.",
-            create=False,
-            update=False,
+            "Whether the event is on a day as a whole. It follows from the others; where both come, it says which count.",
             generated="day IS NOT NULL",
             sample=False,
         ),
@@ -64,7 +109,7 @@ calendar_events = Resource(
             "start_time",
             IsoDateTime(),
             "When it starts; null for an event on a day.",
-            sample="2018-09-10T18:56:19.357228+00:00",
+            sample=_STARTS,
         ),
         Field(
             "end_time",
@@ -75,7 +120,7 @@ calendar_events = Resource(
         Field("day", IsoDate(), "The day, where no time of day is set.", sample=None),
         Field(
             "outcome",
-            Choice(("completed", "cancelled", "no-show")),
+            Choice(("completed", "cancelled", "no-show"), respelled=(("no_show", "no-show"),)),
             "How it ended; null while it is to come.",
             create=False,
         ),
@@ -85,6 +130,7 @@ calendar_events = Resource(
             "How the two meet.",
             required=True,
             update=False,
+            update_when_enveloped=True,
             sample="phone",
         ),
         Field(
@@ -93,9 +139,21 @@ calendar_events = Resource(
             "One of the program's appointment types.",
             required=True,
             update=False,
+            update_when_enveloped=True,
             sample="intake_call",
         ),
         UPDATED_AT,
         CREATED_AT,
+        _ignoring("unavailable_times", "absences of the worker"),
+        _ignoring("working_hours", "the worker's working hours"),
+        Field(
+            "external_ids",
+            NewRows(external_ids, "welkin_id", {"resource": "calendar_events"}),
+            "Creates mappings to ids of other systems along.",
+            update=False,
+            stored=False,
+            returned=False,
+            only_enveloped=True,
+        ),
     ),
 )

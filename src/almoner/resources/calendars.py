@@ -1,8 +1,10 @@
 """Calendars: each worker has exactly one, made with the worker (contract: Calendars)."""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Unique, Verb
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Resource, Through, Unique, Verb
 from almoner.fields import Field
-from almoner.kinds import Ref
+from almoner.kinds import Email, Ref
+
+_OF_WORKERS = Through("workers", "id", column="worker_id")
 
 calendars = Resource(
     name="calendars",
@@ -12,6 +14,7 @@ calendars = Resource(
     verbs=(Verb.GET, Verb.FIND),
     patient=None,
     unique=(Unique(("worker_id",), ".worker_id", "This worker has a calendar already"),),
+    finders=(Filter("email", Email(), "The e-mail address of the worker.", "email = {value}", _OF_WORKERS, sample=Email.sample),),
     fields=(
         ID,
         Field("worker_id", Ref("workers"), "The worker whose calendar it is.", required=True, filter_aliases=("worker",)),

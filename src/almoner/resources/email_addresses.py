@@ -1,10 +1,12 @@
 """E-mail addresses of a patient, each with its own consents (contract: Email Addresses)."""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Search, Verb, patient_reference
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Resource, Search, Verb, patient_reference
 from almoner.fields import Field
 from almoner.kinds import Boolean, Email, Text
 
 EMAIL = Search("email", "{row}email")
+# The index of what is searched holds every address: another one would cost each write.
+HAS_ADDRESS = f"{EMAIL.plain} LIKE '%' || almoner_plain({{value}}) || '%' AND email = {{value}}"
 
 email_addresses = Resource(
     name="email_addresses",
@@ -13,6 +15,7 @@ email_addresses = Resource(
     about="Where a patient can be written to. Keep a record of how and when each consent was received.",
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
     searches=(EMAIL,),
+    finders=(Filter("email", Email(), "The address, letter by letter.", HAS_ADDRESS, sample=Email.sample),),
     fields=(
         ID,
         Field("email", Email(), "The address. Its format is not checked.", required=True),

@@ -12,17 +12,17 @@ from almoner.times import IsoDateTime
 UNREAD = "direction = 'inbound' AND read_at IS NULL"
 
 
+def inbound_has_no_worker(row: Row) -> None:
+    """The contract's own example names one all the same: it is kept null (clarification 17)."""
+    if row.get("direction") == "inbound":
+        row["worker_id"] = None
+
+
 def sent_by_a_worker_when_outbound(row: Row, program: Program, problems: Problems) -> None:
-    """Outbound needs a worker, inbound has none (clarification 17)."""
-    direction, worker_id = row.get("direction"), row.get("worker_id")
-    if direction == "outbound" and worker_id is None:
-        problems.append(_refused("an outbound message needs the worker who sent it"))
-    if direction == "inbound" and worker_id is not None:
-        problems.append(_refused("an inbound message has no worker; leave it out or set it to null"))
-
-
-def _refused(hint: str) -> Problem:
-    return Problem("parse_exception", f"Failed to parse guid at .worker_id: {hint}", {"path": ".worker_id"})
+    """Outbound needs a worker (clarification 17)."""
+    if row.get("direction") == "outbound" and row.get("worker_id") is None:
+        hint = "an outbound message needs the worker who sent it"
+        problems.append(Problem("parse_exception", f"Failed to parse guid at .worker_id: {hint}", {"path": ".worker_id"}))
 
 
 messages = Resource(
@@ -31,6 +31,7 @@ messages = Resource(
     singular="message",
     about="Messages to and from a patient. A Create records a message that was sent elsewhere; it sends nothing.",
     verbs=(Verb.GET, Verb.CREATE, Verb.FIND),
+    settle=inbound_has_no_worker,
     checks=(sent_by_a_worker_when_outbound,),
     checked_fields=frozenset({"direction", "worker_id"}),
     happened="send_time",

@@ -1,38 +1,76 @@
 """Patients: the people whom a program cares for. Almost everything else is attached to one (contract: Patients)."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from almoner.choices import ProgramChoice, State
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Related, Resource, Row, Search, Verb
-from almoner.fields import Field, ListOf, Object
-from almoner.kinds import Email, Name, Phone, Ref, Text, ZipCode
+from almoner.choices import Choice, ProgramChoice, State
+from almoner.contact_kinds import Name, Phone, ZipCode
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Part, Related, Resource, Row, Search, Through, Verb
+from almoner.data_api.nested import NewRows
+from almoner.fields import MISSING, Field
+from almoner.kinds import BooleanOrWord, Email, Kind, Ref, Text
+from almoner.resources.custom_data_type_records import custom_data_type_records
+from almoner.resources.email_addresses import HAS_ADDRESS, email_addresses
+from almoner.resources.external_ids import external_ids
+from almoner.resources.languages import LANGUAGES
+from almoner.resources.phone_numbers import HAS_NUMBER, phone_numbers
 from almoner.times import Birthday, Timezone
 
 
 def contact_records(row: Row) -> Sequence[Related]:
-    """The contact records and mappings that a Create writes along, all or nothing (clarification 15)."""
+    """The contact records that ``email`` and ``phone`` write along (clarification 15), but for those listed beside them."""
     related = []
-    if row.get("email") is not None:
-        related.append(Related("email_addresses", {"email": row["email"], "user_id": row["id"]}, ".email"))
-    if row.get("phone") is not None:
-        values = {"phone_number": row["phone"], "phone_number_type": "other", "user_id": row["id"]}
+    email, phone = row.get("email"), row.get("phone")
+    if email is not None and email not in {one["email"] for one in row.get("email_addresses") or ()}:
+        related.append(Related("email_addresses", {"email": email, "user_id": row["id"]}, ".email"))
+    if phone is not None and phone not in {one["phone_number"] for one in row.get("phone_numbers") or ()}:
+        values = {"phone_number": phone, "phone_number_type": "other", "user_id": row["id"]}
         related.append(Related("phone_numbers", values, ".phone"))
-    for number, mapping in enumerate(row.get("external_ids") or ()):
-        values = {**mapping, "resource": "patients", "welkin_id": row["id"]}
-        related.append(Related("external_ids", values, f".external_ids[{number}]"))
     return related
 
 
-MAPPING = Object(
-    (
-        Field("namespace", Text(), "Whose id it is.", required=True, sample="kiwihealth"),
-        Field("external_id", Text(), "The patient's id there.", required=True, sample="MRN-20417"),
-    )
-)
+def along(name: str, kind: NewRows, what: str, only_enveloped: bool = True) -> Field:
+    """Rows of another collection that a Create writes along, all or nothing."""
+    about = f"Creates {what} along."
+    return Field(name, kind, about, update=False, stored=False, returned=False, only_enveloped=only_enveloped)
+
+
+def later(name: str, kind: Kind, about: str, sample: Any, default: Any = MISSING) -> Field:
+    """A field of the contract's later edition: stored, but not in the documented shape (clarification 7)."""
+    return Field(name, kind, about, sample=sample, default=default, only_enveloped=True)
+
 
 # What names are searched by, and what lists of people are sorted by: the same on every server, whatever its locale.
 NAME = Search("name", "{row}last_name || ' ' || {row}first_name", column="plain_name", beside=("birthday",))
 NAME_ORDER = NAME.plain
+# The index of names holds the first 200 characters of both together; longer ones, of which there are next to none, have their own.
+_LONG = "length(last_name) + length(first_name) > 198"
+_CALLED = f"({NAME.plain} LIKE '%' || almoner_plain({{value}}) || '%' OR {_LONG})"
+_NUMBERS, _ADDRESSES = Through("phone_numbers", "user_id"), Through("email_addresses", "user_id")
+_MAPPINGS = Through("external_ids", "welkin_id", "resource = 'patients'")
+FINDERS = (
+    Filter("first_name", Name(), "The given name, letter by letter.", f"{_CALLED} AND first_name = {{value}}", sample="Grace"),
+    Filter("last_name", Name(), "The family name, letter by letter.", f"{_CALLED} AND last_name = {{value}}", sample="Hopper"),
+    Filter("birthday", Birthday(), "The day of birth.", "birthday = {value}", sample=Birthday.sample),
+    Filter("email", Email(), "An e-mail address of the patient, letter by letter.", HAS_ADDRESS, _ADDRESSES, sample=Email.sample),
+    Filter("phone", Phone(), "A phone number of the patient, in any notation.", HAS_NUMBER, _NUMBERS, sample=Phone.sample),
+    Filter(
+        "external_id",
+        Text(),
+        "An id of the patient in another system; with `namespace`, in that one.",
+        Text().filter_sql("external_id", "{value}"),
+        _MAPPINGS,
+        sample="MRN-20417",
+    ),
+    Filter(
+        "namespace",
+        Text(),
+        "The system in which the patient has an id.",
+        Text().filter_sql("namespace", "{value}"),
+        _MAPPINGS,
+        sample="kiwihealth",
+    ),
+)
 
 patients = Resource(
     name="patients",
@@ -43,10 +81,14 @@ patients = Resource(
     patient="id",
     on_create=contact_records,
     searches=(NAME,),
+    finders=FINDERS,
+    parts=(Part("long_name", ("id",), _LONG),),
     orders={"name": (NAME_ORDER,), "phase": ("phase", NAME_ORDER), "created": ("created_at",)},
     fields=(
         ID,
-        Field("phase", ProgramChoice("phases"), "Where in the program the patient is.", required=True, sample="intake"),
+        Field(
+            "phase", ProgramChoice("phases"), "Where in the program the patient is.", required=True, filter=True, sample="intake"
+        ),
         Field("coach_id", Ref("workers"), "The worker who is the primary coach.", enveloped_name="primary_worker_id"),
         Field("timezone", Timezone(), "Where the patient lives, as a time zone.", required=True),
         Field("first_name", Name(), "Given name, in any script.", required=True),
@@ -58,7 +100,7 @@ patients = Resource(
         Field("street_line_two", Text(), "Second line of the street address.", sample="#304"),
         Field("city", Text(), "City.", sample="San Francisco"),
         Field("county", Text(), "County, where it is known.", sample="San Francisco County"),
-        Field("zip_code", ZipCode(), "Zip code of five digits."),
+        Field("zip_code", ZipCode(), "Zip code of five or nine digits."),
         Field("state", State(), "State, territory or military region."),
         Field("country", Text(), "Country.", sample="USA"),
         Field(
@@ -69,14 +111,19 @@ patients = Resource(
             stored=False,
             returned=False,
         ),
-        Field(
-            "external_ids",
-            ListOf(MAPPING),
-            "Creates mappings to ids of other systems along.",
-            update=False,
-            stored=False,
-            returned=False,
+        along(
+            "external_ids", NewRows(external_ids, "welkin_id", {"resource": "patients"}), "mappings to ids of other systems", False
         ),
         Field("phone", Phone(), "Creates a phone number of the patient along.", update=False, stored=False, returned=False),
+        later("is_active", BooleanOrWord(), "Whether the patient takes part. Nothing else is changed with it.", True, True),
+        later("primary_language", Choice(LANGUAGES), "The language that the patient speaks first.", "english"),
+        later("gender", Text(), "In the patient's own words.", "Female"),
+        later("height", Text(), "Height in inches, as a text.", "65"),
+        later("weight", Text(), "Weight in pounds, as a text.", "130"),
+        later("smokes", BooleanOrWord(), "Whether the patient smokes; null where nobody knows.", False),
+        later("provider_id_number", Text(), "An id in a third system.", "P-20417"),
+        along("phone_numbers", NewRows(phone_numbers, "user_id"), "phone numbers of the patient"),
+        along("email_addresses", NewRows(email_addresses, "user_id"), "e-mail addresses of the patient"),
+        along("custom_data_type_records", NewRows(custom_data_type_records, "user_id"), "records about the patient"),
     ),
 )

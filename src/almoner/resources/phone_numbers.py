@@ -1,9 +1,10 @@
 """Phone numbers of a patient, each with its own consents (contract: Phone Numbers)."""
 
 from almoner.choices import Choice
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Search, Verb, patient_reference
+from almoner.contact_kinds import Phone
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Resource, Search, Verb, patient_reference
 from almoner.fields import Field
-from almoner.kinds import Boolean, Phone, Text
+from almoner.kinds import Boolean, Text
 
 
 def consent(name: str, about: str, sample: bool = False, aliases: tuple[str, ...] = ()) -> Field:
@@ -12,6 +13,8 @@ def consent(name: str, about: str, sample: bool = False, aliases: tuple[str, ...
 
 
 DIGITS = Search("phone_number", "replace({row}phone_number, '-', '')")
+# The index of what is searched holds every number: another one would cost each write.
+HAS_NUMBER = f"{DIGITS.plain} LIKE '%' || replace({{value}}, '-', '') || '%' AND phone_number = {{value}}"
 
 phone_numbers = Resource(
     name="phone_numbers",
@@ -20,6 +23,7 @@ phone_numbers = Resource(
     about="Where a patient can be called or sent an SMS. Keep a record of how and when each consent was received.",
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
     searches=(DIGITS,),
+    finders=(Filter("phone_number", Phone(), "The number, in any notation.", HAS_NUMBER, sample=Phone.sample),),
     fields=(
         ID,
         patient_reference("The patient whom the number belongs to."),

@@ -1,9 +1,10 @@
 """Workers: the people who log in to the Coach Portal (contract: Workers)."""
 
 from almoner.choices import Choice
+from almoner.contact_kinds import Name, Phone
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Related, Resource, Row, Unique, Verb
 from almoner.fields import Field
-from almoner.kinds import Email, Name, Phone
+from almoner.kinds import Email
 from almoner.times import Timezone
 
 
@@ -20,13 +21,29 @@ workers = Resource(
     verbs=(Verb.GET, Verb.FIND),
     patient=None,
     on_create=calendar,
+    notes=("Of the filters `email` and `phone` one must hold, where both are given.",),
     unique=(Unique(("email",), ".email", "A worker with this e-mail address exists already"),),
     fields=(
         ID,
-        Field("email", Email(), "E-mail address, which is also the name to sign in with.", required=True, filter=True),
+        Field(
+            "email",
+            Email(),
+            "E-mail address, which is also the name to sign in with.",
+            required=True,
+            filter=True,
+            filter_either="person",
+        ),
         Field("first_name", Name(), "Given name.", required=True, sample="Emily"),
         Field("last_name", Name(), "Family name.", required=True, sample="Smith"),
-        Field("phone_number", Phone(), "Direct line."),
+        Field(
+            "phone_number",
+            Phone(),
+            "Direct line.",
+            filter=True,
+            filter_as="phone",
+            filter_aliases=("phone_number",),
+            filter_either="person",
+        ),
         Field("timezone", Timezone(), "The time zone of the working hours.", required=True, sample="US/Eastern"),
         Field(
             "gender",

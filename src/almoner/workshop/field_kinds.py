@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from almoner.choices import Choice, Several, State
+from almoner.contact_kinds import Phone, ZipCode
 from almoner.fields import Field, Object
-from almoner.kinds import Boolean, Email, Integer, Kind, LongText, Number, Phone, Schema, Text, ZipCode
+from almoner.kinds import Boolean, Email, Integer, Kind, LongText, Number, Schema, Text
 from almoner.times import TIMEZONES, IsoDate, IsoDateTime, Timezone
 from almoner.workshop.design import FieldDesign
 

@@ -24,6 +24,7 @@ from almoner.data_api import statements
 from almoner.data_api.declare import Resource
 from almoner.data_api.find import BEGINNING, FOREVER, somebody
 from almoner.database import Connection
+from almoner.fields import Shape
 from almoner.pages.reads import Part
 from almoner.pages.visit import Visit
 from almoner.portal.admin_export.formats import Format, Making
@@ -158,7 +159,7 @@ class _Snapshot:
 
     async def rows(self, resource: Resource) -> AsyncIterator[tuple[bytes, bytes, int]]:
         """The rows of a collection as the API's Find renders them: JSON parted by ROW_END, their patients packed, how many."""
-        statement, place = statements.find(resource, False, ()), (BEGINNING, _BEFORE_ALL)
+        statement, place = statements.find(resource, Shape.STORED, ()), (BEGINNING, _BEFORE_ALL)
         while True:
             await self._tell()
             record = await self._connection.fetchrow(statement, self._environment_id, *place, FOREVER, _PART)

@@ -16,8 +16,8 @@ from almoner.kinds import Guid
 from almoner.pages import parsing
 from almoner.pages.visit import Visit
 from almoner.portal.calendar import hours_page, when
-from almoner.portal.calendar.diary import Span
 from almoner.portal.calendar.hours_page import AbsenceForm
+from almoner.working_hours import Span
 
 _LONGEST_REASON: Final = 200
 _INSERT: Final = "INSERT INTO absences (environment_id, id, worker_id, from_time, to_time, reason) VALUES ($1, $2, $3, $4, $5, $6)"

@@ -19,7 +19,7 @@ from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal import editing, live
 from almoner.portal.calendar import booking, diary, layout, rules, when, zones
 from almoner.portal.calendar.booking import FreeDay
-from almoner.portal.calendar.diary import OUTCOMES, Event, Span, Worker
+from almoner.portal.calendar.diary import OUTCOMES, Event, Worker
 from almoner.portal.calendar.layout import Shown
 from almoner.portal.calendar.one import WHEN, One, as_json, in_words, outcomes
 from almoner.portal.calendar.one import one as read_one
@@ -28,6 +28,7 @@ from almoner.portal.calendar.when import Asked, When
 from almoner.portal.editing import Clash
 from almoner.portal.sight import Patient
 from almoner.resources.calendar_events import calendar_events
+from almoner.working_hours import Span
 from almoner.workshop.pages.field_errors import by_field
 
 FOLDER: Final = "portal/calendar"

@@ -19,13 +19,14 @@ from almoner.pages.visit import Form, Visit
 from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal import sight
 from almoner.portal.calendar import diary, rules, when, zones
-from almoner.portal.calendar.diary import MODALITIES, Span, Worker
+from almoner.portal.calendar.diary import MODALITIES, Worker
 from almoner.portal.calendar.one import as_json
 from almoner.portal.calendar.rules import Reason, Wanted, Word
 from almoner.portal.calendar.when import Asked, When
 from almoner.portal.patients.find import Found, find
 from almoner.portal.sight import Patient
 from almoner.resources.calendar_events import calendar_events
+from almoner.working_hours import Span
 from almoner.workshop.pages.field_errors import by_field
 
 FOLDER: Final = "portal/calendar"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from almoner import clocks
@@ -13,9 +13,8 @@ from almoner.database import Connection
 from almoner.names import full_name
 from almoner.pages.visit import Visit
 from almoner.portal import sight
-from almoner.portal.calendar.zones import dates
+from almoner.working_hours import Hours, Span
 
-MIDNIGHT: Final = 24 * 60
 OUTCOMES: Final = {"completed": "completed", "cancelled": "cancelled", "no-show": "no-show"}
 MODALITIES: Final = {"call": "call", "phone": "phone", "video": "video", "visit": "visit"}
 
@@ -102,18 +101,6 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class Span:
-    """From a moment up to another, in UTC."""
-
-    start: datetime
-    end: datetime
-
-    def overlaps(self, other: Span) -> bool:
-        """Whether they share more than an edge."""
-        return self.start < other.end and other.start < self.end
-
-
-@dataclass(frozen=True)
 class Event:
     """An appointment: from ``start_time`` to ``end_time``, or on ``day``. Of a patient whom the visitor may not see all that is
     about them is None.
@@ -154,41 +141,6 @@ class Absence(Span):
 
     id: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Hours:
-    """The working hours of a worker: by weekday (Monday is 0) minutes from and to, in their own zone. Empty: nobody has set any."""
-
-    timezone: str
-    week: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-
-    @property
-    def known(self) -> bool:
-        """Whether any were set: where not, no time is outside of them."""
-        return bool(self.week)
-
-    def on(self, day: date) -> list[Span]:
-        """The hours of a day, as moments."""
-        return [Span(self._moment(day, first), self._moment(day, last)) for first, last in self.week.get(day.weekday(), ())]
-
-    def between(self, start: datetime, end: datetime) -> list[Span]:
-        """The hours that overlap a span; those that meet at midnight are one."""
-        whole = Span(start, end)
-        first = clocks.shifted(clocks.day_of(start, self.timezone), -1)
-        count = (clocks.day_of(end, self.timezone) - first).days + 2
-        joined: list[Span] = []
-        for one in (span for day in dates(first, count) for span in self.on(day)):
-            if joined and joined[-1].end >= one.start:
-                joined[-1] = Span(joined[-1].start, max(joined[-1].end, one.end))
-            else:
-                joined.append(one)
-        return [one for one in joined if one.overlaps(whole)]
-
-    def _moment(self, day: date, minute: int) -> datetime:
-        if minute == MIDNIGHT:
-            day, minute = clocks.shifted(day, 1), 0
-        return clocks.earliest(day, time(minute // 60, minute % 60), self.timezone)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from almoner.kinds import Guid
 from almoner.pages.visit import Visit
 from almoner.pages.words import zone_in_words
 from almoner.portal.calendar import diary, rules
-from almoner.portal.calendar.diary import MIDNIGHT, Span, Worker
+from almoner.portal.calendar.diary import Worker
+from almoner.working_hours import MIDNIGHT, Span
 
 FOLDER: Final = "portal/calendar"
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

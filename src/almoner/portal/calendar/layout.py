@@ -14,8 +14,9 @@ from almoner import clocks
 from almoner.definitions import Program
 from almoner.pages.words import initials
 from almoner.portal.calendar import zones
-from almoner.portal.calendar.diary import MIDNIGHT, MODALITIES, Absence, Event, Hours, Span, minutes
+from almoner.portal.calendar.diary import MODALITIES, Absence, Event, minutes
 from almoner.times import iso
+from almoner.working_hours import MIDNIGHT, Hours, Span
 
 # Side by side there is room for so many; what overlaps further shares the last lane.
 LANES: Final = 4

@@ -15,9 +15,10 @@ from almoner.pages.visit import Visit
 from almoner.pages.words import day_in_words
 from almoner.portal import sight
 from almoner.portal.calendar import diary, zones
-from almoner.portal.calendar.diary import OUTCOMES, Event, Span, Worker
+from almoner.portal.calendar.diary import OUTCOMES, Event, Worker
 from almoner.portal.sight import Patient
 from almoner.times import iso
+from almoner.working_hours import Span
 
 # What tells when an appointment is, as the API names it: decided as a whole.
 WHEN: Final = ("start_time", "end_time", "day")

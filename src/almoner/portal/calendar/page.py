@@ -17,9 +17,10 @@ from almoner.pages.visit import Visit
 from almoner.pages.words import zone_in_words
 from almoner.portal import live
 from almoner.portal.calendar import absences, appointment, booking, diary, feed_page, hours_page, placing, views
-from almoner.portal.calendar.diary import Span, Worker
+from almoner.portal.calendar.diary import Worker
 from almoner.portal.calendar.views import Columns, Looking, Table
 from almoner.portal.calendar.when import parsed_date
+from almoner.working_hours import Span
 
 FOLDER: Final = "portal/calendar"
 # So many calendars are read and drawn at once.

@@ -22,12 +22,13 @@ from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal import editing
 from almoner.portal.calendar import booking, diary, rules, when, zones
-from almoner.portal.calendar.diary import Span, Worker
+from almoner.portal.calendar.diary import Worker
 from almoner.portal.calendar.one import WHEN, One, as_json, in_words, one
 from almoner.portal.calendar.rules import Reason, Wanted, Word
 from almoner.portal.calendar.when import Asked, When
 from almoner.portal.editing import Clash
 from almoner.resources.calendar_events import calendar_events
+from almoner.working_hours import Span
 
 FOLDER: Final = "portal/calendar"
 _USUAL_MINUTES: Final = 30

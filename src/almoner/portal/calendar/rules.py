@@ -14,7 +14,8 @@ from almoner.names import full_name_sql
 from almoner.pages.visit import Form, Visit
 from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal.calendar import diary, zones
-from almoner.portal.calendar.diary import Diary, Event, Hours, Span, Worker
+from almoner.portal.calendar.diary import Diary, Event, Worker
+from almoner.working_hours import Hours, Span
 
 # Free times are looked for in so many days, at every half hour, no more than so many a day and a few in all.
 AHEAD: Final = 14
@@ -128,16 +129,12 @@ def _outside(wanted: Wanted, known: Diary) -> Iterator[Reason]:
     if not hours.known:
         return
     if isinstance(wanted.when, Span):
-        within = any(one.start <= wanted.when.start and wanted.when.end <= one.end for one in _around(hours, wanted.when))
+        within = hours.covers(wanted.when)
         day = clocks.local(wanted.when.start, hours.timezone).date()
     else:
         within, day = bool(hours.on(wanted.when)), wanted.when
     if not within:
         yield Reason("Working hours", f"Outside {wanted.worker.name}'s working hours: {hours_in_words(hours, day)}.")
-
-
-def _around(hours: Hours, span: Span) -> list[Span]:
-    return hours.between(span.start, span.end)
 
 
 def _taken(wanted: Wanted, known: Diary, span: Span) -> list[Event]:

@@ -12,8 +12,9 @@ from almoner import clocks
 from almoner.definitions import Program
 from almoner.pages.words import day_in_words, initials, zone_in_words
 from almoner.portal.calendar import layout, zones
-from almoner.portal.calendar.diary import Absence, Days, Diary, Event, Hours, Worker
+from almoner.portal.calendar.diary import Absence, Days, Diary, Event, Worker
 from almoner.portal.calendar.layout import Band, Place, Shown
+from almoner.working_hours import Hours
 
 VIEWS: Final = ("day", "week", "month")
 # What a cell of a month, or of the week of a team, shows before it says how many more there are.

@@ -10,8 +10,8 @@ from typing import Final
 from almoner import clocks
 from almoner.pages import parsing
 from almoner.pages.visit import Form
-from almoner.portal.calendar.diary import Span
 from almoner.times import TIMEZONES
+from almoner.working_hours import Span
 
 LONGEST: Final = 24 * 60
 

@@ -15,6 +15,7 @@ from almoner.data_api.declare import Row
 from almoner.data_api.refusals import not_found
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.fields import Shape
 from almoner.portal.contact.sections import EMAILS, IDS, PHONES, Section
 from almoner.resources.patients import patients
 
@@ -55,8 +56,9 @@ class Held:
 async def rows(connection: Connection, environment_id: int, patient_id: str, section: Section) -> list[Held]:
     """The patient's rows of a section, the oldest first, each with its records."""
     resource = section.resource
+    body = statements.body(resource, Shape.STORED, resource.name)
     found = await connection.fetch(
-        f"SELECT {resource.name}.id::text, {statements.body(resource, False, resource.name)}, updated_at FROM {resource.name} "
+        f"SELECT {resource.name}.id::text, {body}, updated_at FROM {resource.name} "
         f"WHERE environment_id = $1 AND {_OWNED[section.slug]} ORDER BY created_at, id",
         *(environment_id, patient_id),
     )
@@ -78,7 +80,7 @@ async def rows(connection: Connection, environment_id: int, patient_id: str, sec
 
 async def details(connection: Connection, environment_id: int, patient_id: str) -> Held:
     """The patient's own row. Raises a 404 ApiError where there is none."""
-    row = await connection.fetchrow(statements.get(patients, False), environment_id, patient_id)
+    row = await connection.fetchrow(statements.get(patients, Shape.STORED), environment_id, patient_id)
     if row is None:
         raise not_found(patients)
     return Held(patient_id, msgspec.json.decode(row["body"]), row["updated_at"], {})

@@ -12,7 +12,8 @@ from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.pages.words import zone_in_words
 from almoner.portal.calendar import zones
-from almoner.portal.calendar.diary import MODALITIES, Absence, Event, Span, Worker, diary
+from almoner.portal.calendar.diary import MODALITIES, Absence, Event, Worker, diary
+from almoner.working_hours import Span
 
 # The hours that a day shows at least, as in most offices.
 _FROM, _TO = 9, 17

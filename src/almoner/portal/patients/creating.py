@@ -14,6 +14,7 @@ from almoner.choices import STATES
 from almoner.data_api import decode
 from almoner.data_api.declare import Row, Verb
 from almoner.errors import ApiError
+from almoner.fields import Shape
 from almoner.kinds import Problems
 from almoner.pages.visit import Visit
 from almoner.pages.words import birthday_error
@@ -102,7 +103,7 @@ async def create(visit: Visit) -> Response:
         values["coach_id"] = visit.worker.worker_id
     given = _given(values, mappings)
     problems: Problems = []
-    row = decode.values(patients, given, Verb.CREATE, False, problems, True)
+    row = decode.values(patients, given, Verb.CREATE, Shape.STORED, problems, True)
     problems += decode.check(patients, row, visit.program, None, problems)
     errors = _errors(ApiError(problems), mappings) if problems else {}
     if not problems and (told := birthday_error(row["birthday"], clocks.today(row["timezone"]))):

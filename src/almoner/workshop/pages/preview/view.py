@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from almoner import clocks
 from almoner.choices import Choice, Several, State
-from almoner.kinds import Boolean, Integer, Kind, Number, Text, ZipCode
+from almoner.contact_kinds import ZipCode
+from almoner.kinds import Boolean, Integer, Kind, Number, Text
 from almoner.pages import parsing
 from almoner.pages.visit import Form
 from almoner.times import TIMEZONES, IsoDateTime

@@ -1,0 +1,97 @@
+"""Rows of another collection inside of a body, created with the row that the body is of (``welkin-2020.md``, section 2: Batch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, ClassVar
+
+from almoner.data_api import decode, describe_schemas
+from almoner.data_api.declare import Related, Resource, Row, Verb
+from almoner.definitions import Program
+from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
+from almoner.fields import Field, Shape
+from almoner.kinds import Json, Kind, Problems, Schema
+
+
+@dataclass(frozen=True)
+class NewRows(Json):
+    """A list of bodies of a Create of ``resource``, all written or none. Each is about the row that it comes with, whose id goes
+    into the field ``by``; ``given`` are fields whose values follow from that. A body names neither.
+    """
+
+    resource: Resource
+    by: str
+    given: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
+    shape: Shape = Shape.STORED
+
+    name: ClassVar[str] = "list"
+    hint: ClassVar[str] = "a list of objects is expected"
+
+    @property
+    def inner(self) -> Resource:
+        """The collection as such a body sees it."""
+        return _without(self.resource, (self.by, *self.given))
+
+    def enveloped(self) -> Kind:
+        return replace(self, shape=Shape.ENVELOPED)
+
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        if type(value) is not list:
+            problems.append(parse_problem(self.name, path, self.hint))
+            return None
+        rows = []
+        for number, body in enumerate(value):
+            here = f"{path}[{number}]"
+            if len(problems) > MOST_PROBLEMS:
+                break
+            if type(body) is not dict:
+                problems.append(parse_problem("json", here, "a JSON object is expected"))
+                continue
+            found: Problems = []
+            rows.append(decode.values(self.inner, body, Verb.CREATE, self.shape, found))
+            problems += [decode.moved(one, here) for one in found]
+        return rows
+
+    def schema(self) -> Schema:
+        return {"type": "array", "items": describe_schemas.create(self.inner, self.shape)}
+
+    def example(self) -> Any:
+        return [{f.name: f.example() for f in self.inner.spelled[self.shape].fields if f.create and f.required}]
+
+
+@cache
+def _without(resource: Resource, names: tuple[str, ...]) -> Resource:
+    return replace(resource, fields=tuple(f for f in resource.fields if f.name not in names))
+
+
+@cache
+def fields(resource: Resource) -> tuple[tuple[Field, NewRows], ...]:
+    """The fields of a collection that hold new rows of others."""
+    return tuple((f, f.kind) for f in resource.fields if isinstance(f.kind, NewRows))
+
+
+def check(resource: Resource, row: Row, program: Program, before: Sequence[Problem]) -> Problems:
+    """What the program and the rules of their own collections refuse of the rows that come with a new one.
+
+    ``before``: what was found already; a row that did not parse is not looked at any further.
+    """
+    found: Problems = []
+    unread = tuple(str(one.extra.get("path", "")) for one in before)
+    for item, kind in fields(resource):
+        for number, values in enumerate(row.get(item.name) or ()):
+            here = f".{item.name}[{number}]"
+            if not any(path.startswith(here) for path in unread):
+                found += [decode.moved(one, here) for one in decode.check(kind.inner, values, program, None)]
+    return found
+
+
+def related(resource: Resource, row: Row) -> list[Related]:
+    """All rows that the Create of ``row`` writes along, in the order in which they are written."""
+    found = list(resource.on_create(row)) if resource.on_create else []
+    for item, kind in fields(resource):
+        for number, values in enumerate(row.get(item.name) or ()):
+            whole = {**values, **kind.given, kind.by: row["id"]}
+            found.append(Related(kind.resource.name, whole, f".{item.name}[{number}]"))
+    return found

@@ -1,0 +1,27 @@
+"""What a row must be to be written, beside what each of its fields must be: the rules of its collection and of the program."""
+
+from __future__ import annotations
+
+from almoner.data_api import decode, nested
+from almoner.data_api.declare import Resource, Row
+from almoner.database import Connection
+from almoner.definitions import Program
+from almoner.errors import ApiError
+from almoner.kinds import Problems
+
+
+def refused(resource: Resource, row: Row, program: Program, named: frozenset[str] | None, before: Problems) -> Problems:
+    """What the program and the rules refuse of a row and of those that come with it. ``named`` and ``before``: see decode.check."""
+    found = decode.check(resource, row, program, named, before)
+    return found if named is not None else found + nested.check(resource, row, program, before)
+
+
+async def ask(connection: Connection, environment_id: int, resource: Resource, given: Row, row: Row) -> None:
+    """Asks the questions that the ``given`` fields raise about a row. Raises ApiError with what the answers refuse."""
+    found: Problems = []
+    for question in resource.questions:
+        if question.asked(given):
+            records = await connection.fetch(question.sql, environment_id, *(row.get(name) for name in question.fields))
+            question.rule(row, records, found)
+    if found:
+        raise ApiError(found)
