@@ -24,6 +24,11 @@ _HEADERS: dict[str, tuple[str, Schema, Any]] = {
         "order-4711",
     ),
     "ETag": ("The version of the row. Send it as `If-Match` with an Update or a Delete.", TEXT, f'"{examples.MOMENT}"'),
+    "X-Ignored-Fields": (
+        "What the body said of fields that were not set by it, and that is not what the row has. Absent where there is none.",
+        TEXT,
+        "calendar_id, modality",
+    ),
     "Link": ('The next page, as `<...>; rel="next"`. Absent on the last page.', TEXT, '<https://.../next>; rel="next"'),
     "WWW-Authenticate": ("How to authenticate.", TEXT, 'Bearer realm="almoner"'),
     "Retry-After": ("Seconds to wait before the next attempt.", {"type": "integer", "minimum": 0}, 1),

@@ -208,7 +208,13 @@ def create(described: Described, resource: Resource) -> Operation:
     everything = examples.create_body(resource, True, described.shape)
     if everything != shown["example"]:
         shown["everything"] = everything
-    answer = success(_CHANGED, described.one(resource), described.wrapped(examples.created(resource, described.shape)), "ETag")
+    answer = success(
+        _CHANGED,
+        described.one(resource),
+        described.wrapped(examples.created(resource, described.shape)),
+        "ETag",
+        "X-Ignored-Fields",
+    )
     links = _links_by_id(resource, described.id_of_one) | _links_to_related(described, resource)
     return _operation(Verb.CREATE, resource, f"Create {a(resource.singular)}", text) | {
         "requestBody": _body(schemas.ref(f"{schemas.component(resource)}Create"), shown),
@@ -218,7 +224,13 @@ def create(described: Described, resource: Resource) -> Operation:
 
 def update(described: Described, resource: Resource) -> Operation:
     text = "Changes the fields that the body names; the others stay as they are. Null clears a field that can be null."
-    answer = success(_CHANGED, described.one(resource), described.wrapped(examples.updated(resource, described.shape)), "ETag")
+    answer = success(
+        _CHANGED,
+        described.one(resource),
+        described.wrapped(examples.updated(resource, described.shape)),
+        "ETag",
+        "X-Ignored-Fields",
+    )
     return _operation(Verb.UPDATE, resource, f"Update {a(resource.singular)}", text) | {
         "parameters": [_IF_MATCH],
         "requestBody": _body(
