@@ -21,7 +21,8 @@ from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
 Problems = list[Problem]
 Schema = dict[str, Any]
 
-_GUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", re.ASCII)
+GUID_PATTERN: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_GUID = re.compile(GUID_PATTERN, re.ASCII)
 # PostgreSQL cannot hold NUL.
 WITHOUT_NUL: Final = r"^[^\x00]*$"
 # Whole numbers below this one are floats without rounding.
@@ -175,7 +176,7 @@ class Guids(Kind):
         return [Guid().parse(one.strip()) for one in given]
 
     def schema(self) -> Schema:
-        return {"type": "string"}
+        return {"type": "string", "pattern": f"^{GUID_PATTERN}(,{GUID_PATTERN})*$"}
 
 
 @dataclass(frozen=True)

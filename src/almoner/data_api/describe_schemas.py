@@ -8,7 +8,7 @@ from typing import Any
 from almoner.data_api.declare import IDS, Resource
 from almoner.errors import PROBLEMS
 from almoner.fields import Field, Shape, described, nullable_schema
-from almoner.kinds import WITHOUT_NUL, Schema
+from almoner.kinds import GUID_PATTERN, WITHOUT_NUL, Schema
 
 _PAGE_TEXT = "Times as ISO 8601; the answer gives them in UTC."
 _SET_BY_DATABASE = ("id", "updated_at", "created_at")
@@ -112,7 +112,7 @@ def find_body(resource: Resource, shape: Shape) -> Schema:
         properties[name] = _as_key(one.kind.schema()) | {"description": one.about}
     properties[IDS.name] = {
         "type": "array",
-        "items": {"type": "string", "format": "uuid"},
+        "items": {"type": "string", "format": "uuid", "pattern": f"^{GUID_PATTERN}$"},
         "maxItems": 1000,
         "description": IDS.about,
     }

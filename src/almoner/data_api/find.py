@@ -69,7 +69,7 @@ def from_body(body: Mapping[str, Any]) -> list[tuple[str, str | None]]:
             pairs.append((name, str(value)))
         elif value is None:
             pairs.append((name, None))
-        elif name == IDS.name and type(value) is list and all(type(one) is str for one in value):
+        elif name == IDS.name and type(value) is list and all(type(one) is str and one for one in value):
             pairs.append((name, ",".join(value)))
         elif len(problems) <= MOST_PROBLEMS:
             problems.append(parse_problem("string", f".{name[:80]}", "a string is expected"))

@@ -41,7 +41,6 @@ workers = Resource(
             "Direct line.",
             filter=True,
             filter_as="phone",
-            filter_aliases=("phone_number",),
             filter_either="person",
         ),
         Field("timezone", Timezone(), "The time zone of the working hours.", required=True, sample="US/Eastern"),
