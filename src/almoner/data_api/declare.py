@@ -247,7 +247,8 @@ def _spelled(resource: Resource, shape: Shape) -> Spelled:
 
 
 def _in_shape(finder: Filter, shape: Shape) -> Filter:
-    return replace(finder, kind=finder.kind.enveloped()) if shape is Shape.ENVELOPED else finder
+    kind = finder.kind.enveloped() if shape is Shape.ENVELOPED else finder.kind
+    return finder if kind is finder.kind else replace(finder, kind=kind, sample=kind.example())
 
 
 def _filters(resource: Resource, fields: tuple[Field, ...], shape: Shape) -> Mapping[str, Filter]:

@@ -190,7 +190,8 @@ def shared(resources: Sequence[Resource], enveloped: bool) -> dict[str, Schema]:
 def _given_back(resources: Sequence[Resource], enveloped: bool) -> dict[str, Schema]:
     """The filters of a Find as its pages give them back, whatever the collection: as they were sent."""
     told = "The filter of this name, where the Find has it."
-    return {name: {"type": "string", "description": told} for r in resources for name, _, _ in filters(r, enveloped)}
+    shape = Shape.ENVELOPED if enveloped else Shape.DOCUMENTED
+    return {name: {"type": "string", "description": told} for r in resources for name in r.spelled[shape].filters}
 
 
 def _enveloped_links(href: Schema, current: Schema, onward: Schema) -> Schema:
