@@ -10,7 +10,7 @@ from alembic import op
 from almoner.migrations import locks
 
 revision = "2026_11_29_later_edition"
-down_revision = "2026_11_29_sent_forms"
+down_revision = "2026_11_29_authority"
 
 
 def upgrade() -> None:
