@@ -9,6 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.access import made
+from almoner.names import full_name_sql
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.admin.places import Place, places
@@ -32,8 +33,8 @@ SELECT count(*) AS workers,
 FROM workers w LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
 WHERE w.environment_id = $1
 """
-_NAMES: Final = """
-SELECT id::text, first_name || ' ' || last_name FROM workers WHERE environment_id = $1 AND id = ANY ($2::uuid[])
+_NAMES: Final = f"""
+SELECT id::text, {full_name_sql()} FROM workers WHERE environment_id = $1 AND id = ANY ($2::uuid[])
 """
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from almoner.access import worker_events
 from almoner.access.actors import name_sql
 from almoner.access.worker_events import WorkerEvent
+from almoner.names import full_name_sql
 from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
@@ -20,7 +21,7 @@ _PATH: Final = "/admin/access"
 _SIZE: Final = 50
 # Names by actor; of an object that is a client or a webhook, that of the thing itself.
 _NAMES: Final = f"SELECT given, {name_sql('given')} FROM unnest($2::text[]) AS given"
-_WORKERS: Final = "SELECT id::text, first_name || ' ' || last_name FROM workers WHERE environment_id = $1 AND id = ANY ($2::uuid[])"
+_WORKERS: Final = f"SELECT id::text, {full_name_sql()} FROM workers WHERE environment_id = $1 AND id = ANY ($2::uuid[])"
 _OBJECTS: Final = """
 SELECT 'client:' || id::text, name FROM clients WHERE environment_id = $1 AND 'client:' || id::text = ANY ($2::text[])
 UNION ALL

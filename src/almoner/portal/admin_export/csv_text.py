@@ -61,7 +61,7 @@ def _is_reshaped(text: str) -> bool:
     if text.startswith((*_DANGEROUS, _APOSTROPHE)):
         return True
     words = _WORD.findall(text.casefold())
-    if any(character.isdigit() for character in text):
+    if any(char.isdigit() for char in text):
         return _IN_VALUES.issuperset(words)
     return text.strip().casefold() in _TRUTHS
 
