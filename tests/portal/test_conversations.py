@@ -470,3 +470,23 @@ async def test_a_message_with_an_unfilled_placeholder_is_not_recorded_as_sent(
     assert (await coach.send_form(here, direction="inbound", contents="{{patient.first_name}}?")).status_code == 303
     assert (await coach.send_form(here, direction="outbound", contents="a {{ b }} c")).status_code == 303
     assert len(await _messages(api, patient)) == 2
+
+
+async def test_what_somebody_types_in_as_received_is_read_by_them_and_unread_to_the_coach_of_somebody_elses_patient(
+    coach: Person, people: People, charts: Charts, program: int, database: Database
+) -> None:
+    ada = await people(program, "coach", first_name="Ada")
+    for whose, expected in (
+        (coach.worker_id, f"worker:{coach.worker_id}"),
+        (None, f"worker:{coach.worker_id}"),
+        (ada.worker_id, None),
+    ):
+        patient = await charts.patient(program, whose)
+        await charts.inbound(program, patient, await charts.conversation(program, patient, "app"), "Came by itself")
+        conversation = await charts.conversation(program, patient, "app")
+        here = f"/patients/{patient}/conversations/{conversation}"
+        typed = await coach.send_form(here, htmx=True, direction="inbound", contents="She called and said so")
+        assert "Recorded." in typed.text
+        async with database.connection() as connection:
+            rows = await connection.fetch("SELECT contents, read_by FROM messages WHERE user_id = $1", patient)
+        assert {row["contents"]: row["read_by"] for row in rows} == {"Came by itself": None, "She called and said so": expected}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from playwright.async_api import expect
 
 from almoner.data_api.store import Store
@@ -34,3 +36,41 @@ async def test_a_message_that_comes_in_leaves_the_one_that_is_typed_alone(
     await page.get_by_text("Recorded. Nothing was sent.").wait_for()
     await expect(typed).to_have_value("")
     await expect(typed).to_be_focused()
+
+
+async def test_what_was_said_of_the_last_message_is_gone_when_the_next_one_is_typed(
+    people: People, program: int, store: Store, screens: Screens
+) -> None:
+    coach, charts = await people(program, "coach"), Charts(store)
+    patient = await charts.patient(program, coach.worker_id)
+    await charts.conversation(program, patient, "app")
+    page = await screens(coach)
+    await page.goto(f"/patients/{patient}")
+    await page.get_by_label("What was said or sent?").fill("First")
+    await page.get_by_role("button", name="Record", exact=True).click()
+    recorded = page.get_by_text("Recorded. Nothing was sent.")
+    await recorded.wait_for()
+    await page.get_by_label("What was said or sent?").press_sequentially("Se")
+    await expect(recorded).to_be_hidden()
+
+
+async def test_what_is_said_above_the_page_never_covers_each_other(
+    people: People, program: int, store: Store, screens: Screens
+) -> None:
+    coach, charts = await people(program, "coach"), Charts(store)
+    page = await screens(coach, height=500)
+    await page.goto(f"/patients/{await charts.patient(program, coach.worker_id)}")
+    # All that can be said at once, far down the page.
+    await page.evaluate("""() => {
+        document.getElementById("notice").innerHTML = '<div class="banner bad">Your session has ended</div>';
+        const away = document.querySelector("[data-live-away]");
+        document.querySelector(".notices").append(away);
+        for (const line of document.querySelectorAll(".notices > .banner")) line.hidden = false;
+        scrollTo(0, 300);
+    }""")
+    lines = page.locator(".notices .banner")
+    boxes = [box for line in await lines.all() if (box := await line.bounding_box())]
+    assert len(boxes) == 4
+    for above, below in pairwise(boxes):
+        assert above["y"] >= 0
+        assert above["y"] + above["height"] <= below["y"]

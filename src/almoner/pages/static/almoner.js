@@ -12,6 +12,7 @@
    data-guard          a form whose unsaved changes are not left behind silently
    data-part           what a form is about, where forms of one address and with the same fields are about different things
    data-escape         what Escape clicks, inside its form
+   data-until-typed    what is said of the form's last sending, until somebody types in it again
    data-search         the search's box, which "/" goes to
    data-shows-keys     opens the list of the keys that work on the page, as "?" does
 
@@ -295,6 +296,8 @@ const almoner = { tell: (text) => { const region = document.getElementById("told
 
   /* What a page keeps in this tab ends when its worker signs out. */
   document.addEventListener("submit", (event) => { if (event.target.getAttribute("action") === "/sign-out") sessionStorage.clear(); });
+
+  document.addEventListener("input", (event) => { for (const said of event.target.form?.querySelectorAll("[data-until-typed]") ?? []) said.remove(); });
 
   /* What was typed is not left behind silently */
   document.addEventListener("input", (event) => { const form = event.target.closest("form[data-guard]"); if (form) form.dataset.changed = "yes"; });

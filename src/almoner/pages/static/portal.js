@@ -58,7 +58,8 @@
   const listen = () => {
     const from = document.querySelector("[data-live-from]");
     if (!from || source || document.hidden) return;
-    const away = (is) => { const line = document.querySelector("[data-live-away]"); if (line) line.hidden = !is; };
+    /* It stands with what else is said above the page, so that none of it covers another. */
+    const away = (is) => { const line = document.querySelector("[data-live-away]"); if (line) { line.hidden = !is; document.querySelector(".notices").append(line); } };
     const url = new URL(from.dataset.liveFrom, location.href);
     if (reached) url.searchParams.set("since", reached);
     source = new EventSource(url);

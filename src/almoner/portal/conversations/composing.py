@@ -121,11 +121,12 @@ async def record(
         if of is None:
             started = {"user_id": patient.id, "conversation_type": said.type}
             conversation_id = (await store.create(visit.actor, conversations, started)).id
-        await store.create(visit.actor, messages, _row(visit, patient, conversation_id, said, sent_at))
+        message = await store.create(visit.actor, messages, _row(visit, patient, conversation_id, said, sent_at))
     except ApiError as refused_row:
         return "", replace(said, errors=_by_field(refused_row))
-    if of is not None:
-        await talk.mark_read(visit, connection, of, seen)
+    # Who types in what was received has read it. For somebody else's patient it stays unread, so that their coach hears of it.
+    own = [message.id] if said.direction == INBOUND and patient.coach_id in (None, visit.worker.worker_id) else []
+    await talk.mark_read(visit, connection, conversation_id, [*seen, *own])
     return conversation_id, said
 
 

@@ -93,7 +93,7 @@ async def act(visit: Visit) -> Response:
         if do == "fill":
             said = await _filled(visit, connection, patient, of, said, form)
         elif do == "read" and of:
-            await mark_read(visit, connection, of, form.texts("seen"))
+            await mark_read(visit, connection, of.id, form.texts("seen"))
         elif do == "record":
             recorded, said = await composing.record(visit, connection, patient, of, said, form.texts("seen"))
             if recorded:

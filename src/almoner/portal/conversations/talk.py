@@ -144,11 +144,11 @@ async def talk(visit: Visit, connection: Connection, patient: Patient, of: Conve
     return Talk(grouped, shown[0]["id"] if len(rows) > PAGE else "", sum(row["unread"] for row in shown), workers, upto)
 
 
-async def mark_read(visit: Visit, connection: Connection, of: Conversation, ids: Iterable[str]) -> None:
-    """Notes that these inbound messages were read; those that were already keep who read them first."""
+async def mark_read(visit: Visit, connection: Connection, conversation_id: str, ids: Iterable[str]) -> None:
+    """Notes that these inbound messages of a conversation were read; those that were already keep who read them first."""
     wanted = [parsed for one in ids if (parsed := Guid().decode(one, "", []))]
     if wanted:
-        await reading.note(connection, visit.actor, of.id, ids=wanted)
+        await reading.note(connection, visit.actor, conversation_id, ids=wanted)
 
 
 def _conversation(row: Any, patient: Patient, is_one_of_several: bool) -> Conversation:
