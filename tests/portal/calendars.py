@@ -47,10 +47,17 @@ class Book:
         return (await self.store.create(self.by, BY_NAME[resource], given)).id
 
     async def patient(
-        self, first_name: str = "Grace", last_name: str = "Hopper", timezone: str = "US/Pacific", **given: Any
+        self, first_name: str = "Grace", last_name: str = "Hopper", timezone: str = "US/Central", calls: bool = True, **given: Any
     ) -> str:
+        """``calls``: with a phone number that they agreed to be called at."""
         values = {"first_name": first_name, "last_name": last_name, "timezone": timezone, "phase": "intake"}
-        return await self.create("patients", birthday="1950-01-01", **values, **given)
+        patient = await self.create("patients", birthday="1950-01-01", **values, **given)
+        if calls:
+            await self.number(patient, opted_in_to_phone=True)
+        return patient
+
+    async def number(self, patient: str, number: str = "415-555-0100", **given: Any) -> str:
+        return await self.create("phone_numbers", user_id=patient, phone_number=number, phone_number_type="cell", **given)
 
     async def calendar(self, worker: Person) -> str:
         found: str = await self.value(

@@ -19,7 +19,7 @@ from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal import editing, live
 from almoner.portal.calendar import booking, diary, layout, rules, when, zones
 from almoner.portal.calendar.booking import FreeDay
-from almoner.portal.calendar.diary import OUTCOMES, Event, Worker
+from almoner.portal.calendar.diary import BY_PHONE, OUTCOMES, Event, Worker
 from almoner.portal.calendar.layout import Shown
 from almoner.portal.calendar.one import WHEN, One, as_json, in_words, outcomes
 from almoner.portal.calendar.one import one as read_one
@@ -39,7 +39,6 @@ WHERE environment_id = $1 AND user_id = $2 ORDER BY opted_in_to_phone DESC, upda
 _DONE: Final = {"booked": "The appointment is booked.", "moved": "The appointment is moved.", "outcome": "Its outcome is noted."}
 # In whose calendar it was when the form that moves it was drawn.
 _HOST: Final = "was.calendar_id"
-_BY_PHONE: Final = ("call", "phone")
 
 
 @dataclass(frozen=True)
@@ -208,7 +207,7 @@ def _answer(visit: Visit, page: MovePage, status: int) -> Response:
 
 
 async def _numbers(visit: Visit, connection: Connection, one: One) -> list[Number]:
-    if one.event.modality not in _BY_PHONE:
+    if one.event.modality not in BY_PHONE:
         return []
     rows = await connection.fetch(_NUMBERS, visit.environment_id, one.patient.id)
     return [Number(r["phone_number"], r["friendly_name"] or r["phone_number_type"], r["opted_in_to_phone"]) for r in rows]
@@ -218,7 +217,8 @@ async def _move_page(visit: Visit, connection: Connection, one: One, asked: Aske
     at = _meant(one.event, asked) if checking else When(None, {})
     reasons: list[Reason] = []
     if at.when is not None:
-        reasons = await rules.why_not(visit, connection, Wanted(one.worker, one.patient.id, at.when, one.event.id))
+        wanted = Wanted(one.worker, one.patient, at.when, one.event.modality, one.event.id)
+        reasons = await rules.why_not(visit, connection, wanted)
     here = visit.worker.timezone
     return MovePage(
         one,

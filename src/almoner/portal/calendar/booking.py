@@ -134,7 +134,7 @@ async def _book(visit: Visit, connection: Connection, typed: Typed) -> Response:
         errors["patient_id"] = "Choose whom the appointment is with: type a name, a phone number or an id."
     if at.when is None or page.patient is None:
         return _answer(visit, replace(page, errors=errors), 400)
-    reasons = await rules.why_not(visit, connection, Wanted(page.worker, page.patient.id, at.when))
+    reasons = await rules.why_not(visit, connection, Wanted(page.worker, page.patient, at.when, typed.modality))
     if reasons and not typed.word.covers(reasons):
         return _answer(visit, replace(page, errors=errors, reasons=reasons, checked=True), 400)
     given = {
@@ -197,7 +197,7 @@ async def _page(visit: Visit, connection: Connection, typed: Typed, checking: bo
     at = when.read(typed.asked) if checking else When(None, {})
     reasons: list[Reason] = []
     if at.when is not None:
-        reasons = await rules.why_not(visit, connection, Wanted(worker, patient.id if patient else "", at.when))
+        reasons = await rules.why_not(visit, connection, Wanted(worker, patient, at.when, typed.modality))
     theirs = patient.timezone if patient else visit.worker.timezone
     return BookingPage(
         typed,

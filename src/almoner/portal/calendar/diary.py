@@ -17,6 +17,8 @@ from almoner.working_hours import Hours, Span
 
 OUTCOMES: Final = {"completed": "completed", "cancelled": "cancelled", "no-show": "no-show"}
 MODALITIES: Final = {"call": "call", "phone": "phone", "video": "video", "visit": "visit"}
+# Those for which the patient is called at a phone number.
+BY_PHONE: Final = ("call", "phone")
 
 _OF = """
 SELECT w.id::text, w.first_name, w.last_name, w.timezone, c.id::text AS calendar_id

@@ -192,7 +192,7 @@ async def _why_not(visit: Visit, connection: Connection, found: One, target: Tar
     assert target.when is not None
     begins = target.when.start if isinstance(target.when, Span) else target.when
     anew = not is_back and begins != (found.event.start_time or found.event.day)
-    wanted = Wanted(target.worker, found.patient.id, target.when, found.event.id, anew)
+    wanted = Wanted(target.worker, found.patient, target.when, found.event.modality, found.event.id, anew)
     return await rules.why_not(visit, connection, wanted)
 
 

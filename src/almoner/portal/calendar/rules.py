@@ -14,7 +14,9 @@ from almoner.names import full_name_sql
 from almoner.pages.visit import Form, Visit
 from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal.calendar import diary, zones
-from almoner.portal.calendar.diary import Diary, Event, Worker
+from almoner.portal.calendar.diary import BY_PHONE, Diary, Event, Worker
+from almoner.portal.conversations import consents
+from almoner.portal.sight import Patient
 from almoner.working_hours import Hours, Span
 
 # Free times are looked for in so many days, at every half hour, no more than so many a day and a few in all.
@@ -23,7 +25,7 @@ _STEP: Final = timedelta(minutes=30)
 _APART: Final = timedelta(hours=2)
 _A_DAY: Final = 3
 _DAYS: Final = 4
-# Nobody is called at night: free times are offered between these hours where the patient is.
+# Nobody is called at night: between these hours where the patient is times are offered, and beyond them they are warned of.
 WAKING: Final = (8, 20)
 # What is taken for working hours where a worker has set none: weekdays from nine to five.
 USUAL: Final = {weekday: [(9 * 60, 17 * 60)] for weekday in range(5)}
@@ -76,13 +78,15 @@ class Word:
 
 @dataclass(frozen=True)
 class Wanted:
-    """An appointment to be: of a worker with a patient, from a moment to another, or on a day. ``event_id`` is its own where it is
-    moved: it is not in its own way. ``begins_anew``: its beginning is chosen now, so that it cannot be over.
+    """An appointment to be: of a worker with a patient, None where nobody is chosen yet, from a moment to another, or on a day.
+    ``event_id`` is its own where it is moved: it is not in its own way. ``begins_anew``: its beginning is chosen now, so that it
+    cannot be over.
     """
 
     worker: Worker
-    patient_id: str
+    patient: Patient | None
     when: Span | date
+    modality: str
     event_id: str = ""
     begins_anew: bool = True
 
@@ -99,6 +103,8 @@ async def why_not(visit: Visit, connection: Connection, wanted: Wanted, now: dat
         taken = _taken(wanted, known, wanted.when)
         found += [Reason("Overlap", _overlap(event, timezone), patient_id=event.patient_id) for event in taken]
         found += await _twice(visit, connection, wanted, wanted.when)
+        found += _at_night(wanted, wanted.when)
+    found += await _without_consent(visit, connection, wanted)
     return sorted(found, key=lambda reason: not reason.firm)
 
 
@@ -154,14 +160,31 @@ def _overlap(event: Event, timezone: str) -> str:
 
 async def _twice(visit: Visit, connection: Connection, wanted: Wanted, span: Span) -> list[Reason]:
     """The patient is somewhere else at that time."""
-    row = wanted.patient_id and await connection.fetchrow(
-        *(_OWN, visit.environment_id, wanted.patient_id, span.start, span.end),
+    row = wanted.patient and await connection.fetchrow(
+        *(_OWN, visit.environment_id, wanted.patient.id, span.start, span.end),
         *(wanted.worker.calendar_id, wanted.event_id or _NOBODY),
     )
     if not row:
         return []
     at = zones.span(row["start_time"], row["end_time"], visit.worker.timezone)
     return [Reason("Overlap", f"Overlaps with this patient's appointment with {row['worker']}, {at}.")]
+
+
+def _at_night(wanted: Wanted, span: Span) -> Iterator[Reason]:
+    patient = wanted.patient
+    if patient is not None and not _is_awake(span, patient.timezone):
+        first, last = WAKING
+        theirs = f"{zones.span(span.start, span.end, patient.timezone)} in {zone_in_words(patient.timezone)}"
+        text = f"It is {theirs} for {patient.name}, and not between {first}:00 and {last}:00."
+        yield Reason("Night", text, patient_id=patient.id)
+
+
+async def _without_consent(visit: Visit, connection: Connection, wanted: Wanted) -> list[Reason]:
+    """Who is to be called has a number, and agreed to calls there."""
+    if wanted.patient is None or wanted.modality not in BY_PHONE:
+        return []
+    found = await consents.to_calls(connection, visit.environment_id, wanted.patient.id)
+    return [Reason("Consent", found.refusal, patient_id=wanted.patient.id)] if found.refusal else []
 
 
 async def free(

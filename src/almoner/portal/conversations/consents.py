@@ -1,4 +1,4 @@
-"""Whether a patient consents to what a conversation is: SMS to one of their numbers, e-mail to one of their addresses.
+"""Whether a patient consents to SMS or calls to one of their numbers, or to e-mail to one of their addresses.
 
 One address may be there twice, such as after a merge of two records: a refusal at either refuses it.
 """
@@ -15,6 +15,7 @@ _PHONES: Final = """
 SELECT n.phone_number AS address, n.friendly_name, n.opted_in_to_sms AS given, n.phone_number AS same FROM phone_numbers n
 WHERE n.environment_id = $1 AND n.user_id = $2 ORDER BY n.created_at, n.id
 """
+_CALLED: Final = _PHONES.replace("opted_in_to_sms", "opted_in_to_phone")
 _EMAILS: Final = """
 SELECT n.email AS address, n.friendly_name, n.opted_in_to_email AS given, lower(n.email) AS same FROM email_addresses n
 WHERE n.environment_id = $1 AND n.user_id = $2 ORDER BY n.created_at, n.id
@@ -33,6 +34,7 @@ _CHANNELS: Final[Mapping[str, _Channel]] = {
     "phone": _Channel(_PHONES, "SMS", "phone number"),
     "email": _Channel(_EMAILS, "e-mail", "e-mail address"),
 }
+_CALLS: Final = _Channel(_CALLED, "calls", "phone number")
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,14 @@ class Address:
 
 @dataclass(frozen=True)
 class Consent:
-    """Every number or address that a conversation may go to; ``refusal`` says why none may be written to, blank where one may."""
+    """Every number or address; ``refusal`` says why none of them may be written to or called, blank where one may."""
 
     addresses: tuple[Address, ...] = ()
     refusal: str = ""
 
     @property
     def given(self) -> tuple[Address, ...]:
-        """Those that may be written to."""
+        """Those that may be written to or called."""
         return tuple(one for one in self.addresses if one.given)
 
 
@@ -65,8 +67,15 @@ async def consent(
     ``hold``: it stays as it is until the transaction of the connection ends.
     """
     channel = _CHANNELS.get(conversation_type or "")
-    if channel is None:
-        return Consent()
+    return await _consent(connection, environment_id, patient_id, channel, hold) if channel else Consent()
+
+
+async def to_calls(connection: Connection, environment_id: int, patient_id: str) -> Consent:
+    """The consent to be called at each phone number of the patient."""
+    return await _consent(connection, environment_id, patient_id, _CALLS)
+
+
+async def _consent(connection: Connection, environment_id: int, patient_id: str, channel: _Channel, hold: bool = False) -> Consent:
     rows = await connection.fetch(channel.addresses + ("FOR SHARE" if hold else ""), environment_id, patient_id)
     if not rows:
         return Consent((), f"The patient has no {channel.one}, so none is opted in to {channel.name}.")
