@@ -142,6 +142,46 @@ async def test_an_appointment_that_moved_or_ended_says_so(coach: Person, grace: 
     assert "2 Mar 2027 10:00 to 3 Mar 2027 10:00" in read(timeline(page))
 
 
+async def test_a_booking_tells_what_was_booked_then_whatever_became_of_it(
+    coach: Person, grace: Chart, store: Store, people: People, program: int
+) -> None:
+    start = datetime(2199, 3, 5, 18, 0, tzinfo=UTC)
+    other = await booked(grace, store, coach.worker_id, start + timedelta(days=30))
+    await grace.change("calendar_events", other, modality="video")
+    event = await booked(grace, store, coach.worker_id, start)
+    await booked(await new_patient(store, program), store, coach.worker_id, start)
+
+    async def moved(**values: Any) -> None:
+        await grace.change("calendar_events", event, **values)
+
+    def times(at: datetime) -> dict[str, Any]:
+        return {"start_time": at.isoformat(), "end_time": (at + timedelta(minutes=45)).isoformat(), "day": None}
+
+    await moved(**times(start + timedelta(days=1)))
+    await moved(**times(start + timedelta(days=1, hours=2)))
+    await moved(start_time=None, end_time=None, day="2199-03-09")
+    async with await people(program, "coach", first_name="Lesley", last_name="Moore") as colleague:
+        async with store._database.connection() as connection:
+            calendar = await connection.fetchval("SELECT id::text FROM calendars WHERE worker_id = $1", colleague.worker_id)
+        await moved(calendar_id=calendar, modality="visit")
+        await moved(outcome="cancelled")
+        page = await coach.get(f"/patients/{grace.id}?show=all")
+    text = read(timeline(page))
+    bookings = [one for one in titles(page) if "booked for" in one]
+    assert bookings == ["Intake call booked for 5 March, 10:00", "Intake call booked for 4 April, 11:00"]
+    booking = text.partition("booked for 5 March, 10:00")[2].partition("booked for")[0]
+    assert "30 minutes · phone · with Emily Smith" in booking
+    assert "cancelled" not in booking
+    for expected in (
+        "Starts: 5 Mar 2199 10:00 to 6 Mar 2199 10:00",
+        "Starts: 6 Mar 2199 10:00 to 6 Mar 2199 12:00",
+        "Starts: 6 Mar 2199 12:00 to 9 Mar 2199",
+        "Calendar: Emily Smith to Lesley Moore",
+        "Appointment ended",
+    ):
+        assert expected in text, (expected, text)
+
+
 async def test_a_care_flow_tells_what_changed_within_it(coach: Person, grace: Chart) -> None:
     flow = await grace.add("care_flows", care_flow=FLOW)
     plan, record = FLOW["goals"][0]["interventions"]

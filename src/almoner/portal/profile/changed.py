@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from almoner.access.actors import through
 from almoner.database import Connection
 from almoner.definitions import Program
 from almoner.names import full_name_sql
-from almoner.portal.profile.differences import Design, Difference, consent_of, differences, people
+from almoner.portal.profile.differences import NOTHING, Design, Difference, consent_of, differences, people
 from almoner.portal.profile.line import Chip, Line, Reading
 from almoner.portal.profile.timeline import Entry
 from almoner.portal.records.stated import day
@@ -36,6 +37,9 @@ _THINGS: Final = {
     "email_addresses": "e-mail address",
     "patient_tasks": "task",
 }
+# What tells when an appointment is, and by which of them it begins.
+_WHEN: Final = {"start_time", "end_time", "day", "is_all_day"}
+_BEGINS: Final = ("start_time", "day")
 # Where the whole of a row is read, behind the address of the profile.
 _PLACES: Final = {
     "patients": "/contact",
@@ -111,13 +115,23 @@ def _title(
         return f"{one.title} {'given' if given else 'taken back'}", (Chip(name),) if name else (), found
     if one and one.path == "outcome" and one.now in _TONES:
         return f"{_thing(resource)} ended · {name}", (Chip(one.now, _TONES[one.now]),), ()
-    if resource == "calendar_events" and {"start_time", "end_time"} >= {each.path for each in found} and found:
-        return f"{_thing(resource)} moved · {name}", (), found[:1]
+    if resource == "calendar_events" and found and {each.path for each in found} <= _WHEN:
+        return f"{_thing(resource)} moved · {name}", (), _moved(found)
     if resource == "external_ids":
         return f"Id in {name} changed", (), found
     if one and not one.was and not one.now:
         return f"{one.title} · {name}", (), ()
     return f"{name if design else f'{_thing(resource)} {name}'.strip()} changed", (), found
+
+
+def _moved(found: tuple[Difference, ...]) -> tuple[Difference, ...]:
+    """From when to when: the beginnings, which may be a time on one side and a day as a whole on the other."""
+    begins = [one for one in found if one.path in _BEGINS]
+    if not begins:
+        return found[:1]
+    was = next((one.was for one in begins if one.was != NOTHING), NOTHING)
+    now = next((one.now for one in begins if one.now != NOTHING), NOTHING)
+    return (replace(begins[0], was=was, now=now),)
 
 
 def _name(told: Mapping[str, Any], design: Design, program: Program) -> str:

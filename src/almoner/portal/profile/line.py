@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from almoner.definitions import Program
 from almoner.portal.profile.differences import Difference, Speaking
@@ -27,7 +28,8 @@ class Chip:
 class Reading:
     """What entries are put in words with. ``base`` is the address of the profile, ``zone`` the IANA name that days are told in.
 
-    ``names`` are workers' names by their ids and by those of their calendars.
+    ``names`` are workers' names by their ids and by those of their calendars; ``booked`` is what has changed of appointments since
+    they were booked, as it was then, by their ids.
     """
 
     program: Program
@@ -36,6 +38,7 @@ class Reading:
     zone: str
     names: Mapping[str, str]
     patient_id: str
+    booked: Mapping[str, Mapping[str, Any]]
 
     @property
     def speaking(self) -> Speaking:

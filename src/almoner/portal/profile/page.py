@@ -19,6 +19,7 @@ from almoner.pages.visit import Visit
 from almoner.pages.words import zone_in_words
 from almoner.portal import live, sight
 from almoner.portal.profile import timeline
+from almoner.portal.profile.booked import as_booked, changes_of
 from almoner.portal.profile.cards import CONVERSATION, Omitted, Shown, card, drawn, omitted, sidebar
 from almoner.portal.profile.changed import names_in
 from almoner.portal.profile.designs import designs
@@ -204,8 +205,10 @@ async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> T
     there = visit.parts.database.zones.of(patient.timezone)
     entries, older = await timeline.entries(connection, visit.environment_id, patient.id, visit.rights, there, show, begin)
     known = await designs(connection, visit.environment_id, wanted(entries, visit.program))
-    names = await names_in(connection, visit.environment_id, [one.told for one in entries if one.resource == "changes"])
-    told = lines(entries, Reading(visit.program, known, f"/patients/{patient.id}", zone, names, patient.id))
+    booked = await as_booked(connection, visit.environment_id, patient.id, entries)
+    changes = [*(one.told for one in entries if one.resource == "changes"), *changes_of(booked)]
+    names = await names_in(connection, visit.environment_id, changes)
+    told = lines(entries, Reading(visit.program, known, f"/patients/{patient.id}", zone, names, patient.id, booked))
     jumped = until.isoformat() if until else ""
     return Timeline(
         patient,

@@ -146,7 +146,7 @@ _TOLD: Final = {
     "LEFT JOIN conversations v ON v.environment_id = $1 AND v.id = m.conversation_id "
     "LEFT JOIN workers w ON w.environment_id = $1 AND w.id = m.worker_id WHERE m.environment_id = $1 AND m.id = page.id",
     "calendar_events": "SELECT e.appointment_type, e.modality, e.outcome, e.start_time, e.end_time, e.day, "
-    f"{full_name_sql('w')} AS worker FROM calendar_events e "
+    f"{starts('$9::text')} > now() AS ahead, {full_name_sql('w')} AS worker FROM calendar_events e "
     "JOIN calendars k ON k.environment_id = $1 AND k.id = e.calendar_id "
     "JOIN workers w ON w.environment_id = $1 AND w.id = k.worker_id WHERE e.environment_id = $1 AND e.id = page.id",
     "assessment_responses": "SELECT a.spec_id, a.version, a.title, a.model FROM assessment_responses a "

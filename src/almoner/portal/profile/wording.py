@@ -10,6 +10,7 @@ from typing import Any, Final
 from almoner import clocks
 from almoner.definitions import Program
 from almoner.pages.words import counted
+from almoner.portal.profile.booked import tells_of_booking
 from almoner.portal.profile.changed import changed, design_of
 from almoner.portal.profile.line import Chip, Line, Reading
 from almoner.portal.profile.timeline import Entry
@@ -97,20 +98,29 @@ def _message(entry: Entry, reading: Reading) -> Line:
 
 
 def _event(entry: Entry, reading: Reading) -> Line:
-    told = entry.told
+    told, is_booking = entry.told, tells_of_booking(entry)
+    if is_booking:
+        told = _as_booked(entry, reading)
     kind = reading.program.titles.get(("appointment_types", told["appointment_type"]), told["appointment_type"])
     starts = told["start_time"] and datetime.fromisoformat(told["start_time"])
     ends = told["end_time"] and datetime.fromisoformat(told["end_time"])
     chips = (Chip(told["outcome"], _OUTCOMES[told["outcome"]]),) if told["outcome"] else ()
     length = counted(round((ends - starts).total_seconds() / 60), "minute") if starts and ends else "all day"
     text = " · ".join((length, told["modality"], f"with {told['worker']}"))
-    day = clocks.day_of(starts, reading.zone) if starts else date.fromisoformat(told["day"])
-    first = starts or clocks.start_of(day, reading.zone)
     path = f"/calendar/events/{entry.id}"
-    if first > entry.at and not told["outcome"] and first - entry.at > _SAME:
-        return Line(entry, "calendar", f"{kind} booked for {day.day} {day:%B}", text, chips, path)
+    if is_booking and not told["outcome"]:
+        day = clocks.day_of(starts, reading.zone) if starts else date.fromisoformat(told["day"])
+        at = f", {clocks.local(starts, reading.zone):%H:%M}" if starts else ""
+        return Line(entry, "calendar", f"{kind} booked for {day.day} {day:%B}{at}", text, chips, path)
     icon = {"call": "phone", "phone": "phone"}.get(told["modality"], "calendar")
     return Line(entry, icon, kind, text, chips, path, whole_day=starts is None)
+
+
+def _as_booked(entry: Entry, reading: Reading) -> Mapping[str, Any]:
+    """What was booked then: that it was moved, handed over or ended since is told by entries of their own."""
+    then = reading.booked.get(entry.id, {})
+    worker = {"worker": reading.names.get(then["calendar_id"], entry.told["worker"])} if "calendar_id" in then else {}
+    return {**entry.told, **then, **worker}
 
 
 def _response(entry: Entry, reading: Reading) -> Line:
