@@ -92,9 +92,6 @@ WITH counted AS (
     AND ($2::text IS NULL OR (SELECT p.phase FROM patients p WHERE p.environment_id = $1 AND p.id = c.user_id) = $2)
 ) {_CONVERSATIONS}
 """
-_UNREAD_MESSAGES = f"""
-WITH {_OWN} SELECT count(*) FROM own p JOIN messages m ON m.environment_id = $1 AND m.user_id = p.id AND {UNREAD}
-"""
 
 # What tells that something happened: each is looked up by an index of (environment, patient, ...).
 _HAPPENED: Final = {
@@ -309,11 +306,6 @@ async def unread(connection: Connection, whose: Whose) -> Found[Unread]:
         Unread(_person(r), r["conversation_id"], r["number"], r["send_time"], r["contents"], r["conversation_type"]) for r in rows
     ]
     return Found(entries, rows[0]["total"] - len(rows) if rows else 0)
-
-
-async def unread_messages(connection: Connection, whose: Whose) -> int:
-    """How many messages of the worker's own patients nobody has read."""
-    return int(await connection.fetchval(_UNREAD_MESSAGES, whose.environment_id, whose.worker_id))
 
 
 async def inactive(connection: Connection, whose: Whose, since: datetime, ends: Collection[str]) -> Found[Inactive]:

@@ -12,7 +12,7 @@ from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.inbox import acts, find, today
 from almoner.portal.inbox.rows import Count
-from almoner.portal.inbox.view import Inbox, View, gather, view_of, whose_of
+from almoner.portal.inbox.view import Inbox, View, badge, gather, view_of, whose_of
 
 _FOLDER: Final = "portal/inbox"
 _CARE: Final = "give_care"
@@ -39,7 +39,7 @@ class DayPart:
 
 @dataclass(frozen=True)
 class Badge:
-    """What is late or unread, in one number."""
+    """What of the visitor's own is late or unread, in one number."""
 
     count: Count
 
@@ -73,11 +73,7 @@ async def show_day(visit: Visit) -> Response:
 
 
 async def show_badge(visit: Visit) -> Response:
-    whose = whose_of(visit, View())
-    async with visit.parts.database.connection() as connection:
-        due, unread = await find.steps(connection, whose, datetime.now(UTC)), await find.unread(connection, whose)
-    count = Count(sum(step.late > 0 for step in due.entries) + unread.number, due.more)
-    return visit.fragment(f"{_FOLDER}/badge.html", Badge(count))
+    return visit.fragment(f"{_FOLDER}/badge.html", Badge(await badge(visit)))
 
 
 ROUTES: Final = (

@@ -35,8 +35,6 @@ CHANNELS: Final[Mapping[str | None, str]] = {
     "third_party_app": "Other app",
     None: "Message",
 }
-# What the keys of appointments begin with.
-EVENT: Final = "event-"
 _SOON: Final = timedelta(hours=1)
 
 
@@ -104,6 +102,12 @@ class Waiting:
         """Whether there is more of any sort than was found."""
         return any(found.more for found in (self.steps, self.unread, self.inactive, self.new))
 
+    def of_phase(self, phase: str) -> Waiting:
+        """What of it is of patients in a phase; all of it where that is empty. How much more there is stays as it was found."""
+        return (
+            Waiting(*(_of_phase(found, phase) for found in (self.steps, self.unread, self.inactive, self.new))) if phase else self
+        )
+
 
 class Wording:
     """Puts what was found in words, for one reader at one moment."""
@@ -167,7 +171,7 @@ class Wording:
         begun = has_begun(event, self._zone, self._now)
         main = Action("Outcome", path, "o") if over else Action("Prepare", f"/patients/{patient.id}", "p")
         return Row(
-            f"{EVENT}{event.id}",
+            f"event-{event.id}",
             "next",
             patient,
             self._phase(patient),
@@ -284,22 +288,29 @@ def ticking(flow_id: str, base: Part) -> tuple[tuple[str, str], ...]:
     return (("flow", flow_id), ("was.care_flow", msgspec.json.encode(base).decode()))
 
 
-def counts(rows: Sequence[Row], waiting: Waiting, tally: Tally) -> dict[str, Count]:
-    """How many rows each tab has: where not all are among ``rows``, as many as ``tally`` says, and else at least so many."""
-    sorts: dict[str, Found[Any]] = {
-        "overdue": waiting.steps,
-        "messages": waiting.unread,
-        "inactive": waiting.inactive,
-        "new": waiting.new,
+def counts(waiting: Waiting, appointments: int, tally: Tally) -> dict[str, Count]:
+    """How many rows each tab has: the one place that counts what waits, for the tabs, the figures at the top and the badge.
+
+    Where not all were found, as many as ``tally`` says, and else at least so many. ``appointments``: of today, without an outcome.
+    """
+    late = sum(step.late > 0 for step in waiting.steps.entries)
+    found = {
+        "overdue": Count(late + (waiting.steps.rest or 0), waiting.steps.more),
+        "messages": Count(waiting.unread.number, waiting.unread.more),
+        "inactive": Count(waiting.inactive.number, waiting.inactive.more),
+        "new": Count(waiting.new.number, waiting.new.more),
     }
-    found = {tab: Count(sum(row.tab == tab for row in rows) + (of.rest or 0), of.more) for tab, of in sorts.items()}
-    today = sum(row.tab == "next" for row in rows)
+    today = appointments + len(waiting.steps.entries) - late
     if tally.due is not None:
         found["overdue"] = Count(tally.due.late)
-        today = sum(row.key.startswith(EVENT) for row in rows) + tally.due.all - tally.due.late
+        today = appointments + tally.due.all - tally.due.late
     found |= {tab: Count(number) for tab, number in (("inactive", tally.inactive), ("new", tally.new)) if number is not None}
     total = today + sum(count.number for count in found.values())
     return {"next": Count(total, any(count.more for count in found.values()))} | found
+
+
+def _of_phase(found: Found[Any], phase: str) -> Found[Any]:
+    return Found([entry for entry in found.entries if entry.patient.phase == phase], found.rest)
 
 
 def of_tab(rows: Sequence[Row], tab: str) -> list[Row]:

@@ -48,12 +48,15 @@ class View:
 
 @dataclass(frozen=True)
 class Figures:
-    """The four numbers at the top: the visitor's own, whatever is looked at."""
+    """The four numbers at the top. ``overdue`` and ``unread`` (conversations) are those of the tabs below them, and of the same
+    patients: ``whose`` says of whom. The visitor's ``appointments`` of today and ``patients`` are their own whatever is looked at.
+    """
 
     appointments: int
     overdue: Count
-    messages: int
+    unread: Count
     patients: int
+    whose: str
 
 
 @dataclass(frozen=True)
@@ -104,24 +107,22 @@ async def gather(visit: Visit, view: View, told: Told | None = None, place: int 
         mine = whose_of(visit, View())
         day = await today.of(visit, connection, await find.calendar_of(connection, mine), now)
         waiting = await _waiting(visit, connection, whose, now)
-        # The figures are the visitor's own; what was found serves for them where that is what was looked for.
-        late = await find.steps(connection, mine, now) if view.everybody else waiting.steps
-        messages = await find.unread_messages(connection, mine)
         phases = await find.phases(connection, whose, {e.patient_id for e in day.events if e.patient_id})
         patients, tasks = await find.own_patients(connection, mine), await find.open_tasks(connection, mine)
-    everything = rows.Wording(visit, day, now, phases).rows(waiting, day.events)
-    everything = [row for row in everything if view.phase in ("", row.patient.phase)]
-    counts = rows.counts(everything, waiting, await _tally(visit, whose, waiting, now) if exact else Tally())
+    waiting = waiting.of_phase(view.phase)
+    events = [event for event in day.events if event.patient_id and event.outcome is None]
+    events = [event for event in events if view.phase in ("", phases.get(event.patient_id or "", ""))]
+    everything = rows.Wording(visit, day, now, phases).rows(waiting, events)
+    counts = rows.counts(waiting, len(events), await _tally(visit, whose, waiting, now) if exact else Tally())
     listed = rows.of_tab(everything, view.tab)
     shown = tuple(listed[: view.rows])
-    overdue = Count(sum(step.late > 0 for step in late.entries), late.more)
     appointments = sum(event.takes_time for event in day.events)
     return Inbox(
         view,
         _greeting(clocks.local(now, zone).hour),
         f"{day.date:%A}, {day.date.day} {day.date:%B}",
         zone_in_words(zone),
-        Figures(appointments, overdue, messages, patients),
+        Figures(appointments, counts["overdue"], counts["messages"], patients, _whose(visit, view)),
         counts,
         shown,
         counts[view.tab],
@@ -135,6 +136,21 @@ async def gather(visit: Visit, view: View, told: Told | None = None, place: int 
         place,
         None if place is None else min(place, len(shown) - 1),
     )
+
+
+def _whose(visit: Visit, view: View) -> str:
+    """``yours``, ``everybody's``, ``everybody's, in Maintenance``: whose the counts of a view are."""
+    whose = "everybody’s" if view.everybody else "yours"
+    return f"{whose}, in {visit.program.titles.get(('phases', view.phase), view.phase)}" if view.phase else whose
+
+
+async def badge(visit: Visit) -> Count:
+    """How many rows of the visitor's own inbox are overdue or unread, as its tabs count them."""
+    whose, now = whose_of(visit, View()), datetime.now(UTC)
+    async with visit.parts.database.connection() as connection:
+        steps, unread = await find.steps(connection, whose, now), await find.unread(connection, whose)
+    found = rows.counts(Waiting(steps, unread, find.Found([]), find.Found([])), 0, Tally())
+    return Count(found["overdue"].number + found["messages"].number, found["overdue"].more or found["messages"].more)
 
 
 def _quiet(visit: Visit, now: datetime) -> tuple[datetime, list[str]]:
