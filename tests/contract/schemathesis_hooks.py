@@ -94,10 +94,14 @@ def external_id(body: dict[str, Any]) -> None:
 
 
 def patient(body: dict[str, Any]) -> None:
-    """Each mapping that comes with a patient is a new one."""
     with_timezone(body)
-    mappings = body.get("external_ids")
-    for mapping in mappings if isinstance(mappings, list) else ():
+    mappings(body)
+
+
+def mappings(body: dict[str, Any]) -> None:
+    """Each mapping that comes with a new row is a new one."""
+    given = body.get("external_ids")
+    for mapping in given if isinstance(given, list) else ():
         if isinstance(mapping, dict):
             external_id(mapping)
 
@@ -110,7 +114,8 @@ def message(body: dict[str, Any]) -> None:
 
 
 def calendar_event(body: dict[str, Any]) -> None:
-    """A time of day or a day, whichever is given, in order."""
+    """A time of day or a day, whichever is given, in order; each mapping is a new one."""
+    mappings(body)
     if is_moment(body.get("start_time")) and is_moment(body.get("end_time")) and is_day(body.get("day")):
         body |= KNOWN["day"] if body.get("day") is not None else KNOWN["span"]
 
