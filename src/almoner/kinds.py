@@ -11,11 +11,11 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice
 from typing import Any, ClassVar, Final
 
-import msgspec
-
+from almoner import json_values
 from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
 
 Problems = list[Problem]
@@ -25,8 +25,6 @@ GUID_PATTERN: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{
 _GUID = re.compile(GUID_PATTERN, re.ASCII)
 # PostgreSQL cannot hold NUL.
 WITHOUT_NUL: Final = r"^[^\x00]*$"
-# Whole numbers below this one are floats without rounding.
-_EXACT: Final = 2**53
 
 
 class Kind:
@@ -245,11 +243,9 @@ class Integer(Kind):
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
         low, high = self.bounds
-        # JSON knows one kind of number: 7.0 is 7. Beyond 2**53 such a spelling may have been rounded as it was read.
-        if type(value) is float and value.is_integer() and abs(value) < _EXACT:
-            value = int(value)
-        if type(value) is int and low <= value <= high:
-            return value
+        # JSON knows one kind of number: 7.0 is 7. What came through ``json_values`` was not rounded.
+        if type(value) in (int, float, Decimal) and low <= value <= high and value == int(value):
+            return int(value)
         problems.append(parse_problem(self.name, path, f"a whole number{self._limits} is expected"))
         return None
 
@@ -269,24 +265,27 @@ class Integer(Kind):
 
 @dataclass(frozen=True)
 class Number(Kind):
-    """A number, within ``low`` and ``high`` where they are given (both inclusive)."""
+    """A number, within ``low`` and ``high`` where they are given (both inclusive), stored with all of its digits."""
 
     low: float | None = None
     high: float | None = None
 
     name: ClassVar[str] = "number"
-    column: ClassVar[str] = "double precision"
+    column: ClassVar[str] = "numeric"
     widget: ClassVar[str] = "number"
     sample: ClassVar[Any] = 0.4
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
-        number = type(value) in (int, float) and abs(value) <= sys.float_info.max
+        number = type(value) in (int, float, Decimal) and abs(value) <= sys.float_info.max
         if number and (self.low is None or value >= self.low) and (self.high is None or value <= self.high):
             return value
         ends = [] if self.low is None else [f"from {self.low:g}"]
         ends += [] if self.high is None else [f"to {self.high:g}"]
         problems.append(parse_problem(self.name, path, " ".join(["a number", *ends, "is expected"])))
         return None
+
+    def bind(self, value: Any) -> Any:
+        return None if value is None else Decimal(str(value))
 
     def schema(self) -> Schema:
         largest = sys.float_info.max
@@ -332,7 +331,7 @@ class Json(Kind):
         return self.keep(value, path, problems)
 
     def bind(self, value: Any) -> Any:
-        return None if value is None else msgspec.json.encode(value).decode()
+        return None if value is None else json_values.encode(value)
 
     def keep(self, value: Any, path: str, problems: Problems) -> Any:
         problems += [parse_problem(self.name, at, self.hint) for at in islice(_nul_places(value, path), MOST_PROBLEMS)]

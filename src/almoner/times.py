@@ -7,13 +7,15 @@ import zoneinfo
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from almoner.kinds import Kind, Schema, Text
+from almoner.kinds import Kind, Problems, Schema, Text
 
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 # The offset's sign may have become a space: a raw "+" in a query string is decoded as one (clarification 11).
 _DATETIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([-+ ])(\d\d)(?::?(\d\d))?)?", re.ASCII
 )
+# ISO 8601's basic format has neither hyphens nor colons.
+_BASIC = re.compile(r"(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(?:(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([-+ ])(\d\d)(?::?(\d\d))?)?", re.ASCII)
 # RFC 3339 has a year 0; neither Python nor PostgreSQL has one.
 _YEAR_0: Final[Schema] = {"type": "string", "pattern": "^0000"}
 
@@ -46,14 +48,16 @@ class Birthday(IsoDate):
     sample = "1906-12-09"
 
     def parse(self, value: Any) -> date:
-        match = _DATETIME.fullmatch(value)
-        return super().parse(value if match is None else value[:10])
+        match = _DATETIME.fullmatch(value) or _BASIC.fullmatch(value)
+        return super().parse(value) if match is None else date(*map(int, match.groups()[:3]))
 
 
 class IsoDateTime(Kind):
-    """A moment. In: ISO 8601 as clarification 11 takes it, no offset meaning UTC. Out: UTC, always six fraction digits.
+    """A moment. In: ISO 8601 as clarification 11 takes it, basic format included, no offset meaning UTC. Out: UTC, always six
+    fraction digits.
 
-    Digits of a fraction beyond the sixth are cut off, since a microsecond is what is kept.
+    Digits of a fraction beyond the sixth are cut off, since a microsecond is what is kept. Inside a document a moment is kept as it
+    was sent, but never in basic format: what reads documents knows one notation (``of_text``, ``almoner_open_since``).
     """
 
     name = "isodatetime"
@@ -63,7 +67,7 @@ class IsoDateTime(Kind):
     sample = "2018-09-12T01:27:32.031245+00:00"
 
     def parse(self, value: Any) -> datetime:
-        match = _DATETIME.fullmatch(value)
+        match = _DATETIME.fullmatch(value) or _BASIC.fullmatch(value)
         if match is None:
             raise ValueError
         year, month, day, hour, minute, second, fraction, _, sign, hours, minutes = match.groups()
@@ -80,6 +84,10 @@ class IsoDateTime(Kind):
         offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
         return moment + offset if sign == "-" else moment - offset
 
+    def keep(self, value: Any, path: str, problems: Problems) -> Any:
+        moment = self.decode(value, path, problems)
+        return value if moment is None or _BASIC.fullmatch(value) is None else iso(moment)
+
     def schema(self) -> Schema:
         return {"type": "string", "format": "date-time", "not": _YEAR_0}
 
@@ -95,6 +103,21 @@ class IsoDateTime(Kind):
 
     def to_json(self, column: str) -> str:
         return f"""to_char({column}, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
+
+
+class Bound(IsoDateTime):
+    """A moment at which a span begins or ends, both inclusive: also a bare date, which is its midnight in UTC (clarification 11).
+
+    Elsewhere a bare date is no moment: an appointment on a day is none at midnight of another zone.
+    """
+
+    hint = "a date and time such as 2018-09-15T15:20:01+00:00, or a date, is expected"
+
+    def parse(self, value: Any) -> datetime:
+        if _DATE.fullmatch(value) is None:
+            return super().parse(value)
+        day = IsoDate().parse(value)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def iso(moment: datetime) -> str:

@@ -212,6 +212,10 @@ async def test_patients_and_events_are_found_among_others(here: Place, later: Ap
     span = {"start_time[from]": event["start_time"], "start_time[to]": event["start_time"]}
     assert [row["id"] for row in one(await later.get("/v1/calendar_events", params=span))["data"]] == [event["id"]]
     assert one(await later.get("/v1/calendar_events", params={"start_time[from]": event["end_time"]}))["data"] == []
+    days = {"start_time[from]": "2018-09-10", "start_time[to]": "2018-09-11"}
+    assert [row["id"] for row in one(await later.get("/v1/calendar_events", params=days))["data"]] == [event["id"]]
+    for beside in ({"start_time[from]": "2018-09-11"}, {"start_time[to]": "2018-09-10"}):
+        assert one(await later.get("/v1/calendar_events", params=beside))["data"] == []
 
 
 async def test_a_name_has_something_to_be_seen(later: Api) -> None:

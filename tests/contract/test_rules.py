@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -10,7 +11,9 @@ import pytest
 
 from almoner.choices import STATES
 from almoner.database import Database
+from almoner.errors import Problem
 from almoner.resources import BY_NAME
+from almoner.resources.care_flows import CARE_FLOW
 from tests.conftest import Api, Callers
 from tests.contract.rows import CONTRACT, NOBODY, Place, Row, errors, one, refused, values
 
@@ -579,6 +582,30 @@ async def test_answers_to_an_assessment_may_be_left_out_or_null(shared: Place) -
         refused(await post(shared.api, "assessment_responses", body, model=model), ".model")
     needed = await post(shared.api, "assessment_responses", body, spec_id="mood_check", model={"low_mood": None})
     assert sorted(errors(needed, 400)) == [("parse_exception", ".model.lost_interest"), ("parse_exception", ".model.low_mood")]
+
+
+async def test_a_number_of_a_model_is_answered_as_it_was_sent(shared: Place) -> None:
+    """Seventeen digits and more, as some languages print a decimal, are neither refused nor rounded."""
+    user = (await shared.make("patients"))["id"]
+    for sent, answered in (
+        ("0.36600000000000001", "0.36600000000000001"),
+        ("0.1000000000000000055511151231257827", "0.1000000000000000055511151231257827"),
+        ("4e-1", "0.4"),
+    ):
+        model = f'{{"insurance_provider": "Acme", "pain_scale": {sent}}}'
+        body = f'{{"user_id": "{user}", "spec_id": "intake_assessment", "model": {model}}}'
+        made = await shared.api.post("/v1/assessment_responses", content=body)
+        assert f'"pain_scale":{answered}}}' in made.text, made.text
+        read = await shared.api.get(f"/v1/assessment_responses/{made.json()['id']}")
+        assert f'"pain_scale":{answered}}}' in read.text
+    errors_of_task = [{"code": "x", "message": "y", "extra": {"n": Decimal("9007199254740993.0"), "m": 9007199254740993}}]
+    task = await shared.make("integration_tasks", errors=errors_of_task)
+    read = await shared.api.get(f"/v1/integration_tasks/{task['id']}")
+    assert '"n":9007199254740993.0,"m":9007199254740993' in read.text
+    flow = {"description": "x", "goals": [{"title": "y", "interventions": [{"title": 0.1}]}]}
+    problems: list[Problem] = []
+    CARE_FLOW.keep(flow, ".care_flow", problems)
+    assert [p.extra["path"] for p in problems] == [".care_flow.goals[0].interventions[0].title"]
 
 
 async def test_a_custom_record_satisfies_its_type_on_create_and_update(shared: Place) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from almoner import times
+from almoner import json_values, times
 from almoner.choices import STATES, Choice, ProgramChoice, Several, State
 from almoner.contact_kinds import E164, Name, Phone, ZipCode
 from almoner.data_api import decode
@@ -58,6 +59,7 @@ KINDS: dict[str, Kind] = {
     "date": times.IsoDate(),
     "birthday": times.Birthday(),
     "moment": times.IsoDateTime(),
+    "bound": times.Bound(),
     "time zone": times.Timezone(),
     "choice": Choice(("call", "visit")),
     "state": State(),
@@ -84,6 +86,7 @@ _near = st.one_of(
     st.dates().map(date.isoformat),
     st.uuids().map(str),
     st.from_regex(times._DATETIME, fullmatch=True),
+    st.from_regex(times._BASIC, fullmatch=True),
     st.integers(-(2**70), 2**70),
     st.sampled_from([10**400, -(10**400), 2**63, -(2**63) - 1, 1e308, 5e-324, True]),
 )
@@ -96,7 +99,7 @@ ANY_JSON = st.recursive(
 
 def parsed(value: Any) -> Any:
     """The value as it comes out of a request's body."""
-    return msgspec.json.decode(json.dumps(value).encode())
+    return json_values.decode(json.dumps(value).encode())
 
 
 def test_every_kind_that_the_collections_use_is_fed_here() -> None:
@@ -172,6 +175,25 @@ async def test_a_moment_comes_back_in_utc_whatever_way_it_was_written(
     assert kind.parse(f"{day}{style}{clock}{offset.replace('+', ' ')}") == moment
 
 
+@pytest.mark.parametrize("kind", [times.IsoDateTime(), times.Birthday()])
+def test_the_basic_format_means_what_the_extended_one_does(kind: Kind) -> None:
+    for basic, extended in (
+        ("20261201T100000Z", "2026-12-01T10:00:00Z"),
+        ("20261201T1000", "2026-12-01T10:00"),
+        ("20261201T100000.1234567-0800", "2026-12-01T10:00:00.1234567-08:00"),
+        ("20261201t100000 0530", "2026-12-01T10:00:00+05:30"),
+    ):
+        assert kind.parse(basic) == kind.parse(extended)
+
+
+def test_inside_a_document_a_moment_is_never_kept_in_the_basic_format() -> None:
+    """What looks into documents, in SQL and in pages, knows the extended one alone."""
+    problems: Problems = []
+    assert times.IsoDateTime().keep("20261201T100000Z", ".at", problems) == "2026-12-01T10:00:00.000000+00:00"
+    assert times.IsoDateTime().keep("2026-12-01 10:00", ".at", problems) == "2026-12-01 10:00"
+    assert problems == []
+
+
 @pytest.mark.parametrize("kind", [times.IsoDate(), times.Birthday()])
 @RELAXED
 @given(day=st.dates())
@@ -236,12 +258,56 @@ async def test_a_string_of_any_script_comes_back_unchanged(database: Database, t
         assert problems == []
 
 
+PLACES: dict[str, tuple[Kind, bytes]] = {
+    "a column of numbers": (Number(), b"%s"),
+    "a column of whole numbers": (Integer(), b"%s"),
+    "free JSON": (Json(), b'{"a": [%s]}'),
+    "a model": (Object((Field("n", Number(), required=True), Field("steps", ListOf(Integer())))), b'{"n": %s}'),
+    "whole numbers of a model": (Object((Field("steps", ListOf(Integer())),)), b'{"steps": [%s]}'),
+}
+LITERALS = st.one_of(
+    st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][-+]?[0-9]{1,3})?", fullmatch=True),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.floats(-1e6, 1e6).map("{:.20f}".format),
+    st.integers().map(str),
+    st.integers(-(2**70), 2**70).map("{}.000".format),
+)
+
+
 @RELAXED
-@given(value=st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53))
-async def test_a_number_comes_back_as_it_was(database: Database, value: Any) -> None:
-    problems: Problems = []
-    assert await rendered(database, Number(), Number().decode(parsed(value), ".n", problems)) == value
-    assert problems == []
+@given(literal=LITERALS)
+@example(literal="9007199254740993")
+@example(literal="9007199254740993.0")
+@example(literal="36.600000000000001")
+@example(literal="0.1000000000000000055511151231257827")
+@example(literal="9223372036854775808.0")
+@example(literal="5e-324")
+@example(literal="5e-400")
+@example(literal="1e400")
+@example(literal="-0.0")
+async def test_a_number_comes_back_as_the_same_number_or_is_refused(database: Database, literal: str) -> None:
+    """Whatever is written, wherever a JSON number is stored: never another number."""
+    for name, (kind, around) in PLACES.items():
+        problems: Problems = []
+        body = b'{"n": ' + around.replace(b"%s", literal.encode()) + b"}"
+        try:
+            decoded = kind.decode(decode.json_object(body)["n"], ".n", problems)
+        except ApiError as refused:
+            problems += refused.problems
+        if problems:
+            assert {p.extra["path"][:2] for p in problems} == {".n"}, (name, literal)
+            assert "whole" in name or not 1e-300 < abs(Decimal(literal)) < 1e300, (name, literal)
+            continue
+        async with database.connection() as connection:
+            text = await connection.fetchval(f"SELECT to_json($1::{kind.column})::text", kind.bind(decoded))
+        assert numbers(text) == [Decimal(literal)], (name, literal)
+
+
+def numbers(text: str) -> list[Decimal]:
+    """The numbers of a JSON text, exactly."""
+    found: list[Decimal] = []
+    json.loads(text, parse_float=lambda one: found.append(Decimal(one)), parse_int=lambda one: found.append(Decimal(one)))
+    return found
 
 
 @RELAXED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from decimal import Decimal
 
 import pytest
 
@@ -128,6 +129,18 @@ async def test_what_nobody_touched_stays_to_the_second(coach: Person, chart: Cha
     done = await coach.send_form(path(patient, f"/{record}"), **{**typed(page.text), "r-dose": "850"})
     assert done.status_code == 303, done.text
     assert decoded((await chart.row("custom_data_type_records", record))["body"]) == {**before, "dose": 850}
+
+
+async def test_a_number_of_many_digits_stays_as_it_was_sent(coach: Person, chart: Chart, database: Database) -> None:
+    patient = await chart.patient()
+    record = await medicine(chart, patient, dose=Decimal("36.600000000000001"))
+    page = await coach.get(path(patient, f"/{record}"))
+    done = await coach.send_form(path(patient, f"/{record}"), **{**typed(page.text), "r-name": "Metformin XR"})
+    assert done.status_code == 303, done.text
+    async with database.connection() as connection:
+        body = await connection.fetchval("SELECT body::text FROM custom_data_type_records WHERE id = $1", record)
+    assert '"dose":36.600000000000001' in body
+    assert "Metformin XR" in body
 
 
 async def test_two_people_keep_both_their_changes_and_decide_where_they_clash(coach: Person, people: People, chart: Chart) -> None:

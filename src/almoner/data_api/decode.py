@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from itertools import islice
-from math import isinf
 from typing import Any
 
 import msgspec
 
+from almoner import json_values
 from almoner.data_api.declare import Resource, Row, Verb
 from almoner.definitions import Program
 from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem, problem
 from almoner.fields import MISSING, NOW, Field, Shape, add_unknown, missing_field, printable
 from almoner.kinds import Problems
 
-_DECODER = msgspec.json.Decoder()
 _KEYS = re.compile(rb'"[ \t\r\n]*:')
 DEEPEST = 64
+# Stands for a number that cannot be kept while its place is looked for.
+_NONE = Decimal("NaN")
 
 
 def json_object(raw: bytes) -> Row:
@@ -27,8 +29,8 @@ def json_object(raw: bytes) -> Row:
     if not raw.strip():
         raise problem("bad_request", "The body is empty. Send a JSON object.")
     try:
-        value = _DECODER.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = json_values.decode(raw)
+    except (msgspec.DecodeError, ValueError, RecursionError):
         raise _unreadable(raw) from None
     if type(value) is not dict:
         raise problem("parse_exception", "The body is not a JSON object. Send an object, in braces.", path=".")
@@ -59,14 +61,13 @@ def _refuse_doubles(raw: bytes) -> None:
 def _unreadable(raw: bytes) -> ApiError:
     """Why a body is not read: its encoding, a number that no computer holds, or its syntax."""
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+        value = json.loads(raw.decode("utf-8"), parse_float=_number, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         detail = f"The body is not UTF-8: byte {error.start + 1} does not belong. Encode it as UTF-8."
         return problem("parse_exception", detail, path=".")
     except (ValueError, RecursionError):
         return problem("parse_exception", "The body is not JSON. Check its quotes, commas and braces.", path=".")
-    hint = "it is beyond the numbers that can be kept, which end at about 1.8e308"
-    beyond = [parse_problem("number", path, hint) for path in islice(_infinite(value, ""), MOST_PROBLEMS)]
+    beyond = [parse_problem("number", path, json_values.BEYOND) for path in islice(_beyond(value, ""), MOST_PROBLEMS)]
     return ApiError(beyond) if beyond else problem("parse_exception", "The body is not JSON that can be read.", path=".")
 
 
@@ -74,16 +75,23 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _infinite(value: Any, path: str) -> Iterator[str]:
-    """The paths of the numbers that became infinite as they were read."""
-    if type(value) is float and isinf(value):
+def _number(text: str) -> float | Decimal:
+    try:
+        return json_values.number(text)
+    except ValueError:
+        return _NONE
+
+
+def _beyond(value: Any, path: str) -> Iterator[str]:
+    """The paths of the numbers that cannot be kept."""
+    if value is _NONE:
         yield path or "."
     elif type(value) is dict:
         for key, item in value.items():
-            yield from _infinite(item, f"{path}.{printable(key)}")
+            yield from _beyond(item, f"{path}.{printable(key)}")
     elif type(value) is list:
         for number, item in enumerate(value):
-            yield from _infinite(item, f"{path}[{number}]")
+            yield from _beyond(item, f"{path}[{number}]")
 
 
 def _measured(value: Any) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from almoner.data_api.statements import KEY_BYTES, NOBODY, ROW_END
 from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem
 from almoner.fields import Shape, add_unknown
 from almoner.kinds import Guid, Problems
-from almoner.times import IsoDateTime, iso
+from almoner.times import Bound, iso
 
 FROM, TO, SIZE, AFTER = "page[from]", "page[to]", "page[size]", "page[after]"
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,7 +23,7 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 _BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 DEFAULT_SIZE, LARGEST = 50, 1000
-_PAGE = {FROM: IsoDateTime(), TO: IsoDateTime(), AFTER: Guid()}
+_PAGE = {FROM: Bound(), TO: Bound(), AFTER: Guid()}
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _KEY = struct.Struct(">q16s")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from almoner import json_values
 from almoner.data_api.declare import Resource, Row
 from almoner.data_api.store import Written
 from almoner.fields import Field, Shape
@@ -20,7 +19,7 @@ def differing(resource: Resource, shape: Shape, written: Written) -> list[str]:
 
     What a body says of the id and the times of a new row is no loss: the database gives them.
     """
-    row: Row = msgspec.json.decode(written.body)
+    row: Row = json_values.decode(written.body)
     before = written.before
     if before is not None and "updated_at" in row:
         row["updated_at"] = iso(before)

@@ -14,8 +14,8 @@ from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
+from almoner import json_values
 from almoner.data_api import decode, nested, rules, statements
 from almoner.data_api.batch import Batch
 from almoner.data_api.declare import Related, Resource, Row, Verb
@@ -370,7 +370,7 @@ class Store:
         row = dict(record)
         for field in resource.stored:
             if isinstance(field.kind, Json) and row[field.name] is not None:
-                row[field.name] = msgspec.json.decode(row[field.name])
+                row[field.name] = json_values.decode(row[field.name])
         return row
 
 

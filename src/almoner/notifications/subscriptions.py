@@ -25,11 +25,11 @@ from almoner.kinds import Problems
 from almoner.notifications import subscription, terms
 from almoner.notifications.subscription import Subscription
 from almoner.notifications.terms import Rules, Terms
-from almoner.times import IsoDateTime, iso
+from almoner.times import Bound, iso
 
 MOST_DELIVERIES: Final = 1000
 MOST_REPLAYS: Final = 100
-_MOMENT: Final = IsoDateTime()
+_MOMENT: Final = Bound()
 
 # A new subscription begins where the log is settled now: what was committed before is not announced, all that follows is.
 _CREATE = f"""

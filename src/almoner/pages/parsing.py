@@ -6,14 +6,13 @@ mean the same on every page, and none of them is a fault of the server.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Final
 
-from almoner import clocks
+from almoner import clocks, json_values
 from almoner.pages.words import day_in_words, zone_in_words
 
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
@@ -40,12 +39,20 @@ def number(text: str) -> int | float:
     text = _with_a_point(text)
     if not _NUMBER.fullmatch(text):
         raise ValueError(NOT_A_NUMBER)
-    value = int(text) if text.lstrip("+-").isdecimal() else float(text)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(NOT_A_NUMBER)
+    value = int(text) if text.lstrip("+-").isdecimal() else _decimal(text)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError("This number is too large.")
     return value
+
+
+def _decimal(text: str) -> float:
+    try:
+        found = json_values.number(text)
+    except ValueError:
+        raise ValueError(NOT_A_NUMBER) from None
+    if not isinstance(found, float):
+        raise ValueError("This number has more digits than can be kept. Write at most 15.")
+    return found
 
 
 def _with_a_point(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
+from almoner import json_values
 from almoner.access.actors import name_sql, through
 from almoner.data_api import statements
 from almoner.data_api.declare import Resource, Row
@@ -104,7 +105,8 @@ async def update(
     """
     store = visit.parts.store if within is None else visit.parts.store.within(within)
     for _ in range(_TRIES):
-        row, updated_at = await _row(visit, resource, row_id, within)
+        body, updated_at = await _row(visit, resource, row_id, within)
+        row: Row = msgspec.json.decode(body)
         wanted, conflicts = _compared(resource, row, given, form)
         if conflicts:
             by, at = await _by_whom(visit, row, row_id, within)
@@ -112,7 +114,8 @@ async def update(
         if not wanted:
             return Saved(row, updated_at, ())
         try:
-            written = await store.update(visit.actor, resource, row_id, _merged(row, wanted), frozenset({updated_at}))
+            merged = _merged(json_values.decode(body), wanted)
+            written = await store.update(visit.actor, resource, row_id, merged, frozenset({updated_at}))
         except ApiError as refused:
             if refused.status != 412:
                 raise
@@ -162,7 +165,8 @@ def _seen(form: Form, clash: Clash) -> Row:
     return seen
 
 
-async def _row(visit: Visit, resource: Resource, row_id: str, within: Connection | None) -> tuple[Row, datetime]:
+async def _row(visit: Visit, resource: Resource, row_id: str, within: Connection | None) -> tuple[bytes, datetime]:
+    """The row's JSON, as the store has it, and its ``updated_at``. Raises a 404 ApiError where there is none."""
     statement = statements.get(resource, Shape.STORED)
     if within is None:
         async with visit.parts.database.connection() as connection:
@@ -171,7 +175,7 @@ async def _row(visit: Visit, resource: Resource, row_id: str, within: Connection
         record = await within.fetchrow(statement, visit.environment_id, row_id)
     if record is None:
         raise not_found(resource)
-    return msgspec.json.decode(record["body"]), record["updated_at"]
+    return record["body"], record["updated_at"]
 
 
 def _compared(resource: Resource, row: Row, given: Row, form: Form) -> tuple[dict[str, Any], list[Conflict]]:

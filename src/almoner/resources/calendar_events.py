@@ -9,7 +9,7 @@ from almoner.fields import Field
 from almoner.kinds import Boolean, Problems, Ref
 from almoner.resources.availability import QUESTIONS
 from almoner.resources.external_ids import external_ids
-from almoner.times import IsoDate, IsoDateTime
+from almoner.times import Bound, IsoDate, IsoDateTime
 
 
 def one_side(row: Row) -> None:
@@ -79,12 +79,8 @@ calendar_events = Resource(
     questions=QUESTIONS,
     checked_fields=frozenset({"start_time", "end_time", "day", "ignore_unavailable_times", "ignore_working_hours"}),
     finders=(
-        Filter(
-            "start_time[from]", IsoDateTime(), "Events that start at this time or later.", "start_time >= {value}", sample=_STARTS
-        ),
-        Filter(
-            "start_time[to]", IsoDateTime(), "Events that start at this time or earlier.", "start_time <= {value}", sample=_STARTS
-        ),
+        Filter("start_time[from]", Bound(), "Events that start at this time or later.", "start_time >= {value}", sample=_STARTS),
+        Filter("start_time[to]", Bound(), "Events that start at this time or earlier.", "start_time <= {value}", sample=_STARTS),
     ),
     parts=_PARTS,
     fields=(

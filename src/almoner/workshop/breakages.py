@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, get_args
 
-import msgspec
-
+from almoner import json_values
 from almoner.database import Connection
 from almoner.definitions import Permission, Program, Rights
 from almoner.errors import Problem
@@ -169,7 +168,7 @@ class _Check:
         model = self.models[name]
         reasons: Collection[str] = ()
         if model is not None:
-            reasons = self._new_misfits(model, name, msgspec.json.decode(document))
+            reasons = self._new_misfits(model, name, json_values.decode(document))
             if not reasons:
                 return
         self.counts[name] = self.counts.get(name, 0) + 1

@@ -19,7 +19,7 @@ _ROW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _HOLDS: Final[Mapping[str, Holds]] = {
     "boolean": Holds.TRUTH,
     "bigint": Holds.WHOLE,
-    "double precision": Holds.NUMBER,
+    "numeric": Holds.NUMBER,
     "date": Holds.DAY,
     "timestamptz": Holds.MOMENT,
     "json": Holds.JSON,

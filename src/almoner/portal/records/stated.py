@@ -64,7 +64,7 @@ def beyond(fields: Iterable[FieldDesign], values: Mapping[str, Any], zones: Zone
 
 def is_numeric(field: FieldDesign) -> bool:
     """Whether its values are numbers, which stand right in a column."""
-    return kind_of(field).column in ("bigint", "double precision")
+    return kind_of(field).column in ("bigint", "numeric")
 
 
 def in_words(field: FieldDesign | None, value: Any, zones: Zones) -> str:
