@@ -20,34 +20,21 @@ from almoner.workshop import kiwi_health
 from almoner.workshop.program_file import parse
 from tests.pages.forms import forms_of
 from tests.pages.inhabited import busiest_patient, inhabited
+from tests.pages.walking import SOMETHING, addresses
 from tests.people import People, Person
+from tests.portal.merging import digest_of
 from tests.trailing import Answers
 
-SOMETHING = "45ceeba9-4944-43d1-b34d-0c36846acd4c"
 # What ends the session, or takes away what the walk needs.
 _ENDS = re.compile(r"^/(sign-out|account|reset|sign-in|session)")
 # Nothing of a patient is there: asked once, with nothing filled in.
 _WITHOUT_PATIENTS = re.compile(r"^/(workshop|admin/workers|admin/environments)")
-_OPEN = re.compile(r"\{(\w+)[^}]*\}")
 # What a surname is made of here, so that no text has it by chance.
 _NAMED = """
 UPDATE patients p SET last_name = 'Zq' || translate($2 || n.n::text, '0123456789', 'abcdefghij')
 FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM patients WHERE environment_id = $1) AS n
 WHERE p.environment_id = $1 AND p.id = n.id
 """
-_ROWS = {
-    "response": "SELECT id::text FROM assessment_responses WHERE environment_id = $1 AND user_id = $2 LIMIT 2",
-    "flow": "SELECT id::text FROM care_flows WHERE environment_id = $1 AND user_id = $2 LIMIT 2",
-    "conversation": "SELECT id::text FROM conversations WHERE environment_id = $1 AND user_id = $2 LIMIT 2",
-    "message": "SELECT id::text FROM messages WHERE environment_id = $1 AND user_id = $2 ORDER BY send_time DESC LIMIT 1",
-    "record": "SELECT id::text FROM custom_data_type_records WHERE environment_id = $1 AND user_id = $2 LIMIT 2",
-    "task": "SELECT id::text FROM patient_tasks WHERE environment_id = $1 AND user_id = $2 LIMIT 2",
-    "other": "SELECT patient_id::text FROM patient_merges WHERE environment_id = $1 AND $2::uuid IS NOT NULL",
-    "section": "SELECT unnest('{phones,emails,ids}'::text[]) WHERE $1 <> 0 AND $2::uuid IS NOT NULL",
-    "number": "SELECT n::text FROM generate_series(0, 9) AS n WHERE $1 <> 0 AND $2::uuid IS NOT NULL",
-}
-_ELSE = f"SELECT '{SOMETHING}' WHERE $1 <> 0 AND $2::uuid IS NOT NULL"
-_EVENTS = "SELECT id::text FROM calendar_events WHERE environment_id = $1 ORDER BY start_time DESC NULLS LAST LIMIT 3"
 
 
 @dataclass
@@ -66,27 +53,7 @@ class Walk:
 
     async def addresses(self, page: PageRoute) -> list[str]:
         """The page's addresses, with what there is in each open part."""
-        path = page.path
-        if path.startswith("/patients/{id}"):
-            return [a for patient in self.patients for a in await self._of_patient(path, patient)]
-        if path.startswith("/calendar/events/"):
-            async with self.database.connection() as connection:
-                events = await connection.fetch(_EVENTS, self.person.environment_id)
-            return [_filled(path, row["id"]) for row in events]
-        if path.startswith(("/calendar/hours", "/admin/workers")):
-            return [_filled(path, self.person.worker_id)]
-        if path == "/calendar/feed/{token}.ics":
-            return [self.feed]
-        return [_filled(path, SOMETHING)]
-
-    async def _of_patient(self, path: str, patient: str) -> list[str]:
-        found = [path.replace("{id}", patient)]
-        for name in _OPEN.findall(found[0]):
-            async with self.database.connection() as connection:
-                rows = await connection.fetch(_ROWS.get(name, _ELSE), self.person.environment_id, patient)
-            values = [row[0] for row in rows]
-            found = [re.sub(rf"\{{{name}[^}}]*\}}", value, one) for one in found for value in values]
-        return found
+        return await addresses(self.database, self.person, page, self.patients, self.feed)
 
     async def open(self, page: PageRoute, query: str = "") -> None:
         """Opens the page's addresses, as a page and as a part of one, and keeps the forms in it."""
@@ -129,10 +96,6 @@ class Walk:
         self.sent.add(page.path)
 
 
-def _filled(path: str, value: str) -> str:
-    return _OPEN.sub(value, path)
-
-
 def _route(method: str, path: str) -> PageRoute | None:
     return next((p for p in PAGES if method in p.methods and compile_path(p.path)[0].match(path)), None)
 
@@ -158,7 +121,7 @@ async def _merged(walk: Walk) -> None:
     walk.answers.take("GET merge", preview)
     walk.opened.add("/patients/{id}/merge/{other}")
     choices = dict(reversed(re.findall(r'name="(take\.[^"]+)" value="([^"]*)"', preview.text)))
-    values = [("other", other), ("sure", "on"), *choices.items()]
+    values = [("other", other), ("sure", "on"), ("digest", digest_of(preview.text)), *choices.items()]
     answer = await walk.person.send_form(f"/patients/{one}/merge", *values)
     walk.answers.take("POST merge", answer)
     assert answer.status_code == 303, answer.text

@@ -59,6 +59,8 @@ class Renderer:
             both=words.both,
             clock=words.clock,
             ago=words.ago,
+            on_paper=words.on_paper,
+            tel=words.tel,
             iso=words.iso,
             combined=_combined,
         )

@@ -110,6 +110,8 @@ class Visit:
         self._program = program
         self._form: Form | None = None
         self.reads = Reads()
+        # What the frame of the page's room shows the page to be about; None where it is about nothing of one's own.
+        self.about: object = None
 
     @property
     def worker(self) -> Session:

@@ -107,6 +107,17 @@ def both(at: datetime, timezone: str, other: str, now: datetime | None = None) -
     return shown + Markup(' <span class="secondary">({}{} for the patient)</span>').format(day, f"{there:%H:%M}")
 
 
+def on_paper(at: datetime, timezone: str) -> str:
+    """A moment in full with its zone, for what is looked at on another day: ``29 Nov 2026, 07:09 Chicago``."""
+    here = clocks.local(at, timezone)
+    return f"{day(here)}, {here:%H:%M} {zone_in_words(timezone)}"
+
+
+def tel(number: str) -> str:
+    """The address (RFC 3966) that calls a number of the contract, such as ``415-555-0134``: ten digits, of North America."""
+    return f"tel:+1{number.replace('-', '')}"
+
+
 def ago(at: datetime, timezone: str, now: datetime | None = None) -> Markup:
     """How long ago a moment was, in words, the exact one on hover and for programs."""
     seconds = ((now or datetime.now(UTC)) - at).total_seconds()

@@ -1,7 +1,7 @@
 """Whom a worker may see: every query of the portal that tells of patients goes through here.
 
-A record that is read by its id is noted as read here; everybody else whom a page shows is found in the page as it is sent
-(``pages/reads.py``).
+A record that is read by its id is noted as read here, and makes the page one about this patient (``patient_bar.py``); everybody
+else whom a page shows is found in the page as it is sent (``pages/reads.py``).
 """
 
 from __future__ import annotations
@@ -15,17 +15,25 @@ from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.names import full_name, full_name_sql
 from almoner.pages.visit import Visit
+from almoner.portal import patient_bar
 
 # The condition on a patient ``p`` that keeps a role to its own patients; ``$2`` is what ``only_of`` returns.
 OF_WORKER: Final = "($2::uuid IS NULL OR p.coach_id = $2)"
 
+# The numbers of a patient, those first that they agreed to be called at; ``$1`` is the environment.
+NUMBERS: Final = """
+SELECT phone_number, phone_number_type, friendly_name, opted_in_to_phone FROM phone_numbers
+WHERE environment_id = $1 AND user_id = {id} ORDER BY opted_in_to_phone DESC, updated_at, id
+"""
 _KEPT = "SELECT f.kept_id FROM patient_merges f WHERE f.environment_id = $1 AND f.patient_id = {id}"
 _PATIENT = f"""
 SELECT p.id::text, p.first_name, p.last_name, p.birthday, p.timezone, p.phase, p.coach_id::text,
-  {full_name_sql("w")} AS coach, p.created_at, p.updated_at, m.kept_id::text AS merged_into
+  {full_name_sql("w")} AS coach, p.created_at, p.updated_at, m.kept_id::text AS merged_into,
+  n.phone_number AS phone, coalesce(n.opted_in_to_phone, false) AS takes_calls
 FROM patients p
 LEFT JOIN workers w ON w.environment_id = p.environment_id AND w.id = p.coach_id
 LEFT JOIN patient_merges m ON m.environment_id = p.environment_id AND m.patient_id = p.id
+LEFT JOIN LATERAL ({NUMBERS.format(id="p.id")} LIMIT 1) n ON true
 WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = {{id}}
 """
 _ITSELF = _PATIENT.format(id="$3")
@@ -38,7 +46,8 @@ _CURRENT = f"SELECT coalesce(({_KEPT.format(id='$2')}), $2)::text"
 class Patient:
     """A patient as every page about one shows them. ``timezone`` is an IANA name; ``birthday`` and the coach may be None.
 
-    ``merged_into`` is the id of the record that this one was merged into, None where it was not.
+    ``merged_into`` is the id of the record that this one was merged into, None where it was not. ``phone`` is the number to call
+    them at, None where none is known; ``takes_calls``: they agreed to that.
     """
 
     id: str
@@ -52,6 +61,8 @@ class Patient:
     created_at: datetime
     updated_at: datetime
     merged_into: str | None
+    phone: str | None
+    takes_calls: bool
 
     @property
     def name(self) -> str:
@@ -74,7 +85,9 @@ async def patient(visit: Visit, connection: Connection, patient_id: str, itself:
     if not row:
         raise problem("not_found", "There is no such patient, or your role does not show them.")
     visit.reads.subject(row["id"])
-    return Patient(**row)
+    found = Patient(**row)
+    patient_bar.put(visit, found)
+    return found
 
 
 async def current_id(visit: Visit, connection: Connection, patient_id: str) -> str:

@@ -26,16 +26,13 @@ from almoner.portal.calendar.one import one as read_one
 from almoner.portal.calendar.rules import Reason, Wanted, Word
 from almoner.portal.calendar.when import Asked, When
 from almoner.portal.editing import Clash
-from almoner.portal.sight import Patient
+from almoner.portal.sight import NUMBERS, Patient
 from almoner.resources.calendar_events import calendar_events
 from almoner.working_hours import Span
 from almoner.workshop.pages.field_errors import by_field
 
 FOLDER: Final = "portal/calendar"
-_NUMBERS = """
-SELECT phone_number, phone_number_type, friendly_name, opted_in_to_phone FROM phone_numbers
-WHERE environment_id = $1 AND user_id = $2 ORDER BY opted_in_to_phone DESC, updated_at, id
-"""
+_NUMBERS: Final = NUMBERS.format(id="$2")
 _DONE: Final = {"booked": "The appointment is booked.", "moved": "The appointment is moved.", "outcome": "Its outcome is noted."}
 # In whose calendar it was when the form that moves it was drawn.
 _HOST: Final = "was.calendar_id"

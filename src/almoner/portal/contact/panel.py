@@ -17,12 +17,13 @@ SHOWS: Final = ("contact", "external_ids")
 
 @dataclass(frozen=True)
 class Way:
-    """A way to reach the patient. ``consents``: words, and whether it is given."""
+    """A way to reach the patient. ``consents``: words, and whether it is given; ``calls``: it is a number."""
 
     kind: str
     value: str
     friendly_name: str
     consents: tuple[tuple[str, bool], ...]
+    calls: bool
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def _phone(held: Held) -> Way:
         (words, row[name])
         for name, words in (("opted_in_to_sms", "SMS"), ("opted_in_to_phone", "calls"), ("opted_in_to_voicemail", "voicemail"))
     )
-    return Way(kind, row["phone_number"], row["friendly_name"] or "", told)
+    return Way(kind, row["phone_number"], row["friendly_name"] or "", told, True)
 
 
 def _email(held: Held) -> Way:
-    return Way("E-mail", held.row["email"], held.row["friendly_name"] or "", (("e-mail", held.row["opted_in_to_email"]),))
+    return Way("E-mail", held.row["email"], held.row["friendly_name"] or "", (("e-mail", held.row["opted_in_to_email"]),), False)

@@ -1,4 +1,4 @@
-"""Changing the phase and the coach of one patient: parts of the profile's head, and pages of their own without a script."""
+"""Changing the phase and the coach of one patient: in the bar above each of their pages, and on pages of their own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from starlette.responses import Response
 from almoner.errors import ApiError
 from almoner.kinds import Guid
 from almoner.pages.visit import Visit
+from almoner.portal import live, patient_bar
+from almoner.portal.patient_bar import PatientBarPart
 from almoner.portal.sight import Patient, only_of, patient
 from almoner.portal.workers import Worker, to_choose
 from almoner.resources.patients import patients
@@ -33,7 +35,6 @@ class PhaseForm:
     now: str
     steps: Sequence[Step]
     problem: str
-
     fragment: bool
 
 
@@ -46,6 +47,13 @@ class CoachForm:
     leaves: bool
     problem: str
     fragment: bool
+
+
+@dataclass(frozen=True)
+class FormPage:
+    """One of the two forms as a page of its own."""
+
+    form: PhaseForm | CoachForm
 
 
 async def show(visit: Visit) -> Response:
@@ -66,7 +74,7 @@ async def change(visit: Visit) -> Response:
         text = f"Somebody has moved them to {titles.get(found.phase, found.phase)} meanwhile. Choose again from there."
         return _phase_form(visit, found, text, 409)
     if wanted == found.phase:
-        return visit.go(f"/patients/{found.id}")
+        return await _changed(visit, found.id, "phase")
     if not any(step.is_open and step.name == wanted for step in _steps(visit, found)):
         why = next((f" {step.why}" for step in _steps(visit, found) if step.name == wanted), "")
         text = f"{titles.get(wanted, 'This')} does not follow {titles.get(found.phase, found.phase)} in the program.{why}"
@@ -78,7 +86,7 @@ async def change(visit: Visit) -> Response:
             raise
         text = "The patient has just been changed by somebody else. Look again, then choose."
         return _phase_form(visit, found, text if error.status == 412 else " ".join(p.detail for p in error.problems), error.status)
-    return visit.go(f"/patients/{found.id}")
+    return await _changed(visit, found.id, "phase")
 
 
 async def show_coach(visit: Visit) -> Response:
@@ -104,7 +112,17 @@ async def assign(visit: Visit) -> Response:
             raise
         return await _coach_form(visit, "The patient has just been changed by somebody else. Look again, then choose.", 412)
     own = only_of(visit)
-    return visit.go(f"/patients/{found.id}" if own is None or own == wanted else "/patients")
+    return await _changed(visit, found.id, "coach") if own is None or own == wanted else visit.go("/patients")
+
+
+async def _changed(visit: Visit, patient_id: str, focus: str) -> Response:
+    """The bar as it is now, on whichever page that is; the profile where no part of a page asked."""
+    if not visit.is_fragment:
+        return visit.go(f"/patients/{patient_id}")
+    async with visit.parts.database.connection() as connection:
+        found = await patient(visit, connection, patient_id)
+    part = PatientBarPart(patient_bar.of(visit, found), focus=focus)
+    return visit.fragment("portal/patient_bar.html", part, headers=live.trigger("patients"))
 
 
 def _steps(visit: Visit, found: Patient) -> list[Step]:
@@ -129,9 +147,7 @@ def _why(visit: Visit, name: str) -> str:
 def _phase_form(visit: Visit, found: Patient, problem: str, status: int) -> Response:
     now = visit.program.titles.get(("phases", found.phase), found.phase)
     form = PhaseForm(found, now, _steps(visit, found), problem, visit.is_fragment)
-    if visit.is_fragment:
-        return visit.fragment("portal/patients/phase.html", form, status)
-    return visit.page("portal/patients/phase_page.html", form, status)
+    return _opened(visit, found, "phase", form, status)
 
 
 async def _coach_form(visit: Visit, problem: str, status: int) -> Response:
@@ -139,6 +155,12 @@ async def _coach_form(visit: Visit, problem: str, status: int) -> Response:
         found = await patient(visit, connection, visit.path("id"))
         offered = await to_choose(connection, visit.environment_id, [found.coach_id])
     form = CoachForm(found, offered, only_of(visit) is not None, problem, visit.is_fragment)
+    return _opened(visit, found, "coach", form, status)
+
+
+def _opened(visit: Visit, found: Patient, what: str, form: PhaseForm | CoachForm, status: int) -> Response:
+    """The form: open in the bar where a part of a page asked, else a page of its own."""
     if visit.is_fragment:
-        return visit.fragment("portal/patients/coach.html", form, status)
-    return visit.page("portal/patients/coach_page.html", form, status)
+        part = PatientBarPart(patient_bar.of(visit, found), what, form)
+        return visit.fragment("portal/patient_bar.html", part, status)
+    return visit.page(f"portal/patients/{what}_page.html", FormPage(form), status)

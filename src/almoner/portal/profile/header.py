@@ -1,4 +1,4 @@
-"""Who a patient is, at a glance: the bar above a profile."""
+"""What is next with a patient, and what can be begun: the head of a profile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.pages.words import age, zone_in_words
 from almoner.portal.calendar.ahead import ahead, starts
 from almoner.portal.profile.wording import day_in_words
 from almoner.portal.sight import Patient
@@ -31,36 +30,22 @@ class Next:
 
 @dataclass(frozen=True)
 class Header:
-    """What the bar shows. ``age`` is in words, blank without a birthday; ``your_zone`` is empty where both are the same."""
+    """What the head shows. ``next`` is None where nothing is booked."""
 
     patient: Patient
-    age: str
-    phase: str
-    now: datetime
-    zone: str
-    your_zone: str
     next: Next | None
 
 
 async def header(visit: Visit, connection: Connection, patient: Patient) -> Header:
-    """The bar of this patient."""
+    """The head of this patient's profile."""
     now, mine = datetime.now(UTC), visit.worker.timezone
-    today = clocks.day_of(now, patient.timezone)
     row = await connection.fetchrow(_NEXT, visit.environment_id, patient.id, visit.parts.database.zones.of(patient.timezone))
     coming = None
     if row:
         kind = visit.program.titles.get(("appointment_types", row["appointment_type"]), row["appointment_type"])
         when, yours = said(row["start_time"], row["day"], patient.timezone, mine, now)
         coming = Next(row["id"], when, yours, kind)
-    return Header(
-        patient,
-        age(patient.birthday, today),
-        visit.program.titles.get(("phases", patient.phase), patient.phase),
-        now,
-        zone_in_words(patient.timezone),
-        zone_in_words(mine) if clocks.differ(patient.timezone, mine, now) else "",
-        coming,
-    )
+    return Header(patient, coming)
 
 
 def said(start: datetime | None, day: date | None, zone: str, mine: str, now: datetime) -> tuple[str, str]:

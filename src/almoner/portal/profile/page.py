@@ -17,7 +17,8 @@ from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.pages.words import zone_in_words
-from almoner.portal import live, sight
+from almoner.portal import live, patient_bar, sight
+from almoner.portal.patient_bar import PatientBarPart
 from almoner.portal.profile import timeline
 from almoner.portal.profile.booked import as_booked, changes_of
 from almoner.portal.profile.cards import CONVERSATION, Omitted, Shown, card, drawn, omitted, sidebar
@@ -106,7 +107,7 @@ class TimelinePart:
 
 @dataclass(frozen=True)
 class HeaderPart:
-    """The bar alone."""
+    """The head alone."""
 
     head: Header
 
@@ -157,8 +158,16 @@ async def show_timeline(visit: Visit) -> Response:
     return visit.fragment(f"portal/profile/{template}.html", part)
 
 
+async def show_bar(visit: Visit) -> Response:
+    """The bar of the patient's pages as it is now; ``focus`` says what was open in it."""
+    async with visit.parts.database.connection() as connection:
+        patient = await sight.patient(visit, connection, visit.path("id"))
+    part = PatientBarPart(patient_bar.of(visit, patient), focus=visit.query("focus"))
+    return visit.fragment("portal/patient_bar.html", part)
+
+
 async def show_header(visit: Visit) -> Response:
-    """The bar as it is now."""
+    """The head as it is now."""
     async with visit.parts.database.connection() as connection:
         patient = await sight.patient(visit, connection, visit.path("id"))
         part = HeaderPart(await header(visit, connection, patient))
@@ -255,6 +264,7 @@ ROUTES = (
     # The same for a page that draws itself again: nobody needs to be in front of it.
     PageRoute("/patients/{id}/timeline/now", show_timeline, may="give_care", background=True),
     PageRoute("/patients/{id}/header", show_header, may="give_care", background=True),
+    PageRoute("/patients/{id}/bar", show_bar, may="give_care", background=True),
     PageRoute("/patients/{id}/panels/{number}", show_card, may="give_care", background=True),
     PageRoute("/patients/{id}/live", live.stream, may="give_care", background=True),
     PageRoute("/patients/{id}/stars/{resource}/{row}/{state}", put_star, may="give_care", methods=("POST",)),

@@ -1,0 +1,65 @@
+"""Whose record a page is about: the bar that stays in view on every page of a patient.
+
+Reading a patient by id (``sight.patient``) makes the page one about them, and the portal's frame draws the bar on it: no page can
+forget it, neither one of a conflict nor one that a refused form leads to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from almoner import clocks
+from almoner.pages.visit import Visit
+from almoner.pages.words import age, zone_in_words
+
+if TYPE_CHECKING:
+    from almoner.portal.sight import Patient
+
+
+@dataclass(frozen=True)
+class PatientBar:
+    """What the bar shows. ``age`` is in words, blank without a birthday; ``now`` (UTC) is when it was drawn.
+
+    ``zone`` is the patient's time zone in words, ``your_zone`` the visitor's, empty where both clocks show the same.
+    """
+
+    patient: Patient
+    age: str
+    phase: str
+    now: datetime
+    zone: str
+    your_zone: str
+
+
+@dataclass(frozen=True)
+class PatientBarPart:
+    """The bar alone. ``opened`` is what is being changed in it, ``phase`` or ``coach``, empty for nothing, and ``form`` its form.
+
+    ``focus``: which of the two was, and gets the focus back; empty where the focus stays.
+    """
+
+    bar: PatientBar
+    opened: str = ""
+    form: Any = None
+    focus: str = ""
+
+
+def put(visit: Visit, patient: Patient) -> None:
+    """Makes the page one about this patient; one that is about another already stays so."""
+    if not isinstance(visit.about, PatientBar) or visit.about.patient.id == patient.id:
+        visit.about = of(visit, patient)
+
+
+def of(visit: Visit, patient: Patient) -> PatientBar:
+    """The bar of this patient."""
+    now, mine = datetime.now(UTC), visit.worker.timezone
+    return PatientBar(
+        patient,
+        age(patient.birthday, clocks.day_of(now, patient.timezone)),
+        visit.program.titles.get(("phases", patient.phase), patient.phase),
+        now,
+        zone_in_words(patient.timezone),
+        zone_in_words(mine) if clocks.differ(patient.timezone, mine, now) else "",
+    )
