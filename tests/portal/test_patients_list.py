@@ -183,14 +183,14 @@ async def test_who_was_given_to_another_coach_since_the_list_was_drawn_is_told_b
     async with await people(coach.environment_id, "coach", first_name="Bo", last_name="Ek") as other:
         before = drawn.findall((await coach.get("/patients")).text)[0]
         await other.send_form("/patients/assign", ("patient", taken), to=other.worker_id)
-        late = await coach.send_form("/patients/assign", *both, to=coach.worker_id, drawn=before)
+        late = await coach.send_form("/patients/assign", *both, ("drawn", before), to=coach.worker_id)
         assert late.status_code == 400
         assert "Ada Hopper is Bo Ek’s now" in late.text
         assert "Edna Hopper is" not in late.text
         assert [await coach_of(database, one) for one in (taken, free)] == [other.worker_id, None]
         # What was told is seen: the list is drawn anew, and the ticks stay.
         assert late.text.count(" checked") >= 2
-        again = await coach.send_form("/patients/assign", *both, to=coach.worker_id, drawn=drawn.findall(late.text)[0])
+        again = await coach.send_form("/patients/assign", *both, ("drawn", drawn.findall(late.text)[0]), to=coach.worker_id)
         assert "2 patients are now Ann Lee’s" in again.text
 
 
@@ -205,7 +205,7 @@ async def test_who_is_given_to_another_coach_at_the_same_moment_is_not_taken_fro
             by = Actor(coach.environment_id, f"worker:{other.worker_id}", "portal", "theirs")
             await store.within(connection).update(by, BY_NAME["patients"], patient, {"coach_id": other.worker_id}, None)
             if form == "many":
-                sending = coach.send_form("/patients/assign", ("patient", patient), to=coach.worker_id, drawn=drawn)
+                sending = coach.send_form("/patients/assign", ("patient", patient), ("drawn", drawn), to=coach.worker_id)
             else:
                 sending = coach.send_form(f"/patients/{patient}/coach", ("was.coach_id", ""), coach=coach.worker_id)
             mine = asyncio.create_task(sending)
