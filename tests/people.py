@@ -16,6 +16,7 @@ from almoner.access.worker_events import By
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.pages.sent_forms import TOKEN
+from almoner.regions import MONDAY
 from almoner.resources.workers import workers
 
 
@@ -62,6 +63,8 @@ class People:
         """A worker who is there already, with these roles, signed in."""
         async with self.database.connection() as connection:
             await accounts.set_roles(connection, environment, worker_id, roles, By("test", "test", EVERYTHING))
+            # Wherever their zones lie; tests of how times are written choose others.
+            await accounts.set_notation(connection, environment, worker_id, 24, MONDAY)
             token = await sessions.begin(connection, environment, worker_id)
         person = Person(base_url=self.url, cookies={"almoner_session": token}, timeout=30)
         person.environment_id, person.worker_id, person.email, person.token = environment, worker_id, email, token

@@ -115,6 +115,31 @@ def test_templates_say_times_through_filters() -> None:
     assert not wrong
 
 
+# What programs read, not people: file names, logs for the operator, calendars in iCalendar, times that scripts and forms carry.
+_FOR_PROGRAMS = {
+    "commands/receive.py",
+    "portal/admin_audit/page.py",
+    "portal/admin_export/sending.py",
+    "portal/calendar/absences.py",
+    "portal/calendar/ics.py",
+    "portal/calendar/layout.py",
+    "portal/calendar/placing.py",
+    "portal/calendar/when.py",
+    "pages/notation.py",
+}
+
+
+def test_a_time_of_day_is_written_by_the_one_place_that_knows_its_reader() -> None:
+    wrong = [
+        f"{path.relative_to(SERVER)}:{number}: {line.strip()}"
+        for path in sorted(SERVER.rglob("*"))
+        if path.suffix in (".py", ".html") and str(path.relative_to(SERVER)) not in _FOR_PROGRAMS
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(r"%[HIp]|%02d:00|:02\}:\{", line) and "DatabaseZones" not in line and path.name != "clocks.py"
+    ]
+    assert wrong == []
+
+
 def test_sql_is_given_zones_that_the_database_knows() -> None:
     # What stands behind the words is UTC, or a parameter or expression that DatabaseZones made.
     named = re.compile(r"AT TIME ZONE (?!'UTC'|\{zone\}|\{_ZONE)")

@@ -8,6 +8,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     ForeignKeyConstraint,
     Identity,
@@ -206,6 +207,11 @@ def _worker_tables(metadata: MetaData) -> None:
         string("oidc_subject", nullable=True),
         moment("disabled_at", now=False),
         moment(),
+        # How times and weeks are written for them, Monday being 0; null: as is usual where their time zone lies.
+        Column("clock_hours", SmallInteger),
+        Column("first_weekday", SmallInteger),
+        CheckConstraint("clock_hours IN (12, 24)", name="worker_accounts_clock_hours_check"),
+        CheckConstraint("first_weekday IN (0, 5, 6)", name="worker_accounts_first_weekday_check"),
         PrimaryKeyConstraint("environment_id", "worker_id"),
         UniqueConstraint("environment_id", "oidc_subject", name="worker_accounts_oidc_subject_key"),
     )

@@ -61,6 +61,7 @@ _SET_ROLES = """
 INSERT INTO worker_accounts (environment_id, worker_id, roles) VALUES ($1, $2, $3)
 ON CONFLICT (environment_id, worker_id) DO UPDATE SET roles = excluded.roles
 """
+_SET_NOTATION = "UPDATE worker_accounts SET clock_hours = $3, first_weekday = $4 WHERE environment_id = $1 AND worker_id = $2"
 _ROLES = "SELECT roles FROM worker_accounts WHERE environment_id = $1 AND worker_id = $2 FOR UPDATE"
 _DISABLE = """
 UPDATE worker_accounts SET disabled_at = clock_timestamp()
@@ -122,6 +123,16 @@ async def set_roles(
             await worker_events.record(connection, environment_id, worker_id, "roles set", by, ", ".join(given) or "none")
     except asyncpg.ForeignKeyViolationError:
         raise unknown_worker() from None
+
+
+async def set_notation(
+    connection: Connection, environment_id: int, worker_id: str, clock_hours: int | None, first_weekday: int | None
+) -> None:
+    """How times and weeks are written for a worker who has an account: ``clock_hours`` 12 or 24, ``first_weekday`` 0, 5 or 6.
+
+    None is what is usual where their time zone lies.
+    """
+    await connection.execute(_SET_NOTATION, environment_id, worker_id, clock_hours, first_weekday)
 
 
 async def require_entering(

@@ -37,7 +37,7 @@ RETURNING true
 # The environment is what is asked for here. Times are compared by the database's clock alone.
 _LOOK = f"""
 SELECT s.environment_id, e.name AS environment, s.worker_id::text, w.email, w.first_name, w.last_name, w.timezone,
-  a.roles, s.created_at, s.digest, a.totp_confirmed_at IS NOT NULL OR s.provider_factor,
+  a.roles, s.created_at, s.digest, a.totp_confirmed_at IS NOT NULL OR s.provider_factor, a.clock_hours, a.first_weekday,
   s.seen_at < clock_timestamp() - interval '{TOUCH_SECONDS} seconds'
 FROM worker_sessions s
 JOIN worker_accounts a ON a.environment_id = s.environment_id AND a.worker_id = s.worker_id
@@ -73,7 +73,8 @@ class Session:
     """Somebody who has signed in: the worker as the pages need them, and what the session is known by.
 
     ``environment`` is the environment's name, ``timezone`` an IANA name, ``created_at`` in UTC. ``second_factor``: whether the
-    worker has one here, or the identity provider has vouched for one as this session began.
+    worker has one here, or the identity provider has vouched for one as this session began. ``clock_hours`` (12 or 24) and
+    ``first_weekday`` (Monday is 0) are None where the worker has not chosen.
     """
 
     environment_id: int
@@ -87,6 +88,8 @@ class Session:
     created_at: datetime
     digest: bytes
     second_factor: bool
+    clock_hours: int | None = None
+    first_weekday: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from datetime import date, datetime, time
 from typing import Final
 
 from almoner import clocks, json_values
+from almoner.pages import notation
 from almoner.pages.words import day_in_words, zone_in_words
 
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
@@ -22,7 +23,7 @@ _THOUSANDS: Final = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+\.\d+|[-+]?\d{1,3}(?:,\d
 _POINTS: Final = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+,\d+", re.ASCII)
 _WHOLE: Final = re.compile(r"-?\d{1,18}", re.ASCII)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_TIME: Final = re.compile(r"(\d{1,2})(?:[:.](\d\d)(?::\d\d(?:\.\d{1,6})?)?)?\s*(am|pm)?", re.IGNORECASE | re.ASCII)
+_TIME: Final = re.compile(r"(\d{1,2})(?:[:.](\d\d)(?::\d\d(?:\.\d{1,6})?)?)?\s*(?:([ap])\.?m\.?)?", re.IGNORECASE | re.ASCII)
 # Longer than any number that can be kept.
 _LONGEST: Final = 400
 NOT_A_NUMBER: Final = "Write a number, such as 10 or 2.5."
@@ -110,7 +111,7 @@ def time_of_day(text: str) -> time | None:
     if half and not 1 <= hour <= 12:
         return None
     if half:
-        hour = hour % 12 + (12 if half == "pm" else 0)
+        hour = hour % 12 + (12 if half == "p" else 0)
     return time(hour, minute) if hour < 24 and minute < 60 else None
 
 
@@ -138,7 +139,7 @@ def moment(at_day: date, at: time, timezone: str, which: str = "") -> Meant:
         return Meant(found[0])
     if which in ("0", "1"):
         return Meant(found[int(which)], "", found)
-    return Meant(None, f"The clocks go back on that day and pass {at:%H:%M} twice. Choose which one.", found)
+    return Meant(None, f"The clocks go back on that day and pass {notation.time_of_day(at)} twice. Choose which one.", found)
 
 
 def local_moment(text: str, timezone: str, chosen: Sequence[str] = ()) -> Meant:
@@ -158,11 +159,11 @@ def local_moment(text: str, timezone: str, chosen: Sequence[str] = ()) -> Meant:
 def choices(twice: Sequence[datetime], timezone: str) -> tuple[tuple[datetime, str], ...]:
     """The two moments of a time that the clocks pass twice, each with its words: ``First: 01:30 EDT``."""
     here = [clocks.local(one, timezone) for one in twice]
-    return tuple((twice[n], f"{('First', 'Second')[n]}: {one:%H:%M} {one.tzname()}") for n, one in enumerate(here))
+    return tuple((twice[n], f"{('First', 'Second')[n]}: {notation.time_of_day(one)} {one.tzname()}") for n, one in enumerate(here))
 
 
 def _no_such_time(at_day: date, at: time, timezone: str) -> str:
     gap = clocks.skipped(at_day, timezone)
     place = zone_in_words(timezone)
-    said = "" if gap is None else f" from {gap[0]:%H:%M} to {gap[1]:%H:%M}"
-    return f"{at:%H:%M} does not exist on {day_in_words(at_day, at_day)} in {place}: the clocks go forward{said}."
+    said = "" if gap is None else f" from {notation.time_of_day(gap[0])} to {notation.time_of_day(gap[1])}"
+    return f"{notation.time_of_day(at)} does not exist on {day_in_words(at_day, at_day)} in {place}: the clocks go forward{said}."

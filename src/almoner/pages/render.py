@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from almoner.access.sessions import csrf
 from almoner.names import full_name, isolated
-from almoner.pages import words
+from almoner.pages import notation, words
 from almoner.pages.security import masked
 from almoner.pages.sent_forms import TOKEN, new_token
 from almoner.pages.static_files import StaticFiles
@@ -48,7 +48,9 @@ class Renderer:
             cache_size=-1,
             finalize=_isolated,
         )
-        self._environment.globals.update(static=static.path, csrf=_csrf, csrf_token=_csrf_token, rooms=self.rooms_of)
+        self._environment.globals.update(
+            static=static.path, csrf=_csrf, csrf_token=_csrf_token, rooms=self.rooms_of, clock_hours=_clock_hours
+        )
         self._environment.filters.update(
             initials=words.initials,
             full_name=full_name,
@@ -58,6 +60,8 @@ class Renderer:
             moment=words.moment,
             both=words.both,
             clock=words.clock,
+            time_of_day=notation.time_of_day,
+            hour_line=_hour_line,
             ago=words.ago,
             on_paper=words.on_paper,
             tel=words.tel,
@@ -99,6 +103,17 @@ def _csrf(context: Context) -> Markup:
     return Markup('<input type="hidden" name="csrf" value="{}"><input type="hidden" name="{}" value="{}">').format(
         _csrf_token(context), TOKEN, new_token()
     )
+
+
+@pass_context
+def _hour_line(_: Context, hour: int) -> str:
+    """A full hour as its reader writes it. With the context, since Jinja works out once for all what it gives a constant."""
+    return notation.hour(hour)
+
+
+def _clock_hours() -> int:
+    """12 or 24, for what a script writes."""
+    return notation.current().clock_hours
 
 
 def _combined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

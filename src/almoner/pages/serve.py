@@ -18,6 +18,7 @@ from almoner.access.sessions import Session, csrf
 from almoner.definitions import Program
 from almoner.errors import ApiError, problem, render
 from almoner.operations.logs import fault
+from almoner.pages.notation import Notation, read_in
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import HEADERS, SAFE_METHODS, is_from_elsewhere, local_path, same, unmasked
 from almoner.pages.sent_forms import Outcome
@@ -195,6 +196,8 @@ async def _arrive(parts: Parts, request: Request, touch: bool) -> Visit:
     token = parts.cookies.read(request.cookies, SESSION)
     session: Session | None = await parts.sessions.of(token, touch) if token else None
     program: Program | None = await parts.programs.of(session.environment_id) if session else None
+    if session:
+        read_in(Notation.of(session.timezone, session.clock_hours, session.first_weekday))
     return Visit(parts, request, session, token if session else "", program)
 
 

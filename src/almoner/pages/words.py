@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from almoner import clocks
 from almoner.names import TURNS
+from almoner.pages.notation import time_of_day, to_the_second
 
 _JOINER: Final = "\u200d"
 
@@ -89,11 +90,11 @@ def moment(at: datetime, timezone: str, now: datetime | None = None) -> Markup:
     """A moment in the reader's zone, the exact one on hover and for programs."""
     here, today = clocks.local(at, timezone), clocks.local(now or datetime.now(UTC), timezone)
     if here.date() == today.date():
-        shown = f"today {here:%H:%M}"
+        shown = f"today {time_of_day(here)}"
     elif here.date() == clocks.shifted(today.date(), -1):
-        shown = f"yesterday {here:%H:%M}"
+        shown = f"yesterday {time_of_day(here)}"
     else:
-        shown = f"{here.day} {here:%b %Y %H:%M}"
+        shown = f"{here.day} {here:%b %Y} {time_of_day(here)}"
     return _time(at, here, shown)
 
 
@@ -104,7 +105,7 @@ def both(at: datetime, timezone: str, other: str, now: datetime | None = None) -
     if there.utcoffset() == here.utcoffset():
         return shown
     day = "" if there.date() == here.date() else f"{there.day} {there:%b} "
-    return shown + Markup(' <span class="secondary">({}{} for the patient)</span>').format(day, f"{there:%H:%M}")
+    return shown + Markup(' <span class="secondary">({}{} for the patient)</span>').format(day, time_of_day(there))
 
 
 def on_paper(at: datetime, timezone: str) -> str:
@@ -127,7 +128,7 @@ def ago(at: datetime, timezone: str, now: datetime | None = None) -> Markup:
 def clock(at: datetime, timezone: str) -> Markup:
     """The time of day of a moment in a zone, the exact moment on hover and for programs."""
     here = clocks.local(at, timezone)
-    return _time(at, here, f"{here:%H:%M}")
+    return _time(at, here, time_of_day(here))
 
 
 def _elapsed(seconds: float) -> str:
@@ -140,5 +141,5 @@ def _elapsed(seconds: float) -> str:
 
 
 def _time(at: datetime, here: datetime, shown: str) -> Markup:
-    exact = f"{here:%A}, {here.day} {here:%B %Y %H:%M:%S} {here.tzname()}"
+    exact = f"{here:%A}, {here.day} {here:%B %Y} {to_the_second(here)} {here.tzname()}"
     return Markup('<time datetime="{}" title="{}">{}</time>').format(iso(at), exact, shown)

@@ -8,6 +8,7 @@ from typing import Final
 from markupsafe import Markup
 from starlette.responses import Response
 
+from almoner import regions
 from almoner.access import accounts, devices, recovery_codes, second_factor, sessions
 from almoner.access.accounts import Account
 from almoner.access.passwords import password_problem
@@ -16,6 +17,7 @@ from almoner.access.sessions import OpenSession
 from almoner.access.worker_events import By
 from almoner.errors import problem
 from almoner.pages.account import made_codes
+from almoner.pages.notation import Notation
 from almoner.pages.route import SIGNED_IN, PageRoute
 from almoner.pages.serve import SESSION
 from almoner.pages.sign_in.entering import DEVICE, caller, require_passwords
@@ -35,6 +37,7 @@ class AccountPage:
     """``titles`` are what the roles are called; ``errors`` is by the name of the form's field.
 
     ``must_have_factor``: a role of the worker asks for a second factor. ``by_password``: workers may sign in with one.
+    ``clocks`` and ``weeks`` are the choices of how times are shown; an empty value is what is usual in the zone.
     """
 
     account: Account
@@ -43,6 +46,8 @@ class AccountPage:
     must_have_factor: bool
     recovery: Standing
     by_password: bool
+    clocks: tuple[tuple[str, str], ...]
+    weeks: tuple[tuple[str, str], ...]
     told: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -54,7 +59,10 @@ class FactorPage:
     error: str = ""
 
 
+_CLOCKS: Final = {"24": "24 hours, such as 14:30", "12": "12 hours, such as 2:30 pm"}
+_WEEKS: Final = {str(regions.MONDAY): "Monday", str(regions.SUNDAY): "Sunday", str(regions.SATURDAY): "Saturday"}
 _TOLD: Final = {
+    "times": "Times are shown so from now on.",
     "password": "Your password is changed. You are signed out everywhere else.",
     "factor": "The second factor is set up. Its code is asked for from the next time on. You are signed out everywhere else.",
     "recovered": "You came in with a recovery code, which is used up now. How many are left stands below.",
@@ -66,6 +74,18 @@ _TOLD: Final = {
 async def show(visit: Visit) -> Response:
     """The account."""
     return await _page(visit, told=_TOLD.get(visit.query("done"), ""))
+
+
+async def change_notation(visit: Visit) -> Response:
+    """How times and weeks are shown to the worker. Raises a 400 ``ApiError`` for what is no choice of the form."""
+    form, worker = await visit.form(), visit.worker
+    hours, first = form.text("clock_hours"), form.text("first_weekday")
+    if hours not in ("", *_CLOCKS) or first not in ("", *_WEEKS):
+        raise problem("bad_request", "Choose one of the clocks and of the first days that the form has.")
+    chosen = [int(text) if text else None for text in (hours, first)]
+    async with visit.parts.database.connection() as connection:
+        await accounts.set_notation(connection, worker.environment_id, worker.worker_id, *chosen)
+    return visit.go("/account?done=times")
 
 
 async def change_password(visit: Visit) -> Response:
@@ -180,9 +200,26 @@ async def _page(visit: Visit, errors: dict[str, str] | None = None, status: int 
     assert account is not None
     titles = tuple(visit.program.role_title(role) for role in account.roles)
     shown = AccountPage(
-        account, titles, open_sessions, visit.rights.second_factor, recovery, visit.parts.sign_in.by_password, told, errors or {}
+        account,
+        titles,
+        open_sessions,
+        visit.rights.second_factor,
+        recovery,
+        visit.parts.sign_in.by_password,
+        *_notations(visit),
+        told,
+        errors or {},
     )
     return visit.page("pages/account/account.html", shown, status)
+
+
+def _notations(visit: Visit) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    usual = Notation.of(visit.worker.timezone, None, None)
+    clock, week = _CLOCKS[str(usual.clock_hours)], _WEEKS[str(usual.first_weekday)]
+    return (("", f"As usual in your time zone ({clock})"), *_CLOCKS.items()), (
+        ("", f"As usual in your time zone ({week})"),
+        *_WEEKS.items(),
+    )
 
 
 async def _factor(visit: Visit, error: str = "", status: int = 200) -> Response:
@@ -211,6 +248,7 @@ def _by(visit: Visit) -> By:
 
 ROUTES = (
     PageRoute("/account", show, may=SIGNED_IN),
+    PageRoute("/account/times", change_notation, may=SIGNED_IN, methods=("POST",)),
     PageRoute("/account/password", change_password, may=SIGNED_IN, methods=("POST",)),
     PageRoute(_FACTOR, show_factor, may=SIGNED_IN),
     PageRoute(_FACTOR, confirm_factor, may=SIGNED_IN, methods=("POST",)),

@@ -18,7 +18,15 @@
 
    And without being asked: Ctrl+Enter in a long text clicks its form's primary button. */
 /* What the scripts of the rooms use of this one. tell(text): says it to who listens to the page instead of looking at it. */
-const almoner = { tell: (text) => { const region = document.getElementById("told"); if (region) region.textContent = text; } };
+const almoner = {
+  tell: (text) => { const region = document.getElementById("told"); if (region) region.textContent = text; },
+  /* Minutes of a day as its reader writes them: 14:30, or 2:30 pm. */
+  time: (minutes) => {
+    const hour = Math.floor(minutes / 60) % 24, minute = String(minutes % 60).padStart(2, "0");
+    if (document.documentElement.dataset.clockHours !== "12") return `${String(hour).padStart(2, "0")}:${minute}`;
+    return `${hour % 12 || 12}:${minute} ${hour < 12 ? "am" : "pm"}`;
+  },
+};
 (() => {
   "use strict";
   const { tell } = almoner;

@@ -14,6 +14,7 @@
   const SNAP = 15, DAY = 1440, FAR = 4;
   const hours = () => calendar.querySelector(".cal");
   const minutesOf = (time) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3));
+  /* As the server reads it, whoever reads the page. */
   const clock = (minutes) => `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
   const later = (date, days) => new Date(Date.parse(date) + days * 86_400_000).toISOString().slice(0, 10);
   const dayInWords = (date) => new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", timeZone: "UTC" }).format(new Date(date));
@@ -77,18 +78,18 @@
       const [first, last] = reach(into), length = now.length || 30;
       ghost.classList.add("cal-slot");
       put(ghost, between(first, now.time, last - SNAP), between(first + SNAP, now.time + length, last));
-      ghost.firstChild.textContent = `${clock((now.time + DAY) % DAY)}–${clock((now.time + length) % DAY)}`;
+      ghost.firstChild.textContent = `${almoner.time((now.time + DAY) % DAY)}–${almoner.time((now.time + length) % DAY)}`;
       into.append(ghost);
     } else {
       ghost.classList.remove("cal-slot");
-      ghost.firstChild.textContent = "whole" in into.dataset || now.time === null ? "all day" : clock(now.time);
+      ghost.firstChild.textContent = "whole" in into.dataset || now.time === null ? "all day" : almoner.time(now.time);
       (into.querySelector("ul") ?? into).append(ghost);
     }
   };
   const isOfAnother = () => Boolean(now.into.dataset.worker) && now.into.dataset.worker !== now.home.dataset.worker;
   const inWords = () => {
     const who = now.into.closest("section, tr")?.querySelector("h2 a, th a")?.textContent ?? "";
-    const when = now.time === null || "whole" in now.into.dataset ? "all day" : `${clock((now.time + DAY) % DAY)}${now.length ? ` to ${clock((now.time + now.length) % DAY)}` : ""}`;
+    const when = now.time === null || "whole" in now.into.dataset ? "all day" : `${almoner.time((now.time + DAY) % DAY)}${now.length ? ` to ${almoner.time((now.time + now.length) % DAY)}` : ""}`;
     return `${dayInWords(now.into.dataset.date)}, ${when}${isOfAnother() ? `, ${who}` : ""}`;
   };
 

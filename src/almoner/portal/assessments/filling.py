@@ -15,6 +15,7 @@ from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.pages import parsing
+from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Form, Visit
 from almoner.portal import sight
 from almoner.portal.assessments import drafts, responses, typed
@@ -261,7 +262,7 @@ def _part(
 def _clock(at: datetime, timezone: str) -> str:
     """When something was kept, by the worker's clock."""
     here, today = clocks.local(at, timezone), clocks.today(timezone)
-    return f"{here:%H:%M}" if here.date() == today else f"{day(here)} {here:%H:%M}"
+    return time_of_day(here) if here.date() == today else f"{day(here)} {time_of_day(here)}"
 
 
 async def _drawn(visit: Visit, sent: _Sent, part: FillPart, status: int = 200) -> Response:

@@ -17,6 +17,8 @@ from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
+from almoner.pages import parsing
+from almoner.pages.notation import minute_for_all, minute_of_day, weekdays
 from almoner.pages.visit import Visit
 from almoner.pages.words import zone_in_words
 from almoner.portal.calendar import diary, rules
@@ -25,8 +27,10 @@ from almoner.working_hours import MIDNIGHT, Span
 
 FOLDER: Final = "portal/calendar"
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_SPAN: Final = re.compile(r"(\d{1,2})(?:[:.](\d\d))?\s*(?:-|–|—|to)\s*(\d{1,2})(?:[:.](\d\d))?", re.IGNORECASE)
+_TO: Final = re.compile(r"\s*(?:[-–—]|\bto\b)\s*", re.IGNORECASE)
+_END: Final = ("24", "24:00", "24.00")
 _MOST_SPANS: Final = 6
+_DIGITS: Final = tuple("0123456789")
 
 _ABSENCES = """
 SELECT a.id::text, a.from_time, a.to_time, a.reason,
@@ -80,6 +84,7 @@ class HoursPage:
     workers: Sequence[Worker]
     zone: str
     weekdays: Sequence[Weekday]
+    example: str
     absences: Sequence[Away]
     absence: AbsenceForm
     errors: Mapping[str, str]
@@ -142,15 +147,15 @@ async def answer(
     visit: Visit,
     connection: Connection,
     worker: Worker,
-    weekdays: Sequence[Weekday] = (),
+    week: Sequence[Weekday] = (),
     absence: AbsenceForm | None = None,
     errors: Mapping[str, str] | None = None,
     status: int = 200,
 ) -> Response:
     """The page; ``absence`` and ``errors`` are of a new absence that is not right yet."""
-    if not weekdays:
+    if not week:
         stored = await _stored(visit, connection, worker)
-        weekdays = _weekdays(stored, stored, {})
+        week = _weekdays(stored, stored, {})
     administers = "administer" in visit.rights.may
     known = await diary.workers(visit, connection, [worker.id]) if administers else [worker]
     page = HoursPage(
@@ -158,7 +163,8 @@ async def answer(
         worker.id == visit.worker.worker_id,
         known,
         zone_in_words(worker.timezone),
-        weekdays,
+        week,
+        _example(),
         await _absences(visit, connection, worker),
         absence or AbsenceForm(),
         errors or {},
@@ -171,11 +177,11 @@ def parsed(text: str) -> tuple[list[tuple[int, int]], str]:
     """The spans of a day, as ``9:00-12:30, 13:30-17:00`` says them; or what is wrong with it, as a sentence."""
     spans = []
     for part in (part.strip() for part in re.split(r"[,;]|\band\b", text) if part.strip()):
-        match = _SPAN.fullmatch(part)
-        if match is None:
-            return [], f"“{part}” is no span of time. Write 9:00-12:30, several with commas between them."
-        first, last = (int(match[n]) * 60 + int(match[n + 1] or 0) for n in (1, 3))
-        if int(match[2] or 0) > 59 or int(match[4] or 0) > 59 or last > MIDNIGHT:
+        ends = _TO.split(part)
+        if len(ends) != 2 or not all(end[:1] in _DIGITS for end in ends):
+            return [], f"“{part}” is no span of time. Write {_example()}, several with commas between them."
+        first, last = _minute(ends[0]), _minute(ends[1], is_end=True)
+        if first is None or last is None:
             return [], f"“{part}” is not within a day. Times go from 0:00 to 24:00."
         if first >= last:
             return [], f"“{part}” ends before it begins. Hours beyond midnight belong to the next day."
@@ -188,9 +194,28 @@ def parsed(text: str) -> tuple[list[tuple[int, int]], str]:
     return spans, ""
 
 
+def _minute(text: str, is_end: bool = False) -> int | None:
+    """The minute of the day of a typed time; the midnight that a span ends with is that of the day's end."""
+    if is_end and text in _END:
+        return MIDNIGHT
+    at = parsing.time_of_day(text)
+    if at is None:
+        return None
+    return at.hour * 60 + at.minute or (MIDNIGHT if is_end and text.lower().endswith("m") else 0)
+
+
+def _example() -> str:
+    return in_words([(9 * 60, 12 * 60 + 30)])
+
+
 def in_words(spans: Sequence[tuple[int, int]]) -> str:
-    """The spans as people type them, ``09:00-12:30, 13:30-17:00``."""
-    return ", ".join(f"{rules.minute_in_words(first)}-{rules.minute_in_words(last)}" for first, last in spans)
+    """The spans as their reader types them, ``09:00-12:30, 13:30-17:00``."""
+    return ", ".join(f"{minute_of_day(first)}-{minute_of_day(last)}" for first, last in spans)
+
+
+def _written(spans: Sequence[tuple[int, int]]) -> str:
+    """The same for the log, whose readers are many."""
+    return ", ".join("-".join(map(minute_for_all, span)) for span in spans)
 
 
 async def _stored(visit: Visit, connection: Connection, worker: Worker) -> list[str]:
@@ -199,7 +224,8 @@ async def _stored(visit: Visit, connection: Connection, worker: Worker) -> list[
 
 
 def _weekdays(typed: Sequence[str], stored: Sequence[str], errors: Mapping[int, str]) -> list[Weekday]:
-    return [Weekday(n, WEEKDAYS[n], typed[n], stored[n], errors.get(n, "")) for n in range(7)]
+    """The days in the order of the reader's week."""
+    return [Weekday(n, WEEKDAYS[n], typed[n], stored[n], errors.get(n, "")) for n in weekdays()]
 
 
 async def _write(visit: Visit, connection: Connection, worker: Worker, week: Mapping[int, Sequence[tuple[int, int]]]) -> None:
@@ -211,7 +237,7 @@ async def _write(visit: Visit, connection: Connection, worker: Worker, week: Map
         "INSERT INTO working_hours (environment_id, worker_id, weekday, from_minute, to_minute) VALUES ($1, $2, $3, $4, $5)", rows
     )
     by = By.worker(visit.worker.worker_id, visit.request_id)
-    said = "; ".join(f"{WEEKDAYS[day]} {in_words(spans)}" for day, spans in week.items() if spans)
+    said = "; ".join(f"{WEEKDAYS[day]} {_written(spans)}" for day, spans in week.items() if spans)
     await worker_events.record(connection, visit.environment_id, worker.id, "working hours set", by, said or "none")
 
 

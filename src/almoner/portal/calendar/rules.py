@@ -11,13 +11,14 @@ from typing import Final
 from almoner import clocks
 from almoner.database import Connection
 from almoner.names import full_name_sql
+from almoner.pages.notation import minute_of_day, time_of_day
 from almoner.pages.visit import Form, Visit
 from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal.calendar import diary, zones
 from almoner.portal.calendar.diary import BY_PHONE, Diary, Event, Worker
 from almoner.portal.conversations import consents
 from almoner.portal.sight import Patient
-from almoner.working_hours import Hours, Span
+from almoner.working_hours import MIDNIGHT, Hours, Span
 
 # Free times are looked for in so many days, at every half hour, no more than so many a day and a few in all.
 AHEAD: Final = 14
@@ -235,13 +236,8 @@ def _is_awake(slot: Span, timezone: str) -> bool:
 def hours_in_words(hours: Hours, day: date) -> str:
     """``09:00–12:30 and 13:30–17:00 on Tuesday, New York time``."""
     spans = hours.week.get(day.weekday(), ())
-    said = " and ".join(f"{minute_in_words(first)}–{minute_in_words(last)}" for first, last in spans) or "none"
+    said = " and ".join(f"{minute_of_day(first)}–{minute_of_day(last)}" for first, last in spans) or "none"
     return f"{said} on {day:%A}, {zone_in_words(hours.timezone)} time"
-
-
-def minute_in_words(minute: int) -> str:
-    """``09:05``; midnight at the end of a day is ``24:00``."""
-    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def absence_in_words(span: Span, timezone: str) -> str:
@@ -254,9 +250,9 @@ def absence_in_words(span: Span, timezone: str) -> str:
         return f"on {day_in_words(first.date(), now)}"
     if whole:
         return f"from {day_in_words(first.date(), now)} to {day_in_words(final, now)}"
-    until = f"{last:%H:%M}"
-    if until == "00:00":
-        until, final = "24:00", clocks.shifted(final, -1)
+    until = time_of_day(last)
+    if last.hour == last.minute == 0:
+        until, final = minute_of_day(MIDNIGHT), clocks.shifted(final, -1)
     if final == first.date():
-        return f"on {day_in_words(final, now)}, {first:%H:%M}–{until}"
-    return f"from {day_in_words(first.date(), now)} {first:%H:%M} to {day_in_words(final, now)} {until}"
+        return f"on {day_in_words(final, now)}, {time_of_day(first)}–{until}"
+    return f"from {day_in_words(first.date(), now)} {time_of_day(first)} to {day_in_words(final, now)} {until}"

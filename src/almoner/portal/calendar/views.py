@@ -10,6 +10,7 @@ from typing import Final
 
 from almoner import clocks
 from almoner.definitions import Program
+from almoner.pages.notation import week_of
 from almoner.pages.words import day_in_words, initials, zone_in_words
 from almoner.portal.calendar import layout, zones
 from almoner.portal.calendar.diary import Absence, Days, Diary, Event, Worker
@@ -50,8 +51,8 @@ class Looking:
         if self.view == "day":
             return [self.day]
         if self.view == "week":
-            return list(zones.dates(_monday(self.day), 7))
-        first = _monday(self.day.replace(day=1))
+            return list(zones.dates(week_of(self.day), 7))
+        first = week_of(self.day.replace(day=1))
         weeks = 6 if clocks.shifted(first, 35).month == self.day.month else 5
         if clocks.shifted(first, 28).month != self.day.month:
             weeks = 4
@@ -227,7 +228,3 @@ def _cell(looking: Looking, frame: Diary, days: Days, program: Program, day: dat
         days.count.get(key, 0) - len(drawn),
         next((band.label for band in away if band.sort == "away"), ""),
     )
-
-
-def _monday(day: date) -> date:
-    return day - timedelta(days=day.weekday())

@@ -6,20 +6,27 @@ from collections.abc import Iterator
 from datetime import date, datetime
 
 from almoner import clocks
+from almoner.pages.notation import time_of_day
 
 
 def span(start: datetime, end: datetime, timezone: str) -> str:
-    """``10:00–10:30``; with the zone's own letters where the clocks pass that time twice, and the day where it ends on another."""
+    """``10:00–10:30``, ``10:00–10:30 am``.
+
+    With the zone's own letters where the clocks pass that time twice, and the day where it ends on another.
+    """
     first, last = clocks.local(start, timezone), clocks.local(end, timezone)
     further = "" if last.date() == first.date() else f" {last:%a} {last.day}"
-    return f"{first:%H:%M}{_which(first)}–{last:%H:%M}{_which(last)}{further}"
+    begins, ends = time_of_day(first), time_of_day(last)
+    if not further and not _which(first) and begins[-3:] in (" am", " pm") and begins[-3:] == ends[-3:]:
+        begins = begins[:-3]
+    return f"{begins}{_which(first)}–{ends}{_which(last)}{further}"
 
 
 def clock(moment: datetime, timezone: str, beside: date | None = None) -> str:
     """``07:00``; with its day where that is not ``beside``."""
     here = clocks.local(moment, timezone)
     day = "" if beside is None or here.date() == beside else f" {here:%a} {here.day}"
-    return f"{here:%H:%M}{_which(here)}{day}"
+    return f"{time_of_day(here)}{_which(here)}{day}"
 
 
 def dates(first: date, count: int) -> Iterator[date]:

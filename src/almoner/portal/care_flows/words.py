@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from almoner import clocks
+from almoner.pages.notation import time_of_day, to_the_second
 from almoner.pages.words import counted
 from almoner.portal.care_flows.changing import Part
 from almoner.times import IsoDateTime, iso
@@ -117,7 +118,7 @@ def short(day: date, today: date) -> str:
 def at(moment: str, timezone: str) -> str:
     """``24 November 2026 10:02 CST``, where the patient lives."""
     here = clocks.local(_moment(moment), timezone)
-    return f"{here.day} {here:%B %Y %H:%M:%S %Z}, where the patient lives"
+    return f"{here.day} {here:%B %Y} {to_the_second(here)} {here.tzname()}, where the patient lives"
 
 
 def workers_of(flow: Part) -> set[str]:
@@ -174,7 +175,7 @@ class Reader:
 
     def _exact(self, moment: datetime) -> str:
         here = clocks.local(moment, self.timezone)
-        return f"{here:%A}, {here.day} {here:%B %Y %H:%M %Z}, where the patient lives"
+        return f"{here:%A}, {here.day} {here:%B %Y} {time_of_day(here)} {here.tzname()}, where the patient lives"
 
 
 def _moment(text: Any) -> datetime:

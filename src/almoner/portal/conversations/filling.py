@@ -7,6 +7,7 @@ from typing import Final
 
 from almoner import clocks
 from almoner.database import Connection
+from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import ahead, starts
 from almoner.portal.sight import Patient
@@ -61,7 +62,7 @@ async def begun(visit: Visit, connection: Connection, patient: Patient, template
         day = row["day"] or clocks.day_of(row["start_time"], patient.timezone)
         words["appointment.day"] = f"{day:%A}, {day.day} {day:%B}"
     if row["appointment_type"] is not None and row["start_time"] is not None:
-        words["appointment.time"] = f"{clocks.local(row['start_time'], patient.timezone):%H:%M}"
+        words["appointment.time"] = time_of_day(clocks.local(row["start_time"], patient.timezone))
     text, unknown = filled(template.body, words)
     return Filled(text.strip("\n"), _told(unknown, patient, row["appointment_type"] is not None))
 

@@ -13,6 +13,7 @@ from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.names import full_name_sql
+from almoner.pages.notation import time_of_day, to_the_second
 from almoner.pages.visit import Visit
 from almoner.pages.words import zone_in_words
 from almoner.portal import reading
@@ -170,10 +171,10 @@ def _by_day(rows: Iterable[Any], theirs: str, mine: str, now: datetime) -> tuple
 
 
 def _message(row: Any, there: datetime, mine: str) -> Message:
-    exact, yours = f"{there:%A}, {there.day} {there:%B %Y %H:%M:%S %Z}, where the patient lives", ""
+    exact, yours = f"{there:%A}, {there.day} {there:%B %Y} {to_the_second(there)} {there.tzname()}, where the patient lives", ""
     if clocks.differ(str(there.tzinfo), mine, there):
         here = clocks.local(there, mine)
-        exact += f" · {here:%A %H:%M:%S %Z} where you are"
+        exact += f" · {here:%A} {to_the_second(here)} {here.tzname()} where you are"
         yours = f"{clock(here, mine, there.date())} {zone_in_words(mine)}"
     by = row["worker"] or ("a program" if row["automatically_sent"] else "")
     inbound = row["direction"] == "inbound"
@@ -181,7 +182,7 @@ def _message(row: Any, there: datetime, mine: str) -> Message:
         row["id"],
         inbound,
         row["contents"],
-        f"{there:%H:%M} {zone_in_words(str(there.tzinfo))}",
+        f"{time_of_day(there)} {zone_in_words(str(there.tzinfo))}",
         yours,
         exact,
         row["send_time"],

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from almoner import clocks
+from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Visit
 from almoner.pages.words import counted
 from almoner.portal.calendar import zones
@@ -273,7 +274,7 @@ class Wording:
 
     def _exact(self, at: datetime, patient: Person) -> str:
         here, theirs = clocks.local(at, self._zone), self._theirs(at, patient)
-        said = f"{here:%A}, {here.day} {here:%B %Y %H:%M} {here.tzname()}"
+        said = f"{here:%A}, {here.day} {here:%B %Y} {time_of_day(here)} {here.tzname()}"
         return f"{said}; {theirs}" if theirs else said
 
     def _phase(self, patient: Person) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from almoner import clocks
 from almoner.database import Connection
+from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import ahead, starts
 from almoner.portal.profile.wording import day_in_words
@@ -54,10 +55,11 @@ def said(start: datetime | None, day: date | None, zone: str, mine: str, now: da
     if start is None:
         return f"{_short(day or today, today)}, all day", ""
     there, here = clocks.local(start, zone), clocks.local(start, mine)
-    words = f"{_short(there.date(), today)} {there:%H:%M}"
+    words = f"{_short(there.date(), today)} {time_of_day(there)}"
     if not clocks.differ(zone, mine, start):
         return words, ""
-    return words, f"{here:%H:%M}" if here.date() == there.date() else f"{here:%a %H:%M}"
+    yours = time_of_day(here)
+    return words, yours if here.date() == there.date() else f"{here:%a} {yours}"
 
 
 def _short(day: date, today: date) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from almoner import clocks
 from almoner.definitions import Program
+from almoner.pages.notation import time_of_day
 from almoner.pages.words import counted
 from almoner.portal.profile.booked import tells_of_booking
 from almoner.portal.profile.changed import changed, design_of
@@ -110,7 +111,7 @@ def _event(entry: Entry, reading: Reading) -> Line:
     path = f"/calendar/events/{entry.id}"
     if is_booking and not told["outcome"]:
         day = clocks.day_of(starts, reading.zone) if starts else date.fromisoformat(told["day"])
-        at = f", {clocks.local(starts, reading.zone):%H:%M}" if starts else ""
+        at = f", {time_of_day(clocks.local(starts, reading.zone))}" if starts else ""
         return Line(entry, "calendar", f"{kind} booked for {day.day} {day:%B}{at}", text, chips, path)
     icon = {"call": "phone", "phone": "phone"}.get(told["modality"], "calendar")
     return Line(entry, icon, kind, text, chips, path, whole_day=starts is None)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from almoner import clocks
+from almoner.pages.notation import time_of_day
 from almoner.times import IsoDate, IsoDateTime
 from almoner.workshop.design import FieldDesign
 from almoner.workshop.field_kinds import Scale
@@ -26,10 +27,14 @@ class Zones:
     def moment(self, at: datetime) -> str:
         """The moment in the patient's zone, and in the worker's where that differs: ``2 Aug 2026 07:20 (you: 10:20)``."""
         there, here = clocks.local(at, self.patient), clocks.local(at, self.worker)
-        shown = f"{day(there)} {there:%H:%M}"
+        shown = f"{day(there)} {time_of_day(there)}"
         if there.utcoffset() == here.utcoffset():
             return shown
-        return f"{shown} (you: {here:%H:%M})" if there.date() == here.date() else f"{shown} (you: {day(here)} {here:%H:%M})"
+        return (
+            f"{shown} (you: {time_of_day(here)})"
+            if there.date() == here.date()
+            else f"{shown} (you: {day(here)} {time_of_day(here)})"
+        )
 
 
 @dataclass(frozen=True)
