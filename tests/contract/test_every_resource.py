@@ -452,7 +452,8 @@ async def test_an_update_holds_only_for_the_row_that_was_read(resource: Resource
     read = (await shared.api.get(path)).headers["etag"]
     one(await shared.api.put(path, json=row, headers={"If-Match": read}))
     after = await shared.api.get(path)
-    for tag in (read, '"nonsense"', '"2018-09-12T01:27:32.031245+00:00"', "nonsense", '""'):
+    beyond = '"0001-01-01T00:00:00+14:00"'  # a moment before the first that a calendar can say
+    for tag in (read, '"nonsense"', '"2018-09-12T01:27:32.031245+00:00"', "nonsense", '""', beyond):
         for body in (row, {f.name: row[f.name] for f in resource.fields if f.update_required}):
             answer = await shared.api.put(path, json=body, headers={"If-Match": tag})
             assert errors(answer, 412) == [("precondition_failed", None)]
@@ -482,6 +483,15 @@ async def test_a_tag_that_a_proxy_weakened_still_names_the_row(resource: Resourc
         assert answer.status_code == 200, changed
         assert errors(await shared.api.put(path, json=row, headers={"If-Match": changed}), 412) == [("precondition_failed", None)]
         tag = answer.headers["etag"]
+
+
+async def test_a_tag_of_signs_alone_keeps_nobody_waiting(shared: Place) -> None:
+    """It is looked through once; a second look at each of its signs would take minutes."""
+    row = await shared.make("patients")
+    path = f"/v1/patients/{row['id']}"
+    signs = '"' + "-" * 60_000
+    assert (await shared.api.get(path, headers={"If-None-Match": signs})).status_code == 200
+    assert (await shared.api.put(path, json=row, headers={"If-Match": f'{signs}"'})).status_code == 412
 
 
 @offering(Verb.GET)

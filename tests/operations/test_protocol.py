@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, cast
 
 import httpx
 import pytest
 import uvicorn
 
-from almoner.operations.connections import ConnectionLimits
+from almoner.operations.connections import ConnectionLimits, Connections
 from almoner.server import configuration
 from tests.conftest import Server, free_port
 
@@ -259,3 +261,42 @@ def test_the_server_of_a_deployment_is_run_so(server: Server) -> None:
     with Raw(server.settings.port) as raw:
         raw.sendall(REFUSED["one long header"][0])
         assert raw.answer()[0] == 431
+
+
+class Closing:
+    """A connection that is closing already: there is nothing more to do about it."""
+
+    def __init__(self) -> None:
+        self.given_up = 0
+
+    def give_up(self) -> None:
+        assert not self.given_up
+        self.given_up = 1
+
+
+class Clock:
+    """What is needed of a loop: its time is told, and its timers are run by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[Callable[[], None]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, callback: Callable[..., None], *args: Any) -> object:
+        self.timers.append(partial(callback, *args))
+        return self.timers[-1]
+
+
+def test_a_connection_that_is_closing_is_given_up_once_and_holds_up_nobody() -> None:
+    connections, clock = Connections(ConnectionLimits(head_seconds=10, waiting=2)), Clock()
+    loop = cast(asyncio.AbstractEventLoop, clock)
+    old, second, third = Closing(), Closing(), Closing()
+    for waiting in (old, second, third):
+        connections.wait(connections.unfinished, waiting, loop)
+    assert (old.given_up, second.given_up, third.given_up) == (1, 0, 0)
+    clock.now = 11.0
+    clock.timers.pop()()
+    assert (old.given_up, second.given_up, third.given_up) == (1, 1, 1)
+    assert not connections.unfinished

@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from almoner import clocks
+
 Headers = Mapping[bytes, bytes]
-_TAG: Final = re.compile(rb'(?:W/)?"([^"]*?)(?:[-;]+(?:gzip|br|zstd|deflate))?"')
+# No more than two signs before the coding: without a bound, a tag of nothing but such signs takes the square of its length.
+_TAG: Final = re.compile(rb'(?:W/)?"([^"]*?)(?:[-;]{1,2}(?:gzip|br|zstd|deflate))?"')
 _ANY: Final = b"*"
 
 
@@ -52,4 +55,4 @@ def _moment(tag: bytes) -> datetime | None:
         moment = datetime.fromisoformat(tag.decode("latin-1"))
     except ValueError:
         return None
-    return moment if moment.tzinfo else None
+    return clocks.in_utc(moment) if moment.tzinfo else None

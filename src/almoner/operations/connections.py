@@ -16,7 +16,7 @@ class Waiting(Protocol):
     """A connection that can be told that it has waited for too long."""
 
     def give_up(self) -> None:
-        """Closes it. It leaves the queue that it waits in."""
+        """Closes it. It waits in no queue any more."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Connections:
         queue[waiting] = loop.time()
         if len(self.unfinished) + len(self.idle) > self.limits.waiting:
             longer = max(self.unfinished, self.idle, key=len)
-            next(iter(longer)).give_up()
+            _end_first(longer)
         if self._next_look is None:
             self._next_look = loop.call_later(_LOOK_SECONDS, self._look, loop)
 
@@ -68,6 +68,12 @@ class Connections:
         now = loop.time()
         for queue, seconds in ((self.unfinished, self.limits.head_seconds), (self.idle, self.limits.idle_seconds)):
             while queue and next(iter(queue.values())) <= now - seconds:
-                next(iter(queue)).give_up()
+                _end_first(queue)
         waits = self.unfinished or self.idle
         self._next_look = loop.call_later(_LOOK_SECONDS, self._look, loop) if waits else None
+
+
+def _end_first(queue: Queue) -> None:
+    # Taken out before it is told: one that is closing already may do nothing more, and must not be come across again and again.
+    waiting, _ = queue.popitem(last=False)
+    waiting.give_up()

@@ -15,12 +15,15 @@ _LEVEL: Final = 1
 WORTH_PACKING: Final = 4096
 # Longer ones are packed in a thread, so that others do not wait for it.
 _LONG: Final = 65_536
+# A body may be several gzips behind each other (RFC 1952, section 2.2). What follows one of them is copied, so that thousands of
+# empty ones in one body would keep everybody waiting.
+_MOST_MEMBERS: Final = 100
 _ACCEPTED: Final = {"Accept-Encoding": "gzip"}
 
 
 def unpacked(body: bytes, encoding: bytes, limit: int) -> bytes:
     """The body as it was before this encoding. Raises ApiError: 413 where it is longer than ``limit`` bytes then, 415 for another
-    encoding than gzip, 400 where it is not what its encoding says. No more than the limit is ever unpacked.
+    encoding than gzip, 400 where it is not what its encoding says, or too many parts. No more than the limit is ever unpacked.
     """
     name = encoding.strip().lower()
     if name in (b"", b"identity"):
@@ -32,6 +35,8 @@ def unpacked(body: bytes, encoding: bytes, limit: int) -> bytes:
     room = limit + 1
     try:
         while body:
+            if len(parts) == _MOST_MEMBERS:
+                raise problem("bad_request", f"The body has more than {_MOST_MEMBERS} gzip members. Pack it as one.")
             member = zlib.decompressobj(zlib.MAX_WBITS | 16)
             parts.append(member.decompress(body, room))
             room -= len(parts[-1])
