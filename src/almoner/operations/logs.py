@@ -27,7 +27,8 @@ def configure(log_format: str) -> Any:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        # Looked up at each line: the stream that was there at the start may be closed since, and a log line never fails a request.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
     logger = structlog.get_logger()
