@@ -11,8 +11,15 @@ import pytest
 from almoner import embedded, migrate, schema
 from almoner.resources import RESOURCES
 
-# What the version of this revision writes in one request, in the order in which it locks it: a patient, a message, an appointment.
-_WRITTEN = [("patients", "changes"), ("changes", "patients"), ("calendar_events", "patients"), ("messages", "changes")]
+# What the version of this revision writes in one request, in the order in which it locks it: a patient, a message, an appointment,
+# the address of a calendar.
+_WRITTEN = [
+    ("patients", "changes"),
+    ("changes", "patients"),
+    ("calendar_events", "patients"),
+    ("messages", "changes"),
+    ("calendar_feeds", "worker_events"),
+]
 _WAITING = """
 SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
 WHERE d.datname = current_database() AND l.locktype = 'relation' AND NOT l.granted

@@ -4,13 +4,14 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from almoner.migrations import locks
+
 revision = "2026_11_29_authority"
 down_revision = "2026_11_29_sent_forms"
 
 
 def upgrade() -> None:
-    # A migration that cannot have its lock within five seconds gives up rather than stop everybody behind it.
-    op.execute("SET LOCAL lock_timeout = '5s'")
+    locks.take("access_tokens", "calendar_feeds", "client_secrets", "subscriptions", "worker_events")
     op.add_column("worker_events", sa.Column("object", sa.Text(), server_default=sa.text("''"), nullable=False))
     op.add_column("worker_events", sa.Column("before", sa.JSON(), nullable=True))
     op.add_column("worker_events", sa.Column("after", sa.JSON(), nullable=True))

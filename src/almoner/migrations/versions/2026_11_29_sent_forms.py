@@ -8,6 +8,7 @@ down_revision = "2026_11_29_provider_factor"
 
 
 def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
     op.create_table(
         "sent_forms",
         sa.Column("environment_id", sa.Integer(), nullable=False),
