@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from almoner.access import worker_events
 from almoner.access.secrets import SecretBox
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
@@ -189,6 +190,23 @@ async def test_a_change_keeps_what_it_does_not_name(connection: Any, environment
     changed = await subscriptions.change(connection, BOX, environment, made.id, {"resources": ["messages"]}, STRICT)
     assert (changed.resources, changed.name, changed.sealed) == (("messages",), made.name, made.sealed)
     assert changed.position == made.position
+
+
+async def test_of_two_changes_at_once_neither_undoes_the_other(database: Database, connection: Any, environment: int) -> None:
+    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    changes = {"name": "Bridge"}, {"resources": ["messages"]}
+    async with database.connection() as first, database.connection() as second:
+        held = first.transaction()
+        await held.start()
+        await subscriptions.change(first, BOX, environment, made.id, changes[0], STRICT)
+        later = asyncio.create_task(subscriptions.change(second, BOX, environment, made.id, changes[1], STRICT))
+        while not later.done() and not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0)
+        await held.commit()
+        changed = await later
+    assert (changed.name, changed.resources) == ("Bridge", ("messages",))
+    event = (await worker_events.listed(connection, environment))[0]
+    assert (event.event, event.before) == ("webhook changed", {"resources": ["workers", "patients"]})
 
 
 async def test_what_is_shown_can_be_sent_back(connection: Any, environment: int) -> None:

@@ -55,8 +55,9 @@ _FIND = f"""
 SELECT {subscription.COLUMNS} FROM subscriptions WHERE environment_id = $1 AND (id = $2 OR name = $3)
 ORDER BY id IS NOT DISTINCT FROM $2 DESC LIMIT 1
 """
+_HOLD = f"{_FIND} FOR NO KEY UPDATE"
 _TAKEN = "SELECT true FROM subscriptions WHERE environment_id = $1 AND name = $2 AND id <> $3"
-_DELETE = "DELETE FROM subscriptions WHERE environment_id = $1 AND id = $2 RETURNING true"
+_DELETE = "DELETE FROM subscriptions WHERE environment_id = $1 AND id = $2"
 _REPLAY = """
 INSERT INTO replays (environment_id, subscription_id, from_time, to_time)
 SELECT environment_id, id, $3, $4 FROM subscriptions WHERE environment_id = $1 AND id = $2
@@ -173,27 +174,16 @@ async def change(
     Raises ApiError: 404 where there is none, 400 with every problem, 403 where it is of a collection that ``by`` may not let
     others read: whoever says where it leads hands on all that it tells.
     """
-    there = await find(connection, environment_id, key)
-    before = Terms(
-        there.name,
-        there.notify_url,
-        there.resources,
-        there.authentication,
-        there.client_id,
-        None,
-        there.audience,
-        there.token_url,
-        there.paused,
-    )
-    problems: Problems = []
-    wanted = terms.stated(given, rules, before, problems)
-    if wanted.name is not None:
-        await _check_name(connection, environment_id, wanted.name, there.id, problems)
-    if problems:
-        raise ApiError(problems)
-    require(by.holds, reading(wanted.resources), ".resources")
-    sealed = None if wanted.client_secret is None else box.seal(wanted.client_secret, there.id)
     async with connection.transaction():
+        there = await _held(connection, environment_id, key)
+        problems: Problems = []
+        wanted = terms.stated(given, rules, Terms(client_secret=None, **_terms(there)), problems)
+        if wanted.name is not None:
+            await _check_name(connection, environment_id, wanted.name, there.id, problems)
+        if problems:
+            raise ApiError(problems)
+        require(by.holds, reading(wanted.resources), ".resources")
+        sealed = None if wanted.client_secret is None else box.seal(wanted.client_secret, there.id)
         made = await _written(connection, _CHANGE, environment_id, there.id, wanted, sealed, by)
         old, new = _terms(there), _terms(made) | ({} if sealed is None else {"client_secret": "another one"})
         await worker_events.changed(connection, environment_id, "webhook changed", by, f"webhook:{there.id}", old, new)
@@ -219,6 +209,14 @@ async def find(connection: Connection, environment_id: int, key: str) -> Subscri
     return subscription.from_row(row)
 
 
+async def _held(connection: Connection, environment_id: int, key: str) -> Subscription:
+    """The same, which nobody changes before the caller's transaction ends: of two changes at once, neither undoes the other."""
+    row = await connection.fetchrow(_HOLD, environment_id, _guid(key), _storable(key))
+    if row is None:
+        raise unknown()
+    return subscription.from_row(row)
+
+
 async def pause(connection: Connection, environment_id: int, key: str, by: By = AT_THE_TERMINAL) -> Subscription:
     """Sends nothing more until ``resume``; what changes meanwhile is announced then. Raises a 404 ``ApiError``."""
     return await _set_paused(connection, environment_id, key, True, by)
@@ -231,10 +229,9 @@ async def resume(connection: Connection, environment_id: int, key: str, by: By =
 
 async def delete(connection: Connection, environment_id: int, key: str, by: By = AT_THE_TERMINAL) -> Subscription:
     """Ends a subscription, with its deliveries; returns what it was. Raises a 404 ``ApiError`` where there is none."""
-    there = await find(connection, environment_id, key)
     async with connection.transaction():
-        if not await connection.fetchval(_DELETE, environment_id, there.id):
-            raise unknown()
+        there = await _held(connection, environment_id, key)
+        await connection.execute(_DELETE, environment_id, there.id)
         about = f"webhook:{there.id}"
         await worker_events.changed(connection, environment_id, "webhook deleted", by, about, _terms(there), None)
     return there
@@ -311,11 +308,9 @@ def unknown() -> ApiError:
 
 
 async def _set_paused(connection: Connection, environment_id: int, key: str, paused: bool, by: By) -> Subscription:
-    there = await find(connection, environment_id, key)
     async with connection.transaction():
+        there = await _held(connection, environment_id, key)
         row = await connection.fetchrow(_PAUSE, environment_id, there.id, paused)
-        if row is None:
-            raise unknown()
         if there.paused != paused:
             event: Kind = "webhook paused" if paused else "webhook resumed"
             about = f"webhook:{there.id}"
@@ -351,8 +346,6 @@ async def _written(
         )
     except asyncpg.UniqueViolationError:
         raise ApiError(_taken()) from None
-    if row is None:
-        raise unknown()
     return subscription.from_row(row)
 
 
