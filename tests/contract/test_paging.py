@@ -15,7 +15,7 @@ import pytest
 
 from almoner.database import Database
 from almoner.resources import BY_NAME
-from tests.conftest import Api
+from tests.conftest import Api, Callers
 from tests.contract.rows import Place, Row, errors, one, refused, rows, values
 
 MOMENTS = ["2018-09-12T01:27:32.031245+00:00", "2018-09-12T01:27:32.031246+00:00", "2018-09-12T01:27:33.000000+00:00"]
@@ -211,14 +211,44 @@ async def test_a_find_by_body_answers_like_one_by_address(here: Place) -> None:
         asked = {"page[to]": end, **asked}
         by_address = await here.api.get("/v1/phone_numbers", params=asked)
         by_body = await here.api.post("/v1/phone_numbers/find", json=asked)
-        pages = [answer.json()[0] for answer in (by_address, by_body)]
+        by_form = await here.api.post("/v1/phone_numbers/find", data=asked)
+        pages = [answer.json()[0] for answer in (by_address, by_body, by_form)]
         for page in pages:
             page["meta"].pop("complete_until")
-        assert pages[0] == pages[1]
-        assert by_address.headers.get("link") == by_body.headers.get("link")
+        assert pages[0] == pages[1] == pages[2]
+        assert by_address.headers.get("link") == by_body.headers.get("link") == by_form.headers.get("link")
     refused(await here.api.post("/v1/phone_numbers/find", json={"user_id": [patient]}), ".user_id")
     assert errors(await here.api.post("/v1/phone_numbers/find", content=b"[]"), 400)
     assert errors(await here.api.post("/v1/phone_numbers/find", content=b""), 400)
+
+
+async def test_a_form_that_finds_is_as_strict_as_a_query(here: Place) -> None:
+    made = [(await here.make("workers"))["id"] for _ in range(3)]
+    path, form = "/v1/workers/find", {"content-type": "application/x-www-form-urlencoded"}
+    found = rows(await here.api.post(path, data={"ids": made[:2]}))
+    assert [row["id"] for row in found] == made[:2]
+    assert [row["id"] for row in rows(await here.api.post(path, content=f"ids={made[2]}", headers=form))] == made[2:]
+    assert [row["id"] for row in rows(await here.api.post(path, content=f'{{"ids": ["{made[2]}"]}}', headers=form))] == made[2:]
+    refused(await here.api.post(path, data={"emial": "x"}), ".emial")
+    refused(await here.api.post(path, content="page[size]=1&page[size]=2", headers=form), ".page[size]")
+    for nothing in ("", " ", "&"):
+        assert errors(await here.api.post(path, content=nothing, headers=form), 400)
+
+
+async def test_a_thousand_ids_are_found_by_a_body_and_no_address_gets_too_long(here: Place, callers: Callers) -> None:
+    made = [(await here.make("workers"))["id"] for _ in range(3)]
+    ids = [*made, *(str(uuid4()) for _ in range(997))]
+    (page,) = (await here.api.post("/v1/workers/find", json={"ids": ids})).json()
+    assert [row["id"] for row in page["data"]] == made
+    assert "links" not in page
+    async with await callers(here.api.environment_id, shape="enveloped") as later:
+        links = (await later.post("/v1/workers/find", json={"ids": ids})).json()["links"]
+    assert links["href"] == {"current": f"{here.api.base_url}/v1/workers/find"}
+    refused(await here.api.post("/v1/workers/find", json={"ids": ids, "page[size]": 1}), ".page[size]", code="bad_request")
+    some = await here.api.post("/v1/workers/find", json={"ids": ids[:100], "page[size]": 1})
+    assert "link" not in some.headers
+    following = some.json()[0]["links"]["next"]["href"]
+    assert [row["id"] for row in rows(await here.api.get(following))] == made[1:2]
 
 
 async def test_a_parameter_is_given_once(shared: Place) -> None:

@@ -159,7 +159,10 @@ def find(described: Described, resource: Resource) -> Operation:
 
 
 def find_by_body(described: Described, resource: Resource) -> Operation:
-    text = "A Find with its parameters in a JSON body, so that personal data stays out of addresses and their logs."
+    text = (
+        "A Find with its parameters in a JSON body, or in a form (`application/x-www-form-urlencoded`), so that personal data "
+        "stays out of addresses and their logs."
+    )
     found = _operation(Verb.FIND, resource, f"Find {resource.title.lower()} by a body", text)
     name = schemas.component(resource)
     return found | {

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from almoner.data_api.declare import IDS, Filter, Resource
 from almoner.data_api.statements import KEY_BYTES, NOBODY, ROW_END
-from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem
+from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem, problem
 from almoner.fields import Shape, add_unknown
 from almoner.kinds import Guid, Problems
 from almoner.times import Bound, iso
@@ -23,6 +23,9 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 _BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 DEFAULT_SIZE, LARGEST = 50, 1000
+# A query string may have so many bytes; a header of an answer must fit what proxies set aside for all of them.
+LONGEST_QUERY = 16_384
+_LONGEST_LINK = 2_048
 _PAGE = {FROM: Bound(), TO: Bound(), AFTER: Guid()}
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _KEY = struct.Struct(">q16s")
@@ -53,6 +56,18 @@ def parameters(query: bytes) -> list[tuple[str, str]]:
         return [(unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")) for name, _, value in pairs]
     except UnicodeDecodeError:
         raise ApiError(Problem("bad_request", "The query string is not UTF-8.")) from None
+
+
+def from_form(raw: bytes) -> list[tuple[str, str]]:
+    """The pairs of a Find by POST that was sent as a form: those of a query. Several ``ids`` are a list, as forms write one.
+
+    Raises ApiError where it is empty: whoever lost their filters on the way would get everybody.
+    """
+    pairs = parameters(raw.strip())
+    if not pairs:
+        raise problem("bad_request", "The body is empty. Send the parameters as a form or a JSON object; {} asks for everything.")
+    ids = [value for name, value in pairs if name == IDS.name]
+    return [pair for pair in pairs if pair[0] != IDS.name] + ([(IDS.name, ",".join(ids))] if ids else [])
 
 
 def from_body(body: Mapping[str, Any]) -> list[tuple[str, str | None]]:
@@ -174,6 +189,23 @@ def _last(keys: bytes) -> tuple[datetime, str]:
         return BEGINNING, _BEFORE_ALL
     micros, row_id = _KEY.unpack(keys[-KEY_BYTES:])
     return _POSTGRES_EPOCH + timedelta(microseconds=micros), str(UUID(bytes=row_id))
+
+
+def following(url: str, resource: str, query: Mapping[str, Any]) -> str:
+    """The address of a page that follows. Raises ApiError where it is longer than a URL may be, as with hundreds of ``ids``."""
+    found = address(url, resource, query)
+    if len(found) > LONGEST_QUERY:
+        told = (
+            f"There is another page, and its address would be longer than the {LONGEST_QUERY} bytes that a URL may have here. "
+            f"Leave {SIZE} out, so that one page holds up to {LARGEST} rows, or ask for fewer at a time."
+        )
+        raise problem("bad_request", told, path=f".{SIZE}")
+    return found
+
+
+def link(following: str | None) -> list[tuple[bytes, bytes]]:
+    """The header that names the page that follows (RFC 8288). A long address stands in the body alone."""
+    return [] if following is None or len(following) > _LONGEST_LINK else [(b"link", f'<{following}>; rel="next"'.encode())]
 
 
 _PLAIN = {FROM: "page%5Bfrom%5D", TO: "page%5Bto%5D", SIZE: "page%5Bsize%5D", AFTER: "page%5Bafter%5D"}

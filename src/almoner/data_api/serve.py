@@ -102,8 +102,7 @@ class DataApi:
             raise method_not_allowed(f"/v1/{resource.name}/find", "POST")
         may(access.can_read(resource.name), f"{resource.name}.read")
         _no_query(request)
-        body = decode.json_object(await request.body())
-        return await self._find(request, access, resource, find.from_body(body))
+        return await self._find(request, access, resource, _asked(request, await request.body()))
 
     async def _on_collection(self, request: Request, access: Access, resource: Resource) -> Answer:
         method = request.method
@@ -163,8 +162,7 @@ class DataApi:
         page = find.page(asked, record, self._completeness.now(), complete_until)
         self._audit.note(access, request.request_id, "find", resource.name, page.patients)
         body, following = shapes.many(page, resource.name, self._url, access.enveloped, asked.given)
-        headers = [] if following is None else [(b"link", f'<{following}>; rel="next"'.encode())]
-        return Answer(200, body, headers, f"{resource.name}.find")
+        return Answer(200, body, find.link(following), f"{resource.name}.find")
 
     def _written(self, request: Request, access: Access, resource: Resource, written: Written, verb: str) -> Answer:
         if not written.logged:
@@ -207,6 +205,14 @@ def _row_id(raw: str) -> str:
         raise ApiError(problems)
     decoded: str = row_id
     return decoded
+
+
+def _asked(request: Request, body: bytes) -> Sequence[tuple[str, str | None]]:
+    """What a Find by POST asks for: a JSON object whatever its Content-Type says, or a real form (clarification 8)."""
+    is_form = request.headers.get(b"content-type", b"").lower().startswith(b"application/x-www-form-urlencoded")
+    if is_form and body.lstrip()[:1] not in (b"{", b"[", b'"'):
+        return find.from_form(body)
+    return find.from_body(decode.json_object(body))
 
 
 def _no_query(request: Request) -> None:

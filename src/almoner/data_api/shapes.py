@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from almoner.data_api.find import Page, address
+from almoner.data_api.find import LONGEST_QUERY, Page, address, following
 
 _encode = msgspec.json.Encoder().encode
 
@@ -17,27 +17,29 @@ def one(body: bytes, enveloped: bool) -> bytes:
 
 
 def many(page: Page, resource: str, url: str, enveloped: bool, given: tuple[tuple[str, str], ...]) -> tuple[bytes, str | None]:
-    """A page of objects, and the address of the next one (None on the last)."""
-    following = None if page.follows is None else address(url, resource, page.follows)
+    """A page of objects, and the address of the next one (None on the last). Raises ApiError where that cannot be said."""
+    after = None if page.follows is None else following(url, resource, page.follows)
     if enveloped:
         here = address(url, resource, {**dict(given), **page.current})
-        return b'{"data":[' + page.rows + b'],"links":' + _encode(_links(page, here, following)) + b"}", following
+        # What only fits a body is found where bodies go.
+        here = here if len(here) <= LONGEST_QUERY else f"{url}/v1/{resource}/find"
+        return b'{"data":[' + page.rows + b'],"links":' + _encode(_links(page, here, after)) + b"}", after
     meta: dict[str, Any] = {"current": page.current, "complete_until": page.complete_until}
     tail: dict[str, Any] = {"meta": meta}
-    if following is not None:
+    if after is not None:
         meta["next"] = page.follows
-        tail["links"] = {"next": {"href": following}}
-    return b'[{"data":[' + page.rows + b"]," + _encode(tail)[1:] + b"]", following
+        tail["links"] = {"next": {"href": after}}
+    return b'[{"data":[' + page.rows + b"]," + _encode(tail)[1:] + b"]", after
 
 
-def _links(page: Page, here: str, following: str | None) -> dict[str, Any]:
+def _links(page: Page, here: str, after: str | None) -> dict[str, Any]:
     current = {"href": here, "meta": page.current}
     meta = {"current": page.current, "complete_until": page.complete_until}
-    if following is None:
+    if after is None:
         return {"href": {"current": here}, "current": current, "meta": meta}
     return {
-        "href": {"current": here, "next": following},
+        "href": {"current": here, "next": after},
         "current": current,
-        "next": {"href": following, "meta": page.follows},
+        "next": {"href": after, "meta": page.follows},
         "meta": {**meta, "next": page.follows},
     }

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from almoner.data_api.find import LONGEST_QUERY
 from almoner.data_api.serve import Answer, Request
 from almoner.errors import ApiError, problem, render
 from almoner.operations.deadlines import Deadlines
@@ -29,7 +30,6 @@ Headers = tuple[tuple[bytes, bytes], ...]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_LONGEST_QUERY = 16_384
 _JSON = (b"content-type", b"application/json")
 _PLAIN: Headers = ()
 _UNPACKED: Headers = ((b"vary", b"accept-encoding"),)
@@ -161,8 +161,8 @@ class Edge:
         try:
             if len(self._under_way) > self._limits.requests:
                 raise busy(f"The server is working on {self._limits.requests} requests already.")
-            if len(request.query) > _LONGEST_QUERY:
-                raise problem("uri_too_long", f"The query string is longer than {_LONGEST_QUERY} bytes.")
+            if len(request.query) > LONGEST_QUERY:
+                raise problem("uri_too_long", f"The query string is longer than {LONGEST_QUERY} bytes.")
             return await handler(request)
         except ClientGone:
             raise
