@@ -14,8 +14,9 @@ _BLANK: Final = (
     r"\s\x00-\x20\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u205f-\u206f\u2800"
     r"\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb" + "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_VISIBLE: Final = f"[^{_BLANK}]"
-_has_visible = re.compile(_VISIBLE).search
+# A character that can be seen, as Python and JSON Schema write it.
+VISIBLE: Final = f"[^{_BLANK}]"
+_has_visible = re.compile(VISIBLE).search
 
 # What programs put around a number when it is copied: marks of direction, joiners, the byte order mark, the soft hyphen.
 _UNSEEN: Final = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -47,7 +48,7 @@ class Name(Text):
         return text
 
     def schema(self) -> Schema:
-        return {"type": "string", "minLength": 1, "pattern": _VISIBLE}
+        return {"type": "string", "minLength": 1, "pattern": VISIBLE}
 
 
 def phone_number(text: str) -> str | None:

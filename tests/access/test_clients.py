@@ -66,6 +66,7 @@ async def test_clients_are_listed_by_environment_with_what_they_were_granted(con
         ("x", "", "documented"),
         ("x", "all", "bare"),
         (" ", "all", "documented"),
+        ("\u3164\u200b", "all", "documented"),
         ("\0", "all", "enveloped"),
     ],
 )

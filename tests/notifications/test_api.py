@@ -106,6 +106,12 @@ async def test_no_answer_holds_the_secret(api: Api) -> None:
         assert "another-secret" not in answer.text
 
 
+async def test_a_name_has_something_to_be_seen(api: Api) -> None:
+    for blank in ("\u3164", "\u200b\u2800", " \u00a0"):
+        answer = await api.post(PATH, json=GIVEN | {"name": blank})
+        assert [error["extra"]["path"] for error in answer.json()["errors"]] == [".name"], answer.text
+
+
 async def test_all_problems_of_a_body_are_told_at_once(api: Api) -> None:
     await made(api)
     answer = await api.post(PATH, json={"name": "EHR bridge", "notify_url": "http://10.0.0.1/", "resources": ["nothing"]})

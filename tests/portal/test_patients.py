@@ -146,6 +146,20 @@ async def test_a_search_finds_nobody_of_another_environment_and_nobody_whom_the_
         assert "Nobody fits" in await searched(stranger, "Grace Hopper")
 
 
+async def test_a_number_is_found_in_every_notation_that_the_api_takes(coach: Person, create: Any) -> None:
+    patient = await create(phone="415-555-1234")
+    await create(last_name="Noise", phone="415-555-0000")
+    for typed in (
+        "tel:+14155551234",
+        "\u202a(415) 555-1234\u202c",
+        "(+1) 415 555 1234",
+        "415\u00b7555\u00b71234",
+        "4155551234",
+        "+1 415 555 1234",
+    ):
+        assert f"/patients/{patient}" in await searched(coach, typed), typed
+
+
 @pytest.mark.parametrize("typed", ["415-555-1234", "1234", "MRN-1234"])
 async def test_who_is_ones_own_is_found_among_very_many_who_are_not(
     people: People, program: int, create: Any, store: Store, inside: Actor, typed: str

@@ -312,9 +312,11 @@ def test_a_chart_may_draw_the_score_of_an_assessment_that_has_one() -> None:
 
 
 def test_people_are_called_something() -> None:
-    assert found(ProgramDesign(name="P", terminology=Terminology(patients=" "))) == [
-        ("terminology.patients", "this must not be blank")
-    ]
+    for blank in (" ", "\u3164", "\u200b\u2800"):
+        assert found(ProgramDesign(name="P", terminology=Terminology(patients=blank))) == [
+            ("terminology.patients", "this must not be blank")
+        ]
+        assert found(ProgramDesign(name="P", message_templates=(MessageTemplate(name="a", body=blank),)))
 
 
 def test_every_kind_of_answer_has_a_test_for_follow_ups() -> None:

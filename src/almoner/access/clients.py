@@ -14,6 +14,7 @@ from almoner.access import policy, tokens, worker_events
 from almoner.access.grants import Grant, require
 from almoner.access.secrets import SealError, SecretBox, new_secret
 from almoner.access.worker_events import AT_THE_TERMINAL, By
+from almoner.contact_kinds import is_blank
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 
@@ -385,9 +386,8 @@ def _checked(name: str, scope: str, shape: str, collections: Collection[str] | N
     scopes = policy.parse(scope, collections)
     if shape not in SHAPES:
         raise problem("bad_request", f"The shape is one of {', '.join(SHAPES)}.", path=".shape")
-    if not name.strip() or "\0" in name or len(name) > LONGEST_NAME:
-        told = f"A client needs a name by which people know it again, of at most {LONGEST_NAME} characters."
-        raise problem("bad_request", told, path=".name")
+    if is_blank(name) or "\0" in name or len(name) > LONGEST_NAME:
+        raise problem("bad_request", f"A client needs a name that people see, of at most {LONGEST_NAME} characters.", path=".name")
     return scopes
 
 

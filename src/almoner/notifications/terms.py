@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from almoner.contact_kinds import VISIBLE
 from almoner.errors import Problem, parse_problem
 from almoner.fields import add_unknown, missing_field, printable
 from almoner.kinds import Boolean, Kind, Problems, Schema, Text
@@ -50,8 +51,8 @@ _BYTE: Final = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = rf"{_BYTE}(\.{_BYTE}){{3}}"
 _PORT: Final = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
 
-# A line without control characters, and with a character in it that is neither a space nor one of them.
-_LINE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*")
+# A line without control characters, and with a character in it that can be seen.
+_LINE: Final = re.compile(rf"[^\x00-\x1f\x7f-\x9f]*{VISIBLE}[^\x00-\x1f\x7f-\x9f]*")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -67,7 +68,7 @@ class Short(Text):
         line = type(value) is str and len(value) <= self.longest and _LINE.fullmatch(value)
         if line and not _SURROGATE.search(value):
             return value
-        hint = f"a line of 1 to {self.longest} characters is expected, not all of them spaces"
+        hint = f"a line of 1 to {self.longest} characters is expected, with something to be seen"
         problems.append(parse_problem(self.name, path, hint))
         return None
 

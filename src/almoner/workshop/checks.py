@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from almoner.contact_kinds import is_blank
 from almoner.workshop import question_checks
 from almoner.workshop.design import (
     Assessment,
@@ -91,7 +92,7 @@ def _distinct(items: tuple[Struct, ...], member: Member, path: str) -> Iterator[
             if value in places:
                 what = f"the {name.key} {short(value)} is used before" if value else f"another one has no {name.key} either"
                 yield DesignProblem(f"{at}.{name.key}" if value else at, what, places[value])
-            elif value.strip() or is_optional:
+            elif is_optional or not is_blank(value):
                 places[value] = f"{at}.{name.key}"
 
 
@@ -99,7 +100,7 @@ def _of_list(values: tuple[str, ...], member: Member, path: str, known: Known) -
     places: dict[str, str] = {}
     for number, value in enumerate(values):
         at = f"{path}[{number}]"
-        if not value.strip():
+        if is_blank(value):
             yield DesignProblem(at, "this must not be blank")
         elif value in places:
             yield DesignProblem(at, f"{short(value)} is listed before", places[value])
@@ -129,7 +130,7 @@ def _kept(value: Any, path: str) -> Iterator[DesignProblem]:
 
 
 def _of_template(template: MessageTemplate, path: str, known: Known) -> Iterator[DesignProblem]:
-    if not template.body.strip():
+    if is_blank(template.body):
         yield DesignProblem(path, "body is missing; write the message", rests_on=(f"{path}.body",))
     for piece in pieces(template.body):
         if piece.problem:
@@ -138,7 +139,7 @@ def _of_template(template: MessageTemplate, path: str, known: Known) -> Iterator
 
 def _of_terminology(words: Terminology, path: str, known: Known) -> Iterator[DesignProblem]:
     for member in members(Terminology):
-        if not getattr(words, member.attribute).strip():
+        if is_blank(getattr(words, member.attribute)):
             yield DesignProblem(f"{path}.{member.key}", "this must not be blank")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Final
 
+from almoner.contact_kinds import is_blank
 from almoner.workshop.design import Assessment, Condition, FieldDesign, Question, Scoring
 from almoner.workshop.design_problem import DesignProblem, instead, short
 from almoner.workshop.field_kinds import FIELD_KINDS, OPTIONS, FieldKind
@@ -38,7 +39,7 @@ def of_field(field: FieldDesign, path: str) -> Iterator[DesignProblem]:
     """What is wrong with one field by itself: its kind, and the options that go with it."""
     kind = FIELD_KINDS.get(field.kind)
     if kind is None:
-        blank = not field.kind.strip()
+        blank = is_blank(field.kind)
         text = "this must not be blank" if blank else f"there is no kind {short(field.kind)}"
         yield DesignProblem(f"{path}.kind", text, hint=None if blank else partial(instead, field.kind, FIELD_KINDS))
         return
@@ -87,7 +88,7 @@ def of_assessment(assessment: Assessment, path: str) -> Iterator[DesignProblem]:
             if question.name in places:
                 before = f"{places[question.name][0]}.name"
                 yield DesignProblem(f"{at}.name", f"the name {short(question.name)} is used before", before)
-            elif question.name.strip():
+            elif not is_blank(question.name):
                 places[question.name] = (at, question)
             if question.shown_when is not None:
                 yield from _of_tests(question.shown_when, f"{at}.shown_when")
@@ -118,7 +119,7 @@ def _of_reference(
     question: Question, condition: Condition, places: Places, path: str, lists: tuple[str, ...]
 ) -> Iterator[DesignProblem]:
     wanted = condition.question
-    if not wanted.strip():
+    if is_blank(wanted):
         yield DesignProblem(f"{path}.question", "this must not be blank")
     elif wanted == question.name:
         yield DesignProblem(f"{path}.question", "a question cannot wait for its own answer")
@@ -224,7 +225,7 @@ def _of_scoring(assessment: Assessment, scoring: Scoring, path: str, lists: tupl
     in_order = []
     for number, band in enumerate(scoring.bands):
         at = f"{path}.bands[{number}]"
-        if not band.name.strip():
+        if is_blank(band.name):
             yield DesignProblem(f"{at}.name", "this must not be blank")
         if band.low > band.high:
             yield DesignProblem(f"{at}.high", "high must not be below low", rests_on=(f"{at}.low",))

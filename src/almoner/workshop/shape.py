@@ -14,6 +14,8 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 import msgspec.inspect as described
 from msgspec import NODEFAULT, Struct
 
+from almoner.contact_kinds import is_blank
+
 Holds = Literal["text", "texts", "truth", "whole", "number", "scalar", "numbers", "part", "parts"]
 
 
@@ -55,7 +57,7 @@ class Member:
         return None
 
     def _text_problem(self, value: str) -> str | None:
-        if self.not_blank and not value.strip():
+        if self.not_blank and is_blank(value):
             return "this must not be blank"
         if self.longest is not None and len(value) > self.longest:
             return f"this is longer than {self.longest} characters"

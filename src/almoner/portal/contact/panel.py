@@ -8,7 +8,7 @@ from typing import Final
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.contact.reading import Held, address, details, rows
-from almoner.portal.contact.sections import EMAILS, IDS, PHONES
+from almoner.portal.contact.sections import EMAILS, IDS, MORE, PHONES, USUAL
 from almoner.portal.panels import Card, Panel
 from almoner.portal.sight import Patient
 
@@ -28,10 +28,11 @@ class Way:
 
 @dataclass(frozen=True)
 class ContactCard:
-    """The ways, the lines of the address."""
+    """The ways, the lines of the address, and what else is known of the patient: labels and words."""
 
     ways: tuple[Way, ...]
     address: tuple[str, ...]
+    more: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,12 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
     emails = await rows(connection, visit.environment_id, patient.id, EMAILS)
     own = await details(connection, visit.environment_id, patient.id)
     ways = (*map(_phone, phones), *map(_email, emails))
-    return Panel(card, "portal/contact/contact_card.html", ContactCard(ways, address(own.row)))
+    return Panel(card, "portal/contact/contact_card.html", ContactCard(ways, address(own.row), _more(own)))
+
+
+def _more(held: Held) -> tuple[tuple[str, str], ...]:
+    known = {one.name: held.row.get(one.name) for one in MORE}
+    return tuple((one.label, one.words(known[one.name])) for one in MORE if known[one.name] not in (None, "", USUAL.get(one.name)))
 
 
 def _phone(held: Held) -> Way:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
-from almoner.choices import STATES
+from almoner.choices import STATES, Choice
 from almoner.data_api.declare import Resource
+from almoner.fields import MISSING, Field
+from almoner.kinds import Boolean
 from almoner.pages.visit import Form
 from almoner.resources.email_addresses import email_addresses
 from almoner.resources.external_ids import external_ids
@@ -37,6 +40,27 @@ class Input:
         kept = typed if self.name == "external_id" else typed.strip()
         return kept or None
 
+    def shown(self, value: Any) -> Any:
+        """A stored value as the form has it."""
+        return str(value).lower() if isinstance(value, bool) and self.options else value
+
+    def words(self, value: Any) -> str:
+        """A stored value as people read it; blank where there is none."""
+        return "" if value is None else dict(self.options).get(self.shown(value), str(value))
+
+
+def declared(field: Field) -> Input:
+    """The input of a field as its declaration has it: its label from the name, its choices from the kind."""
+    label = field.name.removeprefix("is_").replace("_", " ").capitalize()
+    options: tuple[tuple[str, str], ...] = ()
+    if isinstance(field.kind, Boolean):
+        options = (("true", "yes"), ("false", "no"))
+    elif isinstance(field.kind, Choice):
+        options = tuple((value, value.replace("_", " ").capitalize()) for value in field.kind.values)
+    if options and field.nullable:
+        options = (("", "not known"), *options)
+    return Input(field.name, label, "" if options else field.about, options=options)
+
 
 @dataclass(frozen=True)
 class Section:
@@ -64,9 +88,18 @@ class Section:
         return tuple(name for name, needed in self.needs.items() if needed == consent)
 
     def given(self, form: Form, new: bool) -> dict[str, Any]:
-        """What was typed, by field. What is blank is left out of a new row, and clears a field of one that is there."""
-        typed = {one.name: one.value(form) for one in self.inputs if new or not one.fixed}
+        """What was typed, by field. What is blank is left out of a new row, and clears a field of one that is there.
+
+        A field that the form does not have, as one from before an upgrade, is left as it is; an empty checkbox is never sent.
+        """
+        sent = {name for name, _ in form.pairs}
+        asked = [one for one in self.inputs if one.type == "checkbox" or one.name in sent]
+        typed = {one.name: one.value(form) for one in asked if new or not one.fixed}
         return {name: value for name, value in typed.items() if value is not None} if new else typed
+
+    @cached_property
+    def inputs_by_name(self) -> Mapping[str, Input]:
+        return {one.name: one for one in self.inputs}
 
     @property
     def titles(self) -> dict[str, str]:
@@ -132,10 +165,14 @@ SECTIONS: Final = {section.slug: section for section in (PHONES, EMAILS, IDS)}
 
 _STATES: Final = (("", "unknown"), *((state, state) for state in STATES))
 _ZONES: Final = tuple((zone, zone.replace("_", " ")) for zone in sorted(TIMEZONES))
+# What the contract's later edition has of a patient besides.
+MORE: Final = tuple(declared(one) for one in patients.stored if one.only_enveloped)
+# What those are where nobody said anything: a form begins with it, and a profile need not tell it.
+USUAL: Final = {one.name: one.default for one in patients.stored if one.only_enveloped and one.default is not MISSING}
 DETAILS: Final = Section(
     "details",
     patients,
-    "Name and address",
+    "Name, address and more",
     "patient",
     (
         Input("first_name", "First name", required=True),
@@ -146,9 +183,10 @@ DETAILS: Final = Section(
         Input("street_line_two", "Second line"),
         Input("city", "City"),
         Input("state", "State", options=_STATES),
-        Input("zip_code", "Zip code", "Five digits."),
+        Input("zip_code", "Zip code", "Five digits, or nine."),
         Input("county", "County"),
         Input("country", "Country"),
+        *MORE,
     ),
     {},
     "",

@@ -18,6 +18,7 @@ from almoner.fields import Shape
 from almoner.kinds import Problems
 from almoner.pages.visit import Visit
 from almoner.pages.words import birthday_error
+from almoner.portal.contact.sections import MORE, USUAL, Input
 from almoner.portal.patients import zones
 from almoner.portal.patients.duplicates import Likely, likely
 from almoner.portal.sight import only_of
@@ -29,6 +30,7 @@ from almoner.workshop.pages.field_errors import sentence
 _TEXTS: Final = (
     *("phase", "coach_id", "first_name", "last_name", "birthday", "timezone", "phone", "email"),
     *("street", "street_line_two", "city", "county", "state", "zip_code", "country"),
+    *(one.name for one in MORE),
 )
 # The zone that was guessed last.
 _GUESS: Final = "zone_guess"
@@ -56,6 +58,7 @@ class NewPage:
     focus: str
     zone_said: str
     zone_guess: str
+    more: Sequence[Input] = MORE
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class ZoneField:
 async def show(visit: Visit) -> Response:
     """The empty form: the first phase, the visitor as the coach."""
     first = next(iter(visit.program.phases), "")
-    return await _page(visit, {"phase": first, "coach_id": visit.worker.worker_id}, [("", "")], {}, ())
+    usual = {one.name: one.shown(USUAL[one.name]) for one in MORE if one.name in USUAL}
+    return await _page(visit, {"phase": first, "coach_id": visit.worker.worker_id, **usual}, [("", "")], {}, ())
 
 
 async def zone(visit: Visit) -> Response:

@@ -8,11 +8,11 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
+from almoner.contact_kinds import phone_digits
 from almoner.database import Connection
 
 _LONGEST: Final = 100
 _MOST_WORDS: Final = 5
-_NUMBER = re.compile(r"[\d\s().+/\-]+", re.ASCII)
 _NOT_OF_A_WORD = re.compile(r"[^a-z0-9]+")
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})[a-z]*\.?"
@@ -65,13 +65,7 @@ async def taken_apart(connection: Connection, text: str) -> Typed:
     birthday, rest = birthday_of(text)
     plain, mailbox = await connection.fetchrow("SELECT almoner_plain($1), almoner_plain($2)", rest, rest.partition("@")[0])
     words = tuple(word for word in _NOT_OF_A_WORD.split(plain) if word)[:_MOST_WORDS]
-    return Typed(text, mailbox, words, digits_of(rest), birthday)
-
-
-def digits_of(text: str) -> str:
-    """The digits of what may be a phone number in any notation, without the country's 1; empty where it is none."""
-    digits = re.sub(r"\D", "", text, flags=re.ASCII) if _NUMBER.fullmatch(text) else ""
-    return digits[1:] if len(digits) == 11 and digits[0] == "1" else digits if 3 <= len(digits) <= 10 else ""
+    return Typed(text, mailbox, words, phone_digits(rest), birthday)
 
 
 def birthday_of(text: str) -> tuple[date | None, str]:

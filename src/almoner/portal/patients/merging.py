@@ -21,6 +21,7 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
+from almoner.portal.contact.sections import DETAILS
 from almoner.portal.patients.merge_sql import (
     COUNTS,
     DRAFTS,
@@ -48,7 +49,7 @@ OTHER: Final = "other"
 SURE: Final = "sure"
 # The namespace of the mapping by which others find the kept record; the old id follows, since a record has one id in a namespace.
 MERGED_INTO: Final = "merged:"
-_FIELD_TITLES: Final = {"coach_id": "Coach", "timezone": "Time zone"}
+_FIELD_TITLES: Final = {"coach_id": "Coach", "timezone": "Time zone", "birthday": "Birthday"}
 _SAID: Final = {
     "assessment_responses": "Assessments",
     "calendar_events": "Appointments",
@@ -173,7 +174,7 @@ def values_of(visit: Visit, mine: Row, theirs: Row, kept: Patient, other: Patien
         if one in (None, "") and two in (None, ""):
             continue
         left, right = _shown(visit, item.name, mine, kept), _shown(visit, item.name, theirs, other)
-        title = _FIELD_TITLES.get(item.name, item.name.replace("_", " ").capitalize())
+        title = _FIELD_TITLES.get(item.name) or DETAILS.titles.get(item.name, item.name.replace("_", " ").capitalize())
         takes = OTHER if one in (None, "") else KEPT
         values.append(Value(item.name, title, left, right, one != two and one not in (None, "") and two not in (None, ""), takes))
     return values
@@ -187,7 +188,8 @@ def _shown(visit: Visit, name: str, row: Row, who: Patient) -> str:
         return visit.program.titles.get(("phases", str(value)), str(value))
     if name == "birthday" and who.birthday:
         return f"{who.birthday.day} {who.birthday:%b %Y}"
-    return "" if value is None else str(value)
+    said = DETAILS.inputs_by_name.get(name)
+    return said.words(value) if said else "" if value is None else str(value)
 
 
 async def _clashes(visit: Visit, connection: Connection, kept: Patient, other: Patient) -> list[Clash]:
