@@ -256,6 +256,23 @@ async def test_an_address_of_both_is_one_whatever_the_letters_and_says_what_only
     ]
 
 
+async def test_what_other_systems_call_a_number_of_both_leads_to_the_one_that_stays(
+    coach: Person, records: Records, api: Api
+) -> None:
+    kept, other = [await records.patient(number, phone=None, email=None) for number in (1, 2)]
+    number = {"phone_number": "415-555-7777", "phone_number_type": "cell"}
+    stays, goes = [await records.make("phone_numbers", user_id=patient, **number) for patient in (kept, other)]
+    for row, namespace in ((stays, "dialer"), (goes, "dialer"), (goes, "sms")):
+        mapping = {"resource": "phone_numbers", "namespace": namespace, "external_id": row, "welkin_id": row}
+        assert (await api.post("/v1/external_ids", json=mapping)).status_code == 200
+    assert (await merge(coach, kept, other, wins="kept")).status_code == 303
+    found = (await api.get("/v1/external_ids", params={"resource": "phone_numbers"})).json()[0]["data"]
+    assert {(one["namespace"], one["external_id"], one["welkin_id"]) for one in found} == {
+        ("dialer", stays, stays),
+        ("sms", goes, stays),
+    }
+
+
 async def test_what_was_changed_since_it_was_looked_at_is_looked_at_again(coach: Person, records: Records, api: Api) -> None:
     kept, other = await records.patient(1), await records.patient(2, first_name="Gracie")
     seen = digest_of((await coach.get(f"/patients/{kept}/merge/{other}")).text)

@@ -1,7 +1,8 @@
 """A number or an address that two records have becomes one where they are merged, with the stricter of each consent.
 
 Two rows of one number could say the opposite of each other, and whoever looks at one of them calls or writes against the other. The
-kept record's row stays; what was recorded of the other one's consents is copied to it, so that it has both histories.
+kept record's row stays; what was recorded of the other one's consents is copied to it, so that it has both histories, and the ids
+that other systems have for the other one's row lead to it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from almoner.data_api.declare import Row
 from almoner.data_api.store import Actor, Store
 from almoner.database import Connection
 from almoner.portal.contact.sections import EMAILS, PHONES, Section
+from almoner.resources.external_ids import external_ids
 
 # Parameters: the environment, the kept record, the other one. Each row of the other one, with the oldest same one of the kept one.
 _SAME: Final = """
@@ -30,6 +32,13 @@ INSERT INTO consent_records
   (environment_id, patient_id, resource, row_id, consent, given, how, received_on, note, recorded_by, recorded_at)
 SELECT environment_id, $2, resource, $3, consent, given, how, received_on, note, recorded_by, recorded_at
 FROM consent_records WHERE environment_id = $1 AND row_id = $4 ORDER BY id
+"""
+# Parameters: the environment, the collection, the other one's row, the kept one. The ids that other systems gave to the row, but
+# for those in namespaces in which the kept one has an id already.
+_MAPPINGS: Final = """
+SELECT o.id::text FROM external_ids o WHERE o.environment_id = $1 AND o.resource = $2 AND o.welkin_id = $3 AND NOT EXISTS (
+  SELECT FROM external_ids k WHERE k.environment_id = $1 AND k.resource = $2 AND k.welkin_id = $4 AND k.namespace = o.namespace
+) ORDER BY o.id
 """
 
 
@@ -78,6 +87,9 @@ async def unite(connection: Connection, store: Store, by: Actor, kept_id: str, s
         # Where several rows of the other record are one number, each of their refusals counts.
         changes.setdefault(one.kept["id"], {}).update(one.changes())
         await connection.execute(_COPY_RECORDS, by.environment_id, kept_id, one.kept["id"], one.other["id"])
+        given = (one.section.resource.name, one.other["id"], one.kept["id"])
+        for mapping in await connection.fetch(_MAPPINGS, by.environment_id, *given):
+            await store.update(by, external_ids, mapping["id"], {"welkin_id": one.kept["id"]}, None)
         await store.delete(by, one.section.resource, one.other["id"], None)
     for one in same:
         if changed := changes.pop(one.kept["id"], None):
