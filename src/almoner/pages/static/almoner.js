@@ -6,7 +6,7 @@
    data-dismiss        takes away the banner that it stands in
    data-copy="#id"     copies the text of that element
    data-arrows         a list whose items (data-stop) the arrow keys move through; "now": also from outside, where nothing has the focus
-   data-keys           an item whose letters work while the focus is in it; "now": also while it is in no other
+   data-keys           an item whose letters work while the focus is in it, and Enter opens its a.cover; "now": also while it is in no other
    data-focus="id"     after a fragment came in: what gets the focus, itself or the first control in it; blank: the element that says it
    data-redraws        a choice that the form is drawn again for, by its [data-redraw] button
    data-guard          a form whose unsaved changes are not left behind silently
@@ -39,6 +39,10 @@ const almoner = {
 
   /* Keyboard */
   const primary = (form) => form?.querySelector(".primary.button:not([type=button], a, [disabled])");
+  /* The item that is framed, and what a letter works on: first what is in it, then what is in no other. */
+  const framed = (element) => element.closest?.("[data-keys]") || document.querySelector('[data-keys="now"]');
+  const working = (here) => [...(here?.querySelectorAll("[data-key]") ?? []), ...document.querySelectorAll("[data-key]")]
+    .filter((one) => one.getClientRects().length && [null, here].includes(one.closest("[data-keys]")));
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea") && !event.isComposing) {
       const button = primary(event.target.form);
@@ -58,7 +62,7 @@ const almoner = {
       if (search) { event.preventDefault(); search.focus(); search.select(); }
       return;
     }
-    const here = event.target.closest?.("[data-keys]") || document.querySelector('[data-keys="now"]');
+    const here = framed(event.target);
     const list = event.target.closest?.("[data-arrows]") || (event.target.matches?.("body, main") && document.querySelector('[data-arrows="now"]'));
     if (list && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
       const stops = [...list.querySelectorAll("[data-stop]")];
@@ -66,8 +70,9 @@ const almoner = {
       if (next) { event.preventDefault(); next.focus(); }
       return;
     }
-    const works = (one) => one.dataset.key === event.key && one.getClientRects().length && [null, here].includes(one.closest("[data-keys]"));
-    const action = [...(here?.querySelectorAll("[data-key]") ?? []), ...document.querySelectorAll("[data-key]")].find(works);
+    const cover = event.key === "Enter" && (event.target === here || event.target.matches?.("body, main")) && here?.querySelector("a.cover");
+    if (cover) { event.preventDefault(); cover.click(); return; }
+    const action = working(here).find((one) => one.dataset.key === event.key);
     if (action && !event.shiftKey) { event.preventDefault(); action.click(); }
   });
   /* The list of keys is made of what is on the page when somebody asks for it. */
@@ -79,7 +84,9 @@ const almoner = {
   const NAMES = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Enter: "Enter" };
   const showKeys = () => {
     const keys = new Map();
-    for (const one of document.querySelectorAll("[data-key]")) if (one.getClientRects().length && !keys.has(one.dataset.key)) keys.set(one.dataset.key, words(one));
+    const here = framed(document.activeElement), cover = here?.querySelector("a.cover");
+    for (const one of working(here)) if (!keys.has(one.dataset.key)) keys.set(one.dataset.key, words(one));
+    if (cover) keys.set("Enter", `Open ${words(cover)}`);
     if (document.querySelector("[data-search]")) keys.set("/", "Find a patient");
     if (document.querySelector("[data-arrows] [data-stop]")) keys.set("↑ ↓", "Up and down in the list");
     if ([...document.querySelectorAll("textarea")].some((field) => primary(field.form))) keys.set("Ctrl + Enter", "Send what is typed");
@@ -109,6 +116,22 @@ const almoner = {
       writing.then(copied, () => { if (from.select) from.select(); else getSelection().selectAllChildren(from); tell("It is selected: copy it with the keyboard."); });
     }
   });
+
+  /* Back leads to the item of a list that one left the page from. */
+  const nameOf = (stop) => stop.id || stop.getAttribute("href");
+  const stops = () => [...document.querySelectorAll("[data-arrows] [data-stop]")];
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-arrows] a[href]");
+    const stop = link && (link.closest("[data-stop]") || link.closest("li, tr")?.querySelector("[data-stop]"));
+    if (stop && !link.closest(".find")) history.replaceState({ ...history.state, item: nameOf(stop) }, "");
+  });
+  const left = history.state?.item;
+  if (left) stops().find((stop) => nameOf(stop) === left)?.focus();
+
+  /* What opens and has a field to type into is typed into. */
+  document.addEventListener("toggle", (event) => {
+    if (event.target.matches?.("details.menu[open]")) event.target.querySelector(".sheet :is(input[type=search], input[type=text])")?.focus();
+  }, true);
 
   /* The search: from its box an arrow goes to the first it found, and back; Escape closes it. */
   document.addEventListener("keydown", (event) => {

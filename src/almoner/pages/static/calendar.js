@@ -20,6 +20,13 @@
   const dayInWords = (date) => new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", timeZone: "UTC" }).format(new Date(date));
   const between = (least, value, most) => Math.max(least, Math.min(most, value));
 
+  /* Where not every day fits beside the others, today is the one that is in view. */
+  const scroller = calendar.querySelector(".cal-scroll"), today = scroller?.querySelector(".cal-day.today, td.today");
+  if (today && scroller.scrollWidth > scroller.clientWidth) {
+    const { left, right } = today.getBoundingClientRect(), room = scroller.getBoundingClientRect(), beside = scroller.querySelector(".cal-hours, th[scope=row]");
+    if (right > room.right || left < room.left) scroller.scrollLeft += left - room.left - (beside?.offsetWidth ?? 0);
+  }
+
   /* Places: a day's hours begin with data-from, and are as high as their lines. */
   const minuteAt = (body, y) => {
     const { top, height } = body.getBoundingClientRect(), first = Number(hours().dataset.from);

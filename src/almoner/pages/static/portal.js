@@ -97,13 +97,19 @@
       if (clock.textContent !== shown) clock.textContent = shown;
     }
   }, 10_000);
+  const into = (to) => {
+    to.scrollIntoView({ block: "nearest" });
+    (to.querySelector("textarea") || to.querySelector("input:not([type=hidden]), select") || to.querySelector("a, button"))?.focus();
+  };
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-jump]");
     const to = link?.hash && link.pathname === location.pathname && document.querySelector(link.hash);
-    if (!to) return;
-    event.preventDefault();
-    to.scrollIntoView({ block: "nearest" });
-    (to.querySelector("textarea") || to.querySelector("input:not([type=hidden]), select") || to.querySelector("a, button"))?.focus();
+    if (to) { event.preventDefault(); into(to); }
+  });
+  /* The same where a link of another page, such as Reply, leads to a text that is to be written. */
+  addEventListener("pageshow", () => {
+    const came = location.hash && document.getElementById(location.hash.slice(1));
+    if (came?.querySelector("form.compose")) into(came);
   });
 
   /* Forms that are kept while somebody types. Their texts live in the browser alone, so that a fragment that comes in leaves them as

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +29,8 @@ _MOST_DOTS: Final = 40
 WIDTH, HEIGHT = 268, 112
 _LEFT, _RIGHT, _TOP, _BOTTOM = 6, 236, 10, 92
 _LABEL: Final = 12
+# How wide a letter of a name is at most, on average; of the scripts whose letters are square.
+_LETTER, _WIDE = 6, 10
 _HALF: Final = 0.5
 
 _RESPONSES = f"""
@@ -66,16 +70,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class Zone:
-    """What a range of numbers means, as a stripe across the drawing. ``label``: whether there is room for its name."""
+    """What a range of numbers means, as a stripe across the drawing. ``x`` is where its name begins, beside the line of the values;
+    None where it is too low for a name, or the line leaves no room.
+    """
 
     name: str
     y: float
     height: float
-
-    @property
-    def label(self) -> bool:
-        """Whether its name fits into it."""
-        return self.height >= _LABEL
+    x: float | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def drawn(title: str, values: Sequence[tuple[datetime, int | float, str]], every
 
     points = tuple(Point(at, value, band, across(at), up(value)) for at, value, band in values)
     marks = tuple(Mark(up(value), f"{round(value, 2):g}") for value in (highest, (lowest + highest) / 2, lowest))
-    stripes = tuple(_zone(band, up, lowest, highest) for band in bands if band.high >= lowest and band.low <= highest)
+    stripes = tuple(_zone(band, up, lowest, highest, points) for band in bands if band.high >= lowest and band.low <= highest)
     return Chart(title, points, marks, everything, stripes)
 
 
@@ -170,10 +172,26 @@ def _bands(design: Any) -> tuple[Band, ...]:
     return design.scoring.bands if isinstance(design, Assessment) and design.scoring else ()
 
 
-def _zone(band: Band, up: Callable[[float], float], lowest: float, highest: float) -> Zone:
+def _zone(band: Band, up: Callable[[float], float], lowest: float, highest: float, points: Sequence[Point]) -> Zone:
     """The stripe of a band. Both ends belong to it, so that it meets its neighbours half way."""
     top, bottom = up(min(band.high + _HALF, highest)), up(max(band.low - _HALF, lowest))
-    return Zone(band.name, top, round(bottom - top, 1))
+    width = sum(_WIDE if unicodedata.east_asian_width(one) in "FW" else _LETTER for one in band.name)
+    places = range(_LEFT + 4, int(_RIGHT - width - 4) + 1, 4) if bottom - top >= _LABEL else ()
+    free = (x for x in places if not _crossed(points, x - 4, x + width + 4, top - 2, top + _LABEL + 2))
+    return Zone(band.name, top, round(bottom - top, 1), next(free, None))
+
+
+def _crossed(points: Sequence[Point], left: float, right: float, top: float, bottom: float) -> bool:
+    """Whether the line through the points, or a single point, goes through a box of the drawing."""
+    for one, other in pairwise(points) if len(points) > 1 else [(points[0], points[0])]:
+        begin, end = max(left, one.x), min(right, other.x)
+        if begin > end:
+            continue
+        slope = (other.y - one.y) / (other.x - one.x) if other.x > one.x else 0.0
+        heights = [one.y + slope * (x - one.x) for x in (begin, end)] if other.x > one.x else [one.y, other.y]
+        if min(heights) <= bottom and max(heights) >= top:
+            return True
+    return False
 
 
 def _number(design: Any, body: dict[str, Any], name: str) -> tuple[int | float, str] | None:
