@@ -125,6 +125,7 @@ _FOR_PROGRAMS = {
     "portal/calendar/layout.py",
     "portal/calendar/placing.py",
     "portal/calendar/when.py",
+    "pages/moment_fields.py",
     "pages/notation.py",
 }
 

@@ -137,6 +137,21 @@ async def test_score_and_band_follow_each_answer(coach: Person, chart: Chart) ->
     assert "score" not in text_of((await send(coach, patient, level="80")).text)
 
 
+async def test_a_time_that_the_clocks_skip_or_pass_twice_is_never_moved_in_an_answer(coach: Person, chart: Chart) -> None:
+    patient, noise = await chart.patient(), await chart.patient("Noise")
+    await send(coach, noise, begun=False, level="3", seen_at="2026-08-02T07:20")
+    skipped = await send(coach, patient, "finish", begun=False, level="2", seen_at="2027-03-14T02:30")
+    assert "02:30 does not exist on Sunday 14 March in US Eastern: the clocks go forward from 02:00 to 03:00." in skipped.text
+    asked = await send(coach, patient, "finish", level="2", seen_at="2026-11-01T01:30")
+    assert "The clocks go back on that day and pass 01:30 twice." in asked.text
+    offered = re.findall(r'value="([^"]+)"> (First|Second): 01:30 E[DS]T', asked.text)
+    assert offered == [("2026-11-01T05:30:00.000000+00:00", "First"), ("2026-11-01T06:30:00.000000+00:00", "Second")]
+    assert await chart.rows("assessment_responses", patient) == []
+    await send(coach, patient, "finish", level="2", seen_at=["2026-11-01T01:30", offered[1][0]])
+    (row,) = await chart.rows("assessment_responses", patient)
+    assert decoded(row["model"])["seen_at"] == offered[1][0]
+
+
 async def test_finishing_keeps_the_shown_answers_alone_and_drops_the_draft(coach: Person, chart: Chart) -> None:
     patient, noise = await chart.patient(), await chart.patient("Noise")
     await send(coach, noise, begun=False, level="9", place="noise")

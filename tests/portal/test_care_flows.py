@@ -166,7 +166,7 @@ async def test_an_edit_keeps_what_it_did_not_touch_to_the_letter(coach: Person, 
     flow = await charts.flow(program, patient, step("Walk", reminder_date=due, instructions="Slowly.\nDaily. "))
     here = f"/patients/{patient}/care-flows/{flow}"
     form = await coach.fragment(f"{here}?open=step:0.0")
-    assert 'value="2026-11-20"' in form.text
+    assert 'value="20 Nov 2026"' in form.text
     typed = {"was.care_flow": _base(form), "title": "Walk daily", "due": "2026-11-20", "instructions": "Slowly.\nDaily. "}
     saved = await coach.send_form(here, htmx=True, **typed, worker_id=coach.worker_id, do="save:0.0")
     assert saved.status_code == 200

@@ -150,7 +150,7 @@ def local_moment(text: str, timezone: str, chosen: Sequence[str] = ()) -> Meant:
     """
     at_day, at = day(text[:10]), time_of_day(text[11:])
     if at_day is None or at is None or text[10:11] not in ("T", " "):
-        raise ValueError("Give a day and time such as 2026-03-01 08:30.")
+        raise ValueError(f"Give a day and time such as 1 Mar 2026 {notation.time_of_day(time(8, 30))}.")
     found = moment(at_day, at, timezone)
     ticked = [str(n) for n, one in enumerate(found.twice) if clocks.iso(one) in chosen]
     return moment(at_day, at, timezone, ticked[-1]) if ticked else found

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from almoner.access.sessions import csrf
 from almoner.names import full_name, isolated
-from almoner.pages import notation, words
+from almoner.pages import moment_fields, notation, words
 from almoner.pages.security import masked
 from almoner.pages.sent_forms import TOKEN, new_token
 from almoner.pages.static_files import StaticFiles
@@ -62,6 +62,9 @@ class Renderer:
             clock=words.clock,
             time_of_day=notation.time_of_day,
             hour_line=_hour_line,
+            mark=moment_fields.mark,
+            moment_hint=_moment_hint,
+            moment_shown=_moment_shown,
             ago=words.ago,
             on_paper=words.on_paper,
             tel=words.tel,
@@ -109,6 +112,18 @@ def _csrf(context: Context) -> Markup:
 def _hour_line(_: Context, hour: int) -> str:
     """A full hour as its reader writes it. With the context, since Jinja works out once for all what it gives a constant."""
     return notation.hour(hour)
+
+
+@pass_context
+def _moment_hint(_: Context, type_: str) -> str:
+    """How to fill in a field of this type."""
+    return f"Such as {moment_fields.example(type_)}"
+
+
+@pass_context
+def _moment_shown(_: Context, value: object, type_: str) -> str:
+    """What such a field shows of a value in the form of HTML's controls."""
+    return moment_fields.shown(value, type_)
 
 
 def _clock_hours() -> int:

@@ -27,6 +27,7 @@ from almoner.errors import problem
 from almoner.kept import Kept
 from almoner.names import unisolated
 from almoner.operations.encodings import unpacked
+from almoner.pages.moment_fields import canonical
 from almoner.pages.reads import Part, Reads
 from almoner.pages.render import Renderer
 from almoner.pages.security import HEADERS, Cookies, packed
@@ -70,7 +71,7 @@ class Form:
     """What a form sent: text by name, several values of one name in their order. ``token`` is that of the form itself, or empty."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        sent = tuple((_without_nul(name), _without_nul(value)) for name, value in pairs)
+        sent = canonical((_without_nul(name), _without_nul(value)) for name, value in pairs)
         self.pairs = tuple(pair for pair in sent if pair[0] != TOKEN)
         self.token = next((value for name, value in sent if name == TOKEN), "")
         self._last = dict(self.pairs)
@@ -178,8 +179,12 @@ class Visit:
         return _without_nul(value)
 
     def query(self, name: str, default: str = "") -> str:
-        """A value of the query string."""
-        return _without_nul(self.request.query_params.get(name, default))
+        """A value of the query string, a form's that was sent so among them."""
+        return self._asked.text(name, default)
+
+    @cached_property
+    def _asked(self) -> Form:
+        return Form(self.request.query_params.multi_items())
 
     async def form(self) -> Form:
         """What was sent. Raises a 413 ApiError where it is longer or has more fields than may be, 400 where it is no form."""

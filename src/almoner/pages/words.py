@@ -111,7 +111,7 @@ def both(at: datetime, timezone: str, other: str, now: datetime | None = None) -
 def on_paper(at: datetime, timezone: str) -> str:
     """A moment in full with its zone, for what is looked at on another day: ``29 Nov 2026, 07:09 Chicago``."""
     here = clocks.local(at, timezone)
-    return f"{day(here)}, {here:%H:%M} {zone_in_words(timezone)}"
+    return f"{day(here)}, {time_of_day(here)} {zone_in_words(timezone)}"
 
 
 def tel(number: str) -> str:

@@ -8,6 +8,7 @@
    data-arrows         a list whose items (data-stop) the arrow keys move through; "now": also from outside, where nothing has the focus
    data-keys           an item whose letters work while the focus is in it, and Enter opens its a.cover; "now": also while it is in no other
    data-focus="id"     after a fragment came in: what gets the focus, itself or the first control in it; blank: the element that says it
+   data-pick           opens the browser's calendar for the field of a day before it
    data-redraws        a choice that the form is drawn again for, by its [data-redraw] button
    data-guard          a form whose unsaved changes are not left behind silently
    data-part           what a form is about, where forms of one address and with the same fields are about different things
@@ -35,6 +36,24 @@ const almoner = {
   document.addEventListener("htmx:config:request", (event) => {
     const token = document.querySelector('meta[name="csrf-token"]')?.content;
     if (token) event.detail.ctx.request.headers["X-CSRF-Token"] = token;
+  });
+
+  /* Days: the field is a text in the reader's notation, and the calendar beside it is the browser's. */
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-pick]"), field = button?.parentElement.querySelector("[data-moment]");
+    if (!field) return;
+    const native = Object.assign(document.createElement("input"), { type: "date", className: "visually-hidden", tabIndex: -1 });
+    native.setAttribute("aria-hidden", "true");
+    const written = new Date(`${field.value} UTC`);
+    if (!Number.isNaN(written.valueOf())) native.value = written.toISOString().slice(0, 10);
+    native.addEventListener("change", () => {
+      if (!native.value) return;
+      field.value = new Date(native.value).toUTCString().slice(5, 16).replace(/^0/, "");
+      for (const name of ["input", "change"]) field.dispatchEvent(new Event(name, { bubbles: true }));
+    });
+    native.addEventListener("blur", () => native.remove());
+    button.before(native);
+    native.showPicker();
   });
 
   /* Keyboard */

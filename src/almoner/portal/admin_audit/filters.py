@@ -12,6 +12,7 @@ from almoner import clocks
 from almoner.database import Connection
 from almoner.kinds import Guid
 from almoner.names import full_name_sql
+from almoner.pages.moment_fields import example
 from almoner.portal.admin_audit.search import READ_VERBS, WRITE_VERBS, Wanted
 from almoner.resources import RESOURCES
 from almoner.times import IsoDate
@@ -94,5 +95,5 @@ def _midnight(typed: str, timezone: str, later: int, name: str, errors: dict[str
     try:
         return clocks.start_of(clocks.shifted(IsoDate().parse(typed), later), timezone)
     except ValueError:
-        errors[name] = "Give a day such as 2026-01-31."
+        errors[name] = f"Give a day such as {example('date')}."
         return None

@@ -14,6 +14,7 @@ from almoner.data_api.store import new_id
 from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.pages import parsing
+from almoner.pages.moment_fields import example
 from almoner.pages.visit import Visit
 from almoner.portal.calendar import hours_page, when
 from almoner.portal.calendar.hours_page import AbsenceForm
@@ -59,9 +60,9 @@ def meant(typed: AbsenceForm, timezone: str) -> tuple[Span | None, dict[str, str
     first = when.parsed_date(typed.from_day)
     last = when.parsed_date(typed.to_day or typed.from_day)
     if first is None:
-        errors["from_day"] = "Give the first day, such as 2026-11-24."
+        errors["from_day"] = f"Give the first day, such as {example('date')}."
     if last is None and typed.to_day:
-        errors["to_day"] = "Give the last day, such as 2026-11-27, or leave it blank for one day."
+        errors["to_day"] = f"Give the last day, such as {example('date')}, or leave it blank for one day."
     if len(typed.reason) > _LONGEST_REASON:
         errors["reason"] = f"Say it in at most {_LONGEST_REASON} characters."
     start = None if first is None else _edge(first, typed.from_time, timezone, "from_time", errors)
@@ -85,7 +86,7 @@ def _edge(day: date, text: str, timezone: str, field: str, errors: dict[str, str
         return clocks.start_of(day, timezone)
     at = parsing.time_of_day(text)
     if at is None:
-        errors[field] = "Give a time such as 14:30, or leave it blank for the whole day."
+        errors[field] = f"Give a time such as {example('time')}, or leave it blank for the whole day."
         return None
     meant = parsing.moment(day, at, timezone, which="0" if field == "from_time" else "1")
     if meant.moment is None:

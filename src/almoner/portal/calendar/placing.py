@@ -19,6 +19,7 @@ from almoner.database import Connection
 from almoner.definitions import AppointmentKind
 from almoner.errors import ApiError, problem
 from almoner.pages import parsing
+from almoner.pages.moment_fields import example
 from almoner.pages.visit import Form, Visit
 from almoner.portal import editing
 from almoner.portal.calendar import booking, diary, rules, when, zones
@@ -163,7 +164,7 @@ def _until(worker: Worker, span: Span, form: Form, here: str) -> Target:
     """With another end: the first moment after its beginning that the clock tells so."""
     day, at = when.parsed_date(form.text("until_date")), parsing.time_of_day(form.text("until"))
     if day is None or at is None:
-        return Target(worker, None, ["Give an end such as 14:30."])
+        return Target(worker, None, [f"Give an end such as {example('time')}."])
     moments = clocks.moments(day, at, here)
     if not moments:
         return Target(worker, None, [parsing.moment(day, at, here).error])

@@ -9,6 +9,7 @@ from typing import Final
 
 from almoner import clocks
 from almoner.pages import parsing
+from almoner.pages.moment_fields import example
 from almoner.pages.visit import Form
 from almoner.times import TIMEZONES
 from almoner.working_hours import Span
@@ -60,12 +61,12 @@ def read(asked: Asked) -> When:
     errors: dict[str, str] = {}
     day = parsed_date(asked.date)
     if day is None:
-        errors["date"] = "Give a date such as 2026-11-24."
+        errors["date"] = f"Give a date such as {example('date')}."
     if asked.all_day:
         return When(day, errors)
     at = parsing.time_of_day(asked.time)
     if at is None:
-        errors["time"] = "Give a time such as 14:30."
+        errors["time"] = f"Give a time such as {example('time')}."
     length = parsed_minutes(asked.minutes)
     if length is None:
         errors["minutes"] = f"Give how many minutes it takes, from 1 to {LONGEST}."

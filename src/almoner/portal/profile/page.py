@@ -53,7 +53,7 @@ class Timeline:
     """A page of the timeline. ``older`` is the query string of the next one, empty at the end; ``zone`` an IANA name.
 
     ``whose`` says whose zone it is where there are two. ``until``: the day that somebody jumped to, empty at the newest;
-    ``today`` is the day that it is in the zone.
+    ``today`` is the day that it is in the zone; ``no_day`` what was typed where that is none.
     """
 
     patient: Patient
@@ -69,6 +69,7 @@ class Timeline:
     today: date
     older: str
     goes_on: bool
+    no_day: str
 
     @property
     def query(self) -> str:
@@ -233,6 +234,7 @@ async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> T
         clocks.day_of(now, zone),
         _query(show, mine, older.text()) if older else "",
         after is not None,
+        "" if until else visit.query("until"),
     )
 
 

@@ -1,0 +1,140 @@
+"""Fields of days and times: what they show and how they are read, in the notation of whoever reads the page.
+
+A browser draws its own controls of these in its own language, which need not be the reader's. So they are fields of text, and each
+comes with a hidden one that names it. What is typed is brought to the form of HTML's controls (``2026-11-24``, ``14:30``,
+``2026-11-24T14:30``) as a form arrives, in one place: no page reads anything else. What means nothing, or one of two, stays as a
+text that says so, for the page to refuse in its own words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import date, time
+from typing import Final
+
+from almoner.pages import notation, parsing
+from almoner.pages.words import day
+
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_ISO: Final = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", re.ASCII)
+_IN_DIGITS: Final = re.compile(r"(\d{1,2})([-/. ])(\d{1,2})[-/. ](\d{4})", re.ASCII)
+_DAY_FIRST: Final = re.compile(
+    r"(?:[a-z]+,? +)?(\d{1,2})(?:st|nd|rd|th)?[-. ] *([a-z]{3,9})\.?,?[- ] *(\d{4})", re.ASCII | re.IGNORECASE
+)
+_MONTH_FIRST: Final = re.compile(r"(?:[a-z]+,? +)?([a-z]{3,9})\.? +(\d{1,2})(?:st|nd|rd|th)?,? +(\d{4})", re.ASCII | re.IGNORECASE)
+_TIME: Final = r"\d{1,2}(?:[:.]\d\d(?::\d\d(?:\.\d{1,6})?)?)?\s*(?:[ap]\.?m\.?)?"
+_DAY_AND_TIME: Final = re.compile(rf"(.+?)(?:T|,?\s+(?:at\s+)?)({_TIME})", re.ASCII | re.IGNORECASE)
+_WITHOUT_HALF: Final = re.compile(r"[1-9]|1[0-2]|(?:[1-9]|1[0-2])[:.]\d\d", re.ASCII)
+_LONGEST: Final = 60
+
+
+def typed_day(text: str) -> str:
+    """``2026-11-24`` of a day in a usual notation; the text where it is none, with both meanings where it may be one of two."""
+    text = " ".join(text.split())
+    if match := _ISO.fullmatch(text):
+        return _iso(match[1], match[2], match[3]) or text
+    if (match := _DAY_FIRST.fullmatch(text)) and (month := _month(match[2])):
+        return _iso(match[3], str(month), match[1]) or text
+    if (match := _MONTH_FIRST.fullmatch(text)) and (month := _month(match[1])):
+        return _iso(match[3], str(month), match[2]) or text
+    if match := _IN_DIGITS.fullmatch(text):
+        first, mark, second, year = match.groups()
+        # Where points are written the day is first, everywhere.
+        meant = {_iso(year, second, first)} if mark == "." else {_iso(year, second, first), _iso(year, first, second)}
+        meant -= {""}
+        if len(meant) == 2:
+            return " or ".join(map(shown_day, sorted(meant))) + "?"
+        return next(iter(meant), text)
+    return text
+
+
+def typed_time(text: str) -> str:
+    """``14:30`` of a time of day in a usual notation; the text where it is none.
+
+    To whom reads 12 hours, ``2:30`` may be one of two, and both are told; ``02:30`` and ``14:30`` are what they are.
+    """
+    text = " ".join(text.split())
+    at = parsing.time_of_day(text)
+    if at is None:
+        return text
+    if notation.current().clock_hours == 12 and _WITHOUT_HALF.fullmatch(text):
+        return f"{text} am or {text} pm?"
+    return f"{at:%H:%M}"
+
+
+def typed_moment(text: str) -> str:
+    """``2026-11-24T14:30`` of a day with a time; the text where it is none."""
+    match = _DAY_AND_TIME.fullmatch(text.strip())
+    if match is None:
+        return text
+    on, at = typed_day(match[1]), typed_time(match[2])
+    return f"{on}T{at}" if parsing.day(on) and parsing.time_of_day(at) else f"{on} {at}" if "?" in on + at else text
+
+
+_READERS: Final[dict[str, Callable[[str], str]]] = {
+    "typed_date": typed_day,
+    "typed_time": typed_time,
+    "typed_datetime-local": typed_moment,
+}
+
+
+def mark(name: str, type_: str) -> str:
+    """What the hidden field beside that of this name and type of HTML is called: ``typed_date.birthday``."""
+    return f"typed_{type_}.{name}"
+
+
+def canonical(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """What a form sent, with days and times as HTML's own controls send them, and without the hidden fields that name them."""
+    sent = tuple(pairs)
+    marks = {name: name.partition(".") for name, _ in sent if name.partition(".")[0] in _READERS}
+    readers = {field: _READERS[type_] for type_, _, field in marks.values()}
+    if not readers:
+        return sent
+    return tuple(
+        (name, readers[name](value) if name in readers and len(value) <= _LONGEST else value)
+        for name, value in sent
+        if name not in marks
+    )
+
+
+def shown(value: object, type_: str) -> str:
+    """What a field of this type of HTML shows: ``24 Nov 2026``, ``14:30`` or ``2:30 pm``, both; what is no such value as it is."""
+    text = "" if value is None else str(value)
+    if type_ == "date":
+        return shown_day(text)
+    if type_ == "time":
+        return _shown_time(text)
+    on, at = text[:10], text[11:]
+    return f"{shown_day(on)} {_shown_time(at)}" if parsing.day(on) and parsing.time_of_day(at) else text
+
+
+def shown_day(text: str) -> str:
+    """``24 Nov 2026`` of ``2026-11-24``; what is no such day as it is."""
+    found = parsing.day(text)
+    return text if found is None else f"{day(found, '%b')} {found.year:04}"
+
+
+def example(type_: str) -> str:
+    """What one may type into a field of this type of HTML."""
+    return shown({"date": "2026-11-24", "time": "14:30", "datetime-local": "2026-11-24T14:30"}[type_], type_)
+
+
+def _shown_time(text: str) -> str:
+    at: time | None = parsing.time_of_day(text)
+    return text if at is None else notation.time_of_day(at)
+
+
+def _month(text: str) -> int:
+    """From 1 to 12; 0 where this begins the name of none. ``Sept`` begins September's."""
+    name = text.lower()
+    number = _MONTHS.index(name[:3]) + 1 if name[:3] in _MONTHS else 0
+    return number if number and f"{date(2000, number, 1):%B}".lower().startswith(name) else 0
+
+
+def _iso(year: str, month: str, day_of_month: str) -> str:
+    """The day in ISO 8601; blank where the calendar has none."""
+    try:
+        return date(*map(int, (year, month, day_of_month))).isoformat()
+    except ValueError:
+        return ""
