@@ -165,6 +165,11 @@ def test_working_hours_that_are_none_are_explained(typed: str, told: str) -> Non
     assert told in error
 
 
+def test_a_line_of_blanks_is_read_once() -> None:
+    """Looked through again from each of its blanks, it would take hours."""
+    assert hours_page.parsed(f"9{' ' * 300_000}x")[1]
+
+
 def event(number: int, start: str, minutes: int, outcome: str | None = None) -> Event:
     begins = utc(start)
     ends = begins + timedelta(minutes=minutes)

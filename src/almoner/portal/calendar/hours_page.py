@@ -27,7 +27,7 @@ from almoner.working_hours import MIDNIGHT, Span
 
 FOLDER: Final = "portal/calendar"
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_TO: Final = re.compile(r"\s*(?:[-–—]|\bto\b)\s*", re.IGNORECASE)
+_TO: Final = re.compile(r"[-–—]|\bto\b", re.IGNORECASE)
 _END: Final = ("24", "24:00", "24.00")
 _MOST_SPANS: Final = 6
 _DIGITS: Final = tuple("0123456789")
@@ -177,7 +177,7 @@ def parsed(text: str) -> tuple[list[tuple[int, int]], str]:
     """The spans of a day, as ``9:00-12:30, 13:30-17:00`` says them; or what is wrong with it, as a sentence."""
     spans = []
     for part in (part.strip() for part in re.split(r"[,;]|\band\b", text) if part.strip()):
-        ends = _TO.split(part)
+        ends = [end.strip() for end in _TO.split(part)]
         if len(ends) != 2 or not all(end[:1] in _DIGITS for end in ends):
             return [], f"“{part}” is no span of time. Write {_example()}, several with commas between them."
         first, last = _minute(ends[0]), _minute(ends[1], is_end=True)
