@@ -130,7 +130,7 @@ class _Guarded:
         try:
             visit = await _arrive(self._parts, request, touch=not page.background)
             refused = await _refusal(page, visit)
-            return refused or await _noted(page, visit)
+            return refused or self._addressed(visit, await _noted(page, visit))
         except ApiError as error:
             response = _problem(visit, _told(error, visit.request_id), error.status)
             response.headers.update(error.headers)
@@ -141,6 +141,13 @@ class _Guarded:
             structlog.get_logger().error("fault", request_id=visit.request_id, page=page.path, **fault(error))
             text = "Something is wrong in the server, and its log says what. Nothing that you typed on other pages is lost."
             return _problem(visit, Problem("This page failed", text, visit.request_id), 500)
+
+    def _addressed(self, visit: Visit, response: Response) -> Response:
+        """With the address that a page is put under which answers a form: its own, where it can be asked for by that as well."""
+        unsafe = visit.request.method not in SAFE_METHODS
+        if unsafe and visit.is_led and not visit.is_fragment and response.status_code == 200 and "GET" in self._pages:
+            response.headers["HX-Push-Url"] = visit.here_whole
+        return response
 
 
 async def _noted(page: PageRoute, visit: Visit) -> Response:
@@ -231,7 +238,7 @@ async def _is_ours(visit: Visit) -> bool:
 
 def _to_sign_in(visit: Visit) -> Response:
     """To the sign-in page and back. A part of a page says so instead, and leaves alone what is being typed."""
-    if visit.request.headers.get("hx-request") == "true":
+    if visit.is_led:
         return _problem(visit, _ENDED, 401)
     target = visit.here_whole
     back = f"?next={quote(target, safe='')}" if visit.request.method in SAFE_METHODS and target != "/" else ""
@@ -239,7 +246,7 @@ def _to_sign_in(visit: Visit) -> Response:
 
 
 def _problem(visit: Visit, shown: Problem, status: int) -> Response:
-    if visit.request.headers.get("hx-request") == "true":
+    if visit.is_led:
         headers = {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}
         return visit.fragment("pages/templates/problem_notice.html", shown, status, headers)
     return visit.page("pages/templates/problem.html", shown, status)

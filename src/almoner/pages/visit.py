@@ -162,6 +162,11 @@ class Visit:
         return self.request.headers.get("hx-request") == "true" and self.request.headers.get("hx-boosted") is None
 
     @property
+    def is_led(self) -> bool:
+        """Whether a script asks, for a part or for a whole page. Where a redirect leads it would not see, so a header says it."""
+        return self.request.headers.get("hx-request") == "true"
+
+    @property
     def here(self) -> str:
         """The path that was asked for. Never out of ``request.url``, which is put together with the ``Host`` that a caller sent."""
         found: str = self.request.scope["path"]
@@ -227,8 +232,8 @@ class Visit:
         return self._sent(template, context, status, headers or {})
 
     def go(self, path: str) -> Response:
-        """On to another page, after something was done; also where a part of a page asked."""
-        if self.is_fragment:
+        """On to another page, after something was done; also where a script asked."""
+        if self.is_led:
             return Response(status_code=204, headers={**HEADERS, "HX-Redirect": path})
         return RedirectResponse(path, 303, dict(HEADERS))
 

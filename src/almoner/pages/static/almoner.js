@@ -18,7 +18,7 @@
    data-shows-keys     opens the list of the keys that work on the page, as "?" does
 
    And without being asked: Ctrl+Enter in a long text clicks its form's primary button. */
-/* What the scripts of the rooms use of this one. tell(text): says it to who listens to the page instead of looking at it. */
+/* What the other scripts use of this one. tell(text): says it to who listens to the page instead of looking at it. */
 const almoner = {
   tell: (text) => { const region = document.getElementById("told"); if (region) region.textContent = text; },
   /* Minutes of a day as its reader writes them: 14:30, or 2:30 pm. */
@@ -268,7 +268,7 @@ const almoner = {
     if (!page.firstElementChild?.matches(".banner:only-child")) throw new TypeError("This is no answer of the server.");
     if (tells) notice.replaceChildren(page);
   };
-  /* From the first click until the answer's page is there, or for some seconds where none comes, as with a file. */
+  /* From the first click until the answer is there, or for some seconds where it is a file, of which a page is not told. */
   const going = new Map(), GOES_FOR = 10_000;
   const gone = (form) => { clearTimeout(going.get(form).timer); going.get(form).button?.removeAttribute("aria-busy"); going.delete(form); };
   const sound = new WeakSet();
@@ -277,7 +277,7 @@ const almoner = {
     const method = submitter?.getAttribute("formmethod") ?? form.getAttribute("method");
     if (event.defaultPrevented || method !== "post" || sound.delete(form)) { confirmed.delete(form); return; }
     event.preventDefault();
-    if (going.has(form)) { if (going.get(form).timer) confirmed.delete(form); return; }
+    if (going.has(form)) { if (going.get(form).sent) confirmed.delete(form); return; }
     going.set(form, { button: submitter });
     submitter?.setAttribute("aria-busy", "true");
     goesOn(true).then((is) => {
@@ -287,7 +287,8 @@ const almoner = {
       /* Where the browser itself found something to complain of, it is asked again the next time. */
       if (!goes || sound.delete(form)) { gone(form); return; }
       tell("It is being sent.");
-      going.get(form).timer = setTimeout(gone, GOES_FOR, form);
+      going.get(form).sent = true;
+      if ("file" in form.dataset) going.get(form).timer = setTimeout(gone, GOES_FOR, form);
     });
   });
   addEventListener("pageshow", () => { for (const form of [...going.keys()]) gone(form); sending.clear(); });
@@ -377,4 +378,6 @@ const almoner = {
 
   /* The room that one is in, where the row of rooms is longer than the screen is wide. */
   document.querySelector(".rooms [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
+  Object.assign(almoner, { going, gone, goesOnAs, meta, notice, offline, refused });
 })();

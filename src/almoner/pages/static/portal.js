@@ -124,7 +124,7 @@
     }
   };
   letGo();
-  document.addEventListener("htmx:after:swap", letGo);
+  for (const drawn of ["htmx:after:swap", "almoner-page"]) document.addEventListener(drawn, letGo);
   const unsent = (form, is) => { if (is) form.dataset.unsent = "yes"; else delete form.dataset.unsent; };
   document.addEventListener("input", (event) => { const form = event.target.form; if (form?.matches("[data-keep]")) { form.typed = (form.typed ?? 0) + 1; unsent(form, true); } });
   const kept = (event) => { const form = event.detail.ctx.sourceElement; return form.matches?.("form[data-keep]") ? form : null; };
@@ -162,8 +162,9 @@
   });
 
   /* Patients: ticks that outlive a page of the list. */
-  const picks = document.querySelector("form[data-picks]");
-  if (picks) {
+  const pick = () => {
+    const picks = document.querySelector("form[data-picks]");
+    if (!picks) return;
     const name = picks.dataset.picks, place = `picks:${name}:${picks.dataset.picksOf}`;
     const boxes = [...picks.querySelectorAll(`[type=checkbox][name="${CSS.escape(name)}"]`)];
     const kept = new Set("picked" in picks.dataset ? [] : JSON.parse(sessionStorage.getItem(place) ?? "[]"));
@@ -182,5 +183,7 @@
     clear.addEventListener("click", () => { for (const box of boxes) box.checked = false; kept.clear(); show(); boxes[0]?.focus(); });
     picks.addEventListener("formdata", (event) => { for (const id of kept) if (!boxes.some((box) => box.value === id)) event.formData.append(name, id); });
     show();
-  }
+  };
+  pick();
+  document.addEventListener("almoner-page", pick);
 })();

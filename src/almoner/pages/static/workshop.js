@@ -54,7 +54,7 @@
     }
   };
   document.addEventListener("input", (event) => { if (event.target.closest("[data-filters]")) filter(); });
-  document.addEventListener("htmx:after:swap", filter);
+  for (const drawn of ["htmx:after:swap", "almoner-page"]) document.addEventListener(drawn, filter);
   filter();
 
   /* Names that follow a label */
