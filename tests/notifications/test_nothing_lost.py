@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import chain
 from pathlib import Path
@@ -64,13 +66,20 @@ class Reader:
 
     async def _follow(self, href: str | None) -> None:
         while href is not None:
-            answer = await self._http.get(href)
+            answer = await self._get(href)
             assert answer.status_code == 200, answer.text
             page = answer.json()[0]
             for row in page["data"]:
                 before = self.rows.get(row["id"], ("", ""))
                 self.rows[row["id"]] = max(before, (row["updated_at"], row["first_name"]))
             href = page.get("links", {}).get("next", {}).get("href")
+
+    async def _get(self, href: str) -> httpx.Response:
+        """Asked once more where the connection ended before any byte of an answer: an idle one may be closed as its request comes."""
+        try:
+            return await self._http.get(href)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            return await self._http.get(href)
 
 
 class Moody:
@@ -247,6 +256,34 @@ async def test_a_reader_that_only_follows_hrefs_ends_with_exactly_the_table(
         for connection in chain.from_iterable(connections):
             await connection.close()
     assert killed.kills >= 1
+
+
+@pytest.mark.parametrize("with_reset", [False, True])
+async def test_the_reader_survives_an_idle_connection_that_is_closed_as_its_request_comes(with_reset: bool) -> None:
+    requests: list[int] = []
+
+    async def first_only(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+        """Answers the first request of a connection; as the second one comes, it closes: by a reset, or with an end."""
+        body = b'[{"data": [{"id": "%d", "updated_at": "", "first_name": "Ada"}]}]' % len(requests)
+        requests.append(len(await incoming.readuntil(b"\r\n\r\n")))
+        outgoing.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+        await incoming.readexactly(1)
+        if with_reset:
+            outgoing.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        outgoing.close()
+
+    async with await asyncio.start_server(first_only, "127.0.0.1", 0) as closing:
+        reader = Reader(f"http://127.0.0.1:{closing.sockets[0].getsockname()[1]}", "token")
+        reading = asyncio.create_task(reader.run())
+        for _ in range(2):
+            reader.told.put_nowait([{"href": "/v1/patients"}])
+
+        async def both() -> bool:
+            assert not reading.done(), reading.exception()
+            return len(reader.rows) == 2
+
+        await until_true(both, "the reader has the rows of both answers")
+        reading.cancel()
 
 
 @pytest.mark.parametrize("what", list(MEANWHILE))
