@@ -14,7 +14,9 @@ from uuid import UUID
 
 from almoner.access.audit import ReadAudit, Reader
 
-_GUID: Final = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# What is looked for first is a hyphen: pages have many more hexadecimal digits, at each of which an id could begin.
+_GUID: Final = re.compile(rb"-(?<=[0-9a-f]{8}-)[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_BEFORE_HYPHEN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Reads:
 
     def sent(self, body: bytes) -> None:
         """This is sent: whoever's id is in it is shown."""
-        self._sent.update(_GUID.findall(body))
+        self._sent.update(body[found.start() - _BEFORE_HYPHEN : found.end()] for found in _GUID.finditer(body))
 
     def note(self, audit: ReadAudit, reader: Reader, request_id: str, resource: str) -> None:
         """Notes what was collected. ``resource``: what the others were found in."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -61,13 +62,9 @@ class Chip:
 
 @dataclass(frozen=True)
 class Row:
-    """A thing that waits. ``sort`` is how it is marked (is-late, is-today, or nothing); ``rank`` puts it in order.
-
-    ``key`` stays the same as long as it is the same thing.
-    """
+    """A thing that waits, in words. ``sort`` is how it is marked: is-late, is-today, or nothing. ``key`` as its ``Item`` has it."""
 
     key: str
-    tab: str
     patient: Person
     phase: str
     text: str
@@ -75,7 +72,20 @@ class Row:
     main: Action
     other: Action | None = None
     sort: str = ""
-    rank: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A thing that waits, before it is put in words: hundreds are counted and put in order by ``rank``, some thirty are shown.
+
+    ``key`` stays the same as long as it is the same thing.
+    """
+
+    key: str
+    tab: str
+    patient: Person
+    rank: tuple[float, ...]
+    in_words: Callable[[], Row]
 
 
 @dataclass(frozen=True)
@@ -121,16 +131,22 @@ class Wording:
         self._phases = phases
         self._zone = visit.worker.timezone
 
-    def rows(self, waiting: Waiting, events: Iterable[Event]) -> list[Row]:
-        """The rows in the order in which they are to be done."""
+    def items(self, waiting: Waiting, events: Iterable[Event]) -> list[Item]:
+        """Everything in the order in which it is to be done."""
         found = [self._step(one) for one in waiting.steps.entries]
         found += [self._event(one) for one in events if one.patient_id and one.outcome is None]
         found += [self._unread(one) for one in waiting.unread.entries]
         found += [self._inactive(one) for one in waiting.inactive.entries]
         found += [self._new(one) for one in waiting.new.entries]
-        return sorted(found, key=lambda row: (row.rank, row.key))
+        return sorted(found, key=lambda item: (item.rank, item.key))
 
-    def _step(self, step: Step) -> Row:
+    def _step(self, step: Step) -> Item:
+        late = step.late > 0
+        key = f"step-{step.flow_id}-{step.goal}-{step.step}"
+        rank = (0 if late else 3, step.due.timestamp())
+        return Item(key, "overdue" if late else "next", step.patient, rank, partial(self._step_row, key, step))
+
+    def _step_row(self, key: str, step: Step) -> Row:
         late, theirs = step.late > 0, clocks.local(step.due, step.patient.timezone)
         if late:
             chip = Chip(f"{counted(step.late, 'day')} late", "bad", step.due, self._exact(step.due, step.patient))
@@ -141,8 +157,7 @@ class Wording:
             chip = Chip(at, "warn" if step.due <= self._now else "", step.due, self._exact(step.due, step.patient))
         fields = ticking(step.flow_id, step.base)
         return Row(
-            f"step-{step.flow_id}-{step.goal}-{step.step}",
-            "overdue" if late else "next",
+            key,
             step.patient,
             self._phase(step.patient),
             f"{step.title} · care flow “{step.flow}”",
@@ -150,10 +165,9 @@ class Wording:
             Action("Done", "/inbox/done", "d", fields),
             Action("Open", f"/patients/{step.patient.id}"),
             "is-late" if late else "",
-            (0 if late else 3, step.due.timestamp()),
         )
 
-    def _event(self, event: Event) -> Row:
+    def _event(self, event: Event) -> Item:
         patient = Person(
             event.patient_id or "",
             event.first_name or "",
@@ -161,6 +175,11 @@ class Wording:
             self._phases.get(event.patient_id or "", ""),
             event.timezone or self._zone,
         )
+        key, start = f"event-{event.id}", event.start_time or self._day.start
+        rank = (1 if event.start_time and start - self._now <= _SOON else 4, start.timestamp())
+        return Item(key, "next", patient, rank, partial(self._event_row, key, event, patient))
+
+    def _event_row(self, key: str, event: Event, patient: Person) -> Row:
         kind = self._title("appointment_types", event.appointment_type)
         told = [kind, MODALITIES.get(event.modality, event.modality)]
         start, end = event.start_time or self._day.start, event.end_time or self._day.end
@@ -172,8 +191,7 @@ class Wording:
         begun = has_begun(event, self._zone, self._now)
         main = Action("Outcome", path, "o") if over else Action("Prepare", f"/patients/{patient.id}", "p")
         return Row(
-            f"event-{event.id}",
-            "next",
+            key,
             patient,
             self._phase(patient),
             " · ".join([*told, theirs] if theirs else told),
@@ -181,7 +199,6 @@ class Wording:
             main,
             None if over else Action("Outcome", path, "o") if begun else Action("Open", path),
             "is-today",
-            (1 if event.start_time and start - self._now <= _SOON else 4, start.timestamp()),
         )
 
     def _event_chip(self, event: Event, start: datetime, end: datetime, patient: Person) -> Chip:
@@ -197,7 +214,12 @@ class Wording:
             return Chip(f"in {minutes} min", "good", start, exact)
         return Chip(zones.clock(start, self._zone), "", start, exact)
 
-    def _unread(self, one: Unread) -> Row:
+    def _unread(self, one: Unread) -> Item:
+        at = one.at.timestamp()
+        key = f"message-{one.conversation_id}-{at}"
+        return Item(key, "messages", one.patient, (2, at), partial(self._unread_row, key, one))
+
+    def _unread_row(self, key: str, one: Unread) -> Row:
         days = self._days_since(one.at)
         when = (
             f"{'yesterday ' if days == 1 else ''}{zones.clock(one.at, self._zone)}" if days <= 1 else f"{counted(days, 'day')} ago"
@@ -205,39 +227,39 @@ class Wording:
         more = f" · {one.number:,} unread" if one.number > 1 else ""
         fields = (("conversation", one.conversation_id), ("until", one.at.isoformat()))
         return Row(
-            f"message-{one.conversation_id}-{one.at.timestamp()}",
-            "messages",
+            key,
             one.patient,
             self._phase(one.patient),
             f"“{' '.join(one.contents.split())}”{more}",
             Chip(f"{CHANNELS.get(one.kind, 'Message')} {when}", "info", one.at, self._exact(one.at, one.patient)),
             Action("Reply", f"/patients/{one.patient.id}#conversation", "r"),
             Action("Mark read", "/inbox/read", "", fields),
-            "",
-            (2, one.at.timestamp()),
         )
 
-    def _inactive(self, one: Inactive) -> Row:
+    def _inactive(self, one: Inactive) -> Item:
+        key = f"inactive-{one.patient.id}"
+        return Item(key, "inactive", one.patient, (5, one.last_at.timestamp()), partial(self._inactive_row, key, one))
+
+    def _inactive_row(self, key: str, one: Inactive) -> Row:
         days = self._days_since(one.last_at)
         return Row(
-            f"inactive-{one.patient.id}",
-            "inactive",
+            key,
             one.patient,
             self._phase(one.patient),
             f"No activity for {counted(days, 'day')}, and nothing booked",
             Chip(counted(days, "day"), "warn", one.last_at, f"Last: {self._exact(one.last_at, one.patient)}"),
             Action("Schedule", f"/calendar/new?patient={one.patient.id}", "s"),
-            None,
-            "",
-            (5, one.last_at.timestamp()),
         )
 
-    def _new(self, one: New) -> Row:
+    def _new(self, one: New) -> Item:
+        key = f"new-{one.patient.id}"
+        return Item(key, "new", one.patient, (6, -one.at.timestamp()), partial(self._new_row, key, one))
+
+    def _new_row(self, key: str, one: New) -> Row:
         by = f" by {one.by}" if one.by else ""
         fields = (("patient", one.patient.id),)
         return Row(
-            f"new-{one.patient.id}",
-            "new",
+            key,
             one.patient,
             self._phase(one.patient),
             f"{'New, yours' if one.is_mine else 'New, with no coach yet'} · created{by} {self._ago(one.at)}",
@@ -245,9 +267,6 @@ class Wording:
             Action("Open", f"/patients/{one.patient.id}", "o")
             if one.is_mine
             else Action("Assign to me", "/inbox/assign", "a", fields),
-            None,
-            "",
-            (6, -one.at.timestamp()),
         )
 
     def _days_since(self, at: datetime) -> int:
@@ -314,11 +333,11 @@ def _of_phase(found: Found[Any], phase: str) -> Found[Any]:
     return Found([entry for entry in found.entries if entry.patient.phase == phase], found.rest)
 
 
-def of_tab(rows: Sequence[Row], tab: str) -> list[Row]:
-    """The rows of a tab; Next has all."""
-    return [row for row in rows if tab in ("next", row.tab)]
+def of_tab(items: Sequence[Item], tab: str) -> list[Item]:
+    """What a tab lists; Next has all."""
+    return [item for item in items if tab in ("next", item.tab)]
 
 
-def digest(rows: Iterable[Row]) -> str:
+def digest(items: Iterable[Item]) -> str:
     """What changes when other rows are in the list than before."""
-    return hashlib.sha256("\n".join(sorted(row.key for row in rows)).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(sorted(item.key for item in items)).encode()).hexdigest()[:16]

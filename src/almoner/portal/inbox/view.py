@@ -112,10 +112,10 @@ async def gather(visit: Visit, view: View, told: Told | None = None, place: int 
     waiting = waiting.of_phase(view.phase)
     events = [event for event in day.events if event.patient_id and event.outcome is None]
     events = [event for event in events if view.phase in ("", phases.get(event.patient_id or "", ""))]
-    everything = rows.Wording(visit, day, now, phases).rows(waiting, events)
+    everything = rows.Wording(visit, day, now, phases).items(waiting, events)
     counts = rows.counts(waiting, len(events), await _tally(visit, whose, waiting, now) if exact else Tally())
     listed = rows.of_tab(everything, view.tab)
-    shown = tuple(listed[: view.rows])
+    shown = tuple(item.in_words() for item in listed[: view.rows])
     appointments = sum(event.takes_time for event in day.events)
     return Inbox(
         view,
