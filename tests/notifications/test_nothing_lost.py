@@ -75,7 +75,7 @@ class Reader:
             href = page.get("links", {}).get("next", {}).get("href")
 
     async def _get(self, href: str) -> httpx.Response:
-        """Asked once more where the connection ended before any byte of an answer: an idle one may be closed as its request comes."""
+        """Asks once more where the connection ended before an answer: an idle one may be closed as its request comes."""
         try:
             return await self._http.get(href)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
