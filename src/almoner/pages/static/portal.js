@@ -108,7 +108,7 @@
   });
   /* The same where a link of another page, such as Reply, leads to a text that is to be written. */
   addEventListener("pageshow", () => {
-    const came = location.hash && document.getElementById(location.hash.slice(1));
+    const came = document.getElementById(location.hash.slice(1));
     if (came?.querySelector("form.compose")) into(came);
   });
 
