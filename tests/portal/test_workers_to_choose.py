@@ -113,6 +113,19 @@ async def test_a_step_stays_with_whom_it_has_but_is_given_to_nobody_who_left(
     assert "This worker is not here any more" in refused.text
 
 
+async def test_nobody_who_left_is_a_sender_of_what_is_recorded(
+    coach: Person, people: People, store: Store, database: Database
+) -> None:
+    """Their id may still be sent: by a page that was drawn before they left."""
+    busy, gone = await _closed(people, database, coach.environment_id, "Busy", "Gone")
+    chart = await new_patient(store, coach.environment_id)
+    path = f"/patients/{chart.id}/conversations/new"
+    for sender, status in ((gone, 400), (busy, 400), (coach.worker_id, 303)):
+        answer = await coach.send_form(path, do="record", direction="outbound", type="app", contents="Hello", worker_id=sender)
+        assert answer.status_code == status, answer.text
+        assert ("This worker is not here any more" in answer.text) == (status == 400)
+
+
 # What is cut on purpose, where the page says so or needs no more.
 _CUT = {"portal/admin_export/page.py": "LIMIT 5000"}  # the newest events that are looked through for exports
 

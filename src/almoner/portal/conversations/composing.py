@@ -113,6 +113,8 @@ async def record(
         refused = (await consents.consent(connection, visit.environment_id, patient.id, kind, hold=True)).refusal
         if refused:
             errors["consent"] = refused
+        if said.worker_id and said.worker_id not in await senders(visit, connection):
+            errors["worker_id"] = _GONE
     if errors:
         return "", replace(said, errors=errors)
     store = visit.parts.store.within(connection)
@@ -161,13 +163,21 @@ def _sent_at(visit: Visit, patient: Patient, said: Composed) -> tuple[datetime |
     return meant.moment, twice, {}
 
 
+_GONE: Final = "This worker is not here any more. Choose another one."
+
+
 def _by_field(error: ApiError) -> dict[str, str]:
-    """Problems of a row at the fields of the form; one of a field that the form does not have stands above it."""
+    """Problems of a row at the fields of the form; one of a field that the form does not have stands above it.
+
+    Raises the error again where the server is at fault: that is no matter of what was typed.
+    """
+    if error.status >= 500:
+        raise error
     known = {"contents": "contents", "worker_id": "worker_id", "send_time": "when", "direction": "direction"}
     found: dict[str, str] = {}
     for one in error.problems:
         name = known.get(str(one.extra.get("path", "")).strip("."), "contents")
-        found[name] = "This worker is not here any more. Choose another one." if name == "worker_id" else one.detail
+        found[name] = _GONE if name == "worker_id" else one.detail
     return found
 
 
