@@ -52,8 +52,9 @@ bench: $(READY) bench/.venv/.ready
 pictures: $(READY)
 	ALMONER_PICTURES=docs/pictures $(VENV)/bin/pytest tests/pages/test_every_page.py
 
-## soak: notifiers are killed and receivers fail for a thousand seeds, and nothing is lost
+## soak: slow clients for two minutes; notifiers are killed and receivers fail for a thousand seeds, and nothing is lost
 soak: $(READY)
+	ALMONER_TEST_ATTACK_SECONDS=120 $(VENV)/bin/pytest -n 0 tests/operations/test_slow_clients.py
 	ALMONER_TEST_SEEDS=1000 $(VENV)/bin/pytest --timeout 7200 tests/notifications/test_nothing_lost.py
 
 ## codegen: generators of others make clients of the OpenAPI document; each is fetched for it, or passed over with a word

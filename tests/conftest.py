@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, async_playwright
 
-from almoner import embedded, migrate, schema
+from almoner import embedded, holding, migrate, schema
 from almoner.access import clients, environments, keys
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
@@ -63,15 +66,39 @@ async def dsn(postgres: str, home: Path) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 async def database(dsn: str) -> AsyncIterator[Database]:
-    opened = await Database.connect(dsn, size=8)
+    opened = await Database.connect(dsn, size=8, on_holding=holding.raised)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+async def aside(dsn: str) -> AsyncIterator[Database]:
+    """The same database for those who look on: whoever holds a connection of ``database`` may ask for no second one."""
+    opened = await Database.connect(dsn, size=8, on_holding=holding.raised)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def connection(database: Database) -> AsyncIterator[Any]:
-    async with database.connection() as opened:
+async def connection(aside: Database) -> AsyncIterator[Any]:
+    async with aside.connection() as opened:
         yield opened
+
+
+@asynccontextmanager
+async def taken(database: Database, count: int) -> AsyncIterator[list[Any]]:
+    """So many connections in the hands of others until the block ends: each was taken by a task of its own."""
+
+    async def apart(work: Any) -> Any:
+        return await asyncio.create_task(work, context=Context())
+
+    leases = [database.connection() for _ in range(count)]
+    opened = [await apart(lease.__aenter__()) for lease in leases]
+    try:
+        yield opened
+    finally:
+        for lease in leases:
+            await apart(lease.__aexit__(None, None, None))
 
 
 async def new_environment(database: Database) -> int:
@@ -94,8 +121,11 @@ async def program(database: Database, environment: int) -> int:
 
 
 @pytest.fixture(scope="session")
-def store(database: Database) -> Store:
-    return Store(database, Programs(database), RESOURCES)
+async def store(dsn: str) -> AsyncIterator[Store]:
+    """Writes over connections of its own, so that a test may hold one meanwhile."""
+    opened = await Database.connect(dsn, size=8, on_holding=holding.raised)
+    yield Store(opened, Programs(opened), RESOURCES)
+    await opened.close()
 
 
 @dataclass
@@ -118,7 +148,9 @@ class ServerThread:
 
     def __init__(self, settings: Settings, limits: ConnectionLimits | None = None) -> None:
         self.settings = settings
-        self._server = uvicorn.Server(configuration(Application(settings), limits, host=settings.host, port=settings.port))
+        self._server = uvicorn.Server(
+            configuration(Application(settings, on_holding=holding.raised), limits, host=settings.host, port=settings.port)
+        )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
     def __enter__(self) -> Server:

@@ -13,13 +13,12 @@ from typing import Any, cast
 from urllib.parse import parse_qs
 
 import msgspec
-from starlette.applications import Starlette
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import almoner.pages
 import almoner.portal
 import almoner.workshop.pages
-from almoner import reference
+from almoner import holding, reference
 from almoner.access import keys
 from almoner.access.audit import ReadAudit
 from almoner.access.oidc import Oidc, OidcProvider
@@ -89,11 +88,12 @@ class Parts:
 class Application:
     """Builds the parts when the server starts, and closes them when it stops (ASGI lifespan).
 
-    ``with_worker``: a notifier runs beside the server, in the same process.
+    ``with_worker``: a notifier runs beside the server, in the same process. ``on_holding``: see ``Database``.
     """
 
-    def __init__(self, settings: Settings, with_worker: bool = False) -> None:
+    def __init__(self, settings: Settings, with_worker: bool = False, on_holding: holding.Reaction = holding.logged) -> None:
         self._settings = settings
+        self._on_holding = on_holding
         self._with_worker = with_worker
         self._edge: Edge | None = None
         self._proxied: Asgi = self
@@ -113,7 +113,7 @@ class Application:
         try:
             async with AsyncExitStack() as open_parts:
                 open_parts.enter_context(ending_with_parent())
-                parts = await open_parts.enter_async_context(running(self._settings))
+                parts = await open_parts.enter_async_context(running(self._settings, self._on_holding))
                 if self._with_worker:
                     await open_parts.enter_async_context(notifying(self._settings, parts.metrics.notified))
                 self._edge = parts.edge
@@ -144,15 +144,22 @@ def from_environment_with_worker() -> Application:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Parts]:
+async def running(settings: Settings, on_holding: holding.Reaction = holding.logged) -> AsyncIterator[Parts]:
     """The parts of a server on the database that the settings name, until the block ends."""
     log = logs.configure(settings.log_format)
     trusted = trusting(settings.ca_file)
-    database = await Database.connect(settings.database_url, settings.connections, statement_seconds=settings.request_seconds)
+    metrics = Metrics()
+
+    def holding_counted(error: holding.HoldingError) -> None:
+        metrics.held()
+        on_holding(error)
+
+    database = await Database.connect(
+        settings.database_url, settings.connections, statement_seconds=settings.request_seconds, on_holding=holding_counted
+    )
     programs = Programs(database, second_factor_for=settings.second_factor_rights)
     store = Store(database, programs, RESOURCES)
     audit = ReadAudit(database)
-    metrics = Metrics()
     try:
         async with database.connection() as connection:
             # Whoever writes first in a cluster begins its epoch, and holds a lock until the commit: better now than in a
@@ -174,7 +181,7 @@ def _edge(
     box: SecretBox,
     api: DataApi,
     audit: ReadAudit,
-    pages: Asgi,
+    pages: page_serving.Application,
     metrics: Metrics,
     log: Any,
     trusted: SSLContext,
@@ -233,7 +240,7 @@ def _pages(
     metrics: Metrics,
     audit: ReadAudit,
     trusted: SSLContext,
-) -> Starlette:
+) -> page_serving.Application:
     """Everything that a browser, a probe or a collector of metrics fetches."""
     static = StaticFiles()
     passwords = Passwords()
@@ -258,18 +265,13 @@ def _pages(
         settings.inactive_days,
         SentForms(database),
     )
-    served = Starlette(
-        routes=[
-            *health.routes(database, metrics, lambda: audit.dropped, lambda: lag.exposition(database), settings.metrics_token),
-            *reference.routes(RESOURCES, settings.url, additions(settings)),
-            static.route(),
-            *page_serving.routes(PAGES, parts),
-        ],
-        exception_handlers=page_serving.elsewhere(parts),
-    )
-    # Starlette would send on to the host that the caller named; ``elsewhere`` sends on within this server.
-    served.router.redirect_slashes = False
-    return served
+    routes = [
+        *health.routes(database, metrics, lambda: audit.dropped, lambda: lag.exposition(database), settings.metrics_token),
+        *reference.routes(RESOURCES, settings.url, additions(settings)),
+        static.route(),
+        *page_serving.routes(PAGES, parts),
+    ]
+    return page_serving.Application(routes, parts)
 
 
 def _requires_second_factor(programs: Programs) -> Requires:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
 import asyncpg
 
+from almoner import errors, holding, outcome
 from almoner.clocks import DatabaseZones
-from almoner.errors import ApiError, problem
+from almoner.dialing import SESSION, Dialler, prepared
+from almoner.errors import UnavailableError
+from almoner.holding import HoldingError, Reaction
 
 Connection = Any  # asyncpg's, whose stubs know no statement that always answers with a row
+_AWAY_SAID = "The database cannot serve this request at the moment. Nothing was changed."
+# What PostgreSQL says as a session ends: a statement before that may have been done.
+_BROKEN = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.IdleSessionTimeoutError)
 # What says that the database is away, full or busy rather than that a statement is wrong.
 _AWAY = (
     OSError,
@@ -31,17 +39,19 @@ _AWAY = (
     # What asyncpg raises where a session was ended at the very moment at which it was used again.
     asyncpg.InternalClientError,
 )
-_SESSION = {
-    "application_name": "almoner",
-    "timezone": "UTC",
-    "idle_in_transaction_session_timeout": "60000",
-    "jit": "off",
-    # A statement whose caller has been sent away ends too, rather than wait on and write after all: by its own limit, a
-    # little before the caller's, and where the connection was cut, within half a second.
-    "client_connection_check_interval": "500",
-    # Statements are made so that one plan fits all values; planning them anew costs a fifth of a Find.
-    "plan_cache_mode": "force_generic_plan",
-}
+
+
+def guard_wait(what: str) -> None:
+    """To be called before a task waits for its caller (``what``): whoever holds a connection then has found a fault in the code.
+
+    It holds one also where the task that started it does and has not given it back yet.
+    """
+    lease = _HELD.get()
+    while lease is not None:
+        if lease.is_held:
+            lease.database.on_holding(HoldingError(f"waits for {what} while it holds a database connection"))
+            return
+        lease = lease.before
 
 
 class Database:
@@ -49,12 +59,17 @@ class Database:
 
     Connections are handed out bare, without asyncpg's pool around them, since that costs a tenth of a request (see
     docs/decisions/0005). Statements are prepared once a connection. A connection comes back as it was: nothing here sets
-    anything that outlives a transaction, and one that was left in the middle of something is closed instead.
+    anything that outlives a transaction, and one that was left in the middle of something is closed instead. ``on_holding`` is
+    called where a task that holds one waits for another, or for its caller.
     """
 
-    def __init__(self, dsn: str, size: int, patience: float, statement_seconds: float) -> None:
+    def __init__(
+        self, dsn: str, size: int, patience: float, statement_seconds: float, on_holding: Reaction = holding.logged
+    ) -> None:
         self.dsn = dsn
         self.size = size
+        self.on_holding = on_holding
+        self._dialler = Dialler(dsn)
         self._patience = patience
         self._statement_seconds = statement_seconds
         self._free: deque[Connection] = deque()
@@ -64,9 +79,16 @@ class Database:
         self.zones = DatabaseZones()
 
     @classmethod
-    async def connect(cls, dsn: str, size: int = 16, patience: float = 5.0, statement_seconds: float = 30.0) -> Database:
+    async def connect(
+        cls,
+        dsn: str,
+        size: int = 16,
+        patience: float = 5.0,
+        statement_seconds: float = 30.0,
+        on_holding: Reaction = holding.logged,
+    ) -> Database:
         """The database, with a first connection to it. Raises OSError or asyncpg.PostgresError where it cannot be reached."""
-        database = cls(dsn, size, patience, statement_seconds)
+        database = cls(dsn, size, patience, statement_seconds, on_holding)
         database._open += 1
         try:
             database._free.append(await database._dial())
@@ -93,12 +115,41 @@ class Database:
         return len(self._free)
 
     def connection(self) -> _Lease:
-        """``async with`` gives a connection. Raises a 503 ``ApiError`` where there is none to be had, or it breaks."""
+        """``async with`` gives a connection. Raises ``UnavailableError`` where there is none to be had, or it breaks.
+
+        Where the task has one of this database already, ``on_holding`` is called first.
+        """
         return _Lease(self)
+
+    def guard_second(self) -> None:
+        """To be called before a task waits for what may need another connection: it must hold none of this database."""
+        lease = _HELD.get()
+        while lease is not None:
+            if lease.is_held and lease.database is self:
+                self.on_holding(HoldingError("asks for a second connection while it holds one; use the one that it has"))
+                return
+            lease = lease.before
 
     def transaction(self) -> _Transaction:
         """``async with`` gives a connection in a transaction, which is rolled back when the block raises."""
         return _Transaction(self)
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[Connection]:
+        """A connection beside those that are handed out, for what has to keep one while it waits for somebody.
+
+        Nobody waits for it, and nothing but the caller bounds how many there are. Raises ``UnavailableError``.
+        """
+        try:
+            connection = await self._dial()
+        except (*_AWAY, asyncpg.PostgresError) as error:
+            raise unavailable(error) from error
+        try:
+            yield connection
+        except _AWAY as error:
+            raise unavailable(error) from error
+        finally:
+            connection.terminate()
 
     async def close(self) -> None:
         """Closes what is free; what is in use is closed when it comes back."""
@@ -182,21 +233,16 @@ class Database:
         self._open -= 1
 
     async def _dial(self) -> Connection:
-        connection = await asyncpg.connect(
-            self.dsn,
-            timeout=self._patience,
-            command_timeout=self._statement_seconds,
-            statement_cache_size=2000,
-            max_cached_statement_lifetime=0,
-            server_settings=_SESSION | {"statement_timeout": f"{self._statement_seconds * 950:.0f}"},
+        settings = SESSION | {"statement_timeout": f"{self._statement_seconds * 950:.0f}"}
+        return await prepared(
+            await self._dialler.dial(
+                self._patience,
+                command_timeout=self._statement_seconds,
+                statement_cache_size=2000,
+                max_cached_statement_lifetime=0,
+                server_settings=settings,
+            )
         )
-        try:
-            for name, encoder, decoder in _CODECS:
-                await connection.set_type_codec(name, schema="pg_catalog", encoder=encoder, decoder=decoder, format="tuple")
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
 
 
 def _give_up(turn: asyncio.Future[Connection | None]) -> None:
@@ -204,69 +250,53 @@ def _give_up(turn: asyncio.Future[Connection | None]) -> None:
         turn.set_exception(TimeoutError())
 
 
-# asyncpg takes the first and the last day and moment that Python knows for minus and plus infinity. They are days and moments
-# like any other: 9999-12-31 and 0001-01-01 are what other systems write for "without an end" and "not set". PostgreSQL counts
-# from the first of January 2000, in days and in microseconds. What it reckons beyond them, such as the local midnight of the first
-# day, is read as the nearest that Python knows.
-_FIRST_DAY = date(2000, 1, 1).toordinal()
-_FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)
-
-
-def _days(day: date) -> tuple[int]:
-    return (day.toordinal() - _FIRST_DAY,)
-
-
-def _day(days: tuple[int]) -> date:
-    try:
-        return date.fromordinal(days[0] + _FIRST_DAY)
-    except (ValueError, OverflowError):
-        return date.max if days[0] > 0 else date.min
-
-
-def _micros(moment: datetime) -> tuple[int]:
-    return ((moment - _FIRST_MOMENT) // _MICROSECOND,)
-
-
-def _moment(micros: tuple[int]) -> datetime:
-    try:
-        return _FIRST_MOMENT + timedelta(microseconds=micros[0])
-    except OverflowError:
-        return _LAST if micros[0] > 0 else _FIRST
-
-
-_CODECS = (("date", _days, _day), ("timestamptz", _micros, _moment))
-
-
 class _Lease:
-    """A connection for the length of a block."""
+    """A connection for the length of a block. ``before`` is the lease within which it was taken, of another database."""
 
-    __slots__ = ("_connection", "_database")
+    __slots__ = ("_connection", "before", "database")
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
+        self.before: _Lease | None = None
         self._connection: Connection | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the block has begun and not ended."""
+        return self._connection is not None
+
     async def __aenter__(self) -> Connection:
+        self.before = _HELD.get()
+        if self.before is not None:
+            self.database.guard_second()
         try:
-            self._connection = await self._database._take()
+            self._connection = await self.database._take()
         except (*_AWAY, asyncpg.PostgresError) as error:
             # Whatever keeps a connection from being opened, a changed password included: the database cannot be had.
             raise unavailable(error) from error
+        self._connection.lent()
+        _HELD.set(self)
         return self._connection
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        connection = self._connection
+        connection, self._connection = self._connection, None
         assert connection is not None
+        _HELD.set(self.before)
+        if isinstance(error, asyncpg.PostgresError) and not isinstance(error, _BROKEN):
+            connection.refused()
         if _settled(error):
-            self._database._give(connection)
+            self.database._give(connection)
         else:
             # Cancelled, timed out or broken: what the connection is in the middle of is not known.
             connection.terminate()
-            self._database._lost()
+            self.database._lost()
         if isinstance(error, _AWAY):
-            raise unavailable(error) from error
+            raise unavailable(error, connection.writes > 0) from error
+
+
+# The innermost block in which the current task, or the one that started it, has a connection. Tasks inherit it, so that it says
+# of each lease by itself whether it still is held.
+_HELD: ContextVar[_Lease | None] = ContextVar("almoner_held", default=None)
 
 
 class _Transaction:
@@ -342,9 +372,11 @@ def _settled(error: BaseException | None) -> bool:
     return error is None or (isinstance(error, Exception) and not isinstance(error, broken))
 
 
-def unavailable(error: BaseException) -> ApiError:
-    """The 503 of a database that is away, full or busy. The cause goes to the log, never into the answer."""
-    told = "The database cannot serve this request at the moment. Nothing was changed."
-    refused = problem("service_unavailable", told, {"Retry-After": "2"})
+def unavailable(error: BaseException, wrote: bool = False) -> UnavailableError:
+    """The 503 of a database that is away, full or busy. The cause goes to the log, never into the answer.
+
+    ``wrote``: a write was sent over this connection. Where that or anything else of the request may stand, the answer says so.
+    """
+    refused = errors.not_known() if wrote or outcome.may_be_done() else errors.unavailable(_AWAY_SAID)
     refused.__cause__ = error
     return refused

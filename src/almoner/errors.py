@@ -124,9 +124,12 @@ _TYPES = (
         "service_unavailable",
         503,
         "Service Unavailable",
-        "The database cannot be reached, is full or is too busy. Nothing was changed; try again after `Retry-After`.",
+        "The database cannot be reached, is full or is too busy. Nothing was changed; try again after `Retry-After`. Only where "
+        "`extra.outcome` is `unknown`, the answer to a write was lost: look whether it was done before you repeat it.",
     ),
 )
+
+NOT_KNOWN = "It is not known whether this was done; look before you repeat it."
 
 PROBLEMS: Mapping[str, ProblemType] = {t.code: t for t in _TYPES}
 
@@ -154,8 +157,8 @@ class Problem:
 MOST_PROBLEMS = 100
 
 
-class ApiError(Exception):
-    """A refused request: one or more problems, and headers that go with the answer.
+class Answerable(Exception):  # noqa: N818  # its kinds are errors by their names
+    """What a request is answered with instead of what it asked for: one or more problems, and headers that go with the answer.
 
     Beyond ``MOST_PROBLEMS`` the last one says how many more were found.
     """
@@ -176,6 +179,17 @@ class ApiError(Exception):
         return statuses.pop() if len(statuses) == 1 else 400
 
 
+class ApiError(Answerable):
+    """A refused request: something in it, or about who sent it, does not fit. A form shows it where it was typed."""
+
+
+class UnavailableError(Answerable):
+    """A request that could not be served at this moment, whatever it was (503).
+
+    It is no ApiError, so that no form takes it for something that is wrong with what was typed.
+    """
+
+
 class SettingError(Exception):
     """A setting that cannot be used, in words that say what is expected. Raised to operators, never to callers."""
 
@@ -185,18 +199,28 @@ def problem(code: str, detail: str, headers: Mapping[str, str] | None = None, **
     return ApiError(Problem(code, detail, extra), headers)
 
 
+def unavailable(detail: str, seconds: int = 2, **extra: Any) -> UnavailableError:
+    """The 503 of what cannot be done at this moment; it may be asked for again after so many seconds."""
+    return UnavailableError(Problem("service_unavailable", detail, extra), {"Retry-After": str(seconds)})
+
+
+def not_known() -> UnavailableError:
+    """The 503 where a write was sent and its outcome is not known: whoever just repeats it may do it twice."""
+    return unavailable("The answer of the database did not arrive. " + NOT_KNOWN, outcome="unknown")
+
+
 def parse_problem(kind: str, path: str, hint: str = "") -> Problem:
     """The problem of a value that does not parse as ``kind``, in the words of clarification 6."""
     detail = f"Failed to parse {kind} at {path}"
     return Problem("parse_exception", f"{detail}: {hint}" if hint else detail, {"path": path}, rule="kind")
 
 
-def render(error: ApiError) -> bytes:
+def render(error: Answerable) -> bytes:
     """The body of an error answer: ``{"errors": [...]}``, one entry a problem, in the order they were found."""
     return msgspec.json.encode({"errors": problem_objects(error)})
 
 
-def problem_objects(error: ApiError) -> list[dict[str, Any]]:
+def problem_objects(error: Answerable) -> list[dict[str, Any]]:
     """The entries of ``errors`` as plain objects, for answers that carry more than them (the token endpoint)."""
     return [
         {

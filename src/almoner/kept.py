@@ -31,6 +31,7 @@ class Kept:
         None where it takes longer than it may, which is remembered as long. Whoever asks must hold no connection: those who wait
         for one result would leave none for it. Raises what ``ask`` raises, and forgets that.
         """
+        self._database.guard_second()
         self._forget()
         task = self._asked.get(key)
         if task is None:

@@ -17,15 +17,17 @@ from alembic.operations.ops import CreateIndexOp, DropIndexOp, ModifyTableOps, U
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from almoner.dialing import Dialler
 from almoner.errors import SettingError
 
 T = TypeVar("T")
 VERSIONS: Final = Path(str(files("almoner"))) / "migrations" / "versions"
 
+# How long an address is tried.
+_SECONDS = 10.0
 # Only one process migrates a database at a time; the others wait.
 _LOCK = 4702650318
 
@@ -151,7 +153,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 async def _with_connection(dsn: str, run: Callable[[Connection], T]) -> T:
-    engine = create_async_engine(make_url(dsn).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: Dialler(dsn).dial(_SECONDS), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             answer = await connection.run_sync(run)

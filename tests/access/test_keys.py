@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from almoner import embedded, migrate, schema
+from almoner import embedded, holding, migrate, schema
 from almoner.access import accounts, clients, environments, keys, second_factor
 from almoner.access.grants import EVERYTHING
 from almoner.access.key_file import KeySource
@@ -48,7 +48,7 @@ async def own_dsn(postgres: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def own(own_dsn: str) -> AsyncIterator[Database]:
-    opened = await Database.connect(own_dsn, size=3)
+    opened = await Database.connect(own_dsn, size=3, on_holding=holding.raised)
     yield opened
     await opened.close()
 
@@ -60,6 +60,11 @@ def run(dsn: str, home: Path, *words: str, key: str = "") -> Result:
 
 async def types(dsn: str, home: Path, *words: str, key: str = "") -> Result:
     return await asyncio.to_thread(run, dsn, home, *words, key=key)
+
+
+async def box_of(own: Database, source: KeySource) -> SecretBox:
+    async with own.connection() as connection:
+        return await keys.box(connection, source)
 
 
 async def stored(own: Database, box: SecretBox) -> dict[str, Any]:
@@ -76,9 +81,10 @@ async def stored(own: Database, box: SecretBox) -> dict[str, Any]:
             "client_secret": "a secret of theirs",
         }
         made = await subscriptions.create(connection, box, environment, terms, Rules(BY_NAME, False))
-        given = {"email": "ada@example.org", "first_name": "Ada", "last_name": "King", "timezone": "UTC"}
-        store = Store(own, Programs(own), RESOURCES)
-        worker = json.loads((await store.create(Actor(environment, "test", "cli", "test", whole=True), workers, given)).body)["id"]
+    given = {"email": "ada@example.org", "first_name": "Ada", "last_name": "King", "timezone": "UTC"}
+    store = Store(own, Programs(own), RESOURCES)
+    worker = json.loads((await store.create(Actor(environment, "test", "cli", "test", whole=True), workers, given)).body)["id"]
+    async with own.connection() as connection:
         await accounts.set_roles(connection, environment, worker, ["coach"], By("test", "test", EVERYTHING))
         totp = await second_factor.begin(connection, box, environment, worker)
     return {"environment": environment, "client": client, "subscription": made.id, "worker": worker, "totp": totp}
@@ -128,8 +134,7 @@ def test_every_command_that_seals_refuses_a_second_key_and_says_what_to_do(own_d
 
 
 async def test_the_doctor_opens_what_is_stored_and_names_a_second_key(own: Database, own_dsn: str, tmp_path: Path) -> None:
-    async with own.connection() as connection:
-        await stored(own, await keys.box(connection, KeySource("", tmp_path / "first")))
+    await stored(own, await box_of(own, KeySource("", tmp_path / "first")))
     looked = {f["looked_at"]: f for f in json.loads((await types(own_dsn, tmp_path / "first", "doctor", "--json")).stdout)}
     assert (looked["secrets"]["well"], looked["secrets"]["seen"]) == (True, "3 of 3 can be opened")
     assert "home" not in looked
@@ -182,18 +187,16 @@ async def test_a_key_in_a_file_is_replaced_while_processes_run(own: Database, ow
 
 async def test_a_key_in_the_settings_is_replaced_by_the_one_before_it(own: Database, own_dsn: str, tmp_path: Path) -> None:
     old, new = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
-    async with own.connection() as connection:
-        there = await stored(own, await keys.box(connection, KeySource(old, tmp_path)))
-        both = await keys.box(connection, KeySource(f"{new} {old}", tmp_path))
-        assert both.key_id == key_id(base64.b64decode(old)), "the database says which one is in use"
+    there = await stored(own, await box_of(own, KeySource(old, tmp_path)))
+    both = await box_of(own, KeySource(f"{new} {old}", tmp_path))
+    assert both.key_id == key_id(base64.b64decode(old)), "the database says which one is in use"
     alone = await types(own_dsn, tmp_path, "key", "rotate", key=old)
     assert alone.exit_code == 2
     assert "Put a new one before it" in alone.output
     assert (await types(own_dsn, tmp_path, "key", "rotate", key=f"{new} {old}")).exit_code == 0
     assert "take them out" in (await types(own_dsn, tmp_path, "key", "retire", key=f"{new} {old}")).output
     assert (await types(own_dsn, tmp_path, "key", "list", key=old)).exit_code == 2
-    async with own.connection() as connection:
-        assert await opens(own, await keys.box(connection, KeySource(new, tmp_path)), there) == [True] * 3
+    assert await opens(own, await box_of(own, KeySource(new, tmp_path)), there) == [True] * 3
     assert not os.listdir(tmp_path)
 
 
@@ -201,8 +204,7 @@ async def test_rotating_goes_on_where_it_was_stopped_after_the_file_was_written(
     own: Database, own_dsn: str, tmp_path: Path
 ) -> None:
     source = KeySource("", tmp_path)
-    async with own.connection() as connection:
-        there = await stored(own, await keys.box(connection, source))
+    there = await stored(own, await box_of(own, source))
     planned = os.urandom(32)
     source.write((planned, *source.read()))
     assert json.loads((await types(own_dsn, tmp_path, "key", "rotate", "--json")).stdout)["key_id"] == key_id(planned)
@@ -212,8 +214,7 @@ async def test_rotating_goes_on_where_it_was_stopped_after_the_file_was_written(
 async def test_a_lost_key_is_replaced_when_it_is_said_to_be_lost_and_what_it_sealed_is_told(
     own: Database, own_dsn: str, tmp_path: Path
 ) -> None:
-    async with own.connection() as connection:
-        await stored(own, await keys.box(connection, KeySource("", tmp_path / "lost")))
+    await stored(own, await box_of(own, KeySource("", tmp_path / "lost")))
     home = tmp_path / "new"
     assert (await types(own_dsn, home, "key", "rotate")).exit_code == 2
     went = await types(own_dsn, home, "key", "rotate", "--lost")

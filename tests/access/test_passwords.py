@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher, extract_parameters
 
 from almoner.access.passwords import MEMORY_KIB, MOST_WAITING, TIME_COST, Passwords, password_problem
-from almoner.errors import ApiError
+from almoner.errors import UnavailableError
 
 PERSONAL = ("emily.smith@example.org", "Emily", "Smith")
 
@@ -111,7 +111,7 @@ async def test_nobody_else_waits_while_passwords_are_hashed_and_a_crowd_is_told_
     await asyncio.sleep(0)
     # The loop is free at once: nothing has been hashed yet, and the last in the queue knows its answer.
     assert not asked[0].done()
-    with pytest.raises(ApiError) as refused:
+    with pytest.raises(UnavailableError) as refused:
         await asked[-1]
     assert refused.value.status == 503
     for task in asked:

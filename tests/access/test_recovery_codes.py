@@ -13,6 +13,7 @@ from almoner.access.sign_in import Caller, Ended, Outcome, Refused, SignedIn, St
 from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.access.door import ADDRESS, BY, Door, Worker
+from tests.conftest import taken
 
 
 @pytest.fixture
@@ -96,8 +97,8 @@ async def test_a_second_factor_that_is_removed_takes_its_codes_along(door: Door,
 
 async def test_of_two_who_use_a_code_at_once_one_comes_in(door: Door, emily: Worker) -> None:
     codes = await made(door, emily)
-    async with door.database.connection() as one, door.database.connection() as other:
-        took = await asyncio.gather(*(recovery_codes.take(c, emily.environment_id, emily.id, codes[0], BY) for c in (one, other)))
+    async with taken(door.database, 2) as connections:
+        took = await asyncio.gather(*(recovery_codes.take(c, emily.environment_id, emily.id, codes[0], BY) for c in connections))
     assert sorted(took) == [False, True]
 
 

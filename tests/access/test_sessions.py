@@ -14,7 +14,7 @@ from almoner.database import Database
 from almoner.definitions import Program
 from almoner.errors import ApiError
 from tests.access.door import BY, Door, Worker
-from tests.conftest import new_environment
+from tests.conftest import new_environment, taken
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -97,7 +97,7 @@ async def test_only_what_the_person_does_keeps_a_session_awake(door: Door, emily
 
 async def test_signing_out_ends_one_session_and_everywhere_ends_all(door: Door, emily: Worker) -> None:
     first, second, third = [await begun(door, emily) for _ in range(3)]
-    async with door.database.connection() as connection:
+    async with taken(door.database, 1) as (connection,):
         assert len(await door.sessions.listed(connection, emily.environment_id, emily.id)) == 3
         found = await door.session(first)
         assert found is not None
@@ -110,7 +110,7 @@ async def test_signing_out_ends_one_session_and_everywhere_ends_all(door: Door, 
 
 async def test_disabling_ends_sessions_at_once_and_enabling_begins_none(door: Door, emily: Worker) -> None:
     token = await begun(door, emily)
-    async with door.database.connection() as connection:
+    async with taken(door.database, 1) as (connection,):
         await accounts.disable(connection, emily.environment_id, emily.id, BY)
         await accounts.disable(connection, emily.environment_id, emily.id, BY)
         assert await door.session(token) is None
@@ -148,7 +148,7 @@ async def test_nobody_has_an_account_in_another_environment(door: Door, emily: W
 
 async def test_an_address_is_found_in_any_letters_unless_two_could_be_meant(door: Door, environment: int) -> None:
     small = await door.worker(environment, email="twin@example.org")
-    async with door.database.connection() as connection:
+    async with taken(door.database, 1) as (connection,):
         found = await accounts.by_email(connection, environment, " Twin@Example.org ")
         assert found is not None
         assert found.worker_id == small.id

@@ -15,9 +15,9 @@ from almoner.access.sign_in import REFUSED_AFTER, Caller, Ended, Outcome, Refuse
 from almoner.access.worker_events import listed
 from almoner.data_api.store import Store
 from almoner.database import Database
-from almoner.errors import ApiError
+from almoner.errors import UnavailableError
 from tests.access.door import ADDRESS, BY, PASSWORD, Door, Worker
-from tests.conftest import new_environment
+from tests.conftest import new_environment, taken
 
 
 @pytest.fixture
@@ -236,9 +236,9 @@ async def test_a_code_is_good_for_half_a_minute_around_and_none_before_the_last(
 
 async def test_of_two_who_use_a_code_at_once_one_comes_in(door: Door, emily: Worker) -> None:
     await door.with_factor(emily)
-    async with door.database.connection() as one, door.database.connection() as other:
+    async with taken(door.database, 2) as connections:
         took = await asyncio.gather(
-            *(second_factor.take(c, door.box, emily.environment_id, emily.id, door.code(emily), door.now) for c in (one, other))
+            *(second_factor.take(c, door.box, emily.environment_id, emily.id, door.code(emily), door.now) for c in connections)
         )
     assert sorted(took) == [False, True]
 
@@ -316,7 +316,7 @@ async def test_there_is_no_new_factor_where_its_recovery_codes_could_not_be_made
 
     with monkeypatch.context() as broken:
         broken.setattr(recovery_codes, "make", ends)
-        with pytest.raises(ApiError):
+        with pytest.raises(UnavailableError):
             await door.sign_in.with_new_factor(first.half, door.code(worker), Caller(ADDRESS, "r-2"))
     outcome = await door.sign_in.with_new_factor(first.half, door.code(worker), Caller(ADDRESS, "r-2"))
     assert isinstance(outcome, SignedIn)

@@ -41,6 +41,9 @@ class Counting:
         self.open.set()
         self.away = False
 
+    def guard_second(self) -> None:
+        self._database.guard_second()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         self.asked += 1

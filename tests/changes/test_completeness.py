@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from almoner import holding
 from almoner.app import running
 from almoner.changes.completeness import Completeness
 from almoner.data_api.find import BEGINNING
@@ -25,7 +26,7 @@ from tests.changes.writing import (
     rename,
     until_true,
 )
-from tests.conftest import Api
+from tests.conftest import Api, taken
 
 Until = Callable[[], Awaitable[datetime]]
 BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
@@ -45,7 +46,7 @@ class Ticking:
 @pytest.fixture
 async def own(own_dsn: str) -> AsyncIterator[Database]:
     """A database of the test's own, its epoch begun."""
-    opened_database = await Database.connect(own_dsn, size=4)
+    opened_database = await Database.connect(own_dsn, size=4, on_holding=holding.raised)
     async with opened_database.connection() as connection:
         await begin_epoch(connection)
     yield opened_database
@@ -204,10 +205,10 @@ async def test_nothing_is_promised_past_the_stamp_of_an_open_transaction(
         await transaction.start()
         row_id = await insert(slow, tenant)
         stamp = await slow.fetchval("SELECT updated_at FROM patients WHERE id = $1", row_id)
-        async with own.connection() as connection:
-            for _ in range(20):
+        for _ in range(20):
+            async with own.connection() as connection:
                 await insert(connection, tenant)
-                assert await completeness.until() < stamp
+            assert await completeness.until() < stamp
         await transaction.commit()
         assert await reaches(completeness.until, stamp) >= stamp
     finally:
@@ -346,7 +347,7 @@ async def test_what_waited_in_another_cluster_is_not_promised_by_the_ids_of_this
         async with own.connection() as connection:
             await connection.execute("UPDATE epochs SET timeline = timeline + 1")
         await transaction.rollback()
-        async with own.connection() as connection:
+        async with taken(own, 1) as [connection]:
             open_one = connection.transaction()
             await open_one.start()
             await insert(connection, tenant)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from almoner import holding
 from almoner.access.secrets import SecretBox
 from almoner.changes.feed import Position
 from almoner.database import Database
@@ -587,7 +588,7 @@ async def test_an_update_that_comes_while_a_request_is_under_way_is_announced_by
 
 async def test_a_notifier_whose_connections_break_goes_on(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
     await subscribe(own, box, tenant, receiver.url())
-    notifiers = await Database.connect(own.dsn, size=4)
+    notifiers = await Database.connect(own.dsn, size=4, on_holding=holding.raised)
     async with notifying(notifiers, box):
         await write(own, tenant)
         await receiver.got(1)

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from almoner.settings import Settings
-from tests.conftest import Api, Server, ServerThread, free_port
+from tests.conftest import METRICS_TOKEN, Api, Server, ServerThread, free_port
 
 PATIENT = {
     "phase": "intake",
@@ -107,6 +107,8 @@ class Process:
             "ALMONER_DATABASE_URL": settings.database_url,
             "ALMONER_HOME": str(settings.home),
             "ALMONER_PORT": str(self.port),
+            "ALMONER_METRICS_TOKEN": METRICS_TOKEN,
+            "ALMONER_SECOND_FACTOR_FOR": settings.second_factor_for,
             **environ,
         }
         self.process: subprocess.Popen[bytes] | None = None
@@ -129,6 +131,7 @@ class Process:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
+        assert "HoldingError" not in self.said(), "no request waits for others with a connection in hand"
 
     def said(self) -> str:
         return self._said.read_text(encoding="utf-8")

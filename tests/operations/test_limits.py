@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from almoner.database import Database
-from almoner.errors import ApiError
-from tests.conftest import Api, Server
+from almoner.errors import UnavailableError
+from tests.conftest import Api, Server, taken
 from tests.operations.conftest import BODY, CONNECTIONS, PATIENT, REQUESTS, SECONDS, held, locked, until_true, waiting
 
 
@@ -160,9 +160,9 @@ async def test_callers_who_find_every_connection_taken_are_refused_in_time_and_s
 async def test_a_connection_is_waited_for_no_longer_than_the_patience(dsn: str) -> None:
     database = await Database.connect(dsn, size=1, patience=0.2)
     try:
-        async with database.connection() as only_one:
+        async with taken(database, 1) as (only_one,):
             began = time.monotonic()
-            with pytest.raises(ApiError) as refused:
+            with pytest.raises(UnavailableError) as refused:
                 async with database.connection():
                     pass
             assert refused.value.status == 503
@@ -192,8 +192,8 @@ async def test_no_connection_is_lost_to_callers_who_give_up_at_any_moment(dsn: s
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             assert database.opened <= 3
-        async with database.connection() as one, database.connection() as two, database.connection() as three:
-            for connection in (one, two, three):
+        async with taken(database, 3) as connections:
+            for connection in connections:
                 assert await connection.fetchval("SELECT pg_current_xact_id_if_assigned() IS NULL")
     finally:
         await database.close()

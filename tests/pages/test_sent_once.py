@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +15,8 @@ from playwright.async_api import Page, Route
 from almoner.app import PAGES
 from almoner.data_api.store import Store
 from almoner.database import Database
-from almoner.pages import sent_forms
+from almoner.errors import UnavailableError, problem
+from almoner.pages import sent_forms, serve
 from almoner.pages.sent_forms import Outcome, SentForm, SentForms, new_token
 from tests.browsers import Screens
 from tests.pages.inhabited import inhabited
@@ -114,6 +117,62 @@ async def test_a_form_whose_process_is_gone_is_taken_again_after_a_minute(everyb
     assert await forms.claim(form) == Outcome(303, "/there", waited=False)
 
 
+async def test_a_form_of_which_nobody_knows_what_came_is_not_taken_again_before_its_minute_is_over(
+    everybody: Person, database: Database
+) -> None:
+    parts = SimpleNamespace(sent_forms=SentForms(database, patience=0))
+
+    async def write() -> None:
+        async with database.connection() as connection:
+            await connection.execute("UPDATE environments SET name = name WHERE id = $1", everybody.environment_id)
+
+    async def broken_off(begun: str) -> None:
+        async with database.connection() as connection:
+            await connection.execute(begun, everybody.environment_id)
+            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    async def written_and_failed() -> None:
+        await write()
+        raise RuntimeError
+
+    async def written_and_refused() -> None:
+        await write()
+        raise problem("parse_exception", "no")
+
+    async def failed() -> None:
+        raise RuntimeError
+
+    async def is_taken_again(coming_to: Callable[[], Awaitable[None]]) -> bool:
+        """Whether a form whose page comes to this can be sent again at once."""
+        form = SentForm.of(everybody.environment_id, everybody.worker_id, new_token(), "/somewhere", ())
+
+        async def sent_form() -> SentForm:
+            return form
+
+        async def answer(visit: Any) -> Any:
+            await coming_to()
+
+        visit: Any = SimpleNamespace(request=SimpleNamespace(method="POST"), sent_form=sent_form, parts=parts)
+        page: Any = SimpleNamespace(repeatable=False, answer=answer)
+        with pytest.raises(Exception):  # noqa: B017, PT011  # whatever the page comes to
+            await serve._answered_once(page, visit)
+        try:
+            return await parts.sent_forms.claim(form) is None
+        except UnavailableError as error:
+            return error.problems[0].extra != {"outcome": "unknown"}
+
+    writing = "UPDATE environments SET name = name WHERE id = $1"
+    cases = {
+        "the session ended after a write": (lambda: broken_off(writing), False),
+        "a fault after a write": (written_and_failed, False),
+        "the session ended before any": (lambda: broken_off("SELECT $1::bigint"), True),
+        "a refusal, which undoes what it refuses": (written_and_refused, True),
+        "a fault before any": (failed, True),
+    }
+    found = {case: await is_taken_again(coming_to) for case, (coming_to, _) in cases.items()}
+    assert found == {case: again for case, (_, again) in cases.items()}
+
+
 async def test_what_was_sent_is_forgotten_after_a_day_and_only_then(everybody: Person, database: Database) -> None:
     forms = SentForms(database)
     old, recent = (SentForm.of(everybody.environment_id, everybody.worker_id, new_token(), "/", ()) for _ in range(2))
@@ -122,7 +181,8 @@ async def test_what_was_sent_is_forgotten_after_a_day_and_only_then(everybody: P
         await forms.settle(form, 204, "")
     async with database.connection() as connection:
         await connection.execute("UPDATE sent_forms SET sent_at = sent_at - interval '25 hours' WHERE digest = $1", old.digest)
-        await forms.claim(SentForm.of(everybody.environment_id, everybody.worker_id, new_token(), "/", ()))
+    await forms.claim(SentForm.of(everybody.environment_id, everybody.worker_id, new_token(), "/", ()))
+    async with database.connection() as connection:
         left = await connection.fetch("SELECT digest FROM sent_forms WHERE digest = ANY($1)", [old.digest, recent.digest])
     assert [row["digest"] for row in left] == [recent.digest]
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from almoner.data_api.store import Actor, Store
-from almoner.database import Database
+from almoner.database import Database, unavailable
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
@@ -54,6 +54,26 @@ class Charts:
     async def inbound(self, environment: int, patient: str, conversation: str, contents: str, at: str | None = None) -> str:
         given = {"user_id": patient, "conversation_id": conversation, "direction": "inbound", "contents": contents}
         return await self.make(environment, "messages", **given, **({"send_time": at} if at else {}))
+
+
+async def test_a_database_that_is_away_is_no_mistake_in_what_was_typed(
+    coach: Person, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charts = Charts(store)
+    patient = await charts.patient(coach.environment_id)
+    here = f"/patients/{patient}/conversations/{await charts.conversation(coach.environment_id, patient)}"
+
+    async def away(*_: object) -> Any:
+        raise unavailable(ConnectionError())
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "create", away)
+        refused = await coach.send_form(here, htmx=True, direction="inbound", contents="It was good")
+    assert (refused.status_code, refused.headers["hx-retarget"]) == (503, "#notice")
+    assert "The server is busy or its database is away" in refused.text
+    assert "<textarea" not in refused.text
+    taken = await coach.send_form(here, htmx=True, direction="inbound", contents="It was good")
+    assert taken.status_code == 200
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from almoner.data_api.store import Actor
 from almoner.portal import reading
 from almoner.portal.inbox import find, tally
-from tests.conftest import Api
+from tests.conftest import Api, taken
 from tests.portal.test_inbox import AMONG_OTHERS, Clinic, Row, clinic, counts, figures, form_of, names
 
 __all__ = ["clinic"]
@@ -136,7 +136,7 @@ async def test_who_read_it_first_stays_where_two_read_at_once(clinic: Clinic) ->
     first, second = (Actor(clinic.me.environment_id, name, "portal", "test") for name in ("first", "second"))
 
     async def late() -> Any:
-        async with clinic.database.connection() as connection:
+        async with taken(clinic.database, 1) as (connection,):
             return await reading.note(connection, second, message["conversation_id"])
 
     async with clinic.database.transaction() as connection:

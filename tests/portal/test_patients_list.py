@@ -18,6 +18,7 @@ from almoner.portal.patients.listing import Chosen, listed
 from almoner.resources import BY_NAME
 from almoner.times import TIMEZONES, iso
 from tests.browsers import Screens
+from tests.conftest import taken
 from tests.people import People, Person
 
 GRACE = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
@@ -210,7 +211,7 @@ async def test_who_is_given_to_another_coach_at_the_same_moment_is_not_taken_fro
                 sending = coach.send_form(f"/patients/{patient}/coach", ("was.coach_id", ""), coach=coach.worker_id)
             mine = asyncio.create_task(sending)
             waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%patients%NO KEY UPDATE%'"
-            async with database.connection() as looking:
+            async with taken(database, 1) as (looking,):
                 while not await looking.fetchval(waits):
                     await asyncio.sleep(0)
         assert (await mine).status_code == (400 if form == "many" else 412)

@@ -14,7 +14,7 @@ from almoner import schema
 from almoner.data_api.store import Actor, Store
 from almoner.portal.patients.merge_sql import HOUSE_ROWS, LOCK, STAYING
 from almoner.resources import BY_NAME, RESOURCES
-from tests.conftest import Api
+from tests.conftest import Api, taken
 from tests.people import People, Person
 from tests.portal.merging import merge
 
@@ -270,7 +270,7 @@ async def test_what_comes_while_records_are_being_merged_lands_on_the_last_that_
         given = {"user_id": first, "email": "late@example.org"}
         writing = asyncio.create_task(store.create(inside, BY_NAME["email_addresses"], given))
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INTO email_addresses%'"
-        async with database.connection() as looking:
+        async with taken(database, 1) as (looking,):
             while not await looking.fetchval(waits):
                 await asyncio.sleep(0)
         await held.commit()

@@ -119,7 +119,7 @@ class ReadAudit:
         return len(self._waiting)
 
     async def flush(self) -> None:
-        """Writes down all that waits. Raises a 503 ``ApiError`` where the database is away; what waits goes on waiting."""
+        """Writes down all that waits. Raises ``UnavailableError`` where the database is away; what waits goes on waiting."""
         size = BATCH
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]

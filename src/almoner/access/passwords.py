@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn import zxcvbn
 
-from almoner.errors import problem
+from almoner.errors import unavailable
 
 T = TypeVar("T")
 SHORTEST: Final = 12
@@ -94,14 +94,14 @@ class Passwords:
         self._nobodys = self._hasher.hash(secrets.token_urlsafe(32))
 
     async def hash(self, password: str) -> str:
-        """The password as it may be stored. Raises a 503 ``ApiError`` where too many wait already."""
+        """The password as it may be stored. Raises ``UnavailableError`` where too many wait already."""
         plain = normal(password)
         return await self._in_turn(lambda: self._hasher.hash(plain))
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether this is the password. None, where there is nothing to compare it with, takes as long as a wrong one.
 
-        Raises a 503 ``ApiError`` where too many wait already.
+        Raises ``UnavailableError`` where too many wait already.
         """
         given = normal(password[:_LONGEST_LOOKED_AT])
         right = await self._in_turn(lambda: self._fits(stored or self._nobodys, given))
@@ -120,7 +120,7 @@ class Passwords:
     async def _in_turn(self, work: Callable[[], T]) -> T:
         if self._waiting >= MOST_WAITING:
             told = "Many people are signing in at the moment. Try again in a few seconds."
-            raise problem("service_unavailable", told, {"Retry-After": "5"})
+            raise unavailable(told, 5)
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -111,7 +111,7 @@ class Sessions:
     async def of(self, token: str, touch: bool) -> Session | None:
         """The session of this token; None where there is none, or none any more.
 
-        ``touch``: the request shows that the worker is there. Raises a 503 ``ApiError`` where the database is away.
+        ``touch``: the request shows that the worker is there. Raises ``UnavailableError`` where the database is away.
         """
         if _FORM.fullmatch(token) is None:
             return None

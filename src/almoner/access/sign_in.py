@@ -109,7 +109,7 @@ class SignIn:
 
     ``clock`` tells seconds since 1970 (UTC), ``pace`` counts seconds and only goes forward, ``rest`` waits for some.
 
-    Where the database is away, or too many wait for their password to be looked at, every method raises a 503 ``ApiError``.
+    Where the database is away, or too many wait for their password to be looked at, every method raises ``UnavailableError``.
     """
 
     def __init__(

@@ -134,6 +134,7 @@ class Tokens:
         """
         if _FORM.fullmatch(token) is None or self._clock() < self._refused.get(token, 0.0):
             raise invalid_token()
+        self._database.guard_second()
         look = self._looks.get(token)
         if look is None:
             look = asyncio.create_task(self._look(token))

@@ -20,6 +20,7 @@ from almoner.changes import feed
 from almoner.changes.feed import Position
 from almoner.database import Connection, Database
 from almoner.operations.logs import fault
+from almoner.operations.repeats import Repeats
 
 SECONDS: Final = 0.7  # between two looks; with the look itself well under the two seconds that a page may be behind
 SESSION_LOOKS: Final = 3  # whether the sessions still stand is asked with each so many looks
@@ -112,7 +113,7 @@ class Watch:
         self._idle_minutes = float(idle_minutes)
         self._most = most
         self._watches: dict[int, _Environment] = {}
-        self._log = structlog.get_logger()
+        self._repeats = Repeats(structlog.get_logger())
 
     def is_full_for(self, stream: Stream) -> bool:
         """Whether there are as many open pages as this process, the stream's environment, its worker or its session may have."""
@@ -152,7 +153,7 @@ class Watch:
                         await watched.end_closed(connection, self._idle_minutes)
             except Exception as error:
                 # The database is away: the pages are told what they missed once it is back.
-                self._log.warning("watch failed", **fault(error))
+                self._repeats.warn("watch failed", **fault(error))
             looks += 1
             await asyncio.sleep(SECONDS)
         self._watches.pop(watched.environment_id, None)

@@ -22,7 +22,7 @@ from rich.table import Table
 from almoner import embedded, migrate
 from almoner.commands import demo_address
 from almoner.database import Connection, Database
-from almoner.errors import ApiError, SettingError
+from almoner.errors import Answerable, SettingError
 from almoner.settings import Settings
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ def run(work: Coroutine[Any, Any, T], see: str = "") -> T:
         return asyncio.run(work)
     except SettingError as error:
         stop(str(error), 2)
-    except ApiError as error:
+    except Answerable as error:
         hint = f" See what there is with: {called()} {see}" if see and error.problems[0].code == "not_found" else ""
         stop("\n".join(p.detail for p in error.problems) + hint)
     except (

@@ -29,7 +29,10 @@ _ON_ROW = {Verb.GET: "GET", Verb.UPDATE: "PUT", Verb.DELETE: "DELETE"}
 
 @dataclass(slots=True)
 class Request:
-    """One request under way. ``headers`` are lower-case; ``body`` reads it whole, within the limits."""
+    """One request under way. ``headers`` are lower-case; ``body`` reads it whole, within the limits.
+
+    ``actor`` is who asks, once that is known, as the change log names them.
+    """
 
     method: str
     path: str
@@ -38,16 +41,18 @@ class Request:
     request_id: str
     body: Callable[[], Awaitable[bytes]]
     address: str = ""
+    actor: str = ""
 
 
 @dataclass(slots=True)
 class Answer:
-    """What is sent back. ``headers`` come besides those that every answer has."""
+    """What is sent back. ``headers`` come besides those that every answer has; ``problem`` is the code of a refusal."""
 
     status: int
     body: bytes
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     operation: str = "other"
+    problem: str = ""
 
 
 class DataApi:
@@ -82,7 +87,9 @@ class DataApi:
         if given[:7].lower() != b"bearer ":
             raise unauthorized()
         token = given[7:].strip().decode("latin-1")
-        return self._tokens.cached(token) or await self._tokens.load(token)
+        access = self._tokens.cached(token) or await self._tokens.load(token)
+        request.actor = access.actor
+        return access
 
     async def answer(self, request: Request) -> Answer:
         """The answer to a request below ``/v1/``. Raises ApiError where it is refused."""

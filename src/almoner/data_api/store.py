@@ -92,6 +92,8 @@ class Programs(Protocol):
 
     async def newest(self, environment_id: int) -> Program: ...
 
+    def within(self, connection: Connection) -> Programs: ...
+
 
 def new_id() -> str:
     """A GUID that no other row has: a version 7 UUID (RFC 9562), whose order in time keeps indexes compact."""
@@ -116,7 +118,7 @@ class Store:
 
         ``connection`` is in that transaction. A write that is refused undoes itself alone.
         """
-        return Store(Held(connection), self._programs, tuple(self._resources.values()))
+        return Store(Held(connection), self._programs.within(connection), tuple(self._resources.values()))
 
     async def create(self, by: Actor, resource: Resource, given: Row, shape: Shape = Shape.STORED) -> Written:
         """Creates a row, and those that come with it. Raises ApiError with every problem of ``given``."""

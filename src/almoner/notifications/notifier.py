@@ -18,7 +18,7 @@ import structlog
 
 from almoner.changes import feed
 from almoner.database import Connection, Database
-from almoner.errors import ApiError
+from almoner.errors import UnavailableError
 from almoner.notifications import backlog
 from almoner.notifications.announce import Announcer
 from almoner.notifications.delivery import Courier
@@ -100,7 +100,7 @@ class Notifier:
                 try:
                     await self._round()
                     troubled, wait = False, self._pace.look
-                except (ApiError, OSError) as error:
+                except (UnavailableError, OSError) as error:
                     # It may be another cluster that answers next, whose transactions count anew.
                     self._xmin = -1
                     if not troubled:
@@ -247,7 +247,7 @@ class Notifier:
         try:
             if not await self._announcer.serve(track, self._scanned):
                 self._drop(track)
-        except ApiError:
+        except UnavailableError:
             track.defer(self._watch() + 1.0)  # the database is away: as good as not sent
         except Exception as error:
             track.defer(self._watch() + LONGEST_WAIT)
@@ -284,6 +284,6 @@ class Notifier:
         await asyncio.gather(signs, *under_way, return_exceptions=True)
         if self._halting is not None:
             self._halting.cancel()
-        with suppress(ApiError, OSError, TimeoutError):
+        with suppress(UnavailableError, OSError, TimeoutError):
             async with asyncio.timeout(self._pace.grace), self._database.connection() as connection:
                 await self._ownership.leave(connection)

@@ -30,9 +30,14 @@ class Deadlines:
             self._next_look = loop.call_later(LOOK_SECONDS, self._look, loop)
         return task
 
+    def again(self, task: asyncio.Task[Any]) -> None:
+        """The request begins anew: it has another ``seconds`` for what comes now."""
+        self._begun[task] = task.get_loop().time()
+        self._late.discard(task)
+
     def end(self, task: asyncio.Task[Any]) -> None:
-        """The request is done with."""
-        del self._begun[task]
+        """The request is done with, or goes on without a deadline."""
+        self._begun.pop(task, None)
         self._late.discard(task)
 
     def passed(self, task: asyncio.Task[Any]) -> bool:

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from almoner.database import Database
-from almoner.errors import ApiError, problem, render
+from almoner.errors import UnavailableError, problem, render
 from almoner.operations.metrics import Metrics
 
 
@@ -30,7 +30,7 @@ def routes(
         try:
             async with database.connection() as connection:
                 await connection.fetchval("SELECT 1")
-        except ApiError:
+        except UnavailableError:
             return JSONResponse({"status": "the database cannot be reached"}, 503, {"Retry-After": "2"})
         return JSONResponse({"status": "ready"})
 
@@ -42,7 +42,7 @@ def routes(
             return Response(render(refused), 401, headers, "application/json")
         text = metrics.exposition(database.opened, database.idle, dropped())
         # Without the database the rest is all the more of interest.
-        with suppress(ApiError):
+        with suppress(UnavailableError):
             text += await standing()
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,9 @@ class _Forward(logging.Handler):
 
 def fault(error: BaseException) -> dict[str, Any]:
     """What may be told of an error: its types, the database's code, and where in the code it came from."""
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     told: dict[str, Any] = {
         "error": type(error).__name__,
-        "where": [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames],
+        "where": places(traceback.extract_tb(error.__traceback__)[-_FRAMES:]),
     }
     code = getattr(error, "sqlstate", None)
     if code:
@@ -66,3 +66,8 @@ def fault(error: BaseException) -> dict[str, Any]:
     if error.__cause__ is not None:
         told["cause"] = type(error.__cause__).__name__
     return told
+
+
+def places(frames: Iterable[traceback.FrameSummary]) -> list[str]:
+    """Where in the code these frames are, the innermost last."""
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

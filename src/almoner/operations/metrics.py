@@ -12,7 +12,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class Metrics:
-    """Counts requests by operation and status, and how long they took."""
+    """Counts requests by operation and status, and how long they took; of a stream, until its first part."""
 
     def __init__(self) -> None:
         self._several = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
@@ -32,11 +32,22 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
+        self._streams = Gauge(
+            "almoner_streams",
+            "Streams under way: live pages and exports.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self._audit_dropped = Gauge(
             "almoner_audit_reads_dropped",
             "Reads that the audit trail could not keep, since the database was away for too long.",
             registry=self.registry,
             multiprocess_mode="livesum",
+        )
+        self._holding = Counter(
+            "almoner_waits_while_holding",
+            "Waits for a connection or for the caller with a connection in hand: faults in the code.",
+            registry=self.registry,
         )
         self._notifications = Counter(
             "almoner_notifications", "Attempts to notify subscribers.", ("outcome",), registry=self.registry
@@ -55,6 +66,18 @@ class Metrics:
         if timer is None:
             timer = self._timers[operation] = self._seconds.labels(operation)
         timer.observe(seconds)
+
+    def stream_begun(self) -> None:
+        """Counts a stream among those under way."""
+        self._streams.inc()
+
+    def stream_ended(self) -> None:
+        """Counts it no longer."""
+        self._streams.dec()
+
+    def held(self) -> None:
+        """Counts a wait of a task that holds a connection (``almoner.holding``)."""
+        self._holding.inc()
 
     def notified(self, well: bool) -> None:
         """Counts one attempt to notify a subscriber."""

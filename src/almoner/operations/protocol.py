@@ -24,6 +24,8 @@ _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 4_194_304
 # Chunks of a few bytes, as some programs write them, are framed by as many bytes again for each.
 _FRAMING_OF_A_BYTE = 16
+# Where the scope of a request has what cuts its connection.
+CUT = "almoner.cut"
 _METHODS = "GET, HEAD, POST, PUT, DELETE"
 _NOT_PASSED_ON = frozenset({b"upgrade", b"http2-settings"})
 
@@ -93,6 +95,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        # A connection that is closed still waits for its caller to take what was written; one that is cut waits for nobody.
+        self.scope[CUT] = self.transport.abort  # type: ignore[literal-required]
         self._in_head = self._unfinished = True
         self._overhead, self._first = 0, self._packet
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from almoner.database import Database
-from almoner.errors import ApiError, problem
+from almoner.errors import UnavailableError, unavailable
 
 # The name of the hidden field.
 TOKEN: Final = "form_token"  # noqa: S105  # a name
@@ -24,6 +24,7 @@ PATIENCE: Final = 20.0
 _POLL_SECONDS: Final = 0.05
 # After so long without an end, the process that took a form is gone, and what came of it is not known.
 _GONE_SECONDS: Final = 60.0
+_NOT_KNOWN_YET: Final = "This was sent before, and what came of it is not known yet. Look before you repeat it."
 
 # One statement: forgets what this worker sent more than a day ago, and takes the form where nobody has.
 _CLAIM = """
@@ -84,7 +85,8 @@ class SentForms:
     async def claim(self, form: SentForm) -> Outcome | None:
         """Takes a form: None where this is the first time, else what came of the first time.
 
-        Waits, holding no connection, while the first is under way. Raises a 503 ``ApiError`` where that takes too long.
+        Waits, holding no connection, while the first is under way. Raises UnavailableError where that takes too long, or the
+        database is away.
         """
         key = (form.environment_id, form.worker_id, form.digest)
         until = time.monotonic() + self._patience
@@ -97,20 +99,18 @@ class SentForms:
             if row is not None and row["status"] is not None:
                 return Outcome(row["status"], row["location"], waited)
             if time.monotonic() > until:
-                raise problem(
-                    "service_unavailable", "This was sent before, and what came of it is not known yet. Look before you repeat it."
-                )
+                raise unavailable(_NOT_KNOWN_YET, outcome="unknown")
             waited = True
             await asyncio.sleep(_POLL_SECONDS)
 
     async def settle(self, form: SentForm, status: int, location: str) -> None:
         """Writes down what came of a form. What was done stays done where this cannot be written."""
-        with suppress(ApiError):
+        with suppress(UnavailableError):
             async with self._database.connection() as connection:
                 await connection.execute(_SETTLE, form.environment_id, form.worker_id, form.digest, status, location)
 
     async def release(self, form: SentForm) -> None:
         """Gives a form back that was refused, so that it can be sent again as it is."""
-        with suppress(ApiError):
+        with suppress(UnavailableError):
             async with self._database.connection() as connection:
                 await connection.execute(_RELEASE, form.environment_id, form.worker_id, form.digest)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 import structlog
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Route
 
+from almoner import outcome
 from almoner.access.sessions import Session, csrf
 from almoner.definitions import Program
-from almoner.errors import ApiError, problem, render
+from almoner.errors import Answerable, ApiError, problem, render
 from almoner.operations.logs import fault
 from almoner.pages.notation import Notation, read_in
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
@@ -57,9 +59,14 @@ _SENT_BEFORE = Problem("This was sent already", "It was taken once. To send the 
 # By status: the title, and what the visitor can do, which comes after what is wrong.
 _CODES = {
     404: (NOT_FOUND.title, ""),
+    408: ("This did not arrive", "The connection may be slow. Nothing was changed: send it again."),
     413: ("This is too much at once", "Make it shorter, or send it in parts."),
     503: ("The server is busy or its database is away", "Wait a moment, then load the page again."),
 }
+
+
+# Where the answer to a write was lost.
+_NOT_KNOWN = ("This may have been done or not", "Wait a moment, then load the page that shows it.")
 
 
 def routes(pages: Iterable[PageRoute], parts: Parts) -> list[Route]:
@@ -79,7 +86,7 @@ def elsewhere(parts: Parts) -> dict[Any, Any]:
                 return there
             visit = Visit(parts, request, None, "", None)
             # Where the database is away the page is drawn for somebody who is not known.
-            with suppress(ApiError):
+            with suppress(Answerable):
                 visit = await _arrive(parts, request, touch=False)
             if visit.is_fragment or "text/html" in request.headers.get("accept", ""):
                 response = _problem(visit, shown, refused.status_code)
@@ -103,6 +110,32 @@ def _without_slash(request: Request) -> Response | None:
         return None
     query = request.scope["query_string"].decode("latin-1")
     return RedirectResponse(f"{path}?{query}" if query else path, 308, dict(HEADERS))
+
+
+class Application:
+    """Everything that is not the API, as the edge serves it (``operations.edge.Pages``)."""
+
+    def __init__(self, routes: Sequence[Route], parts: Parts) -> None:
+        self._parts = parts
+        self._serve = Starlette(routes=routes, exception_handlers=elsewhere(parts))
+        # Starlette would send on to the host that the caller named; ``elsewhere`` sends on within this server.
+        self._serve.router.redirect_slashes = False
+        self._patterns = {route.endpoint: route.path for route in routes}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._serve(scope, receive, send)
+
+    def operation(self, scope: Any) -> str:
+        """The pattern of the route that answered, as ``/patients/{id}``; ``other`` where there was none."""
+        return self._patterns.get(scope.get("endpoint"), "other")
+
+    def refused(self, scope: Any, error: Answerable) -> Response:
+        """The answer to a request that comes to no page, drawn for somebody who is not known: nothing more is asked for it."""
+        request = Request(scope)
+        visit = Visit(self._parts, request, None, "", None)
+        response = _problem(visit, _told(error, visit.request_id), error.status)
+        response.headers.update(error.headers)
+        return response
 
 
 def _methods(pages: Iterable[PageRoute]) -> list[str]:
@@ -129,9 +162,12 @@ class _Guarded:
         visit = Visit(self._parts, request, None, "", None)
         try:
             visit = await _arrive(self._parts, request, touch=not page.background)
+            # What was written so far is when this session was last seen.
+            outcome.begin()
             refused = await _refusal(page, visit)
             return refused or self._addressed(visit, await _noted(page, visit))
-        except ApiError as error:
+        except Answerable as error:
+            request.scope["error"] = error
             response = _problem(visit, _told(error, visit.request_id), error.status)
             response.headers.update(error.headers)
             return response
@@ -169,10 +205,14 @@ async def _answered_once(page: PageRoute, visit: Visit) -> Response:
     earlier = await sent_forms.claim(form)
     if earlier is not None:
         return _sent_before(visit, earlier)
+    # The claim is no part of what the form asks for.
+    outcome.begin()
     try:
         response = await page.answer(visit)
-    except Exception:
-        await sent_forms.release(form)
+    except Exception as error:
+        # What may have been done stays taken: sent again, it is answered that this is not known yet.
+        if isinstance(error, ApiError) or not outcome.may_be_done():
+            await sent_forms.release(form)
         raise
     if response.status_code < 400 and "content-disposition" not in response.headers:
         await sent_forms.settle(
@@ -193,8 +233,10 @@ def _sent_before(visit: Visit, earlier: Outcome) -> Response:
     return _problem(visit, _SENT_BEFORE, 409)
 
 
-def _told(error: ApiError, request_id: str) -> Problem:
+def _told(error: Answerable, request_id: str) -> Problem:
     title, remedy = _CODES.get(error.status, ("This could not be done", ""))
+    if any(one.extra.get("outcome") == "unknown" for one in error.problems):
+        title, remedy = _NOT_KNOWN
     text = " ".join([*(one.detail for one in error.problems), remedy]).strip()
     return Problem(title, text, request_id if error.status >= 500 else "")
 
@@ -202,6 +244,8 @@ def _told(error: ApiError, request_id: str) -> Problem:
 async def _arrive(parts: Parts, request: Request, touch: bool) -> Visit:
     token = parts.cookies.read(request.cookies, SESSION)
     session: Session | None = await parts.sessions.of(token, touch) if token else None
+    if session:
+        request.scope["actor"] = f"worker:{session.worker_id}"
     program: Program | None = await parts.programs.of(session.environment_id) if session else None
     if session:
         read_in(Notation.of(session.timezone, session.clock_hours, session.first_weekday))
@@ -246,6 +290,7 @@ def _to_sign_in(visit: Visit) -> Response:
 
 
 def _problem(visit: Visit, shown: Problem, status: int) -> Response:
+    visit.request.scope["problem"] = shown.title
     if visit.is_led:
         headers = {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}
         return visit.fragment("pages/templates/problem_notice.html", shown, status, headers)

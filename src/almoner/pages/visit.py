@@ -26,7 +26,6 @@ from almoner.definitions import Program, Rights
 from almoner.errors import problem
 from almoner.kept import Kept
 from almoner.names import unisolated
-from almoner.operations.encodings import unpacked
 from almoner.pages.moment_fields import canonical
 from almoner.pages.reads import Part, Reads
 from almoner.pages.render import Renderer
@@ -192,27 +191,20 @@ class Visit:
         return Form(self.request.query_params.multi_items())
 
     async def form(self) -> Form:
-        """What was sent. Raises a 413 ApiError where it is longer or has more fields than may be, 400 where it is no form."""
+        """What was sent; the edge has read it before the page began, so that nothing is waited for here.
+
+        Raises a 413 ApiError where it has more fields than may be, 400 where it is no form.
+        """
         if self._form is None:
-            body = await self._body()
+            try:
+                body = (await self.request.body()).decode()
+            except UnicodeDecodeError:
+                raise problem("bad_request", "What was sent is not UTF-8.") from None
             try:
                 self._form = Form(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
             except ValueError:
                 raise problem("payload_too_large", f"What was sent has more than {_MOST_FIELDS} fields.") from None
         return self._form
-
-    async def _body(self) -> str:
-        chunks, size = [], 0
-        async for chunk in self.request.stream():
-            size += len(chunk)
-            if size > self.parts.body_limit:
-                raise problem("payload_too_large", f"What was sent is longer than {self.parts.body_limit} bytes.")
-            chunks.append(chunk)
-        body = unpacked(b"".join(chunks), self.request.headers.get("content-encoding", "").encode("latin-1"), self.parts.body_limit)
-        try:
-            return body.decode()
-        except UnicodeDecodeError:
-            raise problem("bad_request", "What was sent is not UTF-8.") from None
 
     async def sent_form(self) -> SentForm | None:
         """The form as it is taken once; None where nobody has signed in, or it came without a token. Raises what ``form`` does."""

@@ -48,12 +48,23 @@ class Programs:
             return None
         return entry.program
 
+    def within(self, connection: Connection) -> ProgramsWithin:
+        """The same programs for who holds a connection: what is not at hand is read over that one."""
+        return ProgramsWithin(self, connection)
+
     async def of(self, environment_id: int) -> Program:
-        """The program, at most ``fresh_seconds`` old. Raises a 503 ApiError when the database cannot be reached."""
+        """The program, at most ``fresh_seconds`` old. Raises UnavailableError when the database cannot be reached.
+
+        Not for a task that holds a connection (see ``within``).
+        """
+        # Also where the program is at hand: it would not be the next time.
+        self._database.guard_second()
         return self.cached(environment_id) or await self.refresh(environment_id)
 
     async def refresh(self, environment_id: int) -> Program:
-        """Looks at the database again. Callers that ask at the same time share one look. Raises a 503 ApiError."""
+        """Looks at the database again. Callers that ask at the same time share one look. Raises UnavailableError."""
+        # The look may be another task's, which holds nothing.
+        self._database.guard_second()
         task = self._under_way.get(environment_id)
         if task is None:
             task = asyncio.create_task(self.newest(environment_id))
@@ -65,12 +76,13 @@ class Programs:
     async def newest(self, environment_id: int) -> Program:
         """What is published at this moment, for when a check has failed: a look that began earlier does not count.
 
-        Raises a 503 ApiError when the database cannot be reached.
+        Raises UnavailableError when the database cannot be reached.
         """
         async with self._database.connection() as connection:
-            return await self._look(connection, environment_id)
+            return await self.look(connection, environment_id)
 
-    async def _look(self, connection: Connection, environment_id: int) -> Program:
+    async def look(self, connection: Connection, environment_id: int) -> Program:
+        """What is published as this connection sees it, remembered for everybody where it is in no transaction."""
         began = self._clock()
         version = await newest_version(connection, environment_id)
         known = self._entries.get(environment_id)
@@ -78,6 +90,9 @@ class Programs:
             program = known.program
         else:
             program = self._with_second_factor(await load(connection, environment_id))
+        if connection.is_in_transaction():
+            # What it sees may be its own and be undone.
+            return program
         latest = self._entries.get(environment_id)
         if latest is None or latest.seen_at <= began:
             self._entries[environment_id] = _Entry(program, began)
@@ -95,3 +110,29 @@ class Programs:
         if not task.cancelled():
             # Says that the outcome was looked at, also where every caller has given up waiting for it.
             task.exception()
+
+
+class ProgramsWithin:
+    """Programs for who holds a connection (see ``Programs.within``)."""
+
+    def __init__(self, programs: Programs, connection: Connection) -> None:
+        self._programs = programs
+        self._connection = connection
+        self._known: dict[int, Program] = {}
+
+    def within(self, connection: Connection) -> ProgramsWithin:
+        """The same over another connection."""
+        return self._programs.within(connection)
+
+    def cached(self, environment_id: int) -> Program | None:
+        """The program where it is known and fresh, without touching the database; None otherwise."""
+        return self._programs.cached(environment_id)
+
+    async def of(self, environment_id: int) -> Program:
+        """The program, as fresh as ``Programs.of`` gives it, or as it was first read over this connection."""
+        return self.cached(environment_id) or self._known.get(environment_id) or await self.newest(environment_id)
+
+    async def newest(self, environment_id: int) -> Program:
+        """What is published at this moment, as the connection sees it."""
+        program = self._known[environment_id] = await self._programs.look(self._connection, environment_id)
+        return program

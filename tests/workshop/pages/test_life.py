@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
-from almoner.errors import ApiError
+from almoner.errors import UnavailableError
 from almoner.resources.patients import patients
 from almoner.workshop import drafts, locks
 from almoner.workshop.design import FieldDesign, Phase, ProgramDesign, Question, Section
@@ -430,7 +430,7 @@ async def test_an_environment_has_only_so_many_runs_under_way() -> None:
         await gate.wait()
 
     begun = [runs.begin(1, number, work) for number in range(MOST_HERE)]
-    with pytest.raises(ApiError, match="service_unavailable"):
+    with pytest.raises(UnavailableError, match="service_unavailable"):
         runs.begin(1, "one too many", work)
     runs.begin(2, "elsewhere", work)
     gate.set()

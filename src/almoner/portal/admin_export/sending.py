@@ -190,7 +190,8 @@ def _last(keys: bytes) -> tuple[datetime, str]:
 
 @asynccontextmanager
 async def _snapshot(visit: Visit, export: Export, by: By) -> AsyncIterator[_Snapshot]:
-    async with visit.parts.database.connection() as connection, _place(connection):
+    # Apart from those that requests share: it is kept while whoever takes the file is waited for.
+    async with visit.parts.database.apart() as connection, _place(connection):
         environment_id = visit.environment_id
         await worker_events.record(connection, environment_id, visit.worker.worker_id, "data export begun", by, export.words)
         async with _at_one_moment(connection, environment_id, export) as snapshot:

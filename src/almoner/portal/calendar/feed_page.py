@@ -103,7 +103,7 @@ async def feed(visit: Visit) -> Response:
     """The feed of whoever's address this is. What it may tell is asked anew each time: roles change, accounts are disabled."""
     async with visit.parts.database.connection() as connection:
         row = await calendar_feeds.look(connection, visit.path("token"))
-        program = await visit.parts.programs.of(row["environment_id"]) if row else Program()
+        program = await visit.parts.programs.within(connection).of(row["environment_id"]) if row else Program()
         rights = program.rights(row["roles"]) if row else None
         if row is None or rights is None or "give_care" not in rights.may:
             raise problem("not_found", "This calendar address is not good any more. Make a new one in Almoner, under Calendar.")

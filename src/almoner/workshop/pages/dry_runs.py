@@ -29,7 +29,7 @@ class Kind:
 
 
 def begin(database: Database, environment_id: int, subject: Subject, design: ProgramDesign) -> Run:
-    """Begins the examination of a design without problems. Raises a 503 ApiError where too much is under way."""
+    """Begins the examination of a design without problems. Raises UnavailableError where too much is under way."""
 
     async def work(progress: Progress) -> Report:
         async with database.connection() as connection:

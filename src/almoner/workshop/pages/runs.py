@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from almoner.errors import ApiError, problem
+from almoner.errors import Answerable, unavailable
 from almoner.operations.logs import fault
 
 # How many runs one environment, and one process, may have under way; and for how many seconds what came of one is kept.
@@ -82,11 +82,11 @@ class Runs:
         given: Any = None,
         expects: tuple[type[Exception], ...] = (),
     ) -> Run:
-        """Begins work. Raises a 503 ApiError where too much is under way already."""
+        """Begins work. Raises UnavailableError where too much is under way already."""
         self._drop_old()
         under_way = [run for run in self._runs.values() if not run.is_over]
         if len(under_way) >= MOST or sum(run.environment_id == environment_id for run in under_way) >= MOST_HERE:
-            raise problem("service_unavailable", "Several checks are under way already. Begin this one when they are done.")
+            raise unavailable("Several checks are under way already. Begin this one when they are done.")
         run = Run(secrets.token_urlsafe(12), environment_id, about, given)
         self._runs[run.id] = run
         run.task = asyncio.create_task(self._carry_out(run, work, expects))
@@ -111,7 +111,7 @@ class Runs:
             run.cancelled = True
         except expects as error:
             run.raised = error
-        except ApiError as error:
+        except Answerable as error:
             run.failure = " ".join(one.detail for one in error.problems)
         except Exception as error:
             structlog.get_logger().error("fault", work=str(run.about), **fault(error))

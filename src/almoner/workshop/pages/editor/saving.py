@@ -15,7 +15,7 @@ from typing import Final, cast
 from starlette.responses import Response
 
 from almoner.database import Connection
-from almoner.errors import problem
+from almoner.errors import problem, unavailable
 from almoner.names import full_name
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
@@ -102,7 +102,7 @@ async def save(visit: Visit, connection: Connection, before: Draft, design: Prog
             before, design = conflict.current, resolve(conflict.merged, chosen)
         else:
             return saved.draft
-    raise problem("service_unavailable", "Others are saving this very moment. Send it once more.")
+    raise unavailable("Others are saving this very moment. Send it once more.")
 
 
 async def _is_for_tests(visit: Visit, connection: Connection) -> bool:

@@ -1,0 +1,172 @@
+"""How a connection to PostgreSQL is made: with which settings, and to which of several hosts."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+
+from almoner.outcome import Connection
+
+SESSION: Final = {
+    "application_name": "almoner",
+    "timezone": "UTC",
+    "idle_in_transaction_session_timeout": "60000",
+    "jit": "off",
+    # A statement whose caller has been sent away ends too, rather than wait on and write after all: by its own limit, a
+    # little before the caller's, and where the connection was cut, within half a second.
+    "client_connection_check_interval": "500",
+    # Statements are made so that one plan fits all values; planning them anew costs a fifth of a Find.
+    "plan_cache_mode": "force_generic_plan",
+}
+_PORT: Final = 5432
+POOLED: Final = (
+    "The address leads to a connection pooler such as PgBouncer, which does not pass the settings of a session on. Almoner keeps "
+    "few connections and prepares its statements on them: give it PostgreSQL's own address."
+)
+
+
+class PooledError(OSError):
+    """The address leads to a pooler that Almoner cannot work through. Its text says what to do."""
+
+    def __init__(self) -> None:
+        super().__init__(POOLED)
+
+
+# What a pooler answers that does not know a setting of ours, or that gives each transaction another session, in which a
+# statement is prepared already or not at all. PostgreSQL itself has no cause to say any of it to us.
+_FROM_A_POOLER: Final = (
+    asyncpg.DuplicatePreparedStatementError,
+    asyncpg.InvalidSQLStatementNameError,
+)
+
+
+def is_from_a_pooler(error: BaseException) -> bool:
+    """Whether only a pooler between us and PostgreSQL can have said this."""
+    return isinstance(error, _FROM_A_POOLER) or (
+        isinstance(error, asyncpg.PostgresError) and "unsupported startup parameter" in str(error)
+    )
+
+
+def addresses(dsn: str) -> list[tuple[str, int]]:
+    """The hosts that an address names and their ports, in its order; empty where it names none.
+
+    As libpq reads it: ``postgresql://a:1,b/name`` or ``postgresql:///name?host=a,b&port=1,2``.
+    """
+    parts = urlsplit(dsn)
+    query = parse_qs(parts.query)
+    listed = parts.netloc.rpartition("@")[2]
+    if not listed and "host" not in query:
+        return []
+    hosts = [_host_and_port(one) for one in listed.split(",")] if listed else [(one, "") for one in query["host"][-1].split(",")]
+    ports = query.get("port", [""])[-1].split(",")
+    given = ports * len(hosts) if len(ports) == 1 else ports
+    return [(unquote(host), int(port or other or _PORT)) for (host, port), other in zip(hosts, given, strict=True)]
+
+
+def _host_and_port(listed: str) -> tuple[str, str]:
+    host, colon, port = listed.rpartition(":")
+    if not colon or listed.endswith("]"):
+        return listed.strip("[]"), ""
+    return host.strip("[]"), port
+
+
+class Dialler:
+    """Makes connections to a database. Of several hosts each is asked by itself, the one that answered last before the others.
+
+    A host that does not answer has its share of the time and no more, so that the next one is asked in any case.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._hosts = addresses(dsn)
+        # A host that is not what is asked for may do where there is no other: asked of all of them first.
+        wanted = parse_qs(urlsplit(dsn).query).get("target_session_attrs", [""])[-1]
+        self._rounds: tuple[dict[str, str], ...] = (
+            ({"target_session_attrs": "standby"}, {"target_session_attrs": "any"}) if wanted == "prefer-standby" else ({},)
+        )
+
+    async def dial(self, seconds: float, **options: Any) -> Connection:
+        """A connection, made within so many seconds; ``options`` are asyncpg's.
+
+        Raises what the last host answered: OSError (PooledError among them), TimeoutError, asyncpg.PostgresError or InterfaceError.
+        """
+        if len(self._hosts) < 2:
+            return await _connect(self._dsn, timeout=seconds, **options)
+        ends_at = asyncio.get_running_loop().time() + seconds
+        asked = [(more, address) for more in self._rounds for address in self._hosts]
+        for left, (more, address) in zip(range(len(asked), 0, -1), asked, strict=True):
+            share = (ends_at - asyncio.get_running_loop().time()) / left
+            try:
+                connection = await _connect(
+                    self._dsn, host=address[0], port=address[1], timeout=max(share, 0.1), **(options | more)
+                )
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                if left == 1:
+                    raise
+            else:
+                self._hosts.sort(key=lambda one: one != address)
+                return connection
+        raise AssertionError("the last host either answers or raises")
+
+
+async def _connect(dsn: str, **options: Any) -> Connection:
+    try:
+        connected = await asyncpg.connect(dsn, connection_class=Connection, **options)
+    except asyncpg.PostgresError as error:
+        if is_from_a_pooler(error):
+            raise PooledError from error
+        raise
+    assert isinstance(connected, Connection)
+    return connected
+
+
+async def prepared(connection: Connection) -> Connection:
+    """The connection, which knows the days and moments of Python from the first to the last. It is closed where it breaks."""
+    try:
+        for name, encoder, decoder in _CODECS:
+            await connection.set_type_codec(name, schema="pg_catalog", encoder=encoder, decoder=decoder, format="tuple")
+    except BaseException as error:
+        connection.terminate()
+        if is_from_a_pooler(error):
+            raise PooledError from error
+        raise
+    return connection
+
+
+# asyncpg takes the first and the last day and moment that Python knows for minus and plus infinity. They are days and moments
+# like any other: 9999-12-31 and 0001-01-01 are what other systems write for "without an end" and "not set". PostgreSQL counts
+# from the first of January 2000, in days and in microseconds. What it reckons beyond them, such as the local midnight of the first
+# day, is read as the nearest that Python knows.
+_FIRST_DAY = date(2000, 1, 1).toordinal()
+_FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)
+
+
+def _days(day: date) -> tuple[int]:
+    return (day.toordinal() - _FIRST_DAY,)
+
+
+def _day(days: tuple[int]) -> date:
+    try:
+        return date.fromordinal(days[0] + _FIRST_DAY)
+    except (ValueError, OverflowError):
+        return date.max if days[0] > 0 else date.min
+
+
+def _micros(moment: datetime) -> tuple[int]:
+    return ((moment - _FIRST_MOMENT) // _MICROSECOND,)
+
+
+def _moment(micros: tuple[int]) -> datetime:
+    try:
+        return _FIRST_MOMENT + timedelta(microseconds=micros[0])
+    except OverflowError:
+        return _LAST if micros[0] > 0 else _FIRST
+
+
+_CODECS = (("date", _days, _day), ("timestamptz", _micros, _moment))
