@@ -81,6 +81,36 @@ async def test_a_change_of_another_transaction_that_is_still_open_holds_nobody_u
         assert (await asyncio.wait_for(anext(told), 2))["resources"] == ["patients"]
 
 
+async def test_pages_hear_of_everything_however_much_was_written_since_a_transaction_began_that_is_still_open(
+    grace: Chart, store: Store, database: Database, aside: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_MOST_CHANGES", 3)
+    monkeypatch.setattr(watch, "_READS", 2)
+    other = await new_patient(store, grace.by.environment_id)
+    async with aside.transaction() as long, database.connection() as connection:
+        await long.execute("SELECT pg_current_xact_id()")
+        watched = watch._Environment(grace.by.environment_id, await feed.horizon(connection))
+        page = Stream(grace.by.environment_id, grace.id, b"", ("coach",), False, watched._settled)
+        watched.streams.add(page)
+
+        async def heard(looks: int) -> list[str]:
+            for _ in range(looks):
+                await watched.look(connection)
+            return [told.resource for told in page.take()]
+
+        for number in range(20):
+            await grace.change("patients", grace.id, city=f"Oakland {number}")
+            await other.change("patients", other.id, city=f"Oakland {number}")
+        assert await heard(4) == ["patients"] * 20
+        assert await heard(8) == [], "nothing is told twice"
+        await grace.add("patient_tasks", task_type="weigh_in")
+        assert await heard(4) == ["patient_tasks"]
+    await other.change("patients", other.id, city="Berkeley")
+    await grace.change("patients", grace.id, city="Berkeley")
+    async with database.connection() as connection:
+        assert await heard(5) == ["patients"]
+
+
 async def test_an_id_of_another_system_is_told_too(coach: Person, grace: Chart) -> None:
     async with events(coach, grace.id) as told:
         await grace.add("external_ids", resource="patients", welkin_id=grace.id, namespace="ehr", external_id="G-1")

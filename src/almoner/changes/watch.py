@@ -7,7 +7,7 @@ that something changed and not in which order. What was told beyond the horizon 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,6 +28,8 @@ MOST_STREAMS: Final = 400  # open pages of a process; each holds a connection of
 # Of these, so that nobody takes what others need: a session has some tabs open, a worker some sessions.
 _SHARES: Final = {"environment": 0.5, "worker": 0.1, "session": 0.05}
 _MOST_CHANGES: Final = 2000
+# So many reads of as many changes make a look; where there is more, the next look goes on from there.
+_READS: Final = 5
 # What changed in the log beyond so many rows is not looked through for appointments: all calendars are told that some may have.
 _FAR: Final = 20_000
 # While there is that much (an import), calendars are told with every so many looks: drawn again each time, they would add to it.
@@ -37,7 +39,7 @@ _CHANGED = f"""
 SELECT epoch, xid, seq, resource, patient_id::text, {name_sql("c.actor")} AS name, through, request_id
 FROM changes c
 WHERE environment_id = $1 AND patient_id = ANY ($2::uuid[]) AND (epoch, xid, seq) > ($3, $4, $5)
-ORDER BY epoch, xid, seq LIMIT {_MOST_CHANGES}
+ORDER BY epoch, xid, seq LIMIT $6
 """
 # The log knows no calendar. An appointment that went from one to another concerns pages of both, and is told to all: it is rare.
 _APPOINTMENTS = f"""
@@ -46,7 +48,7 @@ SELECT epoch, xid, seq, resource, e.calendar_id::text, coalesce('calendar_id' = 
 FROM changes c JOIN calendar_events e ON e.environment_id = c.environment_id AND e.id = c.row_id
 WHERE c.environment_id = $1 AND c.resource = 'calendar_events' AND (epoch, xid, seq) > ($3, $4, $5)
   AND (e.calendar_id = ANY ($2::uuid[]) OR 'calendar_id' = ANY (c.fields))
-ORDER BY epoch, xid, seq LIMIT {_MOST_CHANGES}
+ORDER BY epoch, xid, seq LIMIT $6
 """
 _IS_FAR = """
 SELECT EXISTS (
@@ -159,6 +161,40 @@ class Watch:
         self._watches.pop(watched.environment_id, None)
 
 
+class _Reading:
+    """A reading of the log from where it is settled to its end, in one look or several.
+
+    While a transaction stays open for long, nothing is settled beyond it, and each reading begins before all that came since: were
+    the next look to begin there again too, it would never come to what is new. ``settled``: up to where everything has been read.
+    """
+
+    def __init__(self, statement: str) -> None:
+        self._statement = statement
+        self._reached: Position | None = None  # None where the next look begins a reading
+        self._horizon = self.settled = feed.BEGINNING
+
+    async def rows(
+        self, connection: Connection, environment_id: int, ids: list[str], settled: Position, horizon: Position
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """What there is to read in this look; ``settled`` and ``horizon`` are where the log is settled for us and for everybody."""
+        if not ids:
+            self._reached, self.settled = None, horizon
+            return
+        if self._reached is None:
+            # All that lies before this horizon can be read by now; what is committed meanwhile lies beyond it.
+            self._reached, self._horizon = settled, horizon
+        for _ in range(_READS):
+            after = self._reached
+            rows = await connection.fetch(self._statement, environment_id, ids, after.epoch, after.xid, after.seq, _MOST_CHANGES)
+            for row in rows:
+                yield row
+            if len(rows) < _MOST_CHANGES:
+                self._reached, self.settled = None, self._horizon
+                return
+            self._reached = _position(rows[-1])
+        self.settled = min(self._horizon, self._reached)
+
+
 class _Environment:
     """The open pages of an environment, and how far they have been told."""
 
@@ -167,6 +203,8 @@ class _Environment:
         self.streams: set[Stream] = set()
         self.task: asyncio.Task[None] | None = None
         self._settled = position
+        self._patients = _Reading(_CHANGED)
+        self._calendars = _Reading(_APPOINTMENTS)
         self._far_looks = 0
         self._told: set[tuple[Position, str]] = set()
 
@@ -174,22 +212,22 @@ class _Environment:
         """Reads what is new about the open patients and tells their streams."""
         horizon = await feed.horizon(connection)
         patients = list({stream.patient_id for stream in self.streams if stream.patient_id})
-        ends = [horizon, await self._look_at_patients(connection, patients), await self._look_at_calendars(connection)]
-        self._settled = min(end for end in ends if end is not None)
+        self._settled = min(
+            await self._look_at_patients(connection, horizon, patients), await self._look_at_calendars(connection, horizon)
+        )
         self._told = {one for one in self._told if one[0] > self._settled}
         for stream in self.streams:
             stream.position = self._settled
 
-    async def _look_at_patients(self, connection: Connection, patients: list[str]) -> Position | None:
-        """Tells the pages of patients. Returns where it ended, None where it read everything."""
-        rows = await self._read(connection, _CHANGED, patients)
-        for row in rows:
+    async def _look_at_patients(self, connection: Connection, horizon: Position, patients: list[str]) -> Position:
+        """Tells the pages of patients. Returns up to where everything has been read."""
+        async for row in self._patients.rows(connection, self.environment_id, patients, self._settled, horizon):
             if self._is_new(row, row["patient_id"]):
                 self._tell(row["patient_id"], _told(row))
-        return _end(rows)
+        return self._patients.settled
 
-    async def _look_at_calendars(self, connection: Connection) -> Position | None:
-        """Tells the pages of calendars of their appointments. Returns where it ended, None where it read everything."""
+    async def _look_at_calendars(self, connection: Connection, horizon: Position) -> Position:
+        """Tells the pages of calendars of their appointments. Returns up to where everything has been read."""
         ids = list(frozenset().union(*(one.calendar_ids for one in self.streams)))
         if ids and await _is_far(connection, self.environment_id, self._settled):
             if self._far_looks % _FAR_LOOKS == 0:
@@ -197,24 +235,15 @@ class _Environment:
                     if stream.calendar_ids:
                         stream.tell(_SOME_APPOINTMENT)
             self._far_looks += 1
-            return None
+            self._calendars = _Reading(_APPOINTMENTS)
+            return horizon
         self._far_looks = 0
-        rows = await self._read(connection, _APPOINTMENTS, ids)
-        for row in rows:
+        async for row in self._calendars.rows(connection, self.environment_id, ids, self._settled, horizon):
             if self._is_new(row, row["calendar_id"]):
                 for stream in self.streams:
                     if row["calendar_id"] in stream.calendar_ids or (row["handed_over"] and stream.calendar_ids):
                         stream.tell(_told(row))
-        return _end(rows)
-
-    async def _read(self, connection: Connection, statement: str, ids: list[str]) -> Sequence[Mapping[str, Any]]:
-        after = self._settled
-        if not ids:
-            return ()
-        rows: Sequence[Mapping[str, Any]] = await connection.fetch(
-            statement, self.environment_id, ids, after.epoch, after.xid, after.seq
-        )
-        return rows
+        return self._calendars.settled
 
     def _is_new(self, row: Mapping[str, Any], about: str) -> bool:
         """Whether this change was not told yet to the pages about this patient or calendar."""
@@ -243,7 +272,7 @@ async def missed(connection: Connection, stream: Stream, since: Position) -> lis
     if stream.calendar_ids and (since.epoch != stream.position.epoch or await _is_far(connection, stream.environment_id, since)):
         return [_SOME_APPOINTMENT]
     statement, ids = (_APPOINTMENTS, list(stream.calendar_ids)) if stream.calendar_ids else (_CHANGED, [stream.patient_id])
-    rows = await connection.fetch(statement, stream.environment_id, ids, since.epoch, since.xid, since.seq)
+    rows = await connection.fetch(statement, stream.environment_id, ids, since.epoch, since.xid, since.seq, _MOST_CHANGES)
     return [_told(row) for row in rows]
 
 
@@ -254,11 +283,6 @@ async def _is_far(connection: Connection, environment_id: int, since: Position) 
 
 def _position(row: Mapping[str, Any]) -> Position:
     return Position(row["epoch"], row["xid"], row["seq"])
-
-
-def _end(rows: Sequence[Mapping[str, Any]]) -> Position | None:
-    """Where a look ended that did not read everything."""
-    return _position(rows[-1]) if len(rows) == _MOST_CHANGES else None
 
 
 def _told(row: Mapping[str, Any]) -> Told:
