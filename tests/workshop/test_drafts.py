@@ -24,7 +24,7 @@ from almoner.workshop.merge import resolve
 from almoner.workshop.pairing import paired
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import Unfit, publish
-from almoner.workshop.published import design_of
+from almoner.workshop.published import design_of, newest_version
 
 DEMO = parse(kiwi_health.source())
 
@@ -156,6 +156,24 @@ async def test_a_locked_revision_is_published_where_it_is_tested(connection: Any
     assert (await design_of(connection, environment, 1)).name == DEMO.name
     again = await locks.lock(connection, environment, saved.revision, test, "Ada")
     assert (again.number, again.test_version) == (2, 1)
+
+
+async def test_a_version_to_test_and_its_lock_stand_together_or_not_at_all(
+    connection: Any, environment: int, program: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = await environments.create(connection, f"rehearsal-{environment}", test_of=environment)
+    saved = await drafts.save(connection, environment, -1, replace(DEMO, name="Next"), "Ada")
+
+    async def breaks_off(*_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(drafts, "hold", breaks_off)
+        with pytest.raises(ConnectionError):
+            await locks.lock(connection, environment, saved.revision, test, "Ada")
+    assert await newest_version(connection, test) == 0
+    assert await locks.listed(connection, environment) == ()
+    assert (await locks.lock(connection, environment, saved.revision, test, "Ada")).test_version == 1
 
 
 async def test_a_revision_with_problems_or_another_environment_cannot_be_locked(connection: Any, environment: int) -> None:

@@ -38,6 +38,8 @@ async def lock(
 ) -> Lock:
     """Publishes a revision of this environment's draft in one of its test environments.
 
+    The version and the lock stand together or not at all.
+
     What it breaks among the made-up patients there is nobody's loss. Raises Unfit with every problem that the revision has,
     LookupError where there is no such revision, ApiError where the other environment is no test environment of this one, Widens
     where it opens more to workers of that one and ``granter`` does not administer.
@@ -46,15 +48,20 @@ async def lock(
     if test_environment_id not in tests:
         raise problem("bad_request", "A program is tested in a test environment of its own environment, and this is none.")
     draft = await drafts.at(connection, environment_id, revision)
-    published = await publish(connection, test_environment_id, draft.design, by, message, WORDS.keys(), granter=granter)
-    async with connection.transaction():
+    number = 0
+
+    async def record(version: int) -> None:
+        nonlocal number
         await drafts.hold(connection, environment_id)
-        number: int = await connection.fetchval(
+        number = await connection.fetchval(
             "INSERT INTO program_locks (environment_id, number, revision, test_environment_id, test_version, message, locked_by) "
             "SELECT $1, 1 + coalesce(max(number), 0), $2, $3, $4, $5, $6 FROM program_locks WHERE environment_id = $1 "
             "RETURNING number",
-            *(environment_id, revision, test_environment_id, published.version, message, by),
+            *(environment_id, revision, test_environment_id, version, message, by),
         )
+
+    words = WORDS.keys()
+    await publish(connection, test_environment_id, draft.design, by, message, words, granter=granter, recording=record)
     return next(made for made in await listed(connection, environment_id) if made.number == number)
 
 

@@ -6,7 +6,7 @@ What opens more to anybody is published by a second person who administers, or a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,6 +41,12 @@ UPDATE publish_requests SET state = 'approved', decided_by = $3, decided_at = cl
 WHERE environment_id = $1 AND number = $2 AND state = 'waiting' RETURNING true
 """
 Key = tuple[str, str]
+# Writes down, in the transaction of a publish, what comes of the version that it made.
+Recording = Callable[[int], Awaitable[None]]
+
+
+async def nothing_more(version: int) -> None:
+    """What is recorded of a publish that is one by itself."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +132,12 @@ async def publish(
     over: int | None = None,
     granter: By = AT_THE_TERMINAL,
     asked: Asked | None = None,
+    recording: Recording = nothing_more,
 ) -> Published:
     """Publishes a program file, or a design, in an environment; ``by`` names who does it, ``message`` is what they say of it.
 
-    ``granter`` is who does it and what they hold; with ``asked`` they approve of what somebody else asked for.
+    ``granter`` is who does it and what they hold; with ``asked`` they approve of what somebody else asked for. What ``recording``
+    writes stands with the version or not at all, also where that was published already.
 
     What it breaks is found out first (``breakages.examine``), and once more in the publishing transaction for what was written
     meanwhile. ``accepting`` are the words for what may break. Two publishes in one environment wait for each other; with ``over``
@@ -142,9 +150,11 @@ async def publish(
     """
     given = _given(program, by, message, granter, asked)
     while True:
-        known = await _already(connection, environment_id, given)
-        if known is not None:
-            return known
+        async with connection.transaction():
+            known = await _already(connection, environment_id, given)
+            if known is not None:
+                await recording(known.version)
+                return known
         report = await examine(connection, environment_id, given.design, progress)
         if over not in (None, report.version):
             raise Overtaken(report.version)
@@ -157,7 +167,9 @@ async def publish(
             _insist(await examine(connection, environment_id, given.design, since=report.began_at), accepting)
             before = await _roles_before(connection, environment_id, report.version)
             await _authorise(connection, environment_id, given, before)
-            return await _write(connection, environment_id, given, report, before)
+            published = await _write(connection, environment_id, given, report, before)
+            await recording(published.version)
+            return published
 
 
 def _given(program: str | ProgramDesign, by: str, message: str, granter: By, asked: Asked | None) -> _Given:
