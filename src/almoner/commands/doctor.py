@@ -19,6 +19,7 @@ from almoner.access import keys
 from almoner.access.secrets import key_id
 from almoner.commands import demo_address
 from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
+from almoner.dialing import SESSION, Dialler, PooledError
 from almoner.errors import SettingError
 from almoner.settings import Settings
 from almoner.times import TIMEZONES
@@ -26,6 +27,8 @@ from almoner.times import TIMEZONES
 OLDEST, NEWEST = 15, 18
 # So many names are listed of what may be hundreds.
 _FEW_ZONES = 8
+# How long the database is tried, in seconds.
+_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,10 @@ async def _findings(settings: Settings) -> list[Finding]:
         mend = "Start the demo with make demo, or set ALMONER_DATABASE_URL to a PostgreSQL database."
         return [*findings, Finding("database", False, "none is named, and no demo runs in ALMONER_HOME", mend)]
     try:
-        connection = await asyncpg.connect(dsn, timeout=5)
-    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
+        connection = await Dialler(dsn).dial(_SECONDS, server_settings=SESSION)
+    except PooledError as error:
+        return [*findings, Finding("database", False, "is behind a connection pooler", str(error))]
+    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         mend = "Check ALMONER_DATABASE_URL: host, port, user, password and name; and that the server accepts this machine."
         return [*findings, Finding("database", False, f"cannot be reached ({type(error).__name__}: {error})", mend)]
     try:

@@ -1,0 +1,120 @@
+"""Which of several hosts is dialled: each has its share of the time, so that one that hangs keeps nobody from the next."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner
+
+from almoner import migrate
+from almoner.cli import app
+from almoner.database import Database
+from almoner.dialing import PooledError, addresses, is_from_a_pooler
+from tests.conftest import free_port
+
+
+@dataclass
+class Hanging:
+    """A host that takes connections and says nothing."""
+
+    listening: socket.socket
+
+    @property
+    def port(self) -> int:
+        port: int = self.listening.getsockname()[1]
+        return port
+
+    def dialled(self) -> int:
+        """How often somebody dialled it since it was last asked."""
+        count = 0
+        while True:
+            try:
+                self.listening.accept()[0].close()
+            except BlockingIOError:
+                return count
+            count += 1
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        yield Hanging(listening)
+
+
+def of_hosts(dsn: str, *ports: int, more: str = "") -> tuple[str, str]:
+    """The address with these ports of this machine before the real one, in both spellings of PostgreSQL."""
+    parts = urlsplit(dsn)
+    assert parts.port is not None
+    all_ports = [*ports, parts.port]
+    user = parts.netloc.rpartition("@")[0]
+    listed = ",".join(f"127.0.0.1:{port}" for port in all_ports)
+    hosts, numbers = ",".join(["127.0.0.1"] * len(all_ports)), ",".join(map(str, all_ports))
+    query = f"?target_session_attrs=read-write{more}"
+    apart = f"postgresql:///{parts.path[1:]}{query}&host={quote(hosts)}&port={quote(numbers)}&user={parts.username}"
+    return f"postgresql://{user}@{listed}{parts.path}{query}", f"{apart}&password={quote(parts.password or '')}"
+
+
+async def test_a_host_that_hangs_and_one_that_is_gone_are_passed_over_and_asked_last_from_then_on(
+    dsn: str, hanging: Hanging
+) -> None:
+    for address in of_hosts(dsn, hanging.port, free_port()):
+        database = await Database.connect(address, size=2, patience=3)
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT current_database()") == urlsplit(dsn).path[1:]
+            assert hanging.dialled() == 1
+            connection.terminate()
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+        assert hanging.dialled() == 0, "the one that answered is asked first"
+        await database.close()
+
+
+async def test_commands_and_migrations_find_the_host_that_answers(dsn: str, hanging: Hanging) -> None:
+    for address in of_hosts(dsn, hanging.port):
+        assert await migrate.revision(address) == migrate.newest()
+        assert hanging.dialled() == 1
+
+
+def test_the_doctor_dials_as_the_others_do(dsn: str, hanging: Hanging, home: object) -> None:
+    for address in of_hosts(dsn, hanging.port):
+        environ = {"ALMONER_DATABASE_URL": address, "ALMONER_HOME": str(home), "ALMONER_PORT": "1"}
+        looked = CliRunner().invoke(app, ["doctor"], env=environ)
+        assert "well   PostgreSQL" in looked.output, looked.output
+        assert f"schema: {migrate.newest()}" in looked.output
+
+
+async def test_where_no_host_answers_the_last_says_why(hanging: Hanging) -> None:
+    gone = f"postgresql://nobody@127.0.0.1:{hanging.port},127.0.0.1:{free_port()}/none"
+    with pytest.raises(OSError, match="Connect call failed"):
+        await Database.connect(gone, patience=0.5)
+
+
+def test_addresses_are_read_as_libpq_reads_them() -> None:
+    expected = {
+        "postgresql://u:p@a:1,b/name": [("a", 1), ("b", 5432)],
+        "postgresql:///name?host=a,b&port=1,2": [("a", 1), ("b", 2)],
+        "postgresql:///name?host=a,b&port=7": [("a", 7), ("b", 7)],
+        "postgresql://[::1]:6000,[fe80::1]/name": [("::1", 6000), ("fe80::1", 5432)],
+        "postgresql://%2Fvar%2Frun,b/name": [("/var/run", 5432), ("b", 5432)],
+        "postgresql:///name": [],
+    }
+    assert {dsn: addresses(dsn) for dsn in expected} == expected
+
+
+def test_only_what_a_pooler_alone_can_say_is_taken_for_one() -> None:
+    said = {
+        asyncpg.DuplicatePreparedStatementError("it exists"): True,
+        asyncpg.InvalidSQLStatementNameError("it does not exist"): True,
+        asyncpg.ProtocolViolationError("unsupported startup parameter: jit"): True,
+        asyncpg.ProtocolViolationError("invalid message"): False,
+        asyncpg.InvalidPasswordError("no"): False,
+        OSError("gone"): False,
+    }
+    assert {error: is_from_a_pooler(error) for error in said} == said
+    assert "PostgreSQL's own address" in str(PooledError())
