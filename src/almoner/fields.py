@@ -78,7 +78,10 @@ class Field:
             return self
         required = self.required and not self.optional_when_enveloped
         update = self.update or self.update_when_enveloped
-        return replace(self, kind=self.kind.enveloped(), required=required, update=update)
+        kind = self.kind.enveloped()
+        # A sample in the contract's spelling is none of a kind that has its own.
+        sample = self.sample if kind is self.kind else MISSING
+        return replace(self, kind=kind, required=required, update=update, sample=sample)
 
     @property
     def filters(self) -> bool:

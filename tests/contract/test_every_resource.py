@@ -202,10 +202,11 @@ async def test_a_write_only_scope_gets_nothing_but_the_id(resource: Resource, sh
 
 # Clarification 7: what the documented shape does not have.
 LATER: dict[str, Row] = {
+    "conversations": {"conversation_type": "sms", "title": None},
     "patients": {
         "is_active": True,
         **dict.fromkeys(("primary_language", "gender", "height", "weight", "smokes", "provider_id_number")),
-    }
+    },
 }
 
 

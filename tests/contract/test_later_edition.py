@@ -218,6 +218,17 @@ async def test_patients_and_events_are_found_among_others(here: Place, later: Ap
         assert one(await later.get("/v1/calendar_events", params=beside))["data"] == []
 
 
+async def test_a_type_of_conversation_is_spelled_as_each_shape_does(here: Place, later: Api) -> None:
+    patient = (await here.make("patients"))["id"]
+    for ours, theirs in (("app", "welkin_app"), ("third_party_app", "app"), ("phone", "sms"), ("email", "email"), (None, None)):
+        made = one(await later.post("/v1/conversations", json={"patient_id": patient, "conversation_type": theirs}))["data"]
+        assert made["conversation_type"] == theirs
+        path = f"/v1/conversations/{made['id']}"
+        assert one(await here.api.get(path))["conversation_type"] == ours
+        assert "title" not in one(await here.api.get(path))
+    refused(await later.post("/v1/conversations", json={"patient_id": patient, "conversation_type": "fax"}), ".conversation_type")
+
+
 async def test_a_name_has_something_to_be_seen(later: Api) -> None:
     for blank in ("\u200b", "\u3164", "\u2800", "\u00ad\u2060", "\U000e0020"):
         refused(await later.post("/v1/patients", json=NAME | {"first_name": blank}), ".first_name")

@@ -3,6 +3,10 @@
 from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
 from almoner.fields import Field
+from almoner.kinds import Text
+
+# The later edition's names: what was the program's own app is ``welkin_app`` there, and ``app`` is somebody else's.
+LATER_TYPES = (("welkin_app", "app"), ("app", "third_party_app"), ("sms", "phone"))
 
 conversations = Resource(
     name="conversations",
@@ -15,10 +19,11 @@ conversations = Resource(
         patient_reference("The patient whom the conversation is with."),
         Field(
             "conversation_type",
-            Choice(("app", "third_party_app", "phone", "email")),
+            Choice(("app", "third_party_app", "phone", "email"), LATER_TYPES),
             "How the messages travel: the program's own app, somebody else's, SMS or e-mail. Null when not given.",
             sample="phone",
         ),
+        Field("title", Text(), "What the conversation is about.", only_enveloped=True, sample="Getting started"),
         UPDATED_AT,
         CREATED_AT,
     ),
