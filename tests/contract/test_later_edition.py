@@ -244,3 +244,16 @@ async def test_no_letter_vanishes_from_what_is_searched(database: Database) -> N
             ours, theirs = await connection.fetchrow(f"SELECT length(a), length(b) FROM (VALUES ({table})) AS t (a, b)")
             assert ours == theirs, table[:40]
         assert await connection.fetchval("SELECT almoner_plain('خان ںں')") == " kan nn"
+
+
+async def test_records_that_come_with_a_patient_need_the_scope_of_records_too(here: Place, callers: Callers) -> None:
+    environment = here.api.environment_id
+    along = {"custom_data_type_records": [{"type_name": "hcp", "body": {"name": "Ana Núñez"}}]}
+    number = {"phone_numbers": [{"phone_number": "+14155550123", "phone_number_type": "cell"}], "custom_data_type_records": []}
+    async with await callers(environment, "patients.write", "enveloped") as narrow:
+        refused_one = await narrow.post("/v1/patients", json=NAME | along)
+        assert refused_one.status_code == 403
+        assert "custom_data_type_records.write" in refused_one.text
+        assert (await narrow.post("/v1/patients", json=NAME | number)).status_code == 200
+    async with await callers(environment, "patients.write custom_data_type_records.write", "enveloped") as wide:
+        assert (await wide.post("/v1/patients", json=NAME | along)).status_code == 200

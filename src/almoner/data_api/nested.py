@@ -18,13 +18,15 @@ from almoner.kinds import Json, Kind, Problems, Schema
 @dataclass(frozen=True)
 class NewRows(Json):
     """A list of bodies of a Create of ``resource``, all written or none. Each is about the row that it comes with, whose id goes
-    into the field ``by``; ``given`` are fields whose values follow from that. A body names neither.
+    into the field ``by``; ``given`` are fields whose values follow from that. A body names neither. ``own_scope``: they need the
+    scope to write to their collection too, as roles may keep somebody from it who may create what they come with.
     """
 
     resource: Resource
     by: str
     given: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
     shape: Shape = Shape.STORED
+    own_scope: bool = False
 
     name: ClassVar[str] = "list"
     hint: ClassVar[str] = "a list of objects is expected"

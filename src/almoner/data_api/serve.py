@@ -13,7 +13,7 @@ from almoner.access.audit import ReadAudit
 from almoner.access.policy import sees
 from almoner.access.tokens import Access, Tokens
 from almoner.changes.completeness import Completeness
-from almoner.data_api import conditions, decode, find, ignored, shapes, statements
+from almoner.data_api import conditions, decode, find, ignored, nested, shapes, statements
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.refusals import not_found
 from almoner.data_api.store import Actor, Store, Written
@@ -119,6 +119,9 @@ class DataApi:
             may(access.can_write(resource.name), f"{resource.name}.write")
             _no_query(request)
             given = decode.json_object(await request.body())
+            for item, rows in nested.fields(resource):
+                if rows.own_scope and given.get(item.name):
+                    may(access.can_write(rows.resource.name), f"{rows.resource.name}.write")
             written = await self._store.create(_actor(access, request), resource, given, access.spelling)
             return self._written(request, access, resource, written, "create")
         raise self._not_allowed(resource, False)

@@ -124,6 +124,8 @@ patients = Resource(
         later("provider_id_number", Text(), "An id in a third system.", "P-20417"),
         along("phone_numbers", NewRows(phone_numbers, "user_id"), "phone numbers of the patient"),
         along("email_addresses", NewRows(email_addresses, "user_id"), "e-mail addresses of the patient"),
-        along("custom_data_type_records", NewRows(custom_data_type_records, "user_id"), "records about the patient"),
+        along(
+            "custom_data_type_records", NewRows(custom_data_type_records, "user_id", own_scope=True), "records about the patient"
+        ),
     ),
 )
