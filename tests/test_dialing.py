@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from almoner import migrate
 from almoner.cli import app
+from almoner.commands import doctor
 from almoner.database import Database
 from almoner.dialing import PooledError, addresses, is_from_a_pooler
 from tests.conftest import free_port
@@ -87,6 +88,18 @@ def test_the_doctor_dials_as_the_others_do(dsn: str, hanging: Hanging, home: obj
         looked = CliRunner().invoke(app, ["doctor"], env=environ)
         assert "well   PostgreSQL" in looked.output, looked.output
         assert f"schema: {migrate.newest()}" in looked.output
+
+
+def test_the_doctor_finds_out_that_the_settings_of_a_session_are_dropped_on_the_way(
+    dsn: str, home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_HOME": str(home), "ALMONER_PORT": "1"}
+    assert "pooler" not in CliRunner().invoke(app, ["doctor"], env=environ).output
+    # As a pooler does that is set to ignore them.
+    monkeypatch.setattr(doctor, "SESSION", {})
+    looked = CliRunner().invoke(app, ["doctor"], env=environ)
+    assert "WRONG  database: is behind a connection pooler" in looked.output
+    assert "give it PostgreSQL's own address" in looked.output
 
 
 async def test_where_no_host_answers_the_last_says_why(hanging: Hanging) -> None:

@@ -19,7 +19,7 @@ from almoner.access import keys
 from almoner.access.secrets import key_id
 from almoner.commands import demo_address
 from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
-from almoner.dialing import SESSION, Dialler, PooledError
+from almoner.dialing import POOLED, SESSION, Dialler, PooledError
 from almoner.errors import SettingError
 from almoner.settings import Settings
 from almoner.times import TIMEZONES
@@ -29,6 +29,8 @@ OLDEST, NEWEST = 15, 18
 _FEW_ZONES = 8
 # How long the database is tried, in seconds.
 _SECONDS = 5.0
+# What each session asks for that comes past no pooler by itself.
+_PLANS = SESSION["plan_cache_mode"]
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,21 @@ async def _findings(settings: Settings) -> list[Finding]:
     try:
         connection = await Dialler(dsn).dial(_SECONDS, server_settings=SESSION)
     except PooledError as error:
-        return [*findings, Finding("database", False, "is behind a connection pooler", str(error))]
+        return [*findings, _pooled(str(error))]
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         mend = "Check ALMONER_DATABASE_URL: host, port, user, password and name; and that the server accepts this machine."
         return [*findings, Finding("database", False, f"cannot be reached ({type(error).__name__}: {error})", mend)]
     try:
+        if await connection.fetchval("SELECT current_setting('plan_cache_mode')") != _PLANS:
+            # It takes what a session asks for and drops it.
+            findings = [*findings, _pooled(POOLED)]
         return [*findings, *[f async for f in _inside(connection, dsn, settings)]]
     finally:
         await connection.close()
+
+
+def _pooled(mend: str) -> Finding:
+    return Finding("database", False, "is behind a connection pooler", mend)
 
 
 async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterator[Finding]:
