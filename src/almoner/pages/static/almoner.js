@@ -293,23 +293,20 @@ const almoner = {
   });
   addEventListener("pageshow", () => { for (const form of [...going.keys()]) gone(form); sending.clear(); });
 
-  /* What htmx sends for a form or a button is sent once as well: a second press while it is under way does nothing. Where a form says
-     itself how its requests follow each other (hx-sync), that holds for the same button alone. After a redirect it stays busy until the
+  /* What htmx sends for a button is sent once as well: a second press of the same one while it is under way does nothing; another one of
+     the form waits for its turn. What a form sends by itself while somebody types is no press. After a redirect it stays busy until the
      new page is there. */
-  const sending = new Map();
-  const ordered = ({ sourceElement }) => sourceElement.closest("[hx-sync]");
-  const presses = (ctx) => ctx.request.method !== "GET" && (ctx.request.submitter || !ordered(ctx));
-  const what = ({ request, sourceElement }) => request.form ?? sourceElement;
-  const pressed = ({ request, sourceElement }) => request.submitter ?? (sourceElement.matches("form") ? primary(sourceElement) : sourceElement);
+  const sending = new Set();
+  const pressed = ({ request, sourceElement }) => request.submitter ?? (sourceElement.closest("[hx-sync]") ? null : sourceElement.matches("form") ? primary(sourceElement) : sourceElement);
   document.addEventListener("htmx:config:request", (event) => {
-    const { ctx } = event.detail, busy = sending.has(what(ctx)) && (!ordered(ctx) || sending.get(what(ctx)) === pressed(ctx));
-    if (busy && presses(ctx)) event.preventDefault();
+    const { ctx } = event.detail;
+    if (ctx.request.method !== "GET" && sending.has(pressed(ctx))) event.preventDefault();
   });
   document.addEventListener("htmx:before:request", (event) => {
-    const { ctx } = event.detail;
-    if (!presses(ctx)) return;
-    pressed(ctx)?.setAttribute("aria-busy", "true");
-    sending.set(what(ctx), pressed(ctx));
+    const { ctx } = event.detail, button = pressed(ctx);
+    if (ctx.request.method === "GET" || !button) return;
+    button.setAttribute("aria-busy", "true");
+    sending.add(button);
   });
   /* A form that stays on the page after it was taken is a new one from then on. */
   const renewed = (ctx) => {
@@ -322,9 +319,9 @@ const almoner = {
   document.addEventListener("htmx:finally:request", (event) => {
     const { ctx } = event.detail;
     renewed(ctx);
-    if (ctx.hx?.redirect || ctx.hx?.refresh || !sending.has(what(ctx))) return;
-    sending.get(what(ctx))?.removeAttribute("aria-busy");
-    sending.delete(what(ctx));
+    if (ctx.hx?.redirect || ctx.hx?.refresh) return;
+    const button = pressed(ctx);
+    if (sending.delete(button)) button.removeAttribute("aria-busy");
   });
   const comesBack = async () => {
     if (document.hidden || !notice.querySelector("[data-signs-in], [data-stale]") || !(await goesOn(false))) return;
