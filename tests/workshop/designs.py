@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
+from almoner.contact_kinds import is_blank
 from almoner.workshop.design import (
     BUILT_IN_ROLES,
     Assessment,
@@ -37,16 +38,20 @@ NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_in
 SCALARS = TEXTS | NUMBERS | st.booleans()
 
 
+def _is_seen(text: str) -> bool:
+    return not is_blank(text)
+
+
 def values(member: Member) -> st.SearchStrategy[Any]:
     """What a member may hold by its type alone."""
     text = st.sampled_from(member.choices) if member.choices else TEXTS
     if member.longest:
         text = text.map(lambda given: given[: member.longest])
     if member.not_blank:
-        text = text.filter(str.strip)
+        text = text.filter(_is_seen)
     holds: dict[str, Any] = {
         "text": text,
-        "texts": st.lists(text.filter(str.strip), max_size=3, unique=True).map(tuple),
+        "texts": st.lists(text.filter(_is_seen), max_size=3, unique=True).map(tuple),
         "truth": st.booleans(),
         "whole": st.integers(member.least, member.most),
         "number": NUMBERS,

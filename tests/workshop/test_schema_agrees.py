@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from almoner import json_values
 from almoner.kinds import Problems
 from almoner.times import TIMEZONES, IsoDateTime, iso
 from almoner.workshop import questions
@@ -177,14 +178,14 @@ def test_schema_and_decoder_agree_at_the_edges_of_every_kind(kind: str, value: A
 
 def test_seven_point_nought_is_a_whole_number_and_is_kept_as_one() -> None:
     checks = questions.of_custom_data_type(CustomDataType(name="t", fields=(FieldDesign(name="f", kind="integer", low=1),)), 1)
-    for sent, kept in ((b"7.0", "7"), (b"7", "7"), (b"7e0", "7"), (b"9007199254740993", "9007199254740993")):
+    whole = "9007199254740993"
+    for sent, kept in ((b"7.0", "7"), (b"7", "7"), (b"7e0", "7"), (whole.encode(), whole), (whole.encode() + b".0", whole)):
         problems: Problems = []
-        found = checks.keep(msgspec.json.decode(b'{"f": ' + sent + b"}"), ".model", problems)
+        found = checks.keep(json_values.decode(b'{"f": ' + sent + b"}"), ".model", problems)
         assert (json.dumps(found["f"]), problems) == (kept, [])
-    # Read as a float, it is another number already: refused rather than changed.
-    for sent in (b"7.5", b"0.0", b"9007199254740993.0", b"1e300"):
+    for sent in (b"7.5", b"0.0", b"1e300"):
         problems = []
-        checks.keep(msgspec.json.decode(b'{"f": ' + sent + b"}"), ".model", problems)
+        checks.keep(json_values.decode(b'{"f": ' + sent + b"}"), ".model", problems)
         assert len(problems) == 1, sent
 
 

@@ -83,16 +83,15 @@ class Answers(Object):
         hidden: set[str] = set()
         unsure: set[str] = set()
         for item in self.follow_ups:
-            decides, answer = item.decides, kept.get(item.name)
+            decides, answer, at = item.decides, kept.get(item.name), f"{path}.{item.name}"
             if unfit and (decides in unsure or f"{path}.{decides}" in unfit):
                 unsure.add(item.name)
             elif decides not in hidden and item.test(kept.get(decides)):
-                if answer is None and item.required:
-                    found.append(missing_field(f"{path}.{item.name}"))
+                if answer is None and item.required and at not in unfit:
+                    found.append(missing_field(at))
             else:
                 hidden.add(item.name)
                 # What no longer fits was taken out of ``kept``: its answer is known by its problem.
-                at = f"{path}.{item.name}"
                 if answer is not None or at in unfit:
                     found = [p for p in found if p.extra["path"] != at]
                     found.append(_not_asked(item, at))

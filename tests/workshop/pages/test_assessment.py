@@ -99,7 +99,7 @@ async def test_a_choice_that_is_there_already_is_told_at_its_field_and_stays_typ
     [
         ({"name": "pain"}, "The name pain is used before."),
         ({"label": "", "name": ""}, "Give it a name that programs call it by."),
-        ({"kind": "scale", "low": "x", "high": "5"}, "A number is expected, with a dot before its decimals: 1.5."),
+        ({"kind": "scale", "low": "x", "high": "5"}, "Write a number, such as 10 or 2.5."),
         ({"kind": "integer", "low": "9", "high": "5"}, "High must be above low."),
         ({"kind": "choice"}, "Give at least one choice."),
         ({"waits_for": "pain", "test": "above", "value": "10"}, "This never holds: the highest answer to pain is 10."),
