@@ -247,3 +247,12 @@ def test_production_has_what_is_tested_and_nothing_to_test_or_build_with() -> No
 
 def test_there_is_no_other_lock() -> None:
     assert not (ROOT / "uv.lock").exists()
+
+
+def test_each_decision_has_a_number_of_its_own_and_says_it() -> None:
+    numbers = []
+    for path in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        number = int(path.name[:4])
+        numbers.append(number)
+        assert path.read_text().startswith(f"# {number}. "), path.name
+    assert numbers == list(range(1, len(numbers) + 1))

@@ -18,6 +18,7 @@ WRITES = re.compile(rf"\b(INSERT INTO|UPDATE|DELETE FROM)\s+({'|'.join(ACCESS)})
 NOTES = {"record", "changed"}
 # Writers that note nothing, each with the reason.
 NOT_NOTED = {
+    "access/accounts.py:set_notation": "how times are written for a worker opens nothing",
     "access/tokens.py:issue": "a program's own hourly token; long_lived_token notes those that people are shown",
     "access/second_factor.py:begin": "it means nothing before it is confirmed, which is noted",
     "access/second_factor.py:take": "a code that was taken, so that none is taken twice; the signing in is noted",
