@@ -222,6 +222,11 @@ class BooleanOrWord(Boolean):
         return self.decode(value, path, problems)
 
 
+def _as_written(value: Any) -> Any:
+    """A float as it was written. Beyond 2**53 the two differ: 5.318178323384654e+16 is held as 53181783233846544."""
+    return int(Decimal(repr(value))) if type(value) is float and 2**53 <= abs(value) <= sys.float_info.max else value
+
+
 @dataclass(frozen=True)
 class Integer(Kind):
     """A whole number of 64 bits, within ``low`` and ``high`` where they are given (both inclusive)."""
@@ -244,8 +249,9 @@ class Integer(Kind):
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
         low, high = self.bounds
         # JSON knows one kind of number: 7.0 is 7. What came through ``json_values`` was not rounded.
-        if type(value) in (int, float, Decimal) and low <= value <= high and value == int(value):
-            return int(value)
+        written = _as_written(value)
+        if type(written) in (int, float, Decimal) and low <= written <= high and written == int(written):
+            return int(written)
         problems.append(parse_problem(self.name, path, f"a whole number{self._limits} is expected"))
         return None
 
@@ -277,6 +283,7 @@ class Number(Kind):
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
         number = type(value) in (int, float, Decimal) and abs(value) <= sys.float_info.max
+        value = _as_written(value)
         if number and (self.low is None or value >= self.low) and (self.high is None or value <= self.high):
             return value
         ends = [] if self.low is None else [f"from {self.low:g}"]

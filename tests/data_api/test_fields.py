@@ -281,6 +281,7 @@ LITERALS = st.one_of(
 @example(literal="36.600000000000001")
 @example(literal="0.1000000000000000055511151231257827")
 @example(literal="9223372036854775808.0")
+@example(literal="5.318178323384654e+16")
 @example(literal="5e-324")
 @example(literal="5e-400")
 @example(literal="1e400")
