@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "bench" / "peers"
 # The environment of Python that holds the peers' packages (peers/requirements.lock).
 PEERS_BIN = Path(os.environ.get("BENCH_PEERS_BIN", ROOT / "bench" / ".venv" / "bin"))
-PATIENCE = 30
+PATIENCE = 120
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _almoner(url: str, *arguments: str) -> dict[str, Any]:
 def running(contender: Contender) -> Iterator[tuple[int, int]]:
     """Start the server and wait until it listens; yields its port and the id of its process, and stops it at the end.
 
-    Raises RuntimeError where it does not listen within half a minute.
+    Raises RuntimeError where it does not listen within two minutes.
     """
     port = _free_port()
     command = machine.on_server_core([part.format(port=port) for part in contender.command])

@@ -15,9 +15,9 @@ import asyncpg
 from almoner.embedded import EmbeddedServer
 from bench import machine
 
-NAME = "almoner_bench"
+NAME = os.environ.get("BENCH_DATABASE", "almoner_bench")
 ALMONER = str(Path(sys.executable).with_name("almoner"))
-HOME = Path(__file__).parent.parent / ".almoner" / "bench"
+HOME = Path(os.environ.get("BENCH_HOME", Path(__file__).parent.parent / ".almoner" / "bench"))
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def server() -> Iterator[str]:
 async def fresh(server_url: str) -> str:
     """Make the benchmark's database anew and migrate it; returns its URL.
 
-    Only the database ``almoner_bench`` is touched: whatever else the server holds is left alone. Raises RuntimeError
+    Only the database ``NAME`` is touched: whatever else the server holds is left alone. Raises RuntimeError
     where the migration fails.
     """
     admin = await asyncpg.connect(server_url)

@@ -1,6 +1,6 @@
 """How long a search for patients takes among a million of them, by each way of naming one.
 
-    python -m bench.patient_search [patients]
+    python -m bench.patient_search [patients] [rounds]
 
 The rows are made up in a database of their own (``bench.database``), with a fifth as many of another environment among them. A
 search is asked for again and again, in turns with the others, from the call to the rows, over one connection.
@@ -63,7 +63,7 @@ QUERIES = {
 }
 
 
-async def main(patients: int) -> None:
+async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
     machine.take_load_core()
     with database.server() as server:
         opened = await Database.connect(await database.fresh(server), size=2, statement_seconds=3600)
@@ -72,11 +72,11 @@ async def main(patients: int) -> None:
                 environment = await database.production(connection)
                 await publish(connection, environment, kiwi_health.source(), "bench")
                 await _fill(connection, environment, patients)
-                text = await _measure(connection, environment)
+                text = await _measure(connection, environment, rounds)
         finally:
             await opened.close()
     print(text)
-    if patients == PATIENTS:
+    if (patients, rounds) == (PATIENTS, ROUNDS):
         page.write("Search of patients", f"{_HOW}\n\nMachine: {machine.description()}.\n\n{text}")
 
 
@@ -96,11 +96,11 @@ async def _fill(connection: Connection, environment: int, patients: int) -> None
     print(f"{patients:,} patients, made in {time.perf_counter() - began:.0f} s", flush=True)
 
 
-async def _measure(connection: Connection, environment: int) -> str:
+async def _measure(connection: Connection, environment: int, rounds: int) -> str:
     queries = QUERIES | await _of_somebody(connection, environment)
     times: dict[str, list[float]] = {name: [] for name in queries}
     found: dict[str, list[Found]] = {}
-    for number in range(ROUNDS + 2):
+    for number in range(rounds + 2):
         for name, typed in queries.items():
             began = time.perf_counter()
             found[name] = await find(connection, environment, None, typed, SHOWN)
@@ -144,4 +144,4 @@ async def _of_somebody(connection: Connection, environment: int) -> dict[str, st
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else PATIENTS))
+    asyncio.run(main(*(int(argument) for argument in sys.argv[1:])))

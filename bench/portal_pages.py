@@ -1,6 +1,6 @@
 """How long the portal's pages take on the server, for a coach of 50 among 100,000 patients with five million entries.
 
-    python -m bench.portal_pages [patients]
+    python -m bench.portal_pages [patients] [rounds]
 
 The rows are made up in a database of their own (``bench.database``). One server process on its own core; a page is fetched again
 and again over one connection, in turns with the others, each time for another patient. What is printed is the time until the
@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 
 from almoner.access import accounts, sessions
-from almoner.access.worker_events import By
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.database import Connection, Database
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
@@ -30,6 +30,7 @@ PATIENTS = 100_000
 OF_ONE_COACH = 50
 ROUNDS = 60
 LIMIT_MS = 50
+_WARM_UP = 5
 _TEAM = 20
 PORT = 8765
 PAGES = (
@@ -51,6 +52,8 @@ PAGES = (
     "/calendar?view=month{team}",
     "/admin/audit",
 )
+# Answered to a page's script alone; elsewhere the address leads to the page.
+_PARTS = {"/patients/{patient}/timeline": {"HX-Request": "true"}}
 _HOW = (
     f"`python -m bench.portal_pages`: a coach of {OF_ONE_COACH} among {PATIENTS:,} patients with five million entries and "
     f"{PATIENTS // OF_ONE_COACH:,} coaches, {ROUNDS} rounds, each page for another patient each time, until the whole answer is "
@@ -60,7 +63,7 @@ _ENTRIES = ("messages", "calendar_events", "assessment_responses", "care_flows",
 _ROWS = Path(__file__).with_suffix(".sql").read_text().split("--#\n")
 
 
-async def main(patients: int) -> None:
+async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
     machine.take_load_core()
     with database.server() as server:
         url = await database.fresh(server)
@@ -73,9 +76,9 @@ async def main(patients: int) -> None:
                 token, ids, team = await _coach(connection, environment)
         finally:
             await opened.close()
-        text = await _serve(url, token, ids, team)
+        text = await _serve(url, token, ids, team, rounds)
     print(text)
-    if patients == PATIENTS:
+    if (patients, rounds) == (PATIENTS, ROUNDS):
         page.write("Pages of the portal", f"{_HOW}\n\nMachine: {machine.description()}.\n\n{text}")
 
 
@@ -105,31 +108,33 @@ async def _coach(connection: Connection, environment: int) -> tuple[str, list[st
     worker = await connection.fetchval(
         "SELECT id::text FROM workers WHERE environment_id = $1 AND email = '7@example.org'", environment
     )
-    await accounts.set_roles(connection, environment, worker, ("coach", "admin"), By("bench", "bench"))
+    await accounts.set_roles(connection, environment, worker, ("coach", "admin"), AT_THE_TERMINAL)
     token = await sessions.begin(connection, environment, worker)
     rows = await connection.fetch("SELECT id::text FROM patients WHERE environment_id = $1 AND coach_id = $2", environment, worker)
     team = await connection.fetch("SELECT id::text FROM workers WHERE environment_id = $1 ORDER BY id LIMIT $2", environment, _TEAM)
     return token, [row["id"] for row in rows], "".join(f"&worker={one['id']}" for one in team)
 
 
-async def _serve(url: str, token: str, ids: list[str], team: str) -> str:
+async def _serve(url: str, token: str, ids: list[str], team: str, rounds: int) -> str:
     command = machine.on_server_core([database.ALMONER, "serve"])
     server = subprocess.Popen(
-        command, env=os.environ | database.variables(url) | {"ALMONER_PORT": str(PORT)}, stdout=subprocess.DEVNULL
+        command,
+        env=os.environ | database.variables(url) | {"ALMONER_PORT": str(PORT), "ALMONER_SECOND_FACTOR_FOR": "none"},
+        stdout=subprocess.DEVNULL,
     )
     try:
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{PORT}", cookies={"almoner_session": token}, timeout=60
         ) as browser:
             await _ready(browser)
-            return await _measure(browser, ids, team)
+            return await _measure(browser, ids, team, rounds)
     finally:
         server.terminate()
         server.wait(30)
 
 
 async def _ready(browser: httpx.AsyncClient) -> None:
-    for _ in range(300):
+    for _ in range(1200):
         try:
             if (await browser.get("/readyz")).status_code == 200:
                 return
@@ -138,19 +143,19 @@ async def _ready(browser: httpx.AsyncClient) -> None:
     raise RuntimeError("the server did not start")
 
 
-async def _measure(browser: httpx.AsyncClient, ids: list[str], team: str) -> str:
+async def _measure(browser: httpx.AsyncClient, ids: list[str], team: str, rounds: int) -> str:
     times: dict[str, list[float]] = {path: [] for path in PAGES}
     size: dict[str, int] = {}
-    for number in range(ROUNDS + 5):
+    for number in range(_WARM_UP + rounds):
         for path in PAGES:
             began = time.perf_counter()
-            answer = await browser.get(path.format(patient=ids[number % len(ids)], team=team))
+            answer = await browser.get(path.format(patient=ids[number % len(ids)], team=team), headers=_PARTS.get(path))
             took = time.perf_counter() - began
             if answer.status_code != 200:
                 raise RuntimeError(f"{path} answered {answer.status_code}")
             size[path] = len(answer.content)
             # The first rounds draw each template and prepare each statement for the first time.
-            if number >= 5:
+            if number >= _WARM_UP:
                 times[path].append(took)
     rows = []
     for path, found in times.items():
@@ -162,4 +167,4 @@ async def _measure(browser: httpx.AsyncClient, ids: list[str], team: str) -> str
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else PATIENTS))
+    asyncio.run(main(*(int(argument) for argument in sys.argv[1:])))
