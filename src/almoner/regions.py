@@ -23,6 +23,14 @@ _FROM_SUNDAY: Final = (
 )
 _FROM_SATURDAY: Final = "AF BH DJ DZ EG IQ IR JO KW LY OM QA SD SY"
 
+# Where 3/4/2026 is the fourth of March to everybody (CLDR, dateFormats): the United States and their territories.
+_MONTH_FIRST: Final = "AS FM GU MH MP PR PW UM US VI"
+
+
+def month_first(timezone: str) -> bool:
+    """Whether a day in digits with strokes begins with its month where this IANA zone lies; False where that is not known."""
+    return _countries().get(timezone) in _MONTH_FIRST.split()
+
 
 def clock_hours(timezone: str) -> int:
     """12 or 24: how many hours a clock counts where this IANA zone lies; 24 where that is not known."""

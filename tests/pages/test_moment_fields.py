@@ -48,6 +48,20 @@ def test_what_is_no_day_stays_and_what_may_be_two_is_asked_about() -> None:
     assert typed_day("3/4/2026") == "4 Mar 2026 or 3 Apr 2026?"
 
 
+def test_strokes_begin_with_the_month_to_whoever_reads_them_so() -> None:
+    # India counts twelve hours and begins its weeks on Sunday too, and writes the day first.
+    for zone, meant in (
+        ("US/Central", "2026-03-04"),
+        ("Asia/Kolkata", "4 Mar 2026 or 3 Apr 2026?"),
+        ("Europe/Berlin", "4 Mar 2026 or 3 Apr 2026?"),
+    ):
+        notation.read_in(Notation.of(zone, None, None))
+        assert typed_day("3/4/2026") == meant, zone
+        assert typed_day("24/11/2026") == typed_day("11/24/2026") == "2026-11-24"
+        assert typed_day("3.4.2026") == "2026-04-03"
+    notation.read_in(Notation())
+
+
 def test_a_time_is_read_by_the_reader_s_clock(hours: int) -> None:
     for text, meant in (
         ("14:30", "14:30"),

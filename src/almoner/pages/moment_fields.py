@@ -40,8 +40,11 @@ def typed_day(text: str) -> str:
         return _iso(match[3], str(month), match[2]) or text
     if match := _IN_DIGITS.fullmatch(text):
         first, mark, second, year = match.groups()
-        # Where points are written the day is first, everywhere.
-        meant = {_iso(year, second, first)} if mark == "." else {_iso(year, second, first), _iso(year, first, second)}
+        # Where points are written the day is first, everywhere; where strokes are, the month is to readers in the United States.
+        day_first, month_first = _iso(year, second, first), _iso(year, first, second)
+        meant = {day_first} if mark == "." else {day_first, month_first}
+        if mark == "/" and month_first and notation.current().month_first:
+            return month_first
         meant -= {""}
         if len(meant) == 2:
             return " or ".join(map(shown_day, sorted(meant))) + "?"

@@ -16,10 +16,14 @@ from almoner import clocks, regions
 
 @dataclass(frozen=True)
 class Notation:
-    """``clock_hours`` is 12 or 24; ``first_weekday`` is Monday (0), Saturday (5) or Sunday (6)."""
+    """``clock_hours`` is 12 or 24; ``first_weekday`` is Monday (0), Saturday (5) or Sunday (6).
+
+    ``month_first``: to this reader ``3/4/2026`` is the fourth of March.
+    """
 
     clock_hours: int = 24
     first_weekday: int = regions.MONDAY
+    month_first: bool = False
 
     @classmethod
     def of(cls, timezone: str, clock_hours: int | None, first_weekday: int | None) -> Notation:
@@ -27,6 +31,7 @@ class Notation:
         return cls(
             regions.clock_hours(timezone) if clock_hours is None else clock_hours,
             regions.first_weekday(timezone) if first_weekday is None else first_weekday,
+            regions.month_first(timezone),
         )
 
 

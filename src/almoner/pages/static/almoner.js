@@ -249,7 +249,8 @@ const almoner = {
   const goesOn = async (tells) => {
     const worker = meta("worker")?.content;
     try {
-      const answer = await fetch(`/session?worker=${worker ?? ""}`, { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10_000) });
+      /* Where nobody has signed in there is only the connection to ask about. */
+      const answer = await fetch(worker ? `/session?worker=${worker}` : "/healthz", { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10_000) });
       const told = await answer.text();
       if (worker && answer.ok) goesOnAs(JSON.parse(told).csrf);
       else if (worker) refused(told, tells);
