@@ -18,10 +18,10 @@ SMALL = {
     "deep_pages": "--rows 500 --requests 2",
     "dry_run": "1000",
     "notifications": "--rate 20 --subscriptions 2 --seconds 1 --idle 2 --backlog 100",
-    "patient_search": "300 1",
-    "portal_pages": "400 1",
+    "patient_search": "300 2",
+    "portal_pages": "400 2",
     "publish": "2",
-    "run": "--rounds 1 --seconds 1 --rows 1000 --only almoner bare limit",
+    "run": "--rounds 1 --seconds 1 --rows 20000 --only almoner bare limit",
 }
 # Where there is no wrk: nothing is loaded then, and each operation was still asked for once.
 NO_LOAD = """#!/bin/sh

@@ -19,7 +19,7 @@ from almoner.errors import ApiError
 from almoner.notifications import subscriptions
 from almoner.notifications.terms import Rules
 from almoner.resources import BY_NAME
-from tests.conftest import new_environment
+from tests.conftest import new_environment, taken
 
 BOX = SecretBox(bytes(32))
 STRICT = Rules(BY_NAME, private_targets=False)
@@ -192,10 +192,10 @@ async def test_a_change_keeps_what_it_does_not_name(connection: Any, environment
     assert changed.position == made.position
 
 
-async def test_of_two_changes_at_once_neither_undoes_the_other(database: Database, connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+async def test_of_two_changes_at_once_neither_undoes_the_other(database: Database, environment: int) -> None:
     changes = {"name": "Bridge"}, {"resources": ["messages"]}
-    async with database.connection() as first, database.connection() as second:
+    async with taken(database, 3) as (connection, first, second):
+        made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
         held = first.transaction()
         await held.start()
         await subscriptions.change(first, BOX, environment, made.id, changes[0], STRICT)
@@ -204,8 +204,8 @@ async def test_of_two_changes_at_once_neither_undoes_the_other(database: Databas
             await asyncio.sleep(0)
         await held.commit()
         changed = await later
+        event = (await worker_events.listed(connection, environment))[0]
     assert (changed.name, changed.resources) == ("Bridge", ("messages",))
-    event = (await worker_events.listed(connection, environment))[0]
     assert (event.event, event.before) == ("webhook changed", {"resources": ["workers", "patients"]})
 
 

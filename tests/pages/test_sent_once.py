@@ -236,7 +236,7 @@ async def pressed_twice(page: Page, n: int) -> list[str] | None:
     try:
         if not await page.evaluate(_PRESS_TWICE, n):
             return None
-        await asyncio.wait_for(first.wait(), 20)
+        await asyncio.wait_for(first.wait(), 60)
         await page.evaluate("fetch('/session?worker=', { headers: { 'HX-Request': 'true' } }).then((answer) => answer.text())")
         return sent
     finally:
