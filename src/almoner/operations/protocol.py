@@ -26,7 +26,6 @@ _LINGER_BYTES = 4_194_304
 _FRAMING_OF_A_BYTE = 16
 # Where the scope of a request has what cuts its connection.
 CUT = "almoner.cut"
-_METHODS = "GET, HEAD, POST, PUT, DELETE"
 _NOT_PASSED_ON = frozenset({b"upgrade", b"http2-settings"})
 
 
