@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from almoner.pages.visit import Form
 from almoner.workshop.design import Assessment
 from almoner.workshop.field_kinds import FIELD_KINDS
+from almoner.workshop.forms import fields_view, fitting, form_view, read
 from almoner.workshop.pages.assessment import edits
 from almoner.workshop.pages.assessment.question_form import api_name, build, read_text, text_of
 from almoner.workshop.pages.assessment.score_range import reach, remarks
-from almoner.workshop.pages.preview.view import fields_view, fitting, form_view, read
 from almoner.workshop.score import score
 
 

@@ -13,13 +13,13 @@ from almoner.access import accounts, environments, reset_links
 from almoner.access.environments import Environment
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
+from almoner.pages.forms.problems import by_field
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.admin.places import Place, places
 from almoner.portal.admin_workers.stated import FIELDS, Stated, stated, zones
 from almoner.resources.workers import workers
 from almoner.workshop.environment_facts import MOST_COUNTED, EnvironmentFacts, facts
-from almoner.workshop.pages.field_errors import by_field
 
 _FOLDER: Final = "portal/admin_environments"
 _PATH: Final = "/admin/environments"

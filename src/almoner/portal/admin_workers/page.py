@@ -17,6 +17,7 @@ from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
 from almoner.pages import parsing
+from almoner.pages.forms.problems import by_field
 from almoner.pages.route import Answering, PageRoute
 from almoner.pages.sign_in.entering import require_passwords
 from almoner.pages.visit import Visit
@@ -26,7 +27,6 @@ from almoner.portal.admin_workers import people
 from almoner.portal.admin_workers.people import Event, Profile, RoleChoice
 from almoner.portal.admin_workers.stated import FIELDS, TITLES, Stated, stated, zones
 from almoner.resources.workers import workers
-from almoner.workshop.pages.field_errors import by_field
 
 _FOLDER: Final = "portal/admin_workers"
 _PATH: Final = "/admin/workers"

@@ -15,6 +15,7 @@ from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.pages import parsing
+from almoner.pages.forms.problems import by_name
 from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Form, Visit
 from almoner.portal import sight
@@ -25,7 +26,7 @@ from almoner.portal.records.stated import Stated, day
 from almoner.portal.sight import Patient
 from almoner.resources.assessment_responses import assessment_responses
 from almoner.workshop.design import Assessment
-from almoner.workshop.pages.preview.view import FormView
+from almoner.workshop.forms import FormView
 from almoner.workshop.published import element
 
 _NO_SPEC: Final = "The program has no such assessment, or your role does not show it."
@@ -201,7 +202,8 @@ async def _finish(visit: Visit, sent: _Sent, saved: Saved) -> Response:
         except ApiError as error:
             if error.status >= 500:
                 raise
-            errors, refused = typed.by_question(error.problems, [question.name for question in sent.assessment.questions])
+            asked = [question.name for question in sent.assessment.questions]
+            errors, refused = by_name(error.problems, asked, ".model", typed.UNANSWERED)
     part = _part(visit, sent.assessment, shown, errors, tuple(refused), refocus=True)
     return await _drawn(visit, sent, part, 400)
 

@@ -10,18 +10,19 @@ import msgspec
 
 from almoner.definitions import Spec
 from almoner.errors import Problem
+from almoner.pages.forms.problems import by_name
 from almoner.pages.visit import Form
 from almoner.portal.assessments.drafts import KEPT, OTHER, Texts, Typed
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment
-from almoner.workshop.pages.field_errors import sentence
-from almoner.workshop.pages.preview.view import FormView, fitting, form_view, read
+from almoner.workshop.forms import FormView, fitting, form_view, read
 
 # Stands before the names of the controls, so that no question can be taken for something else that the form sends.
 PREFIX: Final = "a-"
 # Stands before the name of a question where the form says what it saw of its answer, as a JSON list.
 SEEN: Final = "seen."
-_MODEL: Final = ".model."
+# What a question hears that must be answered and is blank.
+UNANSWERED: Final = "This must be answered."
 
 
 def texts_of(form: Form) -> dict[str, list[str]]:
@@ -78,20 +79,5 @@ def wrong(spec: Spec | None, kept: Mapping[str, Any]) -> dict[str, str]:
     problems: list[Problem] = []
     if spec is not None:
         spec.model.keep(dict(kept), ".model", problems)
-    return by_question(problems, kept)[0]
-
-
-def by_question(problems: Iterable[Problem], names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """The problems as sentences: those of a question by its name, and those that are about no question."""
-    known = list(names)
-    found: dict[str, str] = {}
-    others: list[str] = []
-    for problem in problems:
-        path = problem.extra.get("path", "")
-        if not path.startswith(_MODEL):
-            others.append(sentence(problem))
-            continue
-        at = path.removeprefix(_MODEL)
-        name = next((one for one in known if at == one or at.startswith((f"{one}[", f"{one}."))), at)
-        found.setdefault(name, "This must be answered." if problem.rule == "required" else sentence(problem))
-    return found, others
+    asked = {*kept, *(spec.model.by_name if spec else ())}
+    return by_name(problems, asked, ".model", UNANSWERED)[0]

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
+from almoner.pages.forms.problems import by_field
 from almoner.pages.security import local_path
 from almoner.pages.visit import Form, Visit
 from almoner.pages.words import day_in_words, zone_in_words
@@ -29,7 +30,6 @@ from almoner.portal.editing import Clash
 from almoner.portal.sight import NUMBERS, Patient
 from almoner.resources.calendar_events import calendar_events
 from almoner.working_hours import Span
-from almoner.workshop.pages.field_errors import by_field
 
 FOLDER: Final = "portal/calendar"
 _NUMBERS: Final = NUMBERS.format(id="$2")

@@ -15,6 +15,7 @@ from almoner.definitions import AppointmentKind, Program
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
 from almoner.pages import parsing
+from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form, Visit
 from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal import sight
@@ -27,7 +28,6 @@ from almoner.portal.patients.find import Found, find
 from almoner.portal.sight import Patient
 from almoner.resources.calendar_events import calendar_events
 from almoner.working_hours import Span
-from almoner.workshop.pages.field_errors import by_field
 
 FOLDER: Final = "portal/calendar"
 _MOST_FOUND: Final = 8

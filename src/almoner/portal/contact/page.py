@@ -15,6 +15,7 @@ from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
 from almoner.pages import parsing
+from almoner.pages.forms.problems import by_field
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.pages.words import birthday_error
@@ -23,7 +24,6 @@ from almoner.portal.contact.reading import Held, details, everything, owned
 from almoner.portal.contact.sections import DETAILS, HOW, SECTIONS, Section
 from almoner.portal.editing import Clash, Saved, kept
 from almoner.portal.sight import Patient
-from almoner.workshop.pages.field_errors import by_field
 
 _HOW = dict(HOW)
 _RECORD = """

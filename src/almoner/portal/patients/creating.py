@@ -16,6 +16,7 @@ from almoner.data_api.declare import Row, Verb
 from almoner.errors import ApiError
 from almoner.fields import Shape
 from almoner.kinds import Problems
+from almoner.pages.forms.problems import sentence
 from almoner.pages.visit import Visit
 from almoner.pages.words import birthday_error
 from almoner.portal.contact.sections import MORE, USUAL, Input
@@ -25,7 +26,6 @@ from almoner.portal.sight import only_of
 from almoner.portal.workers import to_choose
 from almoner.resources.patients import patients
 from almoner.times import TIMEZONES
-from almoner.workshop.pages.field_errors import sentence
 
 _TEXTS: Final = (
     *("phase", "coach_id", "first_name", "last_name", "birthday", "timezone", "phone", "email"),

@@ -14,6 +14,8 @@ from starlette.responses import Response
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
+from almoner.pages.forms.controls import FieldView
+from almoner.pages.forms.problems import by_name
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.portal import editing, sight
@@ -25,7 +27,7 @@ from almoner.portal.records.stated import Stated, Zones, beyond, in_words, state
 from almoner.portal.sight import Patient
 from almoner.resources.custom_data_type_records import custom_data_type_records
 from almoner.times import IsoDateTime
-from almoner.workshop.pages.preview.view import FieldView, fields_view
+from almoner.workshop.forms import fields_view
 
 _FOLDER: Final = "portal/records"
 _FEW, _MOST = 10, 50
@@ -190,7 +192,7 @@ def _form(
     if error is not None and error.status != 400:
         raise error
     fields = data_type.design.fields
-    errors, refused = typed.by_field(error.problems if error else (), [one.name for one in fields])
+    errors, refused = by_name(error.problems if error else (), [one.name for one in fields], ".body")
     views = fields_view(fields, body, errors, typed.PREFIX, visit.worker.timezone)
     zones = Zones(patient.timezone, visit.worker.timezone)
     left_over = beyond(fields, found.record.body, zones) if found else ()

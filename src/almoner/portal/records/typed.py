@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from almoner.errors import Problem
 from almoner.pages.visit import Form
 from almoner.workshop.design import FieldDesign
-from almoner.workshop.pages.field_errors import sentence
-from almoner.workshop.pages.preview.view import fields_view, read
+from almoner.workshop.forms import fields_view, read
 
 # Stands before the names of the controls, so that no field can be taken for something else that the form sends.
 PREFIX: Final = "r-"
-_BODY: Final = ".body."
 
 
 def body(fields: Sequence[FieldDesign], form: Form, was: Mapping[str, Any], timezone: str) -> dict[str, Any]:
@@ -26,19 +23,3 @@ def body(fields: Sequence[FieldDesign], form: Form, was: Mapping[str, Any], time
         if field.name in was and texts == [*filter(None, (view.value,)), *view.chosen]:
             sent[field.name] = was[field.name]
     return sent
-
-
-def by_field(problems: Iterable[Problem], names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """The problems as sentences: those of a field by its name, and those that are about no field of the form."""
-    known = list(names)
-    found: dict[str, str] = {}
-    others: list[str] = []
-    for problem in problems:
-        path = problem.extra.get("path", "")
-        at = path.removeprefix(_BODY) if path.startswith(_BODY) else ""
-        name = next((one for one in known if at == one or at.startswith((f"{one}[", f"{one}."))), "")
-        if name:
-            found.setdefault(name, "This must be filled in." if problem.rule == "required" else sentence(problem))
-        else:
-            others.append(sentence(problem))
-    return found, others

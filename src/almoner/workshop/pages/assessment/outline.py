@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from almoner.pages.forms.controls import number
 from almoner.pages.words import counted
 from almoner.workshop import questions
 from almoner.workshop.checks import DesignProblem
@@ -13,7 +14,6 @@ from almoner.workshop.design import Assessment, Question, Section
 from almoner.workshop.pages.assessment.edits import parents
 from almoner.workshop.pages.assessment.score_range import Reach, counts, reach, remarks
 from almoner.workshop.pages.editor.form import sentence
-from almoner.workshop.pages.preview.view import number
 
 # What the kinds are called where a designer reads them.
 _KIND_WORDS: Final = {

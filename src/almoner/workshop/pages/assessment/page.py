@@ -16,6 +16,7 @@ from almoner.pages.visit import Visit
 from almoner.workshop import checks
 from almoner.workshop.design import Assessment
 from almoner.workshop.drafts import Draft
+from almoner.workshop.forms import FormView, form_view
 from almoner.workshop.pages.assessment.actions import Done, Opened, act, open_part
 from almoner.workshop.pages.assessment.edits import index_of
 from almoner.workshop.pages.assessment.outline import Card, ScoreCard, cards, range_in_words, score_card
@@ -26,7 +27,6 @@ from almoner.workshop.pages.assessment.score_range import reach, remarks
 from almoner.workshop.pages.editor import saving
 from almoner.workshop.pages.editor.form import sentence
 from almoner.workshop.pages.frame import Frame, frame
-from almoner.workshop.pages.preview.view import FormView, form_view
 from almoner.workshop.shape import by_key
 
 PREFIX: Final = "preview-"

@@ -8,12 +8,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from almoner.pages.forms.controls import number
 from almoner.pages.visit import Form
 from almoner.workshop.checks import DesignProblem
 from almoner.workshop.design import Assessment, Band, Scoring, Section
 from almoner.workshop.pages.assessment.question_form import number_typed
 from almoner.workshop.pages.editor.form import sentence
-from almoner.workshop.pages.preview.view import number
 from almoner.workshop.shape import by_key
 
 AUDIENCES: Final = (("coach", "A coach"), ("coach_and_patient", "A coach and the patient"))

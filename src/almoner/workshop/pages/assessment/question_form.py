@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from almoner.pages import parsing
+from almoner.pages.forms.controls import number
 from almoner.pages.visit import Form
 from almoner.workshop.checks import DesignProblem
 from almoner.workshop.design import LONGEST_NAME, Condition, Question
 from almoner.workshop.field_kinds import FIELD_KINDS
 from almoner.workshop.pages.editor.form import sentence
-from almoner.workshop.pages.preview.view import number
 from almoner.workshop.question_checks import NO_TEST, TESTS, given_tests, key
 
 # Tests in the words that a designer picks them by, in the order in which they are offered.

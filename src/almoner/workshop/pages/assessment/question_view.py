@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from almoner.pages.forms.controls import number
 from almoner.workshop.design import Assessment, Question
 from almoner.workshop.field_kinds import FIELD_KINDS
 from almoner.workshop.pages.assessment.edits import Place
 from almoner.workshop.pages.assessment.outline import kind_in_words
 from almoner.workshop.pages.assessment.question_form import TEST_WORDS, QuestionText, api_name, tests_for
-from almoner.workshop.pages.preview.view import number
 
 Pairs = tuple[tuple[str, str], ...]
 Control = Literal["", "boxes", "select", "number", "text"]

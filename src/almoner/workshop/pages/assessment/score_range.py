@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from almoner.pages.forms.controls import number
 from almoner.workshop.design import Assessment, Band, Question
 from almoner.workshop.field_kinds import FIELD_KINDS
-from almoner.workshop.pages.preview.view import number
 
 
 @dataclass(frozen=True)

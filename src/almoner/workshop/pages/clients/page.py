@@ -14,10 +14,10 @@ from almoner.access.grants import Grant
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.pages import parsing
+from almoner.pages.forms.problems import by_field, missing_said_as
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.resources import BY_NAME
-from almoner.workshop.pages.field_errors import by_field, missing_said_as
 from almoner.workshop.pages.frame import Frame, frame
 
 _FOLDER: Final = "workshop/pages/clients"

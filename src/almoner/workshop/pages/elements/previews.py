@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from almoner import clocks
+from almoner.pages.forms.controls import FieldView
 from almoner.workshop.design import (
     AppointmentType,
     CareFlowTemplate,
@@ -20,9 +21,9 @@ from almoner.workshop.design import (
     TaskType,
     roles,
 )
+from almoner.workshop.forms import fields_view
 from almoner.workshop.pages.editor.shown import label
 from almoner.workshop.pages.elements.group import Group, shown_name
-from almoner.workshop.pages.preview.view import FieldView, fields_view
 from almoner.workshop.placeholders import Piece, pieces
 from almoner.workshop.shape import by_key
 

@@ -11,10 +11,10 @@ from starlette.responses import Response
 from almoner.access import environments
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
+from almoner.pages.forms.problems import by_field
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop.environment_facts import MOST_COUNTED, EnvironmentFacts, facts
-from almoner.workshop.pages.field_errors import by_field
 from almoner.workshop.pages.frame import Frame, frame
 
 _FOLDER: Final = "workshop/pages/environments"

@@ -13,12 +13,12 @@ from almoner.access.environments import Environment
 from almoner.database import Connection
 from almoner.errors import ApiError
 from almoner.pages import parsing
+from almoner.pages.forms.problems import by_field
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.workshop import drafts, locks
 from almoner.workshop.locks import Lock
 from almoner.workshop.pages.editor.saving import author
-from almoner.workshop.pages.field_errors import by_field
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
 from almoner.workshop.pages.standing import away

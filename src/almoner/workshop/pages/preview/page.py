@@ -13,12 +13,12 @@ from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment
+from almoner.workshop.forms import FormView, form_view, kind_of, read
 from almoner.workshop.pages.assessment.actions import typed_into
 from almoner.workshop.pages.assessment.edits import index_of
 from almoner.workshop.pages.assessment.page import PREFIX
 from almoner.workshop.pages.editor import saving
 from almoner.workshop.pages.editor.form import sentence
-from almoner.workshop.pages.preview.view import FormView, form_view, kind_of, read
 
 
 @dataclass(frozen=True)

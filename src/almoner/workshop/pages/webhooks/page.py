@@ -18,10 +18,10 @@ from almoner.notifications.subscriptions import Delivery
 from almoner.notifications.terms import Rules
 from almoner.notifications.trial import Step, Trial
 from almoner.pages import parsing
+from almoner.pages.forms.problems import by_field, missing_said_as
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.resources import BY_NAME, RESOURCES
-from almoner.workshop.pages.field_errors import by_field, missing_said_as
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.webhooks.state import State, state
 from almoner.workshop.pages.webhooks.stated import Stated, from_form, from_subscription

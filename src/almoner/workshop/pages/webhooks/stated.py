@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from almoner.errors import ApiError
 from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription, usual_audience
+from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form
-from almoner.workshop.pages.field_errors import by_field
 
 _LINES: Final = ("name", "notify_url", "client_id", "client_secret", "audience", "token_url")
 # What is said where nothing was filled in.

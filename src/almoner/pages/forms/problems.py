@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from almoner.errors import ApiError, Problem, problem
@@ -36,6 +36,27 @@ def missing_said_as(text: str) -> Iterator[None]:
         if error.status == 404:
             raise problem("not_found", text) from None
         raise
+
+
+def by_name(
+    problems: Iterable[Problem], names: Iterable[str], within: str, required: str = "This must be filled in."
+) -> tuple[dict[str, str], list[str]]:
+    """The problems as sentences: those of a field by its name, and those that are about no field of the form.
+
+    ``within`` is the path of what the form fills in, such as ``.body``; ``required`` is said at a blank field that must be filled.
+    """
+    known = list(names)
+    by_field: dict[str, str] = {}
+    others: list[str] = []
+    for one in problems:
+        path = one.extra.get("path", "")
+        at = path.removeprefix(f"{within}.") if path.startswith(f"{within}.") else ""
+        name = next((each for each in known if at == each or at.startswith((f"{each}[", f"{each}."))), "")
+        if name:
+            by_field.setdefault(name, required if one.rule == "required" else sentence(one))
+        else:
+            others.append(sentence(one))
+    return by_field, others
 
 
 def sentence(one: Problem) -> str:
