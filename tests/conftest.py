@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 import uvicorn
 from playwright.async_api import Browser, async_playwright
@@ -36,6 +35,7 @@ from almoner.workshop.programs import Programs
 from almoner.workshop.publish import publish
 from tests.browsers import Screens, options
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 
 METRICS_TOKEN = "metrics-of-the-tests"
 
@@ -186,7 +186,7 @@ def server(settings: Settings) -> Iterator[Server]:
         yield running
 
 
-class Api(httpx.AsyncClient):
+class Api(PlainHttp):
     """A caller of the API in one environment, under one client."""
 
     environment_id: int

@@ -18,9 +18,10 @@ from almoner.database import Database
 from almoner.pages.sent_forms import TOKEN
 from almoner.regions import MONDAY
 from almoner.resources.workers import workers
+from tests.plain_http import PlainHttp
 
 
-class Person(httpx.AsyncClient):
+class Person(PlainHttp):
     """A worker with a session, who fetches pages and sends forms as a browser would."""
 
     environment_id: int

@@ -24,6 +24,7 @@ from almoner.reference.page import pages
 from almoner.resources import RESOURCES
 from almoner.settings import Settings
 from almoner.workshop.breakages import WORDS
+from tests.plain_http import PlainHttp
 
 ROOT = Path(__file__).parents[1]
 URL = "https://care.example.org"
@@ -71,7 +72,7 @@ OUTLINES = {path: Outline(html) for path, html in PAGES.items()}
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(Starlette(routes=reference.routes(RESOURCES, URL)))
-    async with httpx.AsyncClient(transport=transport, base_url=URL) as opened:
+    async with PlainHttp(transport=transport, base_url=URL) as opened:
         yield opened
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-import httpx
 import pytest
 from joserfc.jwk import RSAKey
 
@@ -15,6 +14,7 @@ from almoner.access.oidc import REFETCH_SECONDS, SECONDS, Identity, Oidc, OidcEr
 from almoner.access.secrets import SecretBox
 from almoner.outbound import connections
 from tests.access.provider import CLIENT_ID, CLIENT_SECRET, Provider
+from tests.plain_http import PlainHttp
 
 BACK = "https://care.example/sign-in/back"
 
@@ -46,7 +46,7 @@ def oidc(provider: Provider, clock: Clock) -> Oidc:
 async def go(oidc: Oidc, environment: str = "production") -> tuple[str, dict[str, str]]:
     """To the provider and back: our cookie, and what the provider sent along."""
     start = await oidc.start(environment, "/workshop")
-    async with httpx.AsyncClient() as browser:
+    async with PlainHttp() as browser:
         answer = await browser.get(start.url)
     assert answer.status_code == 307
     location = urlsplit(answer.headers["location"])

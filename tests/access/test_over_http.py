@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import Any
 
-import httpx
 import jwt
 import pytest
 
@@ -17,6 +16,7 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources.workers import workers
 from tests.conftest import Api, Callers, Server
+from tests.plain_http import PlainHttp
 
 
 def _form(server: Server, api: Api, **claims: Any) -> dict[str, str]:
@@ -26,7 +26,7 @@ def _form(server: Server, api: Api, **claims: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", ["/v1/token", "/v1/token/"])
 async def test_a_token_is_fetched_and_used(server: Server, api: Api, path: str) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as program:
+    async with PlainHttp(base_url=server.url) as program:
         answer = await program.post(path, data=_form(server, api, scope="patients.read"))
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "no-store"
@@ -38,7 +38,7 @@ async def test_a_token_is_fetched_and_used(server: Server, api: Api, path: str) 
 
 
 async def test_a_refusal_is_told_in_both_forms(server: Server, api: Api) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as program:
+    async with PlainHttp(base_url=server.url) as program:
         answer = await program.post("/v1/token", json=_form(server, api, aud="https://elsewhere.example"))
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
         assert server.settings.token_url in answer.json()["error_description"]
@@ -47,7 +47,7 @@ async def test_a_refusal_is_told_in_both_forms(server: Server, api: Api) -> None
 
 
 async def test_a_token_that_is_not_valid_is_answered_with_a_challenge(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as program:
+    async with PlainHttp(base_url=server.url) as program:
         for token in ("alm_" + "a" * 43, "nonsense"):
             refused = await program.get("/v1/patients", headers={"Authorization": f"Bearer {token}"})
             assert refused.status_code == 401

@@ -7,7 +7,6 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +30,7 @@ from tests.changes.writing import (
 )
 from tests.conftest import Api, Callers, new_environment
 from tests.contract.rows import Place
+from tests.plain_http import PlainHttp
 
 PATIENT = {
     "phase": "intake",
@@ -389,7 +389,7 @@ async def test_the_feed_needs_its_own_scope(callers: Callers, environment: int, 
 
 
 async def test_the_feed_is_read_with_a_token_and_get_only(api: Api) -> None:
-    async with httpx.AsyncClient(base_url=api.base_url) as nobody:
+    async with PlainHttp(base_url=api.base_url) as nobody:
         assert (await nobody.get("/v1/changes")).status_code == 401
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         answer = await api.request(method, "/v1/changes")

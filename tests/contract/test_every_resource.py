@@ -15,6 +15,7 @@ from almoner.kinds import Boolean, Ref
 from almoner.resources import BY_NAME, RESOURCES
 from tests.conftest import Api, Callers
 from tests.contract.rows import NOBODY, Place, Row, errors, one, refused, rows
+from tests.plain_http import PlainHttp
 
 EVERY_RESOURCE = pytest.mark.parametrize("resource", RESOURCES, ids=lambda r: r.name)
 
@@ -154,7 +155,7 @@ async def operations(resource: Resource, place: Place) -> list[tuple[bool, str, 
 
 @EVERY_RESOURCE
 async def test_nothing_is_answered_without_a_token(resource: Resource, shared: Place, server: Any) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as stranger:
+    async with PlainHttp(base_url=server.url) as stranger:
         for _, method, path, options in await operations(resource, shared):
             for header in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}):
                 answer = await stranger.request(method, path, headers=header, **options)

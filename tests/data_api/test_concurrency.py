@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.conftest import Api
+from tests.plain_http import PlainHttp
 
 CALLERS = 200
 FIELDS = ("first_name", "last_name", "street", "street_line_two", "city", "county", "country", "zip_code")
@@ -23,14 +24,10 @@ PATIENT = {
 
 
 @pytest.fixture
-async def crowd(api: Api) -> AsyncIterator[list[httpx.AsyncClient]]:
+async def crowd(api: Api) -> AsyncIterator[list[PlainHttp]]:
     """Two hundred callers, each with a connection of its own."""
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-    # One context for all of them: making it is what takes long, and nothing here speaks TLS.
-    transports = [httpx.AsyncHTTPTransport(verify=False, limits=limits) for _ in range(CALLERS)]
-    callers = [
-        httpx.AsyncClient(base_url=api.base_url, headers=api.headers, timeout=60, transport=transport) for transport in transports
-    ]
+    callers = [PlainHttp(base_url=api.base_url, headers=api.headers, limits=limits) for _ in range(CALLERS)]
     yield callers
     await asyncio.gather(*(caller.aclose() for caller in callers))
 
@@ -50,7 +47,7 @@ async def counted(connection: Any, environment: int) -> dict[str, int]:
 
 
 async def test_two_hundred_callers_who_set_different_fields_of_the_same_rows_lose_no_update(
-    api: Api, crowd: list[httpx.AsyncClient], connection: Any
+    api: Api, crowd: list[PlainHttp], connection: Any
 ) -> None:
     ids = [(await new_patient(api))["id"] for _ in range(CALLERS // len(FIELDS))]
     targets = [(row_id, field) for row_id in ids for field in FIELDS]
@@ -74,7 +71,7 @@ async def test_two_hundred_callers_who_set_different_fields_of_the_same_rows_los
     assert {(r["row_id"], r["count"], r["times"]) for r in told} == {(row_id, 3 * len(FIELDS), 3 * len(FIELDS)) for row_id in ids}
 
 
-async def test_callers_who_count_with_if_match_lose_no_step(api: Api, crowd: list[httpx.AsyncClient]) -> None:
+async def test_callers_who_count_with_if_match_lose_no_step(api: Api, crowd: list[PlainHttp]) -> None:
     row_id = (await new_patient(api))["id"]
     await api.put(f"/v1/patients/{row_id}", json={"city": "0"})
 
@@ -92,7 +89,7 @@ async def test_callers_who_count_with_if_match_lose_no_step(api: Api, crowd: lis
     assert (await api.get(f"/v1/patients/{row_id}")).json()["city"] == "30"
 
 
-async def test_updates_of_one_row_have_times_that_only_grow(api: Api, crowd: list[httpx.AsyncClient]) -> None:
+async def test_updates_of_one_row_have_times_that_only_grow(api: Api, crowd: list[PlainHttp]) -> None:
     row = await new_patient(api)
     answers = await asyncio.gather(*(caller.put(f"/v1/patients/{row['id']}", json={"city": "Rye"}) for caller in crowd))
     stamps = [answer.json()["updated_at"] for answer in answers]
@@ -102,7 +99,7 @@ async def test_updates_of_one_row_have_times_that_only_grow(api: Api, crowd: lis
 
 
 async def test_of_two_hundred_creates_that_claim_one_id_one_is_made_and_the_others_leave_nothing(
-    api: Api, crowd: list[httpx.AsyncClient], connection: Any
+    api: Api, crowd: list[PlainHttp], connection: Any
 ) -> None:
     body = PATIENT | {
         "phone": "555-555-5555",
@@ -159,7 +156,7 @@ async def test_a_create_whose_database_fails_half_way_leaves_nothing(api: Api, c
 
 
 async def test_callers_who_hang_up_in_the_middle_leave_whole_patients_only(
-    api: Api, crowd: list[httpx.AsyncClient], connection: Any
+    api: Api, crowd: list[PlainHttp], connection: Any
 ) -> None:
     body = PATIENT | {"phone": "555-555-5555", "email": "grace@example.org"}
     tasks = [asyncio.create_task(caller.post("/v1/patients", json=body)) for caller in crowd]

@@ -20,6 +20,7 @@ from almoner.resources import BY_NAME, RESOURCES
 from almoner.settings import Settings
 from tests.conftest import Api, Callers, Server, ServerThread, free_port, new_environment
 from tests.notifications.subscribers import Listening, Subscriber
+from tests.plain_http import PlainHttp
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 PATH = "/v1/subscriptions"
@@ -60,7 +61,7 @@ def open_server(settings: Settings) -> Iterator[Server]:
 @pytest.fixture
 async def near(open_server: Server, api: Api) -> AsyncIterator[httpx.AsyncClient]:
     """A caller of that server, in the environment of ``api``."""
-    async with httpx.AsyncClient(base_url=open_server.url, headers=api.headers, timeout=40) as caller:
+    async with PlainHttp(base_url=open_server.url, headers=api.headers, timeout=40) as caller:
         yield caller
 
 
@@ -193,7 +194,7 @@ async def test_another_environment_does_not_know_the_subscription(callers: Calle
 
 
 async def test_without_a_token_nothing_is_told(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as nobody:
+    async with PlainHttp(base_url=server.url) as nobody:
         for path in (PATH, f"{PATH}/{NOBODY}", f"{PATH}/{NOBODY}/deliveries"):
             answer = await nobody.get(path)
             assert answer.status_code == 401

@@ -29,6 +29,7 @@ from tests.changes.writing import environment_of, insert, opened, remove, rename
 from tests.conftest import ServerThread, free_port
 from tests.notifications.killed import Killed
 from tests.notifications.receiving import Receiver, subscribe
+from tests.plain_http import PlainHttp
 
 SEEDS = int(os.environ.get("ALMONER_TEST_SEEDS", "20"))
 AT_ONCE = 4
@@ -52,7 +53,7 @@ class Reader:
         self.rows: dict[str, tuple[str, str]] = {}
         self.told: asyncio.Queue[Any] = asyncio.Queue()
         self._gone: set[str] = set()
-        self._http = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        self._http = PlainHttp(base_url=url, headers={"Authorization": f"Bearer {token}"})
 
     async def run(self) -> None:
         """Reads what it is told of, notification by notification."""

@@ -42,6 +42,7 @@ from almoner.resources import BY_NAME
 from almoner.settings import Settings
 from tests.conftest import Api, Callers, free_port
 from tests.notifications.subscribers import Listening
+from tests.plain_http import PlainHttp
 
 ISSUED = Credentials("5d9e3f0a-6c9b-4f55-8f0a-0d1a6f6f1c11", "what-the-receiver-issued-to-almoner-and-to-nobody-else")
 BOX = SecretBox(bytes(32))
@@ -321,7 +322,7 @@ class Program:
     async def takes_requests(self) -> None:
         """Returns once it answers."""
         deadline = time.monotonic() + 30
-        async with httpx.AsyncClient() as client:
+        async with PlainHttp() as client:
             while True:
                 try:
                     await client.get(f"http://127.0.0.1:{self.port}/")
@@ -403,7 +404,7 @@ async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(api: A
             algorithm="HS256",
         )
         href = f"{api.base_url}".rstrip("/") + "/v1/workers?page[size]=5"
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as sender:
+        async with PlainHttp(headers={"Authorization": f"Bearer {token}"}) as sender:
             sent = await sender.post(
                 f"http://127.0.0.1:{program.port}/notifications", json=[{"resource": "workers", "href": href, **SPAN}]
             )

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from almoner.access.key_file import KeySource
@@ -20,6 +19,7 @@ from almoner.database import Database
 from tests.changes.writing import insert, until_true
 from tests.conftest import METRICS_TOKEN, free_port
 from tests.notifications.receiving import Receiver, kept, subscribe
+from tests.plain_http import PlainHttp
 
 
 class Processes:
@@ -119,7 +119,7 @@ async def test_a_server_with_a_worker_notifies_and_tells_of_it_in_its_metrics(
         return (await kept(own, subscription)).position > subscription.position
 
     await until_true(noted, "the position moves")
-    async with httpx.AsyncClient() as http:
+    async with PlainHttp() as http:
         collector = {"Authorization": f"Bearer {METRICS_TOKEN}"}
         lines = (await http.get(f"http://127.0.0.1:{processes.port}/metrics", headers=collector)).text.splitlines()
     told = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}

@@ -20,6 +20,7 @@ import pytest
 
 from almoner.settings import Settings
 from tests.conftest import METRICS_TOKEN, Api, Server, ServerThread, free_port
+from tests.plain_http import PlainHttp
 
 PATIENT = {
     "phase": "intake",
@@ -58,7 +59,7 @@ def strict(settings: Settings) -> Iterator[Server]:
 @pytest.fixture
 async def hurried(strict: Server, api: Api) -> AsyncIterator[httpx.AsyncClient]:
     """A caller of the strict server, in the environment of ``api``."""
-    async with httpx.AsyncClient(base_url=strict.url, headers=api.headers, timeout=30) as caller:
+    async with PlainHttp(base_url=strict.url, headers=api.headers) as caller:
         yield caller
 
 

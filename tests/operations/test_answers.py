@@ -13,6 +13,7 @@ from almoner.errors import SettingError
 from almoner.settings import Settings
 from tests.conftest import METRICS_TOKEN, Api, Server
 from tests.operations.conftest import PATIENT, until_true
+from tests.plain_http import PlainHttp
 
 UNKNOWN = "/v1/patients/00000000-0000-4000-8000-000000000000"
 EVERYWHERE = [
@@ -55,7 +56,7 @@ async def test_every_answer_carries_its_id_and_the_security_headers(api: Api, me
 
 
 async def test_an_answer_to_nobody_carries_them_too(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as nobody:
+    async with PlainHttp(base_url=server.url) as nobody:
         answer = await nobody.get("/v1/patients")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -83,7 +84,7 @@ async def test_head_is_answered_like_get_without_the_body(api: Api) -> None:
 
 async def test_the_connection_is_fit_for_the_next_request_after_every_answer(api: Api) -> None:
     limits = httpx.Limits(max_connections=1)
-    async with httpx.AsyncClient(base_url=api.base_url, headers=api.headers, limits=limits) as one:
+    async with PlainHttp(base_url=api.base_url, headers=api.headers, limits=limits) as one:
         for method, path, status in EVERYWHERE:
             assert (await one.head(path)).status_code < 500
             assert (await one.request(method, path)).status_code == status

@@ -28,6 +28,7 @@ from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
 from tests.conftest import METRICS_TOKEN, ServerThread, free_port
 from tests.operations.conftest import PATIENT, held, locked, until_true
+from tests.plain_http import PlainHttp
 
 SECONDS = 2
 
@@ -91,7 +92,7 @@ async def fragile(postgres_server: EmbeddedServer, embedded_home: Path) -> Async
     )
     with ServerThread(settings) as running:
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=30) as api:
+        async with PlainHttp(base_url=running.url, headers=headers) as api:
             yield Fragile(postgres_server, embedded_home, dsn, api)
 
 

@@ -23,6 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from almoner.settings import Settings
 from tests.conftest import Api
 from tests.operations.conftest import PATIENT, Process, held, locked, until_true
+from tests.plain_http import PlainHttp
 
 # Every value that the callers of these tests send; none may turn up in a log or a trace.
 PERSON: dict[str, Any] = {
@@ -97,7 +98,7 @@ def talkative(tmp_path_factory: pytest.TempPathFactory, settings: Settings, rece
 
 @pytest.fixture
 async def caller(talkative: Process, api: Api) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=talkative.url, headers=api.headers, timeout=30) as client:
+    async with PlainHttp(base_url=talkative.url, headers=api.headers) as client:
         yield client
 
 
@@ -212,7 +213,7 @@ async def test_a_server_that_is_asked_to_stop_finishes_the_request_under_way(
 ) -> None:
     row_id = (await api.post("/v1/patients", json=PATIENT)).json()["id"]
     with Process(tmp_path, settings) as running:
-        async with httpx.AsyncClient(base_url=running.url, headers=api.headers, timeout=30) as caller:
+        async with PlainHttp(base_url=running.url, headers=api.headers) as caller:
             read = await caller.get(f"/v1/patients/{row_id}")
             assert read.status_code == 200
             async with locked(dsn, row_id) as holder:
@@ -244,7 +245,7 @@ async def test_a_write_that_was_answered_outlives_a_server_that_is_killed(
     tmp_path: Path, settings: Settings, api: Api, connection: Any
 ) -> None:
     with Process(tmp_path, settings) as running:
-        async with httpx.AsyncClient(base_url=running.url, headers=api.headers, timeout=30) as caller:
+        async with PlainHttp(base_url=running.url, headers=api.headers) as caller:
             answer = await caller.post("/v1/patients", json=PATIENT)
             running.signal(signal.SIGKILL)
         await asyncio.to_thread(running.ended)

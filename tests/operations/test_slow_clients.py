@@ -18,6 +18,7 @@ from almoner.settings import Settings
 from tests.conftest import Api
 from tests.operations.conftest import PATIENT, Process
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 
 # Seconds of the attack; ``make soak`` gives two minutes. Slow clients of each kind at a time, more than there are connections.
 LONG = int(os.environ.get("ALMONER_TEST_ATTACK_SECONDS", "6"))
@@ -108,7 +109,7 @@ async def test_slow_clients_of_every_kind_take_nothing_from_the_others(small: Pr
     served = 0
     async with (
         under_attack(small.url, slow_kinds(api, coach, patients[0])),
-        httpx.AsyncClient(base_url=small.url, headers=api.headers, timeout=SECONDS * 2) as caller,
+        PlainHttp(base_url=small.url, headers=api.headers) as caller,
     ):
         requests: list[Callable[[], object]] = [
             lambda: caller.get(f"/v1/patients/{patients[1]}"),

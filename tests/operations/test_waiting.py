@@ -22,6 +22,7 @@ from almoner.settings import Settings
 from tests.conftest import METRICS_TOKEN, Api
 from tests.operations.conftest import BODY, CONNECTIONS, PATIENT, REQUESTS, SECONDS, Process, until_true
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 
 SERVER = Path(__file__).resolve().parents[2] / "src" / "almoner"
 # Who may read from a request: the edge, which does it before anything is taken; the API's handlers through the edge's reader; and
@@ -117,7 +118,7 @@ async def test_forms_that_do_not_arrive_hold_no_connection_of_the_database(watch
     sent = half_sent(integrator, f"/workshop/clients/{api.client_id}/revoke")
     slow = [await opened(watched.url, sent) for _ in range(CONNECTIONS)]
     try:
-        async with httpx.AsyncClient(base_url=watched.url, headers=api.headers, timeout=30) as caller:
+        async with PlainHttp(base_url=watched.url, headers=api.headers) as caller:
             statuses = {
                 (await caller.get(path)).status_code for path in ("/v1/patients", "/readyz", "/v1/patients") for _ in range(5)
             }
@@ -159,7 +160,7 @@ async def test_a_form_that_is_too_long_is_refused_as_soon_as_that_is_known(watch
 
 
 async def metrics(server: Process) -> str:
-    async with httpx.AsyncClient(base_url=server.url, headers={"Authorization": f"Bearer {METRICS_TOKEN}"}) as collector:
+    async with PlainHttp(base_url=server.url, headers={"Authorization": f"Bearer {METRICS_TOKEN}"}) as collector:
         return (await collector.get("/metrics")).text
 
 
@@ -185,11 +186,11 @@ async def test_refusals_say_who_was_refused_and_why_and_nothing_else(
     watched: Process, integrator: Person, callers: Any, program: int
 ) -> None:
     await integrator.get("/inbox")
-    async with httpx.AsyncClient(base_url=watched.url) as nobody:
+    async with PlainHttp(base_url=watched.url) as nobody:
         await nobody.post("/sign-in", headers={"Origin": "https://elsewhere.example"}, content="email=Quillfeather")
     await integrator.post("/workshop/clients", content="csrf=wrong&name=Quillfeather")
     async with await callers(program, "patients.read") as limited:
-        async with httpx.AsyncClient(base_url=watched.url, headers=limited.headers) as caller:
+        async with PlainHttp(base_url=watched.url, headers=limited.headers) as caller:
             assert (await caller.post("/v1/patients", json=PATIENT | {"last_name": "Quillfeather"})).status_code == 403
         client = f"client:{limited.client_id}"
     worker = f"worker:{integrator.worker_id}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-import httpx
 from starlette.routing import compile_path
 
 from almoner.app import PAGES
 from tests.conftest import Api, Server
 from tests.people import Person
+from tests.plain_http import PlainHttp
 
 EVIL = "evil.example/x"
 PATHS = (
@@ -40,7 +40,7 @@ async def test_every_page_answers_a_wrong_method_with_405_and_the_methods_that_i
 async def test_no_answer_leads_where_the_host_of_the_caller_says(server: Server, designer: Person) -> None:
     cookies = "; ".join(f"{name}={value}" for name, value in designer.cookies.items())
     wrong = {}
-    async with httpx.AsyncClient(base_url=server.url, headers={"Host": EVIL}) as nobody:
+    async with PlainHttp(base_url=server.url, headers={"Host": EVIL}) as nobody:
         for path in PATHS:
             for who in ("", cookies):
                 answer = await nobody.get(path, headers={"Cookie": who})

@@ -21,6 +21,7 @@ from almoner.workshop.program_file import parse
 from almoner.workshop.publish import publish
 from tests.conftest import Server, new_environment
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 
 PERMISSIONS = {"give_care", "design", "integrate", "administer"}
 GUARDED = [page for page in PAGES if ANYONE not in page.permissions]
@@ -51,7 +52,7 @@ def test_a_page_names_permissions_that_exist(page: PageRoute) -> None:
 @pytest.fixture(scope="module")
 async def nobody(server: Server) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody who has not signed in."""
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with PlainHttp(base_url=server.url) as client:
         yield client
 
 

@@ -25,13 +25,14 @@ from almoner.workshop.publish import publish
 from tests.browsers import Screens, violations
 from tests.conftest import Server, ServerThread, free_port
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.fixture
 async def nobody(server: Server) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with PlainHttp(base_url=server.url) as client:
         yield client
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 from starlette.responses import Response
 
@@ -14,19 +13,20 @@ from almoner.pages import words
 from almoner.pages.security import Cookies, is_from_elsewhere, local_path, masked, unmasked
 from tests.conftest import Server
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 
 NOW = datetime(2026, 3, 10, 15, 0, tzinfo=UTC)
 
 
 async def test_an_address_without_a_page_says_so_in_words(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as nobody:
+    async with PlainHttp(base_url=server.url) as nobody:
         answer = await nobody.get("/nothing/here", headers={"Accept": "text/html"})
     assert answer.status_code == 404
     assert "There is nothing here" in answer.text
 
 
 async def test_static_files_are_kept_for_good_and_packed(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as nobody:
+    async with PlainHttp(base_url=server.url) as nobody:
         page = await nobody.get("/nothing", headers={"Accept": "text/html"})
         [css] = re.findall(r'href="(/static/[^"]+\.css)"', page.text)
         scripts = re.findall(r'src="(/static/[^"]+\.js)"', page.text)
@@ -71,7 +71,7 @@ async def test_an_idle_session_has_ended(people: People, environment: int, datab
 
 
 async def test_signing_in_leads_back_to_the_page_that_was_asked_for(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as nobody:
+    async with PlainHttp(base_url=server.url) as nobody:
         answer = await nobody.get("/account?tab=sessions")
     assert answer.headers["location"] == "/sign-in?next=%2Faccount%3Ftab%3Dsessions"
 

@@ -27,6 +27,7 @@ from tests.access.door import BY, PASSWORD, Door, Worker
 from tests.access.provider import CLIENT_ID, CLIENT_SECRET, Provider
 from tests.conftest import Server, ServerThread, free_port
 from tests.people import People
+from tests.plain_http import NO_CERTIFICATES, PlainHttp
 
 NEW = "seven herons on a pond"
 
@@ -47,8 +48,8 @@ async def emily(door: Door, environment: int) -> Worker:
 def from_anywhere(server: Server) -> httpx.AsyncClient:
     """A browser at an address of its own: failures count by address, and those of one test must not slow down the next."""
     number = next(_ADDRESSES)
-    transport = httpx.AsyncHTTPTransport(local_address=f"127.1.{number // 250}.{number % 250 + 1}")
-    return httpx.AsyncClient(base_url=server.url, timeout=30, transport=transport)
+    transport = httpx.AsyncHTTPTransport(verify=NO_CERTIFICATES, local_address=f"127.1.{number // 250}.{number % 250 + 1}")
+    return PlainHttp(base_url=server.url, transport=transport)
 
 
 @pytest.fixture
@@ -374,7 +375,7 @@ async def test_whose_role_opens_doors_sets_up_a_second_factor_on_the_way_in_unle
                 found[roles] = (await browser.post("/sign-in", data=filled_in(worker))).headers["location"]
         async with door.database.connection() as connection:
             token = await sessions.begin(connection, program, worker.id)
-        async with httpx.AsyncClient(base_url=server.url, cookies={"almoner_session": token}) as earlier:
+        async with PlainHttp(base_url=server.url, cookies={"almoner_session": token}) as earlier:
             assert (await earlier.get("/admin/workers")).headers["location"] == "/account", "a session of before sets it up first"
     assert found == expected
 

@@ -24,6 +24,7 @@ from almoner.workshop.program_file import parse
 from almoner.workshop.publish import publish
 from tests.conftest import Callers, Server, new_environment
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 
 HOOK = {
     "name": "EHR bridge",
@@ -160,7 +161,7 @@ async def test_what_a_disabled_worker_made_ends_or_is_reviewed(
     theirs = value_of(await admin.send_form(f"{client}/token", days="30"), "told-value")
     await maker.send_form("/workshop/webhooks", ("resources", "patients"), **HOOK)
     await admin.send_form(f"/admin/workers/{maker.worker_id}/disable")
-    async with httpx.AsyncClient(base_url=server.url) as program:
+    async with PlainHttp(base_url=server.url) as program:
         answers = [await program.get("/v1/patients", headers={"Authorization": f"Bearer {one}"}) for one in (token, theirs)]
     assert [one.status_code for one in answers] == [401, 200]
     assert "Mia Maker is disabled, and 2 ways in work on" in text(await admin.get("/admin"))

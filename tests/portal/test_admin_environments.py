@@ -7,13 +7,13 @@ import uuid
 from collections.abc import AsyncIterator
 from html import unescape
 
-import httpx
 import pytest
 
 from almoner.access import environments
 from almoner.database import Database
 from tests.conftest import new_environment
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 from tests.portal.chart import text_of
 
 PATH = "/admin/environments"
@@ -54,7 +54,7 @@ async def test_a_new_test_environment_gets_an_administrator_who_gets_in(admin: P
     invited = await admin.send_form(f"{PATH}/{name}/administrator", **NEW | {"email": admin.email})
     assert invited.status_code == 200, text_of(invited.text)
     [link] = re.findall(r'id="link" value="([^"]*)"', invited.text)
-    async with httpx.AsyncClient() as anybody:
+    async with PlainHttp() as anybody:
         welcome = await anybody.get(unescape(link))
     assert name in welcome.text
     assert await workers_of(database, name) == [(admin.email, ["admin"])]

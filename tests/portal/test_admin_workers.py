@@ -15,6 +15,7 @@ from almoner.database import Database
 from almoner.resources.patients import patients
 from tests.conftest import new_environment
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 from tests.portal.chart import text_of
 
 PATH = "/admin/workers"
@@ -63,7 +64,7 @@ async def test_a_worker_of_any_script_is_made_and_gets_in_with_a_link_that_is_sh
     assert page.status_code == 200, page.text
     assert "Nguyễn O’Brien-李" in page.text
     link = link_in(page)
-    async with httpx.AsyncClient() as anybody:
+    async with PlainHttp() as anybody:
         welcome = await anybody.get(link)
     assert welcome.status_code == 200
     assert "nguyen@example.org" in welcome.text

@@ -18,6 +18,7 @@ from almoner.portal.calendar import ics
 from almoner.portal.calendar.ics import Entry
 from tests.conftest import Server, new_environment
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 from tests.portal.calendars import Book, new_book, words
 
 WHEN = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
@@ -91,7 +92,7 @@ async def made(person: Person, **given: str) -> str:
 
 async def fetched(server: Server, path: str) -> httpx.Response:
     """As a calendar program does: without a session."""
-    async with httpx.AsyncClient(base_url=server.url) as stranger:
+    async with PlainHttp(base_url=server.url) as stranger:
         return await stranger.get(path)
 
 
@@ -137,7 +138,7 @@ async def test_the_same_calendar_is_not_sent_twice_and_a_change_is(book: Book, c
     event = await book.event(coach, await book.patient(), datetime.now(UTC) + timedelta(days=2))
     path = await made(coach)
     tag = (await fetched(server, path)).headers["etag"]
-    async with httpx.AsyncClient(base_url=server.url, headers={"If-None-Match": tag}) as stranger:
+    async with PlainHttp(base_url=server.url, headers={"If-None-Match": tag}) as stranger:
         assert (await stranger.get(path)).status_code == 304
         await coach.send_form(f"/calendar/events/{event}/outcome", outcome="cancelled")
         assert (await stranger.get(path)).status_code == 200

@@ -17,6 +17,7 @@ from almoner.access.token_endpoint import GRANT_TYPE
 from almoner.database import Database
 from tests.conftest import Callers, Server, new_environment
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 
 PATH = "/workshop/clients"
 
@@ -47,7 +48,7 @@ async def made(person: Person, name: str = "Data warehouse", *scopes: str) -> tu
 
 
 async def token_of(server: Server, client_id: str, secret: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=server.url) as program:
+    async with PlainHttp(base_url=server.url) as program:
         claims = {"iss": client_id, "aud": server.settings.token_url, "exp": int(time.time()) + 3600}
         form = {"grant_type": GRANT_TYPE, "assertion": jwt.encode(claims, secret, algorithm="HS256")}
         return await program.post("/v1/token", data=form)
@@ -133,7 +134,7 @@ async def test_a_token_for_testing_is_shown_once_and_works(integrator: Person, s
     page = await integrator.send_form(f"{PATH}/{client_id}/token", days="7")
     token = value_of(page, "told-value")
     assert "good for 7 days" in page.text
-    async with httpx.AsyncClient(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as program:
+    async with PlainHttp(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as program:
         assert (await program.get("/v1/patients")).status_code == 200
         assert (await program.get("/v1/messages")).status_code == 403
     assert token not in (await integrator.get(f"{PATH}/{client_id}")).text
@@ -162,7 +163,7 @@ async def test_scopes_and_shape_are_changed_and_tokens_that_cover_more_end(
         f"{PATH}/{client_id}/edit", ("scopes", "patients.read"), name="Renamed", grant="some", shape="enveloped"
     )
     assert answer.headers["location"] == f"{PATH}/{client_id}?done=changed"
-    async with httpx.AsyncClient(base_url=server.url) as program:
+    async with PlainHttp(base_url=server.url) as program:
         answers = [await program.get("/v1/patients", headers={"Authorization": f"Bearer {token}"}) for token in (wide, narrow)]
     assert [a.status_code for a in answers] == [401, 200]
     async with database.connection() as connection:
@@ -178,7 +179,7 @@ async def test_its_tokens_are_ended_without_its_secrets(integrator: Person, serv
         token = await clients.long_lived_token(connection, client_id)
         kept = await clients.long_lived_token(connection, other_id)
     await integrator.send_form(f"{PATH}/{client_id}/end-tokens")
-    async with httpx.AsyncClient(base_url=server.url) as program:
+    async with PlainHttp(base_url=server.url) as program:
         answers = [await program.get("/v1/patients", headers={"Authorization": f"Bearer {t}"}) for t in (token, kept)]
     assert [a.status_code for a in answers] == [401, 200]
     assert (await token_of(server, client_id, secret)).status_code == 200
@@ -226,7 +227,7 @@ async def test_only_who_may_integrate_comes_in(people: People, program: int, ser
     async with await people(program, "coach") as coach:
         assert (await coach.get(PATH)).status_code == 403
         assert (await coach.send_form(PATH, name="x", grant="all", shape="documented")).status_code == 403
-    async with httpx.AsyncClient(base_url=server.url) as nobody:
+    async with PlainHttp(base_url=server.url) as nobody:
         assert (await nobody.get(PATH)).headers["location"] == "/sign-in?next=%2Fworkshop%2Fclients"
 
 

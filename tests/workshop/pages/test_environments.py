@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from almoner.access import clients, environments
@@ -15,6 +14,7 @@ from almoner.workshop import environment_facts, kiwi_health
 from almoner.workshop.publish import publish
 from tests.conftest import Server, new_environment
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 
 PATH = "/workshop/environments"
 BOX = SecretBox(bytes(32))
@@ -159,7 +159,7 @@ async def test_only_who_may_integrate_comes_in(people: People, program: int, ser
     async with await people(program, "coach") as coach:
         assert (await coach.get(PATH)).status_code == 403
         assert (await coach.send_form(PATH, name="coachs-own")).status_code == 403
-    async with httpx.AsyncClient(base_url=server.url) as nobody:
+    async with PlainHttp(base_url=server.url) as nobody:
         assert (await nobody.get(PATH)).headers["location"].startswith("/sign-in?next=")
 
 

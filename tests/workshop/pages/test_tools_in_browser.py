@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 
-import httpx
 import jwt
 import pytest
 from playwright.async_api import Page, expect
@@ -14,6 +13,7 @@ from almoner.access.token_endpoint import GRANT_TYPE
 from tests.browsers import Screens, violations
 from tests.conftest import Server
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def fetched(server: Server, client_id: str, secret: str) -> int:
     """The status that a program gets which fetches a token with this secret."""
     claims = {"iss": client_id, "aud": server.settings.token_url, "exp": int(time.time()) + 3600}
     form = {"grant_type": GRANT_TYPE, "assertion": jwt.encode(claims, secret, algorithm="HS256")}
-    async with httpx.AsyncClient(base_url=server.url) as program:
+    async with PlainHttp(base_url=server.url) as program:
         return (await program.post("/v1/token", data=form)).status_code
 
 

@@ -21,6 +21,7 @@ from almoner.workshop.pages.webhooks.state import state
 from tests.conftest import Callers, Server, ServerThread, free_port, new_environment
 from tests.notifications.subscribers import Listening, Subscriber
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 
 PATH = "/workshop/webhooks"
 TERMS: dict[str, Any] = {
@@ -269,7 +270,7 @@ async def test_only_who_may_integrate_comes_in(people: People, program: int, ser
     async with await people(program, "coach") as coach:
         assert (await coach.get(PATH)).status_code == 403
         assert (await coach.send_form(PATH, *RESOURCES, **TERMS)).status_code == 403
-    async with httpx.AsyncClient(base_url=server.url) as nobody:
+    async with PlainHttp(base_url=server.url) as nobody:
         assert (await nobody.get(PATH)).headers["location"].startswith("/sign-in?next=")
 
 
