@@ -64,8 +64,7 @@ codegen: $(READY)
 ## migration NAME=add_something: write a migration from the difference between declarations and migrations
 migration: $(READY)
 	@test -n "$(NAME)" || { echo 'Say what it does: make migration NAME=add_something' >&2; exit 2; }
-	$(VENV)/bin/almoner migrate --write "$(NAME)"
-	$(VENV)/bin/ruff check --quiet --fix src/almoner/migrations && $(VENV)/bin/ruff format --quiet src/almoner/migrations
+	@$(VENV)/bin/almoner migrate --write "$(NAME)"
 
 ## production: an environment of what is served alone in .production, from the same lock
 production: $(READY)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Computed,
+    Connection,
     Date,
     ForeignKeyConstraint,
     Index,
@@ -96,6 +97,16 @@ def build(resources: Iterable[Resource]) -> MetaData:
     for resource in known:
         _collection_table(metadata, resource, known)
     return metadata
+
+
+def create(connection: Connection, metadata: MetaData, resources: Iterable[Resource]) -> None:
+    """Makes all that is declared in an empty database, without any migration: what the migrations' work is compared with."""
+    connection.exec_driver_sql("SET check_function_bodies = off")
+    for statement in functions().split("--#\n"):
+        connection.exec_driver_sql(statement)
+    metadata.create_all(connection, checkfirst=False)
+    for statement in triggers(resources):
+        connection.exec_driver_sql(statement)
 
 
 def reference_name(resource: Resource, field: Field) -> str:

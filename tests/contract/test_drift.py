@@ -2,52 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import Column, Connection, Text, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from almoner import embedded, migrate, schema
 from almoner.resources import RESOURCES
+from tests.contract.catalogs import CATALOGS, declare, described, differences, new_database
 
-# What a schema is made of, as PostgreSQL itself writes it down. Every row is a name and what is behind it.
-CATALOGS = {
-    "table": "SELECT relname, relkind::text || relpersistence::text FROM pg_class WHERE relnamespace = 'public'::regnamespace",
-    "column": """
-        SELECT c.relname || '.' || a.attname,
-          concat_ws(' ', format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'not null' END,
-            nullif(a.attidentity::text, ''), nullif(a.attgenerated::text, ''), pg_get_expr(d.adbin, d.adrelid))
-        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND a.attnum > 0 AND NOT a.attisdropped
-    """,
-    "constraint": """
-        SELECT conrelid::regclass || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint
-        WHERE connamespace = 'public'::regnamespace AND contype <> 'n'
-    """,
-    "index": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
-    "trigger": """
-        SELECT tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
-    """,
-    "function": """
-        SELECT oid::regprocedure::text, pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-    """,
-    "sequence": """
-        SELECT sequencename,
-          concat_ws(' ', data_type::text, start_value::text, min_value::text, max_value::text, increment_by::text, cache_size::text)
-        FROM pg_sequences WHERE schemaname = 'public'
-    """,
-}
-# Alembic keeps the revision here; no declaration describes it.
-OF_ALEMBIC = "alembic_version"
 # What is there once a database: the environments themselves, its clusters, the processes that notify, and its key.
 OF_NO_ENVIRONMENT = {"environments", "epochs", "notifiers", "secret_keys"}
 # How a declared database can differ from a migrated one, and what the comparison then names.
@@ -82,45 +47,6 @@ FROM conversations, generate_series(1, 2) n;
 INSERT INTO message_reads (environment_id, message_id, read_by, read_at)
 VALUES (1, '00000000-0000-0000-0000-000000000012', 'worker:1', '2026-11-01T12:00Z');
 """
-
-
-async def described(connection: Any) -> dict[str, str]:
-    """Everything in the schema, by kind and name."""
-    found = {}
-    for kind, query in CATALOGS.items():
-        for name, behind in await connection.fetch(query):
-            if OF_ALEMBIC not in name:
-                found[f"{kind} {name}"] = behind
-    return found
-
-
-def differences(left: dict[str, str], right: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
-    return {name: (left.get(name), right.get(name)) for name in left | right if left.get(name) != right.get(name)}
-
-
-async def declare(dsn: str) -> None:
-    """Makes the schema of the declarations, without any migration."""
-    metadata = schema.build(RESOURCES)
-
-    def run(connection: Connection) -> None:
-        connection.exec_driver_sql("SET check_function_bodies = off")
-        for statement in schema.functions().split("--#\n"):
-            connection.exec_driver_sql(statement)
-        metadata.create_all(connection, checkfirst=False)
-        for statement in schema.triggers(RESOURCES):
-            connection.exec_driver_sql(statement)
-
-    engine = create_async_engine(make_url(dsn).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(run)
-    finally:
-        await engine.dispose()
-
-
-async def new_database(postgres: str, name: str) -> tuple[str, str]:
-    unique = f"almoner_{name}_{uuid.uuid4().hex[:12]}"
-    return unique, await embedded.create_database(postgres, unique)
 
 
 @pytest.fixture(scope="module")
@@ -160,28 +86,6 @@ async def test_the_comparison_sees(migrated: dict[str, str], declared: Any, name
         assert name in differences(migrated, await described(declared))
     finally:
         await transaction.rollback()
-
-
-async def test_the_migration_of_unchanged_declarations_is_empty_and_of_changed_ones_says_what_changed(
-    postgres: str, tmp_path: Path
-) -> None:
-    name, dsn = await new_database(postgres, "unchanged")
-    await migrate.migrate(dsn, schema.build(RESOURCES))
-    there = set(migrate.VERSIONS.iterdir())
-    assert await migrate.write(dsn, schema.build(RESOURCES), "nothing", tmp_path) is None
-    assert await migrate.write(dsn, schema.build(RESOURCES), "nothing") is None
-    changed = schema.build(RESOURCES)
-    changed.tables["patients"].append_column(Column("nickname", Text))
-    part = next(index for index in changed.tables["calendar_events"].indexes if index.name == "calendar_events_ahead_part")
-    part.dialect_options["postgresql"]["where"] = text("outcome IS NOT NULL")
-    written = await migrate.write(dsn, changed, "nickname", tmp_path)
-    assert written is not None
-    said = written.read_text()
-    assert "sa.Column('nickname'" in said
-    assert said.count("calendar_events_ahead_part") == 2
-    assert "outcome IS NOT NULL" in said
-    assert {path for path in migrate.VERSIONS.iterdir() if path.name != "__pycache__"} <= there
-    await embedded.drop_database(postgres, name)
 
 
 async def test_every_collection_has_its_table_its_stamp_and_the_index_of_its_pages(migrated: dict[str, str]) -> None:

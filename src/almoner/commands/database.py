@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import MetaData
 
-from almoner import migrate, schema
-from almoner.commands.session import AS_JSON, located, print_json, read_settings, run, say
+from almoner import embedded, migrate, schema
+from almoner.commands.session import AS_JSON, located, print_json, read_settings, run, say, stop
 from almoner.embedded import EmbeddedServer
+from almoner.migrations import writing
 from almoner.resources import RESOURCES
 
 
@@ -26,12 +29,15 @@ def migrate_command(
 
     Example: ALMONER_DATABASE_URL=postgresql://almoner:...@db:5432/almoner almoner migrate
     """
-    metadata = schema.build(RESOURCES)
-    if write:
-        _write(metadata, write)
+    if write is not None:
+        written = run(_write(write))
+        if written is None:
+            say("The migrations make what the declarations say: there is nothing to write.")
+        else:
+            _tidy(written)
         return
     settings = located(read_settings())
-    before, after = run(migrate.migrate(settings.database_url, metadata))
+    before, after = run(migrate.migrate(settings.database_url, schema.build(RESOURCES)))
     if as_json:
         print_json({"before": before, "after": after})
     elif before == after:
@@ -40,9 +46,20 @@ def migrate_command(
         say(f"The schema went from {before or 'nothing'} to {after}.")
 
 
-def _write(metadata: MetaData, message: str) -> None:
-    """Compares the declarations with what the migrations make, in a database of its own: nothing else need run."""
+async def _write(name: str) -> Path | None:
+    """Compares the declarations with what the migrations make, in databases of its own: nothing else need run."""
+    if find_spec("ruff") is None:
+        stop("Writing a migration needs the environment of developers, which has ruff. Make it with: make .venv", 2)
+    metadata = schema.build(RESOURCES)
     with tempfile.TemporaryDirectory(prefix="almoner-migration-") as folder, EmbeddedServer(Path(folder) / "home") as dsn:
-        run(migrate.migrate(dsn, metadata))
-        written = run(migrate.write(dsn, metadata, message))
-    say("The migrations make what the declarations say: there is nothing to write." if written is None else f"Wrote {written}")
+        declared = await embedded.create_database(dsn, "declared")
+        await migrate.with_connection(declared, lambda connection: schema.create(connection, metadata, RESOURCES))
+        await migrate.migrate(dsn, metadata)
+        return await writing.write(dsn, declared, metadata, name)
+
+
+def _tidy(written: Path) -> None:
+    """Has ruff put the file in the order of the house."""
+    for tidy in (("check", "--fix"), ("format",)):
+        subprocess.run([sys.executable, "-m", "ruff", *tidy, "--quiet", str(written)], check=True)
+    say(f"Wrote {written}\nRead it, and say in docs/operating.md what stands still while it runs.")

@@ -1,4 +1,4 @@
-"""${message.replace("_", " ").capitalize()}."""
+"""${message}"""
 
 import sqlalchemy as sa
 from alembic import op

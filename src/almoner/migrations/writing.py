@@ -1,0 +1,180 @@
+"""Writing a migration: the difference between what the migrations make and what is declared (``make migration``)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import CreateIndexOp, DropIndexOp, MigrateOperation, ModifyTableOps, UpgradeOps
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, text
+
+from almoner.errors import SettingError
+from almoner.migrate import VERSIONS, configuration, with_connection
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+# What Alembic does not compare, as PostgreSQL writes it down. What an extension brought along is the extension's.
+_FUNCTIONS: Final = """
+SELECT oid::regprocedure::text, pg_get_functiondef(oid) FROM pg_proc p
+WHERE pronamespace = 'public'::regnamespace
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+ORDER BY oid
+"""
+_TRIGGERS: Final = """
+SELECT tgname || ' ON ' || tgrelid::regclass, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY oid
+"""
+
+
+@dataclass(frozen=True)
+class _Catalog:
+    """The functions by their signatures and the triggers by name and table, each with the statement that makes it."""
+
+    functions: Mapping[str, str]
+    triggers: Mapping[str, str]
+
+
+class _Statement(MigrateOperation):
+    """A statement of SQL, as it stands."""
+
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+
+
+class _Locks(MigrateOperation):
+    """The locks of the tables that are changed, all at once."""
+
+    def __init__(self, tables: list[str]) -> None:
+        self.tables = tables
+
+
+async def write(migrated: str, declared: str, metadata: MetaData, name: str, folder: Path = VERSIONS) -> Path | None:
+    """Writes a migration for what the database ``declared`` has and ``migrated``, which is at the newest revision, lacks.
+
+    None, and no file, where it lacks nothing. Raises SettingError where the name is none, or two migrations claim to be the newest.
+    """
+    if not _NAME.fullmatch(name):
+        raise SettingError("A migration's name is of small letters, digits and _, as in: make migration NAME=add_nickname")
+    wanted = await with_connection(declared, _catalog)
+
+    def run(connection: Connection) -> Path | None:
+        config = configuration(connection, metadata)
+        config.set_main_option("path_separator", "os")
+        config.set_main_option("version_locations", os.pathsep.join(dict.fromkeys((str(VERSIONS), str(folder)))))
+        config.cmd_opts = argparse.Namespace(quiet=True)
+        revision = _next_revision(ScriptDirectory.from_config(config).get_heads(), name, datetime.now(UTC).date())
+
+        def complete(_: object, __: object, directives: list[Any]) -> None:
+            script = directives[0]
+            _leave_out_equal_indexes(connection, script.upgrade_ops)
+            _add_functions_and_triggers(script.upgrade_ops, _catalog(connection), wanted)
+            if script.upgrade_ops.is_empty():
+                directives.clear()
+                return
+            script.message += _lock(script.upgrade_ops)
+
+        with warnings.catch_warnings():
+            # That it cannot compare an expression with an operator class itself.
+            warnings.filterwarnings("ignore", "Expression #", UserWarning)
+            made = command.revision(
+                config,
+                message=name.replace("_", " ").capitalize() + ".",
+                autogenerate=True,
+                rev_id=revision,
+                version_path=str(folder),
+                process_revision_directives=complete,
+            )
+        return folder / f"{revision}.py" if made else None
+
+    return await with_connection(migrated, run)
+
+
+def _next_revision(heads: Sequence[str], name: str, day: date) -> str:
+    """The day and the name: of the first day, from this one on, by which it sorts after the newest."""
+    if len(heads) > 1:
+        raise SettingError(f"More than one migration is the newest: {', '.join(heads)}. Set down_revision of one to the other.")
+    revision = f"{day:%Y_%m_%d}_{name}"
+    return revision if revision > heads[0] else _next_revision(heads, name, day + timedelta(days=1))
+
+
+def _catalog(connection: Connection) -> _Catalog:
+    return _Catalog(_statements(connection, _FUNCTIONS), _statements(connection, _TRIGGERS))
+
+
+def _statements(connection: Connection, query: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in connection.exec_driver_sql(query)}
+
+
+def _leave_out_equal_indexes(connection: Connection, upgrade: UpgradeOps) -> None:
+    """Takes out indexes that would be made anew as they are.
+
+    Alembic compares their expressions as texts, and PostgreSQL writes them down in other words: so it is asked itself.
+    """
+    for of_table in upgrade.ops:
+        if not isinstance(of_table, ModifyTableOps):
+            continue
+        made = {each.index_name: each for each in of_table.ops if isinstance(each, CreateIndexOp)}
+        dropped = {each.index_name for each in of_table.ops if isinstance(each, DropIndexOp)}
+        equal = {str(name) for name in made.keys() & dropped if _is_there(connection, made[name])}
+        of_table.ops[:] = [
+            each for each in of_table.ops if not (isinstance(each, CreateIndexOp | DropIndexOp) and each.index_name in equal)
+        ]
+    upgrade.ops[:] = [each for each in upgrade.ops if not (isinstance(each, ModifyTableOps) and each.is_empty())]
+
+
+def _is_there(connection: Connection, declared: CreateIndexOp) -> bool:
+    """Whether the index of the database is what PostgreSQL makes of the declared one."""
+    definition = text("SELECT pg_get_indexdef(to_regclass(:name))")
+    name = {"name": declared.index_name}
+    there = connection.execute(definition, name).scalar()
+    savepoint = connection.begin_nested()
+    connection.exec_driver_sql(f'DROP INDEX "{declared.index_name}"')
+    declared.to_index().create(connection)
+    made = connection.execute(definition, name).scalar()
+    savepoint.rollback()
+    return bool(there == made)
+
+
+def _add_functions_and_triggers(upgrade: UpgradeOps, there: _Catalog, wanted: _Catalog) -> None:
+    """Functions come before the tables, whose indexes may call them; triggers, and functions that go, after."""
+    made = [statement for name, statement in wanted.functions.items() if there.functions.get(name) != statement]
+    detached = [f"DROP TRIGGER {name}" for name, was in there.triggers.items() if wanted.triggers.get(name) != was]
+    attached = [statement for name, statement in wanted.triggers.items() if there.triggers.get(name) != statement]
+    dropped = [f"DROP FUNCTION {name}" for name in there.functions.keys() - wanted.functions.keys()]
+    # A function may name columns that the migration adds.
+    unchecked = ["SET LOCAL check_function_bodies = off"] if made else []
+    first, last = [*unchecked, *made, *detached], [*attached, *sorted(dropped)]
+    upgrade.ops[:] = [*map(_Statement, first), *upgrade.ops, *map(_Statement, last)]
+
+
+def _lock(upgrade: UpgradeOps) -> str:
+    """Has the tables that are changed locked first, and says which of them stand still while indexes are made."""
+    changed = [each for each in upgrade.ops if isinstance(each, ModifyTableOps)]
+    if not changed:
+        return ""
+    upgrade.ops.insert(0, _Locks(sorted({each.table_name for each in changed})))
+    indexed = sorted({each.table_name for each in changed if any(isinstance(part, CreateIndexOp) for part in each.ops)})
+    return f"\n\nIndexes are made; these tables stand still meanwhile: {', '.join(indexed)}." if indexed else ""
+
+
+@renderers.dispatch_for(_Statement)
+def _render_statement(context: AutogenContext, statement: _Statement) -> str:
+    # Not by ``op.execute``, which would take a colon in it for the mark of a parameter. Alembic indents what is rendered.
+    context.imports.add("from textwrap import dedent")
+    raw = "r" if "\\" in statement.sql else ""
+    return f'op.get_bind().exec_driver_sql(dedent({raw}"""\n{statement.sql.strip()}\n"""))'
+
+
+@renderers.dispatch_for(_Locks)
+def _render_locks(context: AutogenContext, wanted: _Locks) -> str:
+    context.imports.add("from almoner.migrations import locks")
+    return f"locks.take({', '.join(map(repr, wanted.tables))})"

@@ -1,0 +1,116 @@
+"""A written migration makes what is declared, all of it, and nothing is written where nothing changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Connection, DefaultClause, text
+
+from almoner import embedded, migrate, schema
+from almoner.data_api.declare import Search
+from almoner.errors import SettingError
+from almoner.fields import Field
+from almoner.kinds import Text
+from almoner.migrations import writing
+from almoner.resources import BY_NAME, RESOURCES
+from tests.contract.catalogs import declare, described, differences, new_database
+
+
+@pytest.fixture
+async def pair(postgres: str) -> AsyncIterator[tuple[str, str]]:
+    """The addresses of a migrated database, and of an empty one for what is declared."""
+    names = [await new_database(postgres, name) for name in ("before", "after")]
+    await migrate.migrate(names[0][1], schema.build(RESOURCES))
+    yield names[0][1], names[1][1]
+    for name, _ in names:
+        await embedded.drop_database(postgres, name)
+
+
+async def test_unchanged_declarations_have_no_migration_written(pair: tuple[str, str], tmp_path: Path) -> None:
+    migrated, declared = pair
+    await declare(declared)
+    there = set(migrate.VERSIONS.iterdir())
+    assert await writing.write(migrated, declared, schema.build(RESOURCES), "nothing", tmp_path) is None
+    assert await writing.write(migrated, declared, schema.build(RESOURCES), "nothing") is None
+    assert {path for path in migrate.VERSIONS.iterdir() if path.name != "__pycache__"} <= there
+    for wrong in ("", "Two words", "../up", "1st"):
+        with pytest.raises(SettingError, match="small letters"):
+            await writing.write(migrated, declared, schema.build(RESOURCES), wrong, tmp_path)
+
+
+async def test_a_written_migration_makes_what_is_declared_triggers_functions_and_indexes_included(
+    pair: tuple[str, str], tmp_path: Path
+) -> None:
+    """A field of messages, whose stamp names its columns; a field that is searched and filtered by; another part of an index."""
+    migrated, declared = pair
+    urgency, nickname = Field("urgency", Text(), "How urgent."), Field("nickname", Text(), "What friends say.", filter=True)
+    search = Search("nickname", "coalesce({row}nickname, '')", column="plain_nickname")
+    patients, messages = BY_NAME["patients"], BY_NAME["messages"]
+    changed = {
+        "messages": replace(messages, fields=(*messages.fields, urgency)),
+        "patients": replace(patients, fields=(*patients.fields, nickname), searches=(*patients.searches, search)),
+    }
+    resources = [changed.get(resource.name, resource) for resource in RESOURCES]
+    metadata = schema.build(resources)
+    # Of a row that is there nobody knows what its function would work out: a migration of such a column is completed by hand.
+    metadata.tables["patients"].c.plain_nickname.server_default = DefaultClause("")
+    part = next(index for index in metadata.tables["calendar_events"].indexes if index.name == "calendar_events_ahead_part")
+    part.dialect_options["postgresql"]["where"] = text("outcome IS NOT NULL")
+    await declare(declared, metadata, resources)
+
+    written = await writing.write(migrated, declared, metadata, "nickname", tmp_path)
+
+    assert written is not None
+    said = written.read_text()
+    assert said.startswith('"""Nickname.\n\nIndexes are made; these tables stand still meanwhile: calendar_events, patients."""')
+    assert "locks.take('calendar_events', 'messages', 'patients')" in said
+    names: dict[str, Any] = {}
+    exec(compile(said, written, "exec"), names)  # noqa: S102  # what was just written
+    assert names["revision"] == written.stem > migrate.newest() == names["down_revision"]
+
+    def run(connection: Connection) -> None:
+        with Operations.context(MigrationContext.configure(connection)):
+            names["upgrade"]()
+        connection.execute(text("UPDATE alembic_version SET version_num = :there"), {"there": written.stem})
+
+    await migrate.with_connection(migrated, run)
+    before, after = [await asyncpg.connect(dsn) for dsn in pair]
+    assert differences(await described(before), await described(after)) == {}
+    await before.close()
+    await after.close()
+    assert await writing.write(migrated, declared, metadata, "again", tmp_path) is None
+
+
+def test_a_field_is_one_line_and_a_migration_that_is_written_once(tmp_path: Path) -> None:
+    """The command itself, in a copy of the package, with no database anywhere."""
+    shutil.copytree(migrate.VERSIONS.parent.parent, tmp_path / "almoner", ignore=shutil.ignore_patterns("__pycache__"))
+    declaration = tmp_path / "almoner" / "resources" / "patients.py"
+    field = '        Field("nickname", Text(), "What friends say."),\n'
+    declaration.write_text(declaration.read_text().replace("        UPDATED_AT,\n", f"{field}        UPDATED_AT,\n", 1))
+    versions = tmp_path / "almoner" / "migrations" / "versions"
+    before = set(versions.glob("*.py"))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ALMONER_")}
+    command = [sys.executable, "-c", "from almoner.cli import main; main()", "migrate", "--write", "add_nickname"]
+    for wrote in ("Wrote ", "The migrations make what the declarations say: there is nothing to write."):
+        ran = subprocess.run(
+            command, env=kept | {"PYTHONPATH": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert ran.stdout.startswith(wrote)
+        (written,) = set(versions.glob("*.py")) - before
+    said = written.read_text()
+    assert said.count("op.add_column(") == said.count("op.") - 1 == 1  # the other sets the time that it waits for locks
+    assert 'sa.Column("nickname", sa.Text(), nullable=True)' in said
+    for tidy in (["check"], ["format", "--check"]):
+        subprocess.run([sys.executable, "-m", "ruff", *tidy, str(written)], check=True)
