@@ -16,7 +16,7 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources import RESOURCES
 from almoner.resources.patients import patients
-from almoner.workshop.programs import Programs
+from almoner.workshop.programs import PublishedPrograms
 from almoner.workshop.publish import publish
 from bench import database, machine, page
 from bench.dataset import BODY, PROGRAM, row_id
@@ -61,7 +61,7 @@ async def by_store(url: str, environment: int, rows: Rows) -> None:
     """Through Almoner's store, which checks every field of every row as a Create does."""
     connected = await Database.connect(url, size=2)
     try:
-        store = Store(connected, Programs(connected), RESOURCES)
+        store = Store(connected, PublishedPrograms(connected), RESOURCES)
         by = Actor(environment, "bench", "import", "bench")
         for start in range(0, len(rows), BATCH):
             await store.load(by, patients, rows[start : start + BATCH])

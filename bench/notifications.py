@@ -25,7 +25,7 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources import RESOURCES
 from almoner.resources.patients import patients
-from almoner.workshop.programs import Programs
+from almoner.workshop.programs import PublishedPrograms
 from almoner.workshop.publish import publish
 from bench import database, machine, page
 from bench.dataset import BODY, PROGRAM
@@ -112,7 +112,7 @@ async def subscribe(db: Database, environment: int, count: int, port: int) -> No
 async def latencies(url: str, environment: int, coalesce: float, options: argparse.Namespace) -> list[float]:
     """Seconds from each commit to the arrival of the first notification that covers it, for every subscription; sorted."""
     db = await Database.connect(url, size=8)
-    store = Store(db, Programs(db), RESOURCES)
+    store = Store(db, PublishedPrograms(db), RESOURCES)
     by = Actor(environment, "bench", "bench", "bench")
     committed: list[tuple[float, float]] = []
     async with receiving() as receiver, notifying(url, coalesce):

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from almoner.database import Connection, Database
-from almoner.portal.patients.find import Found, find
+from almoner.portal.patients.find import PatientMatch, find
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
 from bench import database, machine, page
@@ -99,7 +99,7 @@ async def _fill(connection: Connection, environment: int, patients: int) -> None
 async def _measure(connection: Connection, environment: int, rounds: int) -> str:
     queries = QUERIES | await _of_somebody(connection, environment)
     times: dict[str, list[float]] = {name: [] for name in queries}
-    found: dict[str, list[Found]] = {}
+    found: dict[str, list[PatientMatch]] = {}
     for number in range(rounds + 2):
         for name, typed in queries.items():
             began = time.perf_counter()

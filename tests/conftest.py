@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, async_playwright
 
-from almoner import embedded, holding, migrate, schema
+from almoner import connection_guard, embedded, migrate, schema
 from almoner.access import clients, environments, keys
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
@@ -31,7 +31,7 @@ from almoner.resources import RESOURCES
 from almoner.server import configuration
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
-from almoner.workshop.programs import Programs
+from almoner.workshop.programs import PublishedPrograms
 from almoner.workshop.publish import publish
 from tests.browsers import Screens, options
 from tests.people import People, Person
@@ -66,7 +66,7 @@ async def dsn(postgres: str, home: Path) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 async def database(dsn: str) -> AsyncIterator[Database]:
-    opened = await Database.connect(dsn, size=8, on_holding=holding.raised)
+    opened = await Database.connect(dsn, size=8, on_holding=connection_guard.raised)
     yield opened
     await opened.close()
 
@@ -74,7 +74,7 @@ async def database(dsn: str) -> AsyncIterator[Database]:
 @pytest.fixture(scope="session")
 async def aside(dsn: str) -> AsyncIterator[Database]:
     """The same database for those who look on: whoever holds a connection of ``database`` may ask for no second one."""
-    opened = await Database.connect(dsn, size=8, on_holding=holding.raised)
+    opened = await Database.connect(dsn, size=8, on_holding=connection_guard.raised)
     yield opened
     await opened.close()
 
@@ -123,8 +123,8 @@ async def program(database: Database, environment: int) -> int:
 @pytest.fixture(scope="session")
 async def store(dsn: str) -> AsyncIterator[Store]:
     """Writes over connections of its own, so that a test may hold one meanwhile."""
-    opened = await Database.connect(dsn, size=8, on_holding=holding.raised)
-    yield Store(opened, Programs(opened), RESOURCES)
+    opened = await Database.connect(dsn, size=8, on_holding=connection_guard.raised)
+    yield Store(opened, PublishedPrograms(opened), RESOURCES)
     await opened.close()
 
 
@@ -149,7 +149,7 @@ class ServerThread:
     def __init__(self, settings: Settings, limits: ConnectionLimits | None = None) -> None:
         self.settings = settings
         self._server = uvicorn.Server(
-            configuration(Application(settings, on_holding=holding.raised), limits, host=settings.host, port=settings.port)
+            configuration(Application(settings, on_holding=connection_guard.raised), limits, host=settings.host, port=settings.port)
         )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 

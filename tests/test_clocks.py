@@ -15,7 +15,7 @@ from almoner.clocks import DatabaseZones
 from almoner.commands import doctor
 from almoner.database import Database
 from almoner.pages import parsing
-from almoner.pages.words import day_in_words
+from almoner.pages.filters import day_in_words
 from almoner.times import TIMEZONES
 from tests.test_repository import SERVER
 
@@ -123,8 +123,8 @@ _FOR_PROGRAMS = {
     "portal/calendar/absences.py",
     "portal/calendar/ics.py",
     "portal/calendar/layout.py",
-    "portal/calendar/placing.py",
-    "portal/calendar/when.py",
+    "portal/calendar/placement.py",
+    "portal/calendar/time_form.py",
     "pages/moment_fields.py",
     "pages/notation.py",
 }

@@ -10,15 +10,15 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from almoner import holding, outcome
+from almoner import connection_guard, write_outcome
 from almoner.access.tokens import Tokens
+from almoner.connection_guard import HoldingError
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database, guard_wait
 from almoner.errors import UnavailableError
-from almoner.holding import HoldingError
-from almoner.kept import Kept
+from almoner.query_cache import QueryCache
 from almoner.resources import BY_NAME, RESOURCES
-from almoner.workshop.programs import Programs
+from almoner.workshop.programs import PublishedPrograms
 from tests.conftest import taken
 from tests.operations.conftest import PATIENT
 
@@ -28,7 +28,7 @@ TOKEN = "alm_" + "x" * 43
 @pytest.fixture
 async def small(dsn: str) -> AsyncIterator[Database]:
     """Two connections, and half a second of patience."""
-    opened = await Database.connect(dsn, size=2, patience=0.5, on_holding=holding.raised)
+    opened = await Database.connect(dsn, size=2, patience=0.5, on_holding=connection_guard.raised)
     yield opened
     await opened.close()
 
@@ -204,7 +204,7 @@ async def test_a_task_that_outlives_the_block_it_was_started_in_holds_nothing_of
 async def test_shared_looks_are_refused_to_whoever_holds_a_connection_also_where_the_look_is_anothers(
     small: Database, program: int
 ) -> None:
-    programs, kept = Programs(small), Kept(small)
+    programs, kept = PublishedPrograms(small), QueryCache(small)
     tokens = Tokens(small)
     async with small.connection() as connection:
         for asking in (programs.of(program), programs.refresh(program), kept.of("x", lambda _: backend(small)), tokens.load(TOKEN)):
@@ -218,9 +218,9 @@ async def test_shared_looks_are_refused_to_whoever_holds_a_connection_also_where
 
 
 async def test_a_write_within_a_transaction_reads_the_program_over_its_own_connection(dsn: str, inside: Actor) -> None:
-    only_one = await Database.connect(dsn, size=1, on_holding=holding.raised)
+    only_one = await Database.connect(dsn, size=1, on_holding=connection_guard.raised)
     try:
-        store = Store(only_one, Programs(only_one, fresh_seconds=-1.0), RESOURCES)
+        store = Store(only_one, PublishedPrograms(only_one, fresh_seconds=-1.0), RESOURCES)
         async with only_one.transaction() as connection:
             written = await store.within(connection).create(inside, BY_NAME["patients"], dict(PATIENT))
         assert written.id
@@ -299,24 +299,24 @@ async def test_what_the_database_refuses_itself_is_known_not_to_be_done(small: D
             await connection.execute("SET statement_timeout = 1")
             await connection.execute("UPDATE environments SET name = name FROM pg_sleep(5)")
 
-    outcome.begin()
+    write_outcome.begin()
     with pytest.raises(UnavailableError) as refused:
         await refused_by_time()
     assert "Nothing was changed." in refused.value.problems[0].detail
-    assert not outcome.may_be_done()
+    assert not write_outcome.may_be_done()
 
 
 async def test_a_request_that_wrote_before_the_database_went_away_is_not_said_to_have_changed_nothing(
     small: Database, environment: int
 ) -> None:
-    outcome.begin()
+    write_outcome.begin()
     async with small.transaction() as connection:
         await connection.execute("UPDATE environments SET name = name WHERE id = $1", environment)
     await small.close()
     with pytest.raises(UnavailableError) as refused:
         await backend(small)
     assert LOST in refused.value.problems[0].detail
-    outcome.begin()
+    write_outcome.begin()
     with pytest.raises(UnavailableError) as refused:
         await backend(small)
     assert "Nothing was changed." in refused.value.problems[0].detail

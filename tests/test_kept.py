@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from almoner.database import Database
-from almoner.kept import KEPT_SECONDS, Kept
+from almoner.query_cache import KEPT_SECONDS, QueryCache
 
 
 class Asked:
@@ -40,7 +40,7 @@ async def asked_by(asked: Asked, *tasks: asyncio.Task[Any]) -> None:
 
 
 async def test_who_asks_the_same_at_once_gets_one_answer(database: Database) -> None:
-    kept, asked, other = Kept(database), Asked(), Asked()
+    kept, asked, other = QueryCache(database), Asked(), Asked()
     other.may_answer.set()
     tasks = [asyncio.create_task(kept.of("inactive", asked)) for _ in range(5)]
     await asked_by(asked, *tasks)
@@ -51,7 +51,7 @@ async def test_who_asks_the_same_at_once_gets_one_answer(database: Database) -> 
 
 
 async def test_who_goes_away_takes_the_answer_from_nobody(database: Database) -> None:
-    kept, asked = Kept(database), Asked()
+    kept, asked = QueryCache(database), Asked()
     first, second = (asyncio.create_task(kept.of("inactive", asked)) for _ in range(2))
     await asked_by(asked, first, second)
     first.cancel()
@@ -64,7 +64,7 @@ async def test_who_goes_away_takes_the_answer_from_nobody(database: Database) ->
 
 async def test_an_answer_is_kept_for_a_minute(database: Database) -> None:
     clock, asked = Clock(), Asked()
-    kept = Kept(database, clock=clock)
+    kept = QueryCache(database, clock=clock)
     asked.may_answer.set()
     for later, times in ((0, 1), (KEPT_SECONDS - 0.1, 1), (0.2, 2), (1, 2)):
         clock.now += later
@@ -73,7 +73,7 @@ async def test_an_answer_is_kept_for_a_minute(database: Database) -> None:
 
 
 async def test_what_takes_too_long_is_ended_in_the_database_and_not_asked_again_at_once(database: Database) -> None:
-    kept, times = Kept(database, longest=0.2), 0
+    kept, times = QueryCache(database, longest=0.2), 0
 
     async def asks(connection: Any) -> int:
         nonlocal times
@@ -92,7 +92,7 @@ async def test_what_takes_too_long_is_ended_in_the_database_and_not_asked_again_
 
 
 async def test_what_fails_is_asked_again(database: Database) -> None:
-    kept, asked = Kept(database), Asked()
+    kept, asked = QueryCache(database), Asked()
     asked.may_answer.set()
 
     async def fails(_: Any) -> int:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from almoner.database import Database
 from almoner.names import full_name, full_name_sql, isolated, unisolated
-from almoner.pages.words import initials
+from almoner.pages.filters import initials
 from tests.conftest import Api
 from tests.people import People
 from tests.test_repository import SERVER

@@ -18,7 +18,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 import almoner.pages
 import almoner.portal
 import almoner.workshop.pages
-from almoner import holding, reference
+from almoner import connection_guard, reference
 from almoner.access import keys
 from almoner.access.audit import ReadAudit
 from almoner.access.oidc import Oidc, OidcProvider
@@ -32,14 +32,13 @@ from almoner.changes.completeness import Completeness
 from almoner.changes.serve import ChangeFeed
 from almoner.changes.watch import Watch
 from almoner.data_api.describe import Addition, openapi
-from almoner.data_api.serve import Answer, DataApi, Request
+from almoner.data_api.serve import ApiAnswer, ApiRequest, DataApi
 from almoner.data_api.store import Store
 from almoner.database import Database
-from almoner.kept import Kept
 from almoner.notifications import describe, lag
 from almoner.notifications.http import trusting
 from almoner.notifications.serve import SubscriptionApi
-from almoner.notifications.terms import Rules
+from almoner.notifications.subscription_terms import Rules
 from almoner.notifications.trial import Trial
 from almoner.operations import health, logs
 from almoner.operations.edge import Edge, Limits
@@ -53,12 +52,13 @@ from almoner.pages.security import Cookies
 from almoner.pages.sent_forms import SentForms
 from almoner.pages.sign_in.provider import BACK
 from almoner.pages.static_files import StaticFiles
-from almoner.pages.visit import Parts as PageParts
+from almoner.pages.visit import PageParts
+from almoner.query_cache import QueryCache
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.settings import Settings
 from almoner.worker import notifying
 from almoner.workshop import program_api, program_describe
-from almoner.workshop.programs import Programs
+from almoner.workshop.programs import PublishedPrograms
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 # Where a caller is matters only where failed attempts are counted by address: at tokens, and on pages.
@@ -76,7 +76,7 @@ _HTTPS_ONLY = ((b"strict-transport-security", b"max-age=31536000"),)
 
 
 @dataclass(frozen=True)
-class Parts:
+class ServerParts:
     """What a running server is made of, for those who need more of it than its HTTP side."""
 
     database: Database
@@ -91,7 +91,9 @@ class Application:
     ``with_worker``: a notifier runs beside the server, in the same process. ``on_holding``: see ``Database``.
     """
 
-    def __init__(self, settings: Settings, with_worker: bool = False, on_holding: holding.Reaction = holding.logged) -> None:
+    def __init__(
+        self, settings: Settings, with_worker: bool = False, on_holding: connection_guard.Reaction = connection_guard.logged
+    ) -> None:
         self._settings = settings
         self._on_holding = on_holding
         self._with_worker = with_worker
@@ -144,20 +146,22 @@ def from_environment_with_worker() -> Application:
 
 
 @asynccontextmanager
-async def running(settings: Settings, on_holding: holding.Reaction = holding.logged) -> AsyncIterator[Parts]:
+async def running(
+    settings: Settings, on_holding: connection_guard.Reaction = connection_guard.logged
+) -> AsyncIterator[ServerParts]:
     """The parts of a server on the database that the settings name, until the block ends."""
     log = logs.configure(settings.log_format)
     trusted = trusting(settings.ca_file)
     metrics = Metrics()
 
-    def holding_counted(error: holding.HoldingError) -> None:
+    def holding_counted(error: connection_guard.HoldingError) -> None:
         metrics.held()
         on_holding(error)
 
     database = await Database.connect(
         settings.database_url, settings.connections, statement_seconds=settings.request_seconds, on_holding=holding_counted
     )
-    programs = Programs(database, second_factor_for=settings.second_factor_rights)
+    programs = PublishedPrograms(database, second_factor_for=settings.second_factor_rights)
     store = Store(database, programs, RESOURCES)
     audit = ReadAudit(database)
     try:
@@ -169,7 +173,7 @@ async def running(settings: Settings, on_holding: holding.Reaction = holding.log
         await database.agree_on_zones()
         api = DataApi(RESOURCES, database, store, Tokens(database), audit, Completeness(database, time.monotonic), settings.url)
         pages = _pages(settings, database, box, store, programs, metrics, audit, trusted)
-        yield Parts(database, store, _edge(settings, database, box, api, audit, pages, metrics, log, trusted), metrics)
+        yield ServerParts(database, store, _edge(settings, database, box, api, audit, pages, metrics, log, trusted), metrics)
     finally:
         await audit.aclose()
         await database.close()
@@ -181,7 +185,7 @@ def _edge(
     box: SecretBox,
     api: DataApi,
     audit: ReadAudit,
-    pages: page_serving.Application,
+    pages: page_serving.PageApplication,
     metrics: Metrics,
     log: Any,
     trusted: SSLContext,
@@ -190,10 +194,10 @@ def _edge(
     feed = ChangeFeed(database, api.access, audit, RESOURCES)
     program = program_api.ProgramApi(database, api.access)
 
-    async def token(request: Request) -> Answer:
+    async def token(request: ApiRequest) -> ApiAnswer:
         content_type = request.headers.get(b"content-type", b"").decode("latin-1")
         status, headers, body = await tokens.answer(request.method, await request.body(), content_type, request.address)
-        return Answer(status, msgspec.json.encode(body), headers, "token")
+        return ApiAnswer(status, msgspec.json.encode(body), headers, "token")
 
     documents = {
         shape: msgspec.json.encode(
@@ -202,9 +206,9 @@ def _edge(
         for shape in ("documented", "enveloped")
     }
 
-    async def document(request: Request) -> Answer:
+    async def document(request: ApiRequest) -> ApiAnswer:
         shape = parse_qs(request.query.decode("latin-1")).get("shape", ["documented"])[0]
-        return Answer(200, documents.get(shape, documents["documented"]), operation="openapi")
+        return ApiAnswer(200, documents.get(shape, documents["documented"]), operation="openapi")
 
     trial = Trial(box, settings.private_targets, trusted)
     told = SubscriptionApi(database, api.access, box, _rules(settings), trial)
@@ -236,11 +240,11 @@ def _pages(
     database: Database,
     box: SecretBox,
     store: Store,
-    programs: Programs,
+    programs: PublishedPrograms,
     metrics: Metrics,
     audit: ReadAudit,
     trusted: SSLContext,
-) -> page_serving.Application:
+) -> page_serving.PageApplication:
     """Everything that a browser, a probe or a collector of metrics fetches."""
     static = StaticFiles()
     passwords = Passwords()
@@ -261,7 +265,7 @@ def _pages(
         SignIn(database, box, passwords, _requires_second_factor(programs), by_password=settings.passwords),
         _identity_provider(settings, box),
         Watch(database, settings.idle_minutes),
-        Kept(database),
+        QueryCache(database),
         settings.inactive_days,
         SentForms(database),
     )
@@ -271,10 +275,10 @@ def _pages(
         static.route(),
         *page_serving.routes(PAGES, parts),
     ]
-    return page_serving.Application(routes, parts)
+    return page_serving.PageApplication(routes, parts)
 
 
-def _requires_second_factor(programs: Programs) -> Requires:
+def _requires_second_factor(programs: PublishedPrograms) -> Requires:
     async def requires(environment_id: int, roles: Collection[str]) -> bool:
         return (await programs.of(environment_id)).rights(roles).second_factor
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import asyncpg
 
-from almoner import errors, holding, outcome
+from almoner import connection_guard, errors, write_outcome
 from almoner.clocks import DatabaseZones
+from almoner.connection_guard import HoldingError, Reaction
 from almoner.dialing import SESSION, Dialler, prepared
 from almoner.errors import UnavailableError
-from almoner.holding import HoldingError, Reaction
 
 Connection = Any  # asyncpg's, whose stubs know no statement that always answers with a row
 _AWAY_SAID = "The database cannot serve this request at the moment. Nothing was changed."
@@ -64,7 +64,7 @@ class Database:
     """
 
     def __init__(
-        self, dsn: str, size: int, patience: float, statement_seconds: float, on_holding: Reaction = holding.logged
+        self, dsn: str, size: int, patience: float, statement_seconds: float, on_holding: Reaction = connection_guard.logged
     ) -> None:
         self.dsn = dsn
         self.size = size
@@ -85,7 +85,7 @@ class Database:
         size: int = 16,
         patience: float = 5.0,
         statement_seconds: float = 30.0,
-        on_holding: Reaction = holding.logged,
+        on_holding: Reaction = connection_guard.logged,
     ) -> Database:
         """The database, with a first connection to it. Raises OSError or asyncpg.PostgresError where it cannot be reached."""
         database = cls(dsn, size, patience, statement_seconds, on_holding)
@@ -332,7 +332,7 @@ class _Transaction:
             await self._lease.__aexit__(kind, error, trace)
 
 
-class Held:
+class HeldTransaction:
     """A connection that is in a transaction, used where a database is: each block is a savepoint in it.
 
     What a block writes is undone alone where the block raises, so that the transaction can go on, and stands only where the
@@ -377,6 +377,6 @@ def unavailable(error: BaseException, wrote: bool = False) -> UnavailableError:
 
     ``wrote``: a write was sent over this connection. Where that or anything else of the request may stand, the answer says so.
     """
-    refused = errors.not_known() if wrote or outcome.may_be_done() else errors.unavailable(_AWAY_SAID)
+    refused = errors.not_known() if wrote or write_outcome.may_be_done() else errors.unavailable(_AWAY_SAID)
     refused.__cause__ = error
     return refused

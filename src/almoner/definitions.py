@@ -27,7 +27,7 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class CustomDataType:
+class DataType:
     """One published version of a custom data type. ``single``: a patient has at most one record of it."""
 
     name: str
@@ -96,7 +96,7 @@ class Program:
     specs: Mapping[tuple[str, int], Spec] = field(default_factory=dict)
     newest_specs: Mapping[str, Spec] = field(default_factory=dict)
     spec_ids: Mapping[str, str] = field(default_factory=dict)
-    custom_data_types: Mapping[str, CustomDataType] = field(default_factory=dict)
+    custom_data_types: Mapping[str, DataType] = field(default_factory=dict)
     next_phases: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     titles: Mapping[tuple[str, str], str] = field(default_factory=dict)
     terminology: Mapping[str, str] = field(default_factory=dict)

@@ -34,8 +34,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from almoner.columns import MOMENT
 from almoner.data_api.declare import Resource, Search, unique_name
 from almoner.fields import MISSING, NOW, Field
-from almoner.house_tables import APPEND_ONLY, house_tables
 from almoner.kinds import Texts
+from almoner.system_tables import APPEND_ONLY, house_tables
 
 _TYPES: dict[str, Any] = {
     "text": Text(),

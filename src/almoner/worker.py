@@ -12,7 +12,7 @@ from almoner.database import Database
 from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier
 from almoner.notifications.http import PATIENCE, HttpClient, trusting
-from almoner.notifications.notifier import Notifier, Pace, Terms
+from almoner.notifications.notifier import Notifier, NotifierTerms, Pace
 from almoner.operations import logs
 from almoner.settings import Settings
 
@@ -41,7 +41,7 @@ async def notifying(
         await database.close()
         raise
     client = HttpClient(settings.private_targets, patience, trusted)
-    terms = Terms(settings.url, settings.coalesce_seconds, settings.delivery_days)
+    terms = NotifierTerms(settings.url, settings.coalesce_seconds, settings.delivery_days)
     notifier = Notifier(database, Courier(client, Authenticator(box, client)), terms, counted, pace)
     stop = asyncio.Event()
     running = asyncio.create_task(notifier.run(stop))

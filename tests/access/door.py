@@ -17,7 +17,7 @@ from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox
 from almoner.access.sessions import Session, Sessions
 from almoner.access.sign_in import Caller, Outcome, SignIn
-from almoner.access.worker_events import By, listed
+from almoner.access.worker_events import By, list_events
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources.workers import workers
@@ -114,7 +114,7 @@ class Door:
     async def events(self, worker: Worker) -> list[str]:
         """What happened to the worker's account, oldest first."""
         async with self.database.connection() as connection:
-            return [event.event for event in reversed(await listed(connection, worker.environment_id, worker.id))]
+            return [event.event for event in reversed(await list_events(connection, worker.environment_id, worker.id))]
 
     async def execute(self, statement: str, *arguments: Any) -> None:
         async with self.database.connection() as connection:

@@ -18,14 +18,14 @@ from almoner.app import PAGES
 from almoner.database import Database
 from almoner.definitions import NO_RIGHTS, Program, Rights
 from almoner.notifications import subscriptions
-from almoner.notifications.terms import Rules
+from almoner.notifications.subscription_terms import Rules
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.resources import BY_NAME
 from almoner.workshop import drafts, kiwi_health
 from almoner.workshop.design import ProgramDesign, Role
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import publish
-from almoner.workshop.published import design_of, newest_version, rights
+from almoner.workshop.published_programs import design_of, newest_version, rights
 from tests.conftest import Callers, new_environment
 from tests.people import People, Person
 

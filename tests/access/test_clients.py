@@ -25,7 +25,7 @@ async def test_an_environment_is_found_by_its_name(connection: Any) -> None:
     assert await environments.find(connection, name) is None
     made = await environments.create(connection, name)
     assert await environments.find(connection, name) == made
-    assert name in [e.name for e in await environments.listed(connection)]
+    assert name in [e.name for e in await environments.list_environments(connection)]
 
 
 async def test_an_environments_name_is_taken_once(connection: Any) -> None:
@@ -53,10 +53,10 @@ async def test_a_new_client_has_one_live_secret_that_is_nowhere_in_the_database(
 
 async def test_clients_are_listed_by_environment_with_what_they_were_granted(connection: Any, environment: int) -> None:
     made = await _create(connection, environment, "patients.read  messages.write")
-    (listed,) = await clients.listed(connection, environment)
+    (listed,) = await clients.list_clients(connection, environment)
     assert (listed.id, listed.name, listed.scope) == (made.client_id, "test", "patients.read messages.write")
     assert (listed.shape, listed.live_secrets, listed.disabled_at) == ("documented", 1, None)
-    assert await clients.listed(connection, environment + 1_000_000) == []
+    assert await clients.list_clients(connection, environment + 1_000_000) == []
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ async def test_a_client_that_does_not_fit_is_refused(connection: Any, environmen
     with pytest.raises(ApiError) as refused:
         await clients.create(connection, BOX, environment, name, scope, shape, BY_NAME)
     assert refused.value.status == 400
-    assert await clients.listed(connection, environment) == []
+    assert await clients.list_clients(connection, environment) == []
 
 
 async def test_a_client_belongs_to_an_environment_that_exists(connection: Any) -> None:
@@ -111,9 +111,9 @@ async def test_retiring_leaves_the_newest_secret_alone(connection: Any, environm
 async def test_a_disabled_client_has_no_live_secret_and_gets_no_token_or_secret(connection: Any, environment: int) -> None:
     made = await _create(connection, environment)
     await clients.disable(connection, environment, made.client_id)
-    (listed,) = await clients.listed(connection, environment)
+    (listed,) = await clients.list_clients(connection, environment)
     await clients.disable(connection, environment, made.client_id)
-    assert (await clients.listed(connection, environment))[0].disabled_at == listed.disabled_at is not None
+    assert (await clients.list_clients(connection, environment))[0].disabled_at == listed.disabled_at is not None
     assert await clients.live_secrets(connection, BOX, made.client_id) == []
     for attempt in (
         clients.rotate(connection, BOX, environment, made.client_id),

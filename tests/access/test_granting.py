@@ -25,9 +25,9 @@ NOT_NOTED = {
     "notifications/ownership.py:Ownership.claim": "which process notifies",
     "notifications/ownership.py:Ownership.give_back": "which process notifies",
     "notifications/ownership.py:Ownership.leave": "which process notifies",
-    "notifications/record.py:arrived": "how far a subscriber was told",
-    "notifications/record.py:failed": "how far a subscriber was told",
-    "notifications/record.py:advanced": "how far a subscriber was told",
+    "notifications/delivery_log.py:arrived": "how far a subscriber was told",
+    "notifications/delivery_log.py:failed": "how far a subscriber was told",
+    "notifications/delivery_log.py:advanced": "how far a subscriber was told",
 }
 # Whatever these do, somebody may do more after it than before: each asks, itself or through what it calls.
 GIVES = {
@@ -40,11 +40,11 @@ GIVES = {
 # These write to the same tables and give nothing beyond what the account or the client has.
 OTHERWISE = {
     "access/tokens.py": "a token covers what its caller saw to",
-    "access/made.py": "ends tokens",
+    "access/created_by.py": "ends tokens",
     "access/second_factor.py": "a worker's own second factor; to take away another's is asked by the page",
     "access/sign_in.py": "how a worker who was let in is known",
     "notifications/ownership.py": "which process notifies",
-    "notifications/record.py": "how far a subscriber was told",
+    "notifications/delivery_log.py": "how far a subscriber was told",
 }
 ASKS = {"require", "require_entering", "_require_rights", "require_second_person", "_authorise"}
 # Who gives or takes access says on whose authority, except at the command line.

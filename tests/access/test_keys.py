@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from almoner import embedded, holding, migrate, schema
+from almoner import connection_guard, embedded, migrate, schema
 from almoner.access import accounts, clients, environments, keys, second_factor
 from almoner.access.grants import EVERYTHING
 from almoner.access.key_file import KeySource
@@ -26,10 +26,10 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.errors import SettingError
 from almoner.notifications import subscriptions
-from almoner.notifications.terms import Rules
+from almoner.notifications.subscription_terms import Rules
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.resources.workers import workers
-from almoner.workshop.programs import Programs
+from almoner.workshop.programs import PublishedPrograms
 from tests.test_repository import SERVER
 
 # Who seals and opens with a box that a test or a server hands in needs none of its own; these make them.
@@ -48,7 +48,7 @@ async def own_dsn(postgres: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def own(own_dsn: str) -> AsyncIterator[Database]:
-    opened = await Database.connect(own_dsn, size=3, on_holding=holding.raised)
+    opened = await Database.connect(own_dsn, size=3, on_holding=connection_guard.raised)
     yield opened
     await opened.close()
 
@@ -82,7 +82,7 @@ async def stored(own: Database, box: SecretBox) -> dict[str, Any]:
         }
         made = await subscriptions.create(connection, box, environment, terms, Rules(BY_NAME, False))
     given = {"email": "ada@example.org", "first_name": "Ada", "last_name": "King", "timezone": "UTC"}
-    store = Store(own, Programs(own), RESOURCES)
+    store = Store(own, PublishedPrograms(own), RESOURCES)
     worker = json.loads((await store.create(Actor(environment, "test", "cli", "test", whole=True), workers, given)).body)["id"]
     async with own.connection() as connection:
         await accounts.set_roles(connection, environment, worker, ["coach"], By("test", "test", EVERYTHING))

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from almoner.access import attempts, recovery_codes, second_factor
-from almoner.access.recovery_codes import COUNT, FEW, Standing
+from almoner.access.recovery_codes import COUNT, FEW, RemainingCodes
 from almoner.access.secrets import SecretBox
 from almoner.access.sign_in import Caller, Ended, Outcome, Refused, SignedIn, StepNeeded
 from almoner.data_api.store import Store
@@ -31,7 +31,7 @@ async def made(door: Door, worker: Worker) -> tuple[str, ...]:
         return await recovery_codes.make(connection, worker.environment_id, worker.id, BY)
 
 
-async def standing(door: Door, worker: Worker) -> Standing:
+async def standing(door: Door, worker: Worker) -> RemainingCodes:
     async with door.database.connection() as connection:
         return await recovery_codes.standing(connection, worker.environment_id, worker.id)
 
@@ -123,4 +123,4 @@ async def test_the_codes_themselves_are_not_in_the_database(door: Door, emily: W
 
 
 def test_few_left_are_told() -> None:
-    assert [Standing(left, None, None).are_few for left in (COUNT, FEW + 1, FEW, 0)] == [False, False, True, True]
+    assert [RemainingCodes(left, None, None).are_few for left in (COUNT, FEW + 1, FEW, 0)] == [False, False, True, True]

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from almoner.access import accounts, reset_links
-from almoner.access.reset_links import Link
+from almoner.access.reset_links import ResetLink
 from almoner.access.secrets import SecretBox
 from almoner.access.sign_in import Refused, SignedIn
 from almoner.data_api.store import Store
@@ -34,12 +34,12 @@ async def made(door: Door, worker: Worker) -> str:
         return await reset_links.make(connection, worker.environment_id, worker.id, BY)
 
 
-async def look(door: Door, token: str) -> Link | None:
+async def look(door: Door, token: str) -> ResetLink | None:
     async with door.database.connection() as connection:
         return await reset_links.look(connection, token)
 
 
-async def use(door: Door, token: str, password: str = NEW) -> Link | None:
+async def use(door: Door, token: str, password: str = NEW) -> ResetLink | None:
     hashed = await door.passwords.hash(password)
     async with door.database.connection() as connection:
         return await reset_links.use(connection, token, hashed, "r-9")
@@ -50,7 +50,7 @@ async def test_a_link_sets_the_password_once_and_ends_all_sessions(door: Door, e
     assert isinstance(before, SignedIn)
     token = await made(door, emily)
     found = await look(door, token)
-    assert found == Link(emily.environment_id, emily.environment, emily.id, emily.email, "Emily", "Smith")
+    assert found == ResetLink(emily.environment_id, emily.environment, emily.id, emily.email, "Emily", "Smith")
     assert await use(door, token) == found
     assert await door.session(before.token) is None
     assert isinstance(await door.knock(emily, PASSWORD), Refused)

@@ -12,7 +12,7 @@ from almoner.access import accounts, attempts, devices, recovery_codes, second_f
 from almoner.access.half_sessions import SECONDS
 from almoner.access.secrets import SecretBox
 from almoner.access.sign_in import REFUSED_AFTER, Caller, Ended, Outcome, Refused, SignedIn, StepNeeded
-from almoner.access.worker_events import listed
+from almoner.access.worker_events import list_events
 from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.errors import UnavailableError
@@ -385,7 +385,7 @@ async def test_a_role_that_takes_a_second_factor_takes_it_from_the_provider_or_f
     assert second.step == "code"
     assert isinstance(await door.sign_in.with_code(second.half, door.code(ada), Caller(ADDRESS, "r")), SignedIn)
     async with door.database.connection() as connection:
-        details = [event.detail for event in await listed(connection, environment, ada.id) if event.event == "signed in"]
+        details = [event.detail for event in await list_events(connection, environment, ada.id) if event.event == "signed in"]
     assert details == ["identity provider and code"] * 2
     # Another one, for whom the provider vouches.
     grace = await door.worker(environment, "admin", password=None)

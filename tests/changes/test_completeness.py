@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from almoner import holding
+from almoner import connection_guard
 from almoner.app import running
 from almoner.changes.completeness import Completeness
 from almoner.data_api.find import BEGINNING
@@ -46,7 +46,7 @@ class Ticking:
 @pytest.fixture
 async def own(own_dsn: str) -> AsyncIterator[Database]:
     """A database of the test's own, its epoch begun."""
-    opened_database = await Database.connect(own_dsn, size=4, on_holding=holding.raised)
+    opened_database = await Database.connect(own_dsn, size=4, on_holding=connection_guard.raised)
     async with opened_database.connection() as connection:
         await begin_epoch(connection)
     yield opened_database

@@ -202,7 +202,7 @@ async def test_a_reader_behind_sixteen_writers_ends_with_exactly_what_they_commi
         await begin_epoch(reader)
         writers = [Writer(c, environment, seed * 100 + n) for n, c in enumerate(connections)]
         writing = asyncio.gather(*(writer.run(20) for writer in writers))
-        seen: list[feed.Change] = []
+        seen: list[feed.FeedChange] = []
         size = random.Random(seed)
         while not writing.done():
             after = reread(seen[-1].position) if seen else feed.BEGINNING

@@ -15,7 +15,7 @@ from almoner.changes import feed
 from almoner.changes.completeness import Completeness
 from almoner.data_api.find import BEGINNING
 from almoner.database import Database
-from almoner.embedded.programs import Programs
+from almoner.embedded.programs import PostgresPrograms
 from tests.changes.writing import (
     begin_epoch,
     entries,
@@ -78,7 +78,7 @@ class Source:
         await rename(self.connection, self.environment, self.rows[-1], "Ada")
         await remove(self.connection, self.environment, self.rows.pop())
 
-    async def changes(self, wanted: int) -> list[feed.Change]:
+    async def changes(self, wanted: int) -> list[feed.FeedChange]:
         return await names_settled(self.connection, self.environment, wanted)
 
 
@@ -91,7 +91,7 @@ async def source(own_dsn: str) -> AsyncIterator[Source]:
     await connection.close()
 
 
-def key(change: feed.Change) -> tuple[str, str, feed.Position]:
+def key(change: feed.FeedChange) -> tuple[str, str, feed.Position]:
     return change.row_id, change.kind, change.position
 
 
@@ -127,7 +127,7 @@ async def test_every_cursor_goes_on_in_the_cluster_that_a_dump_is_restored_into(
         await connection.close()
 
 
-def doubtful(entry: feed.Epoch, told: list[feed.Change]) -> list[str]:
+def doubtful(entry: feed.Epoch, told: list[feed.FeedChange]) -> list[str]:
     """The rows that a follower looks at again: those of which it was told what may be gone. It compares cursors as texts."""
     survived, begun = entry.shown()["survived_until"], entry.shown()["cursor"]
     return [change.row_id for change in told if survived < change.position.cursor() < begun]
@@ -158,11 +158,11 @@ async def test_a_restored_older_dump_is_told_as_an_entry_of_its_own_before_anybo
         fresh = await insert(connection, source.environment)
         await names_settled(connection, source.environment, 1, told[-1].position)
         found = await entries(connection, source.environment, told[-1].position, limit=1)
-        assert [type(e) for e in found] == [feed.Epoch, feed.Change]
+        assert [type(e) for e in found] == [feed.Epoch, feed.FeedChange]
         assert found[0] == entry
-        assert [e.row_id for e in await entries(connection, source.environment, entry.position) if isinstance(e, feed.Change)] == [
-            fresh
-        ]
+        assert [
+            e.row_id for e in await entries(connection, source.environment, entry.position) if isinstance(e, feed.FeedChange)
+        ] == [fresh]
         from_the_beginning = await entries(connection, source.environment)
         assert [e.position for e in from_the_beginning] == sorted(e.position for e in from_the_beginning)
         assert [e.position.cursor() for e in from_the_beginning] == sorted(e.position.cursor() for e in from_the_beginning)
@@ -320,7 +320,7 @@ class Standby:
         self._home = home
         self._data = home / "postgres"
         self._primary = primary
-        self._programs = Programs(home)
+        self._programs = PostgresPrograms(home)
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -54,16 +54,16 @@ async def current_xid(connection: Any) -> int:
     return xid
 
 
-async def follow(connection: Any, environment: int, after: feed.Position = feed.BEGINNING, limit: int = 7) -> list[feed.Change]:
+async def follow(connection: Any, environment: int, after: feed.Position = feed.BEGINNING, limit: int = 7) -> list[feed.FeedChange]:
     """All changes that are settled behind a position, read page by page, each from the cursor of the one before."""
-    return [entry for entry in await entries(connection, environment, after, limit) if isinstance(entry, feed.Change)]
+    return [entry for entry in await entries(connection, environment, after, limit) if isinstance(entry, feed.FeedChange)]
 
 
 async def entries(
     connection: Any, environment: int, after: feed.Position = feed.BEGINNING, limit: int = 7
-) -> list[feed.Change | feed.Epoch]:
+) -> list[feed.FeedChange | feed.Epoch]:
     """The same with the epochs among them."""
-    found: list[feed.Change | feed.Epoch] = []
+    found: list[feed.FeedChange | feed.Epoch] = []
     more = True
     while more:
         page = await feed.read(connection, environment, after, limit)
@@ -80,9 +80,11 @@ def reread(position: feed.Position) -> feed.Position:
     return read
 
 
-async def names_settled(connection: Any, environment: int, wanted: int, after: feed.Position = feed.BEGINNING) -> list[feed.Change]:
+async def names_settled(
+    connection: Any, environment: int, wanted: int, after: feed.Position = feed.BEGINNING
+) -> list[feed.FeedChange]:
     """The changes behind a position, once as many as wanted are settled."""
-    found: list[feed.Change] = []
+    found: list[feed.FeedChange] = []
 
     async def enough() -> bool:
         found[:] = await follow(connection, environment, after)

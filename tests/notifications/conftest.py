@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from almoner import embedded, holding, migrate, schema
+from almoner import connection_guard, embedded, migrate, schema
 from almoner.access.secrets import SecretBox
 from almoner.database import Database
 from almoner.resources import RESOURCES
@@ -36,7 +36,7 @@ async def own_dsn(postgres: str, template: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def own(own_dsn: str) -> AsyncIterator[Database]:
     """A database of the test's own, its epoch begun."""
-    opened = await Database.connect(own_dsn, size=10, on_holding=holding.raised)
+    opened = await Database.connect(own_dsn, size=10, on_holding=connection_guard.raised)
     async with opened.connection() as connection:
         await begin_epoch(connection)
     yield opened

@@ -21,9 +21,9 @@ from almoner.notifications import subscriptions
 from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier
 from almoner.notifications.http import HttpClient
-from almoner.notifications.notifier import Notifier, Pace, Terms
+from almoner.notifications.notifier import Notifier, NotifierTerms, Pace
 from almoner.notifications.subscription import Subscription
-from almoner.notifications.terms import Rules
+from almoner.notifications.subscription_terms import Rules
 from almoner.resources import BY_NAME
 
 PUBLIC_URL = "https://care.example.org"
@@ -176,7 +176,7 @@ async def notifying(
     """A notifier in this process, in a hurry."""
     client = HttpClient(private_targets=True, patience=patience)
     courier = Courier(client, Authenticator(box, client))
-    notifier = Notifier(database, courier, Terms(PUBLIC_URL, coalesce, 30), pace=pace)
+    notifier = Notifier(database, courier, NotifierTerms(PUBLIC_URL, coalesce, 30), pace=pace)
     stop = asyncio.Event()
     running = asyncio.create_task(notifier.run(stop))
     try:

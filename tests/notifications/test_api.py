@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from almoner.data_api.describe import openapi, scopes
 from almoner.notifications.describe import addition
-from almoner.notifications.terms import Rules
+from almoner.notifications.subscription_terms import Rules
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.settings import Settings
 from tests.conftest import Api, Callers, Server, ServerThread, free_port, new_environment

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almoner.notifications import message
-from almoner.notifications.positions import MOST_DELETED, Span, joined
+from almoner.notifications.positions import MOST_DELETED, ChangeSpan, joined
 
 FIRST = datetime(2018, 5, 14, 23, 34, 5, 647496, UTC)
 LAST = datetime(2018, 5, 15, 23, 34, 5, 647496, UTC)
 moments = st.datetimes(timezones=st.just(UTC))
-spans = st.tuples(moments, moments).map(lambda pair: Span(min(pair), max(pair)))
+spans = st.tuples(moments, moments).map(lambda pair: ChangeSpan(min(pair), max(pair)))
 
 
 def test_a_notification_is_that_of_the_document() -> None:
-    body = message.notification({"patients": Span(FIRST, LAST)}, "https://api.welkinhealth.com")
+    body = message.notification({"patients": ChangeSpan(FIRST, LAST)}, "https://api.welkinhealth.com")
     assert json.loads(body) == [
         {
             "resource": "patients",
@@ -32,13 +32,13 @@ def test_a_notification_is_that_of_the_document() -> None:
 
 
 def test_there_is_one_object_a_resource_in_the_order_of_their_names() -> None:
-    groups = {name: Span(FIRST, LAST) for name in ("workers", "calendars", "patients")}
+    groups = {name: ChangeSpan(FIRST, LAST) for name in ("workers", "calendars", "patients")}
     told = json.loads(message.notification(groups, "https://care.example.org"))
     assert [one["resource"] for one in told] == ["calendars", "patients", "workers"]
 
 
 def test_deleted_ids_are_told_and_absent_when_there_are_none() -> None:
-    groups = {"patients": Span(FIRST, LAST, ("a", "b")), "workers": Span(FIRST, LAST)}
+    groups = {"patients": ChangeSpan(FIRST, LAST, ("a", "b")), "workers": ChangeSpan(FIRST, LAST)}
     patients, workers = json.loads(message.notification(groups, "https://care.example.org"))
     assert patients["deleted"] == ["a", "b"]
     assert "deleted" not in workers
@@ -55,16 +55,16 @@ def test_times_have_six_fraction_digits_always() -> None:
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), spans), max_size=5))
-def test_what_is_joined_spans_all_its_parts(parts: list[dict[str, Span]]) -> None:
-    together: dict[str, Span] = {}
+def test_what_is_joined_spans_all_its_parts(parts: list[dict[str, ChangeSpan]]) -> None:
+    together: dict[str, ChangeSpan] = {}
     for part in parts:
         together = joined(together, part)
     for name, span in together.items():
         of_it = [part[name] for part in parts if name in part]
-        assert span == Span(min(one.first for one in of_it), max(one.last for one in of_it))
+        assert span == ChangeSpan(min(one.first for one in of_it), max(one.last for one in of_it))
 
 
 def test_deleted_ids_that_are_joined_are_told_once_and_never_more_than_are_allowed() -> None:
-    one = Span(FIRST, LAST, tuple(map(str, range(900))))
-    other = Span(FIRST, LAST, tuple(map(str, range(800, 1700))))
+    one = ChangeSpan(FIRST, LAST, tuple(map(str, range(900))))
+    other = ChangeSpan(FIRST, LAST, tuple(map(str, range(800, 1700))))
     assert one.joined(other).deleted == tuple(map(str, range(MOST_DELETED)))

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from almoner import holding
+from almoner import connection_guard
 from almoner.access.secrets import SecretBox
 from almoner.changes.feed import Position
 from almoner.database import Database
-from almoner.notifications import record, subscriptions
-from almoner.notifications.delivery import Attempt
+from almoner.notifications import delivery_log, subscriptions
+from almoner.notifications.delivery import DeliveryAttempt
 from almoner.notifications.subscription import Subscription
 from tests.changes.writing import insert, opened, remove, rename, until_true
 from tests.notifications.receiving import (
@@ -494,13 +494,13 @@ async def test_who_has_lost_a_subscription_writes_nothing_of_it(
     subscription = await subscribe(own, box, tenant, receiver.url())
     stranger = "00000000-0000-4000-8000-000000000000"
     for well in (True, False):
-        attempt = Attempt(well, "", 200, 1, "")
+        attempt = DeliveryAttempt(well, "", 200, 1, "")
         async with own.connection() as connection:
             if well:
                 until = Position(9, 9, 9)
-                written = await record.arrived(connection, stranger, subscription, {}, attempt, until)
+                written = await delivery_log.arrived(connection, stranger, subscription, {}, attempt, until)
             else:
-                written = await record.failed(connection, stranger, subscription, {}, attempt)
+                written = await delivery_log.failed(connection, stranger, subscription, {}, attempt)
         assert written is None
     after = await kept(own, subscription)
     assert (after.position, after.failures) == (subscription.position, 0)
@@ -588,7 +588,7 @@ async def test_an_update_that_comes_while_a_request_is_under_way_is_announced_by
 
 async def test_a_notifier_whose_connections_break_goes_on(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
     await subscribe(own, box, tenant, receiver.url())
-    notifiers = await Database.connect(own.dsn, size=4, on_holding=holding.raised)
+    notifiers = await Database.connect(own.dsn, size=4, on_holding=connection_guard.raised)
     async with notifying(notifiers, box):
         await write(own, tenant)
         await receiver.got(1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from almoner.changes.feed import BEGINNING, Position
-from almoner.notifications.positions import Progress, Span
+from almoner.notifications.positions import ChangeSpan, Progress
 
 RESOURCES = ("patients", "messages", "workers")
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -25,12 +25,12 @@ class Log:
     def horizon(self) -> Position:
         return Position(1, len(self.changes) + 1)
 
-    def groups(self, after: Position, until: Position, resources: tuple[str, ...]) -> dict[str, Span]:
-        found: dict[str, Span] = {}
+    def groups(self, after: Position, until: Position, resources: tuple[str, ...]) -> dict[str, ChangeSpan]:
+        found: dict[str, ChangeSpan] = {}
         for number, resource in enumerate(self.changes, 1):
             if after < Position(1, number, 1) and (1, number) < (until.epoch, until.xid) and resource in resources:
                 moment = START + timedelta(seconds=number)
-                span = Span(moment, moment)
+                span = ChangeSpan(moment, moment)
                 found[resource] = found[resource].joined(span) if resource in found else span
         return found
 
@@ -47,7 +47,7 @@ class Positions(RuleBasedStateMachine):
         self.told: set[int] = set()
         self.scanned = self.log.horizon()
         self.progress = Progress.taken_over(self.kept, self.scanned)
-        self.sent: dict[str, Span] = {}
+        self.sent: dict[str, ChangeSpan] = {}
 
     @rule(resources=st.lists(st.sampled_from(RESOURCES), min_size=1, max_size=4), read=st.booleans())
     def changes_settle(self, resources: list[str], read: bool) -> None:
@@ -155,7 +155,7 @@ def test_nothing_is_sent_before_the_backlog_is_read() -> None:
 
 def test_nothing_is_sent_while_something_is_under_way() -> None:
     progress = Progress(BEGINNING)
-    progress.notice({"patients": Span(START, START)})
+    progress.notice({"patients": ChangeSpan(START, START)})
     progress.begin(Position(1, 5))
     with pytest.raises(ValueError, match="under way"):
         progress.begin(Position(1, 6))
@@ -163,7 +163,7 @@ def test_nothing_is_sent_while_something_is_under_way() -> None:
 
 def test_a_position_never_goes_back() -> None:
     progress = Progress(Position(2, 7))
-    progress.notice({"patients": Span(START, START)})
+    progress.notice({"patients": ChangeSpan(START, START)})
     progress.begin(Position(1, 900))
     progress.arrived()
     assert progress.announced == Position(2, 7)
@@ -171,6 +171,6 @@ def test_a_position_never_goes_back() -> None:
 
 def test_a_subscription_with_something_to_announce_is_not_moved_over_it() -> None:
     progress = Progress(BEGINNING)
-    progress.notice({"patients": Span(START, START)})
+    progress.notice({"patients": ChangeSpan(START, START)})
     with pytest.raises(ValueError, match="announce"):
         progress.advance(Position(1, 5))

@@ -34,8 +34,8 @@ from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier
 from almoner.notifications.http import HttpClient
 from almoner.notifications.subscription import Subscription
-from almoner.notifications.terms import Rules
-from almoner.receiver.endpoints import GRANT_TYPE, Changed, Credentials, Endpoints
+from almoner.notifications.subscription_terms import Rules
+from almoner.receiver.endpoints import GRANT_TYPE, Changed, Endpoints, IssuedCredentials
 from almoner.receiver.pull import Api as PulledApi
 from almoner.receiver.pull import PullError
 from almoner.resources import BY_NAME
@@ -44,7 +44,7 @@ from tests.conftest import Api, Callers, free_port
 from tests.notifications.subscribers import Listening
 from tests.plain_http import PlainHttp
 
-ISSUED = Credentials("5d9e3f0a-6c9b-4f55-8f0a-0d1a6f6f1c11", "what-the-receiver-issued-to-almoner-and-to-nobody-else")
+ISSUED = IssuedCredentials("5d9e3f0a-6c9b-4f55-8f0a-0d1a6f6f1c11", "what-the-receiver-issued-to-almoner-and-to-nobody-else")
 BOX = SecretBox(bytes(32))
 SPAN = {"from": "2018-05-14T23:34:05.647496", "to": "2018-05-15T23:34:05.647496"}
 BODY = [{"resource": "patients", "href": "http://127.0.0.1:8000/v1/patients?page[to]=x", **SPAN}]
@@ -202,7 +202,7 @@ async def pulled(api: PulledApi, href: str, told: Callable[[str], None] = lambda
 async def test_every_page_is_pulled(callers: Callers, store: Store, environment: int, shape: str) -> None:
     ids = await many_workers(store, environment, 120)
     async with await callers(environment, "all", shape) as caller, aiohttp.ClientSession() as session:
-        client = Credentials(caller.client_id, caller.client_secret)
+        client = IssuedCredentials(caller.client_id, caller.client_secret)
         api = PulledApi(session, f"{caller.base_url}".rstrip("/"), client)
         href = f"{api.url}/v1/workers?page[to]=2999-01-01T00:00:00.000000&page[from]=2018-05-14T23:34:05.647496"
         pages = await pulled(api, href)
@@ -392,7 +392,7 @@ async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(api: A
         await program.takes_requests()
         kept = tmp_path / f"receiver-{program.port}.json"
         assert kept.stat().st_mode & 0o777 == 0o600
-        issued = Credentials(**json.loads(kept.read_text()))
+        issued = IssuedCredentials(**json.loads(kept.read_text()))
         token = jwt.encode(
             {
                 "iss": issued.client_id,

@@ -17,7 +17,7 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.errors import ApiError
 from almoner.notifications import subscriptions
-from almoner.notifications.terms import Rules
+from almoner.notifications.subscription_terms import Rules
 from almoner.resources import BY_NAME
 from tests.conftest import new_environment, taken
 
@@ -51,7 +51,9 @@ async def worker(store: Store, environment: int) -> str:
 
 async def test_a_subscription_is_made_and_shown_without_its_secret(connection: Any, environment: int) -> None:
     made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    (shown,) = await subscriptions.shown(connection, environment, await subscriptions.listed(connection, environment))
+    (shown,) = await subscriptions.subscriptions_json(
+        connection, environment, await subscriptions.list_subscriptions(connection, environment)
+    )
     assert shown["id"] == made.id
     assert {name: shown[name] for name in GIVEN if name != "client_secret"} == {
         name: value for name, value in GIVEN.items() if name != "client_secret"
@@ -204,16 +206,16 @@ async def test_of_two_changes_at_once_neither_undoes_the_other(database: Databas
             await asyncio.sleep(0)
         await held.commit()
         changed = await later
-        event = (await worker_events.listed(connection, environment))[0]
+        event = (await worker_events.list_events(connection, environment))[0]
     assert (changed.name, changed.resources) == ("Bridge", ("messages",))
     assert (event.event, event.before) == ("webhook changed", {"resources": ["workers", "patients"]})
 
 
 async def test_what_is_shown_can_be_sent_back(connection: Any, environment: int) -> None:
     made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    (shown,) = await subscriptions.shown(connection, environment, [made])
+    (shown,) = await subscriptions.subscriptions_json(connection, environment, [made])
     again = await subscriptions.change(connection, BOX, environment, made.id, shown, STRICT)
-    assert await subscriptions.shown(connection, environment, [again]) == [shown]
+    assert await subscriptions.subscriptions_json(connection, environment, [again]) == [shown]
 
 
 async def test_a_new_secret_takes_the_place_of_the_old_one(connection: Any, environment: int) -> None:

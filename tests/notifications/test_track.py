@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from almoner.changes.feed import BEGINNING, Position
-from almoner.notifications.backlog import Found
+from almoner.notifications.backlog import BacklogChanges
 from almoner.notifications.ownership import Owned
-from almoner.notifications.positions import Span
+from almoner.notifications.positions import ChangeSpan
 from almoner.notifications.subscription import BEARER_JWT, Subscription
 from almoner.notifications.track import Track
 
@@ -39,8 +39,8 @@ SUBSCRIPTION = Subscription(
 HERE = Position(1, 10)
 
 
-def found(resource: str = "patients", age: float = 0.0) -> Found:
-    return Found({resource: Span(START, START)}, {resource: age})
+def found(resource: str = "patients", age: float = 0.0) -> BacklogChanges:
+    return BacklogChanges({resource: ChangeSpan(START, START)}, {resource: age})
 
 
 @pytest.fixture

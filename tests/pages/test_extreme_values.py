@@ -19,7 +19,7 @@ from almoner.resources.care_flows import care_flows
 from almoner.times import IsoDate, IsoDateTime
 from almoner.workshop.design import FieldDesign
 from almoner.workshop.forms import kind_of
-from almoner.workshop.published import design_of
+from almoner.workshop.published_programs import design_of
 from tests.conftest import Api
 from tests.contract.rows import one
 from tests.people import People, Person

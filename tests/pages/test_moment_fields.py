@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from almoner.pages import notation
-from almoner.pages.moment_fields import canonical, shown, typed_day, typed_moment, typed_time
+from almoner.pages.moment_fields import canonical, day_value, field_text, moment_value, time_value
 from almoner.pages.notation import Notation
 from almoner.pages.visit import Form
 from tests.test_repository import SERVER
@@ -36,16 +36,16 @@ def test_a_day_is_read_in_each_usual_notation() -> None:
         " 2026/11/24 ",
         "24th Nov 2026",
     ):
-        assert (text, typed_day(text)) == (text, "2026-11-24")
-    assert typed_day("3 Sept 0033") == "0033-09-03"
-    assert typed_day("4/4/2026") == "2026-04-04"
-    assert typed_day("3.4.2026") == "2026-04-03"
+        assert (text, day_value(text)) == (text, "2026-11-24")
+    assert day_value("3 Sept 0033") == "0033-09-03"
+    assert day_value("4/4/2026") == "2026-04-04"
+    assert day_value("3.4.2026") == "2026-04-03"
 
 
 def test_what_is_no_day_stays_and_what_may_be_two_is_asked_about() -> None:
     for text in ("31 Feb 2026", "24 Nov", "soon", "13/13/2026", "1 Janitor 2026", "٣.٤.2026", ""):
-        assert typed_day(text) == text
-    assert typed_day("3/4/2026") == "4 Mar 2026 or 3 Apr 2026?"
+        assert day_value(text) == text
+    assert day_value("3/4/2026") == "4 Mar 2026 or 3 Apr 2026?"
 
 
 def test_strokes_begin_with_the_month_to_whoever_reads_them_so() -> None:
@@ -56,9 +56,9 @@ def test_strokes_begin_with_the_month_to_whoever_reads_them_so() -> None:
         ("Europe/Berlin", "4 Mar 2026 or 3 Apr 2026?"),
     ):
         notation.read_in(Notation.of(zone, None, None))
-        assert typed_day("3/4/2026") == meant, zone
-        assert typed_day("24/11/2026") == typed_day("11/24/2026") == "2026-11-24"
-        assert typed_day("3.4.2026") == "2026-04-03"
+        assert day_value("3/4/2026") == meant, zone
+        assert day_value("24/11/2026") == day_value("11/24/2026") == "2026-11-24"
+        assert day_value("3.4.2026") == "2026-04-03"
     notation.read_in(Notation())
 
 
@@ -71,26 +71,26 @@ def test_a_time_is_read_by_the_reader_s_clock(hours: int) -> None:
         ("09:30", "09:30"),
         ("12:15 am", "00:15"),
     ):
-        assert typed_time(text) == meant
+        assert time_value(text) == meant
     for text in ("25:00", "13 pm", "soon", "²", ""):
-        assert typed_time(text) == text
+        assert time_value(text) == text
     # Half past two at night is not what somebody who reads 12 hours means by it, most likely.
-    assert typed_time("2:30") == ("02:30" if hours == 24 else "2:30 am or 2:30 pm?")
-    assert typed_moment("24 Nov 2026 2:30 pm") == typed_moment("Nov 24, 2026 at 14:30") == "2026-11-24T14:30"
-    assert typed_moment("24 Nov 2026") == "24 Nov 2026"
+    assert time_value("2:30") == ("02:30" if hours == 24 else "2:30 am or 2:30 pm?")
+    assert moment_value("24 Nov 2026 2:30 pm") == moment_value("Nov 24, 2026 at 14:30") == "2026-11-24T14:30"
+    assert moment_value("24 Nov 2026") == "24 Nov 2026"
 
 
 def test_what_a_field_shows_is_read_as_the_same_value(hours: int) -> None:
     for day in ("2026-11-24", "2026-09-01", "0033-02-03", "9999-12-31"):
-        assert typed_day(shown(day, "date")) == day
+        assert day_value(field_text(day, "date")) == day
         for hour in range(24):
             at = f"{hour:02}:05"
-            assert typed_time(shown(at, "time")) == at
-            assert typed_moment(shown(f"{day}T{at}", "datetime-local")) == f"{day}T{at}"
-    assert shown("2026-11-24T14:30", "datetime-local") == "24 Nov 2026 " + ("14:30" if hours == 24 else "2:30 pm")
+            assert time_value(field_text(at, "time")) == at
+            assert moment_value(field_text(f"{day}T{at}", "datetime-local")) == f"{day}T{at}"
+    assert field_text("2026-11-24T14:30", "datetime-local") == "24 Nov 2026 " + ("14:30" if hours == 24 else "2:30 pm")
     for type_ in ("date", "time", "datetime-local"):
-        assert shown(None, type_) == ""
-        assert shown("what <was> typed", type_) == "what <was> typed"
+        assert field_text(None, type_) == ""
+        assert field_text("what <was> typed", type_) == "what <was> typed"
 
 
 def test_only_fields_that_a_form_names_are_read_so_and_the_names_go() -> None:

@@ -20,7 +20,7 @@ from almoner.pages.account import page as account_page
 from almoner.resources import RESOURCES
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
-from almoner.workshop.programs import Programs
+from almoner.workshop.programs import PublishedPrograms
 from almoner.workshop.publish import publish
 from tests.browsers import Screens, violations
 from tests.conftest import Server, ServerThread, free_port
@@ -112,7 +112,7 @@ async def cut(postgres: str, settings: Settings, browser: Browser, tmp_path: Pat
         environment = await environments.create(connection, "cut")
         await publish(connection, environment, kiwi_health.source(), "test")
     with ServerThread(replace(settings, home=tmp_path, port=free_port(), database_url=dsn)) as running:
-        people = People(running.url, database, Store(database, Programs(database), RESOURCES))
+        people = People(running.url, database, Store(database, PublishedPrograms(database), RESOURCES))
         async with await people(environment, "coach") as person:
             page = await Screens(browser, running.url)(person)
             await page.goto("/patients/new")

@@ -9,7 +9,7 @@ import pytest
 from starlette.responses import Response
 
 from almoner.database import Database
-from almoner.pages import words
+from almoner.pages import filters
 from almoner.pages.security import Cookies, is_from_elsewhere, local_path, masked, unmasked
 from tests.conftest import Server
 from tests.people import People, Person
@@ -128,12 +128,12 @@ def test_cookies_are_bound_to_the_host_where_there_is_tls() -> None:
     ],
 )
 def test_times_are_told_in_the_zone_of_the_reader(moment: datetime, shown: str) -> None:
-    assert f">{shown}</time>" in words.moment(moment, "America/New_York", NOW)
+    assert f">{shown}</time>" in filters.moment(moment, "America/New_York", NOW)
 
 
 def test_initials_are_of_any_script() -> None:
-    assert words.initials("Märta", "Åkesson-Nilsdotter") == "MÅ"
-    assert words.initials("花", "山田") == "花山"
+    assert filters.initials("Märta", "Åkesson-Nilsdotter") == "MÅ"
+    assert filters.initials("花", "山田") == "花山"
 
 
 async def test_a_page_is_packed_and_its_token_looks_different_each_time(designer: Person) -> None:

@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from almoner.access import accounts, clients, made, worker_events
+from almoner.access import accounts, clients, created_by, worker_events
 from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.cli import app
 from almoner.database import Database
@@ -60,7 +60,7 @@ def value_of(page: httpx.Response, id_: str) -> str:
 async def events(database: Database, person: Person) -> list[worker_events.WorkerEvent]:
     """What is written down of access in this environment, oldest first."""
     async with database.connection() as connection:
-        return list(reversed(await worker_events.listed(connection, person.environment_id, None, None, 100, True)))
+        return list(reversed(await worker_events.list_events(connection, person.environment_id, None, None, 100, True)))
 
 
 async def test_each_step_of_a_client_and_a_webhook_is_written_down_without_a_secret(maker: Person, database: Database) -> None:
@@ -175,8 +175,8 @@ async def test_what_a_disabled_worker_made_ends_or_is_reviewed(
     [hook] = re.findall(r'href="(/workshop/webhooks/[0-9a-f-]{36})"', (await admin.get(f"/admin/workers/{maker.worker_id}")).text)
     await admin.send_form(f"{hook}/edit", ("resources", "patients"), **HOOK)
     async with database.connection() as connection:
-        assert await made.of_worker(connection, admin.environment_id, maker.worker_id) == []
-        assert await made.of_disabled(connection, admin.environment_id) == {}
+        assert await created_by.of_worker(connection, admin.environment_id, maker.worker_id) == []
+        assert await created_by.of_disabled(connection, admin.environment_id) == {}
         await accounts.enable(connection, admin.environment_id, maker.worker_id, AT_THE_TERMINAL)
 
 

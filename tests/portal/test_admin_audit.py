@@ -19,7 +19,7 @@ import pytest
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.portal.admin_audit import search
-from almoner.portal.admin_audit.search import Place, Wanted
+from almoner.portal.admin_audit.search import AuditQuery, TrailPlace
 from almoner.resources import BY_NAME
 from tests.conftest import new_environment
 from tests.people import People, Person
@@ -190,7 +190,7 @@ async def test_pages_join_without_a_gap_or_a_repetition(ground: Ground, database
     await ground.changed(40, "many", at, timedelta(0))
     for _ in range(40):
         await ground.read([], "many", at=at)
-    wanted, before, seen = Wanted(end=at + timedelta(seconds=1)), None, []
+    wanted, before, seen = AuditQuery(end=at + timedelta(seconds=1)), None, []
     async with database.connection() as connection:
         while True:
             found = await search.search(connection, ground.environment, wanted, before, 7, 3)
@@ -207,7 +207,7 @@ async def test_however_little_one_look_examines_a_rare_entry_is_found(ground: Gr
     await ground.changed(300, "noise", LONG_AGO)
     for n in range(30):
         await ground.read([], "rare" if n in (3, 29) else "noise", at=LONG_AGO - timedelta(seconds=10 * n, milliseconds=1))
-    wanted, before, seen, looks = Wanted(actor="rare", end=LONG_AGO + timedelta(days=1)), None, [], 0
+    wanted, before, seen, looks = AuditQuery(actor="rare", end=LONG_AGO + timedelta(days=1)), None, [], 0
     async with database.connection() as connection:
         while True:
             found = await search.search(connection, ground.environment, wanted, before, 5, 3, examined)
@@ -231,7 +231,7 @@ async def test_a_search_that_came_only_so_far_says_so_and_goes_on_by_itself(admi
 
 
 async def test_a_place_of_an_address_that_is_none_is_the_beginning(admin: Person) -> None:
-    assert search.place(Place(LONG_AGO, 1, -5).text()) == Place(LONG_AGO, 1, -5)
+    assert search.place(TrailPlace(LONG_AGO, 1, -5).text()) == TrailPlace(LONG_AGO, 1, -5)
     for text in ("", "x", "1.2", "1.1.99999999999999999999", "9999999999999999999.1.1", "²..1"):
         assert search.place(text) is None
         assert (await admin.get(PATH, params={"before": text})).status_code == 200
@@ -265,10 +265,10 @@ async def test_the_file_holds_what_is_narrowed_to_and_is_itself_noted(
 
 @pytest.mark.parametrize(
     "wanted",
-    [Wanted(), Wanted(actor="test"), Wanted(patient="00000000-0000-4000-8000-000000000000")],
+    [AuditQuery(), AuditQuery(actor="test"), AuditQuery(patient="00000000-0000-4000-8000-000000000000")],
     ids=["all", "actor", "patient"],
 )
-async def test_the_trail_reads_nothing_of_what_a_change_held(wanted: Wanted, ground: Ground) -> None:
+async def test_the_trail_reads_nothing_of_what_a_change_held(wanted: AuditQuery, ground: Ground) -> None:
     """Asked as somebody to whom the database shows all but that column."""
     role = f"trail_{uuid.uuid4().hex}"
     async with ground.database.transaction() as connection:

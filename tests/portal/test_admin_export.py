@@ -27,7 +27,7 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.pages.visit import Visit
 from almoner.portal.admin_export import csv_text, formats, parquet, sending
-from almoner.portal.admin_export.parquet import Column, Holds, ParquetFile
+from almoner.portal.admin_export.parquet import Holds, ParquetColumn, ParquetFile
 from almoner.resources import BY_NAME, RESOURCES
 from tests.conftest import Callers, new_environment
 from tests.people import People, Person
@@ -294,7 +294,7 @@ ROWS = st.lists(st.tuples(*(st.none() | values for values in VALUES.values())), 
 @settings(deadline=None)
 @given(ROWS, st.integers(1, 20))
 def test_another_reader_of_parquet_finds_what_was_written(rows: list[tuple[Any, ...]], most: int) -> None:
-    columns = [Column(holds.name.lower(), holds) for holds in VALUES]
+    columns = [ParquetColumn(holds.name.lower(), holds) for holds in VALUES]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parquet, "MOST_ROWS", most)
         file = ParquetFile(columns)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from almoner.portal.calendar import diary
+from almoner.portal.calendar import queries
 from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.portal.calendars import Book, at, coming, kept, new_book, words
@@ -283,7 +283,7 @@ async def test_the_appointments_are_found_by_their_indexes(by_day: bool, book: B
         )
         now = datetime.now(UTC)
         plan = await connection.fetch(
-            f"EXPLAIN {diary._BY_DAY if by_day else diary._EVENTS}",
+            f"EXPLAIN {queries._BY_DAY if by_day else queries._EVENTS}",
             *(book.environment, None, ["00000000-0000-0000-0000-000000000001"], now, now + timedelta(days=7)),
             *(now.date(), now.date() + timedelta(days=7)),
             *([[now, now + timedelta(days=7)], False, 4] if by_day else []),

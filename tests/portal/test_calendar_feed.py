@@ -15,7 +15,7 @@ from almoner.access import accounts, sessions
 from almoner.access.passwords import Passwords
 from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.portal.calendar import ics
-from almoner.portal.calendar.ics import Entry
+from almoner.portal.calendar.ics import IcsEvent
 from tests.conftest import Server, new_environment
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
@@ -51,9 +51,9 @@ def unescaped(value: str) -> str:
     return re.sub(r"\\(.)", lambda match: "\n" if match[1] in "nN" else match[1], value)
 
 
-def entry(**given: Any) -> Entry:
+def entry(**given: Any) -> IcsEvent:
     values: dict[str, Any] = {"uid": "u", "when": (WHEN, WHEN), "summary": "S", "description": "", "url": "", "cancelled": False}
-    return Entry(**values | {"created_at": WHEN, "changed_at": WHEN} | given)
+    return IcsEvent(**values | {"created_at": WHEN, "changed_at": WHEN} | given)
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=300))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from almoner import clocks
 from almoner.pages import parsing
-from almoner.portal.calendar import hours_page, layout, views, when, zones
-from almoner.portal.calendar.diary import Absence, Event, Worker
-from almoner.portal.calendar.when import Asked
+from almoner.portal.calendar import hours_page, layout, time_form, views, zones
+from almoner.portal.calendar.queries import Absence, CalendarEvent, CalendarWorker
+from almoner.portal.calendar.time_form import TypedTime
 from almoner.working_hours import Hours, Span
 
 NEW_YORK: Final = "America/New_York"
@@ -56,7 +56,7 @@ def test_a_time_that_the_clocks_skip_means_none(day: str, at: str, zone: str, ga
     found = clocks.skipped(on, zone)
     assert found is not None
     assert tuple(f"{one:%H:%M}" for one in found) == gap
-    told = when.read(Asked(day, at, zone, "30"))
+    told = time_form.read(TypedTime(day, at, zone, "30"))
     assert told.when is None
     assert f"{at} does not exist on" in told.errors["time"]
     assert f"the clocks go forward from {gap[0]} to {gap[1]}" in told.errors["time"]
@@ -73,11 +73,11 @@ def test_a_time_that_the_clocks_skip_means_none(day: str, at: str, zone: str, ga
 def test_a_time_that_the_clocks_pass_twice_is_chosen(day: str, at: str, zone: str, both: tuple[str, str]) -> None:
     first, second = (utc(one) for one in both)
     assert clocks.moments(date.fromisoformat(day), time.fromisoformat(at), zone) == (first, second)
-    undecided = when.read(Asked(day, at, zone, "30"))
+    undecided = time_form.read(TypedTime(day, at, zone, "30"))
     assert undecided.when is None
     assert f"pass {at} twice" in undecided.errors["which"]
     for which, moment in (("0", first), ("1", second)):
-        assert when.read(Asked(day, at, zone, "30", which=which)).when == Span(moment, moment + timedelta(minutes=30))
+        assert time_form.read(TypedTime(day, at, zone, "30", which=which)).when == Span(moment, moment + timedelta(minutes=30))
     # Each is said so that it is not taken for the other.
     assert zones.clock(first, zone) != zones.clock(second, zone)
 
@@ -87,8 +87,8 @@ def test_a_time_that_the_clocks_pass_twice_is_chosen(day: str, at: str, zone: st
     st.sampled_from((NEW_YORK, SYDNEY, LORD_HOWE, BEIRUT, "Asia/Kathmandu", "UTC", "Pacific/Apia")),
 )
 def test_every_moment_comes_back_from_its_own_time_of_day(moment: datetime, zone: str) -> None:
-    asked = Asked("", "", zone, "30").at(moment)
-    found = when.read(asked).when
+    asked = TypedTime("", "", zone, "30").at(moment)
+    found = time_form.read(asked).when
     assert isinstance(found, Span)
     assert found.start == moment
 
@@ -123,11 +123,11 @@ def test_what_is_no_time_is_none(typed: str) -> None:
 
 @pytest.mark.parametrize("minutes", ["", "0", "1441", "-5", "30.5", "³", "9" * 5000])
 def test_a_length_is_between_a_minute_and_a_day(minutes: str) -> None:
-    assert "minutes" in when.read(Asked("2026-11-24", "10:00", NEW_YORK, minutes)).errors
+    assert "minutes" in time_form.read(TypedTime("2026-11-24", "10:00", NEW_YORK, minutes)).errors
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
-    assert set(when.read(Asked("24.11.2026", "late", NEW_YORK, "x")).errors) == {"date", "time", "minutes"}
+    assert set(time_form.read(TypedTime("24.11.2026", "late", NEW_YORK, "x")).errors) == {"date", "time", "minutes"}
 
 
 def test_working_hours_keep_their_time_of_day_when_the_clocks_change() -> None:
@@ -170,10 +170,10 @@ def test_a_line_of_blanks_is_read_once() -> None:
     assert hours_page.parsed(f"9{' ' * 300_000}x")[1]
 
 
-def event(number: int, start: str, minutes: int, outcome: str | None = None) -> Event:
+def event(number: int, start: str, minutes: int, outcome: str | None = None) -> CalendarEvent:
     begins = utc(start)
     ends = begins + timedelta(minutes=minutes)
-    return Event(str(number), "c", begins, ends, None, outcome, "phone", "intake_call", "p", "Grace", "Hopper", "UTC")
+    return CalendarEvent(str(number), "c", begins, ends, None, outcome, "phone", "intake_call", "p", "Grace", "Hopper", "UTC")
 
 
 def test_what_overlaps_stands_side_by_side_and_what_does_not_takes_the_whole_width() -> None:
@@ -236,8 +236,8 @@ def test_a_day_on_which_the_clocks_go_forward_says_so() -> None:
 )
 def test_a_month_is_shown_in_whole_weeks_that_hold_all_of_it(day: str, first: str, count: int) -> None:
     on = date.fromisoformat(day)
-    worker = Worker("w", "Emily", "Smith", NEW_YORK, "c")
-    looking = views.Looking("month", on, on, NEW_YORK, (worker,), "w")
+    worker = CalendarWorker("w", "Emily", "Smith", NEW_YORK, "c")
+    looking = views.CalendarView("month", on, on, NEW_YORK, (worker,), "w")
     assert looking.days[0].isoformat() == first
     assert len(looking.days) == count
     assert {one for one in zones.dates(on.replace(day=1), 28) if one.month == on.month} <= set(looking.days)

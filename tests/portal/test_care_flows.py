@@ -14,7 +14,7 @@ import pytest
 
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
-from almoner.portal.care_flows.changing import step
+from almoner.portal.care_flows.changes import step
 from almoner.resources.care_flows import care_flows
 from almoner.resources.patients import patients
 from almoner.workshop import kiwi_health

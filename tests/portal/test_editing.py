@@ -37,7 +37,7 @@ async def record(chart: Chart, store: Store, database: Database) -> tuple[str, F
     row_id = await chart.add("custom_data_type_records", type_name="medication", body=BODY)
     async with database.connection() as connection:
         updated_at = await connection.fetchval("SELECT updated_at FROM custom_data_type_records WHERE id = $1", row_id)
-    return row_id, Form(editing.kept(updated_at, {"body": BODY}))
+    return row_id, Form(editing.hidden_fields(updated_at, {"body": BODY}))
 
 
 async def test_keys_of_a_record_that_different_people_changed_are_put_together(
@@ -47,7 +47,7 @@ async def test_keys_of_a_record_that_different_people_changed_are_put_together(
     await grace.change("custom_data_type_records", row_id, body={"name": "metformin", "dose": "1000 mg", "notes": "with food"})
     mine = {"name": "metformin", "dose": "500 mg", "how_often": "once a day"}
     saved = await editing.update(visit(grace, store, database), custom_data_type_records, row_id, {"body": mine}, form)
-    assert isinstance(saved, editing.Saved)
+    assert isinstance(saved, editing.SavedRow)
     assert set(saved.changed) == {"body.how_often", "body.notes"}
     assert saved.row["body"] == {"name": "metformin", "dose": "1000 mg", "how_often": "once a day"}
 
@@ -58,7 +58,7 @@ async def test_the_same_key_of_a_record_clashes_and_nothing_is_written(grace: Ch
     clash = await editing.update(
         visit(grace, store, database), custom_data_type_records, row_id, {"body": BODY | {"dose": "850 mg"}}, form
     )
-    assert isinstance(clash, editing.Clash)
+    assert isinstance(clash, editing.EditConflict)
     assert [(c.path, c.was, c.mine, c.theirs) for c in clash.conflicts] == [("body.dose", "500 mg", "850 mg", "1000 mg")]
     assert clash.by == "test, on the command line"
 
@@ -70,7 +70,7 @@ async def test_two_saves_at_one_moment_lose_nothing(grace: Chart, store: Store, 
         editing.update(here, custom_data_type_records, row_id, {"body": BODY | {key: value}}, form)
         for key, value in (("dose", "850 mg"), ("notes", "at night"), ("how_often", "weekly"))
     ]
-    assert all(isinstance(result, editing.Saved) for result in await asyncio.gather(*saves))
+    assert all(isinstance(result, editing.SavedRow) for result in await asyncio.gather(*saves))
     async with database.connection() as connection:
         body = await connection.fetchval("SELECT body FROM custom_data_type_records WHERE id = $1", row_id)
     assert msgspec.json.decode(body) == {"name": "metformin", "dose": "850 mg", "notes": "at night", "how_often": "weekly"}

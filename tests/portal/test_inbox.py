@@ -17,8 +17,8 @@ from almoner import clocks
 from almoner.data_api.store import Actor, Store, new_id
 from almoner.database import Database
 from almoner.pages.visit import Visit
-from almoner.portal.calendar.diary import Absence
-from almoner.portal.inbox import find, today
+from almoner.portal.calendar.queries import Absence
+from almoner.portal.inbox import queries, today
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
@@ -414,7 +414,7 @@ async def test_a_step_is_late_from_the_day_after_it_where_the_patient_lives(
         *(("2 days late", "", ""), ("1 day late", "", "")),
         *(("", "due today", ""), ("", "due today", ""), ("", "", "due tomorrow")),
     ]
-    monkeypatch.setattr(find, "MOST_OF_ALL", 1)
+    monkeypatch.setattr(queries, "MOST_OF_ALL", 1)
     exact = counts((await clinic.me.fragment("/inbox/counts?of=all")).text)
     assert (exact["Overdue"], exact["Next"]) == ("2", "4")
 
@@ -428,8 +428,10 @@ def test_the_hours_of_a_day_follow_the_clocks() -> None:
     ):
         moments = [datetime.combine(day, time(*at), UTC) for at in busy]
         absences = [Absence(at, at + timedelta(minutes=10), str(at), "") for at in (*moments, moments[-1] + timedelta(hours=1))]
-        whole = today.Day(day, zone, clocks.start_of(day, zone), clocks.start_of(day + timedelta(days=1), zone), [], absences)
-        shown = today.shown(cast(Visit, None), whole, moments[1])
+        whole = today.CalendarDay(
+            day, zone, clocks.start_of(day, zone), clocks.start_of(day + timedelta(days=1), zone), [], absences
+        )
+        shown = today.day_view(cast(Visit, None), whole, moments[1])
         labels = [hour.label for hour in shown.hours if hour.blocks]
         assert labels == expected
         assert [hour.label for hour in shown.hours if hour.quarter == 2] == [expected[1]]
@@ -459,7 +461,7 @@ async def test_everybodys_counts_are_the_least_at_first_and_exact_a_moment_later
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("MOST_OF_ALL", "_GLANCED_AT", "_LOOKED_AT"):
-        monkeypatch.setattr(find, name, 1)
+        monkeypatch.setattr(queries, name, 1)
     for number, phase in enumerate(("intake", "intake", "maintenance")):
         patient = await clinic.patient(f"P{number}", clinic.other, phase=phase)
         await clinic.flow(patient, step("Late", days(-2)), step("Later", days(-1)), step("Today", days(0)), step("Next", days(2)))

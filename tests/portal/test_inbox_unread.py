@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from almoner.data_api.store import Actor
-from almoner.portal import reading
-from almoner.portal.inbox import find, tally
+from almoner.portal import read_marks
+from almoner.portal.inbox import full_counts, queries
 from tests.conftest import Api, taken
 from tests.portal.test_inbox import AMONG_OTHERS, Clinic, Row, clinic, counts, figures, form_of, names
 
@@ -104,7 +104,7 @@ async def test_what_is_unread_is_counted_exactly_at_once_among_thousands(clinic:
     assert "is being counted" not in everybody
     assert 'of <span id="inbox-total">234</span>' in everybody
     async with clinic.database.connection() as connection:
-        first = await connection.fetchrow(find._ALL_UNREAD, clinic.me.environment_id, None, 1)
+        first = await connection.fetchrow(queries._ALL_UNREAD, clinic.me.environment_id, None, 1)
     assert (first["conversation_id"], first["total"]) == (newest["conversation_id"], 234)
     for query, expected in (("&phase=intake", 3), ("&phase=maintenance", 231)):
         assert counts((await clinic.me.get(f"/inbox?of=all{query}")).text)["Messages"] == str(expected), query
@@ -112,7 +112,7 @@ async def test_what_is_unread_is_counted_exactly_at_once_among_thousands(clinic:
 
 
 async def test_own_unread_is_exact_beyond_what_is_listed(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(find, "MOST_OWN", 2)
+    monkeypatch.setattr(queries, "MOST_OWN", 2)
     for phase, number in (("intake", 3), ("maintenance", 4)):
         patient = await clinic.patient(phase.title(), clinic.me, phase=phase)
         await many(clinic, patient, number, 2, read=False)
@@ -137,10 +137,10 @@ async def test_who_read_it_first_stays_where_two_read_at_once(clinic: Clinic) ->
 
     async def late() -> Any:
         async with taken(clinic.database, 1) as (connection,):
-            return await reading.note(connection, second, message["conversation_id"])
+            return await read_marks.note(connection, second, message["conversation_id"])
 
     async with clinic.database.transaction() as connection:
-        noted = await reading.note(connection, first, message["conversation_id"])
+        noted = await read_marks.note(connection, first, message["conversation_id"])
         waiting = asyncio.create_task(late())
         blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid::text = pg_current_xact_id()::text"
         while not await connection.fetchval(blocked):
@@ -148,7 +148,7 @@ async def test_who_read_it_first_stays_where_two_read_at_once(clinic: Clinic) ->
     assert noted is not None
     assert await waiting is None
     async with clinic.database.connection() as connection:
-        await reading.take_back(connection, second, message["conversation_id"], noted)
+        await read_marks.take_back(connection, second, message["conversation_id"], noted)
         kept = await connection.fetchval("SELECT read_by FROM messages WHERE id = $1", message["id"])
     assert kept == "first"
 
@@ -159,8 +159,8 @@ async def test_only_the_index_of_what_is_unread_is_looked_into(clinic: Clinic) -
     async with clinic.database.transaction() as connection:
         await connection.execute("ANALYZE messages")
         for statement, parameters in (
-            (find._ALL_UNREAD, (environment, None, 200)),
-            (find._OWN_UNREAD, (environment, me, 200, None)),
+            (queries._ALL_UNREAD, (environment, None, 200)),
+            (queries._OWN_UNREAD, (environment, me, 200, None)),
         ):
             plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *parameters))
             assert set(re.findall(r"\bmessages_[a-z]\w+|Seq Scan on messages", plan)) == {"messages_unread_part"}, plan
@@ -188,8 +188,8 @@ async def test_a_count_that_takes_too_long_leaves_the_least_there_is(clinic: Cli
     async def too_long(*_: Any) -> None:
         return None
 
-    monkeypatch.setattr(find, "MOST_OF_ALL", 1)
-    monkeypatch.setattr(tally, "inactive", too_long)
+    monkeypatch.setattr(queries, "MOST_OF_ALL", 1)
+    monkeypatch.setattr(full_counts, "inactive", too_long)
     for number in range(3):
         await clinic.patient(f"Quiet {number}", clinic.other)
     await many(clinic, await clinic.patient("Olga", clinic.other), 2, 1, read=False)

@@ -7,7 +7,6 @@ from typing import Any
 
 from tests.portal.merging import merge
 from tests.portal.test_inbox import AMONG_OTHERS, Clinic, clinic, counts, days, figures, names, step
-from tests.portal.test_inbox import Row as Row
 
 __all__ = ["clinic"]
 

@@ -13,8 +13,8 @@ import pytest
 
 from almoner.clocks import DatabaseZones
 from almoner.data_api.store import Actor, Store
-from almoner.portal.patients import assigning
-from almoner.portal.patients.listing import Chosen, listed
+from almoner.portal.patients import assignment
+from almoner.portal.patients.listing import Chosen, list_patients
 from almoner.resources import BY_NAME
 from almoner.times import TIMEZONES, iso
 from tests.browsers import Screens
@@ -221,7 +221,7 @@ async def test_who_is_given_to_another_coach_at_the_same_moment_is_not_taken_fro
 async def test_more_than_can_be_given_at_once_are_told_so(
     coach: Person, practice: Practice, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assigning, "MOST", 52)
+    monkeypatch.setattr(assignment, "MOST", 52)
     ids = [await practice.patient(last_name=f"P{n}") for n in range(53)]
     page = (await coach.get("/patients")).text
     assert 'name="all"' not in page
@@ -293,7 +293,7 @@ async def test_the_few_of_a_phase_are_looked_up_one_by_one(coach: Person, practi
 
     async with database.connection() as connection:
         wanted = Chosen("paused", "", "next", "", "")
-        found = await listed(Listening(), coach.environment_id, wanted, 1, database.zones.document(TIMEZONES))
+        found = await list_patients(Listening(), coach.environment_id, wanted, 1, database.zones.document(TIMEZONES))
     assert [one.id for one in found.rows] == [rare]
     assert len(asked) == 1
 

@@ -11,7 +11,7 @@ import pytest
 
 from almoner.data_api.store import Actor, Store
 from almoner.portal.patients.duplicates import mistaken_for
-from almoner.portal.patients.zones import SPLIT, ZONES
+from almoner.portal.patients.guessed_zone import SPLIT, ZONES
 from almoner.resources.patients import patients
 from almoner.times import TIMEZONES
 from tests.conftest import Api

@@ -13,7 +13,7 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.errors import ApiError
 from almoner.resources import BY_NAME
-from almoner.workshop import published
+from almoner.workshop import published_programs
 from almoner.workshop.publish import Breaks, publish
 from tests.conftest import Api, Callers, new_environment
 
@@ -166,9 +166,9 @@ async def test_answers_and_records_keep_the_version_that_they_were_checked_again
     assert await version_of(database, "custom_data_type_records", here, home) == 2
     assert await version_of(database, "custom_data_type_records", here, visit) == 1
     async with database.connection() as connection:
-        then = await published.element(connection, here.environment_id, "assessment", "falls", 1)
+        then = await published_programs.element(connection, here.environment_id, "assessment", "falls", 1)
         assert then is not None
-        assert await published.element(connection, other, "assessment", "falls", 2) is None
+        assert await published_programs.element(connection, other, "assessment", "falls", 2) is None
 
 
 TAKEN = [{"code": "uniqueness_exception", "path": ".type_name"}]

@@ -24,7 +24,7 @@ from almoner.workshop.merge import resolve
 from almoner.workshop.pairing import paired
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import Unfit, publish
-from almoner.workshop.published import design_of, newest_version
+from almoner.workshop.published_programs import design_of, newest_version
 
 DEMO = parse(kiwi_health.source())
 
@@ -151,7 +151,7 @@ async def test_a_locked_revision_is_published_where_it_is_tested(connection: Any
     saved = await drafts.save(connection, environment, -1, replace(DEMO, name="Next"), "Ada")
     lock = await locks.lock(connection, environment, saved.revision, test, "Ada", "Please try it")
     assert (lock.number, lock.revision, lock.test_version, lock.message) == (1, 1, 1, "Please try it")
-    assert await locks.listed(connection, environment) == (lock,)
+    assert await locks.list_locks(connection, environment) == (lock,)
     assert (await design_of(connection, test, 1)).name == "Next"
     assert (await design_of(connection, environment, 1)).name == DEMO.name
     again = await locks.lock(connection, environment, saved.revision, test, "Ada")
@@ -172,7 +172,7 @@ async def test_a_version_to_test_and_its_lock_stand_together_or_not_at_all(
         with pytest.raises(ConnectionError):
             await locks.lock(connection, environment, saved.revision, test, "Ada")
     assert await newest_version(connection, test) == 0
-    assert await locks.listed(connection, environment) == ()
+    assert await locks.list_locks(connection, environment) == ()
     assert (await locks.lock(connection, environment, saved.revision, test, "Ada")).test_version == 1
 
 
@@ -185,10 +185,10 @@ async def test_a_revision_with_problems_or_another_environment_cannot_be_locked(
     other = await environments.create(connection, f"other-{environment}")
     with pytest.raises(ApiError):
         await locks.lock(connection, environment, saved.revision, other, "Ada")
-    assert await locks.listed(connection, environment) == ()
+    assert await locks.list_locks(connection, environment) == ()
     with pytest.raises(ApiError):
         await environments.create(connection, f"deeper-{environment}", test_of=test)
-    names = {e.id: e for e in await environments.listed(connection)}
+    names = {e.id: e for e in await environments.list_environments(connection)}
     assert (names[test].test_of, names[environment].test_of) == (names[environment].name, None)
 
 

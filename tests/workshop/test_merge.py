@@ -24,7 +24,7 @@ from almoner.workshop.design import (
     Section,
     Terminology,
 )
-from almoner.workshop.merge import Conflict, Merged, merge, resolve
+from almoner.workshop.merge import MergeConflict, Merged, merge, resolve
 from almoner.workshop.pairing import same
 from almoner.workshop.program_file import parse
 
@@ -75,7 +75,7 @@ def test_the_same_member_changed_twice_is_a_conflict_that_is_told_in_words_with_
     merged = merge(BASE, theirs, mine)
     path = 'assessments["intake"].sections["Basics"].questions["plan"].label'
     where = "Assessment Intake, section Basics, question plan, label"
-    assert merged.conflicts == (Conflict(path, where, "Plan", "Theirs", "Mine"),)
+    assert merged.conflicts == (MergeConflict(path, where, "Plan", "Theirs", "Mine"),)
     assert merged.design == theirs
     assert resolve(merged, {path: "mine"}) == mine
     assert resolve(merged, {path: "theirs"}) == theirs

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
+from almoner.workshop.checkable_part import sound
 from almoner.workshop.checks import MOST_TOLD, every_problem, problems
 from almoner.workshop.design import Assessment, Condition, Phase, ProgramDesign, Question, Section, SidebarModule
 from almoner.workshop.pages.elements.group import GROUP
 from almoner.workshop.pages.elements.list_page import rows
-from almoner.workshop.sound import sound
 
 
 def waiting(number: int) -> Question:

@@ -19,9 +19,9 @@ from almoner.kinds import Problems
 from almoner.resources import RESOURCES
 from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.program_file import ProgramFileError, parse
-from almoner.workshop.programs import Programs
+from almoner.workshop.programs import PublishedPrograms
 from almoner.workshop.publish import Overtaken, Published, Unfit, publish
-from almoner.workshop.published import design_of, load
+from almoner.workshop.published_programs import design_of, load
 
 CONTRACT: dict[str, Any] = json.loads((Path(__file__).parent.parent / "contract" / "contract.json").read_text(encoding="utf-8"))
 FIRST = """\
@@ -235,7 +235,7 @@ class Clock:
 
 async def test_a_program_is_at_hand_for_two_seconds_and_then_looked_at_again(database: Database, environment: int) -> None:
     clock = Clock()
-    programs = Programs(database, clock)
+    programs = PublishedPrograms(database, clock)
     assert programs.cached(environment) is None
     await published(database, environment, FIRST)
     first = await programs.of(environment)
@@ -251,7 +251,7 @@ async def test_a_program_is_at_hand_for_two_seconds_and_then_looked_at_again(dat
 
 async def test_a_look_that_finds_nothing_new_keeps_the_program(database: Database, program: int) -> None:
     clock = Clock()
-    programs = Programs(database, clock)
+    programs = PublishedPrograms(database, clock)
     first = await programs.of(program)
     clock.now += 10
     assert await programs.of(program) is first
@@ -259,7 +259,7 @@ async def test_a_look_that_finds_nothing_new_keeps_the_program(database: Databas
 
 
 async def test_what_was_just_published_is_there_when_asked_for_the_newest(database: Database, environment: int) -> None:
-    programs = Programs(database, Clock())
+    programs = PublishedPrograms(database, Clock())
     assert (await programs.of(environment)).version == 0
     await published(database, environment, FIRST)
     assert (await programs.newest(environment)).version == 1
@@ -270,7 +270,7 @@ async def test_what_was_just_published_is_there_when_asked_for_the_newest(databa
 
 async def test_many_callers_share_one_look_and_one_who_gives_up_does_not_end_it(database: Database, environment: int) -> None:
     await published(database, environment, FIRST)
-    programs = Programs(database, Clock())
+    programs = PublishedPrograms(database, Clock())
     callers = [asyncio.create_task(programs.refresh(environment)) for _ in range(50)]
     await asyncio.sleep(0)
     callers[0].cancel()

@@ -6,11 +6,11 @@ import pytest
 
 from almoner.database import Database
 from almoner.definitions import BUILT_IN_RIGHTS, Program
-from almoner.workshop import kiwi_health, published
+from almoner.workshop import kiwi_health, published_programs
 from almoner.workshop.design import ProgramDesign, Terminology
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import publish
-from almoner.workshop.published import OnDemand
+from almoner.workshop.published_programs import OnDemand
 from tests.conftest import new_environment
 
 SMALL = """\
@@ -41,24 +41,24 @@ async def two_versions(database: Database, environment: int) -> int:
 
 async def loaded(database: Database, environment: int) -> Program:
     async with database.connection() as connection:
-        return await published.load(connection, environment)
+        return await published_programs.load(connection, environment)
 
 
 async def test_every_version_is_read_back_exactly_as_it_was_published(database: Database, two_versions: int) -> None:
     async with database.connection() as connection:
         for version, source in ((1, kiwi_health.source()), (2, SMALL)):
-            assert await published.design_of(connection, two_versions, version) == parse(source)
+            assert await published_programs.design_of(connection, two_versions, version) == parse(source)
         with pytest.raises(LookupError):
-            await published.design_of(connection, two_versions, 3)
-        assert await published.program_at(connection, two_versions, 3) is None
+            await published_programs.design_of(connection, two_versions, 3)
+        assert await published_programs.program_at(connection, two_versions, 3) is None
 
 
 async def test_a_single_element_is_read_in_the_version_asked_for(database: Database, two_versions: int) -> None:
     async with database.connection() as connection:
-        found = await published.element(connection, two_versions, "custom_data_type", "hcp", 1)
+        found = await published_programs.element(connection, two_versions, "custom_data_type", "hcp", 1)
         assert found == next(t for t in parse(kiwi_health.source()).custom_data_types if t.name == "hcp")
         for kind, key, version in (("custom_data_type", "hcp", 2), ("assessment", "hcp", 1), ("assessment", "c", 1)):
-            assert await published.element(connection, two_versions, kind, key, version) is None
+            assert await published_programs.element(connection, two_versions, kind, key, version) is None
 
 
 async def test_the_program_tells_what_pages_need(database: Database, two_versions: int) -> None:
@@ -109,5 +109,8 @@ async def test_a_version_that_nobody_names_is_not_made_ready(database: Database,
 def test_an_outline_keeps_everything_that_has_no_version_of_its_own() -> None:
     """A group that is added to the design must be kept as well."""
     groups = set(ProgramDesign.__struct_fields__)
-    assert set(published.Outline.__struct_fields__) == groups
-    assert published.outline_of(ProgramDesign(name="P", terminology=Terminology(coach="guide")), {}).terminology.coach == "guide"
+    assert set(published_programs.Outline.__struct_fields__) == groups
+    assert (
+        published_programs.outline_of(ProgramDesign(name="P", terminology=Terminology(coach="guide")), {}).terminology.coach
+        == "guide"
+    )

@@ -105,9 +105,9 @@ def test_every_test_of_a_condition_holds_for_what_it_says(
     )
     assert questions.in_words(condition) == words
     assert questions.in_words(condition, {"q": "The question"}.__getitem__) == words.replace("q", "The question", 1)
-    assert all("f" in questions.shown(asked, {"q": answer, "f": 1}) for answer in passing)
-    assert not any("f" in questions.shown(asked, {"q": answer, "f": 1}) for answer in failing)
-    assert "q" in questions.shown(asked, {})
+    assert all("f" in questions.visible_questions(asked, {"q": answer, "f": 1}) for answer in passing)
+    assert not any("f" in questions.visible_questions(asked, {"q": answer, "f": 1}) for answer in failing)
+    assert "q" in questions.visible_questions(asked, {})
 
 
 def test_what_waits_for_nothing_that_is_or_for_itself_is_not_asked() -> None:
@@ -120,7 +120,7 @@ def test_what_waits_for_nothing_that_is_or_for_itself_is_not_asked() -> None:
         Question(name="twice", kind="text"),
         Question(name="twice", kind="text"),
     )
-    assert questions.shown(asked, dict.fromkeys(("nowhere", "hen", "egg", "own"), "x")) == {"twice"}
+    assert questions.visible_questions(asked, dict.fromkeys(("nowhere", "hen", "egg", "own"), "x")) == {"twice"}
 
 
 def test_a_chain_of_thousands_of_follow_ups_is_no_trouble() -> None:
@@ -128,7 +128,7 @@ def test_a_chain_of_thousands_of_follow_ups_is_no_trouble() -> None:
     chain += [Question(name=str(n), kind="boolean", shown_when=Condition(question=str(n - 1), equals=True)) for n in range(1, 3000)]
     asked = assessment(*reversed(chain))
     answers = {str(n): n < 1500 for n in range(3000)}
-    assert len(questions.shown(asked, answers)) == 1501
+    assert len(questions.visible_questions(asked, answers)) == 1501
 
 
 def test_the_schema_asks_only_for_what_is_always_asked() -> None:

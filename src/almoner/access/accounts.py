@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 
-from almoner.access import calendar_feeds, made, sessions, worker_events
+from almoner.access import calendar_feeds, created_by, sessions, worker_events
 from almoner.access.grants import Grant, require
 from almoner.access.worker_events import By
 from almoner.database import Connection
@@ -91,7 +91,7 @@ async def by_email(connection: Connection, environment_id: int, email: str) -> A
     return exact[0] if exact else found[0] if len(found) == 1 else None
 
 
-async def listed(connection: Connection, environment_id: int) -> list[Account]:
+async def list_accounts(connection: Connection, environment_id: int) -> list[Account]:
     """Every worker of an environment, by family name, those without an account included."""
     return [_account(row) for row in await connection.fetch(_LIST, environment_id)]
 
@@ -186,7 +186,7 @@ async def disable(connection: Connection, environment_id: int, worker_id: str, b
             # For good: enabling the account again must not bring back what somebody may have kept.
             await _end_every_way_in(connection, environment_id, worker_id, by)
             await worker_events.record(connection, environment_id, worker_id, "disabled", by)
-            await made.end_tokens(connection, environment_id, worker_id, by)
+            await created_by.end_tokens(connection, environment_id, worker_id, by)
         else:
             await _require(connection, environment_id, worker_id)
 

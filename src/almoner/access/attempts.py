@@ -70,7 +70,7 @@ CODE: Final = Sort("code", 1440, FREE)
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class SignInAttempt:
     """An attempt that may be looked at, and counts as failed until it is forgotten. ``of_network``: as its network's, if so."""
 
     environment_id: int
@@ -105,7 +105,9 @@ def wait(failures: int, seconds_since: float, free: int = FREE, first: float = F
     return max(0.0, min(first * 2.0 ** min(failures - free, 10), longest) - seconds_since)
 
 
-async def begin(database: Database, environment_id: int, email: str, source: Source, sort: Sort = PASSWORD) -> Attempt | Paused:
+async def begin(
+    database: Database, environment_id: int, email: str, source: Source, sort: Sort = PASSWORD
+) -> SignInAttempt | Paused:
     """An attempt at the account of this address, counted; Paused where it has to wait, which is not counted.
 
     The failures of a network keep nobody out who is known: the neighbours of an office share one.
@@ -126,7 +128,7 @@ async def begin(database: Database, environment_id: int, email: str, source: Sou
         made = await connection.fetchval(_ADD, environment_id, account, source.key, source.is_known)
         if not source.is_known:
             of_network = await connection.fetchval(_ADD, NO_ENVIRONMENT, source.key, source.key, False)
-        return Attempt(environment_id, email, account, source, made, of_network)
+        return SignInAttempt(environment_id, email, account, source, made, of_network)
 
 
 async def _network_waits(connection: Connection, source: Source) -> bool:
@@ -145,19 +147,19 @@ async def _lock(connection: Connection, environment_id: int, account: bytes) -> 
     await connection.execute("SELECT pg_advisory_xact_lock($1)", lock)
 
 
-async def forget(database: Database, attempt: Attempt) -> None:
+async def forget(database: Database, attempt: SignInAttempt) -> None:
     """Counts this attempt no more, since it succeeded."""
     async with database.connection() as connection:
         await _forget(connection, attempt)
 
 
-async def _forget(connection: Connection, attempt: Attempt) -> None:
+async def _forget(connection: Connection, attempt: SignInAttempt) -> None:
     await connection.execute(_FORGET, attempt.environment_id, attempt.id)
     if attempt.of_network is not None:
         await connection.execute(_FORGET, NO_ENVIRONMENT, attempt.of_network)
 
 
-async def forget_all(database: Database, attempt: Attempt) -> None:
+async def forget_all(database: Database, attempt: SignInAttempt) -> None:
     """Counts none that came from where this one did, since its owner has come in: those of other networks go on counting."""
     accounts = [_account(attempt.email, sort) for sort in (PASSWORD, CODE)]
     async with database.connection() as connection:

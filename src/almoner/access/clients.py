@@ -174,7 +174,7 @@ async def create(
     return Created(client_id, secret)
 
 
-async def listed(connection: Connection, environment_id: int) -> list[Client]:
+async def list_clients(connection: Connection, environment_id: int) -> list[Client]:
     """The clients of an environment, the oldest first, disabled ones included."""
     return [Client(*row) for row in await connection.fetch(_LIST, environment_id, None)]
 
@@ -336,10 +336,10 @@ async def registered(connection: Connection, client_id: str) -> Registered | Non
 
 async def live_secrets(connection: Connection, box: SecretBox, client_id: str) -> list[str]:
     """The live secrets of a client that this key opens, the newest first; none where the client is not there or disabled."""
-    return opened(box, client) if (client := await registered(connection, client_id)) else []
+    return open_secrets(box, client) if (client := await registered(connection, client_id)) else []
 
 
-def opened(box: SecretBox, client: Registered) -> list[str]:
+def open_secrets(box: SecretBox, client: Registered) -> list[str]:
     """The client's secrets that this key opens."""
     secrets = []
     for sealed in client.sealed:

@@ -83,7 +83,7 @@ async def find(connection: Connection, name: str) -> int | None:
     return found
 
 
-async def listed(connection: Connection) -> list[Environment]:
+async def list_environments(connection: Connection) -> list[Environment]:
     """All environments, the oldest first."""
     return [Environment(*row) for row in await connection.fetch(f"{_LISTED} ORDER BY e.id")]
 

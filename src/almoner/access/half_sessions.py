@@ -42,7 +42,7 @@ def sealed(box: SecretBox, half: HalfSession) -> str:
     return base64.urlsafe_b64encode(box.seal(msgspec.json.encode(half).decode(), _SEALED_FOR)).decode()
 
 
-def opened(box: SecretBox, value: str, now: float) -> HalfSession | None:
+def open_half_session(box: SecretBox, value: str, now: float) -> HalfSession | None:
     """The half session again; None where it has expired or is none of ours."""
     try:
         half = msgspec.json.decode(box.open(base64.urlsafe_b64decode(value), _SEALED_FOR), type=HalfSession)

@@ -68,7 +68,7 @@ class OidcProvider:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class ProviderRedirect:
     """Where the browser is sent, and the value of the cookie that it comes back with, within ten minutes."""
 
     url: str
@@ -145,7 +145,7 @@ class Oidc:
         self._fetching = asyncio.Lock()
         self._log = structlog.get_logger()
 
-    async def start(self, environment: str, target: str) -> Start:
+    async def start(self, environment: str, target: str) -> ProviderRedirect:
         """Begins to sign in to the environment of this name, and to go on to the path ``target``.
 
         Raises OidcError where the provider cannot be reached or is not the one that was set up.
@@ -157,7 +157,7 @@ class Oidc:
             published.authorization_endpoint, state=way.state, nonce=way.nonce, code_verifier=way.verifier, **self._asked_for()
         )
         sealed = self._box.seal(msgspec.json.encode(way).decode(), _SEALED_FOR)
-        return Start(url, base64.urlsafe_b64encode(sealed).decode())
+        return ProviderRedirect(url, base64.urlsafe_b64encode(sealed).decode())
 
     async def finish(self, cookie: str, query: Mapping[str, str]) -> Identity:
         """Who came back. ``query`` is the query string that the provider sent them with.

@@ -41,7 +41,7 @@ WHERE environment_id = $1 AND worker_id = $2
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RemainingCodes:
     """How many codes a worker has left. Times are in UTC: None where codes were never made, or none of these was used."""
 
     left: int
@@ -84,9 +84,9 @@ async def drop(connection: Connection, environment_id: int, worker_id: str) -> N
     await connection.execute(_DROP, environment_id, worker_id)
 
 
-async def standing(connection: Connection, environment_id: int, worker_id: str) -> Standing:
+async def standing(connection: Connection, environment_id: int, worker_id: str) -> RemainingCodes:
     """How many are left."""
-    return Standing(*await connection.fetchrow(_STANDING, environment_id, worker_id))
+    return RemainingCodes(*await connection.fetchrow(_STANDING, environment_id, worker_id))
 
 
 def _new() -> str:

@@ -46,7 +46,7 @@ WHERE environment_id = $1 AND digest = $2 AND used_at IS NULL AND expires_at > c
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ResetLink:
     """Whose password a link sets. ``environment`` is the environment's name."""
 
     environment_id: int
@@ -85,13 +85,13 @@ def path(token: str) -> str:
     return f"/reset/{token}"
 
 
-async def look(connection: Connection, token: str) -> Link | None:
+async def look(connection: Connection, token: str) -> ResetLink | None:
     """Whose password the link sets; None where it was used, has ended, or never was."""
     row = None if _FORM.fullmatch(token) is None else await connection.fetchrow(_LOOK, _digest(token))
-    return None if row is None else Link(*row)
+    return None if row is None else ResetLink(*row)
 
 
-async def use(connection: Connection, token: str, password_hash: str, request_id: str) -> Link | None:
+async def use(connection: Connection, token: str, password_hash: str, request_id: str) -> ResetLink | None:
     """Sets the password and ends the worker's sessions; None where the link is not good any more. Of two at once, one succeeds."""
     async with connection.transaction():
         link = await look(connection, token)

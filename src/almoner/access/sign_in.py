@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from almoner.access import attempts, credentials, devices, half_sessions, recovery_codes, second_factor, sessions, worker_events
-from almoner.access.attempts import CODE, PASSWORD, Attempt, Sort, Source
+from almoner.access.attempts import CODE, PASSWORD, SignInAttempt, Sort, Source
 from almoner.access.credentials import Credentials
 from almoner.access.half_sessions import HalfSession, Step
 from almoner.access.passwords import Passwords
@@ -298,7 +298,7 @@ class SignIn:
             return await self._levelled(Refused(refusal), began)
         return await self._enter(known, attempt, f"{begun.first} and {how}", caller)
 
-    async def _half(self, known: Credentials, attempt: Attempt, step: Step) -> StepNeeded:
+    async def _half(self, known: Credentials, attempt: SignInAttempt, step: Step) -> StepNeeded:
         # Only this attempt is forgotten: codes that were wrong before still count, or a password would buy any number of them.
         await attempts.forget(self._database, attempt)
         return self._step_needed(known, step)
@@ -309,7 +309,7 @@ class SignIn:
         return StepNeeded(step, half_sessions.sealed(self._box, half))
 
     async def _opened(self, value: str, step: Step | None = None) -> tuple[HalfSession, Credentials] | None:
-        half = half_sessions.opened(self._box, value, self._clock())
+        half = half_sessions.open_half_session(self._box, value, self._clock())
         if half is None or step not in (None, half.step):
             return None
         async with self._database.connection() as connection:
@@ -318,7 +318,9 @@ class SignIn:
             return None
         return half, known
 
-    async def _enter(self, known: Credentials, attempt: Attempt, how: str, caller: Caller, password: str | None = None) -> Outcome:
+    async def _enter(
+        self, known: Credentials, attempt: SignInAttempt, how: str, caller: Caller, password: str | None = None
+    ) -> Outcome:
         """The session itself, unless the account has changed since it was looked at: a new password ends what the old one began."""
         renewed = None
         if password is not None and known.password_hash and self._passwords.is_outdated(known.password_hash):
@@ -353,10 +355,10 @@ class SignIn:
 
     async def _begin(
         self, environment_id: int, email: str, source: Source, caller: Caller, sort: Sort = PASSWORD
-    ) -> Attempt | None:
+    ) -> SignInAttempt | None:
         """An attempt that may be looked at; None, and a line in the log, where it may not yet."""
         attempt = await attempts.begin(self._database, environment_id, email, source, sort)
-        if isinstance(attempt, Attempt):
+        if isinstance(attempt, SignInAttempt):
             return attempt
         self._log.warning("sign-in refused", request_id=caller.request_id, address=caller.address, reason=attempt.reason)
         return None

@@ -121,7 +121,7 @@ class TokenEndpoint:
         return client
 
     def _open(self, client: clients.Registered) -> list[str]:
-        live = clients.opened(self._box, client)
+        live = clients.open_secrets(self._box, client)
         if not live:
             self._log.error("client secret sealed with another key", client_id=client.id, mend="set ALMONER_SECRET_KEY")
             raise SealError("No secret of this client can be opened.")

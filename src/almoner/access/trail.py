@@ -25,7 +25,7 @@ FROM audit_reads WHERE environment_id = $1{conditions} ORDER BY read_at DESC LIM
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TrailEntry:
     """One read or write of one caller.
 
     ``verb`` is ``get`` or ``find`` for reads, ``create``, ``update`` or ``delete`` for writes. ``row_id`` is the row of a write or
@@ -67,7 +67,7 @@ async def trail(
     begin: datetime | None = None,
     end: datetime | None = None,
     limit: int = DEFAULT,
-) -> list[Entry]:
+) -> list[TrailEntry]:
     """The newest entries of an environment, newest first, at most ``limit`` of them.
 
     ``patient`` is a patient's GUID. ``actor`` is as entries tell it; a client's id alone means that client. ``begin`` is inclusive,
@@ -99,5 +99,6 @@ async def trail(
     )
     records = await connection.fetch(statement, *arguments)
     return [
-        Entry(**{**record, "patient_ids": tuple(record["patient_ids"]), "fields": tuple(record["fields"])}) for record in records
+        TrailEntry(**{**record, "patient_ids": tuple(record["patient_ids"]), "fields": tuple(record["fields"])})
+        for record in records
     ]

@@ -173,7 +173,7 @@ def _json(value: Mapping[str, Any] | None) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
 
 
-async def listed(
+async def list_events(
     connection: Connection,
     environment_id: int,
     worker_id: str | None = None,

@@ -54,7 +54,7 @@ def position(cursor: str, path: str, problems: Problems) -> Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FeedChange:
     """One settled change of one row."""
 
     position: Position
@@ -114,17 +114,17 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class FeedPage:
     """Entries in order; ``last`` is where to go on, ``more`` whether something is there already."""
 
-    entries: list[Change | Epoch]
+    entries: list[FeedChange | Epoch]
     last: Position
     more: bool
 
     @property
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[FeedChange]:
         """The entries that are about a row."""
-        return [entry for entry in self.entries if isinstance(entry, Change)]
+        return [entry for entry in self.entries if isinstance(entry, FeedChange)]
 
 
 _HORIZON = "SELECT epoch, xid FROM almoner_horizon()"
@@ -171,7 +171,7 @@ async def end(connection: Connection) -> Position:
 
 async def read(
     connection: Connection, environment_id: int, after: Position, limit: int, resources: Collection[str] | None = None
-) -> Page:
+) -> FeedPage:
     """The settled entries behind ``after``, in order. ``resources`` narrows to changes of these collections; None means all."""
     settled = await end(connection)
     behind = (environment_id, *_numbers(after))
@@ -181,22 +181,22 @@ async def read(
     until = settled if far is None else Position(*far)
     records = await connection.fetch(_SETTLED, *behind, *_numbers(until), limit + 1, names)
     begun = await connection.fetch(_EPOCHS, environment_id, after.epoch, until.epoch, limit + 1)
-    entries: list[Change | Epoch] = sorted([*map(_change, records), *map(_epoch, begun)], key=lambda entry: entry.position)
+    entries: list[FeedChange | Epoch] = sorted([*map(_change, records), *map(_epoch, begun)], key=lambda entry: entry.position)
     if len(entries) > limit:
-        return Page(entries[:limit], entries[limit - 1].position, True)
+        return FeedPage(entries[:limit], entries[limit - 1].position, True)
     if names is not None:
-        return Page(entries, max(until, after), far is not None)
-    return Page(entries, entries[-1].position if entries else after, False)
+        return FeedPage(entries, max(until, after), far is not None)
+    return FeedPage(entries, entries[-1].position if entries else after, False)
 
 
 def _numbers(place: Position) -> tuple[int, int, int]:
     return place.epoch, place.xid, place.seq
 
 
-def _change(record: Any) -> Change:
+def _change(record: Any) -> FeedChange:
     told = dict(record)
     place = Position(told.pop("epoch"), told.pop("xid"), told.pop("seq"))
-    return Change(position=place, **told)
+    return FeedChange(position=place, **told)
 
 
 def _epoch(record: Any) -> Epoch:

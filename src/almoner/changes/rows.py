@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from almoner.access.tokens import Access
-from almoner.changes.feed import Change
+from almoner.changes.feed import FeedChange
 from almoner.data_api import statements
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
 
 
-class Row(NamedTuple):
+class FeedRow(NamedTuple):
     """A row as JSON in the caller's shape, and the id of the patient whom it is about, sixteen bytes or none."""
 
     body: bytes
@@ -20,10 +20,10 @@ class Row(NamedTuple):
 
 
 # By the collection, then by the row's id.
-Rows = dict[str, dict[str, Row]]
+Rows = dict[str, dict[str, FeedRow]]
 
 
-async def rows_of(connection: Connection, access: Access, resources: Mapping[str, Resource], changes: Sequence[Change]) -> Rows:
+async def rows_of(connection: Connection, access: Access, resources: Mapping[str, Resource], changes: Sequence[FeedChange]) -> Rows:
     """The rows that these changes are about, as they are now; what is gone is not among them."""
     wanted: dict[str, set[str]] = {}
     for change in changes:
@@ -32,5 +32,5 @@ async def rows_of(connection: Connection, access: Access, resources: Mapping[str
     for name, ids in wanted.items():
         statement = statements.rows(resources[name], access.spelling)
         records = await connection.fetch(statement, access.environment_id, list(ids))
-        found[name] = {record["row_id"]: Row(record["body"], record["patient"]) for record in records}
+        found[name] = {record["row_id"]: FeedRow(record["body"], record["patient"]) for record in records}
     return found

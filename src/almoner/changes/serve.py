@@ -14,7 +14,7 @@ from almoner.changes import feed
 from almoner.changes.rows import Rows, rows_of
 from almoner.data_api import find
 from almoner.data_api.declare import Resource
-from almoner.data_api.serve import Answer, Request, may
+from almoner.data_api.serve import ApiAnswer, ApiRequest, may
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, parse_problem, problem
 from almoner.fields import add_unknown, printable
@@ -26,7 +26,7 @@ ROWS = "rows"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FeedQuery:
     """What a request asks for. ``after`` None is the end of the feed; ``resources`` None means every collection."""
 
     after: feed.Position | None
@@ -41,7 +41,7 @@ class ChangeFeed:
     def __init__(
         self,
         database: Database,
-        access: Callable[[Request], Awaitable[Access]],
+        access: Callable[[ApiRequest], Awaitable[Access]],
         audit: ReadAudit,
         resources: Sequence[Resource],
     ) -> None:
@@ -50,7 +50,7 @@ class ChangeFeed:
         self._audit = audit
         self._resources = {resource.name: resource for resource in resources}
 
-    async def answer(self, request: Request) -> Answer:
+    async def answer(self, request: ApiRequest) -> ApiAnswer:
         """A page of changes. Raises ApiError: 401, 403, 405, and 400 for parameters that do not fit."""
         access = await self._access(request)
         if request.method not in ("GET", "HEAD"):
@@ -70,18 +70,18 @@ class ChangeFeed:
         if asked.rows:
             data = [entry | {"row": _row(rows, entry)} for entry in data]
         meta = {"after": page.last.cursor(), "more": page.more}
-        return Answer(200, msgspec.json.encode({"data": data, "meta": meta}), operation="changes.read")
+        return ApiAnswer(200, msgspec.json.encode({"data": data, "meta": meta}), operation="changes.read")
 
-    def _note(self, access: Access, request: Request, page: feed.Page, rows: Rows) -> None:
+    def _note(self, access: Access, request: ApiRequest, page: feed.FeedPage, rows: Rows) -> None:
         told = b"".join(UUID(change.patient_id).bytes for change in page.changes if change.patient_id)
         self._audit.note(access, request.request_id, "find", SCOPE, told)
         for name, found in rows.items():
             self._audit.note(access, request.request_id, "find", name, b"".join(row.patient for row in found.values()))
 
 
-async def _page(connection: Connection, environment_id: int, asked: Asked) -> feed.Page:
+async def _page(connection: Connection, environment_id: int, asked: FeedQuery) -> feed.FeedPage:
     if asked.after is None:
-        return feed.Page([], await feed.end(connection), False)
+        return feed.FeedPage([], await feed.end(connection), False)
     return await feed.read(connection, environment_id, asked.after, asked.limit, asked.resources)
 
 
@@ -91,7 +91,7 @@ def _row(rows: Rows, entry: Mapping[str, object]) -> msgspec.Raw | None:
     return None if found is None else msgspec.Raw(found.body)
 
 
-def parameters(query: bytes, known: Mapping[str, object]) -> Asked:
+def parameters(query: bytes, known: Mapping[str, object]) -> FeedQuery:
     """What these parameters ask for; ``known`` are the collections by name. Raises ApiError with every one that does not fit.
 
     ``after`` is a cursor; empty it is the beginning, ``latest`` the end. ``resource`` may come several times or hold several names
@@ -114,7 +114,7 @@ def parameters(query: bytes, known: Mapping[str, object]) -> Asked:
             add_unknown(problems, name, "", dict.fromkeys(("after", "limit", "resource", "include")), "parameter")
     if problems:
         raise ApiError(problems)
-    return Asked(after, limit, tuple(dict.fromkeys(resources)) or None, rows)
+    return FeedQuery(after, limit, tuple(dict.fromkeys(resources)) or None, rows)
 
 
 def _after(value: str, problems: Problems) -> feed.Position | None:

@@ -58,7 +58,7 @@ SELECT EXISTS (
 
 
 @dataclass(frozen=True)
-class Told:
+class ChangeEvent:
     """What changed: a collection, by whom and through what in words, and in which request (empty where it is not known)."""
 
     resource: str
@@ -67,7 +67,7 @@ class Told:
 
 
 # What calendars are told where it is not looked for which appointments changed.
-_SOME_APPOINTMENT: Final = Told("calendar_events", "", "")
+_SOME_APPOINTMENT: Final = ChangeEvent("calendar_events", "", "")
 
 
 @dataclass(eq=False)
@@ -87,17 +87,17 @@ class Stream:
     position: Position
     calendar_ids: frozenset[str] = frozenset()
     worker_id: str = ""
-    waiting: list[Told] = field(default_factory=list)
+    waiting: list[ChangeEvent] = field(default_factory=list)
     ended: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def take(self) -> list[Told]:
+    def take(self) -> list[ChangeEvent]:
         """What changed since the last time."""
         taken, self.waiting = self.waiting, []
         self.woken.clear()
         return taken
 
-    def tell(self, told: Told) -> None:
+    def tell(self, told: ChangeEvent) -> None:
         self.waiting.append(told)
         self.ended = self.ended or (self.own_only and told.resource == "patients")
         self.woken.set()
@@ -261,13 +261,13 @@ class _Environment:
             if standing.get(stream.digest) != stream.roles:
                 stream.end()
 
-    def _tell(self, patient_id: str, told: Told) -> None:
+    def _tell(self, patient_id: str, told: ChangeEvent) -> None:
         for stream in self.streams:
             if stream.patient_id == patient_id:
                 stream.tell(told)
 
 
-async def missed(connection: Connection, stream: Stream, since: Position) -> list[Told]:
+async def missed(connection: Connection, stream: Stream, since: Position) -> list[ChangeEvent]:
     """What a stream is told of that changed since this position, which a browser says: it may be any."""
     if stream.calendar_ids and (since.epoch != stream.position.epoch or await _is_far(connection, stream.environment_id, since)):
         return [_SOME_APPOINTMENT]
@@ -285,5 +285,5 @@ def _position(row: Mapping[str, Any]) -> Position:
     return Position(row["epoch"], row["xid"], row["seq"])
 
 
-def _told(row: Mapping[str, Any]) -> Told:
-    return Told(row["resource"], f"{row['name']}, {through(row['through'])}", row["request_id"])
+def _told(row: Mapping[str, Any]) -> ChangeEvent:
+    return ChangeEvent(row["resource"], f"{row['name']}, {through(row['through'])}", row["request_id"])

@@ -74,7 +74,7 @@ def list_events(
 async def _events(before: int | None, limit: int, every: bool, environment: str | None) -> list[dict[str, Any]]:
     async with connect() as (database, _), database.connection() as connection:
         owner = await environment_id(connection, environment)
-        found = await worker_events.listed(connection, owner, None, before, limit, not every)
+        found = await worker_events.list_events(connection, owner, None, before, limit, not every)
         return [event.shown() for event in found]
 
 

@@ -88,7 +88,7 @@ async def _list(environment: str | None) -> list[dict[str, Any]]:
                 "created_at": iso(client.created_at),
                 "disabled_at": None if client.disabled_at is None else iso(client.disabled_at),
             }
-            for client in await clients.listed(connection, owner)
+            for client in await clients.list_clients(connection, owner)
         ]
 
 

@@ -36,7 +36,7 @@ from almoner.resources.workers import workers
 from almoner.server import Server
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
-from almoner.workshop.programs import Programs
+from almoner.workshop.programs import PublishedPrograms
 from almoner.workshop.publish import publish
 
 ENVIRONMENT = "demo"
@@ -96,7 +96,7 @@ def _run(settings: Settings, patients: int, seed: int) -> None:
 
 def _serve(settings: Settings, listener: socket.socket, patients: int, seed: int) -> None:
     credentials = run(_prepare(settings, patients, seed))
-    with demo_address.kept(settings):
+    with demo_address.keep_address(settings):
         Server(config(settings, with_worker=True), lambda: say(_welcome(settings, credentials))).run(sockets=[listener])
 
 
@@ -123,7 +123,7 @@ async def _prepare(settings: Settings, patients: int, seed: int) -> dict[str, st
 
 
 async def _load(database: Database, owner: int, patients: int, seed: int) -> None:
-    store = Store(database, Programs(database), RESOURCES)
+    store = Store(database, PublishedPrograms(database), RESOURCES)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Patients of Kiwi Health", total=patients)
@@ -150,7 +150,7 @@ async def _client(database: Database, owner: int, settings: Settings, kept: dict
 
 async def _coach(database: Database, owner: int, kept: dict[str, str]) -> dict[str, str]:
     """The coach to sign in as, who may design and administer as well; the password is the same from one start to the next."""
-    store = Store(database, Programs(database), RESOURCES)
+    store = Store(database, PublishedPrograms(database), RESOURCES)
     coach = await morning.prepare(database, store, owner, datetime.now(UTC))
     email = coach.email if coach else NOBODY_YET["email"]
     async with database.connection() as connection:

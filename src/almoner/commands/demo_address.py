@@ -17,7 +17,7 @@ def _file(home: Path) -> Path:
 
 
 @contextmanager
-def kept(settings: Settings) -> Iterator[None]:
+def keep_address(settings: Settings) -> Iterator[None]:
     """Keeps the address of these settings in their home for as long as the block lasts."""
     path = _file(settings.home)
     path.write_text(json.dumps({"host": settings.host, "port": settings.port, "public_url": settings.url}), encoding="utf-8")

@@ -59,5 +59,5 @@ def list_environments(as_json: AS_JSON = False) -> None:
 
 async def _list() -> list[dict[str, Any]]:
     async with connect() as (database, _), database.connection() as connection:
-        found = await environments.listed(connection)
+        found = await environments.list_environments(connection)
         return [{"id": e.id, "name": e.name, "test_of": e.test_of, "created_at": iso(e.created_at)} for e in found]

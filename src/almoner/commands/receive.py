@@ -24,7 +24,7 @@ from almoner.access.secrets import new_secret
 from almoner.commands import demo_address, secret_source
 from almoner.commands.secret_source import CLIENT_SECRET, CLIENT_SECRET_FILE
 from almoner.commands.session import AS_JSON, called, read_settings, say, stop
-from almoner.receiver.endpoints import Changed, Credentials, Endpoints
+from almoner.receiver.endpoints import Changed, Endpoints, IssuedCredentials
 from almoner.receiver.pull import Api, PullError
 from almoner.resources import RESOURCES
 from almoner.server import configuration
@@ -76,7 +76,7 @@ def _interrupted(*_: object) -> None:
 
 
 async def _receive(
-    listener: socket.socket, here: str, issued: Credentials, url: str, client: Credentials, printer: Printer
+    listener: socket.socket, here: str, issued: IssuedCredentials, url: str, client: IssuedCredentials, printer: Printer
 ) -> None:
     arrived: asyncio.Queue[list[Changed]] = asyncio.Queue()
 
@@ -116,7 +116,7 @@ async def _pull(api: Api, arrived: asyncio.Queue[list[Changed]], printer: Printe
             printer.pulled(changed, rows, pages)
 
 
-async def _look_around(api: Api, client: Credentials, printer: Printer) -> None:
+async def _look_around(api: Api, client: IssuedCredentials, printer: Printer) -> None:
     """Says whether the API can be pulled from, and what a newcomer can change there."""
     try:
         rows, _ = await api.page(f"{api.url}/v1/phone_numbers?page[size]=1")
@@ -196,10 +196,10 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _client(settings: Settings, client_id: str | None, client_secret: str | None) -> tuple[Credentials, bool]:
+def _client(settings: Settings, client_id: str | None, client_secret: str | None) -> tuple[IssuedCredentials, bool]:
     """The client to pull with, and whether it is the demo's."""
     if client_id and client_secret:
-        return Credentials(client_id, client_secret), False
+        return IssuedCredentials(client_id, client_secret), False
     if client_id or client_secret:
         stop(f"Give both of --client-id and its secret, or neither beside the demo. The secret: {secret_source.WAYS}.")
     found = _read(settings.home / "demo.json")
@@ -217,9 +217,9 @@ def _secret_file(settings: Settings, port: int | str) -> Path:
     return settings.home / f"receiver-{port}.secret"
 
 
-def _issued(path: Path, secret: Path) -> Credentials:
+def _issued(path: Path, secret: Path) -> IssuedCredentials:
     """What this receiver issues to Almoner: what it issued at an earlier start, or a new id and secret."""
-    found = _read(path) or Credentials(str(uuid4()), new_secret())
+    found = _read(path) or IssuedCredentials(str(uuid4()), new_secret())
     try:
         homes.make(path.parent)
         for file, text in ((path, json.dumps(asdict(found))), (secret, found.client_secret)):
@@ -230,10 +230,10 @@ def _issued(path: Path, secret: Path) -> Credentials:
     return found
 
 
-def _read(path: Path) -> Credentials | None:
+def _read(path: Path) -> IssuedCredentials | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return Credentials(found["client_id"], found["client_secret"])
+        return IssuedCredentials(found["client_id"], found["client_secret"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -255,7 +255,7 @@ def _almoner(settings: Settings) -> str:
     return home + (shlex.quote(sys.argv[0]) if sys.argv[0].endswith("almoner") else "almoner")
 
 
-def _welcome(settings: Settings, here: str, issued: Credentials, demo: bool) -> str:
+def _welcome(settings: Settings, here: str, issued: IssuedCredentials, demo: bool) -> str:
     port = here.rpartition(":")[2]
     environment = " --environment demo" if demo else ""
     resources = ",".join(resource.name for resource in RESOURCES)
@@ -273,7 +273,7 @@ Subscribe it, once (paste this into another terminal, in this folder; it is kept
 Or, without the exchange of a token: --auth bearer_jwt, and no --token-url."""
 
 
-def _suggestion(url: str, client: Credentials, row: dict[str, Any]) -> str:
+def _suggestion(url: str, client: IssuedCredentials, row: dict[str, Any]) -> str:
     settings = read_settings()
     return f"""
 Then change something, and see it arrive here:

@@ -12,7 +12,7 @@ import uvicorn
 
 from almoner.access import keys
 from almoner.app import Application
-from almoner.commands.session import opened, read_settings, run, say, stop, with_database
+from almoner.commands.session import open_database, read_settings, run, say, stop, with_database
 from almoner.server import Server, configuration, run_workers
 from almoner.settings import Settings
 
@@ -52,7 +52,7 @@ def serve(
 
 async def _require(settings: Settings) -> None:
     """What must be there before a server starts: the schema, and the key of the database."""
-    async with opened(settings) as database, database.connection() as connection:
+    async with open_database(settings) as database, database.connection() as connection:
         await keys.box(connection, settings.key_source)
 
 

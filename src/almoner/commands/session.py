@@ -116,12 +116,12 @@ async def require_migrated(dsn: str) -> None:
 async def connect() -> AsyncIterator[tuple[Database, Settings]]:
     """The database of this command, its schema being the one that this version needs."""
     settings = located(read_settings())
-    async with opened(settings) as database:
+    async with open_database(settings) as database:
         yield database, settings
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Database]:
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """The database of these settings, its schema being the one that this version needs."""
     await require_migrated(settings.database_url)
     database = await Database.connect(settings.database_url, size=4)
@@ -132,7 +132,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 
 
 @dataclass(frozen=True)
-class Place:
+class CommandEnvironment:
     """The environment that a command works in. ``option`` is what a hint must name it by: blank where it is the only one."""
 
     id: int
@@ -140,13 +140,13 @@ class Place:
     option: str
 
 
-async def place(connection: Connection, name: str | None) -> Place:
+async def place(connection: Connection, name: str | None) -> CommandEnvironment:
     """The environment by this name, or the only one. Ends the command where that is not clear."""
     known: dict[str, int] = {r["name"]: r["id"] for r in await connection.fetch("SELECT id, name FROM environments ORDER BY id")}
     if name is None and len(known) == 1:
         name = next(iter(known))
     if name in known:
-        return Place(known[name], name, f" --environment {name}" if len(known) > 1 else "")
+        return CommandEnvironment(known[name], name, f" --environment {name}" if len(known) > 1 else "")
     listed = ", ".join(known) or f"none yet; make one with: {called()} environment create production"
     if name is None:
         stop(f"Say which environment: --environment NAME. There are: {listed}")

@@ -27,8 +27,8 @@ from almoner.database import Connection
 from almoner.notifications import subscriptions
 from almoner.notifications.http import trusting
 from almoner.notifications.subscription import Subscription
-from almoner.notifications.terms import WAYS, Rules
-from almoner.notifications.trial import Step, Trial
+from almoner.notifications.subscription_terms import WAYS, Rules
+from almoner.notifications.trial import Trial, TrialStep
 from almoner.resources import BY_NAME
 
 app = typer.Typer(help="Subscriptions: who is told of changes.", no_args_is_help=True)
@@ -84,7 +84,7 @@ async def _create(given: dict[str, Any], environment: str | None) -> dict[str, A
         owner = await environment_id(connection, environment)
         rules = Rules(BY_NAME, settings.private_targets)
         made = await subscriptions.create(connection, await keys.box(connection, settings.key_source), owner, given, rules)
-        return (await subscriptions.shown(connection, owner, [made]))[0]
+        return (await subscriptions.subscriptions_json(connection, owner, [made]))[0]
 
 
 @app.command("list")
@@ -104,7 +104,7 @@ def list_subscriptions(environment: ENVIRONMENT = None, as_json: AS_JSON = False
 async def _list(environment: str | None) -> list[dict[str, Any]]:
     async with connect() as (database, _), database.connection() as connection:
         owner = await environment_id(connection, environment)
-        return await subscriptions.shown(connection, owner, await subscriptions.listed(connection, owner))
+        return await subscriptions.subscriptions_json(connection, owner, await subscriptions.list_subscriptions(connection, owner))
 
 
 @app.command()
@@ -129,7 +129,7 @@ def show(key: KEY, environment: ENVIRONMENT = None, as_json: AS_JSON = False) ->
 async def _show(key: str, environment: str | None) -> dict[str, Any]:
     async def work(connection: Connection, owner: int) -> dict[str, Any]:
         found = await subscriptions.find(connection, owner, key)
-        (shown,) = await subscriptions.shown(connection, owner, [found])
+        (shown,) = await subscriptions.subscriptions_json(connection, owner, [found])
         attempts = await subscriptions.deliveries(connection, owner, found.id, _ATTEMPTS)
         return {**shown, "deliveries": [attempt.shown() for attempt in attempts]}
 
@@ -167,7 +167,7 @@ def _changed(
     change: Callable[[Connection, int, str], Awaitable[Subscription]], key: str, environment: str | None
 ) -> Coroutine[Any, Any, dict[str, Any]]:
     async def work(connection: Connection, owner: int) -> dict[str, Any]:
-        return (await subscriptions.shown(connection, owner, [await change(connection, owner, key)]))[0]
+        return (await subscriptions.subscriptions_json(connection, owner, [await change(connection, owner, key)]))[0]
 
     return _in(environment, work)
 
@@ -217,7 +217,7 @@ def try_out(key: KEY, environment: ENVIRONMENT = None, as_json: AS_JSON = False)
         raise typer.Exit(1)
 
 
-async def _try(key: str, environment: str | None) -> list[Step]:
+async def _try(key: str, environment: str | None) -> list[TrialStep]:
     async with connect() as (database, settings):
         async with database.connection() as connection:
             found = await subscriptions.find(connection, await environment_id(connection, environment), key)

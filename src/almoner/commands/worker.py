@@ -36,7 +36,7 @@ from almoner.resources.workers import workers
 from almoner.settings import Settings
 from almoner.times import iso
 from almoner.worker import work
-from almoner.workshop.programs import Programs
+from almoner.workshop.programs import PublishedPrograms
 
 app = typer.Typer(help="Notify subscribers (without a command). With one: workers, the people who give care.")
 WORKER = Annotated[str, typer.Argument(metavar="WORKER", help="E-mail address or id of a worker.")]
@@ -116,7 +116,7 @@ async def _create(given: dict[str, Any], roles: list[str], invite: bool, environ
         async with database.connection() as connection:
             owner = await environment_id(connection, environment)
         await _check_roles(database, owner, roles)
-        store = Store(database, Programs(database), RESOURCES)
+        store = Store(database, PublishedPrograms(database), RESOURCES)
         written = await store.create(Actor(owner, "operator", "cli", "cli", whole=True), workers, given)
         created: dict[str, Any] = msgspec.json.decode(written.body)
         async with database.connection() as connection:
@@ -130,7 +130,7 @@ async def _create(given: dict[str, Any], roles: list[str], invite: bool, environ
 
 async def _check_roles(database: Database, owner: int, roles: list[str]) -> None:
     """Ends the command where the environment's program has no such role, before anything is written."""
-    known = (await Programs(database).of(owner)).roles
+    known = (await PublishedPrograms(database).of(owner)).roles
     unknown = [role for role in roles if role not in known]
     if unknown:
         stop(f"There is no role {', '.join(unknown)}. The roles are: {', '.join(known)}")
@@ -159,7 +159,7 @@ async def _list(environment: str | None) -> list[dict[str, Any]]:
             "WHERE environment_id = $1 ORDER BY last_name, first_name, id",
             owner,
         )
-        known = {account.worker_id: _shown(account) for account in await accounts.listed(connection, owner)}
+        known = {account.worker_id: _shown(account) for account in await accounts.list_accounts(connection, owner)}
         return [{**row, **known[row["id"]]} for row in rows if row["id"] in known]
 
 
@@ -317,7 +317,7 @@ async def _events(named: str | None, before: int | None, limit: int, environment
     async with connect() as (database, _), database.connection() as connection:
         owner = await environment_id(connection, environment)
         worker_id = None if named is None else (await _named(connection, owner, named, environment)).worker_id
-        return [event.shown() for event in await worker_events.listed(connection, owner, worker_id, before, limit)]
+        return [event.shown() for event in await worker_events.list_events(connection, owner, worker_id, before, limit)]
 
 
 async def _named(connection: Connection, owner: int, named: str, environment: str | None) -> Account:

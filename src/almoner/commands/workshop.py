@@ -27,7 +27,7 @@ from almoner.workshop.breakages import WORDS, Report, examine
 from almoner.workshop.compare import Difference, compare, summary
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.publish import Breaks, Published, Unfit, publish
-from almoner.workshop.published import design_of, newest_version
+from almoner.workshop.published_programs import design_of, newest_version
 
 app = typer.Typer(
     help="Check, publish, test and look at care programs: their phases, appointment types, assessments and data types.",

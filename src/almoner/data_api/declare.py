@@ -41,7 +41,7 @@ class Related:
 
 
 @dataclass(frozen=True)
-class Question:
+class RuleQuestion:
     """What a rule has to know of other rows: asked within the write, where ``asked`` says so of what the body names.
 
     ``sql`` has for parameters the environment and the row's ``fields``; ``rule`` gets the row and what was found.
@@ -98,7 +98,7 @@ class Unique:
 
 
 @dataclass(frozen=True)
-class Part:
+class IndexedPart:
     """A part of the rows that pages look into: an index of ``keys`` that holds those alone for which the SQL ``where`` is true.
 
     A key is a column or an SQL expression over the columns; ``using`` is ``gin`` where what is looked for is in a list.
@@ -168,7 +168,7 @@ class Resource:
     patient: str | None = "user_id"
     settle: Callable[[Row], None] | None = None
     checks: tuple[Check, ...] = ()
-    questions: tuple[Question, ...] = ()
+    questions: tuple[RuleQuestion, ...] = ()
     checked_fields: frozenset[str] = frozenset()
     on_create: Callable[[Row], Sequence[Related]] | None = None
     unique: tuple[Unique, ...] = ()
@@ -176,7 +176,7 @@ class Resource:
     finders: tuple[Filter, ...] = ()
     searches: tuple[Search, ...] = ()
     orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    parts: tuple[Part, ...] = ()
+    parts: tuple[IndexedPart, ...] = ()
     marks: tuple[Field, ...] = ()
     notes: tuple[str, ...] = ()
     provisional: bool = False

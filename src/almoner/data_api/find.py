@@ -32,7 +32,7 @@ _KEY = struct.Struct(">q16s")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FindQuery:
     """A decoded Find: the span of ``updated_at`` (both inclusive; ``to`` None means now), where to go on, the size, the filters.
 
     ``filters`` are in the order of their names; ``given`` keeps them as they were sent, for links.
@@ -93,7 +93,7 @@ def from_body(body: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     return pairs
 
 
-def wanted(resource: Resource, pairs: Iterable[tuple[str, str | None]], shape: Shape) -> Wanted:
+def parse_find(resource: Resource, pairs: Iterable[tuple[str, str | None]], shape: Shape) -> FindQuery:
     """The Find that these parameters ask for. Raises ApiError with every parameter that does not fit or is not known."""
     names = resource.spelled[shape].filters
     problems: Problems = []
@@ -121,7 +121,7 @@ def wanted(resource: Resource, pairs: Iterable[tuple[str, str | None]], shape: S
         problems.append(parse_problem("guid", f".{AFTER}", f"it continues behind a row and goes together with {FROM}"))
     if problems:
         raise ApiError(problems)
-    return Wanted(
+    return FindQuery(
         start=page.get(FROM, BEGINNING),
         to=page.get(TO),
         after=page.get(AFTER, _BEFORE_ALL),
@@ -144,7 +144,7 @@ def _size(value: str, problems: Problems) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class FindPage:
     """One page: its rows as JSON with commas between them, the ids of their patients packed, and the span and size used.
 
     ``follows`` is None on the last page.
@@ -157,7 +157,7 @@ class Page:
     complete_until: str
 
 
-def page(asked: Wanted, record: Mapping[str, Any], now: datetime, complete_until: datetime) -> Page:
+def page(asked: FindQuery, record: Mapping[str, Any], now: datetime, complete_until: datetime) -> FindPage:
     """The page of what was found: one row more than its size was asked for, to know whether another page follows.
 
     Where the Find gave no end, the end is ``now``, or the time of the last row where the clocks differ: the pages that
@@ -173,7 +173,7 @@ def page(asked: Wanted, record: Mapping[str, Any], now: datetime, complete_until
     follows = None
     if more:
         follows = {**dict(asked.given), FROM: iso(moment), TO: iso(to), SIZE: asked.size, AFTER: row_id}
-    return Page(rows.replace(ROW_END, b","), somebody(patients), current, follows, iso(complete_until))
+    return FindPage(rows.replace(ROW_END, b","), somebody(patients), current, follows, iso(complete_until))
 
 
 def somebody(patients: bytes) -> bytes:

@@ -28,7 +28,7 @@ _ON_ROW = {Verb.GET: "GET", Verb.UPDATE: "PUT", Verb.DELETE: "DELETE"}
 
 
 @dataclass(slots=True)
-class Request:
+class ApiRequest:
     """One request under way. ``headers`` are lower-case; ``body`` reads it whole, within the limits.
 
     ``actor`` is who asks, once that is known, as the change log names them.
@@ -45,7 +45,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Answer:
+class ApiAnswer:
     """What is sent back. ``headers`` come besides those that every answer has; ``problem`` is the code of a refusal."""
 
     status: int
@@ -81,7 +81,7 @@ class DataApi:
             for on_row, table in ((False, _ON_COLLECTION), (True, _ON_ROW))
         }
 
-    async def access(self, request: Request) -> Access:
+    async def access(self, request: ApiRequest) -> Access:
         """Who asks. Raises a 401 ``ApiError`` where the token is missing or not valid."""
         given = request.headers.get(b"authorization", b"")
         if given[:7].lower() != b"bearer ":
@@ -91,7 +91,7 @@ class DataApi:
         request.actor = access.actor
         return access
 
-    async def answer(self, request: Request) -> Answer:
+    async def answer(self, request: ApiRequest) -> ApiAnswer:
         """The answer to a request below ``/v1/``. Raises ApiError where it is refused."""
         access = await self.access(request)
         name, _, row_id = request.path[4:].rstrip("/").partition("/")
@@ -104,14 +104,14 @@ class DataApi:
             return await self._find_by_body(request, access, resource)
         return await self._on_row(request, access, resource, row_id)
 
-    async def _find_by_body(self, request: Request, access: Access, resource: Resource) -> Answer:
+    async def _find_by_body(self, request: ApiRequest, access: Access, resource: Resource) -> ApiAnswer:
         if request.method != "POST":
             raise method_not_allowed(f"/v1/{resource.name}/find", "POST")
         may(access.can_read(resource.name), f"{resource.name}.read")
         _no_query(request)
         return await self._find(request, access, resource, _asked(request, await request.body()))
 
-    async def _on_collection(self, request: Request, access: Access, resource: Resource) -> Answer:
+    async def _on_collection(self, request: ApiRequest, access: Access, resource: Resource) -> ApiAnswer:
         method = request.method
         if method in ("GET", "HEAD") and Verb.FIND in resource.verbs:
             return await self._find(request, access, resource, find.parameters(request.query))
@@ -126,7 +126,7 @@ class DataApi:
             return self._written(request, access, resource, written, "create")
         raise self._not_allowed(resource, False)
 
-    async def _on_row(self, request: Request, access: Access, resource: Resource, raw_id: str) -> Answer:
+    async def _on_row(self, request: ApiRequest, access: Access, resource: Resource, raw_id: str) -> ApiAnswer:
         method = request.method
         if method in ("GET", "HEAD") and Verb.GET in resource.verbs:
             may(access.can_read(resource.name), f"{resource.name}.read")
@@ -148,7 +148,7 @@ class DataApi:
             return self._written(request, access, resource, written, "delete")
         raise self._not_allowed(resource, True)
 
-    async def _get(self, request: Request, access: Access, resource: Resource, row_id: str) -> Answer:
+    async def _get(self, request: ApiRequest, access: Access, resource: Resource, row_id: str) -> ApiAnswer:
         async with self._database.connection() as connection:
             record = await connection.fetchrow(statements.get(resource, access.spelling), access.environment_id, row_id)
         if record is None:
@@ -157,12 +157,14 @@ class DataApi:
         tag = conditions.etag(record["updated_at"])
         headers = [(b"etag", tag)]
         if conditions.if_none_match(request.headers, tag):
-            return Answer(304, b"", headers, f"{resource.name}.get")
-        return Answer(200, shapes.one(record["body"], access.enveloped), headers, f"{resource.name}.get")
+            return ApiAnswer(304, b"", headers, f"{resource.name}.get")
+        return ApiAnswer(200, shapes.single(record["body"], access.enveloped), headers, f"{resource.name}.get")
 
-    async def _find(self, request: Request, access: Access, resource: Resource, pairs: Iterable[tuple[str, str | None]]) -> Answer:
+    async def _find(
+        self, request: ApiRequest, access: Access, resource: Resource, pairs: Iterable[tuple[str, str | None]]
+    ) -> ApiAnswer:
         may(access.can_read(resource.name), f"{resource.name}.read")
-        asked = find.wanted(resource, pairs, access.spelling)
+        asked = find.parse_find(resource, pairs, access.spelling)
         # Read before the rows are: what is promised complete now is visible to every later look.
         complete_until = await self._completeness.until()
         statement = statements.find(resource, access.spelling, tuple(one for one, _ in asked.filters))
@@ -172,9 +174,9 @@ class DataApi:
         page = find.page(asked, record, self._completeness.now(), complete_until)
         self._audit.note(access, request.request_id, "find", resource.name, page.patients)
         body, following = shapes.many(page, resource.name, self._url, access.enveloped, asked.given)
-        return Answer(200, body, find.link(following), f"{resource.name}.find")
+        return ApiAnswer(200, body, find.link(following), f"{resource.name}.find")
 
-    def _written(self, request: Request, access: Access, resource: Resource, written: Written, verb: str) -> Answer:
+    def _written(self, request: ApiRequest, access: Access, resource: Resource, written: Written, verb: str) -> ApiAnswer:
         if not written.logged:
             self._audit.note(access, request.request_id, "get", resource.name, written.patient, row_id=written.id)
         shown = sees(access, resource.name)
@@ -184,7 +186,7 @@ class DataApi:
             # Who may not see the row is not told either whether it has what they sent.
             names = ignored.differing(resource, access.spelling, written) if shown else list(written.ignored)
             headers += [(ignored.HEADER, ", ".join(names).encode())] if names else []
-        return Answer(200, shapes.one(body, access.enveloped), headers, f"{resource.name}.{verb}")
+        return ApiAnswer(200, shapes.single(body, access.enveloped), headers, f"{resource.name}.{verb}")
 
     def _not_allowed(self, resource: Resource, on_row: bool) -> ApiError:
         allowed = self._allowed[resource.name, on_row]
@@ -217,7 +219,7 @@ def _row_id(raw: str) -> str:
     return decoded
 
 
-def _asked(request: Request, body: bytes) -> Sequence[tuple[str, str | None]]:
+def _asked(request: ApiRequest, body: bytes) -> Sequence[tuple[str, str | None]]:
     """What a Find by POST asks for: a JSON object whatever its Content-Type says, or a real form (clarification 8)."""
     is_form = request.headers.get(b"content-type", b"").lower().startswith(b"application/x-www-form-urlencoded")
     if is_form and body.lstrip()[:1] not in (b"{", b"[", b'"'):
@@ -225,10 +227,10 @@ def _asked(request: Request, body: bytes) -> Sequence[tuple[str, str | None]]:
     return find.from_body(decode.json_object(body))
 
 
-def _no_query(request: Request) -> None:
+def _no_query(request: ApiRequest) -> None:
     if request.query:
         raise problem("parse_exception", "This operation takes no query parameters.", path=".")
 
 
-def _actor(access: Access, request: Request) -> Actor:
+def _actor(access: Access, request: ApiRequest) -> Actor:
     return Actor(access.environment_id, access.actor, "api", request.request_id)

@@ -6,17 +6,17 @@ from typing import Any
 
 import msgspec
 
-from almoner.data_api.find import LONGEST_QUERY, Page, address, following
+from almoner.data_api.find import LONGEST_QUERY, FindPage, address, following
 
 _encode = msgspec.json.Encoder().encode
 
 
-def one(body: bytes, enveloped: bool) -> bytes:
+def single(body: bytes, enveloped: bool) -> bytes:
     """A single object."""
     return b'{"data":' + body + b"}" if enveloped else body
 
 
-def many(page: Page, resource: str, url: str, enveloped: bool, given: tuple[tuple[str, str], ...]) -> tuple[bytes, str | None]:
+def many(page: FindPage, resource: str, url: str, enveloped: bool, given: tuple[tuple[str, str], ...]) -> tuple[bytes, str | None]:
     """A page of objects, and the address of the next one (None on the last). Raises ApiError where that cannot be said."""
     after = None if page.follows is None else following(url, resource, page.follows)
     if enveloped:
@@ -32,7 +32,7 @@ def many(page: Page, resource: str, url: str, enveloped: bool, given: tuple[tupl
     return b'[{"data":[' + page.rows + b"]," + _encode(tail)[1:] + b"]", after
 
 
-def _links(page: Page, here: str, after: str | None) -> dict[str, Any]:
+def _links(page: FindPage, here: str, after: str | None) -> dict[str, Any]:
     current = {"href": here, "meta": page.current}
     meta = {"current": page.current, "complete_until": page.complete_until}
     if after is None:

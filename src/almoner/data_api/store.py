@@ -20,7 +20,7 @@ from almoner.data_api import decode, nested, rules, statements
 from almoner.data_api.batch import Batch
 from almoner.data_api.declare import Related, Resource, Row, Verb
 from almoner.data_api.refusals import Refusals, changed_since, not_found
-from almoner.database import Connection, Database, Held
+from almoner.database import Connection, Database, HeldTransaction
 from almoner.definitions import Program
 from almoner.errors import ApiError
 from almoner.fields import Shape
@@ -106,7 +106,7 @@ def new_id() -> str:
 class Store:
     """Writes rows of the collections that it knows."""
 
-    def __init__(self, database: Database | Held, programs: Programs, resources: Sequence[Resource]) -> None:
+    def __init__(self, database: Database | HeldTransaction, programs: Programs, resources: Sequence[Resource]) -> None:
         self._database = database
         self._programs = programs
         self._resources = {r.name: r for r in resources}
@@ -118,7 +118,7 @@ class Store:
 
         ``connection`` is in that transaction. A write that is refused undoes itself alone.
         """
-        return Store(Held(connection), self._programs.within(connection), tuple(self._resources.values()))
+        return Store(HeldTransaction(connection), self._programs.within(connection), tuple(self._resources.values()))
 
     async def create(self, by: Actor, resource: Resource, given: Row, shape: Shape = Shape.STORED) -> Written:
         """Creates a row, and those that come with it. Raises ApiError with every problem of ``given``."""

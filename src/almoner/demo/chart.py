@@ -9,11 +9,11 @@ from typing import Any
 
 from almoner import clocks
 from almoner.data_api.declare import Row
-from almoner.demo.people import Person, Place
+from almoner.demo.people import City, DemoPerson
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class DemoWorker:
     """A worker of the patient's team, with the id of the worker's calendar."""
 
     id: str
@@ -23,21 +23,21 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class DemoPatient:
     """Who the patient is. ``days``: for how many days they have been in the program, at least six."""
 
     seed: int
     index: int
     id: str
-    person: Person
-    place: Place
+    person: DemoPerson
+    place: City
     conditions: tuple[str, ...]
     days: int
     phase: str
-    team: tuple[Worker, ...]
+    team: tuple[DemoWorker, ...]
 
     @property
-    def coach(self) -> Worker:
+    def coach(self) -> DemoWorker:
         return self.team[0]
 
     @property
@@ -47,7 +47,7 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class PatientRows:
     """The rows of one patient by collection, and the source of chance that they come from.
 
     How often chance is asked must not depend on ``today``: the ids come from it too.
@@ -55,7 +55,7 @@ class Chart:
 
     rng: Random
     today: date
-    client: Client
+    client: DemoPatient
     rows: dict[str, list[Row]]
 
     @property

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from almoner.demo import texts
-from almoner.demo.chart import Chart, Worker, moment
+from almoner.demo.chart import DemoWorker, PatientRows, moment
 from almoner.times import iso
 
 _MINUTES: Final = {
@@ -24,7 +24,7 @@ _BUSY: Final = {"onboarding": 3, "active_coaching": 7, "maintenance": 4, "gradua
 _HAS_FUTURE: Final = ("intake", "onboarding", "active_coaching", "maintenance")
 
 
-def add_conversations(chart: Chart) -> None:
+def add_conversations(chart: PatientRows) -> None:
     """Up to three conversations, each a few dialogues long; the first begins with a welcome."""
     rng, client = chart.rng, chart.client
     topics = [*texts.GENERAL]
@@ -51,7 +51,9 @@ def add_conversations(chart: Chart) -> None:
             _add_dialogue(chart, conversation, worker, dialogue, (day, minute))
 
 
-def _add_dialogue(chart: Chart, conversation: str, worker: Worker, dialogue: texts.Dialogue, begin: tuple[int, int]) -> None:
+def _add_dialogue(
+    chart: PatientRows, conversation: str, worker: DemoWorker, dialogue: texts.Dialogue, begin: tuple[int, int]
+) -> None:
     rng, client = chart.rng, chart.client
     words = {
         "first": client.person.first_name,
@@ -74,7 +76,7 @@ def _add_dialogue(chart: Chart, conversation: str, worker: Worker, dialogue: tex
         at += timedelta(minutes=rng.randint(1, 75), seconds=rng.randrange(60), microseconds=rng.randrange(10**6))
 
 
-def add_events(chart: Chart) -> None:
+def add_events(chart: PatientRows) -> None:
     """Appointments that were, with how they ended, and those that are to come."""
     rng, client = chart.rng, chart.client
     if client.phase != "intake" or rng.random() < 0.5:
@@ -89,7 +91,7 @@ def add_events(chart: Chart) -> None:
             _add_event(chart, kind, rng.choice((client.coach, client.coach, client.team[1])), -rng.randrange(60))
 
 
-def _add_event(chart: Chart, kind: str, worker: Worker, days_ago: int) -> None:
+def _add_event(chart: PatientRows, kind: str, worker: DemoWorker, days_ago: int) -> None:
     """An appointment so many days ago, or ahead where negative. Weekends are free: it moves to a day further away."""
     rng = chart.rng
     past = days_ago > 0
@@ -114,14 +116,14 @@ def _add_event(chart: Chart, kind: str, worker: Worker, days_ago: int) -> None:
     )
 
 
-def _off_the_weekend(chart: Chart, days_ago: int, past: bool) -> int:
+def _off_the_weekend(chart: PatientRows, days_ago: int, past: bool) -> int:
     beyond_friday = (chart.today - timedelta(days=days_ago)).weekday() - 4
     if beyond_friday <= 0:
         return 0
     return beyond_friday if past else beyond_friday - 3
 
 
-def _made(chart: Chart, start: datetime, lead: int, past: bool) -> datetime:
+def _made(chart: PatientRows, start: datetime, lead: int, past: bool) -> datetime:
     """When the appointment was made: ``lead`` days before it, or before today; never before the patient was entered."""
     made = (start if past else chart.latest) - timedelta(days=lead, minutes=7)
     return max(made, chart.joined + timedelta(minutes=20))

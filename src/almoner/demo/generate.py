@@ -13,7 +13,7 @@ from typing import Final
 
 from almoner.data_api.declare import Row
 from almoner.demo import people, records, texts
-from almoner.demo.chart import Chart, Client, Worker, guid, moment
+from almoner.demo.chart import DemoPatient, DemoWorker, PatientRows, guid, moment
 from almoner.demo.encounters import add_conversations, add_events
 from almoner.demo.integration import add_jobs
 from almoner.times import iso
@@ -88,8 +88,8 @@ def patient(seed: int, index: int, today: date, workers: Sequence[Row], calendar
     days = rng.choice((rng.randrange(6, 10), rng.randrange(6, 60), rng.randrange(6, 200), *[rng.randrange(20, _LONGEST)] * 4))
     conditions = rng.sample(("diabetes", "hypertension", "heart_failure"), rng.choice((1, 1, 1, 2, 3)))
     someone, place = people.person(rng), rng.choice(people.PLACES)
-    client = Client(seed, index, patient_id, someone, place, tuple(conditions), days, _phase(rng, days), tuple(team))
-    chart = Chart(rng, today, client, {name: [] for name in COLLECTIONS})
+    client = DemoPatient(seed, index, patient_id, someone, place, tuple(conditions), days, _phase(rng, days), tuple(team))
+    chart = PatientRows(rng, today, client, {name: [] for name in COLLECTIONS})
     _add_patient(chart)
     _add_contacts(chart)
     if client.phase != "referred":
@@ -108,8 +108,8 @@ def _random(of: str) -> Random:
     return Random(of)  # noqa: S311 -- made-up data, which must come out the same each time
 
 
-def _worker(row: Row, calendars: Mapping[str, str]) -> Worker:
-    return Worker(row["id"], row["first_name"], row["timezone"], calendars[row["id"]])
+def _worker(row: Row, calendars: Mapping[str, str]) -> DemoWorker:
+    return DemoWorker(row["id"], row["first_name"], row["timezone"], calendars[row["id"]])
 
 
 def _phase(rng: Random, days: int) -> str:
@@ -117,7 +117,7 @@ def _phase(rng: Random, days: int) -> str:
     return rng.choices(list(shares), list(shares.values()))[0]
 
 
-def _add_patient(chart: Chart) -> None:
+def _add_patient(chart: PatientRows) -> None:
     rng, client = chart.rng, chart.client
     birthday = date(rng.randint(1931, 2005), 1, 1) + timedelta(rng.randrange(365))
     without_coach = client.phase == "referred" or rng.random() < 0.03
@@ -135,7 +135,7 @@ def _add_patient(chart: Chart) -> None:
     chart.rows["patients"].append(row)
 
 
-def _add_contacts(chart: Chart) -> None:
+def _add_contacts(chart: PatientRows) -> None:
     """Telephone numbers and e-mail addresses: none to three each, with the consents that people give."""
     rng, client = chart.rng, chart.client
     for number in range(rng.choices(range(4), (4, 62, 26, 8))[0]):
@@ -167,11 +167,11 @@ def _add_contacts(chart: Chart) -> None:
         )
 
 
-def _after(chart: Chart, number: int) -> datetime:
+def _after(chart: PatientRows, number: int) -> datetime:
     return chart.joined + timedelta(seconds=40 + 3 * number)
 
 
-def _add_assessments(chart: Chart) -> None:
+def _add_assessments(chart: PatientRows) -> None:
     rng, client = chart.rng, chart.client
     if rng.random() < 0.9:
         at = chart.joined + timedelta(days=2, minutes=rng.randrange(600))
@@ -193,7 +193,7 @@ def _add_assessments(chart: Chart) -> None:
         chart.add("assessment_responses", at, spec_id="weekly_check_in", model=records.week(rng, at))
 
 
-def _add_records(chart: Chart) -> None:
+def _add_records(chart: PatientRows) -> None:
     """What the program's own data types hold about the patient."""
     rng, client = chart.rng, chart.client
     doctor = people.person(rng)
@@ -215,11 +215,11 @@ def _add_records(chart: Chart) -> None:
             _record(chart, at, "lab_result", records.lab_result(rng, condition, at))
 
 
-def _record(chart: Chart, at: datetime, type_name: str, body: records.Body) -> None:
+def _record(chart: PatientRows, at: datetime, type_name: str, body: records.Body) -> None:
     chart.add("custom_data_type_records", at, type_name=type_name, body=body)
 
 
-def _add_care_flows(chart: Chart) -> None:
+def _add_care_flows(chart: PatientRows) -> None:
     """Flows against what the patient has, as far as they have come."""
     rng, client = chart.rng, chart.client
     if client.phase in ("intake", "onboarding") and rng.random() < 0.7:
@@ -237,7 +237,7 @@ def _add_care_flows(chart: Chart) -> None:
             chart.add("care_flows", begun, care_flow=body)
 
 
-def _intervention(chart: Chart, step: texts.Step, begun: datetime, far: float) -> Row:
+def _intervention(chart: PatientRows, step: texts.DemoStep, begun: datetime, far: float) -> Row:
     rng = chart.rng
     done, reminded, wait = rng.random() < far, rng.random() < 0.7, timedelta(days=rng.randrange(2, 45), minutes=rng.randrange(480))
     worker = rng.choice(chart.client.team)
@@ -252,13 +252,13 @@ def _intervention(chart: Chart, step: texts.Step, begun: datetime, far: float) -
     }
 
 
-def _add_tasks(chart: Chart) -> None:
+def _add_tasks(chart: PatientRows) -> None:
     rng = chart.rng
     for at in chart.times(rng.randrange(5)):
         chart.add("patient_tasks", at, task_type=rng.choice(_TASK_TYPES), dismissed=rng.choice((None, None, True, False)))
 
 
-def _add_external_ids(chart: Chart, last_id: str) -> None:
+def _add_external_ids(chart: PatientRows, last_id: str) -> None:
     """The ids of the clinic's record system and of the claims office; the patient's own record number comes last."""
     rng, client = chart.rng, chart.client
     if rng.random() < 0.6:

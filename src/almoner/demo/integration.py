@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from almoner.data_api.declare import Row
-from almoner.demo.chart import Chart, guid
+from almoner.demo.chart import PatientRows, guid
 
 _JOB: Final = "kiwihealth_pull"
 _STEPS: Final = ("validate_user", "fetch_results", "process_response")
@@ -47,7 +47,7 @@ class _Job:
     begun: datetime
 
 
-def add_jobs(chart: Chart) -> None:
+def add_jobs(chart: PatientRows) -> None:
     """None, one or two jobs; about one in four fails somewhere, and the newest may still be running."""
     rng = chart.rng
     for begun in chart.times(rng.choice((0, 0, 1, 1, 1, 2))):
@@ -58,7 +58,7 @@ def add_jobs(chart: Chart) -> None:
         _add_job(chart, job, failing, running)
 
 
-def _add_job(chart: Chart, job: _Job, failing: str | None, running: bool) -> None:
+def _add_job(chart: PatientRows, job: _Job, failing: str | None, running: bool) -> None:
     rng, record = chart.rng, chart.client.record_number
     items = rng.randint(1, 4)
     bad_item = rng.randrange(items)
@@ -80,7 +80,7 @@ def _add_job(chart: Chart, job: _Job, failing: str | None, running: bool) -> Non
         _add_task(chart, job, number, name, status, ref_ids, errors)
 
 
-def _error(chart: Chart, step: str) -> Row:
+def _error(chart: PatientRows, step: str) -> Row:
     rng = chart.rng
     code, message = rng.choice(_ERRORS[step])
     extra = rng.choice(
@@ -94,7 +94,7 @@ def _error(chart: Chart, step: str) -> Row:
     return error if extra is None else error | {"extra": extra}
 
 
-def _add_task(chart: Chart, job: _Job, number: int, name: str, status: str, ref_ids: list[str], errors: list[Row]) -> None:
+def _add_task(chart: PatientRows, job: _Job, number: int, name: str, status: str, ref_ids: list[str], errors: list[Row]) -> None:
     chart.add(
         "integration_tasks",
         job.begun + timedelta(seconds=2 * number),

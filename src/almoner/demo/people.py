@@ -14,7 +14,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class DemoName:
     """A name as its bearer writes it, and how it is spelt with the letters a to z."""
 
     shown: str
@@ -29,13 +29,13 @@ class Origin:
     """
 
     share: int
-    given: tuple[Name, ...]
-    family: tuple[Name, ...]
+    given: tuple[DemoName, ...]
+    family: tuple[DemoName, ...]
     language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class DemoPerson:
     """``handle`` is what an e-mail address is made of: the name in lower-case letters a to z, hyphens and one dot."""
 
     first_name: str
@@ -45,7 +45,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class City:
     """A city with its state, county, time zone, area code and some of its zip codes."""
 
     city: str
@@ -68,12 +68,12 @@ def _latin(text: str) -> str:
     return "".join(c for c in plain if c.isascii() and (c.isalnum() or c == "-"))
 
 
-def _names(text: str) -> tuple[Name, ...]:
+def _names(text: str) -> tuple[DemoName, ...]:
     """``Zoë, 李=Li``: names between commas, with their spelling behind ``=`` where they are not of the Latin script."""
     found = []
     for entry in text.split(","):
         shown, _, spelt = entry.strip().partition("=")
-        found.append(Name(shown, _latin(spelt or shown)))
+        found.append(DemoName(shown, _latin(spelt or shown)))
     return tuple(found)
 
 
@@ -226,11 +226,11 @@ ORIGINS: Final = (
 _SHARES: Final = tuple(o.share for o in ORIGINS)
 
 
-def _places(text: str) -> tuple[Place, ...]:
+def _places(text: str) -> tuple[City, ...]:
     found = []
     for line in text.strip().splitlines():
         city, state, county, timezone, area_code, zip_codes = (part.strip() for part in line.split("|"))
-        found.append(Place(city, state, county, timezone, area_code, tuple(zip_codes.split())))
+        found.append(City(city, state, county, timezone, area_code, tuple(zip_codes.split())))
     return tuple(found)
 
 
@@ -308,29 +308,29 @@ _SECOND_LINES: Final = ("Apt {n}", "#{n}", "Unit {n}B", "Floor {n}", "c/o the He
 DOMAINS: Final = ("example.org", "example.com", "example.net", "mail.example.org", "post.example.com")
 
 
-def person(rng: Random) -> Person:
+def person(rng: Random) -> DemoPerson:
     """Somebody with a name whose parts mostly go together."""
     origin = rng.choices(ORIGINS, _SHARES)[0]
     given, family = rng.choice(origin.given), rng.choice(origin.family)
     if rng.random() < 0.06:
         # Families come about across languages too.
         family = rng.choice(rng.choice(ORIGINS).family)
-    return Person(given.shown, family.shown, f"{given.latin}.{family.latin}", origin.language)
+    return DemoPerson(given.shown, family.shown, f"{given.latin}.{family.latin}", origin.language)
 
 
-def phone_number(rng: Random, place: Place) -> str:
+def phone_number(rng: Random, place: City) -> str:
     """A number of the range that is kept for fiction, in the place's area code."""
     return f"{place.area_code}-555-01{rng.randrange(100):02d}"
 
 
-def email_address(rng: Random, someone: Person) -> str:
+def email_address(rng: Random, someone: DemoPerson) -> str:
     """One of the ways in which people make an address of their name."""
     given, _, family = someone.handle.partition(".")
     local = rng.choice((someone.handle, f"{given}{rng.randrange(40, 99)}", f"{given[:1]}.{family}", f"{family}+{given}"))
     return f"{local}@{rng.choice(DOMAINS)}"
 
 
-def address(rng: Random, place: Place) -> dict[str, str | None]:
+def address(rng: Random, place: City) -> dict[str, str | None]:
     """The address of a patient in this place. Now and then some or all of it is not known (null)."""
     known = rng.random()
     street = f"{rng.randrange(1, 9900)} {rng.choice(STREETS)}"
@@ -350,7 +350,7 @@ def address(rng: Random, place: Place) -> dict[str, str | None]:
     }
 
 
-def distinct(rng: Random, count: int) -> Iterable[Person]:
+def distinct(rng: Random, count: int) -> Iterable[DemoPerson]:
     """So many people, no two of whom have the same handle."""
     seen: set[str] = set()
     while len(seen) < count:

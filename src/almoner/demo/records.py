@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Final
 
 from almoner.demo import people, texts
-from almoner.demo.people import Person, Place
+from almoner.demo.people import City, DemoPerson
 from almoner.times import iso
 
 Body = dict[str, Any]
@@ -136,7 +136,7 @@ def feedback(rng: Random, at: datetime) -> Body:
     return _followed(rng, body, "what_went_wrong", texts.TO_CHANGE, body["would_recommend"] <= 6)
 
 
-def hcp(rng: Random, doctor: Person, place: Place) -> Body:
+def hcp(rng: Random, doctor: DemoPerson, place: City) -> Body:
     """The patient's doctor or nurse."""
     body = {
         "name": f"{doctor.first_name} {doctor.last_name}",
@@ -151,7 +151,7 @@ def hcp(rng: Random, doctor: Person, place: Place) -> Body:
     return _thinned(rng, body, "name")
 
 
-def medication(rng: Random, condition: str, doctor: Person, at: datetime) -> Body:
+def medication(rng: Random, condition: str, doctor: DemoPerson, at: datetime) -> Body:
     """A medicine against the condition, since some time before this moment; some have been stopped since."""
     name, dose = rng.choice(_MEDICINES[condition])
     since = rng.randrange(40, 2000)
@@ -197,7 +197,7 @@ def insurance(rng: Random, index: int, at: datetime) -> Body:
     return _thinned(rng, body, "payer", "member_id")
 
 
-def device(rng: Random, condition: str, place: Place, at: datetime) -> Body:
+def device(rng: Random, condition: str, place: City, at: datetime) -> Body:
     """What the patient measures with at home."""
     body = {
         "kind": rng.choice(_DEVICES[condition]),
@@ -208,7 +208,7 @@ def device(rng: Random, condition: str, place: Place, at: datetime) -> Body:
     return _thinned(rng, body, "kind")
 
 
-def emergency_contact(rng: Random, place: Place) -> Body:
+def emergency_contact(rng: Random, place: City) -> Body:
     """Somebody to call in an emergency."""
     someone = people.person(rng)
     body = {

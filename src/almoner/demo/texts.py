@@ -7,7 +7,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DemoMessage:
     """One message of a dialogue: ``outbound`` is from a worker, ``automatic`` from a program in the worker's name.
 
     ``text`` may hold ``{first}`` (the patient), ``{coach}`` (the worker), ``{day}`` and ``{n}`` (a small number).
@@ -18,13 +18,13 @@ class Line:
     text: str
 
 
-Dialogue = tuple[Line, ...]
+Dialogue = tuple[DemoMessage, ...]
 
 
 def _dialogues(text: str) -> tuple[Dialogue, ...]:
     """Lines that begin with ``>`` (a worker), ``!`` (sent by a program) or ``<`` (the patient); an empty line between two."""
     return tuple(
-        tuple(Line(line[0] != "<", line[0] == "!", line[2:].replace("\\n", "\n")) for line in block.splitlines())
+        tuple(DemoMessage(line[0] != "<", line[0] == "!", line[2:].replace("\\n", "\n")) for line in block.splitlines())
         for block in "\n".join(line.strip() for line in text.strip().splitlines()).split("\n\n")
     )
 
@@ -241,7 +241,7 @@ BY_CONDITION: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DemoStep:
     """An intervention: what is to be done, how (null where it speaks for itself), and whether a worker does it."""
 
     title: str
@@ -250,29 +250,29 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class DemoFlow:
     """A care flow as a worker starts it."""
 
     description: str
     diagnosis: str | None
-    goals: tuple[tuple[str, tuple[Step, ...]], ...]
+    goals: tuple[tuple[str, tuple[DemoStep, ...]], ...]
 
 
-def _flows(text: str) -> tuple[Flow, ...]:
+def _flows(text: str) -> tuple[DemoFlow, ...]:
     """Blocks of ``description | diagnosis``, goals after ``*``, steps after ``-`` (``-w`` where a worker does them)."""
     found = []
     for block in "\n".join(line.strip() for line in text.strip().splitlines()).split("\n\n"):
         first, *rest = block.splitlines()
-        goals: list[tuple[str, list[Step]]] = []
+        goals: list[tuple[str, list[DemoStep]]] = []
         for line in rest:
             mark, _, what = line.partition(" ")
             title, _, how = what.partition(" | ")
             if mark == "*":
                 goals.append((title, []))
             else:
-                goals[-1][1].append(Step(title, how or None, mark == "-w"))
+                goals[-1][1].append(DemoStep(title, how or None, mark == "-w"))
         description, _, diagnosis = first.partition(" | ")
-        found.append(Flow(description, diagnosis or None, tuple((goal, tuple(steps)) for goal, steps in goals)))
+        found.append(DemoFlow(description, diagnosis or None, tuple((goal, tuple(steps)) for goal, steps in goals)))
     return tuple(found)
 
 

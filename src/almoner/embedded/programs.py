@@ -33,7 +33,7 @@ def binaries() -> Path:
     raise EmbeddedServerError("The embedded PostgreSQL is not installed here. Name a server of your own with ALMONER_DATABASE_URL.")
 
 
-class Programs:
+class PostgresPrograms:
     """Runs the programs that touch a home's data. Raises EmbeddedServerError when there is no way to run them."""
 
     def __init__(self, home: Path) -> None:

@@ -15,7 +15,7 @@ DATABASE = "almoner"
 
 
 @dataclass(frozen=True)
-class Record:
+class ServerRecord:
     """What ``postgres.json`` holds. ``port`` is 0 before the first start, ``pid`` None while no server runs."""
 
     password: str
@@ -31,15 +31,15 @@ def data_folder(home: Path) -> Path:
     return home / "postgres"
 
 
-def read_record(home: Path) -> Record | None:
+def read_record(home: Path) -> ServerRecord | None:
     """The home's record, or None when it has none that can be read."""
     try:
-        return Record(**json.loads((home / "postgres.json").read_text()))
+        return ServerRecord(**json.loads((home / "postgres.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def write_record(home: Path, record: Record) -> None:
+def write_record(home: Path, record: ServerRecord) -> None:
     """Put the record in place in one step, readable to this user only."""
     unfinished = home / "postgres.json.new"
     with open(unfinished, "w", opener=open_private) as file:

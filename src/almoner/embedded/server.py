@@ -22,11 +22,11 @@ import asyncpg
 import psutil
 
 from almoner import home as homes
-from almoner.embedded.programs import EmbeddedServerError, Programs
+from almoner.embedded.programs import EmbeddedServerError, PostgresPrograms
 from almoner.embedded.record import (
     DATABASE,
     SUPERUSER,
-    Record,
+    ServerRecord,
     data_folder,
     is_server,
     open_private,
@@ -118,7 +118,7 @@ class EmbeddedServer:
         self._process = None
 
     def _start(self) -> str:
-        programs = Programs(self._home)
+        programs = PostgresPrograms(self._home)
         if self._data.exists():
             record = read_record(self._home)
             self._check_version(programs)
@@ -155,13 +155,13 @@ class EmbeddedServer:
             ) from None
         self._lock = lock
 
-    def _create(self, programs: Programs) -> Record:
+    def _create(self, programs: PostgresPrograms) -> ServerRecord:
         """Make the data in a folder beside its place, and move it there when it is whole."""
         for unfinished in self._home.glob("postgres.new-*"):
             shutil.rmtree(unfinished)
         place = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self._home))
         data, word = place / "data", place / "password"
-        record = Record(password=secrets.token_urlsafe(24), port=0, pid=None)
+        record = ServerRecord(password=secrets.token_urlsafe(24), port=0, pid=None)
         data.mkdir(mode=0o700)
         word.touch(mode=0o600)
         word.write_text(record.password)
@@ -178,7 +178,7 @@ class EmbeddedServer:
         shutil.rmtree(place)
         return record
 
-    def _check_version(self, programs: Programs) -> None:
+    def _check_version(self, programs: PostgresPrograms) -> None:
         try:
             theirs = (self._data / "PG_VERSION").read_text().strip()
         except OSError as error:
@@ -193,7 +193,7 @@ class EmbeddedServer:
                 "Dump it with the version of Almoner that wrote it, or move the folder away to start anew."
             )
 
-    def _launch(self, programs: Programs, record: Record) -> str | None:
+    def _launch(self, programs: PostgresPrograms, record: ServerRecord) -> str | None:
         """Start the server once. None when it is ready, else what it said before it ended."""
         if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
             self._log.replace(self._home / "postgres.log.1")

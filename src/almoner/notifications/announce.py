@@ -9,12 +9,12 @@ import structlog
 from almoner.changes import feed
 from almoner.changes.feed import Position
 from almoner.database import Database
-from almoner.notifications import backlog, message, record, schedule
-from almoner.notifications.delivery import Attempt, Courier
-from almoner.notifications.positions import Groups, Span
+from almoner.notifications import backlog, delivery_log, message, schedule
+from almoner.notifications.delivery import Courier, DeliveryAttempt
+from almoner.notifications.positions import ChangeSpan, Groups
 from almoner.notifications.track import Track
 
-_NOTHING = Attempt(True, "nothing to send: no row of the resources was changed in that span", None, 0, "")
+_NOTHING = DeliveryAttempt(True, "nothing to send: no row of the resources was changed in that span", None, 0, "")
 
 
 class Announcer:
@@ -71,10 +71,10 @@ class Announcer:
             async with self._database.connection() as connection:
                 if attempt.well:
                     until = progress.until
-                    standing = await record.arrived(connection, self._me, subscription, groups, attempt, until)
+                    standing = await delivery_log.arrived(connection, self._me, subscription, groups, attempt, until)
                     arrived = standing is not None
                 else:
-                    standing = await record.failed(connection, self._me, subscription, groups, attempt)
+                    standing = await delivery_log.failed(connection, self._me, subscription, groups, attempt)
         finally:
             if arrived:
                 progress.arrived()
@@ -90,26 +90,26 @@ class Announcer:
     async def _replay(self, track: Track) -> bool:
         subscription = track.subscription
         async with self._database.connection() as connection:
-            replay = await record.next_replay(connection, subscription)
+            replay = await delivery_log.next_replay(connection, subscription)
             if replay is None:
                 track.replay_wanted = False
                 return True
             settled = await feed.horizon(connection)
             found = await backlog.between(connection, subscription, settled, replay.first, replay.last)
-        groups: Groups = {name: Span(replay.first, replay.last, span.deleted) for name, span in found.items()}
+        groups: Groups = {name: ChangeSpan(replay.first, replay.last, span.deleted) for name, span in found.items()}
         attempt = _NOTHING
         if groups:
             attempt = await self._courier.deliver(subscription, message.notification(groups, self._public_url))
             self._counted(attempt.well)
         async with self._database.connection() as connection:
-            standing = await record.replayed(connection, self._me, subscription, groups, attempt, replay)
+            standing = await delivery_log.replayed(connection, self._me, subscription, groups, attempt, replay)
         if attempt.well:
             track.replay_arrived()
         else:
             track.replay_failed(self._watch())
         return standing is not None
 
-    def _complain(self, track: Track, standing: record.Standing, attempt: Attempt) -> None:
+    def _complain(self, track: Track, standing: delivery_log.FailureCount, attempt: DeliveryAttempt) -> None:
         if track.complains(standing.failing_seconds or 0.0, self._watch()):
             self._log.error(
                 "a subscriber has not been reached for an hour or more",

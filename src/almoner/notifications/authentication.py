@@ -18,7 +18,7 @@ from joserfc import jws
 from joserfc.jwk import OctKey
 
 from almoner.access.secrets import SealError, SecretBox
-from almoner.notifications.http import Answer, HttpClient, SendError
+from almoner.notifications.http import HttpAnswer, HttpClient, SendError
 from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription
 
 SCOPE: Final = "welkin"
@@ -129,7 +129,7 @@ def _terms(subscription: Subscription) -> tuple[Any, ...]:
     return subscription.token_url, subscription.client_id, subscription.sealed, subscription.audience
 
 
-def _granted(answer: Answer) -> tuple[str, float]:
+def _granted(answer: HttpAnswer) -> tuple[str, float]:
     """The token of an answer and how many seconds it lives. Raises AuthenticationError."""
     try:
         told = msgspec.json.decode(answer.body)

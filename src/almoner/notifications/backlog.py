@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from almoner.changes.feed import Position
 from almoner.database import Connection
-from almoner.notifications.positions import MOST_DELETED, Groups, Span
+from almoner.notifications.positions import MOST_DELETED, ChangeSpan, Groups
 from almoner.notifications.subscription import Subscription
 
 _GROUPED: Final = f"""
@@ -42,14 +42,16 @@ GROUP BY resource
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BacklogChanges:
     """Changes of one environment by resource, and how old the oldest is by the database's clock, in seconds, by resource."""
 
     groups: Groups
     ages: dict[str, float]
 
 
-async def scan(connection: Connection, environment_ids: Collection[int], after: Position, until: Position) -> dict[int, Found]:
+async def scan(
+    connection: Connection, environment_ids: Collection[int], after: Position, until: Position
+) -> dict[int, BacklogChanges]:
     """What is new in these environments; those without anything are absent."""
     rows = await connection.fetch(_SCAN, list(environment_ids), *_bounds(after, until))
     found: dict[int, list[Any]] = {}
@@ -58,7 +60,7 @@ async def scan(connection: Connection, environment_ids: Collection[int], after: 
     return {environment_id: _found(those) for environment_id, those in found.items()}
 
 
-async def behind(connection: Connection, subscription: Subscription, after: Position, until: Position) -> Found:
+async def behind(connection: Connection, subscription: Subscription, after: Position, until: Position) -> BacklogChanges:
     """What a subscription has not been told of, however much that is: one look at the log."""
     rows = await connection.fetch(_BEHIND, subscription.environment_id, *_bounds(after, until), list(subscription.resources))
     return _found(rows)
@@ -82,6 +84,6 @@ def _bounds(after: Position, until: Position) -> tuple[int, ...]:
     return after.epoch, after.xid, after.seq, until.epoch, until.xid
 
 
-def _found(rows: list[Any], aged: bool = True) -> Found:
-    groups = {row["resource"]: Span(row["first"], row["last"], tuple(row["deleted"] or ())) for row in rows}
-    return Found(groups, {row["resource"]: row["age"] for row in rows} if aged else {})
+def _found(rows: list[Any], aged: bool = True) -> BacklogChanges:
+    groups = {row["resource"]: ChangeSpan(row["first"], row["last"], tuple(row["deleted"] or ())) for row in rows}
+    return BacklogChanges(groups, {row["resource"]: row["age"] for row in rows} if aged else {})

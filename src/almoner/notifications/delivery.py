@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from almoner.notifications.authentication import AuthenticationError, Authenticator
-from almoner.notifications.http import Answer, HttpClient, SendError
+from almoner.notifications.http import HttpAnswer, HttpClient, SendError
 from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription
 
 DELIVERED: Final = "delivered"
@@ -17,7 +17,7 @@ _KEPT_ANSWER: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class DeliveryAttempt:
     """What came of one attempt, as the log of deliveries keeps it.
 
     ``outcome`` is ``delivered`` or sentences that say what went wrong; ``status`` the HTTP status of the last answer, None
@@ -39,7 +39,7 @@ class Courier:
         self.authenticator = authenticator
         self._pace = pace
 
-    async def deliver(self, subscription: Subscription, body: bytes) -> Attempt:
+    async def deliver(self, subscription: Subscription, body: bytes) -> DeliveryAttempt:
         """Sends one notification. A token that was fetched earlier and is refused now is renewed once."""
         begun = self._pace()
         try:
@@ -51,16 +51,16 @@ class Courier:
                     token = await self.authenticator.token(subscription)
                     answer = await self._sent(subscription, body, token.text)
             well, outcome = judged(subscription, answer.status)
-            return Attempt(well, outcome, answer.status, self._since(begun), _text(answer.body))
+            return DeliveryAttempt(well, outcome, answer.status, self._since(begun), _text(answer.body))
         except SendError as error:
-            return Attempt(False, f"The receiver {error.words}", error.status, self._since(begun), _text(error.answer))
+            return DeliveryAttempt(False, f"The receiver {error.words}", error.status, self._since(begun), _text(error.answer))
         except AuthenticationError as error:
-            return Attempt(False, error.words, error.status, self._since(begun), _text(error.answer))
+            return DeliveryAttempt(False, error.words, error.status, self._since(begun), _text(error.answer))
 
     def _since(self, begun: float) -> int:
         return round((self._pace() - begun) * 1000)
 
-    async def _sent(self, subscription: Subscription, body: bytes, token: str) -> Answer:
+    async def _sent(self, subscription: Subscription, body: bytes, token: str) -> HttpAnswer:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         return await self.client.post(subscription.notify_url, body, headers)
 

@@ -8,10 +8,10 @@ from almoner.access.policy import SUBSCRIPTIONS
 from almoner.data_api.describe import Addition
 from almoner.data_api.describe_answers import refusals, success
 from almoner.kinds import Schema
-from almoner.notifications import subscriptions, terms
+from almoner.notifications import subscription_terms, subscriptions
 from almoner.notifications.serve import DEFAULT_DELIVERIES, PATH
 from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE
-from almoner.notifications.terms import Rules
+from almoner.notifications.subscription_terms import Rules
 from almoner.times import IsoDateTime
 
 _MOMENT: Final = "2018-09-12T01:27:32.031245+00:00"
@@ -215,10 +215,10 @@ _WAYS: Final[Schema] = {
 
 
 def _schemas(rules: Rules) -> dict[str, Any]:
-    kinds = {name: {**kind.schema(), "description": _TERMS[name]} for name, kind in terms.kinds(rules).items()}
-    clearable = {name: {**kinds[name], "type": [kinds[name]["type"], "null"]} for name in terms.CLEARABLE}
+    kinds = {name: {**kind.schema(), "description": _TERMS[name]} for name, kind in subscription_terms.kinds(rules).items()}
+    clearable = {name: {**kinds[name], "type": [kinds[name]["type"], "null"]} for name in subscription_terms.CLEARABLE}
     besides = {name: {**schema, "description": text} for name, (schema, text) in _BESIDES.items()}
-    ignored = {name: {"readOnly": True} for name in terms.READ_ONLY}
+    ignored = {name: {"readOnly": True} for name in subscription_terms.READ_ONLY}
     text: Schema = {"type": "string"}
     returned = {name: clearable["token_url"] if name == "token_url" else kinds[name] for name in kinds if name != "client_secret"}
     step = _object({"step": text, "well": {"type": "boolean"}, "detail": text})
@@ -237,7 +237,7 @@ def _schemas(rules: Rules) -> dict[str, Any]:
     written = {**kinds, **clearable, **ignored}
     return {
         "Subscription": _object({"id": {"type": "string", "format": "uuid"}, **returned, **besides}),
-        "SubscriptionCreate": {**_object(written, list(terms.REQUIRED)), "additionalProperties": False, **_WAYS},
+        "SubscriptionCreate": {**_object(written, list(subscription_terms.REQUIRED)), "additionalProperties": False, **_WAYS},
         "SubscriptionUpdate": {**_object(written, []), "additionalProperties": False},
         "SubscriptionReplay": {**_object({"from": _TIME, "to": _TIME_OR_NULL}, ["from"]), "additionalProperties": False},
         "SubscriptionTest": _object({"well": {"type": "boolean"}, "steps": {"type": "array", "items": step}}),

@@ -45,7 +45,7 @@ _REMEDIES: Final[Mapping[int, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """An HTTP answer, read to its end. ``addresses``: what the name was looked up to; empty where a connection was at hand."""
 
     status: int
@@ -92,7 +92,7 @@ class HttpClient:
             max_headers=_MOST_HEADERS,
         )
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         """The answer, whatever its status. Raises SendError."""
         try:
             target = targets.read(url, self._private)
@@ -112,14 +112,14 @@ class HttpClient:
         """Closes the connections."""
         await self._session.close()
 
-    async def _post(self, target: URL, body: bytes, headers: Mapping[str, str], addresses: list[str]) -> Answer:
+    async def _post(self, target: URL, body: bytes, headers: Mapping[str, str], addresses: list[str]) -> HttpAnswer:
         while True:
             connection = SimpleNamespace(reused=False)
             try:
                 async with self._session.post(
                     target, data=body, headers=headers, allow_redirects=False, trace_request_ctx=connection
                 ) as response:
-                    return Answer(response.status, await _read(response), tuple(addresses))
+                    return HttpAnswer(response.status, await _read(response), tuple(addresses))
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 # An idle connection that the other side has just closed says nothing of whether it can be reached.
                 if connection.reused and isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):

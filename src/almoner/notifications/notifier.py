@@ -22,8 +22,8 @@ from almoner.errors import UnavailableError
 from almoner.notifications import backlog
 from almoner.notifications.announce import Announcer
 from almoner.notifications.delivery import Courier
+from almoner.notifications.delivery_log import advanced, prune
 from almoner.notifications.ownership import Owned, Ownership
-from almoner.notifications.record import advanced, prune
 from almoner.notifications.schedule import LONGEST_WAIT
 from almoner.notifications.track import Track
 from almoner.operations.logs import fault
@@ -51,7 +51,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class NotifierTerms:
     """What an operator decides: the public URL that links begin with, seconds of coalescing, days that attempts are kept."""
 
     public_url: str
@@ -69,7 +69,7 @@ class Notifier:
         self,
         database: Database,
         courier: Courier,
-        terms: Terms,
+        terms: NotifierTerms,
         counted: Callable[[bool], None] = lambda well: None,
         pace: Pace | None = None,
         watch: Callable[[], float] = time.monotonic,
@@ -211,7 +211,7 @@ class Notifier:
             self._take_note(found)
         self._scanned, self._xmin = max(settled, self._scanned), xmin
 
-    def _take_note(self, found: dict[int, backlog.Found]) -> None:
+    def _take_note(self, found: dict[int, backlog.BacklogChanges]) -> None:
         if not found:
             return
         now = self._watch()

@@ -18,23 +18,23 @@ MOST_DELETED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ChangeSpan:
     """The changes of one resource: the first and the last time among them (UTC), and the ids of rows that were deleted."""
 
     first: datetime
     last: datetime
     deleted: tuple[str, ...] = ()
 
-    def joined(self, other: Span) -> Span:
+    def joined(self, other: ChangeSpan) -> ChangeSpan:
         """Both spans in one; the deleted of this one come first."""
         deleted = tuple(dict.fromkeys(self.deleted + other.deleted))[:MOST_DELETED] if other.deleted else self.deleted
-        return Span(min(self.first, other.first), max(self.last, other.last), deleted)
+        return ChangeSpan(min(self.first, other.first), max(self.last, other.last), deleted)
 
 
-Groups = Mapping[str, Span]
+Groups = Mapping[str, ChangeSpan]
 
 
-def joined(earlier: Groups, later: Groups) -> dict[str, Span]:
+def joined(earlier: Groups, later: Groups) -> dict[str, ChangeSpan]:
     """What two parts of the log hold together, by resource."""
     together = dict(earlier)
     for resource, span in later.items():
@@ -53,8 +53,8 @@ class Progress:
 
     announced: Position
     unread: Position | None = None
-    waiting: dict[str, Span] = field(default_factory=dict)
-    _sending: dict[str, Span] | None = None
+    waiting: dict[str, ChangeSpan] = field(default_factory=dict)
+    _sending: dict[str, ChangeSpan] | None = None
     _until: Position | None = None
 
     @classmethod

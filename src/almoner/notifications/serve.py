@@ -13,21 +13,21 @@ from almoner.access.secrets import SecretBox
 from almoner.access.tokens import Access
 from almoner.access.worker_events import By
 from almoner.data_api import decode, find, shapes
-from almoner.data_api.serve import Answer, Request, may
+from almoner.data_api.serve import ApiAnswer, ApiRequest, may
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, parse_problem, problem
 from almoner.fields import add_unknown
 from almoner.kinds import Guid, Problems
 from almoner.notifications import subscriptions
 from almoner.notifications.subscription import Subscription
-from almoner.notifications.terms import Rules
-from almoner.notifications.trial import Step
+from almoner.notifications.subscription_terms import Rules
+from almoner.notifications.trial import TrialStep
 
 PATH: Final = f"/v1/{SUBSCRIPTIONS}"
 DEFAULT_DELIVERIES: Final = 50
 _GUID: Final = Guid()
 _encode = msgspec.json.Encoder().encode
-Try = Callable[[Subscription], Awaitable[list[Step]]]
+Try = Callable[[Subscription], Awaitable[list[TrialStep]]]
 # What can be asked of one subscription, with the method that asks it.
 _ASKED: Final = {"": "GET, PUT, DELETE", "pause": "POST", "resume": "POST", "replay": "POST", "test": "POST", "deliveries": "GET"}
 
@@ -38,7 +38,7 @@ class SubscriptionApi:
     def __init__(
         self,
         database: Database,
-        access: Callable[[Request], Awaitable[Access]],
+        access: Callable[[ApiRequest], Awaitable[Access]],
         box: SecretBox,
         rules: Rules,
         trial: Try,
@@ -49,7 +49,7 @@ class SubscriptionApi:
         self._rules = rules
         self._trial = trial
 
-    async def answer(self, request: Request) -> Answer:
+    async def answer(self, request: ApiRequest) -> ApiAnswer:
         """The answer to a request at or below ``/v1/subscriptions``. Raises ApiError where it is refused."""
         access = await self._access(request)
         row_id, _, asked = request.path[len(PATH) :].strip("/").partition("/")
@@ -66,7 +66,7 @@ class SubscriptionApi:
             _no_query(request)
         return await self._on_one(request, access, method, _row_id(row_id), asked)
 
-    async def _on_all(self, request: Request, access: Access) -> Answer:
+    async def _on_all(self, request: ApiRequest, access: Access) -> ApiAnswer:
         if request.method not in ("GET", "HEAD", "POST"):
             raise _not_allowed(PATH, "GET, POST")
         writing = request.method == "POST"
@@ -75,15 +75,15 @@ class SubscriptionApi:
         owner = access.environment_id
         if not writing:
             async with self._database.connection() as connection:
-                found = await subscriptions.listed(connection, owner)
-                data = await subscriptions.shown(connection, owner, found)
-            return Answer(200, _encode({"data": data}), operation="subscriptions.find")
+                found = await subscriptions.list_subscriptions(connection, owner)
+                data = await subscriptions.subscriptions_json(connection, owner, found)
+            return ApiAnswer(200, _encode({"data": data}), operation="subscriptions.find")
         given = decode.json_object(await request.body())
         async with self._database.connection() as connection:
             made = await subscriptions.create(connection, self._box, owner, given, self._rules, _by(access, request))
             return await self._one(connection, access, made, "create")
 
-    async def _on_one(self, request: Request, access: Access, method: str, row_id: str, asked: str) -> Answer:
+    async def _on_one(self, request: ApiRequest, access: Access, method: str, row_id: str, asked: str) -> ApiAnswer:
         owner, by = access.environment_id, _by(access, request)
         if asked == "test":
             return await self._test(access, row_id)
@@ -102,16 +102,16 @@ class SubscriptionApi:
                 return await self._one(connection, access, changed, "update")
             if method == "DELETE":
                 found = await subscriptions.find(connection, owner, row_id)
-                shown = await subscriptions.shown(connection, owner, [found])
+                shown = await subscriptions.subscriptions_json(connection, owner, [found])
                 await subscriptions.delete(connection, owner, row_id, by)
                 return _told(access, _visible(access, shown[0]), "delete")
             return await self._one(connection, access, await subscriptions.find(connection, owner, row_id), "get")
 
-    async def _one(self, connection: Connection, access: Access, one: Subscription, verb: str) -> Answer:
-        (shown,) = await subscriptions.shown(connection, access.environment_id, [one])
+    async def _one(self, connection: Connection, access: Access, one: Subscription, verb: str) -> ApiAnswer:
+        (shown,) = await subscriptions.subscriptions_json(connection, access.environment_id, [one])
         return _told(access, _visible(access, shown), verb)
 
-    async def _test(self, access: Access, row_id: str) -> Answer:
+    async def _test(self, access: Access, row_id: str) -> ApiAnswer:
         # The connection goes back before anything is sent: a receiver that does not answer must not keep it.
         async with self._database.connection() as connection:
             found = await subscriptions.find(connection, access.environment_id, row_id)
@@ -120,13 +120,13 @@ class SubscriptionApi:
         return _told(access, told, "test")
 
 
-def _by(access: Access, request: Request) -> By:
+def _by(access: Access, request: ApiRequest) -> By:
     """The program that asks: what it may not read, nobody is told of through it."""
     return By(access.actor, request.request_id, Authority(scopes=access.scopes))
 
 
-def _told(access: Access, value: dict[str, Any], verb: str) -> Answer:
-    return Answer(200, shapes.one(_encode(value), access.enveloped), operation=f"subscriptions.{verb}")
+def _told(access: Access, value: dict[str, Any], verb: str) -> ApiAnswer:
+    return ApiAnswer(200, shapes.single(_encode(value), access.enveloped), operation=f"subscriptions.{verb}")
 
 
 def _visible(access: Access, shown: dict[str, Any]) -> dict[str, Any]:
@@ -134,14 +134,14 @@ def _visible(access: Access, shown: dict[str, Any]) -> dict[str, Any]:
     return shown if access.can_read(SUBSCRIPTIONS) else {"id": shown["id"]}
 
 
-async def _deliveries(connection: Connection, owner: int, row_id: str, query: bytes) -> Answer:
+async def _deliveries(connection: Connection, owner: int, row_id: str, query: bytes) -> ApiAnswer:
     limit = _limit(query)
     found = await subscriptions.find(connection, owner, row_id)
     data = [one.shown() for one in await subscriptions.deliveries(connection, owner, found.id, limit)]
-    return Answer(200, _encode({"data": data}), operation="subscriptions.deliveries")
+    return ApiAnswer(200, _encode({"data": data}), operation="subscriptions.deliveries")
 
 
-async def _body(request: Request) -> dict[str, Any]:
+async def _body(request: ApiRequest) -> dict[str, Any]:
     return decode.json_object(await request.body())
 
 
@@ -170,7 +170,7 @@ def _not_allowed(where: str, allowed: str) -> ApiError:
     return problem("method_not_allowed", f"{where} allows {allowed}.", {"Allow": allowed})
 
 
-def _no_query(request: Request) -> None:
+def _no_query(request: ApiRequest) -> None:
     if request.query:
         raise problem("parse_exception", "This operation takes no query parameters.", path=".")
 

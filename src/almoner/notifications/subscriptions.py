@@ -22,9 +22,9 @@ from almoner.database import Connection
 from almoner.errors import ApiError, Problem, parse_problem, problem
 from almoner.fields import add_unknown, missing_field
 from almoner.kinds import Problems
-from almoner.notifications import subscription, terms
+from almoner.notifications import subscription, subscription_terms
 from almoner.notifications.subscription import Subscription
-from almoner.notifications.terms import Rules, Terms
+from almoner.notifications.subscription_terms import Rules, SubscriptionTerms
 from almoner.times import Bound, iso
 
 MOST_DELIVERIES: Final = 1000
@@ -145,7 +145,7 @@ async def create(
     Raises ApiError: 400 with every problem, 403 where it is of a collection that ``by`` may not let others read.
     """
     problems: Problems = []
-    wanted = terms.stated(given, rules, None, problems)
+    wanted = subscription_terms.parse_terms(given, rules, None, problems)
     subscription_id = str(uuid4())
     if isinstance(given.get("name"), str) and wanted.name is not None:
         await _check_name(connection, environment_id, wanted.name, subscription_id, problems)
@@ -177,7 +177,7 @@ async def change(
     async with connection.transaction():
         there = await _held(connection, environment_id, key)
         problems: Problems = []
-        wanted = terms.stated(given, rules, Terms(client_secret=None, **_terms(there)), problems)
+        wanted = subscription_terms.parse_terms(given, rules, SubscriptionTerms(client_secret=None, **_terms(there)), problems)
         if wanted.name is not None:
             await _check_name(connection, environment_id, wanted.name, there.id, problems)
         if problems:
@@ -196,7 +196,7 @@ def _terms(one: Subscription) -> dict[str, Any]:
     return {name: getattr(one, name) for name in names}
 
 
-async def listed(connection: Connection, environment_id: int) -> list[Subscription]:
+async def list_subscriptions(connection: Connection, environment_id: int) -> list[Subscription]:
     """The subscriptions of an environment, the oldest first."""
     return [subscription.from_row(row) for row in await connection.fetch(_LISTED, environment_id)]
 
@@ -277,7 +277,7 @@ async def lags(connection: Connection, environment_id: int, subscription_ids: li
     return dict.fromkeys(subscription_ids, 0.0) | {row[0]: row[1] for row in rows}
 
 
-async def shown(connection: Connection, environment_id: int, found: list[Subscription]) -> list[dict[str, Any]]:
+async def subscriptions_json(connection: Connection, environment_id: int, found: list[Subscription]) -> list[dict[str, Any]]:
     """Subscriptions as the API shows them, with how far each is behind; without their secrets."""
     behind = await lags(connection, environment_id, [one.id for one in found])
     return [_shown(one, behind[one.id]) for one in found]
@@ -324,7 +324,7 @@ async def _written(
     statement: str,
     environment_id: int,
     subscription_id: str,
-    wanted: Terms,
+    wanted: SubscriptionTerms,
     sealed: bytes | None,
     by: By,
 ) -> Subscription:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from almoner.changes.feed import Position
 from almoner.notifications import schedule
-from almoner.notifications.backlog import Found
+from almoner.notifications.backlog import BacklogChanges
 from almoner.notifications.ownership import Owned
 from almoner.notifications.positions import Progress
 from almoner.notifications.subscription import Subscription
@@ -61,7 +61,7 @@ class Track:
         if self.progress.unread is not None:
             self.due_at = now
 
-    def notice(self, found: Found, now: float, coalesce: float) -> bool:
+    def notice(self, found: BacklogChanges, now: float, coalesce: float) -> bool:
         """Takes note of new changes; whether any is of a resource that the subscription asks for."""
         self.passed = True
         mine = {name: span for name, span in found.groups.items() if name in self.subscription.resources}
@@ -73,7 +73,7 @@ class Track:
         self.progress.notice(mine)
         return True
 
-    def read(self, found: Found, now: float, coalesce: float) -> None:
+    def read(self, found: BacklogChanges, now: float, coalesce: float) -> None:
         """Takes over what the unread part of the log held."""
         self.passed = True
         if found.groups:

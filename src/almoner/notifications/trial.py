@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from almoner.access.secrets import SecretBox
 from almoner.notifications.authentication import Authenticator
-from almoner.notifications.delivery import Attempt, Courier
-from almoner.notifications.http import Answer, HttpClient, SendError
+from almoner.notifications.delivery import Courier, DeliveryAttempt
+from almoner.notifications.http import HttpAnswer, HttpClient, SendError
 from almoner.notifications.message import EMPTY
 from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription
 from almoner.outbound import targets
@@ -24,7 +24,7 @@ _TOKEN_ENDPOINT: Final = "token endpoint"  # noqa: S105  # what it is called
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TrialStep:
     """One step of a test: what was done, whether it went well, and what was seen, as a sentence."""
 
     step: str
@@ -45,7 +45,7 @@ class Trial:
         self._trusted = trusted
         self._patience = patience
 
-    async def __call__(self, subscription: Subscription) -> list[Step]:
+    async def __call__(self, subscription: Subscription) -> list[TrialStep]:
         """Every step that was come to, in order; the last one is not well where the test failed."""
         client = _NotingClient(self._private, self._patience, self._trusted)
         try:
@@ -60,9 +60,9 @@ class _NotingClient(HttpClient):
 
     def __init__(self, private_targets: bool, patience: float, trusted: SSLContext) -> None:
         super().__init__(private_targets, patience, trusted)
-        self.noted: list[tuple[str, Answer | SendError]] = []
+        self.noted: list[tuple[str, HttpAnswer | SendError]] = []
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         try:
             answer = await super().post(url, body, headers)
         except SendError as error:
@@ -72,38 +72,42 @@ class _NotingClient(HttpClient):
         return answer
 
 
-def _steps(subscription: Subscription, noted: list[tuple[str, Answer | SendError]], attempt: Attempt) -> list[Step]:
+def _steps(
+    subscription: Subscription, noted: list[tuple[str, HttpAnswer | SendError]], attempt: DeliveryAttempt
+) -> list[TrialStep]:
     exchanged = subscription.authentication == TOKEN_EXCHANGE
-    steps: list[Step] = []
+    steps: list[TrialStep] = []
     if exchanged and noted:
         steps += _reached(_TOKEN_ENDPOINT, *noted[0])
     posted = noted[1:] if exchanged else noted
     if not posted:
         # The token is what it ended at, and the attempt says why.
-        return [*steps, Step("token", False, attempt.outcome)]
+        return [*steps, TrialStep("token", False, attempt.outcome)]
     signed = f"A JWT was signed for the audience {subscription.audience}"
-    steps.append(Step("token", True, f"{signed} and exchanged for a token." if exchanged else f"{signed}, as the bearer token."))
+    steps.append(
+        TrialStep("token", True, f"{signed} and exchanged for a token." if exchanged else f"{signed}, as the bearer token.")
+    )
     steps += _reached(_RECEIVER, *posted[0])
     if attempt.well:
         took = f"The receiver answered {attempt.status}; all of it took {attempt.milliseconds} ms."
-        return [*steps, Step("answer", True, took)]
+        return [*steps, TrialStep("answer", True, took)]
     said = f" It said: {_line(attempt.answer)}" if attempt.answer.strip() else ""
-    return [*steps, Step("answer", False, attempt.outcome + said)] if _answered(posted[-1][1]) else steps
+    return [*steps, TrialStep("answer", False, attempt.outcome + said)] if _answered(posted[-1][1]) else steps
 
 
-def _answered(came: Answer | SendError) -> bool:
+def _answered(came: HttpAnswer | SendError) -> bool:
     """Whether it came as far as the answer; what ended before that is a step of its own already."""
-    return isinstance(came, Answer) or came.step == "answer"
+    return isinstance(came, HttpAnswer) or came.step == "answer"
 
 
-def _reached(who: str, url: str, came: Answer | SendError) -> list[Step]:
+def _reached(who: str, url: str, came: HttpAnswer | SendError) -> list[TrialStep]:
     """The steps up to a connection: those that went well, and the one that it ended at."""
     ended, addresses = (came.step, ()) if isinstance(came, SendError) else ("", came.addresses)
     if isinstance(came, SendError) and ended == "answer" and came.status is None:
         # Nothing came at all: whether there was a connection is not known.
         return []
     if isinstance(came, SendError) and ended == "url":
-        return [Step(f"{who}: url", False, f"The {who} {came.words}")]
+        return [TrialStep(f"{who}: url", False, f"The {who} {came.words}")]
     # It was judged before it was dialled; this reads it once more for what is said of it.
     target = targets.read(url, private_targets=True)
     at = f" ({', '.join(addresses)})" if addresses else ""
@@ -112,12 +116,12 @@ def _reached(who: str, url: str, came: Answer | SendError) -> list[Step]:
         "connection": f"There is a connection to {target.raw_authority}.",
         "tls": "TLS is agreed on, and the certificate is trusted." if target.scheme == "https" else "No TLS; that is allowed here.",
     }
-    steps: list[Step] = []
+    steps: list[TrialStep] = []
     for name in _ORDER:
         if name == ended and isinstance(came, SendError):
-            return [*steps, Step(f"{who}: {name}", False, f"The {who} {came.words}")]
+            return [*steps, TrialStep(f"{who}: {name}", False, f"The {who} {came.words}")]
         if name in well:
-            steps.append(Step(f"{who}: {name}", True, well[name]))
+            steps.append(TrialStep(f"{who}: {name}", True, well[name]))
     return steps
 
 

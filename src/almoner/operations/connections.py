@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
-class Waiting(Protocol):
+class IdleConnection(Protocol):
     """A connection that can be told that it has waited for too long."""
 
     def give_up(self) -> None:
@@ -35,7 +35,7 @@ class ConnectionLimits:
     waiting: int = 10_000
 
 
-Queue = OrderedDict[Waiting, float]
+Queue = OrderedDict[IdleConnection, float]
 _LOOK_SECONDS = 0.5
 
 
@@ -55,7 +55,7 @@ class Connections:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["limits"])  # type: ignore[misc]
 
-    def wait(self, queue: Queue, waiting: Waiting, loop: asyncio.AbstractEventLoop) -> None:
+    def wait(self, queue: Queue, waiting: IdleConnection, loop: asyncio.AbstractEventLoop) -> None:
         """The connection waits from now on, in this queue."""
         queue[waiting] = loop.time()
         if len(self.unfinished) + len(self.idle) > self.limits.waiting:

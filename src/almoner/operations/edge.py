@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from almoner import outcome
+from almoner import write_outcome
 from almoner.data_api.find import LONGEST_QUERY
-from almoner.data_api.serve import Answer, Request
+from almoner.data_api.serve import ApiAnswer, ApiRequest
 from almoner.database import guard_wait
 from almoner.errors import Answerable, not_known, problem, render, unavailable
 from almoner.operations.bodies import BodyReader, ClientGone, Receive, Send, read_already, send_body
@@ -29,7 +29,7 @@ from almoner.operations.repeats import Repeats
 from almoner.operations.request_ids import next_request_id
 
 Scope = MutableMapping[str, Any]
-Handler = Callable[[Request], Awaitable[Answer]]
+Handler = Callable[[ApiRequest], Awaitable[ApiAnswer]]
 Headers = tuple[tuple[bytes, bytes], ...]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -149,7 +149,7 @@ class Edge:
         headers = dict(scope["headers"])
         reader = BodyReader(receive, headers, self._limits.body)
         task = self._under_way.begin()
-        outcome.begin()
+        write_outcome.begin()
         coming = _Coming(next_request_id(), _client_request_id(headers), began, task, reader)
         try:
             if scope["path"].startswith("/v1/"):
@@ -168,7 +168,7 @@ class Edge:
 
     async def _serve(self, scope: Scope, send: Send, headers: dict[bytes, bytes], coming: _Coming) -> None:
         client = scope.get("client")
-        request = Request(
+        request = ApiRequest(
             scope["method"],
             scope["path"],
             scope["query_string"],
@@ -198,7 +198,7 @@ class Edge:
         await send_body(send, b"" if request.method == "HEAD" else body, False, self._under_way, coming.task)
         self._tell(coming, request.method, answer.operation, answer.status, request.actor, answer.problem)
 
-    async def _answer(self, handler: Handler, request: Request, coming: _Coming) -> Answer:
+    async def _answer(self, handler: Handler, request: ApiRequest, coming: _Coming) -> ApiAnswer:
         try:
             self._admit(request.path, request.query)
             return await handler(request)
@@ -258,11 +258,11 @@ class Edge:
     def _late(self, reader: BodyReader) -> Answerable:
         if reader.is_reading:
             return problem("request_timeout", f"The body did not arrive within {self._limits.seconds:g} seconds.")
-        if outcome.may_be_done():
+        if write_outcome.may_be_done():
             return not_known()
         return unavailable(f"The request was not finished within {self._limits.seconds:g} seconds. Nothing was changed.")
 
-    def _refusal(self, refused: Answerable, coming: _Coming) -> Answer:
+    def _refusal(self, refused: Answerable, coming: _Coming) -> ApiAnswer:
         self._warn(refused, coming)
         return refusal(refused)
 
@@ -320,7 +320,7 @@ def _fault(request_id: str) -> Answerable:
     return problem("internal_server_error", "A fault in the server; its log has it.", request_id=request_id)
 
 
-def refusal(error: Answerable) -> Answer:
+def refusal(error: Answerable) -> ApiAnswer:
     """The answer that an error is sent as."""
     headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-    return Answer(error.status, render(error), headers, "refused", error.problems[0].code)
+    return ApiAnswer(error.status, render(error), headers, "refused", error.problems[0].code)

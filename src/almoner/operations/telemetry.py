@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 
-from almoner.data_api.serve import Answer, Request
+from almoner.data_api.serve import ApiAnswer, ApiRequest
 
-Handler = Callable[[Request], Awaitable[Answer]]
+Handler = Callable[[ApiRequest], Awaitable[ApiAnswer]]
 
 
 def traced(handler: Handler, endpoint: str) -> Handler:
@@ -17,7 +17,7 @@ def traced(handler: Handler, endpoint: str) -> Handler:
         return handler
     tracer = _tracer()
 
-    async def spanned(request: Request) -> Answer:
+    async def spanned(request: ApiRequest) -> ApiAnswer:
         with tracer.start_as_current_span("request", record_exception=False, set_status_on_exception=False) as span:
             span.set_attribute("http.request.method", request.method)
             span.set_attribute("almoner.request_id", request.request_id)

@@ -14,7 +14,7 @@ from datetime import date, time
 from typing import Final
 
 from almoner.pages import notation, parsing
-from almoner.pages.words import day
+from almoner.pages.filters import day
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ISO: Final = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", re.ASCII)
@@ -29,7 +29,7 @@ _WITHOUT_HALF: Final = re.compile(r"[1-9]|1[0-2]|(?:[1-9]|1[0-2])[:.]\d\d", re.A
 _LONGEST: Final = 60
 
 
-def typed_day(text: str) -> str:
+def day_value(text: str) -> str:
     """``2026-11-24`` of a day in a usual notation; the text where it is none, with both meanings where it may be one of two."""
     text = " ".join(text.split())
     if match := _ISO.fullmatch(text):
@@ -52,7 +52,7 @@ def typed_day(text: str) -> str:
     return text
 
 
-def typed_time(text: str) -> str:
+def time_value(text: str) -> str:
     """``14:30`` of a time of day in a usual notation; the text where it is none.
 
     To whom reads 12 hours, ``2:30`` may be one of two, and both are told; ``02:30`` and ``14:30`` are what they are.
@@ -66,19 +66,19 @@ def typed_time(text: str) -> str:
     return f"{at:%H:%M}"
 
 
-def typed_moment(text: str) -> str:
+def moment_value(text: str) -> str:
     """``2026-11-24T14:30`` of a day with a time; the text where it is none."""
     match = _DAY_AND_TIME.fullmatch(text.strip())
     if match is None:
         return text
-    on, at = typed_day(match[1]), typed_time(match[2])
+    on, at = day_value(match[1]), time_value(match[2])
     return f"{on}T{at}" if parsing.day(on) and parsing.time_of_day(at) else f"{on} {at}" if "?" in on + at else text
 
 
 _READERS: Final[dict[str, Callable[[str], str]]] = {
-    "typed_date": typed_day,
-    "typed_time": typed_time,
-    "typed_datetime-local": typed_moment,
+    "typed_date": day_value,
+    "typed_time": time_value,
+    "typed_datetime-local": moment_value,
 }
 
 
@@ -101,7 +101,7 @@ def canonical(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     )
 
 
-def shown(value: object, type_: str) -> str:
+def field_text(value: object, type_: str) -> str:
     """What a field of this type of HTML shows: ``24 Nov 2026``, ``14:30`` or ``2:30 pm``, both; what is no such value as it is."""
     text = "" if value is None else str(value)
     if type_ == "date":
@@ -120,7 +120,7 @@ def shown_day(text: str) -> str:
 
 def example(type_: str) -> str:
     """What one may type into a field of this type of HTML."""
-    return shown({"date": "2026-11-24", "time": "14:30", "datetime-local": "2026-11-24T14:30"}[type_], type_)
+    return field_text({"date": "2026-11-24", "time": "14:30", "datetime-local": "2026-11-24T14:30"}[type_], type_)
 
 
 def _shown_time(text: str) -> str:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from almoner.access.sessions import csrf
 from almoner.names import full_name, isolated
-from almoner.pages import moment_fields, notation, words
+from almoner.pages import filters, moment_fields, notation
 from almoner.pages.security import masked
 from almoner.pages.sent_forms import TOKEN, new_token
 from almoner.pages.static_files import StaticFiles
@@ -52,23 +52,23 @@ class Renderer:
             static=static.path, csrf=_csrf, csrf_token=_csrf_token, rooms=self.rooms_of, clock_hours=_clock_hours
         )
         self._environment.filters.update(
-            initials=words.initials,
+            initials=filters.initials,
             full_name=full_name,
-            counted=words.counted,
-            day=words.day,
-            weekday=words.weekday,
-            moment=words.moment,
-            both=words.both,
-            clock=words.clock,
+            counted=filters.counted,
+            day=filters.day,
+            weekday=filters.weekday,
+            moment=filters.moment,
+            both=filters.both,
+            clock=filters.clock,
             time_of_day=notation.time_of_day,
             hour_line=_hour_line,
             mark=moment_fields.mark,
             moment_hint=_moment_hint,
             moment_shown=_moment_shown,
-            ago=words.ago,
-            on_paper=words.on_paper,
-            tel=words.tel,
-            iso=words.iso,
+            ago=filters.ago,
+            on_paper=filters.on_paper,
+            tel=filters.tel,
+            iso=filters.iso,
             combined=_combined,
         )
 
@@ -123,7 +123,7 @@ def _moment_hint(_: Context, type_: str) -> str:
 @pass_context
 def _moment_shown(_: Context, value: object, type_: str) -> str:
     """What such a field shows of a value in the form of HTML's controls."""
-    return moment_fields.shown(value, type_)
+    return moment_fields.field_text(value, type_)
 
 
 def _clock_hours() -> int:

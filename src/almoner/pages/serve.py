@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Route
 
-from almoner import outcome
+from almoner import write_outcome
 from almoner.access.sessions import Session, csrf
 from almoner.definitions import Program
 from almoner.errors import Answerable, ApiError, problem, render
@@ -24,13 +24,13 @@ from almoner.pages.notation import Notation, read_in
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import HEADERS, SAFE_METHODS, is_from_elsewhere, local_path, same, unmasked
 from almoner.pages.sent_forms import Outcome
-from almoner.pages.visit import Parts, Visit
+from almoner.pages.visit import PageParts, Visit
 
 SESSION = "session"
 
 
 @dataclass(frozen=True)
-class Problem:
+class PageProblem:
     """What a page says that could not be shown. ``request_id`` is empty where nobody needs to ask about it.
 
     ``signs_in``: it is mended by signing in. ``stale``: the open page may belong to an earlier session of the same worker.
@@ -43,19 +43,21 @@ class Problem:
     stale: bool = False
 
 
-NOT_FOUND = Problem("There is nothing here", "The address may be mistyped, or what was here is gone.")
-_NO_PERMISSION = Problem("Your role does not open this page", "An administrator of your environment can give you a role that does.")
-_ELSEWHERE = Problem(
+NOT_FOUND = PageProblem("There is nothing here", "The address may be mistyped, or what was here is gone.")
+_NO_PERMISSION = PageProblem(
+    "Your role does not open this page", "An administrator of your environment can give you a role that does."
+)
+_ELSEWHERE = PageProblem(
     "This was not sent", "The form came from another site, or from a page of an earlier session. Load the page again and repeat it."
 )
 _STALE = replace(_ELSEWHERE, stale=True)
-_ENDED = Problem(
+_ENDED = PageProblem(
     "Your session has ended", "Sign in again in another tab, then come back: what you typed is still here.", signs_in=True
 )
-_NOT_BY_ITSELF = Problem(
+_NOT_BY_ITSELF = PageProblem(
     "This address only takes what a page sends", "Nothing was changed. Go back to the page that you came from, and use its buttons."
 )
-_SENT_BEFORE = Problem("This was sent already", "It was taken once. To send the same again, load the page anew and repeat it.")
+_SENT_BEFORE = PageProblem("This was sent already", "It was taken once. To send the same again, load the page anew and repeat it.")
 # By status: the title, and what the visitor can do, which comes after what is wrong.
 _CODES = {
     404: (NOT_FOUND.title, ""),
@@ -69,7 +71,7 @@ _CODES = {
 _NOT_KNOWN = ("This may have been done or not", "Wait a moment, then load the page that shows it.")
 
 
-def routes(pages: Iterable[PageRoute], parts: Parts) -> list[Route]:
+def routes(pages: Iterable[PageRoute], parts: PageParts) -> list[Route]:
     """The Starlette routes of these pages. Addresses that differ by method alone share one."""
     by_path: dict[str, list[PageRoute]] = {}
     for page in pages:
@@ -77,10 +79,10 @@ def routes(pages: Iterable[PageRoute], parts: Parts) -> list[Route]:
     return [Route(path, _Guarded(same_path, parts), methods=_methods(same_path)) for path, same_path in by_path.items()]
 
 
-def elsewhere(parts: Parts) -> dict[Any, Any]:
+def elsewhere(parts: PageParts) -> dict[Any, Any]:
     """The handlers, by status, of every address that no route has, or not for this method: a page for people, JSON for programs."""
 
-    def answering(shown: Problem, code: str) -> Any:
+    def answering(shown: PageProblem, code: str) -> Any:
         async def answer(request: Request, refused: HTTPException) -> Response:
             if (there := _without_slash(request)) is not None:
                 return there
@@ -112,10 +114,10 @@ def _without_slash(request: Request) -> Response | None:
     return RedirectResponse(f"{path}?{query}" if query else path, 308, dict(HEADERS))
 
 
-class Application:
+class PageApplication:
     """Everything that is not the API, as the edge serves it (``operations.edge.Pages``)."""
 
-    def __init__(self, routes: Sequence[Route], parts: Parts) -> None:
+    def __init__(self, routes: Sequence[Route], parts: PageParts) -> None:
         self._parts = parts
         self._serve = Starlette(routes=routes, exception_handlers=elsewhere(parts))
         # Starlette would send on to the host that the caller named; ``elsewhere`` sends on within this server.
@@ -145,7 +147,7 @@ def _methods(pages: Iterable[PageRoute]) -> list[str]:
 class _Guarded:
     """The ASGI application of one address. A class, since Starlette would take a function for a plain handler."""
 
-    def __init__(self, pages: list[PageRoute], parts: Parts) -> None:
+    def __init__(self, pages: list[PageRoute], parts: PageParts) -> None:
         self._pages = {method: page for page in pages for method in page.methods}
         self._parts = parts
 
@@ -163,7 +165,7 @@ class _Guarded:
         try:
             visit = await _arrive(self._parts, request, touch=not page.background)
             # What was written so far is when this session was last seen.
-            outcome.begin()
+            write_outcome.begin()
             refused = await _refusal(page, visit)
             return refused or self._addressed(visit, await _noted(page, visit))
         except Answerable as error:
@@ -176,7 +178,7 @@ class _Guarded:
         except Exception as error:
             structlog.get_logger().error("fault", request_id=visit.request_id, page=page.path, **fault(error))
             text = "Something is wrong in the server, and its log says what. Nothing that you typed on other pages is lost."
-            return _problem(visit, Problem("This page failed", text, visit.request_id), 500)
+            return _problem(visit, PageProblem("This page failed", text, visit.request_id), 500)
 
     def _addressed(self, visit: Visit, response: Response) -> Response:
         """With the address that a page is put under which answers a form: its own, where it can be asked for by that as well."""
@@ -206,12 +208,12 @@ async def _answered_once(page: PageRoute, visit: Visit) -> Response:
     if earlier is not None:
         return _sent_before(visit, earlier)
     # The claim is no part of what the form asks for.
-    outcome.begin()
+    write_outcome.begin()
     try:
         response = await page.answer(visit)
     except Exception as error:
         # What may have been done stays taken: sent again, it is answered that this is not known yet.
-        if isinstance(error, ApiError) or not outcome.may_be_done():
+        if isinstance(error, ApiError) or not write_outcome.may_be_done():
             await sent_forms.release(form)
         raise
     if response.status_code < 400 and "content-disposition" not in response.headers:
@@ -233,15 +235,15 @@ def _sent_before(visit: Visit, earlier: Outcome) -> Response:
     return _problem(visit, _SENT_BEFORE, 409)
 
 
-def _told(error: Answerable, request_id: str) -> Problem:
+def _told(error: Answerable, request_id: str) -> PageProblem:
     title, remedy = _CODES.get(error.status, ("This could not be done", ""))
     if any(one.extra.get("outcome") == "unknown" for one in error.problems):
         title, remedy = _NOT_KNOWN
     text = " ".join([*(one.detail for one in error.problems), remedy]).strip()
-    return Problem(title, text, request_id if error.status >= 500 else "")
+    return PageProblem(title, text, request_id if error.status >= 500 else "")
 
 
-async def _arrive(parts: Parts, request: Request, touch: bool) -> Visit:
+async def _arrive(parts: PageParts, request: Request, touch: bool) -> Visit:
     token = parts.cookies.read(request.cookies, SESSION)
     session: Session | None = await parts.sessions.of(token, touch) if token else None
     if session:
@@ -289,7 +291,7 @@ def _to_sign_in(visit: Visit) -> Response:
     return RedirectResponse(f"/sign-in{back}", 303, dict(HEADERS))
 
 
-def _problem(visit: Visit, shown: Problem, status: int) -> Response:
+def _problem(visit: Visit, shown: PageProblem, status: int) -> Response:
     visit.request.scope["problem"] = shown.title
     if visit.is_led:
         headers = {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}

@@ -24,20 +24,20 @@ from almoner.data_api.store import Actor, Programs, Store
 from almoner.database import Database
 from almoner.definitions import Program, Rights
 from almoner.errors import problem
-from almoner.kept import Kept
 from almoner.names import unisolated
 from almoner.pages.moment_fields import canonical
-from almoner.pages.reads import Part, Reads
 from almoner.pages.render import Renderer
 from almoner.pages.security import HEADERS, Cookies, packed
 from almoner.pages.sent_forms import TOKEN, SentForm, SentForms
+from almoner.pages.shown_patients import FilePart, Reads
+from almoner.query_cache import QueryCache
 
 _MOST_FIELDS: Final = 20_000
 NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
 
 
 @dataclass(frozen=True)
-class Parts:
+class PageParts:
     """What pages work with. ``url`` is the public address of the server, without a slash at the end.
 
     ``private_targets``: whether notifications may go to private addresses and without TLS; ``trusted``: the
@@ -61,7 +61,7 @@ class Parts:
     sign_in: SignIn
     oidc: Oidc | None
     watch: Watch
-    kept: Kept
+    kept: QueryCache
     inactive_days: int
     sent_forms: SentForms
 
@@ -102,7 +102,7 @@ def _without_nul(text: str) -> str:
 class Visit:
     """A request for a page, handed to the page's handler. ``session`` is None where nobody has signed in."""
 
-    def __init__(self, parts: Parts, request: Request, session: Session | None, token: str, program: Program | None) -> None:
+    def __init__(self, parts: PageParts, request: Request, session: Session | None, token: str, program: Program | None) -> None:
         self.parts = parts
         self.request = request
         self.session = session
@@ -229,16 +229,16 @@ class Visit:
             return Response(status_code=204, headers={**HEADERS, "HX-Redirect": path})
         return RedirectResponse(path, 303, dict(HEADERS))
 
-    def file(self, part: Part, headers: Mapping[str, str], media_type: str, reader: Reader, through: str) -> Response:
+    def file(self, part: FilePart, headers: Mapping[str, str], media_type: str, reader: Reader, through: str) -> Response:
         """A file in one part, for a ``reader`` who need not have signed in; ``through`` says what they read with."""
         self.parts.audit.note(reader, self.request_id, "find", part.resource, part.patients, through)
         return Response(part.body, 200, {**HEADERS, **headers}, media_type)
 
-    def stream(self, parts: AsyncIterator[Part], headers: Mapping[str, str], media_type: str) -> Response:
+    def stream(self, parts: AsyncIterator[FilePart], headers: Mapping[str, str], media_type: str) -> Response:
         """A file, a part at a time. Of whom each part tells is noted before the part is sent."""
         return StreamingResponse(self._noted(parts), 200, {**HEADERS, **headers}, media_type)
 
-    async def _noted(self, parts: AsyncIterator[Part]) -> AsyncIterator[bytes]:
+    async def _noted(self, parts: AsyncIterator[FilePart]) -> AsyncIterator[bytes]:
         async for part in parts:
             if part.resource:
                 self.parts.audit.note(self.actor, self.request_id, "find", part.resource, part.patients, "portal")

@@ -38,7 +38,7 @@ ORDER BY c.epoch DESC, c.xid DESC, c.seq DESC LIMIT 1
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedRow:
     """The row as it is now, as the API shows it, and the paths that were changed: ``friendly_name``, ``body.dose``."""
 
     row: Row
@@ -47,7 +47,7 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class Conflict:
+class ValueConflict:
     """A value that two people changed. ``was`` is what the form was made from; None stands for nothing."""
 
     path: str
@@ -57,18 +57,18 @@ class Conflict:
 
 
 @dataclass(frozen=True)
-class Clash:
+class EditConflict:
     """What was not saved, and why: the row as it is now, and who changed it when, where the log tells (else empty and None)."""
 
     row: Row
     updated_at: datetime
-    conflicts: tuple[Conflict, ...]
+    conflicts: tuple[ValueConflict, ...]
     by: str
     at: datetime | None
 
 
 @dataclass(frozen=True)
-class Side:
+class ConflictSide:
     """Both values of a conflict in words."""
 
     path: str
@@ -79,17 +79,17 @@ class Side:
 
 
 @dataclass(frozen=True)
-class ConflictPage:
+class EditConflictPage:
     """What the conflict's form needs: where it goes, what it sends again, and the sides to choose from."""
 
     action: str
     again: tuple[tuple[str, str], ...]
-    sides: tuple[Side, ...]
+    sides: tuple[ConflictSide, ...]
     by: str
     at: datetime | None
 
 
-def kept(updated_at: datetime, values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def hidden_fields(updated_at: datetime, values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The hidden fields of a form that is made from these JSON values of a row."""
     pairs = [("updated_at", updated_at.isoformat())]
     return (*pairs, *((f"was.{name}", msgspec.json.encode(value).decode()) for name, value in values.items()))
@@ -97,11 +97,11 @@ def kept(updated_at: datetime, values: Mapping[str, Any]) -> tuple[tuple[str, st
 
 async def update(
     visit: Visit, resource: Resource, row_id: str, given: Row, form: Form, within: Connection | None = None
-) -> Saved | Clash:
+) -> SavedRow | EditConflict:
     """Saves the fields of ``given`` (JSON values, as the API takes them) that the person changed.
 
-    ``form`` tells what they were before (``kept``) and how an earlier clash was decided. ``within``: a connection in a transaction
-    that this is part of. Raises ApiError: 404 where there is no such row, and every problem of what was typed.
+    ``form`` tells what they were before (``hidden_fields``) and how an earlier clash was decided. ``within``: a connection in a
+    transaction that this is part of. Raises ApiError: 404 where there is no such row, and every problem of what was typed.
     """
     store = visit.parts.store if within is None else visit.parts.store.within(within)
     for _ in range(_TRIES):
@@ -110,9 +110,9 @@ async def update(
         wanted, conflicts = _compared(resource, row, given, form)
         if conflicts:
             by, at = await _by_whom(visit, row, row_id, within)
-            return Clash(row, updated_at, tuple(conflicts), by, at)
+            return EditConflict(row, updated_at, tuple(conflicts), by, at)
         if not wanted:
-            return Saved(row, updated_at, ())
+            return SavedRow(row, updated_at, ())
         try:
             merged = _merged(json_values.decode(body), wanted)
             written = await store.update(visit.actor, resource, row_id, merged, frozenset({updated_at}))
@@ -120,13 +120,13 @@ async def update(
             if refused.status != 412:
                 raise
             continue
-        return Saved(msgspec.json.decode(written.body), written.updated_at, tuple(wanted))
+        return SavedRow(msgspec.json.decode(written.body), written.updated_at, tuple(wanted))
     raise changed_since()
 
 
 def conflict(
     visit: Visit,
-    clash: Clash,
+    clash: EditConflict,
     form: Form,
     titles: Mapping[str, str] | None = None,
     show: Callable[[str, Any], str] | None = None,
@@ -138,19 +138,21 @@ def conflict(
     named = titles or {}
     words = show or (lambda path, value: _in_words(value))
     sides = tuple(
-        Side(c.path, named.get(c.path) or _title(c.path), words(c.path, c.was), words(c.path, c.mine), words(c.path, c.theirs))
+        ConflictSide(
+            c.path, named.get(c.path) or _title(c.path), words(c.path, c.was), words(c.path, c.mine), words(c.path, c.theirs)
+        )
         for c in clash.conflicts
     )
     left_out = {"csrf", "updated_at"} | {f"choose.{side.path}" for side in sides}
     again = [(k, v) for k, v in form.pairs if k not in left_out and not k.startswith("was.")]
-    again += kept(clash.updated_at, _seen(form, clash))
-    context = ConflictPage(visit.here, tuple(again), sides, clash.by, clash.at)
+    again += hidden_fields(clash.updated_at, _seen(form, clash))
+    context = EditConflictPage(visit.here, tuple(again), sides, clash.by, clash.at)
     if visit.is_fragment:
         return visit.fragment("portal/conflict.html", context, 409)
     return visit.page("portal/conflict_page.html", context, 409)
 
 
-def _seen(form: Form, clash: Clash) -> Row:
+def _seen(form: Form, clash: EditConflict) -> Row:
     """What the form was made from, by field, with their values where two people changed one: those have now been seen.
 
     All else stays as it was, so that what only they changed does not look like a change of mine.
@@ -178,10 +180,10 @@ async def _row(visit: Visit, resource: Resource, row_id: str, within: Connection
     return record["body"], record["updated_at"]
 
 
-def _compared(resource: Resource, row: Row, given: Row, form: Form) -> tuple[dict[str, Any], list[Conflict]]:
+def _compared(resource: Resource, row: Row, given: Row, form: Form) -> tuple[dict[str, Any], list[ValueConflict]]:
     """What is to be written, by path, and what somebody else changed as well."""
     wanted: dict[str, Any] = {}
-    conflicts: list[Conflict] = []
+    conflicts: list[ValueConflict] = []
     for path, was, mine, theirs, same in _parts(resource, row, given, form):
         decided = form.text(f"choose.{path}")
         if decided == _THEIRS or same(mine, theirs) or (was is not _ABSENT and same(mine, was)):
@@ -189,7 +191,7 @@ def _compared(resource: Resource, row: Row, given: Row, form: Form) -> tuple[dic
         if was is _ABSENT or same(was, theirs):
             wanted[path] = mine
         else:
-            conflicts.append(Conflict(path, was, mine, theirs))
+            conflicts.append(ValueConflict(path, was, mine, theirs))
     return wanted, conflicts
 
 

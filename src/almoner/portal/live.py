@@ -17,20 +17,20 @@ from starlette.responses import Response, StreamingResponse
 
 from almoner.changes import feed
 from almoner.changes.feed import Position
-from almoner.changes.watch import Stream, Told, missed
+from almoner.changes.watch import ChangeEvent, Stream, missed
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.pages.security import HEADERS
 from almoner.pages.visit import Visit
-from almoner.portal import sight
+from almoner.portal import patient_access
 
 LONGEST_SECONDS: Final = 25.0
 _BEAT_SECONDS: Final = 10.0  # proxies cut what is silent for longer
 _COME_BACK: Final = b"retry: 1000\n\n"
 _COME_BACK_LATER: Final = b"retry: 15000\n\n"
 _TYPE: Final = "text/event-stream"
-_VISIBLE: Final = f"SELECT p.id::text FROM patients p WHERE p.environment_id = $1 AND {sight.OF_WORKER} AND p.id = $3"
+_VISIBLE: Final = f"SELECT p.id::text FROM patients p WHERE p.environment_id = $1 AND {patient_access.OF_WORKER} AND p.id = $3"
 
 
 async def since(connection: Connection) -> str:
@@ -42,7 +42,7 @@ async def stream(visit: Visit) -> Response:
     """The events of one patient's page, for the path part ``id``. Raises a 404 ApiError where the visitor may not see them."""
     patient_id = Guid().decode(visit.path("id"), "", [])
     async with visit.parts.database.connection() as connection:
-        found = patient_id and await connection.fetchval(_VISIBLE, visit.environment_id, sight.only_of(visit), patient_id)
+        found = patient_id and await connection.fetchval(_VISIBLE, visit.environment_id, patient_access.only_of(visit), patient_id)
         here = await feed.horizon(connection)
     if not found:
         raise problem("not_found", "There is no such patient, or your role does not show them.")
@@ -62,7 +62,7 @@ def _opened(visit: Visit, here: Position, patient_id: str, calendar_ids: frozens
     return StreamingResponse(_events(visit, opened, _since(visit, here)), 200, {**HEADERS, "X-Accel-Buffering": "no"}, _TYPE)
 
 
-def told(visit: Visit, path: str, *resources: str) -> Response:
+def redraw(visit: Visit, path: str, *resources: str) -> Response:
     """The answer to an action of a card: the parts of the page that show these collections draw themselves again, at once.
 
     Where no part of a page asked, the browser goes on to ``path``.
@@ -110,13 +110,13 @@ async def _events(visit: Visit, opened: Stream, since: Position) -> AsyncIterato
         yield _beat(opened.position)
 
 
-def _event(changed: Iterable[Told], position: Position) -> bytes:
-    told = list(changed)
-    by = dict.fromkeys(one.by for one in told if one.by)
+def _event(changed: Iterable[ChangeEvent], position: Position) -> bytes:
+    redraw = list(changed)
+    by = dict.fromkeys(one.by for one in redraw if one.by)
     data = {
-        "resources": list(dict.fromkeys(one.resource for one in told)),
+        "resources": list(dict.fromkeys(one.resource for one in redraw)),
         "by": next(iter(by)) if len(by) == 1 else "several people" if by else "somebody",
-        "requests": list(dict.fromkeys(one.request_id for one in told)),
+        "requests": list(dict.fromkeys(one.request_id for one in redraw)),
     }
     return b"event: changed\nid: %s\ndata: %s\n\n" % (position.cursor().encode(), msgspec.json.encode(data))
 

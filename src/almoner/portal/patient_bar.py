@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from almoner import clocks
+from almoner.pages.filters import age, zone_in_words
 from almoner.pages.visit import Visit
-from almoner.pages.words import age, zone_in_words
 
 if TYPE_CHECKING:
-    from almoner.portal.sight import Patient
+    from almoner.portal.patient_access import Patient
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ LONGEST_BODY: Final = 4 * 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class IssuedCredentials:
     """What a subscriber issues to the notifier: a client id, and the secret that it signs with."""
 
     client_id: str
@@ -64,7 +64,9 @@ class Endpoints:
     says that the notification is in good hands. ``clock`` tells seconds since 1970, UTC.
     """
 
-    def __init__(self, url: str, credentials: Credentials, received: Received, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, url: str, credentials: IssuedCredentials, received: Received, clock: Callable[[], float] = time.time
+    ) -> None:
         self.notify_url, self.token_url = url + NOTIFY_PATH, url + TOKEN_PATH
         self._credentials = credentials
         self._received = received

@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from yarl import URL
 
-from almoner.receiver.endpoints import GRANT_TYPE, Credentials
+from almoner.receiver.endpoints import GRANT_TYPE, IssuedCredentials
 
 _ASSERTED_SECONDS: Final = 300
 _LONGEST_WAIT: Final = 30
@@ -32,7 +32,7 @@ class Api:
     """The API at ``url``, as one client of it sees it. ``clock`` tells seconds since 1970, UTC."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, client: Credentials, clock: Callable[[], float] = time.time
+        self, session: aiohttp.ClientSession, url: str, client: IssuedCredentials, clock: Callable[[], float] = time.time
     ) -> None:
         self.url = url.rstrip("/")
         self._session = session

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from almoner import clocks
-from almoner.data_api.declare import Question, Row
+from almoner.data_api.declare import Row, RuleQuestion
 from almoner.errors import Problem
 from almoner.kinds import Problems
 from almoner.times import iso
@@ -64,6 +64,6 @@ def _refused(row: Row, hint: str, flag: str) -> Problem:
 
 
 QUESTIONS = (
-    Question(lambda given: given.get("ignore_unavailable_times") is False, _ABSENCES, _WHEN, _is_present),
-    Question(lambda given: given.get("ignore_working_hours") is False, _HOURS, ("calendar_id",), _is_at_work),
+    RuleQuestion(lambda given: given.get("ignore_unavailable_times") is False, _ABSENCES, _WHEN, _is_present),
+    RuleQuestion(lambda given: given.get("ignore_working_hours") is False, _HOURS, ("calendar_id",), _is_at_work),
 )

@@ -1,7 +1,7 @@
 """Appointments on a worker's calendar, at a time of day or on a day (contract: Calendar Events)."""
 
 from almoner.choices import Choice, ProgramChoice
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Part, Resource, Row, Verb, patient_reference
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, IndexedPart, Resource, Row, Verb, patient_reference
 from almoner.data_api.nested import NewRows
 from almoner.definitions import Program
 from almoner.errors import Problem
@@ -60,12 +60,12 @@ _STARTS = "2018-09-10T18:56:19.357228+00:00"
 STARTS = "coalesce({row}start_time, {row}day::timestamp AT TIME ZONE 'UTC')"
 # An event of at most a day that overlaps a span begins in it or in the day before; the few longer ones are looked through apart.
 _PARTS = (
-    Part("timed", ("calendar_id", "start_time"), "start_time IS NOT NULL"),
-    Part("long", ("calendar_id", "end_time"), "end_time - start_time > interval '1 day'"),
-    Part("day", ("calendar_id", "day"), "day IS NOT NULL"),
+    IndexedPart("timed", ("calendar_id", "start_time"), "start_time IS NOT NULL"),
+    IndexedPart("long", ("calendar_id", "end_time"), "end_time - start_time > interval '1 day'"),
+    IndexedPart("day", ("calendar_id", "day"), "day IS NOT NULL"),
     # Of everybody, by when they begin: all of them, and those that have no outcome yet.
-    Part("starts", ("start_time",), "start_time IS NOT NULL"),
-    Part("ahead", (STARTS.format(row=""), "user_id"), "outcome IS NULL"),
+    IndexedPart("starts", ("start_time",), "start_time IS NOT NULL"),
+    IndexedPart("ahead", (STARTS.format(row=""), "user_id"), "outcome IS NULL"),
 )
 
 calendar_events = Resource(

@@ -1,6 +1,6 @@
 """Care flows: what is to be done for one patient, goal by goal (contract: Care Flows)."""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Part, Resource, Verb, patient_reference
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, IndexedPart, Resource, Verb, patient_reference
 from almoner.fields import Field, ListOf, Object
 from almoner.kinds import Guid, LongText, Text
 from almoner.times import IsoDateTime
@@ -34,9 +34,9 @@ OPEN_SINCE = "almoner_open_since(care_flow)"
 _IS_OPEN = f"{OPEN_SINCE} IS NOT NULL"
 # What is due is found by patient, for everybody, and by the worker to whom a step is assigned.
 _PARTS = (
-    Part("open", ("user_id", OPEN_SINCE), _IS_OPEN),
-    Part("due", (OPEN_SINCE,), _IS_OPEN),
-    Part("assigned", ("almoner_open_workers(care_flow)",), _IS_OPEN, using="gin"),
+    IndexedPart("open", ("user_id", OPEN_SINCE), _IS_OPEN),
+    IndexedPart("due", (OPEN_SINCE,), _IS_OPEN),
+    IndexedPart("assigned", ("almoner_open_workers(care_flow)",), _IS_OPEN, using="gin"),
 )
 
 care_flows = Resource(

@@ -1,7 +1,7 @@
 """Messages between a patient and the workers. Creating one records it; nothing is sent (contract: Messages)."""
 
 from almoner.choices import Choice
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Part, Resource, Row, Verb, patient_reference
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, IndexedPart, Resource, Row, Verb, patient_reference
 from almoner.definitions import Program
 from almoner.errors import Problem
 from almoner.fields import NOW, Field
@@ -36,7 +36,7 @@ messages = Resource(
     checked_fields=frozenset({"direction", "worker_id"}),
     happened="send_time",
     # By conversation, so that they are counted and the newest of each is found without a look at the messages themselves.
-    parts=(Part("unread", ("user_id", "conversation_id", "send_time", "id"), UNREAD),),
+    parts=(IndexedPart("unread", ("user_id", "conversation_id", "send_time", "id"), UNREAD),),
     marks=(Field("read_at", IsoDateTime(), "When it was first read."), Field("read_by", Text(), "The actor who did.")),
     fields=(
         ID,

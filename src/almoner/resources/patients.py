@@ -5,7 +5,7 @@ from typing import Any
 
 from almoner.choices import Choice, ProgramChoice, State
 from almoner.contact_kinds import Name, Phone, ZipCode
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Part, Related, Resource, Row, Search, Through, Verb
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, IndexedPart, Related, Resource, Row, Search, Through, Verb
 from almoner.data_api.nested import NewRows
 from almoner.fields import MISSING, Field
 from almoner.kinds import BooleanOrWord, Email, Kind, Ref, Text
@@ -82,7 +82,7 @@ patients = Resource(
     on_create=contact_records,
     searches=(NAME,),
     finders=FINDERS,
-    parts=(Part("long_name", ("id",), _LONG),),
+    parts=(IndexedPart("long_name", ("id",), _LONG),),
     orders={"name": (NAME_ORDER,), "phase": ("phase", NAME_ORDER), "created": ("created_at",)},
     fields=(
         ID,

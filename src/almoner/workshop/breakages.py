@@ -17,7 +17,7 @@ from almoner.kinds import Problems
 from almoner.workshop import questions
 from almoner.workshop.design import FieldDesign, Phase, ProgramDesign, Question
 from almoner.workshop.pairing import same
-from almoner.workshop.published import design_of, newest_version, rights
+from almoner.workshop.published_programs import design_of, newest_version, rights
 
 MOST_IDS: Final = 100
 # The words by which a publisher accepts a kind of breakage, each with what it stands for.

@@ -13,9 +13,9 @@ import msgspec
 from almoner.database import Connection
 from almoner.workshop.compare import compare, summary
 from almoner.workshop.design import ProgramDesign
-from almoner.workshop.merge import Conflict, Merged, merge
+from almoner.workshop.merge import MergeConflict, Merged, merge
 from almoner.workshop.pairing import same
-from almoner.workshop.published import design_of, newest_version
+from almoner.workshop.published_programs import design_of, newest_version
 
 # The first half of the advisory lock of an environment's draft; its second half is the environment's id.
 _LOCK: Final = 470265032
@@ -77,7 +77,7 @@ class Conflicted(Exception):  # noqa: N818  # it tells what happened
         self.current = current
 
     @property
-    def conflicts(self) -> tuple[Conflict, ...]:
+    def conflicts(self) -> tuple[MergeConflict, ...]:
         return self.merged.conflicts
 
 

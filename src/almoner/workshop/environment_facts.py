@@ -15,7 +15,7 @@ MOST_COUNTED: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class VersionFacts:
     """A published version of a program. ``published_at`` is in UTC; ``summary`` says what it changed."""
 
     number: int
@@ -25,7 +25,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
+class LockFacts:
     """A draft's revision that is under test. ``version`` is its number where it is tested; ``locked_at`` is in UTC."""
 
     number: int
@@ -51,8 +51,8 @@ class EnvironmentFacts:
     workers: int
     clients: int
     webhooks: int
-    version: Version | None
-    lock: Lock | None
+    version: VersionFacts | None
+    lock: LockFacts | None
 
 
 # Who did something is kept as worker:<id>, or as what the command line says of its user.
@@ -86,9 +86,9 @@ async def facts(connection: Connection, environment_id: int) -> list[Environment
 def _from_row(row: Mapping[str, Any]) -> EnvironmentFacts:
     version = lock = None
     if row["version"] is not None:
-        version = Version(row["version"], row["published_at"], row["published_by"], row["summary"])
+        version = VersionFacts(row["version"], row["published_at"], row["published_by"], row["summary"])
     if row["number"] is not None:
         locked = (row["test_version"], row["locked_at"], row["locked_by"], row["message"])
-        lock = Lock(row["number"], row["revision"], *locked)
+        lock = LockFacts(row["number"], row["revision"], *locked)
     counts = (row["patients"], row["workers"], row["clients"], row["webhooks"])
     return EnvironmentFacts(row["id"], row["name"], row["test_of"], row["created_at"], *counts, version, lock)

@@ -56,7 +56,7 @@ def form_view(
     filled in at this moment, and what is typed in it is left to the browser.
     """
     known = fitting(assessment.questions, answers)
-    asked = questions.shown(assessment, known)
+    asked = questions.visible_questions(assessment, known)
     views = fields_view(assessment.questions, answers, errors, prefix, timezone, live)
     by_question = iter(zip(assessment.questions, views, strict=True))
     depths = depth_of(assessment.questions)

@@ -62,10 +62,10 @@ async def lock(
 
     words = WORDS.keys()
     await publish(connection, test_environment_id, draft.design, by, message, words, granter=granter, recording=record)
-    return next(made for made in await listed(connection, environment_id) if made.number == number)
+    return next(made for made in await list_locks(connection, environment_id) if made.number == number)
 
 
-async def listed(connection: Connection, environment_id: int) -> tuple[Lock, ...]:
+async def list_locks(connection: Connection, environment_id: int) -> tuple[Lock, ...]:
     """What was locked, the latest first."""
     rows = await connection.fetch(
         "SELECT l.number, l.revision, e.name, l.test_version, l.message, l.locked_by, l.locked_at FROM program_locks l "

@@ -20,7 +20,7 @@ _MOST_TURNED: Final = 300
 
 
 @dataclass(frozen=True)
-class Conflict:
+class MergeConflict:
     """One part that both changed differently; None stands for a part that is not there.
 
     ``path`` names it from one merge of the same designs to the next; ``where`` says it to people. The values are plain values,
@@ -39,7 +39,7 @@ class Merged:
     """Two designs brought together. In ``design``, what is in conflict is as it is in ``theirs``."""
 
     design: ProgramDesign
-    conflicts: tuple[Conflict, ...]
+    conflicts: tuple[MergeConflict, ...]
     base: ProgramDesign
     theirs: ProgramDesign
     mine: ProgramDesign
@@ -80,7 +80,7 @@ class _Merging:
     """A merge under way. Each method returns the merged value of three, and notes what is in conflict."""
 
     choices: Mapping[str, Side] = field(default_factory=dict)
-    conflicts: list[Conflict] = field(default_factory=list)
+    conflicts: list[MergeConflict] = field(default_factory=list)
 
     def part(self, place: _Place, base: Struct, theirs: Struct, mine: Struct) -> Any:
         values = {
@@ -152,7 +152,7 @@ class _Merging:
 
     def _choose(self, place: _Place, base: Any, theirs: Any, mine: Any) -> Any:
         shown = (None if value is _MISSING else value for value in (base, theirs, mine))
-        self.conflicts.append(Conflict(place.path, where(place.trail), *shown))
+        self.conflicts.append(MergeConflict(place.path, where(place.trail), *shown))
         return mine if self.choices.get(place.path) == "mine" else theirs
 
 

@@ -35,7 +35,7 @@ _STAND_INS: Final[Mapping[str, Any]] = {"text": "", "number": 0, "whole": 0}
 
 
 @dataclass
-class Reader:
+class PartReader:
     """Reads parts and keeps what it found wrong, and which paths it could not read."""
 
     problems: list[FileProblem] = field(default_factory=list)
@@ -211,14 +211,14 @@ class Reader:
         return found
 
 
-_READ: Final[Mapping[str, Callable[[Reader, Member, yaml.Node, str], Any]]] = {
-    "text": Reader.text,
-    "texts": Reader.texts,
-    "truth": Reader.truth,
-    "number": Reader.number,
-    "whole": Reader.whole,
-    "scalar": Reader.scalar,
-    "numbers": Reader.numbers,
+_READ: Final[Mapping[str, Callable[[PartReader, Member, yaml.Node, str], Any]]] = {
+    "text": PartReader.text,
+    "texts": PartReader.texts,
+    "truth": PartReader.truth,
+    "number": PartReader.number,
+    "whole": PartReader.whole,
+    "scalar": PartReader.scalar,
+    "numbers": PartReader.numbers,
 }
 
 

@@ -12,7 +12,7 @@ import msgspec
 from almoner.access.policy import PROGRAM
 from almoner.access.tokens import Access
 from almoner.data_api import conditions, find, shapes
-from almoner.data_api.serve import Answer, Request, may, method_not_allowed
+from almoner.data_api.serve import ApiAnswer, ApiRequest, may, method_not_allowed
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, parse_problem, problem
 from almoner.fields import add_unknown
@@ -20,7 +20,7 @@ from almoner.kinds import Problems
 from almoner.times import iso
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, CustomDataType
-from almoner.workshop.published import newest_version, outline_at, program_at
+from almoner.workshop.published_programs import newest_version, outline_at, program_at
 
 PATH: Final = "/v1/program"
 # Versions are 32-bit numbers; what is longer is none.
@@ -30,11 +30,11 @@ _MOST_DIGITS: Final = 9
 class ProgramApi:
     """Answers with the definition that the Data API checks against, in the newest or an older version."""
 
-    def __init__(self, database: Database, access: Callable[[Request], Awaitable[Access]]) -> None:
+    def __init__(self, database: Database, access: Callable[[ApiRequest], Awaitable[Access]]) -> None:
         self._database = database
         self._access = access
 
-    async def answer(self, request: Request) -> Answer:
+    async def answer(self, request: ApiRequest) -> ApiAnswer:
         """The program. Raises ApiError: 401, 403, 405, 400 for parameters that do not fit, 404 where there is no such version."""
         access = await self._access(request)
         if request.method not in ("GET", "HEAD"):
@@ -43,12 +43,12 @@ class ProgramApi:
         asked = _version(request.query)
         async with self._database.connection() as connection:
             shown = await _shown(connection, access.environment_id, asked)
-        body = shapes.one(msgspec.json.encode(shown), access.enveloped)
+        body = shapes.single(msgspec.json.encode(shown), access.enveloped)
         tag = b'"' + hashlib.sha256(body).hexdigest()[:32].encode() + b'"'
         headers = [(b"etag", tag)]
         if conditions.if_none_match(request.headers, tag):
-            return Answer(304, b"", headers, f"{PROGRAM}.read")
-        return Answer(200, body, headers, f"{PROGRAM}.read")
+            return ApiAnswer(304, b"", headers, f"{PROGRAM}.read")
+        return ApiAnswer(200, body, headers, f"{PROGRAM}.read")
 
 
 def shown_program(version: int, published_at: datetime, design: Any, versions: dict[tuple[str, str], int]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from typing import cast
 
 from almoner.workshop import checks
 from almoner.workshop.design import ProgramDesign
-from almoner.workshop.part_reader import Reader
+from almoner.workshop.part_reader import PartReader
 from almoner.workshop.yaml_source import FileProblem, ProgramFileError, line_of, located, root_of
 
 __all__ = ["FileProblem", "ProgramFileError", "parse"]
@@ -35,7 +35,7 @@ __all__ = ["FileProblem", "ProgramFileError", "parse"]
 
 def parse(source: str) -> ProgramDesign:
     """The design that a program file holds. Raises ProgramFileError with everything that is wrong with it."""
-    root, reader = root_of(source), Reader()
+    root, reader = root_of(source), PartReader()
     design = cast(ProgramDesign, reader.part(ProgramDesign, root))
     problems = list(reader.problems)
     for problem in checks.problems(design):

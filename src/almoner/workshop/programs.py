@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from almoner.database import Connection, Database
 from almoner.definitions import Program
-from almoner.workshop.published import load, newest_version
+from almoner.workshop.published_programs import load, newest_version
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class _Entry:
     seen_at: float
 
 
-class Programs:
+class PublishedPrograms:
     """Programs as the database last had them, looked at again when older than ``fresh_seconds``.
 
     ``clock`` counts seconds and never goes back. Roles that open one of the rights of ``second_factor_for`` take a second factor
@@ -113,9 +113,9 @@ class Programs:
 
 
 class ProgramsWithin:
-    """Programs for who holds a connection (see ``Programs.within``)."""
+    """Programs for who holds a connection (see ``PublishedPrograms.within``)."""
 
-    def __init__(self, programs: Programs, connection: Connection) -> None:
+    def __init__(self, programs: PublishedPrograms, connection: Connection) -> None:
         self._programs = programs
         self._connection = connection
         self._known: dict[int, Program] = {}
@@ -129,7 +129,7 @@ class ProgramsWithin:
         return self._programs.cached(environment_id)
 
     async def of(self, environment_id: int) -> Program:
-        """The program, as fresh as ``Programs.of`` gives it, or as it was first read over this connection."""
+        """The program, as fresh as ``PublishedPrograms.of`` gives it, or as it was first read over this connection."""
         return self.cached(environment_id) or self._known.get(environment_id) or await self.newest(environment_id)
 
     async def newest(self, environment_id: int) -> Program:

@@ -23,7 +23,7 @@ from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pairing import same
 from almoner.workshop.program_file import parse
 from almoner.workshop.program_text import write
-from almoner.workshop.published import (
+from almoner.workshop.published_programs import (
     Element,
     design_of,
     encoded,
@@ -97,7 +97,7 @@ class Widens(Exception):  # noqa: N818  # it tells what happened
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestedPublish:
     """The request that a publish is the answer to: its number, and the actor who asked."""
 
     number: int
@@ -114,7 +114,7 @@ class _Given:
     message: str
     is_file: bool
     granter: By
-    asked: Asked | None
+    asked: RequestedPublish | None
 
     @property
     def digest(self) -> str:
@@ -131,7 +131,7 @@ async def publish(
     progress: Progress = unfollowed,
     over: int | None = None,
     granter: By = AT_THE_TERMINAL,
-    asked: Asked | None = None,
+    asked: RequestedPublish | None = None,
     recording: Recording = nothing_more,
 ) -> Published:
     """Publishes a program file, or a design, in an environment; ``by`` names who does it, ``message`` is what they say of it.
@@ -172,7 +172,7 @@ async def publish(
             return published
 
 
-def _given(program: str | ProgramDesign, by: str, message: str, granter: By, asked: Asked | None) -> _Given:
+def _given(program: str | ProgramDesign, by: str, message: str, granter: By, asked: RequestedPublish | None) -> _Given:
     if isinstance(program, str):
         return _Given(parse(program), program, by, message, True, granter, asked)
     found = problems(program)

@@ -19,7 +19,7 @@ from almoner.database import Connection
 from almoner.errors import problem
 from almoner.workshop.breakages import Progress, unfollowed
 from almoner.workshop.design import ProgramDesign
-from almoner.workshop.publish import Asked, Published, publish
+from almoner.workshop.publish import Published, RequestedPublish, publish
 
 _COLUMNS: Final = """
 SELECT number, live_version, definition, message, accepted, widens, asked_by, author, asked_at, state FROM publish_requests
@@ -47,7 +47,7 @@ SELECT count(*) FROM worker_accounts WHERE environment_id = $1 AND disabled_at I
 
 
 @dataclass(frozen=True)
-class Request:
+class PublishRequest:
     """A publish that somebody asked for. ``live_version`` is what it is to replace, 0 for nothing; ``asked_at`` is in UTC.
 
     ``accepted`` are the words for what may break, ``widens`` the sentences about what it opens, ``asked_by`` an actor of the change
@@ -89,13 +89,13 @@ async def ask(connection: Connection, environment_id: int, wish: Wish, widens: t
     return number
 
 
-async def waiting(connection: Connection, environment_id: int) -> Request | None:
+async def waiting(connection: Connection, environment_id: int) -> PublishRequest | None:
     """The one that waits; None where none does."""
     row = await connection.fetchrow(f"{_COLUMNS} AND state = 'waiting' ORDER BY number DESC LIMIT 1", environment_id)
     return None if row is None else _request(row)
 
 
-async def find(connection: Connection, environment_id: int, number: int) -> Request:
+async def find(connection: Connection, environment_id: int, number: int) -> PublishRequest:
     """The request of this number, also one that was decided. Raises a 404 ``ApiError`` where there is none."""
     row = await connection.fetchrow(f"{_COLUMNS} AND number = $2", environment_id, number)
     if row is None:
@@ -113,7 +113,9 @@ async def approve(connection: Connection, environment_id: int, number: int, by: 
     require_second_person(by.holds, by.actor, request.asked_by)
     _require_waiting(request)
     said = (request.author, request.message, request.accepted, progress, request.live_version)
-    made = await publish(connection, environment_id, request.design, *said, granter=by, asked=Asked(number, request.asked_by))
+    made = await publish(
+        connection, environment_id, request.design, *said, granter=by, asked=RequestedPublish(number, request.asked_by)
+    )
     if not made.is_new:
         async with connection.transaction():
             await _decide(connection, environment_id, request, "publish replaced", by)
@@ -136,7 +138,7 @@ async def deciders(connection: Connection, environment_id: int, roles: list[str]
     return count
 
 
-async def _decide(connection: Connection, environment_id: int, request: Request, event: Kind, by: By) -> None:
+async def _decide(connection: Connection, environment_id: int, request: PublishRequest, event: Kind, by: By) -> None:
     """Ends a request that waits, in the caller's transaction. Raises a 400 ``ApiError`` where it does not wait any more."""
     state = event.removeprefix("publish ")
     if not await connection.fetchval(_DECIDE, environment_id, request.number, state, by.actor):
@@ -148,12 +150,12 @@ async def _decide(connection: Connection, environment_id: int, request: Request,
 _NOT_WAITING: Final = "This does not wait any more: it was decided, or a newer one took its place. Look at what waits now."
 
 
-def _require_waiting(request: Request) -> None:
+def _require_waiting(request: PublishRequest) -> None:
     if request.state != "waiting":
         raise problem("bad_request", _NOT_WAITING)
 
 
-def _request(row: Mapping[str, Any]) -> Request:
+def _request(row: Mapping[str, Any]) -> PublishRequest:
     values = dict(row)
     design = msgspec.json.decode(values.pop("definition"), type=ProgramDesign)
-    return Request(**{**values, "accepted": tuple(values["accepted"]), "widens": tuple(values["widens"])}, design=design)
+    return PublishRequest(**{**values, "accepted": tuple(values["accepted"]), "widens": tuple(values["widens"])}, design=design)

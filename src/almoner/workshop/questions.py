@@ -115,7 +115,7 @@ def of_custom_data_type(data_type: CustomDataType, version: int) -> Answers:
     return Answers(model(data_type.fields).fields, named=(("type_name", data_type.name), ("type_version", version)))
 
 
-def shown(assessment: Assessment, answers: Mapping[str, Any]) -> frozenset[str]:
+def visible_questions(assessment: Assessment, answers: Mapping[str, Any]) -> frozenset[str]:
     """The names of the questions that are to be asked, given these answers (JSON values by name).
 
     A question that waits for one that is not asked, or that there is not, is not asked either. Answers of any sort are taken.

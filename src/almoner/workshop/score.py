@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from almoner.workshop.design import Assessment, Question
-from almoner.workshop.questions import shown
+from almoner.workshop.questions import visible_questions
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def score(assessment: Assessment, model: Mapping[str, Any]) -> Score | None:
     """
     if assessment.scoring is None:
         return None
-    asked = shown(assessment, model)
+    asked = visible_questions(assessment, model)
     counted = [_counted(question, model.get(question.name)) for question in assessment.questions if question.name in asked]
     answered = [value for value in counted if value is not None]
     if not answered:

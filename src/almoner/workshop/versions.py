@@ -22,7 +22,7 @@ class Version:
     summary: str
 
 
-async def listed(connection: Connection, environment_id: int) -> tuple[Version, ...]:
+async def list_versions(connection: Connection, environment_id: int) -> tuple[Version, ...]:
     """Every version of an environment, the newest first."""
     rows = await connection.fetch(f"{_COLUMNS} ORDER BY version DESC", environment_id)
     return tuple(Version(*row) for row in rows)

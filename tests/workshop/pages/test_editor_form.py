@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import Struct
 
 import almoner
-from almoner.pages import parsing, words
+from almoner.pages import filters, parsing
 from almoner.pages.visit import Form
 from almoner.workshop import kiwi_health
 from almoner.workshop.checks import problems
@@ -32,9 +32,9 @@ from almoner.workshop.design import (
     Role,
     SidebarModule,
 )
+from almoner.workshop.pages.editor.controls import fields_of, placed, sources
 from almoner.workshop.pages.editor.form import of_value, read, written
 from almoner.workshop.pages.editor.items import acted
-from almoner.workshop.pages.editor.shown import fields_of, placed, sources
 from almoner.workshop.program_file import parse
 from almoner.workshop.shape import Member, members, walk
 
@@ -46,7 +46,7 @@ DRAWN = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-DRAWN.filters.update(combined=lambda one, other: {**one, **other}, initials=words.initials)
+DRAWN.filters.update(combined=lambda one, other: {**one, **other}, initials=filters.initials)
 TEMPLATE = DRAWN.from_string('{% import "workshop/pages/editor/fields.html" as editor %}{{ editor.fields(shown) }}')
 
 

@@ -22,7 +22,7 @@ from almoner.workshop import drafts, locks
 from almoner.workshop.design import FieldDesign, Phase, ProgramDesign, Question, Section
 from almoner.workshop.pages.runs import MOST_HERE, Runs
 from almoner.workshop.program_file import parse
-from almoner.workshop.published import design_of, newest_version
+from almoner.workshop.published_programs import design_of, newest_version
 from tests.conftest import new_environment
 from tests.people import People, Person
 

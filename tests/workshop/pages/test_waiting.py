@@ -17,7 +17,7 @@ from almoner.workshop import drafts, kiwi_health
 from almoner.workshop.design import ProgramDesign, Role
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import publish
-from almoner.workshop.published import design_of, newest_version
+from almoner.workshop.published_programs import design_of, newest_version
 from tests.conftest import new_environment
 from tests.people import People, Person
 
@@ -103,7 +103,7 @@ async def test_what_opens_more_is_not_live_until_a_second_person_says_so(
     assert await version(database, crew["designer"]) == 2
     async with database.connection() as connection:
         live = await design_of(connection, crew["designer"].environment_id, 2)
-        newest, asked = (await worker_events.listed(connection, crew["designer"].environment_id))[:2]
+        newest, asked = (await worker_events.list_events(connection, crew["designer"].environment_id))[:2]
     assert live.roles == (await current(database, crew["designer"])).roles
     assert (newest.event, newest.actor) == ("program published", f"worker:{crew['admin'].worker_id}")
     assert (asked.event, asked.actor) == ("publish asked", f"worker:{crew['designer'].worker_id}")

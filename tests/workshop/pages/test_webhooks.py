@@ -13,9 +13,9 @@ import pytest
 
 from almoner.database import Database
 from almoner.notifications import subscriptions
-from almoner.notifications.standing import MOST_COUNTED, NOTHING, Standing, standing
+from almoner.notifications.progress_report import MOST_COUNTED, NOTHING, SubscriptionProgress, standing
 from almoner.notifications.subscription import Subscription
-from almoner.notifications.terms import Rules
+from almoner.notifications.subscription_terms import Rules
 from almoner.resources import BY_NAME
 from almoner.workshop.pages.webhooks.state import state
 from tests.conftest import Callers, Server, ServerThread, free_port, new_environment
@@ -306,20 +306,25 @@ FAILING = datetime(2026, 3, 1, tzinfo=UTC)
     ("changed", "how", "word", "sentence"),
     [
         ({}, NOTHING, "running", ""),
-        ({}, Standing(3.0, 2, 0), "running", ""),
-        ({}, Standing(150.0, 1, 0), "behind", "Behind by 1 change, the oldest 2 minutes old."),
-        ({}, Standing(90_000.0, MOST_COUNTED + 1, 0), "behind", "Behind by more than 1,000 changes, the oldest 1 day old."),
+        ({}, SubscriptionProgress(3.0, 2, 0), "running", ""),
+        ({}, SubscriptionProgress(150.0, 1, 0), "behind", "Behind by 1 change, the oldest 2 minutes old."),
+        (
+            {},
+            SubscriptionProgress(90_000.0, MOST_COUNTED + 1, 0),
+            "behind",
+            "Behind by more than 1,000 changes, the oldest 1 day old.",
+        ),
         ({"paused": True}, NOTHING, "paused", ""),
-        ({"paused": True}, Standing(9.0, MOST_COUNTED + 1, 0), "paused",
+        ({"paused": True}, SubscriptionProgress(9.0, MOST_COUNTED + 1, 0), "paused",
          "More than 1,000 changes will be announced when it is resumed."),
-        ({"paused": True}, Standing(9.0, 1, 0), "paused", "1 change will be announced when it is resumed."),
+        ({"paused": True}, SubscriptionProgress(9.0, 1, 0), "paused", "1 change will be announced when it is resumed."),
         ({"failures": 1, "failing_since": FAILING}, NOTHING, "failing", "1 attempt in a row failed."),
-        ({"failures": 4, "failing_since": FAILING}, Standing(61.0, 2, 0), "failing",
+        ({"failures": 4, "failing_since": FAILING}, SubscriptionProgress(61.0, 2, 0), "failing",
          "4 attempts in a row failed. Behind by 2 changes, the oldest 1 minute old."),
     ],
 )  # fmt: skip
 async def test_the_state_is_told_in_words(
-    integrator: Person, database: Database, changed: dict[str, Any], how: Standing, word: str, sentence: str
+    integrator: Person, database: Database, changed: dict[str, Any], how: SubscriptionProgress, word: str, sentence: str
 ) -> None:
     found = await one(integrator, database, await made(integrator))
     told = state(replace(found, **changed), how)

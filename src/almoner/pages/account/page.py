@@ -12,17 +12,17 @@ from almoner import regions
 from almoner.access import accounts, devices, recovery_codes, second_factor, sessions
 from almoner.access.accounts import Account
 from almoner.access.passwords import password_problem
-from almoner.access.recovery_codes import Standing
+from almoner.access.recovery_codes import RemainingCodes
 from almoner.access.sessions import OpenSession
 from almoner.access.worker_events import By
 from almoner.errors import problem
-from almoner.pages.account import made_codes
+from almoner.pages.account import new_codes
 from almoner.pages.notation import Notation
 from almoner.pages.route import SIGNED_IN, PageRoute
 from almoner.pages.serve import SESSION
-from almoner.pages.sign_in.entering import DEVICE, caller, require_passwords
 from almoner.pages.sign_in.picture import groups, picture
 from almoner.pages.sign_in.recovery import NewCodes
+from almoner.pages.sign_in.sign_in_cookies import DEVICE, caller, require_passwords
 from almoner.pages.visit import Visit
 
 _FACTOR: Final = "/account/second-factor"
@@ -44,7 +44,7 @@ class AccountPage:
     titles: tuple[str, ...]
     open_sessions: list[OpenSession]
     must_have_factor: bool
-    recovery: Standing
+    recovery: RemainingCodes
     by_password: bool
     clocks: tuple[tuple[str, str], ...]
     weeks: tuple[tuple[str, str], ...]
@@ -155,17 +155,17 @@ async def make_codes(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         codes = await recovery_codes.make(connection, worker.environment_id, worker.worker_id, _by(visit))
     response = visit.go(_CODES)
-    visit.parts.cookies.put(response, made_codes.COOKIE, made_codes.sealed(visit.parts.box, worker, codes), made_codes.SECONDS)
+    visit.parts.cookies.put(response, new_codes.COOKIE, new_codes.sealed(visit.parts.box, worker, codes), new_codes.SECONDS)
     return response
 
 
 async def show_codes(visit: Visit) -> Response:
     """The codes that were just made, once; the account where there are none to be shown."""
-    cookie = visit.parts.cookies.read(visit.request.cookies, made_codes.COOKIE)
-    codes = made_codes.opened(visit.parts.box, visit.worker, cookie)
+    cookie = visit.parts.cookies.read(visit.request.cookies, new_codes.COOKIE)
+    codes = new_codes.open_codes(visit.parts.box, visit.worker, cookie)
     response = visit.page(_NEW_CODES, NewCodes.of(codes, "/account?done=codes")) if codes else visit.go("/account")
     if cookie:
-        visit.parts.cookies.drop(response, made_codes.COOKIE)
+        visit.parts.cookies.drop(response, new_codes.COOKIE)
     return response
 
 

@@ -28,7 +28,7 @@ def by_field(error: ApiError) -> dict[str, str]:
 
 
 @contextmanager
-def missing_said_as(text: str) -> Iterator[None]:
+def missing_as(text: str) -> Iterator[None]:
     """Says a 404 ApiError of the block in the words of the page, which speaks to people and not to programs."""
     try:
         yield

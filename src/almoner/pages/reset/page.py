@@ -9,15 +9,15 @@ from starlette.responses import Response
 
 from almoner.access import attempts, reset_links
 from almoner.access.passwords import password_problem
-from almoner.access.reset_links import Link
+from almoner.access.reset_links import ResetLink
 from almoner.pages.route import ANYONE, PageRoute
-from almoner.pages.sign_in.entering import require_passwords
+from almoner.pages.sign_in.sign_in_cookies import require_passwords
 from almoner.pages.visit import Visit
 
 
 @dataclass(frozen=True)
 class ResetPage:
-    link: Link
+    link: ResetLink
     error: str = ""
     again_error: str = ""
 

@@ -14,10 +14,10 @@ from starlette.responses import Response
 from almoner.pages.render import csrf_token
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import HEADERS
-from almoner.pages.serve import Problem
+from almoner.pages.serve import PageProblem
 from almoner.pages.visit import Visit
 
-_SOMEBODY_ELSE: Final = Problem(
+_SOMEBODY_ELSE: Final = PageProblem(
     "Somebody else has signed in since",
     "Nothing of this page is sent in another worker's name. Copy what you need, then load the page again.",
 )

@@ -14,9 +14,9 @@ from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import local_path
 from almoner.pages.serve import SESSION
 from almoner.pages.sign_in import provider
-from almoner.pages.sign_in.entering import CODE, ENVIRONMENT, HALF, NEXT, SET_UP, caller, enter, next_step, start_over
 from almoner.pages.sign_in.picture import groups, picture
 from almoner.pages.sign_in.recovery import NewCodes
+from almoner.pages.sign_in.sign_in_cookies import CODE, ENVIRONMENT, HALF, NEXT, SET_UP, caller, enter, next_step, start_over
 from almoner.pages.visit import Visit
 
 _RECOVERY: Final = "/sign-in/recovery"

@@ -13,7 +13,7 @@ from almoner.access.sign_in import Refused, SignedIn, StepNeeded
 from almoner.errors import problem
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.pages.security import local_path
-from almoner.pages.sign_in.entering import WAY, caller, enter, next_step
+from almoner.pages.sign_in.sign_in_cookies import WAY, caller, enter, next_step
 from almoner.pages.visit import Visit
 
 BACK: Final = "/sign-in/back"

@@ -8,13 +8,13 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner.access import made
+from almoner.access import created_by
 from almoner.names import full_name_sql
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.admin.places import Place, places
+from almoner.portal.admin.navigation import AdminPlace, places
 from almoner.workshop import publish_requests
-from almoner.workshop.publish_requests import Request
+from almoner.workshop.publish_requests import PublishRequest
 
 # One line. Workers are few: their accounts are counted, never their patients.
 _COUNTS: Final = """
@@ -39,7 +39,7 @@ SELECT id::text, {full_name_sql()} FROM workers WHERE environment_id = $1 AND id
 
 
 @dataclass(frozen=True)
-class Counts:
+class AccountCounts:
     """How the environment's accounts stand.
 
     ``roleless`` have no role; ``never_in`` have one and no way to sign in yet; ``one_factor`` sign in with a password alone;
@@ -58,25 +58,25 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Start:
+class AdminStartPage:
     """The page. ``waiting`` is a publish that waits for a second person; ``review`` what disabled workers made that works still:
     the worker's id, their name, and how much.
     """
 
-    places: tuple[Place, ...]
-    counts: Counts
-    waiting: Request | None
+    places: tuple[AdminPlace, ...]
+    counts: AccountCounts
+    waiting: PublishRequest | None
     review: tuple[tuple[str, str, int], ...]
 
 
 async def show(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
-        counts = Counts(**await connection.fetchrow(_COUNTS, visit.environment_id))
+        counts = AccountCounts(**await connection.fetchrow(_COUNTS, visit.environment_id))
         waiting = await publish_requests.waiting(connection, visit.environment_id)
-        left = await made.of_disabled(connection, visit.environment_id)
+        left = await created_by.of_disabled(connection, visit.environment_id)
         names = dict(await connection.fetch(_NAMES, visit.environment_id, list(left))) if left else {}
     review = tuple((worker_id, names[worker_id], count) for worker_id, count in left.items())
-    return visit.page("portal/admin/start.html", Start(places(visit), counts, waiting, review))
+    return visit.page("portal/admin/start.html", AdminStartPage(places(visit), counts, waiting, review))
 
 
 ROUTES: Final = (PageRoute("/admin", show, may="administer"),)

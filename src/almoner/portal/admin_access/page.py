@@ -15,7 +15,7 @@ from almoner.names import full_name_sql
 from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.admin.places import Place, places
+from almoner.portal.admin.navigation import AdminPlace, places
 
 _PATH: Final = "/admin/access"
 _SIZE: Final = 50
@@ -30,7 +30,7 @@ SELECT 'webhook:' || id::text, name FROM subscriptions WHERE environment_id = $1
 
 
 @dataclass(frozen=True)
-class Line:
+class EventRow:
     """An event in words. ``about`` names what it is about; ``differs`` has what it was and is, by its name."""
 
     event: WorkerEvent
@@ -43,8 +43,8 @@ class Line:
 class AccessPage:
     """The page. ``older`` is the id of the event that the next page begins before, None on the last."""
 
-    places: tuple[Place, ...]
-    lines: tuple[Line, ...]
+    places: tuple[AdminPlace, ...]
+    lines: tuple[EventRow, ...]
     older: int | None
     only_access: bool
 
@@ -53,7 +53,7 @@ async def show(visit: Visit) -> Response:
     before, only_access = parsing.whole(visit.query("before"), 1), visit.query("show") != "all"
     owner = visit.environment_id
     async with visit.parts.database.connection() as connection:
-        found = await worker_events.listed(connection, owner, None, before, _SIZE + 1, only_access)
+        found = await worker_events.list_events(connection, owner, None, before, _SIZE + 1, only_access)
         shown = found[:_SIZE]
         actors = dict(await connection.fetch(_NAMES, owner, [one.actor for one in shown if _is_named(one.actor)]))
         workers = dict(await connection.fetch(_WORKERS, owner, [one.worker_id for one in shown if one.worker_id]))
@@ -73,7 +73,7 @@ def _line(
     actors: Mapping[str, str],
     workers: Mapping[str, str],
     objects: Mapping[str, str],
-) -> Line:
+) -> EventRow:
     who = "Whoever runs the server" if event.actor == worker_events.OPERATOR else actors.get(event.actor, event.actor)
     who = "You" if event.actor == visit.by.actor else who
     named = (event.after or {}).get("name") or (event.before or {}).get("name") or ""
@@ -81,7 +81,7 @@ def _line(
     about = (
         f"{kind} {objects.get(event.object) or named or key}".strip() if event.object else workers.get(event.worker_id or "", "")
     )
-    return Line(event, who, about, tuple(_differs(event.before or {}, event.after or {})))
+    return EventRow(event, who, about, tuple(_differs(event.before or {}, event.after or {})))
 
 
 def _differs(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:

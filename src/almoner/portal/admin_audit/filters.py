@@ -13,7 +13,7 @@ from almoner.database import Connection
 from almoner.kinds import Guid
 from almoner.names import full_name_sql
 from almoner.pages.moment_fields import example
-from almoner.portal.admin_audit.search import READ_VERBS, WRITE_VERBS, Wanted
+from almoner.portal.admin_audit.search import READ_VERBS, WRITE_VERBS, AuditQuery
 from almoner.resources import RESOURCES
 from almoner.times import IsoDate
 
@@ -43,7 +43,7 @@ class Filters:
     """The filters as they were typed, and what is wrong with them by field."""
 
     typed: Mapping[str, str]
-    wanted: Wanted
+    wanted: AuditQuery
     errors: Mapping[str, str]
 
     def address(self, path: str, **further: str) -> str:
@@ -77,7 +77,7 @@ def filters(text: Callable[[str], str], timezone: str) -> Filters:
     if begin and end and end <= begin and not errors:
         errors["end"] = "The last day is before the first."
     verb = typed["verb"] if typed["verb"] in (*READ_VERBS, *WRITE_VERBS) else ""
-    return Filters(typed, Wanted(patient, typed["actor"][:100], begin, end, typed["resource"][:100], verb), errors)
+    return Filters(typed, AuditQuery(patient, typed["actor"][:100], begin, end, typed["resource"][:100], verb), errors)
 
 
 async def actors(connection: Connection, environment_id: int) -> Actors:

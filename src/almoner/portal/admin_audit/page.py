@@ -16,16 +16,16 @@ from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.names import full_name_sql
-from almoner.pages.reads import Part, packed
 from almoner.pages.route import PageRoute
+from almoner.pages.shown_patients import FilePart, packed
 from almoner.pages.visit import Visit
-from almoner.portal import sight
-from almoner.portal.admin.places import Place, places
+from almoner.portal import patient_access
+from almoner.portal.admin.navigation import AdminPlace, places
 from almoner.portal.admin_audit import search
 from almoner.portal.admin_audit.filters import RESOURCE_OPTIONS, VERB_OPTIONS, Actors, Filters, actors, filters
-from almoner.portal.admin_audit.search import Entry, Found
+from almoner.portal.admin_audit.search import AuditEntry, AuditPage
 from almoner.portal.admin_export import csv_text
-from almoner.portal.patients.find import Found as Patient
+from almoner.portal.patients.find import PatientMatch as Patient
 from almoner.portal.patients.find import find
 from almoner.resources import BY_NAME
 from almoner.times import iso
@@ -49,15 +49,15 @@ _HOUSE: Final[Mapping[str, str]] = {"audit_trail": "the audit trail", "changes":
 _COLUMNS: Final = ("at", "actor", "name", "through", "verb", "resource", "row_id", "patient_ids", "fields", "request_id")
 _PATIENT_NAMES: Final = f"""
 SELECT p.id::text, {full_name_sql("p")} FROM patients p
-WHERE p.environment_id = $1 AND {sight.OF_WORKER} AND p.id = ANY ($3::uuid[])
+WHERE p.environment_id = $1 AND {patient_access.OF_WORKER} AND p.id = ANY ($3::uuid[])
 """
 
 
 @dataclass(frozen=True)
-class Line:
+class AuditRow:
     """An entry in words. ``patients`` are (id, name), the name empty where it may not be seen; ``others`` counts the rest."""
 
-    entry: Entry
+    entry: AuditEntry
     who: str
     did: str
     what: str
@@ -71,7 +71,7 @@ class Line:
 class Lines:
     """A part of the list. ``older`` is the address of what follows, blank at the end; ``reached`` is how far a search came."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[AuditRow, ...]
     older: str
     older_page: str
     reached: datetime | None
@@ -81,7 +81,7 @@ class Lines:
 class TrailPage:
     """The page. ``patient`` is the name of the one asked for, where the visitor may see it."""
 
-    places: tuple[Place, ...]
+    places: tuple[AdminPlace, ...]
     filters: Filters
     actors: Actors
     patient: str
@@ -95,7 +95,7 @@ class TrailPage:
 class PatientsPage:
     """Patients who were looked for by name, to narrow the trail to one."""
 
-    places: tuple[Place, ...]
+    places: tuple[AdminPlace, ...]
     typed: str
     found: list[Patient]
 
@@ -125,7 +125,7 @@ async def find_patient(visit: Visit) -> Response:
         raise problem("forbidden", "Your role does not show patients. Narrow the trail by a patient's id instead.")
     typed = (await visit.form()).text("find").strip()
     async with visit.parts.database.connection() as connection:
-        found = await find(connection, visit.environment_id, sight.only_of(visit), typed, _SUGGESTED) if typed else []
+        found = await find(connection, visit.environment_id, patient_access.only_of(visit), typed, _SUGGESTED) if typed else []
     return visit.page(f"{_FOLDER}/patients.html", PatientsPage(places(visit), typed, found))
 
 
@@ -152,27 +152,27 @@ async def export(visit: Visit) -> Response:
     return visit.stream(_file(visit, search.until(asked.wanted, now), as_json), headers, kind)
 
 
-async def _file(visit: Visit, wanted: search.Wanted, as_json: bool) -> AsyncIterator[Part]:
+async def _file(visit: Visit, wanted: search.AuditQuery, as_json: bool) -> AsyncIterator[FilePart]:
     """The trail a part at a time, each over a connection that is given back before the part is sent."""
     if not as_json:
-        yield Part(csv_text.heading(_COLUMNS).encode())
-    before: search.Place | None = None
+        yield FilePart(csv_text.heading(_COLUMNS).encode())
+    before: search.TrailPlace | None = None
     while True:
         async with visit.parts.database.connection() as connection:
             entries, before = await search.whole(connection, visit.environment_id, wanted, before, _PART)
         lines = b"".join(map(_json_line if as_json else _csv_line, entries))
         told = packed(search.patients_of(entries))
-        yield Part(lines, told, _TOLD if told else "")
+        yield FilePart(lines, told, _TOLD if told else "")
         if before is None:
             return
 
 
-def _json_line(entry: Entry) -> bytes:
+def _json_line(entry: AuditEntry) -> bytes:
     values = {"at": iso(entry.at), **{name: getattr(entry, name) for name in _COLUMNS[1:]}}
     return msgspec.json.encode(values) + b"\n"
 
 
-def _csv_line(entry: Entry) -> bytes:
+def _csv_line(entry: AuditEntry) -> bytes:
     ids, fields = " ".join(entry.patient_ids), " ".join(entry.fields)
     row_id = entry.row_id
     values = (iso(entry.at), entry.actor, entry.name, entry.through, entry.verb, entry.resource, row_id, ids, fields)
@@ -187,7 +187,7 @@ async def _lines(visit: Visit, connection: Connection, asked: Filters) -> Lines:
     return _in_words(visit, found, names, asked)
 
 
-def _in_words(visit: Visit, found: Found, names: Mapping[str, str], asked: Filters) -> Lines:
+def _in_words(visit: Visit, found: AuditPage, names: Mapping[str, str], asked: Filters) -> Lines:
     lines = tuple(_line(entry, names, visit.worker.worker_id) for entry in found.entries)
     if found.follows is None:
         return Lines(lines, "", "", None)
@@ -196,7 +196,7 @@ def _in_words(visit: Visit, found: Found, names: Mapping[str, str], asked: Filte
     return Lines(lines, asked.address(f"{_PATH}/more", before=place), asked.address(_PATH, before=place), reached)
 
 
-def _line(entry: Entry, names: Mapping[str, str], own_id: str) -> Line:
+def _line(entry: AuditEntry, names: Mapping[str, str], own_id: str) -> AuditRow:
     resource = BY_NAME.get(entry.resource)
     did = _VERBS.get(entry.verb, entry.verb)
     if entry.resource in _HOUSE:
@@ -205,7 +205,7 @@ def _line(entry: Entry, names: Mapping[str, str], own_id: str) -> Line:
         what = resource.title.lower() if resource else entry.resource.replace("_", " ")
     else:
         what = f"{'an' if resource.singular[:1] in 'aeio' else 'a'} {resource.singular}"
-    return Line(
+    return AuditRow(
         entry,
         "You" if entry.actor == f"worker:{own_id}" else _actor(entry),
         did,
@@ -217,7 +217,7 @@ def _line(entry: Entry, names: Mapping[str, str], own_id: str) -> Line:
     )
 
 
-def _actor(entry: Entry) -> str:
+def _actor(entry: AuditEntry) -> str:
     return "Whoever runs the server" if entry.name == "operator" else entry.name
 
 
@@ -229,7 +229,7 @@ async def _names(visit: Visit, connection: Connection, patient_ids: tuple[str, .
     """The names of these patients, of those whom the visitor may see."""
     if not patient_ids or not _sees_patients(visit):
         return {}
-    return dict(await connection.fetch(_PATIENT_NAMES, visit.environment_id, sight.only_of(visit), list(patient_ids)))
+    return dict(await connection.fetch(_PATIENT_NAMES, visit.environment_id, patient_access.only_of(visit), list(patient_ids)))
 
 
 ROUTES: Final = (

@@ -30,7 +30,7 @@ _PLACE: Final = re.compile(r"(-?\d{1,19})\.(-?\d{1,19})\.(-?\d{1,19})", re.ASCII
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AuditQuery:
     """What is asked for; None and blank narrow nothing.
 
     ``patient`` is a GUID, ``actor`` as the logs have it (``worker:<id>``), ``begin`` is inclusive, ``end`` is not.
@@ -50,7 +50,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class TrailPlace:
     """A place in the trail: a moment, which log, and the entry's number in it. The order is that of time."""
 
     at: datetime
@@ -63,14 +63,14 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuditEntry:
     """A read or a write. ``at`` is in UTC; ``name`` is the name behind ``actor``, or that itself.
 
     ``patient_ids`` are some of those whom it was about, ``patients`` says how many there are; ``row_id`` is None for what read
     more than a row; ``fields`` are what an update named.
     """
 
-    place: Place
+    place: TrailPlace
     actor: str
     name: str
     through: str
@@ -88,22 +88,22 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Found:
+class AuditPage:
     """A page of the trail. ``follows`` is where to go on, None at the end; ``full``: the page is; else the search came that far."""
 
-    entries: tuple[Entry, ...]
-    follows: Place | None
+    entries: tuple[AuditEntry, ...]
+    follows: TrailPlace | None
     full: bool
 
 
-def place(text: str) -> Place | None:
+def place(text: str) -> TrailPlace | None:
     """The place that an address carries; None where it carries none."""
     match = _PLACE.fullmatch(text)
     if match is None:
         return None
     micros, log, number = map(int, match.groups())
     try:
-        return Place(_EPOCH + timedelta(microseconds=micros), log, number) if abs(number) <= _BEHIND_ALL else None
+        return TrailPlace(_EPOCH + timedelta(microseconds=micros), log, number) if abs(number) <= _BEHIND_ALL else None
     except OverflowError:
         return None
 
@@ -129,7 +129,7 @@ class _Log:
         """What is read of it."""
         return f"environment_id, {self.at}, {self.number}, actor, through, request_id, resource, row_id, {self.own}"
 
-    def key(self, before: Place) -> int:
+    def key(self, before: TrailPlace) -> int:
         """What this log's entries at that very moment must be below, so that both logs are one order."""
         return before.number if before.log == self.log else _BEHIND_ALL if before.log > self.log else _BEFORE_ALL
 
@@ -161,17 +161,17 @@ _LOGS: Final = (
 async def search(
     connection: Connection,
     environment_id: int,
-    wanted: Wanted,
-    before: Place | None,
+    wanted: AuditQuery,
+    before: TrailPlace | None,
     size: int,
     most_ids: int,
     examined: int = EXAMINED,
-) -> Found:
+) -> AuditPage:
     """The next ``size`` entries behind ``before`` (None: from the newest), each with ``most_ids`` patient ids at most."""
-    start = before or Place(wanted.end or _NEVER, _READS, _BEFORE_ALL)
+    start = before or TrailPlace(wanted.end or _NEVER, _READS, _BEFORE_ALL)
     begin = wanted.begin or _BEGINNING
-    found: list[Entry] = []
-    borders: list[Place] = []
+    found: list[AuditEntry] = []
+    borders: list[TrailPlace] = []
     for log in _LOGS:
         if wanted.verb and wanted.verb not in (READ_VERBS if log.log == _READS else WRITE_VERBS):
             continue
@@ -181,40 +181,40 @@ async def search(
         if len(rows) <= size and wanted.narrows and not _by_index(log, wanted):
             border = await connection.fetchrow(_border(log), environment_id, begin, start.at, log.key(start), examined - 1)
             if border is not None:
-                borders.append(Place(border[0], log.log, border[1]))
+                borders.append(TrailPlace(border[0], log.log, border[1]))
     # What lies behind the place that the slower of both logs came to is not known to be whole yet.
     border = max(borders, default=None)
     known = sorted((one for one in found if border is None or one.place >= border), key=lambda one: one.place, reverse=True)
     if len(known) > size:
-        return Found(tuple(known[:size]), known[size - 1].place, True)
-    return Found(tuple(known), border, False)
+        return AuditPage(tuple(known[:size]), known[size - 1].place, True)
+    return AuditPage(tuple(known), border, False)
 
 
 async def whole(
-    connection: Connection, environment_id: int, wanted: Wanted, before: Place | None, size: int
-) -> tuple[Sequence[Entry], Place | None]:
+    connection: Connection, environment_id: int, wanted: AuditQuery, before: TrailPlace | None, size: int
+) -> tuple[Sequence[AuditEntry], TrailPlace | None]:
     """A part of the trail for a file: every patient id of each entry; and where to go on, None at the end."""
     found = await search(connection, environment_id, wanted, before, size, 2**31 - 1)
     return found.entries, found.follows
 
 
-def until(wanted: Wanted, now: datetime) -> Wanted:
+def until(wanted: AuditQuery, now: datetime) -> AuditQuery:
     """The same with an end, so that what is noted while it is read is not read along."""
     return wanted if wanted.end is not None and wanted.end < now else replace(wanted, end=now)
 
 
-def patients_of(entries: Iterable[Entry]) -> tuple[str, ...]:
+def patients_of(entries: Iterable[AuditEntry]) -> tuple[str, ...]:
     """Every patient that these entries tell of, once."""
     return tuple(dict.fromkeys(one for entry in entries for one in entry.patient_ids))
 
 
-def _by_index(log: _Log, wanted: Wanted) -> bool:
+def _by_index(log: _Log, wanted: AuditQuery) -> bool:
     """Whether an index finds all that is asked for, however long the log is."""
     return log.log == _WRITES and wanted.patient is not None
 
 
 def _statement(
-    log: _Log, environment_id: int, wanted: Wanted, begin: datetime, start: Place, limit: int, most_ids: int, examined: int
+    log: _Log, environment_id: int, wanted: AuditQuery, begin: datetime, start: TrailPlace, limit: int, most_ids: int, examined: int
 ) -> tuple[str, list[Any]]:
     arguments: list[Any] = [environment_id, begin, start.at, log.key(start), limit, most_ids]
 
@@ -263,10 +263,10 @@ def _border(log: _Log) -> str:
     )
 
 
-def _entry(log: _Log, row: Any, patient: str | None) -> Entry:
+def _entry(log: _Log, row: Any, patient: str | None) -> AuditEntry:
     # Who asks for one patient is told of that one alone, whomever else a list held.
-    return Entry(
-        Place(row["at"], log.log, row["number"]),
+    return AuditEntry(
+        TrailPlace(row["at"], log.log, row["number"]),
         row["actor"],
         row["name"],
         row["through"],

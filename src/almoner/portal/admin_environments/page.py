@@ -16,8 +16,8 @@ from almoner.errors import ApiError, problem
 from almoner.pages.forms.problems import by_field
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.admin.places import Place, places
-from almoner.portal.admin_workers.stated import FIELDS, Stated, stated, zones
+from almoner.portal.admin.navigation import AdminPlace, places
+from almoner.portal.admin_workers.worker_form import FIELDS, WorkerForm, parse_form, zones
 from almoner.resources.workers import workers
 from almoner.workshop.environment_facts import MOST_COUNTED, EnvironmentFacts, facts
 
@@ -31,10 +31,10 @@ FROM environments e LEFT JOIN worker_accounts a ON a.environment_id = e.id WHERE
 
 
 @dataclass(frozen=True)
-class ListPage:
+class AdminEnvironmentsPage:
     """This environment, the first of ``environments``, and its test environments; ``accounts`` counts who may sign in, by id."""
 
-    places: tuple[Place, ...]
+    places: tuple[AdminPlace, ...]
     environments: list[EnvironmentFacts]
     accounts: Mapping[int, int]
     name: str
@@ -43,13 +43,13 @@ class ListPage:
 
 
 @dataclass(frozen=True)
-class FormPage:
+class AdministratorFormPage:
     """The form of an administrator of a test environment."""
 
-    places: tuple[Place, ...]
+    places: tuple[AdminPlace, ...]
     environment: Environment
     made: bool
-    stated: Stated
+    stated: WorkerForm
     errors: Mapping[str, str]
     zones: tuple[str, ...] = field(default_factory=zones)
 
@@ -58,7 +58,7 @@ class FormPage:
 class InvitedPage:
     """The administrator who was made. ``link`` is shown once; ``link_ends`` is in UTC."""
 
-    places: tuple[Place, ...]
+    places: tuple[AdminPlace, ...]
     environment: Environment
     name: str
     email: str
@@ -87,13 +87,13 @@ async def show_form(visit: Visit) -> Response:
         test = await _test(visit, connection)
     me = visit.worker
     values = {"first_name": me.first_name, "last_name": me.last_name, "email": me.email, "timezone": me.timezone}
-    typed = Stated(dict.fromkeys(FIELDS, "") | values)
+    typed = WorkerForm(dict.fromkeys(FIELDS, "") | values)
     return _form(visit, test, typed, {}, made=visit.query("made") == "yes")
 
 
 async def invite(visit: Visit) -> Response:
     """The worker, the role and the link are one transaction: none without the others."""
-    typed = stated(await visit.form())
+    typed = parse_form(await visit.form())
     async with visit.parts.database.connection() as connection:
         test = await _test(visit, connection)
     errors = typed.wrong
@@ -124,15 +124,15 @@ async def _test(visit: Visit, connection: Connection) -> Environment:
     return found
 
 
-def _form(visit: Visit, test: Environment, typed: Stated, errors: Mapping[str, str], made: bool = False) -> Response:
-    context = FormPage(places(visit), test, made, typed, errors)
+def _form(visit: Visit, test: Environment, typed: WorkerForm, errors: Mapping[str, str], made: bool = False) -> Response:
+    context = AdministratorFormPage(places(visit), test, made, typed, errors)
     return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
 
 
 async def _all(visit: Visit, connection: Connection, name: str, errors: Mapping[str, str]) -> Response:
     found = await facts(connection, visit.environment_id)
     rows = await connection.fetch(_GETS_IN, [one.id for one in found])
-    context = ListPage(places(visit), found, {row["id"]: row["accounts"] for row in rows}, name, errors)
+    context = AdminEnvironmentsPage(places(visit), found, {row["id"]: row["accounts"] for row in rows}, name, errors)
     return visit.page(f"{_FOLDER}/list.html", context, 400 if errors else 200)
 
 

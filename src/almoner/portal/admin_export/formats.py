@@ -12,7 +12,7 @@ import msgspec
 from almoner.data_api.declare import Resource
 from almoner.data_api.statements import ROW_END
 from almoner.portal.admin_export import csv_text
-from almoner.portal.admin_export.parquet import Column, Holds, ParquetFile
+from almoner.portal.admin_export.parquet import Holds, ParquetColumn, ParquetFile
 
 # Values stay as the database wrote them, so that no number is rounded on the way.
 _ROW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -96,7 +96,7 @@ class _Parquet:
     """Typed columns; objects and lists are JSON in theirs."""
 
     def __init__(self, resource: Resource) -> None:
-        self._columns = tuple(Column(field.name, _HOLDS.get(field.kind.column, Holds.TEXT)) for field in resource.returned)
+        self._columns = tuple(ParquetColumn(field.name, _HOLDS.get(field.kind.column, Holds.TEXT)) for field in resource.returned)
         self._file = ParquetFile(self._columns)
 
     def begin(self) -> bytes:

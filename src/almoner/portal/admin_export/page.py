@@ -13,7 +13,7 @@ from almoner.access.actors import name_sql
 from almoner.data_api.declare import Resource
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.admin.places import Place, places
+from almoner.portal.admin.navigation import AdminPlace, places
 from almoner.portal.admin_export import formats
 from almoner.portal.admin_export.formats import FORMATS, Format
 from almoner.portal.admin_export.sending import MOST, Export, Full, UnderWay, begun, stream, under_way
@@ -38,7 +38,7 @@ WHERE b.event = 'data export begun' ORDER BY b.id DESC LIMIT {_LISTED}
 
 
 @dataclass(frozen=True)
-class Choice:
+class ExportChoice:
     """A collection that can be chosen. ``withheld`` says why it cannot, blank where it can."""
 
     name: str
@@ -62,8 +62,8 @@ class Past:
 class ExportPage:
     """The form, as it was sent where something is wrong with it, and what was exported before."""
 
-    places: tuple[Place, ...]
-    choices: tuple[Choice, ...]
+    places: tuple[AdminPlace, ...]
+    choices: tuple[ExportChoice, ...]
     chosen: frozenset[str]
     format: str
     past: list[Past]
@@ -142,7 +142,7 @@ async def export(visit: Visit) -> Response:
 
 async def _page(visit: Visit, chosen: frozenset[str], named: str, errors: Mapping[str, str], refused: str = "") -> Response:
     past = await _past(visit)
-    choices = tuple(Choice(one.name, one.title, one.about, _withheld(visit, one)) for one in RESOURCES)
+    choices = tuple(ExportChoice(one.name, one.title, one.about, _withheld(visit, one)) for one in RESOURCES)
     context = ExportPage(places(visit), choices, chosen, named, past, refused, errors)
     return visit.page(f"{_FOLDER}/export.html", context, 503 if refused else 400 if errors else 200)
 

@@ -41,7 +41,7 @@ class Holds(Enum):
 
 
 @dataclass(frozen=True)
-class Column:
+class ParquetColumn:
     """A column. Of TEXT and JSON values are text; of DAY dates; of MOMENT datetimes with a time zone; any may be None."""
 
     name: str
@@ -52,7 +52,7 @@ class Column:
 class _Values:
     """The values of a column in the row group that is being filled: ``present`` has a byte for each row, 1 where there is one."""
 
-    column: Column
+    column: ParquetColumn
     present: bytearray = field(default_factory=bytearray)
     plain: bytearray = field(default_factory=bytearray)
 
@@ -85,7 +85,7 @@ class _Values:
 class ParquetFile:
     """A file in the making. What each method returns is the next part of it, to be written in that order."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[ParquetColumn]) -> None:
         self._columns = tuple(columns)
         self._values = [_Values(column) for column in self._columns]
         self._offset = 0
@@ -139,7 +139,7 @@ class ParquetFile:
         return part
 
 
-def _schema(column: Column) -> bytes:
+def _schema(column: ParquetColumn) -> bytes:
     physical, converted, logical = column.holds.value
     fields: list[_Field] = [
         (1, _I32, _zigzag(physical)),
@@ -158,7 +158,7 @@ def _page_header(rows: int, whole: int, packed: int) -> bytes:
     return _struct((1, _I32, _zigzag(0)), (2, _I32, _zigzag(whole)), (3, _I32, _zigzag(packed)), (5, _STRUCT, data))
 
 
-def _chunk(column: Column, rows: int, sizes: tuple[int, int], offset: int) -> bytes:
+def _chunk(column: ParquetColumn, rows: int, sizes: tuple[int, int], offset: int) -> bytes:
     metadata = _struct(
         (1, _I32, _zigzag(column.holds.value[0])),
         (2, _LIST, _list(_I32, [_zigzag(_PLAIN), _zigzag(_RLE)])),

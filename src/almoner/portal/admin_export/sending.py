@@ -25,7 +25,7 @@ from almoner.data_api.declare import Resource
 from almoner.data_api.find import BEGINNING, FOREVER, somebody
 from almoner.database import Connection
 from almoner.fields import Shape
-from almoner.pages.reads import Part
+from almoner.pages.shown_patients import FilePart
 from almoner.pages.visit import Visit
 from almoner.portal.admin_export.formats import Format, Making
 from almoner.times import iso
@@ -99,19 +99,19 @@ async def under_way(connection: Connection, environment_id: int | None) -> list[
     return found
 
 
-async def stream(visit: Visit, export: Export) -> AsyncIterator[Part]:
+async def stream(visit: Visit, export: Export) -> AsyncIterator[FilePart]:
     """The file, a part at a time, each with the patients that it was read of. The end is noted when all has been taken."""
     counts: dict[str, int] = {}
     by = By.worker(visit.worker.worker_id, visit.request_id)
     async with _snapshot(visit, export, by) as snapshot:
         file = _One(export.format.begin(export.resources[0])) if export.is_one_file else _Archive(export)
         for resource in export.resources:
-            yield Part(await asyncio.to_thread(file.begin, resource))
+            yield FilePart(await asyncio.to_thread(file.begin, resource))
             async for rows, patients, number in snapshot.rows(resource):
                 counts[resource.name] = counts.get(resource.name, 0) + number
-                yield Part(await asyncio.to_thread(file.add, rows), patients, resource.name)
-            yield Part(await asyncio.to_thread(file.end))
-        yield Part(file.close(_about(visit, export, snapshot.at, counts)))
+                yield FilePart(await asyncio.to_thread(file.add, rows), patients, resource.name)
+            yield FilePart(await asyncio.to_thread(file.end))
+        yield FilePart(file.close(_about(visit, export, snapshot.at, counts)))
     async with visit.parts.database.connection() as connection:
         detail = f"{sum(counts.values()):,} rows: {export.words}"
         await worker_events.record(connection, visit.environment_id, visit.worker.worker_id, "data exported", by, detail)
@@ -133,11 +133,11 @@ class Full(Exception):  # noqa: N818  # it is no error, but an answer
     """So many exports are under way that another one may not begin."""
 
 
-async def begun(parts: AsyncIterator[Part]) -> AsyncIterator[Part]:
+async def begun(parts: AsyncIterator[FilePart]) -> AsyncIterator[FilePart]:
     """The same export, begun: it has its place among those that may be under way. Raises Full where there is none."""
     first = await anext(parts)
 
-    async def whole() -> AsyncIterator[Part]:
+    async def whole() -> AsyncIterator[FilePart]:
         yield first
         async for part in parts:
             yield part

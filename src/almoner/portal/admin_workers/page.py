@@ -9,9 +9,9 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner.access import accounts, made, reset_links, second_factor
+from almoner.access import accounts, created_by, reset_links, second_factor
 from almoner.access.accounts import Account
-from almoner.access.made import Made
+from almoner.access.created_by import CreatedAccess
 from almoner.access.sessions import OpenSession
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
@@ -19,13 +19,13 @@ from almoner.kinds import Guid
 from almoner.pages import parsing
 from almoner.pages.forms.problems import by_field
 from almoner.pages.route import Answering, PageRoute
-from almoner.pages.sign_in.entering import require_passwords
+from almoner.pages.sign_in.sign_in_cookies import require_passwords
 from almoner.pages.visit import Visit
 from almoner.portal import editing
-from almoner.portal.admin.places import Place, places
-from almoner.portal.admin_workers import people
-from almoner.portal.admin_workers.people import Event, Profile, RoleChoice
-from almoner.portal.admin_workers.stated import FIELDS, TITLES, Stated, stated, zones
+from almoner.portal.admin.navigation import AdminPlace, places
+from almoner.portal.admin_workers import queries
+from almoner.portal.admin_workers.queries import AccountEvent, Profile, RoleChoice
+from almoner.portal.admin_workers.worker_form import FIELDS, TITLES, WorkerForm, parse_form, zones
 from almoner.resources.workers import workers
 
 _FOLDER: Final = "portal/admin_workers"
@@ -52,7 +52,7 @@ _SHOWN: Final[Mapping[str, Callable[[Account], bool]]] = {
 
 
 @dataclass(frozen=True)
-class Line:
+class WorkerRow:
     """A worker in the list."""
 
     account: Account
@@ -61,22 +61,22 @@ class Line:
 
 
 @dataclass(frozen=True)
-class ListPage:
+class WorkersPage:
     """The list. ``tabs`` are (name, title, how many); ``show`` is the chosen one, blank for everybody."""
 
-    places: tuple[Place, ...]
-    lines: list[Line]
+    places: tuple[AdminPlace, ...]
+    lines: list[WorkerRow]
     tabs: tuple[tuple[str, str, int], ...]
     show: str
 
 
 @dataclass(frozen=True)
-class FormPage:
+class WorkerFormPage:
     """The form of a worker; of a new one where ``account`` is None."""
 
-    places: tuple[Place, ...]
+    places: tuple[AdminPlace, ...]
     account: Account | None
-    stated: Stated
+    stated: WorkerForm
     choices: tuple[RoleChoice, ...]
     kept: tuple[tuple[str, str], ...]
     errors: Mapping[str, str]
@@ -91,16 +91,16 @@ class WorkerPage:
     ``made`` is what they made that works still, to be looked at where the account is disabled.
     """
 
-    places: tuple[Place, ...]
+    places: tuple[AdminPlace, ...]
     account: Account
     profile: Profile
     choices: tuple[RoleChoice, ...]
     held: tuple[str, ...]
     titles: tuple[str, ...]
     sessions: list[OpenSession]
-    events: list[Event]
+    events: list[AccountEvent]
     more: bool
-    made: list[Made]
+    made: list[CreatedAccess]
     own: bool
     url: str
     done: str
@@ -114,14 +114,14 @@ class EventsPage:
     """Further events of a worker, put below those that are shown."""
 
     account: Account
-    events: list[Event]
+    events: list[AccountEvent]
     more: bool
 
 
 async def show_all(visit: Visit) -> Response:
     show = visit.query("show") if visit.query("show") in _SHOWN else ""
     async with visit.parts.database.connection() as connection:
-        found = await accounts.listed(connection, visit.environment_id)
+        found = await accounts.list_accounts(connection, visit.environment_id)
         open_sessions = await visit.parts.sessions.counted(connection, visit.environment_id)
     titles = {"active": "Active", "waiting": "Not in yet", "one-factor": "Password alone", "disabled": "Disabled"}
     titles["roleless"] = "No role"
@@ -130,20 +130,20 @@ async def show_all(visit: Visit) -> Response:
         *((name, titles[name], sum(map(chosen, found))) for name, chosen in _SHOWN.items()),
     )
     lines = [
-        Line(one, tuple(visit.program.role_title(role) for role in one.roles), open_sessions.get(one.worker_id, 0))
+        WorkerRow(one, tuple(visit.program.role_title(role) for role in one.roles), open_sessions.get(one.worker_id, 0))
         for one in found
         if not show or _SHOWN[show](one)
     ]
-    return visit.page(f"{_FOLDER}/list.html", ListPage(places(visit), lines, tabs, show))
+    return visit.page(f"{_FOLDER}/list.html", WorkersPage(places(visit), lines, tabs, show))
 
 
 async def show_new(visit: Visit) -> Response:
-    return _form(visit, None, Stated(dict.fromkeys(FIELDS, "") | {"timezone": visit.worker.timezone}), (), {})
+    return _form(visit, None, WorkerForm(dict.fromkeys(FIELDS, "") | {"timezone": visit.worker.timezone}), (), {})
 
 
 async def create(visit: Visit) -> Response:
     form = await visit.form()
-    typed = stated(form)
+    typed = parse_form(form)
     errors = typed.wrong | _unknown_roles(visit, typed.roles)
     if not errors:
         try:
@@ -153,7 +153,7 @@ async def create(visit: Visit) -> Response:
     return _form(visit, None, typed, (), errors)
 
 
-async def _create(visit: Visit, typed: Stated, invite: bool) -> Response:
+async def _create(visit: Visit, typed: WorkerForm, invite: bool) -> Response:
     """The worker, the roles and the link are one transaction: none without the others."""
     async with visit.parts.database.transaction() as connection:
         written = await visit.parts.store.within(connection).create(visit.actor, workers, typed.given)
@@ -177,7 +177,7 @@ async def show_events(visit: Visit) -> Response:
     number = parsing.whole(visit.query("before"))
     async with visit.parts.database.connection() as connection:
         account = await _found(visit, connection)
-        found, more = await people.events(connection, visit.environment_id, account.worker_id, number)
+        found, more = await queries.events(connection, visit.environment_id, account.worker_id, number)
     if not visit.is_fragment:
         return visit.go(f"{_PATH}/{account.worker_id}#events")
     return visit.fragment(f"{_FOLDER}/events.html", EventsPage(account, found, more))
@@ -186,7 +186,7 @@ async def show_events(visit: Visit) -> Response:
 async def show_form(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         account = await _found(visit, connection)
-        held = await people.profile(connection, visit.environment_id, account.worker_id)
+        held = await queries.profile(connection, visit.environment_id, account.worker_id)
     values = {
         "first_name": account.first_name,
         "last_name": account.last_name,
@@ -195,13 +195,13 @@ async def show_form(visit: Visit) -> Response:
         "phone_number": held.phone_number,
         "gender": held.gender,
     }
-    typed = Stated({name: value or "" for name, value in values.items()})
-    return _form(visit, account, typed, editing.kept(held.updated_at, values), {})
+    typed = WorkerForm({name: value or "" for name, value in values.items()})
+    return _form(visit, account, typed, editing.hidden_fields(held.updated_at, values), {})
 
 
 async def change(visit: Visit) -> Response:
     form = await visit.form()
-    typed = stated(form)
+    typed = parse_form(form)
     async with visit.parts.database.transaction() as connection:
         account = await _found(visit, connection)
         if typed.values["email"] != account.email:
@@ -214,7 +214,7 @@ async def change(visit: Visit) -> Response:
         except ApiError as refused:
             errors = by_field(refused)
         else:
-            if isinstance(result, editing.Clash):
+            if isinstance(result, editing.EditConflict):
                 return editing.conflict(visit, result, form, titles=TITLES)
             return _go(visit, account, "changed")
     kept = tuple(pair for pair in form.pairs if pair[0] == "updated_at" or pair[0].startswith("was."))
@@ -226,7 +226,7 @@ async def set_roles(visit: Visit) -> Response:
     async with visit.parts.database.transaction() as connection:
         account = await _found(visit, connection)
         errors = _unknown_roles(visit, [role for role in roles if role not in account.roles])
-        if not errors and not await people.leaves_an_administrator(visit, connection, account.worker_id, roles):
+        if not errors and not await queries.leaves_an_administrator(visit, connection, account.worker_id, roles):
             errors = {"roles": _LAST}
         if errors:
             return await _one(visit, connection, account, errors=errors, held=roles)
@@ -256,7 +256,7 @@ async def remove_factor(visit: Visit) -> Response:
 async def disable(visit: Visit) -> Response:
     async with visit.parts.database.transaction() as connection:
         account = await _usable(visit, connection)
-        if not await people.leaves_an_administrator(visit, connection, account.worker_id, ()):
+        if not await queries.leaves_an_administrator(visit, connection, account.worker_id, ()):
             return await _one(visit, connection, account, errors={"disable": _LAST})
         await accounts.disable(connection, visit.environment_id, account.worker_id, visit.by)
     return _go(visit, account, "disabled")
@@ -317,9 +317,9 @@ async def _usable(visit: Visit, connection: Connection) -> Account:
 
 
 def _form(
-    visit: Visit, account: Account | None, typed: Stated, kept: tuple[tuple[str, str], ...], errors: Mapping[str, str]
+    visit: Visit, account: Account | None, typed: WorkerForm, kept: tuple[tuple[str, str], ...], errors: Mapping[str, str]
 ) -> Response:
-    context = FormPage(places(visit), account, typed, people.role_choices(visit.program), kept, errors)
+    context = WorkerFormPage(places(visit), account, typed, queries.role_choices(visit.program), kept, errors)
     return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
 
 
@@ -332,18 +332,18 @@ async def _one(
     held: tuple[str, ...] | None = None,
 ) -> Response:
     owner = visit.environment_id
-    found, more = await people.events(connection, owner, account.worker_id, None)
+    found, more = await queries.events(connection, owner, account.worker_id, None)
     context = WorkerPage(
         places(visit),
         account,
-        await people.profile(connection, owner, account.worker_id),
-        people.role_choices(visit.program),
+        await queries.profile(connection, owner, account.worker_id),
+        queries.role_choices(visit.program),
         account.roles if held is None else held,
         tuple(visit.program.role_title(role) for role in account.roles),
         await visit.parts.sessions.listed(connection, owner, account.worker_id),
         found,
         more,
-        await made.of_worker(connection, owner, account.worker_id) if account.disabled_at else [],
+        await created_by.of_worker(connection, owner, account.worker_id) if account.disabled_at else [],
         account.worker_id == visit.worker.worker_id,
         visit.parts.url,
         _DONE.get(visit.query("done"), ""),

@@ -15,7 +15,7 @@ import msgspec
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.sight import OF_WORKER, only_of
+from almoner.portal.patient_access import OF_WORKER, only_of
 
 # What was typed for each question by its name, each text of several choices; blank where it was emptied.
 Texts = Mapping[str, list[str]]
@@ -55,7 +55,7 @@ DELETE FROM assessment_drafts WHERE environment_id = $1 AND patient_id = $2 AND 
 
 
 @dataclass(frozen=True)
-class Draft:
+class AnswerDraft:
     """What a worker has typed, for which version of the spec, and when it was last kept.
 
     ``clashes`` has what was typed in another tab for questions that ``texts`` answers otherwise.
@@ -69,7 +69,7 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Typed:
+class TabInput:
     """What one tab sends. ``seen``: for each question the texts that the tab saw as kept, or has sent itself.
 
     ``choice`` settles a clash: of the question ``chosen``, the ``kept`` text holds or the ``other`` one; both blank where none is.
@@ -82,24 +82,24 @@ class Typed:
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedDraft:
     """The draft as it is kept now. ``mine`` has the texts of this tab that clash with it.
 
     ``others`` names the questions whose text the tab does not have yet: it was typed in another one, or just chosen.
     """
 
-    draft: Draft
+    draft: AnswerDraft
     mine: Texts
     others: frozenset[str]
 
 
-async def find(visit: Visit, connection: Connection, patient_id: str, spec_id: str) -> Draft | None:
+async def find(visit: Visit, connection: Connection, patient_id: str, spec_id: str) -> AnswerDraft | None:
     """The visitor's draft of this spec for this patient; None where there is none."""
     row = await connection.fetchrow(_FIND, visit.environment_id, patient_id, spec_id, visit.worker.worker_id)
     return None if row is None else _draft(row)
 
 
-async def listed(visit: Visit, connection: Connection, patient_id: str) -> list[Mapping[str, Any]]:
+async def list_drafts(visit: Visit, connection: Connection, patient_id: str) -> list[Mapping[str, Any]]:
     """The visitor's drafts for this patient, the last first, each with the definition of the spec in its version."""
     hidden = list(visit.rights.hidden_assessments)
     rows: list[Mapping[str, Any]] = await connection.fetch(
@@ -109,8 +109,8 @@ async def listed(visit: Visit, connection: Connection, patient_id: str) -> list[
 
 
 async def save(
-    visit: Visit, connection: Connection, patient_id: str, spec_id: str, version: int, typed: Typed, begun: bool
-) -> Saved | None:
+    visit: Visit, connection: Connection, patient_id: str, spec_id: str, version: int, typed: TabInput, begun: bool
+) -> SavedDraft | None:
     """Keeps what was typed; questions that it does not name keep what they had. ``connection`` is in a transaction.
 
     ``begun``: there was a draft before. None where that has been finished or dropped meanwhile, and where the visitor may not see
@@ -126,10 +126,10 @@ async def save(
     mine, others = _merge(texts, clashes, typed)
     answers = msgspec.json.encode(texts | {_CLASHES: clashes} if clashes else texts).decode()
     row = await connection.fetchrow(_KEEP, visit.environment_id, patient_id, spec_id, me, version, answers)
-    return None if row is None else Saved(_draft(row), mine, others)
+    return None if row is None else SavedDraft(_draft(row), mine, others)
 
 
-def _merge(texts: dict[str, list[str]], clashes: dict[str, list[str]], typed: Typed) -> tuple[Texts, frozenset[str]]:
+def _merge(texts: dict[str, list[str]], clashes: dict[str, list[str]], typed: TabInput) -> tuple[Texts, frozenset[str]]:
     """Puts what was typed into a draft; returns what of it clashes, and what the tab did not have yet."""
     mine, others = {}, set()
     for name, given in typed.texts.items():
@@ -159,9 +159,9 @@ async def drop(visit: Visit, connection: Connection, patient_id: str, spec_id: s
     return bool(await connection.fetchval(_DROP, visit.environment_id, patient_id, spec_id, visit.worker.worker_id))
 
 
-def _draft(row: Mapping[str, Any]) -> Draft:
+def _draft(row: Mapping[str, Any]) -> AnswerDraft:
     texts, clashes = _opened(row["answers"])
-    return Draft(row["spec_id"], row["version"], texts, row["saved_at"], clashes)
+    return AnswerDraft(row["spec_id"], row["version"], texts, row["saved_at"], clashes)
 
 
 def _opened(answers: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

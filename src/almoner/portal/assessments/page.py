@@ -14,15 +14,15 @@ from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal import sight
-from almoner.portal.assessments import drafts, filling, responses
+from almoner.portal import patient_access
+from almoner.portal.assessments import drafts, fill_page, responses
 from almoner.portal.assessments.responses import MOST, Answered
-from almoner.portal.records.stated import Stated, Zones, beyond, stated
-from almoner.portal.sight import Patient
+from almoner.portal.patient_access import Patient
+from almoner.portal.records.values import FieldValue, Zones, beyond, field_values
 from almoner.times import IsoDateTime
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, CareFlowTemplate
-from almoner.workshop.published import decoded, outline_at
+from almoner.workshop.published_programs import decoded, outline_at
 
 _FOLDER: Final = "portal/assessments"
 # So many care flows are offered after an assessment; the page of a new one has all.
@@ -41,7 +41,7 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class ListPage:
+class ResponsesPage:
     """The list. ``older`` leads on to what does not fit on the page, blank where there is none."""
 
     patient: Patient
@@ -52,11 +52,11 @@ class ListPage:
 
 
 @dataclass(frozen=True)
-class Part:
+class AnsweredSection:
     """A section of an answered assessment with its answers in words."""
 
     heading: str
-    answers: tuple[Stated, ...]
+    answers: tuple[FieldValue, ...]
 
 
 @dataclass(frozen=True)
@@ -68,28 +68,28 @@ class ResponsePage:
 
     patient: Patient
     answered: Answered
-    sections: tuple[Part, ...]
-    others: tuple[Stated, ...]
+    sections: tuple[AnsweredSection, ...]
+    others: tuple[FieldValue, ...]
     newest: int
     flows: tuple[str, ...]
 
 
 async def show_all(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         answered = await responses.newest(visit, connection, patient.id, _before(visit))
         older = f"?before={answered[MOST - 1].at.isoformat()}_{answered[MOST - 1].id}" if len(answered) > MOST else ""
-        begun = await begun_by(visit, [dict(row) for row in await drafts.listed(visit, connection, patient.id)])
-    page = ListPage(patient, answered[:MOST], older.replace("+", "%2B"), begun, startable(visit))
+        begun = await begun_by(visit, [dict(row) for row in await drafts.list_drafts(visit, connection, patient.id)])
+    page = ResponsesPage(patient, answered[:MOST], older.replace("+", "%2B"), begun, startable(visit))
     return visit.page(f"{_FOLDER}/list.html", page)
 
 
 async def show(visit: Visit) -> Response:
     """One answered assessment, in the version that was asked."""
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         row_id = Guid().decode(visit.path("response"), "", [])
-        answered = await responses.one(visit, connection, patient.id, row_id) if row_id else None
+        answered = await responses.response_by_id(visit, connection, patient.id, row_id) if row_id else None
         outline = await outline_at(connection, visit.environment_id, visit.program.version)
     if answered is None:
         raise problem("not_found", "This patient has no such answers, or your role does not show them.")
@@ -130,14 +130,14 @@ def _fitting(templates: Iterable[CareFlowTemplate], answered: Answered) -> tuple
     return tuple(one.name for one in sorted(templates, key=is_apart))
 
 
-def _parts(assessment: Assessment, answered: Answered, zones: Zones) -> tuple[Part, ...]:
+def _parts(assessment: Assessment, answered: Answered, zones: Zones) -> tuple[AnsweredSection, ...]:
     """Its sections; of the follow-ups those that were asked or, whatever the reason, answered."""
-    asked = questions.shown(assessment, answered.model)
+    asked = questions.visible_questions(assessment, answered.model)
     parts = []
     for section in assessment.sections:
         fields = [q for q in section.questions if q.name in asked or answered.model.get(q.name) is not None]
         if fields:
-            parts.append(Part(section.heading, stated(fields, answered.model, zones)))
+            parts.append(AnsweredSection(section.heading, field_values(fields, answered.model, zones)))
     return tuple(parts)
 
 
@@ -153,8 +153,8 @@ def _before(visit: Visit) -> tuple[datetime, str] | None:
 
 ROUTES = (
     PageRoute("/patients/{id}/assessments", show_all, may="give_care"),
-    PageRoute("/patients/{id}/assessments/new", filling.show, may="give_care"),
-    PageRoute("/patients/{id}/assessments/answer", filling.answer, methods=("POST",), may="give_care"),
-    PageRoute("/patients/{id}/assessments/discard", filling.discard, methods=("POST",), may="give_care"),
+    PageRoute("/patients/{id}/assessments/new", fill_page.show, may="give_care"),
+    PageRoute("/patients/{id}/assessments/answer", fill_page.answer, methods=("POST",), may="give_care"),
+    PageRoute("/patients/{id}/assessments/discard", fill_page.discard, methods=("POST",), may="give_care"),
     PageRoute("/patients/{id}/assessments/{response}", show, may="give_care"),
 )

@@ -11,7 +11,7 @@ from almoner.portal.assessments import drafts, responses
 from almoner.portal.assessments.page import Begun, begun_by
 from almoner.portal.assessments.responses import Answered
 from almoner.portal.panels import Card, Panel
-from almoner.portal.sight import Patient
+from almoner.portal.patient_access import Patient
 
 SHOWS: Final = ("assessments",)
 _FEW: Final = 4
@@ -28,6 +28,6 @@ class Assessments:
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel | None:
     """The card; there is nothing that keeps it from being drawn."""
-    begun = await begun_by(visit, [dict(row) for row in await drafts.listed(visit, connection, patient.id)])
+    begun = await begun_by(visit, [dict(row) for row in await drafts.list_drafts(visit, connection, patient.id)])
     answered = await responses.latest(visit, connection, patient.id)
     return Panel(card, "portal/assessments/panel.html", Assessments(begun, answered[:_FEW], len(answered) > _FEW))

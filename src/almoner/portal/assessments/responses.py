@@ -13,7 +13,7 @@ from almoner.access.actors import name_sql, through
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.workshop.design import Assessment
-from almoner.workshop.published import decoded
+from almoner.workshop.published_programs import decoded
 from almoner.workshop.score import Score, score
 
 MOST: Final = 50
@@ -80,7 +80,7 @@ async def of_spec(visit: Visit, connection: Connection, patient_id: str, spec_id
     return await _read(visit, connection, _OF_SPEC, patient_id, spec_id)
 
 
-async def one(visit: Visit, connection: Connection, patient_id: str, row_id: str) -> Answered | None:
+async def response_by_id(visit: Visit, connection: Connection, patient_id: str, row_id: str) -> Answered | None:
     """One of them; None where the patient has none of this id that the visitor may see."""
     found = await _read(visit, connection, _ONE, patient_id, row_id)
     return found[0] if found else None

@@ -16,7 +16,7 @@ from almoner.kinds import Guid
 from almoner.pages import parsing
 from almoner.pages.moment_fields import example
 from almoner.pages.visit import Visit
-from almoner.portal.calendar import hours_page, when
+from almoner.portal.calendar import hours_page, time_form
 from almoner.portal.calendar.hours_page import AbsenceForm
 from almoner.working_hours import Span
 
@@ -57,8 +57,8 @@ async def remove(visit: Visit) -> Response:
 def meant(typed: AbsenceForm, timezone: str) -> tuple[Span | None, dict[str, str]]:
     """From when until when, in the worker's zone: whole days where no times are given. None with the errors by field."""
     errors: dict[str, str] = {}
-    first = when.parsed_date(typed.from_day)
-    last = when.parsed_date(typed.to_day or typed.from_day)
+    first = time_form.parsed_date(typed.from_day)
+    last = time_form.parsed_date(typed.to_day or typed.from_day)
     if first is None:
         errors["from_day"] = f"Give the first day, such as {example('date')}."
     if last is None and typed.to_day:

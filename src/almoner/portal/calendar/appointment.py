@@ -13,21 +13,21 @@ from starlette.responses import Response
 from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
+from almoner.pages.filters import day_in_words, zone_in_words
 from almoner.pages.forms.problems import by_field
 from almoner.pages.security import local_path
 from almoner.pages.visit import Form, Visit
-from almoner.pages.words import day_in_words, zone_in_words
 from almoner.portal import editing, live
-from almoner.portal.calendar import booking, diary, layout, rules, when, zones
+from almoner.portal.calendar import booking, layout, queries, rules, time_form, zones
+from almoner.portal.calendar.appointment_detail import WHEN, AppointmentDetail, as_json, in_words, outcomes
+from almoner.portal.calendar.appointment_detail import appointment_by_id as read_one
 from almoner.portal.calendar.booking import FreeDay
-from almoner.portal.calendar.diary import BY_PHONE, OUTCOMES, Event, Worker
-from almoner.portal.calendar.layout import Shown
-from almoner.portal.calendar.one import WHEN, One, as_json, in_words, outcomes
-from almoner.portal.calendar.one import one as read_one
-from almoner.portal.calendar.rules import Reason, Wanted, Word
-from almoner.portal.calendar.when import Asked, When
-from almoner.portal.editing import Clash
-from almoner.portal.sight import NUMBERS, Patient
+from almoner.portal.calendar.layout import ShownAppointment
+from almoner.portal.calendar.queries import BY_PHONE, OUTCOMES, CalendarEvent, CalendarWorker
+from almoner.portal.calendar.rules import Override, Reason, WantedAppointment
+from almoner.portal.calendar.time_form import TypedTime, When
+from almoner.portal.editing import EditConflict
+from almoner.portal.patient_access import NUMBERS, Patient
 from almoner.resources.calendar_events import calendar_events
 from almoner.working_hours import Span
 
@@ -39,7 +39,7 @@ _HOST: Final = "was.calendar_id"
 
 
 @dataclass(frozen=True)
-class Number:
+class CallNumber:
     """A number that the patient can be called at. ``called`` tells which one it is; ``consented``: they agreed to calls there."""
 
     number: str
@@ -54,14 +54,14 @@ class AppointmentPage:
     ``kept`` is what the form of the outcome was made from.
     """
 
-    shown: Shown
+    shown: ShownAppointment
     patient: Patient
-    worker: Worker
+    worker: CalendarWorker
     day: str
     zone: str
     theirs: str
     their_zone: str
-    numbers: Sequence[Number]
+    numbers: Sequence[CallNumber]
     past: bool
     kept: Sequence[tuple[str, str]]
     outcomes: Mapping[str, str]
@@ -73,11 +73,11 @@ class AppointmentPage:
 class MovePage:
     """The form that moves an appointment; its names are those of ``BookingPage``."""
 
-    one: One
-    shown: Shown
+    one: AppointmentDetail
+    shown: ShownAppointment
     now_at: str
-    asked: Asked
-    word: Word
+    asked: TypedTime
+    word: Override
     timezones: Sequence[tuple[str, str]]
     errors: Mapping[str, str]
     twice: Sequence[tuple[str, str]]
@@ -94,7 +94,7 @@ async def show(visit: Visit) -> Response:
         numbers = await _numbers(visit, connection, one)
     here, at = visit.worker.timezone, one.event.start_time
     day = one.event.day or clocks.local(_begins(one.event), here).date()
-    shown = layout.shown(one.event, visit.program, here)
+    shown = layout.appointment_view(one.event, visit.program, here)
     theirs = ""
     if at and one.event.end_time and shown.theirs:
         there = clocks.local(at, one.patient.timezone).date()
@@ -110,7 +110,7 @@ async def show(visit: Visit) -> Response:
         zone_in_words(one.patient.timezone),
         numbers,
         one.begun(),
-        editing.kept(one.updated_at, {"outcome": one.event.outcome}),
+        editing.hidden_fields(one.updated_at, {"outcome": one.event.outcome}),
         outcomes(one.event, one.worker.timezone),
         f"/calendar?view=day&date={day.isoformat()}&worker={one.worker.id}",
         _DONE.get(visit.query("done"), ""),
@@ -129,16 +129,16 @@ async def outcome(visit: Visit) -> Response:
     if chosen and chosen not in outcomes(one.event, one.worker.timezone):
         raise problem("bad_request", "It has not begun: it can be cancelled or moved, but not yet be completed or a no-show.")
     result = await editing.update(visit, calendar_events, one.event.id, {"outcome": chosen or None}, form)
-    if isinstance(result, Clash):
+    if isinstance(result, EditConflict):
         return editing.conflict(visit, result, form, titles={"outcome": "Outcome"})
     back = form.text("back")
-    return live.told(visit, local_path(back) if back else f"/calendar/events/{one.event.id}?done=outcome", "calendar_events")
+    return live.redraw(visit, local_path(back) if back else f"/calendar/events/{one.event.id}?done=outcome", "calendar_events")
 
 
 async def show_move(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         one = await read_one(visit, connection, visit.path("id"))
-        page = await _move_page(visit, connection, one, _asked_now(one.event, visit.worker.timezone), Word(), checking=False)
+        page = await _move_page(visit, connection, one, _asked_now(one.event, visit.worker.timezone), Override(), checking=False)
     return visit.page(f"{FOLDER}/move.html", page)
 
 
@@ -151,10 +151,10 @@ async def move(visit: Visit) -> Response:
             return await _moved(visit, connection, form)
     async with visit.parts.database.connection() as connection:
         one = await read_one(visit, connection, visit.path("id"))
-        asked = replace(Asked.of(form, visit.worker.timezone), minutes=_minutes(one.event, form))
+        asked = replace(TypedTime.of(form, visit.worker.timezone), minutes=_minutes(one.event, form))
         if do.startswith("at:") and (moment := booking.moment_of(do.removeprefix("at:"))) is not None:
             asked = asked.at(moment)
-        page = await _move_page(visit, connection, one, asked, Word.of(form), checking=True)
+        page = await _move_page(visit, connection, one, asked, Override.of(form), checking=True)
     return _answer(visit, replace(page, kept=_sent(form) or page.kept), 200)
 
 
@@ -162,8 +162,8 @@ async def _moved(visit: Visit, connection: Connection, form: Form) -> Response:
     """Moves it, or says why not. ``connection`` is in a transaction, in which neither it nor the calendar is anybody else's."""
     one = await read_one(visit, connection, visit.path("id"), to_change=True)
     await connection.execute(booking.ONE_AT_A_TIME, visit.environment_id, one.worker.calendar_id)
-    asked = replace(Asked.of(form, visit.worker.timezone), minutes=_minutes(one.event, form))
-    page = await _move_page(visit, connection, one, asked, Word.of(form), checking=True)
+    asked = replace(TypedTime.of(form, visit.worker.timezone), minutes=_minutes(one.event, form))
+    page = await _move_page(visit, connection, one, asked, Override.of(form), checking=True)
     refused = _not_as_it_was(one, form)
     # What it is now was told by this answer; the times go on being compared with what the form was made from.
     here = [pair for pair in page.kept if pair[0] == _HOST]
@@ -176,13 +176,13 @@ async def _moved(visit: Visit, connection: Connection, form: Form) -> Response:
         result = await editing.update(visit, calendar_events, one.event.id, as_json(at.when), form, connection)
     except ApiError as error:
         return _answer(visit, replace(page, errors=dict(page.errors) | by_field(error)), 400)
-    if isinstance(result, Clash):
+    if isinstance(result, EditConflict):
         clash, seen = _as_one(result, form)
         return editing.conflict(visit, clash, seen, dict.fromkeys(WHEN, "When it is"), in_words(visit))
     return visit.go(f"/calendar/events/{one.event.id}?done=moved")
 
 
-def _not_as_it_was(one: One, form: Form) -> dict[str, str]:
+def _not_as_it_was(one: AppointmentDetail, form: Form) -> dict[str, str]:
     """What has become of it since the form was drawn, so that it is not moved unseen: a sentence at the date; empty for nothing."""
     if one.event.outcome:
         return {"date": f"This appointment is {one.event.outcome}. Undo that first."}
@@ -193,8 +193,8 @@ def _not_as_it_was(one: One, form: Form) -> dict[str, str]:
     return {}
 
 
-def _kept(one: One) -> tuple[tuple[str, str], ...]:
-    return editing.kept(one.updated_at, one.times | {"calendar_id": one.event.calendar_id})
+def _kept(one: AppointmentDetail) -> tuple[tuple[str, str], ...]:
+    return editing.hidden_fields(one.updated_at, one.times | {"calendar_id": one.event.calendar_id})
 
 
 def _answer(visit: Visit, page: MovePage, status: int) -> Response:
@@ -203,23 +203,25 @@ def _answer(visit: Visit, page: MovePage, status: int) -> Response:
     return visit.page(f"{FOLDER}/move.html", page, status)
 
 
-async def _numbers(visit: Visit, connection: Connection, one: One) -> list[Number]:
+async def _numbers(visit: Visit, connection: Connection, one: AppointmentDetail) -> list[CallNumber]:
     if one.event.modality not in BY_PHONE:
         return []
     rows = await connection.fetch(_NUMBERS, visit.environment_id, one.patient.id)
-    return [Number(r["phone_number"], r["friendly_name"] or r["phone_number_type"], r["opted_in_to_phone"]) for r in rows]
+    return [CallNumber(r["phone_number"], r["friendly_name"] or r["phone_number_type"], r["opted_in_to_phone"]) for r in rows]
 
 
-async def _move_page(visit: Visit, connection: Connection, one: One, asked: Asked, word: Word, checking: bool) -> MovePage:
+async def _move_page(
+    visit: Visit, connection: Connection, one: AppointmentDetail, asked: TypedTime, word: Override, checking: bool
+) -> MovePage:
     at = _meant(one.event, asked) if checking else When(None, {})
     reasons: list[Reason] = []
     if at.when is not None:
-        wanted = Wanted(one.worker, one.patient, at.when, one.event.modality, one.event.id)
+        wanted = WantedAppointment(one.worker, one.patient, at.when, one.event.modality, one.event.id)
         reasons = await rules.why_not(visit, connection, wanted)
     here = visit.worker.timezone
     return MovePage(
         one,
-        layout.shown(one.event, visit.program, here),
+        layout.appointment_view(one.event, visit.program, here),
         booking.meaning(When(one.when, {}), here, one.patient),
         asked,
         word,
@@ -234,34 +236,34 @@ async def _move_page(visit: Visit, connection: Connection, one: One, asked: Aske
     )
 
 
-def _asked_now(event: Event, timezone: str) -> Asked:
+def _asked_now(event: CalendarEvent, timezone: str) -> TypedTime:
     if event.day is not None:
-        return Asked(event.day.isoformat(), "", timezone, "30", all_day=True)
-    length = str(diary.minutes(_ends(event) - _begins(event)))
-    return Asked("", "", timezone, length).at(_begins(event))
+        return TypedTime(event.day.isoformat(), "", timezone, "30", all_day=True)
+    length = str(queries.minutes(_ends(event) - _begins(event)))
+    return TypedTime("", "", timezone, length).at(_begins(event))
 
 
-def _minutes(event: Event, form: Form) -> str:
+def _minutes(event: CalendarEvent, form: Form) -> str:
     """How long it takes stays as it is; of an event on a day, what the form says."""
     if event.day is None:
-        return str(max(1, min(diary.minutes(_ends(event) - _begins(event)), when.LONGEST)))
+        return str(max(1, min(queries.minutes(_ends(event) - _begins(event)), time_form.LONGEST)))
     return form.text("minutes", "30").strip()
 
 
-def _meant(event: Event, asked: Asked) -> When:
+def _meant(event: CalendarEvent, asked: TypedTime) -> When:
     """When it would be; from a time to another it stays exactly as long as it is."""
-    at = when.read(asked)
+    at = time_form.read(asked)
     if event.span is None or not isinstance(at.when, Span):
         return at
     return replace(at, when=Span(at.when.start, at.when.start + (event.span.end - event.span.start)))
 
 
-def _begins(event: Event) -> datetime:
+def _begins(event: CalendarEvent) -> datetime:
     assert event.start_time is not None
     return event.start_time
 
 
-def _ends(event: Event) -> datetime:
+def _ends(event: CalendarEvent) -> datetime:
     assert event.end_time is not None
     return event.end_time
 
@@ -271,7 +273,7 @@ def _sent(form: Form) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in form.pairs if name == "updated_at" or name.startswith("was."))
 
 
-def _as_one(clash: Clash, form: Form) -> tuple[Clash, Form]:
+def _as_one(clash: EditConflict, form: Form) -> tuple[EditConflict, Form]:
     """When an appointment is, is decided as a whole: one of the fields that clash is shown, and the others count as seen."""
     shown = clash.conflicts[0]
     others = {f"was.{name}": name for name in WHEN if name != shown.path}

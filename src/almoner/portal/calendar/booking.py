@@ -15,17 +15,17 @@ from almoner.definitions import AppointmentKind, Program
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
 from almoner.pages import parsing
+from almoner.pages.filters import day_in_words, zone_in_words
 from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form, Visit
-from almoner.pages.words import day_in_words, zone_in_words
-from almoner.portal import sight
-from almoner.portal.calendar import diary, rules, when, zones
-from almoner.portal.calendar.diary import MODALITIES, Worker
-from almoner.portal.calendar.one import as_json
-from almoner.portal.calendar.rules import Reason, Wanted, Word
-from almoner.portal.calendar.when import Asked, When
-from almoner.portal.patients.find import Found, find
-from almoner.portal.sight import Patient
+from almoner.portal import patient_access
+from almoner.portal.calendar import queries, rules, time_form, zones
+from almoner.portal.calendar.appointment_detail import as_json
+from almoner.portal.calendar.queries import MODALITIES, CalendarWorker
+from almoner.portal.calendar.rules import Override, Reason, WantedAppointment
+from almoner.portal.calendar.time_form import TypedTime, When
+from almoner.portal.patient_access import Patient
+from almoner.portal.patients.find import PatientMatch, find
 from almoner.resources.calendar_events import calendar_events
 from almoner.working_hours import Span
 
@@ -37,7 +37,7 @@ ONE_AT_A_TIME: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id
 
 
 @dataclass(frozen=True)
-class Typed:
+class BookingForm:
     """The form as it was filled in; ``filled_for`` is the appointment type that minutes and modality were taken from."""
 
     patient_id: str
@@ -45,8 +45,8 @@ class Typed:
     appointment_type: str
     filled_for: str
     modality: str
-    asked: Asked
-    word: Word
+    asked: TypedTime
+    word: Override
     find: str
 
 
@@ -62,10 +62,10 @@ class FreeDay:
 class BookingPage:
     """The form. ``meant`` says what was asked for in both zones; ``checked``: the reasons are of a time that was looked at."""
 
-    typed: Typed
+    typed: BookingForm
     patient: Patient | None
-    worker: Worker
-    workers: Sequence[Worker]
+    worker: CalendarWorker
+    workers: Sequence[CalendarWorker]
     types: Sequence[tuple[str, str]]
     modalities: Sequence[tuple[str, str]]
     timezones: Sequence[tuple[str, str]]
@@ -75,24 +75,26 @@ class BookingPage:
     checked: bool
     reasons: Sequence[Reason]
     free: Sequence[FreeDay]
-    found: Sequence[Found]
+    found: Sequence[PatientMatch]
 
 
 @dataclass(frozen=True)
 class Candidates:
     """Who was found by what was typed."""
 
-    typed: Typed
-    found: Sequence[Found]
+    typed: BookingForm
+    found: Sequence[PatientMatch]
 
 
 async def show(visit: Visit) -> Response:
     minutes = visit.query("minutes")
-    asked = Asked(visit.query("date"), visit.query("time"), visit.worker.timezone, minutes or _USUAL_MINUTES)
+    asked = TypedTime(visit.query("date"), visit.query("time"), visit.worker.timezone, minutes or _USUAL_MINUTES)
     if not asked.date and not asked.time:
         asked = replace(asked, date=clocks.local(datetime.now(UTC), asked.timezone).date().isoformat())
     worker_id = visit.query("worker") or visit.worker.worker_id
-    typed = _filled(Typed(visit.query("patient"), worker_id, visit.query("type"), "", "", asked, Word(), ""), visit.program)
+    typed = _filled(
+        BookingForm(visit.query("patient"), worker_id, visit.query("type"), "", "", asked, Override(), ""), visit.program
+    )
     if minutes:
         # Somebody drew so long a stretch: it is not for the appointment type to say.
         typed = replace(typed, asked=asked)
@@ -116,7 +118,7 @@ async def send(visit: Visit) -> Response:
     if do.startswith("patient:"):
         typed = replace(typed, patient_id=do.removeprefix("patient:"), find="")
     if do.startswith("at:") and (moment := moment_of(do.removeprefix("at:"))) is not None:
-        typed = replace(typed, asked=typed.asked.at(moment), word=Word())
+        typed = replace(typed, asked=typed.asked.at(moment), word=Override())
     typed = _filled(typed, visit.program)
     if do == "book":
         async with visit.parts.database.transaction() as connection:
@@ -125,16 +127,16 @@ async def send(visit: Visit) -> Response:
         return _answer(visit, await _page(visit, connection, typed, checking=bool(typed.asked.time or typed.asked.all_day)))
 
 
-async def _book(visit: Visit, connection: Connection, typed: Typed) -> Response:
+async def _book(visit: Visit, connection: Connection, typed: BookingForm) -> Response:
     page = await _page(visit, connection, typed, checking=True)
     await connection.execute(ONE_AT_A_TIME, visit.environment_id, page.worker.calendar_id)
-    at = when.read(typed.asked)
+    at = time_form.read(typed.asked)
     errors = dict(at.errors)
     if page.patient is None:
         errors["patient_id"] = "Choose whom the appointment is with: type a name, a phone number or an id."
     if at.when is None or page.patient is None:
         return _answer(visit, replace(page, errors=errors), 400)
-    reasons = await rules.why_not(visit, connection, Wanted(page.worker, page.patient, at.when, typed.modality))
+    reasons = await rules.why_not(visit, connection, WantedAppointment(page.worker, page.patient, at.when, typed.modality))
     if reasons and not typed.word.covers(reasons):
         return _answer(visit, replace(page, errors=errors, reasons=reasons, checked=True), 400)
     given = {
@@ -157,20 +159,20 @@ def _answer(visit: Visit, page: BookingPage, status: int = 200) -> Response:
     return visit.page(f"{FOLDER}/booking.html", page, status)
 
 
-def _typed(visit: Visit, form: Form) -> Typed:
-    return Typed(
+def _typed(visit: Visit, form: Form) -> BookingForm:
+    return BookingForm(
         form.text("patient_id"),
         form.text("worker_id"),
         form.text("appointment_type"),
         form.text("filled_for"),
         form.text("modality"),
-        Asked.of(form, visit.worker.timezone, _USUAL_MINUTES),
-        Word.of(form),
+        TypedTime.of(form, visit.worker.timezone, _USUAL_MINUTES),
+        Override.of(form),
         form.text("find").strip(),
     )
 
 
-def _filled(typed: Typed, program: Program) -> Typed:
+def _filled(typed: BookingForm, program: Program) -> BookingForm:
     """With the length and the modality of the appointment type, where another one was chosen."""
     if typed.appointment_type not in program.appointment_types:
         typed = replace(typed, appointment_type=next(iter(program.appointment_types), ""))
@@ -186,18 +188,18 @@ def _modalities(program: Program, appointment_type: str) -> tuple[str, ...]:
     return program.appointments.get(appointment_type, AppointmentKind()).modalities or tuple(MODALITIES)
 
 
-async def _page(visit: Visit, connection: Connection, typed: Typed, checking: bool) -> BookingPage:
+async def _page(visit: Visit, connection: Connection, typed: BookingForm, checking: bool) -> BookingPage:
     """The form with what is known of the choices so far; ``checking``: also what keeps the appointment from its time."""
-    patient = await sight.patient(visit, connection, typed.patient_id) if typed.patient_id else None
-    known = await diary.workers(visit, connection)
+    patient = await patient_access.patient(visit, connection, typed.patient_id) if typed.patient_id else None
+    known = await queries.workers(visit, connection)
     wanted = Guid().decode(typed.worker_id, "", [])
     worker = next((one for one in known if one.id == wanted), None)
     if worker is None:
         raise problem("not_found", "There is no such worker.")
-    at = when.read(typed.asked) if checking else When(None, {})
+    at = time_form.read(typed.asked) if checking else When(None, {})
     reasons: list[Reason] = []
     if at.when is not None:
-        reasons = await rules.why_not(visit, connection, Wanted(worker, patient, at.when, typed.modality))
+        reasons = await rules.why_not(visit, connection, WantedAppointment(worker, patient, at.when, typed.modality))
     theirs = patient.timezone if patient else visit.worker.timezone
     return BookingPage(
         typed,
@@ -217,11 +219,11 @@ async def _page(visit: Visit, connection: Connection, typed: Typed, checking: bo
     )
 
 
-async def _found(visit: Visit, connection: Connection, text: str) -> list[Found]:
-    return await find(connection, visit.environment_id, sight.only_of(visit), text, _MOST_FOUND) if text else []
+async def _found(visit: Visit, connection: Connection, text: str) -> list[PatientMatch]:
+    return await find(connection, visit.environment_id, patient_access.only_of(visit), text, _MOST_FOUND) if text else []
 
 
-def timezones(visit: Visit, worker: Worker, patient: Patient | None, asked: str) -> list[tuple[str, str]]:
+def timezones(visit: Visit, worker: CalendarWorker, patient: Patient | None, asked: str) -> list[tuple[str, str]]:
     """Whose time a date and a time may be in, each zone once."""
     whose = {visit.worker.timezone: "your time"}
     if patient is not None:
@@ -249,9 +251,11 @@ def meaning(at: When, timezone: str, patient: Patient | None) -> str:
     return said
 
 
-async def free_days(visit: Visit, connection: Connection, worker: Worker, length: str, patient_timezone: str) -> list[FreeDay]:
+async def free_days(
+    visit: Visit, connection: Connection, worker: CalendarWorker, length: str, patient_timezone: str
+) -> list[FreeDay]:
     """Free times of the next days as buttons, in the visitor's zone with the patient's time where it differs."""
-    minutes = when.parsed_minutes(length) or int(_USUAL_MINUTES)
+    minutes = time_form.parsed_minutes(length) or int(_USUAL_MINUTES)
     here = visit.worker.timezone
     by_day: dict[date, list[tuple[str, str, str]]] = {}
     for span in await rules.free(visit, connection, worker, timedelta(minutes=minutes), patient_timezone):

@@ -17,15 +17,15 @@ from almoner.data_api.store import Actor
 from almoner.database import Connection
 from almoner.definitions import Program
 from almoner.errors import problem
-from almoner.pages.reads import Part, packed
+from almoner.pages.filters import initials
 from almoner.pages.security import HEADERS
-from almoner.pages.sign_in.entering import caller
+from almoner.pages.shown_patients import FilePart, packed
+from almoner.pages.sign_in.sign_in_cookies import caller
 from almoner.pages.visit import Visit
-from almoner.pages.words import initials
-from almoner.portal import sight
+from almoner.portal import patient_access
 from almoner.portal.calendar import ics
-from almoner.portal.calendar.diary import MODALITIES
-from almoner.portal.calendar.ics import Entry
+from almoner.portal.calendar.ics import IcsEvent
+from almoner.portal.calendar.queries import MODALITIES
 
 FOLDER: Final = "portal/calendar"
 PAST_DAYS: Final = 30
@@ -45,7 +45,7 @@ FROM (
   SELECT * FROM calendar_events WHERE environment_id = $1 AND calendar_id = $3
     AND day >= current_date - {PAST_DAYS} AND day < current_date + {FUTURE_DAYS}
 ) e
-LEFT JOIN patients p ON p.environment_id = $1 AND p.id = e.user_id AND {sight.OF_WORKER}
+LEFT JOIN patients p ON p.environment_id = $1 AND p.id = e.user_id AND {patient_access.OF_WORKER}
 ORDER BY coalesce(e.start_time, e.day), e.id
 """
 
@@ -116,20 +116,20 @@ async def feed(visit: Visit) -> Response:
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Content-Disposition": 'inline; filename="almoner.ics"'}
     told = packed(row["patient_id"] for row in rows if row["patient_id"])
-    answer = visit.file(Part(body, told, "calendar_events"), headers, "text/calendar; charset=utf-8", reader, "feed")
+    answer = visit.file(FilePart(body, told, "calendar_events"), headers, "text/calendar; charset=utf-8", reader, "feed")
     if conditions.names(visit.request.headers.get("if-none-match", "").encode("latin-1"), tag.encode()):
         return Response(status_code=304, headers={**HEADERS, **headers})
     return answer
 
 
-def _entry(row: Any, program: Program, whole_names: bool, url: str) -> Entry:
+def _entry(row: Any, program: Program, whole_names: bool, url: str) -> IcsEvent:
     visible = row["patient_id"] is not None
     title = program.titles.get(("appointment_types", row["appointment_type"]), row["appointment_type"])
     names = (row["first_name"], row["last_name"])
     whose = " ".join(names) if visible and whole_names else initials(*names) if visible else ""
     how = MODALITIES.get(row["modality"], row["modality"])
     ended = f", {row['outcome']}" if row["outcome"] else ""
-    return Entry(
+    return IcsEvent(
         row["id"],
         row["day"] or (row["start_time"], row["end_time"]),
         f"{whose} · {title}" if visible else "Busy",

@@ -18,11 +18,11 @@ from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.pages import parsing
+from almoner.pages.filters import zone_in_words
 from almoner.pages.notation import minute_for_all, minute_of_day, weekdays
 from almoner.pages.visit import Visit
-from almoner.pages.words import zone_in_words
-from almoner.portal.calendar import diary, rules
-from almoner.portal.calendar.diary import Worker
+from almoner.portal.calendar import queries, rules
+from almoner.portal.calendar.queries import CalendarWorker
 from almoner.working_hours import MIDNIGHT, Span
 
 FOLDER: Final = "portal/calendar"
@@ -79,9 +79,9 @@ class AbsenceForm:
 class HoursPage:
     """The working hours and absences of a worker, in the worker's own time zone. ``errors`` are those of the new absence."""
 
-    worker: Worker
+    worker: CalendarWorker
     own: bool
-    workers: Sequence[Worker]
+    workers: Sequence[CalendarWorker]
     zone: str
     weekdays: Sequence[Weekday]
     example: str
@@ -132,12 +132,12 @@ async def save(visit: Visit) -> Response:
     return visit.go(f"/calendar/hours/{worker.id}?done=hours")
 
 
-async def owner(visit: Visit, connection: Connection) -> Worker:
+async def owner(visit: Visit, connection: Connection) -> CalendarWorker:
     """The worker of the path. Raises ApiError: 404 where there is none, 403 for a colleague's unless one administers."""
     wanted = Guid().decode(visit.path("worker"), "", [])
     if wanted != visit.worker.worker_id and "administer" not in visit.rights.may:
         raise problem("forbidden", "These are a colleague's working hours. An administrator can change them.")
-    found = await diary.these(visit, connection, [wanted] if wanted else ())
+    found = await queries.these(visit, connection, [wanted] if wanted else ())
     if not found:
         raise problem("not_found", "There is no such worker.")
     return found[0]
@@ -146,7 +146,7 @@ async def owner(visit: Visit, connection: Connection) -> Worker:
 async def answer(
     visit: Visit,
     connection: Connection,
-    worker: Worker,
+    worker: CalendarWorker,
     week: Sequence[Weekday] = (),
     absence: AbsenceForm | None = None,
     errors: Mapping[str, str] | None = None,
@@ -157,7 +157,7 @@ async def answer(
         stored = await _stored(visit, connection, worker)
         week = _weekdays(stored, stored, {})
     administers = "administer" in visit.rights.may
-    known = await diary.workers(visit, connection, [worker.id]) if administers else [worker]
+    known = await queries.workers(visit, connection, [worker.id]) if administers else [worker]
     page = HoursPage(
         worker,
         worker.id == visit.worker.worker_id,
@@ -218,8 +218,8 @@ def _written(spans: Sequence[tuple[int, int]]) -> str:
     return ", ".join("-".join(map(minute_for_all, span)) for span in spans)
 
 
-async def _stored(visit: Visit, connection: Connection, worker: Worker) -> list[str]:
-    hours = (await diary.hours(connection, visit.environment_id, [worker]))[worker.id]
+async def _stored(visit: Visit, connection: Connection, worker: CalendarWorker) -> list[str]:
+    hours = (await queries.hours(connection, visit.environment_id, [worker]))[worker.id]
     return [in_words(hours.week.get(number, ())) for number in range(7)]
 
 
@@ -228,7 +228,9 @@ def _weekdays(typed: Sequence[str], stored: Sequence[str], errors: Mapping[int, 
     return [Weekday(n, WEEKDAYS[n], typed[n], stored[n], errors.get(n, "")) for n in weekdays()]
 
 
-async def _write(visit: Visit, connection: Connection, worker: Worker, week: Mapping[int, Sequence[tuple[int, int]]]) -> None:
+async def _write(
+    visit: Visit, connection: Connection, worker: CalendarWorker, week: Mapping[int, Sequence[tuple[int, int]]]
+) -> None:
     await connection.execute(
         "DELETE FROM working_hours WHERE environment_id = $1 AND worker_id = $2", visit.environment_id, worker.id
     )
@@ -241,7 +243,7 @@ async def _write(visit: Visit, connection: Connection, worker: Worker, week: Map
     await worker_events.record(connection, visit.environment_id, worker.id, "working hours set", by, said or "none")
 
 
-async def _absences(visit: Visit, connection: Connection, worker: Worker) -> list[Away]:
+async def _absences(visit: Visit, connection: Connection, worker: CalendarWorker) -> list[Away]:
     rows = await connection.fetch(_ABSENCES, visit.environment_id, worker.id, worker.calendar_id, datetime.now(UTC))
     found = []
     for row in rows:

@@ -15,7 +15,7 @@ _SECOND: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
-class Entry:
+class IcsEvent:
     """An event of a feed: from ``start`` to ``end``, or on a day. ``uid`` never changes; ``changed_at`` does with every change."""
 
     uid: str
@@ -28,7 +28,7 @@ class Entry:
     changed_at: datetime
 
 
-def calendar(name: str, entries: Iterable[Entry]) -> str:
+def calendar(name: str, entries: Iterable[IcsEvent]) -> str:
     """The text of a calendar, each line ended as the RFC asks."""
     lines = [
         "BEGIN:VCALENDAR",
@@ -46,7 +46,7 @@ def calendar(name: str, entries: Iterable[Entry]) -> str:
     return "".join(f"{folded(line)}\r\n" for line in lines)
 
 
-def _event(entry: Entry) -> Iterator[str]:
+def _event(entry: IcsEvent) -> Iterator[str]:
     yield "BEGIN:VEVENT"
     yield f"UID:{entry.uid}"
     # Of a feed, when the entry last changed (RFC 5545 3.8.7.2): the same text for as long as nothing changes.

@@ -12,9 +12,9 @@ from typing import Final
 
 from almoner import clocks
 from almoner.definitions import Program
-from almoner.pages.words import initials
+from almoner.pages.filters import initials
 from almoner.portal.calendar import zones
-from almoner.portal.calendar.diary import MODALITIES, Absence, Event, minutes
+from almoner.portal.calendar.queries import MODALITIES, Absence, CalendarEvent, minutes
 from almoner.times import iso
 from almoner.working_hours import MIDNIGHT, Hours, Span
 
@@ -26,7 +26,7 @@ _SHORTEST: Final = 25
 
 
 @dataclass(frozen=True)
-class Place:
+class DayPlace:
     """Where something stands in a day: from ``hour`` and ``fives`` times five minutes, so many hours and fives long; in which of
     how many lanes.
     """
@@ -54,7 +54,7 @@ class Grip:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownAppointment:
     """An appointment as pages tell of it. ``name`` is empty and ``patient_id`` None where the visitor may not see the patient: then
     it is just busy.
 
@@ -73,21 +73,21 @@ class Shown:
     begins: str
     grip: Grip | None
     patient_id: str | None
-    place: Place | None = None
+    place: DayPlace | None = None
 
 
 @dataclass(frozen=True)
-class Band:
+class DayBand:
     """A stretch of a day that is drawn behind the appointments: ``work``, ``away`` or ``skipped``. ``label`` may be empty."""
 
     sort: str
     label: str
-    place: Place
+    place: DayPlace
 
 
-def shown(event: Event, program: Program, timezone: str, place: Place | None = None) -> Shown:
+def appointment_view(event: CalendarEvent, program: Program, timezone: str, place: DayPlace | None = None) -> ShownAppointment:
     """An appointment in words, for a reader in a zone."""
-    return Shown(
+    return ShownAppointment(
         event.id,
         event.name,
         initials(event.first_name or "", event.last_name or ""),
@@ -103,7 +103,7 @@ def shown(event: Event, program: Program, timezone: str, place: Place | None = N
     )
 
 
-def _grip(event: Event, timezone: str) -> Grip:
+def _grip(event: CalendarEvent, timezone: str) -> Grip:
     if event.span is None:
         return Grip(event.day.isoformat() if event.day else "", "", 0, "", "", event.calendar_id)
     here = clocks.local(event.span.start, timezone)
@@ -111,18 +111,18 @@ def _grip(event: Event, timezone: str) -> Grip:
     return Grip(here.date().isoformat(), f"{here:%H:%M}", length, iso(event.span.start), iso(event.span.end), event.calendar_id)
 
 
-def _at(event: Event, timezone: str) -> str:
+def _at(event: CalendarEvent, timezone: str) -> str:
     return "all day" if event.span is None else zones.span(event.span.start, event.span.end, timezone)
 
 
-def theirs(event: Event, timezone: str) -> str:
+def theirs(event: CalendarEvent, timezone: str) -> str:
     """When it begins where the patient is; empty where their clock says the same, or nothing may be said of them."""
     if event.start_time is None or event.timezone is None or not clocks.differ(timezone, event.timezone, event.start_time):
         return ""
     return zones.clock(event.start_time, event.timezone, clocks.local(event.start_time, timezone).date())
 
 
-def on_day(events: Iterable[Event], day: date, timezone: str) -> list[Event]:
+def on_day(events: Iterable[CalendarEvent], day: date, timezone: str) -> list[CalendarEvent]:
     """Those of the events that a day in this zone shows: what overlaps it, and what is on it as a whole."""
     whole = Span(clocks.start_of(day, timezone), clocks.start_of(clocks.shifted(day, 1), timezone))
     return [e for e in events if e.day == day or (e.span is not None and e.span.overlaps(whole))]
@@ -141,16 +141,16 @@ def stretch(span: Span, day: date, timezone: str) -> tuple[int, int] | None:
     return first, last
 
 
-def placed(events: Sequence[Event], day: date, timezone: str) -> list[tuple[Event, Place]]:
+def placed(events: Sequence[CalendarEvent], day: date, timezone: str) -> list[tuple[CalendarEvent, DayPlace]]:
     """The timed events of a day with their places: what overlaps stands side by side."""
-    spans: list[tuple[int, int, Event]] = []
+    spans: list[tuple[int, int, CalendarEvent]] = []
     for event in events:
         if event.span is not None and (found := stretch(event.span, day, timezone)):
             first = min(found[0] - found[0] % 5, MIDNIGHT - _SHORTEST)
             spans.append((first, max(found[1], first + _SHORTEST), event))
     spans.sort(key=lambda one: (one[0], -one[1]))
-    found_places: list[tuple[Event, Place]] = []
-    group: list[tuple[int, int, Event, int]] = []
+    found_places: list[tuple[CalendarEvent, DayPlace]] = []
+    group: list[tuple[int, int, CalendarEvent, int]] = []
     ends: list[int] = []
     for first, last, event in spans:
         if ends and first >= max(ends):
@@ -167,18 +167,18 @@ def placed(events: Sequence[Event], day: date, timezone: str) -> list[tuple[Even
     return found_places + _closed(group, len(ends))
 
 
-def _closed(group: Iterable[tuple[int, int, Event, int]], lanes: int) -> list[tuple[Event, Place]]:
+def _closed(group: Iterable[tuple[int, int, CalendarEvent, int]], lanes: int) -> list[tuple[CalendarEvent, DayPlace]]:
     return [(event, place(first, last, lane, lanes)) for first, last, event, lane in group]
 
 
-def place(first: int, last: int, lane: int = 0, lanes: int = 1) -> Place:
+def place(first: int, last: int, lane: int = 0, lanes: int = 1) -> DayPlace:
     """The place of a stretch of minutes."""
     length = max(5, last - first)
     hours_long, fives_long = divmod(-(-length // 5), 12)
-    return Place(first // 60, first % 60 // 5, hours_long, fives_long, lane, lanes)
+    return DayPlace(first // 60, first % 60 // 5, hours_long, fives_long, lane, lanes)
 
 
-def bands(hours: Hours, absences: Iterable[Absence], day: date, timezone: str) -> list[Band]:
+def bands(hours: Hours, absences: Iterable[Absence], day: date, timezone: str) -> list[DayBand]:
     """What is drawn behind a worker's day: working hours, absences, and an hour that the clocks skip."""
     whole = Span(clocks.start_of(day, timezone), clocks.start_of(clocks.shifted(day, 1), timezone))
     found = [("work", "", stretch(one, day, timezone)) for one in hours.between(whole.start, whole.end)]
@@ -186,7 +186,7 @@ def bands(hours: Hours, absences: Iterable[Absence], day: date, timezone: str) -
     gap = clocks.skipped(day, timezone)
     if gap is not None:
         found.append(("skipped", "The clocks go forward", (_minute(gap[0]), _minute(gap[1]) or MIDNIGHT)))
-    return [Band(sort, label, place(*at)) for sort, label, at in found if at is not None]
+    return [DayBand(sort, label, place(*at)) for sort, label, at in found if at is not None]
 
 
 def hours_shown(stretches: Iterable[tuple[int, int]]) -> tuple[int, int]:
@@ -197,7 +197,7 @@ def hours_shown(stretches: Iterable[tuple[int, int]]) -> tuple[int, int]:
     return max(0, first), min(24, last)
 
 
-def reach(events: Mapping[date, Sequence[Event]], timezone: str) -> list[tuple[int, int]]:
+def reach(events: Mapping[date, Sequence[CalendarEvent]], timezone: str) -> list[tuple[int, int]]:
     """The stretches of these days that hold an appointment."""
     return [
         found
@@ -207,7 +207,7 @@ def reach(events: Mapping[date, Sequence[Event]], timezone: str) -> list[tuple[i
     ]
 
 
-def now_on(day: date, now: datetime, timezone: str) -> Place | None:
+def now_on(day: date, now: datetime, timezone: str) -> DayPlace | None:
     """Where the present moment is in a day; None on any other day."""
     here = clocks.local(now, timezone)
     return place(_minute(here) - here.minute % 5, _minute(here)) if here.date() == day else None

@@ -12,14 +12,14 @@ from starlette.responses import Response
 from almoner import clocks
 from almoner.database import Connection
 from almoner.kinds import Guid
+from almoner.pages.filters import zone_in_words
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.pages.visit import Visit
-from almoner.pages.words import zone_in_words
 from almoner.portal import live
-from almoner.portal.calendar import absences, appointment, booking, diary, feed_page, hours_page, placing, views
-from almoner.portal.calendar.diary import Worker
-from almoner.portal.calendar.views import Columns, Looking, Table
-from almoner.portal.calendar.when import parsed_date
+from almoner.portal.calendar import absences, appointment, booking, feed_page, hours_page, placement, queries, views
+from almoner.portal.calendar.queries import CalendarWorker
+from almoner.portal.calendar.time_form import parsed_date
+from almoner.portal.calendar.views import CalendarView, Columns, Table
 from almoner.working_hours import Span
 
 FOLDER: Final = "portal/calendar"
@@ -35,7 +35,7 @@ class CalendarPage:
     beyond the most that are shown at once. ``since`` is where the change log was before all was read.
     """
 
-    looking: Looking
+    looking: CalendarView
     columns: Columns | None
     table: Table | None
     zone: str
@@ -55,7 +55,7 @@ async def grid(visit: Visit) -> Response:
         return visit.fragment(f"{FOLDER}/grid.html", await _page(visit, connection))
 
 
-async def told(visit: Visit) -> Response:
+async def changes_stream(visit: Visit) -> Response:
     """The stream of changes of the calendars that are looked at."""
     async with visit.parts.database.connection() as connection:
         chosen = await _chosen(visit, connection)
@@ -66,8 +66,8 @@ async def told(visit: Visit) -> Response:
 class People:
     """Whose calendars one can look at: those ``chosen``, some ``others`` whose name has what was ``typed``, how many ``more``."""
 
-    chosen: Sequence[Worker]
-    others: Sequence[Worker]
+    chosen: Sequence[CalendarWorker]
+    others: Sequence[CalendarWorker]
     more: int
     typed: str
     own: str
@@ -77,8 +77,8 @@ async def people(visit: Visit) -> Response:
     """The workers to choose from, those first who are chosen already; the others are too many to draw in each page."""
     typed, wanted = visit.query("find").strip(), _wanted(visit)
     async with visit.parts.database.connection() as connection:
-        chosen = await diary.these(visit, connection, wanted)
-        others, number = await diary.others(visit, connection, wanted, typed, _MOST_OFFERED)
+        chosen = await queries.these(visit, connection, wanted)
+        others, number = await queries.others(visit, connection, wanted, typed, _MOST_OFFERED)
     return visit.fragment(f"{FOLDER}/people.html", People(chosen, others, number - len(others), typed, visit.worker.worker_id))
 
 
@@ -88,11 +88,11 @@ def _wanted(visit: Visit) -> list[str]:
     return [one for one in given if one]
 
 
-async def _chosen(visit: Visit, connection: Connection) -> list[Worker]:
+async def _chosen(visit: Visit, connection: Connection) -> list[CalendarWorker]:
     """Whose calendars are asked for, the visitor's own first; theirs alone where nobody is asked for."""
     own = visit.worker.worker_id
     wanted = _wanted(visit) or [own]
-    chosen = await diary.these(visit, connection, wanted) or await diary.these(visit, connection, [own])
+    chosen = await queries.these(visit, connection, wanted) or await queries.these(visit, connection, [own])
     return sorted(chosen, key=lambda worker: worker.id != own)
 
 
@@ -102,16 +102,16 @@ async def _page(visit: Visit, connection: Connection) -> CalendarPage:
     today = clocks.local(now, timezone).date()
     view = visit.query("view") if visit.query("view") in views.VIEWS else "week"
     day = parsed_date(visit.query("date")) or today
-    looking = Looking(view, day, today, timezone, tuple(chosen[:MOST_WORKERS]), visit.worker.worker_id)
+    looking = CalendarView(view, day, today, timezone, tuple(chosen[:MOST_WORKERS]), visit.worker.worker_id)
     span, days = _reach(looking.days, timezone)
     several = len(looking.chosen) > 1
     columns, table = None, None
     if view == "day" or (view == "week" and not several):
-        frame = await diary.diary(visit, connection, looking.chosen, span, days)
+        frame = await queries.diary(visit, connection, looking.chosen, span, days)
         columns = views.columns(looking, frame, visit.program, now)
     else:
-        frame = await diary.frame(visit, connection, looking.chosen, span)
-        of_days = await diary.by_day(
+        frame = await queries.frame(visit, connection, looking.chosen, span)
+        of_days = await queries.by_day(
             visit, connection, looking.chosen, looking.days, timezone, views.MOST_IN_A_CELL, view == "week"
         )
         table = (views.month if view == "month" else views.team_week)(looking, frame, of_days, visit.program)
@@ -138,11 +138,11 @@ ROUTES: Final = (
     PageRoute("/calendar", show, may=_CARE, shows=_EVENTS),
     PageRoute("/calendar/grid", grid, may=_CARE, background=True, shows=_EVENTS),
     PageRoute("/calendar/people", people, may=_CARE),
-    PageRoute("/calendar/live", told, may=_CARE, background=True),
+    PageRoute("/calendar/live", changes_stream, may=_CARE, background=True),
     PageRoute("/calendar/new", booking.show, may=_CARE, shows=_EVENTS),
     PageRoute("/calendar/new", booking.send, may=_CARE, methods=("POST",), shows=_EVENTS),
     PageRoute("/calendar/new/patients", booking.candidates, may=_CARE, methods=("POST",), repeatable=True),
-    PageRoute("/calendar/place", placing.place, may=_CARE, methods=("POST",), shows=_EVENTS),
+    PageRoute("/calendar/place", placement.place, may=_CARE, methods=("POST",), shows=_EVENTS),
     PageRoute("/calendar/events/{id}", appointment.show, may=_CARE, shows=_EVENTS),
     PageRoute("/calendar/events/{id}/move", appointment.show_move, may=_CARE, shows=_EVENTS),
     PageRoute("/calendar/events/{id}/move", appointment.move, may=_CARE, methods=("POST",), shows=_EVENTS),

@@ -11,13 +11,13 @@ from typing import Final
 from almoner import clocks
 from almoner.database import Connection
 from almoner.names import full_name_sql
+from almoner.pages.filters import day_in_words, zone_in_words
 from almoner.pages.notation import minute_of_day, time_of_day
 from almoner.pages.visit import Form, Visit
-from almoner.pages.words import day_in_words, zone_in_words
-from almoner.portal.calendar import diary, zones
-from almoner.portal.calendar.diary import BY_PHONE, Diary, Event, Worker
+from almoner.portal.calendar import queries, zones
+from almoner.portal.calendar.queries import BY_PHONE, CalendarEvent, CalendarWorker, Diary
 from almoner.portal.conversations import consents
-from almoner.portal.sight import Patient
+from almoner.portal.patient_access import Patient
 from almoner.working_hours import MIDNIGHT, Hours, Span
 
 # Free times are looked for in so many days, at every half hour, no more than so many a day and a few in all.
@@ -61,14 +61,14 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Word:
+class Override:
     """Whether somebody wants a time anyway, and the keys of the reasons that they had been told of when they said so."""
 
     given: bool = False
     known: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, form: Form) -> Word:
+    def of(cls, form: Form) -> Override:
         """What a form says: a box or button ``anyway``, beside a hidden ``known`` for each reason."""
         return cls(form.truth("anyway"), frozenset(value for name, value in form.pairs if name == "known"))
 
@@ -78,13 +78,13 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedAppointment:
     """An appointment to be: of a worker with a patient, None where nobody is chosen yet, from a moment to another, or on a day.
     ``event_id`` is its own where it is moved: it is not in its own way. ``begins_anew``: its beginning is chosen now, so that it
     cannot be over.
     """
 
-    worker: Worker
+    worker: CalendarWorker
     patient: Patient | None
     when: Span | date
     modality: str
@@ -92,12 +92,12 @@ class Wanted:
     begins_anew: bool = True
 
 
-async def why_not(visit: Visit, connection: Connection, wanted: Wanted, now: datetime | None = None) -> list[Reason]:
+async def why_not(visit: Visit, connection: Connection, wanted: WantedAppointment, now: datetime | None = None) -> list[Reason]:
     """Each rule that the time breaks, the firm ones first; none where it is free. Times are told in the visitor's zone."""
     at = now or datetime.now(UTC)
     span = _whole(wanted)
     days = (wanted.when, clocks.shifted(wanted.when, 1)) if isinstance(wanted.when, date) else (date.min, date.min)
-    known = await diary.diary(visit, connection, [wanted.worker], span, days)
+    known = await queries.diary(visit, connection, [wanted.worker], span, days)
     timezone = visit.worker.timezone
     found = [*(_past(wanted, at) if wanted.begins_anew else ()), *_away(wanted, known, span, timezone), *_outside(wanted, known)]
     if isinstance(wanted.when, Span):
@@ -109,14 +109,14 @@ async def why_not(visit: Visit, connection: Connection, wanted: Wanted, now: dat
     return sorted(found, key=lambda reason: not reason.firm)
 
 
-def _whole(wanted: Wanted) -> Span:
+def _whole(wanted: WantedAppointment) -> Span:
     if isinstance(wanted.when, Span):
         return wanted.when
     timezone = wanted.worker.timezone
     return Span(clocks.start_of(wanted.when, timezone), clocks.start_of(clocks.shifted(wanted.when, 1), timezone))
 
 
-def _past(wanted: Wanted, now: datetime) -> Iterator[Reason]:
+def _past(wanted: WantedAppointment, now: datetime) -> Iterator[Reason]:
     if isinstance(wanted.when, Span):
         if wanted.when.start < now:
             yield Reason("Past", "This time is in the past.", firm=True)
@@ -124,14 +124,14 @@ def _past(wanted: Wanted, now: datetime) -> Iterator[Reason]:
         yield Reason("Past", "This day is in the past.", firm=True)
 
 
-def _away(wanted: Wanted, known: Diary, span: Span, timezone: str) -> Iterator[Reason]:
+def _away(wanted: WantedAppointment, known: Diary, span: Span, timezone: str) -> Iterator[Reason]:
     for absence in known.absences.get(wanted.worker.id, ()):
         if absence.overlaps(span):
             why = f" ({absence.reason})" if absence.reason else ""
             yield Reason("Absence", f"{wanted.worker.name} is away {absence_in_words(absence, timezone)}{why}.", firm=True)
 
 
-def _outside(wanted: Wanted, known: Diary) -> Iterator[Reason]:
+def _outside(wanted: WantedAppointment, known: Diary) -> Iterator[Reason]:
     hours = known.hours[wanted.worker.id]
     if not hours.known:
         return
@@ -144,7 +144,7 @@ def _outside(wanted: Wanted, known: Diary) -> Iterator[Reason]:
         yield Reason("Working hours", f"Outside {wanted.worker.name}'s working hours: {hours_in_words(hours, day)}.")
 
 
-def _taken(wanted: Wanted, known: Diary, span: Span) -> list[Event]:
+def _taken(wanted: WantedAppointment, known: Diary, span: Span) -> list[CalendarEvent]:
     """The worker's appointments at that time."""
     return [
         event
@@ -153,13 +153,13 @@ def _taken(wanted: Wanted, known: Diary, span: Span) -> list[Event]:
     ]
 
 
-def _overlap(event: Event, timezone: str) -> str:
+def _overlap(event: CalendarEvent, timezone: str) -> str:
     whose = f"{event.name}'s appointment" if event.name else "another appointment"
     at = zones.span(event.span.start, event.span.end, timezone) if event.span else "all day"
     return f"Overlaps with {whose}, {at}."
 
 
-async def _twice(visit: Visit, connection: Connection, wanted: Wanted, span: Span) -> list[Reason]:
+async def _twice(visit: Visit, connection: Connection, wanted: WantedAppointment, span: Span) -> list[Reason]:
     """The patient is somewhere else at that time."""
     row = wanted.patient and await connection.fetchrow(
         *(_OWN, visit.environment_id, wanted.patient.id, span.start, span.end),
@@ -171,7 +171,7 @@ async def _twice(visit: Visit, connection: Connection, wanted: Wanted, span: Spa
     return [Reason("Overlap", f"Overlaps with this patient's appointment with {row['worker']}, {at}.")]
 
 
-def _at_night(wanted: Wanted, span: Span) -> Iterator[Reason]:
+def _at_night(wanted: WantedAppointment, span: Span) -> Iterator[Reason]:
     patient = wanted.patient
     if patient is not None and not _is_awake(span, patient.timezone):
         first, last = WAKING
@@ -180,7 +180,7 @@ def _at_night(wanted: Wanted, span: Span) -> Iterator[Reason]:
         yield Reason("Night", text, patient_id=patient.id)
 
 
-async def _without_consent(visit: Visit, connection: Connection, wanted: Wanted) -> list[Reason]:
+async def _without_consent(visit: Visit, connection: Connection, wanted: WantedAppointment) -> list[Reason]:
     """Who is to be called has a number, and agreed to calls there."""
     if wanted.patient is None or wanted.modality not in BY_PHONE:
         return []
@@ -189,12 +189,17 @@ async def _without_consent(visit: Visit, connection: Connection, wanted: Wanted)
 
 
 async def free(
-    visit: Visit, connection: Connection, worker: Worker, length: timedelta, patient_timezone: str, now: datetime | None = None
+    visit: Visit,
+    connection: Connection,
+    worker: CalendarWorker,
+    length: timedelta,
+    patient_timezone: str,
+    now: datetime | None = None,
 ) -> list[Span]:
     """A few free times of the next days, in their order: in working hours, and not at night where the patient is."""
     start = now or datetime.now(UTC)
     whole = Span(start, clocks.later(start, AHEAD * clocks.DAY))
-    known = await diary.diary(visit, connection, [worker], whole, (date.min, date.min))
+    known = await queries.diary(visit, connection, [worker], whole, (date.min, date.min))
     hours = known.hours[worker.id]
     working = (hours if hours.known else Hours(worker.timezone, dict(USUAL))).between(whole.start, whole.end)
     away: Sequence[Span] = known.absences.get(worker.id, ())
@@ -212,7 +217,7 @@ async def free(
     return [slot for day in list(found)[:_DAYS] for slot in found[day]]
 
 
-def _busy(events: Sequence[Event]) -> list[Span]:
+def _busy(events: Sequence[CalendarEvent]) -> list[Span]:
     return [event.span for event in events if event.span is not None and event.takes_time]
 
 

@@ -10,11 +10,11 @@ from typing import Final
 
 from almoner import clocks
 from almoner.definitions import Program
+from almoner.pages.filters import day_in_words, initials, zone_in_words
 from almoner.pages.notation import week_of
-from almoner.pages.words import day_in_words, initials, zone_in_words
 from almoner.portal.calendar import layout, zones
-from almoner.portal.calendar.diary import Absence, Days, Diary, Event, Worker
-from almoner.portal.calendar.layout import Band, Place, Shown
+from almoner.portal.calendar.layout import DayBand, DayPlace, ShownAppointment
+from almoner.portal.calendar.queries import Absence, CalendarEvent, CalendarWorker, Days, Diary
 from almoner.working_hours import Hours
 
 VIEWS: Final = ("day", "week", "month")
@@ -23,14 +23,14 @@ MOST_IN_A_CELL: Final = 4
 
 
 @dataclass(frozen=True)
-class Looking:
+class CalendarView:
     """What somebody looks at: a view, around a day, of these workers, in their own time zone."""
 
     view: str
     day: date
     today: date
     timezone: str
-    chosen: tuple[Worker, ...]
+    chosen: tuple[CalendarWorker, ...]
     own: str
 
     def href(self, view: str = "", day: date | None = None, worker: str = "", path: str = "/calendar", since: str = "") -> str:
@@ -87,7 +87,7 @@ class Looking:
 
 
 @dataclass(frozen=True)
-class Column:
+class DayColumn:
     """A day of one worker, drawn hour by hour. ``worker_id`` is whose free time is booked with a click on it.
 
     ``always``: no working hours are known, so that no time is outside of them.
@@ -99,10 +99,10 @@ class Column:
     href: str
     today: bool
     worker_id: str
-    all_day: Sequence[Shown]
-    timed: Sequence[Shown]
-    bands: Sequence[Band]
-    now: Place | None
+    all_day: Sequence[ShownAppointment]
+    timed: Sequence[ShownAppointment]
+    bands: Sequence[DayBand]
+    now: DayPlace | None
     always: bool
 
 
@@ -110,7 +110,7 @@ class Column:
 class Columns:
     """Days side by side. ``first`` and ``last`` are the hours that they show, from and up to."""
 
-    columns: Sequence[Column]
+    columns: Sequence[DayColumn]
     first: int
     last: int
     several: bool
@@ -128,13 +128,13 @@ class Cell:
     href: str
     today: bool
     beside: bool
-    events: Sequence[tuple[str, Shown]]
+    events: Sequence[tuple[str, ShownAppointment]]
     more: int
     away: str
 
 
 @dataclass(frozen=True)
-class Line:
+class WeekRow:
     """A row of cells: a week of the month, or the week of one worker, whose zone is told where it is another."""
 
     heading: str
@@ -149,13 +149,13 @@ class Table:
 
     month: bool
     heads: Sequence[tuple[str, bool]]
-    lines: Sequence[Line]
+    lines: Sequence[WeekRow]
 
 
-def columns(looking: Looking, diary: Diary, program: Program, now: datetime) -> Columns:
+def columns(looking: CalendarView, diary: Diary, program: Program, now: datetime) -> Columns:
     """A day of each worker side by side, or the week of one."""
     of = [(worker, day) for worker in looking.chosen for day in looking.days]
-    by_day: dict[tuple[str, date], list[Event]] = {
+    by_day: dict[tuple[str, date], list[CalendarEvent]] = {
         (worker.id, day): layout.on_day(diary.events.get(worker.id, ()), day, looking.timezone) for worker, day in of
     }
     drawn = [_column(looking, diary, program, now, worker, day, by_day[worker.id, day]) for worker, day in of]
@@ -168,54 +168,63 @@ def columns(looking: Looking, diary: Diary, program: Program, now: datetime) -> 
 
 
 def _column(
-    looking: Looking, diary: Diary, program: Program, now: datetime, worker: Worker, day: date, events: list[Event]
-) -> Column:
+    looking: CalendarView,
+    diary: Diary,
+    program: Program,
+    now: datetime,
+    worker: CalendarWorker,
+    day: date,
+    events: list[CalendarEvent],
+) -> DayColumn:
     several = len(looking.chosen) > 1
     away: Sequence[Absence] = diary.absences.get(worker.id, ())
     elsewhere = clocks.differ(worker.timezone, looking.timezone, clocks.start_of(day, looking.timezone))
     zone = f"{zone_in_words(worker.timezone)} {zones.clock(now, worker.timezone)} now" if elsewhere else ""
-    return Column(
+    return DayColumn(
         day,
         worker.name if several else f"{day:%a} {day.day}",
         zone,
         looking.href("week" if several else "day", day, worker.id),
         day == looking.today,
         worker.id,
-        [layout.shown(event, program, looking.timezone) for event in events if event.day],
-        [layout.shown(event, program, looking.timezone, at) for event, at in layout.placed(events, day, looking.timezone)],
+        [layout.appointment_view(event, program, looking.timezone) for event in events if event.day],
+        [
+            layout.appointment_view(event, program, looking.timezone, at)
+            for event, at in layout.placed(events, day, looking.timezone)
+        ],
         layout.bands(diary.hours[worker.id], away, day, looking.timezone),
         layout.now_on(day, now, looking.timezone),
         not diary.hours[worker.id].known,
     )
 
 
-def team_week(looking: Looking, frame: Diary, days: Days, program: Program) -> Table:
+def team_week(looking: CalendarView, frame: Diary, days: Days, program: Program) -> Table:
     """The week of several workers, a row each."""
     lines = []
     for worker in looking.chosen:
         cells = [_cell(looking, frame, days, program, day, worker) for day in looking.days]
         elsewhere = clocks.differ(worker.timezone, looking.timezone, clocks.start_of(looking.day, looking.timezone))
         zone = zone_in_words(worker.timezone) if elsewhere else ""
-        lines.append(Line(worker.name, zone, looking.href("week", worker=worker.id), cells))
+        lines.append(WeekRow(worker.name, zone, looking.href("week", worker=worker.id), cells))
     return Table(False, [(f"{day:%a} {day.day}", day == looking.today) for day in looking.days], lines)
 
 
-def month(looking: Looking, frame: Diary, days: Days, program: Program) -> Table:
+def month(looking: CalendarView, frame: Diary, days: Days, program: Program) -> Table:
     """A month in weeks, of one worker or of several together."""
     alone = looking.chosen[0] if len(looking.chosen) == 1 else None
     cells = [_cell(looking, frame, days, program, day, alone) for day in looking.days]
     weeks = [cells[n : n + 7] for n in range(0, len(cells), 7)]
     heads = [(f"{day:%a}", False) for day in looking.days[:7]]
-    return Table(True, heads, [Line("", "", "", week) for week in weeks])
+    return Table(True, heads, [WeekRow("", "", "", week) for week in weeks])
 
 
-def _cell(looking: Looking, frame: Diary, days: Days, program: Program, day: date, worker: Worker | None) -> Cell:
+def _cell(looking: CalendarView, frame: Diary, days: Days, program: Program, day: date, worker: CalendarWorker | None) -> Cell:
     """A day of a worker, or of all of them, each appointment then with whose it is."""
     apart = looking.view == "week"
     key = (worker.id if apart and worker else "", day)
     whose = {} if worker else {one.calendar_id: initials(one.first_name, one.last_name) for one in looking.chosen}
     events = days.first.get(key, ())
-    drawn = [(whose.get(event.calendar_id, ""), layout.shown(event, program, looking.timezone)) for event in events]
+    drawn = [(whose.get(event.calendar_id, ""), layout.appointment_view(event, program, looking.timezone)) for event in events]
     absences = frame.absences.get(worker.id, ()) if worker else ()
     away = layout.bands(Hours(looking.timezone), absences, day, looking.timezone)
     return Cell(

@@ -15,15 +15,15 @@ from almoner.errors import problem
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.portal import live
-from almoner.portal.care_flows import acting, flows, starting
-from almoner.portal.care_flows.acting import Opened
-from almoner.portal.care_flows.flows import MOST
-from almoner.portal.care_flows.words import Flow
-from almoner.portal.sight import Patient
+from almoner.portal.care_flows import flow_form, new_flow, queries
+from almoner.portal.care_flows.flow_form import OpenFlowForm
+from almoner.portal.care_flows.queries import MOST
+from almoner.portal.care_flows.view import FlowView
+from almoner.portal.patient_access import Patient
 from almoner.portal.workers import Worker, to_choose
-from almoner.workshop import published
+from almoner.workshop import published_programs
 from almoner.workshop.design import CareFlowTemplate
-from almoner.workshop.published import Outline
+from almoner.workshop.published_programs import Outline
 
 _FOLDER: Final = "portal/care_flows"
 
@@ -33,11 +33,11 @@ class FlowsPage:
     """The flows of a patient, or one of them where ``only``. ``opened`` is the form that is open in one, if any."""
 
     patient: Patient
-    flows: tuple[Flow, ...]
+    flows: tuple[FlowView, ...]
     only: bool
     since: str
     workers: tuple[Worker, ...] = ()
-    opened: Opened | None = None
+    opened: OpenFlowForm | None = None
     most: int = MOST
 
 
@@ -49,23 +49,23 @@ class FlowPart:
     """
 
     patient: Patient
-    flow: Flow
+    flow: FlowView
     workers: tuple[Worker, ...] = ()
-    opened: Opened | None = None
+    opened: OpenFlowForm | None = None
     told: str = ""
     leads: str = ""
 
 
 @dataclass(frozen=True)
-class NewPage:
+class NewFlowPage:
     """The form of a new flow. ``template`` is None for one from nothing; ``goals`` are those of the template."""
 
     patient: Patient
     names: tuple[str, ...]
     template: CareFlowTemplate | None
-    stated: starting.Stated
-    roles: tuple[starting.RoleChoice, ...]
-    goals: tuple[tuple[str, tuple[starting.Planned, ...]], ...]
+    stated: new_flow.NewFlowForm
+    roles: tuple[new_flow.Assignees, ...]
+    goals: tuple[tuple[str, tuple[new_flow.Planned, ...]], ...]
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -80,8 +80,8 @@ async def show_all(visit: Visit) -> Response:
     """Every flow."""
     async with visit.parts.database.connection() as connection:
         since = await live.since(connection)
-        patient = await flows.seen(visit, connection)
-        page = FlowsPage(patient, await flows.listed(visit, connection, patient), False, since)
+        patient = await queries.patient_of_path(visit, connection)
+        page = FlowsPage(patient, await queries.list_flows(visit, connection, patient), False, since)
     return visit.page(f"{_FOLDER}/flows.html", page)
 
 
@@ -89,9 +89,9 @@ async def show_one(visit: Visit) -> Response:
     """One flow, with the form that the query string opens in it: ``?open=step:0.1``."""
     async with visit.parts.database.connection() as connection:
         since = await live.since(connection)
-        patient = await flows.seen(visit, connection)
-        flow = await flows.one(visit, connection, patient, visit.path("flow"))
-        opened = acting.opened(visit.query("open"), flow, patient.timezone)
+        patient = await queries.patient_of_path(visit, connection)
+        flow = await queries.flow_by_id(visit, connection, patient, visit.path("flow"))
+        opened = flow_form.open_form(visit.query("open"), flow, patient.timezone)
         workers = await _workers(visit, connection, opened)
     if visit.is_fragment:
         return visit.fragment(f"{_FOLDER}/flow.html", FlowPart(patient, flow, workers, opened))
@@ -101,8 +101,8 @@ async def show_one(visit: Visit) -> Response:
 async def show_now(visit: Visit) -> Response:
     """The inside of a flow's card as it is now."""
     async with visit.parts.database.connection() as connection:
-        patient = await flows.seen(visit, connection)
-        flow = await flows.one(visit, connection, patient, visit.path("flow"))
+        patient = await queries.patient_of_path(visit, connection)
+        flow = await queries.flow_by_id(visit, connection, patient, visit.path("flow"))
     return visit.fragment(f"{_FOLDER}/flow.html", FlowPart(patient, flow))
 
 
@@ -110,23 +110,23 @@ async def act(visit: Visit) -> Response:
     """Does what the button ``do`` says: ``complete:0.1``, ``save:0.1``, ``goal``."""
     form = await visit.form()
     async with visit.parts.database.connection() as connection:
-        patient = await flows.seen(visit, connection)
-        flow = await flows.one(visit, connection, patient, visit.path("flow"))
-        wanted = acting.read(form, patient.timezone, visit.worker.worker_id, datetime.now(UTC))
+        patient = await queries.patient_of_path(visit, connection)
+        flow = await queries.flow_by_id(visit, connection, patient, visit.path("flow"))
+        wanted = flow_form.read(form, patient.timezone, visit.worker.worker_id, datetime.now(UTC))
         workers = await _workers(visit, connection, wanted.opened)
     wrong = wanted.wrong(workers)
     if wanted.change is None or wrong:
         return await _refused(visit, FlowPart(patient, flow, workers, wanted.opened and replace(wanted.opened, errors=wrong)))
-    merging = await flows.change(visit, patient, flow.id, form, wanted.change)
+    merging = await queries.change(visit, patient, flow.id, form, wanted.change)
     if merging.conflicts:
-        return await acting.conflict(visit, patient, flow.id, merging, form)
+        return await flow_form.conflict(visit, patient, flow.id, merging, form)
     if form.text("from") == "card":
         return _to_card(visit, patient, merging.told)
     if not visit.is_fragment:
         return visit.go(f"/patients/{patient.id}/care-flows")
     async with visit.parts.database.connection() as connection:
-        now = await flows.one(visit, connection, patient, flow.id)
-    following = acting.following(form, now, merging)
+        now = await queries.flow_by_id(visit, connection, patient, flow.id)
+    following = flow_form.following(form, now, merging)
     part = FlowPart(patient, now, workers if following else (), following, merging.told or wanted.told, _leads(form))
     # The flow is in this answer already; what else shows what is late draws itself again.
     return visit.fragment(f"{_FOLDER}/flow.html", part, 200, live.trigger("inbox"))
@@ -145,26 +145,26 @@ async def create(visit: Visit) -> Response:
 
 async def _new(visit: Visit, name: str, form: Form | None) -> Response:
     async with visit.parts.database.connection() as connection:
-        patient = await flows.seen(visit, connection)
-        outline = await published.outline_at(connection, visit.environment_id, visit.program.version)
+        patient = await queries.patient_of_path(visit, connection)
+        outline = await published_programs.outline_at(connection, visit.environment_id, visit.program.version)
         template = _template(outline, name)
         titles = {role.name: role.title or role.name for role in outline.roles} if outline else {}
         workers = await to_choose(connection, visit.environment_id) if template else ()
-    roles = starting.choices(template, titles, workers, patient)
+    roles = new_flow.choices(template, titles, workers, patient)
     today = clocks.today(patient.timezone)
-    said = starting.stated(form, roles) if form else starting.fresh(template, today, roles)
+    said = new_flow.parse_form(form, roles) if form else new_flow.fresh(template, today, roles)
     if form and form.text("do") != "draw" and not said.errors:
-        flow_id = await flows.start(visit, patient, starting.flow(template, said, patient.timezone))
+        flow_id = await queries.start(visit, patient, new_flow.flow(template, said, patient.timezone))
         ends = "" if template else "?open=goal"
         return visit.go(f"/patients/{patient.id}/care-flows/{flow_id}{ends}")
     is_refused = form is not None and form.text("do") != "draw"
-    page = NewPage(
+    page = NewFlowPage(
         patient,
         tuple(one.name for one in outline.care_flows) if outline else (),
         template,
         said,
         tuple(replace(role, chosen=said.assignees.get(role.role, "")) for role in roles),
-        starting.planned(template, said, titles) if template else (),
+        new_flow.planned(template, said, titles) if template else (),
         said.errors if is_refused else {k: v for k, v in said.errors.items() if k == "start"},
     )
     status = 400 if is_refused else 200
@@ -183,7 +183,7 @@ def _template(outline: Outline | None, name: str) -> CareFlowTemplate | None:
     return found
 
 
-async def _workers(visit: Visit, connection: Connection, opened: Opened | None) -> tuple[Worker, ...]:
+async def _workers(visit: Visit, connection: Connection, opened: OpenFlowForm | None) -> tuple[Worker, ...]:
     if not opened or not opened.assigns:
         return ()
     return await to_choose(connection, visit.environment_id, [opened.assigned])
@@ -207,7 +207,7 @@ def _leads(form: Form) -> str:
 
 def _to_card(visit: Visit, patient: Patient, told: str) -> Response:
     """The answer to a button of the profile's card, which draws itself again; what is to be said stands above the page."""
-    answer = live.told(visit, f"/patients/{patient.id}", "care_flows")
+    answer = live.redraw(visit, f"/patients/{patient.id}", "care_flows")
     if not told or not visit.is_fragment:
         return answer
     headers = {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML", "HX-Trigger": answer.headers["hx-trigger"]}

@@ -7,10 +7,10 @@ from typing import Final
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.care_flows import flows
-from almoner.portal.care_flows.words import Flow
+from almoner.portal.care_flows import queries
+from almoner.portal.care_flows.view import FlowView
 from almoner.portal.panels import Card, Panel
-from almoner.portal.sight import Patient
+from almoner.portal.patient_access import Patient
 
 SHOWS: Final = ("care_flows",)
 
@@ -19,12 +19,12 @@ SHOWS: Final = ("care_flows",)
 class CareFlowsPanel:
     """The flows that have something to do, or were only just finished; and how many more there are."""
 
-    flows: tuple[Flow, ...]
+    flows: tuple[FlowView, ...]
     finished: int
 
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
     """The card."""
-    found = await flows.listed(visit, connection, patient)
+    found = await queries.list_flows(visit, connection, patient)
     shown = tuple(flow for flow in found if not flow.finished or any(step.fresh for goal in flow.goals for step in goal.steps))
     return Panel(card, "portal/care_flows/panel.html", CareFlowsPanel(shown, len(found) - len(shown)))

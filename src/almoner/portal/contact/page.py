@@ -15,15 +15,15 @@ from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
 from almoner.pages import parsing
+from almoner.pages.filters import birthday_error
 from almoner.pages.forms.problems import by_field
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
-from almoner.pages.words import birthday_error
-from almoner.portal import editing, live, sight
-from almoner.portal.contact.reading import Held, details, everything, owned
-from almoner.portal.contact.sections import DETAILS, HOW, SECTIONS, Section
-from almoner.portal.editing import Clash, Saved, kept
-from almoner.portal.sight import Patient
+from almoner.portal import editing, live, patient_access
+from almoner.portal.contact.queries import ContactRow, details, everything, owned
+from almoner.portal.contact.sections import DETAILS, HOW, SECTIONS, ContactSection
+from almoner.portal.editing import EditConflict, SavedRow, hidden_fields
+from almoner.portal.patient_access import Patient
 
 _HOW = dict(HOW)
 _RECORD = """
@@ -43,20 +43,20 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Filled:
+class FormValues:
     """What the page's forms hold: what was typed into the one that was refused, and in all others what is stored."""
 
     failed: Failed
 
-    def was(self, form: str, section: Section, held: Held) -> tuple[tuple[str, str], ...]:
+    def was(self, form: str, section: ContactSection, held: ContactRow) -> tuple[tuple[str, str], ...]:
         """What the form of a row is made from; a form that was refused keeps what it was made from."""
         if self.failed.form == form:
             return self.failed.was
-        return kept(held.updated_at, {one.name: held.row.get(one.name) for one in section.inputs if not one.fixed})
+        return hidden_fields(held.updated_at, {one.name: held.row.get(one.name) for one in section.inputs if not one.fixed})
 
-    def consent_was(self, form: str, held: Held, name: str) -> tuple[tuple[str, str], ...]:
+    def consent_was(self, form: str, held: ContactRow, name: str) -> tuple[tuple[str, str], ...]:
         """The same of a consent."""
-        return self.failed.was if self.failed.form == form else kept(held.updated_at, {name: held.row[name]})
+        return self.failed.was if self.failed.form == form else hidden_fields(held.updated_at, {name: held.row[name]})
 
     def values(self, form: str, stored: Row) -> Mapping[str, Any]:
         """The values that a form shows."""
@@ -72,13 +72,13 @@ class ContactPage:
     """The page. ``today`` is the day at the visitor; ``since`` is where the change log was before it was read."""
 
     patient: Patient
-    details: Held
-    rows: Mapping[str, list[Held]]
+    details: ContactRow
+    rows: Mapping[str, list[ContactRow]]
     since: str
     today: date
-    filled: Filled
-    sections: tuple[Section, ...] = tuple(SECTIONS.values())
-    about: Section = DETAILS
+    filled: FormValues
+    sections: tuple[ContactSection, ...] = tuple(SECTIONS.values())
+    about: ContactSection = DETAILS
     how: tuple[tuple[str, str], ...] = HOW
 
 
@@ -118,7 +118,7 @@ async def save(visit: Visit) -> Response:
         result = await editing.update(visit, section.resource, row_id, section.given(form, new=False), form)
     except ApiError as error:
         return await _refused(visit, name, section, form, error)
-    if isinstance(result, Clash):
+    if isinstance(result, EditConflict):
         return editing.conflict(visit, result, form, section.titles)
     return visit.go(f"/patients/{patient.id}/contact#{name}")
 
@@ -136,12 +136,14 @@ async def consent(visit: Visit) -> Response:
     if isinstance(result, dict):
         typed = {key: form.text(key) for key in ("given", "how", "received_on", "note")}
         return await _page(visit, Failed(f"{row_id}-{name}", typed, result, _was(form)), 400)
-    if isinstance(result, Clash):
+    if isinstance(result, EditConflict):
         return editing.conflict(visit, result, form, section.titles)
     return visit.go(f"/patients/{patient.id}/contact#{row_id}")
 
 
-async def _record(visit: Visit, patient: Patient, section: Section, row_id: str, form: Form) -> Saved | Clash | dict[str, str]:
+async def _record(
+    visit: Visit, patient: Patient, section: ContactSection, row_id: str, form: Form
+) -> SavedRow | EditConflict | dict[str, str]:
     """Writes an answer, how it was received, and what ends with it. Errors by field where it cannot be given yet."""
     name, given = visit.path("consent"), form.text("given") == "yes"
     async with visit.parts.database.transaction() as connection:
@@ -150,7 +152,7 @@ async def _record(visit: Visit, patient: Patient, section: Section, row_id: str,
             return {"given": f"Record the consent to {section.consents[needed]} first: without it, this one is of no use."}
         result = await editing.update(visit, section.resource, row_id, {name: given}, form, within=connection)
         # Who took the other's answer has received nothing that could be recorded.
-        if isinstance(result, Clash) or result.row[name] != given:
+        if isinstance(result, EditConflict) or result.row[name] != given:
             return result
         ended = () if given else tuple(other for other in section.ends_with(name) if result.row[other])
         if ended:
@@ -165,7 +167,7 @@ async def _record(visit: Visit, patient: Patient, section: Section, row_id: str,
     return result
 
 
-async def _is_given(connection: Connection, visit: Visit, section: Section, row_id: str, consent: str) -> bool:
+async def _is_given(connection: Connection, visit: Visit, section: ContactSection, row_id: str, consent: str) -> bool:
     """Whether another consent of the row is given; it stays so until the transaction ends."""
     query = f"SELECT {consent} FROM {section.resource.name} WHERE environment_id = $1 AND id = $2 FOR SHARE"
     return bool(await connection.fetchval(query, visit.environment_id, row_id))
@@ -187,7 +189,7 @@ def _consent_errors(form: Form, today: date) -> dict[str, str]:
     return errors
 
 
-def _section(visit: Visit) -> Section:
+def _section(visit: Visit) -> ContactSection:
     section = SECTIONS.get(visit.path("section"))
     if section is None:
         raise problem("not_found", "There is nothing of this sort to edit.")
@@ -201,10 +203,10 @@ def _row_id(visit: Visit) -> str | None:
 
 async def _patient(visit: Visit) -> Patient:
     async with visit.parts.database.connection() as connection:
-        return await sight.patient(visit, connection, visit.path("id"))
+        return await patient_access.patient(visit, connection, visit.path("id"))
 
 
-async def _refused(visit: Visit, name: str, section: Section, form: Form, error: ApiError) -> Response:
+async def _refused(visit: Visit, name: str, section: ContactSection, form: Form, error: ApiError) -> Response:
     typed = {one.name: form.truth(one.name) if one.type == "checkbox" else form.text(one.name) for one in section.inputs}
     return await _page(visit, Failed(name, typed, by_field(error), _was(form)), 400)
 
@@ -216,7 +218,7 @@ def _was(form: Form) -> tuple[tuple[str, str], ...]:
 async def _page(visit: Visit, failed: Failed | None = None, status: int = 200) -> Response:
     async with visit.parts.database.connection() as connection:
         since = await live.since(connection)
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         page = await _read(visit, connection, patient, since, failed)
     return visit.page("portal/contact/contact.html", page, status)
 
@@ -229,7 +231,7 @@ async def _read(visit: Visit, connection: Connection, patient: Patient, since: s
         await everything(connection, environment_id, patient.id),
         since,
         clocks.today(visit.worker.timezone),
-        Filled(failed or Failed("", {}, {})),
+        FormValues(failed or Failed("", {}, {})),
     )
 
 

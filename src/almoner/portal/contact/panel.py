@@ -7,16 +7,16 @@ from typing import Final
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.contact.reading import Held, address, details, rows
+from almoner.portal.contact.queries import ContactRow, address, details, rows
 from almoner.portal.contact.sections import EMAILS, IDS, MORE, PHONES, USUAL
 from almoner.portal.panels import Card, Panel
-from almoner.portal.sight import Patient
+from almoner.portal.patient_access import Patient
 
 SHOWS: Final = ("contact", "external_ids")
 
 
 @dataclass(frozen=True)
-class Way:
+class ContactWay:
     """A way to reach the patient. ``consents``: words, and whether it is given; ``calls``: it is a number."""
 
     kind: str
@@ -30,7 +30,7 @@ class Way:
 class ContactCard:
     """The ways, the lines of the address, and what else is known of the patient: labels and words."""
 
-    ways: tuple[Way, ...]
+    ways: tuple[ContactWay, ...]
     address: tuple[str, ...]
     more: tuple[tuple[str, str], ...]
 
@@ -55,20 +55,22 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
     return Panel(card, "portal/contact/contact_card.html", ContactCard(ways, address(own.row), _more(own)))
 
 
-def _more(held: Held) -> tuple[tuple[str, str], ...]:
+def _more(held: ContactRow) -> tuple[tuple[str, str], ...]:
     known = {one.name: held.row.get(one.name) for one in MORE}
     return tuple((one.label, one.words(known[one.name])) for one in MORE if known[one.name] not in (None, "", USUAL.get(one.name)))
 
 
-def _phone(held: Held) -> Way:
+def _phone(held: ContactRow) -> ContactWay:
     row = held.row
     kind = {"cell": "Mobile", "landline": "Landline"}.get(row["phone_number_type"], "Phone")
     told = tuple(
         (words, row[name])
         for name, words in (("opted_in_to_sms", "SMS"), ("opted_in_to_phone", "calls"), ("opted_in_to_voicemail", "voicemail"))
     )
-    return Way(kind, row["phone_number"], row["friendly_name"] or "", told, True)
+    return ContactWay(kind, row["phone_number"], row["friendly_name"] or "", told, True)
 
 
-def _email(held: Held) -> Way:
-    return Way("E-mail", held.row["email"], held.row["friendly_name"] or "", (("e-mail", held.row["opted_in_to_email"]),), False)
+def _email(held: ContactRow) -> ContactWay:
+    return ContactWay(
+        "E-mail", held.row["email"], held.row["friendly_name"] or "", (("e-mail", held.row["opted_in_to_email"]),), False
+    )

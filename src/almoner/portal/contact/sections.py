@@ -63,7 +63,7 @@ def declared(field: Field) -> Input:
 
 
 @dataclass(frozen=True)
-class Section:
+class ContactSection:
     """A collection on the page. ``slug`` stands in addresses; ``consents`` maps each consent to what it is called.
 
     ``needs`` maps a consent to the one without which it means nothing: it is given after that one, and ends with it.
@@ -109,7 +109,7 @@ class Section:
 
 _FRIENDLY: Final = Input("friendly_name", "Called", "Such as work, or her daughter's.")
 
-PHONES: Final = Section(
+PHONES: Final = ContactSection(
     "phones",
     phone_numbers,
     "Phone numbers",
@@ -135,7 +135,7 @@ PHONES: Final = Section(
     "No number is known. Without one, nobody can call.",
     {"automatic_recipient": "opted_in_to_sms"},
 )
-EMAILS: Final = Section(
+EMAILS: Final = ContactSection(
     "emails",
     email_addresses,
     "E-mail addresses",
@@ -149,7 +149,7 @@ EMAILS: Final = Section(
     "No address is known.",
     {"automatic_recipient": "opted_in_to_email"},
 )
-IDS: Final = Section(
+IDS: Final = ContactSection(
     "ids",
     external_ids,
     "Ids in other systems",
@@ -169,7 +169,7 @@ _ZONES: Final = tuple((zone, zone.replace("_", " ")) for zone in sorted(TIMEZONE
 MORE: Final = tuple(declared(one) for one in patients.stored if one.only_enveloped)
 # What those are where nobody said anything: a form begins with it, and a profile need not tell it.
 USUAL: Final = {one.name: one.default for one in patients.stored if one.only_enveloped and one.default is not MISSING}
-DETAILS: Final = Section(
+DETAILS: Final = ContactSection(
     "details",
     patients,
     "Name, address and more",

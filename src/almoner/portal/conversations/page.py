@@ -10,12 +10,12 @@ from starlette.responses import Response
 from almoner.database import Connection
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
-from almoner.portal import live, sight
-from almoner.portal.conversations import composing, filling
-from almoner.portal.conversations.composing import Composed
-from almoner.portal.conversations.talk import Conversation, Talk, chosen, conversations, mark_read, talk
-from almoner.portal.conversations.view import View, view
-from almoner.portal.sight import Patient
+from almoner.portal import live, patient_access
+from almoner.portal.conversations import message_form, templates
+from almoner.portal.conversations.message_form import Composed
+from almoner.portal.conversations.queries import Conversation, Talk, chosen, conversations, mark_read, talk
+from almoner.portal.conversations.view import ConversationView, view
+from almoner.portal.patient_access import Patient
 
 _FOLDER: Final = "portal/conversations"
 NEW: Final = "new"
@@ -26,7 +26,7 @@ _PUT_IN: Final = "Put in. Change what you like before you record it."
 class ConversationsPage:
     """The whole page."""
 
-    view: View
+    view: ConversationView
     patient: Patient
     since: str
 
@@ -35,7 +35,7 @@ class ConversationsPage:
 class ConversationPart:
     """The inside of the card."""
 
-    view: View
+    view: ConversationView
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ async def show(visit: Visit) -> Response:
     """A conversation, the newest where none is named; the inside of its card where a part of a page asks."""
     async with visit.parts.database.connection() as connection:
         since = await live.since(connection)
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         conversation_id = visit.request.path_params.get("conversation", "")
         shown = await view(visit, connection, patient, conversation_id, _in_card(visit))
     if visit.is_fragment:
@@ -63,7 +63,7 @@ async def show(visit: Visit) -> Response:
 async def show_now(visit: Visit) -> Response:
     """The messages as they are now; the form below them is left alone."""
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         shown = await view(visit, connection, patient, visit.path("conversation"), _in_card(visit))
     return visit.fragment(f"{_FOLDER}/talk.html", ConversationPart(shown))
 
@@ -73,7 +73,7 @@ async def show_earlier(visit: Visit) -> Response:
     if not visit.is_fragment:
         return visit.go(f"/patients/{visit.path('id')}/conversations/{visit.path('conversation')}")
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         of = chosen(await conversations(visit, connection, patient), visit.path("conversation"))
         found = await talk(visit, connection, patient, of, visit.path("message"))
     here = f"/patients/{patient.id}/conversations/{of.id}"
@@ -83,9 +83,9 @@ async def show_earlier(visit: Visit) -> Response:
 async def act(visit: Visit) -> Response:
     """Records a message, marks messages as read, or begins one from a template: what the button ``do`` says."""
     form = await visit.form()
-    said, do = composing.typed(form), form.text("do") or "record"
+    said, do = message_form.parse_message(form), form.text("do") or "record"
     async with visit.parts.database.transaction() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         conversation_id = visit.path("conversation")
         of = None
         if conversation_id != NEW:
@@ -95,7 +95,7 @@ async def act(visit: Visit) -> Response:
         elif do == "read" and of:
             await mark_read(visit, connection, of.id, form.texts("seen"))
         elif do == "record":
-            recorded, said = await composing.record(visit, connection, patient, of, said, form.texts("seen"))
+            recorded, said = await message_form.record(visit, connection, patient, of, said, form.texts("seen"))
             if recorded:
                 return await _recorded(visit, connection, patient, recorded, said)
         return await _shown(visit, connection, patient, conversation_id, said, "message_reads" if do == "read" else "")
@@ -126,15 +126,15 @@ async def _filled(
     visit: Visit, connection: Connection, patient: Patient, of: Conversation | None, said: Composed, form: Form
 ) -> Composed:
     """What was typed with the chosen template behind it."""
-    offered = await filling.templates(visit, connection, of.type if of else said.type)
+    offered = await templates.templates(visit, connection, of.type if of else said.type)
     template = next((one for one in offered if one.name == form.text("template")), None)
     if template is None:
         told = "Choose a template first." if not form.text("template") else "The program has no such template any more."
         return replace(said, told=told)
-    begun = await filling.begun(visit, connection, patient, template)
+    begun = await templates.begun(visit, connection, patient, template)
     before = said.contents.rstrip()
     contents = f"{before}\n\n{begun.text}" if before else begun.text
-    return replace(said, contents=contents, direction=composing.OUTBOUND, told=begun.told or _PUT_IN)
+    return replace(said, contents=contents, direction=message_form.OUTBOUND, told=begun.told or _PUT_IN)
 
 
 def _in_card(visit: Visit) -> bool:

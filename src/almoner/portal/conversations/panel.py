@@ -7,9 +7,9 @@ from typing import Final
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.conversations.view import View, view
+from almoner.portal.conversations.view import ConversationView, view
 from almoner.portal.panels import Card, Panel
-from almoner.portal.sight import Patient
+from almoner.portal.patient_access import Patient
 
 SHOWS: Final = ("conversation",)
 
@@ -18,7 +18,7 @@ SHOWS: Final = ("conversation",)
 class ConversationPanel:
     """The conversation that is shown."""
 
-    view: View
+    view: ConversationView
 
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:

@@ -9,20 +9,20 @@ from typing import Final
 
 from almoner import clocks
 from almoner.database import Connection
+from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
-from almoner.pages.words import zone_in_words
-from almoner.portal.conversations import composing, consents, filling
-from almoner.portal.conversations.composing import Composed
+from almoner.portal.conversations import consents, message_form, templates
 from almoner.portal.conversations.consents import Consent
-from almoner.portal.conversations.talk import TYPES, Conversation, Talk, chosen, conversations, talk
-from almoner.portal.sight import Patient
+from almoner.portal.conversations.message_form import Composed
+from almoner.portal.conversations.queries import TYPES, Conversation, Talk, chosen, conversations, talk
+from almoner.portal.patient_access import Patient
 
 # The type of a new conversation that is offered first.
 _USUAL: Final = "phone"
 
 
 @dataclass(frozen=True)
-class View:
+class ConversationView:
     """A conversation with the form below it. ``of`` is None for one that is about to begin.
 
     ``card``: it is the card of the profile. ``held``: another conversation than the newest was chosen, which stays in view.
@@ -61,7 +61,7 @@ class View:
 
 async def view(
     visit: Visit, connection: Connection, patient: Patient, conversation_id: str, card: bool, composed: Composed | None = None
-) -> View:
+) -> ConversationView:
     """The conversation of this id, the newest where it is blank, a new one for ``new``. Raises a 404 ApiError."""
     known = await conversations(visit, connection, patient)
     is_new = conversation_id == "new" or not (conversation_id or known)
@@ -69,16 +69,18 @@ async def view(
     shown = await talk(visit, connection, patient, of) if of else Talk((), "", 0, {})
     kind = of.type if of else (composed.type if composed else visit.query("type")) or _USUAL
     consent = await consents.consent(connection, visit.environment_id, patient.id, kind)
-    offered = await filling.templates(visit, connection, kind)
+    offered = await templates.templates(visit, connection, kind)
     if composed is None:
-        composed = composing.fresh(visit, consent, "" if of else kind or _USUAL)
+        composed = message_form.fresh(visit, consent, "" if of else kind or _USUAL)
     elif of is None and not composed.type:
         composed = replace(composed, type=kind or _USUAL)
     workers = (
-        await composing.likely(visit, connection, patient, shown.workers) if card else await composing.senders(visit, connection)
+        await message_form.likely(visit, connection, patient, shown.workers)
+        if card
+        else await message_form.senders(visit, connection)
     )
     apart = clocks.differ(patient.timezone, visit.worker.timezone, datetime.now(UTC))
-    return View(
+    return ConversationView(
         patient,
         known,
         of,

@@ -10,16 +10,16 @@ from starlette.responses import Response
 
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.inbox import acts, find, today
+from almoner.portal.inbox import handlers, queries, today
 from almoner.portal.inbox.rows import Count
-from almoner.portal.inbox.view import Inbox, View, badge, gather, view_of, whose_of
+from almoner.portal.inbox.view import Inbox, InboxView, badge, gather, view_of, whose_of
 
 _FOLDER: Final = "portal/inbox"
 _CARE: Final = "give_care"
 
 
 @dataclass(frozen=True)
-class Counts:
+class InboxCounts:
     """What the counts draw again. ``stale``: the list has other rows by now than those that are shown.
 
     ``counted``: the page did not know yet how many there are.
@@ -34,7 +34,7 @@ class Counts:
 class DayPart:
     """The day alone."""
 
-    day: today.Shown
+    day: today.ShownDay
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,16 @@ async def show_counts(visit: Visit) -> Response:
     """The counts, also of what the list was drawn with the least of."""
     inbox = await gather(visit, view_of(visit, visit.query), exact=True)
     return visit.fragment(
-        f"{_FOLDER}/counts.html", Counts(inbox, inbox.digest != visit.query("digest"), visit.query("counting") == "yes")
+        f"{_FOLDER}/counts.html", InboxCounts(inbox, inbox.digest != visit.query("digest"), visit.query("counting") == "yes")
     )
 
 
 async def show_day(visit: Visit) -> Response:
     now = datetime.now(UTC)
     async with visit.parts.database.connection() as connection:
-        whose = whose_of(visit, View())
-        day = await today.of(visit, connection, await find.calendar_of(connection, whose), now)
-    return visit.fragment(f"{_FOLDER}/day.html", DayPart(today.shown(visit, day, now)))
+        whose = whose_of(visit, InboxView())
+        day = await today.of(visit, connection, await queries.calendar_of(connection, whose), now)
+    return visit.fragment(f"{_FOLDER}/day.html", DayPart(today.day_view(visit, day, now)))
 
 
 async def show_badge(visit: Visit) -> Response:
@@ -82,10 +82,10 @@ ROUTES: Final = (
     PageRoute("/inbox/counts", show_counts, may=_CARE, background=True),
     PageRoute("/inbox/day", show_day, may=_CARE, background=True),
     PageRoute("/inbox/badge", show_badge, may=_CARE, background=True),
-    PageRoute("/inbox/done", acts.complete, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/reopen", acts.reopen, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/read", acts.read, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/unread", acts.unread, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/assign", acts.assign, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/unassign", acts.unassign, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/done", handlers.complete, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/reopen", handlers.reopen, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/read", handlers.read, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/unread", handlers.unread, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/assign", handlers.assign, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/unassign", handlers.unassign, may=_CARE, methods=("POST",)),
 )

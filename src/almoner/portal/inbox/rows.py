@@ -12,16 +12,16 @@ from typing import Any, Final
 import msgspec
 
 from almoner import clocks
+from almoner.pages.filters import counted
 from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Visit
-from almoner.pages.words import counted
 from almoner.portal.calendar import zones
-from almoner.portal.calendar.diary import MODALITIES, Event
-from almoner.portal.calendar.one import has_begun
-from almoner.portal.care_flows.changing import Part
-from almoner.portal.inbox.find import Found, Inactive, New, Person, Step, Unread
-from almoner.portal.inbox.tally import Tally
-from almoner.portal.inbox.today import Day
+from almoner.portal.calendar.appointment_detail import has_begun
+from almoner.portal.calendar.queries import MODALITIES, CalendarEvent
+from almoner.portal.care_flows.changes import Part
+from almoner.portal.inbox.full_counts import Tally
+from almoner.portal.inbox.queries import DueStep, Inactive, InboxPatient, Matches, New, Unread
+from almoner.portal.inbox.today import CalendarDay
 
 TABS: Final[Mapping[str, str]] = {
     "next": "Next",
@@ -51,7 +51,7 @@ class Action:
 
 
 @dataclass(frozen=True)
-class Chip:
+class DueChip:
     """How late or when, in words; ``at`` is the moment and ``exact`` tells it in full, in both zones where they differ."""
 
     text: str
@@ -61,21 +61,24 @@ class Chip:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A thing that waits, in words. ``sort`` is how it is marked: is-late, is-today, or nothing. ``key`` as its ``Item`` has it."""
+class InboxRow:
+    """A thing that waits, in words. ``sort`` is how it is marked: is-late, is-today, or nothing.
+
+    ``key`` as its ``InboxItem`` has it.
+    """
 
     key: str
-    patient: Person
+    patient: InboxPatient
     phase: str
     text: str
-    chip: Chip
+    chip: DueChip
     main: Action
     other: Action | None = None
     sort: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class InboxItem:
     """A thing that waits, before it is put in words: hundreds are counted and put in order by ``rank``, some thirty are shown.
 
     ``key`` stays the same as long as it is the same thing.
@@ -83,9 +86,9 @@ class Item:
 
     key: str
     tab: str
-    patient: Person
+    patient: InboxPatient
     rank: tuple[float, ...]
-    in_words: Callable[[], Row]
+    in_words: Callable[[], InboxRow]
 
 
 @dataclass(frozen=True)
@@ -100,30 +103,32 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingItems:
     """Everything that was found for one inbox."""
 
-    steps: Found[Step]
-    unread: Found[Unread]
-    inactive: Found[Inactive]
-    new: Found[New]
+    steps: Matches[DueStep]
+    unread: Matches[Unread]
+    inactive: Matches[Inactive]
+    new: Matches[New]
 
     @property
     def more(self) -> bool:
         """Whether there is more of any sort than was found."""
         return any(found.more for found in (self.steps, self.unread, self.inactive, self.new))
 
-    def of_phase(self, phase: str) -> Waiting:
+    def of_phase(self, phase: str) -> WaitingItems:
         """What of it is of patients in a phase; all of it where that is empty. How much more there is stays as it was found."""
         return (
-            Waiting(*(_of_phase(found, phase) for found in (self.steps, self.unread, self.inactive, self.new))) if phase else self
+            WaitingItems(*(_of_phase(found, phase) for found in (self.steps, self.unread, self.inactive, self.new)))
+            if phase
+            else self
         )
 
 
 class Wording:
     """Puts what was found in words, for one reader at one moment."""
 
-    def __init__(self, visit: Visit, day: Day, now: datetime, phases: Mapping[str, str]) -> None:
+    def __init__(self, visit: Visit, day: CalendarDay, now: datetime, phases: Mapping[str, str]) -> None:
         """``phases``: those of the patients of the day's appointments, by id."""
         self._visit = visit
         self._day = day
@@ -131,7 +136,7 @@ class Wording:
         self._phases = phases
         self._zone = visit.worker.timezone
 
-    def items(self, waiting: Waiting, events: Iterable[Event]) -> list[Item]:
+    def items(self, waiting: WaitingItems, events: Iterable[CalendarEvent]) -> list[InboxItem]:
         """Everything in the order in which it is to be done."""
         found = [self._step(one) for one in waiting.steps.entries]
         found += [self._event(one) for one in events if one.patient_id and one.outcome is None]
@@ -140,23 +145,23 @@ class Wording:
         found += [self._new(one) for one in waiting.new.entries]
         return sorted(found, key=lambda item: (item.rank, item.key))
 
-    def _step(self, step: Step) -> Item:
+    def _step(self, step: DueStep) -> InboxItem:
         late = step.late > 0
         key = f"step-{step.flow_id}-{step.goal}-{step.step}"
         rank = (0 if late else 3, step.due.timestamp())
-        return Item(key, "overdue" if late else "next", step.patient, rank, partial(self._step_row, key, step))
+        return InboxItem(key, "overdue" if late else "next", step.patient, rank, partial(self._step_row, key, step))
 
-    def _step_row(self, key: str, step: Step) -> Row:
+    def _step_row(self, key: str, step: DueStep) -> InboxRow:
         late, theirs = step.late > 0, clocks.local(step.due, step.patient.timezone)
         if late:
-            chip = Chip(f"{counted(step.late, 'day')} late", "bad", step.due, self._exact(step.due, step.patient))
+            chip = DueChip(f"{counted(step.late, 'day')} late", "bad", step.due, self._exact(step.due, step.patient))
         else:
             # What is due at no time of its day begins with it, where the patient lives.
             whole = (theirs.hour, theirs.minute) == (0, 0)
             at = "today" if whole else f"today {zones.clock(step.due, self._zone, self._day.date)}"
-            chip = Chip(at, "warn" if step.due <= self._now else "", step.due, self._exact(step.due, step.patient))
+            chip = DueChip(at, "warn" if step.due <= self._now else "", step.due, self._exact(step.due, step.patient))
         fields = ticking(step.flow_id, step.base)
-        return Row(
+        return InboxRow(
             key,
             step.patient,
             self._phase(step.patient),
@@ -167,8 +172,8 @@ class Wording:
             "is-late" if late else "",
         )
 
-    def _event(self, event: Event) -> Item:
-        patient = Person(
+    def _event(self, event: CalendarEvent) -> InboxItem:
+        patient = InboxPatient(
             event.patient_id or "",
             event.first_name or "",
             event.last_name or "",
@@ -177,9 +182,9 @@ class Wording:
         )
         key, start = f"event-{event.id}", event.start_time or self._day.start
         rank = (1 if event.start_time and start - self._now <= _SOON else 4, start.timestamp())
-        return Item(key, "next", patient, rank, partial(self._event_row, key, event, patient))
+        return InboxItem(key, "next", patient, rank, partial(self._event_row, key, event, patient))
 
-    def _event_row(self, key: str, event: Event, patient: Person) -> Row:
+    def _event_row(self, key: str, event: CalendarEvent, patient: InboxPatient) -> InboxRow:
         kind = self._title("appointment_types", event.appointment_type)
         told = [kind, MODALITIES.get(event.modality, event.modality)]
         start, end = event.start_time or self._day.start, event.end_time or self._day.end
@@ -190,7 +195,7 @@ class Wording:
         over = event.start_time is not None and end <= self._now
         begun = has_begun(event, self._zone, self._now)
         main = Action("Outcome", path, "o") if over else Action("Prepare", f"/patients/{patient.id}", "p")
-        return Row(
+        return InboxRow(
             key,
             patient,
             self._phase(patient),
@@ -201,69 +206,71 @@ class Wording:
             "is-today",
         )
 
-    def _event_chip(self, event: Event, start: datetime, end: datetime, patient: Person) -> Chip:
+    def _event_chip(self, event: CalendarEvent, start: datetime, end: datetime, patient: InboxPatient) -> DueChip:
         exact = self._exact(start, patient)
         if event.start_time is None:
-            return Chip("today, all day", "", start, f"{self._day.date:%A}, {self._day.date.day} {self._day.date:%B %Y}, all day")
+            return DueChip(
+                "today, all day", "", start, f"{self._day.date:%A}, {self._day.date.day} {self._day.date:%B %Y}, all day"
+            )
         if end <= self._now:
-            return Chip("no outcome yet", "warn", start, exact)
+            return DueChip("no outcome yet", "warn", start, exact)
         if start <= self._now:
-            return Chip("now", "good", start, exact)
+            return DueChip("now", "good", start, exact)
         minutes = -int((self._now - start).total_seconds() // 60)
         if start - self._now <= _SOON:
-            return Chip(f"in {minutes} min", "good", start, exact)
-        return Chip(zones.clock(start, self._zone), "", start, exact)
+            return DueChip(f"in {minutes} min", "good", start, exact)
+        return DueChip(zones.clock(start, self._zone), "", start, exact)
 
-    def _unread(self, one: Unread) -> Item:
+    def _unread(self, one: Unread) -> InboxItem:
         at = one.at.timestamp()
         key = f"message-{one.conversation_id}-{at}"
-        return Item(key, "messages", one.patient, (2, at), partial(self._unread_row, key, one))
+        return InboxItem(key, "messages", one.patient, (2, at), partial(self._unread_row, key, one))
 
-    def _unread_row(self, key: str, one: Unread) -> Row:
+    def _unread_row(self, key: str, one: Unread) -> InboxRow:
         days = self._days_since(one.at)
         when = (
             f"{'yesterday ' if days == 1 else ''}{zones.clock(one.at, self._zone)}" if days <= 1 else f"{counted(days, 'day')} ago"
         )
         more = f" · {one.number:,} unread" if one.number > 1 else ""
         fields = (("conversation", one.conversation_id), ("until", one.at.isoformat()))
-        return Row(
+        return InboxRow(
             key,
             one.patient,
             self._phase(one.patient),
             f"“{' '.join(one.contents.split())}”{more}",
-            Chip(f"{CHANNELS.get(one.kind, 'Message')} {when}", "info", one.at, self._exact(one.at, one.patient)),
+            DueChip(f"{CHANNELS.get(one.kind, 'Message')} {when}", "info", one.at, self._exact(one.at, one.patient)),
             Action("Reply", f"/patients/{one.patient.id}#conversation", "r"),
             Action("Mark read", "/inbox/read", "", fields),
         )
 
-    def _inactive(self, one: Inactive) -> Item:
+    def _inactive(self, one: Inactive) -> InboxItem:
         key = f"inactive-{one.patient.id}"
-        return Item(key, "inactive", one.patient, (5, one.last_at.timestamp()), partial(self._inactive_row, key, one))
+        return InboxItem(key, "inactive", one.patient, (5, one.last_at.timestamp()), partial(self._inactive_row, key, one))
 
-    def _inactive_row(self, key: str, one: Inactive) -> Row:
+    def _inactive_row(self, key: str, one: Inactive) -> InboxRow:
         days = self._days_since(one.last_at)
-        return Row(
+        return InboxRow(
             key,
             one.patient,
             self._phase(one.patient),
             f"No activity for {counted(days, 'day')}, and nothing booked",
-            Chip(counted(days, "day"), "warn", one.last_at, f"Last: {self._exact(one.last_at, one.patient)}"),
+            DueChip(counted(days, "day"), "warn", one.last_at, f"Last: {self._exact(one.last_at, one.patient)}"),
             Action("Schedule", f"/calendar/new?patient={one.patient.id}", "s"),
         )
 
-    def _new(self, one: New) -> Item:
+    def _new(self, one: New) -> InboxItem:
         key = f"new-{one.patient.id}"
-        return Item(key, "new", one.patient, (6, -one.at.timestamp()), partial(self._new_row, key, one))
+        return InboxItem(key, "new", one.patient, (6, -one.at.timestamp()), partial(self._new_row, key, one))
 
-    def _new_row(self, key: str, one: New) -> Row:
+    def _new_row(self, key: str, one: New) -> InboxRow:
         by = f" by {one.by}" if one.by else ""
         fields = (("patient", one.patient.id),)
-        return Row(
+        return InboxRow(
             key,
             one.patient,
             self._phase(one.patient),
             f"{'New, yours' if one.is_mine else 'New, with no coach yet'} · created{by} {self._ago(one.at)}",
-            Chip("new", "info", one.at, self._exact(one.at, one.patient)),
+            DueChip("new", "info", one.at, self._exact(one.at, one.patient)),
             Action("Open", f"/patients/{one.patient.id}", "o")
             if one.is_mine
             else Action("Assign to me", "/inbox/assign", "a", fields),
@@ -285,18 +292,18 @@ class Wording:
             else "just now"
         )
 
-    def _theirs(self, at: datetime, patient: Person) -> str:
+    def _theirs(self, at: datetime, patient: InboxPatient) -> str:
         """The time where the patient is, where it is another."""
         if not clocks.differ(self._zone, patient.timezone, at):
             return ""
         return f"their time {zones.clock(at, patient.timezone, clocks.local(at, self._zone).date())}"
 
-    def _exact(self, at: datetime, patient: Person) -> str:
+    def _exact(self, at: datetime, patient: InboxPatient) -> str:
         here, theirs = clocks.local(at, self._zone), self._theirs(at, patient)
         said = f"{here:%A}, {here.day} {here:%B %Y} {time_of_day(here)} {here.tzname()}"
         return f"{said}; {theirs}" if theirs else said
 
-    def _phase(self, patient: Person) -> str:
+    def _phase(self, patient: InboxPatient) -> str:
         return self._title("phases", patient.phase)
 
     def _title(self, group: str, name: str) -> str:
@@ -308,7 +315,7 @@ def ticking(flow_id: str, base: Part) -> tuple[tuple[str, str], ...]:
     return (("flow", flow_id), ("was.care_flow", msgspec.json.encode(base).decode()))
 
 
-def counts(waiting: Waiting, appointments: int, tally: Tally) -> dict[str, Count]:
+def counts(waiting: WaitingItems, appointments: int, tally: Tally) -> dict[str, Count]:
     """How many rows each tab has: the one place that counts what waits, for the tabs, the figures at the top and the badge.
 
     Where not all were found, as many as ``tally`` says, and else at least so many. ``appointments``: of today, without an outcome.
@@ -329,15 +336,15 @@ def counts(waiting: Waiting, appointments: int, tally: Tally) -> dict[str, Count
     return {"next": Count(total, any(count.more for count in found.values()))} | found
 
 
-def _of_phase(found: Found[Any], phase: str) -> Found[Any]:
-    return Found([entry for entry in found.entries if entry.patient.phase == phase], found.rest)
+def _of_phase(found: Matches[Any], phase: str) -> Matches[Any]:
+    return Matches([entry for entry in found.entries if entry.patient.phase == phase], found.rest)
 
 
-def of_tab(items: Sequence[Item], tab: str) -> list[Item]:
+def of_tab(items: Sequence[InboxItem], tab: str) -> list[InboxItem]:
     """What a tab lists; Next has all."""
     return [item for item in items if tab in ("next", item.tab)]
 
 
-def digest(items: Iterable[Item]) -> str:
+def digest(items: Iterable[InboxItem]) -> str:
     """What changes when other rows are in the list than before."""
     return hashlib.sha256("\n".join(sorted(item.key for item in items)).encode()).hexdigest()[:16]

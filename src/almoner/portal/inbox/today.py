@@ -9,10 +9,10 @@ from typing import Final
 
 from almoner import clocks
 from almoner.database import Connection
+from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
-from almoner.pages.words import zone_in_words
 from almoner.portal.calendar import zones
-from almoner.portal.calendar.diary import MODALITIES, Absence, Event, Worker, diary
+from almoner.portal.calendar.queries import MODALITIES, Absence, CalendarEvent, CalendarWorker, diary
 from almoner.working_hours import Span
 
 # The hours that a day shows at least, as in most offices.
@@ -22,14 +22,14 @@ _QUARTER: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
-class Day:
+class CalendarDay:
     """What is in the worker's calendar on ``date``, from ``start`` up to ``end`` (UTC), in their zone."""
 
     date: date
     timezone: str
     start: datetime
     end: datetime
-    events: list[Event]
+    events: list[CalendarEvent]
     absences: list[Absence]
 
 
@@ -59,7 +59,7 @@ class Hour:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownDay:
     """The day as it is drawn: what is on it as a whole, and its hours. ``zone`` says whose times these are."""
 
     zone: str
@@ -67,30 +67,30 @@ class Shown:
     hours: tuple[Hour, ...]
 
 
-async def of(visit: Visit, connection: Connection, calendar_id: str, now: datetime) -> Day:
+async def of(visit: Visit, connection: Connection, calendar_id: str, now: datetime) -> CalendarDay:
     """The visitor's own day."""
     me = visit.worker
     today = clocks.local(now, me.timezone).date()
     start, end = clocks.start_of(today, me.timezone), clocks.start_of(clocks.shifted(today, 1), me.timezone)
-    worker = Worker(me.worker_id, me.first_name, me.last_name, me.timezone, calendar_id)
+    worker = CalendarWorker(me.worker_id, me.first_name, me.last_name, me.timezone, calendar_id)
     found = await diary(visit, connection, [worker], Span(start, end), (today, clocks.shifted(today, 1)))
-    return Day(today, me.timezone, start, end, found.events.get(worker.id, []), found.absences.get(worker.id, []))
+    return CalendarDay(today, me.timezone, start, end, found.events.get(worker.id, []), found.absences.get(worker.id, []))
 
 
-def shown(visit: Visit, day: Day, now: datetime) -> Shown:
+def day_view(visit: Visit, day: CalendarDay, now: datetime) -> ShownDay:
     """The day in words."""
     timed = [(max(e.start_time, day.start), _event(visit, e, day)) for e in day.events if e.start_time]
     timed += [(max(a.start, day.start), _absence(a, day)) for a in day.absences if not _covers(a, day)]
     whole = [_event(visit, e, day) for e in day.events if not e.start_time]
     whole += [_absence(a, day) for a in day.absences if _covers(a, day)]
-    return Shown(zone_in_words(day.timezone), tuple(whole), tuple(_hours(day, timed, now)))
+    return ShownDay(zone_in_words(day.timezone), tuple(whole), tuple(_hours(day, timed, now)))
 
 
-def _covers(absence: Absence, day: Day) -> bool:
+def _covers(absence: Absence, day: CalendarDay) -> bool:
     return absence.start <= day.start and absence.end >= day.end
 
 
-def _hours(day: Day, timed: Sequence[tuple[datetime, Block]], now: datetime) -> list[Hour]:
+def _hours(day: CalendarDay, timed: Sequence[tuple[datetime, Block]], now: datetime) -> list[Hour]:
     """The hours as they pass: one that the clocks skip is not there, one that they pass twice is there twice."""
     found, at = [], day.start
     ordered = sorted(timed, key=lambda one: one[0])
@@ -107,7 +107,7 @@ def _hours(day: Day, timed: Sequence[tuple[datetime, Block]], now: datetime) -> 
     return found
 
 
-def _event(visit: Visit, event: Event, day: Day) -> Block:
+def _event(visit: Visit, event: CalendarEvent, day: CalendarDay) -> Block:
     kind = visit.program.titles.get(("appointment_types", event.appointment_type), event.appointment_type)
     told = [kind, MODALITIES.get(event.modality, event.modality)] if event.patient_id else []
     if event.start_time and event.timezone and clocks.differ(day.timezone, event.timezone, event.start_time):
@@ -120,6 +120,6 @@ def _event(visit: Visit, event: Event, day: Day) -> Block:
     return Block(event.name or "Busy", " · ".join(told), span, path, muted, event.patient_id)
 
 
-def _absence(absence: Absence, day: Day) -> Block:
+def _absence(absence: Absence, day: CalendarDay) -> Block:
     span = "all day" if _covers(absence, day) else zones.span(max(absence.start, day.start), absence.end, day.timezone)
     return Block("Away", absence.reason, span, "", True)

@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 from almoner import clocks
 from almoner.database import Connection
 from almoner.pages import parsing
+from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
-from almoner.pages.words import zone_in_words
-from almoner.portal import sight
-from almoner.portal.inbox import find, rows, tally, today
-from almoner.portal.inbox.rows import TABS, Action, Count, Row, Waiting
-from almoner.portal.inbox.tally import Tally
+from almoner.portal import patient_access
+from almoner.portal.inbox import full_counts, queries, rows, today
+from almoner.portal.inbox.full_counts import Tally
+from almoner.portal.inbox.rows import TABS, Action, Count, InboxRow, WaitingItems
 
 # How many rows are shown at first, and how many more each time.
 _PAGE: Final = 30
@@ -24,7 +24,7 @@ MOST_SHOWN: Final = 600
 
 
 @dataclass(frozen=True)
-class View:
+class InboxView:
     """What of the inbox is looked at: a tab, a phase (empty: all), own patients or everybody's, and how many rows."""
 
     tab: str = "next"
@@ -60,11 +60,11 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Told:
+class ActionResult:
     """What was just done for whom, and how it is taken back. ``refused``: it could not be done, and there is no patient."""
 
     text: str
-    patient: sight.Patient | None = None
+    patient: patient_access.Patient | None = None
     undo: Action | None = None
     refused: bool = False
 
@@ -77,38 +77,40 @@ class Inbox:
     focus goes to, None where it stays, -1 where there is no row.
     """
 
-    view: View
+    view: InboxView
     greeting: str
     date: str
     zone: str
     figures: Figures
     counts: dict[str, Count]
-    shown: tuple[Row, ...]
+    shown: tuple[InboxRow, ...]
     total: Count
     digest: str
-    day: today.Shown
+    day: today.ShownDay
     phases: tuple[tuple[str, str], ...]
     may_see_all: bool
     tasks: int
     inactive_days: int
-    told: Told | None = None
+    told: ActionResult | None = None
     place: int | None = None
     focus: int | None = None
     tabs: dict[str, str] = field(default_factory=lambda: dict(TABS))
 
 
-async def gather(visit: Visit, view: View, told: Told | None = None, place: int | None = None, exact: bool = False) -> Inbox:
+async def gather(
+    visit: Visit, view: InboxView, told: ActionResult | None = None, place: int | None = None, exact: bool = False
+) -> Inbox:
     """Everything about a view.
 
     ``exact``: what there is more of than was found is counted, which takes its time.
     """
     now, whose, zone = datetime.now(UTC), whose_of(visit, view), visit.worker.timezone
     async with visit.parts.database.connection() as connection:
-        mine = whose_of(visit, View())
-        day = await today.of(visit, connection, await find.calendar_of(connection, mine), now)
+        mine = whose_of(visit, InboxView())
+        day = await today.of(visit, connection, await queries.calendar_of(connection, mine), now)
         waiting = await _waiting(visit, connection, whose, now)
-        phases = await find.phases(connection, whose, {e.patient_id for e in day.events if e.patient_id})
-        patients, tasks = await find.own_patients(connection, mine), await find.open_tasks(connection, mine)
+        phases = await queries.phases(connection, whose, {e.patient_id for e in day.events if e.patient_id})
+        patients, tasks = await queries.own_patients(connection, mine), await queries.open_tasks(connection, mine)
     waiting = waiting.of_phase(view.phase)
     events = [event for event in day.events if event.patient_id and event.outcome is None]
     events = [event for event in events if view.phase in ("", phases.get(event.patient_id or "", ""))]
@@ -127,7 +129,7 @@ async def gather(visit: Visit, view: View, told: Told | None = None, place: int 
         shown,
         counts[view.tab],
         rows.digest(listed),
-        today.shown(visit, day, now),
+        today.day_view(visit, day, now),
         tuple((name, visit.program.titles.get(("phases", name), name)) for name in visit.program.phases),
         visit.rights.all_patients,
         tasks,
@@ -138,7 +140,7 @@ async def gather(visit: Visit, view: View, told: Told | None = None, place: int 
     )
 
 
-def _whose(visit: Visit, view: View) -> str:
+def _whose(visit: Visit, view: InboxView) -> str:
     """``yours``, ``everybody's``, ``everybody's, in Maintenance``: whose the counts of a view are."""
     whose = "everybody’s" if view.everybody else "yours"
     return f"{whose}, in {visit.program.titles.get(('phases', view.phase), view.phase)}" if view.phase else whose
@@ -146,10 +148,10 @@ def _whose(visit: Visit, view: View) -> str:
 
 async def badge(visit: Visit) -> Count:
     """How many rows of the visitor's own inbox are overdue or unread, as its tabs count them."""
-    whose, now = whose_of(visit, View()), datetime.now(UTC)
+    whose, now = whose_of(visit, InboxView()), datetime.now(UTC)
     async with visit.parts.database.connection() as connection:
-        steps, unread = await find.steps(connection, whose, now), await find.unread(connection, whose)
-    found = rows.counts(Waiting(steps, unread, find.Found([]), find.Found([])), 0, Tally())
+        steps, unread = await queries.steps(connection, whose, now), await queries.unread(connection, whose)
+    found = rows.counts(WaitingItems(steps, unread, queries.Matches([]), queries.Matches([])), 0, Tally())
     return Count(found["overdue"].number + found["messages"].number, found["overdue"].more or found["messages"].more)
 
 
@@ -159,31 +161,31 @@ def _quiet(visit: Visit, now: datetime) -> tuple[datetime, list[str]]:
     return now - timedelta(days=visit.parts.inactive_days), ends
 
 
-async def _tally(visit: Visit, whose: find.Whose, waiting: Waiting, now: datetime) -> Tally:
+async def _tally(visit: Visit, whose: queries.Whose, waiting: WaitingItems, now: datetime) -> Tally:
     """How many there are of what there is more of. Of own patients all was found that anybody could look through."""
     kept, everybody = visit.parts.kept, whose.everybody
-    due = await tally.due(kept, whose, now) if everybody and waiting.steps.more else None
-    inactive = await tally.inactive(kept, whose, *_quiet(visit, now)) if everybody and waiting.inactive.more else None
+    due = await full_counts.due(kept, whose, now) if everybody and waiting.steps.more else None
+    inactive = await full_counts.inactive(kept, whose, *_quiet(visit, now)) if everybody and waiting.inactive.more else None
     new = None
     if waiting.new.more:
         async with visit.parts.database.connection() as connection:
-            new = await tally.new(connection, whose, now - timedelta(days=find.NEW_DAYS))
+            new = await full_counts.new(connection, whose, now - timedelta(days=queries.NEW_DAYS))
     return Tally(due, inactive, new)
 
 
-async def _waiting(visit: Visit, connection: Connection, whose: find.Whose, now: datetime) -> Waiting:
+async def _waiting(visit: Visit, connection: Connection, whose: queries.Whose, now: datetime) -> WaitingItems:
     since, ends = _quiet(visit, now)
-    return Waiting(
-        await find.steps(connection, whose, now),
-        await find.unread(connection, whose),
-        await find.inactive(connection, whose, since, ends),
-        await find.new(connection, whose, now),
+    return WaitingItems(
+        await queries.steps(connection, whose, now),
+        await queries.unread(connection, whose),
+        await queries.inactive(connection, whose, since, ends),
+        await queries.new(connection, whose, now),
     )
 
 
-def view_of(visit: Visit, text: Callable[[str], str]) -> View:
+def view_of(visit: Visit, text: Callable[[str], str]) -> InboxView:
     tab, phase = text("tab"), text("phase")
-    return View(
+    return InboxView(
         tab if tab in TABS else "next",
         phase if phase in visit.program.phases else "",
         text("of") == "all" and visit.rights.all_patients,
@@ -191,9 +193,9 @@ def view_of(visit: Visit, text: Callable[[str], str]) -> View:
     )
 
 
-def whose_of(visit: Visit, view: View) -> find.Whose:
+def whose_of(visit: Visit, view: InboxView) -> queries.Whose:
     me = visit.worker
-    return find.Whose(me.environment_id, me.worker_id, view.everybody, visit.rights.all_patients, view.phase or None, view.tab)
+    return queries.Whose(me.environment_id, me.worker_id, view.everybody, visit.rights.all_patients, view.phase or None, view.tab)
 
 
 def _greeting(hour: int) -> str:

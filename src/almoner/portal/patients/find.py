@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from almoner.database import Connection
 from almoner.names import full_name, full_name_sql
-from almoner.portal.patients.find_typed import Typed, taken_apart
-from almoner.portal.sight import OF_WORKER
+from almoner.portal.patient_access import OF_WORKER
+from almoner.portal.patients.search_text import SearchText, parse_search
 from almoner.resources.email_addresses import EMAIL
 from almoner.resources.external_ids import EXTERNAL_ID
 from almoner.resources.patients import NAME, NAME_ORDER
@@ -32,7 +32,7 @@ _SHORTEST: Final = 3
 
 
 @dataclass(frozen=True)
-class Found:
+class PatientMatch:
     """A patient who was found. ``by`` is the number, address or id that matched, empty where it was the name."""
 
     id: str
@@ -51,15 +51,15 @@ class Found:
 
 async def find(
     connection: Connection, environment_id: int, only: str | None, text: str, limit: int, but: Iterable[str] = ()
-) -> list[Found]:
+) -> list[PatientMatch]:
     """At most ``limit`` patients who fit what was typed, the best first; records that were merged into others are left out.
 
     ``only`` keeps to the patients of one coach. ``but``: ids that are not looked for.
     """
-    typed = await taken_apart(connection, text)
+    typed = await parse_search(connection, text)
     if not typed.words and not typed.birthday:
         return []
-    found: dict[str, Found] = {}
+    found: dict[str, PatientMatch] = {}
     leaving = [*but]
     for likeness in (_BEGINS, _HOLDS, *_LIKENESS):
         look = _Look(environment_id, only, typed, likeness, limit, [*leaving, *found])
@@ -67,7 +67,7 @@ async def find(
             if likeness in _LIKENESS:
                 await connection.execute(f"SET LOCAL pg_trgm.word_similarity_threshold = {likeness}")
             sql = look.sql()
-            found |= {row["id"]: Found(**row) for row in (await connection.fetch(sql, *look.parameters) if sql else ())}
+            found |= {row["id"]: PatientMatch(**row) for row in (await connection.fetch(sql, *look.parameters) if sql else ())}
         # Whoever types a number or an address means that one, and not what is like it; digits alone may be of a phone or of an id.
         if len(found) >= limit or (found and typed.is_address and not (typed.digits and likeness == _BEGINS)):
             break
@@ -78,7 +78,7 @@ class _Look:
     """One query: its parts, each of which gives ids with their place, their likeness and what matched."""
 
     def __init__(
-        self, environment_id: int, only: str | None, typed: Typed, likeness: float, limit: int, leaving: list[str]
+        self, environment_id: int, only: str | None, typed: SearchText, likeness: float, limit: int, leaving: list[str]
     ) -> None:
         self._typed, self._likeness, self._only = typed, likeness, only
         self.parameters: list[Any] = [environment_id, only, leaving, limit]

@@ -12,7 +12,7 @@ from almoner.kinds import Guid
 from almoner.names import full_name, full_name_sql
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import ahead, starts
-from almoner.portal.sight import only_of
+from almoner.portal.patient_access import only_of
 from almoner.resources.calendar_events import STARTS
 from almoner.resources.patients import NAME_ORDER
 
@@ -87,7 +87,7 @@ SELECT * FROM (
 
 
 @dataclass(frozen=True)
-class Row:
+class PatientRow:
     """A patient in the list. ``timezone`` is an IANA name; birthday and coach may be None.
 
     ``next_at`` (UTC) or ``next_day`` is the next appointment, where there is one: at a time, or on a day as a whole.
@@ -130,7 +130,7 @@ class Chosen:
 class Listed:
     """A page of the list, and whether there are others on either side."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[PatientRow, ...]
     has_before: bool
     has_after: bool
 
@@ -148,7 +148,7 @@ def chosen(visit: Visit) -> Chosen:
     )
 
 
-async def listed(connection: Connection, environment_id: int, wanted: Chosen, number: int, zones: str) -> Listed:
+async def list_patients(connection: Connection, environment_id: int, wanted: Chosen, number: int, zones: str) -> Listed:
     """A page of the patients who are wanted. ``number`` is how many fit the filters, ``zones`` what SQL is given for each zone."""
     if wanted.order == NEXT:
         return await _by_next(connection, environment_id, wanted, number, zones)
@@ -180,7 +180,7 @@ ORDER BY place
 
 
 def _page(rows: Sequence[Mapping[str, Any]], backwards: bool, beyond: bool) -> Listed:
-    found = [Row(**row) for row in rows]
+    found = [PatientRow(**row) for row in rows]
     more, shown = len(found) > PAGE, found[:PAGE]
     if backwards:
         return Listed(tuple(reversed(shown)), more, True)
@@ -239,7 +239,7 @@ async def fitting(connection: Connection, environment_id: int, wanted: Chosen, l
 
 
 @dataclass(frozen=True)
-class Counts:
+class PhaseCounts:
     """How many patients there are of these coaches, by phase; and how many all in all."""
 
     by_phase: Mapping[str, int]
@@ -254,7 +254,7 @@ class Counts:
         return self.by_phase.get(phase, 0) if phase else self.all
 
 
-async def counts(connection: Connection, environment_id: int, wanted: Chosen) -> Counts:
+async def counts(connection: Connection, environment_id: int, wanted: Chosen) -> PhaseCounts:
     """How many there are in each phase, whatever phase is wanted, without those that were merged into others."""
     parameters: list[Any] = [environment_id]
     conditions = _conditions(Chosen("", wanted.coach, "name", "", ""), parameters)
@@ -269,7 +269,7 @@ SELECT phase, sum(number)::bigint AS number FROM (
 """,
         *parameters,
     )
-    return Counts({row["phase"]: row["number"] for row in rows if row["number"]})
+    return PhaseCounts({row["phase"]: row["number"] for row in rows if row["number"]})
 
 
 def _conditions(wanted: Chosen, parameters: list[Any]) -> str:

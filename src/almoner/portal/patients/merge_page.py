@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from almoner.errors import ApiError, problem
 from almoner.pages.visit import Visit
-from almoner.portal.patients import merging
+from almoner.portal.patient_access import Patient, only_of, patient
+from almoner.portal.patients import merge_records
 from almoner.portal.patients.duplicates import Likely, likely
-from almoner.portal.patients.find import Found, find
+from almoner.portal.patients.find import PatientMatch, find
 from almoner.portal.patients.merge_sql import CONTACTS
-from almoner.portal.patients.merged import Link, links
-from almoner.portal.sight import Patient, only_of, patient
+from almoner.portal.patients.merged_record import MergedRecordLink, links
 
 _SHOWN = 12
 
@@ -26,17 +26,17 @@ class ChoosePage:
     patient: Patient
     likely: Sequence[Likely]
     typed: str
-    found: Sequence[Found]
-    merged: Sequence[Link]
+    found: Sequence[PatientMatch]
+    merged: Sequence[MergedRecordLink]
 
 
 @dataclass(frozen=True)
-class PreviewPage:
+class MergePreviewPage:
     """What a merge would do. ``choices`` are those made so far; ``error`` is blank where none is missing."""
 
     kept: Patient
     other: Patient
-    preview: merging.Preview
+    preview: merge_records.MergePreview
     choices: Mapping[str, str]
     error: str
 
@@ -74,10 +74,10 @@ async def merge(visit: Visit) -> Response:
     """Merges, and shows the kept record; or the preview again, where something is not decided."""
     form = await visit.form()
     choices = {name.removeprefix("take."): value for name, value in form.pairs if name.startswith("take.")}
-    choices[merging.SURE] = "yes" if form.truth(merging.SURE) else ""
+    choices[merge_records.SURE] = "yes" if form.truth(merge_records.SURE) else ""
     kept, other = await _both(visit, form.text("other"))
     try:
-        await merging.merge(visit, kept, other, choices, form.text("digest"))
+        await merge_records.merge(visit, kept, other, choices, form.text("digest"))
     except ApiError as error:
         if error.status >= 500:
             raise
@@ -104,5 +104,5 @@ async def _both(visit: Visit, other_id: str) -> tuple[Patient, Patient]:
 async def _preview(visit: Visit, other_id: str, choices: Mapping[str, str], error: str, status: int) -> Response:
     kept, other = await _both(visit, other_id)
     async with visit.parts.database.connection() as connection:
-        planned = await merging.preview(visit, connection, kept, other)
-    return visit.page("portal/patients/merge_preview.html", PreviewPage(kept, other, planned, choices, error), status)
+        planned = await merge_records.preview(visit, connection, kept, other)
+    return visit.page("portal/patients/merge_preview.html", MergePreviewPage(kept, other, planned, choices, error), status)

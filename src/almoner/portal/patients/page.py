@@ -12,11 +12,11 @@ from starlette.responses import Response
 from almoner.kinds import Guid
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.patients import assigning, creating, merge_page, merged, phase
-from almoner.portal.patients.assigning import Done
-from almoner.portal.patients.find import Found, find
-from almoner.portal.patients.listing import NEXT, Chosen, Counts, Listed, chosen, counts, listed
-from almoner.portal.sight import only_of
+from almoner.portal.patient_access import only_of
+from almoner.portal.patients import assignment, merge_page, merged_record, new_patient, phase
+from almoner.portal.patients.assignment import AssignmentResult
+from almoner.portal.patients.find import PatientMatch, find
+from almoner.portal.patients.listing import NEXT, Chosen, Listed, PhaseCounts, chosen, counts, list_patients
 from almoner.portal.workers import Worker, to_choose
 from almoner.times import TIMEZONES
 
@@ -38,7 +38,7 @@ class Suggestions:
     """What fits what was typed so far. ``typed`` is blank where nothing is."""
 
     typed: str
-    found: list[Found]
+    found: list[PatientMatch]
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Results:
     """Everybody who fits what was searched, the best first."""
 
     typed: str
-    found: list[Found]
+    found: list[PatientMatch]
     more: bool
 
 
 @dataclass(frozen=True)
-class ListPage:
+class PatientListPage:
     """The list. ``only_own``: the visitor's role shows no other patients. ``done`` is what was just changed, else None.
 
     ``more_coaches``: there are so many that a select fetches them when somebody turns to it.
@@ -59,17 +59,17 @@ class ListPage:
 
     wanted: Chosen
     page: Listed
-    numbers: Counts
+    numbers: PhaseCounts
     coaches: tuple[Worker, ...]
     more_coaches: bool
     only_own: bool
-    done: Done | None
+    done: AssignmentResult | None
     now: datetime
 
     @property
     def most(self) -> int:
         """How many can be given to a coach at once."""
-        return assigning.MOST
+        return assignment.MOST
 
     @property
     def too_many(self) -> bool:
@@ -107,7 +107,7 @@ class ListPage:
 class ListContext:
     """What the template of the list sees."""
 
-    view: ListPage
+    view: PatientListPage
 
 
 async def show(visit: Visit) -> Response:
@@ -115,18 +115,18 @@ async def show(visit: Visit) -> Response:
     return await _list(visit, None)
 
 
-async def _list(visit: Visit, done: Done | None) -> Response:
+async def _list(visit: Visit, done: AssignmentResult | None) -> Response:
     wanted = chosen(visit)
     async with visit.parts.database.connection() as connection:
         # By the clock of what is written: who was given to another coach after this was so unseen.
         now = await connection.fetchval("SELECT almoner_now()")
         numbers = await counts(connection, visit.environment_id, wanted)
         zones = visit.parts.database.zones.document(TIMEZONES)
-        page = await listed(connection, visit.environment_id, wanted, numbers.of(wanted.phase), zones)
+        page = await list_patients(connection, visit.environment_id, wanted, numbers.of(wanted.phase), zones)
         offered = await to_choose(connection, visit.environment_id)
     many = len(offered) > _MANY_COACHES
     drawn = tuple(one for one in offered if one.id == wanted.coach) if many else offered
-    shown = ListPage(wanted, page, numbers, drawn, many, only_of(visit) is not None, done, now)
+    shown = PatientListPage(wanted, page, numbers, drawn, many, only_of(visit) is not None, done, now)
     return visit.page("portal/patients/list.html", ListContext(shown), 400 if done and done.problem else 200)
 
 
@@ -170,13 +170,13 @@ async def assign(visit: Visit) -> Response:
         two = list(dict.fromkeys(found for text in form.texts("patient") if (found := Guid().decode(text, "", []))))
         if len(two) == 2:
             return visit.go(f"/patients/{two[0]}/merge/{two[1]}")
-        return await _list(visit, Done(problem="Tick the two records that are to be one.", ticked=frozenset(two)))
-    return await _list(visit, await assigning.assign(visit, chosen(visit)))
+        return await _list(visit, AssignmentResult(problem="Tick the two records that are to be one.", ticked=frozenset(two)))
+    return await _list(visit, await assignment.assign(visit, chosen(visit)))
 
 
 async def undo(visit: Visit) -> Response:
     """Takes an assignment back."""
-    return await _list(visit, await assigning.undo(visit))
+    return await _list(visit, await assignment.undo(visit))
 
 
 ROUTES = (
@@ -186,9 +186,9 @@ ROUTES = (
     PageRoute("/patients/search", search, may="give_care", methods=("POST",), repeatable=True),
     PageRoute("/patients/assign", assign, may="give_care", methods=("POST",)),
     PageRoute("/patients/assign/undo", undo, may="give_care", methods=("POST",)),
-    PageRoute("/patients/new", creating.show, may="give_care"),
-    PageRoute("/patients/new", creating.create, may="give_care", methods=("POST",)),
-    PageRoute("/patients/new/zone", creating.zone, may="give_care", methods=("POST",), repeatable=True),
+    PageRoute("/patients/new", new_patient.show, may="give_care"),
+    PageRoute("/patients/new", new_patient.create, may="give_care", methods=("POST",)),
+    PageRoute("/patients/new/zone", new_patient.zone, may="give_care", methods=("POST",), repeatable=True),
     PageRoute("/patients/{id}/phase", phase.show, may="give_care"),
     PageRoute("/patients/{id}/phase", phase.change, may="give_care", methods=("POST",)),
     PageRoute("/patients/{id}/coach", phase.show_coach, may="give_care"),
@@ -197,6 +197,6 @@ ROUTES = (
     PageRoute("/patients/{id}/merge", merge_page.merge, may="give_care", methods=("POST",)),
     PageRoute("/patients/{id}/merge/find", merge_page.search, may="give_care", methods=("POST",), repeatable=True),
     PageRoute("/patients/{id}/merge/{other}", merge_page.preview, may="give_care"),
-    PageRoute("/patients/{id}/merged/{other}", merged.show, may="give_care"),
-    PageRoute("/patients/{id}/merged/{other}/draft", merged.swap, may="give_care", methods=("POST",)),
+    PageRoute("/patients/{id}/merged/{other}", merged_record.show, may="give_care"),
+    PageRoute("/patients/{id}/merged/{other}/draft", merged_record.swap, may="give_care", methods=("POST",)),
 )

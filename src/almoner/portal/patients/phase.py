@@ -11,14 +11,14 @@ from almoner.errors import ApiError
 from almoner.kinds import Guid
 from almoner.pages.visit import Visit
 from almoner.portal import live, patient_bar
+from almoner.portal.patient_access import Patient, only_of, patient
 from almoner.portal.patient_bar import PatientBarPart
-from almoner.portal.sight import Patient, only_of, patient
 from almoner.portal.workers import Worker, to_choose
 from almoner.resources.patients import patients
 
 
 @dataclass(frozen=True)
-class Step:
+class PhaseStep:
     """A phase and whether it may follow the present one; ``why`` it may not, blank where it may."""
 
     name: str
@@ -33,7 +33,7 @@ class PhaseForm:
 
     patient: Patient
     now: str
-    steps: Sequence[Step]
+    steps: Sequence[PhaseStep]
     problem: str
     fragment: bool
 
@@ -50,7 +50,7 @@ class CoachForm:
 
 
 @dataclass(frozen=True)
-class FormPage:
+class PhaseFormPage:
     """One of the two forms as a page of its own."""
 
     form: PhaseForm | CoachForm
@@ -125,11 +125,11 @@ async def _changed(visit: Visit, patient_id: str, focus: str) -> Response:
     return visit.fragment("portal/patient_bar.html", part, headers=live.trigger("patients"))
 
 
-def _steps(visit: Visit, found: Patient) -> list[Step]:
+def _steps(visit: Visit, found: Patient) -> list[PhaseStep]:
     program = visit.program
     following = program.next_phases.get(found.phase)
     return [
-        Step(name, program.titles.get(("phases", name), name), is_open, "" if is_open else _why(visit, name))
+        PhaseStep(name, program.titles.get(("phases", name), name), is_open, "" if is_open else _why(visit, name))
         for name in program.phases
         if name != found.phase
         for is_open in [following is None or name in following]
@@ -163,4 +163,4 @@ def _opened(visit: Visit, found: Patient, what: str, form: PhaseForm | CoachForm
     if visit.is_fragment:
         part = PatientBarPart(patient_bar.of(visit, found), what, form)
         return visit.fragment("portal/patient_bar.html", part, status)
-    return visit.page(f"portal/patients/{what}_page.html", FormPage(form), status)
+    return visit.page(f"portal/patients/{what}_page.html", PhaseFormPage(form), status)

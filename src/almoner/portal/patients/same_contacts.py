@@ -16,7 +16,7 @@ import msgspec
 from almoner.data_api.declare import Row
 from almoner.data_api.store import Actor, Store
 from almoner.database import Connection
-from almoner.portal.contact.sections import EMAILS, PHONES, Section
+from almoner.portal.contact.sections import EMAILS, PHONES, ContactSection
 from almoner.resources.external_ids import external_ids
 
 # Parameters: the environment, the kept record, the other one. Each row of the other one, with the oldest same one of the kept one.
@@ -46,7 +46,7 @@ SELECT o.id::text FROM external_ids o WHERE o.environment_id = $1 AND o.resource
 class SameContact:
     """A number or an address of both records: its rows as the database has them."""
 
-    section: Section
+    section: ContactSection
     kept: Row
     other: Row
 

@@ -12,8 +12,8 @@ from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.visit import Visit
 from almoner.portal.panels import Card, Panel, Showing, panels
-from almoner.portal.records import listed
-from almoner.portal.sight import Patient
+from almoner.portal.patient_access import Patient
+from almoner.portal.records import queries
 
 # Where the program says nothing of its profile.
 DEFAULT: Final = (
@@ -51,7 +51,7 @@ _DRAWN_FROM: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownCard:
     """A card on the page. ``place`` is the address that draws it again, ``live`` the collections after whose changes it is."""
 
     panel: Panel
@@ -83,17 +83,17 @@ def card(visit: Visit, number: str) -> Card | None:
     return None if at is None else known[at]
 
 
-async def drawn(visit: Visit, connection: Connection, patient: Patient, one: Card, number: str) -> Shown | None:
+async def drawn(visit: Visit, connection: Connection, patient: Patient, one: Card, number: str) -> ShownCard | None:
     """The card, drawn; None where nothing draws its sort, or the visitor may not see what it is of."""
     draw = _known().get(one.shows)
     panel = await draw(visit, connection, patient, one) if draw else None
     if panel is None:
         return None
     anchor = "conversation" if one is CONVERSATION else f"card-{number}"
-    return Shown(panel, f"/patients/{patient.id}/panels/{number}", _DRAWN_FROM[one.shows], anchor)
+    return ShownCard(panel, f"/patients/{patient.id}/panels/{number}", _DRAWN_FROM[one.shows], anchor)
 
 
-async def sidebar(visit: Visit, connection: Connection, patient: Patient) -> tuple[Shown, ...]:
+async def sidebar(visit: Visit, connection: Connection, patient: Patient) -> tuple[ShownCard, ...]:
     """Every card that there is to see."""
     found = [await drawn(visit, connection, patient, one, str(n)) for n, one in enumerate(cards(visit))]
     return tuple(shown for shown in found if shown)
@@ -110,7 +110,7 @@ async def omitted(visit: Visit, connection: Connection, patient: Patient) -> tup
     if not others:
         return tuple(pages)
     rows = {row["type_name"]: row["number"] for row in await connection.fetch(_RECORDS, visit.environment_id, patient.id, others)}
-    types = await listed.types(visit, connection, [name for name in others if name in rows])
+    types = await queries.types(visit, connection, [name for name in others if name in rows])
     records = [Omitted(f"{here}/records?type={quote(one.name)}", one.title, rows[one.name]) for one in types]
     return (*pages, *records)
 

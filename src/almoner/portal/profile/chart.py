@@ -15,8 +15,8 @@ from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.panels import Card
-from almoner.portal.profile.designs import designs
-from almoner.portal.sight import Patient
+from almoner.portal.patient_access import Patient
+from almoner.portal.profile.published_designs import designs
 from almoner.times import IsoDate, IsoDateTime
 from almoner.workshop.design import Assessment, Band, CustomDataType
 from almoner.workshop.score import score

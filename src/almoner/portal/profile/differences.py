@@ -14,7 +14,7 @@ from almoner.fields import Field
 from almoner.kinds import Ref
 from almoner.portal.contact.sections import DETAILS, EMAILS, IDS, PHONES
 from almoner.portal.profile.flow_differences import flow_changes, flow_workers
-from almoner.portal.records.stated import Zones, day, in_words
+from almoner.portal.records.values import Zones, day, in_words
 from almoner.resources import BY_NAME
 from almoner.times import IsoDate, IsoDateTime
 from almoner.workshop.design import Assessment, CustomDataType, FieldDesign
@@ -34,7 +34,7 @@ Design = Assessment | CustomDataType | None
 
 
 @dataclass(frozen=True)
-class Difference:
+class FieldDifference:
     """A field that changed: what people call it, and both values in words. ``path`` is its name in the API.
 
     Without values the title tells all: ``Goal “Make a plan” added``.
@@ -63,14 +63,14 @@ class Speaking:
     patient_id: str
 
 
-def differences(resource: str, raw: Mapping[str, Any], design: Design, speaking: Speaking) -> tuple[Difference, ...]:
+def differences(resource: str, raw: Mapping[str, Any], design: Design, speaking: Speaking) -> tuple[FieldDifference, ...]:
     """The differences of a change in the order of the declaration, without what the API does not show."""
     found = {path: _difference(resource, path, pair, design, speaking) for path, pair in raw.items() if path != "care_flow.goals"}
     told = [one for path in _ordered(resource, raw, design) if (one := found.get(path)) is not None]
     if "care_flow.goals" in raw:
         was, now = (goals or [] for goals in raw["care_flow.goals"])
         within = flow_changes(was, now, speaking.names, speaking.zones.patient)
-        told += [Difference("care_flow.goals", *one) for one in within]
+        told += [FieldDifference("care_flow.goals", *one) for one in within]
     return tuple(told)
 
 
@@ -103,18 +103,18 @@ def _ordered(resource: str, raw: Mapping[str, Any], design: Design) -> list[str]
     return sorted(raw, key=place)
 
 
-def _difference(resource: str, path: str, pair: list[Any], design: Design, speaking: Speaking) -> Difference | None:
+def _difference(resource: str, path: str, pair: list[Any], design: Design, speaking: Speaking) -> FieldDifference | None:
     """A field that changed; None where it is none that the API shows."""
     field = _field(resource, path)
     if field is not None:
         was, now = (_said(resource, field, value, speaking) for value in pair)
-        return Difference(path, _title(resource, field.name), was, now)
+        return FieldDifference(path, _title(resource, field.name), was, now)
     name, _, key = path.partition(".")
     if not key or name not in (_INSIDE.get(resource), "care_flow"):
         return None
     part = next((one for one in _fields(design) if one.name == key), None)
     was, now = (in_words(part, value, speaking.zones) or NOTHING for value in pair)
-    return Difference(path, (part.label or part.name) if part else _plain(key), was, now)
+    return FieldDifference(path, (part.label or part.name) if part else _plain(key), was, now)
 
 
 def _field(resource: str, path: str) -> Field | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from almoner import clocks
-from almoner.portal.care_flows.changing import Part
-from almoner.portal.records.stated import day
+from almoner.portal.care_flows.changes import Part
+from almoner.portal.records.values import day
 from almoner.times import IsoDateTime
 
 # The title of a difference and both values, blank where the title tells all.

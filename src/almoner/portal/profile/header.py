@@ -10,8 +10,8 @@ from almoner.database import Connection
 from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import ahead, starts
-from almoner.portal.profile.wording import day_in_words
-from almoner.portal.sight import Patient
+from almoner.portal.patient_access import Patient
+from almoner.portal.profile.timeline_words import day_in_words
 
 _NEXT = f"""
 SELECT e.id::text, e.start_time, e.day, e.appointment_type FROM calendar_events e
@@ -44,12 +44,12 @@ async def header(visit: Visit, connection: Connection, patient: Patient) -> Head
     coming = None
     if row:
         kind = visit.program.titles.get(("appointment_types", row["appointment_type"]), row["appointment_type"])
-        when, yours = said(row["start_time"], row["day"], patient.timezone, mine, now)
+        when, yours = appointment_words(row["start_time"], row["day"], patient.timezone, mine, now)
         coming = Next(row["id"], when, yours, kind)
     return Header(patient, coming)
 
 
-def said(start: datetime | None, day: date | None, zone: str, mine: str, now: datetime) -> tuple[str, str]:
+def appointment_words(start: datetime | None, day: date | None, zone: str, mine: str, now: datetime) -> tuple[str, str]:
     """When an appointment is, in the patient's zone, and in the visitor's where their clocks differ then (else empty)."""
     today = clocks.day_of(now, zone)
     if start is None:

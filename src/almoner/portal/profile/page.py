@@ -14,20 +14,20 @@ from almoner.database import Connection
 from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.pages import parsing
+from almoner.pages.filters import zone_in_words
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.pages.words import zone_in_words
-from almoner.portal import live, patient_bar, sight
+from almoner.portal import live, patient_access, patient_bar
+from almoner.portal.patient_access import Patient
 from almoner.portal.patient_bar import PatientBarPart
 from almoner.portal.profile import timeline
-from almoner.portal.profile.booked import as_booked, changes_of
-from almoner.portal.profile.cards import CONVERSATION, Omitted, Shown, card, drawn, omitted, sidebar
-from almoner.portal.profile.changed import names_in
-from almoner.portal.profile.designs import designs
+from almoner.portal.profile.cards import CONVERSATION, Omitted, ShownCard, card, drawn, omitted, sidebar
+from almoner.portal.profile.change_words import names_in
+from almoner.portal.profile.first_booking import as_booked, changes_of
 from almoner.portal.profile.header import Header, header
-from almoner.portal.profile.line import Reading
-from almoner.portal.profile.wording import Day, days, lines, wanted
-from almoner.portal.sight import Patient
+from almoner.portal.profile.published_designs import designs
+from almoner.portal.profile.timeline_line import TimelineContext
+from almoner.portal.profile.timeline_words import TimelineDay, days, designs_needed, lines
 
 _FILTERS: Final = {
     "all": "All",
@@ -40,7 +40,7 @@ _FILTERS: Final = {
 
 
 @dataclass(frozen=True)
-class Choice:
+class TimelineChoice:
     """A filter or a time zone to read the timeline by, with the query string that chooses it."""
 
     title: str
@@ -57,12 +57,12 @@ class Timeline:
     """
 
     patient: Patient
-    filters: tuple[Choice, ...]
-    zones: tuple[Choice, ...]
+    filters: tuple[TimelineChoice, ...]
+    zones: tuple[TimelineChoice, ...]
     zone: str
     zone_words: str
     whose: str
-    days: tuple[Day, ...]
+    days: tuple[TimelineDay, ...]
     show: str
     mine: bool
     until: str
@@ -93,8 +93,8 @@ class ProfilePage:
 
     head: Header
     timeline: Timeline
-    conversation: Shown | None
-    sidebar: tuple[Shown, ...]
+    conversation: ShownCard | None
+    sidebar: tuple[ShownCard, ...]
     omitted: tuple[Omitted, ...]
     since: str
 
@@ -117,7 +117,7 @@ class HeaderPart:
 class CardPart:
     """The inside of a card alone."""
 
-    shown: Shown
+    shown: ShownCard
     patient: Patient
 
 
@@ -133,7 +133,7 @@ async def show(visit: Visit) -> Response:
     """The profile; on to the other record where this one was merged into it."""
     async with visit.parts.database.connection() as connection:
         since = await live.since(connection)
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         if patient.id != visit.path("id").lower():
             return visit.go(f"/patients/{patient.id}")
         page = ProfilePage(
@@ -153,7 +153,7 @@ async def show_timeline(visit: Visit) -> Response:
         _, mark, query = visit.here_whole.partition("?")
         return visit.go(f"/patients/{visit.path('id')}{mark}{query}")
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         part = TimelinePart(await _timeline(visit, connection, patient))
     template = "rows" if part.timeline.goes_on else "timeline"
     return visit.fragment(f"portal/profile/{template}.html", part)
@@ -162,7 +162,7 @@ async def show_timeline(visit: Visit) -> Response:
 async def show_bar(visit: Visit) -> Response:
     """The bar of the patient's pages as it is now; ``focus`` says what was open in it."""
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
     part = PatientBarPart(patient_bar.of(visit, patient), focus=visit.query("focus"))
     return visit.fragment("portal/patient_bar.html", part)
 
@@ -170,7 +170,7 @@ async def show_bar(visit: Visit) -> Response:
 async def show_header(visit: Visit) -> Response:
     """The head as it is now."""
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         part = HeaderPart(await header(visit, connection, patient))
     return visit.fragment("portal/profile/header.html", part)
 
@@ -179,7 +179,7 @@ async def show_card(visit: Visit) -> Response:
     """A card as it is now. Raises a 404 ApiError where the profile has none such any more."""
     number = visit.path("number")
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         one = card(visit, number)
         shown = await drawn(visit, connection, patient, one, number) if one else None
     if shown is None:
@@ -192,7 +192,7 @@ async def put_star(visit: Visit) -> Response:
     row_id = Guid().decode(visit.path("row"), "", [])
     resource, starred = visit.path("resource"), visit.path("state") == "on"
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         if not starred and row_id:
             await timeline.unstar(connection, visit.environment_id, patient.id, resource, row_id)
         elif not row_id or not await timeline.star(
@@ -214,15 +214,15 @@ async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> T
     begin = after or (timeline.until(until, zone) if until else None)
     there = visit.parts.database.zones.of(patient.timezone)
     entries, older = await timeline.entries(connection, visit.environment_id, patient.id, visit.rights, there, show, begin)
-    known = await designs(connection, visit.environment_id, wanted(entries, visit.program))
+    known = await designs(connection, visit.environment_id, designs_needed(entries, visit.program))
     booked = await as_booked(connection, visit.environment_id, patient.id, entries)
     changes = [*(one.told for one in entries if one.resource == "changes"), *changes_of(booked)]
     names = await names_in(connection, visit.environment_id, changes)
-    told = lines(entries, Reading(visit.program, known, f"/patients/{patient.id}", zone, names, patient.id, booked))
+    told = lines(entries, TimelineContext(visit.program, known, f"/patients/{patient.id}", zone, names, patient.id, booked))
     jumped = until.isoformat() if until else ""
     return Timeline(
         patient,
-        tuple(Choice(title, _query(key, mine, until=jumped), key == show) for key, title in _FILTERS.items()),
+        tuple(TimelineChoice(title, _query(key, mine, until=jumped), key == show) for key, title in _FILTERS.items()),
         _zones(visit, patient, show, jumped) if apart else (),
         zone,
         zone_in_words(zone),
@@ -238,12 +238,12 @@ async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> T
     )
 
 
-def _zones(visit: Visit, patient: Patient, show: str, until: str) -> tuple[Choice, ...]:
+def _zones(visit: Visit, patient: Patient, show: str, until: str) -> tuple[TimelineChoice, ...]:
     """The two zones to choose from."""
     mine = visit.query("zone") == "mine"
     return (
-        Choice(f"{zone_in_words(patient.timezone)} (theirs)", _query(show, False, until=until), not mine),
-        Choice(f"{zone_in_words(visit.worker.timezone)} (yours)", _query(show, True, until=until), mine),
+        TimelineChoice(f"{zone_in_words(patient.timezone)} (theirs)", _query(show, False, until=until), not mine),
+        TimelineChoice(f"{zone_in_words(visit.worker.timezone)} (yours)", _query(show, True, until=until), mine),
     )
 
 

@@ -8,13 +8,13 @@ from typing import Final
 
 from almoner.database import Connection
 from almoner.names import full_name_sql
+from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
-from almoner.pages.words import zone_in_words
 from almoner.portal.calendar.ahead import ahead, starts
 from almoner.portal.panels import Card, Panel
+from almoner.portal.patient_access import Patient
 from almoner.portal.profile.chart import RECENT_DAYS, chart
-from almoner.portal.profile.header import said
-from almoner.portal.sight import Patient
+from almoner.portal.profile.header import appointment_words
 
 SHOWS: Final = ("appointments", "chart")
 _COMING: Final = 5
@@ -73,7 +73,7 @@ async def _appointments(visit: Visit, connection: Connection, patient: Patient) 
         Appointment(
             row["id"],
             titles.get(("appointment_types", row["appointment_type"]), row["appointment_type"]),
-            *said(row["start_time"], row["day"], zone, mine, now),
+            *appointment_words(row["start_time"], row["day"], zone, mine, now),
             row["modality"],
             row["worker"],
         )

@@ -175,7 +175,7 @@ _TOLD: Final = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class TimelineEntry:
     """Something that happened. ``told`` is what its collection says of it, by column; ``at`` is in UTC."""
 
     resource: str
@@ -224,7 +224,7 @@ def cursor(text: str) -> Cursor | None:
 
 async def entries(
     connection: Connection, environment_id: int, patient_id: str, rights: Rights, zone: str, show: str, after: Cursor | None
-) -> tuple[list[Entry], Cursor | None]:
+) -> tuple[list[TimelineEntry], Cursor | None]:
     """A page of the timeline behind ``after``, and where the next one begins (None at the end).
 
     ``show`` is one of FILTERS; ``zone`` what SQL is given for the patient's zone, where an appointment
@@ -236,7 +236,9 @@ async def entries(
         *(environment_id, patient_id, before.at, before.id, PAGE + 1, before.seq),
         *(list(rights.hidden_assessments), list(rights.hidden_data), zone),
     )
-    found = [Entry(r["resource"], r["id"], r["at"], r["starred"], msgspec.json.decode(r["told"] or "{}")) for r in rows[:PAGE]]
+    found = [
+        TimelineEntry(r["resource"], r["id"], r["at"], r["starred"], msgspec.json.decode(r["told"] or "{}")) for r in rows[:PAGE]
+    ]
     more = len(rows) > PAGE
     return found, Cursor(found[-1].at, UUID(found[-1].id)) if more else None
 

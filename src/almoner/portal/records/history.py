@@ -10,12 +10,12 @@ import msgspec
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.profile.changed import who
-from almoner.portal.profile.differences import Difference, Speaking, differences
+from almoner.portal.patient_access import Patient
+from almoner.portal.profile.change_words import who
+from almoner.portal.profile.differences import FieldDifference, Speaking, differences
 from almoner.portal.profile.timeline import CHANGE
-from almoner.portal.records.listed import Record, Type
-from almoner.portal.records.stated import Zones
-from almoner.portal.sight import Patient
+from almoner.portal.records.queries import PatientRecord, Type
+from almoner.portal.records.values import Zones
 
 MOST: Final = 50
 # What was written while the record was another patient's, of whom this one is the kept record, belongs to it.
@@ -31,13 +31,13 @@ _MARKED: Final = ["single"]
 
 
 @dataclass(frozen=True)
-class Event:
+class RecordEvent:
     """Something that was done to the record. ``text`` says what the log does not tell from what to what, mostly blank."""
 
     at: datetime
     title: str
     by: str
-    differences: tuple[Difference, ...]
+    differences: tuple[FieldDifference, ...]
     text: str = ""
 
 
@@ -45,11 +45,11 @@ class Event:
 class History:
     """The events, the latest first. ``more``: there are earlier ones."""
 
-    events: tuple[Event, ...] = ()
+    events: tuple[RecordEvent, ...] = ()
     more: bool = False
 
 
-async def history(visit: Visit, connection: Connection, patient: Patient, data_type: Type, record: Record) -> History:
+async def history(visit: Visit, connection: Connection, patient: Patient, data_type: Type, record: PatientRecord) -> History:
     """What became of this record."""
     rows = await connection.fetch(_HISTORY, visit.environment_id, patient.id, record.id)
     speaking = Speaking(visit.program, Zones(patient.timezone, visit.worker.timezone), {}, patient.id)
@@ -58,7 +58,7 @@ async def history(visit: Visit, connection: Connection, patient: Patient, data_t
         told = msgspec.json.decode(row["told"])
         found = differences("custom_data_type_records", told["differences"] or {}, data_type.design, speaking)
         if row["fields"] == _MOVED:
-            events.append(Event(row["at"], "Moved here, as two records of one person were merged", who(told), ()))
+            events.append(RecordEvent(row["at"], "Moved here, as two records of one person were merged", who(told), ()))
         elif row["fields"] != _MARKED:
-            events.append(Event(row["at"], "Recorded" if row["kind"] == "create" else "Changed", who(told), found))
+            events.append(RecordEvent(row["at"], "Recorded" if row["kind"] == "create" else "Changed", who(told), found))
     return History(tuple(events), len(rows) > MOST)

@@ -18,13 +18,13 @@ from almoner.pages.forms.controls import FieldView
 from almoner.pages.forms.problems import by_name
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
-from almoner.portal import editing, sight
-from almoner.portal.editing import Clash
-from almoner.portal.records import listed, typed
+from almoner.portal import editing, patient_access
+from almoner.portal.editing import EditConflict
+from almoner.portal.patient_access import Patient
+from almoner.portal.records import queries, record_form
 from almoner.portal.records.history import History, history
-from almoner.portal.records.listed import Record, Type
-from almoner.portal.records.stated import Stated, Zones, beyond, in_words, stated
-from almoner.portal.sight import Patient
+from almoner.portal.records.queries import PatientRecord, Type
+from almoner.portal.records.values import FieldValue, Zones, beyond, field_values, in_words
 from almoner.resources.custom_data_type_records import custom_data_type_records
 from almoner.times import IsoDateTime
 from almoner.workshop.forms import fields_view
@@ -34,34 +34,34 @@ _FEW, _MOST = 10, 50
 
 
 @dataclass(frozen=True)
-class Row:
+class RecordRow:
     """A record as a row of its table; ``others`` are values that the type has no field for any more."""
 
-    record: Record
-    values: tuple[Stated, ...]
-    others: tuple[Stated, ...]
+    record: PatientRecord
+    values: tuple[FieldValue, ...]
+    others: tuple[FieldValue, ...]
 
 
 @dataclass(frozen=True)
-class Group:
+class RecordGroup:
     """The records of one type. ``older`` leads on to what does not fit, blank where all is shown."""
 
     type: Type
-    rows: tuple[Row, ...]
+    rows: tuple[RecordRow, ...]
     older: str
 
 
 @dataclass(frozen=True)
-class ListPage:
+class RecordsPage:
     """All types, or one where ``only`` names it by its title."""
 
     patient: Patient
-    groups: list[Group]
+    groups: list[RecordGroup]
     only: str
 
 
 @dataclass(frozen=True)
-class FormPage:
+class RecordFormPage:
     """The form of a record; of a new one where ``record`` is None.
 
     ``left_over`` are values that the type has no field for any more: saving drops them. ``refused`` are sentences about no field.
@@ -69,45 +69,45 @@ class FormPage:
 
     patient: Patient
     type: Type
-    record: Record | None
+    record: PatientRecord | None
     fields: tuple[FieldView, ...]
     kept: tuple[tuple[str, str], ...]
-    left_over: tuple[Stated, ...]
+    left_over: tuple[FieldValue, ...]
     refused: tuple[str, ...]
     wrong: int
     history: History
 
 
 @dataclass(frozen=True)
-class Found:
+class RecordDetail:
     """What the address of a record names."""
 
     patient: Patient
     type: Type
-    record: Record
+    record: PatientRecord
     history: History
 
 
 async def show_all(visit: Visit) -> Response:
     only, before = visit.query("type"), _before(visit)
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
-        types = await listed.types(visit, connection, [only] if only else None)
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
+        types = await queries.types(visit, connection, [only] if only else None)
         if only and not types:
             raise _no_type()
         limit = _MOST if only else _FEW
-        found = await listed.rows(visit, connection, patient.id, [one.name for one in types], limit + 1, before if only else None)
+        found = await queries.rows(visit, connection, patient.id, [one.name for one in types], limit + 1, before if only else None)
     zones = Zones(patient.timezone, visit.worker.timezone)
     groups = [_group(one, found[one.name], limit, zones, bool(only)) for one in types]
-    return visit.page(f"{_FOLDER}/list.html", ListPage(patient, groups, types[0].title if only else ""))
+    return visit.page(f"{_FOLDER}/list.html", RecordsPage(patient, groups, types[0].title if only else ""))
 
 
 async def show_new(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         data_type = await _type(visit, connection, visit.query("type"))
         if data_type.single:
-            there = (await listed.rows(visit, connection, patient.id, [data_type.name], 1))[data_type.name]
+            there = (await queries.rows(visit, connection, patient.id, [data_type.name], 1))[data_type.name]
             if there:
                 return visit.go(f"/patients/{patient.id}/records/{there[0].id}")
     return _form(visit, patient, data_type, None, {}, ())
@@ -116,9 +116,9 @@ async def show_new(visit: Visit) -> Response:
 async def create(visit: Visit) -> Response:
     form = await visit.form()
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         data_type = await _type(visit, connection, form.text("type"))
-    body = typed.body(data_type.design.fields, form, {}, visit.worker.timezone)
+    body = record_form.body(data_type.design.fields, form, {}, visit.worker.timezone)
     row = {"user_id": patient.id, "type_name": data_type.name, "body": body}
     try:
         await visit.parts.store.create(visit.actor, custom_data_type_records, row)
@@ -130,7 +130,9 @@ async def create(visit: Visit) -> Response:
 async def show(visit: Visit) -> Response:
     found = await _found(visit)
     record = found.record
-    return _form(visit, found.patient, found.type, found, record.body, editing.kept(record.updated_at, {"body": record.body}))
+    return _form(
+        visit, found.patient, found.type, found, record.body, editing.hidden_fields(record.updated_at, {"body": record.body})
+    )
 
 
 async def change(visit: Visit) -> Response:
@@ -138,13 +140,13 @@ async def change(visit: Visit) -> Response:
     found = await _found(visit)
     patient, data_type, record = found.patient, found.type, found.record
     was = _was(form)
-    body = typed.body(data_type.design.fields, form, was, visit.worker.timezone)
+    body = record_form.body(data_type.design.fields, form, was, visit.worker.timezone)
     try:
         result = await editing.update(visit, custom_data_type_records, record.id, {"body": body}, form)
     except ApiError as error:
         made_from = tuple((name, form.text(name)) for name in ("updated_at", "was.body"))
         return _form(visit, patient, data_type, found, body, made_from, error)
-    if isinstance(result, Clash):
+    if isinstance(result, EditConflict):
         zones = Zones(patient.timezone, visit.worker.timezone)
         by_path = {f"body.{one.name}": one for one in data_type.design.fields}
         titles = {path: one.label or one.name for path, one in by_path.items()}
@@ -156,20 +158,20 @@ async def change(visit: Visit) -> Response:
     return visit.go(_back(patient, data_type))
 
 
-async def _found(visit: Visit) -> Found:
+async def _found(visit: Visit) -> RecordDetail:
     """What the address names. Raises a 404 ApiError where there is none, or where the role hides its type."""
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         row_id = Guid().decode(visit.path("record"), "", [])
-        record = await listed.one(visit, connection, patient.id, row_id) if row_id else None
+        record = await queries.record_by_id(visit, connection, patient.id, row_id) if row_id else None
         if record is None:
             raise problem("not_found", "This patient has no such record, or your role does not show it.")
         data_type = await _type(visit, connection, record.type_name)
-        return Found(patient, data_type, record, await history(visit, connection, patient, data_type, record))
+        return RecordDetail(patient, data_type, record, await history(visit, connection, patient, data_type, record))
 
 
 async def _type(visit: Visit, connection: Connection, name: str) -> Type:
-    found = await listed.types(visit, connection, [name])
+    found = await queries.types(visit, connection, [name])
     if not found:
         raise _no_type()
     return found[0]
@@ -183,7 +185,7 @@ def _form(
     visit: Visit,
     patient: Patient,
     data_type: Type,
-    found: Found | None,
+    found: RecordDetail | None,
     body: Mapping[str, Any],
     kept: tuple[tuple[str, str], ...],
     error: ApiError | None = None,
@@ -193,23 +195,23 @@ def _form(
         raise error
     fields = data_type.design.fields
     errors, refused = by_name(error.problems if error else (), [one.name for one in fields], ".body")
-    views = fields_view(fields, body, errors, typed.PREFIX, visit.worker.timezone)
+    views = fields_view(fields, body, errors, record_form.PREFIX, visit.worker.timezone)
     zones = Zones(patient.timezone, visit.worker.timezone)
     left_over = beyond(fields, found.record.body, zones) if found else ()
     record, told = (found.record, found.history) if found else (None, History())
-    page = FormPage(patient, data_type, record, views, kept, left_over, tuple(refused), len(errors), told)
+    page = RecordFormPage(patient, data_type, record, views, kept, left_over, tuple(refused), len(errors), told)
     return visit.page(f"{_FOLDER}/form.html", page, 400 if error else 200)
 
 
-def _group(data_type: Type, found: Sequence[Record], limit: int, zones: Zones, alone: bool) -> Group:
+def _group(data_type: Type, found: Sequence[PatientRecord], limit: int, zones: Zones, alone: bool) -> RecordGroup:
     fields = data_type.design.fields
-    rows = tuple(Row(one, stated(fields, one.body, zones), beyond(fields, one.body, zones)) for one in found[:limit])
+    rows = tuple(RecordRow(one, field_values(fields, one.body, zones), beyond(fields, one.body, zones)) for one in found[:limit])
     older = ""
     if len(found) > limit:
         older = f"?type={quote(data_type.name, safe='')}"
         if alone:
             older += f"&before={quote(rows[-1].record.updated_at.isoformat(), safe='')}_{rows[-1].record.id}"
-    return Group(data_type, rows, older)
+    return RecordGroup(data_type, rows, older)
 
 
 def _back(patient: Patient, data_type: Type) -> str:

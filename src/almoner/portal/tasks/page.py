@@ -12,10 +12,10 @@ from almoner.errors import problem
 from almoner.kinds import Guid
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal import live, sight
-from almoner.portal.sight import Patient
-from almoner.portal.tasks import listed
-from almoner.portal.tasks.listed import MOST, Task
+from almoner.portal import live, patient_access
+from almoner.portal.patient_access import Patient
+from almoner.portal.tasks import queries
+from almoner.portal.tasks.queries import MOST, Task
 from almoner.resources.patient_tasks import patient_tasks
 
 _FOLDER: Final = "portal/tasks"
@@ -36,7 +36,7 @@ class TasksPage:
 
 async def show(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         return visit.page(f"{_FOLDER}/list.html", await _tasks(visit, connection, patient))
 
 
@@ -44,7 +44,7 @@ async def create(visit: Visit) -> Response:
     form = await visit.form()
     task_type = form.text("task_type")
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
         if task_type not in visit.program.task_types:
             page = await _tasks(visit, connection, patient, task_type, "Choose what there is to do.")
             if visit.is_fragment:
@@ -59,8 +59,8 @@ async def change(visit: Visit) -> Response:
     form = await visit.form()
     task_id = Guid().decode(visit.path("task"), "", [])
     async with visit.parts.database.connection() as connection:
-        patient = await sight.patient(visit, connection, visit.path("id"))
-        if not task_id or not await listed.has(visit, connection, patient.id, task_id):
+        patient = await patient_access.patient(visit, connection, visit.path("id"))
+        if not task_id or not await queries.has(visit, connection, patient.id, task_id):
             raise problem("not_found", "This patient has no such task. Somebody may have deleted it.")
     do = form.text("do")
     if do == "delete":
@@ -76,14 +76,14 @@ async def _done(visit: Visit, patient: Patient) -> Response:
     """The list again where it asked; an event for the cards of the profile where one of them did."""
     form = await visit.form()
     if not visit.is_fragment or form.text("from") == "card":
-        return live.told(visit, f"/patients/{patient.id}/tasks", "patient_tasks")
+        return live.redraw(visit, f"/patients/{patient.id}/tasks", "patient_tasks")
     async with visit.parts.database.connection() as connection:
         return visit.fragment(f"{_FOLDER}/tasks.html", await _tasks(visit, connection, patient))
 
 
 async def _tasks(visit: Visit, connection: Connection, patient: Patient, chosen: str = "", error: str = "") -> TasksPage:
-    found = await listed.all_of(visit, connection, patient.id)
-    types = tuple((name, listed.title(visit, name)) for name in visit.program.task_types)
+    found = await queries.all_of(visit, connection, patient.id)
+    types = tuple((name, queries.title(visit, name)) for name in visit.program.task_types)
     return TasksPage(patient, [t for t in found if not t.dismissed], [t for t in found if t.dismissed], types, chosen, error)
 
 

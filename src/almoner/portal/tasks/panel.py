@@ -8,9 +8,9 @@ from typing import Final
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.panels import Card, Panel
-from almoner.portal.sight import Patient
-from almoner.portal.tasks import listed
-from almoner.portal.tasks.listed import Task
+from almoner.portal.patient_access import Patient
+from almoner.portal.tasks import queries
+from almoner.portal.tasks.queries import Task
 
 SHOWS: Final = ("tasks",)
 _FEW: Final = 5
@@ -26,5 +26,5 @@ class Tasks:
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel | None:
     """The card; there is nothing that keeps it from being drawn."""
-    found = await listed.open_ones(visit, connection, patient.id)
+    found = await queries.open_ones(visit, connection, patient.id)
     return Panel(card, "portal/tasks/panel.html", Tasks(found[:_FEW], max(0, len(found) - _FEW)))

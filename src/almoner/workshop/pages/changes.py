@@ -11,28 +11,28 @@ from msgspec import Struct
 
 from almoner.workshop.compare import Difference, Kind
 from almoner.workshop.design import Condition
-from almoner.workshop.pages.reading import Reading, reading, words
+from almoner.workshop.pages.program_prose import ProsePart, reading, words
 
 _ORDER: Final[tuple[Kind, ...]] = ("added", "changed", "removed", "moved")
 
 
 @dataclass(frozen=True)
-class Side:
+class DifferenceSide:
     """One side of a difference: a text, a list in its order, or a part; all of them are blank where there is nothing."""
 
     text: str = ""
     names: tuple[str, ...] = ()
-    part: Reading | None = None
+    part: ProsePart | None = None
 
 
 @dataclass(frozen=True)
-class Change:
+class ShownDifference:
     """One difference inside an element. ``where`` is blank where it is about the element itself."""
 
     where: str
     kind: Kind
-    before: Side
-    after: Side
+    before: DifferenceSide
+    after: DifferenceSide
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ElementChanges:
 
     sort: str
     name: str
-    changes: tuple[Change, ...]
+    changes: tuple[ShownDifference, ...]
 
     @property
     def counts(self) -> tuple[tuple[Kind, int], ...]:
@@ -52,14 +52,14 @@ class ElementChanges:
 
 def grouped(differences: Iterable[Difference]) -> tuple[ElementChanges, ...]:
     """The differences by element, in the order of the program."""
-    found: dict[tuple[str, str], list[Change]] = {}
+    found: dict[tuple[str, str], list[ShownDifference]] = {}
     for difference in differences:
         element = difference.trail[0] if difference.trail else ("program", "")
         inner = [f"{sort} {name}".strip() for sort, name in difference.trail[1:]]
         member = _quoted(difference)
         where = " · ".join([*inner, *([member] if member else [])])
         sides = (_side(difference, value) for value in (difference.before, difference.after))
-        found.setdefault(element, []).append(Change(where[:1].upper() + where[1:], difference.kind, *sides))
+        found.setdefault(element, []).append(ShownDifference(where[:1].upper() + where[1:], difference.kind, *sides))
     return tuple(ElementChanges(sort, name, tuple(changes)) for (sort, name), changes in found.items())
 
 
@@ -71,11 +71,11 @@ def _quoted(difference: Difference) -> str:
     return told if told.startswith(f"{difference.member} of ") else difference.member
 
 
-def _side(difference: Difference, value: Any) -> Side:
+def _side(difference: Difference, value: Any) -> DifferenceSide:
     if value is None and difference.kind in ("added", "removed"):
-        return Side()
+        return DifferenceSide()
     if difference.kind == "moved":
-        return Side(names=value)
+        return DifferenceSide(names=value)
     if isinstance(value, Struct) and not isinstance(value, Condition):
-        return Side(part=reading(value))
-    return Side(text=words(value))
+        return DifferenceSide(part=reading(value))
+    return DifferenceSide(text=words(value))

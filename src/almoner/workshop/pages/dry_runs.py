@@ -19,7 +19,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Kind:
+class BreakageKind:
     """What breaks of one kind: the word that accepts it, what that stands for, and each thing that breaks."""
 
     word: str
@@ -38,10 +38,10 @@ def begin(database: Database, environment_id: int, subject: Subject, design: Pro
     return RUNS.begin(environment_id, subject, work)
 
 
-def kinds(report: Report) -> tuple[Kind, ...]:
+def kinds(report: Report) -> tuple[BreakageKind, ...]:
     """What breaks, by the word that accepts it."""
     found = []
     for word in report.words:
         breakages = tuple(breakage for breakage in report.breakages if breakage.word == word)
-        found.append(Kind(word, WORDS[word], sum(b.count for b in breakages), breakages))
+        found.append(BreakageKind(word, WORDS[word], sum(b.count for b in breakages), breakages))
     return tuple(found)

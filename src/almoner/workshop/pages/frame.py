@@ -22,7 +22,7 @@ _TOOLS: Final = (
 
 
 @dataclass(frozen=True)
-class Item:
+class SideItem:
     """A line at the side. ``count`` is None where there is nothing to count."""
 
     title: str
@@ -36,8 +36,8 @@ class Frame:
     """The frame as templates see it. ``saved_at`` is None before the first save; ``others`` are names and what they edit."""
 
     designs: bool
-    groups: tuple[Item, ...]
-    tools: tuple[Item, ...]
+    groups: tuple[SideItem, ...]
+    tools: tuple[SideItem, ...]
     live_version: int
     differs: bool
     saved_at: datetime | None
@@ -54,7 +54,7 @@ async def frame(visit: Visit, connection: Connection, draft: drafts.Draft | None
     if "integrate" in visit.rights.may:
         for title, path, count in _TOOLS:
             number = await connection.fetchval(count, visit.environment_id)
-            tools.append(Item(title, path, number, _is_below(here, path)))
+            tools.append(SideItem(title, path, number, _is_below(here, path)))
     return Frame(
         designs,
         _groups(draft.design, here) if designs and draft else (),
@@ -76,9 +76,9 @@ def path_of(group: str) -> str:
     return f"/workshop/{group}"
 
 
-def _groups(design: ProgramDesign, here: str) -> tuple[Item, ...]:
+def _groups(design: ProgramDesign, here: str) -> tuple[SideItem, ...]:
     return tuple(
-        Item(member.title, path_of(member.key), _count(getattr(design, member.attribute)), _is_below(here, path_of(member.key)))
+        SideItem(member.title, path_of(member.key), _count(getattr(design, member.attribute)), _is_below(here, path_of(member.key)))
         for member in GROUPS
     )
 

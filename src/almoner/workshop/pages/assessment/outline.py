@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from almoner.pages.filters import counted
 from almoner.pages.forms.controls import number
-from almoner.pages.words import counted
 from almoner.workshop import questions
 from almoner.workshop.checks import DesignProblem
 from almoner.workshop.design import Assessment, Question, Section
@@ -29,7 +29,7 @@ _KIND_WORDS: Final = {
 
 
 @dataclass(frozen=True)
-class Row:
+class QuestionOutline:
     """A question as it stands in the list. ``at`` is its place, such as ``1-3``; ``when`` what a follow-up is shown after."""
 
     part: str
@@ -40,11 +40,11 @@ class Row:
     kind: str
     when: str
     problems: tuple[str, ...]
-    follow_ups: tuple[Row, ...]
+    follow_ups: tuple[QuestionOutline, ...]
 
 
 @dataclass(frozen=True)
-class Card:
+class SectionOutline:
     """A section with its questions. ``summary`` counts them."""
 
     part: str
@@ -54,7 +54,7 @@ class Card:
     description: str
     footer: str
     summary: str
-    rows: tuple[Row, ...]
+    rows: tuple[QuestionOutline, ...]
     new_part: str
     problems: tuple[str, ...]
 
@@ -70,7 +70,7 @@ class ScoreCard:
     problems: tuple[str, ...] = ()
 
 
-def cards(assessment: Assessment, path: str, problems: Sequence[DesignProblem]) -> tuple[Card, ...]:
+def cards(assessment: Assessment, path: str, problems: Sequence[DesignProblem]) -> tuple[SectionOutline, ...]:
     """The sections of the assessment at this path of the program, with what is wrong with each of their questions."""
     return tuple(
         _card(assessment, number, section, f"{path}.sections[{number}]", problems)
@@ -100,10 +100,10 @@ def range_in_words(scores: Reach) -> str:
     return words if None not in (scores.lowest, scores.highest) else f"{words} A number without limits has no end."
 
 
-def _card(assessment: Assessment, number: int, section: Section, path: str, problems: Sequence[DesignProblem]) -> Card:
+def _card(assessment: Assessment, number: int, section: Section, path: str, problems: Sequence[DesignProblem]) -> SectionOutline:
     above = parents(section.questions)
 
-    def rows(parent: int) -> tuple[Row, ...]:
+    def rows(parent: int) -> tuple[QuestionOutline, ...]:
         return tuple(
             _row(assessment, question, f"{number}-{at}", _said(problems, f"{path}.questions[{at}]"), rows(at))
             for at, question in enumerate(section.questions)
@@ -115,16 +115,22 @@ def _card(assessment: Assessment, number: int, section: Section, path: str, prob
     words = (section.heading, section.description, section.footer)
     own = [problem for problem in problems if problem.path in (path, f"{path}.heading")]
     said = tuple(sentence(problem.text) for problem in own)
-    return Card(f"section.{number}", number, title, *words, counted(last, "question"), rows(-1), f"question.{number}.{last}", said)
+    return SectionOutline(
+        f"section.{number}", number, title, *words, counted(last, "question"), rows(-1), f"question.{number}.{last}", said
+    )
 
 
-def _row(assessment: Assessment, question: Question, at: str, problems: tuple[str, ...], follow_ups: tuple[Row, ...]) -> Row:
+def _row(
+    assessment: Assessment, question: Question, at: str, problems: tuple[str, ...], follow_ups: tuple[QuestionOutline, ...]
+) -> QuestionOutline:
     labels = {one.name: one.label or one.name for one in assessment.questions}
     condition = question.shown_when
     when = f"shown when {questions.in_words(condition, lambda name: labels.get(name, name))}" if condition else ""
     title = question.label or question.name
     part = f"question.{at.replace('-', '.')}"
-    return Row(part, at, title, question.name, _facts(question), kind_in_words(question.kind), when, problems, follow_ups)
+    return QuestionOutline(
+        part, at, title, question.name, _facts(question), kind_in_words(question.kind), when, problems, follow_ups
+    )
 
 
 def _facts(question: Question) -> tuple[str, ...]:

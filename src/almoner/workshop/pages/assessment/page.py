@@ -17,9 +17,9 @@ from almoner.workshop import checks
 from almoner.workshop.design import Assessment
 from almoner.workshop.drafts import Draft
 from almoner.workshop.forms import FormView, form_view
-from almoner.workshop.pages.assessment.actions import Done, Opened, act, open_part
+from almoner.workshop.pages.assessment.commands import CommandResult, OpenForm, act, open_part
 from almoner.workshop.pages.assessment.edits import index_of
-from almoner.workshop.pages.assessment.outline import Card, ScoreCard, cards, range_in_words, score_card
+from almoner.workshop.pages.assessment.outline import ScoreCard, SectionOutline, cards, range_in_words, score_card
 from almoner.workshop.pages.assessment.parts_form import AUDIENCES, ScoringText, put_scoring
 from almoner.workshop.pages.assessment.question_form import QuestionText
 from almoner.workshop.pages.assessment.question_view import QuestionForm, question_form
@@ -58,13 +58,13 @@ class AssessmentPage:
     assessment: Assessment
     path: str
     base: int
-    cards: tuple[Card, ...]
+    cards: tuple[SectionOutline, ...]
     score: ScoreCard
     audience: str
     audiences: tuple[tuple[str, str], ...]
     descriptions: Mapping[str, str]
     problems: tuple[str, ...]
-    opened: Opened | None
+    opened: OpenForm | None
     question: QuestionForm | None
     scoring_range: str
     scoring_remarks: tuple[str, ...]
@@ -77,7 +77,7 @@ class AssessmentPage:
 async def show(visit: Visit) -> Response:
     """The editor of an assessment; as a part of the page with the form that ``open`` names."""
     async with visit.parts.database.connection() as connection:
-        draft = await saving.opened(visit, connection, "Assessments")
+        draft = await saving.draft_for_editor(visit, connection, "Assessments")
         if isinstance(draft, Response):
             return draft
         index = index_of(draft.design, visit.path("assessment"))
@@ -85,7 +85,7 @@ async def show(visit: Visit) -> Response:
             raise _gone()
         opened = open_part(draft.design.assessments[index], visit.query("open"))
         focus = visit.query("focus") or ("edit-first" if opened else "")
-        return await _answer(visit, connection, draft, index, Done(None, opened, focus))
+        return await _answer(visit, connection, draft, index, CommandResult(None, opened, focus))
 
 
 async def edit(visit: Visit) -> Response:
@@ -119,7 +119,7 @@ def path_of(assessment_id: str) -> str:
     return f"/workshop/assessments/{quote(assessment_id, safe='')}"
 
 
-async def _answer(visit: Visit, connection: Connection, draft: Draft, index: int, done: Done) -> Response:
+async def _answer(visit: Visit, connection: Connection, draft: Draft, index: int, done: CommandResult) -> Response:
     design = draft.design
     assessment = design.assessments[index]
     at = f"assessments[{index}]"

@@ -12,7 +12,7 @@ from almoner.pages.forms.controls import number
 from almoner.pages.visit import Form
 from almoner.workshop.checks import DesignProblem
 from almoner.workshop.design import Assessment, Band, Scoring, Section
-from almoner.workshop.pages.assessment.question_form import number_typed
+from almoner.workshop.pages.assessment.question_form import parse_number
 from almoner.workshop.pages.editor.form import sentence
 from almoner.workshop.shape import by_key
 
@@ -106,7 +106,7 @@ def put_scoring(assessment: Assessment, text: ScoringText) -> tuple[Assessment, 
     for at, row in enumerate(text.bands):
         if not (row.name.strip() or row.low.strip() or row.high.strip()):
             continue
-        low, high = number_typed(row.low, f"from.{at}", errors), number_typed(row.high, f"to.{at}", errors)
+        low, high = parse_number(row.low, f"from.{at}", errors), parse_number(row.high, f"to.{at}", errors)
         for name, typed in (("band", row.name), ("from", row.low), ("to", row.high)):
             if not typed.strip():
                 errors[f"{name}.{at}"] = _NEEDED

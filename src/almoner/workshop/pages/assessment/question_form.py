@@ -138,12 +138,12 @@ def build(text: QuestionText, asked: Question | None) -> tuple[Question, dict[st
         elif choice in seen:
             errors[f"choice.{at}"] = f"There is already an option {choice}."
         seen.add(choice)
-        counted = number_typed(typed, f"points.{at}", errors) if text.takes("points") else None
+        counted = parse_number(typed, f"points.{at}", errors) if text.takes("points") else None
         if counted is not None:
             points[choice] = counted
     if text.takes("choices") and not rows:
         errors["choice.0"] = "Give at least one choice."
-    numbers = {name: number_typed(getattr(text, name), name, errors) for name in ("low", "high", "weight") if text.takes(name)}
+    numbers = {name: parse_number(getattr(text, name), name, errors) for name in ("low", "high", "weight") if text.takes(name)}
     question = Question(
         name=text.name.strip() or api_name(text.label),
         kind=text.kind,
@@ -215,7 +215,7 @@ def _tested(text: QuestionText, asked: Question | None, errors: dict[str, str]) 
     if answer == "truth":
         return given[-1] == "yes"
     if answer == "number":
-        return number_typed(given[-1], "value", errors)
+        return parse_number(given[-1], "value", errors)
     return given[-1]
 
 
@@ -231,7 +231,7 @@ def _typed(value: float | None) -> str:
     return "" if value is None else number(value)
 
 
-def number_typed(typed: str, at: str, errors: dict[str, str]) -> int | float | None:
+def parse_number(typed: str, at: str, errors: dict[str, str]) -> int | float | None:
     """The number in a field; None where it is blank, or wrong and said so under the field's name."""
     if not typed.strip():
         return None

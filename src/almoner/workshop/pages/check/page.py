@@ -15,15 +15,15 @@ from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop import drafts
 from almoner.workshop.breakages import Report
+from almoner.workshop.checkable_part import sound
 from almoner.workshop.checks import problems
 from almoner.workshop.pages import dry_runs
-from almoner.workshop.pages.dry_runs import Kind, Subject, kinds
+from almoner.workshop.pages.dry_runs import BreakageKind, Subject, kinds
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
+from almoner.workshop.pages.program_owner import away
 from almoner.workshop.pages.runs import RUNS, Run
-from almoner.workshop.pages.standing import away
-from almoner.workshop.published import newest_version
-from almoner.workshop.sound import sound
+from almoner.workshop.published_programs import newest_version
 
 _FOLDER: Final = "workshop/pages/check"
 _PATH: Final = "/workshop/check"
@@ -40,7 +40,7 @@ class Following:
 
     run_id: str
     run: Run | None
-    kinds: tuple[Kind, ...]
+    kinds: tuple[BreakageKind, ...]
     report: Report | None
     accepts: bool
     misses: int = 0

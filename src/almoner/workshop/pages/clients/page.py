@@ -14,7 +14,7 @@ from almoner.access.grants import Grant
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.pages import parsing
-from almoner.pages.forms.problems import by_field, missing_said_as
+from almoner.pages.forms.problems import by_field, missing_as
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.resources import BY_NAME
@@ -36,7 +36,7 @@ _DONE: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Stated:
+class ClientForm:
     """A client as its form states it. ``everything``: all scopes, also those that are added later."""
 
     name: str = ""
@@ -51,7 +51,7 @@ class Stated:
 
 
 @dataclass(frozen=True)
-class Told:
+class IssuedSecret:
     """A secret or a token, told this once. ``what`` is ``client``, ``secret`` or ``token``; ``days`` are those of a token."""
 
     what: str
@@ -68,7 +68,7 @@ class ClientsPage:
 
 
 @dataclass(frozen=True)
-class FormPage:
+class ClientFormPage:
     """The form of a client; of a new one where ``client`` is None. ``grantable`` are the scopes by what they are about.
 
     ``offered`` are those that can be chosen: what the visitor may hand on, and what the client has already.
@@ -76,7 +76,7 @@ class FormPage:
 
     frame: Frame
     client: Client | None
-    stated: Stated
+    stated: ClientForm
     errors: Mapping[str, str]
     offered: frozenset[str]
     grantable: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: policy.grantable(BY_NAME))
@@ -94,7 +94,7 @@ class ClientPage:
     client: Client
     secrets: list[Secret]
     done: str
-    told: Told | None
+    told: IssuedSecret | None
     days: str
     errors: Mapping[str, str]
     token_url: str
@@ -104,13 +104,13 @@ class ClientPage:
 
 async def show_all(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
-        found = await clients.listed(connection, visit.environment_id)
+        found = await clients.list_clients(connection, visit.environment_id)
         return visit.page(f"{_FOLDER}/list.html", ClientsPage(await frame(visit, connection), found))
 
 
 async def show_new(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
-        return await _form(visit, connection, None, Stated(), {})
+        return await _form(visit, connection, None, ClientForm(), {})
 
 
 async def create(visit: Visit) -> Response:
@@ -125,7 +125,7 @@ async def create(visit: Visit) -> Response:
                 errors, status = by_field(error), error.status
             else:
                 client = await clients.find(connection, visit.environment_id, made.client_id)
-                return await _one(visit, connection, client, told=Told("client", made.client_secret))
+                return await _one(visit, connection, client, told=IssuedSecret("client", made.client_secret))
         return await _form(visit, connection, None, stated, errors, status)
 
 
@@ -138,7 +138,7 @@ async def show_form(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         client = await _usable(visit, connection)
         scopes = frozenset(client.scope.split())
-        stated = Stated(client.name, policy.ALL in scopes, scopes - {policy.ALL}, client.shape)
+        stated = ClientForm(client.name, policy.ALL in scopes, scopes - {policy.ALL}, client.shape)
         return await _form(visit, connection, client, stated, {})
 
 
@@ -162,7 +162,7 @@ async def rotate(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         client = await _usable(visit, connection)
         made = await clients.rotate(connection, visit.parts.box, visit.environment_id, client.id, by=visit.by)
-        return await _one(visit, connection, client, told=Told("secret", made.client_secret))
+        return await _one(visit, connection, client, told=IssuedSecret("secret", made.client_secret))
 
 
 async def revoke(visit: Visit) -> Response:
@@ -182,7 +182,7 @@ async def make_token(visit: Visit) -> Response:
             return await _one(visit, connection, client, days=typed, errors=errors)
         token = await clients.long_lived_token(connection, client.id, days, by=visit.by)
         client = await clients.find(connection, visit.environment_id, client.id)
-        return await _one(visit, connection, client, days=typed, told=Told("token", token, days))
+        return await _one(visit, connection, client, days=typed, told=IssuedSecret("token", token, days))
 
 
 async def end_tokens(visit: Visit) -> Response:
@@ -211,11 +211,11 @@ def _most_days(visit: Visit) -> int:
     return LONGEST_DAYS if visit.by.holds.administers else grants.MOST_DAYS
 
 
-def _stated(form: Form) -> Stated:
-    return Stated(form.text("name").strip(), form.text("grant") == "all", frozenset(form.texts("scopes")), form.text("shape"))
+def _stated(form: Form) -> ClientForm:
+    return ClientForm(form.text("name").strip(), form.text("grant") == "all", frozenset(form.texts("scopes")), form.text("shape"))
 
 
-def _wrong(stated: Stated) -> dict[str, str]:
+def _wrong(stated: ClientForm) -> dict[str, str]:
     if stated.everything or stated.scopes:
         return {}
     return {"scopes": "Tick at least one, or choose everything."}
@@ -227,7 +227,7 @@ def _go(visit: Visit, client: Client, done: str) -> Response:
 
 async def _found(visit: Visit, connection: Connection) -> Client:
     """The client of this environment that the address names. Raises a 404 ApiError."""
-    with missing_said_as("There is no such client in your environment."):
+    with missing_as("There is no such client in your environment."):
         return await clients.find(connection, visit.environment_id, visit.path("id"))
 
 
@@ -240,12 +240,12 @@ async def _usable(visit: Visit, connection: Connection) -> Client:
 
 
 async def _form(
-    visit: Visit, connection: Connection, client: Client | None, stated: Stated, errors: Mapping[str, str], status: int = 200
+    visit: Visit, connection: Connection, client: Client | None, stated: ClientForm, errors: Mapping[str, str], status: int = 200
 ) -> Response:
     # What is granted already may stay, whoever changes the rest.
     had = frozenset(client.scope.split()) if client else frozenset()
     offered = had | grants.grantable(visit.by.holds, BY_NAME)
-    context = FormPage(await frame(visit, connection), client, stated, errors, offered)
+    context = ClientFormPage(await frame(visit, connection), client, stated, errors, offered)
     return visit.page(f"{_FOLDER}/form.html", context, status)
 
 
@@ -253,7 +253,7 @@ async def _one(
     visit: Visit,
     connection: Connection,
     client: Client,
-    told: Told | None = None,
+    told: IssuedSecret | None = None,
     days: str = _USUAL_DAYS,
     errors: Mapping[str, str] | None = None,
 ) -> Response:

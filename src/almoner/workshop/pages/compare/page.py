@@ -13,7 +13,7 @@ from almoner.workshop import versions
 from almoner.workshop.compare import compare
 from almoner.workshop.pages.changes import ElementChanges, grouped
 from almoner.workshop.pages.frame import Frame, frame
-from almoner.workshop.pages.states import DRAFT, State, choices, state
+from almoner.workshop.pages.program_states import DRAFT, ProgramState, choices, state
 
 _MOST_SAVES: Final = 50
 
@@ -23,8 +23,8 @@ class ComparePage:
     """Two states and what differs. ``choices`` are what else can be compared."""
 
     frame: Frame
-    before: State
-    after: State
+    before: ProgramState
+    after: ProgramState
     count: int
     elements: tuple[ElementChanges, ...]
     choices: tuple[tuple[str, str], ...]

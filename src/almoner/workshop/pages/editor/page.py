@@ -13,7 +13,7 @@ from almoner.workshop.pages.frame import Frame, frame
 
 
 @dataclass(frozen=True)
-class State:
+class DraftState:
     """The state of the draft."""
 
     frame: Frame
@@ -25,7 +25,7 @@ async def presence(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         if part:
             await drafts.editing(connection, visit.environment_id, visit.worker.worker_id, part)
-        return visit.fragment("workshop/pages/draft_state.html", State(await frame(visit, connection)))
+        return visit.fragment("workshop/pages/draft_state.html", DraftState(await frame(visit, connection)))
 
 
 ROUTES = (PageRoute("/workshop/presence", presence, may="design", background=True),)

@@ -23,8 +23,8 @@ from almoner.workshop import drafts
 from almoner.workshop.compare import compare
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.drafts import Conflicted, Draft, Revision
-from almoner.workshop.merge import Conflict, Side, merge, resolve
-from almoner.workshop.pages.editor.plain import Line, lines
+from almoner.workshop.merge import MergeConflict, Side, merge, resolve
+from almoner.workshop.pages.editor.value_lines import ValueLine, lines
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pairing import same
 from almoner.workshop.shape import by_key
@@ -38,7 +38,7 @@ _MOST_TRIES: Final = 5
 
 
 @dataclass(frozen=True)
-class Choice:
+class MergeChoice:
     """A part that both changed, as the form shows it. ``chosen`` is blank until somebody
     chose, ``by`` where it is not known who changed the other side."""
 
@@ -47,17 +47,17 @@ class Choice:
     where: str
     by: str
     at: datetime | None
-    theirs: tuple[Line, ...]
-    mine: tuple[Line, ...]
+    theirs: tuple[ValueLine, ...]
+    mine: tuple[ValueLine, ...]
     chosen: str
     error: str
 
 
 @dataclass(frozen=True)
-class ConflictPage:
+class DraftConflictPage:
     """What has to be chosen, and everything that was sent, to be sent again. ``back`` leads away without saving."""
 
-    choices: tuple[Choice, ...]
+    choices: tuple[MergeChoice, ...]
     sent: tuple[tuple[str, str], ...]
     action: str
     seen: int
@@ -73,7 +73,7 @@ async def base_of(connection: Connection, environment_id: int, base: str) -> Dra
         raise problem("not_found", "What this form was made from is not there. Load the page again.") from None
 
 
-async def opened(visit: Visit, connection: Connection, part: str) -> Draft | Response:
+async def draft_for_editor(visit: Visit, connection: Connection, part: str) -> Draft | Response:
     """The draft, for an editor of the part that has this name, and that others see who edits it.
 
     In a test environment there is no draft: the answer is the way to the page that says so.
@@ -169,7 +169,7 @@ async def _ask(
 ) -> Response:
     by = await _by(visit, connection, before, conflict.conflicts)
     again = SEEN in form
-    page = ConflictPage(
+    page = DraftConflictPage(
         choices=tuple(_choice(one, number, by, chosen, again) for number, one in enumerate(conflict.conflicts)),
         sent=tuple(pair for pair in form.pairs if pair[0] not in ("csrf", SEEN) and not pair[0].startswith(CHOOSE)),
         action=_address(visit),
@@ -186,10 +186,10 @@ def _address(visit: Visit) -> str:
     return visit.here_whole
 
 
-def _choice(one: Conflict, number: int, by: Mapping[str, Revision], chosen: Mapping[str, Side], again: bool) -> Choice:
+def _choice(one: MergeConflict, number: int, by: Mapping[str, Revision], chosen: Mapping[str, Side], again: bool) -> MergeChoice:
     revision = by.get(one.path)
     side = chosen.get(one.path, "")
-    return Choice(
+    return MergeChoice(
         name=f"conflict-{number}",
         path=one.path,
         where=one.where,
@@ -202,7 +202,7 @@ def _choice(one: Conflict, number: int, by: Mapping[str, Revision], chosen: Mapp
     )
 
 
-async def _by(visit: Visit, connection: Connection, before: Draft, conflicts: Iterable[Conflict]) -> Mapping[str, Revision]:
+async def _by(visit: Visit, connection: Connection, before: Draft, conflicts: Iterable[MergeConflict]) -> Mapping[str, Revision]:
     """Who last changed each part that is in conflict."""
     between = [
         one for one in await drafts.history(connection, visit.environment_id, _MOST_LOOKED_AT) if one.revision > before.revision

@@ -10,18 +10,18 @@ from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.pages import parsing
+from almoner.pages.filters import counted
 from almoner.pages.visit import Form, Visit
-from almoner.pages.words import counted
 from almoner.workshop.checks import every_problem, problems
 from almoner.workshop.design import MessageTemplate, ProgramDesign
 from almoner.workshop.drafts import Draft
 from almoner.workshop.pages.editor import saving
+from almoner.workshop.pages.editor.controls import MemberControl, Sources, fields_of, placed, sources
 from almoner.workshop.pages.editor.form import Read, completed, of_value, read, written
 from almoner.workshop.pages.editor.items import Acted, acted
-from almoner.workshop.pages.editor.shown import Shown, Sources, fields_of, placed, sources
-from almoner.workshop.pages.elements.group import Group, shown_name
+from almoner.workshop.pages.elements.group import ElementGroup, shown_name
 from almoner.workshop.pages.elements.list_page import index_of
-from almoner.workshop.pages.elements.previews import Preview, preview
+from almoner.workshop.pages.elements.previews import ElementPreview, preview
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.placeholders import PLACEHOLDERS
 
@@ -33,7 +33,7 @@ _COPIED: Final = "This is the copy. It is saved in the draft already, under a na
 
 
 @dataclass(frozen=True)
-class Told:
+class FormStatus:
     """What a page says of a form: that it is saved, or why not; what others did; where the focus goes.
 
     ``spoken`` is for readers of the screen; ``unsaved`` tells that the form holds what is not saved.
@@ -55,64 +55,64 @@ class EditorPage:
     """
 
     frame: Frame
-    group: Group
+    group: ElementGroup
     title: str
-    fields: tuple[Shown, ...]
+    fields: tuple[MemberControl, ...]
     problems: str
     base: int
     action: str
     preview_path: str
     place: str
     remove_path: str
-    told: Told
-    preview: Preview
+    told: FormStatus
+    preview: ElementPreview
     placeholders: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class PreviewPage:
+class ElementPreviewPage:
     """The preview alone."""
 
-    preview: Preview
+    preview: ElementPreview
 
 
 @dataclass(frozen=True)
 class _Opened:
     """An element that is open: the draft that its form was made from, and where it stands there; None where it is new."""
 
-    group: Group
+    group: ElementGroup
     draft: Draft
     index: int | None
     form: Form
-    told: Told = field(default_factory=Told)
+    told: FormStatus = field(default_factory=FormStatus)
 
 
-async def show(visit: Visit, group: Group) -> Response:
+async def show(visit: Visit, group: ElementGroup) -> Response:
     """The editor of an element that is there."""
     async with visit.parts.database.connection() as connection:
-        draft = await saving.opened(visit, connection, group.title)
+        draft = await saving.draft_for_editor(visit, connection, group.title)
         if isinstance(draft, Response):
             return draft
         index = index_of(group, draft.design, visit)
-        told = Told()
+        told = FormStatus()
         if (base := parsing.whole(visit.query("saved"), -1)) is not None:
-            told = Told(_saved(draft), notes=await saving.notes(connection, visit, base, draft))
+            told = FormStatus(_saved(draft), notes=await saving.notes(connection, visit, base, draft))
         elif visit.query("copied"):
-            told = Told(notes=(_COPIED,))
+            told = FormStatus(notes=(_COPIED,))
         form = written(group.items(draft.design)[index])
         return await _editor(visit, connection, _Opened(group, draft, index, form, told))
 
 
-async def new(visit: Visit, group: Group) -> Response:
+async def new(visit: Visit, group: ElementGroup) -> Response:
     """The editor of an element that is not there yet."""
     async with visit.parts.database.connection() as connection:
-        draft = await saving.opened(visit, connection, group.title)
+        draft = await saving.draft_for_editor(visit, connection, group.title)
         if isinstance(draft, Response):
             return draft
         return await _editor(visit, connection, _Opened(group, draft, None, Form(())))
 
 
-async def save(visit: Visit, group: Group) -> Response:
+async def save(visit: Visit, group: ElementGroup) -> Response:
     """Saves an element in the draft; or does what a button of one of its lists asks for, without saving."""
     form = await visit.form()
     async with visit.parts.database.connection() as connection:
@@ -133,7 +133,7 @@ async def save(visit: Visit, group: Group) -> Response:
         return await _after_save(visit, connection, open_one, saved, group.name_of(element))
 
 
-async def show_preview(visit: Visit, group: Group) -> Response:
+async def show_preview(visit: Visit, group: ElementGroup) -> Response:
     """What a coach would see, of a form as it stands. Nothing is saved."""
     form = await visit.form()
     async with visit.parts.database.connection() as connection:
@@ -142,18 +142,18 @@ async def show_preview(visit: Visit, group: Group) -> Response:
     index = parsing.whole(at, high=len(items) - 1)
     design = group.put(before.design, index, completed(group.struct, read(form, group.struct).value))
     made = preview(group, design, len(items) if index is None else index, visit.worker.timezone)
-    return visit.fragment(f"{_FOLDER}/preview.html", PreviewPage(made))
+    return visit.fragment(f"{_FOLDER}/preview.html", ElementPreviewPage(made))
 
 
 def _after(open_one: _Opened, done: Acted) -> _Opened:
-    told = Told(spoken=done.told, focus=done.focus, unsaved=True)
+    told = FormStatus(spoken=done.told, focus=done.focus, unsaved=True)
     return _Opened(open_one.group, open_one.draft, open_one.index, done.form, told)
 
 
 def _refused(open_one: _Opened, found: Read) -> _Opened:
     number = len(found.errors)
     said = f"Nothing is saved yet: {counted(number, 'field')} {'has' if number == 1 else 'have'} to be mended first."
-    told = Told(refused=said, spoken=said, focus=next(iter(found.errors)), unsaved=True)
+    told = FormStatus(refused=said, spoken=said, focus=next(iter(found.errors)), unsaved=True)
     return _Opened(open_one.group, open_one.draft, open_one.index, open_one.form, told)
 
 
@@ -167,7 +167,7 @@ async def _after_save(visit: Visit, connection: Connection, open_one: _Opened, s
     path = group.link(saved.design, index)
     if open_one.index is None or not visit.is_fragment:
         return visit.go(f"{path}{'&' if '?' in path else '?'}saved={base}")
-    told = Told(_saved(saved), notes=await saving.notes(connection, visit, base, saved), spoken=_saved(saved))
+    told = FormStatus(_saved(saved), notes=await saving.notes(connection, visit, base, saved), spoken=_saved(saved))
     element = group.items(saved.design)[index]
     # The items of its lists keep their numbers where they can, and so the focus its place.
     form = open_one.form if of_value(group.struct, read(open_one.form, group.struct).value) == element else written(element)
@@ -176,7 +176,7 @@ async def _after_save(visit: Visit, connection: Connection, open_one: _Opened, s
     return response
 
 
-def _fields(open_one: _Opened, known: Sources, errors: Mapping[str, str]) -> tuple[Shown, ...]:
+def _fields(open_one: _Opened, known: Sources, errors: Mapping[str, str]) -> tuple[MemberControl, ...]:
     fields = fields_of(open_one.group.struct, open_one.form, known, errors=errors)
     if open_one.group.key == EDITED_ELSEWHERE:
         # It begins with its names; what is inside of it has an editor of its own.
@@ -192,7 +192,7 @@ def _saved(draft: Draft) -> str:
     return f"Saved as a draft; {things} to be mended before it can be published."
 
 
-def _designed(group: Group, design: ProgramDesign, index: int | None, found: Read) -> ProgramDesign | None:
+def _designed(group: ElementGroup, design: ProgramDesign, index: int | None, found: Read) -> ProgramDesign | None:
     """The design with the form's element in it; None where the form is no element yet."""
     if found.errors:
         return None

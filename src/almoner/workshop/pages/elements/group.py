@@ -19,7 +19,7 @@ from almoner.workshop.shape import Member, distinct, identity, members, walk
 
 
 @dataclass(frozen=True)
-class Group:
+class ElementGroup:
     """A group by its member of ProgramDesign. ``is_list`` is false for what a program has exactly one of."""
 
     member: Member
@@ -126,7 +126,7 @@ class Group:
         return self.with_items(design, [items[place] for place in (*places, *(p for p in range(len(items)) if p not in places))])
 
 
-GROUP: Final = {member.key: Group(member) for member in GROUPS}
+GROUP: Final = {member.key: ElementGroup(member) for member in GROUPS}
 
 
 def _another(name: str, member: Member, taken: Collection[str]) -> str:
@@ -146,12 +146,12 @@ def _has_title(element: Any) -> bool:
     return bool(getattr(element, "title", "")) and not hasattr(element, "audience")
 
 
-def uses(design: ProgramDesign, group: Group, name: str) -> tuple[str, ...]:
+def uses(design: ProgramDesign, group: ElementGroup, name: str) -> tuple[str, ...]:
     """Where other parts of the program name this element, in words."""
     return tuple(dict.fromkeys(_uses(design, group, name)))
 
 
-def _uses(design: ProgramDesign, group: Group, name: str) -> Iterator[str]:
+def _uses(design: ProgramDesign, group: ElementGroup, name: str) -> Iterator[str]:
     for path, part in walk(design):
         for member in members(type(part)):
             value = getattr(part, member.attribute)
@@ -160,7 +160,7 @@ def _uses(design: ProgramDesign, group: Group, name: str) -> Iterator[str]:
                 yield where([_root(design, path), label(member)])
 
 
-def _is_shown(module: SidebarModule, group: Group) -> bool:
+def _is_shown(module: SidebarModule, group: ElementGroup) -> bool:
     return group.key == "custom_data_types" or (group.key == "assessments" and module.shows == "chart")
 
 

@@ -14,7 +14,7 @@ from almoner.workshop import drafts
 from almoner.workshop.checks import every_problem
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pages.editor import saving
-from almoner.workshop.pages.elements.group import Group, is_built_in, shown_name, uses
+from almoner.workshop.pages.elements.group import ElementGroup, is_built_in, shown_name, uses
 from almoner.workshop.pages.elements.summaries import summary
 from almoner.workshop.pages.frame import Frame, frame
 
@@ -22,7 +22,7 @@ LIST = "workshop/pages/elements/list.html"
 
 
 @dataclass(frozen=True)
-class Row:
+class ElementRow:
     """An element in the list. ``place`` is where it stands in the revision that the list was made from."""
 
     place: int
@@ -36,12 +36,12 @@ class Row:
 
 
 @dataclass(frozen=True)
-class ListPage:
+class ElementListPage:
     """A group's elements. ``notes`` tell what others changed meanwhile, ``focus`` is the id of what gets the focus."""
 
     frame: Frame
-    group: Group
-    rows: tuple[Row, ...]
+    group: ElementGroup
+    rows: tuple[ElementRow, ...]
     base: int
     notes: tuple[str, ...]
     told: str
@@ -53,7 +53,7 @@ class RemovePage:
     """The question whether an element shall go, and where it is named."""
 
     frame: Frame
-    group: Group
+    group: ElementGroup
     title: str
     uses: tuple[str, ...]
     stays: bool
@@ -62,17 +62,17 @@ class RemovePage:
     back: str
 
 
-async def show(visit: Visit, group: Group) -> Response:
+async def show(visit: Visit, group: ElementGroup) -> Response:
     """The list."""
     async with visit.parts.database.connection() as connection:
-        draft = await saving.opened(visit, connection, group.title)
+        draft = await saving.draft_for_editor(visit, connection, group.title)
         if isinstance(draft, Response):
             return draft
         notes = ("It is removed from the draft.",) if visit.query("removed") else ()
         return await _list(visit, connection, group, draft, notes, "", "")
 
 
-async def arrange(visit: Visit, group: Group) -> Response:
+async def arrange(visit: Visit, group: ElementGroup) -> Response:
     """Puts the elements into the order that was sent; a button moves one of them up or down."""
     form = await visit.form()
     async with visit.parts.database.connection() as connection:
@@ -87,10 +87,10 @@ async def arrange(visit: Visit, group: Group) -> Response:
         return await _list(visit, connection, group, saved, notes, told, _focus(form.text("do"), order))
 
 
-async def ask(visit: Visit, group: Group) -> Response:
+async def ask(visit: Visit, group: ElementGroup) -> Response:
     """The page that asks before an element is removed."""
     async with visit.parts.database.connection() as connection:
-        draft = await saving.opened(visit, connection, group.title)
+        draft = await saving.draft_for_editor(visit, connection, group.title)
         if isinstance(draft, Response):
             return draft
         index = index_of(group, draft.design, visit)
@@ -108,7 +108,7 @@ async def ask(visit: Visit, group: Group) -> Response:
         return visit.page("workshop/pages/elements/remove.html", page)
 
 
-async def remove(visit: Visit, group: Group) -> Response:
+async def remove(visit: Visit, group: ElementGroup) -> Response:
     """Removes an element from the draft."""
     form = await visit.form()
     async with visit.parts.database.connection() as connection:
@@ -118,7 +118,7 @@ async def remove(visit: Visit, group: Group) -> Response:
         return saved if isinstance(saved, Response) else visit.go(f"{group.path}?removed=yes")
 
 
-async def duplicate(visit: Visit, group: Group) -> Response:
+async def duplicate(visit: Visit, group: ElementGroup) -> Response:
     """Puts a copy behind an element, and opens its editor: the copy has a name of its own, to be changed there."""
     form = await visit.form()
     async with visit.parts.database.connection() as connection:
@@ -134,7 +134,7 @@ async def duplicate(visit: Visit, group: Group) -> Response:
         return visit.go(f"{path}{'&' if '?' in path else '?'}copied=yes")
 
 
-def index_of(group: Group, design: ProgramDesign, visit: Visit) -> int:
+def index_of(group: ElementGroup, design: ProgramDesign, visit: Visit) -> int:
     """Where the element stands that the address names. Raises a 404 ApiError where it is not there."""
     found = group.find(design, visit.path("item"), visit.query("at")) if group.is_list else 0
     if found is None:
@@ -160,20 +160,22 @@ def _focus(action: str, order: list[str]) -> str:
 
 
 async def _list(
-    visit: Visit, connection: Connection, group: Group, draft: drafts.Draft, notes: tuple[str, ...], told: str, focus: str
+    visit: Visit, connection: Connection, group: ElementGroup, draft: drafts.Draft, notes: tuple[str, ...], told: str, focus: str
 ) -> Response:
-    page = ListPage(await frame(visit, connection, draft), group, rows(group, draft.design), draft.revision, notes, told, focus)
+    page = ElementListPage(
+        await frame(visit, connection, draft), group, rows(group, draft.design), draft.revision, notes, told, focus
+    )
     if visit.is_fragment:
         return visit.fragment("workshop/pages/elements/rows.html", page)
     return visit.page(LIST, page)
 
 
-def rows(group: Group, design: ProgramDesign) -> tuple[Row, ...]:
+def rows(group: ElementGroup, design: ProgramDesign) -> tuple[ElementRow, ...]:
     """The elements of a group as rows."""
     wrong = Counter(one.path.partition("]")[0] for one in every_problem(design) if one.path.startswith(f"{group.key}["))
     phases = {phase.name: phase.title or phase.name for phase in design.phases}
     return tuple(
-        Row(
+        ElementRow(
             place=index,
             title=shown_name(element),
             name=group.name_of(element) if group.name_of(element) != shown_name(element) else "",

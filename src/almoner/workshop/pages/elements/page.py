@@ -10,12 +10,12 @@ from starlette.responses import Response
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop.pages.elements import editor_page, list_page
-from almoner.workshop.pages.elements.group import GROUP, Group
+from almoner.workshop.pages.elements.group import GROUP, ElementGroup
 
-Handler = Callable[[Visit, Group], Awaitable[Response]]
+Handler = Callable[[Visit, ElementGroup], Awaitable[Response]]
 
 
-def _routes(group: Group) -> Iterator[PageRoute]:
+def _routes(group: ElementGroup) -> Iterator[PageRoute]:
     key = group.key
     if not group.is_list:
         yield _route(group.path, editor_page.show, group)
@@ -35,11 +35,11 @@ def _routes(group: Group) -> Iterator[PageRoute]:
         yield _route(f"/workshop/save/{key}/{{item:path}}", editor_page.save, group, "POST")
 
 
-def _route(path: str, handler: Handler, group: Group, method: str = "GET", repeatable: bool = False) -> PageRoute:
+def _route(path: str, handler: Handler, group: ElementGroup, method: str = "GET", repeatable: bool = False) -> PageRoute:
     return PageRoute(path, partial(_answer, handler, group), may="design", methods=(method,), repeatable=repeatable)
 
 
-async def _answer(handler: Handler, group: Group, visit: Visit) -> Response:
+async def _answer(handler: Handler, group: ElementGroup, visit: Visit) -> Response:
     return await handler(visit, group)
 
 

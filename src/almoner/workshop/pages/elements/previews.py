@@ -22,8 +22,8 @@ from almoner.workshop.design import (
     roles,
 )
 from almoner.workshop.forms import fields_view
-from almoner.workshop.pages.editor.shown import label
-from almoner.workshop.pages.elements.group import Group, shown_name
+from almoner.workshop.pages.editor.controls import label
+from almoner.workshop.pages.elements.group import ElementGroup, shown_name
 from almoner.workshop.placeholders import Piece, pieces
 from almoner.workshop.shape import by_key
 
@@ -58,7 +58,7 @@ _CARDS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Preview:
+class ElementPreview:
     """What is drawn: ``kind`` is the group's key, ``view`` what its template needs; None where there is nothing to see."""
 
     kind: str
@@ -67,7 +67,7 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class Step:
+class PreviewStep:
     """An intervention in a plan. ``due`` is None where it has no date."""
 
     title: str
@@ -77,7 +77,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Card:
+class PreviewCard:
     """A card at the side of a patient's page; ``here`` is the one that is edited."""
 
     title: str
@@ -85,13 +85,13 @@ class Card:
     here: bool
 
 
-def preview(group: Group, design: ProgramDesign, index: int | None, timezone: str) -> Preview:
+def preview(group: ElementGroup, design: ProgramDesign, index: int | None, timezone: str) -> ElementPreview:
     """What is seen of the element at ``index``; ``timezone`` is whose today dates count from."""
     items = group.items(design)
     element = items[index] if index is not None and index < len(items) else None
     make = _VIEWS.get(group.key)
     view = make(design, element, timezone) if make and element is not None else None
-    return Preview(group.key, "as the role sees it" if group.key == "roles" else "as a coach sees it", view)
+    return ElementPreview(group.key, "as the role sees it" if group.key == "roles" else "as a coach sees it", view)
 
 
 def _phase(design: ProgramDesign, phase: Phase, timezone: str) -> Any:
@@ -118,7 +118,7 @@ def _care_flow(design: ProgramDesign, flow: CareFlowTemplate, timezone: str) -> 
     goals = []
     for goal in flow.goals:
         steps = [
-            Step(
+            PreviewStep(
                 one.title,
                 one.instructions,
                 None if one.due_in_days is None else today + timedelta(days=one.due_in_days),
@@ -171,7 +171,7 @@ def _sidebar(design: ProgramDesign, module: SidebarModule, timezone: str) -> Any
     cards = []
     for one in design.sidebar:
         about = " · ".join(filter(None, (titles.get(one.of, one.of), one.field)))
-        cards.append(Card(one.title, f"{about}: {_CARDS[one.shows]}" if about else _CARDS[one.shows], one is module))
+        cards.append(PreviewCard(one.title, f"{about}: {_CARDS[one.shows]}" if about else _CARDS[one.shows], one is module))
     return {"cards": cards}
 
 

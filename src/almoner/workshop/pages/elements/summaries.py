@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from almoner.pages.words import counted
+from almoner.pages.filters import counted
 from almoner.workshop.design import (
     AppointmentType,
     Assessment,
@@ -19,7 +19,7 @@ from almoner.workshop.design import (
     Role,
     SidebarModule,
 )
-from almoner.workshop.pages.editor.shown import label
+from almoner.workshop.pages.editor.controls import label
 
 _LONGEST: Final = 120
 

@@ -18,8 +18,8 @@ from almoner.workshop import drafts
 from almoner.workshop.drafts import Draft
 from almoner.workshop.pages.editor import saving
 from almoner.workshop.pages.frame import Frame, frame
-from almoner.workshop.pages.standing import away
-from almoner.workshop.pages.states import DRAFT, choices, state
+from almoner.workshop.pages.program_owner import away
+from almoner.workshop.pages.program_states import DRAFT, choices, state
 from almoner.workshop.program_file import ProgramFileError, parse
 from almoner.workshop.program_text import write
 from almoner.workshop.yaml_source import FileProblem
@@ -31,7 +31,7 @@ _UNFIT: Final = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True)
-class Found:
+class LocatedProblem:
     """A problem of a file, with the line as it stands there."""
 
     problem: FileProblem
@@ -45,7 +45,7 @@ class FilePage:
     frame: Frame
     source: str
     base: int
-    found: tuple[Found, ...]
+    found: tuple[LocatedProblem, ...]
     count: int
     choices: tuple[tuple[str, str], ...]
     limit: int
@@ -83,7 +83,7 @@ async def load(visit: Visit) -> Response:
 
 async def _page(visit: Visit, connection: Connection, source: str, base: int, problems: tuple[FileProblem, ...]) -> Response:
     lines = source.split("\n")
-    found = tuple(Found(one, _line(lines, one.line)) for one in problems[:_MOST_LISTED])
+    found = tuple(LocatedProblem(one, _line(lines, one.line)) for one in problems[:_MOST_LISTED])
     offered = (await choices(connection, visit.environment_id, 0))[:20]
     context = FilePage(await frame(visit, connection), source, base, found, len(problems), offered, visit.parts.body_limit)
     return visit.page(f"{_FOLDER}/file.html", context, 400 if problems else 200)

@@ -17,9 +17,9 @@ from almoner.workshop.drafts import Draft, Revision
 from almoner.workshop.pages.changes import ElementChanges, grouped
 from almoner.workshop.pages.editor.saving import author
 from almoner.workshop.pages.frame import Frame, frame
-from almoner.workshop.pages.reading import Group, groups
-from almoner.workshop.pages.standing import away
-from almoner.workshop.pages.states import DRAFT, State, state
+from almoner.workshop.pages.program_owner import away
+from almoner.workshop.pages.program_prose import ProseGroup, groups
+from almoner.workshop.pages.program_states import DRAFT, ProgramState, state
 from almoner.workshop.versions import Version
 
 _FOLDER: Final = "workshop/pages/history"
@@ -47,7 +47,7 @@ class VersionPage:
     frame: Frame
     version: Version
     name: str
-    groups: tuple[Group, ...]
+    groups: tuple[ProseGroup, ...]
     is_live: bool
 
 
@@ -56,7 +56,7 @@ class RestorePage:
     """What restoring does to the draft. ``moved``: somebody saved after this page was opened."""
 
     frame: Frame
-    wanted: State
+    wanted: ProgramState
     draft: Draft
     elements: tuple[ElementChanges, ...]
     moved: bool
@@ -69,7 +69,7 @@ async def show(visit: Visit) -> Response:
         saves = await drafts.history(connection, visit.environment_id, limit + 1)
         context = HistoryPage(
             frame=await frame(visit, connection, draft),
-            versions=await versions.listed(connection, visit.environment_id),
+            versions=await versions.list_versions(connection, visit.environment_id),
             saves=saves[:limit],
             has_more=len(saves) > limit,
             current=draft.revision,

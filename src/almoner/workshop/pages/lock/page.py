@@ -21,7 +21,7 @@ from almoner.workshop.locks import Lock
 from almoner.workshop.pages.editor.saving import author
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
-from almoner.workshop.pages.standing import away
+from almoner.workshop.pages.program_owner import away
 from almoner.workshop.publish import Unfit, Widens
 
 _FOLDER: Final = "workshop/pages/lock"
@@ -148,7 +148,7 @@ async def _locked(connection: Connection, environment_id: int) -> tuple[Locked, 
     became = {row["number"]: row for row in rows}
     return tuple(
         Locked(lock, became[lock.number]["live"], became[lock.number]["is_tested"])
-        for lock in await locks.listed(connection, environment_id)
+        for lock in await locks.list_locks(connection, environment_id)
     )
 
 

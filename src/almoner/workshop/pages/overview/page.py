@@ -19,9 +19,9 @@ from almoner.workshop.locks import Lock
 from almoner.workshop.pages.editor import saving
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
-from almoner.workshop.pages.standing import Tested, away, tested_here
+from almoner.workshop.pages.program_owner import Tested, away, tested_here
 from almoner.workshop.program_file import parse
-from almoner.workshop.published import design_of
+from almoner.workshop.published_programs import design_of
 from almoner.workshop.shape import by_key
 from almoner.workshop.versions import Version
 
@@ -85,7 +85,7 @@ async def _overview(visit: Visit, connection: Connection, name: str | None = Non
         differences=len(compare(published, draft.design)) if published else 0,
         problems=await linked_problems(draft.design),
         saves=await drafts.history(connection, visit.environment_id, _MOST_SAVES),
-        locks=(await locks.listed(connection, visit.environment_id))[:_MOST_LOCKS],
+        locks=(await locks.list_locks(connection, visit.environment_id))[:_MOST_LOCKS],
         begins=_is_empty(draft.design),
         done=_done(visit, live),
     )

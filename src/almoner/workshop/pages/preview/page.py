@@ -14,7 +14,7 @@ from almoner.pages.visit import Visit
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment
 from almoner.workshop.forms import FormView, form_view, kind_of, read
-from almoner.workshop.pages.assessment.actions import typed_into
+from almoner.workshop.pages.assessment.commands import typed_into
 from almoner.workshop.pages.assessment.edits import index_of
 from almoner.workshop.pages.assessment.page import PREFIX
 from almoner.workshop.pages.editor import saving
@@ -51,7 +51,7 @@ async def show(visit: Visit) -> Response:
 
 def wrong(assessment: Assessment, answers: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with the answers to an assessment, as a sentence by the name of the question."""
-    asked = questions.shown(assessment, answers)
+    asked = questions.visible_questions(assessment, answers)
     found = {}
     for question in assessment.questions:
         answer = answers.get(question.name)

@@ -25,11 +25,11 @@ from almoner.workshop.pages.dry_runs import Subject
 from almoner.workshop.pages.editor.saving import author
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
+from almoner.workshop.pages.program_owner import away
 from almoner.workshop.pages.runs import RUNS, Progress, Run
-from almoner.workshop.pages.standing import away
 from almoner.workshop.publish import Breaks, Overtaken, Published, Unfit, Widens
-from almoner.workshop.publish_requests import Request, Wish
-from almoner.workshop.published import design_of, newest_version
+from almoner.workshop.publish_requests import PublishRequest, Wish
+from almoner.workshop.published_programs import design_of, newest_version
 
 _FOLDER: Final = "workshop/pages/publish"
 _PATH: Final = "/workshop/publish"
@@ -63,7 +63,7 @@ class PublishPage:
     moved: str
     error: str
     refused: str
-    waiting: Request | None
+    waiting: PublishRequest | None
     longest: int = LONGEST_MESSAGE
 
 
@@ -266,7 +266,7 @@ async def _source(visit: Visit, connection: Connection, lock_number: int) -> _So
     live = await newest_version(connection, visit.environment_id)
     if not lock_number:
         return _Source(await drafts.current(connection, visit.environment_id), None, live)
-    lock = next((one for one in await locks.listed(connection, visit.environment_id) if one.number == lock_number), None)
+    lock = next((one for one in await locks.list_locks(connection, visit.environment_id) if one.number == lock_number), None)
     if lock is None:
         raise problem("not_found", "There is no such lock in this environment.")
     return _Source(await drafts.at(connection, visit.environment_id, lock.revision), lock, live)

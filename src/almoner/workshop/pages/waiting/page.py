@@ -18,8 +18,8 @@ from almoner.workshop.pages.changes import ElementChanges, grouped
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.runs import RUNS, Progress, Run
 from almoner.workshop.publish import Breaks, Overtaken, Published, Unfit
-from almoner.workshop.publish_requests import Request
-from almoner.workshop.published import design_of, newest_version
+from almoner.workshop.publish_requests import PublishRequest
+from almoner.workshop.published_programs import design_of, newest_version
 
 _FOLDER: Final = "workshop/pages/waiting"
 _PATH: Final = "/workshop/publish/waiting"
@@ -37,7 +37,7 @@ class WaitingPage:
     """
 
     frame: Frame
-    request: Request | None
+    request: PublishRequest | None
     elements: tuple[ElementChanges, ...]
     own: bool
     may_decide: bool
@@ -112,7 +112,9 @@ async def _page(visit: Visit, error: str = "") -> Response:
     return visit.page(f"{_FOLDER}/waiting.html", context, 409 if error else 200)
 
 
-async def _differences(connection: Connection, environment_id: int, request: Request, live: int) -> tuple[ElementChanges, ...]:
+async def _differences(
+    connection: Connection, environment_id: int, request: PublishRequest, live: int
+) -> tuple[ElementChanges, ...]:
     before = await design_of(connection, environment_id, live) if live else ProgramDesign(name=request.design.name)
     return grouped(compare(before, request.design))
 

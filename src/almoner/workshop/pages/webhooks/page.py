@@ -12,20 +12,20 @@ from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import ApiError
 from almoner.notifications import subscriptions
-from almoner.notifications.standing import NOTHING, Standing, standing
+from almoner.notifications.progress_report import NOTHING, SubscriptionProgress, standing
 from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE, Subscription
+from almoner.notifications.subscription_terms import Rules
 from almoner.notifications.subscriptions import Delivery
-from almoner.notifications.terms import Rules
-from almoner.notifications.trial import Step, Trial
+from almoner.notifications.trial import Trial, TrialStep
 from almoner.pages import parsing
-from almoner.pages.forms.problems import by_field, missing_said_as
+from almoner.pages.forms.problems import by_field, missing_as
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.workshop.pages.frame import Frame, frame
-from almoner.workshop.pages.webhooks.state import State, state
-from almoner.workshop.pages.webhooks.stated import Stated, from_form, from_subscription
-from almoner.workshop.pages.webhooks.typed_time import typed_time
+from almoner.workshop.pages.webhooks.replay_span import parse_time
+from almoner.workshop.pages.webhooks.state import WebhookState, state
+from almoner.workshop.pages.webhooks.webhook_form import WebhookForm, from_form, from_subscription
 
 _FOLDER: Final = "workshop/pages/webhooks"
 _PATH: Final = "/workshop/webhooks"
@@ -47,11 +47,11 @@ _OFFERED: Final = tuple((resource.name, resource.title) for resource in RESOURCE
 
 
 @dataclass(frozen=True)
-class Line:
+class WebhookRow:
     """A webhook in the list."""
 
     subscription: Subscription
-    state: State
+    state: WebhookState
 
 
 @dataclass(frozen=True)
@@ -59,24 +59,24 @@ class WebhooksPage:
     """The list of webhooks."""
 
     frame: Frame
-    lines: list[Line]
+    lines: list[WebhookRow]
     done: str
 
 
 @dataclass(frozen=True)
-class FormPage:
+class WebhookFormPage:
     """The form of a webhook; of a new one where ``subscription`` is None."""
 
     frame: Frame
     subscription: Subscription | None
-    stated: Stated
+    stated: WebhookForm
     errors: Mapping[str, str]
     resources: tuple[tuple[str, str], ...] = _OFFERED
     ways: tuple[tuple[str, str], ...] = WAYS
 
 
 @dataclass(frozen=True)
-class Span:
+class ReplaySpan:
     """What was typed as the span of a replay, in the time zone of the worker."""
 
     start: str = ""
@@ -89,13 +89,13 @@ class WebhookPage:
 
     frame: Frame
     subscription: Subscription
-    state: State
-    standing: Standing
+    state: WebhookState
+    standing: SubscriptionProgress
     way: str
     deliveries: list[Delivery]
     done: str
-    steps: list[Step] | None
-    span: Span
+    steps: list[TrialStep] | None
+    span: ReplaySpan
     errors: Mapping[str, str]
 
 
@@ -103,7 +103,7 @@ class WebhookPage:
 class TrialPart:
     """What came of a test."""
 
-    steps: list[Step]
+    steps: list[TrialStep]
 
 
 @dataclass(frozen=True)
@@ -119,16 +119,16 @@ class DeliveriesPage:
 
 async def show_all(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
-        found = await subscriptions.listed(connection, visit.environment_id)
+        found = await subscriptions.list_subscriptions(connection, visit.environment_id)
         how = await standing(connection, visit.environment_id)
-        lines = [Line(one, state(one, how.get(one.id, NOTHING))) for one in found]
+        lines = [WebhookRow(one, state(one, how.get(one.id, NOTHING))) for one in found]
         context = WebhooksPage(await frame(visit, connection), lines, _DONE.get(visit.query("done"), ""))
     return visit.page(f"{_FOLDER}/list.html", context)
 
 
 async def show_new(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
-        return await _form(visit, connection, None, Stated(), {})
+        return await _form(visit, connection, None, WebhookForm(), {})
 
 
 async def create(visit: Visit) -> Response:
@@ -199,10 +199,10 @@ async def try_out(visit: Visit) -> Response:
 
 async def replay(visit: Visit) -> Response:
     form = await visit.form()
-    span = Span(form.text("from"), form.text("to"))
+    span = ReplaySpan(form.text("from"), form.text("to"))
     zone = visit.worker.timezone
     errors: dict[str, str] = {}
-    start, end = typed_time(span.start, zone, "from", errors), typed_time(span.end, zone, "to", errors)
+    start, end = parse_time(span.start, zone, "from", errors), parse_time(span.end, zone, "to", errors)
     if not span.start.strip():
         errors["from"] = "Give the day and time that it begins at."
     async with visit.parts.database.connection() as connection:
@@ -245,14 +245,14 @@ def _go(visit: Visit, subscription: Subscription, done: str) -> Response:
 
 async def _found(visit: Visit, connection: Connection) -> Subscription:
     """The subscription of this environment that the address names. Raises a 404 ApiError."""
-    with missing_said_as("There is no such webhook in your environment."):
+    with missing_as("There is no such webhook in your environment."):
         return await subscriptions.find(connection, visit.environment_id, visit.path("id"))
 
 
 async def _form(
-    visit: Visit, connection: Connection, subscription: Subscription | None, stated: Stated, errors: Mapping[str, str]
+    visit: Visit, connection: Connection, subscription: Subscription | None, stated: WebhookForm, errors: Mapping[str, str]
 ) -> Response:
-    context = FormPage(await frame(visit, connection), subscription, stated, errors)
+    context = WebhookFormPage(await frame(visit, connection), subscription, stated, errors)
     return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
 
 
@@ -260,8 +260,8 @@ async def _one(
     visit: Visit,
     connection: Connection,
     found: Subscription,
-    steps: list[Step] | None = None,
-    span: Span | None = None,
+    steps: list[TrialStep] | None = None,
+    span: ReplaySpan | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Response:
     how = (await standing(connection, visit.environment_id)).get(found.id, NOTHING)
@@ -274,7 +274,7 @@ async def _one(
         await subscriptions.deliveries(connection, visit.environment_id, found.id, _FEW),
         _DONE.get(visit.query("done"), ""),
         steps,
-        span or Span(),
+        span or ReplaySpan(),
         errors or {},
     )
     return visit.page(f"{_FOLDER}/webhook.html", context, 400 if errors else 200)

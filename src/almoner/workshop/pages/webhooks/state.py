@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from almoner.notifications.standing import MOST_COUNTED, Standing
+from almoner.notifications.progress_report import MOST_COUNTED, SubscriptionProgress
 from almoner.notifications.subscription import Subscription
-from almoner.pages.words import counted
+from almoner.pages.filters import counted
 
 # A change waits a little for others to be announced with it: that is no delay worth a word.
 _NOT_BEHIND_SECONDS: Final = 15.0
 
 
 @dataclass(frozen=True)
-class State:
+class WebhookState:
     """A word for the eye with its tone, and a sentence; ``sentence`` is empty where the word says all."""
 
     word: str
@@ -22,25 +22,25 @@ class State:
     sentence: str
 
 
-def state(subscription: Subscription, standing: Standing) -> State:
+def state(subscription: Subscription, standing: SubscriptionProgress) -> WebhookState:
     """How a subscription is doing."""
     behind = _behind(standing)
     if subscription.paused:
         waiting = _sentence(f"{_changes(standing)} will be announced when it is resumed") if standing.changes else ""
-        return State("paused", "warn", waiting)
+        return WebhookState("paused", "warn", waiting)
     if subscription.failing_since is not None:
         failed = f"{counted(subscription.failures, 'attempt')} in a row failed."
-        return State("failing", "bad", f"{failed} {_sentence(behind)}".strip())
+        return WebhookState("failing", "bad", f"{failed} {_sentence(behind)}".strip())
     if standing.seconds >= _NOT_BEHIND_SECONDS:
-        return State("behind", "warn", _sentence(behind))
-    return State("running", "good", "")
+        return WebhookState("behind", "warn", _sentence(behind))
+    return WebhookState("running", "good", "")
 
 
-def _behind(standing: Standing) -> str:
+def _behind(standing: SubscriptionProgress) -> str:
     return f"behind by {_changes(standing)}, the oldest {_duration(standing.seconds)} old" if standing.changes else ""
 
 
-def _changes(standing: Standing) -> str:
+def _changes(standing: SubscriptionProgress) -> str:
     if standing.changes > MOST_COUNTED:
         return f"more than {MOST_COUNTED:,} changes"
     return counted(standing.changes, "change")

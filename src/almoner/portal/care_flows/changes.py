@@ -1,0 +1,327 @@
+"""Changes of a care flow by one person while another may have changed it too: nothing of either is lost.
+
+A flow is one JSON document without ids. A change names goals and interventions by where they stood in the flow that the person saw
+(the base); here they are found again in the flow as it is now, by title, then by where else they went or what they are called now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Final
+
+from almoner.pages import parsing
+from almoner.portal.editing import ValueConflict
+
+# A care flow, a goal or an intervention, as the contract has it (clarification 20).
+Part = dict[str, Any]
+STEP_FIELDS: Final = ("title", "reminder_date", "completed_at", "completed_by_worker_id", "worker_id", "instructions")
+REMOVED: Final = "removed"
+MINE, THEIRS = "mine", "theirs"
+# How an earlier conflict was decided: ``mine``, ``theirs``, or blank where it was not, given the path and what they have now.
+Decided = Callable[[str, Any], str]
+
+
+@dataclass(frozen=True)
+class At:
+    """A place in the base, counted from 0: a goal, or an intervention of it."""
+
+    goal: int
+    step: int | None = None
+
+    @classmethod
+    def read(cls, text: str) -> At | None:
+        """From ``2`` or ``2.1``; None where it is neither."""
+        numbers = parsing.path(text)
+        return None if numbers is None or len(numbers) > 2 else cls(*numbers)
+
+
+def step(title: str, **given: Any) -> Part:
+    """An intervention with every field of the contract, in its order."""
+    return dict.fromkeys(STEP_FIELDS) | {"title": title, **given}
+
+
+class Merging:
+    """The flow as it is now, to be changed by somebody who saw ``base``. ``flow`` is the result; ``told`` what they should know.
+
+    ``conflicts`` has what both changed: where there are any, the result is not to be saved.
+    """
+
+    def __init__(self, base: Part, now: Part, decided: Decided, whole: bool = True) -> None:
+        """``whole``: ``base`` is all of the flow, and not one intervention that was seen without the rest (``alone``)."""
+        self.base = base
+        self.flow = deepcopy(now)
+        self.conflicts: list[ValueConflict] = []
+        self.told = ""
+        self.whole = whole
+        self._decided = decided
+        self._goals = _paired(base["goals"], self.flow["goals"], _share_steps)
+        if whole:
+            self._steps = _steps(base["goals"], self._goals, self.flow["goals"])
+        else:
+            self._steps = {(0, 0): _only(base["goals"][0], self.flow["goals"])}
+
+    def goal(self, at: At) -> Part | None:
+        """The goal as it is now; None where it is gone."""
+        return self._goals[at.goal]
+
+    def step(self, at: At) -> Part | None:
+        """The intervention as it is now; None where it is gone."""
+        return self._steps[at.goal, at.step or 0]
+
+    def seen(self, at: At) -> Part:
+        """The goal or intervention as the person saw it. Raises LookupError where the base has none there."""
+        goal: Part = self.base["goals"][at.goal]
+        return goal if at.step is None else goal["interventions"][at.step]
+
+    def put(self, part: Part | None, was: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+        """Sets fields, each unless somebody else set it too; returns whether any was set.
+
+        ``part`` None: it is gone, which is a conflict of its own.
+        """
+        is_set = False
+        if part is None:
+            return is_set
+        for name, mine in given.items():
+            theirs = part.get(name)
+            if mine in (was.get(name), theirs):
+                continue
+            if theirs == was.get(name) or self._decided(name, theirs) == MINE:
+                part[name] = mine
+                is_set = True
+            elif self._decided(name, theirs) != THEIRS:
+                self.conflicts.append(ValueConflict(name, was.get(name), mine, theirs))
+        return is_set
+
+    def around(self, at: At) -> Part:
+        """The intervention as the result has it, as a base of its own. Raises LookupError where it is gone."""
+        now = self.step(at)
+        if now is None:
+            raise LookupError(at)
+        goal = next(one for one in self.flow["goals"] if any(item is now for item in one["interventions"]))
+        return alone(self.flow, goal, now)
+
+    def kept(self, was: Any, mine: Any, theirs: Any) -> bool:
+        """Whether what one removed and the other changed stays: as they want it who are heard; a conflict where nobody decided."""
+        decided = self._decided(REMOVED, theirs)
+        if not decided:
+            self.conflicts.append(ValueConflict(REMOVED, was, mine, theirs))
+        return (mine if decided == MINE else theirs) is not None
+
+    def home(self, at: At) -> Part:
+        """The goal that something of the person's belongs to: the one that they saw, put back in its place where it is gone."""
+        found = self.goal(At(at.goal))
+        if found is None:
+            found = {"title": self.base["goals"][at.goal]["title"], "interventions": []}
+            self._goals[at.goal] = found
+            self.flow["goals"].append(found)
+            self.told = f"The goal “{found['title']}” was removed meanwhile. It is back, for what you put into it."
+        return found
+
+
+Change = Callable[[Merging], None]
+
+
+def complete(at: At, worker_id: str, moment: str) -> Change:
+    """Marks an intervention as done by this worker at this moment. One that is done already stays as it is."""
+
+    def change(merging: Merging) -> None:
+        now = merging.step(at)
+        if now is None:
+            merging.told = _gone(merging, at)
+        elif now["completed_at"]:
+            merging.told = f"“{now['title']}” was completed already."
+        else:
+            now |= {"completed_at": moment, "completed_by_worker_id": worker_id}
+
+    return change
+
+
+def reopen(at: At) -> Change:
+    """Takes back that an intervention is done. One that somebody else has completed anew meanwhile is asked about."""
+
+    def change(merging: Merging) -> None:
+        now, was = merging.step(at), merging.seen(at)
+        if now is None:
+            merging.told = _gone(merging, at)
+        elif now["completed_at"] is None:
+            merging.told = f"“{now['title']}” is open already."
+        elif merging.put(now, was, {"completed_at": None}):
+            now["completed_by_worker_id"] = None
+        elif not merging.conflicts:
+            merging.told = f"“{now['title']}” stays completed."
+
+    return change
+
+
+def alone(flow: Part, goal: Part, one: Part) -> Part:
+    """A flow that holds nothing but one intervention in its goal: what somebody saw who saw no more of it.
+
+    It is a base that is not ``whole``, with the intervention at ``At(0, 0)``.
+    """
+    return {"description": flow["description"], "goals": [{"title": goal["title"], "interventions": [one]}]}
+
+
+def edit(at: At, given: Mapping[str, Any]) -> Change:
+    """Sets fields of an intervention. Where somebody else removed it, it is put back if the person says so."""
+
+    def change(merging: Merging) -> None:
+        was, now = merging.seen(at), merging.step(at)
+        mine = {**was, **given}
+        if now is None and mine != was and merging.kept(was, mine, None):
+            merging.home(at)["interventions"].append(mine)
+        merging.put(now, was, given)
+
+    return change
+
+
+def remove(at: At) -> Change:
+    """Takes a goal with all that it holds, or an intervention, out of the flow; asks where somebody else changed it meanwhile."""
+
+    def change(merging: Merging) -> None:
+        was = merging.seen(at)
+        now = merging.goal(at) if at.step is None else merging.step(at)
+        if now is None or (now != was and merging.kept(was, None, now)):
+            return
+        _take(merging.flow["goals"] if at.step is None else _list_of(merging, now), now)
+
+    return change
+
+
+def move(at: At, by: int) -> Change:
+    """Moves a goal or intervention by one place, up (-1) or down (1); an intervention goes on into the next goal."""
+
+    def change(merging: Merging) -> None:
+        goals = merging.flow["goals"]
+        now = merging.goal(at) if at.step is None else merging.step(at)
+        if now is None:
+            merging.told = _gone(merging, at)
+            return
+        items = goals if at.step is None else _list_of(merging, now)
+        to = _take(items, now) + by
+        if 0 <= to <= len(items):
+            items.insert(to, now)
+            return
+        goal = 0 if at.step is None else next(n for n, g in enumerate(goals) if g["interventions"] is items)
+        if at.step is None or not 0 <= goal + by < len(goals):
+            items.insert(to - by, now)
+        else:
+            beside = goals[goal + by]["interventions"]
+            beside.insert(len(beside) if by < 0 else 0, now)
+
+    return change
+
+
+def add(at: At, new: Part) -> Change:
+    """Adds an intervention at the end of a goal."""
+    return lambda merging: merging.home(at)["interventions"].append(new)
+
+
+def add_goal(title: str) -> Change:
+    """Adds a goal at the end."""
+    return lambda merging: merging.flow["goals"].append({"title": title, "interventions": []})
+
+
+def rename_goal(at: At, title: str) -> Change:
+    """Gives a goal another title; one that somebody else removed stays away."""
+
+    def change(merging: Merging) -> None:
+        now = merging.goal(at)
+        if now is None:
+            merging.told = _gone(merging, at)
+        merging.put(now, merging.seen(at), {"title": title})
+
+    return change
+
+
+def describe(given: Mapping[str, Any]) -> Change:
+    """Sets the description and the diagnosis."""
+
+    def change(merging: Merging) -> None:
+        merging.put(merging.flow, merging.base, given)
+
+    return change
+
+
+def _gone(merging: Merging, at: At) -> str:
+    said = f"“{merging.seen(at)['title']}” was removed or renamed meanwhile"
+    return f"{said}. This is the care flow as it is now." if merging.whole else f"{said}, or has another date. Nothing was done."
+
+
+def _list_of(merging: Merging, wanted: Part) -> list[Part]:
+    return next(g["interventions"] for g in merging.flow["goals"] if any(s is wanted for s in g["interventions"]))
+
+
+def _take(items: list[Part], wanted: Part) -> int:
+    """Takes this very item out of a list; returns where it was."""
+    place = next(n for n, item in enumerate(items) if item is wanted)
+    del items[place]
+    return place
+
+
+def _paired(base: Sequence[Part], now: Sequence[Part], alike: Callable[[Part, Part], bool]) -> list[Part | None]:
+    """What each item of the base is now: the same, else one of its title, else one that is otherwise alike."""
+    left, found = list(now), [None] * len(base)
+    _pair(base, left, found, lambda one, other: one == other)
+    _pair(base, left, found, _same_title)
+    _pair(base, left, found, alike)
+    return list(found)
+
+
+def _pair(base: Sequence[Part], left: list[Part], found: list[Any], fits: Callable[[Part, Part], bool]) -> None:
+    for number, item in enumerate(base):
+        if found[number] is None:
+            found[number] = next((other for other in left if fits(item, other)), None)
+            if found[number] is not None:
+                _take(left, found[number])
+
+
+def _only(seen: Part, now: Sequence[Part]) -> Part | None:
+    """What the one intervention of a goal that was seen in part is now: the same, else the only one of its title and date there.
+
+    Without its neighbours nothing tells which of several it was, nor that one of its title elsewhere is the same; and to complete
+    another call in place of this one does harm, which to ask again does not.
+    """
+    one = seen["interventions"][0]
+    there = [other for goal in now if _same_title(seen, goal) for other in goal["interventions"]]
+    same = next((other for other in there if other == one), None)
+    alike = [other for other in there if _same_title(one, other) and one["reminder_date"] == other["reminder_date"]]
+    return same or (alike[0] if len(alike) == 1 else None)
+
+
+def _steps(base: Sequence[Part], goals: Sequence[Part | None], now: Sequence[Part]) -> dict[tuple[int, int], Part | None]:
+    """What each intervention of the base is now: first within its goal, then wherever it was moved."""
+    found: dict[tuple[int, int], Part | None] = {}
+    for g, (before, after) in enumerate(zip(base, goals, strict=True)):
+        pairs = _paired(before["interventions"], after["interventions"] if after else [], _renamed)
+        found |= {(g, s): item for s, item in enumerate(pairs)}
+    taken = {id(item) for item in found.values()}
+    left = [item for item in _all_steps(now) if id(item) not in taken]
+    for (g, s), item in found.items():
+        if item is None:
+            moved = next((other for other in left if _same_title(base[g]["interventions"][s], other)), None)
+            if moved is not None:
+                _take(left, moved)
+                found[g, s] = moved
+    return found
+
+
+def _all_steps(goals: Sequence[Part]) -> Iterator[Part]:
+    for goal in goals:
+        yield from goal["interventions"]
+
+
+def _same_title(one: Part, other: Part) -> bool:
+    return bool(one["title"] == other["title"])
+
+
+def _share_steps(one: Part, other: Part) -> bool:
+    titles = {item["title"] for item in one["interventions"]}
+    return any(item["title"] in titles for item in other["interventions"])
+
+
+def _renamed(one: Part, other: Part) -> bool:
+    """Whether all but the title is the same, and that says something."""
+    rest = [(one.get(name), other.get(name)) for name in STEP_FIELDS[1:]]
+    return all(a == b for a, b in rest) and any(a is not None for a, _ in rest)

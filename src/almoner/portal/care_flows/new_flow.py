@@ -1,0 +1,138 @@
+"""A new care flow out of a template of the published program: what is chosen of it, due when, done by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from almoner.pages import parsing
+from almoner.pages.visit import Form
+from almoner.portal.care_flows import view
+from almoner.portal.care_flows.changes import Part, step
+from almoner.portal.patient_access import Patient
+from almoner.portal.workers import Worker
+from almoner.workshop.design import CareFlowTemplate
+
+NOBODY = "nobody"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An intervention of the template: its place (``0.1``), whether it is taken, and when it would be due."""
+
+    at: str
+    title: str
+    instructions: str
+    taken: bool
+    due: date | None
+    days: int | None
+    role: str
+
+
+@dataclass(frozen=True)
+class Assignees:
+    """Who is meant by a role: those who have it, ``chosen`` being a worker's id, ``nobody`` or blank while that is open."""
+
+    role: str
+    title: str
+    workers: tuple[Worker, ...]
+    chosen: str
+
+
+@dataclass(frozen=True)
+class NewFlowForm:
+    """A new flow as its form states it. ``start`` is None where what was typed is no day."""
+
+    description: str
+    diagnosis: str
+    start_typed: str
+    start: date | None
+    taken: frozenset[str]
+    assignees: Mapping[str, str]
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+def fresh(template: CareFlowTemplate | None, today: date, roles: Iterable[Assignees]) -> NewFlowForm:
+    """The form before anybody typed: everything taken, from today."""
+    places = frozenset(_places(template))
+    chosen = {choice.role: choice.chosen for choice in roles}
+    if template is None:
+        return NewFlowForm("", "", today.isoformat(), today, places, chosen)
+    return NewFlowForm(template.description or template.name, template.diagnosis, today.isoformat(), today, places, chosen)
+
+
+def parse_form(form: Form, roles: Iterable[Assignees]) -> NewFlowForm:
+    """What was typed, with what is wrong with it."""
+    typed = form.text("start").strip()
+    start = parsing.day(typed, 1901, 2199)
+    errors: dict[str, str] = {}
+    if start is None:
+        errors["start"] = "Choose the day from which due dates are counted."
+    if not form.text("description").strip():
+        errors["description"] = "Say in a few words what the flow is for."
+    chosen = {choice.role: form.text(f"assignee.{choice.role}") for choice in roles}
+    for choice in roles:
+        if chosen[choice.role] not in {NOBODY, *(worker.id for worker in choice.workers)}:
+            errors[f"assignee.{choice.role}"] = "Choose who does it, or nobody in particular."
+    taken = frozenset(form.texts("take"))
+    return NewFlowForm(form.text("description"), form.text("diagnosis"), typed, start, taken, chosen, errors)
+
+
+def choices(
+    template: CareFlowTemplate | None, titles: Mapping[str, str], workers: Sequence[Worker], patient: Patient
+) -> tuple[Assignees, ...]:
+    """The roles that the template assigns to. The patient's coach is chosen where they have the role, else who alone has it."""
+    named = dict.fromkeys(i.assignee for goal in (template.goals if template else ()) for i in goal.interventions if i.assignee)
+    found = []
+    for role in named:
+        holders = tuple(worker for worker in workers if role in worker.roles)
+        coach = [worker.id for worker in holders if worker.id == patient.coach_id]
+        chosen = coach[0] if coach else holders[0].id if len(holders) == 1 else "" if holders else NOBODY
+        found.append(Assignees(role, titles.get(role, role), holders, chosen))
+    return tuple(found)
+
+
+def planned(
+    template: CareFlowTemplate, said: NewFlowForm, titles: Mapping[str, str]
+) -> tuple[tuple[str, tuple[Planned, ...]], ...]:
+    """The template's goals, each with its interventions as they would be."""
+    goals = []
+    for g, goal in enumerate(template.goals):
+        steps = []
+        for s, one in enumerate(goal.interventions):
+            at, days = f"{g}.{s}", one.due_in_days
+            day = said.start + timedelta(days=days) if said.start is not None and days is not None else None
+            steps.append(
+                Planned(at, one.title, one.instructions, at in said.taken, day, days, titles.get(one.assignee, one.assignee))
+            )
+        goals.append((goal.title, tuple(steps)))
+    return tuple(goals)
+
+
+def flow(template: CareFlowTemplate | None, said: NewFlowForm, timezone: str) -> Part:
+    """The care flow that the form states. ``timezone`` is the patient's. A goal of which nothing is taken is left out."""
+    goals = []
+    for g, goal in enumerate(template.goals if template else ()):
+        steps = []
+        for s, one in enumerate(goal.interventions):
+            if f"{g}.{s}" not in said.taken:
+                continue
+            day = said.start + timedelta(days=one.due_in_days) if said.start and one.due_in_days is not None else None
+            worker = said.assignees.get(one.assignee, NOBODY)
+            steps.append(
+                step(
+                    one.title,
+                    reminder_date=None if day is None else view.reminder(day, timezone),
+                    worker_id=None if worker == NOBODY else worker,
+                    instructions=one.instructions.strip() or None,
+                )
+            )
+        if steps or not goal.interventions:
+            goals.append({"title": goal.title, "interventions": steps})
+    return {"description": said.description.strip(), "diagnosis": said.diagnosis.strip() or None, "goals": goals}
+
+
+def _places(template: CareFlowTemplate | None) -> Iterable[str]:
+    for g, goal in enumerate(template.goals if template else ()):
+        yield from (f"{g}.{s}" for s in range(len(goal.interventions)))

@@ -1,0 +1,84 @@
+"""Message templates of the program, with what is known of a patient put in for their placeholders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from almoner import clocks
+from almoner.database import Connection
+from almoner.pages.notation import time_of_day
+from almoner.pages.visit import Visit
+from almoner.portal.calendar.ahead import ahead, starts
+from almoner.portal.patient_access import Patient
+from almoner.workshop import published_programs
+from almoner.workshop.design import MessageTemplate
+from almoner.workshop.placeholders import filled
+
+_KNOWN: Final = f"""
+SELECT w.first_name, w.last_name, w.phone_number, e.appointment_type, e.start_time, e.day
+FROM (SELECT) AS one
+LEFT JOIN workers w ON w.environment_id = $1 AND w.id = $3::uuid
+LEFT JOIN LATERAL (
+  SELECT e.appointment_type, e.start_time, e.day FROM calendar_events e
+  WHERE e.environment_id = $1 AND e.user_id = $2 AND {ahead("$4::text")} ORDER BY {starts("$4::text")}, e.id LIMIT 1
+) AS e ON true
+"""
+
+
+@dataclass(frozen=True)
+class FilledTemplate:
+    """A message begun from a template. ``told`` says what nobody knows, and what therefore still stands in braces."""
+
+    text: str
+    told: str
+
+
+async def templates(visit: Visit, connection: Connection, conversation_type: str | None) -> tuple[MessageTemplate, ...]:
+    """The templates that the program offers in a type of conversation."""
+    outline = await published_programs.outline_at(connection, visit.environment_id, visit.program.version)
+    found = outline.message_templates if outline else ()
+    return tuple(one for one in found if one.channel in ("any", conversation_type))
+
+
+async def begun(visit: Visit, connection: Connection, patient: Patient, template: MessageTemplate) -> FilledTemplate:
+    """The template with everything put in that is known."""
+    zone = visit.parts.database.zones.of(patient.timezone)
+    row = await connection.fetchrow(_KNOWN, visit.environment_id, patient.id, patient.coach_id, zone)
+    words = {
+        "patient.first_name": patient.first_name,
+        "patient.last_name": patient.last_name,
+        "patient.full_name": patient.name,
+        "program.name": visit.program.name,
+    }
+    if row["first_name"] is not None:
+        words |= {"coach.first_name": row["first_name"], "coach.last_name": row["last_name"]}
+        words["coach.full_name"] = f"{row['first_name']} {row['last_name']}"
+    if row["phone_number"]:
+        words["coach.phone_number"] = row["phone_number"]
+    if row["appointment_type"] is not None:
+        kind = row["appointment_type"]
+        words["appointment.type"] = visit.program.titles.get(("appointment_types", kind), kind)
+        day = row["day"] or clocks.day_of(row["start_time"], patient.timezone)
+        words["appointment.day"] = f"{day:%A}, {day.day} {day:%B}"
+    if row["appointment_type"] is not None and row["start_time"] is not None:
+        words["appointment.time"] = time_of_day(clocks.local(row["start_time"], patient.timezone))
+    text, unknown = filled(template.body, words)
+    return FilledTemplate(text.strip("\n"), _told(unknown, patient, row["appointment_type"] is not None))
+
+
+def _told(unknown: tuple[str, ...], patient: Patient, booked: bool) -> str:
+    if not unknown:
+        return ""
+    reasons = []
+    if patient.coach_id is None and any(name.startswith("coach.") for name in unknown):
+        reasons.append("the patient has no coach")
+    elif "coach.phone_number" in unknown:
+        reasons.append("the coach has no phone number")
+    if not booked and any(name.startswith("appointment.") for name in unknown):
+        reasons.append("no appointment is booked")
+    elif "appointment.time" in unknown:
+        reasons.append("the next appointment has no time of day")
+    why = f", since {' and '.join(reasons)}" if reasons else ""
+    named = ", ".join(f"{{{{{name}}}}}" for name in unknown)
+    return f"Nothing is known for {named}{why}. Write it yourself, or take it out."

@@ -1,0 +1,163 @@
+"""A change of the log in words: what was changed from what to what, by whom and through what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any, Final
+
+from almoner.access.actors import through
+from almoner.database import Connection
+from almoner.definitions import Program
+from almoner.names import full_name_sql
+from almoner.portal.profile.differences import NOTHING, Design, FieldDifference, consent_of, differences, people
+from almoner.portal.profile.timeline import TimelineEntry
+from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
+from almoner.portal.records.values import day
+from almoner.resources import BY_NAME
+from almoner.workshop.design import Assessment
+
+_DONE: Final = {"update": "changed", "delete": "removed"}
+_HOW: Final = {"voice": "by voice", "writing": "in writing", "digital": "digitally"}
+_TONES: Final = {"completed": "good", "cancelled": "", "no-show": "warn"}
+_NAMES: Final = f"""
+SELECT w.id::text, k.id::text AS calendar, {full_name_sql("w")} AS name FROM workers w
+LEFT JOIN calendars k ON k.environment_id = w.environment_id AND k.worker_id = w.id
+WHERE w.environment_id = $1 AND (w.id = ANY ($2::uuid[]) OR w.id IN (
+  SELECT c.worker_id FROM calendars c WHERE c.environment_id = $1 AND c.id = ANY ($2::uuid[])))
+"""
+# What the program calls what a change is of: the group of its titles.
+_GROUPS: Final = {"calendar_events": "appointment_types", "patient_tasks": "task_types"}
+# What a removed row is told by in its title, or goes without saying.
+_NAMED: Final = ("task_type", "namespace", "resource", "welkin_id")
+_THINGS: Final = {
+    "calendar_events": "appointment",
+    "custom_data_type_records": "record",
+    "email_addresses": "e-mail address",
+    "patient_tasks": "task",
+}
+# What tells when an appointment is, and by which of them it begins.
+_WHEN: Final = {"start_time", "end_time", "day", "is_all_day"}
+_BEGINS: Final = ("start_time", "day")
+# Where the whole of a row is read, behind the address of the profile.
+_PLACES: Final = {
+    "patients": "/contact",
+    "phone_numbers": "/contact#{id}",
+    "email_addresses": "/contact#{id}",
+    "external_ids": "/contact#ids",
+    "patient_tasks": "/tasks",
+    "care_flows": "/care-flows/{id}",
+    "custom_data_type_records": "/records/{id}",
+    "assessment_responses": "/assessments/{id}",
+}
+
+
+async def names_in(connection: Connection, environment_id: int, changes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The names of the workers of whom these changes tell, by their ids and by those of their calendars: one query, or none."""
+    wanted = {one for told in changes for one in people(told["resource"], told["differences"] or {})}
+    if not wanted:
+        return {}
+    rows = await connection.fetch(_NAMES, environment_id, list(wanted))
+    return {row[key]: row["name"] for row in rows for key in ("id", "calendar") if row[key]}
+
+
+def design_of(told: Mapping[str, Any], program: Program) -> tuple[str, str, int] | None:
+    """The published design that the words of a change need; None where none does."""
+    of = told["of"] or {}
+    if told["resource"] == "custom_data_type_records" and of.get("name") in program.custom_data_types:
+        return "custom_data_type", of["name"], of["version"] or program.custom_data_types[of["name"]].version
+    if told["resource"] == "assessment_responses" and of.get("name") in program.newest_specs:
+        return "assessment", of["name"], of["version"] or program.newest_specs[of["name"]].version
+    return None
+
+
+def who(told: Mapping[str, Any]) -> str:
+    """``by Emily Smith in the portal``, ``through the API by “ehr-sync”``."""
+    if told["actor"].startswith("client:"):
+        return f"{through(told['through'])} by “{told['name']}”"
+    if told["name"] == told["through"]:
+        return through(told["through"])
+    return f"by {told['name']} {through(told['through'])}"
+
+
+def changed(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    """The line of a change."""
+    told = entry.told
+    resource, raw = told["resource"], told["differences"] or {}
+    key = design_of(told, reading.program)
+    design = reading.designs.get(key) if key else None
+    found = differences(resource, raw, design, reading.speaking)
+    if told["kind"] == "delete":
+        found = tuple(FieldDifference(one.path, one.title, one.was) for one in found if one.path not in _NAMED)
+    title, chips, shown = _title(told, found, design, reading)
+    text = _received(told)
+    if not found and told["kind"] == "update":
+        # Written before the log kept values.
+        text = ", ".join(name.removesuffix("_id").replace("_", " ") for name in told["fields"] or ())
+    place = "" if told["kind"] == "delete" else _PLACES.get(resource, "").format(id=told["row_id"])
+    return TimelineLine(entry, "pen", title, text, chips, f"{reading.base}{place}" if place else "", False, shown, who(told))
+
+
+def _title(
+    told: Mapping[str, Any], found: tuple[FieldDifference, ...], design: Design, reading: TimelineContext
+) -> tuple[str, tuple[LineChip, ...], tuple[FieldDifference, ...]]:
+    """The title, what stands beside it, and the differences that they do not tell already."""
+    resource, one = told["resource"], found[0] if len(found) == 1 else None
+    name = _name(told, design, reading.program)
+    if resource == "patients":
+        patient = reading.program.terminology.get("patient", "patient")
+        return (f"{one.title} changed" if one else f"Details of the {patient} changed"), (), found
+    if told["kind"] == "delete":
+        return f"{_thing(resource)} removed{f' · {name}' if name else ''}", (), found
+    if one and consent_of(resource, one.path):
+        given = one.now == "given"
+        return f"{one.title} {'given' if given else 'taken back'}", (LineChip(name),) if name else (), found
+    if one and one.path == "outcome" and one.now in _TONES:
+        return f"{_thing(resource)} ended · {name}", (LineChip(one.now, _TONES[one.now]),), ()
+    if resource == "calendar_events" and found and {each.path for each in found} <= _WHEN:
+        return f"{_thing(resource)} moved · {name}", (), _moved(found)
+    if resource == "external_ids":
+        return f"Id in {name} changed", (), found
+    if one and not one.was and not one.now:
+        return f"{one.title} · {name}", (), ()
+    return f"{name if design else f'{_thing(resource)} {name}'.strip()} changed", (), found
+
+
+def _moved(found: tuple[FieldDifference, ...]) -> tuple[FieldDifference, ...]:
+    """From when to when: the beginnings, which may be a time on one side and a day as a whole on the other."""
+    begins = [one for one in found if one.path in _BEGINS]
+    if not begins:
+        return found[:1]
+    was = next((one.was for one in begins if one.was != NOTHING), NOTHING)
+    now = next((one.now for one in begins if one.now != NOTHING), NOTHING)
+    return (replace(begins[0], was=was, now=now),)
+
+
+def _name(told: Mapping[str, Any], design: Design, program: Program) -> str:
+    """What is told of the row that was changed: a number, a title of the program; blank where nothing is known."""
+    resource = told["resource"]
+    if isinstance(design, Assessment):
+        return told["of"]["title"] or design.name
+    if design is not None:
+        return design.title or design.name
+    lost = told["differences"] or {}
+    known = (told["of"] or {}).get("name") or next((lost[key][0] for key in ("task_type", "namespace") if key in lost), "")
+    known = program.titles.get((_GROUPS.get(resource, ""), known), known)
+    return f"“{known}”" if resource == "care_flows" and known else known
+
+
+def _thing(resource: str) -> str:
+    """What people call a row of a collection, at the beginning of a title."""
+    named = _THINGS.get(resource) or (BY_NAME[resource].singular if resource in BY_NAME else resource)
+    return named[:1].upper() + named[1:]
+
+
+def _received(told: Mapping[str, Any]) -> str:
+    """How and on which day a consent was received, where the change is one and somebody recorded it."""
+    received = told["received"]
+    if not received:
+        return ""
+    how = _HOW.get(received["how"], received["how"])
+    note = f" · {received['note']}" if received["note"] else ""
+    return f"Received {how} on {day(date.fromisoformat(received['received_on']))}{note}"

@@ -1,0 +1,64 @@
+"""An entry of a timeline as it is shown, and what entries are put in words with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from almoner.definitions import Program
+from almoner.portal.profile.differences import FieldDifference, Speaking
+from almoner.portal.profile.timeline import TimelineEntry
+from almoner.portal.records.values import Zones
+from almoner.workshop.design import Assessment, CustomDataType
+
+# Looks up a published design: its kind, its id or name, its version.
+Designs = Mapping[tuple[str, str, int], Assessment | CustomDataType]
+
+
+@dataclass(frozen=True)
+class LineChip:
+    """A few words beside a title; ``tone`` as in parts.html."""
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class TimelineContext:
+    """What entries are put in words with. ``base`` is the address of the profile, ``zone`` the IANA name that days are told in.
+
+    ``names`` are workers' names by their ids and by those of their calendars; ``booked`` is what has changed of appointments since
+    they were booked, as it was then, by their ids.
+    """
+
+    program: Program
+    designs: Designs
+    base: str
+    zone: str
+    names: Mapping[str, str]
+    patient_id: str
+    booked: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def speaking(self) -> Speaking:
+        """What values are put in words with."""
+        return Speaking(self.program, Zones(self.zone, self.zone), self.names, self.patient_id)
+
+
+@dataclass(frozen=True)
+class TimelineLine:
+    """An entry as it is shown. ``path`` leads to the whole of it, empty where this is all there is.
+
+    ``whole_day``: it has no time of day. ``differences``: what changed from what to what; ``by``: who changed it through what.
+    """
+
+    entry: TimelineEntry
+    icon: str
+    title: str
+    text: str = ""
+    chips: tuple[LineChip, ...] = ()
+    path: str = ""
+    whole_day: bool = False
+    differences: tuple[FieldDifference, ...] = ()
+    by: str = ""

@@ -1,0 +1,217 @@
+"""A timeline's entries in words: what happened, by whom and through what, and where it can be read whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from almoner import clocks
+from almoner.definitions import Program
+from almoner.pages.filters import counted
+from almoner.pages.notation import time_of_day
+from almoner.portal.profile.change_words import changed, design_of
+from almoner.portal.profile.first_booking import tells_of_booking
+from almoner.portal.profile.timeline import TimelineEntry
+from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
+from almoner.portal.records.values import Zones, beyond, field_values
+from almoner.resources import BY_NAME
+from almoner.workshop.design import Assessment, CustomDataType
+from almoner.workshop.score import score
+
+CHANNELS: Final = {"phone": "SMS", "email": "e-mail", "app": "app message", "third_party_app": "message in another app"}
+_OUTCOMES: Final = {"completed": "good", "cancelled": "", "no-show": "warn"}
+# What a change of a care flow that is told as a completed step anyway may be late by.
+_SAME: Final = timedelta(seconds=10)
+# So many values of a record are told; the record has them all.
+_MOST_VALUES: Final = 5
+
+
+@dataclass(frozen=True)
+class TimelineDay:
+    """The entries of one day in the zone that the timeline is read in. ``heading`` is empty where the page before ended in it."""
+
+    day: date
+    heading: str
+    lines: tuple[TimelineLine, ...]
+
+
+def days(lines: Iterable[TimelineLine], zone: str, now: datetime, before: datetime | None) -> tuple[TimelineDay, ...]:
+    """The lines by day. ``before`` is the moment of the entry that the page before ended with."""
+    found: dict[date, list[TimelineLine]] = {}
+    for line in lines:
+        found.setdefault(clocks.day_of(line.entry.at, zone), []).append(line)
+    known = clocks.day_of(before, zone) if before else None
+    today = clocks.day_of(now, zone)
+    return tuple(TimelineDay(day, "" if day == known else day_in_words(day, today), tuple(of)) for day, of in found.items())
+
+
+def day_in_words(day: date, today: date) -> str:
+    """``Today``, ``Yesterday``, ``Sunday, 22 November``; with the year where it is another one."""
+    named = {today: "Today", today - timedelta(days=1): "Yesterday", today + timedelta(days=1): "Tomorrow"}.get(day)
+    if named:
+        return named
+    return f"{day:%A}, {day.day} {day:%B}" + (f" {day.year}" if day.year != today.year else "")
+
+
+def lines(entries: Sequence[TimelineEntry], reading: TimelineContext) -> tuple[TimelineLine, ...]:
+    """The entries in words, without the changes that another entry tells of already."""
+    done = [(entry.told.get("id"), entry.at) for entry in entries if entry.resource == "interventions"]
+    told = (_WORDS[entry.resource](entry, reading) for entry in entries)
+    return tuple(line for line in told if not _is_told(line, done))
+
+
+def designs_needed(entries: Iterable[TimelineEntry], program: Program) -> set[tuple[str, str, int]]:
+    """The designs that the wording of these entries needs."""
+    found = set()
+    for entry in entries:
+        if entry.resource == "assessment_responses":
+            version = entry.told.get("version")
+            newest = program.newest_specs.get(entry.told["spec_id"])
+            if version or newest:
+                found.add(("assessment", entry.told["spec_id"], version or (newest.version if newest else 1)))
+        elif entry.resource == "custom_data_type_records" and entry.told["type_name"] in program.custom_data_types:
+            found.add(("custom_data_type", entry.told["type_name"], program.custom_data_types[entry.told["type_name"]].version))
+        elif entry.resource == "changes" and (key := design_of(entry.told, program)):
+            found.add(key)
+    return found
+
+
+def _is_told(line: TimelineLine, done: list[tuple[Any, datetime]]) -> bool:
+    """Whether a line tells nothing but that an intervention was completed, which stands as itself."""
+    entry = line.entry
+    if entry.resource != "changes" or entry.told["kind"] != "update":
+        return False
+    if entry.told["resource"] != "care_flows":
+        return False
+    beyond_it = [one for one in line.differences if one.was or one.now or not one.title.endswith("completed")]
+    return not beyond_it and any(row_id == entry.told["row_id"] and abs(entry.at - at) < _SAME for row_id, at in done)
+
+
+def _message(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    told = entry.told
+    channel = CHANNELS.get(told["conversation_type"] or "", "message")
+    unread = (LineChip("unread", "info"),) if told["unread"] else ()
+    by = f"{told['worker']}: " if told["worker"] else ""
+    title, text = f"{told['direction'].capitalize()} {channel}", f"{by}“{told['contents']}”"
+    return TimelineLine(entry, "message", title, text, unread, f"{reading.base}#conversation")
+
+
+def _event(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    told, is_booking = entry.told, tells_of_booking(entry)
+    if is_booking:
+        told = _as_booked(entry, reading)
+    kind = reading.program.titles.get(("appointment_types", told["appointment_type"]), told["appointment_type"])
+    starts = told["start_time"] and datetime.fromisoformat(told["start_time"])
+    ends = told["end_time"] and datetime.fromisoformat(told["end_time"])
+    chips = (LineChip(told["outcome"], _OUTCOMES[told["outcome"]]),) if told["outcome"] else ()
+    length = counted(round((ends - starts).total_seconds() / 60), "minute") if starts and ends else "all day"
+    text = " · ".join((length, told["modality"], f"with {told['worker']}"))
+    path = f"/calendar/events/{entry.id}"
+    if is_booking and not told["outcome"]:
+        day = clocks.day_of(starts, reading.zone) if starts else date.fromisoformat(told["day"])
+        at = f", {time_of_day(clocks.local(starts, reading.zone))}" if starts else ""
+        return TimelineLine(entry, "calendar", f"{kind} booked for {day.day} {day:%B}{at}", text, chips, path)
+    icon = {"call": "phone", "phone": "phone"}.get(told["modality"], "calendar")
+    return TimelineLine(entry, icon, kind, text, chips, path, whole_day=starts is None)
+
+
+def _as_booked(entry: TimelineEntry, reading: TimelineContext) -> Mapping[str, Any]:
+    """What was booked then: that it was moved, handed over or ended since is told by entries of their own."""
+    then = reading.booked.get(entry.id, {})
+    worker = {"worker": reading.names.get(then["calendar_id"], entry.told["worker"])} if "calendar_id" in then else {}
+    return {**entry.told, **then, **worker}
+
+
+def _response(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    told, version = entry.told, entry.told["version"]
+    newest = reading.program.newest_specs.get(told["spec_id"])
+    design = reading.designs.get(("assessment", told["spec_id"], version or (newest.version if newest else 1)))
+    chips: tuple[LineChip, ...] = ()
+    name, answers = told["title"] or told["spec_id"], len(told["model"])
+    if isinstance(design, Assessment):
+        name = told["title"] or design.name
+        scored = score(design, told["model"])
+        if scored:
+            chips = (
+                LineChip(f"score {scored.total:g}" + (f" · {scored.band}" if scored.band else ""), "info" if scored.band else ""),
+            )
+    text = counted(answers, "answer") + (f" · version {version}" if version else "")
+    return TimelineLine(entry, "form", name, text, chips, f"{reading.base}/assessments/{entry.id}")
+
+
+def _record(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    name = entry.told["type_name"]
+    known = reading.program.custom_data_types.get(name)
+    design = reading.designs.get(("custom_data_type", name, known.version)) if known else None
+    fields = design.fields if isinstance(design, CustomDataType) else ()
+    zones, body = Zones(reading.zone, reading.zone), entry.told["body"]
+    values = [one for one in (*field_values(fields, body, zones), *beyond(fields, body, zones)) if one.value]
+    shown = [f"{one.label}: {one.value}" for one in values[:_MOST_VALUES]]
+    if len(values) > _MOST_VALUES:
+        shown.append(f"{len(values) - _MOST_VALUES} more")
+    title = (design.title or name) if isinstance(design, CustomDataType) else name
+    return TimelineLine(entry, "card", title, " · ".join(shown), (), f"{reading.base}/records/{entry.id}")
+
+
+def _task(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    kind = reading.program.titles.get(("task_types", entry.told["task_type"]), entry.told["task_type"])
+    chips = (LineChip("dismissed"),) if entry.told["dismissed"] else ()
+    return TimelineLine(entry, "check", f"Task: {kind}", "", chips, f"{reading.base}/tasks")
+
+
+def _contact(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    phone = entry.told.get("phone_number")
+    text = " · ".join(part for part in (phone or entry.told.get("email"), entry.told["friendly_name"]) if part)
+    return TimelineLine(
+        entry, "card", "Phone number added" if phone else "E-mail address added", text, (), f"{reading.base}/contact"
+    )
+
+
+def _mapping(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    title = f"Id in {entry.told['namespace']} added"
+    return TimelineLine(entry, "card", title, entry.told["external_id"], (), f"{reading.base}/contact#ids")
+
+
+def _merge(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    told = entry.told
+    patient = reading.program.terminology.get("patient", "patient")
+    titles = ((BY_NAME[name], number) for name, number in told["moved"].items() if number)
+    moved = ", ".join(counted(number, resource.singular, resource.title.lower()) for resource, number in titles)
+    text = " · ".join(part for part in (f"moved: {moved}" if moved else "nothing to move", f"by {told['name']}") if part)
+    title = f"Another record of this {patient} was merged into this one · {told['other']}"
+    return TimelineLine(entry, "person", title, text, (), f"{reading.base}/merged/{entry.id}")
+
+
+def _flow(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    return TimelineLine(entry, "plan", "Care flow started", entry.told["description"], (), f"{reading.base}/care-flows/{entry.id}")
+
+
+def _step(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    told = entry.told
+    by = f", by {told['worker']}" if told.get("worker") else ""
+    text = f"Care flow “{told.get('description', '')}”{by}"
+    path = f"{reading.base}/care-flows/{told.get('id', '')}"
+    return TimelineLine(entry, "check", f"Intervention completed · {told.get('title', '')}", text, (), path)
+
+
+def _patient(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    return TimelineLine(entry, "person", f"{reading.program.terminology.get('patient', 'patient').capitalize()} entered")
+
+
+_WORDS: Final[Mapping[str, Callable[[TimelineEntry, TimelineContext], TimelineLine]]] = {
+    "messages": _message,
+    "calendar_events": _event,
+    "assessment_responses": _response,
+    "custom_data_type_records": _record,
+    "patient_tasks": _task,
+    "phone_numbers": _contact,
+    "email_addresses": _contact,
+    "care_flows": _flow,
+    "interventions": _step,
+    "external_ids": _mapping,
+    "patient_merges": _merge,
+    "patients": _patient,
+    "changes": changed,
+}
