@@ -21,16 +21,33 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
      $(if $(CERTIFICATES),SSL_CERT_FILE="$${SSL_CERT_FILE:-$(firstword $(CERTIFICATES))}" UV_SYSTEM_CERTS=true) \
      UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy .uv/bin/uv --no-config
 
-.PHONY: demo test check bench pictures soak codegen migration lock format production clean
+.PHONY: demo dev test test-one check hook bench pictures soak codegen migration lock format production clean
 .DELETE_ON_ERROR:
 
 ## demo: an embedded PostgreSQL, a demo program, and the server (ALMONER_PORT, ALMONER_HOME, ALMONER_PATIENTS)
 demo: $(READY)
 	@exec $(VENV)/bin/almoner demo
 
+## dev: the demo with 40 patients for developers: code and templates are loaded anew when they change, SQL is logged with its time
+dev: $(READY)
+	@ALMONER_PATIENTS="$${ALMONER_PATIENTS:-40}" ALMONER_LOG_FORMAT="$${ALMONER_LOG_FORMAT:-text}" $(VENV)/bin/almoner demo --reload
+
 ## test: everything, on the embedded PostgreSQL or on ALMONER_DATABASE_URL
 test: $(READY)
 	$(VENV)/bin/pytest -n $(WORKERS)
+
+## test-one T=tests/test_names.py: one file or test (T=tests/x.py::name) in one process, to the first that fails
+test-one: $(READY)
+	@test -n "$(T)" || { echo 'Say which: make test-one T=tests/test_names.py, or T="-k words_of_its_name"' >&2; exit 2; }
+	$(VENV)/bin/pytest -n 0 -x $(T)
+
+## hook: have git run `make check` before each push (HOOK=pre-commit: before each commit)
+HOOK ?= pre-push
+hook:
+	@folder=$$(git rev-parse --git-path hooks) && mkdir -p "$$folder" && \
+	  { test ! -e "$$folder/$(HOOK)" || { echo "There is a $$folder/$(HOOK) already: it stays as it is." >&2; exit 1; }; } && \
+	  printf '#!/bin/sh\nexec make check\n' > "$$folder/$(HOOK)" && chmod +x "$$folder/$(HOOK)" && \
+	  echo "git runs make check by $$folder/$(HOOK) from now on; git push --no-verify passes it by, and deleting it ends it."
 
 ## check: style, types, the rules of the house, and declarations against migrations
 check: $(READY)

@@ -88,14 +88,20 @@ class ServerParts:
 class Application:
     """Builds the parts when the server starts, and closes them when it stops (ASGI lifespan).
 
-    ``with_worker``: a notifier runs beside the server, in the same process. ``on_holding``: see ``Database``.
+    ``with_worker``: a notifier runs beside the server, in the same process. ``on_holding``: see ``Database``. ``developing``: as
+    `make dev` has it, templates are read anew when they change, and every statement is logged with how long it took.
     """
 
     def __init__(
-        self, settings: Settings, with_worker: bool = False, on_holding: connection_guard.Reaction = connection_guard.logged
+        self,
+        settings: Settings,
+        with_worker: bool = False,
+        on_holding: connection_guard.Reaction = connection_guard.logged,
+        developing: bool = False,
     ) -> None:
         self._settings = settings
         self._on_holding = on_holding
+        self._developing = developing
         self._with_worker = with_worker
         self._edge: Edge | None = None
         self._proxied: Asgi = self
@@ -115,7 +121,7 @@ class Application:
         try:
             async with AsyncExitStack() as open_parts:
                 open_parts.enter_context(ending_with_parent())
-                parts = await open_parts.enter_async_context(running(self._settings, self._on_holding))
+                parts = await open_parts.enter_async_context(running(self._settings, self._on_holding, self._developing))
                 if self._with_worker:
                     await open_parts.enter_async_context(notifying(self._settings, parts.metrics.notified))
                 self._edge = parts.edge
@@ -147,10 +153,10 @@ def from_environment_with_worker() -> Application:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, on_holding: connection_guard.Reaction = connection_guard.logged
+    settings: Settings, on_holding: connection_guard.Reaction = connection_guard.logged, developing: bool = False
 ) -> AsyncIterator[ServerParts]:
     """The parts of a server on the database that the settings name, until the block ends."""
-    log = logs.configure(settings.log_format)
+    log = logs.configure(settings.log_format, debug=developing)
     trusted = trusting(settings.ca_file)
     metrics = Metrics()
 
@@ -159,7 +165,11 @@ async def running(
         on_holding(error)
 
     database = await Database.connect(
-        settings.database_url, settings.connections, statement_seconds=settings.request_seconds, on_holding=holding_counted
+        settings.database_url,
+        settings.connections,
+        statement_seconds=settings.request_seconds,
+        on_holding=holding_counted,
+        on_statement=logs.statement if developing else None,
     )
     programs = PublishedPrograms(database, second_factor_for=settings.second_factor_rights)
     store = Store(database, programs, RESOURCES)
@@ -172,7 +182,7 @@ async def running(
             box = await keys.box(connection, settings.key_source)
         await database.agree_on_zones()
         api = DataApi(RESOURCES, database, store, Tokens(database), audit, Completeness(database, time.monotonic), settings.url)
-        pages = _pages(settings, database, box, store, programs, metrics, audit, trusted)
+        pages = _pages(settings, database, box, store, programs, metrics, audit, trusted, developing)
         yield ServerParts(database, store, _edge(settings, database, box, api, audit, pages, metrics, log, trusted), metrics)
     finally:
         await audit.aclose()
@@ -244,6 +254,7 @@ def _pages(
     metrics: Metrics,
     audit: ReadAudit,
     trusted: SSLContext,
+    developing: bool,
 ) -> page_serving.PageApplication:
     """Everything that a browser, a probe or a collector of metrics fetches."""
     static = StaticFiles()
@@ -254,7 +265,7 @@ def _pages(
         programs,
         box,
         Sessions(database, settings.idle_minutes),
-        Renderer(static, ROOMS),
+        Renderer(static, ROOMS, developing),
         Cookies(settings.url),
         settings.url,
         settings.body_limit,

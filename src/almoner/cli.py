@@ -10,6 +10,7 @@ from almoner.commands.demo import demo
 from almoner.commands.doctor import doctor
 from almoner.commands.receive import receive
 from almoner.commands.serve import serve
+from almoner.commands.shell import shell
 
 app = typer.Typer(
     name="almoner",
@@ -24,6 +25,7 @@ app.command()(serve)
 app.command("migrate")(migrate_command)
 app.command()(doctor)
 app.command()(receive)
+app.command()(shell)
 for name, group in (
     ("client", client.app),
     ("token", token.app),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from types import TracebackType
@@ -60,15 +60,23 @@ class Database:
     Connections are handed out bare, without asyncpg's pool around them, since that costs a tenth of a request (see
     docs/decisions/0005). Statements are prepared once a connection. A connection comes back as it was: nothing here sets
     anything that outlives a transaction, and one that was left in the middle of something is closed instead. ``on_holding`` is
-    called where a task that holds one waits for another, or for its caller.
+    called where a task that holds one waits for another, or for its caller; ``on_statement`` after each statement, with its text
+    and the seconds that it took.
     """
 
     def __init__(
-        self, dsn: str, size: int, patience: float, statement_seconds: float, on_holding: Reaction = connection_guard.logged
+        self,
+        dsn: str,
+        size: int,
+        patience: float,
+        statement_seconds: float,
+        on_holding: Reaction = connection_guard.logged,
+        on_statement: Callable[[str, float], None] | None = None,
     ) -> None:
         self.dsn = dsn
         self.size = size
         self.on_holding = on_holding
+        self._on_statement = on_statement
         self._dialler = Dialler(dsn)
         self._patience = patience
         self._statement_seconds = statement_seconds
@@ -86,9 +94,10 @@ class Database:
         patience: float = 5.0,
         statement_seconds: float = 30.0,
         on_holding: Reaction = connection_guard.logged,
+        on_statement: Callable[[str, float], None] | None = None,
     ) -> Database:
         """The database, with a first connection to it. Raises OSError or asyncpg.PostgresError where it cannot be reached."""
-        database = cls(dsn, size, patience, statement_seconds, on_holding)
+        database = cls(dsn, size, patience, statement_seconds, on_holding, on_statement)
         database._open += 1
         try:
             database._free.append(await database._dial())
@@ -234,7 +243,7 @@ class Database:
 
     async def _dial(self) -> Connection:
         settings = SESSION | {"statement_timeout": f"{self._statement_seconds * 950:.0f}"}
-        return await prepared(
+        connection = await prepared(
             await self._dialler.dial(
                 self._patience,
                 command_timeout=self._statement_seconds,
@@ -243,6 +252,9 @@ class Database:
                 server_settings=settings,
             )
         )
+        if (listener := self._on_statement) is not None:
+            connection.add_query_logger(lambda record: listener(record.query, record.elapsed))
+        return connection
 
 
 def _give_up(turn: asyncio.Future[Connection | None]) -> None:

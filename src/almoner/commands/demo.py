@@ -9,7 +9,9 @@ import secrets
 import shlex
 import signal
 import socket
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +25,7 @@ from almoner.access import accounts, clients, environments, keys
 from almoner.access.grants import EVERYTHING
 from almoner.access.passwords import Passwords
 from almoner.access.worker_events import By
-from almoner.commands import demo_address
+from almoner.commands import demo_address, reloading
 from almoner.commands.serve import config, listen
 from almoner.commands.session import called, read_settings, run, say, stop
 from almoner.data_api.store import Actor, Store
@@ -52,6 +54,9 @@ NOBODY_YET = {
 def demo(
     patients: Annotated[int | None, typer.Option(min=0, help="How many patients to make (ALMONER_PATIENTS).")] = None,
     seed: Annotated[int, typer.Option(help="Another seed makes other patients; the same seed always the same.")] = 1,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="For developers: start again when the code changes, read templates anew, log SQL.")
+    ] = False,
 ) -> None:
     """Serve a demo: a database, a made-up care program with its patients, and the API. Stop it with Ctrl-C.
 
@@ -73,7 +78,8 @@ def demo(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
     try:
-        _run(settings, count, seed)
+        with listen(settings) as listener:
+            _run(settings, count, seed, partial(reloading.serve if reload else _serve, listener=listener))
     except EmbeddedServerError as error:
         stop(str(error))
     except KeyboardInterrupt:
@@ -84,20 +90,23 @@ def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _run(settings: Settings, patients: int, seed: int) -> None:
-    with listen(settings) as listener:
-        if settings.database_url:
-            _serve(settings, listener, patients, seed)
-            return
-        say("Starting PostgreSQL ...")
-        with EmbeddedServer(settings.home) as dsn:
-            _serve(dataclasses.replace(settings, database_url=dsn), listener, patients, seed)
+def _run(settings: Settings, patients: int, seed: int, serve: Callable[[Settings, Callable[[], None]], None]) -> None:
+    if settings.database_url:
+        _prepare_and_serve(settings, patients, seed, serve)
+        return
+    say("Starting PostgreSQL ...")
+    with EmbeddedServer(settings.home) as dsn:
+        _prepare_and_serve(dataclasses.replace(settings, database_url=dsn), patients, seed, serve)
 
 
-def _serve(settings: Settings, listener: socket.socket, patients: int, seed: int) -> None:
+def _prepare_and_serve(settings: Settings, patients: int, seed: int, serve: Callable[[Settings, Callable[[], None]], None]) -> None:
     credentials = run(_prepare(settings, patients, seed))
     with demo_address.keep_address(settings):
-        Server(config(settings, with_worker=True), lambda: say(_welcome(settings, credentials))).run(sockets=[listener])
+        serve(settings, lambda: say(_welcome(settings, credentials)))
+
+
+def _serve(settings: Settings, begun: Callable[[], None], listener: socket.socket) -> None:
+    Server(config(settings, with_worker=True), begun).run(sockets=[listener])
 
 
 async def _prepare(settings: Settings, patients: int, seed: int) -> dict[str, str]:

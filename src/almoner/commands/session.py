@@ -7,7 +7,7 @@ import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +54,14 @@ def within(environment: str | None) -> str:
     return "" if environment is None else f" --environment {shlex.quote(environment)}"
 
 
-def run(work: Coroutine[Any, Any, T], see: str = "") -> T:
+def run(work: Coroutine[Any, Any, T], see: str = "", by: Callable[[Coroutine[Any, Any, T]], T] = asyncio.run) -> T:
     """Runs a command's work, and says in words what kept it from being done.
 
-    ``see`` is the command that lists what there is, told where something was not found.
+    ``see`` is the command that lists what there is, told where something was not found. ``by`` is the loop that runs it, where that
+    goes on afterwards.
     """
     try:
-        return asyncio.run(work)
+        return by(work)
     except SettingError as error:
         stop(str(error), 2)
     except Answerable as error:

@@ -18,8 +18,11 @@ import structlog
 _FRAMES = 12
 
 
-def configure(log_format: str) -> Any:
-    """Sets up logging for this process and returns its logger. Other libraries' warnings come out in the same form."""
+def configure(log_format: str, debug: bool = False) -> Any:
+    """Sets up logging for this process and returns its logger. Other libraries' warnings come out in the same form.
+
+    ``debug`` lets lines through that only a developer reads (``statement``).
+    """
     shared: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
@@ -27,7 +30,7 @@ def configure(log_format: str) -> Any:
     renderer: Any = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
         # Looked up at each line: the stream that was there at the start may be closed since, and a log line never fails a request.
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
@@ -66,6 +69,11 @@ def fault(error: BaseException) -> dict[str, Any]:
     if error.__cause__ is not None:
         told["cause"] = type(error.__cause__).__name__
     return told
+
+
+def statement(query: str, seconds: float) -> None:
+    """Logs a statement and how long it took, at debug level: its text, never the values that went along."""
+    structlog.get_logger().debug("sql", ms=round(seconds * 1000, 1), statement=" ".join(query.split()))
 
 
 def places(frames: Iterable[traceback.FrameSummary]) -> list[str]:

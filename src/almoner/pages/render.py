@@ -34,9 +34,12 @@ class Room:
 
 
 class Renderer:
-    """Draws templates by their path below the package, such as ``workshop/pages/clients/list.html``."""
+    """Draws templates by their path below the package, such as ``workshop/pages/clients/list.html``.
 
-    def __init__(self, static: StaticFiles, rooms: tuple[Room, ...]) -> None:
+    ``reloading``: a template that has changed is read anew, which asks the file system at each page.
+    """
+
+    def __init__(self, static: StaticFiles, rooms: tuple[Room, ...], reloading: bool = False) -> None:
         self._rooms = rooms
         self._environment = Environment(
             loader=FileSystemLoader(_ROOT),
@@ -44,7 +47,7 @@ class Renderer:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            auto_reload=False,
+            auto_reload=reloading,
             cache_size=-1,
             finalize=_isolated,
         )
