@@ -17,8 +17,10 @@ from almoner.clocks import DatabaseZones
 from almoner.connection_guard import HoldingError, Reaction
 from almoner.dialing import SESSION, Dialler, prepared
 from almoner.errors import UnavailableError
+from almoner.sql_connection import Connection
 
-Connection = Any  # asyncpg's, whose stubs know no statement that always answers with a row
+__all__ = ["Connection", "Database", "HeldTransaction", "guard_wait", "unavailable"]
+
 _AWAY_SAID = "The database cannot serve this request at the moment. Nothing was changed."
 # What PostgreSQL says as a session ends: a statement before that may have been done.
 _BROKEN = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.IdleSessionTimeoutError)
@@ -80,8 +82,8 @@ class Database:
         self._dialler = Dialler(dsn)
         self._patience = patience
         self._statement_seconds = statement_seconds
-        self._free: deque[Connection] = deque()
-        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._free: deque[write_outcome.Connection] = deque()
+        self._waiting: deque[asyncio.Future[write_outcome.Connection | None]] = deque()
         self._open = 0
         self._closed = False
         self.zones = DatabaseZones()
@@ -171,7 +173,7 @@ class Database:
             except _AWAY:
                 connection.terminate()
 
-    async def _take(self) -> Connection:
+    async def _take(self) -> write_outcome.Connection:
         while self._free:
             # The one that was used last: its statements are prepared, and what is too many goes stale and is noticed.
             connection = self._free.pop()
@@ -184,7 +186,7 @@ class Database:
             return await self._opened()
         return await self._await_turn()
 
-    async def _opened(self) -> Connection:
+    async def _opened(self) -> write_outcome.Connection:
         self._open += 1
         try:
             return await self._dial()
@@ -192,9 +194,9 @@ class Database:
             self._lost()
             raise
 
-    async def _await_turn(self) -> Connection:
+    async def _await_turn(self) -> write_outcome.Connection:
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[Connection | None] = loop.create_future()
+        turn: asyncio.Future[write_outcome.Connection | None] = loop.create_future()
         self._waiting.append(turn)
         patience = loop.call_later(self._patience, _give_up, turn)
         try:
@@ -212,14 +214,14 @@ class Database:
             patience.cancel()
         return await self._dial_in_turn() if connection is None else connection
 
-    async def _dial_in_turn(self) -> Connection:
+    async def _dial_in_turn(self) -> write_outcome.Connection:
         try:
             return await self._dial()
         except BaseException:
             self._lost()
             raise
 
-    def _give(self, connection: Connection) -> None:
+    def _give(self, connection: write_outcome.Connection) -> None:
         """Takes a connection back, and hands it to whoever waits."""
         if self._closed or connection.is_closed() or connection.is_in_transaction():
             connection.terminate()
@@ -241,7 +243,7 @@ class Database:
                 return
         self._open -= 1
 
-    async def _dial(self) -> Connection:
+    async def _dial(self) -> write_outcome.Connection:
         settings = SESSION | {"statement_timeout": f"{self._statement_seconds * 950:.0f}"}
         connection = await prepared(
             await self._dialler.dial(
@@ -257,7 +259,7 @@ class Database:
         return connection
 
 
-def _give_up(turn: asyncio.Future[Connection | None]) -> None:
+def _give_up(turn: asyncio.Future[write_outcome.Connection | None]) -> None:
     if not turn.done():
         turn.set_exception(TimeoutError())
 
@@ -270,7 +272,7 @@ class _Lease:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.before: _Lease | None = None
-        self._connection: Connection | None = None
+        self._connection: write_outcome.Connection | None = None
 
     @property
     def is_held(self) -> bool:

@@ -6,13 +6,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from almoner.clocks import DatabaseZones
 from almoner.data_api.store import Actor, Store
+from almoner.database import Connection
 from almoner.portal.patients import assignment
 from almoner.portal.patients.listing import Chosen, list_patients
 from almoner.resources import BY_NAME
@@ -293,7 +294,9 @@ async def test_the_few_of_a_phase_are_looked_up_one_by_one(coach: Person, practi
 
     async with database.connection() as connection:
         wanted = Chosen("paused", "", "next", "", "")
-        found = await list_patients(Listening(), coach.environment_id, wanted, 1, database.zones.document(TIMEZONES))
+        found = await list_patients(
+            cast(Connection, Listening()), coach.environment_id, wanted, 1, database.zones.document(TIMEZONES)
+        )
     assert [one.id for one in found.rows] == [rare]
     assert len(asked) == 1
 
