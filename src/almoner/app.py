@@ -185,6 +185,7 @@ async def running(
         pages = _pages(settings, database, box, store, programs, metrics, audit, trusted, developing)
         yield ServerParts(database, store, _edge(settings, database, box, api, audit, pages, metrics, log, trusted), metrics)
     finally:
+        metrics.hand_on()
         await audit.aclose()
         await database.close()
 

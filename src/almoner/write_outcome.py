@@ -40,9 +40,9 @@ _SENT: ContextVar[SentWrites | None] = ContextVar("almoner_sent", default=None)
 _kinds: dict[str, _Kind] = {}
 
 
-def begin() -> None:
-    """A request begins in this task: nothing of it has been sent yet."""
-    _SENT.set(SentWrites())
+def begin(sent: SentWrites | None = None) -> None:
+    """A request begins in this task: nothing of it has been sent yet. ``sent`` takes the note, a new one where none is given."""
+    _SENT.set(sent or SentWrites())
 
 
 def may_be_done() -> bool:

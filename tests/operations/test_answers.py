@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from almoner.errors import SettingError
+from almoner.operations.metrics import Metrics
 from almoner.settings import Settings
 from tests.conftest import METRICS_TOKEN, Api, Server
 from tests.operations.conftest import PATIENT, until_true
@@ -121,6 +122,25 @@ async def test_metrics_count_requests_by_operation_and_never_by_what_they_said(a
         assert said in answer.text, said
     assert row_id not in answer.text
     assert "grace" not in answer.text
+
+
+def test_requests_are_counted_in_the_bucket_of_their_time() -> None:
+    metrics = Metrics()
+    for seconds in (0.0005, 0.001, 0.002, 40.0):
+        metrics.observe("patients.get", 200, seconds)
+    metrics.exposition(1, 1, 0)
+    metrics.observe("patients.get", 404, 0.25)
+    told = metrics.exposition(1, 1, 0).decode().splitlines()
+    for line in (
+        'almoner_requests_total{operation="patients.get",status="200"} 4.0',
+        'almoner_requests_total{operation="patients.get",status="404"} 1.0',
+        'almoner_request_seconds_bucket{le="0.001",operation="patients.get"} 2.0',
+        'almoner_request_seconds_bucket{le="0.0025",operation="patients.get"} 3.0',
+        'almoner_request_seconds_bucket{le="30.0",operation="patients.get"} 4.0',
+        'almoner_request_seconds_count{operation="patients.get"} 5.0',
+        'almoner_request_seconds_sum{operation="patients.get"} 40.2535',
+    ):
+        assert line in told, line
 
 
 @pytest.fixture

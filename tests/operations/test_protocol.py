@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,8 +14,10 @@ from typing import Any, cast
 import httpx
 import pytest
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from almoner.operations.connections import ConnectionLimits, Connections
+from almoner.operations.cycle import Cycle
 from almoner.server import configuration
 from tests.conftest import Server, free_port
 
@@ -144,6 +147,58 @@ def test_what_was_sent_is_seen_as_it_was_apart_from_the_upgrade(port: int) -> No
         raw.sendall(b"GET /a%20b?c HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nX-A: 2\r\n\r\n")
         seen = json.loads(raw.answer()[2])
     assert seen == {"method": "GET", "path": "/a b", "body": "", "names": ["host", "x-a", "connection", "x-a"]}
+
+
+class Written(asyncio.Transport):
+    """A transport that keeps each write by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.writes.append(bytes(data))
+
+
+def cycle(written: Written, method: str = "GET") -> Cycle:
+    log = logging.getLogger("test")
+    flow = FlowControl(written)
+    return Cycle({"method": method}, written, flow, log, log, False, [], asyncio.Event(), False, True, lambda: None)  # type: ignore[typeddict-item]
+
+
+async def test_an_answer_of_known_length_is_one_write_and_a_stream_begins_before_its_first_part() -> None:
+    length = (b"content-length", b"2")
+    cases: list[tuple[str, int, list[tuple[bytes, bytes]], list[bytes]]] = [
+        ("GET", 200, [length], [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"]),
+        ("HEAD", 200, [length], [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"]),
+        ("GET", 200, [], [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"2\r\nhi\r\n0\r\n\r\n"]),
+    ]
+    for method, status, headers, expected in cases:
+        written = Written()
+        answering = cycle(written, method)
+        await answering.send({"type": "http.response.start", "status": status, "headers": headers})
+        assert written.writes == expected[:-1]
+        await answering.send({"type": "http.response.body", "body": b"hi"})
+        assert written.writes == expected
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb", b"a\x00b", b"a\x7fb"])
+async def test_a_field_that_would_be_read_as_two_is_not_sent(value: bytes) -> None:
+    written = Written()
+    with pytest.raises(RuntimeError):
+        await cycle(written).send({"type": "http.response.start", "status": 200, "headers": [(b"location", value)]})
+    assert not written.writes
+    await cycle(written).send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"link", "caf\xe9\t\xa0".encode("latin-1"))]}
+    )
+
+
+async def test_an_answer_is_as_long_as_it_said() -> None:
+    for body in (b"a", b"abc"):
+        answering = cycle(Written())
+        await answering.send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        with pytest.raises(RuntimeError):
+            await answering.send({"type": "http.response.body", "body": body})
 
 
 def test_trailers_are_not_taken_for_headers(port: int) -> None:

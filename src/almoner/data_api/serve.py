@@ -5,9 +5,9 @@ The hot path is kept short on purpose: no framework stands between the socket an
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from almoner.access.audit import ReadAudit
 from almoner.access.policy import sees
@@ -27,21 +27,35 @@ _ON_COLLECTION = {Verb.FIND: "GET", Verb.CREATE: "POST"}
 _ON_ROW = {Verb.GET: "GET", Verb.UPDATE: "PUT", Verb.DELETE: "DELETE"}
 
 
-@dataclass(slots=True)
-class ApiRequest:
-    """One request under way. ``headers`` are lower-case; ``body`` reads it whole, within the limits.
+class ApiRequest(Protocol):
+    """One request under way. ``headers`` are lower-case; ``address`` is where the caller is, blank where nobody says.
 
     ``actor`` is who asks, once that is known, as the change log names them.
     """
 
-    method: str
-    path: str
-    query: bytes
-    headers: Mapping[bytes, bytes]
-    request_id: str
-    body: Callable[[], Awaitable[bytes]]
-    address: str = ""
-    actor: str = ""
+    actor: str
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def query(self) -> bytes: ...
+
+    @property
+    def headers(self) -> Mapping[bytes, bytes]: ...
+
+    @property
+    def request_id(self) -> str: ...
+
+    @property
+    def address(self) -> str: ...
+
+    async def body(self) -> bytes:
+        """The body, whole, within the limits."""
+        ...
 
 
 @dataclass(slots=True)

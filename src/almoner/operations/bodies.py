@@ -94,8 +94,15 @@ def read_already(body: bytes, receive: Receive) -> Receive:
 
 
 async def send_body(send: Send, body: bytes, more: bool, deadlines: Deadlines, task: asyncio.Task[Any]) -> None:
-    """Sends a body, or a part of one after which more comes, to a caller who has the time of a request for each piece of it."""
-    for start in range(0, len(body) or 1, PIECE):
-        deadlines.again(task)
+    """Sends a body, or a part of one after which more comes, to a caller who has the time of a request for each piece of it.
+
+    That of the first piece began as the caller of this says: with the task, or ``again`` since.
+    """
+    if len(body) <= PIECE:
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+        return
+    for start in range(0, len(body), PIECE):
+        if start:
+            deadlines.again(task)
         end = start + PIECE
         await send({"type": "http.response.body", "body": body[start:end], "more_body": more or end < len(body)})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 LOOK_SECONDS = 0.5
 
 
 class Deadlines:
-    """The requests under way, each the task that works on it, and when it began (seconds of the event loop's clock)."""
+    """The requests under way, each the task that works on it, and when it began (``time.monotonic``)."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -24,21 +25,23 @@ class Deadlines:
         """Takes note of the request that the current task works on."""
         task = asyncio.current_task()
         assert task is not None
-        loop = task.get_loop()
-        self._begun[task] = loop.time()
+        self._begun[task] = monotonic()
         if self._next_look is None:
+            loop = task.get_loop()
             self._next_look = loop.call_later(LOOK_SECONDS, self._look, loop)
         return task
 
     def again(self, task: asyncio.Task[Any]) -> None:
         """The request begins anew: it has another ``seconds`` for what comes now."""
-        self._begun[task] = task.get_loop().time()
-        self._late.discard(task)
+        self._begun[task] = monotonic()
+        if self._late:
+            self._late.discard(task)
 
     def end(self, task: asyncio.Task[Any]) -> None:
         """The request is done with, or goes on without a deadline."""
         self._begun.pop(task, None)
-        self._late.discard(task)
+        if self._late:
+            self._late.discard(task)
 
     def passed(self, task: asyncio.Task[Any]) -> bool:
         """Whether a cancellation of the task came from here; if so it is taken back, so that the task can answer."""
@@ -48,7 +51,7 @@ class Deadlines:
         return True
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        latest = loop.time() - self._seconds
+        latest = monotonic() - self._seconds
         for task, began in self._begun.items():
             if began < latest and task not in self._late:
                 self._late.add(task)

@@ -7,7 +7,6 @@ promised, and sees to it that no answer and no log line holds more than it shoul
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -18,22 +17,21 @@ from almoner.data_api.find import LONGEST_QUERY
 from almoner.data_api.serve import ApiAnswer, ApiRequest
 from almoner.database import guard_wait
 from almoner.errors import Answerable, not_known, problem, render, unavailable
-from almoner.operations.bodies import BodyReader, ClientGone, Receive, Send, read_already, send_body
+from almoner.operations.bodies import ClientGone, Receive, Send, read_already, send_body
 from almoner.operations.deadlines import Deadlines
 from almoner.operations.encodings import WORTH_PACKING, is_wanted, packed
+from almoner.operations.exchange import Exchange
 from almoner.operations.logs import fault
 from almoner.operations.metrics import Metrics
 from almoner.operations.page_answer import PageAnswer
 from almoner.operations.protocol import CUT
 from almoner.operations.repeats import Repeats
-from almoner.operations.request_ids import next_request_id
 
 Scope = MutableMapping[str, Any]
 Handler = Callable[[ApiRequest], Awaitable[ApiAnswer]]
 Headers = tuple[tuple[bytes, bytes], ...]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 # Methods whose bodies nothing reads.
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 # Whether this process lives is answered also where it has too much to do: else it would be ended for that.
@@ -68,23 +66,6 @@ class Limits:
     body: int
     seconds: float
     requests: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Coming:
-    """A request as it comes in: its id, the header that repeats the caller's own, when it began, who works on it, its body."""
-
-    request_id: bytes
-    theirs: Headers
-    began: float
-    task: asyncio.Task[Any]
-    reader: BodyReader
-
-    @property
-    def named(self) -> dict[str, str]:
-        """Both ids, for a line of the log."""
-        ours = {"request_id": self.request_id.decode()}
-        return ours | {"client_request_id": self.theirs[0][1].decode()} if self.theirs else ours
 
 
 class Pages(Protocol):
@@ -135,7 +116,7 @@ class Edge:
         self._log = log
         self._log_all = log_all
         self._repeats = Repeats(log)
-        self._extra = extra_headers
+        self._api_headers = (_JSON, *_API_HEADERS, *extra_headers)
         self._page_headers = (*SECURITY_HEADERS, *extra_headers)
         self._under_way = Deadlines(limits.seconds)
         # Parts of streams that their readers have not taken yet.
@@ -145,17 +126,14 @@ class Edge:
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
-        began = time.perf_counter()
-        headers = dict(scope["headers"])
-        reader = BodyReader(receive, headers, self._limits.body)
         task = self._under_way.begin()
-        write_outcome.begin()
-        coming = _Coming(next_request_id(), _client_request_id(headers), began, task, reader)
+        exchange = Exchange(scope, receive, self._limits.body)
+        write_outcome.begin(exchange)
         try:
-            if scope["path"].startswith("/v1/"):
-                await self._serve(scope, send, headers, coming)
+            if exchange.path.startswith("/v1/"):
+                await self._serve(exchange, send, task)
             else:
-                await self._serve_page(scope, receive, send, coming)
+                await self._serve_page(exchange, scope, receive, send, task)
         except ClientGone:
             await _cut(scope)
         except asyncio.CancelledError:
@@ -166,128 +144,116 @@ class Edge:
         finally:
             self._under_way.end(task)
 
-    async def _serve(self, scope: Scope, send: Send, headers: dict[bytes, bytes], coming: _Coming) -> None:
-        client = scope.get("client")
-        request = ApiRequest(
-            scope["method"],
-            scope["path"],
-            scope["query_string"],
-            headers,
-            coming.request_id.decode(),
-            coming.reader.read,
-            client[0] if client else "",
-        )
-        handler = self._fixed.get(request.path.rstrip("/")) or self._below.get(request.path.split("/", 3)[2], self._api)
-        answer = await self._answer(handler, request, coming)
+    async def _serve(self, exchange: Exchange, send: Send, task: asyncio.Task[Any]) -> None:
+        path = exchange.path
+        handler = self._fixed.get(path.rstrip("/")) or self._below.get(path.split("/", 3)[2], self._api)
+        answer = await self._answer(handler, exchange, task)
         guard_wait("the caller")
-        self._under_way.again(coming.task)
         body, encoding = answer.body, _PLAIN
         if len(body) >= WORTH_PACKING:
-            wanted = is_wanted(headers.get(b"accept-encoding", b"").decode("latin-1"))
+            wanted = is_wanted(exchange.headers.get(b"accept-encoding", b"").decode("latin-1"))
             body, encoding = (await packed(body), _PACKED) if wanted else (body, _UNPACKED)
-        out = [
-            (b"x-request-id", coming.request_id),
+        headers = [
+            (b"x-request-id", exchange.request_id.encode()),
             (b"content-length", b"%d" % len(body)),
-            _JSON,
-            *_API_HEADERS,
-            *self._extra,
+            *self._api_headers,
             *encoding,
-            *coming.theirs,
+            *exchange.theirs,
+            *answer.headers,
         ]
-        await send({"type": "http.response.start", "status": answer.status, "headers": out + answer.headers})
-        await send_body(send, b"" if request.method == "HEAD" else body, False, self._under_way, coming.task)
-        self._tell(coming, request.method, answer.operation, answer.status, request.actor, answer.problem)
+        self._under_way.again(task)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send_body(send, b"" if exchange.method == "HEAD" else body, False, self._under_way, task)
+        self._tell(exchange, answer.operation, answer.status, exchange.actor, answer.problem)
 
-    async def _answer(self, handler: Handler, request: ApiRequest, coming: _Coming) -> ApiAnswer:
+    async def _answer(self, handler: Handler, exchange: Exchange, task: asyncio.Task[Any]) -> ApiAnswer:
         try:
-            self._admit(request.path, request.query)
-            return await handler(request)
+            self._admit(exchange)
+            return await handler(exchange)
         except ClientGone:
             raise
         except Answerable as refused:
-            return self._refusal(refused, coming)
+            return self._refusal(refused, exchange)
         except asyncio.CancelledError:
-            if not self._under_way.passed(coming.task):
+            if not self._under_way.passed(task):
                 raise
-            return self._refusal(self._late(coming.reader), coming)
+            return self._refusal(self._late(exchange), exchange)
         except Exception as error:
-            self._log.error("fault", **coming.named, method=request.method, **fault(error))
-            return refusal(_fault(request.request_id))
+            self._log.error("fault", **exchange.named, method=exchange.method, **fault(error))
+            return refusal(_fault(exchange.request_id))
 
-    async def _serve_page(self, scope: Scope, receive: Receive, send: Send, coming: _Coming) -> None:
-        scope["request_id"] = coming.request_id.decode()
-        added = ((b"x-request-id", coming.request_id), *self._page_headers, *coming.theirs)
-        out = PageAnswer(send, added, self._under_way, self._stalled, coming.task, self._metrics)
+    async def _serve_page(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, task: asyncio.Task[Any]) -> None:
+        scope["request_id"] = exchange.request_id
+        added = ((b"x-request-id", exchange.request_id.encode()), *self._page_headers, *exchange.theirs)
+        out = PageAnswer(send, added, self._under_way, self._stalled, task, self._metrics)
         refused: Answerable | None = None
         try:
-            self._admit(scope["path"], scope["query_string"])
-            if scope["method"] not in _WITHOUT_BODY:
+            self._admit(exchange)
+            if exchange.method not in _WITHOUT_BODY:
                 # Read here, before any page can have taken a connection: nothing that comes later waits for the caller.
-                receive = read_already(await coming.reader.read(), receive)
+                receive = read_already(await exchange.body(), receive)
             await self._pages(scope, receive, out.send)
         except Answerable as error:
             refused = error
         except asyncio.CancelledError:
-            if out.status or not self._under_way.passed(coming.task):
+            if out.status or not self._under_way.passed(task):
                 raise
-            refused = self._late(coming.reader)
+            refused = self._late(exchange)
         except ClientGone:
             raise
         except Exception as error:
-            self._log.error("fault", **coming.named, method=scope["method"], **fault(error))
-            refused = _fault(scope["request_id"])
+            self._log.error("fault", **exchange.named, method=exchange.method, **fault(error))
+            refused = _fault(exchange.request_id)
         finally:
             if out.is_stream:
                 self._metrics.stream_ended()
         if refused is not None and not out.status:
             scope["error"] = refused
-            self._under_way.again(coming.task)
+            self._under_way.again(task)
             await self._pages.refused(scope, refused)(scope, receive, out.send)
         if "error" in scope:
-            self._warn(scope["error"], coming)
+            self._warn(scope["error"], exchange)
         if out.status:
-            told = (scope["method"], self._pages.operation(scope), out.status, scope.get("actor", ""), scope.get("problem", ""))
-            self._tell(coming, *told, ended=out.first_part_at)
+            told = (self._pages.operation(scope), out.status, scope.get("actor", ""), scope.get("problem", ""))
+            self._tell(exchange, *told, ended=out.first_part_at)
 
-    def _admit(self, path: str, query: bytes) -> None:
-        if len(self._under_way) > self._limits.requests and path != _ALIVE:
+    def _admit(self, exchange: Exchange) -> None:
+        if len(self._under_way) > self._limits.requests and exchange.path != _ALIVE:
             raise unavailable(f"The server is working on {self._limits.requests} requests already.")
-        if len(query) > LONGEST_QUERY:
+        if len(exchange.query) > LONGEST_QUERY:
             raise problem("uri_too_long", f"The query string is longer than {LONGEST_QUERY} bytes.")
 
-    def _late(self, reader: BodyReader) -> Answerable:
-        if reader.is_reading:
+    def _late(self, exchange: Exchange) -> Answerable:
+        if exchange.is_reading:
             return problem("request_timeout", f"The body did not arrive within {self._limits.seconds:g} seconds.")
         if write_outcome.may_be_done():
             return not_known()
         return unavailable(f"The request was not finished within {self._limits.seconds:g} seconds. Nothing was changed.")
 
-    def _refusal(self, refused: Answerable, coming: _Coming) -> ApiAnswer:
-        self._warn(refused, coming)
+    def _refusal(self, refused: Answerable, exchange: Exchange) -> ApiAnswer:
+        self._warn(refused, exchange)
         return refusal(refused)
 
-    def _warn(self, refused: Answerable, coming: _Coming) -> None:
+    def _warn(self, refused: Answerable, exchange: Exchange) -> None:
         """Logs a 503: the first of an outage whole, the others by their number."""
         if refused.status != 503:
             return
         if refused.__cause__ is None:
-            self._repeats.warn("busy", **coming.named, problem=refused.problems[0].detail)
+            self._repeats.warn("busy", **exchange.named, problem=refused.problems[0].detail)
         else:
-            self._repeats.warn("unavailable", **coming.named, **fault(refused.__cause__))
+            self._repeats.warn("unavailable", **exchange.named, **fault(refused.__cause__))
 
-    def _tell(
-        self, coming: _Coming, method: str, operation: str, status: int, actor: str, problem_said: str, ended: float = 0.0
-    ) -> None:
+    def _tell(self, exchange: Exchange, operation: str, status: int, actor: str, problem_said: str, ended: float = 0.0) -> None:
         """Counts an answered request, and logs it where it is to be. ``ended``: when it did, where that was before now."""
-        seconds = (ended or time.perf_counter()) - coming.began
+        seconds = (ended or time.perf_counter()) - exchange.began
         self._metrics.observe(operation, status, seconds)
         # What a 503 is about has been told already (``_warn``).
         is_problem = status != 503 and (status >= 500 or seconds > 1)
         if not (self._log_all or is_problem or status in _REFUSED):
             return
         values = {
-            **coming.named,
-            "method": method,
+            **exchange.named,
+            "method": exchange.method,
             "operation": operation,
             "status": status,
             "milliseconds": round(seconds * 1000, 1),
@@ -300,12 +266,6 @@ class Edge:
         else:
             # Anybody can make these as fast as they like.
             self._repeats.warn("refused", **values)
-
-
-def _client_request_id(headers: Mapping[bytes, bytes]) -> Headers:
-    """The caller's own id of the request, as the header that it is answered in; nothing where none came that is safe to repeat."""
-    given = headers.get(b"x-request-id")
-    return () if given is None or _REQUEST_ID.fullmatch(given) is None else ((b"x-client-request-id", given),)
 
 
 async def _cut(scope: Scope) -> None:

@@ -48,6 +48,7 @@ class PageAnswer:
         guard_wait("the caller")
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self._under_way.again(self._task)
             await self._send({**message, "headers": [*message["headers"], *self._added]})
             return
         body, more = message.get("body", b""), message.get("more_body", False)
@@ -56,6 +57,7 @@ class PageAnswer:
             self._under_way.end(self._task)
             self._metrics.stream_begun()
         if not self.is_stream:
+            self._under_way.again(self._task)
             await send_body(self._send, body, False, self._under_way, self._task)
             return
         task = self._stalled.begin()

@@ -11,12 +11,14 @@ from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from almoner.errors import PROBLEMS, ApiError, problem, render
 from almoner.operations.connections import ConnectionLimits, Connections, Queue
+from almoner.operations.cycle import Cycle
 from almoner.operations.request_ids import next_request_id
 
 # Closed with unread bytes, a connection is reset, and the caller may never read why: it is read on for so long, and so much.
@@ -110,8 +112,39 @@ class Protocol(HttpToolsProtocol):
             return
         self._in_head = False
         self._leave()
-        super().on_headers_complete()
+        self._begin()
         self.headers = []  # the request has its own; what comes now are trailers, which nobody waits for
+
+    def _begin(self) -> None:
+        """Makes the request of a head that was read, and has it answered after those before it (uvicorn's, for our ``Cycle``)."""
+        parser, scope = self.parser, self.scope
+        version = parser.get_http_version()
+        scope["http_version"] = version
+        scope["method"] = parser.get_method().decode("ascii")
+        url = httptools.parse_url(self.url)
+        scope["raw_path"] = url.path
+        path = url.path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["query_string"] = url.query or b""
+        before: RequestResponseCycle | None = self.cycle
+        self.cycle = Cycle(
+            scope,
+            self.transport,
+            self.flow,
+            self.logger,
+            self.access_logger,
+            self.access_log,
+            self.server_state.default_headers,
+            asyncio.Event(),
+            self.expect_100_continue,
+            version != "1.0" and parser.should_keep_alive(),
+            self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         self._overhead -= _FRAMING_OF_A_BYTE * len(body)
@@ -229,7 +262,7 @@ def _answer(refused: ApiError, is_page: bool) -> bytes:
         b"HTTP/1.1 %d %s" % (kind.status, HTTPStatus(kind.status).phrase.encode()),
         b"content-type: " + media_type,
         b"content-length: %d" % len(body),
-        b"x-request-id: " + next_request_id(),
+        b"x-request-id: " + next_request_id().encode(),
         b"cache-control: no-store",
         b"x-content-type-options: nosniff",
         b"content-security-policy: default-src 'none'; frame-ancestors 'none'",

@@ -9,6 +9,6 @@ _PREFIX = secrets.token_hex(6)
 _count = itertools.count(1)
 
 
-def next_request_id() -> bytes:
-    """An id that no other request of any process has."""
-    return b"%s-%x" % (_PREFIX.encode(), next(_count))
+def next_request_id() -> str:
+    """An id that no other request of any process has, in ASCII."""
+    return f"{_PREFIX}-{next(_count):x}"
