@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -30,21 +30,51 @@ def server() -> Iterator[str]:
         yield url
 
 
-async def fresh(server_url: str) -> str:
+async def fresh(server_url: str, name: str = NAME) -> str:
     """Make the benchmark's database anew and migrate it; returns its URL.
 
-    Only the database ``NAME`` is touched: whatever else the server holds is left alone. Raises RuntimeError
+    Only the database ``name`` is touched: whatever else the server holds is left alone. Raises RuntimeError
     where the migration fails.
     """
+    async with _administered(server_url) as admin:
+        await admin.execute(f"drop database if exists {name} with (force)")
+        await admin.execute(f"create database {name}")
+    return await _migrated(server_url, name)
+
+
+async def kept(server_url: str, purpose: str, contents: str) -> tuple[str, bool]:
+    """The URL of a database that stays for later runs, and whether one of them has put the rows in: filling takes minutes.
+
+    ``contents`` says what the rows are; where the database holds others, or was left half filled, it is made anew. Whoever
+    has filled it calls ``keep``. Raises RuntimeError where the migration fails.
+    """
+    name = f"{NAME}_{purpose}"
+    async with _administered(server_url) as admin:
+        found = await admin.fetchval("select shobj_description(oid, 'pg_database') from pg_database where datname = $1", name)
+    if found == contents:
+        return await _migrated(server_url, name), True
+    return await fresh(server_url, name), False
+
+
+async def keep(connection: asyncpg.Connection, contents: str) -> None:
+    """Writes down that this database holds these rows from now on."""
+    await connection.execute(f"comment on database {await connection.fetchval('select current_database()')} is '{contents}'")
+
+
+@asynccontextmanager
+async def _administered(server_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that belongs to no benchmark's database; the server is pinned to the load's core."""
     admin = await asyncpg.connect(server_url)
     try:
-        await admin.execute(f"drop database if exists {NAME} with (force)")
-        await admin.execute(f"create database {NAME}")
         if not machine.pin_database(admin.get_server_pid()):
             print("The database's process is out of reach: it is not pinned to the load's core.", file=sys.stderr)
+        yield admin
     finally:
         await admin.close()
-    url = urlunsplit(urlsplit(server_url)._replace(path=f"/{NAME}"))
+
+
+async def _migrated(server_url: str, name: str) -> str:
+    url = urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     migrating = await asyncio.create_subprocess_exec(
         ALMONER, "migrate", env=os.environ | variables(url), stdout=asyncio.subprocess.DEVNULL
     )
