@@ -50,12 +50,13 @@ SELECT {_FLOW} FROM care_flows f JOIN patients p ON p.environment_id = $1 AND p.
 WHERE f.environment_id = $1 AND almoner_open_workers(f.care_flow) @> ARRAY[$2::uuid::text] AND {OPEN_SINCE} < $3
   AND p.coach_id IS DISTINCT FROM $2 AND $4 AND {IS_NOT_MERGED}
 """
-# Whatever is due, as the index has it: to say the order would take every flow apart once more.
+# Whatever is due, as the index has it: to say the order would take every flow apart once more. Each patient is looked up, since as
+# a join the planner would read all of them.
 _ALL_FLOWS = f"""
 WITH due AS MATERIALIZED (
   SELECT f.* FROM care_flows f WHERE f.environment_id = $1 AND {OPEN_SINCE} < $3 LIMIT $4
 )
-SELECT {_FLOW} FROM due f JOIN patients p ON p.environment_id = $1 AND p.id = f.user_id
+SELECT {_FLOW} FROM due f CROSS JOIN LATERAL (SELECT * FROM patients WHERE environment_id = $1 AND id = f.user_id LIMIT 1) p
 WHERE ($5::text IS NULL OR p.phase = $5) AND {IS_NOT_MERGED}
 """
 
