@@ -19,6 +19,13 @@ WHERE w.environment_id = $1 AND (a.disabled_at IS NULL OR w.id = ANY ($2::uuid[]
   AND ($3::uuid[] IS NULL OR w.id = ANY ($3::uuid[]))
 ORDER BY almoner_plain(w.last_name || ' ' || w.first_name) COLLATE "C", w.id
 """
+# Counted no farther than it matters.
+_NUMBER: Final = """
+SELECT count(*) FROM (
+  SELECT FROM workers w LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
+  WHERE w.environment_id = $1 AND a.disabled_at IS NULL LIMIT $2
+) AS first
+"""
 
 
 @dataclass(frozen=True)
@@ -43,3 +50,8 @@ async def to_choose(
         Worker(row["id"], f"{row['name']} (account closed)" if row["is_disabled"] else row["name"], tuple(row["roles"]))
         for row in rows
     )
+
+
+async def are_more_than(connection: Connection, environment_id: int, number: int) -> bool:
+    """Whether there are more to choose from than so many, which takes no time where there are."""
+    return bool(await connection.fetchval(_NUMBER, environment_id, number + 1) > number)

@@ -16,8 +16,8 @@ from almoner.portal.patient_access import only_of
 from almoner.portal.patients import assignment, merge_page, merged_record, new_patient, phase
 from almoner.portal.patients.assignment import AssignmentResult
 from almoner.portal.patients.find import PatientMatch, find
-from almoner.portal.patients.listing import NEXT, Chosen, Listed, PhaseCounts, chosen, counts, list_patients
-from almoner.portal.workers import Worker, to_choose
+from almoner.portal.patients.listing import NEXT, NOBODY, Chosen, Listed, PhaseCounts, chosen, counts, list_patients
+from almoner.portal.workers import Worker, are_more_than, to_choose
 from almoner.times import TIMEZONES
 
 _SUGGESTED: Final = 8
@@ -123,11 +123,15 @@ async def _list(visit: Visit, done: AssignmentResult | None) -> Response:
         numbers = await counts(connection, visit.environment_id, wanted)
         zones = visit.parts.database.zones.document(TIMEZONES)
         page = await list_patients(connection, visit.environment_id, wanted, numbers.of(wanted.phase), zones)
-        offered = await to_choose(connection, visit.environment_id)
-    many = len(offered) > _MANY_COACHES
-    drawn = tuple(one for one in offered if one.id == wanted.coach) if many else offered
+        many = await are_more_than(connection, visit.environment_id, _MANY_COACHES)
+        drawn = await to_choose(connection, visit.environment_id, among=_coach(wanted) if many else None)
     shown = PatientListPage(wanted, page, numbers, drawn, many, only_of(visit) is not None, done, now)
     return visit.page("portal/patients/list.html", ListContext(shown), 400 if done and done.problem else 200)
+
+
+def _coach(wanted: Chosen) -> list[str]:
+    """The coach whose patients are asked for, if it is one."""
+    return [wanted.coach] if wanted.coach not in ("", NOBODY) else []
 
 
 @dataclass(frozen=True)
