@@ -17,7 +17,7 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import CreateIndexOp, DropIndexOp, MigrateOperation, ModifyTableOps, UpgradeOps
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, MetaData
 
 from almoner.errors import SettingError
 from almoner.migrate import VERSIONS, configuration, with_connection
@@ -33,14 +33,16 @@ ORDER BY oid
 _TRIGGERS: Final = """
 SELECT tgname || ' ON ' || tgrelid::regclass, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY oid
 """
+_INDEXES: Final = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()"
 
 
 @dataclass(frozen=True)
 class _Catalog:
-    """The functions by their signatures and the triggers by name and table, each with the statement that makes it."""
+    """The functions by their signatures, the triggers by name and table and the indexes, each with the statement that makes it."""
 
     functions: Mapping[str, str]
     triggers: Mapping[str, str]
+    indexes: Mapping[str, str]
 
 
 class _Statement(MigrateOperation):
@@ -75,8 +77,9 @@ async def write(migrated: str, declared: str, metadata: MetaData, name: str, fol
 
         def complete(_: object, __: object, directives: list[Any]) -> None:
             script = directives[0]
-            _leave_out_equal_indexes(connection, script.upgrade_ops)
-            _add_functions_and_triggers(script.upgrade_ops, _catalog(connection), wanted)
+            there = _catalog(connection)
+            _compare_indexes(script.upgrade_ops, there, wanted, metadata)
+            _add_functions_and_triggers(script.upgrade_ops, there, wanted)
             if script.upgrade_ops.is_empty():
                 directives.clear()
                 return
@@ -107,41 +110,32 @@ def _next_revision(heads: Sequence[str], name: str, day: date) -> str:
 
 
 def _catalog(connection: Connection) -> _Catalog:
-    return _Catalog(_statements(connection, _FUNCTIONS), _statements(connection, _TRIGGERS))
+    return _Catalog(*(_statements(connection, query) for query in (_FUNCTIONS, _TRIGGERS, _INDEXES)))
 
 
 def _statements(connection: Connection, query: str) -> dict[str, str]:
     return {row[0]: row[1] for row in connection.exec_driver_sql(query)}
 
 
-def _leave_out_equal_indexes(connection: Connection, upgrade: UpgradeOps) -> None:
-    """Takes out indexes that would be made anew as they are.
+def _compare_indexes(upgrade: UpgradeOps, there: _Catalog, wanted: _Catalog, metadata: MetaData) -> None:
+    """Takes out indexes that would be made anew as they are, and puts in those whose condition alone has changed.
 
-    Alembic compares their expressions as texts, and PostgreSQL writes them down in other words: so it is asked itself.
+    Alembic compares their expressions as texts, and PostgreSQL writes them down in other words; of a partial index it does not
+    compare the condition. So PostgreSQL's own words are compared.
     """
+    changed = {name for name, made in wanted.indexes.items() if there.indexes.get(name) not in (None, made)}
+    equal = {name for name, made in wanted.indexes.items() if there.indexes.get(name) == made}
     for of_table in upgrade.ops:
-        if not isinstance(of_table, ModifyTableOps):
-            continue
-        made = {each.index_name: each for each in of_table.ops if isinstance(each, CreateIndexOp)}
-        dropped = {each.index_name for each in of_table.ops if isinstance(each, DropIndexOp)}
-        equal = {str(name) for name in made.keys() & dropped if _is_there(connection, made[name])}
-        of_table.ops[:] = [
-            each for each in of_table.ops if not (isinstance(each, CreateIndexOp | DropIndexOp) and each.index_name in equal)
-        ]
+        if isinstance(of_table, ModifyTableOps):
+            of_table.ops[:] = [
+                each for each in of_table.ops if not (isinstance(each, CreateIndexOp | DropIndexOp) and each.index_name in equal)
+            ]
+            changed -= {str(each.index_name) for each in of_table.ops if isinstance(each, DropIndexOp)}
     upgrade.ops[:] = [each for each in upgrade.ops if not (isinstance(each, ModifyTableOps) and each.is_empty())]
-
-
-def _is_there(connection: Connection, declared: CreateIndexOp) -> bool:
-    """Whether the index of the database is what PostgreSQL makes of the declared one."""
-    definition = text("SELECT pg_get_indexdef(to_regclass(:name))")
-    name = {"name": declared.index_name}
-    there = connection.execute(definition, name).scalar()
-    savepoint = connection.begin_nested()
-    connection.exec_driver_sql(f'DROP INDEX "{declared.index_name}"')
-    declared.to_index().create(connection)
-    made = connection.execute(definition, name).scalar()
-    savepoint.rollback()
-    return bool(there == made)
+    for table in metadata.sorted_tables:
+        for index in sorted(table.indexes, key=lambda one: str(one.name)):
+            if index.name in changed:
+                upgrade.ops.append(ModifyTableOps(table.name, [DropIndexOp.from_index(index), CreateIndexOp.from_index(index)]))
 
 
 def _add_functions_and_triggers(upgrade: UpgradeOps, there: _Catalog, wanted: _Catalog) -> None:
