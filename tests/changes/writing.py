@@ -21,9 +21,9 @@ PATIENCE = 30.0
 STAMP = ("test", "cli", "test")
 
 
-async def until_true(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Asks again and again until the condition holds; fails after half a minute."""
-    deadline = time.monotonic() + PATIENCE
+async def until_true(condition: Callable[[], Awaitable[bool]], what: str, patience: float = PATIENCE) -> None:
+    """Asks again and again until the condition holds; fails after half a minute, or so many seconds."""
+    deadline = time.monotonic() + patience
     while not await condition():
         assert time.monotonic() < deadline, f"this did not happen: {what}"
         await asyncio.sleep(0.005)
