@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from html import unescape
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,7 @@ import pytest
 from almoner.clocks import DatabaseZones
 from almoner.data_api.store import Actor, Store
 from almoner.database import Connection
-from almoner.portal.patients import assignment
+from almoner.portal.patients import assignment, by_next, listing
 from almoner.portal.patients.listing import Chosen, list_patients
 from almoner.resources import BY_NAME
 from almoner.times import TIMEZONES, iso
@@ -40,6 +41,13 @@ class Practice:
     async def patient(self, **given: Any) -> str:
         return (await self._store.create(self._by, BY_NAME["patients"], GRACE | given)).id
 
+    async def conversation(self, patient: str) -> str:
+        """The path of a conversation by SMS."""
+        number = {"phone_number": "415-555-1234", "phone_number_type": "cell", "opted_in_to_sms": True, "user_id": patient}
+        await self._store.create(self._by, BY_NAME["phone_numbers"], number)
+        made = await self._store.create(self._by, BY_NAME["conversations"], {"user_id": patient, "conversation_type": "phone"})
+        return f"/patients/{patient}/conversations/{made.id}"
+
     async def event(self, patient: str, hours: float, **more: Any) -> None:
         async with self._database.connection() as connection:
             calendar = await connection.fetchval("SELECT id::text FROM calendars WHERE worker_id = $1", self._worker_id)
@@ -58,13 +66,13 @@ def shown(text: str) -> list[str]:
     return re.findall(r'type="checkbox" name="patient" value="([0-9a-f-]{36})"', text)
 
 
-async def walked(coach: Person, path: str) -> list[str]:
+async def walked(coach: Person, path: str, way: str = "next") -> list[str]:
     """Everybody of the list, page by page."""
     found: list[str] = []
     while path:
         text = (await coach.get(path)).text
         found += shown(text)
-        onward = re.search(r'href="([^"]+)" rel="next"', text)
+        onward = re.search(rf'href="([^"]+)" rel="{way}"', text)
         path = onward[1].replace("&amp;", "&") if onward else ""
     return found
 
@@ -247,18 +255,60 @@ async def test_an_appointment_of_a_whole_day_is_ahead_until_the_day_is_over_wher
     assert (await coach.get("/patients")).text.count("all day") == 3
 
 
-async def test_the_next_appointment_is_the_same_one_in_the_list_and_the_profile(coach: Person, practice: Practice) -> None:
-    # Midnight in Honolulu is ten hours behind that of UTC: what is in the evening before comes first there.
-    patient = await practice.patient(timezone="Pacific/Honolulu")
-    day = datetime.now(ZoneInfo("Pacific/Honolulu")).date() + timedelta(days=40)
-    evening = datetime(day.year, day.month, day.day, 20, tzinfo=ZoneInfo("Pacific/Honolulu")) - timedelta(days=1)
-    await practice.event(patient, 0, day=day.isoformat())
-    await practice.event(patient, (evening - datetime.now(UTC)).total_seconds() / 3600, appointment_type="intake_call")
-    for path in ("/patients", "/patients?sort=next"):
-        assert "all day" not in (await coach.get(path)).text
-    bar = (await coach.get(f"/patients/{patient}/header")).text
-    assert "20:00" in bar or "19:59" in bar
-    assert "all day" not in bar
+async def test_the_next_appointment_is_the_same_one_wherever_it_is_asked_for(coach: Person, practice: Practice) -> None:
+    day = datetime.now(UTC).date() + timedelta(days=40)
+    # In the evening before, and in the early morning of a day that began with an appointment of the whole day: as the day begins
+    # where the patient lives, ten hours behind UTC or fourteen ahead of it.
+    cases = {"Pacific/Honolulu": (time(20), -1, "Intake call"), "Pacific/Kiritimati": (time(2), 0, "Home visit")}
+    different = {}
+    for zone, (at, days, following) in cases.items():
+        patient = await practice.patient(timezone=zone, coach_id=coach.worker_id)
+        begins = datetime.combine(day + timedelta(days=days), at, ZoneInfo(zone))
+        await practice.event(patient, 0, day=day.isoformat(), appointment_type="home_visit", modality="visit")
+        await practice.event(patient, (begins - datetime.now(UTC)).total_seconds() / 3600, appointment_type="intake_call")
+        conversation = await practice.conversation(patient)
+        template = {"template": "Before an appointment", "direction": "outbound", "do": "fill", "contents": ""}
+        lists = [(await coach.get(f"/patients?sort={sort}")).text for sort in ("name", "next")]
+        rows = [re.search(rf'href="/patients/{patient}">.*?data-side="Next">(.*?)</td>', text, re.DOTALL) for text in lists]
+        profile = (await coach.get(f"/patients/{patient}")).text
+        card = re.search(r'href="/calendar/events/[^"]+">([^<]+)</a>\s*<p>', profile)
+        head = re.search(r"Next · ([^<]+)<", (await coach.get(f"/patients/{patient}/header")).text)
+        message = unescape((await coach.send_form(conversation, htmx=True, **template)).text)
+        said = re.search(r"reminder of your (.*?) on ", message)
+        whole_day = {"Home visit": True, "Intake call": False}
+        answers = [row and ("all day" in row[1]) for row in rows]
+        answers += [place and whole_day[place[1].capitalize()] for place in (card, head, said)]
+        if answers != [whole_day[following]] * 5:
+            different[zone] = answers
+    assert different == {}
+
+
+@pytest.mark.parametrize("filters", ["", "&coach=nobody"])
+async def test_by_next_appointment_a_day_as_a_whole_begins_where_its_patient_lives(
+    coach: Person, practice: Practice, filters: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "PAGE", 2)
+    monkeypatch.setattr(by_next, "_WALKS", (1, 3, 1_000_000))
+    day = datetime.now(UTC).date() + timedelta(days=9)
+    midnight = datetime.combine(day, time(), UTC)
+    # Where they live, and when it begins: so many hours from midnight in UTC, or with the day there.
+    begins = (
+        *(("Pacific/Kiritimati", None), ("UTC", -12), ("Asia/Tokyo", None), ("UTC", -1), ("UTC", None), ("Asia/Tokyo", 6)),
+        *(("Pacific/Honolulu", None), ("UTC", 10.5), ("Pacific/Pago_Pago", None), ("Pacific/Kiritimati", 12), ("UTC", 40)),
+    )
+    expected = []
+    for zone, hours in begins:
+        expected.append(await practice.patient(timezone=zone))
+        for later in (0, 30):
+            if hours is None:
+                await practice.event(expected[-1], 0, day=(day + timedelta(days=later)).isoformat())
+            else:
+                at = midnight + timedelta(days=later, hours=hours)
+                await practice.event(expected[-1], (at - datetime.now(UTC)).total_seconds() / 3600)
+    assert await walked(coach, f"/patients?sort=next{filters}") == expected
+    back = await walked(coach, f"/patients?sort=next{filters}&before={expected[-1]}", "prev")
+    pages = [back[number : number + 2] for number in range(0, len(back), 2)]
+    assert [one for page in reversed(pages) for one in page] == expected[:-1]
 
 
 async def test_a_zone_that_the_database_does_not_know_takes_no_page_down(

@@ -56,16 +56,15 @@ def _ignoring(what: str, words: str) -> Field:
 
 
 _STARTS = "2018-09-10T18:56:19.357228+00:00"
-# When an event begins; one on a day as a whole begins it in UTC.
-STARTS = "coalesce({row}start_time, {row}day::timestamp AT TIME ZONE 'UTC')"
 # An event of at most a day that overlaps a span begins in it or in the day before; the few longer ones are looked through apart.
 _PARTS = (
     IndexedPart("timed", ("calendar_id", "start_time"), "start_time IS NOT NULL"),
     IndexedPart("long", ("calendar_id", "end_time"), "end_time - start_time > interval '1 day'"),
     IndexedPart("day", ("calendar_id", "day"), "day IS NOT NULL"),
-    # Of everybody, by when they begin: all of them, and those that have no outcome yet.
+    # Of everybody, by when they begin: all of them, and those that have no outcome yet, each of which is in one of the last two.
     IndexedPart("starts", ("start_time",), "start_time IS NOT NULL"),
-    IndexedPart("ahead", (STARTS.format(row=""), "user_id"), "outcome IS NULL"),
+    IndexedPart("ahead", ("start_time", "user_id"), "outcome IS NULL AND start_time IS NOT NULL"),
+    IndexedPart("ahead_day", ("day", "user_id"), "outcome IS NULL AND day IS NOT NULL"),
 )
 
 calendar_events = Resource(

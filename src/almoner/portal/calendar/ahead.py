@@ -1,4 +1,4 @@
-"""What an appointment's time means wherever the next one is asked for: the list, the bar, the cards, a message's placeholders.
+"""The next appointment, wherever it is asked for: the list and its order, a profile's head and cards, a message's placeholders.
 
 One on a day as a whole begins with that day where its patient lives, and is ahead until the day is over there. ``zone`` is SQL:
 what ``DatabaseZones`` gives for the patient's zone. The row is ``e``.
@@ -15,3 +15,11 @@ def starts(zone: str) -> str:
 def ahead(zone: str) -> str:
     """Whether it is still to come, or on today's day as a whole, and nobody has said how it ended."""
     return f"e.outcome IS NULL AND (e.start_time >= now() OR e.day >= (now() AT TIME ZONE {zone})::date)"
+
+
+def next_of(patient: str, zone: str, columns: str, most: int = 1) -> str:
+    """A statement for these columns of a patient's appointments ahead, the next one first. The environment is ``$1``."""
+    return (
+        f"SELECT {columns} FROM calendar_events e WHERE e.environment_id = $1 AND e.user_id = {patient} AND {ahead(zone)} "
+        f"ORDER BY {starts(zone)}, e.id LIMIT {most}"
+    )

@@ -9,7 +9,7 @@ from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Visit
-from almoner.portal.calendar.ahead import ahead, starts
+from almoner.portal.calendar.ahead import next_of
 from almoner.portal.patient_access import Patient
 from almoner.workshop import published_programs
 from almoner.workshop.design import MessageTemplate
@@ -19,10 +19,7 @@ _KNOWN: Final = f"""
 SELECT w.first_name, w.last_name, w.phone_number, e.appointment_type, e.start_time, e.day
 FROM (SELECT) AS one
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = $3::uuid
-LEFT JOIN LATERAL (
-  SELECT e.appointment_type, e.start_time, e.day FROM calendar_events e
-  WHERE e.environment_id = $1 AND e.user_id = $2 AND {ahead("$4::text")} ORDER BY {starts("$4::text")}, e.id LIMIT 1
-) AS e ON true
+LEFT JOIN LATERAL ({next_of("$2", "$4::text", "e.appointment_type, e.start_time, e.day")}) AS e ON true
 """
 
 

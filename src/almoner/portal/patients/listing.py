@@ -11,36 +11,17 @@ from almoner.database import Connection
 from almoner.kinds import Guid
 from almoner.names import full_name, full_name_sql
 from almoner.pages.visit import Visit
-from almoner.portal.calendar.ahead import ahead, starts
+from almoner.portal.calendar.ahead import next_of
 from almoner.portal.patient_access import only_of
-from almoner.resources.calendar_events import STARTS
+from almoner.portal.patients import by_next
+from almoner.portal.patients.by_next import ZONE
 from almoner.resources.patients import NAME_ORDER
 
 PAGE: Final = 50
 # By the next appointment: whoever has one. It walks the appointments, not the patients.
 NEXT: Final = "next"
-# When an appointment begins, as an index holds it.
-_STARTS: Final = STARTS.format(row="e.")
-# Before this, no day as a whole is today anywhere in the world.
-_EARLIEST: Final = "now() - interval '2 days'"
-_OPEN: Final = f"e.outcome IS NULL AND {_STARTS} >= {_EARLIEST}"
-# What may be ahead: in some zone, a day as a whole is over only a day after it is in UTC.
-_PERHAPS_AHEAD: Final = f"{_OPEN} AND (e.start_time >= now() OR e.day >= (now() AT TIME ZONE 'UTC')::date - 1)"
-# $2: what stands for each zone that there is. One that is none any more counts as UTC.
-_ZONE: Final = "coalesce($2::jsonb ->> {}, 'UTC')"
-
-
-def _ahead(zone: str) -> str:
-    """Whether an appointment is still to come, or on today's day as a whole: today in ``zone``, where the patient lives."""
-    return f"{_OPEN} AND {ahead(_ZONE.format(zone))}"
-
-
 # What is next for the patient ``page``.
-_NEXT_OF: Final = f"""
-SELECT e.start_time AS next_at, e.day AS next_day FROM calendar_events e
-WHERE e.environment_id = $1 AND e.user_id = page.id AND {_ahead("page.timezone")}
-ORDER BY {starts(_ZONE.format("page.timezone"))}, e.id LIMIT 1
-"""
+_NEXT_OF: Final = next_of("page.id", ZONE.format("page.timezone"), "e.start_time AS next_at, e.day AS next_day")
 # More patients of a coach than these are found by walking all appointments: one in so many is soon theirs.
 _MANY: Final = 4000
 # The keys of each order, and whether the first is the greatest.
@@ -57,33 +38,6 @@ page.id::text, page.first_name, page.last_name, birthday, page.timezone, phase, 
 {full_name_sql("w")} AS coach, page.created_at, page.updated_at, n.next_at, n.next_day
 """
 _NOT_MERGED = "NOT EXISTS (SELECT 1 FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = patients.id)"
-
-# So many appointments are looked at, and more where too few of them are wanted: a limit that stands by the index is kept to.
-_WALKS: Final = ("300", "3000", "ALL")
-# The walk over all appointments: an appointment is a patient's next where none is before it.
-_OF_ALL: Final = f"""
-SELECT ahead.starts, ahead.user_id, patients.* FROM (
-  SELECT {_STARTS} AS starts, e.day, e.user_id, e.id FROM calendar_events e
-  WHERE e.environment_id = $1 AND {_PERHAPS_AHEAD}{{behind}}
-  ORDER BY {{order}} LIMIT {{walk}}
-) AS ahead CROSS JOIN LATERAL (
-  SELECT * FROM patients WHERE environment_id = $1 AND id = ahead.user_id{{conditions}} AND {_NOT_MERGED}
-    AND (ahead.day IS NULL OR ahead.day >= (now() AT TIME ZONE {_ZONE.format("timezone")})::date) OFFSET 0
-) AS patients
-WHERE (
-  SELECT true FROM calendar_events e WHERE e.environment_id = $1 AND e.user_id = ahead.user_id AND {_ahead("patients.timezone")}
-    AND ({_STARTS}, e.id) < (ahead.starts, ahead.id) LIMIT 1
-) IS NULL
-ORDER BY {{order}} LIMIT {{limit}}
-"""
-_OF_FEW: Final = f"""
-SELECT * FROM (
-  SELECT (
-    SELECT min({_STARTS}) FROM calendar_events e
-    WHERE e.environment_id = $1 AND e.user_id = patients.id AND {_ahead("patients.timezone")}
-  ) AS starts, patients.id AS user_id, patients.* FROM patients WHERE environment_id = $1{{conditions}} AND {_NOT_MERGED}
-) AS ahead WHERE starts IS NOT NULL{{behind}} ORDER BY {{order}} LIMIT {{limit}}
-"""
 
 
 @dataclass(frozen=True)
@@ -191,32 +145,21 @@ async def _by_next(connection: Connection, environment_id: int, wanted: Chosen, 
     """A page of those who have an appointment ahead, the next one first.
 
     The appointments are walked in their order, and of each patient the first one counts; the patients of a coach or in a
-    phase, if they are few, are looked up one by one instead.
+    phase, if they are few, are looked up one by one instead (``by_next``).
     """
     backwards = bool(wanted.before) and not wanted.after
     beyond = wanted.after or wanted.before
     parameters: list[Any] = [environment_id, zones]
-    conditions = _conditions(wanted, parameters)
-    few = bool(wanted.coach or wanted.phase) and number <= _MANY
-    behind = ""
-    if beyond:
-        parameters.append(beyond)
-        here = f"${len(parameters)}::uuid"
-        zone = f"(SELECT z.timezone FROM patients z WHERE z.environment_id = $1 AND z.id = {here})"
-        mark = f"(SELECT {_STARTS} FROM calendar_events e WHERE e.environment_id = $1 AND e.user_id = {here} AND {_ahead(zone)} "
-        mark += f"ORDER BY {_STARTS} LIMIT 1)"
-        # Whose appointment has passed since is at the beginning now.
-        starts = "starts, user_id" if few else f"{_STARTS}, e.user_id"
-        behind = f" AND ({starts}) {'<' if backwards else '>'} (coalesce({mark}, {_EARLIEST}), {here})"
+    conditions = f"{_conditions(wanted, parameters)} AND {_NOT_MERGED}"
+    place = f"${len(parameters) + 1}::uuid" if beyond else ""
+    parameters += [beyond] if beyond else []
+    are_few = bool(wanted.coach or wanted.phase) and number <= _MANY
     way = "DESC" if backwards else "ASC"
     rows: Sequence[Any] = ()
-    for walk in ("",) if few else _WALKS:
-        source = (_OF_FEW if few else _OF_ALL).format(
-            conditions=conditions, behind=behind, order=f"starts {way}, user_id {way}", limit=PAGE + 1, walk=walk
-        )
+    for statement in by_next.statements(conditions, place, backwards, are_few, PAGE + 1):
         rows = await connection.fetch(
             f"""
-SELECT {_SHOWN} FROM ({source}) AS page
+SELECT {_SHOWN} FROM ({statement}) AS page
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = page.coach_id
 LEFT JOIN LATERAL ({_NEXT_OF}) AS n ON true
 ORDER BY page.starts {way}, page.user_id {way}

@@ -9,14 +9,11 @@ from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Visit
-from almoner.portal.calendar.ahead import ahead, starts
+from almoner.portal.calendar.ahead import next_of
 from almoner.portal.patient_access import Patient
 from almoner.portal.profile.timeline_words import day_in_words
 
-_NEXT = f"""
-SELECT e.id::text, e.start_time, e.day, e.appointment_type FROM calendar_events e
-WHERE e.environment_id = $1 AND e.user_id = $2 AND {ahead("$3::text")} ORDER BY {starts("$3::text")}, e.id LIMIT 1
-"""
+_NEXT = next_of("$2", "$3::text", "e.id::text, e.start_time, e.day, e.appointment_type")
 
 
 @dataclass(frozen=True)

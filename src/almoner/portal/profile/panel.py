@@ -10,7 +10,7 @@ from almoner.database import Connection
 from almoner.names import full_name_sql
 from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
-from almoner.portal.calendar.ahead import ahead, starts
+from almoner.portal.calendar.ahead import next_of, starts
 from almoner.portal.panels import Card, Panel
 from almoner.portal.patient_access import Patient
 from almoner.portal.profile.chart import RECENT_DAYS, chart
@@ -21,10 +21,10 @@ _COMING: Final = 5
 
 _APPOINTMENTS = f"""
 SELECT e.id::text, e.start_time, e.day, e.modality, e.appointment_type, {full_name_sql("w")} AS worker
-FROM calendar_events e
+FROM ({next_of("$2", "$3::text", "e.*", _COMING + 1)}) AS e
 JOIN calendars k ON k.environment_id = e.environment_id AND k.id = e.calendar_id
 JOIN workers w ON w.environment_id = k.environment_id AND w.id = k.worker_id
-WHERE e.environment_id = $1 AND e.user_id = $2 AND {ahead("$3::text")} ORDER BY {starts("$3::text")}, e.id LIMIT {_COMING + 1}
+ORDER BY {starts("$3::text")}, e.id
 """
 
 
