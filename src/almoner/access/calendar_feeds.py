@@ -5,19 +5,16 @@ It opens what its worker sees, without anybody signing in: so it ends with whate
 
 from __future__ import annotations
 
-import hashlib
-import re
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from almoner.access import worker_events
+from almoner.access.opaque_tokens import digest, is_token, new_token
 from almoner.access.worker_events import By
 from almoner.database import Connection
 
 DAYS: Final = 365
-_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
 
 _FIND: Final = """
 SELECT whole_names, created_at, expires_at FROM calendar_feeds
@@ -66,12 +63,12 @@ async def find(connection: Connection, environment_id: int, worker_id: str) -> F
 
 async def make(connection: Connection, environment_id: int, worker_id: str, whole_names: bool, by: By) -> str:
     """The token of a new address, told once; an older one of the worker ends. It is good for ``DAYS`` days."""
-    token = secrets.token_urlsafe(32)
+    token = new_token()
     async with connection.transaction():
         # One at a time, so that a worker never has two.
         await connection.execute(_LOCK, environment_id, worker_id)
         await connection.fetchval(_END, environment_id, worker_id)
-        await connection.execute(_MAKE, environment_id, _digest(token), worker_id, whole_names)
+        await connection.execute(_MAKE, environment_id, digest(token), worker_id, whole_names)
         said = "whole names" if whole_names else "initials"
         await worker_events.record(connection, environment_id, worker_id, "calendar feed made", by, said)
     return token
@@ -93,8 +90,4 @@ async def end(connection: Connection, environment_id: int, worker_id: str, by: B
 
 async def look(connection: Connection, token: str) -> Any:
     """Whose calendar an address is of, with the worker's roles; None where it is not good, or not any more."""
-    return None if _FORM.fullmatch(token) is None else await connection.fetchrow(_LOOK, _digest(token))
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return await connection.fetchrow(_LOOK, digest(token)) if is_token(token) else None

@@ -6,16 +6,15 @@ there is one, are asked for as anywhere.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import secrets
 from typing import Final
 
 import msgspec
 
+from almoner.access import sealed_cookies
 from almoner.access.credentials import Credentials
 from almoner.access.half_sessions import bound_to
-from almoner.access.secrets import SealError, SecretBox
+from almoner.access.secrets import SecretBox
 
 SECONDS: Final = 180 * 86_400
 MOST: Final = 8  # workers who share a device; of more, those who signed in last
@@ -47,8 +46,7 @@ def remembered(box: SecretBox, value: str, owner: Credentials, now: float) -> st
     known = of(box, value, owner, now)
     name = known.id if known else secrets.token_hex(8)
     device = Device(owner.environment_id, owner.worker_id, name, bound_to(owner.password_hash), now + SECONDS)
-    text = msgspec.json.encode([device, *others[: MOST - 1]]).decode()
-    return base64.urlsafe_b64encode(box.seal(text, _SEALED_FOR)).decode()
+    return sealed_cookies.seal(box, [device, *others[: MOST - 1]], _SEALED_FOR)
 
 
 def _is_of(device: Device, owner: Credentials) -> bool:
@@ -56,8 +54,5 @@ def _is_of(device: Device, owner: Credentials) -> bool:
 
 
 def _opened(box: SecretBox, value: str, now: float) -> list[Device]:
-    try:
-        found = msgspec.json.decode(box.open(base64.urlsafe_b64decode(value), _SEALED_FOR), type=list[Device])
-    except (SealError, binascii.Error, ValueError, msgspec.DecodeError):
-        return []
-    return [one for one in found if now < one.expires]
+    devices = sealed_cookies.unseal(box, value, _SEALED_FOR, list[Device]) or ()
+    return [device for device in devices if now < device.expires]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from typing import Final, Literal
 
 import msgspec
 
-from almoner.access.secrets import SealError, SecretBox
+from almoner.access import sealed_cookies
+from almoner.access.secrets import SecretBox
 
 SECONDS: Final = 300
 _SEALED_FOR: Final = "the step between password and second factor"
@@ -39,13 +38,10 @@ def bound_to(password_hash: str | None) -> str:
 
 def sealed(box: SecretBox, half: HalfSession) -> str:
     """The value of the cookie, which tells nothing and cannot be changed."""
-    return base64.urlsafe_b64encode(box.seal(msgspec.json.encode(half).decode(), _SEALED_FOR)).decode()
+    return sealed_cookies.seal(box, half, _SEALED_FOR)
 
 
 def open_half_session(box: SecretBox, value: str, now: float) -> HalfSession | None:
     """The half session again; None where it has expired or is none of ours."""
-    try:
-        half = msgspec.json.decode(box.open(base64.urlsafe_b64decode(value), _SEALED_FOR), type=HalfSession)
-    except (SealError, binascii.Error, ValueError, msgspec.DecodeError):
-        return None
-    return half if now < half.expires else None
+    half = sealed_cookies.unseal(box, value, _SEALED_FOR, HalfSession)
+    return half if half is not None and now < half.expires else None

@@ -6,8 +6,6 @@ The provider says who somebody is, and asks for its own second factor; which wor
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -24,7 +22,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
-from almoner.access.secrets import SealError, SecretBox
+from almoner.access import sealed_cookies
+from almoner.access.secrets import SecretBox
 from almoner.outbound import connections, targets
 from almoner.outbound.connections import RefusedError
 from almoner.outbound.targets import TargetError
@@ -156,8 +155,7 @@ class Oidc:
         url, _ = self._client().create_authorization_url(
             published.authorization_endpoint, state=way.state, nonce=way.nonce, code_verifier=way.verifier, **self._asked_for()
         )
-        sealed = self._box.seal(msgspec.json.encode(way).decode(), _SEALED_FOR)
-        return ProviderRedirect(url, base64.urlsafe_b64encode(sealed).decode())
+        return ProviderRedirect(url, sealed_cookies.seal(self._box, way, _SEALED_FOR))
 
     async def finish(self, cookie: str, query: Mapping[str, str]) -> Identity:
         """Who came back. ``query`` is the query string that the provider sent them with.
@@ -203,10 +201,9 @@ class Oidc:
         )
 
     def _opened(self, cookie: str) -> _Way:
-        try:
-            way = msgspec.json.decode(self._box.open(base64.urlsafe_b64decode(cookie), _SEALED_FOR), type=_Way)
-        except (SealError, binascii.Error, ValueError, msgspec.DecodeError):
-            raise OidcError("there is no cookie of ours") from None
+        way = sealed_cookies.unseal(self._box, cookie, _SEALED_FOR, _Way)
+        if way is None:
+            raise OidcError("there is no cookie of ours")
         if self._clock() >= way.expires:
             raise OidcError("it took longer than ten minutes")
         return way

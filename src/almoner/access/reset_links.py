@@ -5,20 +5,17 @@ An administrator makes the link and hands it over; nothing is sent by e-mail, so
 
 from __future__ import annotations
 
-import hashlib
-import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from almoner.access import accounts, worker_events
+from almoner.access.opaque_tokens import digest, is_token, new_token
 from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.definitions import Rights
 
 HOURS: Final = 24
-_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
 
 _MAKE = f"""
 WITH older AS (
@@ -70,11 +67,11 @@ async def make(
     Raises ApiError: 404 where the worker has no account, or a disabled one; 403 where the worker's roles open more than ``by``
     may hand on, since whoever has the link gets in. ``in_force`` are the program's roles; at the command line it may be left out.
     """
-    token = secrets.token_urlsafe(32)
+    token = new_token()
     async with connection.transaction():
         # This locks the account: of two links made at once only one is left.
         await accounts.require_entering(connection, environment_id, worker_id, by, in_force)
-        if not await connection.fetchval(_MAKE, environment_id, worker_id, _digest(token), by.actor):
+        if not await connection.fetchval(_MAKE, environment_id, worker_id, digest(token), by.actor):
             raise accounts.unknown_worker()
         await worker_events.record(connection, environment_id, worker_id, "reset link made", by)
     return token
@@ -87,7 +84,7 @@ def path(token: str) -> str:
 
 async def look(connection: Connection, token: str) -> ResetLink | None:
     """Whose password the link sets; None where it was used, has ended, or never was."""
-    row = None if _FORM.fullmatch(token) is None else await connection.fetchrow(_LOOK, _digest(token))
+    row = await connection.fetchrow(_LOOK, digest(token)) if is_token(token) else None
     return None if row is None else ResetLink(*row)
 
 
@@ -95,13 +92,9 @@ async def use(connection: Connection, token: str, password_hash: str, request_id
     """Sets the password and ends the worker's sessions; None where the link is not good any more. Of two at once, one succeeds."""
     async with connection.transaction():
         link = await look(connection, token)
-        if link is None or not await connection.fetchval(_USE, link.environment_id, _digest(token)):
+        if link is None or not await connection.fetchval(_USE, link.environment_id, digest(token)):
             return None
         by = By.worker(link.worker_id, request_id)
         await worker_events.record(connection, link.environment_id, link.worker_id, "reset link used", by)
         await accounts.set_password(connection, link.environment_id, link.worker_id, password_hash, by)
         return link
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

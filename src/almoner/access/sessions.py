@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from almoner.access.opaque_tokens import digest, is_token, new_token
 from almoner.database import Connection, Database
 from almoner.errors import problem
 
 LONGEST_HOURS: Final = 12  # a session ends after as long, however busy it is: a long shift
 TOUCH_SECONDS: Final = 30.0  # a session's last activity is written down at most as often
-_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
 _CSRF: Final = b"almoner: a form of this session"
 
 # What ended is cleared away as new ones begin, a few at a time.
@@ -113,10 +111,10 @@ class Sessions:
 
         ``touch``: the request shows that the worker is there. Raises ``UnavailableError`` where the database is away.
         """
-        if _FORM.fullmatch(token) is None:
+        if not is_token(token):
             return None
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_LOOK, _digest(token), self._idle_minutes)
+            row = await connection.fetchrow(_LOOK, digest(token), self._idle_minutes)
             if row is None:
                 return None
             *values, is_stale = row
@@ -158,8 +156,8 @@ async def begin(
 
     Raises a 403 ``ApiError`` where the worker has no account, or a disabled one.
     """
-    token = secrets.token_urlsafe(32)
-    if not await connection.fetchval(_BEGIN, environment_id, worker_id, _digest(token), provider_factor):
+    token = new_token()
+    if not await connection.fetchval(_BEGIN, environment_id, worker_id, digest(token), provider_factor):
         raise problem("forbidden", "This worker has no account that may sign in.")
     if instead_of is not None:
         await end(connection, instead_of.environment_id, instead_of.digest)
@@ -182,8 +180,3 @@ async def end_all(connection: Connection, environment_id: int, worker_id: str) -
 def csrf(token: str) -> str:
     """What shows that a form comes from a page of this session. It tells nothing of the token itself."""
     return hmac.new(token.encode(), _CSRF, hashlib.sha256).hexdigest()
-
-
-def _digest(token: str) -> bytes:
-    # A plain hash is enough: a token has 256 random bits, so there is nothing to guess.
-    return hashlib.sha256(token.encode()).digest()

@@ -7,14 +7,12 @@ within five seconds.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import re
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from almoner.access.opaque_tokens import digest, is_token, new_token
 from almoner.access.policy import ALL, with_right
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, problem
@@ -24,7 +22,6 @@ PREFIX: Final = "alm_"
 TRUSTED_SECONDS: Final = 4.0  # how long an answer of the database is believed; with the time of a look, under five
 REFUSED_SECONDS: Final = 1.0  # how long a token that is not valid is refused without another look
 T = TypeVar("T")
-_FORM = re.compile(r"alm_[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +87,9 @@ async def issue(
     ``scope`` is what the token covers, scopes separated by spaces; that it was granted is for the caller to see to. ``made_by``
     is the actor whom it is shown to; blank where the program fetches it.
     """
-    token = PREFIX + secrets.token_urlsafe(32)
-    made = await connection.fetchval(_ISSUE, environment_id, client_id, _digest(token), scope, float(seconds), made_by)
+    token = new_token(PREFIX)
+    made = await connection.fetchval(_ISSUE, environment_id, client_id, digest(token), scope, float(seconds), made_by)
     return token if made else None
-
-
-def _digest(token: str) -> bytes:
-    # A plain hash is enough: a token has 256 random bits, so there is nothing to guess.
-    return hashlib.sha256(token.encode()).digest()
 
 
 def invalid_token() -> ApiError:
@@ -132,7 +124,7 @@ class Tokens:
 
         Raises ApiError: 401 where it is not valid, 503 where the database is away.
         """
-        if _FORM.fullmatch(token) is None or self._clock() < self._refused.get(token, 0.0):
+        if not is_token(token, PREFIX) or self._clock() < self._refused.get(token, 0.0):
             raise invalid_token()
         self._database.guard_second()
         look = self._looks.get(token)
@@ -155,7 +147,7 @@ class Tokens:
         # Taken before the look: what was true then may have ended by the time the answer is here.
         began = self._clock()
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_LOOK, _digest(token))
+            row = await connection.fetchrow(_LOOK, digest(token))
         if row is None:
             self._valid.pop(token, None)
             _keep(self._refused, token, began + REFUSED_SECONDS, self._capacity)

@@ -5,11 +5,10 @@ The page takes the cookie away. The server itself keeps no code, and has no addr
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Final
 
-from almoner.access.secrets import SealError, SecretBox
+from almoner.access import sealed_cookies
+from almoner.access.secrets import SecretBox
 from almoner.access.sessions import Session
 
 COOKIE: Final = "codes"
@@ -18,15 +17,12 @@ SECONDS: Final = 120
 
 def sealed(box: SecretBox, session: Session, codes: tuple[str, ...]) -> str:
     """The value of the cookie."""
-    return base64.urlsafe_b64encode(box.seal(" ".join(codes), _owner(session))).decode()
+    return sealed_cookies.seal(box, codes, _owner(session))
 
 
 def open_codes(box: SecretBox, session: Session, value: str) -> tuple[str, ...]:
     """The codes again; none where the cookie is blank, of another session or none of ours."""
-    try:
-        return tuple(box.open(base64.urlsafe_b64decode(value), _owner(session)).split())
-    except (SealError, binascii.Error, ValueError):
-        return ()
+    return sealed_cookies.unseal(box, value, _owner(session), tuple[str, ...]) or ()
 
 
 def _owner(session: Session) -> str:

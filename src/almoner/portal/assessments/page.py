@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from starlette.responses import Response
 
 from almoner.definitions import Spec
 from almoner.errors import problem
 from almoner.kinds import Guid
+from almoner.pages.cursors import Cursor
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal import patient_access
@@ -19,7 +21,6 @@ from almoner.portal.assessments import drafts, fill_page, responses
 from almoner.portal.assessments.responses import MOST, Answered
 from almoner.portal.patient_access import Patient
 from almoner.portal.records.values import FieldValue, Zones, beyond, field_values
-from almoner.times import IsoDateTime
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, CareFlowTemplate
 from almoner.workshop.published_programs import decoded, outline_at
@@ -77,10 +78,11 @@ class ResponsePage:
 async def show_all(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         patient = await patient_access.patient(visit, connection, visit.path("id"))
-        answered = await responses.newest(visit, connection, patient.id, _before(visit))
-        older = f"?before={answered[MOST - 1].at.isoformat()}_{answered[MOST - 1].id}" if len(answered) > MOST else ""
+        answered = await responses.newest(visit, connection, patient.id, Cursor.parse(visit.query("before")))
+        last = answered[MOST - 1] if len(answered) > MOST else None
+        older = f"?before={Cursor(last.at, UUID(last.id)).text()}" if last else ""
         begun = await begun_by(visit, [dict(row) for row in await drafts.list_drafts(visit, connection, patient.id)])
-    page = ResponsesPage(patient, answered[:MOST], older.replace("+", "%2B"), begun, startable(visit))
+    page = ResponsesPage(patient, answered[:MOST], older, begun, startable(visit))
     return visit.page(f"{_FOLDER}/list.html", page)
 
 
@@ -139,16 +141,6 @@ def _parts(assessment: Assessment, answered: Answered, zones: Zones) -> tuple[An
         if fields:
             parts.append(AnsweredSection(section.heading, field_values(fields, answered.model, zones)))
     return tuple(parts)
-
-
-def _before(visit: Visit) -> tuple[datetime, str] | None:
-    """The row that the page goes on from; from the newest where the query names none."""
-    at, _, row_id = visit.query("before").partition("_")
-    found: str | None = Guid().decode(row_id, "", [])
-    try:
-        return (IsoDateTime().parse(at), found) if found else None
-    except (ValueError, OverflowError):
-        return None
 
 
 ROUTES = (

@@ -11,6 +11,7 @@ import msgspec
 
 from almoner.access.actors import name_sql, through
 from almoner.database import Connection
+from almoner.pages.cursors import Cursor
 from almoner.pages.visit import Visit
 from almoner.workshop.design import Assessment
 from almoner.workshop.published_programs import decoded
@@ -62,9 +63,7 @@ class Answered:
     score: Score | None
 
 
-async def newest(
-    visit: Visit, connection: Connection, patient_id: str, before: tuple[datetime, str] | None = None
-) -> list[Answered]:
+async def newest(visit: Visit, connection: Connection, patient_id: str, before: Cursor | None = None) -> list[Answered]:
     """At most ``MOST`` answered ones and one more, which tells that there are older ones. ``before``: time and id of a row."""
     at, row_id = before or (None, None)
     return await _read(visit, connection, _NEWEST, patient_id, at, row_id)

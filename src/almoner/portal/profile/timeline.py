@@ -6,8 +6,6 @@ entries costs what one with ten does. What is shown of an entry is looked up for
 
 from __future__ import annotations
 
-import base64
-import binascii
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from almoner.database import Connection
 from almoner.definitions import Rights
 from almoner.errors import problem
 from almoner.names import full_name_sql
+from almoner.pages.cursors import Cursor
 from almoner.portal.calendar.ahead import starts
 from almoner.resources.messages import UNREAD
 from almoner.times import IsoDateTime
@@ -185,24 +184,6 @@ class TimelineEntry:
     told: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Cursor:
-    """The last entry of a page; the next one begins behind it."""
-
-    at: datetime
-    id: UUID
-
-    def text(self) -> str:
-        """The cursor as an address carries it."""
-        packed = _CURSOR.pack((self.at - _EPOCH) // _MICROSECOND, self.id.bytes)
-        return base64.urlsafe_b64encode(packed).decode()
-
-    @property
-    def seq(self) -> int:
-        """Up to which number the log's entries of this moment are still to come."""
-        return self.id.int if self.id.int < 2**48 else _LAST_SEQ
-
-
 _NEWEST: Final = Cursor(datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
 
 
@@ -213,13 +194,15 @@ def until(day: date, zone: str) -> Cursor:
 
 def cursor(text: str) -> Cursor | None:
     """The cursor of an address; None where there is none. Raises a 404 ApiError where it is not one of ours."""
-    if not text:
-        return None
-    try:
-        micros, row_id = _CURSOR.unpack(base64.urlsafe_b64decode(text))
-        return Cursor(_EPOCH + micros * _MICROSECOND, UUID(bytes=row_id))
-    except (ValueError, OverflowError, struct.error, binascii.Error):
-        raise problem("not_found", "This part of the timeline does not exist; begin at its top.") from None
+    found = Cursor.parse(text)
+    if text and found is None:
+        raise problem("not_found", "This part of the timeline does not exist; begin at its top.")
+    return found
+
+
+def _seq(cursor: Cursor) -> int:
+    """Up to which number the log's entries of this moment are still to come."""
+    return cursor.id.int if cursor.id.int < 2**48 else _LAST_SEQ
 
 
 async def entries(
@@ -233,7 +216,7 @@ async def entries(
     before = after or _NEWEST
     rows = await connection.fetch(
         _STATEMENTS[show],
-        *(environment_id, patient_id, before.at, before.id, PAGE + 1, before.seq),
+        *(environment_id, patient_id, before.at, before.id, PAGE + 1, _seq(before)),
         *(list(rights.hidden_assessments), list(rights.hidden_data), zone),
     )
     found = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
+from uuid import UUID
 
 import msgspec
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.kinds import Guid
+from almoner.pages.cursors import Cursor
 from almoner.pages.forms.controls import FieldView
 from almoner.pages.forms.problems import by_name
 from almoner.pages.route import PageRoute
@@ -26,7 +27,6 @@ from almoner.portal.records.history import History, history
 from almoner.portal.records.queries import PatientRecord, Type
 from almoner.portal.records.values import FieldValue, Zones, beyond, field_values, in_words
 from almoner.resources.custom_data_type_records import custom_data_type_records
-from almoner.times import IsoDateTime
 from almoner.workshop.forms import fields_view
 
 _FOLDER: Final = "portal/records"
@@ -89,7 +89,7 @@ class RecordDetail:
 
 
 async def show_all(visit: Visit) -> Response:
-    only, before = visit.query("type"), _before(visit)
+    only, before = visit.query("type"), Cursor.parse(visit.query("before"))
     async with visit.parts.database.connection() as connection:
         patient = await patient_access.patient(visit, connection, visit.path("id"))
         types = await queries.types(visit, connection, [only] if only else None)
@@ -210,7 +210,8 @@ def _group(data_type: Type, found: Sequence[PatientRecord], limit: int, zones: Z
     if len(found) > limit:
         older = f"?type={quote(data_type.name, safe='')}"
         if alone:
-            older += f"&before={quote(rows[-1].record.updated_at.isoformat(), safe='')}_{rows[-1].record.id}"
+            last = rows[-1].record
+            older += f"&before={Cursor(last.updated_at, UUID(last.id)).text()}"
     return RecordGroup(data_type, rows, older)
 
 
@@ -225,16 +226,6 @@ def _was(form: Form) -> Mapping[str, Any]:
     except msgspec.DecodeError:
         raise problem("bad_request", "This form is not whole. Load the page again.") from None
     return was if isinstance(was, dict) else {}
-
-
-def _before(visit: Visit) -> tuple[datetime, str] | None:
-    """The row that the page goes on from; from the newest where the query names none."""
-    at, _, row_id = visit.query("before").partition("_")
-    found: str | None = Guid().decode(row_id, "", [])
-    try:
-        return (IsoDateTime().parse(at), found) if found else None
-    except (ValueError, OverflowError):
-        return None
 
 
 ROUTES = (

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from almoner.database import Connection
+from almoner.pages.cursors import Cursor
 from almoner.pages.visit import Visit
 from almoner.workshop.design import CustomDataType
 from almoner.workshop.published_programs import decoded
@@ -84,7 +85,7 @@ async def rows(
     patient_id: str,
     names: Sequence[str],
     limit: int,
-    before: tuple[datetime, str] | None = None,
+    before: Cursor | None = None,
 ) -> dict[str, list[PatientRecord]]:
     """The newest records of each of these types, at most ``limit`` of each, older than ``before`` (time and id of a record)."""
     at, row_id = before or (None, None)
