@@ -140,13 +140,15 @@ class Problem:
 
     ``detail`` is a sentence for a person; ``extra`` is for programs (``path`` names the field, as ``.user_id``). Neither
     ever holds another environment's data, a secret or what the caller sent as a value. ``rule`` is what a value of a field
-    breaks: ``kind``, ``required``, ``unknown_field``; blank where it is about no field.
+    breaks: ``kind``, ``required``, ``unknown_field``; blank where it is about no field. ``kind`` is the name of the kind that the
+    value does not fit, for pages, which say it in other words; blank where it is about none.
     """
 
     code: str
     detail: str
     extra: Mapping[str, Any] = field(default_factory=dict)
     rule: str = ""
+    kind: str = ""
 
     @property
     def status(self) -> int:
@@ -212,7 +214,7 @@ def not_known() -> UnavailableError:
 def parse_problem(kind: str, path: str, hint: str = "") -> Problem:
     """The problem of a value that does not parse as ``kind``, in the words of clarification 6."""
     detail = f"Failed to parse {kind} at {path}"
-    return Problem("parse_exception", f"{detail}: {hint}" if hint else detail, {"path": path}, rule="kind")
+    return Problem("parse_exception", f"{detail}: {hint}" if hint else detail, {"path": path}, "kind", kind)
 
 
 def render(error: Answerable) -> bytes:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -19,11 +23,11 @@ class Operator:
     """Someone at a terminal, with a database and a home."""
 
     def __init__(self, dsn: str, home: Path) -> None:
-        self._environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_HOME": str(home), "ALMONER_PUBLIC_URL": "https://care.example"}
+        self.environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_HOME": str(home), "ALMONER_PUBLIC_URL": "https://care.example"}
         self.environment = f"cli-{uuid.uuid4().hex}"
 
     def types(self, *words: str) -> Result:
-        return CliRunner().invoke(app, list(words), env=self._environ)
+        return CliRunner().invoke(app, list(words), env=self.environ)
 
     def gets(self, *words: str) -> Any:
         result = self.types(*words, "--json")
@@ -87,6 +91,45 @@ def test_a_client_is_disabled(operator: Operator, client: dict[str, str]) -> Non
     refused = operator.types("token", "create", "--client", client["client_id"])
     assert refused.exit_code == 1
     assert "no such client" in refused.output
+
+
+def test_a_second_client_of_one_name_is_told_of_the_first_beside_what_is_piped_on(
+    operator: Operator, client: dict[str, str]
+) -> None:
+    assert operator.types("client", "create", "--name", "noise", "-e", operator.environment).stderr == ""
+    again = operator.types("client", "create", "--name", " warehouse", "--json", "-e", operator.environment)
+    assert f"a client of this name already, {client['client_id']}." in again.stderr
+    made = json.loads(again.stdout)
+    assert made["client_id"] != client["client_id"]
+    for one in (client, made):
+        operator.gets_here("client", "disable", one["client_id"])
+    assert operator.types("client", "create", "--name", "warehouse", "-e", operator.environment).stderr == ""
+
+
+def test_on_a_terminal_events_fit_into_its_lines_and_piped_they_are_whole(operator: Operator, client: dict[str, str]) -> None:
+    piped = operator.types("audit", "events", "-e", operator.environment).stdout
+    assert f"client:{client['client_id']}" in piped
+    assert "patients.read messages.read" in piped
+    # A terminal of 80 characters, as they come.
+    leader, follower = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-c", "from almoner.cli import main; main()", "audit", "events", "-e", operator.environment],
+        env=os.environ | operator.environ | {"COLUMNS": "80", "TERM": "dumb"},
+        stdout=follower,
+        check=True,
+    )
+    os.close(follower)
+    shown = os.read(leader, 100_000).decode().splitlines()
+    os.close(leader)
+    assert max(map(len, shown)) <= 80
+    (line,) = [line for line in shown if f"client:{client['client_id'][:8]} " in line]
+    assert "operator " in line
+
+
+def test_the_help_tells_the_staff_from_the_process() -> None:
+    told = CliRunner().invoke(app, ["--help"]).output
+    (line,) = [line for line in told.splitlines() if line.strip().startswith("worker")]
+    assert "The staff" in line
 
 
 @pytest.mark.parametrize("verb", ["rotate", "retire", "disable"])

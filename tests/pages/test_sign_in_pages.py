@@ -209,6 +209,20 @@ async def test_a_password_is_changed_by_who_knows_it_and_other_sessions_end(
         assert (await elsewhere.get("/account")).status_code == 303
 
 
+async def test_what_the_provider_vouched_for_holds_on_in_the_session_that_follows_a_changed_password(
+    browser_of: httpx.AsyncClient, door: Door, emily: Worker
+) -> None:
+    vouched = "UPDATE worker_sessions SET provider_factor = $2 WHERE worker_id = $1"
+    held = []
+    for factor, old, new in ((True, PASSWORD, NEW), (False, NEW, PASSWORD)):
+        assert (await browser_of.post("/sign-in", data=filled_in(emily, old))).status_code == 303
+        async with door.database.connection() as connection:
+            await connection.execute(vouched, emily.id, factor)
+            await send(browser_of, "/account/password", current=old, new=new, again=new)
+            held += await connection.fetch("SELECT provider_factor FROM worker_sessions WHERE worker_id = $1", emily.id)
+    assert [row[0] for row in held] == [True, False]
+
+
 async def test_a_second_factor_is_set_up_and_removed_in_the_account(
     browser_of: httpx.AsyncClient, door: Door, emily: Worker
 ) -> None:

@@ -179,8 +179,9 @@ async def test_every_problem_is_told_at_its_field_and_what_was_typed_stays(coach
     )
     assert refused.status_code == 400
     read = text_of(refused.text)
-    assert "3 answers need another look" in read
-    for name, told in (("place", "This must be answered."), ("dose", "number"), ("since", "2018-09-15")):
+    assert "Still to be answered: Where is it?" in read
+    assert "2 answers need another look: " in read
+    for name, told in (("place", "This must be answered."), ("dose", "number"), ("since", "Give a day such as 24 Nov 2026.")):
         error = re.search(rf'id="a-{name}-error">([^<]*)<', refused.text)
         assert error, name
         assert told in error[1], (name, error[1])
@@ -197,12 +198,25 @@ async def test_every_problem_is_told_at_its_field_and_what_was_typed_stays(coach
     assert 'id="a-dose-error"' in mended.text
 
 
-async def test_nothing_at_all_is_not_finished(coach: Person, chart: Chart) -> None:
-    patient = await chart.patient()
+async def test_nothing_at_all_is_not_finished_and_says_what_is_missing_and_where(coach: Person, chart: Chart) -> None:
+    patient, noise = await chart.patient(), await chart.patient()
+    await send(coach, noise, begun=False, level="7")
     refused = await send(coach, patient, "finish", begun=False, level="", notes=" ")
     assert refused.status_code == 400
     assert "Nothing is answered yet" in refused.text
     assert "This must be answered." in refused.text
+    told = re.search(r"Still to be answered: (.*?)</p>", refused.text)
+    assert told
+    assert re.findall(r'<a href="#([^"]+)">([^<]+)</a>', told[1]) == [("a-level", "How strong is it?")]
+    assert 'id="a-level"' in refused.text
+    assert "another look" not in refused.text
+    # Nothing was typed: nothing is kept, and nothing says that it is.
+    assert "Saved" not in text_of(refused.text)
+    assert 'name="begun"' not in refused.text
+    for do in ("save", "", "finish"):
+        await send(coach, patient, do, begun=False, level="", notes="")
+        assert "Your drafts" not in (await coach.get(path(patient))).text, do
+    assert "Your drafts" in (await coach.get(path(noise))).text
 
 
 async def test_a_draft_that_was_finished_in_another_tab_does_not_begin_anew_by_itself(coach: Person, chart: Chart) -> None:

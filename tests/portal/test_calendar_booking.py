@@ -367,3 +367,10 @@ async def test_a_time_of_mine_and_a_day_of_theirs_are_decided_as_a_whole(book: B
     assert (await moving(coach, event, [*kept(clash.text), ("choose.start_time", "mine")], time="14:00")).status_code == 303
     row = await book.row(event)
     assert (row["day"], row["start_time"], row["end_time"]) == (None, at(TUESDAY, 14), at(TUESDAY, 14, 30))
+
+
+async def test_a_call_is_offered_by_one_of_its_two_words(book: Book, coach: Person) -> None:
+    patient = await book.patient()
+    page = await coach.get(f"/calendar/new?patient={patient}")
+    offered = re.findall(r'<option value="(call|phone|video|visit)"', page.text)
+    assert offered == ["call", "video", "visit"]

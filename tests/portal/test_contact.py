@@ -79,7 +79,7 @@ async def test_what_does_not_fit_is_told_at_its_field_and_what_was_typed_stays(c
     base = f"/patients/{grace.id}/contact"
     answer = await coach.send_form(f"{base}/phones", phone_number="12 <b>", phone_number_type="cell", friendly_name="my words")
     assert answer.status_code == 400
-    assert 'id="phones-new-phone_number-error">A US or Canadian number' in answer.text
+    assert 'id="phones-new-phone_number-error">Give a US or Canadian number' in answer.text
     assert 'value="12 &lt;b&gt;"' in answer.text
     assert 'value="my words"' in answer.text
 

@@ -26,7 +26,8 @@ async def test_fields_show_and_take_what_the_texts_beside_them_say(
         for page in (mine, theirs):
             await page.fill("#time", "4:45")
             await page.get_by_role("button", name="Book", exact=True).click()
-        await expect(mine.locator("#time")).to_have_value("4:45 am or 4:45 pm?")
+        await expect(mine.locator("#time-error")).to_have_text("4:45 may be 4:45 am or 4:45 pm. Write am or pm.")
+        await expect(mine.locator("#time")).to_have_value("4:45")
         assert await book.value("SELECT count(*) FROM calendar_events WHERE environment_id = $1") == 0
         await mine.fill("#time", "4:45 PM")
         await mine.fill("#date", f"{day:%B} {day.day}, {day.year}")

@@ -15,6 +15,7 @@ from almoner.portal.patients.guessed_zone import SPLIT, ZONES
 from almoner.resources.patients import patients
 from almoner.times import TIMEZONES
 from tests.conftest import Api
+from tests.pages.test_refusals import FOR_PROGRAMS
 from tests.people import People, Person
 
 GRACE = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
@@ -167,3 +168,20 @@ async def test_what_is_wrong_stands_at_its_field_for_readers_too(coach: Person, 
     text = (await coach.send_form("/patients/new", **wrong)).text
     assert f'id="{field}-error"' in text
     assert f'aria-describedby="{field}-error' in text
+
+
+async def test_a_form_speaks_to_a_coach_and_not_to_a_program(coach: Person) -> None:
+    await coach.send_form("/account/times", clock_hours="24", first_weekday="0")
+    blank = await coach.get("/patients/new")
+    helps = re.findall(r'<p class="help"[^>]*>([^<]*)</p>', blank.text)
+    assert helps
+    assert [text for text in helps if FOR_PROGRAMS.search(text)] == []
+    sent = {"first_name": " ", "birthday": "3.13.1950", "timezone": "Mars", "zip_code": "9", "phone": "1", "primary_language": "x"}
+    refused = await coach.send_form("/patients/new", *sent.items())
+    assert refused.status_code == 400
+    said = dict(re.findall(r'<p class="error" id="([a-z_]+)-error">([^<]*)</p>', refused.text))
+    assert said["birthday"] == "Give a day such as 24 Nov 2026."
+    assert said["timezone"] == "Choose a time zone from the list, such as America/Los_Angeles."
+    assert said["last_name"] == "Fill this in."
+    assert {"zip_code", "phone"} <= said.keys()
+    assert [text for text in said.values() if FOR_PROGRAMS.search(text)] == []

@@ -95,7 +95,7 @@ async def test_every_error_stands_at_its_field_and_what_was_typed_stays(coach: P
         assert re.search(rf'id="{name}-error"|id="r-{name}-error"', refused.text), name
     assert 'value="many"' in refused.text
     assert 'value="2026-02-30"' in refused.text
-    assert "This must be filled in." in refused.text
+    assert "Fill this in." in refused.text
     assert await chart.rows("custom_data_type_records", patient) == []
 
 

@@ -11,6 +11,7 @@ import asyncpg
 
 from almoner.access import calendar_feeds, created_by, sessions, worker_events
 from almoner.access.grants import Grant, require
+from almoner.access.sessions import Session
 from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.definitions import Program, Rights
@@ -206,11 +207,15 @@ async def enable(
             await _require(connection, environment_id, worker_id)
 
 
-async def session_anew(connection: Connection, environment_id: int, worker_id: str) -> str:
-    """The token of a session that takes the place of all the worker has, for when what opens the account has changed."""
+async def session_anew(connection: Connection, session: Session) -> str:
+    """The token of a session that takes the place of all its worker has, for when what opens the account has changed.
+
+    What the identity provider vouched for as ``session`` began holds on.
+    """
+    owner = (session.environment_id, session.worker_id)
     async with connection.transaction():
-        await sessions.end_all(connection, environment_id, worker_id)
-        return await sessions.begin(connection, environment_id, worker_id)
+        await sessions.end_all(connection, *owner)
+        return await sessions.begin(connection, *owner, session.provider_factor)
 
 
 async def sign_out_everywhere(connection: Connection, environment_id: int, worker_id: str, by: By) -> int:

@@ -36,7 +36,7 @@ RETURNING true
 _LOOK = f"""
 SELECT s.environment_id, e.name AS environment, s.worker_id::text, w.email, w.first_name, w.last_name, w.timezone,
   a.roles, s.created_at, s.digest, a.totp_confirmed_at IS NOT NULL OR s.provider_factor, a.clock_hours, a.first_weekday,
-  s.seen_at < clock_timestamp() - interval '{TOUCH_SECONDS} seconds'
+  s.provider_factor, s.seen_at < clock_timestamp() - interval '{TOUCH_SECONDS} seconds'
 FROM worker_sessions s
 JOIN worker_accounts a ON a.environment_id = s.environment_id AND a.worker_id = s.worker_id
 JOIN workers w ON w.environment_id = s.environment_id AND w.id = s.worker_id
@@ -71,8 +71,8 @@ class Session:
     """Somebody who has signed in: the worker as the pages need them, and what the session is known by.
 
     ``environment`` is the environment's name, ``timezone`` an IANA name, ``created_at`` in UTC. ``second_factor``: whether the
-    worker has one here, or the identity provider has vouched for one as this session began. ``clock_hours`` (12 or 24) and
-    ``first_weekday`` (Monday is 0) are None where the worker has not chosen.
+    worker has one here, or the identity provider has vouched for one as this session began (``provider_factor``). ``clock_hours``
+    (12 or 24) and ``first_weekday`` (Monday is 0) are None where the worker has not chosen.
     """
 
     environment_id: int
@@ -88,6 +88,7 @@ class Session:
     second_factor: bool
     clock_hours: int | None = None
     first_weekday: int | None = None
+    provider_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)

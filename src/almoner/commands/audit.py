@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
@@ -12,6 +14,8 @@ from almoner.access import worker_events
 from almoner.access.trail import DEFAULT, trail
 from almoner.commands.session import AS_JSON, ENVIRONMENT, connect, environment_id, print_json, print_rows, run, say
 from almoner.times import IsoDate, IsoDateTime
+
+_ID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
 app = typer.Typer(help="The audit trail: who read and wrote what, and of which patients.", no_args_is_help=True)
 
@@ -59,14 +63,15 @@ def list_events(
 ) -> None:
     """List who gave, changed or ended access, the newest first: clients, secrets, tokens, webhooks, environments, roles, programs.
 
+    A terminal shows the fields that changed; piped and with --json, also what they were and are, ids and times in full.
+
     Example: almoner audit events --environment production --json
     """
     found = run(_events(before, limit, every, environment))
     if as_json:
         print_json(found)
         return
-    rows = [{**event, "about": event["object"] or event["worker_id"], "change": _change(event)} for event in found]
-    print_rows(rows, ("id", "happened_at", "actor", "event", "about", "change", "detail"), "No access was given yet.")
+    print_rows(*_table(found), "No access was given yet.", {"id", "at", "actor", "about"})
     if len(found) == limit:
         say(f"\nFor older ones: --before {found[-1]['id']}")
 
@@ -76,6 +81,32 @@ async def _events(before: int | None, limit: int, every: bool, environment: str 
         owner = await environment_id(connection, environment)
         found = await worker_events.list_events(connection, owner, None, before, limit, not every)
         return [event.shown() for event in found]
+
+
+def _table(found: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """The events as rows, with their columns: on a terminal what fits into 80 characters, ids cut to what tells them apart; piped,
+    all of it.
+    """
+    if not sys.stdout.isatty():
+        rows = [{**event, "about": event["object"] or event["worker_id"], "change": _change(event)} for event in found]
+        return rows, ("id", "happened_at", "actor", "event", "about", "change", "detail")
+    rows = [
+        {
+            "id": event["id"],
+            "at": event["happened_at"][:16].replace("T", " "),
+            "event": event["event"],
+            "actor": _short(event["actor"]),
+            "about": _short(event["object"] or event["worker_id"] or ""),
+            "changed": ", ".join(dict.fromkeys((*(event["before"] or ()), *(event["after"] or ())))) or event["detail"],
+        }
+        for event in found
+    ]
+    return rows, tuple(rows[0]) if rows else ()
+
+
+def _short(name: str) -> str:
+    """``client:45ceeba9`` of an actor or object with an id."""
+    return _ID.sub(r"\1", name)
 
 
 def _change(event: dict[str, Any]) -> str:

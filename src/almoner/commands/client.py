@@ -17,6 +17,7 @@ from almoner.commands.session import (
     print_rows,
     run,
     say,
+    warn,
     within,
 )
 from almoner.database import Connection
@@ -57,6 +58,11 @@ def create(
 async def _create(name: str, scope: str, shape: str, environment: str | None) -> dict[str, str]:
     async with connect() as (database, settings), database.connection() as connection:
         owner = await environment_id(connection, environment)
+        same = [
+            one.id for one in await clients.list_clients(connection, owner) if one.name == name.strip() and one.disabled_at is None
+        ]
+        if same:
+            warn(f"There is a client of this name already, {', '.join(same)}. This is another one, with a secret of its own.")
         made = await clients.create(connection, await keys.box(connection, settings.key_source), owner, name, scope, shape, BY_NAME)
         return _told(made, settings)
 

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,11 @@ def called() -> str:
 def say(text: str = "") -> None:
     """A line for the person at the terminal."""
     typer.echo(text)
+
+
+def warn(text: str) -> None:
+    """The same on standard error, which keeps out of what is piped on."""
+    typer.echo(text, err=True)
 
 
 def stop(text: str, code: int = 1) -> NoReturn:
@@ -164,14 +169,14 @@ def print_json(value: Any) -> None:
     typer.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
-    """A table on standard output, for people; ``empty`` where there are no rows."""
+def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str, whole: Collection[str] = frozenset()) -> None:
+    """A table on standard output, for people; ``empty`` where there are no rows. Columns that are ``whole`` are never folded."""
     if not rows:
         say(empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*("" if row[c] is None else str(row[c]) for c in columns))
     # Piped, a line is a row, however long: ids are there to be searched for.

@@ -1,4 +1,4 @@
-"""``almoner worker``: the process that notifies subscribers; and the people who give care: who they are, and how they sign in."""
+"""``almoner worker``: the staff, who they are and how they sign in; and the process that notifies subscribers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from almoner.times import iso
 from almoner.worker import work
 from almoner.workshop.programs import PublishedPrograms
 
-app = typer.Typer(help="Notify subscribers (without a command). With one: workers, the people who give care.")
+app = typer.Typer()
 WORKER = Annotated[str, typer.Argument(metavar="WORKER", help="E-mail address or id of a worker.")]
 _BY = AT_THE_TERMINAL
 
@@ -50,9 +50,9 @@ def notify(
         int | None, typer.Option(min=1, max=65535, help="Offer metrics for Prometheus on this port of ALMONER_HOST.")
     ] = None,
 ) -> None:
-    """Notify subscribers of what changes. Any number of these may run; stop one with Ctrl-C.
+    """The staff: who they are and how they sign in. Without a command: the process that notifies subscribers.
 
-    With a command: workers, the people who give care.
+    Of that process any number may run; stop one with Ctrl-C.
 
     Example: ALMONER_DATABASE_URL=postgresql://almoner:...@db:5432/almoner almoner worker
     """

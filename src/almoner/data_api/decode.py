@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -144,7 +145,7 @@ def values(
         elif field.nullable and not field.required:
             row[field.name] = None
         elif field.required or not creating:
-            problems.append(parse_problem(field.kind.name, f".{key}", "it cannot be null"))
+            problems.append(replace(parse_problem(field.kind.name, f".{key}", "it cannot be null"), rule="required"))
     if creating:
         problems += [missing_field(f".{f.name}") for f in spelled.fields if _missing(f, row, given, names)]
     else:
@@ -217,4 +218,5 @@ def moved(found: Problem, prefix: str) -> Problem:
     """The same problem, its path behind ``prefix``: of a related row (``.external_ids[0]``) or of a row among many (``[7]``)."""
     path = str(found.extra.get("path", ""))
     shown = prefix if path == "." else f"{prefix}{path}"
-    return Problem(found.code, found.detail.replace(path, shown, 1) if path else found.detail, {**found.extra, "path": shown})
+    detail = found.detail.replace(path, shown, 1) if path else found.detail
+    return replace(found, detail=detail, extra={**found.extra, "path": shown})

@@ -2,8 +2,9 @@
 
 A browser draws its own controls of these in its own language, which need not be the reader's. So they are fields of text, and each
 comes with a hidden one that names it. What is typed is brought to the form of HTML's controls (``2026-11-24``, ``14:30``,
-``2026-11-24T14:30``) as a form arrives, in one place: no page reads anything else. What means nothing, or one of two, stays as a
-text that says so, for the page to refuse in its own words.
+``2026-11-24T14:30``) as a form arrives, in one place: no page reads anything else. What means nothing stays as it was typed, and
+what may mean one of two gets a question mark: neither is a value of HTML's, so the page refuses it. The field shows it again as it
+was typed, and says what it may mean (``two_meanings``) instead of what the page has to say.
 """
 
 from __future__ import annotations
@@ -27,52 +28,89 @@ _TIME: Final = r"\d{1,2}(?:[:.]\d\d(?::\d\d(?:\.\d{1,6})?)?)?\s*(?:[ap]\.?m\.?)?
 _DAY_AND_TIME: Final = re.compile(rf"(.+?)(?:T|,?\s+(?:at\s+)?)({_TIME})", re.ASCII | re.IGNORECASE)
 _WITHOUT_HALF: Final = re.compile(r"[1-9]|1[0-2]|(?:[1-9]|1[0-2])[:.]\d\d", re.ASCII)
 _LONGEST: Final = 60
+_UNCLEAR: Final = "?"
 
 
 def day_value(text: str) -> str:
-    """``2026-11-24`` of a day in a usual notation; the text where it is none, with both meanings where it may be one of two."""
-    text = " ".join(text.split())
-    if match := _ISO.fullmatch(text):
-        return _iso(match[1], match[2], match[3]) or text
-    if (match := _DAY_FIRST.fullmatch(text)) and (month := _month(match[2])):
-        return _iso(match[3], str(month), match[1]) or text
-    if (match := _MONTH_FIRST.fullmatch(text)) and (month := _month(match[1])):
-        return _iso(match[3], str(month), match[2]) or text
-    if match := _IN_DIGITS.fullmatch(text):
-        first, mark, second, year = match.groups()
-        # Where points are written the day is first, everywhere; where strokes are, the month is to readers in the United States.
-        day_first, month_first = _iso(year, second, first), _iso(year, first, second)
-        meant = {day_first} if mark == "." else {day_first, month_first}
-        if mark == "/" and month_first and notation.current().month_first:
-            return month_first
-        meant -= {""}
-        if len(meant) == 2:
-            return " or ".join(map(shown_day, sorted(meant))) + "?"
-        return next(iter(meant), text)
-    return text
+    """``2026-11-24`` of a day in a usual notation; the text where it is none, with a question mark where it may be one of two."""
+    meant = _days(text)
+    return meant[0] if len(meant) == 1 else f"{text.strip()}{_UNCLEAR}" if meant else text
 
 
 def time_value(text: str) -> str:
     """``14:30`` of a time of day in a usual notation; the text where it is none.
 
-    To whom reads 12 hours, ``2:30`` may be one of two, and both are told; ``02:30`` and ``14:30`` are what they are.
+    To whom reads 12 hours, ``2:30`` may be one of two, and gets a question mark; ``02:30`` and ``14:30`` are what they are.
     """
-    text = " ".join(text.split())
-    at = parsing.time_of_day(text)
-    if at is None:
-        return text
-    if notation.current().clock_hours == 12 and _WITHOUT_HALF.fullmatch(text):
-        return f"{text} am or {text} pm?"
-    return f"{at:%H:%M}"
+    meant = _times(text)
+    return meant[0] if len(meant) == 1 else f"{text.strip()}{_UNCLEAR}" if meant else text
 
 
 def moment_value(text: str) -> str:
-    """``2026-11-24T14:30`` of a day with a time; the text where it is none."""
+    """``2026-11-24T14:30`` of a day with a time; the text where it is none, with a question mark where it may be one of several."""
     match = _DAY_AND_TIME.fullmatch(text.strip())
     if match is None:
         return text
-    on, at = day_value(match[1]), time_value(match[2])
-    return f"{on}T{at}" if parsing.day(on) and parsing.time_of_day(at) else f"{on} {at}" if "?" in on + at else text
+    days, times = _days(match[1]), _times(match[2])
+    if not days or not times:
+        return text
+    return f"{days[0]}T{times[0]}" if len(days) == len(times) == 1 else f"{text.strip()}{_UNCLEAR}"
+
+
+def two_meanings(value: object, type_: str) -> str:
+    """What a text of such a field may mean, where that is two things and it was refused for it; blank where it is not so."""
+    text = _asked(value, type_)
+    if not text:
+        return ""
+    match = _DAY_AND_TIME.fullmatch(text) if type_ == "datetime-local" else None
+    on, at = (match[1], match[2]) if match else (text, text)
+    days = _days(on) if type_ != "time" else ()
+    times = _times(at) if type_ != "date" else ()
+    said = []
+    if len(days) == 2:
+        said.append(f"{on} may be {' or '.join(map(shown_day, days))}. Write the month as a word.")
+    if len(times) == 2:
+        said.append(f"{at} may be {' or '.join(map(_shown_time, times))}. Write am or pm.")
+    return " ".join(said)
+
+
+def _asked(value: object, type_: str) -> str:
+    """What was typed, of a value that has the question mark of this module; blank of any other, or of another type."""
+    text = str(value).strip().removesuffix(_UNCLEAR)
+    reader = _READERS.get(f"typed_{type_}")
+    return text if reader and text != value and reader(text) == value else ""
+
+
+def _days(text: str) -> tuple[str, ...]:
+    """What a text means in ISO 8601: a day, either of two in their order, or none."""
+    text = " ".join(text.split())
+    if match := _ISO.fullmatch(text):
+        found = {_iso(match[1], match[2], match[3])}
+    elif (match := _DAY_FIRST.fullmatch(text)) and (month := _month(match[2])):
+        found = {_iso(match[3], str(month), match[1])}
+    elif (match := _MONTH_FIRST.fullmatch(text)) and (month := _month(match[1])):
+        found = {_iso(match[3], str(month), match[2])}
+    elif match := _IN_DIGITS.fullmatch(text):
+        first, mark, second, year = match.groups()
+        # Where points are written the day is first, everywhere; where strokes are, the month is to readers in the United States.
+        day_first, month_first = _iso(year, second, first), _iso(year, first, second)
+        found = {day_first} if mark == "." else {day_first, month_first}
+        if mark == "/" and month_first and notation.current().month_first:
+            found = {month_first}
+    else:
+        found = set()
+    return tuple(sorted(found - {""}))
+
+
+def _times(text: str) -> tuple[str, ...]:
+    """What a text means as HTML writes it: a time of day, either of two, or none."""
+    text = " ".join(text.split())
+    at = parsing.time_of_day(text)
+    if at is None:
+        return ()
+    if notation.current().clock_hours == 12 and _WITHOUT_HALF.fullmatch(text):
+        return tuple(f"{half:%H:%M}" for half in map(parsing.time_of_day, (f"{text} am", f"{text} pm")) if half)
+    return (f"{at:%H:%M}",)
 
 
 _READERS: Final[dict[str, Callable[[str], str]]] = {
@@ -102,8 +140,10 @@ def canonical(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 
 
 def field_text(value: object, type_: str) -> str:
-    """What a field of this type of HTML shows: ``24 Nov 2026``, ``14:30`` or ``2:30 pm``, both; what is no such value as it is."""
-    text = "" if value is None else str(value)
+    """What a field of this type of HTML shows: ``24 Nov 2026``, ``14:30`` or ``2:30 pm``, both; all else as it was typed."""
+    asked, text = _asked(value, type_), "" if value is None else str(value)
+    if asked:
+        return asked
     if type_ == "date":
         return shown_day(text)
     if type_ == "time":

@@ -67,6 +67,7 @@ class Renderer:
             hour_line=_hour_line,
             mark=moment_fields.mark,
             moment_hint=_moment_hint,
+            moment_refused=_moment_refused,
             moment_shown=_moment_shown,
             ago=filters.ago,
             on_paper=filters.on_paper,
@@ -121,6 +122,12 @@ def _hour_line(_: Context, hour: int) -> str:
 def _moment_hint(_: Context, type_: str) -> str:
     """How to fill in a field of this type."""
     return f"Such as {moment_fields.example(type_)}"
+
+
+@pass_context
+def _moment_refused(_: Context, error: str, value: object, type_: str) -> str:
+    """What is wrong with such a field: where its text may mean one of two that, else what the page says; blank where nothing is."""
+    return error and (moment_fields.two_meanings(value, type_) or error)
 
 
 @pass_context

@@ -122,7 +122,7 @@ calendar_events = Resource(
         Field(
             "modality",
             Choice(("call", "visit", "video", "phone")),
-            "How the two meet.",
+            "How the two meet. `phone` is another word for `call`: both are by telephone.",
             required=True,
             update=False,
             update_when_enveloped=True,

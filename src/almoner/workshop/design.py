@@ -204,7 +204,10 @@ class AppointmentType(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = None
     modalities: Annotated[
         tuple[Literal["call", "phone", "video", "visit"], ...],
-        about("How it is held", "The ways that coaches are offered. All of them where nothing is said."),
+        about(
+            "How it is held",
+            "The ways that coaches are offered: call, video and visit where nothing is said. Phone is another word for call.",
+        ),
     ] = ()
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from almoner.kinds import Kind, Text
 from almoner.pages.forms import controls
 from almoner.pages.forms.controls import FieldView
+from almoner.pages.moment_fields import two_meanings
 from almoner.pages.visit import Form
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, FieldDesign, Question
@@ -92,6 +93,7 @@ def fields_view(
         plain_view = FieldView(at, f"{prefix}{field.name}", field.label or field.name, field.help, field.required)
         view = controls.with_value(plain_view, kind_of(field), answers.get(field.name), timezone, field.low, field.high)
         error = view.error or told.get(field.name, "")
+        error = error and (two_meanings(view.value, view.widget) or error)
         views.append(replace(view, error=error, value="" if live else view.value))
     return tuple(views)
 

@@ -14,7 +14,7 @@ from almoner.access import worker_events
 from almoner.access.grants import Grant, require, require_second_person, widened
 from almoner.access.worker_events import AT_THE_TERMINAL, By
 from almoner.database import Connection
-from almoner.definitions import Program, Rights
+from almoner.definitions import NO_RIGHTS, Program, Rights
 from almoner.errors import problem
 from almoner.workshop.breakages import Progress, Report, examine, unfollowed
 from almoner.workshop.checks import DesignProblem, problems
@@ -205,8 +205,10 @@ async def _authorise(connection: Connection, environment_id: int, given: _Given,
         if not (is_for_tests and holds.administers):
             raise Widens(found)
     if found:
-        for name in sorted(before.keys() & after.keys()):
-            require(holds, Grant(rights=after[name], had=before[name]))
+        # A role that comes back opens itself again to whoever has it still.
+        in_use = before.keys() | {name for row in held for name in row["roles"]}
+        for name in sorted(in_use & after.keys()):
+            require(holds, Grant(rights=after[name], had=before.get(name, NO_RIGHTS)))
 
 
 def _insist(report: Report, accepting: Collection[str]) -> None:

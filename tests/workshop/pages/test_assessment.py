@@ -325,7 +325,7 @@ async def test_the_preview_shows_what_is_not_saved_yet(designer: Person, base: s
 async def test_finishing_the_preview_says_what_would_not_be_accepted(designer: Person, base: str) -> None:
     blank = await preview(designer, base, do="finish", **{"preview-pain": "99"})
     assert "This must be answered." in blank
-    assert "A whole number from 0 to 10 is expected." in blank
+    assert "Give a whole number from 0 to 10." in blank
     assert "The preview keeps nothing" in await preview(designer, base, do="finish", **{"preview-insurer": "Acme"})
 
 

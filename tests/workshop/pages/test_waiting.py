@@ -198,3 +198,24 @@ async def test_a_lock_opens_nothing_more_where_it_is_tested_either(
         answer = await crew[name].send_form("/workshop/lock", revision=str(revision), **given | {"name": f"trial-{name}"})
         assert answer.status_code == status, text(answer)
     assert "may also administer" in text(await crew["designer"].send_form("/workshop/lock", revision=str(revision), **given))
+
+
+async def test_a_role_that_comes_back_to_who_has_it_still_opens_no_more_than_the_second_person_may_hand_on(
+    crew: dict[str, Person], people: People, program: int, database: Database
+) -> None:
+    hidden = replace(parse(kiwi_health.source()))
+    secret = hidden.assessments[0].id
+    roles = (*hidden.roles, Role(name="admin", may=("administer",), hidden_assessments=(secret,)))
+    async with database.connection() as connection:
+        await publish(connection, program, replace(hidden, roles=roles), "test", accepting={"roles"})
+    async with await people(program, "visitor"):
+        # Nobody has this one, so that it opens nothing to anybody.
+        answer = await asks(database, crew["designer"], with_role(Role(name="noise", may=("give_care",), patients="all")))
+        assert answer.headers["location"] != WAITING
+        here = await version(database, crew["designer"])
+        returns = with_role(Role(name="visitor", may=("give_care",), patients="all"))
+        assert (await asks(database, crew["designer"], returns)).headers["location"] == WAITING
+        refused = await crew["admin"].send_form(f"{WAITING}/approve", number="1")
+        assert refused.status_code in (403, 409), refused.headers.get("location")
+        assert f"answers to {secret}" in text(refused)
+        assert await version(database, crew["designer"]) == here

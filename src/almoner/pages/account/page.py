@@ -9,7 +9,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from almoner import regions
-from almoner.access import accounts, devices, recovery_codes, second_factor, sessions
+from almoner.access import accounts, devices, recovery_codes, second_factor
 from almoner.access.accounts import Account
 from almoner.access.passwords import password_problem
 from almoner.access.recovery_codes import RemainingCodes
@@ -105,7 +105,7 @@ async def change_password(visit: Visit) -> Response:
     hashed = await visit.parts.passwords.hash(new)
     async with visit.parts.database.transaction() as connection:
         await accounts.set_password(connection, worker.environment_id, worker.worker_id, hashed, _by(visit))
-        token = await sessions.begin(connection, worker.environment_id, worker.worker_id)
+        token = await accounts.session_anew(connection, worker)
     response = visit.go("/account?done=password")
     visit.parts.cookies.put(response, SESSION, token)
     # This device stays known, as the only one.
@@ -137,7 +137,7 @@ async def confirm_factor(visit: Visit) -> Response:
         if fits:
             codes = await recovery_codes.make(connection, *owner, _by(visit))
             # The page that follows is of the new session already.
-            visit.token = await accounts.session_anew(connection, *owner)
+            visit.token = await accounts.session_anew(connection, worker)
     if not fits:
         return await _factor(visit, _NOT_THE_CODE, 422)
     response = visit.page(_NEW_CODES, NewCodes.of(codes, "/account?done=factor"))

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from almoner.errors import ApiError, Problem, problem
+from almoner.pages.forms.refusals import BLANK, refusal
 
-# Of "Failed to parse url at .notify_url: it must begin with https://", what tells a person something.
-_HINT = re.compile(r"Failed to parse [^:]*?: (.*)", re.DOTALL)
 _FIELD = re.compile(r"\.([a-z0-9_]+)")
 
 
@@ -23,7 +22,7 @@ def by_field(error: ApiError) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in error.problems:
         match = _FIELD.match(one.extra.get("path", ""))
-        found.setdefault(match[1] if match else "", sentence(one))
+        found.setdefault(match[1] if match else "", refusal(one))
     return found
 
 
@@ -39,7 +38,7 @@ def missing_as(text: str) -> Iterator[None]:
 
 
 def by_name(
-    problems: Iterable[Problem], names: Iterable[str], within: str, required: str = "This must be filled in."
+    problems: Iterable[Problem], names: Iterable[str], within: str, required: str = BLANK
 ) -> tuple[dict[str, str], list[str]]:
     """The problems as sentences: those of a field by its name, and those that are about no field of the form.
 
@@ -53,14 +52,7 @@ def by_name(
         at = path.removeprefix(f"{within}.") if path.startswith(f"{within}.") else ""
         name = next((each for each in known if at == each or at.startswith((f"{each}[", f"{each}."))), "")
         if name:
-            by_field.setdefault(name, required if one.rule == "required" else sentence(one))
+            by_field.setdefault(name, required if one.rule == "required" else refusal(one))
         else:
-            others.append(sentence(one))
+            others.append(refusal(one))
     return by_field, others
-
-
-def sentence(one: Problem) -> str:
-    """The problem as a sentence beside the field, which need not name it."""
-    match = _HINT.fullmatch(one.detail)
-    hint = match[1] if match else one.detail
-    return hint[:1].upper() + hint[1:] + ("" if hint.endswith(".") else ".")

@@ -270,8 +270,13 @@ const almoner = {
     if (tells) notice.replaceChildren(page);
   };
   /* From the first click until the answer is there, or for some seconds where it is a file, of which a page is not told. */
-  const going = new Map(), GOES_FOR = 10_000;
-  const gone = (form) => { clearTimeout(going.get(form).timer); going.get(form).button?.removeAttribute("aria-busy"); going.delete(form); };
+  const going = new Map(), GOES_FOR = 10_000, SENDING = "It is being sent.";
+  const gone = (form) => {
+    clearTimeout(going.get(form).timer);
+    going.get(form).button?.removeAttribute("aria-busy");
+    going.delete(form);
+    if (document.getElementById("told")?.textContent === SENDING) tell("");
+  };
   const sound = new WeakSet();
   document.addEventListener("submit", (event) => {
     const { target: form, submitter } = event;
@@ -287,7 +292,7 @@ const almoner = {
       if (goes) { sound.add(form); form.requestSubmit(submitter); } else confirmed.delete(form);
       /* Where the browser itself found something to complain of, it is asked again the next time. */
       if (!goes || sound.delete(form)) { gone(form); return; }
-      tell("It is being sent.");
+      tell(SENDING);
       going.get(form).sent = true;
       if ("file" in form.dataset) going.get(form).timer = setTimeout(gone, GOES_FOR, form);
     });

@@ -56,7 +56,8 @@ DELETE FROM assessment_drafts WHERE environment_id = $1 AND patient_id = $2 AND 
 
 @dataclass(frozen=True)
 class AnswerDraft:
-    """What a worker has typed, for which version of the spec, and when it was last kept.
+    """What a worker has typed, for which version of the spec, and when it was last kept: None where nothing is, as nobody has
+    answered anything yet.
 
     ``clashes`` has what was typed in another tab for questions that ``texts`` answers otherwise.
     """
@@ -64,7 +65,7 @@ class AnswerDraft:
     spec_id: str
     version: int
     texts: Texts
-    saved_at: datetime
+    saved_at: datetime | None
     clashes: Texts
 
 
@@ -113,15 +114,16 @@ async def save(
 ) -> SavedDraft | None:
     """Keeps what was typed; questions that it does not name keep what they had. ``connection`` is in a transaction.
 
-    ``begun``: there was a draft before. None where that has been finished or dropped meanwhile, and where the visitor may not see
-    the patient.
+    ``begun``: there was a draft before. A draft begins with the first answer. None where it has been finished or dropped
+    meanwhile, and where the visitor may not see the patient.
     """
     only, me = only_of(visit), visit.worker.worker_id
-    if not begun:
+    is_answered = any(_said(texts) for texts in typed.texts.values())
+    if not begun and is_answered:
         await connection.execute(_BEGIN, visit.environment_id, only, patient_id, spec_id, me, version)
     kept = await connection.fetchval(_HOLD, visit.environment_id, only, patient_id, spec_id, me)
     if kept is None:
-        return None
+        return None if begun or is_answered else SavedDraft(AnswerDraft(spec_id, version, typed.texts, None, {}), {}, frozenset())
     texts, clashes = _opened(kept)
     mine, others = _merge(texts, clashes, typed)
     answers = msgspec.json.encode(texts | {_CLASHES: clashes} if clashes else texts).decode()

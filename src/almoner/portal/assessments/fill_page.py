@@ -49,8 +49,9 @@ class FillPart:
 
     ``saved`` is when the draft was kept last, in the worker's zone, blank where nothing is kept yet. ``asked`` names the questions
     that stand in the form, ``seen`` has what is kept of each, for the next save to tell what others changed. ``clashes`` are by the
-    name of the question. ``checked``: finishing was tried, so that what is wrong is told at once. ``gone``: the draft was
-    finished or dropped in another tab.
+    name of the question. ``checked``: finishing was tried, so that what is wrong is told at once. ``wrong`` are the questions that
+    keep it from being finished, ids and labels: ``missing`` those without an answer. ``gone``: the draft was finished or dropped in
+    another tab.
     """
 
     view: FormView
@@ -60,7 +61,8 @@ class FillPart:
     saved: str
     checked: bool = False
     refused: tuple[str, ...] = ()
-    wrong: int = 0
+    wrong: tuple[tuple[str, str], ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
     gone: bool = False
     # Where the focus goes, an id: to the first that is wrong, where finishing was tried just now.
     focus: str = ""
@@ -153,8 +155,8 @@ async def answer(visit: Visit) -> Response:
             await _assessment(visit, connection, sent.assessment.id, version)
         begun = form.truth("begun") and do != "again"
         saved = await drafts.save(visit, connection, sent.patient_id, sent.assessment.id, version, sent.typed, begun)
-        if saved is None:
-            # Either the draft is gone, or the patient is none whom the visitor may see: that raises.
+        if saved is None or saved.draft.saved_at is None:
+            # Nothing is kept, perhaps since the patient is none whom the visitor may see: that raises.
             await patient_access.patient(visit, connection, sent.patient_id)
     if saved is None:
         lost = _Shown(sent.typed.texts, there=frozenset(sent.typed.texts), checked=sent.checked)
@@ -257,10 +259,14 @@ def _part(
         for name in names
         if name in shown.clashes
     }
-    wrong = [one.id for section in view.sections for one in section.fields if one.error]
-    focus = wrong[0] if wrong else "fill-refused-words"
+    refusing = [one for section in view.sections for one in section.fields if one.error]
+    wrong, missing = (
+        tuple((one.id, one.label) for one in refusing if (one.name.removeprefix(answer_form.PREFIX) in given) is is_answered)
+        for is_answered in (True, False)
+    )
+    focus = refusing[0].id if refusing else "fill-refused-words"
     saved = "" if shown.saved_at is None else _clock(shown.saved_at, visit.worker.timezone)
-    return FillPart(view, names, seen, clashes, saved, shown.checked, refused, len(wrong), focus=focus if refocus else "")
+    return FillPart(view, names, seen, clashes, saved, shown.checked, refused, wrong, missing, focus=focus if refocus else "")
 
 
 def _clock(at: datetime, timezone: str) -> str:

@@ -32,6 +32,8 @@ from almoner.working_hours import Span
 FOLDER: Final = "portal/calendar"
 _MOST_FOUND: Final = 8
 _USUAL_MINUTES: Final = "30"
+# Where the program says nothing. A phone is another word for a call: one of them is enough to choose from.
+_OFFERED: Final = tuple(name for name in MODALITIES if name != "phone")
 # Two who book the same hour do so one after the other: the second sees what the first did.
 ONE_AT_A_TIME: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
 
@@ -176,7 +178,7 @@ def _filled(typed: BookingForm, program: Program) -> BookingForm:
     """With the length and the modality of the appointment type, where another one was chosen."""
     if typed.appointment_type not in program.appointment_types:
         typed = replace(typed, appointment_type=next(iter(program.appointment_types), ""))
-    offered = _modalities(program, typed.appointment_type)
+    offered = _modalities(program, typed)
     if typed.filled_for != typed.appointment_type:
         kind = program.appointments.get(typed.appointment_type, AppointmentKind())
         length = str(kind.minutes) if kind.minutes else typed.asked.minutes
@@ -184,8 +186,10 @@ def _filled(typed: BookingForm, program: Program) -> BookingForm:
     return typed if typed.modality in offered else replace(typed, modality=offered[0])
 
 
-def _modalities(program: Program, appointment_type: str) -> tuple[str, ...]:
-    return program.appointments.get(appointment_type, AppointmentKind()).modalities or tuple(MODALITIES)
+def _modalities(program: Program, typed: BookingForm) -> tuple[str, ...]:
+    """What there is to choose from; where the program says nothing, also what was chosen by another word."""
+    kind = program.appointments.get(typed.appointment_type, AppointmentKind())
+    return kind.modalities or tuple(name for name in MODALITIES if name in (*_OFFERED, typed.modality))
 
 
 async def _page(visit: Visit, connection: Connection, typed: BookingForm, checking: bool) -> BookingPage:
@@ -207,7 +211,7 @@ async def _page(visit: Visit, connection: Connection, typed: BookingForm, checki
         worker,
         known,
         [(name, visit.program.titles.get(("appointment_types", name), name)) for name in visit.program.appointment_types],
-        [(name, MODALITIES[name]) for name in _modalities(visit.program, typed.appointment_type)],
+        [(name, MODALITIES[name]) for name in _modalities(visit.program, typed)],
         timezones(visit, worker, patient, typed.asked.timezone),
         at.errors,
         choices(at.twice, typed.asked.timezone),

@@ -19,6 +19,7 @@ from almoner.database import Connection
 from almoner.definitions import AppointmentKind
 from almoner.errors import ApiError, problem
 from almoner.pages import parsing
+from almoner.pages.forms.refusals import refusal
 from almoner.pages.moment_fields import example
 from almoner.pages.visit import Form, Visit
 from almoner.portal import editing
@@ -107,7 +108,7 @@ async def _placed(
     try:
         result = await editing.update(visit, calendar_events, found.event.id, given, form, connection)
     except ApiError as refused:
-        return replace(answer, errors=[appointment_by_id.detail for appointment_by_id in refused.problems])
+        return replace(answer, errors=[refusal(appointment_by_id) for appointment_by_id in refused.problems])
     if isinstance(result, EditConflict):
         again = _again(form, {name: result.row[name] for name in (*WHEN, _HOST)})
         return replace(answer, theirs=await _theirs(visit, connection, found, result), again=again)

@@ -11,6 +11,8 @@ from almoner.database import Connection
 from almoner.errors import ApiError
 from almoner.names import full_name
 from almoner.pages import parsing
+from almoner.pages.forms.refusals import refusal
+from almoner.pages.moment_fields import two_meanings
 from almoner.pages.visit import Form, Visit
 from almoner.portal.conversations import consents, queries
 from almoner.portal.conversations.consents import Consent
@@ -153,7 +155,8 @@ def _sent_at(visit: Visit, patient: Patient, said: Composed) -> tuple[datetime |
     timezone = patient.timezone if said.zone == "theirs" else visit.worker.timezone
     day, at = parsing.day(said.date, 1900, 2200), parsing.time_of_day(said.time)
     if day is None or at is None:
-        return None, (), {"when": "Give both the day and the time, or leave both blank for now."}
+        unclear = two_meanings(said.date, "date") or two_meanings(said.time, "time")
+        return None, (), {"when": unclear or "Give both the day and the time, or leave both blank for now."}
     meant = parsing.moment(day, at, timezone, said.which)
     twice = tuple((str(n), words) for n, (_, words) in enumerate(parsing.choices(meant.twice, timezone)))
     if meant.moment is None:
@@ -177,7 +180,7 @@ def _by_field(error: ApiError) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in error.problems:
         name = known.get(str(one.extra.get("path", "")).strip("."), "contents")
-        found[name] = _GONE if name == "worker_id" else one.detail
+        found[name] = _GONE if name == "worker_id" else refusal(one)
     return found
 
 

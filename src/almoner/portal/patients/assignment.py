@@ -10,6 +10,7 @@ from typing import Any, Final
 from almoner.errors import ApiError
 from almoner.kinds import Guid
 from almoner.names import full_name_sql
+from almoner.pages.forms.refusals import refusals
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import OF_WORKER, only_of
 from almoner.portal.patients.listing import NOBODY, Chosen, fitting
@@ -100,7 +101,7 @@ async def assign(visit: Visit, wanted: Chosen) -> AssignmentResult:
         except ApiError as error:
             if error.status >= 500:
                 raise
-            return AssignmentResult(problem=" ".join(one.detail for one in error.problems), ticked=ticked)
+            return AssignmentResult(problem=refusals(error), ticked=ticked)
     to = known[coach_id].name if coach_id else None
     return AssignmentResult(changed, len(rows) - len(changing), to, undo=visit.request_id if changed else "")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from almoner.errors import ApiError, problem
+from almoner.pages.forms.refusals import refusals
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import Patient, only_of, patient
 from almoner.portal.patients import merge_records
@@ -83,7 +84,7 @@ async def merge(visit: Visit) -> Response:
             raise
         # What was chosen between values that are others now has to be chosen anew.
         still = {} if error.status == 412 else choices
-        return await _preview(visit, other.id, still, " ".join(one.detail for one in error.problems), error.status)
+        return await _preview(visit, other.id, still, refusals(error), error.status)
     return visit.go(f"/patients/{kept.id}")
 
 

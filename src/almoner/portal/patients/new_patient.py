@@ -17,7 +17,7 @@ from almoner.errors import ApiError
 from almoner.fields import Shape
 from almoner.kinds import Problems
 from almoner.pages.filters import birthday_error
-from almoner.pages.forms.problems import sentence
+from almoner.pages.forms.refusals import refusal
 from almoner.pages.visit import Visit
 from almoner.portal.contact.sections import MORE, USUAL, Input
 from almoner.portal.patient_access import only_of
@@ -143,8 +143,7 @@ def _errors(error: ApiError, mappings: Sequence[tuple[str, str]]) -> dict[str, s
         path = str(problem.extra.get("path", ""))
         numbered = _NUMBERED.match(path)
         name = f"{numbered[2] or 'external_id'}-{filled[int(numbered[1])]}" if numbered else path.removeprefix(".")
-        text = "Fill this in." if problem.rule == "required" else sentence(problem)
-        found.setdefault(name if name in _TEXTS or numbered else "", text)
+        found.setdefault(name if name in _TEXTS or numbered else "", refusal(problem))
     return found
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from almoner.errors import ApiError
 from almoner.kinds import Guid
+from almoner.pages.forms.refusals import refusals
 from almoner.pages.visit import Visit
 from almoner.portal import live, patient_bar
 from almoner.portal.patient_access import Patient, only_of, patient
@@ -85,7 +86,7 @@ async def change(visit: Visit) -> Response:
         if error.status >= 500:
             raise
         text = "The patient has just been changed by somebody else. Look again, then choose."
-        return _phase_form(visit, found, text if error.status == 412 else " ".join(p.detail for p in error.problems), error.status)
+        return _phase_form(visit, found, text if error.status == 412 else refusals(error), error.status)
     return await _changed(visit, found.id, "phase")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from almoner.errors import problem
+from almoner.pages.forms.refusals import refusal
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop import questions
@@ -18,7 +19,6 @@ from almoner.workshop.pages.assessment.commands import typed_into
 from almoner.workshop.pages.assessment.edits import index_of
 from almoner.workshop.pages.assessment.page import PREFIX
 from almoner.workshop.pages.editor import saving
-from almoner.workshop.pages.editor.form import sentence
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def wrong(assessment: Assessment, answers: Mapping[str, Any]) -> dict[str, str]:
             problems: list[Any] = []
             kind_of(question).decode(answer, question.name, problems)
             if problems:
-                found[question.name] = sentence(problems[0].detail.partition(": ")[2] or problems[0].detail)
+                found[question.name] = refusal(problems[0])
     return found
 
 
