@@ -55,9 +55,13 @@ class PostgresPrograms:
             os.chown(path, *self._owner, follow_symlinks=False)
 
     def start(self, name: str, *arguments: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start a program that stays. It has a session of its own, so that Ctrl-C reaches its parent only."""
+        """Start a program that stays. It has a session of its own, so that Ctrl-C reaches its parent only.
+
+        On Linux it ends with this process, however that ends.
+        """
+        itself = [] if self._prefix else [sys.executable, "-I", unprivileged.__file__, unprivileged.ITSELF, "", str(self._home)]
         return subprocess.Popen(
-            self._command(name, *arguments),
+            [*itself, *self._command(name, *arguments)],
             cwd=self._home,
             env=self._environment,
             stdin=subprocess.DEVNULL,

@@ -63,8 +63,8 @@ class EmbeddedServer:
     """One server for one home folder, run by this process.
 
     ``with EmbeddedServer(home) as dsn`` starts and stops it. Only one process at a time runs a home's server; others
-    find it with ``running``. When that process is killed, the server outlives it, and the next start stops it and
-    starts its own.
+    find it with ``running``. When that process is killed, the server ends too on Linux, as it does when the thread ends that
+    called ``start``; elsewhere it outlives it, and the next start stops it and starts its own.
     """
 
     def __init__(self, home: Path) -> None:

@@ -13,7 +13,11 @@ WAY says how much the program keeps, least first:
 ``enter``     the account, and root's right to enter any folder (DAC_OVERRIDE); containers often have this one only.
 ``namespace`` a user namespace in which root's files belong to the account; for containers that have no capability.
 
-FOLDER becomes the working folder. Exit code 126 means that this way does not work here; the reason is on stderr.
+``itself``    everything: for a process that is no root. ACCOUNT is passed over.
+
+FOLDER becomes the working folder. On Linux the program is asked to end (SIGINT: PostgreSQL's fast shutdown) when the thread that
+started it is gone, however that ended; nobody else would end it. Exit code 126 means that this way does not work here; the reason
+is on stderr.
 It imports nothing of Almoner: it must start fast, and before anything else is loaded.
 """
 
@@ -22,14 +26,17 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
+import signal
 import sys
 
+ITSELF = "itself"
 WAYS = ("account", "read", "enter", "namespace")
 UNUSABLE = 126
 
 # Numbers of the Linux interface: linux/capability.h, linux/prctl.h, linux/sched.h.
 _CAPABILITY = {"read": 2, "enter": 1}
 _CAPABILITY_VERSION_3 = 0x20080522
+_PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
 _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 28, 1 << 2
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
@@ -78,21 +85,33 @@ def _enter_namespace(account: pwd.struct_passwd) -> None:
             file.write(line)
 
 
+def _take_on(way: str, account: pwd.struct_passwd) -> None:
+    if way == "account":
+        _become(account)
+    elif way == "namespace":
+        _enter_namespace(account)
+    else:
+        _become_keeping(account, _CAPABILITY[way])
+
+
+def _end_with_parent() -> None:
+    # Where there is no such thing the next start ends what is left.
+    if sys.platform == "linux":
+        _call("prctl", _PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+
+
 def main(arguments: list[str]) -> int:
     """Take on the account and become the program. Returns only when that failed."""
     way, name, folder, program, *rest = arguments
     try:
-        account = pwd.getpwnam(name)
-        if way == "account":
-            _become(account)
-        elif way == "namespace":
-            _enter_namespace(account)
-        else:
-            _become_keeping(account, _CAPABILITY[way])
+        if way != ITSELF:
+            _take_on(way, pwd.getpwnam(name))
+        # After that: taking on an account takes it away again.
+        _end_with_parent()
         os.umask(0o077)
         os.chdir(folder)
         if not os.access(program, os.X_OK):
-            raise PermissionError(f"{account.pw_name} does not reach {program}")
+            raise PermissionError(f"{name or 'this account'} does not reach {program}")
         os.execv(program, [program, *rest])  # noqa: S606 (no shell is wanted)
     except (OSError, AttributeError) as error:
         # AttributeError: not Linux, so the C library lacks the function.
