@@ -21,7 +21,7 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
      $(if $(CERTIFICATES),SSL_CERT_FILE="$${SSL_CERT_FILE:-$(firstword $(CERTIFICATES))}" UV_SYSTEM_CERTS=true) \
      UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy .uv/bin/uv --no-config
 
-.PHONY: demo dev test test-one check hook bench pictures soak codegen migration lock format production clean
+.PHONY: demo dev test test-one check hook references bench pictures soak codegen migration lock format production clean
 .DELETE_ON_ERROR:
 
 ## demo: an embedded PostgreSQL, a demo program, and the server (ALMONER_PORT, ALMONER_HOME, ALMONER_PATIENTS)
@@ -55,6 +55,11 @@ check: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest tests/test_repository.py $(wildcard tests/contract/test_drift.py)
+
+## references: what is generated in docs/, made anew: the reference, and the picture and sizes in docs/architecture.md
+references: $(READY)
+	$(VENV)/bin/almoner docs write
+	$(VENV)/bin/python -m tools.architecture
 
 ## format: put the code in order
 format: $(READY)

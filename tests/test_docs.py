@@ -15,10 +15,12 @@ from starlette.applications import Starlette
 from typer.testing import CliRunner
 
 from almoner import reference
+from almoner.app import PAGES as ROUTES
 from almoner.commands.docs import app, generated
 from almoner.data_api.declare import Verb
 from almoner.data_api.describe import scopes
 from almoner.errors import PROBLEMS
+from almoner.pages.route import SIGNED_IN
 from almoner.reference import content, guide
 from almoner.reference.page import pages
 from almoner.resources import RESOURCES
@@ -76,7 +78,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield opened
 
 
-@pytest.mark.parametrize("name", ["errors.md", "settings.md", "program.schema.json"])
+@pytest.mark.parametrize("name", ["errors.md", "settings.md", "pages.md", "program.schema.json"])
 def test_the_generated_pages_are_up_to_date(name: str) -> None:
     written = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
     assert written == GENERATED[name], "Run: almoner docs write"
@@ -103,6 +105,16 @@ def test_the_page_of_settings_has_every_setting_with_its_default_and_reason() ->
         assert item.metadata["about"] in section
         assert ("none" if item.default == "" else f"`{item.default}`") in section
         assert ("secret" in section.rpartition("Default:")[2]) is item.metadata["secret"]
+
+
+def test_the_page_of_pages_has_every_route_with_its_methods_and_who_it_opens_to() -> None:
+    rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.+?) \| .*\|$", GENERATED["pages.md"], re.MULTILINE)
+    listed = {
+        (path, method, frozenset(re.sub("whoever has signed in", SIGNED_IN, opens.replace("`", "")).split(" or ")))
+        for path, methods, opens in rows
+        for method in methods.split(", ")
+    }
+    assert listed == {(route.path, method, route.permissions) for route in ROUTES for method in route.methods}
 
 
 def test_no_variable_of_ours_is_read_without_being_a_setting() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.rooms import LAYERS, wrong_directions
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 SERVER = SOURCE / "almoner"
@@ -19,22 +21,7 @@ LONGEST_FILE = 399
 LONGEST_FUNCTION = 59
 
 # The composition roots: they read settings, build the parts and wire them.
-ROOTS = {"cli", "app", "worker", "commands", "server"}
-# What people and other systems work with; each stands on the rooms below and none on another.
-OFFERS = {"portal", "workshop", "integrations", "notifications"}
-# The vocabulary that everything is declared in.
-WORDS = {"errors", "kinds", "contact_kinds", "times", "choices", "fields", "definitions"}
-# How declarations are served; it knows none of them by name.
-SERVING = {"data_api", "changes", "access", "database"}
-
-# What a room may not import, because imports point the other way.
-FORBIDDEN: dict[str, set[str]] = {
-    **dict.fromkeys(WORDS, ROOTS | OFFERS | SERVING | {"resources", "settings", "embedded"}),
-    **dict.fromkeys(SERVING, ROOTS | OFFERS | {"resources", "settings", "embedded"}),
-    "embedded": ROOTS | OFFERS | WORDS | SERVING | {"resources", "settings"},
-    "resources": ROOTS | OFFERS | {"settings", "embedded", "database", "access", "changes"},
-    **{room: ROOTS | {"settings", "embedded"} for room in OFFERS},
-}
+ROOTS = LAYERS[0].rooms - {"settings"}
 # Settings are read by the roots and handed in everywhere else; the reference describes each of them.
 KNOW_SETTINGS = ROOTS | {"settings", "reference"}
 # Who looks at the process's environment: settings; the embedded server, for that of its programs; and the metrics, for
@@ -86,13 +73,16 @@ def rooms_imported(path: Path) -> set[str]:
     return {name.split(".")[1] for name in imported(path) if name.startswith("almoner.")}
 
 
-@pytest.mark.parametrize("name", sorted(FORBIDDEN))
-def test_imports_point_one_way(name: str) -> None:
+def test_imports_point_one_way() -> None:
+    """Down the layers of tools/rooms.py, of which docs/architecture.md has the picture."""
+    assert wrong_directions() == []
+
+
+def test_only_the_composition_roots_start_a_database() -> None:
     wrong = {
-        f"{path.relative_to(SOURCE)} imports {other}"
+        str(path.relative_to(SOURCE))
         for path in SERVER.rglob("*.py")
-        if room(path) == name
-        for other in rooms_imported(path) & (FORBIDDEN[name] - {name})
+        if room(path) not in ROOTS | {"embedded"} and "embedded" in rooms_imported(path)
     }
     assert not wrong
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from almoner.app import PAGES
+from almoner.reference import page_routes
 from almoner.reference.markdown import pages
 from almoner.settings import Settings
 from almoner.workshop import json_schema
@@ -24,7 +26,7 @@ def docs() -> None:
 def write(
     to: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("docs/reference"),
 ) -> None:
-    """Write the pages of errors and settings, and the JSON Schema of a program file.
+    """Write the pages of errors, settings and routes, and the JSON Schema of a program file.
 
     Example: almoner docs write --to docs/reference
     """
@@ -36,4 +38,8 @@ def write(
 
 def generated() -> dict[str, str]:
     """The text of every generated file, by its name."""
-    return {**pages(fields(Settings)), json_schema.FILE_NAME: json_schema.text()}
+    return {
+        **pages(fields(Settings)),
+        page_routes.FILE_NAME: page_routes.page_routes_page(PAGES),
+        json_schema.FILE_NAME: json_schema.text(),
+    }

@@ -11,7 +11,7 @@ from typing import Any
 from almoner.data_api import describe_examples as examples
 from almoner.errors import PROBLEMS
 
-_GENERATED = "<!-- Written by `almoner docs write`. Change the declarations in the source instead. -->"
+GENERATED = "<!-- Written by `almoner docs write`. Change the declarations in the source instead. -->"
 
 
 Settings = Sequence[dataclasses.Field[Any]]
@@ -25,7 +25,7 @@ def pages(settings: Settings) -> dict[str, str]:
 def errors_page() -> str:
     """Every problem that the API answers with: its code, status, title, what to do, and an example."""
     parts = [
-        _GENERATED,
+        GENERATED,
         "# Errors",
         "An error answer is a JSON object with a list of `errors`, in both shapes. All problems of a body are reported at "
         "once. `code` is for programs, `detail` for people; `extra.path` names the field or parameter, as `.user_id` or "
@@ -44,7 +44,7 @@ def errors_page() -> str:
 def settings_page(settings: Settings) -> str:
     """Every setting: its environment variable, what it is for, its default, and whether it is a secret."""
     parts = [
-        _GENERATED,
+        GENERATED,
         "# Settings",
         "Settings are environment variables, read once when a process starts. An empty variable is as good as none.",
         "| variable | default |\n| - | - |\n"

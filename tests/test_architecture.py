@@ -1,0 +1,37 @@
+"""What docs/architecture.md draws and counts is what the code is; ``make references`` makes it anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools import architecture, rooms
+
+PAGE = architecture.PAGE.read_text()
+
+
+def test_the_picture_and_the_sizes_are_those_of_the_code() -> None:
+    assert architecture.problems(PAGE) == [], "renew docs/architecture.md with: make references"
+
+
+def test_what_is_not_so_any_more_is_named() -> None:
+    assert architecture.problems(architecture.renewed("<!-- picture -->\n<!-- /picture -->\n<!-- sizes -->\n<!-- /sizes -->")) == []
+    sizes = architecture.sizes()
+    total = sum(words for _, words, _ in sizes.values())
+    files, words, html = sizes["portal"]
+    assert architecture.stale(architecture.read_table(PAGE) | {"portal": (files, words + total // 20, html)}, sizes) != []
+    assert architecture.stale(architecture.read_table(PAGE) | {"attic": (1, 1, 0)}, sizes) == ["there is no room attic"]
+    assert architecture.problems(PAGE.replace("portal --> resources", "portal --> attic"))[0].startswith("the picture")
+
+
+def test_tokens_are_what_is_said_and_no_layout(tmp_path: Path) -> None:
+    file = tmp_path / "some.py"
+    file.write_text('"""A docstring of many words."""\n\n\n# A comment.\ndef f(x: int) -> int:\n    return x + 1  # why\n')
+    said = ['"""A docstring of many words."""', *["def", "f", "(", "x", ":", "int", ")", "->", "int", ":", "return", "x", "+", "1"]]
+    assert architecture.tokens(file) == len(said)
+
+
+def test_a_room_is_a_folder_a_file_or_a_part_that_stands_elsewhere() -> None:
+    assert rooms.room("almoner.data_api.find.Cursor") == "data_api"
+    assert rooms.room("almoner.app") == "app"
+    assert rooms.room("almoner.workshop.pages.clients.page") == "workshop/pages"
+    assert {there for here, there in rooms.directions() if here == "workshop"}.isdisjoint({"workshop/pages", "portal"})

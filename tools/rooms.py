@@ -1,0 +1,104 @@
+"""The rooms of the package and the directions of their imports, read from the code (tests/test_repository.py holds them)."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PACKAGE: Final = ROOT / "src" / "almoner"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Rooms that stand side by side: each imports from the layers below, and none from another of its own, unless ``together``."""
+
+    title: str
+    rooms: frozenset[str]
+    together: bool = False
+
+
+def _layer(title: str, rooms: str, together: bool = False) -> Layer:
+    return Layer(title, frozenset(rooms.split()), together)
+
+
+# From the top to the bottom.
+LAYERS: Final = (
+    _layer("Composition: reads settings, builds the parts, wires them", "cli commands app worker server settings", together=True),
+    _layer("What people meet", "portal workshop/pages reference demo receiver"),
+    _layer("Forms of program elements", "workshop/forms"),
+    _layer("How pages and requests are served", "pages operations"),
+    _layer("What is offered, and what follows from its declarations", "resources workshop notifications migrations"),
+    _layer(
+        "Tables, derived from the declarations", "schema migrate system_tables portal_tables program_tables columns", together=True
+    ),
+    _layer("How any declaration is served; knows none by name", "data_api changes access", together=True),
+    _layer(
+        "PostgreSQL, the network and logs",
+        "database dialing connection_guard write_outcome query_cache embedded outbound "
+        "operations/logs operations/repeats operations/encodings",
+        together=True,
+    ),
+    _layer(
+        "The vocabulary that everything is declared in",
+        "errors kinds contact_kinds times choices fields definitions clocks names regions working_hours json_values home",
+        together=True,
+    ),
+)
+# Parts of a room that stand in another layer than the rest of it.
+_PARTS: Final = frozenset(room for layer in LAYERS for room in layer.rooms if "/" in room)
+
+
+def room(module: str) -> str:
+    """The room of a module or of a name in it: ``almoner.data_api.find.Cursor`` is in ``data_api``, ``almoner.app`` is ``app``."""
+    first, *rest = module.removeprefix("almoner").removeprefix(".").split(".")
+    part = f"{first}/{rest[0]}" if rest else ""
+    return part if part in _PARTS else first
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of the package by its full name, with its file."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(("almoner", *path.relative_to(PACKAGE).with_suffix("").parts))
+        yield name.removesuffix(".__init__"), path
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """The full names that a file imports, wherever in the file it does, each with its line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are written in full"
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def directions() -> Counter[tuple[str, str]]:
+    """How often each room imports from each other one."""
+    return Counter(
+        (room(module), room(name))
+        for module, path in modules()
+        for name, _ in imported(path)
+        if name.startswith("almoner.") and module != "almoner" and room(name) != room(module)
+    )
+
+
+def wrong_directions() -> list[str]:
+    """Imports that point up, or sideways in a layer whose rooms do not know each other; with the place of each."""
+    height = {room: number for number, layer in enumerate(reversed(LAYERS)) for room in layer.rooms}
+    together = {room for layer in LAYERS if layer.together for room in layer.rooms}
+    wrong = []
+    for module, path in modules():
+        for name, line in imported(path):
+            here, there = room(module), room(name)
+            if not name.startswith("almoner.") or module == "almoner" or here == there:
+                continue
+            if here not in height or there not in height:
+                wrong.append(f"{module}: give {here if here not in height else there} a layer in tools/rooms.py")
+            elif height[here] < height[there] or (height[here] == height[there] and here not in together):
+                wrong.append(f"{path.relative_to(ROOT)}:{line} imports {name}, and {here} may not know {there}")
+    return wrong
