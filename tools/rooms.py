@@ -39,7 +39,7 @@ LAYERS: Final = (
     _layer("How any declaration is served; knows none by name", "data_api changes access", together=True),
     _layer(
         "PostgreSQL, the network and logs",
-        "database dialing connection_guard write_outcome query_cache embedded outbound "
+        "database sql_connection dialing connection_guard write_outcome query_cache embedded outbound "
         "operations/logs operations/repeats operations/encodings",
         together=True,
     ),
