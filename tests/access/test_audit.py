@@ -13,13 +13,15 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
+from almoner.access import audit_search
 from almoner.access.audit import BATCH, ReadAudit
+from almoner.access.audit_search import AuditQuery, newest
 from almoner.access.tokens import Access
-from almoner.access.trail import trail
 from almoner.database import Database
 from almoner.errors import problem
 
 ONE, TWO = uuid.uuid4(), uuid.uuid4()
+A, B = (str(uuid.UUID(int=number)) for number in (10, 11))
 
 
 class Flaky:
@@ -39,7 +41,7 @@ class Flaky:
             yield connection
 
 
-def _access(environment: int, client_id: str = "c") -> Access:
+def _access(environment: int, client_id: str = str(uuid.UUID(int=12))) -> Access:
     return Access(environment, client_id, "documented", frozenset({"all"}), f"client:{client_id}", 0)
 
 
@@ -115,7 +117,7 @@ async def test_beyond_the_limit_the_oldest_are_lost_and_counted(database: Databa
     flaky.back.set()
     await audit.aclose()
     async with database.connection() as connection:
-        entries = await trail(connection, environment)
+        entries = await newest(connection, environment, AuditQuery(), 1_000)
     assert {e.request_id for e in entries} == {f"r{n}" for n in range(15, 25)}
 
 
@@ -164,12 +166,12 @@ async def history(database: Database, environment: int) -> int:
     row = uuid.uuid4()
     async with database.connection() as connection:
         for hour, kind, patient, actor, fields in (
-            (0, "create", ONE, "client:a", None),
-            (2, "update", TWO, "client:b", ["city"]),
+            (0, "create", ONE, f"client:{A}", None),
+            (2, "update", TWO, f"client:{B}", ["city"]),
             (4, "create", None, "operator", None),
         ):
             await connection.execute(_CHANGE, environment, kind, "patients", row, patient, _at(hour), actor, f"w{hour}", fields)
-    for hour, patients, client_id in ((1, ONE.bytes, "b"), (3, ONE.bytes + TWO.bytes, "a")):
+    for hour, patients, client_id in ((1, ONE.bytes, B), (3, ONE.bytes + TWO.bytes, A)):
         audit = ReadAudit(database, clock=_at(hour).timestamp)
         audit.note(_access(environment, client_id), f"r{hour}", "find", "messages", patients)
         await audit.aclose()
@@ -178,31 +180,44 @@ async def history(database: Database, environment: int) -> int:
 
 async def test_reads_and_writes_are_one_list_the_newest_first(database: Database, history: int) -> None:
     async with database.connection() as connection:
-        entries = await trail(connection, history)
-        newest = await trail(connection, history, limit=2)
-        elsewhere = await trail(connection, history + 1_000_000)
+        entries = await newest(connection, history, AuditQuery(), 1_000)
+        latest = await newest(connection, history, AuditQuery(), 2)
+        elsewhere = await newest(connection, history + 1_000_000, AuditQuery(), 1_000)
     assert [e.request_id for e in entries] == ["w4", "r3", "w2", "r1", "w0"]
     assert [e.verb for e in entries] == ["create", "find", "update", "find", "create"]
-    assert [e.request_id for e in newest] == ["w4", "r3"]
+    assert [e.request_id for e in latest] == ["w4", "r3"]
     assert elsewhere == []
     assert entries[2].fields == ("city",)
     assert entries[0].patient_ids == ()
     assert (entries[1].row_id, entries[0].row_id is not None) == (None, True)
 
 
+async def test_a_trail_longer_than_a_part_is_read_to_its_end(
+    database: Database, history: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_search, "_PART", 2)
+    async with database.connection() as connection:
+        everything = await newest(connection, history, AuditQuery(), 1_000)
+        of_one = await newest(connection, history, AuditQuery(patient=str(ONE)), 1_000)
+        four = await newest(connection, history, AuditQuery(), 4)
+    assert [e.request_id for e in everything] == ["w4", "r3", "w2", "r1", "w0"]
+    assert [e.request_id for e in of_one] == ["r3", "r1", "w0"]
+    assert [e.request_id for e in four] == ["w4", "r3", "w2", "r1"]
+
+
 async def test_a_get_says_which_row_it_was_of(database: Database, environment: int) -> None:
     audit, row_id = ReadAudit(database), str(uuid.uuid4())
-    audit.note(_access(environment, "a"), "r1", "get", "messages", ONE.bytes, row_id=row_id)
-    audit.note(_access(environment, "a"), "r2", "find", "messages", ONE.bytes)
+    audit.note(_access(environment, A), "r1", "get", "messages", ONE.bytes, row_id=row_id)
+    audit.note(_access(environment, A), "r2", "find", "messages", ONE.bytes)
     await audit.aclose()
     async with database.connection() as connection:
-        entries = await trail(connection, environment)
+        entries = await newest(connection, environment, AuditQuery(), 1_000)
     assert {entry.request_id: entry.row_id for entry in entries} == {"r1": row_id, "r2": None}
 
 
 async def test_one_patients_trail_names_no_other_patient(database: Database, history: int) -> None:
     async with database.connection() as connection:
-        entries = await trail(connection, history, patient=str(ONE))
+        entries = await newest(connection, history, AuditQuery(patient=str(ONE)), 1_000)
     assert [e.request_id for e in entries] == ["r3", "r1", "w0"]
     assert {e.patient_ids for e in entries} == {(str(ONE),)}
 
@@ -210,11 +225,11 @@ async def test_one_patients_trail_names_no_other_patient(database: Database, his
 async def test_the_trail_narrows_to_an_actor_and_a_span(database: Database, history: int) -> None:
     async def ids(**narrowed: Any) -> list[str]:
         async with database.connection() as connection:
-            return [e.request_id for e in await trail(connection, history, **narrowed)]
+            return [e.request_id for e in await newest(connection, history, AuditQuery(**narrowed), 1_000)]
 
-    assert await ids(actor="client:a") == ["r3", "w0"]
-    assert await ids(actor="A") == ["r3", "w0"]
+    assert await ids(actor=f"client:{A}") == ["r3", "w0"]
+    assert await ids(actor=A.upper()) == ["r3", "w0"]
     assert await ids(actor="operator") == ["w4"]
     assert await ids(begin=_at(1), end=_at(3)) == ["w2", "r1"]
     assert await ids(begin=_at(3)) == ["w4", "r3"]
-    assert await ids(patient=str(TWO), actor="b", end=_at(9)) == ["w2"]
+    assert await ids(patient=str(TWO), actor=B, end=_at(9)) == ["w2"]

@@ -10,8 +10,8 @@ import jwt
 import pytest
 
 from almoner.access import clients
+from almoner.access.audit_search import AuditQuery, newest
 from almoner.access.token_endpoint import GRANT_TYPE
-from almoner.access.trail import trail
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources.workers import workers
@@ -78,7 +78,7 @@ async def test_who_read_and_wrote_what_is_in_the_trail(
     assert read.status_code == 200
     async with database.connection() as connection:
         for _ in range(1000):
-            entries = await trail(connection, program, patient=patient_id, actor=api.client_id)
+            entries = await newest(connection, program, AuditQuery(patient=patient_id, actor=api.client_id), 1_000)
             if len(entries) == 2:
                 break
             await asyncio.sleep(0.02)

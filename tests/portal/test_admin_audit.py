@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from almoner.access import audit_search
+from almoner.access.audit_search import AuditQuery, TrailPlace
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
-from almoner.portal.admin_audit import search
-from almoner.portal.admin_audit.search import AuditQuery, TrailPlace
 from almoner.resources import BY_NAME
 from tests.conftest import new_environment
 from tests.people import People, Person
@@ -193,7 +193,7 @@ async def test_pages_join_without_a_gap_or_a_repetition(ground: Ground, database
     wanted, before, seen = AuditQuery(end=at + timedelta(seconds=1)), None, []
     async with database.connection() as connection:
         while True:
-            found = await search.search(connection, ground.environment, wanted, before, 7, 3)
+            found = await audit_search.search(connection, ground.environment, wanted, before, 7, 3)
             seen += [entry.place for entry in found.entries]
             before = found.follows
             if before is None:
@@ -210,7 +210,7 @@ async def test_however_little_one_look_examines_a_rare_entry_is_found(ground: Gr
     wanted, before, seen, looks = AuditQuery(actor="rare", end=LONG_AGO + timedelta(days=1)), None, [], 0
     async with database.connection() as connection:
         while True:
-            found = await search.search(connection, ground.environment, wanted, before, 5, 3, examined)
+            found = await audit_search.search(connection, ground.environment, wanted, before, 5, 3, examined)
             seen += [entry.at for entry in found.entries]
             before, looks = found.follows, looks + 1
             if before is None:
@@ -220,7 +220,7 @@ async def test_however_little_one_look_examines_a_rare_entry_is_found(ground: Gr
 
 
 async def test_a_search_that_came_only_so_far_says_so_and_goes_on_by_itself(admin: Person, ground: Ground) -> None:
-    await ground.changed(search.EXAMINED + 100, "noise", LONG_AGO)
+    await ground.changed(audit_search.EXAMINED + 100, "noise", LONG_AGO)
     await ground.read([], "rare", at=LONG_AGO - timedelta(days=365))
     page = await admin.get(f"{PATH}?actor=rare")
     assert "Looked back to" in page.text
@@ -231,9 +231,9 @@ async def test_a_search_that_came_only_so_far_says_so_and_goes_on_by_itself(admi
 
 
 async def test_a_place_of_an_address_that_is_none_is_the_beginning(admin: Person) -> None:
-    assert search.place(TrailPlace(LONG_AGO, 1, -5).text()) == TrailPlace(LONG_AGO, 1, -5)
+    assert audit_search.place(TrailPlace(LONG_AGO, 1, -5).text()) == TrailPlace(LONG_AGO, 1, -5)
     for text in ("", "x", "1.2", "1.1.99999999999999999999", "9999999999999999999.1.1", "²..1"):
-        assert search.place(text) is None
+        assert audit_search.place(text) is None
         assert (await admin.get(PATH, params={"before": text})).status_code == 200
 
 
@@ -281,7 +281,7 @@ async def test_the_trail_reads_nothing_of_what_a_change_held(wanted: AuditQuery,
         await connection.execute(f"REVOKE SELECT ON changes FROM {role}")
         await connection.execute(f"GRANT SELECT ({shown}) ON changes TO {role}")
         await connection.execute(f"SET LOCAL ROLE {role}")
-        await search.search(connection, ground.environment, wanted, None, 10, 10)
+        await audit_search.search(connection, ground.environment, wanted, None, 10, 10)
         await connection.execute("RESET ROLE")
         await connection.execute(f"DROP OWNED BY {role}")
         await connection.execute(f"DROP ROLE {role}")

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from almoner.access.trail import trail
+from almoner.access.audit_search import AuditQuery, newest
 from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.conftest import Api
@@ -251,7 +251,7 @@ async def test_no_api_feed_or_trail_shows_the_values_that_the_log_keeps(
     assert record in feed.text
     assert "Secret Lab" not in feed.text
     async with database.connection() as connection:
-        told = await trail(connection, grace.by.environment_id, patient=grace.id)
+        told = await newest(connection, grace.by.environment_id, AuditQuery(patient=grace.id), 1_000)
     assert record in {entry.row_id for entry in told}
     assert "Secret Lab" not in repr(told)
     async with await people(grace.by.environment_id, "community_health_worker") as kept:

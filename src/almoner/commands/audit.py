@@ -10,8 +10,8 @@ from uuid import UUID
 
 import typer
 
-from almoner.access import worker_events
-from almoner.access.trail import DEFAULT, trail
+from almoner.access import audit_search, worker_events
+from almoner.access.audit_search import AuditQuery
 from almoner.commands.session import AS_JSON, ENVIRONMENT, connect, environment_id, print_json, print_rows, run, say
 from almoner.times import IsoDate, IsoDateTime
 
@@ -28,7 +28,7 @@ def list_entries(
         str | None, typer.Option("--from", help="Only from this day or moment on (UTC where no offset is given).")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Only up to this day, that day included, or before this moment.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most as many entries.")] = DEFAULT,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most as many entries.")] = 1_000,
     environment: ENVIRONMENT = None,
     as_json: AS_JSON = False,
 ) -> None:
@@ -36,13 +36,13 @@ def list_entries(
 
     Example: almoner audit list --patient 45ceeba9-4944-43d1-b34d-0c36846acd4c --from 2026-01-01 --to 2026-01-31
     """
-    narrowed = {
-        "patient": None if patient is None else _guid(patient),
-        "actor": actor,
-        "begin": None if begin is None else _moment(begin, "--from", timedelta()),
-        "end": None if end is None else _moment(end, "--to", timedelta(days=1)),
-    }
-    entries = run(_list(narrowed, limit, environment))
+    wanted = AuditQuery(
+        patient=None if patient is None else _guid(patient),
+        actor=actor or "",
+        begin=None if begin is None else _moment(begin, "--from", timedelta()),
+        end=None if end is None else _moment(end, "--to", timedelta(days=1)),
+    )
+    entries = run(_list(wanted, limit, environment))
     if as_json:
         print_json(entries)
         return
@@ -115,10 +115,10 @@ def _change(event: dict[str, Any]) -> str:
     return "; ".join(f"{name}: {old.get(name, '-')} -> {new.get(name, '-')}" for name in dict.fromkeys((*old, *new)))
 
 
-async def _list(narrowed: dict[str, Any], limit: int, environment: str | None) -> list[dict[str, Any]]:
+async def _list(wanted: AuditQuery, limit: int, environment: str | None) -> list[dict[str, Any]]:
     async with connect() as (database, _), database.connection() as connection:
         owner = await environment_id(connection, environment)
-        return [entry.shown() for entry in await trail(connection, owner, limit=limit, **narrowed)]
+        return [entry.json() for entry in await audit_search.newest(connection, owner, wanted, limit)]
 
 
 def _guid(text: str) -> str:

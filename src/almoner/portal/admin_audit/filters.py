@@ -9,11 +9,11 @@ from typing import Final
 from urllib.parse import urlencode
 
 from almoner import clocks
+from almoner.access.audit_search import READ_VERBS, WRITE_VERBS, AuditQuery
 from almoner.database import Connection
 from almoner.kinds import Guid
 from almoner.names import full_name_sql
 from almoner.pages.moment_fields import example
-from almoner.portal.admin_audit.search import READ_VERBS, WRITE_VERBS, AuditQuery
 from almoner.resources import RESOURCES
 from almoner.times import IsoDate
 

@@ -10,8 +10,9 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from almoner.access import worker_events
+from almoner.access import audit_search, worker_events
 from almoner.access.actors import through
+from almoner.access.audit_search import AuditEntry, AuditPage
 from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import problem
@@ -21,9 +22,7 @@ from almoner.pages.shown_patients import FilePart, packed
 from almoner.pages.visit import Visit
 from almoner.portal import patient_access
 from almoner.portal.admin.navigation import AdminPlace, places
-from almoner.portal.admin_audit import search
 from almoner.portal.admin_audit.filters import RESOURCE_OPTIONS, VERB_OPTIONS, Actors, Filters, actors, filters
-from almoner.portal.admin_audit.search import AuditEntry, AuditPage
 from almoner.portal.admin_export import csv_text
 from almoner.portal.patients.find import PatientMatch as Patient
 from almoner.portal.patients.find import find
@@ -149,19 +148,19 @@ async def export(visit: Visit) -> Response:
     name = f"audit-{visit.worker.environment}-{now:%Y%m%dT%H%M%SZ}.{'ndjson' if as_json else 'csv'}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     kind = "application/x-ndjson" if as_json else "text/csv; charset=utf-8"
-    return visit.stream(_file(visit, search.until(asked.wanted, now), as_json), headers, kind)
+    return visit.stream(_file(visit, audit_search.until(asked.wanted, now), as_json), headers, kind)
 
 
-async def _file(visit: Visit, wanted: search.AuditQuery, as_json: bool) -> AsyncIterator[FilePart]:
+async def _file(visit: Visit, wanted: audit_search.AuditQuery, as_json: bool) -> AsyncIterator[FilePart]:
     """The trail a part at a time, each over a connection that is given back before the part is sent."""
     if not as_json:
         yield FilePart(csv_text.heading(_COLUMNS).encode())
-    before: search.TrailPlace | None = None
+    before: audit_search.TrailPlace | None = None
     while True:
         async with visit.parts.database.connection() as connection:
-            entries, before = await search.whole(connection, visit.environment_id, wanted, before, _PART)
+            entries, before = await audit_search.whole(connection, visit.environment_id, wanted, before, _PART)
         lines = b"".join(map(_json_line if as_json else _csv_line, entries))
-        told = packed(search.patients_of(entries))
+        told = packed(audit_search.patients_of(entries))
         yield FilePart(lines, told, _TOLD if told else "")
         if before is None:
             return
@@ -180,9 +179,9 @@ def _csv_line(entry: AuditEntry) -> bytes:
 
 
 async def _lines(visit: Visit, connection: Connection, asked: Filters) -> Lines:
-    before = search.place(visit.query("before"))
-    found = await search.search(connection, visit.environment_id, asked.wanted, before, _SIZE, _NAMED)
-    shown = search.patients_of(found.entries)
+    before = audit_search.place(visit.query("before"))
+    found = await audit_search.search(connection, visit.environment_id, asked.wanted, before, _SIZE, _NAMED)
+    shown = audit_search.patients_of(found.entries)
     names = await _names(visit, connection, shown)
     return _in_words(visit, found, names, asked)
 

@@ -14,7 +14,9 @@ from typing import Any, Final
 
 from almoner.access.actors import name_sql
 from almoner.database import Connection
+from almoner.times import iso
 
+_PART: Final = 1_000  # entries that are read at once where all are wanted
 EXAMINED: Final = 20_000  # entries of each log that one look examines
 READ_VERBS: Final = ("get", "find")
 WRITE_VERBS: Final = ("create", "update", "delete")
@@ -33,7 +35,8 @@ _PLACE: Final = re.compile(r"(-?\d{1,19})\.(-?\d{1,19})\.(-?\d{1,19})", re.ASCII
 class AuditQuery:
     """What is asked for; None and blank narrow nothing.
 
-    ``patient`` is a GUID, ``actor`` as the logs have it (``worker:<id>``), ``begin`` is inclusive, ``end`` is not.
+    ``patient`` is a GUID, ``actor`` as the logs have it (``worker:<id>``) or a client's id alone. ``begin`` is inclusive,
+    ``end`` is not; both have a time zone.
     """
 
     patient: str | None = None
@@ -85,6 +88,20 @@ class AuditEntry:
     @property
     def at(self) -> datetime:
         return self.place.at
+
+    def json(self) -> dict[str, Any]:
+        """The entry as JSON shows it."""
+        return {
+            "at": iso(self.at),
+            "actor": self.actor,
+            "through": self.through,
+            "request_id": self.request_id,
+            "verb": self.verb,
+            "resource": self.resource,
+            "row_id": self.row_id,
+            "patient_ids": list(self.patient_ids),
+            "fields": list(self.fields),
+        }
 
 
 @dataclass(frozen=True)
@@ -190,6 +207,18 @@ async def search(
     return AuditPage(tuple(known), border, False)
 
 
+async def newest(connection: Connection, environment_id: int, wanted: AuditQuery, limit: int) -> list[AuditEntry]:
+    """The newest entries, at most ``limit`` of them, each with every patient id, however far back they lie."""
+    entries: list[AuditEntry] = []
+    place: TrailPlace | None = None
+    while len(entries) < limit:
+        part, place = await whole(connection, environment_id, wanted, place, min(limit - len(entries), _PART))
+        entries += part
+        if place is None:
+            break
+    return entries
+
+
 async def whole(
     connection: Connection, environment_id: int, wanted: AuditQuery, before: TrailPlace | None, size: int
 ) -> tuple[Sequence[AuditEntry], TrailPlace | None]:
@@ -226,7 +255,7 @@ def _statement(
     if wanted.patient:
         conditions.append(log.of_patient.format(parameter(wanted.patient)))
     if wanted.actor:
-        conditions.append(f"actor = {parameter(wanted.actor)}")
+        conditions.append(f"actor = ANY ({parameter([wanted.actor, f'client:{wanted.actor.lower()}'])}::text[])")
     if wanted.resource:
         conditions.append(f"resource = {parameter(wanted.resource)}")
     if wanted.verb:
