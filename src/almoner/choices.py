@@ -23,10 +23,14 @@ STATES: Final = (
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """One of a fixed set of strings. ``respelled``: a spelling of the enveloped shape, with the one of these that it stands for."""
+    """One of a fixed set of strings. ``respelled``: a spelling of the enveloped shape, with the one of these that it stands for.
+
+    ``words``: what people read for a value, where that does not follow from it.
+    """
 
     values: tuple[str, ...]
     respelled: tuple[tuple[str, str], ...] = ()
+    words: tuple[tuple[str, str], ...] = ()
 
     name: ClassVar[str] = "enum"
     widget: ClassVar[str] = "select"
@@ -45,6 +49,11 @@ class Choice(Kind):
 
     def enveloped(self) -> Kind:
         return Respelled(self.values, self.respelled) if self.respelled else self
+
+    def said(self, value: str) -> str:
+        """A value as people read it."""
+        words = value.replace("_", " ")
+        return dict(self.words).get(value, words[:1].upper() + words[1:])
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,9 @@ class State(Choice):
 
     def example(self) -> Any:
         return "CA"
+
+    def said(self, value: str) -> str:
+        return value
 
 
 @dataclass(frozen=True)

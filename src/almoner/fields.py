@@ -37,9 +37,12 @@ class Field:
 
     ``default`` is what a row gets where Create leaves the field out; a field with a default is never null. ``create`` and
     ``update`` tell whether the verb sets it; where it does not, the value is accepted and ignored (clarification 9).
-    ``returned`` and ``stored`` are false for what only comes in. ``filter`` makes it a parameter of Find, under its own name
-    or ``filter_as``; of those with one ``filter_either``, one must hold. ``generated`` is the SQL expression of a column that
-    PostgreSQL computes.
+    ``returned`` and ``stored`` are false for what only comes in. ``label`` is what people call it, where that does not follow from
+    the name; ``help`` says in a form how to fill it in (``about`` where it is None); ``section`` names the part of the collection's
+    forms that it is in (``Section``), the last one where it names none.
+
+    ``filter`` makes it a parameter of Find, under its own name or ``filter_as``; of those with one ``filter_either``, one must
+    hold. ``generated`` is the SQL expression of a column that PostgreSQL computes.
 
     What the enveloped shape has otherwise: ``enveloped_name`` is a second name there, ``optional_when_enveloped`` and
     ``update_when_enveloped`` hold there alone, and a field ``only_enveloped`` is not in the documented shape at all. How its
@@ -67,6 +70,15 @@ class Field:
     filter_aliases: tuple[str, ...] = ()
     filter_either: str | None = None
     sample: Any = MISSING
+    label: str = ""
+    help: str | None = None
+    section: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call it, in forms, on pages and in the timeline."""
+        words = self.label or self.name.removeprefix("is_").removesuffix("_id").replace("_", " ")
+        return words[:1].upper() + words[1:]
 
     @property
     def nullable(self) -> bool:
@@ -95,6 +107,18 @@ class Field:
 
     def example(self) -> Any:
         return self.kind.example() if self.sample is MISSING else self.sample
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a collection's forms under its heading. ``fields`` names some that are in it, in this order, before the others.
+
+    A field is in the section that it or this names; one that nobody names is in the last of the collection.
+    """
+
+    name: str
+    title: str
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -209,6 +209,16 @@ class Boolean(Kind):
         return {"type": "boolean"}
 
 
+@dataclass(frozen=True)
+class Consent(Boolean):
+    """Whether the patient consents to something. ``needs`` names the consent without which this one means nothing.
+
+    Pages never set it alone: how and when it was received is recorded with it.
+    """
+
+    needs: str = ""
+
+
 class BooleanOrWord(Boolean):
     """A JSON boolean, or one of the words ``true`` and ``false``: the later document's examples have them as strings."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,30 @@ from almoner.resources import BY_NAME
 from tests.conftest import Api
 
 CONTRACT: dict[str, Any] = json.loads((Path(__file__).parent / "contract.json").read_text(encoding="utf-8"))
+# What is offered beside the contract: of a collection the names of fields, or "*" where all of it is a site's own.
+ADDITIONS: dict[str, list[str] | str] = json.loads((Path(__file__).parent / "additions.json").read_text(encoding="utf-8"))
+# Clarification 7: marked as to be removed, and not returned.
+REMOVED = {"provider_id", "args", "result"}
+MISPRINTS = {"opted_on_to_phone": "opted_in_to_phone"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
 Row = dict[str, Any]
 _count = itertools.count(1)
+
+
+def documented_keys(name: str) -> list[str]:
+    """The keys of a row in the documented shape, in the order of the contract's example."""
+    return [MISPRINTS.get(key, key) for key in CONTRACT[name]["example"] if key not in REMOVED]
+
+
+def added_keys(resource: Resource) -> list[str]:
+    """The keys that a row has beside those."""
+    known = documented_keys(resource.name) if resource.name in CONTRACT else []
+    return [key for key, _ in resource.spelled[Shape.DOCUMENTED].answered if key not in known]
+
+
+def of_contract(name: str, row: Iterable[str]) -> list[str]:
+    """Those keys of a row that the contract speaks of, in their order."""
+    return [key for key in row if key not in added_keys(BY_NAME[name])]
 
 
 def settable(resource: Resource) -> list[Field]:

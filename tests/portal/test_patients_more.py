@@ -77,7 +77,7 @@ async def test_they_are_edited_beside_the_address_and_the_timeline_tells_it(
     page = (await coach.get(address)).text
     form = re.search(rf'<form[^>]*action="{address}/details".*?</form>', page, re.DOTALL)
     assert form
-    assert re.search(r'<option value="true" selected>yes</option>', form[0])
+    assert re.search(r'<option value="yes" selected>yes</option>', form[0])
     was = {name: html.unescape(value) for name, value in re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form[0])}
     typed = {
         **{name: value for name, value in was.items() if name not in ("csrf", "form_token")},

@@ -69,7 +69,7 @@ async def test_several_are_told_one_by_one_in_the_words_of_the_forms_and_the_pro
         "Details of the patient changed",
         "Phase: Intake to Maintenance",
         "Coach: nothing to Emily Smith",
-        "Born: 9 Dec 1906 to 10 Dec 1906",
+        "Birthday: 9 Dec 1906 to 10 Dec 1906",
         "Time zone: America/Los Angeles to America/New York",
     ):
         assert expected in words, words

@@ -10,7 +10,7 @@ from typing import Any
 
 from almoner.choices import ProgramChoice
 from almoner.definitions import Program
-from almoner.fields import Field, Shape
+from almoner.fields import Field, Section, Shape
 from almoner.kinds import Guid, Guids, Kind, Problems, Ref
 from almoner.times import IsoDateTime
 
@@ -154,6 +154,7 @@ class Resource:
     (None where it is about no patient). ``settle`` puts what a body names in order, before anything else looks at it. ``checks``
     run over the whole row on Create and, when a field that they read is named, on Update, as ``questions`` do.
     ``on_create`` tells the rows that a Create writes along; ``finders`` are filters besides those of the fields.
+    ``sections`` are the parts of its forms: the last one has every field that is in no other.
     ``searches`` are indexed for typing errors, ``orders`` are lists that pages walk through, as SQL expressions over the columns;
     ``parts`` are looked into by themselves. ``marks`` are columns in which pages note something at a row: the API neither takes nor
     shows them, and writing one is no change of the row, neither by its ``updated_at`` nor in the change log.
@@ -181,6 +182,7 @@ class Resource:
     notes: tuple[str, ...] = ()
     provisional: bool = False
     happened: str | None = None
+    sections: tuple[Section, ...] = (Section("fields", ""),)
     spelled: Mapping[Shape, Spelled] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -222,6 +224,16 @@ class Resource:
     def writable(self) -> tuple[Field, ...]:
         """The columns that a Create may set by itself: all but what the database fills in."""
         return tuple(f for f in self.stored if f.generated is None and f.name not in ("id", "updated_at", "created_at"))
+
+    @cached_property
+    def by_section(self) -> Mapping[str, tuple[Field, ...]]:
+        """The fields of each section, in the order of a form."""
+        named = {name: section.name for section in self.sections for name in section.fields}
+        parts: dict[str, list[Field]] = {section.name: [self.field(name) for name in section.fields] for section in self.sections}
+        for item in self.fields:
+            if item.name not in named:
+                parts[item.section or self.sections[-1].name].append(item)
+        return {name: tuple(fields) for name, fields in parts.items()}
 
     def field(self, name: str) -> Field:
         return next(f for f in self.fields if f.name == name)
@@ -303,4 +315,4 @@ PATIENT = Ref("patients", current="almoner_current_patient")
 
 def patient_reference(about: str, update: bool = False) -> Field:
     """``user_id``: the patient that a row is about; ``patient_id`` in the enveloped shape (clarification 5)."""
-    return Field("user_id", PATIENT, about, required=True, update=update, enveloped_name="patient_id")
+    return Field("user_id", PATIENT, about, required=True, update=update, enveloped_name="patient_id", label="Patient")

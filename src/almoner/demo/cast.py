@@ -11,6 +11,7 @@ from almoner.data_api.declare import Row
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.demo.chart import guid
+from almoner.demo.own_fields import filled
 from almoner.demo.showpiece import NUMBERS, Story
 from almoner.resources import BY_NAME
 from almoner.times import iso
@@ -57,7 +58,7 @@ async def appear(database: Database, store: Store, by: Actor, coach_id: str, now
         inside = store.within(connection)
         story = Story(ids[0], coach_id, calendar, now, rng).tell()
         for name, rows in _together(story.rows, _others(ids[1:], coach_id, now, rng)).items():
-            await inside.load(by, BY_NAME[name], rows)
+            await inside.load(by, BY_NAME[name], [filled(BY_NAME[name], row, now.date()) for row in rows])
         for resource, row_id in story.starred:
             await connection.execute(_STORY, by.environment_id, ids[0], resource, row_id, f"worker:{coach_id}")
         received = ((96, "opted_in_to_sms", True, "voice", "In the intake call"), (40, "opted_in_to_voicemail", False, "voice", ""))

@@ -9,7 +9,7 @@ from typing import Final
 from almoner.data_api.declare import Row
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
-from almoner.demo import generate
+from almoner.demo import generate, own_fields
 from almoner.resources import BY_NAME
 
 _BATCH: Final = 200
@@ -40,10 +40,14 @@ async def load(
     progress(done, patients)
     for first in range(0, len(missing), _BATCH):
         batch = missing[first : first + _BATCH]
-        await _add(database, store, by, [generate.patient(seed, index, today, workers, calendars) for index in batch])
+        await _add(database, store, by, [_file(seed, index, today, workers, calendars) for index in batch])
         done += len(batch)
         progress(done, patients)
     return len(missing)
+
+
+def _file(seed: int, index: int, today: date, workers: Sequence[Row], calendars: Mapping[str, str]) -> dict[str, list[Row]]:
+    return own_fields.with_own(generate.patient(seed, index, today, workers, calendars), today)
 
 
 async def _workers(database: Database, store: Store, by: Actor, wanted: Sequence[Row]) -> tuple[list[Row], Mapping[str, str]]:
@@ -88,7 +92,7 @@ async def _missing(database: Database, environment_id: int, seed: int, patients:
 async def _add(database: Database, store: Store, by: Actor, files: Sequence[Mapping[str, Sequence[Row]]]) -> None:
     """Writes the files of these patients, one collection after the other, but for the rows that are there."""
     begun = await _present(database, by.environment_id, "patients", [file["patients"][0]["id"] for file in files])
-    for name in generate.COLLECTIONS:
+    for name in own_fields.collections():
         rows = [row for file in files for row in file[name]]
         if begun:
             there = await _present(database, by.environment_id, name, [row["id"] for row in rows])

@@ -5,9 +5,9 @@ from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Indexed
 from almoner.data_api.nested import NewRows
 from almoner.definitions import Program
 from almoner.errors import Problem
-from almoner.fields import Field
+from almoner.fields import Field, Section
 from almoner.kinds import Boolean, Problems, Ref
-from almoner.resources.availability import QUESTIONS
+from almoner.resources._availability import QUESTIONS
 from almoner.resources.external_ids import external_ids
 from almoner.times import Bound, IsoDate, IsoDateTime
 
@@ -67,6 +67,24 @@ _PARTS = (
     IndexedPart("ahead_day", ("day", "user_id"), "outcome IS NULL AND day IS NOT NULL"),
 )
 
+OUTCOMES = ("completed", "cancelled", "no-show")
+MODALITIES = ("call", "visit", "video", "phone")
+# Every field of the contract has a place of its own on the pages of an appointment.
+_SECTIONS = (
+    Section(
+        "appointment",
+        "Appointment",
+        ("calendar_id", "user_id", "is_all_day", "start_time", "end_time", "day", "outcome", "modality", "appointment_type"),
+    ),
+    Section("more", "More about it"),
+)
+
+
+def _as_they_are(values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """What stands in the middle of a line begins with no capital."""
+    return tuple((value, value) for value in values)
+
+
 calendar_events = Resource(
     name="calendar_events",
     title="Calendar Events",
@@ -82,6 +100,7 @@ calendar_events = Resource(
         Filter("start_time[to]", Bound(), "Events that start at this time or earlier.", "start_time <= {value}", sample=_STARTS),
     ),
     parts=_PARTS,
+    sections=_SECTIONS,
     fields=(
         ID,
         Field(
@@ -105,23 +124,25 @@ calendar_events = Resource(
             IsoDateTime(),
             "When it starts; null for an event on a day.",
             sample=_STARTS,
+            label="Starts",
         ),
         Field(
             "end_time",
             IsoDateTime(),
             "When it ends; null for an event on a day.",
             sample="2018-09-10T19:26:19.357540+00:00",
+            label="Ends",
         ),
         Field("day", IsoDate(), "The day, where no time of day is set.", sample=None),
         Field(
             "outcome",
-            Choice(("completed", "cancelled", "no-show"), respelled=(("no_show", "no-show"),)),
+            Choice(OUTCOMES, respelled=(("no_show", "no-show"),), words=_as_they_are(OUTCOMES)),
             "How it ended; null while it is to come.",
             create=False,
         ),
         Field(
             "modality",
-            Choice(("call", "visit", "video", "phone")),
+            Choice(MODALITIES, words=_as_they_are(MODALITIES)),
             "How the two meet. `phone` is another word for `call`: both are by telephone.",
             required=True,
             update=False,

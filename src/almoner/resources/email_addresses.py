@@ -2,7 +2,8 @@
 
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Resource, Search, Verb, patient_reference
 from almoner.fields import Field
-from almoner.kinds import Boolean, Email, Text
+from almoner.kinds import Boolean, Consent, Email, Text
+from almoner.resources.phone_numbers import CALLED
 
 EMAIL = Search("email", "{row}email")
 # The index of what is searched holds every address: another one would cost each write.
@@ -18,8 +19,8 @@ email_addresses = Resource(
     finders=(Filter("email", Email(), "The address, letter by letter.", HAS_ADDRESS, sample=Email.sample),),
     fields=(
         ID,
-        Field("email", Email(), "The address. Its format is not checked.", required=True),
-        Field("friendly_name", Text(), "Tells workers which address it is.", sample="work"),
+        Field("email", Email(), "The address. Its format is not checked.", required=True, label="Address", help=""),
+        Field("friendly_name", Text(), "Tells workers which address it is.", sample="work", label="Called", help=CALLED),
         patient_reference("The patient whose address it is."),
         Field(
             "verified",
@@ -27,19 +28,22 @@ email_addresses = Resource(
             "Whether the patient has confirmed it by a link in a message.",
             default=False,
             sample=False,
+            label="The patient has confirmed it",
         ),
         Field(
             "opted_in_to_email",
-            Boolean(),
+            Consent(),
             "Whether the patient consents to e-mail here. Without it, nothing is sent.",
             default=False,
+            label="E-mail",
         ),
         Field(
             "automatic_recipient",
-            Boolean(),
+            Consent("opted_in_to_email"),
             "Whether the patient consents to automated e-mail here.",
             default=False,
             sample=False,
+            label="Automated e-mail",
         ),
         UPDATED_AT,
         CREATED_AT,

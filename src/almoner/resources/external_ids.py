@@ -4,22 +4,9 @@ from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Search, Unique, Verb
 from almoner.fields import Field
 from almoner.kinds import Guid, Text
+from almoner.resources._names import NAMES
 
-COLLECTIONS = (
-    "assessment_responses",
-    "calendar_events",
-    "calendars",
-    "care_flows",
-    "conversations",
-    "custom_data_type_records",
-    "email_addresses",
-    "integration_tasks",
-    "messages",
-    "patient_tasks",
-    "patients",
-    "phone_numbers",
-    "workers",
-)
+COLLECTIONS = tuple(name for name in NAMES if name != "external_ids")
 
 EXTERNAL_ID = Search("external_id", "{row}external_id")
 
@@ -55,7 +42,16 @@ external_ids = Resource(
             filter=True,
             sample="patients",
         ),
-        Field("namespace", Text(), "Whose id it is. Any string.", required=True, filter=True, sample="kiwihealth"),
+        Field(
+            "namespace",
+            Text(),
+            "Whose id it is. Any string.",
+            required=True,
+            filter=True,
+            sample="kiwihealth",
+            label="System",
+            help="Whose id it is, as its integration calls it.",
+        ),
         Field(
             "external_id",
             Text(),
@@ -63,8 +59,17 @@ external_ids = Resource(
             required=True,
             filter=True,
             sample="MRN-20417",
+            label="Id there",
+            help="",
         ),
-        Field("welkin_id", Guid(), "The id here. It must exist in the collection.", required=True, filter=True),
+        Field(
+            "welkin_id",
+            Guid(),
+            "The id here. It must exist in the collection.",
+            required=True,
+            filter=True,
+            label="Whose id it is",
+        ),
         Field("updated_at", UPDATED_AT.kind, "", create=False, update=False, returned=False),
         Field("created_at", CREATED_AT.kind, "", create=False, update=False, returned=False),
     ),

@@ -7,12 +7,12 @@ from almoner.choices import Choice, ProgramChoice, State
 from almoner.contact_kinds import Name, Phone, ZipCode
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, IndexedPart, Related, Resource, Row, Search, Through, Verb
 from almoner.data_api.nested import NewRows
-from almoner.fields import MISSING, Field
+from almoner.fields import MISSING, Field, Section
 from almoner.kinds import BooleanOrWord, Email, Kind, Ref, Text
+from almoner.resources._languages import LANGUAGES
 from almoner.resources.custom_data_type_records import custom_data_type_records
 from almoner.resources.email_addresses import HAS_ADDRESS, email_addresses
 from almoner.resources.external_ids import external_ids
-from almoner.resources.languages import LANGUAGES
 from almoner.resources.phone_numbers import HAS_NUMBER, phone_numbers
 from almoner.times import Birthday, Timezone
 
@@ -33,6 +33,11 @@ def along(name: str, kind: NewRows, what: str, only_enveloped: bool = True) -> F
     """Rows of another collection that a Create writes along, all or nothing."""
     about = f"Creates {what} along."
     return Field(name, kind, about, update=False, stored=False, returned=False, only_enveloped=only_enveloped)
+
+
+def address(name: str, kind: Kind, about: str, sample: Any = MISSING, label: str = "", how: str = "") -> Field:
+    """A line of the address, which says itself what it is."""
+    return Field(name, kind, about, sample=sample, label=label, help=how, section="reach")
 
 
 def later(name: str, kind: Kind, about: str, sample: Any, default: Any = MISSING) -> Field:
@@ -83,6 +88,12 @@ patients = Resource(
     searches=(NAME,),
     finders=FINDERS,
     parts=(IndexedPart("long_name", ("id",), _LONG),),
+    sections=(
+        Section("who", "Who it is", ("first_name", "last_name", "birthday", "timezone")),
+        Section("care", "Care", ("phase", "coach_id")),
+        Section("reach", "How to reach them", ("phone", "email")),
+        Section("more", "More about them"),
+    ),
     orders={"name": (NAME_ORDER,), "phase": ("phase", NAME_ORDER), "created": ("created_at",)},
     fields=(
         ID,
@@ -90,19 +101,19 @@ patients = Resource(
             "phase", ProgramChoice("phases"), "Where in the program the patient is.", required=True, filter=True, sample="intake"
         ),
         Field("coach_id", Ref("workers"), "The worker who is the primary coach.", enveloped_name="primary_worker_id"),
-        Field("timezone", Timezone(), "Where the patient lives, as a time zone.", required=True),
-        Field("first_name", Name(), "Given name, in any script.", required=True),
-        Field("last_name", Name(), "Family name, in any script.", required=True, sample="Hopper"),
-        Field("birthday", Birthday(), "Day of birth.", required=True, optional_when_enveloped=True),
+        Field("timezone", Timezone(), "Where the patient lives, as a time zone.", required=True, label="Time zone"),
+        Field("first_name", Name(), "Given name, in any script.", required=True, help=""),
+        Field("last_name", Name(), "Family name, in any script.", required=True, sample="Hopper", help=""),
+        Field("birthday", Birthday(), "Day of birth.", required=True, optional_when_enveloped=True, help=""),
         UPDATED_AT,
         CREATED_AT,
-        Field("street", Text(), "Street and number.", sample="3265 17th St"),
-        Field("street_line_two", Text(), "Second line of the street address.", sample="#304"),
-        Field("city", Text(), "City.", sample="San Francisco"),
-        Field("county", Text(), "County, where it is known.", sample="San Francisco County"),
-        Field("zip_code", ZipCode(), "Zip code of five or nine digits."),
-        Field("state", State(), "State, territory or military region."),
-        Field("country", Text(), "Country.", sample="USA"),
+        address("street", Text(), "Street and number.", "3265 17th St", "Street and number"),
+        address("street_line_two", Text(), "Second line of the street address.", "#304", "Second line"),
+        address("city", Text(), "City.", "San Francisco"),
+        address("county", Text(), "County, where it is known.", "San Francisco County"),
+        address("zip_code", ZipCode(), "Zip code of five or nine digits.", how="Five digits, or nine."),
+        address("state", State(), "State, territory or military region."),
+        address("country", Text(), "Country.", "USA"),
         Field(
             "email",
             Email(),
@@ -110,11 +121,21 @@ patients = Resource(
             update=False,
             stored=False,
             returned=False,
+            label="E-mail",
+            help="",
         ),
         along(
             "external_ids", NewRows(external_ids, "welkin_id", {"resource": "patients"}), "mappings to ids of other systems", False
         ),
-        Field("phone", Phone(), "Creates a phone number of the patient along.", update=False, stored=False, returned=False),
+        Field(
+            "phone",
+            Phone(),
+            "Creates a phone number of the patient along.",
+            update=False,
+            stored=False,
+            returned=False,
+            help="Ten digits of a US or Canadian number, in any notation",
+        ),
         later("is_active", BooleanOrWord(), "Whether the patient takes part. Nothing else is changed with it.", True, True),
         later("primary_language", Choice(LANGUAGES), "The language that the patient speaks first.", "english"),
         later("gender", Text(), "In the patient's own words.", "Female"),

@@ -4,14 +4,16 @@ from almoner.choices import Choice
 from almoner.contact_kinds import Phone
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Resource, Search, Verb, patient_reference
 from almoner.fields import Field
-from almoner.kinds import Boolean, Text
+from almoner.kinds import Boolean, Consent, Text
 
 
-def consent(name: str, about: str, sample: bool = False, aliases: tuple[str, ...] = ()) -> Field:
+def consent(name: str, label: str, about: str, sample: bool = False, aliases: tuple[str, ...] = (), needs: str = "") -> Field:
     """A consent of the patient: not given until somebody records that it was."""
-    return Field(name, Boolean(), about, default=False, sample=sample, aliases=aliases)
+    return Field(name, Consent(needs), about, default=False, sample=sample, aliases=aliases, label=label)
 
 
+# How to fill in what a number or an address is called.
+CALLED = "Such as work, or her daughter's."
 DIGITS = Search("phone_number", "replace({row}phone_number, '-', '')")
 # The index of what is searched holds every number: another one would cost each write.
 HAS_NUMBER = f"{DIGITS.plain} LIKE '%' || replace({{value}}, '-', '') || '%' AND phone_number = {{value}}"
@@ -33,21 +35,38 @@ phone_numbers = Resource(
             "The number: the patient's, a caregiver's or of somebody near.",
             required=True,
             update=False,
+            label="Number",
+            help="Ten digits, such as 555-555-5555.",
         ),
         Field(
             "phone_number_type",
-            Choice(("cell", "landline", "other")),
+            Choice(("cell", "landline", "other"), words=(("cell", "Mobile"),)),
             "What is at the other end.",
             required=True,
             sample="landline",
+            label="Kind",
         ),
-        Field("friendly_name", Text(), "Tells workers which number it is.", sample="main number"),
-        consent("verified", "Whether a call to the number has confirmed that it is the patient's."),
-        consent("opted_in_to_sms", "Whether the patient consents to SMS at this number.", sample=True),
-        consent("opted_in_to_call_recording", "Whether the patient consents to calls being recorded."),
-        consent("opted_in_to_voicemail", "Whether the patient consents to voicemail at this number."),
-        consent("opted_in_to_phone", "Whether the patient consents to calls at this number.", True, ("opted_on_to_phone",)),
-        consent("automatic_recipient", "Whether the patient consents to automated SMS at this number."),
+        Field("friendly_name", Text(), "Tells workers which number it is.", sample="main number", label="Called", help=CALLED),
+        Field(
+            "verified",
+            Boolean(),
+            "Whether a call to the number has confirmed that it is the patient's.",
+            default=False,
+            sample=False,
+            label="A call has confirmed that it is the patient's",
+        ),
+        consent("opted_in_to_sms", "SMS", "Whether the patient consents to SMS at this number.", True),
+        consent("opted_in_to_call_recording", "Recording of calls", "Whether the patient consents to calls being recorded."),
+        consent("opted_in_to_voicemail", "Voicemail", "Whether the patient consents to voicemail at this number."),
+        consent(
+            "opted_in_to_phone", "Calls", "Whether the patient consents to calls at this number.", True, ("opted_on_to_phone",)
+        ),
+        consent(
+            "automatic_recipient",
+            "Automated SMS",
+            "Whether the patient consents to automated SMS at this number.",
+            needs="opted_in_to_sms",
+        ),
         UPDATED_AT,
         CREATED_AT,
     ),

@@ -14,7 +14,7 @@ from typing import Any, Final
 from almoner import clocks
 from almoner.choices import Choice, Several, State
 from almoner.contact_kinds import ZipCode
-from almoner.kinds import Boolean, Integer, Kind, Number
+from almoner.kinds import Boolean, Integer, Kind, Number, Texts
 from almoner.pages import parsing
 from almoner.times import TIMEZONES, IsoDateTime
 
@@ -32,6 +32,7 @@ class FieldView:
 
     ``widget`` is that of the kind, or ``radios`` for yes and no and for few choices. ``options`` are pairs of a value and what is
     shown; ``chosen`` the values that are ticked; ``value`` the text in the box. ``depth`` counts the follow-ups that lead to it.
+    ``blank`` is what a list that opens has for no value; where it is empty, one has to be chosen.
     """
 
     id: str
@@ -48,6 +49,7 @@ class FieldView:
     high: str = ""
     whole: bool = False
     depth: int = 0
+    blank: str = "Choose"
 
 
 def with_value(
@@ -67,6 +69,8 @@ def with_value(
         with_zone = " ".join(filter(None, (view.help, f"Time in {timezone}.")))
         return _moment_view(replace(view, help=with_zone), kind, value, timezone)
     texts = _texts(value)
+    if widget == "lines":
+        return replace(view, value="\n".join(texts))
     if widget in ("radios", "checkboxes", "scale", "select"):
         return replace(view, chosen=texts)
     return replace(view, value=texts[-1] if texts else "")
@@ -84,6 +88,8 @@ def value_of(kind: Kind, sent: Sequence[str], timezone: str) -> Any:
     if isinstance(kind, Several):
         return list(filled)
     text = filled[-1]
+    if isinstance(kind, Texts):
+        return [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(kind, Boolean):
         return {"yes": True, "no": False}.get(text, text)
     if isinstance(kind, Integer | Number):
@@ -112,6 +118,8 @@ def _control(kind: Kind, low: float | None, high: float | None) -> tuple[str, tu
         return kind.widget, tuple((str(step), str(step)) for step in range(int(low), int(high) + 1))
     if kind.widget == "timezone":
         return kind.widget, _ZONES
+    if isinstance(kind, Texts):
+        return "lines", ()
     return "zip_code" if isinstance(kind, ZipCode) else kind.widget, ()
 
 

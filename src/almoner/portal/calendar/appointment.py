@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from starlette.responses import Response
@@ -18,11 +18,12 @@ from almoner.pages.forms.problems import by_field
 from almoner.pages.security import local_path
 from almoner.pages.visit import Form, Visit
 from almoner.portal import editing, live
-from almoner.portal.calendar import booking, layout, queries, rules, time_form, zones
+from almoner.portal.calendar import booking, layout, more, queries, rules, time_form, zones
 from almoner.portal.calendar.appointment_detail import WHEN, AppointmentDetail, as_json, in_words, outcomes
 from almoner.portal.calendar.appointment_detail import appointment_by_id as read_one
 from almoner.portal.calendar.booking import FreeDay
 from almoner.portal.calendar.layout import ShownAppointment
+from almoner.portal.calendar.more import More
 from almoner.portal.calendar.queries import BY_PHONE, OUTCOMES, CalendarEvent, CalendarWorker
 from almoner.portal.calendar.rules import Override, Reason, WantedAppointment
 from almoner.portal.calendar.time_form import TypedTime, When
@@ -33,7 +34,12 @@ from almoner.working_hours import Span
 
 FOLDER: Final = "portal/calendar"
 _NUMBERS: Final = NUMBERS.format(id="$2")
-_DONE: Final = {"booked": "The appointment is booked.", "moved": "The appointment is moved.", "outcome": "Its outcome is noted."}
+_DONE: Final = {
+    "booked": "The appointment is booked.",
+    "moved": "The appointment is moved.",
+    "outcome": "Its outcome is noted.",
+    "saved": "It is saved.",
+}
 # In whose calendar it was when the form that moves it was drawn.
 _HOST: Final = "was.calendar_id"
 
@@ -67,6 +73,8 @@ class AppointmentPage:
     outcomes: Mapping[str, str]
     href: str
     done: str
+    more: More
+    more_kept: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -89,9 +97,15 @@ class MovePage:
 
 
 async def show(visit: Visit) -> Response:
+    return await _show(visit)
+
+
+async def _show(visit: Visit, typed: Mapping[str, Any] | None = None, errors: Mapping[str, str] | None = None) -> Response:
+    """The page; with what was ``typed`` of the fields besides, where something is wrong with it."""
     async with visit.parts.database.connection() as connection:
         one = await read_one(visit, connection, visit.path("id"))
         numbers = await _numbers(visit, connection, one)
+        others = await more.of(visit, connection, one.event.id, one.patient, typed, errors)
     here, at = visit.worker.timezone, one.event.start_time
     day = one.event.day or clocks.local(_begins(one.event), here).date()
     shown = layout.appointment_view(one.event, visit.program, here)
@@ -114,8 +128,25 @@ async def show(visit: Visit) -> Response:
         outcomes(one.event, one.worker.timezone),
         f"/calendar?view=day&date={day.isoformat()}&worker={one.worker.id}",
         _DONE.get(visit.query("done"), ""),
+        others,
+        editing.hidden_fields(one.updated_at, others.row or {}),
     )
-    return visit.page(f"{FOLDER}/appointment.html", page)
+    return visit.page(f"{FOLDER}/appointment.html", page, 400 if errors else 200)
+
+
+async def save(visit: Visit) -> Response:
+    """Saves the fields that a site has added, or shows both values where somebody else has changed one."""
+    form = await visit.form()
+    async with visit.parts.database.connection() as connection:
+        one = await read_one(visit, connection, visit.path("id"))
+    typed = more.read(visit, form)
+    try:
+        result = await editing.update(visit, calendar_events, one.event.id, typed, form)
+    except ApiError as error:
+        return await _show(visit, typed, by_field(error))
+    if isinstance(result, EditConflict):
+        return editing.conflict(visit, result, form, titles={field.name: field.title for field in more.FIELDS})
+    return visit.go(f"/calendar/events/{one.event.id}?done=saved")
 
 
 async def outcome(visit: Visit) -> Response:

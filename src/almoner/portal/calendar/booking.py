@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -19,8 +19,9 @@ from almoner.pages.filters import day_in_words, zone_in_words
 from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form, Visit
 from almoner.portal import patient_access
-from almoner.portal.calendar import queries, rules, time_form, zones
+from almoner.portal.calendar import more, queries, rules, time_form, zones
 from almoner.portal.calendar.appointment_detail import as_json
+from almoner.portal.calendar.more import More
 from almoner.portal.calendar.queries import MODALITIES, CalendarWorker
 from almoner.portal.calendar.rules import Override, Reason, WantedAppointment
 from almoner.portal.calendar.time_form import TypedTime, When
@@ -40,7 +41,10 @@ ONE_AT_A_TIME: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id
 
 @dataclass(frozen=True)
 class BookingForm:
-    """The form as it was filled in; ``filled_for`` is the appointment type that minutes and modality were taken from."""
+    """The form as it was filled in; ``filled_for`` is the appointment type that minutes and modality were taken from.
+
+    ``more`` are the values of the fields that a site has added, as the API takes them.
+    """
 
     patient_id: str
     worker_id: str
@@ -50,6 +54,7 @@ class BookingForm:
     asked: TypedTime
     word: Override
     find: str
+    more: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class BookingPage:
     reasons: Sequence[Reason]
     free: Sequence[FreeDay]
     found: Sequence[PatientMatch]
+    more: More
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ async def show(visit: Visit) -> Response:
         asked = replace(asked, date=clocks.local(datetime.now(UTC), asked.timezone).date().isoformat())
     worker_id = visit.query("worker") or visit.worker.worker_id
     typed = _filled(
-        BookingForm(visit.query("patient"), worker_id, visit.query("type"), "", "", asked, Override(), ""), visit.program
+        BookingForm(visit.query("patient"), worker_id, visit.query("type"), "", "", asked, Override(), "", {}), visit.program
     )
     if minutes:
         # Somebody drew so long a stretch: it is not for the appointment type to say.
@@ -147,11 +153,13 @@ async def _book(visit: Visit, connection: Connection, typed: BookingForm) -> Res
         "appointment_type": typed.appointment_type,
         "modality": typed.modality,
         **as_json(at.when),
+        **{name: value for name, value in typed.more.items() if value is not None},
     }
     try:
         written = await visit.parts.store.within(connection).create(visit.actor, calendar_events, given)
     except ApiError as error:
-        return _answer(visit, replace(page, errors=errors | by_field(error)), 400)
+        wrong = errors | by_field(error)
+        return _answer(visit, replace(page, errors=wrong, more=await more.of_new(visit, connection, typed.more, wrong)), 400)
     return visit.go(f"/calendar/events/{written.id}?done=booked")
 
 
@@ -171,6 +179,7 @@ def _typed(visit: Visit, form: Form) -> BookingForm:
         TypedTime.of(form, visit.worker.timezone, _USUAL_MINUTES),
         Override.of(form),
         form.text("find").strip(),
+        more.read(visit, form, new=True),
     )
 
 
@@ -220,6 +229,7 @@ async def _page(visit: Visit, connection: Connection, typed: BookingForm, checki
         reasons,
         await free_days(visit, connection, worker, typed.asked.minutes, theirs),
         await _found(visit, connection, typed.find) if patient is None else (),
+        await more.of_new(visit, connection, typed.more, {}),
     )
 
 

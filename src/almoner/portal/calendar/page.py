@@ -144,6 +144,7 @@ ROUTES: Final = (
     PageRoute("/calendar/new/patients", booking.candidates, may=_CARE, methods=("POST",), repeatable=True),
     PageRoute("/calendar/place", placement.place, may=_CARE, methods=("POST",), shows=_EVENTS),
     PageRoute("/calendar/events/{id}", appointment.show, may=_CARE, shows=_EVENTS),
+    PageRoute("/calendar/events/{id}", appointment.save, may=_CARE, methods=("POST",), shows=_EVENTS),
     PageRoute("/calendar/events/{id}/move", appointment.show_move, may=_CARE, shows=_EVENTS),
     PageRoute("/calendar/events/{id}/move", appointment.move, may=_CARE, methods=("POST",), shows=_EVENTS),
     PageRoute("/calendar/events/{id}/outcome", appointment.outcome, may=_CARE, methods=("POST",), shows=_EVENTS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -23,7 +23,9 @@ from almoner.portal import editing, live, patient_access
 from almoner.portal.contact.queries import ContactRow, details, everything, owned
 from almoner.portal.contact.sections import DETAILS, HOW, SECTIONS, ContactSection
 from almoner.portal.editing import EditConflict, SavedRow, hidden_fields
+from almoner.portal.inputs import Input, to_choose
 from almoner.portal.patient_access import Patient
+from almoner.portal.workers import Worker
 
 _HOW = dict(HOW)
 _RECORD = """
@@ -52,7 +54,7 @@ class FormValues:
         """What the form of a row is made from; a form that was refused keeps what it was made from."""
         if self.failed.form == form:
             return self.failed.was
-        return hidden_fields(held.updated_at, {one.name: held.row.get(one.name) for one in section.inputs if not one.fixed})
+        return hidden_fields(held.updated_at, {field.name: held.row.get(field.name) for field in section.fields()})
 
     def consent_was(self, form: str, held: ContactRow, name: str) -> tuple[tuple[str, str], ...]:
         """The same of a consent."""
@@ -77,6 +79,7 @@ class ContactPage:
     since: str
     today: date
     filled: FormValues
+    people: Sequence[Worker]
     sections: tuple[ContactSection, ...] = tuple(SECTIONS.values())
     about: ContactSection = DETAILS
     how: tuple[tuple[str, str], ...] = HOW
@@ -91,12 +94,12 @@ async def add(visit: Visit) -> Response:
     """Adds a phone number, an e-mail address or an id."""
     section, form = _section(visit), await visit.form()
     patient = await _patient(visit)
-    given = section.given(form, new=True)
+    given = section.given(visit, form, new=True)
     given |= {"resource": "patients", "welkin_id": patient.id} if section.slug == "ids" else {"user_id": patient.id}
     try:
         await visit.parts.store.create(visit.actor, section.resource, given)
     except ApiError as error:
-        return await _refused(visit, f"{section.slug}-new", section, form, error)
+        return await _refused(visit, f"{section.slug}-new", section.inputs(visit, new=True), form, error)
     return visit.go(f"/patients/{patient.id}/contact#{section.slug}")
 
 
@@ -112,12 +115,12 @@ async def save(visit: Visit) -> Response:
         section, row_id, name = DETAILS, patient.id, "details"
         wrong = birthday_error(parsing.day(form.text("birthday")), clocks.today(patient.timezone))
         if wrong:
-            typed = {one.name: form.text(one.name) for one in section.inputs}
+            typed = {one.name: one.value(form) for one in section.inputs(visit)}
             return await _page(visit, Failed(name, typed, {"birthday": wrong}, _was(form)), 400)
     try:
-        result = await editing.update(visit, section.resource, row_id, section.given(form, new=False), form)
+        result = await editing.update(visit, section.resource, row_id, section.given(visit, form, new=False), form)
     except ApiError as error:
-        return await _refused(visit, name, section, form, error)
+        return await _refused(visit, name, section.inputs(visit), form, error)
     if isinstance(result, EditConflict):
         return editing.conflict(visit, result, form, section.titles)
     return visit.go(f"/patients/{patient.id}/contact#{name}")
@@ -206,8 +209,8 @@ async def _patient(visit: Visit) -> Patient:
         return await patient_access.patient(visit, connection, visit.path("id"))
 
 
-async def _refused(visit: Visit, name: str, section: ContactSection, form: Form, error: ApiError) -> Response:
-    typed = {one.name: form.truth(one.name) if one.type == "checkbox" else form.text(one.name) for one in section.inputs}
+async def _refused(visit: Visit, name: str, inputs: Sequence[Input], form: Form, error: ApiError) -> Response:
+    typed = {one.name: one.value(form) for one in inputs}
     return await _page(visit, Failed(name, typed, by_field(error), _was(form)), 400)
 
 
@@ -225,13 +228,15 @@ async def _page(visit: Visit, failed: Failed | None = None, status: int = 200) -
 
 async def _read(visit: Visit, connection: Connection, patient: Patient, since: str, failed: Failed | None) -> ContactPage:
     environment_id = visit.environment_id
+    own = await details(connection, environment_id, patient.id)
     return ContactPage(
         patient,
-        await details(connection, environment_id, patient.id),
+        own,
         await everything(connection, environment_id, patient.id),
         since,
         clocks.today(visit.worker.timezone),
         FormValues(failed or Failed("", {}, {})),
+        await to_choose(visit, connection, DETAILS.fields(), own.row),
     )
 
 

@@ -8,9 +8,11 @@ from typing import Final
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.contact.queries import ContactRow, address, details, rows
-from almoner.portal.contact.sections import EMAILS, IDS, MORE, PHONES, USUAL
+from almoner.portal.contact.sections import EMAILS, IDS, PHONES
 from almoner.portal.panels import Card, Panel
 from almoner.portal.patient_access import Patient
+from almoner.portal.values import shown, speaking, told
+from almoner.resources.patients import patients
 
 SHOWS: Final = ("contact", "external_ids")
 
@@ -52,12 +54,9 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
     emails = await rows(connection, visit.environment_id, patient.id, EMAILS)
     own = await details(connection, visit.environment_id, patient.id)
     ways = (*map(_phone, phones), *map(_email, emails))
-    return Panel(card, "portal/contact/contact_card.html", ContactCard(ways, address(own.row), _more(own)))
-
-
-def _more(held: ContactRow) -> tuple[tuple[str, str], ...]:
-    known = {one.name: held.row.get(one.name) for one in MORE}
-    return tuple((one.label, one.words(known[one.name])) for one in MORE if known[one.name] not in (None, "", USUAL.get(one.name)))
+    others = shown(patients, "more")
+    more = tuple(told(others, own.row, await speaking(visit, connection, patient, others, own.row)))
+    return Panel(card, "portal/contact/contact_card.html", ContactCard(ways, address(own.row), more))
 
 
 def _phone(held: ContactRow) -> ContactWay:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import MAXYEAR, MINYEAR, date
 from typing import Any, Final
 
+import msgspec
+
+from almoner.data_api.declare import Row
 from almoner.database import Connection
+from almoner.fields import Field
 from almoner.names import full_name
+from almoner.pages.visit import Visit
+from almoner.portal.patients.merge_sql import ROW
+from almoner.portal.records.values import Zones
+from almoner.portal.values import Compared, Speaking, compared, names_of, people
 from almoner.resources.email_addresses import EMAIL
 from almoner.resources.patients import NAME
 from almoner.resources.phone_numbers import DIGITS
@@ -46,7 +54,10 @@ GROUP BY p.environment_id, p.id ORDER BY count(DISTINCT why) DESC, p.id LIMIT {_
 
 @dataclass(frozen=True)
 class Likely:
-    """A patient who may be the same person, and why. ``shown``: whether the visitor's role shows them; if not, only say so."""
+    """A patient who may be the same person, and why. ``shown``: whether the visitor's role shows them; if not, only say so.
+
+    ``values`` are what is typed and what their record says, field by field, where somebody asked for it (``beside``).
+    """
 
     id: str
     first_name: str
@@ -55,6 +66,7 @@ class Likely:
     phase: str
     why: str
     shown: bool
+    values: tuple[Compared, ...] = ()
 
     @property
     def name(self) -> str:
@@ -74,6 +86,20 @@ async def likely(connection: Connection, environment_id: int, only: str | None, 
             *([one["namespace"] for one in mapped], [one["external_id"] for one in mapped], mistaken_for(row.get("birthday"))),
         )
     return [Likely(**found) for found in rows]
+
+
+async def beside(
+    visit: Visit, connection: Connection, found: Sequence[Likely], given: Row, fields: Sequence[Field]
+) -> tuple[Likely, ...]:
+    """Those whom the visitor's role shows, each with their record beside the values of a Create, in these fields."""
+    compared_to = []
+    for one in found:
+        if one.shown:
+            row = msgspec.json.decode(await connection.fetchval(ROW, visit.environment_id, one.id))
+            names = await names_of(connection, visit.environment_id, people(fields, given, row))
+            words = Speaking(visit.program, Zones(visit.worker.timezone, visit.worker.timezone), names, one.id)
+            compared_to.append(replace(one, values=tuple(compared(fields, given, row, words))))
+    return tuple(compared_to)
 
 
 def mistaken_for(birthday: date | None) -> list[date]:

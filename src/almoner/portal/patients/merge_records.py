@@ -21,7 +21,6 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
-from almoner.portal.contact.sections import DETAILS
 from almoner.portal.patient_access import Patient
 from almoner.portal.patients.merge_sql import (
     COUNTS,
@@ -38,6 +37,7 @@ from almoner.portal.patients.merge_sql import (
     SAME_TYPE,
 )
 from almoner.portal.patients.same_contacts import SameContact, same_contacts, unite
+from almoner.portal.values import compared, shown, speaking
 from almoner.resources import RESOURCES
 from almoner.resources.custom_data_type_records import custom_data_type_records
 from almoner.resources.external_ids import external_ids
@@ -49,7 +49,6 @@ OTHER: Final = "other"
 SURE: Final = "sure"
 # The namespace of the mapping by which others find the kept record; the old id follows, since a record has one id in a namespace.
 MERGED_INTO: Final = "merged:"
-_FIELD_TITLES: Final = {"coach_id": "Coach", "timezone": "Time zone", "birthday": "Birthday"}
 _SAID: Final = {
     "assessment_responses": "Assessments",
     "calendar_events": "Appointments",
@@ -61,7 +60,6 @@ _SAID: Final = {
 TITLES: Final = {resource.name: _SAID.get(resource.name, resource.title.capitalize()) for resource in RESOURCES}
 # Names with less in common than this are not one name with errors in it.
 _ALIKE: Final = 0.3
-_VALUES: Final = tuple(f for f in patients.stored if f.name not in ("id", "updated_at", "created_at"))
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ async def preview(visit: Visit, connection: Connection, kept: Patient, other: Pa
     doubts = await _doubts(visit, connection, kept, other)
     same = await same_contacts(connection, visit.environment_id, kept.id, other.id)
     return MergePreview(
-        values=values_of(visit, mine, theirs, kept, other),
+        values=await values_of(visit, connection, kept, mine, theirs),
         moves=[*moves, *([("Unfinished assessments", moving)] if moving else [])],
         clashes=await _clashes(visit, connection, kept, other),
         asides=asides,
@@ -166,30 +164,14 @@ def spec_title(visit: Visit, spec_id: str) -> str:
     return spec.name if spec else spec_id
 
 
-def values_of(visit: Visit, mine: Row, theirs: Row, kept: Patient, other: Patient) -> list[Value]:
+async def values_of(visit: Visit, connection: Connection, kept: Patient, mine: Row, theirs: Row) -> list[Value]:
     """The fields of which either record says something."""
-    values = []
-    for item in _VALUES:
-        one, two = mine.get(item.name), theirs.get(item.name)
-        if one in (None, "") and two in (None, ""):
-            continue
-        left, right = _shown(visit, item.name, mine, kept), _shown(visit, item.name, theirs, other)
-        title = _FIELD_TITLES.get(item.name) or DETAILS.titles.get(item.name, item.name.replace("_", " ").capitalize())
-        takes = OTHER if one in (None, "") else KEPT
-        values.append(Value(item.name, title, left, right, one != two and one not in (None, "") and two not in (None, ""), takes))
-    return values
-
-
-def _shown(visit: Visit, name: str, row: Row, who: Patient) -> str:
-    value = row.get(name)
-    if name == "coach_id":
-        return who.coach or ""
-    if name == "phase":
-        return visit.program.titles.get(("phases", str(value)), str(value))
-    if name == "birthday" and who.birthday:
-        return f"{who.birthday.day} {who.birthday:%b %Y}"
-    said = DETAILS.inputs_by_name.get(name)
-    return said.words(value) if said else "" if value is None else str(value)
+    fields = shown(patients)
+    words = await speaking(visit, connection, kept, fields, mine, theirs)
+    return [
+        Value(one.name, one.title, one.one, one.other, one.differs, KEPT if one.one else OTHER)
+        for one in compared(fields, mine, theirs, words)
+    ]
 
 
 async def _clashes(visit: Visit, connection: Connection, kept: Patient, other: Patient) -> list[RowClash]:

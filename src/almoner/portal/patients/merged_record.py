@@ -123,7 +123,7 @@ async def show(visit: Visit) -> Response:
             merged_at=note["merged_at"],
             by=note["by"],
             moved=_counted(msgspec.json.decode(note["moved"])),
-            values=_values(visit, rows, kept, old),
+            values=await _values(visit, connection, rows, kept),
             ids=[(row["namespace"], row["external_id"]) for row in ids],
             drafts=await _drafts(visit, connection, old),
             changes=[_change(row) for row in changes[:_MOST_CHANGES]],
@@ -169,8 +169,8 @@ async def _drafts(visit: Visit, connection: Connection, old: Patient) -> list[Un
     return found
 
 
-def _values(visit: Visit, rows: Sequence[Any], kept: Patient, old: Patient) -> list[tuple[str, str, bool]]:
-    values = merge_records.values_of(visit, rows[0], rows[1], kept, old)
+async def _values(visit: Visit, connection: Connection, rows: Sequence[Any], kept: Patient) -> list[tuple[str, str, bool]]:
+    values = await merge_records.values_of(visit, connection, kept, rows[0], rows[1])
     return [(one.title, one.other, one.kept == one.other) for one in values if one.other]
 
 

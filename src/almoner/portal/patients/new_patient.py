@@ -10,28 +10,23 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from almoner import clocks
-from almoner.choices import STATES
 from almoner.data_api import decode
 from almoner.data_api.declare import Row, Verb
 from almoner.errors import ApiError
-from almoner.fields import Shape
+from almoner.fields import MISSING, Shape
 from almoner.kinds import Problems
 from almoner.pages.filters import birthday_error
 from almoner.pages.forms.refusals import refusal
 from almoner.pages.visit import Visit
-from almoner.portal.contact.sections import MORE, USUAL, Input
+from almoner.portal.inputs import Input, inputs, to_choose, typed_in
 from almoner.portal.patient_access import only_of
 from almoner.portal.patients import guessed_zone
-from almoner.portal.patients.duplicates import Likely, likely
-from almoner.portal.workers import to_choose
+from almoner.portal.patients.duplicates import Likely, beside, likely
 from almoner.resources.patients import patients
 from almoner.times import TIMEZONES
 
-_TEXTS: Final = (
-    *("phase", "coach_id", "first_name", "last_name", "birthday", "timezone", "phone", "email"),
-    *("street", "street_line_two", "city", "county", "state", "zip_code", "country"),
-    *(one.name for one in MORE),
-)
+_FIELDS: Final = typed_in(patients, new=True)
+_NAMES: Final = frozenset(field.name for field in _FIELDS)
 # The zone that was guessed last.
 _GUESS: Final = "zone_guess"
 _MOST_IDS: Final = 10
@@ -42,23 +37,21 @@ _NUMBERED = re.compile(r"\.external_ids\[(\d+)\](?:\.(\w+))?")
 class NewPatientPage:
     """The form with what was typed. ``errors`` are sentences by field; ``mappings`` pairs of namespace and id.
 
-    ``duplicates``: who may be the same person, where the form was sent; ``hidden`` of them the role does not show.
+    ``duplicates``: who may be the same person, where the form was sent; ``hidden`` of them the role does not show. ``sections`` are
+    the parts of the form: their headings and controls.
     """
 
-    values: Mapping[str, str]
+    values: Mapping[str, Any]
     mappings: Sequence[tuple[str, str]]
     errors: Mapping[str, str]
     duplicates: Sequence[Likely]
     hidden: int
-    phases: Sequence[tuple[str, str]]
-    coach_options: Sequence[tuple[str, str]]
-    state_options: Sequence[tuple[str, str]]
+    sections: Sequence[tuple[str, Sequence[Input]]]
     timezones: Sequence[str]
     only_own: bool
     focus: str
     zone_said: str
     zone_guess: str
-    more: Sequence[Input] = MORE
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,7 @@ class ZoneField:
 async def show(visit: Visit) -> Response:
     """The empty form: the first phase, the visitor as the coach."""
     first = next(iter(visit.program.phases), "")
-    usual = {one.name: one.shown(USUAL[one.name]) for one in MORE if one.name in USUAL}
+    usual = {field.name: field.default for field in _FIELDS if field.default is not MISSING}
     return await _page(visit, {"phase": first, "coach_id": visit.worker.worker_id, **usual}, [("", "")], {}, ())
 
 
@@ -94,18 +87,20 @@ async def zone(visit: Visit) -> Response:
 async def create(visit: Visit) -> Response:
     """Creates the patient, unless the form asks for another line, something is wrong or somebody may be the same person."""
     form = await visit.form()
-    values = {name: form.text(name).strip() for name in (*_TEXTS, _GUESS)}
+    controls = inputs(_FIELDS, visit)
+    values = {one.name: one.value(form) for one in controls} | {_GUESS: form.text(_GUESS).strip()}
     mappings = list(zip(form.texts("namespace"), form.texts("external_id"), strict=False))[:_MOST_IDS]
     if form.text("do") == "add":
         return await _page(visit, values, [*mappings, ("", "")], {}, (), focus=f"namespace-{len(mappings)}")
-    guess = "" if values["timezone"] else guessed_zone.guessed(values["state"], "")
+    guess = "" if values["timezone"] else guessed_zone.guessed(values["state"] or "", "")
     if guess:
         # A guess is for somebody to look at: the form comes back with it, and says so.
         values |= {"timezone": guess, _GUESS: guess}
         return await _page(visit, values, mappings, {"timezone": guessed_zone.guess_hint(values["state"])}, ())
     if only_of(visit):
         values["coach_id"] = visit.worker.worker_id
-    given = _given(values, mappings)
+    given = {name: values[name] for name in _NAMES if values[name] is not None}
+    given["external_ids"] = _ids(mappings)
     problems: Problems = []
     row = decode.values(patients, given, Verb.CREATE, Shape.STORED, problems, True)
     problems += decode.check(patients, row, visit.program, None, problems)
@@ -117,8 +112,9 @@ async def create(visit: Visit) -> Response:
     if not form.truth("anyway"):
         async with visit.parts.database.connection() as connection:
             found = await likely(connection, visit.environment_id, only_of(visit), row)
+            near = await beside(visit, connection, found, given, [one for one in _FIELDS if one.stored])
         if found:
-            return await _page(visit, values, mappings, {}, found)
+            return await _page(visit, values, mappings, {}, near, hidden=len(found) - len(near))
     try:
         written = await visit.parts.store.create(visit.actor, patients, given)
     except ApiError as error:
@@ -128,11 +124,9 @@ async def create(visit: Visit) -> Response:
     return visit.go(f"/patients/{written.id}")
 
 
-def _given(values: Mapping[str, str], mappings: Sequence[tuple[str, str]]) -> Row:
-    given: dict[str, Any] = {name: values[name] for name in _TEXTS if values[name]}
+def _ids(mappings: Sequence[tuple[str, str]]) -> list[Row]:
     ids = [{"namespace": one.strip(), "external_id": other.strip()} for one, other in mappings if one.strip() or other.strip()]
-    given["external_ids"] = [{name: value for name, value in mapping.items() if value} for mapping in ids]
-    return given
+    return [{name: value for name, value in mapping.items() if value} for mapping in ids]
 
 
 def _errors(error: ApiError, mappings: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -143,34 +137,33 @@ def _errors(error: ApiError, mappings: Sequence[tuple[str, str]]) -> dict[str, s
         path = str(problem.extra.get("path", ""))
         numbered = _NUMBERED.match(path)
         name = f"{numbered[2] or 'external_id'}-{filled[int(numbered[1])]}" if numbered else path.removeprefix(".")
-        found.setdefault(name if name in _TEXTS or numbered else "", refusal(problem))
+        found.setdefault(name if name in _NAMES or numbered else "", refusal(problem))
     return found
 
 
 async def _page(
     visit: Visit,
-    values: Mapping[str, str],
+    values: Mapping[str, Any],
     mappings: Sequence[tuple[str, str]],
     errors: Mapping[str, str],
     duplicates: Sequence[Likely],
     focus: str = "",
+    hidden: int = 0,
 ) -> Response:
     async with visit.parts.database.connection() as connection:
-        offered = await to_choose(connection, visit.environment_id)
-    is_guess = values.get("timezone", "") == values.get(_GUESS, "")
+        people = await to_choose(visit, connection, _FIELDS)
+    is_guess = (values.get("timezone") or "") == values.get(_GUESS, "")
     page = NewPatientPage(
-        values={name: values.get(name, "") for name in _TEXTS},
+        values={name: values.get(name) for name in _NAMES},
         mappings=mappings or [("", "")],
         errors=errors,
-        duplicates=[one for one in duplicates if one.shown],
-        hidden=sum(not one.shown for one in duplicates),
-        phases=[(name, visit.program.titles.get(("phases", name), name)) for name in visit.program.phases],
-        coach_options=[("", "Nobody yet"), *((one.id, one.name) for one in offered)],
-        state_options=[("", ""), *((one, one) for one in STATES)],
+        duplicates=duplicates,
+        hidden=hidden,
+        sections=[(one.title, inputs(typed_in(patients, one.name, new=True), visit, people)) for one in patients.sections],
         timezones=sorted(TIMEZONES),
         only_own=only_of(visit) is not None,
         focus=focus or next(iter(errors), ""),
-        zone_said=guessed_zone.guess_hint(values.get("state", "")) if values.get(_GUESS) and is_guess else "",
+        zone_said=guessed_zone.guess_hint(values.get("state") or "") if values.get(_GUESS) and is_guess else "",
         zone_guess=values.get(_GUESS, ""),
     )
-    return visit.page("portal/patients/new.html", page, 400 if errors else 409 if duplicates else 200)
+    return visit.page("portal/patients/new.html", page, 400 if errors else 409 if duplicates or hidden else 200)

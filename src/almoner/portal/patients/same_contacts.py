@@ -53,7 +53,7 @@ class SameContact:
     @property
     def words(self) -> str:
         """The number or the address itself."""
-        return str(self.kept[self.section.inputs[0].name])
+        return str(self.kept[self.section.fields(new=True)[0].name])
 
     def refused(self) -> Iterator[str]:
         """What each consent is called that one of the two has given and the other has not."""

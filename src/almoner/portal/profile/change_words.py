@@ -10,23 +10,17 @@ from typing import Any, Final
 from almoner.access.actors import through
 from almoner.database import Connection
 from almoner.definitions import Program
-from almoner.names import full_name_sql
 from almoner.portal.profile.differences import NOTHING, Design, FieldDifference, consent_of, differences, people
 from almoner.portal.profile.timeline import TimelineEntry
 from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
 from almoner.portal.records.values import day
+from almoner.portal.values import names_of
 from almoner.resources import BY_NAME
 from almoner.workshop.design import Assessment
 
 _DONE: Final = {"update": "changed", "delete": "removed"}
 _HOW: Final = {"voice": "by voice", "writing": "in writing", "digital": "digitally"}
 _TONES: Final = {"completed": "good", "cancelled": "", "no-show": "warn"}
-_NAMES: Final = f"""
-SELECT w.id::text, k.id::text AS calendar, {full_name_sql("w")} AS name FROM workers w
-LEFT JOIN calendars k ON k.environment_id = w.environment_id AND k.worker_id = w.id
-WHERE w.environment_id = $1 AND (w.id = ANY ($2::uuid[]) OR w.id IN (
-  SELECT c.worker_id FROM calendars c WHERE c.environment_id = $1 AND c.id = ANY ($2::uuid[])))
-"""
 # What the program calls what a change is of: the group of its titles.
 _GROUPS: Final = {"calendar_events": "appointment_types", "patient_tasks": "task_types"}
 # What a removed row is told by in its title, or goes without saying.
@@ -55,11 +49,8 @@ _PLACES: Final = {
 
 async def names_in(connection: Connection, environment_id: int, changes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """The names of the workers of whom these changes tell, by their ids and by those of their calendars: one query, or none."""
-    wanted = {one for told in changes for one in people(told["resource"], told["differences"] or {})}
-    if not wanted:
-        return {}
-    rows = await connection.fetch(_NAMES, environment_id, list(wanted))
-    return {row[key]: row["name"] for row in rows for key in ("id", "calendar") if row[key]}
+    wanted = (one for told in changes for one in people(told["resource"], told["differences"] or {}))
+    return await names_of(connection, environment_id, wanted)
 
 
 def design_of(told: Mapping[str, Any], program: Program) -> tuple[str, str, int] | None:

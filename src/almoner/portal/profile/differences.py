@@ -6,30 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
-from almoner.choices import ProgramChoice
-from almoner.definitions import Program
 from almoner.fields import Field
-from almoner.kinds import Ref
-from almoner.portal.contact.sections import DETAILS, EMAILS, IDS, PHONES
+from almoner.kinds import Consent, Json
+from almoner.portal import values
 from almoner.portal.profile.flow_differences import flow_changes, flow_workers
-from almoner.portal.records.values import Zones, day, in_words
+from almoner.portal.records.values import in_words
+from almoner.portal.values import Speaking
 from almoner.resources import BY_NAME
-from almoner.times import IsoDate, IsoDateTime
 from almoner.workshop.design import Assessment, CustomDataType, FieldDesign
 
 NOTHING: Final = "nothing"
 LONGEST: Final = 160
-_SECTIONS: Final = {section.resource.name: section for section in (DETAILS, PHONES, EMAILS, IDS)}
-_TITLES: Final = {
-    ("calendar_events", "start_time"): "Starts",
-    ("calendar_events", "end_time"): "Ends",
-    ("patients", "coach_id"): "Coach",
-    ("external_ids", "welkin_id"): "Whose id it is",
-}
-# The fields that hold an object, each told by what is in it.
-_INSIDE: Final = {"custom_data_type_records": "body", "assessment_responses": "model"}
 Design = Assessment | CustomDataType | None
 
 
@@ -51,18 +38,6 @@ class FieldDifference:
         return len(self.was) + len(self.now) > LONGEST
 
 
-@dataclass(frozen=True)
-class Speaking:
-    """What values are put in words with. ``zones`` are whose clocks moments are told by; ``names`` are workers' names by their ids
-    and by those of their calendars.
-    """
-
-    program: Program
-    zones: Zones
-    names: Mapping[str, str]
-    patient_id: str
-
-
 def differences(resource: str, raw: Mapping[str, Any], design: Design, speaking: Speaking) -> tuple[FieldDifference, ...]:
     """The differences of a change in the order of the declaration, without what the API does not show."""
     found = {path: _difference(resource, path, pair, design, speaking) for path, pair in raw.items() if path != "care_flow.goals"}
@@ -76,19 +51,16 @@ def differences(resource: str, raw: Mapping[str, Any], design: Design, speaking:
 
 def people(resource: str, raw: Mapping[str, Any]) -> Iterator[str]:
     """The ids of workers and calendars in a change, whose names its words need."""
-    for path, pair in raw.items():
-        field = _field(resource, path)
-        if field is not None and isinstance(field.kind, Ref) and field.kind.to in ("workers", "calendars"):
-            yield from (value for value in pair if isinstance(value, str))
-        elif path == "care_flow.goals":
-            for goals in pair:
-                yield from flow_workers(goals or [])
+    if resource in BY_NAME:
+        yield from values.people(BY_NAME[resource].returned, *({path: value} for path, pair in raw.items() for value in pair))
+    for goals in raw.get("care_flow.goals", ()):
+        yield from flow_workers(goals or [])
 
 
 def consent_of(resource: str, path: str) -> str:
     """What a field is the consent to (``SMS``, ``calls``), empty where it is none."""
-    section = _SECTIONS.get(resource)
-    words = section.consents.get(path, "") if section else ""
+    field = _field(resource, path)
+    words = field.title if field is not None and isinstance(field.kind, Consent) else ""
     return words if words[:2].isupper() else words[:1].lower() + words[1:]
 
 
@@ -107,10 +79,13 @@ def _difference(resource: str, path: str, pair: list[Any], design: Design, speak
     """A field that changed; None where it is none that the API shows."""
     field = _field(resource, path)
     if field is not None:
-        was, now = (_said(resource, field, value, speaking) for value in pair)
-        return FieldDifference(path, _title(resource, field.name), was, now)
+        was, now = (values.in_words(field, value, speaking) or NOTHING for value in pair)
+        consent = consent_of(resource, path)
+        return FieldDifference(path, f"Consent to {consent}" if consent else field.title, was, now)
     name, _, key = path.partition(".")
-    if not key or name not in (_INSIDE.get(resource), "care_flow"):
+    whole = _field(resource, name)
+    # A field that holds an object is told by what is in it.
+    if not key or whole is None or not isinstance(whole.kind, Json):
         return None
     part = next((one for one in _fields(design) if one.name == key), None)
     was, now = (in_words(part, value, speaking.zones) or NOTHING for value in pair)
@@ -129,45 +104,6 @@ def _fields(design: Design) -> tuple[FieldDesign, ...]:
     return design.fields if design else ()
 
 
-def _title(resource: str, name: str) -> str:
-    consent = consent_of(resource, name)
-    if consent:
-        return f"Consent to {consent}"
-    section = _SECTIONS.get(resource)
-    known = _TITLES.get((resource, name)) or (section.titles.get(name) if section else None)
-    return known or _plain(name.removesuffix("_id"))
-
-
 def _plain(name: str) -> str:
     words = name.replace("_", " ")
     return words[:1].upper() + words[1:]
-
-
-def _said(resource: str, field: Field, value: Any, speaking: Speaking) -> str:
-    """A value of a field of the contract, in words."""
-    if value is None or value in ("", []):
-        return NOTHING
-    if isinstance(value, bool):
-        if consent_of(resource, field.name):
-            return "given" if value else "not given"
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(one if isinstance(one, str) else msgspec.json.encode(one).decode() for one in value)
-    return _text(resource, field, value, speaking) if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _text(resource: str, field: Field, value: str, speaking: Speaking) -> str:
-    kind = field.kind
-    if isinstance(kind, ProgramChoice):
-        return speaking.program.titles.get((kind.of, value), value)
-    if isinstance(kind, Ref) and kind.to in ("workers", "calendars"):
-        return speaking.names.get(value, "somebody who is not known any more")
-    if field.name in ("user_id", "welkin_id"):
-        return "this patient" if value == speaking.patient_id else "another one"
-    if isinstance(kind, IsoDateTime):
-        return speaking.zones.moment(kind.parse(value))
-    if isinstance(kind, IsoDate):
-        return day(kind.parse(value))
-    section = _SECTIONS.get(resource)
-    options = next((one.options for one in section.inputs if one.name == field.name), ()) if section else ()
-    return dict(options).get(value, value)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from almoner.definitions import Program
-from almoner.portal.profile.differences import FieldDifference, Speaking
+from almoner.portal.profile.differences import FieldDifference
 from almoner.portal.profile.timeline import TimelineEntry
 from almoner.portal.records.values import Zones
+from almoner.portal.values import Speaking
 from almoner.workshop.design import Assessment, CustomDataType
 
 # Looks up a published design: its kind, its id or name, its version.

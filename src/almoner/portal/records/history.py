@@ -12,10 +12,11 @@ from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import Patient
 from almoner.portal.profile.change_words import who
-from almoner.portal.profile.differences import FieldDifference, Speaking, differences
+from almoner.portal.profile.differences import FieldDifference, differences
 from almoner.portal.profile.timeline import CHANGE
 from almoner.portal.records.queries import PatientRecord, Type
 from almoner.portal.records.values import Zones
+from almoner.portal.values import Speaking
 
 MOST: Final = 50
 # What was written while the record was another patient's, of whom this one is the kept record, belongs to it.

@@ -1,0 +1,134 @@
+"""The values of a collection's fields as people read them: on pages, in the timeline, beside each other in a merge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from almoner.choices import Choice, ProgramChoice
+from almoner.data_api.declare import PATIENT, Resource
+from almoner.database import Connection
+from almoner.definitions import Program
+from almoner.fields import MISSING, Field
+from almoner.kinds import Consent, Ref
+from almoner.names import full_name_sql
+from almoner.pages.visit import Visit
+from almoner.portal.patient_access import Patient
+from almoner.portal.records.values import Zones, day
+from almoner.times import IsoDate, IsoDateTime, Timezone
+
+# What the ids of these collections are told by: the names of workers.
+OF_WORKERS: Final = ("workers", "calendars")
+NOBODY_KNOWN: Final = "somebody who is not known any more"
+_NAMES: Final = f"""
+SELECT w.id::text, k.id::text AS calendar, {full_name_sql("w")} AS name FROM workers w
+LEFT JOIN calendars k ON k.environment_id = w.environment_id AND k.worker_id = w.id
+WHERE w.environment_id = $1 AND (w.id = ANY ($2::uuid[]) OR w.id IN (
+  SELECT c.worker_id FROM calendars c WHERE c.environment_id = $1 AND c.id = ANY ($2::uuid[])))
+"""
+
+
+@dataclass(frozen=True)
+class Speaking:
+    """What values are put in words with. ``zones`` are whose clocks moments are told by; ``names`` are workers' names by their ids
+    and by those of their calendars.
+    """
+
+    program: Program
+    zones: Zones
+    names: Mapping[str, str]
+    patient_id: str
+
+
+def in_words(field: Field, value: Any, speaking: Speaking) -> str:
+    """A JSON value of a field in words; blank where there is none."""
+    if value is None or value in ("", []):
+        return ""
+    if isinstance(value, bool):
+        if isinstance(field.kind, Consent):
+            return "given" if value else "not given"
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(one if isinstance(one, str) else msgspec.json.encode(one).decode() for one in value)
+    return _text(field, value, speaking) if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _text(field: Field, value: str, speaking: Speaking) -> str:
+    kind = field.kind
+    if isinstance(kind, ProgramChoice):
+        return speaking.program.titles.get((kind.of, value), value)
+    if isinstance(kind, Ref) and kind.to in OF_WORKERS:
+        return speaking.names.get(value, NOBODY_KNOWN)
+    if kind == PATIENT or field.name == "welkin_id":
+        return "this patient" if value == speaking.patient_id else "another one"
+    if isinstance(kind, IsoDateTime):
+        return speaking.zones.moment(kind.parse(value))
+    if isinstance(kind, IsoDate):
+        return day(kind.parse(value))
+    if isinstance(kind, Timezone):
+        return value.replace("_", " ")
+    return kind.said(value) if isinstance(kind, Choice) else value
+
+
+def people(fields: Iterable[Field], *rows: Mapping[str, Any]) -> Iterator[str]:
+    """The ids of workers and calendars that these rows name, whose names their words need."""
+    for field in fields:
+        if isinstance(field.kind, Ref) and field.kind.to in OF_WORKERS:
+            yield from (value for row in rows if isinstance(value := row.get(field.name), str))
+
+
+async def names_of(connection: Connection, environment_id: int, ids: Iterable[str]) -> dict[str, str]:
+    """The names of workers by these ids, which are theirs or those of their calendars: one query, or none."""
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    rows = await connection.fetch(_NAMES, environment_id, wanted)
+    return {row[key]: row["name"] for row in rows for key in ("id", "calendar") if row[key]}
+
+
+async def speaking(
+    visit: Visit, connection: Connection, patient: Patient, fields: Iterable[Field], *rows: Mapping[str, Any]
+) -> Speaking:
+    """What these fields of rows about the patient are put in words with."""
+    names = await names_of(connection, visit.environment_id, people(fields, *rows))
+    return Speaking(visit.program, Zones(patient.timezone, visit.worker.timezone), names, patient.id)
+
+
+def told(fields: Iterable[Field], row: Mapping[str, Any], speaking: Speaking) -> Iterator[tuple[str, str]]:
+    """What a row says in these fields, each with its title; without what is blank, or as it is where nobody said anything."""
+    for field in fields:
+        value = row.get(field.name)
+        words = in_words(field, value, speaking)
+        if words and (field.default is MISSING or value != field.default):
+            yield field.title, words
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A field of two rows, in words. ``differs``: both say something, and not the same."""
+
+    name: str
+    title: str
+    one: str
+    other: str
+    differs: bool
+
+
+def compared(fields: Iterable[Field], one: Mapping[str, Any], other: Mapping[str, Any], speaking: Speaking) -> Iterator[Compared]:
+    """These fields of both rows (JSON values by name), but for those of which neither says anything."""
+    for field in fields:
+        values = [row.get(field.name) for row in (one, other)]
+        known = [value not in (None, "", []) for value in values]
+        if any(known):
+            words = [in_words(field, value, speaking) for value in values]
+            yield Compared(field.name, field.title, words[0], words[1], all(known) and values[0] != values[1])
+
+
+def shown(resource: Resource, section: str = "") -> tuple[Field, ...]:
+    """What a row says, in all of it or in a section, beside whom it is about and what the database notes at each row."""
+    apart = ("id", "updated_at", "created_at")
+    fields = resource.by_section[section] if section else resource.fields
+    return tuple(f for f in fields if f.stored and f.returned and f.kind != PATIENT and f.name not in apart)
