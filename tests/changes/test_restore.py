@@ -348,7 +348,7 @@ class Standby:
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
 
     def promote(self) -> None:
         self._programs.run("pg_ctl", "promote", "-w", "-t", "60", "-D", str(self._data))

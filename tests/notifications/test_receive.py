@@ -309,7 +309,7 @@ class Program:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
 
     @property
     def said(self) -> str:
@@ -386,7 +386,7 @@ async def test_the_shown_command_subscribes_it_and_rows_are_printed(
         await program.says("51 rows of workers on 2 pages")
         assert all(one in program.said for one in (*ids, gone))
         program.process.send_signal(signal.SIGINT)
-        assert program.process.wait(20) == 0
+        assert program.process.wait(60) == 0
     assert program.said.endswith("Stopped.\n")
     assert "Traceback" not in program.said
 
@@ -416,7 +416,7 @@ async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(api: A
             assert sent.status_code == 200
         await program.says('"pulled"')
         program.process.send_signal(signal.SIGTERM)
-        assert program.process.wait(20) == 0
+        assert program.process.wait(60) == 0
         events = [json.loads(line) for line in program.said.splitlines()]
         assert events[0]["event"] == "notification"
         assert events[-1] == {"event": "pulled", "resource": "workers", "rows": 0, "pages": 1, **SPAN}
