@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tools import architecture, rooms
@@ -35,3 +36,19 @@ def test_a_room_is_a_folder_a_file_or_a_part_that_stands_elsewhere() -> None:
     assert rooms.room("almoner.app") == "app"
     assert rooms.room("almoner.workshop.pages.clients.page") == "workshop/pages"
     assert {there for here, there in rooms.directions() if here == "workshop"}.isdisjoint({"workshop/pages", "portal"})
+
+
+def test_the_files_that_the_guides_name_are_there() -> None:
+    guides = ["README.md", "CONTRIBUTING.md", "STYLE.md", "SECURITY.md", "docs/architecture.md", "docs/glossary.md"]
+    missing = []
+    for guide in guides:
+        text = (rooms.ROOT / guide).read_text(encoding="utf-8")
+        named = set(re.findall(r"(?<![\w>/.-])\w[\w./-]*\.(?:py|sql|html|md|json|lock)\b", text))
+        missing += [f"{guide}: {name}" for name in sorted(named) if not _is_there(name)]
+    assert missing == []
+
+
+def _is_there(name: str) -> bool:
+    """Whether a file ends in this name: guides name them from the package, from the repository, or beside another one."""
+    below = (rooms.PACKAGE, rooms.ROOT, rooms.ROOT / "docs", rooms.PACKAGE / "portal")
+    return any((folder / name).exists() for folder in below) or ("/" not in name and any(rooms.ROOT.glob(f"[dst]*/**/{name}")))

@@ -87,7 +87,6 @@ def test_every_operation_of_every_declaration_is_described_once(shape: str) -> N
     found = Counter(operation["operationId"] for _, _, operation in operations(document))
     assert set(found.values()) == {1}
     expected = {operation_id(verb, r) for r in RESOURCES for verb in r.verbs}
-    assert len(expected) == 45
     by_body = {f"{operation_id(Verb.FIND, r)}ByBody" for r in RESOURCES}
     assert found.keys() == expected | by_body | {"fetchToken", "findChanges"}
 
@@ -97,7 +96,7 @@ def test_schemathesis_reads_every_operation_of_the_document(shape: str) -> None:
     loaded = schemathesis.openapi.from_dict(DOCUMENTS[shape])
     read = [found.ok() if isinstance(found, Ok) else None for found in loaded.get_all_operations()]
     assert None not in read
-    assert len(read) == 61
+    assert len(read) == len(list(operations(DOCUMENTS[shape])))
 
 
 @SHAPES

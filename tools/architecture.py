@@ -9,6 +9,7 @@ import re
 import sys
 import tokenize
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ def tokens(path: Path) -> int:
         return sum(token.type not in _LAYOUT for token in tokenize.tokenize(file.readline))
 
 
+@cache
 def sizes() -> dict[str, tuple[int, int, int]]:
     """Files of Python, their tokens, and bytes of templates of each room. Migrations that were written are left out."""
     files: Counter[str] = Counter()

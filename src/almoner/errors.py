@@ -15,12 +15,17 @@ import msgspec
 
 @dataclass(frozen=True)
 class ProblemType:
-    """One kind of problem: the HTTP status it is answered with, its title, and what the caller can do."""
+    """One kind of problem: the HTTP status it is answered with, its title, and what the caller can do.
+
+    ``example`` and ``extra`` are the detail and the extra of the one that the documentation shows.
+    """
 
     code: str
     status: int
     title: str
     remedy: str
+    example: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 _TYPES = (
@@ -29,96 +34,118 @@ _TYPES = (
         400,
         "Parse Exception",
         "A field or parameter does not parse or does not fit. `extra.path` says which one; mend it and send again.",
+        "Failed to parse guid at .user_id",
+        {"path": ".user_id"},
     ),
     ProblemType(
         "uniqueness_exception",
         400,
         "Uniqueness Exception",
         "A value that must be unique is taken. `extra.path` names it; find the row that holds it, or choose another.",
+        "This external id is taken in its namespace.",
+        {"path": ".external_id"},
     ),
     ProblemType(
         "bad_request",
         400,
         "Bad Request",
         "The request as a whole cannot be understood, or its parts contradict each other. `detail` says why.",
+        "The body is empty. Send a JSON object.",
     ),
     ProblemType(
         "unauthorized",
         401,
         "Unauthorized",
         "There is no valid access token. Fetch one from `POST /v1/token` and send it as `Authorization: Bearer ...`.",
+        "An access token is needed. Fetch one from POST /v1/token; send Authorization: Bearer ...",
     ),
     ProblemType(
         "forbidden",
         403,
         "Forbidden",
         "The token is valid, but its scope does not cover this operation. Ask for a token with the scope in `extra.scope`.",
+        "The token's scope does not cover this. It needs patients.write or all.",
+        {"scope": "patients.write"},
     ),
     ProblemType(
         "not_found",
         404,
         "Not Found",
         "There is no such route, or no such resource in this environment. Check the path and the id.",
+        "There is no patient with this id.",
     ),
     ProblemType(
         "resource_not_found",
         404,
         "Resource Not Found",
         "A field refers to a resource that does not exist in this environment. `extra.path` names the field.",
+        "There is no patient with the id at .user_id.",
+        {"path": ".user_id"},
     ),
     ProblemType(
         "method_not_allowed",
         405,
         "Method Not Allowed",
         "The collection does not offer this verb. The `Allow` header lists the ones it does.",
+        "/v1/patients/:id allows GET, PUT.",
     ),
     ProblemType(
         "request_timeout",
         408,
         "Request Timeout",
         "The request did not arrive in time. Send it again.",
+        "The head of the request did not arrive in time.",
     ),
     ProblemType(
         "precondition_failed",
         412,
         "Precondition Failed",
         "The row has changed since its `ETag` was read. Get it again, apply the change to what it is now, and send that.",
+        "The row has changed since the ETag in If-Match was read. Get it again first.",
     ),
     ProblemType(
         "payload_too_large",
         413,
         "Payload Too Large",
         "The body is longer than this server accepts. `extra.limit_bytes` tells the limit; send less at once.",
+        "The body is longer than 1048576 bytes.",
+        {"limit_bytes": 1048576},
     ),
     ProblemType(
         "uri_too_long",
         414,
         "URI Too Long",
         "The address is longer than this server accepts. Use `POST /v1/<collection>/find`, which takes a body.",
+        "The query string is longer than 16384 bytes.",
     ),
     ProblemType(
         "unsupported_media_type",
         415,
         "Unsupported Media Type",
         "The body is compressed in a way that this server does not unpack. Send it as it is, or with `Content-Encoding: gzip`.",
+        "The body's Content-Encoding is not gzip. Send it as it is, or with gzip.",
     ),
     ProblemType(
         "header_fields_too_large",
         431,
         "Request Header Fields Too Large",
         "The header fields are longer than this server accepts. Send fewer or shorter ones.",
+        "The header fields have more than 65536 bytes.",
     ),
     ProblemType(
         "too_many_requests",
         429,
         "Too Many Requests",
         "Too many failed attempts. Wait for as many seconds as the `Retry-After` header says.",
+        "Too many failed attempts. Wait a little.",
     ),
     ProblemType(
         "internal_server_error",
         500,
         "Internal Server Error",
         "A fault in the server. Tell its operator the request id in `extra.request_id`; the log has it too.",
+        "A fault in the server; its log has it.",
+        {"request_id": "5f2c9a41d07b-1a3"},
     ),
     ProblemType(
         "service_unavailable",
@@ -126,6 +153,7 @@ _TYPES = (
         "Service Unavailable",
         "The database cannot be reached, is full or is too busy. Nothing was changed; try again after `Retry-After`. Only where "
         "`extra.outcome` is `unknown`, the answer to a write was lost: look whether it was done before you repeat it.",
+        "The database cannot be reached. Nothing was changed.",
     ),
 )
 

@@ -52,28 +52,30 @@ async def test_unchanged_declarations_have_no_migration_written(pair: tuple[str,
 async def test_a_written_migration_makes_what_is_declared_triggers_functions_and_indexes_included(
     pair: tuple[str, str], tmp_path: Path
 ) -> None:
-    """A field of messages, whose stamp names its columns; a field that is searched and filtered by; another part of an index."""
+    """A collection; a field of messages, whose stamp names its columns; one that is searched and filtered by; another index."""
     migrated, declared = pair
-    urgency, nickname = Field("urgency", Text(), "How urgent."), Field("nickname", Text(), "What friends say.", filter=True)
-    search = Search("nickname", "coalesce({row}nickname, '')", column="plain_nickname")
+    urgency, shoe_size = Field("urgency", Text(), "How urgent."), Field("shoe_size", Text(), "Size of the shoes.", filter=True)
+    search = Search("shoe_size", "coalesce({row}shoe_size, '')", column="plain_shoe_size")
     patients, messages = BY_NAME["patients"], BY_NAME["messages"]
     changed = {
         "messages": replace(messages, fields=(*messages.fields, urgency)),
-        "patients": replace(patients, fields=(*patients.fields, nickname), searches=(*patients.searches, search)),
+        "patients": replace(patients, fields=(*patients.fields, shoe_size), searches=(*patients.searches, search)),
     }
-    resources = [changed.get(resource.name, resource) for resource in RESOURCES]
+    ours = replace(BY_NAME["patient_tasks"], name="vaccinations")
+    resources = [*(changed.get(resource.name, resource) for resource in RESOURCES), ours]
     metadata = schema.build(resources)
     # Of a row that is there nobody knows what its function would work out: a migration of such a column is completed by hand.
-    metadata.tables["patients"].c.plain_nickname.server_default = DefaultClause("")
+    metadata.tables["patients"].c.plain_shoe_size.server_default = DefaultClause("")
     part = next(index for index in metadata.tables["care_flows"].indexes if index.name == "care_flows_due_part")
     part.dialect_options["postgresql"]["where"] = text("user_id IS NULL")
     await declare(declared, metadata, resources)
 
-    written = await writing.write(migrated, declared, metadata, "nickname", tmp_path)
+    written = await writing.write(migrated, declared, metadata, "shoe_size_and_what_else_was_missing", tmp_path)
 
     assert written is not None
     said = written.read_text()
-    assert said.startswith('"""Nickname.\n\nIndexes are made; these tables stand still meanwhile: care_flows, patients."""')
+    still = "Indexes are made; these tables stand still meanwhile: care_flows, patients."
+    assert said.startswith(f'"""Shoe size and what else was missing.\n\n{still}"""')
     assert "locks.take('care_flows', 'messages', 'patients')" in said
     names: dict[str, Any] = {}
     exec(compile(said, written, "exec"), names)  # noqa: S102  # what was just written
@@ -96,12 +98,12 @@ def test_a_field_is_one_line_and_a_migration_that_is_written_once(tmp_path: Path
     """The command itself, in a copy of the package, with no database anywhere."""
     shutil.copytree(migrate.VERSIONS.parent.parent, tmp_path / "almoner", ignore=shutil.ignore_patterns("__pycache__"))
     declaration = tmp_path / "almoner" / "resources" / "patients.py"
-    field = '        Field("nickname", Text(), "What friends say."),\n'
+    field = '        Field("shoe_size", Text(), "Size of the shoes."),\n'
     declaration.write_text(declaration.read_text().replace("        UPDATED_AT,\n", f"{field}        UPDATED_AT,\n", 1))
     versions = tmp_path / "almoner" / "migrations" / "versions"
     before = set(versions.glob("*.py"))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ALMONER_")}
-    command = [sys.executable, "-c", "from almoner.cli import main; main()", "migrate", "--write", "add_nickname"]
+    command = [sys.executable, "-c", "from almoner.cli import main; main()", "migrate", "--write", "add_shoe_size"]
     for wrote in ("Wrote ", "The migrations make what the declarations say: there is nothing to write."):
         ran = subprocess.run(
             command, env=kept | {"PYTHONPATH": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, check=False
@@ -111,6 +113,6 @@ def test_a_field_is_one_line_and_a_migration_that_is_written_once(tmp_path: Path
         (written,) = set(versions.glob("*.py")) - before
     said = written.read_text()
     assert said.count("op.add_column(") == said.count("op.") - 1 == 1  # the other sets the time that it waits for locks
-    assert 'sa.Column("nickname", sa.Text(), nullable=True)' in said
+    assert 'sa.Column("shoe_size", sa.Text(), nullable=True)' in said
     for tidy in (["check"], ["format", "--check"]):
         subprocess.run([sys.executable, "-m", "ruff", *tidy, str(written)], check=True)

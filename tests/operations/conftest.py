@@ -19,7 +19,6 @@ import httpx
 import pytest
 
 from almoner.settings import Settings
-from tests.changes.writing import PATIENCE
 from tests.conftest import METRICS_TOKEN, Api, Server, ServerThread, free_port
 from tests.plain_http import PlainHttp
 
@@ -34,8 +33,8 @@ PATIENT = {
 CONNECTIONS, REQUESTS, SECONDS, BODY = 2, 3, 2, 2000
 
 
-async def until_true(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE) -> None:
-    """Asks again and again until the condition holds; fails where it never does."""
+async def until_true(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 30) -> None:
+    """Asks again and again until the condition holds."""
     deadline = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < deadline, f"this did not happen: {what}"
@@ -132,7 +131,7 @@ class Process:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(60)
+            self.process.wait(10)
         assert "HoldingError" not in self.said(), "no request waits for others with a connection in hand"
 
     def said(self) -> str:
@@ -142,7 +141,7 @@ class Process:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def ended(self, seconds: float = 60) -> int:
+    def ended(self, seconds: float = 20) -> int:
         """The exit status, once the process has ended."""
         assert self.process is not None
         return self.process.wait(seconds)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from almoner.data_api.declare import Filter, Resource, Row
-from almoner.errors import PROBLEMS, ApiError, Problem, ProblemType, parse_problem, problem_objects
+from almoner.errors import PROBLEMS, ApiError, Problem, ProblemType, problem_objects
 from almoner.fields import MISSING, NOW, Field, Shape
 from almoner.kinds import Ref
 
@@ -18,29 +18,6 @@ MOMENT: Final = "2018-09-12T01:27:32.031245+00:00"
 NOW_MOMENT: Final = "2018-09-25T21:53:11.141119+00:00"
 CURSOR: Final = "c00000001000000000000107b0000000000000011cceb6e"
 _IDS: Final = UUID("b6f1a0c8-3f5d-4a53-9c1e-52b9a7f0d0e4")
-
-# What the problems' examples say; a program reads `code` and `extra`, a person reads `detail`.
-_DETAILS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "uniqueness_exception": ("This external id is taken in its namespace.", {"path": ".external_id"}),
-    "bad_request": ("The body is empty. Send a JSON object.", {}),
-    "unauthorized": ("An access token is needed. Fetch one from POST /v1/token; send Authorization: Bearer ...", {}),
-    "forbidden": (
-        "The token's scope does not cover this. It needs patients.write or all.",
-        {"scope": "patients.write"},
-    ),
-    "not_found": ("There is no patient with this id.", {}),
-    "resource_not_found": ("There is no patient with the id at .user_id.", {"path": ".user_id"}),
-    "method_not_allowed": ("/v1/patients/:id allows GET, PUT.", {}),
-    "request_timeout": ("The head of the request did not arrive in time.", {}),
-    "unsupported_media_type": ("The body's Content-Encoding is not gzip. Send it as it is, or with gzip.", {}),
-    "header_fields_too_large": ("The header fields have more than 65536 bytes.", {}),
-    "precondition_failed": ("The row has changed since the ETag in If-Match was read. Get it again first.", {}),
-    "payload_too_large": ("The body is longer than 1048576 bytes.", {"limit_bytes": 1_048_576}),
-    "uri_too_long": ("The query string is longer than 16384 bytes.", {}),
-    "too_many_requests": ("Too many failed attempts. Wait a little.", {}),
-    "internal_server_error": ("A fault in the server; its log has it.", {"request_id": REQUEST_ID}),
-    "service_unavailable": ("The database cannot be reached. Nothing was changed.", {}),
-}
 
 
 def row_id(collection: str) -> str:
@@ -141,12 +118,7 @@ def filter_value(one: Filter) -> Any:
 
 def problem_body(kind: ProblemType) -> Row:
     """The answer that reports one problem of this kind."""
-    if kind.code == "parse_exception":
-        found = parse_problem("guid", ".user_id")
-    else:
-        detail, extra = _DETAILS[kind.code]
-        found = Problem(kind.code, detail, extra)
-    return {"errors": problem_objects(ApiError(found))}
+    return {"errors": problem_objects(ApiError(Problem(kind.code, kind.example, kind.extra)))}
 
 
 def problems_of(status: int) -> list[ProblemType]:

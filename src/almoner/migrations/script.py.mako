@@ -1,4 +1,4 @@
-"""${message}"""
+<%! import re %>"""${message}"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,4 +11,4 @@ down_revision = ${repr(down_revision)}
 def upgrade() -> None:
     # A migration that cannot have its lock within five seconds gives up rather than stop everybody behind it.
     op.execute("SET LOCAL lock_timeout = '5s'")
-    ${upgrades if upgrades else "pass"}
+    ${re.sub(r"\n? *# ### .*", "", upgrades).strip()}

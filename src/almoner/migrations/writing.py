@@ -15,13 +15,15 @@ from typing import Any, Final
 from alembic import command
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations.ops import CreateIndexOp, DropIndexOp, MigrateOperation, ModifyTableOps, UpgradeOps
+from alembic.operations.ops import CreateIndexOp, CreateTableOp, DropIndexOp, MigrateOperation, ModifyTableOps, UpgradeOps
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
 from almoner.errors import SettingError
 from almoner.migrate import VERSIONS, configuration, with_connection
 
+# Of a revision, in Alembic's own table.
+_LONGEST: Final = 32
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 # What Alembic does not compare, as PostgreSQL writes it down. What an extension brought along is the extension's.
 _FUNCTIONS: Final = """
@@ -102,10 +104,10 @@ async def write(migrated: str, declared: str, metadata: MetaData, name: str, fol
 
 
 def _next_revision(heads: Sequence[str], name: str, day: date) -> str:
-    """The day and the name: of the first day, from this one on, by which it sorts after the newest."""
+    """The day and the name, as long as Alembic keeps it: of the first day, from this one on, by which it sorts after the newest."""
     if len(heads) > 1:
         raise SettingError(f"More than one migration is the newest: {', '.join(heads)}. Set down_revision of one to the other.")
-    revision = f"{day:%Y_%m_%d}_{name}"
+    revision = f"{day:%Y_%m_%d}_{name}"[:_LONGEST].rstrip("_")
     return revision if revision > heads[0] else _next_revision(heads, name, day + timedelta(days=1))
 
 
@@ -152,7 +154,8 @@ def _add_functions_and_triggers(upgrade: UpgradeOps, there: _Catalog, wanted: _C
 
 def _lock(upgrade: UpgradeOps) -> str:
     """Has the tables that are changed locked first, and says which of them stand still while indexes are made."""
-    changed = [each for each in upgrade.ops if isinstance(each, ModifyTableOps)]
+    made = {each.table_name for each in upgrade.ops if isinstance(each, CreateTableOp)}
+    changed = [each for each in upgrade.ops if isinstance(each, ModifyTableOps) and each.table_name not in made]
     if not changed:
         return ""
     upgrade.ops.insert(0, _Locks(sorted({each.table_name for each in changed})))

@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from almoner.operations.encodings import is_wanted
-from almoner.pages.bundles import bundles
 
 _OURS = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -38,10 +37,9 @@ class StaticFiles:
     def __init__(self) -> None:
         self._files: dict[str, _File] = {}
         self._paths: dict[str, str] = {}
-        self._add("almoner.svg", (_OURS / "almoner.svg").read_bytes())
-        self._add("htmx.js", _htmx().read_bytes())
-        for name, body in bundles(_OURS).items():
-            self._add(name, body)
+        for path in sorted(_OURS.iterdir()):
+            self._add(path.name, path)
+        self._add("htmx.js", _htmx())
 
     def path(self, name: str) -> str:
         """The address of a file. Raises KeyError where there is none of this name."""
@@ -51,9 +49,10 @@ class StaticFiles:
         """What serves them."""
         return Route("/static/{digest}/{name}", self._answer)
 
-    def _add(self, name: str, body: bytes) -> None:
+    def _add(self, name: str, source: Path) -> None:
+        body = source.read_bytes()
         digest = hashlib.sha256(body).hexdigest()[:12]
-        self._files[f"{digest}/{name}"] = _File(body, gzip.compress(body, mtime=0), _TYPES[Path(name).suffix])
+        self._files[f"{digest}/{name}"] = _File(body, gzip.compress(body, mtime=0), _TYPES[source.suffix])
         self._paths[name] = f"/static/{digest}/{name}"
 
     async def _answer(self, request: Request) -> Response:
