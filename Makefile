@@ -10,8 +10,9 @@ PRODUCTION := .production
 # Locked and hashed; prints neither the addresses of an index nor the command line that made it.
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
   --overrides overrides.txt
-# How many test processes run at once.
+# How many test processes run at once. Each begins with a half of the files, so that what the tests of one share is made once.
 WORKERS ?= 2
+TESTS := $(VENV)/bin/pytest -n $(WORKERS) --dist worksteal
 
 # uv does not read pip's settings. Where a machine reaches its packages through pip's settings only, hand them over; an
 # empty value means that uv uses its own default. The machine's certificates are trusted where it has any.
@@ -21,7 +22,7 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
      $(if $(CERTIFICATES),SSL_CERT_FILE="$${SSL_CERT_FILE:-$(firstword $(CERTIFICATES))}" UV_SYSTEM_CERTS=true) \
      UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy .uv/bin/uv --no-config
 
-.PHONY: demo dev test test-one check hook references bench pictures soak codegen migration lock format production clean
+.PHONY: demo dev test test-slow test-all test-one check hook references bench pictures soak codegen migration lock format production clean
 .DELETE_ON_ERROR:
 
 ## demo: an embedded PostgreSQL, a demo program, and the server (ALMONER_PORT, ALMONER_HOME, ALMONER_PATIENTS)
@@ -32,9 +33,17 @@ demo: $(READY)
 dev: $(READY)
 	@ALMONER_PATIENTS="$${ALMONER_PATIENTS:-40}" ALMONER_LOG_FORMAT="$${ALMONER_LOG_FORMAT:-text}" $(VENV)/bin/almoner demo --reload
 
-## test: everything, on the embedded PostgreSQL or on ALMONER_DATABASE_URL
+## test: all but what is slow, on the embedded PostgreSQL or on ALMONER_DATABASE_URL
 test: $(READY)
-	$(VENV)/bin/pytest -n $(WORKERS)
+	$(TESTS) -m "not slow"
+
+## test-slow: the rest: what is slow, and every property with all of its examples
+test-slow: $(READY)
+	$(TESTS) -m "slow or hypothesis" --hypothesis-profile=ci
+
+## test-all: every test, every property with all of its examples
+test-all: $(READY)
+	$(TESTS) --hypothesis-profile=ci
 
 ## test-one T=tests/test_names.py: one file or test (T=tests/x.py::name) in one process, to the first that fails
 test-one: $(READY)

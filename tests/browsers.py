@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.people import Person
@@ -17,7 +17,15 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome
 # A busy machine is no fault of the page.
 expect.set_options(timeout=20_000)
 # What WCAG 2.2 at level AA asks for, as far as a program can tell.
-_WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+_WCAG = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+# What of it is about colours, which are all that the style sheets change in the dark.
+_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+# The width of a window in pixels, and whether it is dark.
+SCREENS = ((1440, False), (1440, True), (375, False))
+_VIOLATIONS = """
+async (options) => (await axe.run(document, options)).violations.flatMap(({ id, help, nodes }) =>
+  nodes.map(({ target, html }) => `${id} (${help}): ${target} ${html.slice(0, 120)}`))
+"""
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 
 
@@ -35,14 +43,35 @@ def options() -> dict[str, Any]:
     return {"executable_path": chromium(), "args": ["--no-sandbox"] if os.geteuid() == 0 else []}
 
 
-async def violations(page: Page) -> list[str]:
+async def violations(page: Page, rules: dict[str, Any] = _WCAG) -> list[str]:
     """What axe finds wrong on a page, a line for each place."""
-    found = await Axe().run(page, options={"runOnly": {"type": "tag", "values": _WCAG}})
-    return [
-        f"{violation['id']} ({violation['help']}): {node['target']} {node['html'][:120]}"
-        for violation in found.response["violations"]
-        for node in violation["nodes"]
-    ]
+    # It stays in the document until another is loaded.
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(AXE_SCRIPT)
+    found: list[str] = await page.evaluate(_VIOLATIONS, {"runOnly": rules, "resultTypes": ["violations"]})
+    return found
+
+
+async def too_wide(page: Page) -> list[str]:
+    """What makes a page wider than its window, where something does."""
+    if await page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+        return []
+    found: list[str] = await page.evaluate(
+        "[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)"
+        ".map((e) => `${e.tagName}.${e.className} ${e.getBoundingClientRect().right}`)"
+    )
+    return found or ["something"]
+
+
+async def on_every_screen(page: Page) -> list[str]:
+    """What is wrong with an open page on a wide screen, in the dark and on a phone: what axe finds, and what does not fit."""
+    wrong = []
+    for width, dark in SCREENS:
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.emulate_media(color_scheme="dark" if dark else "light")
+        found = await violations(page, _COLOURS) if dark else [*await violations(page), *await too_wide(page)]
+        wrong += [f"{width} pixels{', dark' * dark}: {one}" for one in found]
+    return wrong
 
 
 @dataclass

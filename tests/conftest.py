@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+import typer.testing
 import uvicorn
 from playwright.async_api import Browser, async_playwright
 
@@ -32,11 +34,16 @@ from almoner.server import configuration
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.programs import PublishedPrograms
-from almoner.workshop.publish import publish
+from tests import tries
 from tests.browsers import Screens, options
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
+from tests.programs import published
 
+# typer makes the tree of all commands anew for each that is typed, which takes a tenth of a second.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
+# Until another is asked for with --hypothesis-profile.
+tries.few()
 METRICS_TOKEN = "metrics-of-the-tests"
 
 
@@ -52,11 +59,37 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def dsn(postgres: str, home: Path) -> AsyncIterator[str]:
+async def template(postgres: str) -> AsyncIterator[str]:
+    """The name of a migrated database that nobody is connected to: those of the tests are copies of it."""
+    name = f"almoner_template_{uuid.uuid4().hex[:12]}"
+    if not os.environ.get("ALMONER_DATABASE_URL"):
+        await _hurry(postgres)
+    await migrate.migrate(await embedded.create_database(postgres, name), schema.build(RESOURCES))
+    yield name
+    await embedded.drop_database(postgres, name)
+
+
+async def _hurry(dsn: str) -> None:
+    """Lets a server write without waiting for the disk: no test switches off the machine, and a killed process loses nothing."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("ALTER SYSTEM SET fsync = off")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
+
+
+@pytest.fixture
+async def own_dsn(postgres: str, template: str) -> AsyncIterator[str]:
+    """The address of a migrated database that ends with the test."""
+    name = f"almoner_own_{uuid.uuid4().hex[:12]}"
+    yield await embedded.create_database(postgres, name, template)
+    await embedded.drop_database(postgres, name)
+
+
+@pytest.fixture(scope="session")
+async def dsn(postgres: str, template: str, home: Path) -> AsyncIterator[str]:
     """The address of a migrated database of this test session alone, whose key is that of the home."""
     name = f"almoner_test_{uuid.uuid4().hex[:12]}"
-    created = await embedded.create_database(postgres, name)
-    await migrate.migrate(created, schema.build(RESOURCES))
+    created = await embedded.create_database(postgres, name, template)
     connection = await asyncpg.connect(created)
     await keys.box(connection, KeySource("", home))
     await connection.close()
@@ -116,7 +149,7 @@ async def environment(database: Database) -> int:
 async def program(database: Database, environment: int) -> int:
     """The environment, with the demo's program published in it."""
     async with database.connection() as connection:
-        await publish(connection, environment, kiwi_health.source(), "test")
+        await published(connection, environment, kiwi_health.source())
     return environment
 
 

@@ -13,9 +13,9 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources import RESOURCES
 from almoner.workshop import kiwi_health
-from almoner.workshop.publish import publish
 from tests.conftest import Api, Callers, new_environment
 from tests.contract.rows import Place
+from tests.programs import published
 from tests.trailing import Answers
 
 SHAPES = ("documented", "enveloped")
@@ -44,7 +44,7 @@ async def surnames(database: Database) -> dict[str, str]:
 async def _place(callers: Callers, database: Database, store: Store, shape: str = "documented") -> Place:
     environment = await new_environment(database)
     async with database.connection() as connection:
-        await publish(connection, environment, kiwi_health.source(), "test")
+        await published(connection, environment, kiwi_health.source())
     return Place(await callers(environment, "all", shape), Actor(environment, "test", "cli", "test", whole=True), store)
 
 

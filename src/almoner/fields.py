@@ -28,6 +28,9 @@ class Shape(Enum):
     ENVELOPED = "enveloped"
     STORED = "stored"
 
+    # Each request looks something up by it several times; that of Enum is a function of Python.
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True)
 class Field:

@@ -7,7 +7,6 @@ import asyncio
 import base64
 import json
 import os
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from almoner import connection_guard, embedded, migrate, schema
+from almoner import connection_guard, schema
 from almoner.access import accounts, clients, environments, keys, second_factor
 from almoner.access.grants import EVERYTHING
 from almoner.access.key_file import KeySource
@@ -34,16 +33,6 @@ from tests.test_repository import SERVER
 
 # Who seals and opens with a box that a test or a server hands in needs none of its own; these make them.
 MAKE_BOXES = {"access/keys.py"}
-
-
-@pytest.fixture
-async def own_dsn(postgres: str) -> AsyncIterator[str]:
-    """A database whose key is not written down yet."""
-    name = f"almoner_keys_{uuid.uuid4().hex[:12]}"
-    dsn = await embedded.create_database(postgres, name)
-    await migrate.migrate(dsn, schema.build(RESOURCES))
-    yield dsn
-    await embedded.drop_database(postgres, name)
 
 
 @pytest.fixture

@@ -189,6 +189,7 @@ async def test_a_restored_older_dump_is_told_as_an_entry_of_its_own_before_anybo
         await again.close()
 
 
+@pytest.mark.slow
 async def test_a_transaction_that_was_open_during_the_dump_neither_hides_nor_doubles_anything(
     source: Source, own_dsn: str, cluster: str, tmp_path: Path
 ) -> None:
@@ -217,6 +218,7 @@ async def test_a_transaction_that_was_open_during_the_dump_neither_hides_nor_dou
         await connection.close()
 
 
+@pytest.mark.slow
 async def test_a_reader_that_was_ahead_of_the_dump_is_told_all_that_the_restored_cluster_writes(
     source: Source, own_dsn: str, cluster: str, tmp_path: Path
 ) -> None:
@@ -232,6 +234,7 @@ async def test_a_reader_that_was_ahead_of_the_dump_is_told_all_that_the_restored
         await connection.close()
 
 
+@pytest.mark.slow
 async def test_one_dump_that_is_restored_twice_hides_nothing_from_a_reader_of_the_first_copy(
     source: Source, own_dsn: str, cluster: str, other_cluster: str, tmp_path: Path
 ) -> None:
@@ -259,6 +262,7 @@ async def test_one_dump_that_is_restored_twice_hides_nothing_from_a_reader_of_th
         await second.close()
 
 
+@pytest.mark.slow
 async def test_stamps_and_promises_do_not_go_back_in_the_restored_cluster(
     source: Source, own_dsn: str, cluster: str, tmp_path: Path
 ) -> None:
@@ -344,7 +348,7 @@ class Standby:
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
 
     def promote(self) -> None:
         self._programs.run("pg_ctl", "promote", "-w", "-t", "60", "-D", str(self._data))
@@ -366,6 +370,7 @@ class Standby:
         return found[0]
 
 
+@pytest.mark.slow
 async def test_a_promoted_standby_that_lost_the_last_transactions_hides_nothing_that_it_writes(
     source: Source, own_dsn: str, cluster: str, tmp_path: Path
 ) -> None:

@@ -9,9 +9,9 @@ import pytest
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.workshop import kiwi_health
-from almoner.workshop.publish import publish
 from tests.conftest import Callers, new_environment
 from tests.contract.rows import Place
+from tests.programs import published
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ async def shared(callers: Callers, database: Database, store: Store) -> AsyncIte
     """An environment for tests that mind no other rows beside their own."""
     environment = await new_environment(database)
     async with database.connection() as connection:
-        await publish(connection, environment, kiwi_health.source(), "test")
+        await published(connection, environment, kiwi_health.source())
     async with await callers(environment) as api:
         yield Place(api, Actor(environment, "test", "cli", "test", whole=True), store)
 

@@ -83,6 +83,7 @@ def explore(api: Api, shape: str, folder: Path, phases: str, examples: int, know
     return found.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["documented", "enveloped"])
 @pytest.mark.parametrize(("phases", "examples"), [("examples,fuzzing", 10), ("stateful", 30)])
 async def test_schemathesis_finds_nothing(

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from almoner.data_api import decode
@@ -21,6 +21,7 @@ from almoner.fields import Field, ListOf, Object, Shape
 from almoner.kinds import AnyObject, Kind, Problems
 from almoner.resources import RESOURCES
 from almoner.times import IsoDateTime, Timezone, iso
+from tests.tries import tries
 
 # What the decoder takes in more notations than it answers with (clarifications 11, 14, 15, 21), and the document describes the
 # one that it answers with. In that direction they are compared by a value in that notation.
@@ -112,7 +113,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("resource", "verb", "shape"), CASES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tries(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_document_and_decoder_agree_on_bodies(resource: Resource, verb: Verb, shape: Shape, data: st.DataObject) -> None:
     described = schemas.create(resource, shape) if verb is Verb.CREATE else schemas.update(resource, shape)

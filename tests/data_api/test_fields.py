@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 from almoner import json_values, times
@@ -37,6 +37,7 @@ from almoner.kinds import (
     Texts,
 )
 from almoner.resources import BY_NAME, RESOURCES
+from tests.tries import tries
 
 KINDS: dict[str, Kind] = {
     "text": Text(),
@@ -73,7 +74,7 @@ KINDS: dict[str, Kind] = {
 }
 # A day from the ends of the calendar, so that every offset stays within it.
 NAIVE_BOUNDS = (datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30"))
-RELAXED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RELAXED = tries(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 _scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30)
 _near = st.one_of(

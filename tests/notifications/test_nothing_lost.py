@@ -258,6 +258,7 @@ class Scene:
                 await connection.execute("DELETE FROM subscriptions WHERE id = $1", subscription.id)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(COMPLETE_SECONDS + 20 * len(SEEDS))
 async def test_a_reader_that_only_follows_hrefs_ends_with_exactly_the_table(
     own: Database, served: Settings, receiver: Receiver, capsys: pytest.CaptureFixture[str]

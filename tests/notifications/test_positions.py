@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from almoner.changes.feed import BEGINNING, Position
 from almoner.notifications.positions import ChangeSpan, Progress
+from tests.tries import tries
 
 RESOURCES = ("patients", "messages", "workers")
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -144,7 +144,7 @@ class Positions(RuleBasedStateMachine):
 
 
 TestPositions = Positions.TestCase
-TestPositions.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestPositions.settings = tries(200, stateful_step_count=40)
 
 
 def test_nothing_is_sent_before_the_backlog_is_read() -> None:

@@ -42,12 +42,16 @@ from almoner.resources import BY_NAME
 from almoner.settings import Settings
 from tests.conftest import Api, Callers, free_port
 from tests.notifications.subscribers import Listening
-from tests.plain_http import PlainHttp
+from tests.plain_http import NO_CERTIFICATES, PlainHttp
 
 ISSUED = IssuedCredentials("5d9e3f0a-6c9b-4f55-8f0a-0d1a6f6f1c11", "what-the-receiver-issued-to-almoner-and-to-nobody-else")
 BOX = SecretBox(bytes(32))
 SPAN = {"from": "2018-05-14T23:34:05.647496", "to": "2018-05-15T23:34:05.647496"}
 BODY = [{"resource": "patients", "href": "http://127.0.0.1:8000/v1/patients?page[to]=x", **SPAN}]
+
+
+def post(url: str, **given: Any) -> httpx.Response:
+    return httpx.post(url, verify=NO_CERTIFICATES, trust_env=False, timeout=30, **given)
 
 
 class Receiver:
@@ -67,10 +71,10 @@ class Receiver:
     def notify(self, token: str | None, body: Any = BODY) -> httpx.Response:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx.post(f"{self.url}/notifications", content=content, headers=headers)
+        return post(f"{self.url}/notifications", content=content, headers=headers)
 
     def exchange(self, assertion: str, grant_type: str = GRANT_TYPE) -> httpx.Response:
-        return httpx.post(f"{self.url}/token", data={"grant_type": grant_type, "assertion": assertion})
+        return post(f"{self.url}/token", data={"grant_type": grant_type, "assertion": assertion})
 
 
 @pytest.fixture
@@ -162,10 +166,10 @@ def test_a_token_ends_with_its_hour() -> None:
 
 def test_the_token_endpoint_takes_json_and_names_another_grant(receiver: Receiver) -> None:
     given = {"grant_type": GRANT_TYPE, "assertion": receiver.signed()}
-    assert httpx.post(f"{receiver.url}/token", json=given).status_code == 200
+    assert post(f"{receiver.url}/token", json=given).status_code == 200
     assert receiver.exchange(receiver.signed(), "password").json()["error"] == "unsupported_grant_type"
     for nonsense in (b"", b"{", b"\xff"):
-        assert httpx.post(f"{receiver.url}/token", content=nonsense).status_code == 400
+        assert post(f"{receiver.url}/token", content=nonsense).status_code == 400
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"\xff", b"{}", b"[1]", b'[{"resource": "patients"}]', b"[" * 5000])
@@ -305,7 +309,7 @@ class Program:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
 
     @property
     def said(self) -> str:
@@ -382,11 +386,12 @@ async def test_the_shown_command_subscribes_it_and_rows_are_printed(
         await program.says("51 rows of workers on 2 pages")
         assert all(one in program.said for one in (*ids, gone))
         program.process.send_signal(signal.SIGINT)
-        assert program.process.wait(20) == 0
+        assert program.process.wait(60) == 0
     assert program.said.endswith("Stopped.\n")
     assert "Traceback" not in program.said
 
 
+@pytest.mark.slow
 async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(api: Api, tmp_path: Path) -> None:
     with Program(tmp_path, *client_of(api, tmp_path), "--json") as program:
         await program.takes_requests()
@@ -411,12 +416,13 @@ async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(api: A
             assert sent.status_code == 200
         await program.says('"pulled"')
         program.process.send_signal(signal.SIGTERM)
-        assert program.process.wait(20) == 0
+        assert program.process.wait(60) == 0
         events = [json.loads(line) for line in program.said.splitlines()]
         assert events[0]["event"] == "notification"
         assert events[-1] == {"event": "pulled", "resource": "workers", "rows": 0, "pages": 1, **SPAN}
 
 
+@pytest.mark.slow
 async def test_it_goes_on_as_the_same_subscriber(api: Api, tmp_path: Path) -> None:
     with Program(tmp_path, *client_of(api, tmp_path)) as program:
         await program.says("--client-secret")

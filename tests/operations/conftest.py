@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from almoner.settings import Settings
+from tests.changes.writing import PATIENCE
 from tests.conftest import METRICS_TOKEN, Api, Server, ServerThread, free_port
 from tests.plain_http import PlainHttp
 
@@ -33,8 +34,8 @@ PATIENT = {
 CONNECTIONS, REQUESTS, SECONDS, BODY = 2, 3, 2, 2000
 
 
-async def until_true(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 30) -> None:
-    """Asks again and again until the condition holds."""
+async def until_true(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE) -> None:
+    """Asks again and again until the condition holds; fails where it never does."""
     deadline = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < deadline, f"this did not happen: {what}"
@@ -131,7 +132,7 @@ class Process:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
         assert "HoldingError" not in self.said(), "no request waits for others with a connection in hand"
 
     def said(self) -> str:
@@ -141,7 +142,7 @@ class Process:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def ended(self, seconds: float = 20) -> int:
+    def ended(self, seconds: float = 60) -> int:
         """The exit status, once the process has ended."""
         assert self.process is not None
         return self.process.wait(seconds)

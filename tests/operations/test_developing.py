@@ -63,7 +63,7 @@ async def test_a_change_of_a_template_is_served_at_once_and_one_of_the_code_by_a
         assert "Changed: health.py" in output.read_text()
     finally:
         process.send_signal(signal.SIGINT)
-        ended = process.wait(30)
+        ended = process.wait(60)
         await embedded.drop_database(postgres, "almoner_developing")
     said = output.read_text()
     assert ended == 0

@@ -129,7 +129,7 @@ async def test_a_request_that_takes_too_long_is_answered_and_changes_nothing_lat
         async def given_up() -> bool:
             return await waiting(holder) == 0
 
-        await until_true(given_up, "the database no longer works on the request", 10)
+        await until_true(given_up, "the database no longer works on the request")
     assert (await api.get(f"/v1/patients/{row_id}")).json()["city"] is None
     logged = await connection.fetchval(
         "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2", api.environment_id, row_id
@@ -154,7 +154,7 @@ async def test_callers_who_find_every_connection_taken_are_refused_in_time_and_s
     async def served() -> bool:
         return (await hurried.get(f"/v1/patients/{row_id}")).status_code == 200
 
-    await until_true(served, "the server serves again", 5)
+    await until_true(served, "the server serves again")
 
 
 async def test_a_connection_is_waited_for_no_longer_than_the_patience(dsn: str) -> None:
@@ -212,7 +212,7 @@ async def test_a_caller_who_hangs_up_leaves_the_server_as_it_was(strict: Server,
     async def served() -> bool:
         return (await hurried.get("/v1/patients")).status_code == 200
 
-    await until_true(served, "the server serves again", SECONDS + 5)
+    await until_true(served, "the server serves again")
 
 
 async def test_a_full_disk_is_answered_503_and_nothing_is_half_written(api: Api, connection: Any) -> None:

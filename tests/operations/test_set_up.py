@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -16,10 +17,9 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner, Result
 
-from almoner import embedded, migrate, schema
+from almoner import embedded
 from almoner.cli import app
 from almoner.commands import doctor, serve
-from almoner.resources import RESOURCES
 from almoner.settings import Settings
 from tests.conftest import Server, free_port
 
@@ -135,10 +135,9 @@ async def test_the_doctor_names_an_unencrypted_connection_to_another_machine(dat
         assert (await doctor.role_and_encryption(connection))[1].seen == "not encrypted, within this machine"
 
 
-async def test_a_schema_of_a_newer_version_is_told_in_one_sentence(postgres: str, settings: Settings) -> None:
-    name = "almoner_of_tomorrow"
-    dsn = await embedded.create_database(postgres, name)
-    await migrate.migrate(dsn, schema.build(RESOURCES))
+async def test_a_schema_of_a_newer_version_is_told_in_one_sentence(postgres: str, template: str, settings: Settings) -> None:
+    name = f"almoner_of_tomorrow_{uuid.uuid4().hex[:12]}"
+    dsn = await embedded.create_database(postgres, name, template)
     connection = await asyncpg.connect(dsn)
     await connection.execute("UPDATE alembic_version SET version_num = '2099_01_01_tomorrow'")
     await connection.close()

@@ -102,6 +102,7 @@ async def under_attack(url: str, kinds: dict[str, bytes]) -> AsyncIterator[None]
     assert all(came), "each of the slow clients was connected"
 
 
+@pytest.mark.slow
 async def test_slow_clients_of_every_kind_take_nothing_from_the_others(small: Process, api: Api, coach: Person) -> None:
     long = {"street": "x" * 5000}
     patients = [(await api.post("/v1/patients", json=PATIENT | long)).json()["id"] for _ in range(60)]

@@ -44,7 +44,7 @@ async def test_workers_say_that_they_serve_once_they_do_and_end_when_their_paren
         children = psutil.Process(parent.pid).children(recursive=True)
         assert len(children) >= 2
         parent.send_signal(signal.SIGKILL)
-        parent.wait(20)
+        parent.wait(60)
 
         async def all_gone() -> bool:
             return not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
@@ -59,4 +59,4 @@ async def test_workers_say_that_they_serve_once_they_do_and_end_when_their_paren
                 child.kill()
         if parent.poll() is None:
             parent.kill()
-            parent.wait(20)
+            parent.wait(60)

@@ -10,15 +10,15 @@ from almoner.database import Database
 from almoner.demo import morning
 from almoner.demo.load import load
 from almoner.workshop import kiwi_health
-from almoner.workshop.publish import publish
 from tests.people import People, Person
+from tests.programs import published
 
 
 async def inhabited(people: People, database: Database, store: Store, name: str, patients: int) -> Person:
     """Somebody whose roles open every page of a new environment, which has the demo's program and so many of its patients."""
     async with database.connection() as connection:
         environment = await environments.create(connection, name)
-        await publish(connection, environment, kiwi_health.source(), "test")
+        await published(connection, environment, kiwi_health.source())
     await load(database, store, environment, patients, 7, datetime.now(UTC).date(), lambda *_: None)
     coach = await morning.prepare(database, store, environment, datetime.now(UTC))
     assert coach is not None

@@ -7,82 +7,51 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import httpx
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, ViewportSize
 
-from almoner.app import PAGES
+from almoner.access import half_sessions
+from almoner.access.half_sessions import HalfSession, Step
 from almoner.data_api.store import Store
 from almoner.database import Database
-from tests.browsers import Screens, violations
-from tests.conftest import Server
+from tests.access.door import Door, Worker
+from tests.browsers import Screens, on_every_screen, too_wide
+from tests.cases import every_case
+from tests.conftest import Callers, Server
 from tests.pages.inhabited import inhabited
+from tests.pages.visited import ASKED_WITH, NO_PAGE, OPENED, SEEN, Visited, visited_by
 from tests.people import People, Person
 
-# Addresses that are nothing without what they are asked with: a provider that is set up, a version to restore.
-ASKED_WITH_SOMETHING = {"/sign-in/back", "/sign-in/provider", "/workshop/restore"}
-FIXED = sorted(
-    {page.path for page in PAGES if "GET" in page.methods and "{" not in page.path and not page.background} - ASKED_WITH_SOMETHING
-)
-# Addresses with an open part, or with something asked for.
-OPEN = [
-    "/workshop/assessments/intake_assessment",
-    "/workshop/assessments/weekly_check_in?open=question.0.1",
-    "/workshop/assessments/weekly_check_in?open=scoring",
-    "/workshop/custom_data_types/medication",
-    "/workshop/care_flows/Getting%20started",
-    "/workshop/message_templates/Welcome",
-    "/workshop/roles/nurse",
-    "/workshop/phases/intake",
-    "/workshop/history/1",
-    "/workshop/restore?state=1",
-    "/patients/{patient}",
-    "/patients/{patient}/contact",
-    "/patients/{patient}/assessments",
-    "/patients/{patient}/assessments/new?spec=weekly_check_in",
-    "/patients/{patient}/records",
-    "/patients/{patient}/tasks",
-    "/patients/{patient}/care-flows",
-    "/patients/{patient}/care-flows/new",
-    "/patients/{patient}/conversations",
-    "/patients/{patient}/merge",
-    "/calendar?view=day",
-    "/calendar?view=week",
-    "/calendar?view=month",
-    "/calendar/new?patient={patient}",
-    "/admin/workers/{worker}",
-]
+ROOMS = ("/patients", "/calendar", "/workshop/new", "/workshop/remove", "/workshop", "/admin", "/")
 PICTURED = {
     "/workshop": "workshop",
     "/workshop/phases": "workshop-phases",
-    "/workshop/assessments/intake_assessment": "workshop-assessment",
-    "/workshop/custom_data_types/medication": "workshop-custom-data",
+    "/workshop/assessments/{assessment:path}": "workshop-assessment",
+    "/workshop/custom_data_types/{item:path}": "workshop-custom-data",
     "/workshop/clients": "workshop-clients",
     "/workshop/history": "workshop-history",
     "/inbox": "inbox",
     "/patients": "patients",
-    "/patients/{patient}": "profile",
-    "/patients/{patient}/assessments/new?spec=weekly_check_in": "assessment",
+    "/patients/{id}": "profile",
+    "/patients/{id}/assessments/new?spec=weekly_check_in": "assessment",
     "/calendar?view=week": "calendar",
     "/admin/audit": "admin-audit",
 }
 IN_THE_DARK = {"profile", "workshop-assessment"}
-FOR_STRANGERS = ["/sign-in", "/signed-out", "/nothing-here"]
 # What a screen of 1440 pixels shows at 200 % zoom.
-ZOOMED = (720, 450)
+ZOOMED: ViewportSize = {"width": 720, "height": 450}
 # The most that a browser fetches for a first page, in bytes.
 FIRST_LOAD = 100 * 1024
-SCREENS = ((1440, False), (1440, True), (375, False))
 
 
-# Every page is looked at by one person in three windows; what differs from test to test is the page.
 @pytest.fixture(scope="module")
 async def everybody(people: People, database: Database, store: Store) -> AsyncIterator[Person]:
-    """Somebody whose roles open every page, in an environment with the demo's program and a dozen of its patients."""
+    """Somebody whose roles open every page, in an environment with the demo's program and 200 of its patients."""
     async with await inhabited(people, database, store, "kiwi-health", 200) as person:
         yield person
 
@@ -93,86 +62,124 @@ def patient(everybody: Person) -> str:
     return everybody.patient_id
 
 
-@dataclass
-class Window:
-    """A page of the browser, and what went wrong in it."""
-
-    page: Page
-    width: int
-    dark: bool
-    faults: list[str]
+@pytest.fixture(scope="module")
+async def visited(everybody: Person, callers: Callers) -> Visited:
+    return await visited_by(everybody, callers)
 
 
-@pytest.fixture(scope="module", params=SCREENS, ids=("wide", "dark", "phone"))
-async def window(request: Any, browser: Browser, server: Server, everybody: Person) -> AsyncIterator[Window]:
-    width, dark = request.param
-    page = await Screens(browser, server.url)(everybody, width=width, dark=dark)
-    faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    yield Window(page, width, dark, faults)
+@pytest.fixture(scope="module")
+async def window(browser: Browser, server: Server, everybody: Person) -> AsyncIterator[Window]:
+    """A page of the browser, which one after the other is opened in."""
+    page = await Screens(browser, server.url)(everybody)
+    yield Window(page)
     await page.context.close()
 
 
-# What a page asks by itself says whose page it is.
-_ASKED = {"/session": "/session?worker={worker}"}
+class Window:
+    """A page of the browser, and what went wrong in it since another document was opened in it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.faults: list[str] = []
+        page.on("console", lambda message: self.faults.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+
+    async def opens(self, address: str) -> None:
+        """Fails with all that is wrong with a page."""
+        wrong = await self.wrong(address)
+        assert not wrong, "\n    ".join(wrong)
+
+    async def wrong(self, address: str) -> list[str]:
+        """Opens a page, and says what is wrong with it on every screen, and where it is zoomed to twice its size."""
+        self.faults.clear()
+        answer = await self.page.goto(address)
+        assert answer is not None
+        found = [] if answer.status == 200 else [f"it answers {answer.status}"]
+        found += await on_every_screen(self.page)
+        await self.page.set_viewport_size(ZOOMED)
+        found += [f"zoomed: {one}" for one in await too_wide(self.page)]
+        headings = await self.page.locator("h1").count()
+        return [*found, *([] if headings == 1 else [f"it has {headings} headings of the first level"]), *self.faults]
 
 
-@pytest.mark.parametrize("path", [*FIXED, *OPEN])
-async def test_a_page_is_accessible_and_fits(path: str, window: Window, everybody: Person, patient: str, tmp_path: Path) -> None:
-    address = _ASKED.get(path, path).format(patient=patient, worker=everybody.worker_id)
-    fetched = await everybody.get(address)
-    if fetched.is_redirect or not fetched.text.startswith("<!doctype html>"):
-        # A part of a page, a file or the way to another page: there is nothing to look at by itself.
-        assert fetched.status_code in (200, 204, 303)
-        return
-    page = window.page
-    window.faults.clear()
-    answer = await page.goto(address)
-    assert answer is not None
-    assert answer.status == 200
-    assert await violations(page) == []
-    assert await too_wide(page, window.width) == []
-    assert await page.locator("h1").count() == 1
-    if window.width < ZOOMED[0]:
-        await page.set_viewport_size({"width": ZOOMED[0], "height": ZOOMED[1]})
-        assert await too_wide(page, ZOOMED[0]) == []
-        await page.set_viewport_size({"width": window.width, "height": 900})
-    assert window.faults == []
-    await _picture(window, PICTURED.get(path, ""), tmp_path)
+def room_of(path: str) -> str:
+    """What is looked at together: some tests of half a minute can be shared among processes, one of several minutes cannot."""
+    return next(room for room in ROOMS if path.startswith(room))
 
 
-async def too_wide(page: Page, width: int) -> list[str]:
-    """What makes a page wider than its window, where something does."""
-    if await page.evaluate("document.documentElement.scrollWidth") <= width:
-        return []
-    found: list[str] = await page.evaluate(
-        "[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)"
-        ".map((e) => `${e.tagName}.${e.className} ${e.getBoundingClientRect().right}`)"
-    )
-    return found or ["something"]
+async def test_what_gives_no_page_is_named_or_leads_to_one(visited: Visited) -> None:
+    places = {page.path: await visited.address(page.path, ASKED_WITH.get(page.path, ("",))[0]) for page in OPENED}
+    answers = {path: await visited.person.get(address, follow_redirects=True) for path, address in places.items()}
+    assert {path for path, answer in answers.items() if not _is_page(answer)} == NO_PAGE.keys()
 
 
-async def _picture(window: Window, name: str, tmp_path: Path) -> None:
-    folder = Path(os.environ.get("ALMONER_PICTURES", tmp_path))
-    if name and window.width == 1440 and (not window.dark or name in IN_THE_DARK):
-        await window.page.screenshot(path=folder / f"{name}{'-dark' if window.dark else ''}.png")
+def _is_page(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.text.startswith("<!doctype html>")
 
 
-@pytest.mark.parametrize("path", FOR_STRANGERS)
-async def test_pages_for_strangers_are_accessible_and_fit(path: str, screens: Screens) -> None:
-    for width, dark in SCREENS:
-        page = await screens(None, width=width, dark=dark)
-        await page.goto(path)
-        assert await violations(page) == []
-        assert await too_wide(page, width) == []
+@pytest.mark.parametrize("room", ROOMS)
+async def test_every_page_is_accessible_and_fits(room: str, window: Window, visited: Visited) -> None:
+    with every_case() as cases:
+        for path, query in SEEN:
+            address = await visited.address(path, query)
+            # What leads on leads to a page that is looked at as well.
+            if room_of(path) == room and not (await visited.person.get(address)).is_redirect:
+                with cases.case(path + query):
+                    await window.opens(address)
+                await _picture(window.page, PICTURED.get(path + query, ""))
+
+
+async def test_pages_for_strangers_are_accessible_and_fit(
+    database: Database, store: Store, callers: Callers, environment: int, screens: Screens
+) -> None:
+    window = Window(await screens())
+    door = Door(database, store, callers.box)
+    known, new = await door.with_factor(await door.worker(environment)), await door.worker(environment)
+    with every_case() as cases:
+        for path in ("/sign-in", "/signed-out"):
+            with cases.case(path):
+                await window.opens(path)
+        with cases.case("an address that is none"):
+            # The second is what the browser notes of the first.
+            assert [line[:14] for line in await window.wrong("/nothing-here")] == ["it answers 404", "Failed to load"]
+        half_way: tuple[tuple[Worker, Step, tuple[str, ...]], ...] = (
+            (known, "code", ("/sign-in/code", "/sign-in/recovery")),
+            (new, "set-up", ("/sign-in/set-up",)),
+        )
+        for worker, step, paths in half_way:
+            half = await _half_signed_in(door, worker, step)
+            await window.page.context.add_cookies([{"name": "almoner_half", "value": half, "url": screens.url}])
+            for path in paths:
+                with cases.case(path):
+                    await window.opens(path)
+                    assert window.page.url.endswith(path)
+
+
+async def _half_signed_in(door: Door, worker: Worker, step: Step) -> str:
+    """The cookie of somebody who has given the right password, and has this to do next."""
+    async with door.database.connection() as connection:
+        stored = await connection.fetchval("SELECT password_hash FROM worker_accounts WHERE worker_id = $1", worker.id)
+    half = HalfSession(worker.environment_id, worker.id, step, half_sessions.bound_to(stored), time.time() + 300)
+    sealed = half_sessions.sealed(door.box, half)
+    if step == "set-up":
+        assert await door.sign_in.new_factor(sealed) is not None
+    return sealed
+
+
+async def _picture(page: Page, name: str) -> None:
+    folder = os.environ.get("ALMONER_PICTURES")
+    for dark in (False, True) if folder and name else ():
+        if not dark or name in IN_THE_DARK:
+            await page.set_viewport_size({"width": 1440, "height": 900})
+            await page.emulate_media(color_scheme="dark" if dark else "light")
+            await page.screenshot(path=Path(folder or "") / f"{name}{'-dark' if dark else ''}.png")
 
 
 async def test_zoomed_to_twice_its_size_the_main_action_is_within_reach(everybody: Person, screens: Screens) -> None:
-    page = await screens(everybody, width=ZOOMED[0], height=ZOOMED[1])
+    page = await screens(everybody, width=ZOOMED["width"], height=ZOOMED["height"])
     await page.goto("/workshop/assessments/intake_assessment")
     await page.get_by_role("link", name=re.compile("^Publish")).focus()
-    assert await page.evaluate("document.activeElement.getBoundingClientRect().right") <= ZOOMED[0]
+    assert await page.evaluate("document.activeElement.getBoundingClientRect().right") <= ZOOMED["width"]
 
 
 @pytest.mark.parametrize(
@@ -194,4 +201,4 @@ async def test_a_long_name_is_never_cut_without_showing_it_whole(people: People,
         await page.goto("/workshop")
         await page.locator("details.menu > summary").click()
         assert name in (await page.locator(".sheet").inner_text())
-        assert await too_wide(page, 375) == []
+        assert await too_wide(page) == []

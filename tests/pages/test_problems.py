@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from almoner import embedded, migrate, schema
+from almoner import embedded
 from almoner.access import environments
 from almoner.data_api.store import Store
 from almoner.database import Database
@@ -103,10 +103,9 @@ class Cut:
 
 
 @pytest.fixture
-async def cut(postgres: str, settings: Settings, browser: Browser, tmp_path: Path) -> AsyncIterator[Cut]:
+async def cut(postgres: str, template: str, settings: Settings, browser: Browser, tmp_path: Path) -> AsyncIterator[Cut]:
     name = f"almoner_cut_{uuid.uuid4().hex[:12]}"
-    dsn = await embedded.create_database(postgres, name)
-    await migrate.migrate(dsn, schema.build(RESOURCES))
+    dsn = await embedded.create_database(postgres, name, template)
     database = await Database.connect(dsn, size=2)
     async with database.connection() as connection:
         environment = await environments.create(connection, "cut")

@@ -20,8 +20,9 @@ from almoner.errors import UnavailableError, problem
 from almoner.pages import sent_forms, serve
 from almoner.pages.sent_forms import Outcome, SentForm, SentForms, new_token
 from tests.browsers import Screens
+from tests.conftest import Callers
 from tests.pages.inhabited import inhabited
-from tests.pages.test_every_page import FIXED, OPEN
+from tests.pages.visited import SEEN, visited_by
 from tests.people import People, Person
 
 
@@ -256,15 +257,16 @@ async def settled(page: Page, address: str) -> None:
     await page.wait_for_function("() => !document.querySelector('.htmx-request')")
 
 
-async def test_every_form_is_sent_once_however_fast_it_is_pressed_twice(everybody: Person, screens: Screens) -> None:
+async def test_every_form_is_sent_once_however_fast_it_is_pressed_twice(
+    everybody: Person, callers: Callers, screens: Screens
+) -> None:
+    visited = await visited_by(everybody, callers)
     page = await screens(everybody)
     page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
     seen: set[str] = set()
     wrong: list[str] = []
-    for path in [*FIXED, *OPEN]:
-        address = path.format(patient=everybody.patient_id, worker=everybody.worker_id)
-        if not (await everybody.get(address)).text.startswith("<!doctype html>"):
-            continue
+    for path, query in SEEN:
+        address = await visited.address(path, query)
         await settled(page, address)
         for n, form in enumerate(await page.evaluate(_FORMS)):
             if form in seen or form.startswith("/sign-out") or _REPEATABLE.fullmatch(form.partition(" ")[0]):

@@ -32,7 +32,7 @@ async def test_static_files_are_kept_for_good_and_packed(server: Server) -> None
         scripts = re.findall(r'src="(/static/[^"]+\.js)"', page.text)
         files = [await nobody.get(path) for path in [css, *scripts]]
         gone = await nobody.get("/static/000000000000/almoner.css")
-    assert len(scripts) == 3
+    assert len(scripts) == 2
     for file in files:
         assert file.status_code == 200
         assert "immutable" in file.headers["cache-control"]

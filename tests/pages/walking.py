@@ -34,12 +34,12 @@ async def addresses(database: Database, person: Person, page: PageRoute, patient
     if path.startswith("/calendar/events/"):
         async with database.connection() as connection:
             events = await connection.fetch(_EVENTS, person.environment_id)
-        return [_filled(path, row["id"]) for row in events]
+        return [filled(path, row["id"]) for row in events]
     if path.startswith(("/calendar/hours", "/admin/workers")):
-        return [_filled(path, person.worker_id)]
+        return [filled(path, person.worker_id)]
     if path == "/calendar/feed/{token}.ics":
         return [feed] if feed else []
-    return [_filled(path, SOMETHING)]
+    return [filled(path, SOMETHING)]
 
 
 async def _of_patient(database: Database, person: Person, path: str, patient: str) -> list[str]:
@@ -52,5 +52,6 @@ async def _of_patient(database: Database, person: Person, path: str, patient: st
     return found
 
 
-def _filled(path: str, value: str) -> str:
+def filled(path: str, value: str) -> str:
+    """The path with this in its open parts."""
     return _OPEN.sub(value, path)

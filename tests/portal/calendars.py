@@ -13,8 +13,8 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from almoner.times import iso
-from almoner.workshop.publish import publish
 from tests.people import Person
+from tests.programs import published
 
 PROGRAM: Final = """
 program: Kiwi Health
@@ -94,7 +94,7 @@ class Book:
 
 async def new_book(environment: int, database: Database, store: Store) -> Book:
     async with database.connection() as connection:
-        await publish(connection, environment, PROGRAM, "test")
+        await published(connection, environment, PROGRAM)
     return Book(environment, database, store)
 
 

@@ -176,11 +176,11 @@ async def test_a_change_through_the_api_shows_while_the_focus_stays(
     await page.evaluate("() => { document.querySelector('#calendar').dataset.seen = 'yes'; }")
     moved = {"start_time": iso(at(WEDNESDAY, 9)), "end_time": iso(at(WEDNESDAY, 9, 30))}
     await book.store.update(book.by, BY_NAME["calendar_events"], grace, moved, None)
-    await expect(in_day(page, WEDNESDAY, grace)).to_contain_text("09:00–09:30", timeout=2500)
+    await expect(in_day(page, WEDNESDAY, grace)).to_contain_text("09:00–09:30")
     await expect(page.locator(f"#e-{grace}")).to_be_focused()
     new = await book.event(coach, await book.patient(first_name="Ada", last_name="King"), at(TUESDAY, 15))
-    await expect(page.locator(f"#e-{new}")).to_be_visible(timeout=2500)
+    await expect(page.locator(f"#e-{new}")).to_be_visible()
     # What is handed over leaves the one calendar and comes to the other.
     await book.store.update(book.by, BY_NAME["calendar_events"], new, {"calendar_id": await book.calendar(colleague)}, None)
-    await expect(page.locator(f"#e-{new}")).to_have_count(0, timeout=2500)
-    await expect(other.locator(f"#e-{new}")).to_be_visible(timeout=2500)
+    await expect(page.locator(f"#e-{new}")).to_have_count(0)
+    await expect(other.locator(f"#e-{new}")).to_be_visible()

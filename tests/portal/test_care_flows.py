@@ -18,9 +18,9 @@ from almoner.portal.care_flows.changes import step
 from almoner.resources.care_flows import care_flows
 from almoner.resources.patients import patients
 from almoner.workshop import kiwi_health
-from almoner.workshop.publish import publish
 from tests.conftest import Api, new_environment
 from tests.people import People, Person
+from tests.programs import published
 
 KEYS = ["title", "reminder_date", "completed_at", "completed_by_worker_id", "worker_id", "instructions"]
 
@@ -294,7 +294,7 @@ async def test_nobody_sees_or_changes_a_flow_who_may_not(
 ) -> None:
     elsewhere = await new_environment(database)
     async with database.connection() as connection:
-        await publish(connection, elsewhere, kiwi_health.source(), "test")
+        await published(connection, elsewhere, kiwi_health.source())
     own = await people(program, "community_health_worker")
     patient, mine = await charts.patient(program), await charts.patient(program, own.worker_id)
     flow, my_flow = await charts.flow(program, patient, step("Walk")), await charts.flow(program, mine, step("Mine"))

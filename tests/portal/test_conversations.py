@@ -15,9 +15,9 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Database, unavailable
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health
-from almoner.workshop.publish import publish
 from tests.conftest import Api, new_environment
 from tests.people import People, Person
+from tests.programs import published
 
 KEYS = [
     *("id", "user_id", "worker_id", "conversation_id", "direction", "contents", "automatically_sent", "send_time"),
@@ -435,7 +435,7 @@ async def test_nobody_reads_or_writes_a_conversation_who_may_not(
 ) -> None:
     elsewhere = await new_environment(database)
     async with database.connection() as connection:
-        await publish(connection, elsewhere, kiwi_health.source(), "test")
+        await published(connection, elsewhere, kiwi_health.source())
     own = await people(program, "community_health_worker")
     patient, mine = await charts.patient(program), await charts.patient(program, own.worker_id)
     conversation, my_own = await charts.conversation(program, patient, "app"), await charts.conversation(program, mine, "app")

@@ -21,9 +21,9 @@ from almoner.portal.calendar.queries import Absence
 from almoner.portal.inbox import queries, today
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health
-from almoner.workshop.publish import publish
 from tests.conftest import new_environment
 from tests.people import People, Person
+from tests.programs import published
 
 EASTERN = ZoneInfo("US/Eastern")
 AMONG_OTHERS = "Zenobia"
@@ -103,7 +103,7 @@ async def clinic(program: int, people: People, store: Store, database: Database)
     """A coach's environment, beside another one in which everything waits that could be mixed up with it."""
     elsewhere = await new_environment(database)
     async with database.connection() as connection:
-        await publish(connection, elsewhere, kiwi_health.source(), "test")
+        await published(connection, elsewhere, kiwi_health.source())
     far = await clinic_in(elsewhere, people, store, database)
     stranger = await far.patient(AMONG_OTHERS, far.me)
     await far.flow(stranger, step("Of another environment", days(-3)))

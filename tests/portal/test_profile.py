@@ -16,6 +16,7 @@ from almoner.workshop.publish import publish
 from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.portal.profiles import DAY, Chart, booked, new_patient, read, said, timeline, titles
+from tests.programs import published
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ async def test_what_a_role_hides_is_neither_an_entry_nor_a_change_nor_a_chart(pe
 async def test_nobody_of_another_environment_sees_any_part(people: People, grace: Chart, database: Database) -> None:
     elsewhere = await new_environment(database)
     async with database.connection() as connection:
-        await publish(connection, elsewhere, kiwi_health.source(), "test")
+        await published(connection, elsewhere, kiwi_health.source())
     async with await people(elsewhere, "coach") as stranger:
         for path in ("", "/timeline", "/header", "/panels/0", "/live", "/contact"):
             answer = await stranger.fragment(f"/patients/{grace.id}{path}")

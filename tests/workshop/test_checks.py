@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from msgspec.structs import replace
 
 from almoner.workshop import kiwi_health
@@ -35,6 +35,7 @@ from almoner.workshop.placeholders import PLACEHOLDERS, pieces
 from almoner.workshop.program_file import ProgramFileError, parse
 from almoner.workshop.program_text import write
 from almoner.workshop.shape import walk
+from tests.tries import tries
 from tests.workshop.designs import parts
 
 NOISE = Question(name="noise", kind="text", label="Nothing to do with it")
@@ -372,7 +373,7 @@ def test_a_design_is_made_of_plain_values() -> None:
 
 
 @given(parts(ProgramDesign))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@tries(100, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_a_program_holds_its_problems_lead_to_a_place_in_it(design: ProgramDesign) -> None:
     places = {path for path, _ in walk(design)}
     for problem in problems(design):

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -27,6 +27,7 @@ from almoner.workshop.design import (
 from almoner.workshop.merge import MergeConflict, Merged, merge, resolve
 from almoner.workshop.pairing import same
 from almoner.workshop.program_file import parse
+from tests.tries import tries
 
 PLAN = Question(name="plan", kind="choice", label="Plan", choices=("gold", "silver"), points={"gold": 2, "silver": 1})
 PAIN = Question(name="pain", kind="scale", label="Pain", low=1, high=5)
@@ -230,7 +231,7 @@ class Designer:
 DESIGNS = st.integers(0, 2**32).map(lambda seed: Designer(seed).design())
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(base=DESIGNS, other=DESIGNS)
 def test_what_only_one_changed_is_the_outcome(base: ProgramDesign, other: ProgramDesign) -> None:
     for theirs, mine in ((base, other), (other, base), (other, other)):
@@ -239,7 +240,7 @@ def test_what_only_one_changed_is_the_outcome(base: ProgramDesign, other: Progra
         assert same(merged.design, other)
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(base=DESIGNS, theirs=DESIGNS, mine=DESIGNS)
 def test_conflicts_are_the_same_from_both_sides(base: ProgramDesign, theirs: ProgramDesign, mine: ProgramDesign) -> None:
     one, other = merge(base, theirs, mine).conflicts, merge(base, mine, theirs).conflicts
@@ -247,7 +248,7 @@ def test_conflicts_are_the_same_from_both_sides(base: ProgramDesign, theirs: Pro
     assert len({c.path for c in one}) == len(one)
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(base=DESIGNS, theirs=DESIGNS, mine=DESIGNS)
 def test_nothing_that_is_in_no_conflict_is_lost(base: ProgramDesign, theirs: ProgramDesign, mine: ProgramDesign) -> None:
     for chosen in ("mine", "theirs"):
@@ -267,7 +268,7 @@ def test_nothing_that_is_in_no_conflict_is_lost(base: ProgramDesign, theirs: Pro
             assert design.terminology.patient == side.terminology.patient
 
 
-@settings(max_examples=50, deadline=None)
+@tries(50)
 @given(data=st.data())
 def test_edits_at_different_places_of_the_demos_program_all_arrive(data: st.DataObject) -> None:
     base = DEMO

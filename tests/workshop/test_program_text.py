@@ -9,7 +9,7 @@ import jsonschema
 import msgspec
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 
 from almoner.contact_kinds import is_blank
 from almoner.workshop import json_schema, kiwi_health
@@ -17,9 +17,10 @@ from almoner.workshop.checks import design_from, problems
 from almoner.workshop.design import LONGEST_NAME, MessageTemplate, Phase, ProgramDesign
 from almoner.workshop.program_file import parse
 from almoner.workshop.program_text import write
+from tests.tries import tries
 from tests.workshop.designs import AWKWARD, DESIGNS
 
-ANY_DESIGN = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+ANY_DESIGN = tries(60, suppress_health_check=[HealthCheck.too_slow])
 SCHEMA = jsonschema.Draft202012Validator(json_schema.schema())
 DEMO = parse(kiwi_health.source())
 

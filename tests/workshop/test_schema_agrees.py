@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from almoner import json_values
@@ -19,6 +19,7 @@ from almoner.times import TIMEZONES, IsoDateTime, iso
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, Condition, CustomDataType, FieldDesign, Question, Section
 from almoner.workshop.field_kinds import FIELD_KINDS
+from tests.tries import tries
 
 CHOICES = ("none", "a little", "very much", "é")
 LIMITS = st.none() | st.sampled_from([-3, 0, 1, 5, 10**6])
@@ -147,7 +148,7 @@ def canonical(checks: questions.Answers, kept: dict[str, Any]) -> dict[str, Any]
     }
 
 
-@settings(max_examples=400, deadline=None)
+@tries(400)
 @given(answered())
 def test_schema_and_decoder_agree_on_generated_answers(case: tuple[tuple[Question, ...], dict[str, Any]]) -> None:
     design, model = case
@@ -160,7 +161,7 @@ def test_schema_and_decoder_agree_on_generated_answers(case: tuple[tuple[Questio
 
 
 @pytest.mark.parametrize("kind", sorted(FIELD_KINDS))
-@settings(max_examples=60, deadline=None)
+@tries(60)
 @given(value=edges())
 def test_schema_and_decoder_agree_at_the_edges_of_every_kind(kind: str, value: Any) -> None:
     takes = FIELD_KINDS[kind].takes

@@ -112,9 +112,9 @@ def with_database(settings: Settings) -> Settings:
 async def require_migrated(dsn: str) -> None:
     """Ends the command where the database's schema is not the one that this version needs."""
     there, needed = await migrate.revision(dsn), migrate.newest()
-    if said := migrate.unknown(there):
-        stop(said, 2)
     if there != needed:
+        if said := migrate.unknown(there):
+            stop(said, 2)
         stop(f"The database's schema is at {there or 'nothing'}, this version needs {needed}. Run: {called()} migrate")
 
 

@@ -144,6 +144,12 @@ class Spelled:
     answered: tuple[tuple[str, Field], ...]
     names: Mapping[str, Field]
     filters: Mapping[str, Filter]
+    required: tuple[Field, ...] = field(init=False)
+    update_required: tuple[Field, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "required", tuple(f for f in self.fields if f.required))
+        object.__setattr__(self, "update_required", tuple(f for f in self.fields if f.update_required))
 
 
 @dataclass(frozen=True, eq=False)

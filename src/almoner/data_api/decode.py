@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -17,7 +18,7 @@ from almoner.data_api.declare import Resource, Row, Verb
 from almoner.definitions import Program
 from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem, problem
 from almoner.fields import MISSING, NOW, Field, Shape, add_unknown, missing_field, printable
-from almoner.kinds import Problems
+from almoner.kinds import Kind, Problems
 
 _KEYS = re.compile(rb'"[ \t\r\n]*:')
 DEEPEST = 64
@@ -136,7 +137,7 @@ def values(
         if field is None or not (creating or field.returned or field.update):
             known = known or {n: f for n, f in names.items() if creating or f.returned or f.update}
             add_unknown(problems, key, "", known)
-        elif not _settable(field, creating, whole):
+        elif not (field.create if creating else field.update) and not (whole and _is_of_the_model(field)):
             passed[key] = value
         elif field.name in row and row[field.name] != value:
             problems.append(_said_twice(field, key))
@@ -147,13 +148,16 @@ def values(
         elif field.required or not creating:
             problems.append(replace(parse_problem(field.kind.name, f".{key}", "it cannot be null"), rule="required"))
     if creating:
-        problems += [missing_field(f".{f.name}") for f in spelled.fields if _missing(f, row, given, names)]
+        problems += [missing_field(f".{f.name}") for f in spelled.required if _missing(f, row, given, names)]
     else:
-        problems += [missing_field(f".{f.name}") for f in spelled.fields if f.update_required and f.name not in given]
+        problems += [missing_field(f".{f.name}") for f in spelled.update_required if f.name not in given]
     if resource.settle is not None:
         before = dict(row)
         resource.settle(row)
-        passed.update((key, value) for key, value in given.items() if key in names and _decided_against(names[key], before, row))
+        if row != before:
+            passed.update(
+                (key, value) for key, value in given.items() if key in names and _decided_against(names[key], before, row)
+            )
     return row
 
 
@@ -162,15 +166,13 @@ def _decided_against(field: Field, before: Row, row: Row) -> bool:
     return value is not None and row.get(field.name) != value
 
 
-def _settable(field: Field, creating: bool, whole: bool) -> bool:
-    set_by_verb = field.create if creating else field.update
-    return set_by_verb or (whole and field.generated is None and field.name not in ("id", "updated_at", "created_at"))
+def _is_of_the_model(field: Field) -> bool:
+    """Whether a writer inside the house may set it."""
+    return field.generated is None and field.name not in ("id", "updated_at", "created_at")
 
 
 def _missing(field: Field, row: Row, given: Row, names: Mapping[str, Field]) -> bool:
-    if not field.required or field.name in row:
-        return False
-    return all(names[key] is not field for key in given if key in names)
+    return field.name not in row and all(names[key] is not field for key in given if key in names)
 
 
 def _said_twice(field: Field, key: str) -> Problem:
@@ -178,7 +180,7 @@ def _said_twice(field: Field, key: str) -> Problem:
     return Problem("bad_request", detail, {"path": f".{key}"})
 
 
-def check(resource: Resource, row: Row, program: Program, named: frozenset[str] | None, before: Iterable[Problem] = ()) -> Problems:
+def check(resource: Resource, row: Row, program: Program, named: frozenset[str] | None, before: Sequence[Problem] = ()) -> Problems:
     """What the program and the resource's own rules refuse. ``named``: the fields that an Update names; None on Create.
 
     ``before``: what was found already. A rule that reads a field which did not parse is left out: it would only report what
@@ -191,7 +193,7 @@ def check(resource: Resource, row: Row, program: Program, named: frozenset[str] 
             known = ", ".join(sorted(program.names(kind.of))) or "none; publish a program first"
             hint = f"the published program defines these {kind.of.replace('_', ' ')}: {known}"
             found.append(parse_problem(kind.name, f".{field.name}", hint))
-    unread = resource.checked_fields.isdisjoint(_first_key(p) for p in before)
+    unread = not before or resource.checked_fields.isdisjoint(map(_first_key, before))
     if unread and (named is None or named & resource.checked_fields):
         for rule in resource.checks:
             rule(row, program, found)
@@ -205,13 +207,26 @@ def _first_key(found: Problem) -> str:
 
 def complete(resource: Resource, row: Row) -> list[Any]:
     """The parameters of an insert: every writable column in order, with its default where the row has none."""
-    return [f.kind.bind(_or_default(f, row.get(f.name))) for f in resource.writable]
+    values: list[Any] = []
+    for name, default, bind in _parameters(resource):
+        value = row.get(name)
+        if value is None:
+            value = default
+        values.append(bind(value) if bind else value)
+    return values
 
 
-def _or_default(field: Field, value: Any) -> Any:
-    if value is None and field.default is not MISSING and field.default is not NOW:
-        return field.default
-    return value
+@cache
+def _parameters(resource: Resource) -> tuple[tuple[str, Any, Callable[[Any], Any] | None], ...]:
+    """Each writable column with its default (None where it has none of its own), and what binds it, where that does anything."""
+    return tuple(
+        (
+            f.name,
+            None if f.default is MISSING or f.default is NOW else f.default,
+            None if type(f.kind).bind is Kind.bind else f.kind.bind,
+        )
+        for f in resource.writable
+    )
 
 
 def moved(found: Problem, prefix: str) -> Problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,6 +27,9 @@ DEFAULT_SIZE, LARGEST = 50, 1000
 LONGEST_QUERY = 16_384
 _LONGEST_LINK = 2_048
 _PAGE = {FROM: Bound(), TO: Bound(), AFTER: Guid()}
+# The parameters of a page as they stand in an address.
+_PLAIN = {FROM: "page%5Bfrom%5D", TO: "page%5Bto%5D", SIZE: "page%5Bsize%5D", AFTER: "page%5Bafter%5D"}
+_NAMES = {encoded: name for name, encoded in _PLAIN.items()}
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _KEY = struct.Struct(">q16s")
 
@@ -53,9 +56,14 @@ def parameters(query: bytes) -> list[tuple[str, str]]:
     try:
         text = query.decode("ascii") if query.isascii() else query.decode("utf-8")
         pairs = [pair.partition("=") for pair in text.split("&") if pair]
-        return [(unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")) for name, _, value in pairs]
+        return [(_NAMES.get(name) or _unquoted(name), _unquoted(value)) for name, _, value in pairs]
     except UnicodeDecodeError:
         raise ApiError(Problem("bad_request", "The query string is not UTF-8.")) from None
+
+
+def _unquoted(text: str) -> str:
+    """The text without its percent-encoding. Raises UnicodeDecodeError where that is not UTF-8."""
+    return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
 
 
 def from_form(raw: bytes) -> list[tuple[str, str]]:
@@ -157,10 +165,10 @@ class FindPage:
     complete_until: str
 
 
-def page(asked: FindQuery, record: Mapping[str, Any], now: datetime, complete_until: datetime) -> FindPage:
+def page(asked: FindQuery, record: Mapping[str, Any], now: Callable[[], datetime], complete_until: datetime) -> FindPage:
     """The page of what was found: one row more than its size was asked for, to know whether another page follows.
 
-    Where the Find gave no end, the end is ``now``, or the time of the last row where the clocks differ: the pages that
+    Where the Find gave no end, the end is ``now()``, or the time of the last row where the clocks differ: the pages that
     follow keep to it.
     """
     rows, keys, patients = record["body"] or b"", record["keys"] or b"", record["patients"] or b""
@@ -168,11 +176,11 @@ def page(asked: FindQuery, record: Mapping[str, Any], now: datetime, complete_un
     if more:
         rows, keys, patients = rows[: rows.rindex(ROW_END)], keys[:-KEY_BYTES], patients[: -len(NOBODY)]
     moment, row_id = _last(keys)
-    to = max(now, moment) if asked.to is None else asked.to
-    current = {FROM: iso(asked.start), TO: iso(to), SIZE: asked.size}
+    to = iso(max(now(), moment) if asked.to is None else asked.to)
+    current = {FROM: iso(asked.start), TO: to, SIZE: asked.size}
     follows = None
     if more:
-        follows = {**dict(asked.given), FROM: iso(moment), TO: iso(to), SIZE: asked.size, AFTER: row_id}
+        follows = {**dict(asked.given), FROM: iso(moment), TO: to, SIZE: asked.size, AFTER: row_id}
     return FindPage(rows.replace(ROW_END, b","), somebody(patients), current, follows, iso(complete_until))
 
 
@@ -206,9 +214,6 @@ def following(url: str, resource: str, query: Mapping[str, Any]) -> str:
 def link(following: str | None) -> list[tuple[bytes, bytes]]:
     """The header that names the page that follows (RFC 8288). A long address stands in the body alone."""
     return [] if following is None or len(following) > _LONGEST_LINK else [(b"link", f'<{following}>; rel="next"'.encode())]
-
-
-_PLAIN = {FROM: "page%5Bfrom%5D", TO: "page%5Bto%5D", SIZE: "page%5Bsize%5D", AFTER: "page%5Bafter%5D"}
 
 
 def address(url: str, resource: str, query: Mapping[str, Any]) -> str:

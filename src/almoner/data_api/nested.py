@@ -80,8 +80,11 @@ def check(resource: Resource, row: Row, program: Program, before: Sequence[Probl
     ``before``: what was found already; a row that did not parse is not looked at any further.
     """
     found: Problems = []
+    of_others = fields(resource)
+    if not of_others:
+        return found
     unread = tuple(str(one.extra.get("path", "")) for one in before)
-    for item, kind in fields(resource):
+    for item, kind in of_others:
         for number, values in enumerate(row.get(item.name) or ()):
             here = f".{item.name}[{number}]"
             if not any(path.startswith(here) for path in unread):

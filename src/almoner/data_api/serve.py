@@ -185,7 +185,7 @@ class DataApi:
         arguments = (access.environment_id, asked.start, asked.after, asked.to or find.FOREVER, asked.size + 1)
         async with self._database.connection() as connection:
             record = await connection.fetchrow(statement, *arguments, *(value for _, value in asked.filters))
-        page = find.page(asked, record, self._completeness.now(), complete_until)
+        page = find.page(asked, record, self._completeness.now, complete_until)
         self._audit.note(access, request.request_id, "find", resource.name, page.patients)
         body, following = shapes.many(page, resource.name, self._url, access.enveloped, asked.given)
         return ApiAnswer(200, body, find.link(following), f"{resource.name}.find")

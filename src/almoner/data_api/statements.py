@@ -67,11 +67,11 @@ def _values(resource: Resource, names: Iterable[str], source: str) -> str:
     return f"json_build_object({shown})"
 
 
-def _answer(resource: Resource, shape: Shape, source: str, before: str = "updated_at") -> str:
-    """``before``: the column of ``source`` that has what ``updated_at`` was before the statement."""
+def _answer(resource: Resource, shape: Shape, source: str, more: str = "") -> str:
+    """``more``: a column of ``source`` that is answered with as it is."""
     return (
-        f"SELECT {body(resource, shape, source)}, {source}.updated_at, {source}.{before} AS before, "
-        f"{_patient(resource, source)} AS patient FROM {source}"
+        f"SELECT {body(resource, shape, source)}, {source}.updated_at, {_patient(resource, source)} AS patient"
+        f"{f', {source}.{more}' if more else ''} FROM {source}"
     )
 
 

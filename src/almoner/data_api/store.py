@@ -10,8 +10,7 @@ import time
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NoReturn, Protocol
-from uuid import UUID
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import asyncpg
 
@@ -28,6 +27,9 @@ from almoner.kinds import Json, Problems
 
 # Each ``updated_at`` that a row may have for a conditional write to be done; None where there is no condition.
 Versions = frozenset[datetime] | None
+T = TypeVar("T")
+# What a statement answered with.
+_Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def new_id() -> str:
     stamp = (time.time_ns() // 1_000_000) & 0xFFFFFFFFFFFF
     random = int.from_bytes(os.urandom(10))
     value = (stamp << 80) | (0x7 << 76) | ((random >> 68) << 64) | (0x2 << 62) | (random & 0x3FFFFFFFFFFFFFFF)
-    return str(UUID(int=value))
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class Store:
@@ -134,8 +137,8 @@ class Store:
             write = self._create_with_related(by, resource, row, related, shape)
         else:
             write = self._create_alone(by, resource, row, shape)
-        written = await self._explained(by, resource, row, write)
-        return replace(written, before=None, ignored=ignored)
+        made = await self._explained(by, resource, row, write)
+        return Written(made["body"], made["updated_at"], made["patient"], row["id"], None, ignored=ignored)
 
     async def update(
         self, by: Actor, resource: Resource, row_id: str, given: Row, if_match: Versions, shape: Shape = Shape.STORED
@@ -251,7 +254,7 @@ class Store:
         async with self._database.connection() as connection:
             raise ApiError(problems + await self._refusals.missing(connection, by.environment_id, resource, row))
 
-    async def _explained(self, by: Actor, resource: Resource, row: Row, write: Awaitable[Written]) -> Written:
+    async def _explained(self, by: Actor, resource: Resource, row: Row, write: Awaitable[T]) -> T:
         """What was written; what a constraint refused becomes the problems that the caller can mend."""
         try:
             return await write
@@ -259,31 +262,30 @@ class Store:
             async with self._database.connection() as connection:
                 raise await self._refusals.of(connection, by.environment_id, resource, row, error) from error
 
-    async def _create_alone(self, by: Actor, resource: Resource, row: Row, shape: Shape) -> Written:
+    async def _create_alone(self, by: Actor, resource: Resource, row: Row, shape: Shape) -> _Record:
         async with self._database.connection() as connection:
             return await self._insert(connection, by, resource, row, shape)
 
     async def _create_with_related(
         self, by: Actor, resource: Resource, row: Row, related: Sequence[Related], shape: Shape
-    ) -> Written:
+    ) -> _Record:
         async with self._database.transaction() as connection:
             await self._refusals.any_reference(connection, by.environment_id, resource, row)
             await rules.ask(connection, by.environment_id, resource, row, row)
-            written = await self._insert(connection, by, resource, row, shape)
+            made = await self._insert(connection, by, resource, row, shape)
             await self._insert_related(connection, by, related)
-            return written
+            return made
 
-    async def _insert(self, connection: Connection, by: Actor, resource: Resource, row: Row, shape: Shape) -> Written:
+    async def _insert(self, connection: Connection, by: Actor, resource: Resource, row: Row, shape: Shape) -> _Record:
         if resource.claims:
             claimed = await self._refusals.claimed(connection, by.environment_id, resource, [row])
             if claimed:
                 raise ApiError([found for _, found in claimed])
-        statement = statements.insert(resource, shape)
-        row_id = row["id"]
-        return _written(
-            await connection.fetchrow(statement, by.environment_id, row_id, *decode.complete(resource, row), *by.stamp),
-            row_id,
+        values = decode.complete(resource, row)
+        made: _Record = await connection.fetchrow(
+            statements.insert(resource, shape), by.environment_id, row["id"], *values, *by.stamp
         )
+        return made
 
     async def _insert_related(self, connection: Connection, by: Actor, related: Sequence[Related]) -> None:
         """Writes the rows that come with another; reports what each of them breaks."""
@@ -384,5 +386,6 @@ class _Unfit(Exception):  # noqa: N818  # it never leaves this module
         self.problems = problems
 
 
-def _written(record: Mapping[str, Any], row_id: str, logged: bool = True) -> Written:
-    return Written(record["body"], record["updated_at"], record["patient"], row_id, record["before"], logged)
+def _written(record: _Record, row_id: str, logged: bool = True) -> Written:
+    updated_at = record["updated_at"]
+    return Written(record["body"], updated_at, record["patient"], row_id, record.get("before", updated_at), logged)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from almoner.operations.encodings import is_wanted
+from almoner.pages.bundles import bundles
 
 _OURS = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -37,9 +38,10 @@ class StaticFiles:
     def __init__(self) -> None:
         self._files: dict[str, _File] = {}
         self._paths: dict[str, str] = {}
-        for path in sorted(_OURS.iterdir()):
-            self._add(path.name, path)
-        self._add("htmx.js", _htmx())
+        self._add("almoner.svg", (_OURS / "almoner.svg").read_bytes())
+        self._add("htmx.js", _htmx().read_bytes())
+        for name, body in bundles(_OURS).items():
+            self._add(name, body)
 
     def path(self, name: str) -> str:
         """The address of a file. Raises KeyError where there is none of this name."""
@@ -49,10 +51,9 @@ class StaticFiles:
         """What serves them."""
         return Route("/static/{digest}/{name}", self._answer)
 
-    def _add(self, name: str, source: Path) -> None:
-        body = source.read_bytes()
+    def _add(self, name: str, body: bytes) -> None:
         digest = hashlib.sha256(body).hexdigest()[:12]
-        self._files[f"{digest}/{name}"] = _File(body, gzip.compress(body, mtime=0), _TYPES[source.suffix])
+        self._files[f"{digest}/{name}"] = _File(body, gzip.compress(body, mtime=0), _TYPES[Path(name).suffix])
         self._paths[name] = f"/static/{digest}/{name}"
 
     async def _answer(self, request: Request) -> Response:

@@ -20,7 +20,7 @@ from almoner.data_api import statements
 from almoner.data_api.declare import Resource, Row
 from almoner.data_api.refusals import changed_since, not_found
 from almoner.database import Connection
-from almoner.errors import ApiError
+from almoner.errors import ApiError, problem
 from almoner.fields import Shape
 from almoner.kinds import AnyObject
 from almoner.pages.visit import Form, Visit
@@ -28,7 +28,7 @@ from almoner.pages.visit import Form, Visit
 # A row that changes this often between being read and being written is not a person's doing.
 _TRIES: Final = 5
 _MINE, _THEIRS = "mine", "theirs"
-_ABSENT: Final = object()
+ABSENT: Final = object()
 
 _LAST_CHANGE = f"""
 SELECT {name_sql("c.actor")} AS name, c.through, c.changed_at FROM changes c
@@ -95,6 +95,15 @@ def hidden_fields(updated_at: datetime, values: Mapping[str, Any]) -> tuple[tupl
     return (*pairs, *((f"was.{name}", msgspec.json.encode(value).decode()) for name, value in values.items()))
 
 
+def made_from(form: Form, name: str) -> Any:
+    """The JSON value of a field that a form was made from; ABSENT where it does not say. Raises a 400 ApiError where it is none."""
+    sent = form.text(f"was.{name}")
+    try:
+        return msgspec.json.decode(sent) if sent else ABSENT
+    except msgspec.DecodeError:
+        raise problem("bad_request", "This form is not whole. Load the page again.") from None
+
+
 async def update(
     visit: Visit, resource: Resource, row_id: str, given: Row, form: Form, within: Connection | None = None
 ) -> SavedRow | EditConflict:
@@ -157,7 +166,8 @@ def _seen(form: Form, clash: EditConflict) -> Row:
 
     All else stays as it was, so that what only they changed does not look like a change of mine.
     """
-    seen = {key.removeprefix("was."): msgspec.json.decode(value) for key, value in form.pairs if key.startswith("was.")}
+    names = [key.removeprefix("was.") for key, value in form.pairs if key.startswith("was.") and value]
+    seen = {name: made_from(form, name) for name in names}
     for one in clash.conflicts:
         name, _, key = one.path.partition(".")
         if key:
@@ -186,9 +196,9 @@ def _compared(resource: Resource, row: Row, given: Row, form: Form) -> tuple[dic
     conflicts: list[ValueConflict] = []
     for path, was, mine, theirs, same in _parts(resource, row, given, form):
         decided = form.text(f"choose.{path}")
-        if decided == _THEIRS or same(mine, theirs) or (was is not _ABSENT and same(mine, was)):
+        if decided == _THEIRS or same(mine, theirs) or (was is not ABSENT and same(mine, was)):
             continue
-        if was is _ABSENT or same(was, theirs):
+        if was is ABSENT or same(was, theirs):
             wanted[path] = mine
         else:
             conflicts.append(ValueConflict(path, was, mine, theirs))
@@ -200,8 +210,7 @@ def _parts(resource: Resource, row: Row, given: Row, form: Form) -> list[tuple[s
     found: list[tuple[str, Any, Any, Any, Callable[[Any, Any], bool]]] = []
     for name, mine in given.items():
         field = resource.field(name)
-        sent = form.text(f"was.{name}")
-        was = msgspec.json.decode(sent) if sent else _ABSENT
+        was = made_from(form, name)
         if isinstance(field.kind, AnyObject) and isinstance(mine, dict) and isinstance(was, dict):
             now = row.get(name) or {}
             keys = dict.fromkeys((*was, *now, *mine))

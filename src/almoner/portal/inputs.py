@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import msgspec
-
 from almoner.choices import Choice, ProgramChoice
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
@@ -20,6 +18,7 @@ from almoner.pages.forms import controls
 from almoner.pages.forms.controls import FieldView
 from almoner.pages.visit import Form, Visit
 from almoner.portal import workers
+from almoner.portal.editing import ABSENT, made_from
 from almoner.times import TIMEZONES, Timezone
 
 Options = tuple[tuple[str, str], ...]
@@ -69,9 +68,8 @@ class Input:
         if self.is_ticked:
             return form.truth(self.name)
         sent = [text for text in form.texts(self.name) if text.strip()]
-        was = form.text(f"was.{self.name}")
-        if was:
-            before = msgspec.json.decode(was)
+        before = made_from(form, self.name)
+        if before is not ABSENT:
             shown = self.view(before)
             if sent == [*filter(None, (shown.value,)), *shown.chosen]:
                 return before

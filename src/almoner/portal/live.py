@@ -1,6 +1,6 @@
 """What somebody else does appears on an open page: server-sent events that say which collections changed, and by whom.
 
-The page then draws its own parts again (``data-live`` in portal.js), so that no event holds anything of a patient. A
+The page then draws its own parts again (``data-live`` in live.js), so that no event holds anything of a patient. A
 stream ends by itself after a while and the browser comes back to where it was, which lets a server stop without waiting for
 anybody.
 """

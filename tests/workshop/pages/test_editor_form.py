@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import Struct
@@ -37,6 +37,7 @@ from almoner.workshop.pages.editor.form import of_value, read, written
 from almoner.workshop.pages.editor.items import acted
 from almoner.workshop.program_file import parse
 from almoner.workshop.shape import Member, members, walk
+from tests.tries import tries
 
 KIWI = parse(kiwi_health.source())
 DRAWN = Environment(
@@ -155,7 +156,7 @@ def test_every_part_of_the_demo_comes_back_from_its_form_as_it_was() -> None:
 
 @pytest.mark.parametrize("struct", STRUCTS, ids=lambda struct: struct.__name__)
 def test_whatever_a_part_holds_comes_back_from_its_form(struct: type[Struct]) -> None:
-    @settings(max_examples=25, deadline=None)
+    @tries(25)
     @given(parts(struct))
     def check(part: Struct) -> None:
         assert through_a_form(part) == part

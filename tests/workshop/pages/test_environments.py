@@ -15,6 +15,7 @@ from almoner.workshop.publish import publish
 from tests.conftest import Server, new_environment
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
+from tests.programs import published
 
 PATH = "/workshop/environments"
 BOX = SecretBox(bytes(32))
@@ -119,7 +120,7 @@ async def test_a_test_environment_has_none_of_its_own(integrator: Person, people
     async with database.connection() as connection:
         test = await environments.find(connection, name)
         assert test is not None
-        await publish(connection, test, kiwi_health.source(), "test")
+        await published(connection, test, kiwi_health.source())
     live = await name_of(database, integrator.environment_id)
     async with await people(test, "admin") as tester:
         page = await tester.get(PATH)
@@ -135,7 +136,7 @@ async def test_a_test_environment_has_none_of_its_own(integrator: Person, people
 async def test_of_other_environments_nothing_is_told(integrator: Person, people: People, database: Database) -> None:
     others = await new_environment(database)
     async with database.connection() as connection:
-        await publish(connection, others, kiwi_health.source(), "test")
+        await published(connection, others, kiwi_health.source())
     async with await people(others, "admin") as other:
         theirs = [await made(other, database), await name_of(database, others)]
     listed = await integrator.get(PATH)

@@ -1,0 +1,45 @@
+/* The keyboard, outside of fields.
+
+   data-key="d"        the letter that clicks this
+   data-arrows         a list whose items (data-stop) the arrow keys move through; "now": also from outside, where nothing has the focus
+   data-keys           an item whose letters work while the focus is in it, and Enter opens its a.cover; "now": also while it is in no other
+   data-search         the search's box, which "/" goes to
+
+   And without being asked: Ctrl+Enter in a long text clicks its form's primary button. */
+const primary = (form) => form?.querySelector(".primary.button:not([type=button], a, [disabled])");
+/* The item that is framed, and what a letter works on: first what is in it, then what is in no other. */
+const framed = (element) => element.closest?.("[data-keys]") || document.querySelector('[data-keys="now"]');
+const working = (here) => [...(here?.querySelectorAll("[data-key]") ?? []), ...document.querySelectorAll("[data-key]")]
+  .filter((one) => one.getClientRects().length && [null, here].includes(one.closest("[data-keys]")));
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea") && !event.isComposing) {
+    const button = primary(event.target.form);
+    if (button) { event.preventDefault(); button.click(); }
+    return;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.key === "Escape") {
+    const open = event.target.closest?.("details[open].menu") || document.querySelector("details[open].menu");
+    if (open) { open.open = false; open.querySelector("summary").focus(); }
+    return;
+  }
+  if (editable(event.target) || document.querySelector("dialog[open]")) return;
+  if (event.key === "?") { event.preventDefault(); showKeys(); return; }
+  if (event.key === "/") {
+    const search = document.querySelector("[data-search]");
+    if (search) { event.preventDefault(); search.focus(); search.select(); }
+    return;
+  }
+  const here = framed(event.target);
+  const list = event.target.closest?.("[data-arrows]") || (event.target.matches?.("body, main") && document.querySelector('[data-arrows="now"]'));
+  if (list && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+    const stops = [...list.querySelectorAll("[data-stop]")];
+    const next = stops[stops.indexOf(event.target.closest("[data-stop]") || here) + (event.key === "ArrowDown" ? 1 : -1)];
+    if (next) { event.preventDefault(); next.focus(); }
+    return;
+  }
+  const cover = event.key === "Enter" && (event.target === here || event.target.matches?.("body, main")) && here?.querySelector("a.cover");
+  if (cover) { event.preventDefault(); cover.click(); return; }
+  const action = working(here).find((one) => one.dataset.key === event.key);
+  if (action && !event.shiftKey) { event.preventDefault(); action.click(); }
+});

@@ -1,0 +1,26 @@
+/* data-picks="name": a list whose ticks of that name outlive its pages, in this tab until signing out, for the worker data-picks-of;
+   data-picked: they are done with. */
+const pick = () => {
+  const picks = document.querySelector("form[data-picks]");
+  if (!picks) return;
+  const name = picks.dataset.picks, place = `picks:${name}:${picks.dataset.picksOf}`;
+  const boxes = [...picks.querySelectorAll(`[type=checkbox][name="${CSS.escape(name)}"]`)];
+  const kept = new Set("picked" in picks.dataset ? [] : JSON.parse(sessionStorage.getItem(place) ?? "[]"));
+  const away = () => [...picks.querySelectorAll(`[type=hidden][name="${CSS.escape(name)}"]`)];
+  for (const one of away()) { kept.add(one.value); one.remove(); }
+  for (const box of boxes) if (box.checked) kept.add(box.value); else box.checked = kept.has(box.value);
+  const told = picks.querySelector("[data-picks-told]"), clear = picks.querySelector("[data-picks-clear]");
+  const show = () => {
+    for (const box of boxes) if (box.checked) kept.add(box.value); else kept.delete(box.value);
+    const here = boxes.filter((box) => box.checked).length, others = kept.size - here;
+    told.textContent = kept.size ? `${kept.size} selected${others ? `, ${others} of them on other pages` : ""}` : "";
+    clear.hidden = !kept.size;
+    sessionStorage.setItem(place, JSON.stringify([...kept]));
+  };
+  picks.addEventListener("change", () => setTimeout(() => { show(); tell(told.textContent || "Nobody is selected."); }));
+  clear.addEventListener("click", () => { for (const box of boxes) box.checked = false; kept.clear(); show(); boxes[0]?.focus(); });
+  picks.addEventListener("formdata", (event) => { for (const id of kept) if (!boxes.some((box) => box.value === id)) event.formData.append(name, id); });
+  show();
+};
+pick();
+document.addEventListener("almoner-page", pick);

@@ -1,0 +1,35 @@
+"""Style sheets and scripts: small files, put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import almoner.pages
+from almoner.pages.bundles import SCRIPTS, STYLES, bundles
+
+FOLDER = Path(almoner.pages.__file__).parent / "static"
+LONGEST = 100
+
+
+def test_each_file_is_in_the_bundle_of_its_folder_and_says_on_top_what_it_is_for() -> None:
+    declared = {
+        FOLDER / bundle / f"{name}{suffix}"
+        for suffix, of in ((".css", STYLES), (".js", SCRIPTS))
+        for bundle, names in of.items()
+        for name in names.split()
+    }
+    there = {*FOLDER.rglob("*.css"), *FOLDER.rglob("*.js")}
+    assert there == declared
+    assert [str(path) for path in there if not path.read_text().startswith("/* ")] == []
+
+
+def test_a_script_is_one_behaviour_and_no_more() -> None:
+    long = {path.name: lines for path in FOLDER.rglob("*.js") if (lines := len(path.read_text().splitlines())) > LONGEST}
+    assert long == {}
+
+
+def test_a_bundle_keeps_the_order_that_is_declared() -> None:
+    made = bundles(FOLDER)["calendar.js"].decode()
+    places = [made.index((FOLDER / "calendar" / f"{name}.js").read_text()) for name in SCRIPTS["calendar"].split()]
+    assert places == sorted(places)
+    assert made.count('"use strict"') == 1
