@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -135,7 +134,7 @@ def running(contender: Contender) -> Iterator[tuple[int, int]]:
 
     Raises RuntimeError where it does not listen within two minutes.
     """
-    port = _free_port()
+    port = machine.free_port()
     command = machine.on_server_core([part.format(port=port) for part in contender.command])
     variables = os.environ | contender.environment | {"ALMONER_PORT": str(port)}
     server = subprocess.Popen(command, env=variables, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -149,12 +148,6 @@ def running(contender: Contender) -> Iterator[tuple[int, int]]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(server: subprocess.Popen[bytes], port: int, contender: Contender) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from almoner.database import Connection
 from almoner.embedded import EmbeddedServer
 from bench import machine
 
@@ -56,7 +57,7 @@ async def kept(server_url: str, purpose: str, contents: str) -> tuple[str, bool]
     return await fresh(server_url, name), False
 
 
-async def keep(connection: asyncpg.Connection, contents: str) -> None:
+async def keep(connection: Connection, contents: str) -> None:
     """Writes down that this database holds these rows from now on."""
     await connection.execute(f"comment on database {await connection.fetchval('select current_database()')} is '{contents}'")
 
@@ -89,7 +90,7 @@ def variables(url: str) -> dict[str, str]:
     return {"ALMONER_DATABASE_URL": url, "ALMONER_HOME": str(HOME)}
 
 
-async def production(connection: asyncpg.Connection) -> int:
+async def production(connection: Connection) -> int:
     """The id of the benchmark's environment, which is made where there is none."""
     await connection.execute("insert into environments (name) values ('production') on conflict do nothing")
     return int(await connection.fetchval("select id from environments where name = 'production'"))

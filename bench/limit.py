@@ -13,7 +13,7 @@ from almoner import embedded
 from bench import machine
 from bench.dataset import BEFORE_ALL, BODY, PAGE, ROW_ID_SQL, ROWS, START, STEP, WINDOW
 from bench.load import CONNECTIONS
-from bench.statements import SESSION, Statement
+from bench.statements import LEFT_OUT, SESSION, Statement
 
 # What each argument of a statement is in pgbench: an expression over a parameter of the statement, or a constant.
 _COMMON = {
@@ -27,6 +27,7 @@ _COMMON = {
     "actor": "'bench'",
     "through": "'api'",
     "request_id": "gen_random_uuid()::text",
+    **{name: "null" if value is None else f"'{value}'" for name, value in LEFT_OUT.items()},
     "coach_id": "null::uuid",
     "birthday": f"date '{BODY['birthday']}'",
     **{name: f"'{value}'" for name, value in BODY.items() if name != "birthday"},
@@ -69,7 +70,7 @@ def measure(url: str, operation: str, statement: Statement, environment: int, se
         done = subprocess.run(machine.on_server_core(command), env=session, capture_output=True, text=True, check=False)
     found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
     if done.returncode or not found:
-        raise RuntimeError(f"pgbench failed: {done.stderr[-2000:]}")
+        raise RuntimeError(f"pgbench failed: {(done.stderr or done.stdout)[-2000:]}")
     return float(found[1])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 from pathlib import Path
 
 SERVER_CORE = 0
@@ -23,6 +24,13 @@ def take_load_core() -> None:
 def on_server_core(command: list[str]) -> list[str]:
     """The command, pinned to the core of the server under test."""
     return ["taskset", "--cpu-list", str(SERVER_CORE), *command]
+
+
+def free_port() -> int:
+    """A port of the loopback address on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def family(pid: int) -> list[int]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from almoner.data_api import statements as sql
+from almoner.fields import MISSING, Shape
 from almoner.resources.patients import patients
 
 # What a connection of Almoner's pool is set to.
 SESSION = {"timezone": "UTC", "jit": "off", "plan_cache_mode": "force_generic_plan"}
+# What the columns of a patient are that a body leaves out.
+LEFT_OUT = {field.name: None if field.default is MISSING else field.default for field in patients.writable}
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ def statements() -> dict[str, Statement]:
     """The statements of get, find and create, in the documented shape."""
     columns = tuple(field.name for field in patients.writable)
     return {
-        "get": Statement(sql.get(patients, False), ("environment_id", "id")),
-        "find": Statement(sql.find(patients, False, ()), ("environment_id", "from", "after", "to", "limit")),
-        "create": Statement(sql.insert(patients, False), ("environment_id", "id", *columns, "actor", "through", "request_id")),
+        "get": Statement(sql.get(patients, Shape.DOCUMENTED), ("environment_id", "id")),
+        "find": Statement(sql.find(patients, Shape.DOCUMENTED, ()), ("environment_id", "from", "after", "to", "limit")),
+        "create": Statement(
+            sql.insert(patients, Shape.DOCUMENTED), ("environment_id", "id", *columns, "actor", "through", "request_id")
+        ),
     }

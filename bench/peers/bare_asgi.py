@@ -16,7 +16,7 @@ import msgspec
 
 from almoner.data_api.statements import ROW_END
 from bench.dataset import BEFORE_ALL
-from bench.statements import SESSION, Statement, statements
+from bench.statements import LEFT_OUT, SESSION, Statement, statements
 
 TOKENS = {f"Bearer {os.environ['BENCH_TOKEN']}".encode(): int(os.environ["BENCH_ENVIRONMENT"])}
 STATEMENTS: dict[str, Statement] = statements()
@@ -73,7 +73,7 @@ async def find(environment: int, query: bytes) -> bytes:
 
 
 async def create(environment: int, body: bytes) -> bytes:
-    values = msgspec.json.decode(body)
+    values = LEFT_OUT | msgspec.json.decode(body)
     values["birthday"] = date.fromisoformat(values["birthday"])
     values |= {"environment_id": environment, "id": uuid4()}
     values |= {"actor": "bench", "through": "api", "request_id": uuid4().hex}
