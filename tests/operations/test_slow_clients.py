@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from itertools import count
+from statistics import quantiles
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,9 +24,11 @@ from tests.operations.conftest import PATIENT, Process
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
 
-# Seconds of the attack; ``make soak`` gives two minutes. Slow clients of each kind at a time, more than there are connections.
+# Seconds of the attack, and slow clients of the nine kinds at a time, of each more than there are connections to the database.
+# ``make soak`` has 198 of them for two minutes.
 LONG = int(os.environ.get("ALMONER_TEST_ATTACK_SECONDS", "6"))
-OF_EACH, CONNECTIONS, SECONDS, REQUESTS = 6, 4, 3, 200
+OF_EACH = int(os.environ.get("ALMONER_TEST_ATTACKERS", "54")) // 9
+CONNECTIONS, SECONDS, REQUESTS = 4, 3, 200
 
 
 @pytest.fixture(scope="module")
@@ -102,31 +108,42 @@ async def under_attack(url: str, kinds: dict[str, bytes]) -> AsyncIterator[None]
     assert all(came), "each of the slow clients was connected"
 
 
+async def well_behaved(requests: list[Callable[[], Awaitable[httpx.Response]]], seconds: float) -> dict[int, list[float]]:
+    """Asks one after the other for so long. By status, the milliseconds that each answer took."""
+    answered: dict[int, list[float]] = defaultdict(list)
+    ends_at = time.monotonic() + seconds
+    while time.monotonic() < ends_at:
+        for request in requests:
+            began = time.perf_counter()
+            answer = await request()
+            answered[answer.status_code].append(1000 * (time.perf_counter() - began))
+    return answered
+
+
 @pytest.mark.slow
-async def test_slow_clients_of_every_kind_take_nothing_from_the_others(small: Process, api: Api, coach: Person) -> None:
+async def test_slow_clients_of_every_kind_take_nothing_from_the_others(
+    small: Process, api: Api, coach: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
     long = {"street": "x" * 5000}
     patients = [(await api.post("/v1/patients", json=PATIENT | long)).json()["id"] for _ in range(60)]
-    refused: list[tuple[str, int]] = []
-    served = 0
-    async with (
-        under_attack(small.url, slow_kinds(api, coach, patients[0])),
-        PlainHttp(base_url=small.url, headers=api.headers) as caller,
-    ):
-        requests: list[Callable[[], object]] = [
+    cities = count()
+    async with PlainHttp(base_url=small.url, headers=api.headers, timeout=SECONDS * 2) as caller:
+        requests: list[Callable[[], Awaitable[httpx.Response]]] = [
             lambda: caller.get(f"/v1/patients/{patients[1]}"),
             lambda: caller.get("/v1/patients?page[size]=5"),
-            lambda: caller.put(f"/v1/patients/{patients[2]}", json={"city": f"City {served}"}),
+            lambda: caller.put(f"/v1/patients/{patients[2]}", json={"city": f"City {next(cities)}"}),
             lambda: caller.get("/v1/changes"),
             lambda: caller.get("/readyz"),
             lambda: coach.get("/account"),
             lambda: coach.get(f"/patients/{patients[3]}"),
         ]
-        ends_at = time.monotonic() + LONG
-        while time.monotonic() < ends_at:
-            for request in requests:
-                answer: httpx.Response = await request()  # type: ignore[misc]
-                served += 1
-                if answer.status_code != 200:
-                    refused.append((str(answer.url.path), answer.status_code))
-    assert not refused, f"of {served} requests"
-    assert served >= len(requests) * 2
+        alone = await well_behaved(requests, LONG / 3)
+        kinds = slow_kinds(api, coach, patients[0])
+        async with under_attack(small.url, kinds):
+            beside = await well_behaved(requests, LONG)
+    with capsys.disabled():
+        took = " and ".join(f"{quantiles(each[200], n=100)[-1]:.0f} ms" for each in (alone, beside))
+        sys.stdout.write(f"\np99 without and beside {len(kinds) * OF_EACH} slow clients: {took}, of {len(beside[200])} answers\n")
+    # How long an answer takes is printed, not tested: it is the machine's affair as much as ours.
+    assert (set(alone), set(beside)) == ({200}, {200})
+    assert len(beside[200]) >= len(requests) * 2
