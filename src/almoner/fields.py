@@ -47,9 +47,9 @@ class Field:
     ``filter`` makes it a parameter of Find, under its own name or ``filter_as``; of those with one ``filter_either``, one must
     hold. ``generated`` is the SQL expression of a column that PostgreSQL computes.
 
-    What the enveloped shape has otherwise: ``enveloped_name`` is a second name there, ``optional_when_enveloped`` and
-    ``update_when_enveloped`` hold there alone, and a field ``only_enveloped`` is not in the documented shape at all. How its
-    values are spelled there, its kind knows.
+    What the enveloped shape has otherwise: ``enveloped_name`` is a second name there, ``optional_when_enveloped``,
+    ``update_when_enveloped`` and ``returned_when_enveloped`` hold there alone, and a field ``only_enveloped`` is not in the
+    documented shape at all. How its values are spelled there, its kind knows.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Field:
     enveloped_name: str | None = None
     optional_when_enveloped: bool = False
     update_when_enveloped: bool = False
+    returned_when_enveloped: bool = False
     only_enveloped: bool = False
     update_required: bool = False
     generated: str | None = None
@@ -93,10 +94,11 @@ class Field:
             return self
         required = self.required and not self.optional_when_enveloped
         update = self.update or self.update_when_enveloped
+        returned = self.returned or self.returned_when_enveloped
         kind = self.kind.enveloped()
         # A sample in the contract's spelling is none of a kind that has its own.
         sample = self.sample if kind is self.kind else MISSING
-        return replace(self, kind=kind, required=required, update=update, sample=sample)
+        return replace(self, kind=kind, required=required, update=update, returned=returned, sample=sample)
 
     @property
     def filters(self) -> bool:

@@ -72,7 +72,7 @@ class Place:
                 body[field.name] = field.example()
         body |= fresh(resource, given)
         for field, ref in resource.references:
-            if field.name not in body:
+            if field.name not in body and not field.only_enveloped:
                 # What must belong to the same row of a third collection is made for that row.
                 shared = {ref.within: body[ref.within]} if ref.within else {}
                 body[field.name] = (await self.make(ref.to, **shared))["id"]

@@ -211,7 +211,7 @@ async def example_body(name: str, place: Place) -> Row:
         # The example is inbound and has a worker all the same; an inbound message has none (clarification 17).
         own = {"worker_id": None}
     for field, ref in resource.references:
-        if field.name not in own:
+        if field.name not in own and not field.only_enveloped:
             shared = {ref.within: own[ref.within]} if ref.within else {}
             own[field.name] = (await place.make(ref.to, **shared))["id"]
     return example | own

@@ -60,7 +60,7 @@ async def test_a_row_of_another_environment_is_unknown_by_its_id(resource: Resou
 async def test_a_find_shows_nothing_of_another_environment(resource: Resource, here: Place, elsewhere: Place) -> None:
     there = await elsewhere.make(resource.name)
     assert there not in await here.find(resource.name, **{"page[size]": 1000})
-    for field in resource.filters:
+    for field in filters(resource):
         value = there[field.name]
         for name in field.filter_names:
             asked = {name: value[0] if type(value) is list else value}
@@ -68,9 +68,14 @@ async def test_a_find_shows_nothing_of_another_environment(resource: Resource, h
             assert rows(await here.api.post(f"/v1/{resource.name}/find", json=asked)) == []
 
 
+def filters(resource: Resource) -> list[Field]:
+    """The fields by which the documented shape filters."""
+    return [f for f in resource.filters if not f.only_enveloped]
+
+
 def references(resource: Resource) -> list[Field]:
     """The fields that a body sets and that hold the id of another row."""
-    by_id = [f for f, _ in resource.references if f.create]
+    by_id = [f for f, _ in resource.references if f.create and not f.only_enveloped]
     return by_id if resource.any_reference is None else [*by_id, resource.field(resource.any_reference[1])]
 
 
@@ -203,6 +208,7 @@ async def test_a_write_only_scope_gets_nothing_but_the_id(resource: Resource, sh
 
 # Clarification 7: what the documented shape does not have.
 LATER: dict[str, Row] = {
+    "assessment_responses": {"spec_name": "Intake assessment", "spec_version": "1", "worker_id": None},
     "conversations": {"conversation_type": "sms", "title": None},
     "patients": {
         "is_active": True,
@@ -406,7 +412,7 @@ async def test_ids_are_guids_in_any_letter_case(resource: Resource, shared: Plac
             if verb in resource.verbs:
                 answer = await shared.api.request(method, f"{path}/{malformed}", content=b"{}" if method == "PUT" else None)
                 refused(answer, ".id")
-    for field, _ in resource.references:
+    for field in (f for f, _ in resource.references if not f.only_enveloped):
         assert row in await shared.find(resource.name, **{field.name: row[field.name].upper()})
         refused(await shared.api.get(path, params={field.name: "x"}), f".{field.name}")
     if Verb.UPDATE in resource.verbs:
@@ -546,7 +552,7 @@ async def noise(resource: Resource, place: Place) -> list[Row]:
     own = ("id", "updated_at", "created_at", "is_all_day")
     given = {key: value for key, value in base.items() if key in set_by_create and key not in own}
     made = [base]
-    for field in resource.filters:
+    for field in filters(resource):
         change = dict(OTHER_VALUES.get(field.name, {}))
         if isinstance(field.kind, Ref) or field.name in ("resource", "welkin_id"):
             # Made anew, with whatever else hangs on it: another patient's conversation is another conversation.
@@ -576,9 +582,9 @@ async def test_every_filter_finds_exactly_its_rows_and_several_are_joined_by_and
     made = await noise(resource, here)
     everything = await here.find(resource.name, **{"page[size]": 1000})
     assert all(row in everything for row in made)
-    singles = [(f,) for f in resource.filters]
+    singles = [(f,) for f in filters(resource)]
     narrowed = 0
-    for fields in [*singles, *itertools.combinations(resource.filters, 2)]:
+    for fields in [*singles, *itertools.combinations(filters(resource), 2)]:
         for picked in itertools.product(made[:4], repeat=len(fields)):
             values = [row[f.name][0] if type(row[f.name]) is list else row[f.name] for f, row in zip(fields, picked, strict=True)]
             wanted = list(zip(fields, values, strict=True))

@@ -127,5 +127,6 @@ def _schemas(resources: Sequence[Resource], enveloped: bool) -> dict[str, Any]:
             if verb.name in verbs:
                 found[f"{name}{verb.name.capitalize()}"] = verbs[verb.name](resource, shape)
         found[f"{name}Find"] = schemas.find_body(resource, shape)
+        found[f"{name}FindForm"] = schemas.find_form(resource, shape)
         found[f"{name}Page"] = schemas.find_page(resource, enveloped)
     return found | schemas.shared(resources, enveloped) | {"TokenRefused": token_refused_schema()}

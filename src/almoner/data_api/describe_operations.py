@@ -78,6 +78,8 @@ def paths(described: Described) -> dict[str, Any]:
 
 
 _ON_COLLECTION = ((Verb.FIND, "get"), (Verb.CREATE, "post"))
+# The schemas of a Find by POST, each with what it is sent as.
+_FIND_BODIES = (("Find", "application/json"), ("FindForm", "application/x-www-form-urlencoded"))
 _ON_ROW = ((Verb.GET, "get"), (Verb.UPDATE, "put"), (Verb.DELETE, "delete"))
 
 
@@ -119,9 +121,9 @@ _IF_MATCH = {
 }
 
 
-def _body(schema: Schema, shown: dict[str, Any]) -> dict[str, Any]:
+def _body(schema: Schema, shown: dict[str, Any], media_type: str = "application/json") -> dict[str, Any]:
     named = {name: {"value": value} for name, value in shown.items()}
-    return {"required": True, "content": {"application/json": {"schema": schema, "examples": named}}}
+    return {"required": True, "content": {media_type: {"schema": schema, "examples": named}}}
 
 
 def get(described: Described, resource: Resource) -> Operation:
@@ -164,10 +166,11 @@ def find_by_body(described: Described, resource: Resource) -> Operation:
         "stays out of addresses and their logs."
     )
     found = _operation(Verb.FIND, resource, f"Find {resource.title.lower()} by a body", text)
-    name = schemas.component(resource)
+    name, shown = schemas.component(resource), {"example": examples.find_body(resource)}
+    body, form = (_body(schemas.ref(f"{name}{kind}"), shown, media_type) for kind, media_type in _FIND_BODIES)
     return found | {
         "operationId": f"{operation_id(Verb.FIND, resource)}ByBody",
-        "requestBody": _body(schemas.ref(f"{name}Find"), {"example": examples.find_body(resource)}),
+        "requestBody": {"required": True, "content": body["content"] | form["content"]},
         "responses": {"200": _page_answer(described, resource), **refusals(400, 401, 403)},
     }
 
@@ -195,7 +198,8 @@ def _links_to_related(described: Described, resource: Resource) -> dict[str, Any
     found = {}
     for other in described.resources:
         for field in other.filters:
-            if isinstance(field.kind, Ref) and field.kind.to == resource.name:
+            is_there = field.filter_names[0] in other.spelled[described.shape].filters
+            if is_there and isinstance(field.kind, Ref) and field.kind.to == resource.name:
                 found[f"Find{schemas.plural(other)}Of{schemas.component(resource)}"] = {
                     "operationId": operation_id(Verb.FIND, other),
                     "parameters": {field.filter_names[0]: described.id_of_one},

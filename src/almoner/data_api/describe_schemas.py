@@ -103,11 +103,16 @@ def page_parameters() -> list[tuple[str, str, Schema]]:
     ]
 
 
-def find_body(resource: Resource, shape: Shape) -> Schema:
+def find_form(resource: Resource, shape: Shape) -> Schema:
+    """A Find by POST as a form: the same parameters, without null, which no form can say; several ``ids`` are as many fields."""
+    return find_body(resource, shape, nullable=False) | {"minProperties": 1}
+
+
+def find_body(resource: Resource, shape: Shape, nullable: bool = True) -> Schema:
     """A Find by POST: the parameters of the query as the keys of an object; null leaves a page parameter out."""
     properties: dict[str, Any] = {}
     for name, text, schema in page_parameters():
-        properties[name] = nullable_schema(schema, True) | {"description": text}
+        properties[name] = nullable_schema(schema, nullable) | {"description": text}
     for name, one in resource.spelled[shape].filters.items():
         properties[name] = _as_key(one.kind.schema()) | {"description": one.about}
     properties[IDS.name] = {

@@ -4,7 +4,25 @@ from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, 
 from almoner.definitions import Program, Spec
 from almoner.errors import Problem
 from almoner.fields import Field, missing_field
-from almoner.kinds import AnyObject, Integer, Problems, Text
+from almoner.kinds import AnyObject, Integer, Problems, Ref, Text
+
+
+class SpecName(Text):
+    """What the assessment is called in the version that was answered: as the published program has it."""
+
+    def to_json(self, column: str) -> str:
+        row = column.rpartition(".")[0]
+        return (
+            f"(SELECT e.definition ->> 'name' FROM program_elements e WHERE e.environment_id = {row}.environment_id "
+            f"AND e.kind = 'assessment' AND e.name = {row}.spec_id AND e.version = {row}.version)"
+        )
+
+
+class SpecVersion(Text):
+    """The version that was answered, which is kept as a number beside it."""
+
+    def to_json(self, column: str) -> str:
+        return f"{column.rpartition('.')[0]}.version::text"
 
 
 def fits_its_spec(row: Row, program: Program, problems: Problems) -> None:
@@ -81,19 +99,27 @@ assessment_responses = Resource(
         CREATED_AT,
         Field(
             "spec_name",
-            Text(),
+            SpecName(),
             "Names the spec instead of spec_id.",
             stored=False,
             returned=False,
+            returned_when_enveloped=True,
             sample="Intake assessment",
         ),
         Field(
             "spec_version",
-            Text(),
+            SpecVersion(),
             "Version of the spec; the newest when left out.",
             stored=False,
             returned=False,
+            returned_when_enveloped=True,
             sample="1",
+        ),
+        Field(
+            "worker_id",
+            Ref("workers"),
+            "The worker who filled it in; null where it was the patient, or where nobody said.",
+            only_enveloped=True,
         ),
         Field("title", Text(), "What the response is called in the portal.", returned=False, sample="Intake"),
         Field("version", Integer(), "", create=False, update=False, returned=False),

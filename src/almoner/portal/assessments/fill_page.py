@@ -198,7 +198,13 @@ async def _finish(visit: Visit, sent: _Sent, saved: SavedDraft) -> Response:
                 if not await drafts.drop(visit, connection, sent.patient_id, sent.assessment.id):
                     # The same form was sent twice: the first has made the response.
                     return visit.go(here)
-                row = {"user_id": sent.patient_id, "spec_id": sent.assessment.id, "spec_version": str(sent.version), "model": kept}
+                row = {
+                    "user_id": sent.patient_id,
+                    "spec_id": sent.assessment.id,
+                    "spec_version": str(sent.version),
+                    "worker_id": visit.worker.worker_id,
+                    "model": kept,
+                }
                 written = await visit.parts.store.within(connection).create(visit.actor, assessment_responses, row)
             return visit.go(f"{here}/{written.id}")
         except ApiError as error:
