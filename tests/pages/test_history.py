@@ -126,3 +126,29 @@ async def test_a_refused_sign_in_is_no_page_of_the_history(everybody: Person, sc
     await page.wait_for_url("**/docs")
     await page.go_forward()
     await is_shown(page, "/sign-in")
+
+
+async def test_a_form_for_a_file_that_is_refused_is_no_page_of_the_history_and_the_file_comes_where_there_is_one(
+    everybody: Person, screens: Screens
+) -> None:
+    page = await screens(everybody)
+    await page.goto("/calendar")
+    await page.goto("/admin/export")
+    number = await page.evaluate("history.length")
+    button = page.locator("form[data-file] .primary.button")
+    await button.click()
+    await expect(page.locator("#collections-error")).to_be_visible()
+    assert await page.evaluate("history.length") == number
+    await page.reload()
+    await is_shown(page, "/admin/export")
+    await page.locator("[name=collections][value=workers]").check()
+    async with page.expect_download() as downloading:
+        await button.click()
+    assert (await downloading.value).suggested_filename.startswith("workers")
+    assert await page.evaluate("history.length") == number
+    await page.go_back()
+    await is_shown(page, "/calendar")
+    await page.goto("/admin/audit")
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name="Save as NDJSON").click()
+    assert (await downloading.value).suggested_filename.endswith(".ndjson")

@@ -203,3 +203,21 @@ async def test_phase_and_coach_are_changed_in_the_bar_of_any_page(
     await expect(bar.get_by_title("Change the coach")).to_have_text("nobody yet")
     await expect(bar.get_by_title("Change the coach")).to_be_focused()
     assert page.url.endswith("/tasks")
+
+
+async def test_a_page_of_what_a_patient_has_not_or_of_what_went_wrong_says_whose_it_is(
+    everybody: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, nothing = f"/patients/{everybody.patient_id}", "00000000-0000-4000-8000-000000000000"
+    gone = [f"{here}/{part}/{nothing}" for part in ("records", "assessments", "conversations")]
+    found = {path: await everybody.get(path) for path in (*gone, f"{here}/records/new?type=nothing")}
+
+    async def fails(*_: object, **__: object) -> object:
+        raise RuntimeError
+
+    monkeypatch.setattr("almoner.portal.contact.page.everything", fails)
+    found["fails"] = await everybody.get(f"{here}/contact")
+    assert {path: answer.status_code for path, answer in found.items()} == dict.fromkeys(found, 404) | {"fails": 500}
+    assert [path for path, answer in found.items() if answer.text.count('id="patient-bar"') != 1] == []
+    # Where nobody is found, nobody's bar is there.
+    assert 'id="patient-bar"' not in (await everybody.get(f"/patients/{nothing}")).text

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from ssl import SSLContext
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -99,6 +99,13 @@ def _without_nul(text: str) -> str:
     return unisolated(text.replace("\x00", "")) if "\x00" in text or not text.isascii() else text
 
 
+class PageSubject(Protocol):
+    """Whom or what a page is about. ``frame`` names the template that says so on every page."""
+
+    @property
+    def frame(self) -> str: ...
+
+
 class Visit:
     """A request for a page, handed to the page's handler. ``session`` is None where nobody has signed in."""
 
@@ -111,7 +118,7 @@ class Visit:
         self._form: Form | None = None
         self.reads = Reads()
         # What the frame of the page's room shows the page to be about; None where it is about nothing of one's own.
-        self.about: object = None
+        self.about: PageSubject | None = None
 
     @property
     def worker(self) -> Session:
@@ -228,6 +235,10 @@ class Visit:
         if self.is_led:
             return Response(status_code=204, headers={**HEADERS, "HX-Redirect": path})
         return RedirectResponse(path, 303, dict(HEADERS))
+
+    def file_is_ready(self) -> Response:
+        """What a script hears instead of a file: the browser may ask for it itself (``data-file``, static/forms.js)."""
+        return Response(status_code=204, headers={**HEADERS, "Content-Disposition": "attachment"})
 
     def file(self, part: FilePart, headers: Mapping[str, str], media_type: str, reader: Reader, through: str) -> Response:
         """A file in one part, for a ``reader`` who need not have signed in; ``through`` says what they read with."""

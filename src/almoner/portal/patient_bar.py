@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from almoner import clocks
 from almoner.pages.filters import age, zone_in_words
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 class PatientBar:
     """What the bar shows. ``age`` is in words, blank without a birthday; ``now`` (UTC) is when it was drawn.
 
-    ``zone`` is the patient's time zone in words, ``your_zone`` the visitor's, empty where both clocks show the same.
+    ``zone`` is the patient's time zone in words, ``your_zone`` the visitor's, empty where both clocks show the same. ``frame`` is
+    the template that draws the bar, for pages that are none of the portal's: of what is not there, or went wrong.
     """
+
+    frame: ClassVar[str] = "portal/portal.html"
 
     patient: Patient
     age: str

@@ -138,6 +138,8 @@ async def export(visit: Visit) -> Response:
     asked = filters(form.text, visit.worker.timezone)
     if asked.errors:
         return visit.go(asked.address(_PATH))
+    if visit.is_led:
+        return visit.file_is_ready()
     as_json = form.text("format") == "ndjson"
     narrowed = ", ".join(name for name, _ in asked.pairs) or "nothing"
     by = By.worker(visit.worker.worker_id, visit.request_id)

@@ -16,10 +16,11 @@ from almoner.pages.visit import Visit
 from almoner.portal.admin.navigation import AdminPlace, places
 from almoner.portal.admin_export import formats
 from almoner.portal.admin_export.formats import FORMATS, Format
-from almoner.portal.admin_export.sending import MOST, Export, Full, UnderWay, begun, stream, under_way
+from almoner.portal.admin_export.sending import MOST, Export, Full, UnderWay, begun, is_full, stream, under_way
 from almoner.resources import RESOURCES
 
 _FOLDER: Final = "portal/admin_export"
+_FULL: Final = f"{MOST} exports are under way on this server already. Begin this one when one of them is done."
 _PATH: Final = "/admin/export"
 MOST_COUNTED: Final = 100_000
 _LISTED: Final = 10  # exports so far
@@ -130,12 +131,15 @@ async def export(visit: Visit) -> Response:
         errors["collections"] = f"Your role does not see all of {', '.join(withheld)}: leave that out."
     if errors:
         return await _page(visit, chosen, named, errors)
+    if visit.is_led:
+        async with visit.parts.database.connection() as connection:
+            full = await is_full(connection)
+        return await _page(visit, chosen, named, {}, _FULL) if full else visit.file_is_ready()
     wanted = Export(visit.worker.environment, resources, formats.BY_NAME[named], datetime.now(UTC))
     try:
         parts = await begun(stream(visit, wanted))
     except Full:
-        refused = f"{MOST} exports are under way on this server already. Begin this one when one of them is done."
-        return await _page(visit, chosen, named, {}, refused)
+        return await _page(visit, chosen, named, {}, _FULL)
     headers = {"Content-Disposition": f'attachment; filename="{wanted.file_name}"', "X-Accel-Buffering": "no"}
     return visit.stream(parts, headers, wanted.media_type)
 

@@ -213,6 +213,15 @@ async def _at_one_moment(connection: Connection, environment_id: int, export: Ex
         yield _Snapshot(connection, environment_id, export.format.name, at, total)
 
 
+async def is_full(connection: Connection) -> bool:
+    """Whether as many exports are under way on this database as may be."""
+    try:
+        async with _place(connection):
+            return False
+    except Full:
+        return True
+
+
 @asynccontextmanager
 async def _place(connection: Connection) -> AsyncIterator[None]:
     """Holds one of the places of exports; one whose connection is lost is free again. Raises Full where all are taken."""

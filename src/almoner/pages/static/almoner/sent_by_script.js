@@ -2,12 +2,13 @@
    itself it would be a page of the history that nobody can go back to or load again, since it is not kept; and what was typed into a
    refused form would be gone. connection.js asks first whether somebody is there to take it.
 
-   data-file   a form that is answered with a file: the browser sends it itself
+   data-file   a form that is answered with a file: the browser sends it itself, once it has heard from here that there is one
    data-guard  a form that goes on being guarded where it was refused
 
    Where a form is refused the history stays as it is; else the answer is a page of its own, under an address of its own where it has one.
    An answer that is no page of ours, or none at all, leaves the form as it is. */
 const SENT_FOR = 120_000;
+const asks = new WeakSet();
 let shownFor = location.hash, isAnswer = false;
 const fields = (form, submitter) => [...new FormData(form, submitter)].map(([name, value]) => [name, value instanceof File ? value.name : value]);
 const sendsFrom = async (form, submitter) => {
@@ -16,6 +17,7 @@ const sendsFrom = async (form, submitter) => {
     method: "POST", body: new URLSearchParams(fields(form, submitter)), signal: AbortSignal.timeout(SENT_FOR),
     headers: { "HX-Request": "true", "HX-Boosted": "true", "Accept": "text/html" },
   });
+  if (answer.headers.has("Content-Disposition")) { itself(form, submitter); return true; }
   const leadsTo = answer.headers.get("HX-Redirect");
   if (leadsTo) { follow(new URL(leadsTo, location.href)); return true; }
   const text = await answer.text();
@@ -26,6 +28,13 @@ const sendsFrom = async (form, submitter) => {
   isAnswer ||= answer.ok;
   replaceBy(page, !answer.ok && "guard" in form.dataset ? form.getAttribute("action") : null);
   return false;
+};
+/* The browser asks for the file, of which the page is not told: its button is busy for some seconds. */
+const itself = (form, submitter) => {
+  asks.add(form);
+  sound.add(form);
+  form.requestSubmit(submitter);
+  going.get(form).timer = setTimeout(gone, GOES_FOR, form);
 };
 const follow = (to) => {
   const [here, there] = [location, to].map((one) => one.origin + one.pathname + one.search);
@@ -67,7 +76,7 @@ const replaceBy = (page, unsaved) => {
 /* Last of all who look at what is submitted. */
 addEventListener("submit", (event) => {
   const { target: form, submitter } = event;
-  if (event.defaultPrevented || !going.has(form) || "file" in form.dataset) return;
+  if (event.defaultPrevented || !going.has(form) || asks.delete(form)) return;
   event.preventDefault();
   const unsaved = () => { if ("guard" in form.dataset) form.dataset.changed = "yes"; };
   sendsFrom(form, submitter).then((leaves) => { if (!leaves) { if (form.isConnected) unsaved(); gone(form); } }, () => { unsaved(); gone(form); offline(true); });

@@ -24,7 +24,6 @@ document.addEventListener("submit", (event) => {
     if (!goes || sound.delete(form)) { gone(form); return; }
     tell(SENDING);
     going.get(form).sent = true;
-    if ("file" in form.dataset) going.get(form).timer = setTimeout(gone, GOES_FOR, form);
   });
 });
 addEventListener("pageshow", () => { for (const form of [...going.keys()]) gone(form); sending.clear(); });
