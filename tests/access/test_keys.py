@@ -7,7 +7,8 @@ import asyncio
 import base64
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,37 @@ async def test_a_key_in_a_file_is_replaced_while_processes_run(own: Database, ow
         assert {named for _, named in await keys.usage(connection)} == {key_id(new)}
     listed = json.loads((await types(own_dsn, tmp_path, "key", "list", "--json")).stdout)
     assert listed == [{"id": key_id(new), "in_use": True, "at_hand": True, "secrets": 4}]
+
+
+async def test_what_is_sealed_with_an_old_key_while_that_one_is_retired_is_not_lost(
+    own: Database, own_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = KeySource("", tmp_path)
+    running = await box_of(own, source)
+    there = await stored(own, running)
+    assert (await types(own_dsn, tmp_path, "key", "rotate")).exit_code == 0
+    late: list[clients.Created] = []
+    write = KeySource.write
+
+    async def make() -> None:
+        database = await Database.connect(own_dsn, 1)
+        async with database.connection() as connection:
+            late.append(await clients.create(connection, running, there["environment"], "late", "all", "documented"))
+        await database.close()
+
+    def written(self: KeySource, kept: Sequence[bytes]) -> None:
+        # A process that nobody started again makes a client in the moment before the old key leaves the file.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, make()).result()
+        write(self, kept)
+
+    monkeypatch.setattr(KeySource, "write", written)
+    async with own.connection() as connection:
+        done = await keys.retire(connection, source)
+        only_new = SecretBox(*source.read())
+        assert (done.sealed, done.key_id) == (1, only_new.key_id)
+        assert await clients.live_secrets(connection, only_new, late[0].client_id) == [late[0].client_secret]
+    assert await opens(own, only_new, there) == [True] * 3
 
 
 async def test_a_key_in_the_settings_is_replaced_by_the_one_before_it(own: Database, own_dsn: str, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from unittest.mock import Mock
 import pytest
 
 from almoner import fields
-from almoner.errors import MOST_PROBLEMS
+from almoner.data_api.store import Actor, Store
+from almoner.errors import MOST_PROBLEMS, ApiError
 from almoner.kinds import Json, Text
+from almoner.resources import BY_NAME
 from tests.conftest import Api
 
 PATIENT = {
@@ -100,3 +102,10 @@ def test_nul_anywhere_in_free_json_is_told_by_its_path() -> None:
     problems: list[Any] = []
     Json().keep({"a": ["x", "\x00"], "b\x00": 1, "c": {"d": "\x00"}}, ".extra", problems)
     assert [p.extra["path"] for p in problems] == [".extra.a[1]", ".extra", ".extra.c.d"]
+
+
+async def test_rows_that_are_loaded_are_refused_for_what_comes_with_them(store: Store, inside: Actor) -> None:
+    wrong = {**PATIENT, "email": "grace@example.org", "email_addresses": [{"friendly_name": "work"}]}
+    with pytest.raises(ApiError) as refused:
+        await store.load(inside, BY_NAME["patients"], [dict(PATIENT), wrong])
+    assert [one.extra["path"] for one in refused.value.problems] == ["[1].email_addresses[0].email"]

@@ -399,7 +399,8 @@ async def test_where_passwords_are_turned_off_the_provider_is_the_only_way_in(
 ) -> None:
     async with door.database.connection() as connection:
         link = await reset_links.make(connection, emily.environment_id, emily.id, BY)
-        token = await sessions.begin(connection, emily.environment_id, emily.id)
+        await accounts.set_roles(connection, emily.environment_id, emily.id, ["coach", "admin"], BY)
+        token = await sessions.begin(connection, emily.environment_id, emily.id, provider_factor=True)
     known = {"oidc_issuer": "http://127.0.0.1:1", "oidc_client_id": "a", "oidc_client_secret": "b", "passwords": False}
     own = dataclasses.replace(settings, port=free_port(), **known)  # type: ignore[arg-type]
     with ServerThread(own) as server:
@@ -419,6 +420,11 @@ async def test_where_passwords_are_turned_off_the_provider_is_the_only_way_in(
             assert "Present password" not in (await browser.get("/account")).text
             changing = {"csrf": csrf(token), "current": PASSWORD, "new": NEW, "again": NEW}
             assert (await browser.post("/account/password", data=changing)).status_code == 403
+            # Nobody is invited to set one either.
+            for path in ("/admin", "/admin/workers/new", f"/admin/workers/{emily.id}"):
+                shown = await browser.get(path)
+                assert shown.status_code == 200, path
+                assert re.search("invit|make a reset link|password of its own", shown.text, re.I) is None, path
     assert isinstance(await door.knock(emily), SignedIn), "nothing was changed"
 
 

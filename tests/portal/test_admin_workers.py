@@ -6,12 +6,15 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from html import unescape
+from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
+from almoner.portal import editing
 from almoner.resources.patients import patients
 from tests.conftest import new_environment
 from tests.people import People, Person
@@ -188,6 +191,30 @@ async def test_two_who_change_one_worker_both_keep_their_work(admin: Person, peo
     assert clash.status_code == 409
     assert "Married" in clash.text
     assert "Divorced" in clash.text
+
+
+async def test_another_address_is_written_in_one_transaction_with_the_look_at_what_it_opens(
+    admin: Person, people: People, aside: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await people(admin.environment_id, "coach", first_name="Carla", last_name="Coach") as coach:
+        path = f"{PATH}/{coach.worker_id}/edit"
+        form = (await admin.get(path)).text
+        kept = [(unescape(a), unescape(b)) for a, b in re.findall(r'name="(updated_at|was\.[^"]*)" value="([^"]*)"', form)]
+        update, tried = editing.update, []
+
+        async def meanwhile(*given: Any, **named: Any) -> Any:
+            async with aside.connection() as connection:
+                try:
+                    await connection.execute("SELECT FROM worker_accounts WHERE worker_id = $1 FOR UPDATE NOWAIT", coach.worker_id)
+                    tried.append("roles could be given")
+                except asyncpg.LockNotAvailableError:
+                    tried.append("waits")
+            return await update(*given, **named)
+
+        monkeypatch.setattr(editing, "update", meanwhile)
+        given = SHARED | {"first_name": "Carla", "last_name": "Coach", "email": "other@example.org"}
+        assert (await admin.send_form(path, *kept, **given)).status_code == 303
+    assert tried == ["waits"]
 
 
 async def test_the_list_tells_how_each_stands_and_narrows(admin: Person, people: People) -> None:

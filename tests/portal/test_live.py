@@ -125,6 +125,20 @@ async def test_what_changed_between_the_page_and_its_stream_is_told(coach: Perso
         assert (await asyncio.wait_for(anext(told), 2))["resources"] == ["patients"]
 
 
+async def test_a_page_that_was_away_while_more_was_written_than_is_read_at_once_hears_of_every_collection(
+    coach: Person, grace: Chart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_MOST_CHANGES", 3)
+    page = await coach.get(f"/patients/{grace.id}")
+    since = page.text.partition("/live?since=")[2].partition('"')[0]
+    for number in range(4):
+        await grace.change("patients", grace.id, city=f"Oakland {number}")
+    await grace.add("patient_tasks", task_type="weigh_in")
+    async with events(coach, grace.id, since) as told:
+        first = await asyncio.wait_for(anext(told), 2)
+    assert first["resources"] == ["patients", "patient_tasks"]
+
+
 async def test_a_session_that_was_ended_closes_its_streams_and_no_other(
     coach: Person, grace: Chart, people: People, database: Database
 ) -> None:

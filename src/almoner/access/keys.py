@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +18,7 @@ from almoner.access.secrets import KEY_BYTES, SealError, SecretBox, key_id, seal
 from almoner.database import Connection
 from almoner.errors import SettingError
 
+_LOCK: Final = 4702650319
 # Old secrets that are tried when a database has no key written down yet: some may have been sealed with a key that is lost.
 _TRIED: Final = 20
 _ID: Final = "SELECT id FROM secret_keys"
@@ -113,6 +116,11 @@ async def rotate(connection: Connection, source: KeySource, lost: bool = False) 
     The older ones still open. ``lost``: the key of this database is gone, and what it sealed stays closed for good.
     Raises SettingError where the key of this database is not at hand, or the setting holds no other one.
     """
+    async with _alone(connection):
+        return await _rotated(connection, source, lost)
+
+
+async def _rotated(connection: Connection, source: KeySource, lost: bool) -> Resealed:
     if not lost:
         await box(connection, source)
     there, keys = await current_id(connection), source.read()
@@ -137,11 +145,25 @@ async def retire(connection: Connection, source: KeySource) -> Resealed:
 
     Of the setting, only its owner can take them out. Raises SettingError where the key of this database is not at hand.
     """
-    current = await box(connection, source)
-    done = await _reseal(connection, current)
-    if not source.setting and not done.lost:
+    async with _alone(connection):
+        current = await box(connection, source)
+        done = await _reseal(connection, current)
+        if source.setting or done.lost:
+            return done
         source.write([key for key in source.read() if key_id(key) == current.key_id])
-    return done
+        # What a process that was not started again has sealed until then: here the old keys are still at hand.
+        late = await _reseal(connection, current)
+        return Resealed(done.key_id, done.sealed + late.sealed, late.lost)
+
+
+@asynccontextmanager
+async def _alone(connection: Connection) -> AsyncIterator[None]:
+    """One process at a time has another key take the place of one: each reads the file of keys, and writes what it found there."""
+    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    try:
+        yield
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
 async def usage(connection: Connection) -> Counter[tuple[str, str | None]]:

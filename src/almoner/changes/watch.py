@@ -41,6 +41,10 @@ FROM changes c
 WHERE environment_id = $1 AND patient_id = ANY ($2::uuid[]) AND (epoch, xid, seq) > ($3, $4, $5)
 ORDER BY epoch, xid, seq LIMIT $6
 """
+_COLLECTIONS = """
+SELECT DISTINCT resource FROM changes
+WHERE environment_id = $1 AND patient_id = ANY ($2::uuid[]) AND (epoch, xid, seq) > ($3, $4, $5) ORDER BY resource
+"""
 # The log knows no calendar. An appointment that went from one to another concerns pages of both, and is told to all: it is rare.
 _APPOINTMENTS = f"""
 SELECT epoch, xid, seq, resource, e.calendar_id::text, coalesce('calendar_id' = ANY (c.fields), false) AS handed_over,
@@ -273,7 +277,13 @@ async def missed(connection: Connection, stream: Stream, since: Position) -> lis
         return [_SOME_APPOINTMENT]
     statement, ids = (_APPOINTMENTS, list(stream.calendar_ids)) if stream.calendar_ids else (_CHANGED, [stream.patient_id])
     rows = await connection.fetch(statement, stream.environment_id, ids, since.epoch, since.xid, since.seq, _MOST_CHANGES)
-    return [_told(row) for row in rows]
+    told = [_told(row) for row in rows]
+    if len(rows) == _MOST_CHANGES and stream.patient_id:
+        # A page draws its parts anew by collection: of the rest it is enough to know which ones.
+        at = _position(rows[-1])
+        rest = await connection.fetch(_COLLECTIONS, stream.environment_id, ids, at.epoch, at.xid, at.seq)
+        told += [ChangeEvent(row["resource"], "somebody", "") for row in rest]
+    return told
 
 
 async def _is_far(connection: Connection, environment_id: int, since: Position) -> bool:

@@ -46,7 +46,8 @@ class Batch:
         row["id"] = row_id
         if self._resource.claims:
             self.claiming.append(row)
-        self.related += nested.related(self._resource, row)
+        if not found:
+            self.related += nested.related(self._resource, row)
         bound = [row_id, *decode.complete(self._resource, row), given.get("created_at")]
         for place in self._lists:
             bound[place] = msgspec.json.encode(bound[place]).decode()

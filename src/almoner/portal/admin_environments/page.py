@@ -92,7 +92,7 @@ async def show_form(visit: Visit) -> Response:
 
 
 async def invite(visit: Visit) -> Response:
-    """The worker, the role and the link are one transaction: none without the others."""
+    """The worker, the role and the link are one transaction: none without the others. Without passwords there is no link."""
     typed = parse_form(await visit.form())
     async with visit.parts.database.connection() as connection:
         test = await _test(visit, connection)
@@ -104,10 +104,14 @@ async def invite(visit: Visit) -> Response:
                 actor = replace(visit.actor, environment_id=test.id)
                 written = await visit.parts.store.within(connection).create(actor, workers, typed.given)
                 await accounts.set_roles(connection, test.id, written.id, (_ADMINISTRATOR,), visit.by, in_force)
-                token = await reset_links.make(connection, test.id, written.id, visit.by, in_force)
+                token = ""
+                if visit.parts.sign_in.by_password:
+                    token = await reset_links.make(connection, test.id, written.id, visit.by, in_force)
         except ApiError as refused:
             errors = by_field(refused)
         else:
+            if not token:
+                return visit.go(_PATH)
             name = f"{typed.values['first_name']} {typed.values['last_name']}"
             link, ends = visit.parts.url + reset_links.path(token), datetime.now(UTC) + timedelta(hours=reset_links.HOURS)
             shown = InvitedPage(places(visit), test, name, typed.values["email"], link, ends)

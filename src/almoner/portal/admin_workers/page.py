@@ -20,7 +20,7 @@ from almoner.pages import parsing
 from almoner.pages.forms.problems import by_field
 from almoner.pages.route import Answering, PageRoute
 from almoner.pages.sign_in.sign_in_cookies import require_passwords
-from almoner.pages.visit import Visit
+from almoner.pages.visit import Form, Visit
 from almoner.portal import editing
 from almoner.portal.admin.navigation import AdminPlace, places
 from almoner.portal.admin_workers import queries
@@ -202,15 +202,12 @@ async def show_form(visit: Visit) -> Response:
 async def change(visit: Visit) -> Response:
     form = await visit.form()
     typed = parse_form(form)
-    async with visit.parts.database.transaction() as connection:
+    async with visit.parts.database.connection() as connection:
         account = await _found(visit, connection)
-        if typed.values["email"] != account.email:
-            # Whoever has the address may be let in by an identity provider.
-            await _require_entering(visit, connection, account)
     errors = typed.wrong
     if not errors:
         try:
-            result = await editing.update(visit, workers, account.worker_id, typed.given, form)
+            result = await _update(visit, account.worker_id, typed, form)
         except ApiError as refused:
             errors = by_field(refused)
         else:
@@ -219,6 +216,16 @@ async def change(visit: Visit) -> Response:
             return _go(visit, account, "changed")
     kept = tuple(pair for pair in form.pairs if pair[0] == "updated_at" or pair[0].startswith("was."))
     return _form(visit, account, typed, kept, errors)
+
+
+async def _update(visit: Visit, worker_id: str, typed: WorkerForm, form: Form) -> editing.SavedRow | editing.EditConflict:
+    """Saves what was typed, in one transaction with what it takes: roles are not given in between."""
+    async with visit.parts.database.transaction() as connection:
+        account = await _found(visit, connection, worker_id)
+        if typed.values["email"] != account.email:
+            # Whoever has the address may be let in by an identity provider.
+            await _require_entering(visit, connection, account)
+        return await editing.update(visit, workers, worker_id, typed.given, form, within=connection)
 
 
 async def set_roles(visit: Visit) -> Response:
