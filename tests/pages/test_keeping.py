@@ -265,6 +265,33 @@ async def test_a_second_click_while_a_form_is_on_its_way_sends_it_no_second_time
     assert "It is being sent. true" in said
 
 
+async def test_a_button_that_was_replaced_while_it_was_pressed_sends_nothing_and_says_so(
+    person: Person, patient: str, screens: Screens
+) -> None:
+    page, form = await screens(person), new_patient()
+    await typed_into(page, form, patient)
+    sent: list[str] = []
+
+    async def asked(route: Route) -> None:
+        # Meanwhile an answer draws the form's button anew.
+        await page.evaluate(
+            "(button) => { const old = document.querySelector(button); old.replaceWith(old.cloneNode(true)); }", form.button
+        )
+        await route.continue_()
+
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    await page.route("**/session?*", asked)
+    unsent = page.locator("#unsent")
+    await expect(unsent).to_be_hidden()
+    await page.locator(form.button).first.click()
+    await expect(unsent).to_be_visible()
+    assert sent == []
+    await page.unroute("**/session?*", asked)
+    await page.locator(form.button).first.click()
+    await expect(page.locator(form.landed).first).to_be_visible()
+    assert len(sent) == 1
+
+
 async def test_the_word_that_one_is_signed_in_again_can_be_closed_and_comes_again(
     person: Person, patient: str, screens: Screens, database: Database, server: Server
 ) -> None:

@@ -17,8 +17,9 @@ document.addEventListener("submit", (event) => {
   going.set(form, { button: submitter });
   submitter?.setAttribute("aria-busy", "true");
   goesOn(true).then((is) => {
-    /* A button that was replaced meanwhile says nothing any more of what its form is sent for. */
+    /* A button that was replaced meanwhile says nothing any more of what its form is sent for: whoever pressed it is told. */
     const goes = is && (!submitter || submitter.form === form);
+    show("unsent", is && !goes);
     if (goes) { sound.add(form); form.requestSubmit(submitter); } else confirmed.delete(form);
     /* Where the browser itself found something to complain of, it is asked again the next time. */
     if (!goes || sound.delete(form)) { gone(form); return; }
