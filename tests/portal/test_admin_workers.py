@@ -194,7 +194,7 @@ async def test_two_who_change_one_worker_both_keep_their_work(admin: Person, peo
 
 
 async def test_another_address_is_written_in_one_transaction_with_the_look_at_what_it_opens(
-    admin: Person, people: People, aside: Database, monkeypatch: pytest.MonkeyPatch
+    admin: Person, people: People, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with await people(admin.environment_id, "coach", first_name="Carla", last_name="Coach") as coach:
         path = f"{PATH}/{coach.worker_id}/edit"
@@ -203,12 +203,14 @@ async def test_another_address_is_written_in_one_transaction_with_the_look_at_wh
         update, tried = editing.update, []
 
         async def meanwhile(*given: Any, **named: Any) -> Any:
-            async with aside.connection() as connection:
-                try:
-                    await connection.execute("SELECT FROM worker_accounts WHERE worker_id = $1 FOR UPDATE NOWAIT", coach.worker_id)
-                    tried.append("roles could be given")
-                except asyncpg.LockNotAvailableError:
-                    tried.append("waits")
+            connection = await asyncpg.connect(dsn)
+            try:
+                await connection.execute("SELECT FROM worker_accounts WHERE worker_id = $1 FOR UPDATE NOWAIT", coach.worker_id)
+                tried.append("roles could be given")
+            except asyncpg.LockNotAvailableError:
+                tried.append("waits")
+            finally:
+                await connection.close()
             return await update(*given, **named)
 
         monkeypatch.setattr(editing, "update", meanwhile)
