@@ -76,6 +76,12 @@ class Renderer:
             combined=_combined,
         )
 
+        # What nearly every template draws with is at hand in all of them.
+        for name in ("parts", "forms"):
+            path = f"pages/templates/{name}.html"
+            macros = _Reloading(self._environment, path) if reloading else self._environment.get_template(path).module
+            self._environment.globals[name] = macros
+
     def draw(self, template: str, values: Mapping[str, Any]) -> str:
         """The HTML of a template. Raises jinja2.UndefinedError where it asks for what it was not given."""
         return self._environment.get_template(template).render(values)
@@ -86,6 +92,17 @@ class Renderer:
         return [
             (room, here == room.path or here.startswith(f"{room.path}/")) for room in self._rooms if visit.rights.may & {*room.may}
         ]
+
+
+class _Reloading:
+    """The macros of a template as its file is now."""
+
+    def __init__(self, environment: Environment, path: str) -> None:
+        self._environment = environment
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._environment.get_template(self._path).module, name)
 
 
 def _isolated(value: Any) -> Any:
