@@ -1,4 +1,8 @@
-"""The limit: the same statements, prepared, sent by pgbench at equal concurrency from the server's core."""
+"""The limit: statements, prepared, sent by pgbench at equal concurrency from the server's core.
+
+For get and find these are Almoner's own. For create it is the least that writes the same: the row and its row of the change
+log, into tables with a primary key and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,9 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Final
+
+import asyncpg
 
 from almoner import embedded
 from bench import machine
@@ -32,6 +39,34 @@ _COMMON = {
     "birthday": f"date '{BODY['birthday']}'",
     **{name: f"'{value}'" for name, value in BODY.items() if name != "birthday"},
 }
+
+_COLUMNS: Final = tuple(LEFT_OUT)
+_PLAIN_TABLES: Final = """
+DROP TABLE IF EXISTS plain_patients, plain_changes;
+CREATE TABLE plain_patients (LIKE patients);
+CREATE TABLE plain_changes (LIKE changes);
+INSERT INTO plain_patients SELECT * FROM patients;
+INSERT INTO plain_changes SELECT * FROM changes;
+ALTER TABLE plain_patients ADD PRIMARY KEY (environment_id, id);
+ALTER TABLE plain_changes ADD PRIMARY KEY (environment_id, epoch, xid, seq);
+"""
+# The times and the plain name, which triggers of the real table fill in, are given here.
+_PLACES: Final = [f"${n}" for n in range(1, len(_COLUMNS) + 6)]
+PLAIN_CREATE: Final = Statement(
+    f"WITH written AS (INSERT INTO plain_patients (environment_id, id, {', '.join(_COLUMNS)}, updated_at, created_at, plain_name) "
+    f"VALUES ({', '.join(_PLACES[:-3])}, clock_timestamp(), clock_timestamp(), 'hopper grace') "
+    "RETURNING environment_id, id, updated_at) INSERT INTO plain_changes "
+    "(environment_id, epoch, xid, seq, kind, resource, row_id, patient_id, changed_at, actor, through, request_id) "
+    "SELECT environment_id, 1, pg_current_xact_id()::text::bigint, nextval('changes_seq'), 'create', 'patients', id, id, "
+    f"updated_at, {', '.join(_PLACES[-3:])} FROM written",
+    ("environment_id", "id", *_COLUMNS, "actor", "through", "request_id"),
+)
+
+
+async def make_plain(connection: asyncpg.Connection) -> None:
+    """Make the tables of ``PLAIN_CREATE`` anew, with the rows that the real ones have."""
+    await connection.execute(_PLAIN_TABLES)
+    await connection.execute("VACUUM (ANALYZE) plain_patients, plain_changes")
 
 
 def script(operation: str, statement: Statement, environment: int, rows: int = ROWS) -> str:
@@ -60,12 +95,20 @@ def _hide_colons(sql: str) -> str:
     return re.sub(r"'(?:[^']|'')*'", escape, sql)
 
 
-def measure(url: str, operation: str, statement: Statement, environment: int, seconds: int, rows: int = ROWS) -> float:
+def measure(
+    url: str,
+    operation: str,
+    statement: Statement,
+    environment: int,
+    seconds: int,
+    rows: int = ROWS,
+    connections: int = CONNECTIONS,
+) -> float:
     """Statements per second."""
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script(operation, statement, environment, rows))
         file.flush()
-        command = [pgbench(), "-n", "-M", "prepared", f"-c{CONNECTIONS}", "-j1", f"-T{seconds}", "-f", file.name, url]
+        command = [pgbench(), "-n", "-M", "prepared", f"-c{connections}", "-j1", f"-T{seconds}", "-f", file.name, url]
         session = os.environ | {"PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in SESSION.items())}
         done = subprocess.run(machine.on_server_core(command), env=session, capture_output=True, text=True, check=False)
     found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)

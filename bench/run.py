@@ -45,10 +45,10 @@ def main() -> None:
                 asyncio.run(_settle(url))
     text = f"{report(chosen, results, with_limit)}\n\n{assessment.measured()}"
     print(f"\n{text}")
-    if options.only:
+    if options.only and not options.title:
         print("\nNot all contenders took part, so docs/benchmarks.md stays as it is.")
     else:
-        page.write("Requests per second", _circumstances(options, version) + "\n\n" + text)
+        page.write(options.title or "Requests per second", _circumstances(options, version) + "\n\n" + text)
 
 
 def _options() -> argparse.Namespace:
@@ -56,7 +56,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=8, help="of load per operation and server, after a second to warm up")
     parser.add_argument("--rows", type=int, default=dataset.ROWS, help="patients in the table")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="of: almoner bare fastapi django limit; nothing is written")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="of: almoner bare fastapi django limit")
+    parser.add_argument("--title", help="with --only: write under this heading of docs/benchmarks.md")
+    parser.add_argument("--note", default="", help="a sentence about the machine at that time, for the page")
     return parser.parse_args()
 
 
@@ -65,6 +67,7 @@ async def _load(url: str, rows: int) -> int:
     try:
         environment = await database.production(connection)
         await dataset.load_patients(connection, environment, rows)
+        await limit.make_plain(connection)
         return environment
     finally:
         await connection.close()
@@ -97,7 +100,7 @@ def _measure(contender: Contender, options: argparse.Namespace, results: Results
 
 
 def _measure_limit(url: str, environment: int, options: argparse.Namespace, results: Results) -> None:
-    for operation, statement in statements().items():
+    for operation, statement in (statements() | {"create": limit.PLAIN_CREATE}).items():
         per_second = limit.measure(url, operation, statement, environment, options.seconds, options.rows)
         results[LIMIT, operation].append(load.Measured(per_second, 0, 0, 0, 0))
         print(f"  {LIMIT:8} {operation:6} {per_second:9,.0f}/s", flush=True)
@@ -134,14 +137,21 @@ def _ratio(contender: Contender, operation: str, rates: dict[tuple[str, str], fl
     return f"{ratio:.2f} (at least {target:g}: {'yes' if ratio >= target else '**no**'})"
 
 
+def _called(options: argparse.Namespace) -> str:
+    chosen = f" --only {' '.join(options.only)}" if options.only else ""
+    return f"`python -m bench.run{chosen}`" if chosen else "`make bench`"
+
+
 def _circumstances(options: argparse.Namespace, version: str) -> str:
     return (
-        f"`make bench`: medians of {options.rounds} interleaved rounds of {options.seconds} s an operation, "
+        f"{_called(options)}: medians of {options.rounds} interleaved rounds of {options.seconds} s an operation, "
         f"{load.CONNECTIONS} connections kept open, {options.rows:,} patients, random rows and windows of an hour. "
         "Each server is one process pinned to one core; the load (wrk) and the database share another. "
         "Every request carries a bearer token that is checked, and every create writes its row of the change log. "
-        "pgbench sends Almoner's own statements from the server's core: the rate of a server that costs nothing.\n\n"
-        f"Machine: {machine.description()}, PostgreSQL {version}."
+        "pgbench sends Almoner's own statements of get and find from the server's core: the rate of a server that costs nothing. "
+        "For create it writes the row and its row of the change log into tables that have a primary key, and no other index, no "
+        f"trigger and no reference. {options.note}".strip()
+        + f"\n\nMachine: {machine.description()}, PostgreSQL {version}."
     )
 
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 # Of each program of ``bench``: what it is told so that it measures next to nothing.
 SMALL = {
     "assessment": "",
+    "beside": ". --rounds 1 --seconds 1 --rows 20000",
     "bulk": "--rows 200 --rounds 1",
     "deep_pages": "--rows 500 --requests 2",
     "dry_run": "1000",
@@ -21,6 +22,7 @@ SMALL = {
     "portal_pages": "400 2",
     "publish": "2",
     "run": "--rounds 1 --seconds 3 --rows 20000 --only almoner bare limit",
+    "writes": "--rounds 1 --seconds 3 --rows 20000",
 }
 # Where there is no wrk: nothing is loaded then, and each operation was still asked for once.
 NO_LOAD = """#!/bin/sh

@@ -1,0 +1,215 @@
+"""``python -m bench.writes``: what each index and trigger of patients and of the change log costs a create, and what some are for.
+
+Almoner's own create is sent by pgbench, each time without one of them, and what is measured is the processor time of the
+database for one row: it changes less than a rate with what else a machine does. Pending lists of trigrams are emptied within that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+
+from almoner.data_api import find
+from almoner.data_api import statements as sql
+from almoner.fields import Shape
+from almoner.resources import BY_NAME
+from bench import database, dataset, limit, machine, page
+from bench.statements import SESSION, Statement, statements
+
+_ALL, _PLAIN = "with all of them", "with the primary keys alone"
+# In whose place a trigger fills a column in, so that it can be left out.
+_DEFAULTS = """
+ALTER TABLE patients ALTER updated_at SET DEFAULT clock_timestamp(), ALTER created_at SET DEFAULT clock_timestamp(),
+  ALTER plain_name SET DEFAULT 'hopper grace'
+"""
+_THINGS = """
+SELECT 'index' AS kind, i.indexrelid::regclass::text AS name, i.indrelid::regclass::text AS "table",
+  pg_get_indexdef(i.indexrelid) AS definition
+FROM pg_index i WHERE i.indrelid IN ('patients'::regclass, 'changes'::regclass) AND NOT i.indisprimary
+UNION ALL SELECT 'trigger', tgname, tgrelid::regclass::text, '' FROM pg_trigger
+WHERE NOT tgisinternal AND tgrelid = 'patients'::regclass
+ORDER BY 1, 3, 2
+"""
+_PENDING = """
+SELECT gin_clean_pending_list(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+WHERE i.indrelid = 'patients'::regclass AND a.amname = 'gin'
+"""
+# A few patients in another phase than all others, and appointments of one worker, an hour each, for the Finds by these.
+_RARE = "UPDATE patients SET phase = 'discharged' WHERE id IN (SELECT id FROM patients ORDER BY id LIMIT 30)"
+_EVENTS = """
+WITH of AS (
+  INSERT INTO workers (environment_id, id, email, first_name, last_name, phone_number, timezone)
+  SELECT $1, gen_random_uuid(), 'w' || n || '@example.org', 'Ada', 'King', '555-' || 100 + n % 900 || '-' || 1000 + n, 'UTC'
+  FROM generate_series(1, 2000) n RETURNING id
+), kept AS (
+  INSERT INTO calendars (environment_id, id, worker_id) SELECT $1, gen_random_uuid(), id FROM of RETURNING id
+)
+INSERT INTO calendar_events (environment_id, id, calendar_id, user_id, start_time, end_time, modality, appointment_type)
+SELECT $1, gen_random_uuid(), (SELECT id FROM kept LIMIT 1), (SELECT id FROM patients LIMIT 1), at, at + interval '1 hour',
+  'call', 'visit'
+FROM generate_series(1, $2::int) n, LATERAL (SELECT timestamptz '2018-05-01' + n * interval '1 hour' AS at) t
+"""
+# Indexes that a filter of Find is answered from, with a Find that needs it: its collection and its filters.
+_FOR_FINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("patients_phase_idx", "patients", {"phase": "discharged"}),
+    (
+        "calendar_events_starts_part",
+        "calendar_events",
+        {"start_time[from]": datetime(2020, 1, 1, tzinfo=UTC), "start_time[to]": datetime(2020, 1, 2, tzinfo=UTC)},
+    ),
+    ("workers_phone_number_idx", "workers", {"phone": "555-105-1005"}),
+    ("patients_long_name_part", "patients", {"last_name": "Hopper7777"}),
+)
+_FINDS = 12
+_CONNECTIONS = 8
+
+
+@dataclass(frozen=True)
+class Thing:
+    """An index or a trigger."""
+
+    kind: str
+    name: str
+    table: str
+    definition: str
+
+
+@asynccontextmanager
+async def without(connection: asyncpg.Connection, thing: Thing) -> AsyncIterator[None]:
+    """Within, the index or trigger is not there."""
+    if thing.kind == "trigger":
+        await connection.execute(f"ALTER TABLE {thing.table} DISABLE TRIGGER {thing.name}")
+        yield
+        await connection.execute(f"ALTER TABLE {thing.table} ENABLE TRIGGER {thing.name}")
+        return
+    await connection.execute(f"DROP INDEX {thing.name}")
+    yield
+    await connection.execute(thing.definition)
+
+
+def main() -> None:
+    """Read the options, measure, tell and write down."""
+    parser = argparse.ArgumentParser(prog="python -m bench.writes", description="What indexes and triggers cost a create.")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=3, help="of creates for each index and trigger in a round")
+    parser.add_argument("--rows", type=int, default=dataset.ROWS, help="patients in the table")
+    parser.add_argument("--note", default="", help="a sentence about the machine at that time, for the page")
+    options = parser.parse_args()
+    machine.take_load_core()
+    with database.server() as server_url:
+        url = asyncio.run(database.fresh(server_url))
+        text = asyncio.run(_measured(url, options))
+    chosen = f"--rounds {options.rounds} --seconds {options.seconds} --rows {options.rows}"
+    told = (
+        f"`python -m bench.writes {chosen}`: Almoner's create of a patient, sent by pgbench over {options.rows:,} patients, with "
+        "one thing left out at a time; the lowest of the database's processor time for a row, and the highest. "
+        f"{options.note}".strip()
+    )
+    print(f"\n{text}")
+    page.write("What a create pays for", f"{told}\n\nMachine: {machine.description()}.\n\n{text}")
+
+
+async def _measured(url: str, options: argparse.Namespace) -> str:
+    connection = await asyncpg.connect(url, server_settings=SESSION)
+    try:
+        environment = await database.production(connection)
+        await dataset.load_patients(connection, environment, options.rows)
+        await limit.make_plain(connection)
+        await connection.execute(_DEFAULTS)
+        finds = await _finds(connection, environment, options.rows)
+        things = [Thing(**record) for record in await connection.fetch(_THINGS)]
+        results: dict[str, list[float]] = defaultdict(list)
+        for _ in range(options.rounds):
+            for thing in (None, *things):
+                name = thing.name if thing else _ALL
+                if thing is None:
+                    results[name].append(await _create_us(connection, url, statements()["create"], environment, options))
+                else:
+                    async with without(connection, thing):
+                        results[name].append(await _create_us(connection, url, statements()["create"], environment, options))
+                print(f"  {name} {results[name][-1]:.0f} µs", flush=True)
+            results[_PLAIN].append(await _create_us(connection, url, limit.PLAIN_CREATE, environment, options))
+    finally:
+        await connection.close()
+    return f"{_costs(things, results)}\n\n{finds}"
+
+
+async def _create_us(
+    connection: asyncpg.Connection, url: str, statement: Statement, environment: int, options: argparse.Namespace
+) -> float:
+    """The database's processor time for one row, in µs, from which no checkpoint and no vacuum is left over."""
+    await connection.execute("VACUUM (ANALYZE) patients, changes")
+    await connection.execute("CHECKPOINT")
+    server = machine.postmaster(connection.get_server_pid())
+    if server is None:
+        raise SystemExit("The database runs elsewhere: its processor time cannot be read.")
+    used = machine.processor_ms_with_ended(server)
+    per_second = await asyncio.to_thread(
+        limit.measure, url, "create", statement, environment, options.seconds, options.rows, _CONNECTIONS
+    )
+    await connection.execute(_PENDING)
+    taken: float = (machine.processor_ms_with_ended(server) - used) * 1000 / (per_second * options.seconds)
+    return taken
+
+
+def _costs(things: Iterable[Thing], results: dict[str, list[float]]) -> str:
+    """The lowest of each, since others only ever add to it, and how much less that is than with all of them."""
+    lowest = {name: min(values) for name, values in results.items()}
+
+    def row(name: str, shown: str, what: str) -> list[str]:
+        spread = f"{lowest[name]:.0f} (to {max(results[name]):.0f})"
+        return [shown, what, spread, f"{lowest[_ALL] - lowest[name]:.0f}", f"{1 - lowest[name] / lowest[_ALL]:.0%}"]
+
+    rows = [row(_ALL, _ALL, "")]
+    each = sorted(things, key=lambda thing: lowest[thing.name])
+    rows += [row(thing.name, f"without `{thing.name}`", f"{thing.kind} of `{thing.table}`") for thing in each]
+    rows.append(row(_PLAIN, _PLAIN, "no trigger, no JSON"))
+    return page.table(["a create", "what is left out", "µs of the database", "less", "share"], rows)
+
+
+async def _finds(connection: asyncpg.Connection, environment: int, rows: int) -> str:
+    """What the indexes that only a filter of Find uses are worth: that Find with and without them."""
+    await connection.execute(_RARE)
+    await connection.execute(_EVENTS, environment, rows)
+    await connection.execute("VACUUM (ANALYZE)")
+    told = []
+    for name, collection, values in _FOR_FINDS:
+        definition = await connection.fetchval("SELECT pg_get_indexdef(to_regclass($1))", name)
+        if definition is None:
+            continue
+        with_it = await _find_ms(connection, environment, collection, values)
+        async with without(connection, Thing("index", name, collection, definition)):
+            without_it = await _find_ms(connection, environment, collection, values)
+        told.append(
+            [f"`{name}`", f"`{collection}` by {', '.join(f'`{n}`' for n in values)}", f"{with_it:.1f}", f"{without_it:.1f}"]
+        )
+    return page.table(["index", "made for the Find of", "ms with it", "ms without it"], told)
+
+
+async def _find_ms(connection: asyncpg.Connection, environment: int, collection: str, values: dict[str, Any]) -> float:
+    """The fastest of a few, so that what else the machine does is left out of it."""
+    resource = BY_NAME[collection]
+    filters = resource.spelled[Shape.DOCUMENTED].filters
+    statement = sql.find(resource, Shape.DOCUMENTED, tuple(filters[name] for name in sorted(values)))
+    given = [values[name] for name in sorted(values)]
+    times = []
+    for _ in range(_FINDS):
+        began = perf_counter()
+        await connection.fetchrow(
+            statement, environment, find.BEGINNING, dataset.BEFORE_ALL, find.FOREVER, dataset.PAGE + 1, *given
+        )
+        times.append((perf_counter() - began) * 1000)
+    return min(times)
+
+
+if __name__ == "__main__":
+    main()
