@@ -45,7 +45,8 @@ class Field:
     forms that it is in (``Section``), the last one where it names none.
 
     ``filter`` makes it a parameter of Find, under its own name or ``filter_as``; of those with one ``filter_either``, one must
-    hold. ``generated`` is the SQL expression of a column that PostgreSQL computes.
+    hold. ``indexed`` is false where so few rows are looked through that an index saves nothing. ``generated`` is the SQL expression
+    of a column that PostgreSQL computes.
 
     What the enveloped shape has otherwise: ``enveloped_name`` is a second name there, ``optional_when_enveloped``,
     ``update_when_enveloped`` and ``returned_when_enveloped`` hold there alone, and a field ``only_enveloped`` is not in the
@@ -73,6 +74,7 @@ class Field:
     filter_as: str | None = None
     filter_aliases: tuple[str, ...] = ()
     filter_either: str | None = None
+    indexed: bool = True
     sample: Any = MISSING
     label: str = ""
     help: str | None = None

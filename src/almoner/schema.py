@@ -153,6 +153,8 @@ def _default(field: Field) -> Any:
 def _indexes(table: Table, resource: Resource) -> None:
     Index(f"{resource.name}_updated_at_idx", table.c.environment_id, table.c.updated_at, table.c.id)
     for field in resource.filters:
+        if not field.indexed:
+            continue
         name = f"{resource.name}_{field.name}_idx"
         if isinstance(field.kind, Texts):
             Index(name, table.c[field.name], postgresql_using="gin")

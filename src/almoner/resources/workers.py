@@ -41,6 +41,7 @@ workers = Resource(
             "Direct line.",
             filter=True,
             filter_as="phone",
+            indexed=False,
             filter_either="person",
         ),
         Field("timezone", Timezone(), "The time zone of the working hours.", required=True, sample="US/Eastern"),
