@@ -4,31 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
-from collections.abc import AsyncIterator, Iterator
 
-import pytest
-
-from almoner import embedded
-from tests.additions.clone import Site, as_read, document, form_of, names_in, served
-
-BEHIND = "        UPDATED_AT,\n        CREATED_AT,\n"
-PREFERRED = '        Field("preferred_name", Text(), "How the patient wants to be called.", sample="Ada"),\n'
-ROOM = '        Field("room", Choice(("blue_room", "garden")), "Where the two meet."),\n'
-
-
-@pytest.fixture(scope="module")
-async def empty(postgres: str) -> AsyncIterator[str]:
-    name = f"almoner_additions_{uuid.uuid4().hex[:12]}"
-    yield await embedded.create_database(postgres, name)
-    await embedded.drop_database(postgres, name)
-
-
-@pytest.fixture(scope="module")
-def site(empty: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    changes = {"patients.py": (BEHIND, PREFERRED + BEHIND), "calendar_events.py": (BEHIND, ROOM + BEHIND)}
-    with served(empty, tmp_path_factory.mktemp("site"), changes, {}, patients=6) as running:
-        yield running
+from tests.additions.clone import Site, as_read, document, form_of, names_in
 
 
 def details(patient: dict[str, str]) -> dict[str, str]:

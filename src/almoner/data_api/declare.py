@@ -8,10 +8,11 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from almoner.choices import ProgramChoice
+from almoner.choices import Choice, ProgramChoice
+from almoner.data_api.presented import Presented
 from almoner.definitions import Program
 from almoner.fields import Field, Section, Shape
-from almoner.kinds import Guid, Guids, Kind, Problems, Ref
+from almoner.kinds import Guid, Guids, Kind, Problems, Ref, Text
 from almoner.times import IsoDateTime
 
 
@@ -152,6 +153,9 @@ class Spelled:
         object.__setattr__(self, "update_required", tuple(f for f in self.fields if f.update_required))
 
 
+_AS_DECLARED = Presented()
+
+
 @dataclass(frozen=True, eq=False)
 class Resource:
     """A collection of the contract.
@@ -160,7 +164,7 @@ class Resource:
     (None where it is about no patient). ``settle`` puts what a body names in order, before anything else looks at it. ``checks``
     run over the whole row on Create and, when a field that they read is named, on Update, as ``questions`` do.
     ``on_create`` tells the rows that a Create writes along; ``finders`` are filters besides those of the fields.
-    ``sections`` are the parts of its forms: the last one has every field that is in no other.
+    ``sections`` are the parts of its forms: the last one has every field that is in no other. ``presented`` is how pages show rows.
     ``searches`` are indexed for typing errors, ``orders`` are lists that pages walk through, as SQL expressions over the columns;
     ``parts`` are looked into by themselves. ``marks`` are columns in which pages note something at a row: the API neither takes nor
     shows them, and writing one is no change of the row, neither by its ``updated_at`` nor in the change log.
@@ -189,6 +193,7 @@ class Resource:
     provisional: bool = False
     happened: str | None = None
     sections: tuple[Section, ...] = (Section("fields", ""),)
+    presented: Presented = _AS_DECLARED
     spelled: Mapping[Shape, Spelled] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -230,6 +235,35 @@ class Resource:
     def writable(self) -> tuple[Field, ...]:
         """The columns that a Create may set by itself: all but what the database fills in."""
         return tuple(f for f in self.stored if f.generated is None and f.name not in ("id", "updated_at", "created_at"))
+
+    @property
+    def thing(self) -> str:
+        """What people call a row, within a sentence."""
+        return self.presented.thing or self.singular
+
+    @property
+    def things(self) -> str:
+        """What people call several rows, as a heading."""
+        return self.presented.things or self.title.capitalize()
+
+    @cached_property
+    def named(self) -> str:
+        """What tells which row it is: a field or an SQL expression over the columns; empty where nothing does."""
+        if self.presented.named is not None:
+            return self.presented.named
+        texts = (f.name for f in self.stored if f.returned and isinstance(f.kind, Text | Choice))
+        return next(texts, "")
+
+    @property
+    def slug(self) -> str:
+        """Its page behind the address of a patient's profile, where that is made of the declaration; else empty."""
+        has_own = self.presented.place is not None or self.patient in (None, "id")
+        return "" if has_own else self.name.replace("_", "-")
+
+    @property
+    def place(self) -> str:
+        """Where a row is read whole, behind the address of a patient's profile, with ``{id}`` for the row; empty for nowhere."""
+        return f"/{self.slug}#{{id}}" if self.slug else self.presented.place or ""
 
     @cached_property
     def by_section(self) -> Mapping[str, tuple[Field, ...]]:

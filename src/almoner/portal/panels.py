@@ -32,14 +32,21 @@ class Panel:
     context: Any
 
 
-Showing = Callable[[Visit, Connection, Patient, Card], Awaitable[Panel | None]]
+@dataclass(frozen=True)
+class Drawing:
+    """What draws a sort of card, and the collections after whose changes it draws it again."""
+
+    panel: Callable[[Visit, Connection, Patient, Card], Awaitable[Panel | None]]
+    live: str
 
 
-def panels() -> Mapping[str, Showing]:
-    """What draws each sort of card: ``portal/<folder>/panel.py`` names it in SHOWS and draws it in ``panel``."""
-    found: dict[str, Showing] = {}
+def panels() -> Mapping[str, Drawing]:
+    """What draws each sort of card: ``portal/<folder>/panel.py`` names it in SHOWS, with what it is drawn from, and draws it in
+    ``panel``.
+    """
+    found: dict[str, Drawing] = {}
     for path in sorted(Path(__file__).parent.glob("*/panel.py")):
         module = import_module(f"almoner.portal.{path.parent.name}.panel")
-        for shows in module.SHOWS:
-            found[shows] = module.panel
+        for shows, live in module.SHOWS.items():
+            found[shows] = Drawing(module.panel, live)
     return found

@@ -1,6 +1,7 @@
 """Answers to an assessment, given here or in another system (contract: Assessment Responses)."""
 
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb, patient_reference
+from almoner.data_api.presented import Presented
 from almoner.definitions import Program, Spec
 from almoner.errors import Problem
 from almoner.fields import Field, missing_field
@@ -71,6 +72,7 @@ assessment_responses = Resource(
     about="Answers to an assessment that the program defines. The model must satisfy the version of the spec that it names.",
     verbs=(Verb.GET, Verb.CREATE, Verb.FIND),
     checks=(fits_its_spec,),
+    presented=Presented(things="Assessments", named="spec_id", versions=("version", "title"), place="/assessments/{id}"),
     fields=(
         ID,
         Field(

@@ -3,6 +3,7 @@
 from almoner.choices import Choice, ProgramChoice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, IndexedPart, Resource, Row, Verb, patient_reference
 from almoner.data_api.nested import NewRows
+from almoner.data_api.presented import Presented
 from almoner.definitions import Program
 from almoner.errors import Problem
 from almoner.fields import Field, Section
@@ -101,6 +102,7 @@ calendar_events = Resource(
     ),
     parts=_PARTS,
     sections=_SECTIONS,
+    presented=Presented("appointment", "Appointments", "appointment_type", "appointment_types", place=""),
     fields=(
         ID,
         Field(

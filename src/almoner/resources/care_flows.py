@@ -1,6 +1,7 @@
 """Care flows: what is to be done for one patient, goal by goal (contract: Care Flows)."""
 
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, IndexedPart, Resource, Verb, patient_reference
+from almoner.data_api.presented import Presented
 from almoner.fields import Field, ListOf, Object
 from almoner.kinds import Guid, LongText, Text
 from almoner.times import IsoDateTime
@@ -46,6 +47,7 @@ care_flows = Resource(
     about="Goals and interventions of one patient. A flow keeps no link to the template that it was made from.",
     verbs=(Verb.GET, Verb.FIND),
     parts=_PARTS,
+    presented=Presented(named="care_flow ->> 'description'", place="/care-flows/{id}"),
     fields=(
         ID,
         patient_reference("The patient whom the flow is for."),

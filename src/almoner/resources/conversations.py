@@ -2,6 +2,7 @@
 
 from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
+from almoner.data_api.presented import Presented
 from almoner.fields import Field
 from almoner.kinds import Text
 
@@ -14,6 +15,7 @@ conversations = Resource(
     singular="conversation",
     about="Written conversations with a patient. A patient may have several of one type.",
     verbs=(Verb.GET, Verb.CREATE, Verb.FIND),
+    presented=Presented(named="", place="", in_timeline=False),
     fields=(
         ID,
         patient_reference("The patient whom the conversation is with."),

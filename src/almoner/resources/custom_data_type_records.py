@@ -2,6 +2,7 @@
 
 from almoner.choices import ProgramChoice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Unique, Verb, patient_reference
+from almoner.data_api.presented import Presented
 from almoner.definitions import Program
 from almoner.fields import Field
 from almoner.kinds import AnyObject, Boolean, Integer, Problems
@@ -39,6 +40,7 @@ custom_data_type_records = Resource(
             where="single",
         ),
     ),
+    presented=Presented("record", "Records", "type_name", versions=("version",), place="/records/{id}"),
     fields=(
         ID,
         Field(

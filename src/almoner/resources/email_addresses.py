@@ -1,6 +1,7 @@
 """E-mail addresses of a patient, each with its own consents (contract: Email Addresses)."""
 
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Resource, Search, Verb, patient_reference
+from almoner.data_api.presented import Presented
 from almoner.fields import Field
 from almoner.kinds import Boolean, Consent, Email, Text
 from almoner.resources.phone_numbers import CALLED
@@ -17,6 +18,7 @@ email_addresses = Resource(
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
     searches=(EMAIL,),
     finders=(Filter("email", Email(), "The address, letter by letter.", HAS_ADDRESS, sample=Email.sample),),
+    presented=Presented("e-mail address", "E-mail addresses", says=("email", "friendly_name"), place="/contact#{id}"),
     fields=(
         ID,
         Field("email", Email(), "The address. Its format is not checked.", required=True, label="Address", help=""),

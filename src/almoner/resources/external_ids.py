@@ -2,6 +2,7 @@
 
 from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Search, Unique, Verb
+from almoner.data_api.presented import Presented
 from almoner.fields import Field
 from almoner.kinds import Guid, Text
 from almoner.resources._names import NAMES
@@ -32,6 +33,7 @@ external_ids = Resource(
         ),
     ),
     searches=(EXTERNAL_ID,),
+    presented=Presented(things="Ids in other systems", named="namespace", place="/contact#ids"),
     fields=(
         ID,
         Field(

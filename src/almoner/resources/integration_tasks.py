@@ -2,6 +2,7 @@
 
 from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, PATIENT, UPDATED_AT, Resource, Verb
+from almoner.data_api.presented import Presented
 from almoner.fields import Field, ListOf, Object
 from almoner.kinds import Json, Text, Texts
 
@@ -20,6 +21,7 @@ integration_tasks = Resource(
     about="What custom integrations did, task by task. Tasks with one job_id belong together.",
     provisional=True,
     verbs=(Verb.GET, Verb.FIND),
+    presented=Presented(named="", place="", in_timeline=False),
     fields=(
         ID,
         Field(

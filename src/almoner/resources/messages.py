@@ -2,6 +2,7 @@
 
 from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, IndexedPart, Resource, Row, Verb, patient_reference
+from almoner.data_api.presented import Presented
 from almoner.definitions import Program
 from almoner.errors import Problem
 from almoner.fields import NOW, Field
@@ -38,6 +39,7 @@ messages = Resource(
     # By conversation, so that they are counted and the newest of each is found without a look at the messages themselves.
     parts=(IndexedPart("unread", ("user_id", "conversation_id", "send_time", "id"), UNREAD),),
     marks=(Field("read_at", IsoDateTime(), "When it was first read."), Field("read_by", Text(), "The actor who did.")),
+    presented=Presented(named="", place=""),
     fields=(
         ID,
         patient_reference("The patient who sent or received it."),

@@ -1,6 +1,7 @@
 """Tasks that a patient is shown, often a survey to fill in (contract: Patient Tasks)."""
 
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
+from almoner.data_api.presented import Presented
 from almoner.fields import Field
 from almoner.kinds import Boolean, Text
 
@@ -10,6 +11,7 @@ patient_tasks = Resource(
     singular="patient task",
     about="Tasks for a patient. Deleting one removes it for good.",
     verbs=(Verb.GET, Verb.CREATE, Verb.DELETE, Verb.FIND),
+    presented=Presented("task", named="task_type", titles="task_types", place="/tasks"),
     fields=(
         ID,
         patient_reference("The patient whose task it is."),

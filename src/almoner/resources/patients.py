@@ -7,6 +7,7 @@ from almoner.choices import Choice, ProgramChoice, State
 from almoner.contact_kinds import Name, Phone, ZipCode
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, IndexedPart, Related, Resource, Row, Search, Through, Verb
 from almoner.data_api.nested import NewRows
+from almoner.data_api.presented import Presented
 from almoner.fields import MISSING, Field, Section
 from almoner.kinds import BooleanOrWord, Email, Kind, Ref, Text
 from almoner.resources._languages import LANGUAGES
@@ -96,6 +97,7 @@ patients = Resource(
         Section("more", "More about them"),
     ),
     orders={"name": (NAME_ORDER,), "phase": ("phase", NAME_ORDER), "created": ("created_at",)},
+    presented=Presented(named="", place="/contact"),
     fields=(
         ID,
         Field(

@@ -3,6 +3,7 @@
 from almoner.choices import Choice
 from almoner.contact_kinds import Phone
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Resource, Search, Verb, patient_reference
+from almoner.data_api.presented import Presented
 from almoner.fields import Field
 from almoner.kinds import Boolean, Consent, Text
 
@@ -26,6 +27,7 @@ phone_numbers = Resource(
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
     searches=(DIGITS,),
     finders=(Filter("phone_number", Phone(), "The number, in any notation.", HAS_NUMBER, sample=Phone.sample),),
+    presented=Presented(says=("phone_number", "friendly_name"), place="/contact#{id}"),
     fields=(
         ID,
         patient_reference("The patient whom the number belongs to."),

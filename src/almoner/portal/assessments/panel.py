@@ -13,7 +13,7 @@ from almoner.portal.assessments.responses import Answered
 from almoner.portal.panels import Card, Panel
 from almoner.portal.patient_access import Patient
 
-SHOWS: Final = ("assessments",)
+SHOWS: Final = {"assessments": "assessment_responses"}
 _FEW: Final = 4
 
 

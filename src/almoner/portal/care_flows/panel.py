@@ -12,7 +12,7 @@ from almoner.portal.care_flows.view import FlowView
 from almoner.portal.panels import Card, Panel
 from almoner.portal.patient_access import Patient
 
-SHOWS: Final = ("care_flows",)
+SHOWS: Final = {"care_flows": "care_flows"}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from almoner.portal.patient_access import Patient
 from almoner.portal.values import shown, speaking, told
 from almoner.resources.patients import patients
 
-SHOWS: Final = ("contact", "external_ids")
+SHOWS: Final = {"contact": "phone_numbers email_addresses patients", "external_ids": "external_ids"}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from almoner.portal.conversations.view import ConversationView, view
 from almoner.portal.panels import Card, Panel
 from almoner.portal.patient_access import Patient
 
-SHOWS: Final = ("conversation",)
+SHOWS: Final = {"conversation": "messages conversations"}
 
 
 @dataclass(frozen=True)

@@ -49,15 +49,8 @@ OTHER: Final = "other"
 SURE: Final = "sure"
 # The namespace of the mapping by which others find the kept record; the old id follows, since a record has one id in a namespace.
 MERGED_INTO: Final = "merged:"
-_SAID: Final = {
-    "assessment_responses": "Assessments",
-    "calendar_events": "Appointments",
-    "custom_data_type_records": "Records",
-    "email_addresses": "E-mail addresses",
-    "external_ids": "Ids in other systems",
-}
 # What coaches call the rows of a collection.
-TITLES: Final = {resource.name: _SAID.get(resource.name, resource.title.capitalize()) for resource in RESOURCES}
+TITLES: Final = {resource.name: resource.things for resource in RESOURCES}
 # Names with less in common than this are not one name with errors in it.
 _ALIKE: Final = 0.3
 

@@ -11,9 +11,10 @@ from urllib.parse import quote
 from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.visit import Visit
-from almoner.portal.panels import Card, Panel, Showing, panels
+from almoner.portal.panels import Card, Drawing, Panel, panels
 from almoner.portal.patient_access import Patient
 from almoner.portal.records import queries
+from almoner.resources import RESOURCES
 
 # Where the program says nothing of its profile.
 DEFAULT: Final = (
@@ -24,6 +25,7 @@ DEFAULT: Final = (
     Card("Assessments", shows="assessments"),
     Card("Other systems", shows="external_ids"),
 )
+_OWN: Final = tuple(Card(resource.things, shows=resource.name) for resource in RESOURCES if resource.slug)
 CONVERSATION: Final = Card("Conversation", shows="conversation")
 # What has a page of its own under a patient's address, by the sort of card that shows it: the page and what it is called.
 _PAGES: Final[Mapping[str, tuple[str, str]]] = {
@@ -36,18 +38,6 @@ _RECORDS: Final = """
 SELECT r.type_name, count(*) AS number FROM custom_data_type_records r
 WHERE r.environment_id = $1 AND r.user_id = $2 AND r.type_name = ANY ($3::text[]) GROUP BY r.type_name
 """
-# The collections that each sort of card is drawn from.
-_DRAWN_FROM: Final[Mapping[str, str]] = {
-    "care_flows": "care_flows",
-    "tasks": "patient_tasks",
-    "records": "custom_data_type_records",
-    "assessments": "assessment_responses",
-    "appointments": "calendar_events",
-    "contact": "phone_numbers email_addresses patients",
-    "external_ids": "external_ids",
-    "chart": "assessment_responses custom_data_type_records",
-    "conversation": "messages conversations",
-}
 
 
 @dataclass(frozen=True)
@@ -70,8 +60,8 @@ class Omitted:
 
 
 def cards(visit: Visit) -> tuple[Card, ...]:
-    """The cards of the published program, in its order."""
-    return tuple(Card(one.title, one.of, one.field, one.shows) for one in visit.program.sidebar) or DEFAULT
+    """The cards of the published program, in its order; those of a site's own collections behind them."""
+    return (tuple(Card(one.title, one.of, one.field, one.shows) for one in visit.program.sidebar) or DEFAULT) + _OWN
 
 
 def card(visit: Visit, number: str) -> Card | None:
@@ -85,12 +75,12 @@ def card(visit: Visit, number: str) -> Card | None:
 
 async def drawn(visit: Visit, connection: Connection, patient: Patient, one: Card, number: str) -> ShownCard | None:
     """The card, drawn; None where nothing draws its sort, or the visitor may not see what it is of."""
-    draw = _known().get(one.shows)
-    panel = await draw(visit, connection, patient, one) if draw else None
-    if panel is None:
+    drawing = _known().get(one.shows)
+    panel = await drawing.panel(visit, connection, patient, one) if drawing else None
+    if panel is None or drawing is None:
         return None
     anchor = "conversation" if one is CONVERSATION else f"card-{number}"
-    return ShownCard(panel, f"/patients/{patient.id}/panels/{number}", _DRAWN_FROM[one.shows], anchor)
+    return ShownCard(panel, f"/patients/{patient.id}/panels/{number}", drawing.live, anchor)
 
 
 async def sidebar(visit: Visit, connection: Connection, patient: Patient) -> tuple[ShownCard, ...]:
@@ -116,5 +106,5 @@ async def omitted(visit: Visit, connection: Connection, patient: Patient) -> tup
 
 
 @cache
-def _known() -> Mapping[str, Showing]:
+def _known() -> Mapping[str, Drawing]:
     return panels()

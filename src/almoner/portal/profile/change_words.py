@@ -8,43 +8,23 @@ from datetime import date
 from typing import Any, Final
 
 from almoner.access.actors import through
+from almoner.data_api.declare import Resource
 from almoner.database import Connection
 from almoner.definitions import Program
 from almoner.portal.profile.differences import NOTHING, Design, FieldDifference, consent_of, differences, people
 from almoner.portal.profile.timeline import TimelineEntry
 from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
 from almoner.portal.records.values import day
-from almoner.portal.values import names_of
+from almoner.portal.values import in_words, names_of
 from almoner.resources import BY_NAME
 from almoner.workshop.design import Assessment
 
 _DONE: Final = {"update": "changed", "delete": "removed"}
 _HOW: Final = {"voice": "by voice", "writing": "in writing", "digital": "digitally"}
 _TONES: Final = {"completed": "good", "cancelled": "", "no-show": "warn"}
-# What the program calls what a change is of: the group of its titles.
-_GROUPS: Final = {"calendar_events": "appointment_types", "patient_tasks": "task_types"}
-# What a removed row is told by in its title, or goes without saying.
-_NAMED: Final = ("task_type", "namespace", "resource", "welkin_id")
-_THINGS: Final = {
-    "calendar_events": "appointment",
-    "custom_data_type_records": "record",
-    "email_addresses": "e-mail address",
-    "patient_tasks": "task",
-}
 # What tells when an appointment is, and by which of them it begins.
 _WHEN: Final = {"start_time", "end_time", "day", "is_all_day"}
 _BEGINS: Final = ("start_time", "day")
-# Where the whole of a row is read, behind the address of the profile.
-_PLACES: Final = {
-    "patients": "/contact",
-    "phone_numbers": "/contact#{id}",
-    "email_addresses": "/contact#{id}",
-    "external_ids": "/contact#ids",
-    "patient_tasks": "/tasks",
-    "care_flows": "/care-flows/{id}",
-    "custom_data_type_records": "/records/{id}",
-    "assessment_responses": "/assessments/{id}",
-}
 
 
 async def names_in(connection: Connection, environment_id: int, changes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -80,13 +60,14 @@ def changed(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     design = reading.designs.get(key) if key else None
     found = differences(resource, raw, design, reading.speaking)
     if told["kind"] == "delete":
-        found = tuple(FieldDifference(one.path, one.title, one.was) for one in found if one.path not in _NAMED)
+        said = _said_by_title(resource)
+        found = tuple(FieldDifference(one.path, one.title, one.was) for one in found if one.path not in said)
     title, chips, shown = _title(told, found, design, reading)
     text = _received(told)
     if not found and told["kind"] == "update":
         # Written before the log kept values.
         text = ", ".join(name.removesuffix("_id").replace("_", " ") for name in told["fields"] or ())
-    place = "" if told["kind"] == "delete" else _PLACES.get(resource, "").format(id=told["row_id"])
+    place = "" if told["kind"] == "delete" else _place(resource).format(id=told["row_id"])
     return TimelineLine(entry, "pen", title, text, chips, f"{reading.base}{place}" if place else "", False, shown, who(told))
 
 
@@ -95,24 +76,24 @@ def _title(
 ) -> tuple[str, tuple[LineChip, ...], tuple[FieldDifference, ...]]:
     """The title, what stands beside it, and the differences that they do not tell already."""
     resource, one = told["resource"], found[0] if len(found) == 1 else None
-    name = _name(told, design, reading.program)
+    name = _name(told, design, reading)
     if resource == "patients":
         patient = reading.program.terminology.get("patient", "patient")
         return (f"{one.title} changed" if one else f"Details of the {patient} changed"), (), found
     if told["kind"] == "delete":
-        return f"{_thing(resource)} removed{f' · {name}' if name else ''}", (), found
+        return f"{thing(resource)} removed{f' · {name}' if name else ''}", (), found
     if one and consent_of(resource, one.path):
         given = one.now == "given"
         return f"{one.title} {'given' if given else 'taken back'}", (LineChip(name),) if name else (), found
     if one and one.path == "outcome" and one.now in _TONES:
-        return f"{_thing(resource)} ended · {name}", (LineChip(one.now, _TONES[one.now]),), ()
+        return f"{thing(resource)} ended · {name}", (LineChip(one.now, _TONES[one.now]),), ()
     if resource == "calendar_events" and found and {each.path for each in found} <= _WHEN:
-        return f"{_thing(resource)} moved · {name}", (), _moved(found)
+        return f"{thing(resource)} moved · {name}", (), _moved(found)
     if resource == "external_ids":
         return f"Id in {name} changed", (), found
     if one and not one.was and not one.now:
         return f"{one.title} · {name}", (), ()
-    return f"{name if design else f'{_thing(resource)} {name}'.strip()} changed", (), found
+    return f"{name if design else f'{thing(resource)} {name}'.strip()} changed", (), found
 
 
 def _moved(found: tuple[FieldDifference, ...]) -> tuple[FieldDifference, ...]:
@@ -125,23 +106,43 @@ def _moved(found: tuple[FieldDifference, ...]) -> tuple[FieldDifference, ...]:
     return (replace(begins[0], was=was, now=now),)
 
 
-def _name(told: Mapping[str, Any], design: Design, program: Program) -> str:
+def _name(told: Mapping[str, Any], design: Design, reading: TimelineContext) -> str:
     """What is told of the row that was changed: a number, a title of the program; blank where nothing is known."""
     resource = told["resource"]
     if isinstance(design, Assessment):
         return told["of"]["title"] or design.name
     if design is not None:
         return design.title or design.name
-    lost = told["differences"] or {}
-    known = (told["of"] or {}).get("name") or next((lost[key][0] for key in ("task_type", "namespace") if key in lost), "")
-    known = program.titles.get((_GROUPS.get(resource, ""), known), known)
-    return f"“{known}”" if resource == "care_flows" and known else known
+    if resource not in BY_NAME:
+        return ""
+    declared = BY_NAME[resource]
+    known = (told["of"] or {}).get("name") or ((told["differences"] or {}).get(declared.named) or [""])[0]
+    words = name_in_words(declared, known, reading)
+    return f"“{words}”" if resource == "care_flows" and words else words
 
 
-def _thing(resource: str) -> str:
+def thing(resource: str) -> str:
     """What people call a row of a collection, at the beginning of a title."""
-    named = _THINGS.get(resource) or (BY_NAME[resource].singular if resource in BY_NAME else resource)
+    named = BY_NAME[resource].thing if resource in BY_NAME else resource
     return named[:1].upper() + named[1:]
+
+
+def name_in_words(resource: Resource, name: Any, reading: TimelineContext) -> str:
+    """What tells which row it is, as people read it: by the program's titles, or as the values of its field."""
+    field = next((field for field in resource.stored if field.name == resource.named), None)
+    said = in_words(field, name, reading.speaking) if field else str(name or "")
+    return reading.program.titles.get((resource.presented.titles, name), said)
+
+
+def _said_by_title(resource: str) -> tuple[str, ...]:
+    """The fields that the title of a removed row tells of, or that go without saying."""
+    if resource not in BY_NAME:
+        return ()
+    return (BY_NAME[resource].named, *(BY_NAME[resource].any_reference or ()))
+
+
+def _place(resource: str) -> str:
+    return BY_NAME[resource].place if resource in BY_NAME else ""
 
 
 def _received(told: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from almoner.portal.profile.first_booking import as_booked, changes_of
 from almoner.portal.profile.header import Header, header
 from almoner.portal.profile.published_designs import designs
 from almoner.portal.profile.timeline_line import TimelineContext
-from almoner.portal.profile.timeline_words import TimelineDay, days, designs_needed, lines
+from almoner.portal.profile.timeline_words import TimelineDay, days, designs_needed, lines, rows_told
 
 _FILTERS: Final = {
     "all": "All",
@@ -216,7 +216,7 @@ async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> T
     entries, older = await timeline.entries(connection, visit.environment_id, patient.id, visit.rights, there, show, begin)
     known = await designs(connection, visit.environment_id, designs_needed(entries, visit.program))
     booked = await as_booked(connection, visit.environment_id, patient.id, entries)
-    changes = [*(one.told for one in entries if one.resource == "changes"), *changes_of(booked)]
+    changes = [*(one.told for one in entries if one.resource == "changes"), *changes_of(booked), *rows_told(entries)]
     names = await names_in(connection, visit.environment_id, changes)
     told = lines(entries, TimelineContext(visit.program, known, f"/patients/{patient.id}", zone, names, patient.id, booked))
     jumped = until.isoformat() if until else ""

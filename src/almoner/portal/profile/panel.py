@@ -16,7 +16,7 @@ from almoner.portal.patient_access import Patient
 from almoner.portal.profile.chart import RECENT_DAYS, chart
 from almoner.portal.profile.header import appointment_words
 
-SHOWS: Final = ("appointments", "chart")
+SHOWS: Final = {"appointments": "calendar_events", "chart": "assessment_responses custom_data_type_records"}
 _COMING: Final = 5
 
 _APPOINTMENTS = f"""

@@ -23,6 +23,7 @@ from almoner.errors import problem
 from almoner.names import full_name_sql
 from almoner.pages.cursors import Cursor
 from almoner.portal.calendar.ahead import starts
+from almoner.resources import RESOURCES
 from almoner.resources.messages import UNREAD
 from almoner.times import IsoDateTime
 
@@ -42,14 +43,9 @@ _STEP_ID: Final = "md5(f.id::text || (g.value ->> 'title') || (i.value ->> 'titl
 
 # What a change is of, by the names of its collection: the row as it is now, null where it is gone.
 _OF: Final = {
-    "phone_numbers": "phone_number AS name",
-    "email_addresses": "email AS name",
-    "external_ids": "namespace AS name",
-    "calendar_events": "appointment_type AS name",
-    "patient_tasks": "task_type AS name",
-    "care_flows": "care_flow ->> 'description' AS name",
-    "custom_data_type_records": "type_name AS name, version",
-    "assessment_responses": "spec_id AS name, version, title",
+    one.name: ", ".join((f"{one.named} AS name", *one.presented.versions))
+    for one in RESOURCES
+    if one.tells_of_patients and one.named
 }
 _OF_ROW: Final = " ".join(
     f"WHEN '{name}' THEN (SELECT to_json(row) FROM (SELECT {shown} FROM {name} WHERE environment_id = $1 AND id = c.row_id) row)"
@@ -87,15 +83,11 @@ def _collection(name: str, alias: str, at: str = "", also: str = "", owner: str 
     return _Source(name, f"{name} {alias}", f"{alias}.{owner}", at or f"{alias}.created_at", f"{alias}.id", also=also)
 
 
-_SOURCES: Final = (
+_OF_THEIR_OWN: Final = (
     _collection("messages", "m", "m.send_time"),
     _collection("calendar_events", "e", _EVENT_AT),
     _collection("assessment_responses", "a", also="AND a.spec_id <> ALL (given.hidden_assessments)"),
     _collection("custom_data_type_records", "r", also="AND r.type_name <> ALL (given.hidden_data)"),
-    _collection("patient_tasks", "t"),
-    _collection("phone_numbers", "n"),
-    _collection("email_addresses", "n"),
-    _collection("care_flows", "f"),
     _collection("patients", "p", owner="id"),
     _collection("external_ids", "x", also="AND x.resource = 'patients' AND x.namespace NOT LIKE 'merged:%'", owner="welkin_id"),
     _Source("patient_merges", "patient_merges g", "g.kept_id", "g.merged_at", "g.patient_id"),
@@ -124,21 +116,23 @@ _SOURCES: Final = (
         "WHERE a.environment_id = $1 AND a.id = c.row_id AND a.spec_id = ANY (given.hidden_assessments)))",
     ),
 )
-_BY_NAME: Final = {source.name: source for source in _SOURCES}
-_CHANGING: Final = (
-    *("changes", "patients", "phone_numbers", "email_addresses", "external_ids", "care_flows", "interventions"),
-    "patient_merges",
-)
+_BY_NAME: Final = {
+    **{one.name: _collection(one.name, "r") for one in RESOURCES if one.patient and one.presented.in_timeline},
+    **{source.name: source for source in _OF_THEIR_OWN},
+}
+# Each with a filter of its own.
+_CARE: Final = ("calendar_events", "messages", "assessment_responses")
 # What each filter shows; ``starred`` is everything that has a star.
 FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
     "all": tuple(_BY_NAME),
     "calls": ("calendar_events",),
     "messages": ("messages",),
     "assessments": ("assessment_responses",),
-    "changes": (*_CHANGING, "custom_data_type_records", "patient_tasks"),
+    "changes": tuple(name for name in _BY_NAME if name not in _CARE),
     "starred": tuple(_BY_NAME),
 }
 
+# What an entry is put in words with, where that is not its whole row.
 _TOLD: Final = {
     "messages": "SELECT m.direction, left(m.contents, 240) AS contents, m.automatically_sent, v.conversation_type, "
     f"{full_name_sql('w')} AS worker, {UNREAD} AS unread FROM messages m "
@@ -148,13 +142,6 @@ _TOLD: Final = {
     f"{starts('$9::text')} > now() AS ahead, {full_name_sql('w')} AS worker FROM calendar_events e "
     "JOIN calendars k ON k.environment_id = $1 AND k.id = e.calendar_id "
     "JOIN workers w ON w.environment_id = $1 AND w.id = k.worker_id WHERE e.environment_id = $1 AND e.id = page.id",
-    "assessment_responses": "SELECT a.spec_id, a.version, a.title, a.model FROM assessment_responses a "
-    "WHERE a.environment_id = $1 AND a.id = page.id",
-    "custom_data_type_records": "SELECT r.type_name, r.body FROM custom_data_type_records r "
-    "WHERE r.environment_id = $1 AND r.id = page.id",
-    "patient_tasks": "SELECT t.task_type, t.dismissed FROM patient_tasks t WHERE t.environment_id = $1 AND t.id = page.id",
-    "phone_numbers": "SELECT n.phone_number, n.friendly_name FROM phone_numbers n WHERE n.environment_id = $1 AND n.id = page.id",
-    "email_addresses": "SELECT n.email, n.friendly_name FROM email_addresses n WHERE n.environment_id = $1 AND n.id = page.id",
     "care_flows": "SELECT f.care_flow ->> 'description' AS description FROM care_flows f "
     "WHERE f.environment_id = $1 AND f.id = page.id",
     "interventions": "SELECT f.id, f.care_flow ->> 'description' AS description, g.value ->> 'title' AS goal, "
@@ -163,7 +150,6 @@ _TOLD: Final = {
     "CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
     "CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i "
     f"WHERE f.environment_id = $1 AND f.user_id = $2 AND i.value ->> 'completed_at' IS NOT NULL AND {_STEP_ID} = page.id LIMIT 1",
-    "external_ids": "SELECT x.namespace, x.external_id FROM external_ids x WHERE x.environment_id = $1 AND x.id = page.id",
     "patient_merges": f"SELECT g.moved, {name_sql('g.merged_by')} AS name, (SELECT {full_name_sql('o')} "
     "FROM patients o WHERE o.environment_id = $1 AND o.id = g.patient_id) AS other "
     "FROM patient_merges g WHERE g.environment_id = $1 AND g.patient_id = page.id",
@@ -253,7 +239,7 @@ async def unstar(connection: Connection, environment_id: int, patient_id: str, r
 
 def _statement(names: tuple[str, ...], starred: bool) -> str:
     sources = " UNION ALL ".join(_selected(_BY_NAME[name], starred) for name in names)
-    told = " ".join(f"WHEN '{name}' THEN (SELECT to_json(told) FROM ({_TOLD[name]}) AS told)" for name in names if name in _TOLD)
+    told = " ".join(f"WHEN '{name}' THEN (SELECT to_json(told) FROM ({_told(name)}) AS told)" for name in names)
     return (
         "WITH given AS (SELECT $3::timestamptz AS at, $4::uuid AS id, $6::bigint AS seq, $7::text[] AS hidden_assessments, "
         f"$8::text[] AS hidden_data, $9::text AS zone), page AS (SELECT * FROM ({sources}) AS entries "
@@ -262,6 +248,10 @@ def _statement(names: tuple[str, ...], starred: bool) -> str:
         "AND s.patient_id = $2 AND s.resource = page.resource AND s.row_id = page.id) AS starred, "
         f"CASE page.resource {told} END::text AS told FROM page ORDER BY page.at DESC, page.id DESC"
     )
+
+
+def _told(name: str) -> str:
+    return _TOLD.get(name) or f"SELECT t.* FROM {name} t WHERE t.environment_id = $1 AND t.id = page.id"
 
 
 def _selected(source: _Source, starred: bool) -> str:

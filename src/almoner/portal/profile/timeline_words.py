@@ -11,11 +11,12 @@ from almoner import clocks
 from almoner.definitions import Program
 from almoner.pages.filters import counted
 from almoner.pages.notation import time_of_day
-from almoner.portal.profile.change_words import changed, design_of
+from almoner.portal.profile.change_words import changed, design_of, name_in_words, thing
 from almoner.portal.profile.first_booking import tells_of_booking
 from almoner.portal.profile.timeline import TimelineEntry
 from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
 from almoner.portal.records.values import Zones, beyond, field_values
+from almoner.portal.values import in_words, shown, told
 from almoner.resources import BY_NAME
 from almoner.workshop.design import Assessment, CustomDataType
 from almoner.workshop.score import score
@@ -58,7 +59,7 @@ def day_in_words(day: date, today: date) -> str:
 def lines(entries: Sequence[TimelineEntry], reading: TimelineContext) -> tuple[TimelineLine, ...]:
     """The entries in words, without the changes that another entry tells of already."""
     done = [(entry.told.get("id"), entry.at) for entry in entries if entry.resource == "interventions"]
-    told = (_WORDS[entry.resource](entry, reading) for entry in entries)
+    told = (_WORDS.get(entry.resource, _added)(entry, reading) for entry in entries)
     return tuple(line for line in told if not _is_told(line, done))
 
 
@@ -76,6 +77,13 @@ def designs_needed(entries: Iterable[TimelineEntry], program: Program) -> set[tu
         elif entry.resource == "changes" and (key := design_of(entry.told, program)):
             found.add(key)
     return found
+
+
+def rows_told(entries: Iterable[TimelineEntry]) -> Iterable[Mapping[str, Any]]:
+    """The new rows among them that are told field by field, as changes of the log: the names in both are looked up together."""
+    for entry in entries:
+        if entry.resource not in _WORDS:
+            yield {"resource": entry.resource, "differences": {name: [value] for name, value in entry.told.items()}}
 
 
 def _is_told(line: TimelineLine, done: list[tuple[Any, datetime]]) -> bool:
@@ -161,12 +169,19 @@ def _task(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     return TimelineLine(entry, "check", f"Task: {kind}", "", chips, f"{reading.base}/tasks")
 
 
-def _contact(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    phone = entry.told.get("phone_number")
-    text = " · ".join(part for part in (phone or entry.told.get("email"), entry.told["friendly_name"]) if part)
-    return TimelineLine(
-        entry, "card", "Phone number added" if phone else "E-mail address added", text, (), f"{reading.base}/contact"
-    )
+def _added(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
+    """A new row of any collection that has no words of its own: which it is, and what it says."""
+    resource = BY_NAME[entry.resource]
+    says = resource.presented.says
+    if says:
+        texts = [in_words(resource.field(name), entry.told[name], reading.speaking) for name in says]
+        title = f"{thing(entry.resource)} added"
+    else:
+        fields = [field for field in shown(resource) if field.name != resource.named]
+        texts = [f"{label}: {value}" for label, value in told(fields, entry.told, reading.speaking)]
+        title = f"{thing(entry.resource)} added · {name_in_words(resource, entry.told.get(resource.named), reading)}"
+    path = f"{reading.base}{resource.place.format(id=entry.id)}"
+    return TimelineLine(entry, "card", title, " · ".join(text for text in texts if text), (), path)
 
 
 def _mapping(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
@@ -206,8 +221,6 @@ _WORDS: Final[Mapping[str, Callable[[TimelineEntry, TimelineContext], TimelineLi
     "assessment_responses": _response,
     "custom_data_type_records": _record,
     "patient_tasks": _task,
-    "phone_numbers": _contact,
-    "email_addresses": _contact,
     "care_flows": _flow,
     "interventions": _step,
     "external_ids": _mapping,

@@ -13,7 +13,7 @@ from almoner.portal.records import queries
 from almoner.portal.records.queries import PatientRecord, Type
 from almoner.portal.records.values import FieldValue, Zones, field_values
 
-SHOWS: Final = ("records",)
+SHOWS: Final = {"records": "custom_data_type_records"}
 _FEW: Final = 4
 
 

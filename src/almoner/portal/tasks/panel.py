@@ -12,7 +12,7 @@ from almoner.portal.patient_access import Patient
 from almoner.portal.tasks import queries
 from almoner.portal.tasks.queries import Task
 
-SHOWS: Final = ("tasks",)
+SHOWS: Final = {"tasks": "patient_tasks"}
 _FEW: Final = 5
 
 
