@@ -36,7 +36,7 @@ from almoner.workshop import kiwi_health
 from almoner.workshop.programs import PublishedPrograms
 from tests import tries
 from tests.browsers import Screens, options
-from tests.people import People, Person
+from tests.people import People, Person, cheap_passwords
 from tests.plain_http import PlainHttp
 from tests.programs import published
 
@@ -182,7 +182,12 @@ class ServerThread:
     def __init__(self, settings: Settings, limits: ConnectionLimits | None = None) -> None:
         self.settings = settings
         self._server = uvicorn.Server(
-            configuration(Application(settings, on_holding=connection_guard.raised), limits, host=settings.host, port=settings.port)
+            configuration(
+                Application(settings, on_holding=connection_guard.raised, passwords=cheap_passwords),
+                limits,
+                host=settings.host,
+                port=settings.port,
+            )
         )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 

@@ -8,9 +8,11 @@ from urllib.parse import urlencode
 
 import httpx
 import msgspec
+from argon2 import PasswordHasher
 
 from almoner.access import accounts, sessions
 from almoner.access.grants import EVERYTHING
+from almoner.access.passwords import Passwords
 from almoner.access.sessions import csrf
 from almoner.access.worker_events import By
 from almoner.data_api.store import Actor, Store
@@ -19,6 +21,13 @@ from almoner.pages.sent_forms import TOKEN
 from almoner.regions import MONDAY
 from almoner.resources.workers import workers
 from tests.plain_http import PlainHttp
+
+# What passwords are hashed with in tests: a thousandth of what it costs in production, which access/test_passwords.py looks at.
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
+def cheap_passwords() -> Passwords:
+    return Passwords(CHEAP)
 
 
 class Person(PlainHttp):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from almoner.database import Database
+from tests.changes.writing import PATIENCE
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Whom an answer told of, by its request: what was read of them, and what was written.
@@ -53,7 +54,7 @@ class Answers:
 
     async def faults(self, database: Database) -> list[str]:
         """What was shown without being noted, or noted of another environment, once the trail has been written."""
-        ends_at = time.monotonic() + 15
+        ends_at = time.monotonic() + PATIENCE
         while True:
             async with database.connection() as connection:
                 noted = {row["request_id"]: set(row["ids"]) for row in await connection.fetch(_NOTED, self.environment)}

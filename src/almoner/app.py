@@ -89,7 +89,8 @@ class Application:
     """Builds the parts when the server starts, and closes them when it stops (ASGI lifespan).
 
     ``with_worker``: a notifier runs beside the server, in the same process. ``on_holding``: see ``Database``. ``developing``: as
-    `make dev` has it, templates are read anew when they change, and every statement is logged with how long it took.
+    `make dev` has it, templates are read anew when they change, and every statement is logged with how long it took. ``passwords``
+    makes what hashes them: tests, which sign in a thousand times, hand in one that does so at little cost.
     """
 
     def __init__(
@@ -98,10 +99,12 @@ class Application:
         with_worker: bool = False,
         on_holding: connection_guard.Reaction = connection_guard.logged,
         developing: bool = False,
+        passwords: Callable[[], Passwords] = Passwords,
     ) -> None:
         self._settings = settings
         self._on_holding = on_holding
         self._developing = developing
+        self._passwords = passwords
         self._with_worker = with_worker
         self._edge: Edge | None = None
         self._proxied: Asgi = self
@@ -121,7 +124,9 @@ class Application:
         try:
             async with AsyncExitStack() as open_parts:
                 open_parts.enter_context(ending_with_parent())
-                parts = await open_parts.enter_async_context(running(self._settings, self._on_holding, self._developing))
+                parts = await open_parts.enter_async_context(
+                    running(self._settings, self._on_holding, self._developing, self._passwords)
+                )
                 if self._with_worker:
                     await open_parts.enter_async_context(notifying(self._settings, parts.metrics.notified))
                 self._edge = parts.edge
@@ -153,7 +158,10 @@ def from_environment_with_worker() -> Application:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, on_holding: connection_guard.Reaction = connection_guard.logged, developing: bool = False
+    settings: Settings,
+    on_holding: connection_guard.Reaction = connection_guard.logged,
+    developing: bool = False,
+    passwords: Callable[[], Passwords] = Passwords,
 ) -> AsyncIterator[ServerParts]:
     """The parts of a server on the database that the settings name, until the block ends."""
     log = logs.configure(settings.log_format, debug=developing)
@@ -182,7 +190,7 @@ async def running(
             box = await keys.box(connection, settings.key_source)
         await database.agree_on_zones()
         api = DataApi(RESOURCES, database, store, Tokens(database), audit, Completeness(database, time.monotonic), settings.url)
-        pages = _pages(settings, database, box, store, programs, metrics, audit, trusted, developing)
+        pages = _pages(settings, database, box, store, programs, metrics, audit, trusted, developing, passwords())
         yield ServerParts(database, store, _edge(settings, database, box, api, audit, pages, metrics, log, trusted), metrics)
     finally:
         metrics.hand_on()
@@ -256,10 +264,10 @@ def _pages(
     audit: ReadAudit,
     trusted: SSLContext,
     developing: bool,
+    passwords: Passwords,
 ) -> page_serving.PageApplication:
     """Everything that a browser, a probe or a collector of metrics fetches."""
     static = StaticFiles()
-    passwords = Passwords()
     parts = PageParts(
         database,
         store,

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pyotp
-from argon2 import PasswordHasher
 
 from almoner.access import accounts, second_factor
 from almoner.access.grants import EVERYTHING
@@ -21,6 +20,7 @@ from almoner.access.worker_events import By, list_events
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources.workers import workers
+from tests.people import CHEAP
 
 PASSWORD = "violet tractors at noon"
 ADDRESS = "203.0.113.7"
@@ -31,7 +31,7 @@ class CountingPasswords(Passwords):
     """Cheap ones, which count how often they were asked."""
 
     def __init__(self) -> None:
-        super().__init__(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        super().__init__(CHEAP)
         self.verified = 0
 
     async def verify(self, stored: str | None, password: str) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
 from almoner.access.passwords import MEMORY_KIB, MOST_WAITING, TIME_COST, Passwords, password_problem
+from almoner.app import Application
 from almoner.errors import UnavailableError
 
 PERSONAL = ("emily.smith@example.org", "Emily", "Smith")
@@ -76,6 +78,10 @@ def test_a_password_made_to_be_slow_to_judge_is_judged() -> None:
     """Signs that may stand for letters, as many as there are: looked at whole, this takes minutes."""
     for text in ("4@8({[<3690!1|70$5+%2" * 9, "".join(chr(33 + n % 90) for n in range(200)), "a" * 200, "1|7!" * 50):
         password_problem(text, PERSONAL)
+
+
+def test_a_server_hashes_at_the_costs_of_today_unless_a_test_hands_in_something_cheap() -> None:
+    assert inspect.signature(Application).parameters["passwords"].default is Passwords
 
 
 async def test_a_password_is_kept_as_argon2id_with_the_costs_of_today() -> None:

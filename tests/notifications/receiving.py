@@ -25,6 +25,7 @@ from almoner.notifications.notifier import Notifier, NotifierTerms, Pace
 from almoner.notifications.subscription import Subscription
 from almoner.notifications.subscription_terms import Rules
 from almoner.resources import BY_NAME
+from tests.changes.writing import PATIENCE
 
 PUBLIC_URL = "https://care.example.org"
 SECRET = "the secret that the subscriber issued"
@@ -91,7 +92,7 @@ class Receiver:
             return self.token_answer(count)
         return web.json_response({"access_token": f"token-{count}", "token_type": "Bearer", "expires_in": 3600})
 
-    async def got(self, count: int, path: str = "in", seconds: float = 20) -> list[Seen]:
+    async def got(self, count: int, path: str = "in", seconds: float = PATIENCE) -> list[Seen]:
         """The notifications of a path, once there are so many."""
         deadline = time.monotonic() + seconds
         while len(self.seen.get(path, [])) < count:

@@ -40,6 +40,7 @@ from almoner.receiver.pull import Api as PulledApi
 from almoner.receiver.pull import PullError
 from almoner.resources import BY_NAME
 from almoner.settings import Settings
+from tests.changes.writing import PATIENCE
 from tests.conftest import Api, Callers, free_port
 from tests.notifications.subscribers import Listening
 from tests.plain_http import NO_CERTIFICATES, PlainHttp
@@ -317,7 +318,7 @@ class Program:
 
     async def says(self, text: str) -> None:
         """Returns once it has said this."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while text not in self.said:
             assert time.monotonic() < deadline, f"{text} was not said in: {self.said}"
             assert self.process.poll() is None, self.said
@@ -325,7 +326,7 @@ class Program:
 
     async def takes_requests(self) -> None:
         """Returns once it answers."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         async with PlainHttp() as client:
             while True:
                 try:

@@ -19,6 +19,7 @@ from almoner.errors import ApiError
 from almoner.notifications import subscriptions
 from almoner.notifications.subscription_terms import Rules
 from almoner.resources import BY_NAME
+from tests.changes.writing import PATIENCE
 from tests.conftest import new_environment, taken
 
 BOX = SecretBox(bytes(32))
@@ -363,7 +364,7 @@ async def test_no_more_than_a_hundred_replays_wait(connection: Any, environment:
 
 async def behind(connection: Any, environment: int, ids: list[str]) -> dict[str, float]:
     """The lags, once one of them is above zero: transactions elsewhere in the cluster can hold the horizon for a moment."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not any((found := await subscriptions.lags(connection, environment, ids)).values()):
         assert time.monotonic() < deadline, "nothing was ever behind"
         await asyncio.sleep(0.01)

@@ -21,7 +21,8 @@ import pytest
 from almoner.settings import Settings
 from tests.changes.writing import PATIENCE
 from tests.conftest import METRICS_TOKEN, Api, Server, ServerThread, free_port
-from tests.plain_http import PlainHttp
+from tests.people import People, Person
+from tests.plain_http import NO_CERTIFICATES, PlainHttp
 
 PATIENT = {
     "phase": "intake",
@@ -126,6 +127,7 @@ class Process:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
                 raise AssertionError(f"the server did not start: {self.said()}")
+            time.sleep(0.05)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -149,6 +151,20 @@ class Process:
 
     def _alive(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/healthz").status_code == 200
+            return httpx.get(f"{self.url}/healthz", verify=NO_CERTIFICATES, trust_env=False).status_code == 200
         except httpx.TransportError:
             return False
+
+
+def soon_reached(connections: int, seconds: int, requests: int, body: int | None = None) -> dict[str, str]:
+    """The settings of a process whose limits are these."""
+    given = {"CONNECTIONS": connections, "REQUEST_SECONDS": seconds, "CLIENT_LIMIT": requests, "BODY_LIMIT": body}
+    return {f"ALMONER_{name}": str(value) for name, value in given.items() if value is not None}
+
+
+@asynccontextmanager
+async def signed_in_at(process: Process, people: People, environment: int, *roles: str) -> AsyncIterator[Person]:
+    """Somebody with these roles, who asks that process."""
+    async with await people(environment, *roles) as person:
+        person.base_url = httpx.URL(process.url)
+        yield person

@@ -20,7 +20,7 @@ import pytest
 from almoner.access.sessions import csrf
 from almoner.settings import Settings
 from tests.conftest import Api
-from tests.operations.conftest import PATIENT, Process
+from tests.operations.conftest import PATIENT, Process, signed_in_at, soon_reached
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
 
@@ -34,11 +34,7 @@ CONNECTIONS, SECONDS, REQUESTS = 4, 3, 200
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Iterator[Process]:
     """A server with few connections to its database, and a short deadline."""
-    environ = {
-        "ALMONER_CONNECTIONS": str(CONNECTIONS),
-        "ALMONER_REQUEST_SECONDS": str(SECONDS),
-        "ALMONER_CLIENT_LIMIT": str(REQUESTS),
-    }
+    environ = soon_reached(CONNECTIONS, SECONDS, REQUESTS)
     with Process(tmp_path_factory.mktemp("small"), settings, **environ) as running:
         yield running
 
@@ -46,8 +42,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Itera
 @pytest.fixture
 async def coach(small: Process, people: People, program: int) -> AsyncIterator[Person]:
     """Somebody of the small server who may do everything."""
-    async with await people(program, "coach", "designer", "admin") as person:
-        person.base_url = httpx.URL(small.url)
+    async with signed_in_at(small, people, program, "coach", "designer", "admin") as person:
         yield person
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from almoner.access.sessions import csrf
@@ -20,7 +19,7 @@ from almoner.operations.repeats import SECONDS as INTERVAL
 from almoner.operations.repeats import Repeats
 from almoner.settings import Settings
 from tests.conftest import METRICS_TOKEN, Api
-from tests.operations.conftest import BODY, CONNECTIONS, PATIENT, REQUESTS, SECONDS, Process, until_true
+from tests.operations.conftest import BODY, CONNECTIONS, PATIENT, REQUESTS, SECONDS, Process, signed_in_at, soon_reached, until_true
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
 
@@ -79,12 +78,7 @@ async def test_a_body_is_not_read_and_nothing_sent_by_who_holds_a_connection(dat
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Iterator[Process]:
     """A server with limits that are soon reached, whose log can be read."""
-    environ = {
-        "ALMONER_CONNECTIONS": str(CONNECTIONS),
-        "ALMONER_REQUEST_SECONDS": str(SECONDS),
-        "ALMONER_CLIENT_LIMIT": str(REQUESTS),
-        "ALMONER_BODY_LIMIT": str(BODY),
-    }
+    environ = soon_reached(CONNECTIONS, SECONDS, REQUESTS, BODY)
     with Process(tmp_path_factory.mktemp("watched"), settings, **environ) as running:
         yield running
 
@@ -92,8 +86,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Ite
 @pytest.fixture
 async def integrator(watched: Process, people: People, program: int) -> AsyncIterator[Person]:
     """Somebody of the watched server, with a session and the permission to end secrets of clients."""
-    async with await people(program, "designer") as person:
-        person.base_url = httpx.URL(watched.url)
+    async with signed_in_at(watched, people, program, "designer") as person:
         yield person
 
 

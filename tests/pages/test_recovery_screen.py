@@ -9,18 +9,17 @@ from pathlib import Path
 import pyotp
 from playwright.async_api import expect
 
-from almoner.access.passwords import Passwords
 from almoner.database import Database
 from tests.access.door import PASSWORD
 from tests.browsers import Screens, violations
-from tests.people import People
+from tests.people import People, cheap_passwords
 
 
 async def test_recovery_codes_are_saved_and_printed_and_shown_once(
     people: People, environment: int, database: Database, screens: Screens
 ) -> None:
     async with await people(environment, "coach") as coach:
-        hashed = await Passwords().hash(PASSWORD)
+        hashed = await cheap_passwords().hash(PASSWORD)
         async with database.connection() as connection:
             await connection.execute("UPDATE worker_accounts SET password_hash = $2 WHERE worker_id = $1", coach.worker_id, hashed)
         page = await screens(coach, width=375)

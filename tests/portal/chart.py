@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from almoner.database import Database
 from almoner.resources import BY_NAME
 from almoner.workshop.publish import Breaks, publish
 from almoner.workshop.published_programs import newest_version
+from tests.changes.writing import PATIENCE
 from tests.people import Person
 from tests.programs import published
 
@@ -132,8 +134,9 @@ def text_of(html: str) -> str:
 
 async def until(person: Person, path: str, told: str) -> str:
     """The page once it tells this: a server takes up what was published within two seconds."""
-    ends_at = time.monotonic() + 20
+    ends_at = time.monotonic() + PATIENCE
     while True:
         page = (await person.get(path)).text
         if told in text_of(page) or time.monotonic() > ends_at:
             return page
+        await asyncio.sleep(0.1)

@@ -21,6 +21,7 @@ from almoner.access.audit_search import AuditQuery, TrailPlace
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources import BY_NAME
+from tests.changes.writing import PATIENCE
 from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.portal.chart import text_of
@@ -89,7 +90,7 @@ def sentences(page: str) -> list[str]:
 
 async def noted(database: Database, person: Person) -> list[set[str]]:
     """Whom the trail says that this person was shown by the trail itself, look by look, once that is written."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         async with database.connection() as connection:
             rows = await connection.fetch(

@@ -29,6 +29,7 @@ from almoner.pages.visit import Visit
 from almoner.portal.admin_export import csv_text, formats, parquet, sending
 from almoner.portal.admin_export.parquet import Holds, ParquetColumn, ParquetFile
 from almoner.resources import BY_NAME, RESOURCES
+from tests.changes.writing import PATIENCE
 from tests.conftest import Callers, new_environment
 from tests.people import People, Person
 from tests.portal.chart import text_of
@@ -185,7 +186,7 @@ async def test_who_took_what_is_in_the_events_and_of_whom_in_the_trail(
     page = text_of((await admin.get(PATH)).text)
     assert "taken whole" in page
     assert re.search(r"1[12] rows: patients, workers as CSV", page)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     noted: set[str] = set()
     while not noted and time.monotonic() < deadline:
         async with database.connection() as connection:

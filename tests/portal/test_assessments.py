@@ -18,17 +18,7 @@ from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.portal.chart import NEWER, PROGRAM, Chart, decoded, text_of, until
 
-
-@pytest.fixture
-async def chart(environment: int, database: Database, store: Store) -> Chart:
-    made = Chart(environment, database, store)
-    await made.publish()
-    return made
-
-
-@pytest.fixture
-async def coach(people: People, chart: Chart) -> Person:
-    return await people(chart.environment, "coach")
+pytestmark = pytest.mark.usefixtures("chart")
 
 
 @pytest.fixture

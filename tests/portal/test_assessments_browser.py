@@ -5,23 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from almoner.data_api.store import Store
-from almoner.database import Database
 from tests.browsers import Screens, violations
-from tests.people import People, Person
+from tests.people import Person
 from tests.portal.chart import Chart, decoded
 
-
-@pytest.fixture
-async def chart(environment: int, database: Database, store: Store) -> Chart:
-    made = Chart(environment, database, store)
-    await made.publish()
-    return made
-
-
-@pytest.fixture
-async def coach(people: People, chart: Chart) -> Person:
-    return await people(chart.environment, "coach")
+pytestmark = pytest.mark.usefixtures("chart")
 
 
 async def pick(page: Page, label: str) -> None:

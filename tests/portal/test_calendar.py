@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 
 from almoner.portal.calendar import queries
+from tests.changes.writing import PATIENCE
 from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.portal.calendars import Book, at, coming, kept, new_book, words
+
+pytestmark = pytest.mark.usefixtures("book")
 
 TUESDAY = coming(1)
 
@@ -189,9 +193,10 @@ async def test_what_was_shown_is_in_the_audit_trail(book: Book, coach: Person) -
     sql = (
         "SELECT count(*) FROM audit_reads WHERE environment_id = $1 AND request_id = $2 AND $3::uuid = ANY (almoner_ids(patients))"
     )
-    ends_at, found = time.monotonic() + 20, 0
+    ends_at, found = time.monotonic() + PATIENCE, 0
     while not found and time.monotonic() < ends_at:
         found = await book.value(sql, answer.headers["x-request-id"], patient)
+        await asyncio.sleep(0.02)
     assert found == 1
 
 

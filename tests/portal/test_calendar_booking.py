@@ -18,6 +18,8 @@ from almoner.times import iso
 from tests.people import People, Person
 from tests.portal.calendars import HERE, Book, at, coming, kept, known, words
 
+pytestmark = pytest.mark.usefixtures("book")
+
 TUESDAY = coming(1)
 
 

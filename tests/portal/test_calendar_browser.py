@@ -15,6 +15,8 @@ from tests.browsers import Screens, violations
 from tests.people import People, Person
 from tests.portal.calendars import Book, at, coming
 
+pytestmark = pytest.mark.usefixtures("book")
+
 TUESDAY = coming(1)
 WEDNESDAY = TUESDAY + timedelta(days=1)
 # An hour is so high in the day and the week.

@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almoner.access import accounts, sessions
-from almoner.access.passwords import Passwords
 from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.portal.calendar import ics
 from almoner.portal.calendar.ics import IcsEvent
 from tests.conftest import Server, new_environment
-from tests.people import People, Person
+from tests.people import People, Person, cheap_passwords
 from tests.plain_http import PlainHttp
 from tests.portal.calendars import Book, new_book, words
+
+pytestmark = pytest.mark.usefixtures("book")
 
 WHEN = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 
@@ -192,7 +193,7 @@ async def test_an_address_is_made_by_who_knows_the_password_or_has_just_signed_i
 ) -> None:
     path = await made(coach)
     async with book.database.connection() as connection:
-        hashed = await Passwords().hash("violet tractors at noon")
+        hashed = await cheap_passwords().hash("violet tractors at noon")
         await connection.execute(
             "UPDATE worker_accounts SET password_hash = $3 WHERE environment_id = $1 AND worker_id = $2",
             *(coach.environment_id, coach.worker_id, hashed),

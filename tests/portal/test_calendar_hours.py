@@ -12,6 +12,8 @@ import pytest
 from tests.people import People, Person
 from tests.portal.calendars import Book, at, coming, words
 
+pytestmark = pytest.mark.usefixtures("book")
+
 TUESDAY = coming(1)
 
 

@@ -16,6 +16,8 @@ from almoner.times import iso
 from tests.people import People, Person
 from tests.portal.calendars import Book, at, coming, words
 
+pytestmark = pytest.mark.usefixtures("book")
+
 TUESDAY = coming(1)
 WEDNESDAY = TUESDAY + timedelta(days=1)
 

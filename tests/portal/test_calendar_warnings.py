@@ -12,6 +12,8 @@ import pytest
 from tests.people import Person
 from tests.portal.calendars import HERE, Book, at, coming, kept, known, words
 
+pytestmark = pytest.mark.usefixtures("book")
+
 TUESDAY = coming(1)
 # 08:00 where the coach is: five in the morning for her.
 NIGHT = "It is 05:00–05:45 in US Pacific for Grace Hopper, and not between 8:00 and 20:00."

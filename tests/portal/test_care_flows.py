@@ -22,12 +22,9 @@ from tests.conftest import Api, new_environment
 from tests.people import People, Person
 from tests.programs import published
 
+pytestmark = pytest.mark.usefixtures("program")
+
 KEYS = ["title", "reminder_date", "completed_at", "completed_by_worker_id", "worker_id", "instructions"]
-
-
-@pytest.fixture
-async def coach(people: People, program: int) -> Person:
-    return await people(program, "coach")
 
 
 class Charts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -13,15 +12,10 @@ import pytest
 from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.resources import BY_NAME
-from tests.people import People, Person
+from tests.people import Person
 from tests.portal.profiles import Chart, new_patient
 
-
-@pytest.fixture
-async def coach(people: People, program: int) -> AsyncIterator[Person]:
-    """A coach in an environment that has the demo's program."""
-    async with await people(program, "coach") as person:
-        yield person
+pytestmark = pytest.mark.usefixtures("program")
 
 
 @pytest.fixture

@@ -19,15 +19,12 @@ from tests.conftest import Api, new_environment
 from tests.people import People, Person
 from tests.programs import published
 
+pytestmark = pytest.mark.usefixtures("program")
+
 KEYS = [
     *("id", "user_id", "worker_id", "conversation_id", "direction", "contents", "automatically_sent", "send_time"),
     *("updated_at", "created_at"),
 ]
-
-
-@pytest.fixture
-async def coach(people: People, program: int) -> Person:
-    return await people(program, "coach")
 
 
 class Charts:

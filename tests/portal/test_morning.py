@@ -10,7 +10,6 @@ import msgspec
 from playwright.async_api import Page, expect
 
 from almoner.access import accounts
-from almoner.access.passwords import Passwords
 from almoner.access.worker_events import By
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
@@ -18,7 +17,7 @@ from almoner.resources import BY_NAME
 from almoner.times import iso
 from tests.browsers import Screens, violations
 from tests.conftest import new_environment
-from tests.people import People, Person
+from tests.people import People, Person, cheap_passwords
 
 PASSWORD = "seven quiet herons"
 
@@ -42,7 +41,7 @@ async def morning(store: Store, database: Database, coach: Person, by: Actor) ->
     words = {"direction": "inbound", "contents": "Can I move our call?"}
     await create(store, by, "messages", user_id=patient, conversation_id=conversation, **words)
     async with database.connection() as connection:
-        hashed = await Passwords().hash(PASSWORD)
+        hashed = await cheap_passwords().hash(PASSWORD)
         await accounts.set_password(connection, coach.environment_id, coach.worker_id, hashed, By("test", "test"))
     return str(patient)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 
 from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.resources.patients import patients
-from tests.people import People, Person
+from tests.people import Person
 from tests.portal.profiles import new_patient, read, timeline
+
+pytestmark = pytest.mark.usefixtures("program")
 
 MORE = [one.name for one in patients.stored if one.only_enveloped]
 TYPED = {
@@ -33,12 +34,6 @@ SHOWN = {
     "Smokes": "no",
     "Provider id number": "P-20417",
 }
-
-
-@pytest.fixture
-async def coach(people: People, program: int) -> AsyncIterator[Person]:
-    async with await people(program, "coach") as person:
-        yield person
 
 
 async def stored(database: Database, environment: int, first_name: str) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,12 +17,7 @@ from tests.people import People, Person
 from tests.portal.profiles import DAY, Chart, booked, new_patient, read, said, timeline, titles
 from tests.programs import published
 
-
-@pytest.fixture
-async def coach(people: People, program: int) -> AsyncIterator[Person]:
-    """A coach in an environment that has the demo's program."""
-    async with await people(program, "coach") as person:
-        yield person
+pytestmark = pytest.mark.usefixtures("program")
 
 
 @pytest.fixture

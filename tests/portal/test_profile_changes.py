@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +16,8 @@ from tests.conftest import Api
 from tests.people import People, Person
 from tests.portal.merging import merge
 from tests.portal.profiles import Chart, booked, new_patient, read, timeline, titles
+
+pytestmark = pytest.mark.usefixtures("program")
 
 FLOW: dict[str, Any] = {
     "description": "Move more",
@@ -32,12 +33,6 @@ FLOW: dict[str, Any] = {
     ],
 }
 RESULT = {"test": "ldl", "value": 100, "unit": "mg/dL", "collected_at": "2026-01-01T20:00:00+00:00", "out_of_range": False}
-
-
-@pytest.fixture
-async def coach(people: People, program: int) -> AsyncIterator[Person]:
-    async with await people(program, "coach") as person:
-        yield person
 
 
 @pytest.fixture

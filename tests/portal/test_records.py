@@ -8,11 +8,12 @@ from decimal import Decimal
 
 import pytest
 
-from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.portal.chart import NEWER, Chart, decoded, text_of, until
+
+pytestmark = pytest.mark.usefixtures("chart")
 
 BODY = {
     "name": "Metformin",
@@ -22,18 +23,6 @@ BODY = {
     "taken_at": "2026-08-02T14:20:31Z",
     "form": "tablet",
 }
-
-
-@pytest.fixture
-async def chart(environment: int, database: Database, store: Store) -> Chart:
-    made = Chart(environment, database, store)
-    await made.publish()
-    return made
-
-
-@pytest.fixture
-async def coach(people: People, chart: Chart) -> Person:
-    return await people(chart.environment, "coach")
 
 
 def path(patient: str, rest: str = "") -> str:

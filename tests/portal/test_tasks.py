@@ -6,23 +6,12 @@ import re
 
 import pytest
 
-from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.portal.chart import Chart, text_of
 
-
-@pytest.fixture
-async def chart(environment: int, database: Database, store: Store) -> Chart:
-    made = Chart(environment, database, store)
-    await made.publish()
-    return made
-
-
-@pytest.fixture
-async def coach(people: People, chart: Chart) -> Person:
-    return await people(chart.environment, "coach")
+pytestmark = pytest.mark.usefixtures("chart")
 
 
 def path(patient: str, rest: str = "") -> str:
