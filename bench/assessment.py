@@ -8,8 +8,8 @@ from typing import Any
 
 from almoner.data_api import decode
 from almoner.data_api.declare import Row
-from almoner.definitions import Program, Spec
 from almoner.resources.assessment_responses import assessment_responses
+from almoner.vocabulary.definitions import Program, Spec
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, Condition, Question, Section
 from bench import machine, page

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from almoner.data_api import statements as sql
-from almoner.fields import MISSING, Shape
 from almoner.resources.patients import patients
+from almoner.vocabulary.fields import MISSING, Shape
 
 # What a connection of Almoner's pool is set to.
 SESSION = {"timezone": "UTC", "jit": "off", "plan_cache_mode": "force_generic_plan"}

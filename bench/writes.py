@@ -20,8 +20,8 @@ import asyncpg
 
 from almoner.data_api import find
 from almoner.data_api import statements as sql
-from almoner.fields import Shape
 from almoner.resources import BY_NAME
+from almoner.vocabulary.fields import Shape
 from bench import database, dataset, limit, machine, page
 from bench.statements import SESSION, Statement, statements
 

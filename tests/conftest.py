@@ -21,15 +21,16 @@ import typer.testing
 import uvicorn
 from playwright.async_api import Browser, async_playwright
 
-from almoner import connection_guard, embedded, migrate, schema
+from almoner import embedded, schema
 from almoner.access import clients, environments, keys
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
 from almoner.app import Application
 from almoner.data_api.store import Actor, Store
-from almoner.database import Database
+from almoner.database import Database, connection_guard
 from almoner.operations.connections import ConnectionLimits
 from almoner.resources import RESOURCES
+from almoner.schema import migrate
 from almoner.server import configuration
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health

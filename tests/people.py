@@ -18,8 +18,8 @@ from almoner.access.worker_events import By
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.pages.sent_forms import TOKEN
-from almoner.regions import MONDAY
 from almoner.resources.workers import workers
+from almoner.vocabulary.regions import MONDAY
 from tests.plain_http import PlainHttp
 
 # What passwords are hashed with in tests: a thousandth of what it costs in production, which access/test_passwords.py looks at.

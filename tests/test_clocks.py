@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from almoner import clocks
-from almoner.clocks import DatabaseZones
 from almoner.commands import doctor
 from almoner.database import Database
 from almoner.pages import parsing
 from almoner.pages.filters import day_in_words
-from almoner.times import TIMEZONES
+from almoner.vocabulary import clocks
+from almoner.vocabulary.clocks import DatabaseZones
+from almoner.vocabulary.times import TIMEZONES
 from tests.test_repository import SERVER
 
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)

@@ -10,13 +10,12 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from almoner import connection_guard, write_outcome
 from almoner.access.tokens import Tokens
-from almoner.connection_guard import HoldingError
 from almoner.data_api.store import Actor, Store
-from almoner.database import Database, guard_wait
+from almoner.database import Database, connection_guard, guard_wait, write_outcome
+from almoner.database.connection_guard import HoldingError
+from almoner.database.query_cache import QueryCache
 from almoner.errors import UnavailableError
-from almoner.query_cache import QueryCache
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.workshop.programs import PublishedPrograms
 from tests.conftest import taken

@@ -11,11 +11,11 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
-from almoner import migrate
 from almoner.cli import app
 from almoner.commands import doctor
 from almoner.database import Database
-from almoner.dialing import PooledError, addresses, is_from_a_pooler
+from almoner.database.dialing import PooledError, addresses, is_from_a_pooler
+from almoner.schema import migrate
 from tests.conftest import free_port
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from almoner.database import Database
-from almoner.query_cache import KEPT_SECONDS, QueryCache
+from almoner.database.query_cache import KEPT_SECONDS, QueryCache
 
 
 class Asked:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almoner.database import Database
-from almoner.names import full_name, full_name_sql, isolated, unisolated
 from almoner.pages.filters import initials
+from almoner.vocabulary.names import full_name, full_name_sql, isolated, unisolated
 from tests.conftest import Api
 from tests.people import People
 from tests.test_repository import SERVER

@@ -18,7 +18,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 import almoner.pages
 import almoner.portal
 import almoner.workshop.pages
-from almoner import connection_guard, reference
+from almoner import reference
 from almoner.access import keys
 from almoner.access.audit import ReadAudit
 from almoner.access.oidc import Oidc, OidcProvider
@@ -34,7 +34,8 @@ from almoner.changes.watch import Watch
 from almoner.data_api.describe import Addition, openapi
 from almoner.data_api.serve import ApiAnswer, ApiRequest, DataApi
 from almoner.data_api.store import Store
-from almoner.database import Database
+from almoner.database import Database, connection_guard
+from almoner.database.query_cache import QueryCache
 from almoner.notifications import describe, lag
 from almoner.notifications.http import trusting
 from almoner.notifications.serve import SubscriptionApi
@@ -53,7 +54,6 @@ from almoner.pages.sent_forms import SentForms
 from almoner.pages.sign_in.provider import BACK
 from almoner.pages.static_files import StaticFiles
 from almoner.pages.visit import PageParts
-from almoner.query_cache import QueryCache
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.settings import Settings
 from almoner.worker import notifying

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from almoner import home as homes
 from almoner.access.key_file import KeySource
-from almoner.definitions import Permission
 from almoner.errors import SettingError
+from almoner.vocabulary.definitions import Permission
 
 
 def _setting(env: str, about: str, default: Any = None, *, secret: bool = False) -> Any:

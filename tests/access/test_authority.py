@@ -16,11 +16,11 @@ from almoner.access import clients, grants
 from almoner.access.grants import Authority, Grant, beyond, widened
 from almoner.app import PAGES
 from almoner.database import Database
-from almoner.definitions import NO_RIGHTS, Program, Rights
 from almoner.notifications import subscriptions
 from almoner.notifications.subscription_terms import Rules
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.resources import BY_NAME
+from almoner.vocabulary.definitions import NO_RIGHTS, Program, Rights
 from almoner.workshop import drafts, kiwi_health
 from almoner.workshop.design import ProgramDesign, Role
 from almoner.workshop.program_file import parse

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from almoner import connection_guard, schema
+from almoner import schema
 from almoner.access import accounts, clients, environments, keys, second_factor
 from almoner.access.grants import EVERYTHING
 from almoner.access.key_file import KeySource
@@ -23,7 +23,7 @@ from almoner.access.secrets import SecretBox, key_id
 from almoner.access.worker_events import By
 from almoner.cli import app
 from almoner.data_api.store import Actor, Store
-from almoner.database import Database
+from almoner.database import Database, connection_guard
 from almoner.errors import SettingError
 from almoner.notifications import subscriptions
 from almoner.notifications.subscription_terms import Rules

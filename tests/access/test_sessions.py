@@ -11,8 +11,8 @@ from almoner.access.secrets import SecretBox
 from almoner.access.sessions import Session, csrf
 from almoner.data_api.store import Store
 from almoner.database import Database
-from almoner.definitions import Program
 from almoner.errors import ApiError
+from almoner.vocabulary.definitions import Program
 from tests.access.door import BY, Door, Worker
 from tests.conftest import new_environment, taken
 

@@ -17,11 +17,11 @@ ROOM = '        Field("room", Choice(("blue_room", "garden")), "Where the two me
 
 ALLERGIES = '''"""What a patient must not be given."""
 
-from almoner.choices import Choice
+from almoner.vocabulary.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
-from almoner.fields import Field
-from almoner.kinds import Ref, Text
-from almoner.times import IsoDate
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Ref, Text
+from almoner.vocabulary.times import IsoDate
 
 allergies = Resource(
     name="allergies",

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from almoner import connection_guard
 from almoner.app import running
 from almoner.changes.completeness import Completeness
 from almoner.data_api.find import BEGINNING
-from almoner.database import Database
+from almoner.database import Database, connection_guard
 from almoner.settings import Settings
 from tests.changes.writing import (
     begin_epoch,

@@ -8,8 +8,9 @@ import uuid
 import asyncpg
 import pytest
 
-from almoner import embedded, migrate, schema
+from almoner import embedded, schema
 from almoner.resources import RESOURCES
+from almoner.schema import migrate
 
 # What the version of this revision writes in one request, in the order in which it locks it: a patient, a message, an appointment,
 # the address of a calendar.

@@ -13,8 +13,8 @@ import asyncpg
 from almoner.changes import feed
 from almoner.data_api import decode, statements
 from almoner.data_api.store import new_id
-from almoner.fields import Shape
 from almoner.resources import BY_NAME
+from almoner.vocabulary.fields import Shape
 
 PATIENTS = BY_NAME["patients"]
 # Seconds; a busy machine is no fault.

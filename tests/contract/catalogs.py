@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import MetaData
 
-from almoner import embedded, migrate, schema
+from almoner import embedded, schema
 from almoner.data_api.declare import Resource
 from almoner.resources import RESOURCES
+from almoner.schema import migrate
 
 # What a schema is made of, as PostgreSQL itself writes it down. Every row is a name and what is behind it.
 CATALOGS = {

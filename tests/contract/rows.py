@@ -13,9 +13,9 @@ import httpx
 
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.store import Actor, Store
-from almoner.fields import Field, Shape
-from almoner.kinds import Ref
 from almoner.resources import BY_NAME
+from almoner.vocabulary.fields import Field, Shape
+from almoner.vocabulary.kinds import Ref
 from tests.conftest import Api
 
 CONTRACT: dict[str, Any] = json.loads((Path(__file__).parent / "contract.json").read_text(encoding="utf-8"))

@@ -9,8 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from almoner import embedded, migrate, schema
+from almoner import embedded, schema
 from almoner.resources import RESOURCES
+from almoner.schema import migrate
 from tests.contract.catalogs import CATALOGS, declare, described, differences, new_database
 
 # What is there once a database: the environments themselves, its clusters, the processes that notify, and its key.

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from almoner.data_api.declare import Resource, Verb
-from almoner.fields import Field, Shape
-from almoner.kinds import Boolean, Ref
 from almoner.resources import BY_NAME, RESOURCES
+from almoner.vocabulary.fields import Field, Shape
+from almoner.vocabulary.kinds import Boolean, Ref
 from tests.conftest import Api, Callers
 from tests.contract.rows import NOBODY, Place, Row, errors, one, refused, rows
 from tests.plain_http import PlainHttp

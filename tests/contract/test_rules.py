@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from almoner.choices import STATES
 from almoner.database import Database
 from almoner.errors import Problem
 from almoner.resources import BY_NAME
 from almoner.resources.care_flows import CARE_FLOW
+from almoner.vocabulary.choices import STATES
 from tests.conftest import Api, Callers
 from tests.contract.rows import CONTRACT, NOBODY, Place, Row, errors, of_contract, one, refused, values
 

@@ -17,13 +17,14 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, DefaultClause, text
 
-from almoner import embedded, migrate, schema
+from almoner import embedded, schema
 from almoner.data_api.declare import Search
 from almoner.errors import SettingError
-from almoner.fields import Field
-from almoner.kinds import Text
 from almoner.migrations import writing
 from almoner.resources import BY_NAME, RESOURCES
+from almoner.schema import migrate
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Text
 from tests.contract.catalogs import declare, described, differences, new_database
 
 

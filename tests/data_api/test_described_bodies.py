@@ -17,10 +17,10 @@ from almoner.data_api import describe_schemas as schemas
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.nested import NewRows
 from almoner.errors import Problem
-from almoner.fields import Field, ListOf, Object, Shape
-from almoner.kinds import AnyObject, Kind, Problems
 from almoner.resources import RESOURCES
-from almoner.times import IsoDateTime, Timezone, iso
+from almoner.vocabulary.fields import Field, ListOf, Object, Shape
+from almoner.vocabulary.kinds import AnyObject, Kind, Problems
+from almoner.vocabulary.times import IsoDateTime, Timezone, iso
 from tests.tries import tries
 
 # What the decoder takes in more notations than it answers with (clarifications 11, 14, 15, 21), and the document describes the

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
-from almoner import json_values, times
-from almoner.choices import STATES, Choice, ProgramChoice, Several, State
-from almoner.contact_kinds import E164, Name, Phone, ZipCode
 from almoner.data_api import decode
 from almoner.data_api.nested import NewRows
 from almoner.database import Database
 from almoner.errors import ApiError
-from almoner.fields import Field, ListOf, Object
-from almoner.kinds import (
+from almoner.resources import BY_NAME, RESOURCES
+from almoner.vocabulary import json_values, times
+from almoner.vocabulary.choices import STATES, Choice, ProgramChoice, Several, State
+from almoner.vocabulary.contact_kinds import E164, Name, Phone, ZipCode
+from almoner.vocabulary.fields import Field, ListOf, Object
+from almoner.vocabulary.kinds import (
     AnyObject,
     Boolean,
     BooleanOrWord,
@@ -36,7 +37,6 @@ from almoner.kinds import (
     Text,
     Texts,
 )
-from almoner.resources import BY_NAME, RESOURCES
 from tests.tries import tries
 
 KINDS: dict[str, Kind] = {

@@ -7,9 +7,9 @@ import re
 import asyncpg
 
 from almoner.data_api import statements
-from almoner.dialing import SESSION
-from almoner.fields import Shape
+from almoner.database.dialing import SESSION
 from almoner.resources import BY_NAME
+from almoner.vocabulary.fields import Shape
 
 _NOISE = """
 INSERT INTO patients (environment_id, id, phase, timezone, first_name, last_name, birthday)

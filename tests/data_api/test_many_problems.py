@@ -9,11 +9,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from almoner import fields
 from almoner.data_api.store import Actor, Store
 from almoner.errors import MOST_PROBLEMS, ApiError
-from almoner.kinds import Json, Text
 from almoner.resources import BY_NAME
+from almoner.vocabulary import fields
+from almoner.vocabulary.kinds import Json, Text
 from tests.conftest import Api
 
 PATIENT = {

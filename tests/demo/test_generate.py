@@ -8,16 +8,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from almoner.choices import STATES
-from almoner.contact_kinds import Phone, ZipCode
 from almoner.data_api import decode
 from almoner.data_api.declare import Row, Verb
 from almoner.demo import generate
 from almoner.demo.people import ORIGINS, PLACES
-from almoner.fields import Shape
-from almoner.kinds import Email, Problems
 from almoner.resources import BY_NAME
-from almoner.times import TIMEZONES
+from almoner.vocabulary.choices import STATES
+from almoner.vocabulary.contact_kinds import Phone, ZipCode
+from almoner.vocabulary.fields import Shape
+from almoner.vocabulary.kinds import Email, Problems
+from almoner.vocabulary.times import TIMEZONES
 from almoner.workshop import kiwi_health
 from almoner.workshop.field_kinds import model
 from almoner.workshop.program_file import parse

@@ -7,13 +7,13 @@ from datetime import date
 
 import pytest
 
-from almoner.choices import Choice
 from almoner.data_api.declare import Resource
 from almoner.demo import generate, own_fields
-from almoner.fields import Field
-from almoner.kinds import Boolean, Text
 from almoner.resources import BY_NAME
-from almoner.times import IsoDate
+from almoner.vocabulary.choices import Choice
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Boolean, Text
+from almoner.vocabulary.times import IsoDate
 
 TODAY = date(2026, 3, 10)
 OWN = (

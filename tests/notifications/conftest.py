@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from almoner import connection_guard
 from almoner.access.secrets import SecretBox
-from almoner.database import Database
+from almoner.database import Database, connection_guard
 from tests.changes.writing import begin_epoch, environment_of
 from tests.notifications.receiving import Receiver, receiving
 

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from almoner import connection_guard
 from almoner.access.secrets import SecretBox
 from almoner.changes.feed import Position
-from almoner.database import Database
+from almoner.database import Database, connection_guard
 from almoner.notifications import delivery_log, subscriptions
 from almoner.notifications.delivery import DeliveryAttempt
 from almoner.notifications.subscription import Subscription

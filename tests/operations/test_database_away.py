@@ -17,12 +17,13 @@ import httpx
 import psutil
 import pytest
 
-from almoner import migrate, schema
+from almoner import schema
 from almoner.access import clients, environments
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
 from almoner.embedded import EmbeddedServer
 from almoner.resources import RESOURCES
+from almoner.schema import migrate
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish

@@ -16,9 +16,9 @@ from almoner.access.sessions import csrf
 from almoner.app import PAGES
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
-from almoner.definitions import Permission
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.resources import BY_NAME
+from almoner.vocabulary.definitions import Permission
 from almoner.workshop import kiwi_health
 from almoner.workshop.design import Role
 from almoner.workshop.program_file import parse

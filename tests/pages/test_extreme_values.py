@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from almoner.app import PAGES
-from almoner.choices import Choice
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
-from almoner.kinds import Kind
 from almoner.resources.care_flows import care_flows
-from almoner.times import IsoDate, IsoDateTime
+from almoner.vocabulary.choices import Choice
+from almoner.vocabulary.kinds import Kind
+from almoner.vocabulary.times import IsoDate, IsoDateTime
 from almoner.workshop.design import FieldDesign
 from almoner.workshop.forms import kind_of
 from almoner.workshop.published_programs import design_of

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 
 from almoner.errors import Problem, parse_problem
-from almoner.fields import ListOf, Object, missing_field
-from almoner.kinds import Kind
 from almoner.pages import notation
 from almoner.pages.forms.refusals import refusal
 from almoner.pages.notation import Notation
 from almoner.resources import RESOURCES
+from almoner.vocabulary.fields import ListOf, Object, missing_field
+from almoner.vocabulary.kinds import Kind
 from almoner.workshop import kiwi_health
 from almoner.workshop.forms import kind_of
 from almoner.workshop.program_file import parse

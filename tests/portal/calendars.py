@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources import BY_NAME
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 from tests.people import Person
 from tests.programs import published
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from almoner import clocks
 from almoner.portal.calendar import booking
 from almoner.resources import BY_NAME
-from almoner.times import iso
+from almoner.vocabulary import clocks
+from almoner.vocabulary.times import iso
 from tests.people import People, Person
 from tests.portal.calendars import HERE, Book, at, coming, kept, known, words
 

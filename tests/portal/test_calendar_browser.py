@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from almoner.resources import BY_NAME
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 from tests.browsers import Screens, violations
 from tests.people import People, Person
 from tests.portal.calendars import Book, at, coming

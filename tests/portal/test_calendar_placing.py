@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from almoner.resources import BY_NAME
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 from tests.people import People, Person
 from tests.portal.calendars import Book, at, coming, words
 

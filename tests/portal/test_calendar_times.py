@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almoner import clocks
 from almoner.pages import parsing
 from almoner.portal.calendar import hours_page, layout, time_form, views, zones
 from almoner.portal.calendar.queries import Absence, CalendarEvent, CalendarWorker
 from almoner.portal.calendar.time_form import TypedTime
-from almoner.working_hours import Hours, Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.working_hours import Hours, Span
 
 NEW_YORK: Final = "America/New_York"
 SYDNEY: Final = "Australia/Sydney"

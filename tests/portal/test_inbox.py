@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from almoner import clocks
 from almoner.data_api.store import Actor, Store, new_id
 from almoner.database import Database
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.queries import Absence
 from almoner.portal.inbox import queries, today
 from almoner.resources import BY_NAME
+from almoner.vocabulary import clocks
 from almoner.workshop import kiwi_health
 from tests.conftest import new_environment
 from tests.people import People, Person

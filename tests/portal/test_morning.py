@@ -14,7 +14,7 @@ from almoner.access.worker_events import By
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
 from almoner.resources import BY_NAME
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 from tests.browsers import Screens, violations
 from tests.conftest import new_environment
 from tests.people import People, Person, cheap_passwords

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from almoner import regions
 from almoner.pages.notation import Notation
+from almoner.vocabulary import regions
 from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.portal.calendars import Book, at, coming, words

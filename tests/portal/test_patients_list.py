@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from almoner.clocks import DatabaseZones
 from almoner.data_api.store import Actor, Store
 from almoner.database import Connection
 from almoner.portal.patients import assignment, by_next, listing
 from almoner.portal.patients.listing import Chosen, list_patients
 from almoner.resources import BY_NAME
-from almoner.times import TIMEZONES, iso
+from almoner.vocabulary.clocks import DatabaseZones
+from almoner.vocabulary.times import TIMEZONES, iso
 from tests.browsers import Screens
 from tests.conftest import taken
 from tests.people import People, Person

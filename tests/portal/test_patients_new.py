@@ -13,7 +13,7 @@ from almoner.data_api.store import Actor, Store
 from almoner.portal.patients.duplicates import mistaken_for
 from almoner.portal.patients.guessed_zone import SPLIT, ZONES
 from almoner.resources.patients import patients
-from almoner.times import TIMEZONES
+from almoner.vocabulary.times import TIMEZONES
 from tests.conftest import Api
 from tests.pages.test_refusals import FOR_PROGRAMS
 from tests.people import People, Person

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from almoner.contact_kinds import is_blank
+from almoner.vocabulary.contact_kinds import is_blank
 from almoner.workshop.design import (
     BUILT_IN_ROLES,
     Assessment,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almoner.kinds import Problems
+from almoner.vocabulary.kinds import Problems
 from almoner.workshop import kiwi_health
 from almoner.workshop.design import Assessment, Condition, FieldDesign, ProgramDesign, Question
 from almoner.workshop.field_kinds import FIELD_KINDS, model

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given
 
-from almoner.contact_kinds import is_blank
+from almoner.vocabulary.contact_kinds import is_blank
 from almoner.workshop import json_schema, kiwi_health
 from almoner.workshop.checks import design_from, problems
 from almoner.workshop.design import LONGEST_NAME, MessageTemplate, Phase, ProgramDesign

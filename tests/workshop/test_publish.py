@@ -13,10 +13,10 @@ import pytest
 from almoner.data_api import decode
 from almoner.data_api.declare import Row, Verb
 from almoner.database import Database
-from almoner.definitions import Program
-from almoner.fields import Shape
-from almoner.kinds import Problems
 from almoner.resources import RESOURCES
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import Shape
+from almoner.vocabulary.kinds import Problems
 from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.program_file import ProgramFileError, parse
 from almoner.workshop.programs import PublishedPrograms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from almoner.database import Database
-from almoner.definitions import BUILT_IN_RIGHTS, Program
+from almoner.vocabulary.definitions import BUILT_IN_RIGHTS, Program
 from almoner.workshop import kiwi_health, published_programs
 from almoner.workshop.design import ProgramDesign, Terminology
 from almoner.workshop.program_file import parse

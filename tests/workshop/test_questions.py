@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from almoner.kinds import Problems
+from almoner.vocabulary.kinds import Problems
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, Condition, CustomDataType, FieldDesign, Question, Section
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almoner import json_values
-from almoner.kinds import Problems
-from almoner.times import TIMEZONES, IsoDateTime, iso
+from almoner.vocabulary import json_values
+from almoner.vocabulary.kinds import Problems
+from almoner.vocabulary.times import TIMEZONES, IsoDateTime, iso
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, Condition, CustomDataType, FieldDesign, Question, Section
 from almoner.workshop.field_kinds import FIELD_KINDS

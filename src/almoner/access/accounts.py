@@ -14,9 +14,9 @@ from almoner.access.grants import Grant, require
 from almoner.access.sessions import Session
 from almoner.access.worker_events import By
 from almoner.database import Connection
-from almoner.definitions import Program, Rights
 from almoner.errors import ApiError, problem
-from almoner.names import full_name
+from almoner.vocabulary.definitions import Program, Rights
+from almoner.vocabulary.names import full_name
 
 
 @dataclass(frozen=True, slots=True)

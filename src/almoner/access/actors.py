@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from almoner.names import full_name_sql
+from almoner.vocabulary.names import full_name_sql
 
 # What a writer came through, as a sentence ends; the change log keeps the bare word.
 THROUGH: Final = {

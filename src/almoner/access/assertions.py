@@ -17,7 +17,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from almoner.kinds import Guid
+from almoner.vocabulary.kinds import Guid
 
 SKEW: Final = 60  # seconds that a caller's clock may be off
 LONGEST: Final = 16_384  # characters

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from almoner.access.actors import name_sql
 from almoner.database import Connection
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 
 _PART: Final = 1_000  # entries that are read at once where all are wanted
 EXAMINED: Final = 20_000  # entries of each log that one look examines

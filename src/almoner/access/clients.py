@@ -14,9 +14,9 @@ from almoner.access import policy, tokens, worker_events
 from almoner.access.grants import Grant, require
 from almoner.access.secrets import SealError, SecretBox, new_secret
 from almoner.access.worker_events import AT_THE_TERMINAL, By
-from almoner.contact_kinds import is_blank
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
+from almoner.vocabulary.contact_kinds import is_blank
 
 SHAPES: Final = ("documented", "enveloped")
 ALGORITHM: Final = "HS256"

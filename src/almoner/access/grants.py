@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from almoner.access import policy
-from almoner.definitions import NO_RIGHTS, Program, Rights
 from almoner.errors import ApiError, Problem, problem
+from almoner.vocabulary.definitions import NO_RIGHTS, Program, Rights
 
 # A token that is good for more days is a door that stays open: only who administers makes one.
 MOST_DAYS: Final = 90

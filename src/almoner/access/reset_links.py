@@ -13,7 +13,7 @@ from almoner.access import accounts, worker_events
 from almoner.access.opaque_tokens import digest, is_token, new_token
 from almoner.access.worker_events import By
 from almoner.database import Connection
-from almoner.definitions import Rights
+from almoner.vocabulary.definitions import Rights
 
 HOURS: Final = 24
 

@@ -16,7 +16,7 @@ from almoner.access.opaque_tokens import digest, is_token, new_token
 from almoner.access.policy import ALL, with_right
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, problem
-from almoner.fields import Shape
+from almoner.vocabulary.fields import Shape
 
 PREFIX: Final = "alm_"
 TRUSTED_SECONDS: Final = 4.0  # how long an answer of the database is believed; with the time of a look, under five

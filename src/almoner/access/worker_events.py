@@ -15,8 +15,8 @@ import msgspec
 
 from almoner.access.grants import EVERYTHING, NOTHING, Authority
 from almoner.database import Connection
-from almoner.definitions import Rights
-from almoner.times import iso
+from almoner.vocabulary.definitions import Rights
+from almoner.vocabulary.times import iso
 
 Kind = Literal[
     "signed in",

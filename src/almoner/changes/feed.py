@@ -12,8 +12,8 @@ from typing import Any, Final
 from almoner.changes import cursors_before
 from almoner.database import Connection
 from almoner.errors import parse_problem
-from almoner.kinds import Problems
-from almoner.times import iso
+from almoner.vocabulary.kinds import Problems
+from almoner.vocabulary.times import iso
 
 LARGEST = 1000
 DEFAULT = 100

@@ -17,8 +17,8 @@ from almoner.data_api.declare import Resource
 from almoner.data_api.serve import ApiAnswer, ApiRequest, may
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, parse_problem, problem
-from almoner.fields import add_unknown, printable
-from almoner.kinds import Problems
+from almoner.vocabulary.fields import add_unknown, printable
+from almoner.vocabulary.kinds import Problems
 
 SCOPE = "changes"
 LATEST = "latest"

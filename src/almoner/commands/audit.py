@@ -13,7 +13,7 @@ import typer
 from almoner.access import audit_search, worker_events
 from almoner.access.audit_search import AuditQuery
 from almoner.commands.session import AS_JSON, ENVIRONMENT, connect, environment_id, print_json, print_rows, run, say
-from almoner.times import IsoDate, IsoDateTime
+from almoner.vocabulary.times import IsoDate, IsoDateTime
 
 _ID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 

@@ -23,7 +23,7 @@ from almoner.commands.session import (
 from almoner.database import Connection
 from almoner.resources import BY_NAME
 from almoner.settings import Settings
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 
 app = typer.Typer(help="Clients: programs that may use the API.", no_args_is_help=True)
 IN = Annotated[

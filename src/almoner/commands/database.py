@@ -11,11 +11,12 @@ from typing import Annotated
 
 import typer
 
-from almoner import embedded, migrate, schema
+from almoner import embedded, schema
 from almoner.commands.session import AS_JSON, located, print_json, read_settings, run, say, stop
 from almoner.embedded import EmbeddedServer
 from almoner.migrations import writing
 from almoner.resources import RESOURCES
+from almoner.schema import migrate
 
 
 def migrate_command(

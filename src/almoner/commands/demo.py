@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from almoner import home as homes
-from almoner import migrate, schema
+from almoner import schema
 from almoner.access import accounts, clients, environments, keys
 from almoner.access.grants import EVERYTHING
 from almoner.access.passwords import Passwords
@@ -35,6 +35,7 @@ from almoner.demo.load import load
 from almoner.embedded import EmbeddedServer, EmbeddedServerError
 from almoner.resources import RESOURCES
 from almoner.resources.workers import workers
+from almoner.schema import migrate
 from almoner.server import Server
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health

@@ -13,16 +13,17 @@ from typing import Any
 import asyncpg
 import typer
 
-from almoner import embedded, migrate
+from almoner import embedded
 from almoner import home as homes
 from almoner.access import keys
 from almoner.access.secrets import key_id
 from almoner.commands import demo_address
 from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
-from almoner.dialing import POOLED, SESSION, Dialler, PooledError
+from almoner.database.dialing import POOLED, SESSION, Dialler, PooledError
 from almoner.errors import SettingError
+from almoner.schema import migrate
 from almoner.settings import Settings
-from almoner.times import TIMEZONES
+from almoner.vocabulary.times import TIMEZONES
 
 OLDEST, NEWEST = 15, 18
 # So many names are listed of what may be hundreds.

@@ -10,7 +10,7 @@ import typer
 
 from almoner.commands.program_source import BY, FILE, parsed, read, say_changes, user
 from almoner.commands.session import AS_JSON, ENVIRONMENT, called, connect, place, print_json, print_rows, run, say, stop
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 from almoner.workshop import drafts, program_text
 from almoner.workshop.design import ProgramDesign
 

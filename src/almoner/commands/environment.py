@@ -8,7 +8,7 @@ import typer
 
 from almoner.access import environments
 from almoner.commands.session import AS_JSON, called, connect, environment_id, print_json, print_rows, run, say
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 
 app = typer.Typer(help="Environments: nothing of one is visible from another.", no_args_is_help=True)
 

@@ -19,10 +19,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from almoner import embedded, migrate
+from almoner import embedded
 from almoner.commands import demo_address
 from almoner.database import Connection, Database
 from almoner.errors import Answerable, SettingError
+from almoner.schema import migrate
 from almoner.settings import Settings
 
 T = TypeVar("T")

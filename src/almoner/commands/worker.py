@@ -34,7 +34,7 @@ from almoner.operations.metrics import Metrics
 from almoner.resources import RESOURCES
 from almoner.resources.workers import workers
 from almoner.settings import Settings
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 from almoner.worker import work
 from almoner.workshop.programs import PublishedPrograms
 

@@ -21,7 +21,7 @@ from almoner.commands.program_source import (
 )
 from almoner.commands.session import AS_JSON, ENVIRONMENT, called, connect, place, print_json, print_rows, run, say, stop
 from almoner.database import Connection
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 from almoner.workshop import drafts, json_schema, kiwi_health, locks
 from almoner.workshop.breakages import WORDS, Report, examine
 from almoner.workshop.compare import Difference, compare, summary

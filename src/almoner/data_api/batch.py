@@ -9,10 +9,10 @@ import msgspec
 
 from almoner.data_api import decode, nested, rules
 from almoner.data_api.declare import Related, Resource, Row, Verb
-from almoner.definitions import Program
 from almoner.errors import ApiError, Problem
-from almoner.fields import Shape
-from almoner.kinds import Problems, Texts
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import Shape
+from almoner.vocabulary.kinds import Problems, Texts
 
 # What a row may bring besides the fields of a Create.
 _BROUGHT = frozenset({"id", "created_at"})

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from almoner import clocks
+from almoner.vocabulary import clocks
 
 Headers = Mapping[bytes, bytes]
 # No more than two signs before the coding: without a bound, a tag of nothing but such signs takes the square of its length.

@@ -8,12 +8,12 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from almoner.choices import Choice, ProgramChoice
 from almoner.data_api.presented import Presented
-from almoner.definitions import Program
-from almoner.fields import Field, Section, Shape
-from almoner.kinds import Guid, Guids, Kind, Problems, Ref, Text
-from almoner.times import IsoDateTime
+from almoner.vocabulary.choices import Choice, ProgramChoice
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import Field, Section, Shape
+from almoner.vocabulary.kinds import Guid, Guids, Kind, Problems, Ref, Text
+from almoner.vocabulary.times import IsoDateTime
 
 
 class Verb(Enum):

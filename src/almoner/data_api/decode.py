@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from almoner import json_values
 from almoner.data_api.declare import Resource, Row, Verb
-from almoner.definitions import Program
 from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem, problem
-from almoner.fields import MISSING, NOW, Field, Shape, add_unknown, missing_field, printable
-from almoner.kinds import Kind, Problems
+from almoner.vocabulary import json_values
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import MISSING, NOW, Field, Shape, add_unknown, missing_field, printable
+from almoner.vocabulary.kinds import Kind, Problems
 
 _KEYS = re.compile(rb'"[ \t\r\n]*:')
 DEEPEST = 64

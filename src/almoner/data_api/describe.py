@@ -10,7 +10,7 @@ from almoner.data_api import describe_schemas as schemas
 from almoner.data_api.declare import Resource
 from almoner.data_api.describe_answers import headers, responses
 from almoner.data_api.describe_operations import Described, paths, token_refused_schema
-from almoner.fields import Shape
+from almoner.vocabulary.fields import Shape
 
 _ABOUT = """\
 Reads and writes the data of a care program: patients, what is known of them, and what happens with them.

@@ -6,7 +6,7 @@ from typing import Any
 
 from almoner.data_api import describe_examples as examples
 from almoner.errors import PROBLEMS
-from almoner.kinds import Schema
+from almoner.vocabulary.kinds import Schema
 
 TEXT: Schema = {"type": "string"}
 # What any request can be answered with, whatever it asks for.

@@ -10,8 +10,8 @@ from uuid import UUID, uuid5
 
 from almoner.data_api.declare import Filter, Resource, Row
 from almoner.errors import PROBLEMS, ApiError, Problem, ProblemType, problem_objects
-from almoner.fields import MISSING, NOW, Field, Shape
-from almoner.kinds import Ref
+from almoner.vocabulary.fields import MISSING, NOW, Field, Shape
+from almoner.vocabulary.kinds import Ref
 
 REQUEST_ID: Final = "5f2c9a41d07b-1a3"
 MOMENT: Final = "2018-09-12T01:27:32.031245+00:00"

@@ -10,8 +10,8 @@ from almoner.data_api import describe_examples as examples
 from almoner.data_api import describe_schemas as schemas
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.describe_answers import not_modified, refusals, success
-from almoner.fields import Shape
-from almoner.kinds import Ref, Schema
+from almoner.vocabulary.fields import Shape
+from almoner.vocabulary.kinds import Ref, Schema
 
 Operation = dict[str, Any]
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"

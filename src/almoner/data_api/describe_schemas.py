@@ -7,8 +7,8 @@ from typing import Any
 
 from almoner.data_api.declare import IDS, Resource
 from almoner.errors import PROBLEMS
-from almoner.fields import Field, Shape, described, nullable_schema
-from almoner.kinds import GUID_PATTERN, WITHOUT_NUL, Schema
+from almoner.vocabulary.fields import Field, Shape, described, nullable_schema
+from almoner.vocabulary.kinds import GUID_PATTERN, WITHOUT_NUL, Schema
 
 _PAGE_TEXT = "Times as ISO 8601, or a date, which is its midnight in UTC; the answer gives them in UTC."
 _SET_BY_DATABASE = ("id", "updated_at", "created_at")

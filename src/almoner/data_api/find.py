@@ -13,9 +13,9 @@ from uuid import UUID
 from almoner.data_api.declare import IDS, Filter, Resource
 from almoner.data_api.statements import KEY_BYTES, NOBODY, ROW_END
 from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem, problem
-from almoner.fields import Shape, add_unknown
-from almoner.kinds import Guid, Problems
-from almoner.times import Bound, iso
+from almoner.vocabulary.fields import Shape, add_unknown
+from almoner.vocabulary.kinds import Guid, Problems
+from almoner.vocabulary.times import Bound, iso
 
 FROM, TO, SIZE, AFTER = "page[from]", "page[to]", "page[size]", "page[after]"
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)

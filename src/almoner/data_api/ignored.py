@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from almoner import json_values
 from almoner.data_api.declare import Resource, Row
 from almoner.data_api.store import Written
-from almoner.fields import Field, Shape
-from almoner.kinds import Problems
-from almoner.times import iso
+from almoner.vocabulary import json_values
+from almoner.vocabulary.fields import Field, Shape
+from almoner.vocabulary.kinds import Problems
+from almoner.vocabulary.times import iso
 
 HEADER = b"x-ignored-fields"
 

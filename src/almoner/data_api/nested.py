@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from almoner.data_api import decode, describe_schemas
 from almoner.data_api.declare import Related, Resource, Row, Verb
-from almoner.definitions import Program
 from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
-from almoner.fields import Field, Shape
-from almoner.kinds import Json, Kind, Problems, Schema
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import Field, Shape
+from almoner.vocabulary.kinds import Json, Kind, Problems, Schema
 
 
 @dataclass(frozen=True)

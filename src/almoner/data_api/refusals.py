@@ -11,7 +11,7 @@ from almoner.data_api import statements
 from almoner.data_api.declare import Resource, Row, Unique, unique_name
 from almoner.database import Connection
 from almoner.errors import ApiError, Problem, problem
-from almoner.kinds import Problems, Ref
+from almoner.vocabulary.kinds import Problems, Ref
 
 
 class Refusals:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from almoner.data_api import decode, nested
 from almoner.data_api.declare import Resource, Row
 from almoner.database import Connection
-from almoner.definitions import Program
 from almoner.errors import ApiError
-from almoner.kinds import Problems
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.kinds import Problems
 
 
 def refused(resource: Resource, row: Row, program: Program, named: frozenset[str] | None, before: Problems) -> Problems:

@@ -19,7 +19,7 @@ from almoner.data_api.refusals import not_found
 from almoner.data_api.store import Actor, Store, Written
 from almoner.database import Database
 from almoner.errors import ApiError, problem
-from almoner.kinds import Guid, Problems
+from almoner.vocabulary.kinds import Guid, Problems
 
 Scope = MutableMapping[str, Any]
 _GUID = Guid()

@@ -11,8 +11,8 @@ from functools import cache
 from uuid import UUID
 
 from almoner.data_api.declare import Filter, Resource, Through, Unique
-from almoner.fields import NOW, Field, Shape
-from almoner.kinds import Ref, Texts
+from almoner.vocabulary.fields import NOW, Field, Shape
+from almoner.vocabulary.kinds import Ref, Texts
 
 _ACTOR = ("actor", "through", "request_id")
 

@@ -14,16 +14,16 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import asyncpg
 
-from almoner import json_values
 from almoner.data_api import decode, nested, rules, statements
 from almoner.data_api.batch import Batch
 from almoner.data_api.declare import Related, Resource, Row, Verb
 from almoner.data_api.refusals import Refusals, changed_since, not_found
 from almoner.database import Connection, Database, HeldTransaction
-from almoner.definitions import Program
 from almoner.errors import ApiError
-from almoner.fields import Shape
-from almoner.kinds import Json, Problems
+from almoner.vocabulary import json_values
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import Shape
+from almoner.vocabulary.kinds import Json, Problems
 
 # Each ``updated_at`` that a row may have for a conditional write to be done; None where there is no condition.
 Versions = frozenset[datetime] | None

@@ -14,7 +14,7 @@ from almoner.demo.chart import guid
 from almoner.demo.own_fields import filled
 from almoner.demo.showpiece import NUMBERS, Story
 from almoner.resources import BY_NAME
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 
 # Given and family name, birthday, time zone, phase, hours since they wrote, and what.
 _OTHERS: Final = (

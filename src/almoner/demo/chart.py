@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any
 
-from almoner import clocks
 from almoner.data_api.declare import Row
 from almoner.demo.people import City, DemoPerson
+from almoner.vocabulary import clocks
 
 
 @dataclass(frozen=True, slots=True)

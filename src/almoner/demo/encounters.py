@@ -7,7 +7,7 @@ from typing import Final
 
 from almoner.demo import texts
 from almoner.demo.chart import DemoWorker, PatientRows, moment
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 
 _MINUTES: Final = {
     "intake_call": 30,

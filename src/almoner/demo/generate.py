@@ -16,7 +16,7 @@ from almoner.demo import people, records, texts
 from almoner.demo.chart import DemoPatient, DemoWorker, PatientRows, guid, moment
 from almoner.demo.encounters import add_conversations, add_events
 from almoner.demo.integration import add_jobs
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 
 WORKERS: Final = 40
 # In the order in which they can be written: what refers to a row comes behind it.

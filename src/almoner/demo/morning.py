@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import msgspec
 
-from almoner import clocks
 from almoner.data_api.store import Actor, Store
 from almoner.database import Connection, Database
 from almoner.demo import cast
 from almoner.resources import BY_NAME
 from almoner.resources.messages import UNREAD
-from almoner.times import iso
+from almoner.vocabulary import clocks
+from almoner.vocabulary.times import iso
 
 # Minutes after midnight, length in minutes, type and modality of the appointments of a day.
 _DAY: Final = (

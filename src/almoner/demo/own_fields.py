@@ -11,14 +11,14 @@ from functools import cache
 from random import Random
 from typing import Any, Final
 
-from almoner.choices import Choice, Several
 from almoner.data_api.declare import Resource, Row, Verb
 from almoner.demo import generate
 from almoner.demo.chart import guid
-from almoner.fields import Field
-from almoner.kinds import Boolean, Ref
 from almoner.resources import BY_NAME, RESOURCES
-from almoner.times import IsoDate, IsoDateTime
+from almoner.vocabulary.choices import Choice, Several
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Boolean, Ref
+from almoner.vocabulary.times import IsoDate, IsoDateTime
 
 _SOME_DAY: Final = date(2026, 1, 5)
 _PEOPLE: Final = 40

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from almoner.demo import people, texts
 from almoner.demo.people import City, DemoPerson
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 
 Body = dict[str, Any]
 

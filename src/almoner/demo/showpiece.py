@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from almoner.data_api.declare import Row
 from almoner.demo.chart import guid
-from almoner.times import iso
+from almoner.vocabulary.times import iso
 
 ZONE: Final = "America/Los_Angeles"
 # What the number was before another system corrected it, and what it is now.

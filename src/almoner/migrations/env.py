@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: over the connection that ``almoner.migrate`` hands in."""
+"""How Alembic reaches the database: over the connection that ``almoner.schema.migrate`` hands in."""
 
 from alembic import context
 

@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
 from almoner.errors import SettingError
-from almoner.migrate import VERSIONS, configuration, with_connection
+from almoner.schema.migrate import VERSIONS, configuration, with_connection
 
 # Of a revision, in Alembic's own table.
 _LONGEST: Final = 32

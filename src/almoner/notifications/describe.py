@@ -7,12 +7,12 @@ from typing import Any, Final
 from almoner.access.policy import SUBSCRIPTIONS
 from almoner.data_api.describe import Addition
 from almoner.data_api.describe_answers import refusals, success
-from almoner.kinds import Schema
 from almoner.notifications import subscription_terms, subscriptions
 from almoner.notifications.serve import DEFAULT_DELIVERIES, PATH
 from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE
 from almoner.notifications.subscription_terms import Rules
-from almoner.times import IsoDateTime
+from almoner.vocabulary.kinds import Schema
+from almoner.vocabulary.times import IsoDateTime
 
 _MOMENT: Final = "2018-09-12T01:27:32.031245+00:00"
 _ID: Final = "0a6f0f5e-5d0c-4c6a-9f57-2f5f5f0a7c11"

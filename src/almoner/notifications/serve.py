@@ -16,12 +16,12 @@ from almoner.data_api import decode, find, shapes
 from almoner.data_api.serve import ApiAnswer, ApiRequest, may
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, parse_problem, problem
-from almoner.fields import add_unknown
-from almoner.kinds import Guid, Problems
 from almoner.notifications import subscriptions
 from almoner.notifications.subscription import Subscription
 from almoner.notifications.subscription_terms import Rules
 from almoner.notifications.trial import TrialStep
+from almoner.vocabulary.fields import add_unknown
+from almoner.vocabulary.kinds import Guid, Problems
 
 PATH: Final = f"/v1/{SUBSCRIPTIONS}"
 DEFAULT_DELIVERIES: Final = 50

@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from almoner.contact_kinds import VISIBLE
 from almoner.errors import Problem, parse_problem
-from almoner.fields import add_unknown, missing_field, printable
-from almoner.kinds import Boolean, Kind, Problems, Schema, Text
 from almoner.notifications.subscription import BEARER_JWT, TOKEN_EXCHANGE, usual_audience
 from almoner.outbound import targets
+from almoner.vocabulary.contact_kinds import VISIBLE
+from almoner.vocabulary.fields import add_unknown, missing_field, printable
+from almoner.vocabulary.kinds import Boolean, Kind, Problems, Schema, Text
 
 WAYS: Final = (TOKEN_EXCHANGE, BEARER_JWT)
 LONGEST_NAME: Final = 200

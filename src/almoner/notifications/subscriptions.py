@@ -20,12 +20,12 @@ from almoner.access.worker_events import AT_THE_TERMINAL, By, Kind
 from almoner.changes import feed
 from almoner.database import Connection
 from almoner.errors import ApiError, Problem, parse_problem, problem
-from almoner.fields import add_unknown, missing_field
-from almoner.kinds import Problems
 from almoner.notifications import subscription, subscription_terms
 from almoner.notifications.subscription import Subscription
 from almoner.notifications.subscription_terms import Rules, SubscriptionTerms
-from almoner.times import Bound, iso
+from almoner.vocabulary.fields import add_unknown, missing_field
+from almoner.vocabulary.kinds import Problems
+from almoner.vocabulary.times import Bound, iso
 
 MOST_DELIVERIES: Final = 1000
 MOST_REPLAYS: Final = 100

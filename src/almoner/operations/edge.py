@@ -12,10 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from almoner import write_outcome
 from almoner.data_api.find import LONGEST_QUERY
 from almoner.data_api.serve import ApiAnswer, ApiRequest
-from almoner.database import guard_wait
+from almoner.database import guard_wait, write_outcome
 from almoner.errors import Answerable, not_known, problem, render, unavailable
 from almoner.operations.bodies import ClientGone, Receive, Send, read_already, send_body
 from almoner.operations.deadlines import Deadlines

@@ -7,7 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from time import perf_counter
 from typing import Any, Final
 
-from almoner import write_outcome
+from almoner.database import write_outcome
 from almoner.operations.bodies import BodyReader, Receive
 from almoner.operations.request_ids import next_request_id
 

@@ -104,7 +104,7 @@ class Metrics:
         self._streams.dec()
 
     def held(self) -> None:
-        """Counts a wait of a task that holds a connection (``almoner.connection_guard``)."""
+        """Counts a wait of a task that holds a connection (``almoner.database.connection_guard``)."""
         self._holding.inc()
 
     def notified(self, well: bool) -> None:

@@ -8,9 +8,9 @@ from typing import Final
 
 from markupsafe import Markup
 
-from almoner import clocks
-from almoner.names import TURNS
 from almoner.pages.notation import time_of_day, to_the_second
+from almoner.vocabulary import clocks
+from almoner.vocabulary.names import TURNS
 
 _JOINER: Final = "\u200d"
 

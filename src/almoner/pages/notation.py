@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Final
 
-from almoner import clocks, regions
+from almoner.vocabulary import clocks, regions
 
 
 @dataclass(frozen=True)

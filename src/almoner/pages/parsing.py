@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Final
 
-from almoner import clocks, json_values
 from almoner.pages import notation
 from almoner.pages.filters import day_in_words, zone_in_words
+from almoner.vocabulary import clocks, json_values
 
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 # A comma before the last digits: 7,5. Three digits behind it may as well be thousands, unless nothing or 0 stands before it.

@@ -12,11 +12,11 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from almoner.access.sessions import csrf
-from almoner.names import full_name, isolated
 from almoner.pages import filters, moment_fields, notation
 from almoner.pages.security import masked
 from almoner.pages.sent_forms import TOKEN, new_token
 from almoner.pages.static_files import StaticFiles
+from almoner.vocabulary.names import full_name, isolated
 
 if TYPE_CHECKING:
     from almoner.pages.visit import Visit

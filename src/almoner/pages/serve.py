@@ -15,9 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Route
 
-from almoner import write_outcome
 from almoner.access.sessions import Session, csrf
-from almoner.definitions import Program
+from almoner.database import write_outcome
 from almoner.errors import Answerable, ApiError, problem, render
 from almoner.operations.logs import fault
 from almoner.pages.notation import Notation, read_in
@@ -25,6 +24,7 @@ from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import HEADERS, SAFE_METHODS, is_from_elsewhere, local_path, same, unmasked
 from almoner.pages.sent_forms import Outcome
 from almoner.pages.visit import PageParts, Visit
+from almoner.vocabulary.definitions import Program
 
 SESSION = "session"
 

@@ -22,15 +22,15 @@ from almoner.access.worker_events import By
 from almoner.changes.watch import Watch
 from almoner.data_api.store import Actor, Programs, Store
 from almoner.database import Database
-from almoner.definitions import Program, Rights
+from almoner.database.query_cache import QueryCache
 from almoner.errors import problem
-from almoner.names import unisolated
 from almoner.pages.moment_fields import canonical
 from almoner.pages.render import Renderer
 from almoner.pages.security import HEADERS, Cookies, packed
 from almoner.pages.sent_forms import TOKEN, SentForm, SentForms
 from almoner.pages.shown_patients import FilePart, Reads
-from almoner.query_cache import QueryCache
+from almoner.vocabulary.definitions import Program, Rights
+from almoner.vocabulary.names import unisolated
 
 _MOST_FIELDS: Final = 20_000
 NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)

@@ -14,16 +14,16 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
-from almoner import json_values
 from almoner.access.actors import name_sql, through
 from almoner.data_api import statements
 from almoner.data_api.declare import Resource, Row
 from almoner.data_api.refusals import changed_since, not_found
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
-from almoner.fields import Shape
-from almoner.kinds import AnyObject
 from almoner.pages.visit import Form, Visit
+from almoner.vocabulary import json_values
+from almoner.vocabulary.fields import Shape
+from almoner.vocabulary.kinds import AnyObject
 
 # A row that changes this often between being read and being written is not a person's doing.
 _TRIES: Final = 5

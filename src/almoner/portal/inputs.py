@@ -9,17 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from almoner.choices import Choice, ProgramChoice
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
-from almoner.fields import MISSING, Field
-from almoner.kinds import Boolean, Consent, Guid, Integer, Json, Kind, Number, Ref
 from almoner.pages.forms import controls
 from almoner.pages.forms.controls import FieldView
 from almoner.pages.visit import Form, Visit
 from almoner.portal import workers
 from almoner.portal.editing import ABSENT, made_from
-from almoner.times import TIMEZONES, Timezone
+from almoner.vocabulary.choices import Choice, ProgramChoice
+from almoner.vocabulary.fields import MISSING, Field
+from almoner.vocabulary.kinds import Boolean, Consent, Guid, Integer, Json, Kind, Number, Ref
+from almoner.vocabulary.times import TIMEZONES, Timezone
 
 Options = tuple[tuple[str, str], ...]
 

@@ -20,10 +20,10 @@ from almoner.changes.feed import Position
 from almoner.changes.watch import ChangeEvent, Stream, missed
 from almoner.database import Connection
 from almoner.errors import problem
-from almoner.kinds import Guid
 from almoner.pages.security import HEADERS
 from almoner.pages.visit import Visit
 from almoner.portal import patient_access
+from almoner.vocabulary.kinds import Guid
 
 LONGEST_SECONDS: Final = 25.0
 _BEAT_SECONDS: Final = 10.0  # proxies cut what is silent for longer

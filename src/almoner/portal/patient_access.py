@@ -12,10 +12,10 @@ from typing import Final
 
 from almoner.database import Connection
 from almoner.errors import problem
-from almoner.kinds import Guid
-from almoner.names import full_name, full_name_sql
 from almoner.pages.visit import Visit
 from almoner.portal import patient_bar
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.names import full_name, full_name_sql
 
 # The condition on a patient ``p`` that keeps a role to its own patients; ``$2`` is what ``only_of`` returns.
 OF_WORKER: Final = "($2::uuid IS NULL OR p.coach_id = $2)"

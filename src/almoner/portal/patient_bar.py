@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from almoner import clocks
 from almoner.pages.filters import age, zone_in_words
 from almoner.pages.visit import Visit
+from almoner.vocabulary import clocks
 
 if TYPE_CHECKING:
     from almoner.portal.patient_access import Patient

@@ -8,17 +8,17 @@ from typing import Any, Final
 
 import msgspec
 
-from almoner.choices import Choice, ProgramChoice
 from almoner.data_api.declare import PATIENT, Resource
 from almoner.database import Connection
-from almoner.definitions import Program
-from almoner.fields import MISSING, Field
-from almoner.kinds import Consent, Ref
-from almoner.names import full_name_sql
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import Patient
 from almoner.portal.records.values import Zones, day
-from almoner.times import IsoDate, IsoDateTime, Timezone
+from almoner.vocabulary.choices import Choice, ProgramChoice
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import MISSING, Field
+from almoner.vocabulary.kinds import Consent, Ref
+from almoner.vocabulary.names import full_name_sql
+from almoner.vocabulary.times import IsoDate, IsoDateTime, Timezone
 
 # What the ids of these collections are told by: the names of workers.
 OF_WORKERS: Final = ("workers", "calendars")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from almoner.database import Connection
-from almoner.names import full_name_sql
+from almoner.vocabulary.names import full_name_sql
 
 # No limit: a list that is cut would hide somebody without saying so.
 _TO_CHOOSE: Final = f"""

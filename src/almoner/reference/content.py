@@ -9,16 +9,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from almoner.choices import Choice, ProgramChoice, Several
 from almoner.data_api import describe_examples as examples
 from almoner.data_api import describe_operations as operations
 from almoner.data_api import describe_schemas as schemas
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.describe import Addition
 from almoner.data_api.nested import NewRows
-from almoner.fields import MISSING, NOW, Field, ListOf, Object
-from almoner.kinds import Kind, Ref
 from almoner.reference.highlight import as_json, shell
+from almoner.vocabulary.choices import Choice, ProgramChoice, Several
+from almoner.vocabulary.fields import MISSING, NOW, Field, ListOf, Object
+from almoner.vocabulary.kinds import Kind, Ref
 
 # What each kind of value is, in the words of the reference.
 TYPES = {

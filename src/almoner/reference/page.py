@@ -21,10 +21,10 @@ from almoner.data_api import describe_examples as examples
 from almoner.data_api.declare import Resource
 from almoner.data_api.describe import Addition, scopes
 from almoner.errors import PROBLEMS
-from almoner.fields import Shape
 from almoner.operations.encodings import is_wanted
 from almoner.reference import content, guide
 from almoner.reference.highlight import as_json, prose
+from almoner.vocabulary.fields import Shape
 
 _HERE = Path(__file__).parent
 _POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from almoner import clocks
 from almoner.data_api.declare import Row, RuleQuestion
 from almoner.errors import Problem
-from almoner.kinds import Problems
-from almoner.times import iso
-from almoner.working_hours import Hours, Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.kinds import Problems
+from almoner.vocabulary.times import iso
+from almoner.vocabulary.working_hours import Hours, Span
 
 _ABSENCES = """
 SELECT w.timezone, a.from_time, a.to_time FROM calendars c

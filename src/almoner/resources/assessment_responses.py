@@ -2,10 +2,10 @@
 
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb, patient_reference
 from almoner.data_api.presented import Presented
-from almoner.definitions import Program, Spec
 from almoner.errors import Problem
-from almoner.fields import Field, missing_field
-from almoner.kinds import AnyObject, Integer, Problems, Ref, Text
+from almoner.vocabulary.definitions import Program, Spec
+from almoner.vocabulary.fields import Field, missing_field
+from almoner.vocabulary.kinds import AnyObject, Integer, Problems, Ref, Text
 
 
 class SpecName(Text):

@@ -1,16 +1,16 @@
 """Appointments on a worker's calendar, at a time of day or on a day (contract: Calendar Events)."""
 
-from almoner.choices import Choice, ProgramChoice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, IndexedPart, Resource, Row, Verb, patient_reference
 from almoner.data_api.nested import NewRows
 from almoner.data_api.presented import Presented
-from almoner.definitions import Program
 from almoner.errors import Problem
-from almoner.fields import Field, Section
-from almoner.kinds import Boolean, Problems, Ref
 from almoner.resources._availability import QUESTIONS
 from almoner.resources.external_ids import external_ids
-from almoner.times import Bound, IsoDate, IsoDateTime
+from almoner.vocabulary.choices import Choice, ProgramChoice
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import Field, Section
+from almoner.vocabulary.kinds import Boolean, Problems, Ref
+from almoner.vocabulary.times import Bound, IsoDate, IsoDateTime
 
 
 def one_side(row: Row) -> None:

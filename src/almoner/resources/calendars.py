@@ -1,8 +1,8 @@
 """Calendars: each worker has exactly one, made with the worker (contract: Calendars)."""
 
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Resource, Through, Unique, Verb
-from almoner.fields import Field
-from almoner.kinds import Email, Ref
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Email, Ref
 
 _OF_WORKERS = Through("workers", "id", column="worker_id")
 

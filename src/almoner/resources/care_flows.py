@@ -2,9 +2,9 @@
 
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, IndexedPart, Resource, Verb, patient_reference
 from almoner.data_api.presented import Presented
-from almoner.fields import Field, ListOf, Object
-from almoner.kinds import Guid, LongText, Text
-from almoner.times import IsoDateTime
+from almoner.vocabulary.fields import Field, ListOf, Object
+from almoner.vocabulary.kinds import Guid, LongText, Text
+from almoner.vocabulary.times import IsoDateTime
 
 INTERVENTION = Object(
     (

@@ -1,10 +1,10 @@
 """Conversations: where the messages between a patient and the workers are kept (contract: Conversations)."""
 
-from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
 from almoner.data_api.presented import Presented
-from almoner.fields import Field
-from almoner.kinds import Text
+from almoner.vocabulary.choices import Choice
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Text
 
 # The later edition's names: what was the program's own app is ``welkin_app`` there, and ``app`` is somebody else's.
 LATER_TYPES = (("welkin_app", "app"), ("app", "third_party_app"), ("sms", "phone"))

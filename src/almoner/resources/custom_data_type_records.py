@@ -1,11 +1,11 @@
 """Structured data about a patient whose form the program defines (contract: Custom Data Type Records)."""
 
-from almoner.choices import ProgramChoice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Unique, Verb, patient_reference
 from almoner.data_api.presented import Presented
-from almoner.definitions import Program
-from almoner.fields import Field
-from almoner.kinds import AnyObject, Boolean, Integer, Problems
+from almoner.vocabulary.choices import ProgramChoice
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import AnyObject, Boolean, Integer, Problems
 
 
 def fits_its_type(row: Row, program: Program, problems: Problems) -> None:

@@ -2,9 +2,9 @@
 
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Resource, Search, Verb, patient_reference
 from almoner.data_api.presented import Presented
-from almoner.fields import Field
-from almoner.kinds import Boolean, Consent, Email, Text
 from almoner.resources.phone_numbers import CALLED
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Boolean, Consent, Email, Text
 
 EMAIL = Search("email", "{row}email")
 # The index of what is searched holds every address: another one would cost each write.

@@ -1,11 +1,11 @@
 """Mappings between ids here and ids in other systems (contract: External Ids)."""
 
-from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Search, Unique, Verb
 from almoner.data_api.presented import Presented
-from almoner.fields import Field
-from almoner.kinds import Guid, Text
 from almoner.resources._names import NAMES
+from almoner.vocabulary.choices import Choice
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Guid, Text
 
 COLLECTIONS = tuple(name for name in NAMES if name != "external_ids")
 

@@ -1,10 +1,10 @@
 """Tasks of custom integrations, with the errors that they ended in (contract: Integration Tasks)."""
 
-from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, PATIENT, UPDATED_AT, Resource, Verb
 from almoner.data_api.presented import Presented
-from almoner.fields import Field, ListOf, Object
-from almoner.kinds import Json, Text, Texts
+from almoner.vocabulary.choices import Choice
+from almoner.vocabulary.fields import Field, ListOf, Object
+from almoner.vocabulary.kinds import Json, Text, Texts
 
 INTEGRATION_ERROR = Object(
     (

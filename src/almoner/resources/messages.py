@@ -1,13 +1,13 @@
 """Messages between a patient and the workers. Creating one records it; nothing is sent (contract: Messages)."""
 
-from almoner.choices import Choice
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, IndexedPart, Resource, Row, Verb, patient_reference
 from almoner.data_api.presented import Presented
-from almoner.definitions import Program
 from almoner.errors import Problem
-from almoner.fields import NOW, Field
-from almoner.kinds import Boolean, LongText, Problems, Ref, Text
-from almoner.times import IsoDateTime
+from almoner.vocabulary.choices import Choice
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import NOW, Field
+from almoner.vocabulary.kinds import Boolean, LongText, Problems, Ref, Text
+from almoner.vocabulary.times import IsoDateTime
 
 # What came in and nobody has read. As long as people read what is written to them, that is a small part of all messages.
 UNREAD = "direction = 'inbound' AND read_at IS NULL"

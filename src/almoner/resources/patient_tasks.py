@@ -2,8 +2,8 @@
 
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
 from almoner.data_api.presented import Presented
-from almoner.fields import Field
-from almoner.kinds import Boolean, Text
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Boolean, Text
 
 patient_tasks = Resource(
     name="patient_tasks",

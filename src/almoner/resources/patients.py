@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from almoner.choices import Choice, ProgramChoice, State
-from almoner.contact_kinds import Name, Phone, ZipCode
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, IndexedPart, Related, Resource, Row, Search, Through, Verb
 from almoner.data_api.nested import NewRows
 from almoner.data_api.presented import Presented
-from almoner.fields import MISSING, Field, Section
-from almoner.kinds import BooleanOrWord, Email, Kind, Ref, Text
 from almoner.resources._languages import LANGUAGES
 from almoner.resources.custom_data_type_records import custom_data_type_records
 from almoner.resources.email_addresses import HAS_ADDRESS, email_addresses
 from almoner.resources.external_ids import external_ids
 from almoner.resources.phone_numbers import HAS_NUMBER, phone_numbers
-from almoner.times import Birthday, Timezone
+from almoner.vocabulary.choices import Choice, ProgramChoice, State
+from almoner.vocabulary.contact_kinds import Name, Phone, ZipCode
+from almoner.vocabulary.fields import MISSING, Field, Section
+from almoner.vocabulary.kinds import BooleanOrWord, Email, Kind, Ref, Text
+from almoner.vocabulary.times import Birthday, Timezone
 
 
 def contact_records(row: Row) -> Sequence[Related]:

@@ -1,11 +1,11 @@
 """Phone numbers of a patient, each with its own consents (contract: Phone Numbers)."""
 
-from almoner.choices import Choice
-from almoner.contact_kinds import Phone
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Resource, Search, Verb, patient_reference
 from almoner.data_api.presented import Presented
-from almoner.fields import Field
-from almoner.kinds import Boolean, Consent, Text
+from almoner.vocabulary.choices import Choice
+from almoner.vocabulary.contact_kinds import Phone
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Boolean, Consent, Text
 
 
 def consent(name: str, label: str, about: str, sample: bool = False, aliases: tuple[str, ...] = (), needs: str = "") -> Field:

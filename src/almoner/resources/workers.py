@@ -1,11 +1,11 @@
 """Workers: the people who log in to the Coach Portal (contract: Workers)."""
 
-from almoner.choices import Choice
-from almoner.contact_kinds import Name, Phone
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Related, Resource, Row, Unique, Verb
-from almoner.fields import Field
-from almoner.kinds import Email
-from almoner.times import Timezone
+from almoner.vocabulary.choices import Choice
+from almoner.vocabulary.contact_kinds import Name, Phone
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Email
+from almoner.vocabulary.times import Timezone
 
 
 def calendar(row: Row) -> tuple[Related, ...]:

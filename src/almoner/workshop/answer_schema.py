@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from almoner.kinds import Schema
+from almoner.vocabulary.kinds import Schema
 from almoner.workshop.design import Condition
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, get_args
 
-from almoner import json_values
 from almoner.database import Connection
-from almoner.definitions import Permission, Program, Rights
 from almoner.errors import Problem
-from almoner.fields import Object, printable
-from almoner.kinds import Problems
+from almoner.vocabulary import json_values
+from almoner.vocabulary.definitions import Permission, Program, Rights
+from almoner.vocabulary.fields import Object, printable
+from almoner.vocabulary.kinds import Problems
 from almoner.workshop import questions
 from almoner.workshop.design import FieldDesign, Phase, ProgramDesign, Question
 from almoner.workshop.pairing import same

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from almoner.contact_kinds import is_blank
+from almoner.vocabulary.contact_kinds import is_blank
 from almoner.workshop import question_checks
 from almoner.workshop.design import (
     Assessment,

@@ -2,7 +2,7 @@
 
 This is the one declaration of what a program may hold. The file's reader and writer, its JSON Schema, the editors of the Workshop,
 the comparison of two versions and the merge of two designers' edits are derived from these types; what the API checks against is
-made from them (``almoner.definitions``).
+made from them (``almoner.vocabulary.definitions``).
 
 ``identity`` names the member that tells an item from its neighbours in a list, and from one version to the next; ``distinct`` names
 further members that no two items of a list may share. ``said_as_one`` keeps a merge from mixing the members of two.
@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 
 from msgspec import Meta, Struct, field
 
-from almoner.definitions import BUILT_IN, Permission
+from almoner.vocabulary.definitions import BUILT_IN, Permission
 
 # Names go into an index of the database, whose entries are of limited length.
 LONGEST_NAME: Final = 200

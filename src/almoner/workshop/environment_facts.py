@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from almoner.database import Connection
-from almoner.names import full_name_sql
+from almoner.vocabulary.names import full_name_sql
 
 # Beyond this many patients the exact number is not worth counting them all.
 MOST_COUNTED: Final = 100_000

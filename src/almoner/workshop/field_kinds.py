@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
-from almoner.choices import Choice, Several, State
-from almoner.contact_kinds import Phone, ZipCode
-from almoner.fields import Field, Object
-from almoner.kinds import Boolean, Email, Integer, Kind, LongText, Number, Schema, Text
-from almoner.times import TIMEZONES, IsoDate, IsoDateTime, Timezone
+from almoner.vocabulary.choices import Choice, Several, State
+from almoner.vocabulary.contact_kinds import Phone, ZipCode
+from almoner.vocabulary.fields import Field, Object
+from almoner.vocabulary.kinds import Boolean, Email, Integer, Kind, LongText, Number, Schema, Text
+from almoner.vocabulary.times import TIMEZONES, IsoDate, IsoDateTime, Timezone
 from almoner.workshop.design import FieldDesign
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from almoner.kinds import Kind, Text
 from almoner.pages.forms import controls
 from almoner.pages.forms.controls import FieldView
 from almoner.pages.moment_fields import two_meanings
 from almoner.pages.visit import Form
+from almoner.vocabulary.kinds import Kind, Text
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, FieldDesign, Question
 from almoner.workshop.field_kinds import FIELD_KINDS

@@ -15,9 +15,9 @@ from almoner.data_api import conditions, find, shapes
 from almoner.data_api.serve import ApiAnswer, ApiRequest, may, method_not_allowed
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, parse_problem, problem
-from almoner.fields import add_unknown
-from almoner.kinds import Problems
-from almoner.times import iso
+from almoner.vocabulary.fields import add_unknown
+from almoner.vocabulary.kinds import Problems
+from almoner.vocabulary.times import iso
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, CustomDataType
 from almoner.workshop.published_programs import newest_version, outline_at, program_at

@@ -8,8 +8,8 @@ from typing import Any, Final
 from almoner.access.policy import PROGRAM
 from almoner.data_api.describe import Addition
 from almoner.data_api.describe_answers import not_modified, refusals, success
-from almoner.kinds import Schema
-from almoner.times import IsoDateTime
+from almoner.vocabulary.kinds import Schema
+from almoner.vocabulary.times import IsoDateTime
 from almoner.workshop.design import Assessment, Phase, ProgramDesign, Question, Section
 from almoner.workshop.program_api import PATH, shown_program
 

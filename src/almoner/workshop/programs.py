@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from almoner.database import Connection, Database
-from almoner.definitions import Program
+from almoner.vocabulary.definitions import Program
 from almoner.workshop.published_programs import load, newest_version
 
 

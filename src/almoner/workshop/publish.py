@@ -14,8 +14,8 @@ from almoner.access import worker_events
 from almoner.access.grants import Grant, require, require_second_person, widened
 from almoner.access.worker_events import AT_THE_TERMINAL, By
 from almoner.database import Connection
-from almoner.definitions import NO_RIGHTS, Program, Rights
 from almoner.errors import problem
+from almoner.vocabulary.definitions import NO_RIGHTS, Program, Rights
 from almoner.workshop.breakages import Progress, Report, examine, unfollowed
 from almoner.workshop.checks import DesignProblem, problems
 from almoner.workshop.compare import Difference, compare, summary

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from almoner.database import Connection
-from almoner.definitions import AppointmentKind, Program, Rights, SidebarCard, Spec
-from almoner.definitions import DataType as CheckedType
+from almoner.vocabulary.definitions import AppointmentKind, Program, Rights, SidebarCard, Spec
+from almoner.vocabulary.definitions import DataType as CheckedType
 from almoner.workshop import questions
 from almoner.workshop.design import (
     AppointmentType,

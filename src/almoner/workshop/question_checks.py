@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Final
 
-from almoner.contact_kinds import is_blank
+from almoner.vocabulary.contact_kinds import is_blank
 from almoner.workshop.design import Assessment, Condition, FieldDesign, Question, Scoring
 from almoner.workshop.design_problem import DesignProblem, instead, short
 from almoner.workshop.field_kinds import FIELD_KINDS, OPTIONS, FieldKind

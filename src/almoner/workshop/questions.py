@@ -11,8 +11,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
-from almoner.fields import Field, Object, missing_field
-from almoner.kinds import Kind, Problems, Schema
+from almoner.vocabulary.fields import Field, Object, missing_field
+from almoner.vocabulary.kinds import Kind, Problems, Schema
 from almoner.workshop import answer_schema
 from almoner.workshop.design import Assessment, Condition, CustomDataType, Question
 from almoner.workshop.field_kinds import model

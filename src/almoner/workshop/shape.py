@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 import msgspec.inspect as described
 from msgspec import NODEFAULT, Struct
 
-from almoner.contact_kinds import is_blank
+from almoner.vocabulary.contact_kinds import is_blank
 
 Holds = Literal["text", "texts", "truth", "whole", "number", "scalar", "numbers", "part", "parts"]
 

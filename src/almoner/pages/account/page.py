@@ -8,7 +8,6 @@ from typing import Final
 from markupsafe import Markup
 from starlette.responses import Response
 
-from almoner import regions
 from almoner.access import accounts, devices, recovery_codes, second_factor
 from almoner.access.accounts import Account
 from almoner.access.passwords import password_problem
@@ -24,6 +23,7 @@ from almoner.pages.sign_in.picture import groups, picture
 from almoner.pages.sign_in.recovery import NewCodes
 from almoner.pages.sign_in.sign_in_cookies import DEVICE, caller, require_passwords
 from almoner.pages.visit import Visit
+from almoner.vocabulary import regions
 
 _FACTOR: Final = "/account/second-factor"
 _CODES: Final = "/account/recovery-codes"

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from almoner import clocks
-from almoner.choices import Choice, Several, State
-from almoner.contact_kinds import ZipCode
-from almoner.kinds import Boolean, Integer, Kind, Number, Texts
 from almoner.pages import parsing
-from almoner.times import TIMEZONES, IsoDateTime
+from almoner.vocabulary import clocks
+from almoner.vocabulary.choices import Choice, Several, State
+from almoner.vocabulary.contact_kinds import ZipCode
+from almoner.vocabulary.kinds import Boolean, Integer, Kind, Number, Texts
+from almoner.vocabulary.times import TIMEZONES, IsoDateTime
 
 # More choices than these are offered in a list that opens.
 MOST_RADIOS: Final = 6

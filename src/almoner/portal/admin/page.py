@@ -9,10 +9,10 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.access import created_by
-from almoner.names import full_name_sql
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.admin.navigation import AdminPlace, places
+from almoner.vocabulary.names import full_name_sql
 from almoner.workshop import publish_requests
 from almoner.workshop.publish_requests import PublishRequest
 

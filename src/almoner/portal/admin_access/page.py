@@ -11,11 +11,11 @@ from starlette.responses import Response
 from almoner.access import worker_events
 from almoner.access.actors import name_sql
 from almoner.access.worker_events import WorkerEvent
-from almoner.names import full_name_sql
 from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.admin.navigation import AdminPlace, places
+from almoner.vocabulary.names import full_name_sql
 
 _PATH: Final = "/admin/access"
 _SIZE: Final = 50

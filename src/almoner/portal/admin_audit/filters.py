@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
-from almoner import clocks
 from almoner.access.audit_search import READ_VERBS, WRITE_VERBS, AuditQuery
 from almoner.database import Connection
-from almoner.kinds import Guid
-from almoner.names import full_name_sql
 from almoner.pages.moment_fields import example
 from almoner.resources import RESOURCES
-from almoner.times import IsoDate
+from almoner.vocabulary import clocks
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.names import full_name_sql
+from almoner.vocabulary.times import IsoDate
 
 NAMES: Final = ("patient", "actor", "begin", "end", "resource", "verb")
 # Reads that are of no collection of the contract.

@@ -16,7 +16,6 @@ from almoner.access.audit_search import AuditEntry, AuditPage
 from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import problem
-from almoner.names import full_name_sql
 from almoner.pages.route import PageRoute
 from almoner.pages.shown_patients import FilePart, packed
 from almoner.pages.visit import Visit
@@ -27,7 +26,8 @@ from almoner.portal.admin_export import csv_text
 from almoner.portal.patients.find import PatientMatch as Patient
 from almoner.portal.patients.find import find
 from almoner.resources import BY_NAME
-from almoner.times import iso
+from almoner.vocabulary.names import full_name_sql
+from almoner.vocabulary.times import iso
 
 _FOLDER: Final = "portal/admin_audit"
 _PATH: Final = "/admin/audit"

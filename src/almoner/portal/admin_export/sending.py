@@ -24,11 +24,11 @@ from almoner.data_api import statements
 from almoner.data_api.declare import Resource
 from almoner.data_api.find import BEGINNING, FOREVER, somebody
 from almoner.database import Connection
-from almoner.fields import Shape
 from almoner.pages.shown_patients import FilePart
 from almoner.pages.visit import Visit
 from almoner.portal.admin_export.formats import Format, Making
-from almoner.times import iso
+from almoner.vocabulary.fields import Shape
+from almoner.vocabulary.times import iso
 
 MOST: Final = 2  # exports under way on one database, since each keeps a connection
 # The first half of the advisory locks that are their places; the second halves count from 0.

@@ -15,7 +15,6 @@ from almoner.access.created_by import CreatedAccess
 from almoner.access.sessions import OpenSession
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
-from almoner.kinds import Guid
 from almoner.pages import parsing
 from almoner.pages.forms.problems import by_field
 from almoner.pages.route import Answering, PageRoute
@@ -27,6 +26,7 @@ from almoner.portal.admin_workers import queries
 from almoner.portal.admin_workers.queries import AccountEvent, Profile, RoleChoice
 from almoner.portal.admin_workers.worker_form import FIELDS, TITLES, WorkerForm, parse_form, zones
 from almoner.resources.workers import workers
+from almoner.vocabulary.kinds import Guid
 
 _FOLDER: Final = "portal/admin_workers"
 _PATH: Final = "/admin/workers"

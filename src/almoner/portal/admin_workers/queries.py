@@ -9,8 +9,8 @@ from typing import Final
 
 from almoner.access.actors import name_sql
 from almoner.database import Connection
-from almoner.definitions import Program
 from almoner.pages.visit import Visit
+from almoner.vocabulary.definitions import Program
 
 EVENTS: Final = 30  # on a page
 # What a permission opens, for a person who gives roles.

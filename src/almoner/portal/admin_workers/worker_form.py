@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from almoner.pages.visit import Form
-from almoner.times import TIMEZONES
+from almoner.vocabulary.times import TIMEZONES
 
 FIELDS: Final = ("first_name", "last_name", "email", "timezone", "phone_number", "gender")
 TITLES: Final[Mapping[str, str]] = {

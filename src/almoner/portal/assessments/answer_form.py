@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
-from almoner.definitions import Spec
 from almoner.errors import Problem
 from almoner.pages.forms.problems import by_name
 from almoner.pages.visit import Form
 from almoner.portal.assessments.drafts import KEPT, OTHER, TabInput, Texts
+from almoner.vocabulary.definitions import Spec
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment
 from almoner.workshop.forms import FormView, fitting, form_view, read

@@ -11,7 +11,6 @@ from urllib.parse import quote
 import msgspec
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.pages import parsing
@@ -25,6 +24,7 @@ from almoner.portal.assessments.responses import Answered
 from almoner.portal.patient_access import Patient
 from almoner.portal.records.values import FieldValue, day
 from almoner.resources.assessment_responses import assessment_responses
+from almoner.vocabulary import clocks
 from almoner.workshop.design import Assessment
 from almoner.workshop.forms import FormView
 from almoner.workshop.published_programs import element

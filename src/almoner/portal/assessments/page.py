@@ -10,9 +10,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from almoner.definitions import Spec
 from almoner.errors import problem
-from almoner.kinds import Guid
 from almoner.pages.cursors import Cursor
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
@@ -21,6 +19,8 @@ from almoner.portal.assessments import drafts, fill_page, responses
 from almoner.portal.assessments.responses import MOST, Answered
 from almoner.portal.patient_access import Patient
 from almoner.portal.records.values import FieldValue, Zones, beyond, field_values
+from almoner.vocabulary.definitions import Spec
+from almoner.vocabulary.kinds import Guid
 from almoner.workshop import questions
 from almoner.workshop.design import Assessment, CareFlowTemplate
 from almoner.workshop.published_programs import decoded, outline_at

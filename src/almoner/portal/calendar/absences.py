@@ -7,18 +7,18 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.access import worker_events
 from almoner.access.worker_events import By
 from almoner.data_api.store import new_id
 from almoner.errors import problem
-from almoner.kinds import Guid
 from almoner.pages import parsing
 from almoner.pages.moment_fields import example
 from almoner.pages.visit import Visit
 from almoner.portal.calendar import hours_page, time_form
 from almoner.portal.calendar.hours_page import AbsenceForm
-from almoner.working_hours import Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.working_hours import Span
 
 _LONGEST_REASON: Final = 200
 _INSERT: Final = "INSERT INTO absences (environment_id, id, worker_id, from_time, to_time, reason) VALUES ($1, $2, $3, $4, $5, $6)"

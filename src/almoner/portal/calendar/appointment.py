@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.pages.filters import day_in_words, zone_in_words
@@ -30,7 +29,8 @@ from almoner.portal.calendar.time_form import TypedTime, When
 from almoner.portal.editing import EditConflict
 from almoner.portal.patient_access import NUMBERS, Patient
 from almoner.resources.calendar_events import calendar_events
-from almoner.working_hours import Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.working_hours import Span
 
 FOLDER: Final = "portal/calendar"
 _NUMBERS: Final = NUMBERS.format(id="$2")

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import problem
-from almoner.kinds import Guid
 from almoner.pages.filters import day_in_words
 from almoner.pages.visit import Visit
 from almoner.portal import patient_access
 from almoner.portal.calendar import queries, zones
 from almoner.portal.calendar.queries import OUTCOMES, CalendarEvent, CalendarWorker
 from almoner.portal.patient_access import Patient
-from almoner.times import iso
-from almoner.working_hours import Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.times import iso
+from almoner.vocabulary.working_hours import Span
 
 # What tells when an appointment is, as the API names it: decided as a whole.
 WHEN: Final = ("start_time", "end_time", "day")

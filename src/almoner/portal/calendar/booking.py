@@ -9,11 +9,8 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.database import Connection
-from almoner.definitions import AppointmentKind, Program
 from almoner.errors import ApiError, problem
-from almoner.kinds import Guid
 from almoner.pages import parsing
 from almoner.pages.filters import day_in_words, zone_in_words
 from almoner.pages.forms.problems import by_field
@@ -28,7 +25,10 @@ from almoner.portal.calendar.time_form import TypedTime, When
 from almoner.portal.patient_access import Patient
 from almoner.portal.patients.find import PatientMatch, find
 from almoner.resources.calendar_events import calendar_events
-from almoner.working_hours import Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import AppointmentKind, Program
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.working_hours import Span
 
 FOLDER: Final = "portal/calendar"
 _MOST_FOUND: Final = 8

@@ -15,7 +15,6 @@ from almoner.access.calendar_feeds import Feed
 from almoner.data_api import conditions
 from almoner.data_api.store import Actor
 from almoner.database import Connection
-from almoner.definitions import Program
 from almoner.errors import problem
 from almoner.pages.filters import initials
 from almoner.pages.security import HEADERS
@@ -26,6 +25,7 @@ from almoner.portal import patient_access
 from almoner.portal.calendar import ics
 from almoner.portal.calendar.ics import IcsEvent
 from almoner.portal.calendar.queries import MODALITIES
+from almoner.vocabulary.definitions import Program
 
 FOLDER: Final = "portal/calendar"
 PAST_DAYS: Final = 30

@@ -11,19 +11,19 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.access import worker_events
 from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import problem
-from almoner.kinds import Guid
 from almoner.pages import parsing
 from almoner.pages.filters import zone_in_words
 from almoner.pages.notation import minute_for_all, minute_of_day, weekdays
 from almoner.pages.visit import Visit
 from almoner.portal.calendar import queries, rules
 from almoner.portal.calendar.queries import CalendarWorker
-from almoner.working_hours import MIDNIGHT, Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.working_hours import MIDNIGHT, Span
 
 FOLDER: Final = "portal/calendar"
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

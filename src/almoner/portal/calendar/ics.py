@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from almoner import clocks
+from almoner.vocabulary import clocks
 
 # RFC 5545 3.1: no line is longer than 75 octets without its line end.
 _LONGEST: Final = 75

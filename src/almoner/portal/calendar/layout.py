@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from almoner import clocks
-from almoner.definitions import Program
 from almoner.pages.filters import initials
 from almoner.portal.calendar import zones
 from almoner.portal.calendar.queries import MODALITIES, Absence, CalendarEvent, minutes
-from almoner.times import iso
-from almoner.working_hours import MIDNIGHT, Hours, Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.times import iso
+from almoner.vocabulary.working_hours import MIDNIGHT, Hours, Span
 
 # Side by side there is room for so many; what overlaps further shares the last lane.
 LANES: Final = 4

@@ -11,13 +11,13 @@ import msgspec
 from almoner.data_api import statements
 from almoner.data_api.declare import Row
 from almoner.database import Connection
-from almoner.fields import Shape
 from almoner.pages.forms.controls import FieldView
 from almoner.pages.visit import Form, Visit
 from almoner.portal.inputs import inputs, to_choose, typed_in
 from almoner.portal.patient_access import Patient
 from almoner.portal.values import shown, speaking, told
 from almoner.resources.calendar_events import calendar_events
+from almoner.vocabulary.fields import Shape
 
 NEW: Final = typed_in(calendar_events, "more", new=True)
 FIELDS: Final = typed_in(calendar_events, "more")

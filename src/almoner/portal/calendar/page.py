@@ -9,9 +9,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.database import Connection
-from almoner.kinds import Guid
 from almoner.pages.filters import zone_in_words
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.pages.visit import Visit
@@ -20,7 +18,9 @@ from almoner.portal.calendar import absences, appointment, booking, feed_page, h
 from almoner.portal.calendar.queries import CalendarWorker
 from almoner.portal.calendar.time_form import parsed_date
 from almoner.portal.calendar.views import CalendarView, Columns, Table
-from almoner.working_hours import Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.working_hours import Span
 
 FOLDER: Final = "portal/calendar"
 # So many calendars are read and drawn at once.

@@ -13,10 +13,8 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.data_api.declare import Row
 from almoner.database import Connection
-from almoner.definitions import AppointmentKind
 from almoner.errors import ApiError, problem
 from almoner.pages import parsing
 from almoner.pages.forms.refusals import refusal
@@ -30,7 +28,9 @@ from almoner.portal.calendar.rules import Override, Reason, WantedAppointment
 from almoner.portal.calendar.time_form import TypedTime, When
 from almoner.portal.editing import EditConflict
 from almoner.resources.calendar_events import calendar_events
-from almoner.working_hours import Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import AppointmentKind
+from almoner.vocabulary.working_hours import Span
 
 FOLDER: Final = "portal/calendar"
 _USUAL_MINUTES: Final = 30

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from almoner import clocks
 from almoner.database import Connection
-from almoner.names import full_name
 from almoner.pages.visit import Visit
 from almoner.portal import patient_access
-from almoner.working_hours import Hours, Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.names import full_name
+from almoner.vocabulary.working_hours import Hours, Span
 
 OUTCOMES: Final = {"completed": "completed", "cancelled": "cancelled", "no-show": "no-show"}
 MODALITIES: Final = {"call": "call", "phone": "phone", "video": "video", "visit": "visit"}

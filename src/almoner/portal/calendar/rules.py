@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from almoner import clocks
 from almoner.database import Connection
-from almoner.names import full_name_sql
 from almoner.pages.filters import day_in_words, zone_in_words
 from almoner.pages.notation import minute_of_day, time_of_day
 from almoner.pages.visit import Form, Visit
@@ -18,7 +16,9 @@ from almoner.portal.calendar import queries, zones
 from almoner.portal.calendar.queries import BY_PHONE, CalendarEvent, CalendarWorker, Diary
 from almoner.portal.conversations import consents
 from almoner.portal.patient_access import Patient
-from almoner.working_hours import MIDNIGHT, Hours, Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.names import full_name_sql
+from almoner.vocabulary.working_hours import MIDNIGHT, Hours, Span
 
 # Free times are looked for in so many days, at every half hour, no more than so many a day and a few in all.
 AHEAD: Final = 14

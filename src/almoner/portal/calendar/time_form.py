@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from almoner import clocks
 from almoner.pages import parsing
 from almoner.pages.moment_fields import example
 from almoner.pages.visit import Form
-from almoner.times import TIMEZONES
-from almoner.working_hours import Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.times import TIMEZONES
+from almoner.vocabulary.working_hours import Span
 
 LONGEST: Final = 24 * 60
 

@@ -8,14 +8,14 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
-from almoner import clocks
-from almoner.definitions import Program
 from almoner.pages.filters import day_in_words, initials, zone_in_words
 from almoner.pages.notation import week_of
 from almoner.portal.calendar import layout, zones
 from almoner.portal.calendar.layout import DayBand, DayPlace, ShownAppointment
 from almoner.portal.calendar.queries import Absence, CalendarEvent, CalendarWorker, Days, Diary
-from almoner.working_hours import Hours
+from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.working_hours import Hours
 
 VIEWS: Final = ("day", "week", "month")
 # What a cell of a month, or of the week of a team, shows before it says how many more there are.

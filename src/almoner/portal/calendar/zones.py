@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime
 
-from almoner import clocks
 from almoner.pages.notation import time_of_day
+from almoner.vocabulary import clocks
 
 
 def span(start: datetime, end: datetime, timezone: str) -> str:

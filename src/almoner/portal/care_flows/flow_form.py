@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
-from almoner.kinds import Guid
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal.care_flows import changes, queries, view
@@ -19,7 +18,8 @@ from almoner.portal.care_flows.view import FlowView
 from almoner.portal.editing import ConflictSide, EditConflictPage, last_change
 from almoner.portal.patient_access import Patient
 from almoner.portal.workers import Worker
-from almoner.times import iso
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.times import iso
 
 _NEEDED: Final = {
     "step": ("title", "Say what is to be done."),

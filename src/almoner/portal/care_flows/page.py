@@ -9,7 +9,6 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.route import PageRoute
@@ -21,6 +20,7 @@ from almoner.portal.care_flows.queries import MOST
 from almoner.portal.care_flows.view import FlowView
 from almoner.portal.patient_access import Patient
 from almoner.portal.workers import Worker, to_choose
+from almoner.vocabulary import clocks
 from almoner.workshop import published_programs
 from almoner.workshop.design import CareFlowTemplate
 from almoner.workshop.published_programs import Outline

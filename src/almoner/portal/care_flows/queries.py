@@ -11,14 +11,14 @@ import msgspec
 from almoner.data_api.refusals import changed_since
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
-from almoner.kinds import Guid, Problems
-from almoner.names import full_name_sql
 from almoner.pages.visit import Form, Visit
 from almoner.portal import patient_access
 from almoner.portal.care_flows.changes import MINE, THEIRS, Change, Merging, Part
 from almoner.portal.care_flows.view import FlowReader, FlowView, workers_of
 from almoner.portal.patient_access import Patient
 from almoner.resources.care_flows import CARE_FLOW, care_flows
+from almoner.vocabulary.kinds import Guid, Problems
+from almoner.vocabulary.names import full_name_sql
 
 # A flow that changes this often between being read and being written is not a person's doing.
 _TRIES: Final = 5

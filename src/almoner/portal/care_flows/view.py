@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from almoner import clocks
 from almoner.pages.filters import counted
 from almoner.pages.notation import time_of_day, to_the_second
 from almoner.portal.care_flows.changes import Part
-from almoner.times import IsoDateTime, iso
+from almoner.vocabulary import clocks
+from almoner.vocabulary.times import IsoDateTime, iso
 
 _SOON: Final = 14
 # For how long what somebody just completed shows the way back beside it.

@@ -12,8 +12,6 @@ from starlette.responses import Response
 from almoner.data_api.declare import Resource, Row, Verb
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
-from almoner.fields import Field
-from almoner.kinds import Guid
 from almoner.pages.forms.controls import FieldView
 from almoner.pages.forms.problems import by_field
 from almoner.pages.route import PageRoute
@@ -24,6 +22,8 @@ from almoner.portal.editing import EditConflict
 from almoner.portal.inputs import inputs, to_choose, typed_in
 from almoner.portal.patient_access import Patient
 from almoner.resources import RESOURCES
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Guid
 
 NEW = "new"
 

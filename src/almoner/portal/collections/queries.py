@@ -12,10 +12,10 @@ import msgspec
 from almoner.data_api import statements
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
-from almoner.fields import Shape
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import Patient
 from almoner.portal.values import in_words, shown, speaking, told
+from almoner.vocabulary.fields import Shape
 
 # Of more rows than these the newest are shown, and the page says so.
 MOST: Final = 200

@@ -9,11 +9,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.data_api.declare import Row
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
-from almoner.kinds import Guid
 from almoner.pages import parsing
 from almoner.pages.filters import birthday_error
 from almoner.pages.forms.problems import by_field
@@ -26,6 +24,8 @@ from almoner.portal.editing import EditConflict, SavedRow, hidden_fields
 from almoner.portal.inputs import Input, to_choose
 from almoner.portal.patient_access import Patient
 from almoner.portal.workers import Worker
+from almoner.vocabulary import clocks
+from almoner.vocabulary.kinds import Guid
 
 _HOW = dict(HOW)
 _RECORD = """

@@ -15,9 +15,9 @@ from almoner.data_api.declare import Row
 from almoner.data_api.refusals import not_found
 from almoner.database import Connection
 from almoner.errors import problem
-from almoner.fields import Shape
 from almoner.portal.contact.sections import EMAILS, IDS, PHONES, ContactSection
 from almoner.resources.patients import patients
+from almoner.vocabulary.fields import Shape
 
 _OWNED = {
     "phones": "user_id = $2",

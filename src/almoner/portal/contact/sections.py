@@ -8,8 +8,6 @@ from functools import cached_property
 from typing import Any, Final
 
 from almoner.data_api.declare import Resource
-from almoner.fields import Field
-from almoner.kinds import Consent
 from almoner.pages.visit import Form, Visit
 from almoner.portal.inputs import Input, inputs, typed_in
 from almoner.portal.workers import Worker
@@ -17,6 +15,8 @@ from almoner.resources.email_addresses import email_addresses
 from almoner.resources.external_ids import external_ids
 from almoner.resources.patients import patients
 from almoner.resources.phone_numbers import phone_numbers
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Consent
 
 
 @dataclass(frozen=True)

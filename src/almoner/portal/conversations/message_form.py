@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from almoner.database import Connection
 from almoner.errors import ApiError
-from almoner.names import full_name
 from almoner.pages import parsing
 from almoner.pages.forms.refusals import refusal
 from almoner.pages.moment_fields import two_meanings
@@ -21,7 +20,8 @@ from almoner.portal.patient_access import Patient
 from almoner.portal.workers import to_choose
 from almoner.resources.conversations import conversations
 from almoner.resources.messages import messages
-from almoner.times import iso
+from almoner.vocabulary.names import full_name
+from almoner.vocabulary.times import iso
 from almoner.workshop.placeholders import pieces
 
 INBOUND, OUTBOUND = "inbound", "outbound"

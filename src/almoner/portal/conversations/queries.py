@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import problem
-from almoner.kinds import Guid
-from almoner.names import full_name_sql
 from almoner.pages.filters import zone_in_words
 from almoner.pages.notation import time_of_day, to_the_second
 from almoner.pages.visit import Visit
@@ -21,6 +18,9 @@ from almoner.portal.calendar.zones import clock
 from almoner.portal.patient_access import Patient
 from almoner.portal.profile.timeline_words import day_in_words
 from almoner.resources.messages import UNREAD
+from almoner.vocabulary import clocks
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.names import full_name_sql
 
 PAGE: Final = 30
 TYPES: Final[Mapping[str, str]] = {"phone": "SMS", "email": "E-mail", "app": "App", "third_party_app": "Another app"}

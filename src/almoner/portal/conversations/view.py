@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
@@ -16,6 +15,7 @@ from almoner.portal.conversations.consents import Consent
 from almoner.portal.conversations.message_form import Composed
 from almoner.portal.conversations.queries import TYPES, Conversation, Talk, chosen, conversations, talk
 from almoner.portal.patient_access import Patient
+from almoner.vocabulary import clocks
 
 # The type of a new conversation that is offered first.
 _USUAL: Final = "phone"

@@ -14,9 +14,9 @@ from typing import Final
 import msgspec
 
 from almoner.database import Connection
+from almoner.database.query_cache import QueryCache
 from almoner.portal.care_flows.view import days_late, due_before
 from almoner.portal.inbox.queries import IS_NOT_MERGED, IS_QUIET, Whose, moment
-from almoner.query_cache import QueryCache
 from almoner.resources.care_flows import OPEN_SINCE
 
 _OF_PHASE: Final = f"($2::text IS NULL OR p.phase = $2) AND {IS_NOT_MERGED}"

@@ -8,7 +8,6 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal import live
@@ -18,7 +17,8 @@ from almoner.portal.inbox import services
 from almoner.portal.inbox.rows import Action, ticking
 from almoner.portal.inbox.services import Gone
 from almoner.portal.inbox.view import MOST_SHOWN, ActionResult, gather, view_of
-from almoner.times import iso
+from almoner.vocabulary import clocks
+from almoner.vocabulary.times import iso
 
 _FOLDER: Final = "portal/inbox"
 # A form of the inbox is about one step, which stands alone in its base.

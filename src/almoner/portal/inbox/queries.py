@@ -14,16 +14,16 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from almoner import clocks
 from almoner.access.actors import name_sql
 from almoner.database import Connection
-from almoner.names import full_name
 from almoner.portal.care_flows.changes import Part, alone
 from almoner.portal.care_flows.view import days_late, due_before
 from almoner.resources import RESOURCES
 from almoner.resources.care_flows import OPEN_SINCE
 from almoner.resources.messages import UNREAD
-from almoner.times import IsoDateTime
+from almoner.vocabulary import clocks
+from almoner.vocabulary.names import full_name
+from almoner.vocabulary.times import IsoDateTime
 
 _Entry = TypeVar("_Entry")
 

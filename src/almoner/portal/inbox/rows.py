@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 
-from almoner import clocks
 from almoner.pages.filters import counted
 from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Visit
@@ -22,6 +21,7 @@ from almoner.portal.care_flows.changes import Part
 from almoner.portal.inbox.full_counts import Tally
 from almoner.portal.inbox.queries import DueStep, Inactive, InboxPatient, Matches, New, Unread
 from almoner.portal.inbox.today import CalendarDay
+from almoner.vocabulary import clocks
 
 TABS: Final[Mapping[str, str]] = {
     "next": "Next",

@@ -10,12 +10,12 @@ from typing import Final
 
 from almoner.database import Connection
 from almoner.errors import ApiError
-from almoner.kinds import Guid
 from almoner.pages.visit import Form, Visit
 from almoner.portal import patient_access, read_marks
 from almoner.portal.care_flows import queries
 from almoner.portal.care_flows.changes import Change, Merging
 from almoner.resources.patients import patients
+from almoner.vocabulary.kinds import Guid
 
 # A patient who changes this often between being read and being written is not a person's doing.
 _TRIES: Final = 5

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
 from almoner.portal.calendar import zones
 from almoner.portal.calendar.queries import MODALITIES, Absence, CalendarEvent, CalendarWorker, diary
-from almoner.working_hours import Span
+from almoner.vocabulary import clocks
+from almoner.vocabulary.working_hours import Span
 
 # The hours that a day shows at least, as in most offices.
 _FROM, _TO = 9, 17

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from almoner import clocks
 from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.filters import zone_in_words
@@ -17,6 +16,7 @@ from almoner.portal import patient_access
 from almoner.portal.inbox import full_counts, queries, rows, today
 from almoner.portal.inbox.full_counts import Tally
 from almoner.portal.inbox.rows import TABS, Action, Count, InboxRow, WaitingItems
+from almoner.vocabulary import clocks
 
 # How many rows are shown at first, and how many more each time.
 _PAGE: Final = 30

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from almoner.errors import ApiError
-from almoner.kinds import Guid
-from almoner.names import full_name_sql
 from almoner.pages.forms.refusals import refusals
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import OF_WORKER, only_of
 from almoner.portal.patients.listing import NOBODY, Chosen, fitting
 from almoner.portal.workers import Worker, to_choose
 from almoner.resources.patients import patients
-from almoner.times import IsoDateTime
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.names import full_name_sql
+from almoner.vocabulary.times import IsoDateTime
 
 # Kept from changing before they are looked at, in the order in which everybody locks several.
 _LOCK: Final = "SELECT FROM patients WHERE environment_id = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR NO KEY UPDATE"

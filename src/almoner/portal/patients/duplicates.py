@@ -11,8 +11,6 @@ import msgspec
 
 from almoner.data_api.declare import Row
 from almoner.database import Connection
-from almoner.fields import Field
-from almoner.names import full_name
 from almoner.pages.visit import Visit
 from almoner.portal.patients.merge_sql import ROW
 from almoner.portal.records.values import Zones
@@ -20,6 +18,8 @@ from almoner.portal.values import Compared, Speaking, compared, names_of, people
 from almoner.resources.email_addresses import EMAIL
 from almoner.resources.patients import NAME
 from almoner.resources.phone_numbers import DIGITS
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.names import full_name
 
 _MOST: Final = 5
 # No two people who live are born further apart, in years.

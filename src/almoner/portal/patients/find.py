@@ -12,13 +12,13 @@ from datetime import date
 from typing import Any, Final
 
 from almoner.database import Connection
-from almoner.names import full_name, full_name_sql
 from almoner.portal.patient_access import OF_WORKER
 from almoner.portal.patients.search_text import SearchText, parse_search
 from almoner.resources.email_addresses import EMAIL
 from almoner.resources.external_ids import EXTERNAL_ID
 from almoner.resources.patients import NAME, NAME_ORDER
 from almoner.resources.phone_numbers import DIGITS
+from almoner.vocabulary.names import full_name, full_name_sql
 
 # How alike the words of a text must be to what was typed (pg_trgm.word_similarity_threshold), look by look, after those that want
 # the very text: at the beginning, which the order of names finds at once however many there are, and anywhere.

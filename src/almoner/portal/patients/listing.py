@@ -8,14 +8,14 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from almoner.database import Connection
-from almoner.kinds import Guid
-from almoner.names import full_name, full_name_sql
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import next_of
 from almoner.portal.patient_access import only_of
 from almoner.portal.patients import by_next
 from almoner.portal.patients.by_next import ZONE
 from almoner.resources.patients import NAME_ORDER
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.names import full_name, full_name_sql
 
 PAGE: Final = 50
 # By the next appointment: whoever has one. It walks the appointments, not the patients.

@@ -15,7 +15,6 @@ from uuid import uuid4
 
 import msgspec
 
-from almoner import clocks
 from almoner.data_api.declare import Row
 from almoner.data_api.store import Actor, Store
 from almoner.database import Connection
@@ -42,6 +41,7 @@ from almoner.resources import RESOURCES
 from almoner.resources.custom_data_type_records import custom_data_type_records
 from almoner.resources.external_ids import external_ids
 from almoner.resources.patients import patients
+from almoner.vocabulary import clocks
 
 KEPT: Final = "kept"
 OTHER: Final = "other"

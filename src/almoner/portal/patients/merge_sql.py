@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from almoner.names import full_name_sql
 from almoner.resources import RESOURCES
 from almoner.resources.patients import NAME
+from almoner.vocabulary.names import full_name_sql
 
 # Parameters: a patient.
 ROW: Final = "SELECT row_to_json(p)::text FROM patients p WHERE environment_id = $1 AND id = $2"

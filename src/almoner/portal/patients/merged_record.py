@@ -13,13 +13,13 @@ from starlette.responses import Response
 from almoner.access.actors import name_sql, through
 from almoner.database import Connection
 from almoner.errors import problem
-from almoner.kinds import Guid
-from almoner.names import full_name_sql
 from almoner.pages import parsing
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import Patient, merged_patient, patient
 from almoner.portal.patients import merge_records
 from almoner.portal.patients.merge_sql import ROW
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.names import full_name_sql
 from almoner.workshop.design import Assessment
 from almoner.workshop.published_programs import element
 

@@ -9,12 +9,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.data_api import decode
 from almoner.data_api.declare import Row, Verb
 from almoner.errors import ApiError
-from almoner.fields import MISSING, Shape
-from almoner.kinds import Problems
 from almoner.pages.filters import birthday_error
 from almoner.pages.forms.refusals import refusal
 from almoner.pages.visit import Visit
@@ -23,7 +20,10 @@ from almoner.portal.patient_access import only_of
 from almoner.portal.patients import guessed_zone
 from almoner.portal.patients.duplicates import Likely, beside, likely
 from almoner.resources.patients import patients
-from almoner.times import TIMEZONES
+from almoner.vocabulary import clocks
+from almoner.vocabulary.fields import MISSING, Shape
+from almoner.vocabulary.kinds import Problems
+from almoner.vocabulary.times import TIMEZONES
 
 _FIELDS: Final = typed_in(patients, new=True)
 _NAMES: Final = frozenset(field.name for field in _FIELDS)

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from almoner.kinds import Guid
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import only_of
@@ -18,7 +17,8 @@ from almoner.portal.patients.assignment import AssignmentResult
 from almoner.portal.patients.find import PatientMatch, find
 from almoner.portal.patients.listing import NEXT, NOBODY, Chosen, Listed, PhaseCounts, chosen, counts, list_patients
 from almoner.portal.workers import Worker, are_more_than, to_choose
-from almoner.times import TIMEZONES
+from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.times import TIMEZONES
 
 _SUGGESTED: Final = 8
 _RESULTS: Final = 50

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from almoner.errors import ApiError
-from almoner.kinds import Guid
 from almoner.pages.forms.refusals import refusals
 from almoner.pages.visit import Visit
 from almoner.portal import live, patient_bar
@@ -16,6 +15,7 @@ from almoner.portal.patient_access import Patient, only_of, patient
 from almoner.portal.patient_bar import PatientBarPart
 from almoner.portal.workers import Worker, to_choose
 from almoner.resources.patients import patients
+from almoner.vocabulary.kinds import Guid
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
-from almoner.contact_kinds import phone_digits
 from almoner.database import Connection
+from almoner.vocabulary.contact_kinds import phone_digits
 
 _LONGEST: Final = 100
 _MOST_WORDS: Final = 5

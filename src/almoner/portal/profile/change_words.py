@@ -10,13 +10,13 @@ from typing import Any, Final
 from almoner.access.actors import through
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
-from almoner.definitions import Program
 from almoner.portal.profile.differences import NOTHING, Design, FieldDifference, consent_of, differences, people
 from almoner.portal.profile.timeline import TimelineEntry
 from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
 from almoner.portal.records.values import day
 from almoner.portal.values import in_words, names_of
 from almoner.resources import BY_NAME
+from almoner.vocabulary.definitions import Program
 from almoner.workshop.design import Assessment
 
 _DONE: Final = {"update": "changed", "delete": "removed"}

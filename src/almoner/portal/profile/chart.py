@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import msgspec
 
-from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.panels import Card
 from almoner.portal.patient_access import Patient
 from almoner.portal.profile.published_designs import designs
-from almoner.times import IsoDate, IsoDateTime
+from almoner.vocabulary import clocks
+from almoner.vocabulary.times import IsoDate, IsoDateTime
 from almoner.workshop.design import Assessment, Band, CustomDataType
 from almoner.workshop.score import score
 

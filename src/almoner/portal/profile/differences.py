@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from almoner.fields import Field
-from almoner.kinds import Consent, Json
 from almoner.portal import values
 from almoner.portal.profile.flow_differences import flow_changes, flow_workers
 from almoner.portal.records.values import in_words
 from almoner.portal.values import Speaking
 from almoner.resources import BY_NAME
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Consent, Json
 from almoner.workshop.design import Assessment, CustomDataType, FieldDesign
 
 NOTHING: Final = "nothing"

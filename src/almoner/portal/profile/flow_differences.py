@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from almoner import clocks
 from almoner.portal.care_flows.changes import Part
 from almoner.portal.records.values import day
-from almoner.times import IsoDateTime
+from almoner.vocabulary import clocks
+from almoner.vocabulary.times import IsoDateTime
 
 # The title of a difference and both values, blank where the title tells all.
 Change = tuple[str, str, str]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from almoner import clocks
 from almoner.database import Connection
 from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import next_of
 from almoner.portal.patient_access import Patient
 from almoner.portal.profile.timeline_words import day_in_words
+from almoner.vocabulary import clocks
 
 _NEXT = next_of("$2", "$3::text", "e.id::text, e.start_time, e.day, e.appointment_type")
 

@@ -9,10 +9,8 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from almoner import clocks
 from almoner.database import Connection
 from almoner.errors import problem
-from almoner.kinds import Guid
 from almoner.pages import parsing
 from almoner.pages.filters import zone_in_words
 from almoner.pages.route import PageRoute
@@ -28,6 +26,8 @@ from almoner.portal.profile.header import Header, header
 from almoner.portal.profile.published_designs import designs
 from almoner.portal.profile.timeline_line import TimelineContext
 from almoner.portal.profile.timeline_words import TimelineDay, days, designs_needed, lines, rows_told
+from almoner.vocabulary import clocks
+from almoner.vocabulary.kinds import Guid
 
 _FILTERS: Final = {
     "all": "All",

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from almoner.database import Connection
-from almoner.names import full_name_sql
 from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import next_of, starts
@@ -15,6 +14,7 @@ from almoner.portal.panels import Card, Panel
 from almoner.portal.patient_access import Patient
 from almoner.portal.profile.chart import RECENT_DAYS, chart
 from almoner.portal.profile.header import appointment_words
+from almoner.vocabulary.names import full_name_sql
 
 SHOWS: Final = {"appointments": "calendar_events", "chart": "assessment_responses custom_data_type_records"}
 _COMING: Final = 5

@@ -15,17 +15,17 @@ from uuid import UUID
 
 import msgspec
 
-from almoner import clocks
 from almoner.access.actors import name_sql
 from almoner.database import Connection
-from almoner.definitions import Rights
 from almoner.errors import problem
-from almoner.names import full_name_sql
 from almoner.pages.cursors import Cursor
 from almoner.portal.calendar.ahead import starts
 from almoner.resources import RESOURCES
 from almoner.resources.messages import UNREAD
-from almoner.times import IsoDateTime
+from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import Rights
+from almoner.vocabulary.names import full_name_sql
+from almoner.vocabulary.times import IsoDateTime
 
 PAGE: Final = 30
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from almoner.definitions import Program
 from almoner.portal.profile.differences import FieldDifference
 from almoner.portal.profile.timeline import TimelineEntry
 from almoner.portal.records.values import Zones
 from almoner.portal.values import Speaking
+from almoner.vocabulary.definitions import Program
 from almoner.workshop.design import Assessment, CustomDataType
 
 # Looks up a published design: its kind, its id or name, its version.

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from almoner import clocks
-from almoner.definitions import Program
 from almoner.pages.filters import counted
 from almoner.pages.notation import time_of_day
 from almoner.portal.profile.change_words import changed, design_of, name_in_words, thing
@@ -18,6 +16,8 @@ from almoner.portal.profile.timeline_line import LineChip, TimelineContext, Time
 from almoner.portal.records.values import Zones, beyond, field_values
 from almoner.portal.values import in_words, shown, told
 from almoner.resources import BY_NAME
+from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import Program
 from almoner.workshop.design import Assessment, CustomDataType
 from almoner.workshop.score import score
 

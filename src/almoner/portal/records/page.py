@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
-from almoner.kinds import Guid
 from almoner.pages.cursors import Cursor
 from almoner.pages.forms.controls import FieldView
 from almoner.pages.forms.problems import by_name
@@ -27,6 +26,7 @@ from almoner.portal.records.history import History, history
 from almoner.portal.records.queries import PatientRecord, Type
 from almoner.portal.records.values import FieldValue, Zones, beyond, field_values, in_words
 from almoner.resources.custom_data_type_records import custom_data_type_records
+from almoner.vocabulary.kinds import Guid
 from almoner.workshop.forms import fields_view
 
 _FOLDER: Final = "portal/records"

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from almoner import clocks
 from almoner.pages.forms.controls import number
 from almoner.pages.notation import time_of_day
-from almoner.times import IsoDate, IsoDateTime
+from almoner.vocabulary import clocks
+from almoner.vocabulary.times import IsoDate, IsoDateTime
 from almoner.workshop.design import FieldDesign
 from almoner.workshop.field_kinds import Scale
 from almoner.workshop.forms import kind_of

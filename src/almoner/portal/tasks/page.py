@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.errors import problem
-from almoner.kinds import Guid
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal import live, patient_access
@@ -17,6 +16,7 @@ from almoner.portal.patient_access import Patient
 from almoner.portal.tasks import queries
 from almoner.portal.tasks.queries import MOST, Task
 from almoner.resources.patient_tasks import patient_tasks
+from almoner.vocabulary.kinds import Guid
 
 _FOLDER: Final = "portal/tasks"
 

@@ -16,9 +16,9 @@ from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.errors import problem, unavailable
-from almoner.names import full_name
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
+from almoner.vocabulary.names import full_name
 from almoner.workshop import drafts
 from almoner.workshop.compare import compare
 from almoner.workshop.design import ProgramDesign

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
-from almoner import clocks
 from almoner.pages.forms.controls import FieldView
+from almoner.vocabulary import clocks
 from almoner.workshop.design import (
     AppointmentType,
     CareFlowTemplate,

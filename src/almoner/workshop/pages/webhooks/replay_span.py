@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from almoner import clocks
 from almoner.pages import parsing
+from almoner.vocabulary import clocks
 
 
 def parse_time(typed: str, timezone: str, name: str, errors: dict[str, str]) -> str | None:

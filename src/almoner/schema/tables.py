@@ -31,11 +31,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
-from almoner.columns import MOMENT
 from almoner.data_api.declare import Resource, Search, unique_name
-from almoner.fields import MISSING, NOW, Field
-from almoner.kinds import Texts
-from almoner.system_tables import APPEND_ONLY, house_tables
+from almoner.schema.columns import MOMENT
+from almoner.schema.system_tables import APPEND_ONLY, house_tables
+from almoner.vocabulary.fields import MISSING, NOW, Field
+from almoner.vocabulary.kinds import Texts
 
 _TYPES: dict[str, Any] = {
     "text": Text(),
@@ -54,7 +54,7 @@ _NAMING = {"pk": "%(table_name)s_pkey"}
 
 def functions() -> str:
     """The SQL of the functions and of the triggers' bodies, but for those that follow from a declaration (``triggers``)."""
-    return files("almoner").joinpath("functions.sql").read_text(encoding="utf-8")
+    return files("almoner.schema").joinpath("functions.sql").read_text(encoding="utf-8")
 
 
 def triggers(resources: Iterable[Resource]) -> list[str]:

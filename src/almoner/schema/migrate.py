@@ -16,7 +16,7 @@ from sqlalchemy import Connection, MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from almoner.dialing import Dialler
+from almoner.database.dialing import Dialler
 from almoner.errors import SettingError
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from almoner.fields import Object
+from almoner.vocabulary.fields import Object
 
 Permission = Literal["give_care", "design", "integrate", "administer"]
 

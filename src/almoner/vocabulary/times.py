@@ -7,7 +7,7 @@ import zoneinfo
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from almoner.kinds import Kind, Problems, Schema, Text
+from almoner.vocabulary.kinds import Kind, Problems, Schema, Text
 
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 # The offset's sign may have become a space: a raw "+" in a query string is decoded as one (clarification 11).

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
-from almoner import clocks
+from almoner.vocabulary import clocks
 
 MIDNIGHT: Final = 24 * 60
 _LONGEST: Final = timedelta(days=31)

@@ -12,12 +12,13 @@ from typing import Any
 
 import asyncpg
 
-from almoner import connection_guard, errors, write_outcome
-from almoner.clocks import DatabaseZones
-from almoner.connection_guard import HoldingError, Reaction
-from almoner.dialing import SESSION, Dialler, prepared
+from almoner import errors
+from almoner.database import connection_guard, write_outcome
+from almoner.database.connection_guard import HoldingError, Reaction
+from almoner.database.dialing import SESSION, Dialler, prepared
+from almoner.database.sql_connection import Connection
 from almoner.errors import UnavailableError
-from almoner.sql_connection import Connection
+from almoner.vocabulary.clocks import DatabaseZones
 
 __all__ = ["Connection", "Database", "HeldTransaction", "guard_wait", "unavailable"]
 

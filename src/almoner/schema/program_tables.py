@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, Column, Integer, MetaData, PrimaryKeyConstraint, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from almoner.columns import environment, key, moment, string, worker_key
+from almoner.schema.columns import environment, key, moment, string, worker_key
 
 
 def program_tables(metadata: MetaData) -> None:

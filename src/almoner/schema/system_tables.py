@@ -25,9 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
-from almoner.columns import MOMENT, environment, key, moment, string, worker_key
-from almoner.portal_tables import portal_tables
-from almoner.program_tables import draft_tables, program_tables
+from almoner.schema.columns import MOMENT, environment, key, moment, string, worker_key
+from almoner.schema.portal_tables import portal_tables
+from almoner.schema.program_tables import draft_tables, program_tables
 
 # What nobody may change or delete, whoever they are: a trigger refuses it.
 APPEND_ONLY: Final = (

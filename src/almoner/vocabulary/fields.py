@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, ClassVar, Final
 
 from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
-from almoner.kinds import Json, Kind, Problems, Ref, Schema
+from almoner.vocabulary.kinds import Json, Kind, Problems, Ref, Schema
 
 MISSING: Final = object()
 # The default of a moment that is the database's clock at the time of the write.

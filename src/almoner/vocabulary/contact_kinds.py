@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Any, Final
 
-from almoner.kinds import Kind, Problems, Schema, Text
+from almoner.vocabulary.kinds import Kind, Problems, Schema, Text
 
 # What takes no ink, beside white space and controls: the soft hyphen, joiners, fillers of scripts (Hangul, Khmer, Mongolian,
 # Braille), marks of direction, variation selectors, tags.

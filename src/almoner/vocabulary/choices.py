@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from almoner.errors import parse_problem
-from almoner.kinds import Kind, Problems, Schema, Text
+from almoner.vocabulary.kinds import Kind, Problems, Schema, Text
 
 # States, the District of Columbia, territories, freely associated states, and the military (USPS Publication 28).
 # fmt: off

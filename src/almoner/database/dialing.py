@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
-from almoner.write_outcome import Connection
+from almoner.database.write_outcome import Connection
 
 SESSION: Final = {
     "application_name": "almoner",

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from almoner.columns import MOMENT, environment, moment, string, worker_key
+from almoner.schema.columns import MOMENT, environment, moment, string, worker_key
 
 
 def _patient_key(table: str) -> list[Any]:

@@ -15,8 +15,8 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, ClassVar, Final
 
-from almoner import json_values
 from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
+from almoner.vocabulary import json_values
 
 Problems = list[Problem]
 Schema = dict[str, Any]
