@@ -33,21 +33,14 @@ LAYERS: Final = (
     _layer("Forms of program elements", "workshop/forms"),
     _layer("How pages and requests are served", "pages operations"),
     _layer("What is offered, and what follows from its declarations", "resources workshop notifications migrations"),
-    _layer(
-        "Tables, derived from the declarations", "schema migrate system_tables portal_tables program_tables columns", together=True
-    ),
+    _layer("Tables, derived from the declarations", "schema"),
     _layer("How any declaration is served; knows none by name", "data_api changes access", together=True),
     _layer(
         "PostgreSQL, the network and logs",
-        "database sql_connection dialing connection_guard write_outcome query_cache embedded outbound "
-        "operations/logs operations/repeats operations/encodings",
+        "database embedded outbound operations/logs operations/repeats operations/encodings",
         together=True,
     ),
-    _layer(
-        "The vocabulary that everything is declared in",
-        "errors kinds contact_kinds times choices fields definitions clocks names regions working_hours json_values home",
-        together=True,
-    ),
+    _layer("The vocabulary that everything is declared in", "vocabulary errors home", together=True),
 )
 # Parts of a room that stand in another layer than the rest of it.
 _PARTS: Final = frozenset(room for layer in LAYERS for room in layer.rooms if "/" in room)
