@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -59,7 +60,8 @@ _PARTS = {"/patients/{patient}/timeline": {"HX-Request": "true"}}
 _HOW = (
     f"`python -m bench.portal_pages`: a coach of {OF_ONE_COACH} among {PATIENTS:,} patients with five million entries and "
     f"{PATIENTS // OF_ONE_COACH:,} coaches, {ROUNDS} rounds, each page for another patient each time, until the whole answer is "
-    "there. One server process on a core of its own."
+    "there. One server process on a core of its own. The processor's time is what a page takes where nothing else wants the "
+    "processor, and what the limit is for; the time until the answer holds the waiting for others too."
 )
 _ENTRIES = ("messages", "calendar_events", "assessment_responses", "care_flows", "custom_data_type_records")
 _FILLED = ("patients", "calendars", "conversations", *_ENTRIES, "changes")
@@ -165,11 +167,16 @@ async def _measure(browser: httpx.AsyncClient, processes: tuple[int | None, ...]
     rows = []
     for path, found in measured.items():
         answered, *processors = zip(*found, strict=True)
-        p95 = statistics.quantiles(answered, n=20)[-1]
-        numbers = [statistics.median(answered), p95, *(statistics.median(of) for of in processors), size[path] / 1024]
-        rows.append([f"`{path}`", *(f"{number:.1f}" for number in numbers), "yes" if p95 < LIMIT_MS else "**no**"])
-    columns = ["page", "p50 ms", "p95 ms", "server's processor ms", "database's processor ms", "KiB before packing"]
-    return page.table([*columns, f"p95 under {LIMIT_MS} ms"], rows)
+        both = [sum(each) for each in zip(*processors, strict=True)]
+        numbers = [*_middle_and_p95(answered), *(statistics.median(of) for of in processors), *_middle_and_p95(both)]
+        reached = "yes" if numbers[-1] < LIMIT_MS else "**no**"
+        rows.append([f"`{path}`", *(f"{number:.1f}" for number in numbers), reached, f"{size[path] / 1024:.0f}"])
+    columns = ["page", "p50 ms", "p95 ms", "server's processor ms", "database's", "both, p50", "both, p95", f"under {LIMIT_MS} ms"]
+    return page.table([*columns, "KiB before packing"], rows)
+
+
+def _middle_and_p95(numbers: Sequence[float]) -> tuple[float, float]:
+    return statistics.median(numbers), statistics.quantiles(numbers, n=20)[-1]
 
 
 if __name__ == "__main__":
