@@ -62,8 +62,7 @@ _PARTS = (
     IndexedPart("timed", ("calendar_id", "start_time"), "start_time IS NOT NULL"),
     IndexedPart("long", ("calendar_id", "end_time"), "end_time - start_time > interval '1 day'"),
     IndexedPart("day", ("calendar_id", "day"), "day IS NOT NULL"),
-    # Of everybody, by when they begin: all of them, and those that have no outcome yet, each of which is in one of the last two.
-    IndexedPart("starts", ("start_time",), "start_time IS NOT NULL"),
+    # Of everybody, by when they begin, those that have no outcome yet: each is in one of these two.
     IndexedPart("ahead", ("start_time", "user_id"), "outcome IS NULL AND start_time IS NOT NULL"),
     IndexedPart("ahead_day", ("day", "user_id"), "outcome IS NULL AND day IS NOT NULL"),
 )
