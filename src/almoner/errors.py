@@ -167,9 +167,9 @@ class Problem:
     """One problem of one request.
 
     ``detail`` is a sentence for a person; ``extra`` is for programs (``path`` names the field, as ``.user_id``). Neither
-    ever holds another environment's data, a secret or what the caller sent as a value. ``rule`` is what a value of a field
-    breaks: ``kind``, ``required``, ``unknown_field``; blank where it is about no field. ``kind`` is the name of the kind that the
-    value does not fit, for pages, which say it in other words; blank where it is about none.
+    ever holds another environment's data, a secret or what the caller sent as a value. ``rule`` is what a value of a
+    field breaks: ``kind``, ``required``, ``unknown_field``, and ``if_match`` of a row as a whole; blank where it is about none of
+    these. ``kind`` is the name of the kind that the value does not fit, for pages, which say it in other words; else blank.
     """
 
     code: str

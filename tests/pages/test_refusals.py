@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from almoner.errors import Problem, parse_problem
+from almoner.data_api.refusals import changed_since
+from almoner.errors import Problem, parse_problem, problem
 from almoner.pages import notation
 from almoner.pages.forms.refusals import refusal
 from almoner.pages.notation import Notation
@@ -61,6 +62,11 @@ def test_what_has_no_words_of_its_own_says_what_is_wrong() -> None:
         (parse_problem("url", ".notify_url", "it must begin with https://"), "It must begin with https://."),
         (parse_problem("integer", ".model.pain", "a whole number from 0 to 10 is expected"), "Give a whole number from 0 to 10."),
         (missing_field(".first_name"), "Fill this in."),
+        (
+            changed_since().problems[0],
+            "Somebody else has just changed this. Load the page again, and look before you change it.",
+        ),
+        (problem("resource_not_found", "There is no such environment.").problems[0], "There is no such environment."),
         (Problem("bad_request", "The end is before the start.", {"path": ".end_time"}), "The end is before the start."),
     ]
     assert [refusal(one) for one, _ in cases] == [said for _, said in cases]

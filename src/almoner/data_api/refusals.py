@@ -99,4 +99,5 @@ def not_found(resource: Resource) -> ApiError:
 
 def changed_since() -> ApiError:
     """The 412 of an If-Match that no longer holds."""
-    return problem("precondition_failed", "The row has changed since the ETag in If-Match was read. Get it again first.")
+    detail = "The row has changed since the ETag in If-Match was read. Get it again first."
+    return ApiError(Problem("precondition_failed", detail, rule="if_match"))

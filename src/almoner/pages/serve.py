@@ -19,6 +19,7 @@ from almoner.access.sessions import Session, csrf
 from almoner.database import write_outcome
 from almoner.errors import Answerable, ApiError, problem, render
 from almoner.operations.logs import fault
+from almoner.pages.forms.refusals import refusals
 from almoner.pages.notation import Notation, read_in
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import HEADERS, SAFE_METHODS, is_from_elsewhere, local_path, same, unmasked
@@ -239,7 +240,7 @@ def _told(error: Answerable, request_id: str) -> PageProblem:
     title, remedy = _CODES.get(error.status, ("This could not be done", ""))
     if any(one.extra.get("outcome") == "unknown" for one in error.problems):
         title, remedy = _NOT_KNOWN
-    text = " ".join([*(one.detail for one in error.problems), remedy]).strip()
+    text = " ".join([refusals(error), remedy]).strip()
     return PageProblem(title, text, request_id if error.status >= 500 else "")
 
 

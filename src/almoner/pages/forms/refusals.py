@@ -52,7 +52,9 @@ def refusal(refused: Problem) -> str:
         return BLANK
     if refused.rule == "kind" and refused.kind in _KINDS:
         return _KINDS[refused.kind]()
-    if refused.code == "resource_not_found":
+    if refused.rule == "if_match":
+        return "Somebody else has just changed this. Load the page again, and look before you change it."
+    if refused.code == "resource_not_found" and "path" in refused.extra:
         return "This is not there any more. Choose another one."
     if refused.code == "uniqueness_exception":
         path = str(refused.extra.get("path", ""))
