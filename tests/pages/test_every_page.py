@@ -189,7 +189,7 @@ async def test_a_first_load_is_light(path: str, everybody: Person, patient: str)
     page = await everybody.get(path.format(patient=patient))
     files = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text))
     # The core and those of one room; the calendar has two more.
-    assert len(files) == (9 if path.startswith("/calendar") else 7)
+    assert len(files) == (8 if path.startswith("/calendar") else 6)
     sizes = [int((await everybody.get(file)).headers["content-length"]) for file in files]
     assert int(page.headers["content-length"]) + sum(sizes) < FIRST_LOAD
 
