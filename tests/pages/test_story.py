@@ -8,6 +8,7 @@ from typing import Any
 from playwright.async_api import Page, expect
 
 from tests.browsers import Screens, violations
+from tests.changes.writing import until_true
 from tests.conftest import Api, Callers
 from tests.people import People
 
@@ -77,6 +78,20 @@ async def _publish(page: Page) -> None:
     await expect(page.get_by_text("Version 1").first).to_be_visible(timeout=30_000)
 
 
+async def _patient(api: Api) -> str:
+    """The id of a new patient. What was published is taken up by a server within two seconds."""
+    given = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "H", "birthday": "1906-12-09"}
+    made = await api.post("/v1/patients", json=given)
+
+    async def taken() -> bool:
+        nonlocal made
+        made = made if made.status_code == 200 else await api.post("/v1/patients", json=given)
+        return made.status_code == 200
+
+    await until_true(taken, "the server takes up what was published")
+    return str(made.json()["id"])
+
+
 async def _answered(api: Api, patient: str, model: dict[str, Any]) -> Any:
     return await api.post("/v1/assessment_responses", json={"spec_id": "pain", "user_id": patient, "model": model})
 
@@ -99,11 +114,7 @@ async def test_from_an_empty_program_to_an_answer_that_is_refused(
         await expect(page.locator("#preview-score")).to_have_text("score 14 · strong")
         await _publish(page)
     async with await callers(environment) as api:
-        made = await api.post(
-            "/v1/patients",
-            json={"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "H", "birthday": "1906-12-09"},
-        )
-        patient = made.json()["id"]
+        patient = await _patient(api)
         good = await _answered(api, patient, {"how_strong_is_it": 7, "where_is_it": "Knee"})
         bad = await _answered(api, patient, {"how_strong_is_it": 11, "where_is_it": "Elbow"})
         hidden = await _answered(api, patient, {"how_strong_is_it": 2, "where_is_it": "Knee"})

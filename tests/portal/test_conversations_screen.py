@@ -71,7 +71,7 @@ async def test_what_is_said_above_the_page_never_covers_each_other(
         const rows = [...notices.querySelectorAll(".banner")].map((line) => line.getBoundingClientRect());
         return rows.map((row) => [row.top, row.bottom]);
     }""")
-    assert len(boxes) == 4
+    assert len(boxes) == 5
     assert boxes[0][0] >= 0
     for (_, bottom), (top, _) in pairwise(boxes):
         assert bottom <= top
