@@ -11,7 +11,7 @@ import pytest
 from almoner.data_api.declare import Resource, Row
 from almoner.data_api.store import Actor, Store
 from almoner.database import Database
-from almoner.demo import generate
+from almoner.demo import generate, own_fields
 from almoner.demo.load import load
 from almoner.resources import RESOURCES
 
@@ -133,7 +133,8 @@ async def test_a_load_that_was_killed_is_finished_by_the_next_one_even_on_anothe
 def expected(patients: int) -> dict[str, int]:
     workers = generate.workers(1, TODAY)
     files = [generate.patient(1, n, TODAY, workers, {w["id"]: w["id"] for w in workers}) for n in range(patients)]
-    counts = {name: sum(len(file[name]) for file in files) for name in generate.COLLECTIONS}
+    whole = [own_fields.with_own(file, TODAY) for file in files]
+    counts = {name: sum(len(file[name]) for file in whole) for name in own_fields.collections()}
     return counts | {"workers": len(workers), "calendars": len(workers)}
 
 
