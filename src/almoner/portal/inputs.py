@@ -60,7 +60,7 @@ class Input:
             return replace(view, widget="checkbox", options=(("yes", field.title),))
         if self.options:
             chosen = view.chosen or ((view.value,) if view.value else ())
-            return replace(view, widget="select", options=self.options, chosen=chosen)
+            return replace(view, widget="select", options=self.options, value="", chosen=chosen)
         return view
 
     def value(self, form: Form) -> Any:

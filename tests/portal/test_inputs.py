@@ -1,0 +1,103 @@
+"""The controls of declared fields: each kind is drawn with its value, and what a browser sends of it is that value again."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from almoner.data_api.declare import ID, PATIENT, Resource, Verb
+from almoner.pages.visit import Form
+from almoner.portal.inputs import inputs, typed_in
+from almoner.portal.workers import Worker
+from almoner.vocabulary.choices import Choice, ProgramChoice, Several, State
+from almoner.vocabulary.contact_kinds import Phone, ZipCode
+from almoner.vocabulary.fields import Field, Section
+from almoner.vocabulary.kinds import AnyObject, Boolean, Consent, Email, Guid, Integer, LongText, Number, Ref, Text, Texts
+from almoner.vocabulary.times import IsoDate, IsoDateTime, Timezone
+
+ADA = "8a6e0804-2bd0-4672-b79d-d97027f9071a"
+# A field of each kind, its control, a value, and what a browser sends for it.
+DRAWN: list[tuple[Field, str, Any, list[str]]] = [
+    (Field("a", Text()), "text", "Ada", ["Ada"]),
+    (Field("b", LongText()), "textarea", "one\ntwo", ["one\r\ntwo"]),
+    (Field("c", Integer()), "number", 42, ["42"]),
+    (Field("d", Number(0, 10)), "number", 2.5, ["2,5"]),
+    (Field("e", Boolean()), "select", False, ["no"]),
+    (Field("f", Boolean(), default=False), "checkbox", True, ["yes"]),
+    (Field("g", IsoDate()), "date", "2026-03-08", ["2026-03-08"]),
+    (Field("h", IsoDateTime()), "datetime-local", "2026-03-09T13:30:00.000000+00:00", ["2026-03-09T09:30"]),
+    (Field("i", Choice(("mild", "very_severe"))), "select", "very_severe", ["very_severe"]),
+    (Field("j", Several(("x", "y", "z"))), "checkboxes", ["x", "z"], ["x", "z"]),
+    (Field("k", ProgramChoice("phases")), "select", "intake", ["intake"]),
+    (Field("l", Timezone()), "select", "America/New_York", ["America/New_York"]),
+    (Field("m", Phone()), "tel", "415-555-0100", ["415-555-0100"]),
+    (Field("n", Email()), "email", "ada@example.org", ["ada@example.org"]),
+    (Field("o", State()), "select", "CA", ["CA"]),
+    (Field("p", ZipCode()), "zip_code", "94115-4619", ["94115-4619"]),
+    (Field("q", Texts()), "lines", ["one", "two"], ["one\r\n\r\n two"]),
+    (Field("r", Ref("workers")), "select", ADA, [ADA]),
+]
+VISIT: Any = SimpleNamespace(
+    program=SimpleNamespace(names=lambda _: ("intake", "graduated"), titles={("phases", "intake"): "Intake"}),
+    worker=SimpleNamespace(timezone="America/New_York"),
+)
+PEOPLE = [Worker(ADA, "Ada King", ())]
+
+
+def test_each_kind_is_drawn_with_its_control_and_read_back_as_the_value_that_it_was() -> None:
+    wrong = []
+    for field, widget, value, sent in DRAWN:
+        (one,) = inputs([field], VISIT, PEOPLE)
+        view = one.view(value)
+        shown = [*filter(None, (view.value,)), *view.chosen]
+        if view.widget != widget:
+            wrong.append(f"{field.kind}: drawn as {view.widget}")
+        if [text.replace("\r\n", "\n") for text in sent] != shown and field.name not in "dq":
+            wrong.append(f"{field.kind}: shows {shown}")
+        if (read := one.value(Form([(field.name, text) for text in sent]))) != value:
+            wrong.append(f"{field.kind}: read as {read!r}")
+        if (blank := one.value(Form([(field.name, " ")]))) not in (None, True):
+            wrong.append(f"{field.kind}: blank is {blank!r}")
+    assert wrong == []
+
+
+def test_what_nobody_touched_is_sent_back_exactly_as_it_was() -> None:
+    (one,) = inputs([Field("at", IsoDateTime())], VISIT)
+    exact = "2026-03-09T13:30:59.123456+00:00"
+    form = [("at", one.view(exact).value), ("was.at", msgspec.json.encode(exact).decode())]
+    assert one.value(Form(form)) == exact
+    assert one.value(Form([("at", "2026-03-09T09:31"), form[1]])) == "2026-03-09T13:31:00.000000+00:00"
+
+
+def test_choices_are_read_in_words_and_only_what_may_be_blank_has_a_blank() -> None:
+    choice = Choice(("mild", "very_severe"), words=(("mild", "hardly"),))
+    needed, optional = inputs([Field("a", choice, required=True), Field("b", choice)], VISIT)
+    assert needed.view("mild").options == (("mild", "hardly"), ("very_severe", "Very severe"))
+    assert (needed.view(None).blank, optional.view(None).blank) == ("", "not known")
+    (coach,) = inputs([Field("coach_id", Ref("workers"))], VISIT, PEOPLE)
+    assert (coach.view(None).label, coach.view(None).options) == ("Coach", ((ADA, "Ada King"),))
+
+
+def test_a_form_has_the_fields_of_its_sections_and_nothing_that_is_not_typed() -> None:
+    fields = (
+        ID,
+        Field("user_id", PATIENT),
+        Field("kept", Text(), update=False),
+        Field("other", Text(), section="first"),
+        Field("late", Text(), create=False),
+        Field("told", Consent(), default=False),
+        Field("document", AnyObject()),
+        Field("row", Guid()),
+        Field("first_named", Text()),
+    )
+    sections = (Section("first", "First", ("first_named",)), Section("rest", "The rest"))
+    resource = Resource("things", "Things", "thing", "", (Verb.GET,), fields, sections=sections)
+
+    def drawn(**asked: Any) -> list[str]:
+        return [one.name for one in inputs(typed_in(resource, **asked), VISIT)]
+
+    assert drawn(new=True) == ["first_named", "other", "kept"]
+    assert drawn() == ["first_named", "other", "late"]
+    assert drawn(section="rest", new=True) == ["kept"]
