@@ -83,7 +83,7 @@ def _differ(there: int, now: int, of_all: int) -> bool:
 
 def picture() -> str:
     """The rooms in their layers and who imports from whom, as Mermaid; an arrow that others lead to already is left out."""
-    node = {name: f"layer{number}" if layer.together else name for number, layer in enumerate(LAYERS) for name in layer.rooms}
+    node = {name: f"layer{number}" if layer.together else _id(name) for number, layer in enumerate(LAYERS) for name in layer.rooms}
     edges = {(node[here], node[there]) for here, there in directions() if node[here] != node[there]}
     lines = ["```mermaid", "flowchart TD"]
     for number, layer in enumerate(LAYERS):
@@ -96,9 +96,14 @@ def _boxes(layer: Layer, together: str) -> list[str]:
     """One box a room, or one for all of them where they know each other; six rooms a line."""
     names = sorted(layer.rooms)
     if not layer.together:
-        return [f'    {name}["{name}"]' for name in names]
+        return [f'    {_id(name)}["{name}"]' for name in names]
     lines = [" · ".join(names[i : i + 6]) for i in range(0, len(names), 6)]
     return [f'    {together}["{"<br>".join(lines)}"]']
+
+
+def _id(name: str) -> str:
+    """A room's name as Mermaid takes it for a node's."""
+    return name.replace("/", "_")
 
 
 def _reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
