@@ -127,25 +127,23 @@ def report(titles: list[str], results: Results) -> str:
     errors = sum(turn.errors for turns in results.values() for turn in turns)
     return "\n\n".join(
         [
-            _table("requests per second, median", titles, rates, {key: median(values) for key, values in rates.items()}),
-            # Others only ever add to it: the lowest is the nearest to what the server takes by itself.
-            _table("the server's processor time for one, µs, lowest", titles, taken, {key: min(v) for key, v in taken.items()}),
+            _table("requests per second", titles, rates),
+            _table("the server's processor time for one, µs", titles, taken),
             f"Memory at most: {', '.join(f'{title} {mib:.0f} MiB' for title, mib in memory.items())}. Errors: {errors}.",
         ]
     )
 
 
-def _table(
-    heading: str, titles: list[str], measured: dict[tuple[str, str], list[float]], told: dict[tuple[str, str], float]
-) -> str:
-    """What is told of each, with the lowest and the highest that was measured, and the ratio of both."""
+def _table(heading: str, titles: list[str], measured: dict[tuple[str, str], list[float]]) -> str:
+    """The median of each, with the lowest and the highest, and the ratio of both medians."""
     before, after = titles
+    middle = {key: median(values) for key, values in measured.items()}
 
     def cell(key: tuple[str, str]) -> str:
-        return f"{told[key]:,.0f} ({min(measured[key]):,.0f} to {max(measured[key]):,.0f})"
+        return f"{middle[key]:,.0f} ({min(measured[key]):,.0f} to {max(measured[key]):,.0f})"
 
     rows = [[title, *(cell((title, operation)) for operation in load.OPERATIONS)] for title in titles]
-    rows.append([f"{after} divided by {before}", *(f"{told[after, o] / told[before, o]:.2f}" for o in load.OPERATIONS)])
+    rows.append([f"{after} divided by {before}", *(f"{middle[after, o] / middle[before, o]:.2f}" for o in load.OPERATIONS)])
     return page.table([heading, "get", "find 50", "create"], rows)
 
 

@@ -40,6 +40,7 @@ _COMMON = {
     **{name: f"'{value}'" for name, value in BODY.items() if name != "birthday"},
 }
 
+CREATE: Final = _COMMON | {"id": "gen_random_uuid()"}
 _COLUMNS: Final = tuple(LEFT_OUT)
 _PLAIN_TABLES: Final = """
 DROP TABLE IF EXISTS plain_patients, plain_changes;
@@ -71,9 +72,7 @@ async def make_plain(connection: asyncpg.Connection) -> None:
 
 def script(operation: str, statement: Statement, environment: int, rows: int = ROWS) -> str:
     """The statement as a script of pgbench, with random rows and windows."""
-    values = dict(_COMMON)
-    if operation == "create":
-        values["id"] = "gen_random_uuid()"
+    values = CREATE if operation == "create" else _COMMON
     filled = re.sub(r"\$(\d+)", lambda n: values[statement.arguments[int(n[1]) - 1]], _hide_colons(statement.sql))
     one_line = " ".join(_hide_colons(filled).split())
     variables = {
@@ -95,20 +94,12 @@ def _hide_colons(sql: str) -> str:
     return re.sub(r"'(?:[^']|'')*'", escape, sql)
 
 
-def measure(
-    url: str,
-    operation: str,
-    statement: Statement,
-    environment: int,
-    seconds: int,
-    rows: int = ROWS,
-    connections: int = CONNECTIONS,
-) -> float:
+def measure(url: str, operation: str, statement: Statement, environment: int, seconds: int, rows: int = ROWS) -> float:
     """Statements per second."""
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script(operation, statement, environment, rows))
         file.flush()
-        command = [pgbench(), "-n", "-M", "prepared", f"-c{connections}", "-j1", f"-T{seconds}", "-f", file.name, url]
+        command = [pgbench(), "-n", "-M", "prepared", f"-c{CONNECTIONS}", "-j1", f"-T{seconds}", "-f", file.name, url]
         session = os.environ | {"PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in SESSION.items())}
         done = subprocess.run(machine.on_server_core(command), env=session, capture_output=True, text=True, check=False)
     found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)

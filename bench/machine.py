@@ -79,18 +79,6 @@ def processor_ms(pid: int) -> float:
     return nanoseconds / 1e6
 
 
-def processor_ms_with_ended(pid: int) -> float:
-    """The same to a hundredth of a second, with the descendants that have ended, such as the sessions of a database."""
-    ticks = 0
-    for member in family(pid):
-        try:
-            # Its own time in the program and in the kernel, then that of its children that have ended.
-            ticks += sum(map(int, Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()[11:15]))
-        except OSError:
-            continue
-    return ticks * 1000 / os.sysconf("SC_CLK_TCK")
-
-
 def postmaster(backend: int) -> int | None:
     """The PostgreSQL server that owns this backend process; None where it runs elsewhere."""
     try:

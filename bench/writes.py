@@ -1,18 +1,21 @@
 """``python -m bench.writes``: what each index and trigger of patients and of the change log costs a create, and what some are for.
 
-Almoner's own create is sent by pgbench, each time without one of them, and what is measured is the processor time of the
-database for one row: it changes less than a rate with what else a machine does. Pending lists of trigrams are emptied within that.
+Almoner's own create is executed over and over, each time without one of them, and PostgreSQL tells how long each took (EXPLAIN
+ANALYZE). A tenth of them took no longer than what is told: on a busy machine most are interrupted, and these are not.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
 
@@ -79,9 +82,6 @@ _FOR_FINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ),
 )
 _FINDS = 12
-_CONNECTIONS = 8
-# What all others are compared with is measured before each so many of them.
-_AS_OFTEN = 4
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ async def without(connection: asyncpg.Connection, thing: Thing) -> AsyncIterator
 def main() -> None:
     """Read the options, measure, tell and write down."""
     parser = argparse.ArgumentParser(prog="python -m bench.writes", description="What indexes and triggers cost a create.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=3, help="of creates for each index and trigger in a round")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--creates", type=int, default=100, help="creates with and without each index and trigger in a round")
     parser.add_argument("--rows", type=int, default=dataset.ROWS, help="patients in the table")
     parser.add_argument("--note", default="", help="a sentence about the machine at that time, for the page")
     options = parser.parse_args()
@@ -119,11 +119,12 @@ def main() -> None:
     with database.server() as server_url:
         url = asyncio.run(database.fresh(server_url))
         text = asyncio.run(_measured(url, options))
-    chosen = f"--rounds {options.rounds} --seconds {options.seconds} --rows {options.rows}"
+    chosen = f"--rounds {options.rounds} --creates {options.creates} --rows {options.rows}"
     told = (
-        f"`python -m bench.writes {chosen}`: Almoner's create of a patient, sent by pgbench over {options.rows:,} patients, with "
-        "one thing left out at a time; the lowest of the database's processor time for a row, and the highest. "
-        f"{options.note}".strip()
+        f"`python -m bench.writes {chosen}`: Almoner's create of a patient over {options.rows:,} patients, with one thing left "
+        f"out and right before with all of them. Of {options.creates} times that PostgreSQL tells of an execution (without "
+        "planning and the commit) the one that a tenth stayed below; of these the median of the rounds, with the span of the "
+        f"middle half in parentheses. {options.note}".strip()
     )
     print(f"\n{text}")
     page.write("What a create pays for", f"{told}\n\nMachine: {machine.description()}.\n\n{text}")
@@ -138,51 +139,68 @@ async def _measured(url: str, options: argparse.Namespace) -> str:
         await connection.execute(_DEFAULTS)
         finds = await _finds(connection, environment, options.rows)
         things = [Thing(**record) for record in await connection.fetch(_THINGS)]
-        results: dict[str, list[float]] = defaultdict(list)
-        for _ in range(options.rounds):
+        whole, plain = _filled(statements()["create"], environment), _filled(limit.PLAIN_CREATE, environment)
+        each: dict[str, list[float]] = {_ALL: [], _PLAIN: []}
+        less: dict[str, list[float]] = defaultdict(list)
+        pending: list[float] = []
+        for number in range(options.rounds):
+            print(f"round {number + 1} of {options.rounds}", flush=True)
             await connection.execute("VACUUM (ANALYZE) patients, changes")
-            await connection.execute("CHECKPOINT")
-            for place, thing in enumerate(things):
-                if place % _AS_OFTEN == 0:
-                    results[_ALL].append(await _create_us(connection, url, statements()["create"], environment, options))
+            each[_PLAIN].append(await _create_us(connection, plain, options.creates))
+            for thing in things:
+                await connection.execute(_PENDING)
+                each[_ALL].append(await _create_us(connection, whole, options.creates))
+                pending.append(await _pending_us(connection, options.creates))
                 async with without(connection, thing):
-                    results[thing.name].append(await _create_us(connection, url, statements()["create"], environment, options))
-                print(f"  {thing.name} {results[thing.name][-1]:.0f} µs", flush=True)
-            results[_PLAIN].append(await _create_us(connection, url, limit.PLAIN_CREATE, environment, options))
+                    less[thing.name].append(each[_ALL][-1] - await _create_us(connection, whole, options.creates))
     finally:
         await connection.close()
-    return f"{_costs(things, results)}\n\n{finds}"
+    return f"{_costs(things, each, less)}\n\n{_later(pending)}\n\n{finds}"
 
 
-async def _create_us(
-    connection: asyncpg.Connection, url: str, statement: Statement, environment: int, options: argparse.Namespace
-) -> float:
-    """The database's processor time for one row, in µs."""
-    server = machine.postmaster(connection.get_server_pid())
-    if server is None:
-        raise SystemExit("The database runs elsewhere: its processor time cannot be read.")
-    used = machine.processor_ms_with_ended(server)
-    per_second = await asyncio.to_thread(
-        limit.measure, url, "create", statement, environment, options.seconds, options.rows, _CONNECTIONS
-    )
+def _filled(statement: Statement, environment: int) -> str:
+    """A create with values in it, another name each time."""
+    values = limit.CREATE | {
+        "environment_id": str(environment),
+        "first_name": "'Grace' || (random() * 100000)::int",
+        "last_name": "'Hopper' || (random() * 100000)::int",
+    }
+    return re.sub(r"\$(\d+)", lambda place: f"({values[statement.arguments[int(place[1]) - 1]]})", statement.sql)
+
+
+async def _create_us(connection: asyncpg.Connection, create: str, number: int) -> float:
+    """The time of an execution that a tenth of so many stayed below, in µs."""
+    times = []
+    for _ in range(number):
+        plan = await connection.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {create}")
+        times.append(json.loads(plan)[0]["Execution Time"] * 1000)
+    return float(quantiles(times, n=10)[0])
+
+
+async def _pending_us(connection: asyncpg.Connection, number: int) -> float:
+    """What it takes for each of so many new rows to go from the pending list of an index of trigrams to where it belongs, in µs."""
+    began = perf_counter()
     await connection.execute(_PENDING)
-    taken: float = (machine.processor_ms_with_ended(server) - used) * 1000 / (per_second * options.seconds)
-    return taken
+    return (perf_counter() - began) * 1e6 / number
 
 
-def _costs(things: Iterable[Thing], results: dict[str, list[float]]) -> str:
-    """The lowest of each, since others only ever add to it, and how much less that is than with all of them."""
-    lowest = {name: min(values) for name, values in results.items()}
+def _costs(things: Iterable[Thing], each: dict[str, list[float]], less: dict[str, list[float]]) -> str:
+    whole = median(each[_ALL])
+    rows = [[_ALL, "", _spread(each[_ALL]), ""], [_PLAIN, "no other index, no trigger, no JSON", _spread(each[_PLAIN]), ""]]
+    for thing in sorted(things, key=lambda one: -median(less[one.name])):
+        share = f"{median(less[thing.name]) / whole:.0%}"
+        rows.append([f"`{thing.name}`", f"{thing.kind} of `{thing.table}`", _spread(less[thing.name]), share])
+    return page.table(["a create, and what is saved without", "which is", "µs", "share"], rows)
 
-    def row(name: str, shown: str, what: str) -> list[str]:
-        spread = f"{lowest[name]:.0f} (to {max(results[name]):.0f})"
-        return [shown, what, spread, f"{lowest[_ALL] - lowest[name]:.0f}", f"{1 - lowest[name] / lowest[_ALL]:.0%}"]
 
-    rows = [row(_ALL, _ALL, "")]
-    each = sorted(things, key=lambda thing: lowest[thing.name])
-    rows += [row(thing.name, f"without `{thing.name}`", f"{thing.kind} of `{thing.table}`") for thing in each]
-    rows.append(row(_PLAIN, _PLAIN, "no trigger, no JSON"))
-    return page.table(["a create", "what is left out", "µs of the database", "less", "share"], rows)
+def _spread(values: list[float]) -> str:
+    """The median, and between which two half of the values are."""
+    low, middle, high = quantiles(values, n=4) if len(values) > 1 else values * 3
+    return f"{middle:.0f} ({low:.0f} to {high:.0f})"
+
+
+def _later(pending: list[float]) -> str:
+    return f"Beside that, the index of trigrams takes a new row into a list that is emptied later: {_spread(pending)} µs a row."
 
 
 async def _finds(connection: asyncpg.Connection, environment: int, rows: int) -> str:

@@ -22,7 +22,7 @@ SMALL = {
     "portal_pages": "400 2",
     "publish": "2",
     "run": "--rounds 1 --seconds 3 --rows 20000 --only almoner bare limit",
-    "writes": "--rounds 1 --seconds 3 --rows 20000",
+    "writes": "--rounds 1 --creates 10 --rows 500",
 }
 # Where there is no wrk: nothing is loaded then, and each operation was still asked for once.
 NO_LOAD = """#!/bin/sh
