@@ -6,7 +6,12 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from tests.additions.clone import Site, as_read, document, form_of, names_in
+
+# A clone takes half a minute of a processor.
+pytestmark = pytest.mark.slow
 
 
 def somebody(site: Site, number: int = 0) -> tuple[str, str]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from tests.additions.clone import Site, as_read, document, form_of, names_in
+
+# A clone takes half a minute of a processor.
+pytestmark = pytest.mark.slow
 
 
 def details(patient: dict[str, str]) -> dict[str, str]:
@@ -14,10 +19,8 @@ def details(patient: dict[str, str]) -> dict[str, str]:
 
 def test_the_api_its_document_and_the_reference_have_both(site: Site) -> None:
     patients, events = site.find("patients"), site.find("calendar_events")
-    # The demo's people say something in them, or nothing.
-    assert {"Ada"} < {patient["preferred_name"] for patient in patients} | {"Ada", "-"}
-    assert {event["room"] for event in events} <= {"blue_room", "garden", None}
-    assert {event["room"] for event in events} > {None}
+    assert "Ada" in {patient["preferred_name"] for patient in patients}
+    assert {event["room"] for event in events} >= {"blue_room", "garden"}
     schemas = json.dumps(document(site)["components"]["schemas"])
     assert "preferred_name" in schemas
     assert "blue_room" in schemas

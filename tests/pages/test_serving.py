@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 from starlette.responses import Response
 
+from almoner.app import PAGES
 from almoner.database import Database
 from almoner.pages import filters
 from almoner.pages.security import Cookies, is_from_elsewhere, local_path, masked, unmasked
@@ -162,3 +164,9 @@ def test_what_was_never_masked_comes_back_as_it_is(other: str) -> None:
 async def test_a_form_of_too_many_fields_is_refused_in_words(designer: Person) -> None:
     answer = await designer.send_form("/account/password", *[("one", "")] * 20_001)
     assert (answer.status_code, "too much at once" in answer.text) == (413, True)
+
+
+def test_no_page_has_the_address_of_another() -> None:
+    """A page that is made of a collection's declaration is named after it, as one that is written by hand may be."""
+    counted = Counter((route.path, method) for route in PAGES for method in route.methods)
+    assert [address for address, number in counted.items() if number > 1] == []
