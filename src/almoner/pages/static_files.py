@@ -48,7 +48,6 @@ class StaticFiles:
         return self._paths[name]
 
     def route(self) -> Route:
-        """What serves them."""
         return Route("/static/{digest}/{name}", self._answer)
 
     def _add(self, name: str, body: bytes) -> None:

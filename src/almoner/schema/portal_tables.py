@@ -34,7 +34,6 @@ def _patient_key(table: str) -> list[Any]:
 
 
 def portal_tables(metadata: MetaData) -> None:
-    """Adds them."""
     _care_tables(metadata)
     _work_tables(metadata)
     _calendar_tables(metadata)

@@ -72,7 +72,6 @@ _TOLD: Final = {
 
 
 async def show(visit: Visit) -> Response:
-    """The account."""
     return await _page(visit, told=_TOLD.get(visit.query("done"), ""))
 
 

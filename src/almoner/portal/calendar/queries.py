@@ -98,7 +98,6 @@ class CalendarWorker:
 
     @property
     def name(self) -> str:
-        """The whole name."""
         return full_name(self.first_name, self.last_name)
 
 

@@ -77,7 +77,6 @@ class Notice:
 
 
 async def show_all(visit: Visit) -> Response:
-    """Every flow."""
     async with visit.parts.database.connection() as connection:
         since = await live.since(connection)
         patient = await queries.patient_of_path(visit, connection)

@@ -24,7 +24,6 @@ class CareFlowsPanel:
 
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
-    """The card."""
     found = await queries.list_flows(visit, connection, patient)
     shown = tuple(flow for flow in found if not flow.finished or any(step.fresh for goal in flow.goals for step in goal.steps))
     return Panel(card, "portal/care_flows/panel.html", CareFlowsPanel(shown, len(found) - len(shown)))

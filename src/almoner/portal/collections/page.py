@@ -67,7 +67,6 @@ async def show(resource: Resource, visit: Visit) -> Response:
 
 
 async def add(resource: Resource, visit: Visit) -> Response:
-    """Adds a row."""
     form, patient = await visit.form(), await _patient(visit)
     typed = _typed(resource, visit, form, new=True)
     given = {name: value for name, value in typed.items() if value is not None} | {resource.patient or "": patient.id}

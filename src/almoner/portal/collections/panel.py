@@ -27,7 +27,6 @@ class CollectionCard:
 
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
-    """The card."""
     resource = BY_NAME[card.shows]
     found = await rows(visit, connection, resource, patient, _FEW + 1)
     return Panel(card, "portal/collections/panel.html", CollectionCard(resource, found[:_FEW], len(found) > _FEW))

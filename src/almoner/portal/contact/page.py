@@ -86,7 +86,6 @@ class ContactPage:
 
 
 async def show(visit: Visit) -> Response:
-    """The page."""
     return await _page(visit)
 
 

@@ -45,7 +45,6 @@ class IdsCard:
 
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
-    """The card."""
     if card.shows == "external_ids":
         found = await rows(connection, visit.environment_id, patient.id, IDS)
         ids = tuple((one.row["namespace"], one.row["external_id"]) for one in found)

@@ -55,7 +55,6 @@ class Composed:
 
 
 def parse_message(form: Form) -> Composed:
-    """What was typed."""
     return Composed(
         form.text("direction"),
         form.text("contents"),

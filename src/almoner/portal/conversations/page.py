@@ -24,8 +24,6 @@ _PUT_IN: Final = "Put in. Change what you like before you record it."
 
 @dataclass(frozen=True)
 class ConversationsPage:
-    """The whole page."""
-
     view: ConversationView
     patient: Patient
     since: str

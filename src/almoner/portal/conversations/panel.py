@@ -22,5 +22,4 @@ class ConversationPanel:
 
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
-    """The card."""
     return Panel(card, "portal/conversations/panel.html", ConversationPanel(await view(visit, connection, patient, "", card=True)))

@@ -32,8 +32,6 @@ class InboxCounts:
 
 @dataclass(frozen=True)
 class DayPart:
-    """The day alone."""
-
     day: today.ShownDay
 
 

@@ -179,7 +179,6 @@ class InboxPatient:
 
     @property
     def name(self) -> str:
-        """The whole name."""
         return full_name(self.first_name, self.last_name)
 
 

@@ -70,7 +70,6 @@ class Likely:
 
     @property
     def name(self) -> str:
-        """The whole name."""
         return full_name(self.first_name, self.last_name)
 
 

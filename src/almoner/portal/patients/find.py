@@ -45,7 +45,6 @@ class PatientMatch:
 
     @property
     def name(self) -> str:
-        """The whole name."""
         return full_name(self.first_name, self.last_name)
 
 

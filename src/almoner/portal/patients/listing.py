@@ -62,7 +62,6 @@ class PatientRow:
 
     @property
     def name(self) -> str:
-        """The whole name."""
         return full_name(self.first_name, self.last_name)
 
 

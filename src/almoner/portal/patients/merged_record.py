@@ -110,7 +110,6 @@ async def links(connection: Connection, environment_id: int, patient_id: str) ->
 
 
 async def show(visit: Visit) -> Response:
-    """The page."""
     async with visit.parts.database.connection() as connection:
         kept, old, note = await _both(visit, connection)
         rows = [msgspec.json.decode(await connection.fetchval(ROW, visit.environment_id, one.id)) for one in (kept, old)]

@@ -58,7 +58,6 @@ class PhaseFormPage:
 
 
 async def show(visit: Visit) -> Response:
-    """The form."""
     async with visit.parts.database.connection() as connection:
         found = await patient(visit, connection, visit.path("id"))
     return _phase_form(visit, found, "", 200)
@@ -91,7 +90,6 @@ async def change(visit: Visit) -> Response:
 
 
 async def show_coach(visit: Visit) -> Response:
-    """The form."""
     return await _coach_form(visit, "", 200)
 
 

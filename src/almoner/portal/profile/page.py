@@ -101,15 +101,11 @@ class ProfilePage:
 
 @dataclass(frozen=True)
 class TimelinePart:
-    """The timeline alone."""
-
     timeline: Timeline
 
 
 @dataclass(frozen=True)
 class HeaderPart:
-    """The head alone."""
-
     head: Header
 
 

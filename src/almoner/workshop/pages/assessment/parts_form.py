@@ -62,7 +62,6 @@ def about_of(assessment: Assessment) -> AboutText:
 
 
 def read_about(form: Form) -> AboutText:
-    """What was typed."""
     return AboutText(*(form.text(name).strip() for name in ("id", "name", "title", "audience")))
 
 
@@ -83,7 +82,6 @@ def section_of(section: Section) -> SectionText:
 
 
 def read_section(form: Form) -> SectionText:
-    """What was typed."""
     return SectionText(*(form.text(name).strip() for name in ("heading", "description", "footer")))
 
 
@@ -94,7 +92,6 @@ def scoring_of(scoring: Scoring | None) -> ScoringText:
 
 
 def read_scoring(form: Form) -> ScoringText:
-    """What was typed."""
     rows = zip(form.texts("band"), form.texts("from"), form.texts("to"), strict=False)
     return ScoringText(form.truth("scored"), tuple(BandText(*row) for row in rows))
 

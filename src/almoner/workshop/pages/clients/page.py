@@ -61,8 +61,6 @@ class IssuedSecret:
 
 @dataclass(frozen=True)
 class ClientsPage:
-    """The list of clients."""
-
     frame: Frame
     clients: list[Client]
 

@@ -71,8 +71,6 @@ class EditorPage:
 
 @dataclass(frozen=True)
 class ElementPreviewPage:
-    """The preview alone."""
-
     preview: ElementPreview
 
 

@@ -63,7 +63,6 @@ class RemovePage:
 
 
 async def show(visit: Visit, group: ElementGroup) -> Response:
-    """The list."""
     async with visit.parts.database.connection() as connection:
         draft = await saving.draft_for_editor(visit, connection, group.title)
         if isinstance(draft, Response):

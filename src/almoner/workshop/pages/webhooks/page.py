@@ -56,8 +56,6 @@ class WebhookRow:
 
 @dataclass(frozen=True)
 class WebhooksPage:
-    """The list of webhooks."""
-
     frame: Frame
     lines: list[WebhookRow]
     done: str
