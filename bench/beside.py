@@ -101,9 +101,11 @@ def _turn(side: Contender, options: argparse.Namespace, results: Results) -> Non
     with running(side) as (port, pid):
         load.check(port, side.token)
         for operation in load.OPERATIONS:
-            load.measure(port, side.token, operation, WARM_UP, pid, options.rows)
+            load.measure(port, side.token, operation=operation, seconds=WARM_UP, server_pid=pid, rows=options.rows)
             used = machine.processor_ms(pid)
-            measured = load.measure(port, side.token, operation, options.seconds, pid, options.rows)
+            measured = load.measure(
+                port, side.token, operation=operation, seconds=options.seconds, server_pid=pid, rows=options.rows
+            )
             each_us = (machine.processor_ms(pid) - used) * 1000 / (measured.per_second * options.seconds)
             results[side.title, operation].append(Turn(measured.per_second, each_us, measured.memory_mib, measured.errors))
             told = f"{measured.per_second:9,.0f}/s {each_us:7.1f} µs, {measured.errors} errors"

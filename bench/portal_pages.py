@@ -86,7 +86,7 @@ async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
                 postmaster = machine.postmaster(await connection.fetchval("SELECT pg_backend_pid()"))
         finally:
             await opened.close()
-        text = await _serve(url, postmaster, token, ids, team, rounds)
+        text = await _serve(url, postmaster, token=token, ids=ids, team=team, rounds=rounds)
     print(text)
     if (patients, rounds) == (PATIENTS, ROUNDS):
         page.write("Pages of the portal", f"{_HOW}\n\nMachine: {machine.description()}.\n\n{text}")

@@ -93,15 +93,19 @@ def _measure(contender: Contender, options: argparse.Namespace, results: Results
     with running(contender) as (port, pid):
         load.check(port, contender.token)
         for operation in load.OPERATIONS:
-            load.measure(port, contender.token, operation, WARM_UP, pid, options.rows)
-            measured = load.measure(port, contender.token, operation, options.seconds, pid, options.rows)
+            load.measure(port, contender.token, operation=operation, seconds=WARM_UP, server_pid=pid, rows=options.rows)
+            measured = load.measure(
+                port, contender.token, operation=operation, seconds=options.seconds, server_pid=pid, rows=options.rows
+            )
             results[contender.key, operation].append(measured)
             print(f"  {contender.key:8} {operation:6} {measured.per_second:9,.0f}/s, {measured.errors} errors", flush=True)
 
 
 def _measure_limit(url: str, environment: int, options: argparse.Namespace, results: Results) -> None:
     for operation, statement in (statements() | {"create": limit.PLAIN_CREATE}).items():
-        per_second = limit.measure(url, operation, statement, environment, options.seconds, options.rows)
+        per_second = limit.measure(
+            url, operation, statement=statement, environment=environment, seconds=options.seconds, rows=options.rows
+        )
         results[LIMIT, operation].append(load.Measured(per_second, 0, 0, 0, 0))
         print(f"  {LIMIT:8} {operation:6} {per_second:9,.0f}/s", flush=True)
 

@@ -244,7 +244,7 @@ class Callers:
 
     async def __call__(self, environment: int, scope: str = "all", shape: str = "documented") -> Api:
         async with self.database.connection() as connection:
-            made = await clients.create(connection, self.box, environment, "test", scope, shape)
+            made = await clients.create(connection, self.box, environment_id=environment, name="test", scope=scope, shape=shape)
             token = await clients.long_lived_token(connection, made.client_id)
         api = Api(base_url=self.server.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
         api.environment_id, api.client_id, api.client_secret, api.token = environment, made.client_id, made.client_secret, token

@@ -45,7 +45,9 @@ def answer_for_a_token(client_id: str, secret: str, scope: str, endpoint: str, a
 
 
 def get_token(client_id: str, secret: str, scope: str, endpoint: str, audience: str, expiry: Expiry) -> str:
-    token: str = answer_for_a_token(client_id, secret, scope, endpoint, audience, expiry).json()["access_token"]
+    token: str = answer_for_a_token(client_id, secret, scope=scope, endpoint=endpoint, audience=audience, expiry=expiry).json()[
+        "access_token"
+    ]
     return token
 
 
@@ -53,7 +55,7 @@ def get_token(client_id: str, secret: str, scope: str, endpoint: str, audience: 
 async def test_the_documents_own_program_fetches_a_token_and_creates_a_patient(api: Api, expiry: Expiry) -> None:
     def program() -> tuple[requests.Response, requests.Response, requests.Response]:
         endpoint = f"{api.base_url}/v1/token"
-        token = get_token(api.client_id, api.client_secret, "all", endpoint, endpoint, expiry)
+        token = get_token(api.client_id, api.client_secret, scope="all", endpoint=endpoint, audience=endpoint, expiry=expiry)
         headers = {"Authorization": "Bearer " + token}
         patient = {
             "phase": "intake",

@@ -120,7 +120,7 @@ async def test_whoever_an_answer_tells_of_is_in_the_trail(callers: Callers, data
             answers = Answers(environment, own, known)
             for resource in RESOURCES:
                 ids = made[resource.name][1:] if scope == "all" and Verb.DELETE in resource.verbs else made[resource.name]
-                await walk(api, place, resource, ids, answers, f"{shape} {scope}")
+                await walk(api, place, resource=resource, ids=ids, answers=answers, label=f"{shape} {scope}")
             for path in (
                 "/v1/changes?limit=1000",
                 "/v1/changes?limit=3",

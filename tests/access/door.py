@@ -65,7 +65,13 @@ class Door:
         self.rested: list[float] = []
         self.sessions = Sessions(self.database, 15)
         self.sign_in = SignIn(
-            self.database, self.box, self.passwords, self._requires, lambda: self.now, lambda: self.now, self._rest
+            database=self.database,
+            box=self.box,
+            passwords=self.passwords,
+            requires=self._requires,
+            clock=lambda: self.now,
+            pace=lambda: self.now,
+            rest=self._rest,
         )
 
     async def _rest(self, seconds: float) -> None:
@@ -97,7 +103,9 @@ class Door:
             assert secret is not None
             worker.secret = secret
             code = self.code(worker, -1)
-            confirmed = await second_factor.confirm(connection, self.box, worker.environment_id, worker.id, code, self.now - 30, BY)
+            confirmed = await second_factor.confirm(
+                connection, self.box, environment_id=worker.environment_id, worker_id=worker.id, code=code, now=self.now - 30, by=BY
+            )
             assert confirmed
         return worker
 

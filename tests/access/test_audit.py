@@ -42,7 +42,14 @@ class Flaky:
 
 
 def _access(environment: int, client_id: str = str(uuid.UUID(int=12))) -> Access:
-    return Access(environment, client_id, "documented", frozenset({"all"}), f"client:{client_id}", 0)
+    return Access(
+        environment_id=environment,
+        client_id=client_id,
+        shape="documented",
+        scopes=frozenset({"all"}),
+        actor=f"client:{client_id}",
+        expires_at=0,
+    )
 
 
 async def _count(database: Database, environment: int) -> int:

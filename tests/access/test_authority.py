@@ -79,7 +79,9 @@ async def house(people: People, database: Database, callers: Callers) -> AsyncIt
     design = replace(whole, roles=(*(replace(one, second_factor=one.name == "nurse") for one in whole.roles), *ROLES))
     async with database.connection() as connection:
         await publish(connection, environment, design, "test")
-        made = await clients.create(connection, callers.box, environment, "Everything", "all", "documented")
+        made = await clients.create(
+            connection, callers.box, environment_id=environment, name="Everything", scope="all", shape="documented"
+        )
         hook = await subscriptions.create(connection, callers.box, environment, {"name": "All", **TERMS}, Rules(BY_NAME, False))
     async with AsyncExitStack() as stack:
         found = {roles: await stack.enter_async_context(await people(environment, *roles)) for roles in KINDS}

@@ -17,7 +17,9 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 async def _create(connection: Any, environment: int, scope: str = "all") -> clients.Created:
-    return await clients.create(connection, BOX, environment, "test", scope, "documented", BY_NAME)
+    return await clients.create(
+        connection, BOX, environment_id=environment, name="test", scope=scope, shape="documented", collections=BY_NAME
+    )
 
 
 async def test_an_environment_is_found_by_its_name(connection: Any) -> None:
@@ -72,7 +74,7 @@ async def test_clients_are_listed_by_environment_with_what_they_were_granted(con
 )
 async def test_a_client_that_does_not_fit_is_refused(connection: Any, environment: int, name: str, scope: str, shape: str) -> None:
     with pytest.raises(ApiError) as refused:
-        await clients.create(connection, BOX, environment, name, scope, shape, BY_NAME)
+        await clients.create(connection, BOX, environment_id=environment, name=name, scope=scope, shape=shape, collections=BY_NAME)
     assert refused.value.status == 400
     assert await clients.list_clients(connection, environment) == []
 

@@ -61,7 +61,7 @@ async def stored(own: Database, box: SecretBox) -> dict[str, Any]:
     """One secret of each sort, and what it is."""
     async with own.connection() as connection:
         environment = await environments.create(connection, "production")
-        client = await clients.create(connection, box, environment, "bridge", "all", "documented")
+        client = await clients.create(connection, box, environment_id=environment, name="bridge", scope="all", shape="documented")
         terms = {
             "name": "bridge",
             "notify_url": "https://bridge.example.org/told",
@@ -162,7 +162,9 @@ async def test_a_key_in_a_file_is_replaced_while_processes_run(own: Database, ow
     # A process that has not been started again opens what it finds, and goes on sealing with the old key.
     assert await opens(own, running, there) == [True] * 3
     async with own.connection() as connection:
-        late = await clients.create(connection, running, there["environment"], "late", "all", "documented")
+        late = await clients.create(
+            connection, running, environment_id=there["environment"], name="late", scope="all", shape="documented"
+        )
     retired = await types(own_dsn, tmp_path, "key", "retire", "--json")
     assert json.loads(retired.stdout) == {"key_id": key_id(new), "sealed": 1, "lost": {}}
     assert source.read() == (new,)
@@ -188,7 +190,11 @@ async def test_what_is_sealed_with_an_old_key_while_that_one_is_retired_is_not_l
     async def make() -> None:
         database = await Database.connect(own_dsn, 1)
         async with database.connection() as connection:
-            late.append(await clients.create(connection, running, there["environment"], "late", "all", "documented"))
+            late.append(
+                await clients.create(
+                    connection, running, environment_id=there["environment"], name="late", scope="all", shape="documented"
+                )
+            )
         await database.close()
 
     def written(self: KeySource, kept: Sequence[bytes]) -> None:

@@ -12,7 +12,7 @@ COLLECTIONS = ("patients", "messages", "phone_numbers")
 
 
 def _access(scope: str, shape: str = "documented") -> Access:
-    return Access(1, "c", shape, frozenset(scope.split()), "client:c", 0)
+    return Access(environment_id=1, client_id="c", shape=shape, scopes=frozenset(scope.split()), actor="client:c", expires_at=0)
 
 
 def test_all_covers_every_verb_of_every_collection_and_the_change_feed() -> None:

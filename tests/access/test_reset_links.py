@@ -50,7 +50,14 @@ async def test_a_link_sets_the_password_once_and_ends_all_sessions(door: Door, e
     assert isinstance(before, SignedIn)
     token = await made(door, emily)
     found = await look(door, token)
-    assert found == ResetLink(emily.environment_id, emily.environment, emily.id, emily.email, "Emily", "Smith")
+    assert found == ResetLink(
+        environment_id=emily.environment_id,
+        environment=emily.environment,
+        worker_id=emily.id,
+        email=emily.email,
+        first_name="Emily",
+        last_name="Smith",
+    )
     assert await use(door, token) == found
     assert await door.session(before.token) is None
     assert isinstance(await door.knock(emily, PASSWORD), Refused)

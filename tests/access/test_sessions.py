@@ -39,17 +39,17 @@ async def test_a_session_tells_who_it_is_and_what_they_may_do(door: Door, emily:
     token = await begun(door, emily)
     found = await door.session(token)
     assert found == Session(
-        emily.environment_id,
-        emily.environment,
-        emily.id,
-        emily.email,
-        "Emily",
-        "Smith",
-        "US/Eastern",
-        ("coach", "designer"),
-        found.created_at if found else None,  # type: ignore[arg-type]
-        hashlib.sha256(token.encode()).digest(),
-        False,
+        environment_id=emily.environment_id,
+        environment=emily.environment,
+        worker_id=emily.id,
+        email=emily.email,
+        first_name="Emily",
+        last_name="Smith",
+        timezone="US/Eastern",
+        roles=("coach", "designer"),
+        created_at=found.created_at if found else None,  # type: ignore[arg-type]
+        digest=hashlib.sha256(token.encode()).digest(),
+        second_factor=False,
     )
 
 

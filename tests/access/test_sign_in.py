@@ -238,7 +238,12 @@ async def test_of_two_who_use_a_code_at_once_one_comes_in(door: Door, emily: Wor
     await door.with_factor(emily)
     async with taken(door.database, 2) as connections:
         took = await asyncio.gather(
-            *(second_factor.take(c, door.box, emily.environment_id, emily.id, door.code(emily), door.now) for c in connections)
+            *(
+                second_factor.take(
+                    c, door.box, environment_id=emily.environment_id, worker_id=emily.id, code=door.code(emily), now=door.now
+                )
+                for c in connections
+            )
         )
     assert sorted(took) == [False, True]
 

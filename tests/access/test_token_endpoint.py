@@ -53,7 +53,7 @@ class Caller:
 
 async def _caller(database: Database, environment: int, scope: str = "all") -> Caller:
     async with database.connection() as connection:
-        made = await clients.create(connection, BOX, environment, "test", scope, "documented")
+        made = await clients.create(connection, BOX, environment_id=environment, name="test", scope=scope, shape="documented")
     return Caller(database, made)
 
 

@@ -70,7 +70,9 @@ def counting(database: Database) -> Counting:
 
 @pytest.fixture
 async def client(connection: Any, environment: int) -> clients.Created:
-    return await clients.create(connection, BOX, environment, "test", "patients.read messages.write", "enveloped")
+    return await clients.create(
+        connection, BOX, environment_id=environment, name="test", scope="patients.read messages.write", shape="enveloped"
+    )
 
 
 async def _issue(connection: Any, environment: int, client: clients.Created, seconds: int = 3600) -> str:

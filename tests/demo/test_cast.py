@@ -19,7 +19,7 @@ NOW = datetime.now(UTC)
 @pytest.fixture
 async def coach(database: Database, store: Store, program: int, people: People) -> Any:
     """The demo's coach, signed in, and the patient of whom there is most to see."""
-    await load(database, store, program, 40, 3, NOW.date(), lambda *_: None)
+    await load(database, store, environment_id=program, patients=40, seed=3, today=NOW.date(), progress=lambda *_: None)
     found = await morning.prepare(database, store, program, NOW)
     assert found is not None
     async with await people.entered(program, found.id, found.email, "coach") as person:

@@ -233,7 +233,7 @@ def test_every_field_of_the_demo_is_one_that_its_collection_has() -> None:
     problems: Problems = []
     for name, given in [*everything().items(), ("workers", WORKERS)]:
         for row in given:
-            decode.values(BY_NAME[name], row, Verb.CREATE, Shape.STORED, problems, True)
+            decode.values(BY_NAME[name], row, verb=Verb.CREATE, shape=Shape.STORED, problems=problems, whole=True)
     assert problems == []
 
 

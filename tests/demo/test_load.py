@@ -49,11 +49,11 @@ class Demo:
         return await load(
             self.database,
             store,  # type: ignore[arg-type]
-            self.environment_id,
-            patients,
-            seed,
-            today,
-            lambda done, total: tell((done, total)),
+            environment_id=self.environment_id,
+            patients=patients,
+            seed=seed,
+            today=today,
+            progress=lambda done, total: tell((done, total)),
         )
 
     async def counts(self) -> dict[str, int]:

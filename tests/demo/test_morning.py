@@ -28,7 +28,7 @@ async def counts(connection: Any, environment: int, coach: morning.Coach) -> tup
 async def test_a_coach_has_appointments_today_and_nothing_old_is_unread(
     database: Database, store: Store, program: int, connection: Any
 ) -> None:
-    await load(database, store, program, 40, 3, NOW.date(), lambda *_: None)
+    await load(database, store, environment_id=program, patients=40, seed=3, today=NOW.date(), progress=lambda *_: None)
     coach = await morning.prepare(database, store, program, NOW)
     assert coach is not None
     first = await counts(connection, program, coach)

@@ -230,7 +230,7 @@ class Scene:
         box = SecretBox(*KeySource("", self._settings.home).first())
         async with self._database.connection() as connection:
             environment = await environment_of(connection)
-            made = await clients.create(connection, box, environment, "reader", "all", "documented")
+            made = await clients.create(connection, box, environment_id=environment, name="reader", scope="all", shape="documented")
             token = await clients.long_lived_token(connection, made.client_id)
         reader = Reader(self._settings.url, token)
         path = f"seed-{self.seed}"

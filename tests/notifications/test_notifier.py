@@ -497,7 +497,9 @@ async def test_who_has_lost_a_subscription_writes_nothing_of_it(
         async with own.connection() as connection:
             if well:
                 until = Position(9, 9, 9)
-                written = await delivery_log.arrived(connection, stranger, subscription, {}, attempt, until)
+                written = await delivery_log.arrived(
+                    connection, stranger, subscription=subscription, groups={}, attempt=attempt, until=until
+                )
             else:
                 written = await delivery_log.failed(connection, stranger, subscription, {}, attempt)
         assert written is None
@@ -543,7 +545,7 @@ async def test_a_change_of_terms_is_taken_up_and_a_new_resource_is_announced_fro
         await write(own, tenant)
         async with own.connection() as connection:
             given = {"resources": ["patients"], "notify_url": receiver.url("moved")}
-            await subscriptions.change(connection, box, tenant, subscription.id, given, RULES)
+            await subscriptions.change(connection, box, environment_id=tenant, key=subscription.id, given=given, rules=RULES)
         (seen,) = await receiver.got(1, "moved")
     assert seen.body[0]["resource"] == "patients"
 

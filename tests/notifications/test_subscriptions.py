@@ -190,7 +190,9 @@ async def test_a_subscription_is_found_by_its_id_in_any_case_or_its_name(connect
 
 async def test_a_change_keeps_what_it_does_not_name(connection: Any, environment: int) -> None:
     made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    changed = await subscriptions.change(connection, BOX, environment, made.id, {"resources": ["messages"]}, STRICT)
+    changed = await subscriptions.change(
+        connection, BOX, environment_id=environment, key=made.id, given={"resources": ["messages"]}, rules=STRICT
+    )
     assert (changed.resources, changed.name, changed.sealed) == (("messages",), made.name, made.sealed)
     assert changed.position == made.position
 
@@ -201,8 +203,10 @@ async def test_of_two_changes_at_once_neither_undoes_the_other(database: Databas
         made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
         held = first.transaction()
         await held.start()
-        await subscriptions.change(first, BOX, environment, made.id, changes[0], STRICT)
-        later = asyncio.create_task(subscriptions.change(second, BOX, environment, made.id, changes[1], STRICT))
+        await subscriptions.change(first, BOX, environment_id=environment, key=made.id, given=changes[0], rules=STRICT)
+        later = asyncio.create_task(
+            subscriptions.change(second, BOX, environment_id=environment, key=made.id, given=changes[1], rules=STRICT)
+        )
         while not later.done() and not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             await asyncio.sleep(0)
         await held.commit()
@@ -215,13 +219,15 @@ async def test_of_two_changes_at_once_neither_undoes_the_other(database: Databas
 async def test_what_is_shown_can_be_sent_back(connection: Any, environment: int) -> None:
     made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     (shown,) = await subscriptions.subscriptions_json(connection, environment, [made])
-    again = await subscriptions.change(connection, BOX, environment, made.id, shown, STRICT)
+    again = await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given=shown, rules=STRICT)
     assert await subscriptions.subscriptions_json(connection, environment, [again]) == [shown]
 
 
 async def test_a_new_secret_takes_the_place_of_the_old_one(connection: Any, environment: int) -> None:
     made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    changed = await subscriptions.change(connection, BOX, environment, made.id, {"client_secret": "another"}, STRICT)
+    changed = await subscriptions.change(
+        connection, BOX, environment_id=environment, key=made.id, given={"client_secret": "another"}, rules=STRICT
+    )
     assert BOX.open(changed.sealed, made.id) == "another"
 
 
@@ -230,26 +236,30 @@ async def test_a_change_is_tried_at_once(connection: Any, environment: int) -> N
     await connection.execute(
         "UPDATE subscriptions SET failures = 9, next_attempt_at = now() + interval '1 minute' WHERE id = $1", made.id
     )
-    changed = await subscriptions.change(connection, BOX, environment, made.id, {"client_id": "almoner-2"}, STRICT)
+    changed = await subscriptions.change(
+        connection, BOX, environment_id=environment, key=made.id, given={"client_id": "almoner-2"}, rules=STRICT
+    )
     assert (changed.failures, changed.next_attempt_at) == (9, None)
 
 
 async def test_a_change_goes_over_to_the_other_way_to_authenticate(connection: Any, environment: int) -> None:
     made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     to_jwt, back = {"authentication": "bearer_jwt"}, {"authentication": "token_exchange"}
-    changed = await subscriptions.change(connection, BOX, environment, made.id, to_jwt, STRICT)
+    changed = await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given=to_jwt, rules=STRICT)
     assert changed.token_url is None
     with pytest.raises(ApiError, match="parse_exception"):
-        await subscriptions.change(connection, BOX, environment, made.id, back, STRICT)
+        await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given=back, rules=STRICT)
     again = {**back, "token_url": GIVEN["token_url"]}
-    assert (await subscriptions.change(connection, BOX, environment, made.id, again, STRICT)).token_url == GIVEN["token_url"]
+    assert (
+        await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given=again, rules=STRICT)
+    ).token_url == GIVEN["token_url"]
 
 
 @pytest.mark.parametrize("name", ["name", "notify_url", "resources", "authentication", "client_id", "client_secret", "paused"])
 async def test_a_change_cannot_clear_what_is_needed(connection: Any, environment: int, name: str) -> None:
     made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     with pytest.raises(ApiError) as refused:
-        await subscriptions.change(connection, BOX, environment, made.id, {name: None}, STRICT)
+        await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given={name: None}, rules=STRICT)
     assert [p.extra["path"] for p in refused.value.problems] == [f".{name}"]
 
 
@@ -265,14 +275,16 @@ async def test_the_usual_audience_is_whoever_reads_the_token_and_follows_the_ter
         ({"authentication": "token_exchange", "token_url": GIVEN["token_url"], "audience": None}, GIVEN["token_url"]),
     ]
     for change, wanted in steps:
-        changed = await subscriptions.change(connection, BOX, environment, made.id, change, STRICT)
+        changed = await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given=change, rules=STRICT)
         assert changed.audience == wanted, change
 
 
 async def test_a_cleared_audience_is_the_usual_one(connection: Any, environment: int) -> None:
     made = await subscriptions.create(connection, BOX, environment, {**GIVEN, "audience": "the bridge"}, STRICT)
     assert made.audience == "the bridge"
-    changed = await subscriptions.change(connection, BOX, environment, made.id, {"audience": None}, STRICT)
+    changed = await subscriptions.change(
+        connection, BOX, environment_id=environment, key=made.id, given={"audience": None}, rules=STRICT
+    )
     assert changed.audience == GIVEN["token_url"]
 
 
@@ -280,7 +292,9 @@ async def test_a_change_cannot_take_the_name_of_another(connection: Any, environ
     await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     made = await subscriptions.create(connection, BOX, environment, {**GIVEN, "name": "warehouse"}, STRICT)
     with pytest.raises(ApiError, match="uniqueness_exception"):
-        await subscriptions.change(connection, BOX, environment, made.id, {"name": GIVEN["name"]}, STRICT)
+        await subscriptions.change(
+            connection, BOX, environment_id=environment, key=made.id, given={"name": GIVEN["name"]}, rules=STRICT
+        )
 
 
 async def test_pausing_and_resuming(connection: Any, environment: int) -> None:

@@ -84,7 +84,12 @@ async def fragile(postgres_server: EmbeddedServer, embedded_home: Path) -> Async
     environment = await environments.create(connection, "production")
     await publish(connection, environment, kiwi_health.source(), "test")
     made = await clients.create(
-        connection, SecretBox(*KeySource("", embedded_home).first()), environment, "test", "all", "documented"
+        connection,
+        SecretBox(*KeySource("", embedded_home).first()),
+        environment_id=environment,
+        name="test",
+        scope="all",
+        shape="documented",
     )
     token = await clients.long_lived_token(connection, made.client_id)
     await connection.close()

@@ -19,7 +19,15 @@ async def inhabited(people: People, database: Database, store: Store, name: str,
     async with database.connection() as connection:
         environment = await environments.create(connection, name)
         await published(connection, environment, kiwi_health.source())
-    await load(database, store, environment, patients, 7, datetime.now(UTC).date(), lambda *_: None)
+    await load(
+        database,
+        store,
+        environment_id=environment,
+        patients=patients,
+        seed=7,
+        today=datetime.now(UTC).date(),
+        progress=lambda *_: None,
+    )
     coach = await morning.prepare(database, store, environment, datetime.now(UTC))
     assert coach is not None
     person = await people.entered(environment, coach.id, coach.email, "coach", "designer", "admin")

@@ -145,7 +145,7 @@ async def test_whoever_a_page_shows_is_in_the_trail(people: People, database: Da
         roles = [role.name for role in parse(kiwi_health.source()).roles]
         for role in roles:
             async with await people(environment, role) as other:
-                narrow = Walk(other, database, walk.answers, patients, walk.feed, ({},))
+                narrow = Walk(person=other, database=database, answers=walk.answers, patients=patients, feed=walk.feed, ways=({},))
                 for page in (
                     p for p in PAGES if "GET" in p.methods and p.path.startswith(("/patients", "/inbox", "/calendar", "/admin"))
                 ):

@@ -89,7 +89,9 @@ async def visited_by(person: Person, callers: Callers) -> Visited:
     """Puts into the environment of ``inhabited`` what the open parts of pages need beside patients, and says what that is."""
     environment, patient = person.environment_id, person.patient_id
     async with callers.database.connection() as connection:
-        client = await clients.create(connection, callers.box, environment, "Warehouse", "all", "documented")
+        client = await clients.create(
+            connection, callers.box, environment_id=environment, name="Warehouse", scope="all", shape="documented"
+        )
         webhook = await subscriptions.create(connection, callers.box, environment, _WEBHOOK, Rules(BY_NAME, False))
         link = await reset_links.make(connection, environment, person.worker_id, By("test", "test", EVERYTHING))
         other = "SELECT id::text FROM {} WHERE environment_id = $1 AND id <> $2 ORDER BY id DESC LIMIT {}"

@@ -60,7 +60,13 @@ def value_of(page: httpx.Response, id_: str) -> str:
 async def events(database: Database, person: Person) -> list[worker_events.WorkerEvent]:
     """What is written down of access in this environment, oldest first."""
     async with database.connection() as connection:
-        return list(reversed(await worker_events.list_events(connection, person.environment_id, None, None, 100, True)))
+        return list(
+            reversed(
+                await worker_events.list_events(
+                    connection, person.environment_id, worker_id=None, before=None, limit=100, only_access=True
+                )
+            )
+        )
 
 
 async def test_each_step_of_a_client_and_a_webhook_is_written_down_without_a_secret(maker: Person, database: Database) -> None:
@@ -103,7 +109,9 @@ async def test_what_is_refused_or_fails_is_not_written_down(maker: Person, datab
             await worker_events.changed(connection, maker.environment_id, "client made", AT_THE_TERMINAL, "client:1")
         undone = connection.transaction()
         await undone.start()
-        await clients.create(connection, callers.box, maker.environment_id, "Undone", "all", "documented")
+        await clients.create(
+            connection, callers.box, environment_id=maker.environment_id, name="Undone", scope="all", shape="documented"
+        )
         await undone.rollback()
     assert len(await events(database, maker)) == before
 

@@ -194,7 +194,7 @@ async def test_pages_join_without_a_gap_or_a_repetition(ground: Ground, database
     wanted, before, seen = AuditQuery(end=at + timedelta(seconds=1)), None, []
     async with database.connection() as connection:
         while True:
-            found = await audit_search.search(connection, ground.environment, wanted, before, 7, 3)
+            found = await audit_search.search(connection, ground.environment, wanted=wanted, before=before, size=7, most_ids=3)
             seen += [entry.place for entry in found.entries]
             before = found.follows
             if before is None:
@@ -211,7 +211,9 @@ async def test_however_little_one_look_examines_a_rare_entry_is_found(ground: Gr
     wanted, before, seen, looks = AuditQuery(actor="rare", end=LONG_AGO + timedelta(days=1)), None, [], 0
     async with database.connection() as connection:
         while True:
-            found = await audit_search.search(connection, ground.environment, wanted, before, 5, 3, examined)
+            found = await audit_search.search(
+                connection, ground.environment, wanted=wanted, before=before, size=5, most_ids=3, examined=examined
+            )
             seen += [entry.at for entry in found.entries]
             before, looks = found.follows, looks + 1
             if before is None:
@@ -282,7 +284,7 @@ async def test_the_trail_reads_nothing_of_what_a_change_held(wanted: AuditQuery,
         await connection.execute(f"REVOKE SELECT ON changes FROM {role}")
         await connection.execute(f"GRANT SELECT ({shown}) ON changes TO {role}")
         await connection.execute(f"SET LOCAL ROLE {role}")
-        await audit_search.search(connection, ground.environment, wanted, None, 10, 10)
+        await audit_search.search(connection, ground.environment, wanted=wanted, before=None, size=10, most_ids=10)
         await connection.execute("RESET ROLE")
         await connection.execute(f"DROP OWNED BY {role}")
         await connection.execute(f"DROP ROLE {role}")

@@ -36,7 +36,7 @@ async def send(
 ) -> httpx.Response:
     """What the form sends that was opened just now: every question that stands in it is named, each with what was typed."""
     form = await person.get(path(patient, "/new?spec=pain"))
-    return await send_from(seen_in(form.text), person, patient, do, version, htmx, begun, **answers)
+    return await send_from(seen_in(form.text), person, patient=patient, do=do, version=version, htmx=htmx, begun=begun, **answers)
 
 
 def seen_in(html: str) -> dict[str, str]:

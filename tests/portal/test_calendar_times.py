@@ -173,7 +173,20 @@ def test_a_line_of_blanks_is_read_once() -> None:
 def event(number: int, start: str, minutes: int, outcome: str | None = None) -> CalendarEvent:
     begins = utc(start)
     ends = begins + timedelta(minutes=minutes)
-    return CalendarEvent(str(number), "c", begins, ends, None, outcome, "phone", "intake_call", "p", "Grace", "Hopper", "UTC")
+    return CalendarEvent(
+        id=str(number),
+        calendar_id="c",
+        start_time=begins,
+        end_time=ends,
+        day=None,
+        outcome=outcome,
+        modality="phone",
+        appointment_type="intake_call",
+        patient_id="p",
+        first_name="Grace",
+        last_name="Hopper",
+        timezone="UTC",
+    )
 
 
 def test_what_overlaps_stands_side_by_side_and_what_does_not_takes_the_whole_width() -> None:
@@ -237,7 +250,7 @@ def test_a_day_on_which_the_clocks_go_forward_says_so() -> None:
 def test_a_month_is_shown_in_whole_weeks_that_hold_all_of_it(day: str, first: str, count: int) -> None:
     on = date.fromisoformat(day)
     worker = CalendarWorker("w", "Emily", "Smith", NEW_YORK, "c")
-    looking = views.CalendarView("month", on, on, NEW_YORK, (worker,), "w")
+    looking = views.CalendarView(view="month", day=on, today=on, timezone=NEW_YORK, chosen=(worker,), own="w")
     assert looking.days[0].isoformat() == first
     assert len(looking.days) == count
     assert {one for one in zones.dates(on.replace(day=1), 28) if one.month == on.month} <= set(looking.days)

@@ -429,7 +429,12 @@ def test_the_hours_of_a_day_follow_the_clocks() -> None:
         moments = [datetime.combine(day, time(*at), UTC) for at in busy]
         absences = [Absence(at, at + timedelta(minutes=10), str(at), "") for at in (*moments, moments[-1] + timedelta(hours=1))]
         whole = today.CalendarDay(
-            day, zone, clocks.start_of(day, zone), clocks.start_of(day + timedelta(days=1), zone), [], absences
+            date=day,
+            timezone=zone,
+            start=clocks.start_of(day, zone),
+            end=clocks.start_of(day + timedelta(days=1), zone),
+            events=[],
+            absences=absences,
         )
         shown = today.day_view(cast(Visit, None), whole, moments[1])
         labels = [hour.label for hour in shown.hours if hour.blocks]

@@ -93,7 +93,9 @@ def test_a_form_has_the_fields_of_its_sections_and_nothing_that_is_not_typed() -
         Field("first_named", Text()),
     )
     sections = (Section("first", "First", ("first_named",)), Section("rest", "The rest"))
-    resource = Resource("things", "Things", "thing", "", (Verb.GET,), fields, sections=sections)
+    resource = Resource(
+        name="things", title="Things", singular="thing", about="", verbs=(Verb.GET,), fields=fields, sections=sections
+    )
 
     def drawn(**asked: Any) -> list[str]:
         return [one.name for one in inputs(typed_in(resource, **asked), VISIT)]

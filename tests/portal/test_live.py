@@ -85,7 +85,14 @@ async def test_pages_hear_of_everything_however_much_was_written_since_a_transac
     async with aside.transaction() as long, database.connection() as connection:
         await long.execute("SELECT pg_current_xact_id()")
         watched = watch._Environment(grace.by.environment_id, await feed.horizon(connection))
-        page = Stream(grace.by.environment_id, grace.id, b"", ("coach",), False, watched._settled)
+        page = Stream(
+            environment_id=grace.by.environment_id,
+            patient_id=grace.id,
+            digest=b"",
+            roles=("coach",),
+            own_only=False,
+            position=watched._settled,
+        )
         watched.streams.add(page)
 
         async def heard(looks: int) -> list[str]:
@@ -250,7 +257,15 @@ async def test_a_session_a_worker_and_an_environment_have_so_many_open_pages_and
 
     def stream(session: int, worker: int, environment: int) -> Stream:
         digest, who = str(session).encode(), str(worker)
-        return Stream(environment, grace.id, digest, ("coach",), False, BEGINNING, worker_id=who)
+        return Stream(
+            environment_id=environment,
+            patient_id=grace.id,
+            digest=digest,
+            roles=("coach",),
+            own_only=False,
+            position=BEGINNING,
+            worker_id=who,
+        )
 
     with ExitStack() as pages:
 

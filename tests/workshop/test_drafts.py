@@ -149,7 +149,9 @@ async def test_one_environment_sees_no_draft_of_another(connection: Any, environ
 async def test_a_locked_revision_is_published_where_it_is_tested(connection: Any, environment: int, program: int) -> None:
     test = await environments.create(connection, f"rehearsal-{environment}", test_of=environment)
     saved = await drafts.save(connection, environment, -1, replace(DEMO, name="Next"), "Ada")
-    lock = await locks.lock(connection, environment, saved.revision, test, "Ada", "Please try it")
+    lock = await locks.lock(
+        connection, environment, revision=saved.revision, test_environment_id=test, by="Ada", message="Please try it"
+    )
     assert (lock.number, lock.revision, lock.test_version, lock.message) == (1, 1, 1, "Please try it")
     assert await locks.list_locks(connection, environment) == (lock,)
     assert (await design_of(connection, test, 1)).name == "Next"

@@ -121,7 +121,9 @@ async def set_roles(
                 raise problem("bad_request", told, path=".roles")
             _require_rights(by, in_force, given, had)
             await connection.execute(_SET_ROLES, environment_id, worker_id, given)
-            await worker_events.record(connection, environment_id, worker_id, "roles set", by, ", ".join(given) or "none")
+            await worker_events.record(
+                connection, environment_id, worker_id=worker_id, event="roles set", by=by, detail=", ".join(given) or "none"
+            )
     except asyncpg.ForeignKeyViolationError:
         raise unknown_worker() from None
 

@@ -128,7 +128,9 @@ async def begin(
         made = await connection.fetchval(_ADD, environment_id, account, source.key, source.is_known)
         if not source.is_known:
             of_network = await connection.fetchval(_ADD, NO_ENVIRONMENT, source.key, source.key, False)
-        return SignInAttempt(environment_id, email, account, source, made, of_network)
+        return SignInAttempt(
+            environment_id=environment_id, email=email, account=account, source=source, id=made, of_network=of_network
+        )
 
 
 async def _network_waits(connection: Connection, source: Source) -> bool:

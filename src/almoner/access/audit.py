@@ -102,7 +102,18 @@ class ReadAudit:
         """
         by, at = reader.actor, self._clock()
         self._waiting.append(
-            _Read(reader.environment_id, at, by, through, request_id, verb, resource, patients, row_id, of_anything)
+            _Read(
+                environment_id=reader.environment_id,
+                read_at=at,
+                actor=by,
+                through=through,
+                request_id=request_id,
+                verb=verb,
+                resource=resource,
+                patients=patients,
+                row_id=row_id,
+                of_anything=of_anything,
+            )
         )
         self._bytes += len(patients)
         if len(self._waiting) >= BATCH:

@@ -153,24 +153,24 @@ class _Log:
 
 _LOGS: Final = (
     _Log(
-        _READS,
-        "audit_reads",
-        "read_at",
-        "id",
-        "verb, patients",
-        "verb, row_id::text AS row_id, patients AS packed, NULL::uuid AS patient_id, '{}'::text[] AS fields",
-        "verb",
-        "position(uuid_send({0}::uuid) IN patients) > 0 AND {0}::uuid = ANY(almoner_ids(patients))",
+        log=_READS,
+        table="audit_reads",
+        at="read_at",
+        number="id",
+        own="verb, patients",
+        columns="verb, row_id::text AS row_id, patients AS packed, NULL::uuid AS patient_id, '{}'::text[] AS fields",
+        verb="verb",
+        of_patient="position(uuid_send({0}::uuid) IN patients) > 0 AND {0}::uuid = ANY(almoner_ids(patients))",
     ),
     _Log(
-        _WRITES,
-        "changes",
-        "changed_at",
-        "seq",
-        "kind, patient_id, fields",
-        "kind AS verb, row_id::text AS row_id, NULL::bytea AS packed, patient_id, coalesce(fields, '{}') AS fields",
-        "kind",
-        "patient_id = {0}::uuid",
+        log=_WRITES,
+        table="changes",
+        at="changed_at",
+        number="seq",
+        own="kind, patient_id, fields",
+        columns="kind AS verb, row_id::text AS row_id, NULL::bytea AS packed, patient_id, coalesce(fields, '{}') AS fields",
+        verb="kind",
+        of_patient="patient_id = {0}::uuid",
     ),
 )
 
@@ -192,7 +192,9 @@ async def search(
     for log in _LOGS:
         if wanted.verb and wanted.verb not in (READ_VERBS if log.log == _READS else WRITE_VERBS):
             continue
-        statement, arguments = _statement(log, environment_id, wanted, begin, start, size + 1, most_ids, examined)
+        statement, arguments = _statement(
+            log, environment_id, wanted=wanted, begin=begin, start=start, limit=size + 1, most_ids=most_ids, examined=examined
+        )
         rows = await connection.fetch(statement, *arguments)
         found += [_entry(log, row, wanted.patient) for row in rows]
         if len(rows) <= size and wanted.narrows and not _by_index(log, wanted):
@@ -223,7 +225,7 @@ async def whole(
     connection: Connection, environment_id: int, wanted: AuditQuery, before: TrailPlace | None, size: int
 ) -> tuple[Sequence[AuditEntry], TrailPlace | None]:
     """A part of the trail for a file: every patient id of each entry; and where to go on, None at the end."""
-    found = await search(connection, environment_id, wanted, before, size, 2**31 - 1)
+    found = await search(connection, environment_id, wanted=wanted, before=before, size=size, most_ids=2**31 - 1)
     return found.entries, found.follows
 
 
@@ -295,15 +297,15 @@ def _border(log: _Log) -> str:
 def _entry(log: _Log, row: Any, patient: str | None) -> AuditEntry:
     # Who asks for one patient is told of that one alone, whomever else a list held.
     return AuditEntry(
-        TrailPlace(row["at"], log.log, row["number"]),
-        row["actor"],
-        row["name"],
-        row["through"],
-        row["request_id"],
-        row["verb"],
-        row["resource"],
-        row["row_id"],
-        tuple(row["patient_ids"] or ()) if patient is None else (patient,),
-        row["patients"],
-        tuple(row["fields"]),
+        place=TrailPlace(row["at"], log.log, row["number"]),
+        actor=row["actor"],
+        name=row["name"],
+        through=row["through"],
+        request_id=row["request_id"],
+        verb=row["verb"],
+        resource=row["resource"],
+        row_id=row["row_id"],
+        patient_ids=tuple(row["patient_ids"] or ()) if patient is None else (patient,),
+        patients=row["patients"],
+        fields=tuple(row["fields"]),
     )

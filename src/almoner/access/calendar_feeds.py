@@ -70,7 +70,7 @@ async def make(connection: Connection, environment_id: int, worker_id: str, whol
         await connection.fetchval(_END, environment_id, worker_id)
         await connection.execute(_MAKE, environment_id, digest(token), worker_id, whole_names)
         said = "whole names" if whole_names else "initials"
-        await worker_events.record(connection, environment_id, worker_id, "calendar feed made", by, said)
+        await worker_events.record(connection, environment_id, worker_id=worker_id, event="calendar feed made", by=by, detail=said)
     return token
 
 

@@ -42,7 +42,7 @@ async def end_tokens(connection: Connection, environment_id: int, worker_id: str
         ended = int((await connection.execute(_END_TOKENS, environment_id, f"worker:{worker_id}")).split()[-1])
         if ended:
             told = f"{ended} that they had made"
-            await worker_events.record(connection, environment_id, worker_id, "tokens ended", by, told)
+            await worker_events.record(connection, environment_id, worker_id=worker_id, event="tokens ended", by=by, detail=told)
     return ended
 
 

@@ -69,7 +69,9 @@ async def _create(connection: Connection, name: str, test_of: int | None, by: By
                 "INSERT INTO environments (name, test_of) VALUES ($1, $2) RETURNING id", name, test_of
             )
             owner, after = made if test_of is None else test_of, {"name": name, "for_tests": test_of is not None}
-            await worker_events.changed(connection, owner, "environment made", by, f"environment:{name}", None, after)
+            await worker_events.changed(
+                connection, owner, event="environment made", by=by, about=f"environment:{name}", before=None, after=after
+            )
     except asyncpg.UniqueViolationError:
         raise ApiError(
             Problem("uniqueness_exception", "There is an environment of this name already.", {"path": ".name"})

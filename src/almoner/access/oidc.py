@@ -151,7 +151,9 @@ class Oidc:
         """
         published = await self._discovered()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        way = _Way(state, nonce, verifier, environment, target, self._clock() + SECONDS)
+        way = _Way(
+            state=state, nonce=nonce, verifier=verifier, environment=environment, target=target, expires=self._clock() + SECONDS
+        )
         url, _ = self._client().create_authorization_url(
             published.authorization_endpoint, state=way.state, nonce=way.nonce, code_verifier=way.verifier, **self._asked_for()
         )

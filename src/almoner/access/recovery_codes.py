@@ -75,7 +75,9 @@ async def take(connection: Connection, environment_id: int, worker_id: str, code
         if not await connection.fetchval(_TAKE, environment_id, worker_id, _digest(environment_id, worker_id, plain)):
             return False
         left = (await standing(connection, environment_id, worker_id)).left
-        await worker_events.record(connection, environment_id, worker_id, "recovery code used", by, f"{left} left")
+        await worker_events.record(
+            connection, environment_id, worker_id=worker_id, event="recovery code used", by=by, detail=f"{left} left"
+        )
         return True
 
 

@@ -172,9 +172,11 @@ class SignIn:
         """The second step, for a worker who has a second factor."""
 
         async def fits(connection: Any, known: Credentials) -> bool:
-            return await second_factor.take(connection, self._box, known.environment_id, known.worker_id, code, self._clock())
+            return await second_factor.take(
+                connection, self._box, environment_id=known.environment_id, worker_id=known.worker_id, code=code, now=self._clock()
+            )
 
-        return await self._second_step(half, "code", "code", fits, NOT_THE_CODE, caller)
+        return await self._second_step(half, "code", how="code", fits=fits, refusal=NOT_THE_CODE, caller=caller)
 
     async def with_recovery_code(self, half: str, code: str, caller: Caller) -> Outcome:
         """The second step, for a worker whose phone is gone."""
@@ -183,7 +185,7 @@ class SignIn:
             by = By.worker(known.worker_id, caller.request_id)
             return await recovery_codes.take(connection, known.environment_id, known.worker_id, code, by)
 
-        return await self._second_step(half, "code", "recovery code", fits, NOT_A_CODE, caller)
+        return await self._second_step(half, "code", how="recovery code", fits=fits, refusal=NOT_A_CODE, caller=caller)
 
     async def new_factor(self, half: str) -> NewFactor | None:
         """Begins the set-up of a second factor, for a worker whose role asks for one; None where the half session has ended."""
@@ -219,7 +221,7 @@ class SignIn:
                 codes.extend(await recovery_codes.make(connection, *owner, by))
             return True
 
-        outcome = await self._second_step(half, "set-up", "code", fits, NOT_THE_CODE, caller)
+        outcome = await self._second_step(half, "set-up", how="code", fits=fits, refusal=NOT_THE_CODE, caller=caller)
         return replace(outcome, codes=tuple(codes)) if isinstance(outcome, SignedIn) else outcome
 
     async def knows_password(self, session: Session, password: str, caller: Caller) -> bool:
@@ -279,7 +281,9 @@ class SignIn:
             owner = (known.environment_id, known.worker_id)
             token = await sessions.begin(connection, *owner, second_factor, instead_of=caller.session)
             by = By.worker(known.worker_id, caller.request_id)
-            await worker_events.record(connection, known.environment_id, known.worker_id, "signed in", by, _PROVIDER)
+            await worker_events.record(
+                connection, known.environment_id, worker_id=known.worker_id, event="signed in", by=by, detail=_PROVIDER
+            )
         return SignedIn(token, self._remembered(known, caller))
 
     async def _second_step(self, half: str, step: Step, how: str, fits: Fits, refusal: str, caller: Caller) -> Outcome:
@@ -305,7 +309,14 @@ class SignIn:
 
     def _step_needed(self, known: Credentials, step: Step, first: str = "password") -> StepNeeded:
         bound = half_sessions.bound_to(known.password_hash)
-        half = HalfSession(known.environment_id, known.worker_id, step, bound, self._clock() + half_sessions.SECONDS, first)
+        half = HalfSession(
+            environment_id=known.environment_id,
+            worker_id=known.worker_id,
+            step=step,
+            bound=bound,
+            expires=self._clock() + half_sessions.SECONDS,
+            first=first,
+        )
         return StepNeeded(step, half_sessions.sealed(self._box, half))
 
     async def _opened(self, value: str, step: Step | None = None) -> tuple[HalfSession, Credentials] | None:
@@ -338,7 +349,9 @@ class SignIn:
                 )
             token = await sessions.begin(connection, known.environment_id, known.worker_id, instead_of=caller.session)
             by = By.worker(known.worker_id, caller.request_id)
-            await worker_events.record(connection, known.environment_id, known.worker_id, "signed in", by, how)
+            await worker_events.record(
+                connection, known.environment_id, worker_id=known.worker_id, event="signed in", by=by, detail=how
+            )
         await attempts.forget_all(self._database, attempt)
         return SignedIn(token, self._remembered(replace(known, password_hash=renewed or known.password_hash), caller))
 
@@ -372,7 +385,9 @@ class SignIn:
             async with self._database.connection() as connection:
                 by = By("somebody", caller.request_id)
                 detail = f"{reason}, from {caller.address}"
-                await worker_events.record(connection, known.environment_id, known.worker_id, "sign-in failed", by, detail)
+                await worker_events.record(
+                    connection, known.environment_id, worker_id=known.worker_id, event="sign-in failed", by=by, detail=detail
+                )
 
     async def _levelled(self, outcome: Outcome, began: float) -> Outcome:
         """The outcome; a refusal when its time has come."""

@@ -153,7 +153,14 @@ class Tokens:
             _keep(self._refused, token, began + REFUSED_SECONDS, self._capacity)
             return None
         environment_id, client_id, shape, scope, expires_at, remaining = row
-        access = Access(environment_id, client_id, shape, frozenset(scope.split()), f"client:{client_id}", expires_at)
+        access = Access(
+            environment_id=environment_id,
+            client_id=client_id,
+            shape=shape,
+            scopes=frozenset(scope.split()),
+            actor=f"client:{client_id}",
+            expires_at=expires_at,
+        )
         _keep(self._valid, token, (began + min(remaining, TRUSTED_SECONDS), access), self._capacity)
         return access
 

@@ -79,7 +79,9 @@ def list_events(
 async def _events(before: int | None, limit: int, every: bool, environment: str | None) -> list[dict[str, Any]]:
     async with connect() as (database, _), database.connection() as connection:
         owner = await environment_id(connection, environment)
-        found = await worker_events.list_events(connection, owner, None, before, limit, not every)
+        found = await worker_events.list_events(
+            connection, owner, worker_id=None, before=before, limit=limit, only_access=not every
+        )
         return [event.shown() for event in found]
 
 

@@ -63,7 +63,15 @@ async def _create(name: str, scope: str, shape: str, environment: str | None) ->
         ]
         if same:
             warn(f"There is a client of this name already, {', '.join(same)}. This is another one, with a secret of its own.")
-        made = await clients.create(connection, await keys.box(connection, settings.key_source), owner, name, scope, shape, BY_NAME)
+        made = await clients.create(
+            connection,
+            await keys.box(connection, settings.key_source),
+            environment_id=owner,
+            name=name,
+            scope=scope,
+            shape=shape,
+            collections=BY_NAME,
+        )
         return _told(made, settings)
 
 

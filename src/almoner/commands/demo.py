@@ -140,11 +140,11 @@ async def _load(database: Database, owner: int, patients: int, seed: int) -> Non
         await load(
             database,
             store,
-            owner,
-            patients,
-            seed,
-            datetime.now(UTC).date(),
-            lambda done, _: progress.update(task, completed=done),
+            environment_id=owner,
+            patients=patients,
+            seed=seed,
+            today=datetime.now(UTC).date(),
+            progress=lambda done, _: progress.update(task, completed=done),
         )
 
 
@@ -154,7 +154,7 @@ async def _client(database: Database, owner: int, settings: Settings, kept: dict
         box = await keys.box(connection, settings.key_source)
         if "client_id" in kept and await clients.live_secrets(connection, box, kept["client_id"]):
             return {}
-        created = await clients.create(connection, box, owner, "demo", "all", "documented")
+        created = await clients.create(connection, box, environment_id=owner, name="demo", scope="all", shape="documented")
     return {"client_id": created.client_id, "client_secret": created.client_secret}
 
 

@@ -64,7 +64,7 @@ def receive(
         with _listen(host, port) as listener:
             if not as_json:
                 say(_welcome(settings, here, issued, demo))
-            asyncio.run(_receive(listener, here, issued, pulled.rstrip("/"), client, printer))
+            asyncio.run(_receive(listener, here, issued=issued, url=pulled.rstrip("/"), client=client, printer=printer))
     except KeyboardInterrupt:
         pass
     if not as_json:

@@ -282,7 +282,9 @@ async def _publish(source: str, environment: str | None, by: str, message: str, 
     async with connect() as (database, _), database.connection() as connection:
         chosen = await place(connection, environment)
         with progress("Checking responses and records") as told:
-            published = await publish(connection, chosen.id, source, by, message, accept, told)
+            published = await publish(
+                connection, chosen.id, program=source, by=by, message=message, accepting=accept, progress=told
+            )
         return published, await _into_draft(connection, chosen.id, published, by) if published.is_new else ""
 
 
@@ -346,7 +348,7 @@ async def _lock(environment: str | None, test_environment: str, revision: int | 
         if revision is None:
             revision = (await drafts.current(connection, chosen.id)).revision
         try:
-            return await locks.lock(connection, chosen.id, revision, test.id, by, message)
+            return await locks.lock(connection, chosen.id, revision=revision, test_environment_id=test.id, by=by, message=message)
         except LookupError:
             stop(f"There is no revision {revision} of the draft. See: {called()} workshop draft history{chosen.option}")
 

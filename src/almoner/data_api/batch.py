@@ -38,7 +38,7 @@ class Batch:
         """Takes a row in; its problems are kept for ``verify``."""
         found: Problems = []
         fields = {name: value for name, value in given.items() if name not in _BROUGHT}
-        row = decode.values(self._resource, fields, Verb.CREATE, Shape.STORED, found, self._whole)
+        row = decode.values(self._resource, fields, verb=Verb.CREATE, shape=Shape.STORED, problems=found, whole=self._whole)
         found += rules.refused(self._resource, row, self._program, None, found)
         if found:
             self._problems += [decode.moved(p, f"[{self._count}]") for p in found]

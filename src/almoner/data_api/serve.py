@@ -152,7 +152,7 @@ class DataApi:
             row_id = _row_id(raw_id)
             given = decode.json_object(await request.body())
             by, condition = _actor(access, request), conditions.if_match(request.headers)
-            written = await self._store.update(by, resource, row_id, given, condition, access.spelling)
+            written = await self._store.update(by, resource, row_id=row_id, given=given, if_match=condition, shape=access.spelling)
             return self._written(request, access, resource, written, "update")
         if method == "DELETE" and Verb.DELETE in resource.verbs:
             may(access.can_write(resource.name), f"{resource.name}.write")

@@ -217,7 +217,7 @@ def update(resource: Resource, shape: Shape, fields: tuple[str, ...]) -> str:
     """
     named = _named(resource, fields, 4)
     differences = f"almoner_differences({_values(resource, fields, 'was')}, {_values(resource, fields, 'changed')})"
-    log = _log(resource, "update", "written", 4 + len(fields), True, "written.differences")
+    log = _log(resource, "update", source="written", first=4 + len(fields), fields=True, differences="written.differences")
     # The row is locked as it is read, so that what it held before is what this statement replaces.
     return (
         f"WITH was AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = $2 "
@@ -242,7 +242,7 @@ def update_all(resource: Resource, fields: tuple[str, ...]) -> str:
     """
     named = _named(resource, fields, 3)
     differences = f"almoner_differences({_values(resource, fields, 'was')}, {_values(resource, fields, 'changed')})"
-    log = _log(resource, "update", "written", 3 + len(fields), True, "written.differences")
+    log = _log(resource, "update", source="written", first=3 + len(fields), fields=True, differences="written.differences")
     # In one order, so that two who change many rows at once wait for each other, and not both for ever.
     return (
         f"WITH was AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = ANY ($2::uuid[]) ORDER BY id "

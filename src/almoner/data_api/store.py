@@ -127,7 +127,7 @@ class Store:
         """Creates a row, and those that come with it. Raises ApiError with every problem of ``given``."""
         problems: Problems = []
         ignored: Row = {}
-        row = decode.values(resource, given, Verb.CREATE, shape, problems, by.whole, ignored)
+        row = decode.values(resource, given, verb=Verb.CREATE, shape=shape, problems=problems, whole=by.whole, ignored=ignored)
         problems += await self._check(by, resource, row, None, problems)
         if problems:
             await self._refuse(by, resource, row, problems)
@@ -148,8 +148,8 @@ class Store:
         """
         problems: Problems = []
         ignored: Row = {}
-        row = decode.values(resource, given, Verb.UPDATE, shape, problems, by.whole, ignored)
-        update = _Update(by, resource, row_id, row, problems, if_match, shape)
+        row = decode.values(resource, given, verb=Verb.UPDATE, shape=shape, problems=problems, whole=by.whole, ignored=ignored)
+        update = _Update(by=by, resource=resource, row_id=row_id, row=row, problems=problems, if_match=if_match, shape=shape)
         checked = resource.any_reference or resource.checked_fields & row.keys()
         write = self._update_checked(update) if checked else self._update_alone(update)
         written = await self._explained(by, resource, row, write)
@@ -169,7 +169,7 @@ class Store:
     async def yield_claim(self, by: Actor, resource: Resource, row_id: str) -> Written:
         """Takes from a row its mark of being the only one with its values (``Unique.where``), so that another may be it."""
         row: Row = {rule.where: False for rule in resource.claims if rule.where}
-        update = _Update(by, resource, row_id, row, [], None, Shape.STORED)
+        update = _Update(by=by, resource=resource, row_id=row_id, row=row, problems=[], if_match=None, shape=Shape.STORED)
         return await self._explained(by, resource, row, self._update_alone(update))
 
     async def move(self, by: Actor, from_id: str, to_id: str, staying: Collection[str] = ()) -> dict[str, int]:
@@ -200,7 +200,7 @@ class Store:
         Returns how many there were; ids without a row are passed over. Raises ApiError with every problem of ``given``.
         """
         problems: Problems = []
-        row = decode.values(resource, given, Verb.UPDATE, Shape.STORED, problems, by.whole)
+        row = decode.values(resource, given, verb=Verb.UPDATE, shape=Shape.STORED, problems=problems, whole=by.whole)
         problems += await self._check(by, resource, row, frozenset(row), problems)
         if problems:
             await self._refuse(by, resource, row, problems)
@@ -388,4 +388,11 @@ class _Unfit(Exception):  # noqa: N818  # it never leaves this module
 
 def _written(record: _Record, row_id: str, logged: bool = True) -> Written:
     updated_at = record["updated_at"]
-    return Written(record["body"], updated_at, record["patient"], row_id, record.get("before", updated_at), logged)
+    return Written(
+        body=record["body"],
+        updated_at=updated_at,
+        patient=record["patient"],
+        id=row_id,
+        before=record.get("before", updated_at),
+        logged=logged,
+    )

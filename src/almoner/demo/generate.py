@@ -88,7 +88,17 @@ def patient(seed: int, index: int, today: date, workers: Sequence[Row], calendar
     days = rng.choice((rng.randrange(6, 10), rng.randrange(6, 60), rng.randrange(6, 200), *[rng.randrange(20, _LONGEST)] * 4))
     conditions = rng.sample(("diabetes", "hypertension", "heart_failure"), rng.choice((1, 1, 1, 2, 3)))
     someone, place = people.person(rng), rng.choice(people.PLACES)
-    client = DemoPatient(seed, index, patient_id, someone, place, tuple(conditions), days, _phase(rng, days), tuple(team))
+    client = DemoPatient(
+        seed=seed,
+        index=index,
+        id=patient_id,
+        person=someone,
+        place=place,
+        conditions=tuple(conditions),
+        days=days,
+        phase=_phase(rng, days),
+        team=tuple(team),
+    )
     chart = PatientRows(rng, today, client, {name: [] for name in COLLECTIONS})
     _add_patient(chart)
     _add_contacts(chart)

@@ -63,7 +63,7 @@ def _add_job(chart: PatientRows, job: _Job, failing: str | None, running: bool) 
     items = rng.randint(1, 4)
     bad_item = rng.randrange(items)
     overall = "failed" if failing else "running" if running else "succeeded"
-    _add_task(chart, job, 0, f"run_{_JOB}", overall, [record], [])
+    _add_task(chart, job, number=0, name=f"run_{_JOB}", status=overall, ref_ids=[record], errors=[])
     steps = [(name, [record]) for name in _STEPS]
     steps += [("process_item", [record, f"OBX-{rng.randrange(10**6):06d}"]) for _ in range(items)]
     stopped = False
@@ -77,7 +77,7 @@ def _add_job(chart: PatientRows, job: _Job, failing: str | None, running: bool) 
             stopped = name != "process_item"
         elif running and number == len(steps):
             status = "running"
-        _add_task(chart, job, number, name, status, ref_ids, errors)
+        _add_task(chart, job, number=number, name=name, status=status, ref_ids=ref_ids, errors=errors)
 
 
 def _error(chart: PatientRows, step: str) -> Row:

@@ -230,7 +230,9 @@ def _places(text: str) -> tuple[City, ...]:
     found = []
     for line in text.strip().splitlines():
         city, state, county, timezone, area_code, zip_codes = (part.strip() for part in line.split("|"))
-        found.append(City(city, state, county, timezone, area_code, tuple(zip_codes.split())))
+        found.append(
+            City(city=city, state=state, county=county, timezone=timezone, area_code=area_code, zip_codes=tuple(zip_codes.split()))
+        )
     return tuple(found)
 
 

@@ -71,7 +71,9 @@ class Announcer:
             async with self._database.connection() as connection:
                 if attempt.well:
                     until = progress.until
-                    standing = await delivery_log.arrived(connection, self._me, subscription, groups, attempt, until)
+                    standing = await delivery_log.arrived(
+                        connection, self._me, subscription=subscription, groups=groups, attempt=attempt, until=until
+                    )
                     arrived = standing is not None
                 else:
                     standing = await delivery_log.failed(connection, self._me, subscription, groups, attempt)
@@ -102,7 +104,9 @@ class Announcer:
             attempt = await self._courier.deliver(subscription, message.notification(groups, self._public_url))
             self._counted(attempt.well)
         async with self._database.connection() as connection:
-            standing = await delivery_log.replayed(connection, self._me, subscription, groups, attempt, replay)
+            standing = await delivery_log.replayed(
+                connection, self._me, subscription=subscription, groups=groups, attempt=attempt, replay=replay
+            )
         if attempt.well:
             track.replay_arrived()
         else:

@@ -80,7 +80,15 @@ class Notifier:
         self._pace = pace or Pace()
         self._watch = watch
         self._ownership = Ownership(self.id, self._pace.lost, watch)
-        self._announcer = Announcer(database, courier, terms.public_url, terms.coalesce, self.id, counted, watch)
+        self._announcer = Announcer(
+            database=database,
+            courier=courier,
+            public_url=terms.public_url,
+            coalesce=terms.coalesce,
+            me=self.id,
+            counted=counted,
+            watch=watch,
+        )
         self._courier = courier
         self._log = structlog.get_logger()
         self._tracks: dict[str, Track] = {}

@@ -80,7 +80,9 @@ class SubscriptionApi:
             return ApiAnswer(200, _encode({"data": data}), operation="subscriptions.find")
         given = decode.json_object(await request.body())
         async with self._database.connection() as connection:
-            made = await subscriptions.create(connection, self._box, owner, given, self._rules, _by(access, request))
+            made = await subscriptions.create(
+                connection, self._box, environment_id=owner, given=given, rules=self._rules, by=_by(access, request)
+            )
             return await self._one(connection, access, made, "create")
 
     async def _on_one(self, request: ApiRequest, access: Access, method: str, row_id: str, asked: str) -> ApiAnswer:
@@ -98,7 +100,9 @@ class SubscriptionApi:
                 set_paused = subscriptions.pause if asked == "pause" else subscriptions.resume
                 return await self._one(connection, access, await set_paused(connection, owner, row_id, by), asked)
             if method == "PUT":
-                changed = await subscriptions.change(connection, self._box, owner, row_id, given, self._rules, by)
+                changed = await subscriptions.change(
+                    connection, self._box, environment_id=owner, key=row_id, given=given, rules=self._rules, by=by
+                )
                 return await self._one(connection, access, changed, "update")
             if method == "DELETE":
                 found = await subscriptions.find(connection, owner, row_id)

@@ -184,7 +184,7 @@ class Edge:
     async def _serve_page(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, task: asyncio.Task[Any]) -> None:
         scope["request_id"] = exchange.request_id
         added = ((b"x-request-id", exchange.request_id.encode()), *self._page_headers, *exchange.theirs)
-        out = PageAnswer(send, added, self._under_way, self._stalled, task, self._metrics)
+        out = PageAnswer(send=send, added=added, under_way=self._under_way, stalled=self._stalled, task=task, metrics=self._metrics)
         refused: Answerable | None = None
         try:
             self._admit(exchange)

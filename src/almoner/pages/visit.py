@@ -36,7 +36,7 @@ _MOST_FIELDS: Final = 20_000
 NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PageParts:
     """What pages work with. ``url`` is the public address of the server, without a slash at the end.
 

@@ -53,7 +53,9 @@ class Input:
         """Its control with this JSON value in it. ``at`` stands before the name in the id of the control."""
         field = self.field
         help_ = field.help if field.help is not None else "" if self.options or self.is_ticked else field.about
-        plain = FieldView(f"{at}{field.name}", field.name, field.title, help_, field.required, blank=self.blank)
+        plain = FieldView(
+            id=f"{at}{field.name}", name=field.name, label=field.title, help=help_, required=field.required, blank=self.blank
+        )
         view = controls.with_value(plain, field.kind, value, self.zone, *_limits(field.kind))
         view = replace(view, error=view.error or error)
         if self.is_ticked:

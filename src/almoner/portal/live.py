@@ -58,7 +58,16 @@ async def of_calendars(visit: Visit, calendar_ids: Iterable[str]) -> Response:
 
 def _opened(visit: Visit, here: Position, patient_id: str, calendar_ids: frozenset[str], own_only: bool) -> Response:
     me = visit.worker
-    opened = Stream(visit.environment_id, patient_id, me.digest, me.roles, own_only, here, calendar_ids, me.worker_id)
+    opened = Stream(
+        environment_id=visit.environment_id,
+        patient_id=patient_id,
+        digest=me.digest,
+        roles=me.roles,
+        own_only=own_only,
+        position=here,
+        calendar_ids=calendar_ids,
+        worker_id=me.worker_id,
+    )
     return StreamingResponse(_events(visit, opened, _since(visit, here)), 200, {**HEADERS, "X-Accel-Buffering": "no"}, _TYPE)
 
 

@@ -42,7 +42,7 @@ _FOLLOWED = _PATIENT.format(id=f"coalesce(({_KEPT.format(id='$3')}), $3)")
 _CURRENT = f"SELECT coalesce(({_KEPT.format(id='$2')}), $2)::text"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Patient:
     """A patient as every page about one shows them. ``timezone`` is an IANA name; ``birthday`` and the coach may be None.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from almoner.portal.patient_access import Patient
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PatientBar:
     """What the bar shows. ``age`` is in words, blank without a birthday; ``now`` (UTC) is when it was drawn.
 
@@ -59,10 +59,10 @@ def of(visit: Visit, patient: Patient) -> PatientBar:
     """The bar of this patient."""
     now, mine = datetime.now(UTC), visit.worker.timezone
     return PatientBar(
-        patient,
-        age(patient.birthday, clocks.day_of(now, patient.timezone)),
-        visit.program.titles.get(("phases", patient.phase), patient.phase),
-        now,
-        zone_in_words(patient.timezone),
-        zone_in_words(mine) if clocks.differ(patient.timezone, mine, now) else "",
+        patient=patient,
+        age=age(patient.birthday, clocks.day_of(now, patient.timezone)),
+        phase=visit.program.titles.get(("phases", patient.phase), patient.phase),
+        now=now,
+        zone=zone_in_words(patient.timezone),
+        your_zone=zone_in_words(mine) if clocks.differ(patient.timezone, mine, now) else "",
     )

@@ -75,13 +75,15 @@ def _of_parts(path: str, trail: tuple[tuple[str, str], ...], member: Member, old
     for key, item in after.items():
         inner = (*trail, (word(member), called(item)))
         if key not in before:
-            yield Difference(_where(inner), step(path, member, key), "added", None, item, inner)
+            yield Difference(where=_where(inner), path=step(path, member, key), kind="added", before=None, after=item, trail=inner)
         elif not same(before[key], item):
             yield from _of_part(step(path, member, key), (*trail, (word(member), called(before[key]))), before[key], item)
     for key, item in before.items():
         if key not in after:
             inner = (*trail, (word(member), called(item)))
-            yield Difference(_where(inner), step(path, member, key), "removed", item, None, inner)
+            yield Difference(
+                where=_where(inner), path=step(path, member, key), kind="removed", before=item, after=None, trail=inner
+            )
     yield from _of_order(path, trail, member, (before, after))
 
 
@@ -94,13 +96,31 @@ def _of_texts(
     changed = _reworded(*sides)
     fresh = set(changed.values())
     for old, new in changed.items():
-        yield Difference(shown, step(path, member, (old, 0)), "changed", old, new, trail, title)
+        yield Difference(
+            where=shown, path=step(path, member, (old, 0)), kind="changed", before=old, after=new, trail=trail, member=title
+        )
     for key, item in after.items():
         if key not in before and item not in fresh:
-            yield Difference(shown, step(path, member, key), "added", None, _with_points(item, points[1]), trail, title)
+            yield Difference(
+                where=shown,
+                path=step(path, member, key),
+                kind="added",
+                before=None,
+                after=_with_points(item, points[1]),
+                trail=trail,
+                member=title,
+            )
     for key, item in before.items():
         if key not in after and item not in changed:
-            yield Difference(shown, step(path, member, key), "removed", _with_points(item, points[0]), None, trail, title)
+            yield Difference(
+                where=shown,
+                path=step(path, member, key),
+                kind="removed",
+                before=_with_points(item, points[0]),
+                after=None,
+                trail=trail,
+                member=title,
+            )
     yield from _of_order(path, trail, member, (before, after))
 
 
@@ -136,7 +156,15 @@ def _of_order(path: str, trail: tuple[tuple[str, str], ...], member: Member, sid
     old, new = [key for key in before if key in after], [key for key in after if key in before]
     if old != new:
         was, now = (tuple(called(side[key]) for key in order) for side, order in ((before, old), (after, new)))
-        yield Difference(_where(trail, label(member)), at(path, member), "moved", was, now, trail, label(member))
+        yield Difference(
+            where=_where(trail, label(member)),
+            path=at(path, member),
+            kind="moved",
+            before=was,
+            after=now,
+            trail=trail,
+            member=label(member),
+        )
 
 
 def _of_numbers(path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any) -> Iterator[Difference]:
@@ -145,13 +173,29 @@ def _of_numbers(path: str, trail: tuple[tuple[str, str], ...], member: Member, o
         if not same(before, after):
             shown = f"{label(member)} of {name}"
             kind: Kind = "added" if before is None else "removed" if after is None else "changed"
-            yield Difference(_where(trail, shown), step(path, member, (name, 0)), kind, before, after, trail, label(member))
+            yield Difference(
+                where=_where(trail, shown),
+                path=step(path, member, (name, 0)),
+                kind=kind,
+                before=before,
+                after=after,
+                trail=trail,
+                member=label(member),
+            )
 
 
 def _changed(path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any) -> Difference:
     is_part = member.holds == "part"
     kind: Kind = "added" if is_part and old is None else "removed" if is_part and new is None else "changed"
-    return Difference(_where(trail, label(member)), at(path, member), kind, old, new, trail, label(member))
+    return Difference(
+        where=_where(trail, label(member)),
+        path=at(path, member),
+        kind=kind,
+        before=old,
+        after=new,
+        trail=trail,
+        member=label(member),
+    )
 
 
 def _where(trail: tuple[tuple[str, str], ...], member: str = "") -> str:

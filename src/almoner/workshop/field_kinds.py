@@ -61,7 +61,7 @@ def _whole(limit: float | None) -> int | None:
 
 
 def _kind_of_number(about: str, make: Callable[[FieldDesign], Kind], needs: tuple[str, ...] = (), whole: bool = True) -> FieldKind:
-    return FieldKind(about, make, "number", ("low", "high", "weight"), needs, whole)
+    return FieldKind(about=about, make=make, answer="number", takes=("low", "high", "weight"), needs=needs, whole=whole)
 
 
 # What a field may say besides its kind, label and help.

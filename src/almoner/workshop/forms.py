@@ -58,7 +58,7 @@ def form_view(
     """
     known = fitting(assessment.questions, answers)
     asked = questions.visible_questions(assessment, known)
-    views = fields_view(assessment.questions, answers, errors, prefix, timezone, live)
+    views = fields_view(assessment.questions, answers, errors=errors, prefix=prefix, timezone=timezone, live=live)
     by_question = iter(zip(assessment.questions, views, strict=True))
     depths = depth_of(assessment.questions)
     sections = []
@@ -90,8 +90,12 @@ def fields_view(
         plain = field.name if _PLAIN.fullmatch(field.name) else f"x{zlib.crc32(field.name.encode()):08x}"
         seen[plain] = seen.get(plain, 0) + 1
         at = f"{prefix}{plain}" + (f"--{seen[plain]}" if seen[plain] > 1 else "")
-        plain_view = FieldView(at, f"{prefix}{field.name}", field.label or field.name, field.help, field.required)
-        view = controls.with_value(plain_view, kind_of(field), answers.get(field.name), timezone, field.low, field.high)
+        plain_view = FieldView(
+            id=at, name=f"{prefix}{field.name}", label=field.label or field.name, help=field.help, required=field.required
+        )
+        view = controls.with_value(
+            plain_view, kind_of(field), value=answers.get(field.name), timezone=timezone, low=field.low, high=field.high
+        )
         error = view.error or told.get(field.name, "")
         error = error and (two_meanings(view.value, view.widget) or error)
         views.append(replace(view, error=error, value="" if live else view.value))

@@ -61,7 +61,16 @@ async def lock(
         )
 
     words = WORDS.keys()
-    await publish(connection, test_environment_id, draft.design, by, message, words, granter=granter, recording=record)
+    await publish(
+        connection,
+        test_environment_id,
+        program=draft.design,
+        by=by,
+        message=message,
+        accepting=words,
+        granter=granter,
+        recording=record,
+    )
     return next(made for made in await list_locks(connection, environment_id) if made.number == number)
 
 

@@ -174,11 +174,11 @@ async def publish(
 
 def _given(program: str | ProgramDesign, by: str, message: str, granter: By, asked: RequestedPublish | None) -> _Given:
     if isinstance(program, str):
-        return _Given(parse(program), program, by, message, True, granter, asked)
+        return _Given(design=parse(program), source=program, by=by, message=message, is_file=True, granter=granter, asked=asked)
     found = problems(program)
     if found:
         raise Unfit(found)
-    return _Given(program, write(program), by, message, False, granter, asked)
+    return _Given(design=program, source=write(program), by=by, message=message, is_file=False, granter=granter, asked=asked)
 
 
 async def _roles_before(connection: Connection, environment_id: int, version: int) -> Mapping[str, Rights]:
@@ -262,7 +262,9 @@ async def _write(
     )
     old, new = _told(report.version, roles_before), _told(version, rights(given.design))
     about, detail = f"program:{version}", f"asked for by {given.by}" if given.asked else ""
-    await worker_events.changed(connection, environment_id, "program published", given.granter, about, old, new, detail)
+    await worker_events.changed(
+        connection, environment_id, event="program published", by=given.granter, about=about, before=old, after=new, detail=detail
+    )
     return Published(version, changes, told, True, report)
 
 

@@ -85,7 +85,9 @@ async def ask(connection: Connection, environment_id: int, wish: Wish, widens: t
         await connection.execute(_REPLACE, environment_id, by.actor)
         number: int = await connection.fetchval(_ASK, environment_id, *values)
         after = {"widens": list(widens)}
-        await worker_events.changed(connection, environment_id, "publish asked", by, f"publish request:{number}", None, after)
+        await worker_events.changed(
+            connection, environment_id, event="publish asked", by=by, about=f"publish request:{number}", before=None, after=after
+        )
     return number
 
 
@@ -144,7 +146,7 @@ async def _decide(connection: Connection, environment_id: int, request: PublishR
     if not await connection.fetchval(_DECIDE, environment_id, request.number, state, by.actor):
         raise problem("bad_request", _NOT_WAITING)
     about, before = f"publish request:{request.number}", {"widens": list(request.widens)}
-    await worker_events.changed(connection, environment_id, event, by, about, before, None)
+    await worker_events.changed(connection, environment_id, event=event, by=by, about=about, before=before, after=None)
 
 
 _NOT_WAITING: Final = "This does not wait any more: it was decided, or a newer one took its place. Look at what waits now."

@@ -215,7 +215,14 @@ def _in_order(assessment: Assessment) -> Iterable[tuple[Question, str]]:
 
 def _follow_up(question: Question, field: Field, words: str) -> _FollowUp:
     assert question.shown_when is not None
-    return _FollowUp(question.name, field.kind, question.required, question.shown_when, _test(question.shown_when), words)
+    return _FollowUp(
+        name=question.name,
+        kind=field.kind,
+        required=question.required,
+        condition=question.shown_when,
+        test=_test(question.shown_when),
+        words=words,
+    )
 
 
 def _not_asked(item: _FollowUp, path: str) -> Problem:

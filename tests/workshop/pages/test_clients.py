@@ -204,7 +204,7 @@ async def test_another_environments_client_is_not_there(
 ) -> None:
     other = await new_environment(database)
     async with database.connection() as connection:
-        theirs = await clients.create(connection, box, other, "Theirs", "all", "documented")
+        theirs = await clients.create(connection, box, environment_id=other, name="Theirs", scope="all", shape="documented")
         [secret] = await clients.secrets_of(connection, box, other, theirs.client_id)
     address = f"{PATH}/{theirs.client_id}"
     assert "Theirs" not in (await integrator.get(PATH)).text

@@ -98,8 +98,8 @@ async def test_the_page_tells_what_is_in_force_and_what_is_under_test(
             "VALUES ($1, 3, 7, $2, 1, 'for the <nurses>', $3)",
             *(integrator.environment_id, test, f"worker:{integrator.worker_id}"),
         )
-        kept = await clients.create(connection, BOX, test, "kept", "all", "documented")
-        ended = await clients.create(connection, BOX, test, "ended", "all", "documented")
+        kept = await clients.create(connection, BOX, environment_id=test, name="kept", scope="all", shape="documented")
+        ended = await clients.create(connection, BOX, environment_id=test, name="ended", scope="all", shape="documented")
         await clients.disable(connection, test, ended.client_id)
     async with await people(test, "coach"):
         page = await integrator.get(f"{PATH}/{name}")

@@ -26,7 +26,7 @@ _UNCLEAR: Final = re.compile(r"(?P<local>[-0-9T: ]{16})\[(?P<zone>[A-Za-z0-9_+/-
 _ZONES: Final = tuple((zone, zone) for zone in sorted(TIMEZONES))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FieldView:
     """One control with what stands around it.
 

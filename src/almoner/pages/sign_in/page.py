@@ -22,7 +22,7 @@ from almoner.pages.visit import Visit
 _RECOVERY: Final = "/sign-in/recovery"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SignInPage:
     """``environment`` is None where there is only one; ``provider`` where there is none but the password.
 
@@ -81,7 +81,9 @@ async def sign_in(visit: Visit) -> Response:
 async def _form(visit: Visit, email: str, environment: str, target: str, error: str = "") -> SignInPage:
     shown = None if await provider.only_environment(visit) else environment
     known = visit.parts.oidc.provider.name if visit.parts.oidc else None
-    return SignInPage(email, shown, target, known, visit.parts.sign_in.by_password, error)
+    return SignInPage(
+        email=email, environment=shown, next=target, provider=known, by_password=visit.parts.sign_in.by_password, error=error
+    )
 
 
 async def show_code(visit: Visit) -> Response:

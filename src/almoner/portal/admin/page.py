@@ -38,7 +38,7 @@ SELECT id::text, {full_name_sql()} FROM workers WHERE environment_id = $1 AND id
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AccountCounts:
     """How the environment's accounts stand.
 

@@ -53,7 +53,9 @@ async def show(visit: Visit) -> Response:
     before, only_access = parsing.whole(visit.query("before"), 1), visit.query("show") != "all"
     owner = visit.environment_id
     async with visit.parts.database.connection() as connection:
-        found = await worker_events.list_events(connection, owner, None, before, _SIZE + 1, only_access)
+        found = await worker_events.list_events(
+            connection, owner, worker_id=None, before=before, limit=_SIZE + 1, only_access=only_access
+        )
         shown = found[:_SIZE]
         actors = dict(await connection.fetch(_NAMES, owner, [one.actor for one in shown if _is_named(one.actor)]))
         workers = dict(await connection.fetch(_WORKERS, owner, [one.worker_id for one in shown if one.worker_id]))

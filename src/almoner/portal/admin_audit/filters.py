@@ -77,7 +77,11 @@ def filters(text: Callable[[str], str], timezone: str) -> Filters:
     if begin and end and end <= begin and not errors:
         errors["end"] = "The last day is before the first."
     verb = typed["verb"] if typed["verb"] in (*READ_VERBS, *WRITE_VERBS) else ""
-    return Filters(typed, AuditQuery(patient, typed["actor"][:100], begin, end, typed["resource"][:100], verb), errors)
+    return Filters(
+        typed,
+        AuditQuery(patient=patient, actor=typed["actor"][:100], begin=begin, end=end, resource=typed["resource"][:100], verb=verb),
+        errors,
+    )
 
 
 async def actors(connection: Connection, environment_id: int) -> Actors:

@@ -52,7 +52,7 @@ WHERE p.environment_id = $1 AND {patient_access.OF_WORKER} AND p.id = ANY ($3::u
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AuditRow:
     """An entry in words. ``patients`` are (id, name), the name empty where it may not be seen; ``others`` counts the rest."""
 
@@ -76,7 +76,7 @@ class Lines:
     reached: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrailPage:
     """The page. ``patient`` is the name of the one asked for, where the visitor may see it."""
 
@@ -105,7 +105,14 @@ async def show(visit: Visit) -> Response:
         lines = Lines((), "", "", None) if asked.errors else await _lines(visit, connection, asked)
         names = await _names(visit, connection, [asked.wanted.patient] if asked.wanted.patient else [])
         known = await actors(connection, visit.environment_id)
-    shown = TrailPage(places(visit), asked, known, next(iter(names.values()), ""), _sees_patients(visit), lines)
+    shown = TrailPage(
+        places=places(visit),
+        filters=asked,
+        actors=known,
+        patient=next(iter(names.values()), ""),
+        names_patients=_sees_patients(visit),
+        list=lines,
+    )
     return visit.page(f"{_FOLDER}/trail.html", shown, 400 if asked.errors else 200)
 
 
@@ -145,7 +152,9 @@ async def export(visit: Visit) -> Response:
     by = By.worker(visit.worker.worker_id, visit.request_id)
     async with visit.parts.database.connection() as connection:
         detail = f"as {'NDJSON' if as_json else 'CSV'}, narrowed by {narrowed}"
-        await worker_events.record(connection, visit.environment_id, visit.worker.worker_id, "audit trail exported", by, detail)
+        await worker_events.record(
+            connection, visit.environment_id, worker_id=visit.worker.worker_id, event="audit trail exported", by=by, detail=detail
+        )
     now = datetime.now(UTC)
     name = f"audit-{visit.worker.environment}-{now:%Y%m%dT%H%M%SZ}.{'ndjson' if as_json else 'csv'}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -182,7 +191,9 @@ def _csv_line(entry: AuditEntry) -> bytes:
 
 async def _lines(visit: Visit, connection: Connection, asked: Filters) -> Lines:
     before = audit_search.place(visit.query("before"))
-    found = await audit_search.search(connection, visit.environment_id, asked.wanted, before, _SIZE, _NAMED)
+    found = await audit_search.search(
+        connection, visit.environment_id, wanted=asked.wanted, before=before, size=_SIZE, most_ids=_NAMED
+    )
     shown = audit_search.patients_of(found.entries)
     names = await _names(visit, connection, shown)
     return _in_words(visit, found, names, asked)
@@ -207,14 +218,14 @@ def _line(entry: AuditEntry, names: Mapping[str, str], own_id: str) -> AuditRow:
     else:
         what = f"{'an' if resource.singular[:1] in 'aeio' else 'a'} {resource.singular}"
     return AuditRow(
-        entry,
-        "You" if entry.actor == f"worker:{own_id}" else _actor(entry),
-        did,
-        what,
-        ", ".join(one.replace("_", " ") for one in entry.fields),
-        through(entry.through),
-        tuple((one, names.get(one, "")) for one in entry.patient_ids),
-        max(entry.patients - len(entry.patient_ids), 0),
+        entry=entry,
+        who="You" if entry.actor == f"worker:{own_id}" else _actor(entry),
+        did=did,
+        what=what,
+        fields=", ".join(one.replace("_", " ") for one in entry.fields),
+        through=through(entry.through),
+        patients=tuple((one, names.get(one, "")) for one in entry.patient_ids),
+        others=max(entry.patients - len(entry.patient_ids), 0),
     )
 
 

@@ -30,7 +30,7 @@ FROM environments e LEFT JOIN worker_accounts a ON a.environment_id = e.id WHERE
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdminEnvironmentsPage:
     """This environment, the first of ``environments``, and its test environments; ``accounts`` counts who may sign in, by id."""
 
@@ -42,7 +42,7 @@ class AdminEnvironmentsPage:
     most_counted: int = MOST_COUNTED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdministratorFormPage:
     """The form of an administrator of a test environment."""
 
@@ -54,7 +54,7 @@ class AdministratorFormPage:
     zones: tuple[str, ...] = field(default_factory=zones)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InvitedPage:
     """The administrator who was made. ``link`` is shown once; ``link_ends`` is in UTC."""
 
@@ -103,7 +103,9 @@ async def invite(visit: Visit) -> Response:
             async with visit.parts.database.transaction() as connection:
                 actor = replace(visit.actor, environment_id=test.id)
                 written = await visit.parts.store.within(connection).create(actor, workers, typed.given)
-                await accounts.set_roles(connection, test.id, written.id, (_ADMINISTRATOR,), visit.by, in_force)
+                await accounts.set_roles(
+                    connection, test.id, worker_id=written.id, roles=(_ADMINISTRATOR,), by=visit.by, in_force=in_force
+                )
                 token = ""
                 if visit.parts.sign_in.by_password:
                     token = await reset_links.make(connection, test.id, written.id, visit.by, in_force)
@@ -114,7 +116,9 @@ async def invite(visit: Visit) -> Response:
                 return visit.go(_PATH)
             name = f"{typed.values['first_name']} {typed.values['last_name']}"
             link, ends = visit.parts.url + reset_links.path(token), datetime.now(UTC) + timedelta(hours=reset_links.HOURS)
-            shown = InvitedPage(places(visit), test, name, typed.values["email"], link, ends)
+            shown = InvitedPage(
+                places=places(visit), environment=test, name=name, email=typed.values["email"], link=link, link_ends=ends
+            )
             return visit.page(f"{_FOLDER}/invited.html", shown)
     return _form(visit, test, typed, errors)
 
@@ -129,14 +133,16 @@ async def _test(visit: Visit, connection: Connection) -> Environment:
 
 
 def _form(visit: Visit, test: Environment, typed: WorkerForm, errors: Mapping[str, str], made: bool = False) -> Response:
-    context = AdministratorFormPage(places(visit), test, made, typed, errors)
+    context = AdministratorFormPage(places=places(visit), environment=test, made=made, stated=typed, errors=errors)
     return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
 
 
 async def _all(visit: Visit, connection: Connection, name: str, errors: Mapping[str, str]) -> Response:
     found = await facts(connection, visit.environment_id)
     rows = await connection.fetch(_GETS_IN, [one.id for one in found])
-    context = AdminEnvironmentsPage(places(visit), found, {row["id"]: row["accounts"] for row in rows}, name, errors)
+    context = AdminEnvironmentsPage(
+        places=places(visit), environments=found, accounts={row["id"]: row["accounts"] for row in rows}, name=name, errors=errors
+    )
     return visit.page(f"{_FOLDER}/list.html", context, 400 if errors else 200)
 
 

@@ -39,7 +39,7 @@ class Making(Protocol):
     def end(self) -> bytes: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Format:
     """A format: how it is called, what is said of it, its files' ending and type, and how one is begun.
 
@@ -137,23 +137,31 @@ def _typed(raw: msgspec.Raw, holds: Holds) -> Any:
 
 FORMATS: Final = (
     Format(
-        "csv",
-        "CSV",
-        "A table for spreadsheets, in UTF-8 with a byte order mark and a heading.",
-        "csv",
-        "text/csv; charset=utf-8",
-        False,
-        _Csv,
+        name="csv",
+        title="CSV",
+        about="A table for spreadsheets, in UTF-8 with a byte order mark and a heading.",
+        suffix="csv",
+        media_type="text/csv; charset=utf-8",
+        packed=False,
+        begin=_Csv,
     ),
-    Format("ndjson", "NDJSON", "The API’s own objects, one a line.", "ndjson", "application/x-ndjson", False, _Ndjson),
     Format(
-        "parquet",
-        "Parquet",
-        "Typed, compressed columns for DuckDB, pandas, Spark and warehouses.",
-        "parquet",
-        "application/vnd.apache.parquet",
-        True,
-        _Parquet,
+        name="ndjson",
+        title="NDJSON",
+        about="The API’s own objects, one a line.",
+        suffix="ndjson",
+        media_type="application/x-ndjson",
+        packed=False,
+        begin=_Ndjson,
+    ),
+    Format(
+        name="parquet",
+        title="Parquet",
+        about="Typed, compressed columns for DuckDB, pandas, Spark and warehouses.",
+        suffix="parquet",
+        media_type="application/vnd.apache.parquet",
+        packed=True,
+        begin=_Parquet,
     ),
 )
 BY_NAME: Final = {one.name: one for one in FORMATS}

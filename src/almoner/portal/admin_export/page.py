@@ -59,7 +59,7 @@ class Past:
     is_running: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportPage:
     """The form, as it was sent where something is wrong with it, and what was exported before."""
 
@@ -147,7 +147,9 @@ async def export(visit: Visit) -> Response:
 async def _page(visit: Visit, chosen: frozenset[str], named: str, errors: Mapping[str, str], refused: str = "") -> Response:
     past = await _past(visit)
     choices = tuple(ExportChoice(one.name, one.title, one.about, _withheld(visit, one)) for one in RESOURCES)
-    context = ExportPage(places(visit), choices, chosen, named, past, refused, errors)
+    context = ExportPage(
+        places=places(visit), choices=choices, chosen=chosen, format=named, past=past, refused=refused, errors=errors
+    )
     return visit.page(f"{_FOLDER}/export.html", context, 503 if refused else 400 if errors else 200)
 
 

@@ -114,7 +114,9 @@ async def stream(visit: Visit, export: Export) -> AsyncIterator[FilePart]:
         yield FilePart(file.close(_about(visit, export, snapshot.at, counts)))
     async with visit.parts.database.connection() as connection:
         detail = f"{sum(counts.values()):,} rows: {export.words}"
-        await worker_events.record(connection, visit.environment_id, visit.worker.worker_id, "data exported", by, detail)
+        await worker_events.record(
+            connection, visit.environment_id, worker_id=visit.worker.worker_id, event="data exported", by=by, detail=detail
+        )
 
 
 def _about(visit: Visit, export: Export, at: datetime, counts: Mapping[str, int]) -> bytes:
@@ -193,7 +195,9 @@ async def _snapshot(visit: Visit, export: Export, by: By) -> AsyncIterator[_Snap
     # Apart from those that requests share: it is kept while whoever takes the file is waited for.
     async with visit.parts.database.apart() as connection, _place(connection):
         environment_id = visit.environment_id
-        await worker_events.record(connection, environment_id, visit.worker.worker_id, "data export begun", by, export.words)
+        await worker_events.record(
+            connection, environment_id, worker_id=visit.worker.worker_id, event="data export begun", by=by, detail=export.words
+        )
         async with _at_one_moment(connection, environment_id, export) as snapshot:
             yield snapshot
 

@@ -70,7 +70,7 @@ class WorkersPage:
     show: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WorkerFormPage:
     """The form of a worker; of a new one where ``account`` is None."""
 
@@ -84,7 +84,7 @@ class WorkerFormPage:
     genders: tuple[str, ...] = ("Male", "Female", "Unknown", "Other", "Transgender", "Decline")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WorkerPage:
     """One worker. ``link`` is shown once, ``link_ends`` is when it ends, in UTC; ``own``: it is the visitor.
 
@@ -158,7 +158,9 @@ async def _create(visit: Visit, typed: WorkerForm, invite: bool) -> Response:
     async with visit.parts.database.transaction() as connection:
         written = await visit.parts.store.within(connection).create(visit.actor, workers, typed.given)
         if typed.roles:
-            await accounts.set_roles(connection, visit.environment_id, written.id, typed.roles, visit.by, visit.program.roles)
+            await accounts.set_roles(
+                connection, visit.environment_id, worker_id=written.id, roles=typed.roles, by=visit.by, in_force=visit.program.roles
+            )
         token = ""
         if invite and typed.roles and visit.parts.sign_in.by_password:
             token = await reset_links.make(connection, visit.environment_id, written.id, visit.by, visit.program.roles)
@@ -238,7 +240,14 @@ async def set_roles(visit: Visit) -> Response:
         if errors:
             return await _one(visit, connection, account, errors=errors, held=roles)
         try:
-            await accounts.set_roles(connection, visit.environment_id, account.worker_id, roles, visit.by, visit.program.roles)
+            await accounts.set_roles(
+                connection,
+                visit.environment_id,
+                worker_id=account.worker_id,
+                roles=roles,
+                by=visit.by,
+                in_force=visit.program.roles,
+            )
         except ApiError as refused:
             return await _one(visit, connection, account, errors=by_field(refused), held=roles)
     return _go(visit, account, "roles")
@@ -326,7 +335,9 @@ async def _usable(visit: Visit, connection: Connection) -> Account:
 def _form(
     visit: Visit, account: Account | None, typed: WorkerForm, kept: tuple[tuple[str, str], ...], errors: Mapping[str, str]
 ) -> Response:
-    context = WorkerFormPage(places(visit), account, typed, queries.role_choices(visit.program), kept, errors)
+    context = WorkerFormPage(
+        places=places(visit), account=account, stated=typed, choices=queries.role_choices(visit.program), kept=kept, errors=errors
+    )
     return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
 
 
@@ -341,22 +352,22 @@ async def _one(
     owner = visit.environment_id
     found, more = await queries.events(connection, owner, account.worker_id, None)
     context = WorkerPage(
-        places(visit),
-        account,
-        await queries.profile(connection, owner, account.worker_id),
-        queries.role_choices(visit.program),
-        account.roles if held is None else held,
-        tuple(visit.program.role_title(role) for role in account.roles),
-        await visit.parts.sessions.listed(connection, owner, account.worker_id),
-        found,
-        more,
-        await created_by.of_worker(connection, owner, account.worker_id) if account.disabled_at else [],
-        account.worker_id == visit.worker.worker_id,
-        visit.parts.url,
-        _DONE.get(visit.query("done"), ""),
-        visit.parts.url + reset_links.path(token) if token else "",
-        datetime.now(UTC) + timedelta(hours=reset_links.HOURS) if token else None,
-        errors or {},
+        places=places(visit),
+        account=account,
+        profile=await queries.profile(connection, owner, account.worker_id),
+        choices=queries.role_choices(visit.program),
+        held=account.roles if held is None else held,
+        titles=tuple(visit.program.role_title(role) for role in account.roles),
+        sessions=await visit.parts.sessions.listed(connection, owner, account.worker_id),
+        events=found,
+        more=more,
+        made=await created_by.of_worker(connection, owner, account.worker_id) if account.disabled_at else [],
+        own=account.worker_id == visit.worker.worker_id,
+        url=visit.parts.url,
+        done=_DONE.get(visit.query("done"), ""),
+        link=visit.parts.url + reset_links.path(token) if token else "",
+        link_ends=datetime.now(UTC) + timedelta(hours=reset_links.HOURS) if token else None,
+        errors=errors or {},
     )
     return visit.page(f"{_FOLDER}/worker.html", context, 400 if errors else 200)
 

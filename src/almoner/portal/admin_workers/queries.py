@@ -50,7 +50,7 @@ class RoleChoice:
     remarks: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """What is known of a worker beside the account.
 
@@ -66,7 +66,7 @@ class Profile:
     link_until: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AccountEvent:
     """Something that happened to an account. ``by`` is empty where the worker did it; ``happened_at`` is in UTC."""
 
@@ -106,7 +106,14 @@ async def events(
     """What happened to a worker's account, newest first, older than the event ``before``; and whether there is more."""
     rows = await connection.fetch(_EVENTS, environment_id, worker_id, before)
     found = [
-        AccountEvent(r["id"], r["happened_at"], r["event"], r["detail"], "" if r["own"] else _named(r["by"]), r["request_id"])
+        AccountEvent(
+            id=r["id"],
+            happened_at=r["happened_at"],
+            event=r["event"],
+            detail=r["detail"],
+            by="" if r["own"] else _named(r["by"]),
+            request_id=r["request_id"],
+        )
         for r in rows[:EVENTS]
     ]
     return found, len(rows) > EVENTS

@@ -43,7 +43,7 @@ class AnswerClash:
     other: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FillPart:
     """The part of the page that is drawn again at each answer.
 
@@ -68,7 +68,7 @@ class FillPart:
     focus: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FillPage:
     """The whole page. ``newest`` is the version that the program asks now, 0 where it has the assessment no more.
 
@@ -97,7 +97,7 @@ class _Sent:
     checked: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Shown:
     """What a tab shows: ``texts`` of which those named in ``there`` are in its boxes already, and what it ``seen`` of the draft."""
 
@@ -113,9 +113,9 @@ class _Shown:
 def _opened(draft: AnswerDraft | None) -> _Shown:
     """A form that is opened anew."""
     if draft is None:
-        return _Shown({})
+        return _Shown(texts={})
     seen = {name: [texts] for name, texts in draft.texts.items()}
-    return _Shown(draft.texts, draft.saved_at, seen=seen, clashes=draft.clashes, kept=draft.texts)
+    return _Shown(texts=draft.texts, saved_at=draft.saved_at, seen=seen, clashes=draft.clashes, kept=draft.texts)
 
 
 def _after(visit: Visit, sent: _Sent, saved: SavedDraft) -> _Shown:
@@ -123,7 +123,15 @@ def _after(visit: Visit, sent: _Sent, saved: SavedDraft) -> _Shown:
     draft = saved.draft
     seen = {name: [texts] for name, texts in draft.texts.items()} | {name: sent.typed.seen.get(name, [[]]) for name in saved.mine}
     there = frozenset(sent.typed.texts) - saved.others if visit.is_fragment else frozenset()
-    return _Shown({**draft.texts, **saved.mine}, draft.saved_at, there, seen, draft.clashes, draft.texts, sent.checked)
+    return _Shown(
+        texts={**draft.texts, **saved.mine},
+        saved_at=draft.saved_at,
+        there=there,
+        seen=seen,
+        clashes=draft.clashes,
+        kept=draft.texts,
+        checked=sent.checked,
+    )
 
 
 async def show(visit: Visit) -> Response:
@@ -139,7 +147,10 @@ async def show(visit: Visit) -> Response:
         assessment = await _assessment(visit, connection, spec_id, version)
         shown = _opened(draft)
         part = _part(visit, assessment, shown)
-        return visit.page(f"{_FOLDER}/fill.html", await _page(visit, connection, patient, assessment, version, shown.texts, part))
+        return visit.page(
+            f"{_FOLDER}/fill.html",
+            await _page(visit, connection, patient=patient, assessment=assessment, version=version, texts=shown.texts, part=part),
+        )
 
 
 async def answer(visit: Visit) -> Response:
@@ -154,12 +165,20 @@ async def answer(visit: Visit) -> Response:
             version = _number(do.partition(":")[2])
             await _assessment(visit, connection, sent.assessment.id, version)
         begun = form.truth("begun") and do != "again"
-        saved = await drafts.save(visit, connection, sent.patient_id, sent.assessment.id, version, sent.typed, begun)
+        saved = await drafts.save(
+            visit,
+            connection,
+            patient_id=sent.patient_id,
+            spec_id=sent.assessment.id,
+            version=version,
+            typed=sent.typed,
+            begun=begun,
+        )
         if saved is None or saved.draft.saved_at is None:
             # Nothing is kept, perhaps since the patient is none whom the visitor may see: that raises.
             await patient_access.patient(visit, connection, sent.patient_id)
     if saved is None:
-        lost = _Shown(sent.typed.texts, there=frozenset(sent.typed.texts), checked=sent.checked)
+        lost = _Shown(texts=sent.typed.texts, there=frozenset(sent.typed.texts), checked=sent.checked)
         return await _drawn(visit, sent, replace(_part(visit, sent.assessment, lost), gone=True), 409)
     here = f"/patients/{sent.patient_id}/assessments"
     if version != sent.version:
@@ -272,7 +291,18 @@ def _part(
     )
     focus = refusing[0].id if refusing else "fill-refused-words"
     saved = "" if shown.saved_at is None else _clock(shown.saved_at, visit.worker.timezone)
-    return FillPart(view, names, seen, clashes, saved, shown.checked, refused, wrong, missing, focus=focus if refocus else "")
+    return FillPart(
+        view=view,
+        asked=names,
+        seen=seen,
+        clashes=clashes,
+        saved=saved,
+        checked=shown.checked,
+        refused=refused,
+        wrong=wrong,
+        missing=missing,
+        focus=focus if refocus else "",
+    )
 
 
 def _clock(at: datetime, timezone: str) -> str:
@@ -287,7 +317,9 @@ async def _drawn(visit: Visit, sent: _Sent, part: FillPart, status: int = 200) -
         return visit.fragment(f"{_FOLDER}/form.html", Fragment(part), status)
     async with visit.parts.database.connection() as connection:
         patient = await patient_access.patient(visit, connection, sent.patient_id)
-        page = await _page(visit, connection, patient, sent.assessment, sent.version, sent.typed.texts, part)
+        page = await _page(
+            visit, connection, patient=patient, assessment=sent.assessment, version=sent.version, texts=sent.typed.texts, part=part
+        )
     return visit.page(f"{_FOLDER}/fill.html", page, status)
 
 
@@ -310,4 +342,13 @@ async def _page(
         labels = {q.name: q.label for q in older.questions} if isinstance(older, Assessment) else {}
     left_over = tuple(FieldValue(name, labels.get(name) or name, ", ".join(given)) for name, given in left.items() if given)
     earlier = await responses.of_spec(visit, connection, patient.id, assessment.id)
-    return FillPage(patient, assessment, version, _newest(visit, assessment.id), back, left_over, earlier, part)
+    return FillPage(
+        patient=patient,
+        assessment=assessment,
+        version=version,
+        newest=_newest(visit, assessment.id),
+        back=back,
+        left_over=left_over,
+        earlier=earlier,
+        part=part,
+    )

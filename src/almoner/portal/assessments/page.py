@@ -60,7 +60,7 @@ class AnsweredSection:
     answers: tuple[FieldValue, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResponsePage:
     """One answered assessment. ``others`` are answers that its version did not ask for; ``newest`` as in ``Begun``.
 
@@ -101,7 +101,14 @@ async def show(visit: Visit) -> Response:
     others = beyond(assessment.questions if assessment else (), answered.model, zones)
     newest = visit.program.newest_specs.get(answered.spec_id)
     templates = _fitting(outline.care_flows if outline else (), answered)
-    page = ResponsePage(patient, answered, parts, others, newest.version if newest else 0, templates[:_FLOWS])
+    page = ResponsePage(
+        patient=patient,
+        answered=answered,
+        sections=parts,
+        others=others,
+        newest=newest.version if newest else 0,
+        flows=templates[:_FLOWS],
+    )
     return visit.page(f"{_FOLDER}/response.html", page)
 
 

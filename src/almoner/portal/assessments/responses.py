@@ -45,7 +45,7 @@ _OF_SPEC: Final = _statement("r.spec_id = $4", 3)
 _ONE: Final = _statement("r.id = $4", 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answered:
     """An answered assessment. ``assessment`` is the spec in the version that was asked, None where that is not known any more.
 
@@ -101,4 +101,14 @@ def _answered(row: Mapping[str, Any], assessment: Assessment | None) -> Answered
     counted = None if assessment is None else score(assessment, model)
     name = row["title"] or (assessment.name if assessment else row["spec_id"])
     by = f"{row['by']}, {through(row['through'])}" if row["by"] else ""
-    return Answered(row["id"], row["spec_id"], name, row["version"], row["created_at"], by, model, assessment, counted)
+    return Answered(
+        id=row["id"],
+        spec_id=row["spec_id"],
+        name=name,
+        version=row["version"],
+        at=row["created_at"],
+        by=by,
+        model=model,
+        assessment=assessment,
+        score=counted,
+    )

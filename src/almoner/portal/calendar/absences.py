@@ -37,7 +37,9 @@ async def add(visit: Visit) -> Response:
             return await hours_page.answer(visit, connection, worker, absence=typed, errors=errors, status=400)
         await connection.execute(_INSERT, visit.environment_id, new_id(), worker.id, span.start, span.end, typed.reason)
         by = By.worker(visit.worker.worker_id, visit.request_id)
-        await worker_events.record(connection, visit.environment_id, worker.id, "absence set", by, _said(span.start, span.end))
+        await worker_events.record(
+            connection, visit.environment_id, worker_id=worker.id, event="absence set", by=by, detail=_said(span.start, span.end)
+        )
     return visit.go(f"/calendar/hours/{worker.id}?done=absence")
 
 
@@ -50,7 +52,9 @@ async def remove(visit: Visit) -> Response:
             raise problem("not_found", "There is no such absence. Somebody may have removed it already.")
         by = By.worker(visit.worker.worker_id, visit.request_id)
         said = _said(row["from_time"], row["to_time"])
-        await worker_events.record(connection, visit.environment_id, worker.id, "absence removed", by, said)
+        await worker_events.record(
+            connection, visit.environment_id, worker_id=worker.id, event="absence removed", by=by, detail=said
+        )
     return visit.go(f"/calendar/hours/{worker.id}?done=removed")
 
 

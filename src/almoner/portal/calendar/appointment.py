@@ -53,7 +53,7 @@ class CallNumber:
     consented: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AppointmentPage:
     """An appointment. ``day`` and ``times`` are in the visitor's zone, ``theirs`` in the patient's where it differs, else empty.
 
@@ -77,7 +77,7 @@ class AppointmentPage:
     more_kept: Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MovePage:
     """The form that moves an appointment; its names are those of ``BookingPage``."""
 
@@ -105,7 +105,7 @@ async def _show(visit: Visit, typed: Mapping[str, Any] | None = None, errors: Ma
     async with visit.parts.database.connection() as connection:
         one = await read_one(visit, connection, visit.path("id"))
         numbers = await _numbers(visit, connection, one)
-        others = await more.of(visit, connection, one.event.id, one.patient, typed, errors)
+        others = await more.of(visit, connection, event_id=one.event.id, patient=one.patient, typed=typed, errors=errors)
     here, at = visit.worker.timezone, one.event.start_time
     day = one.event.day or clocks.local(_begins(one.event), here).date()
     shown = layout.appointment_view(one.event, visit.program, here)
@@ -115,21 +115,21 @@ async def _show(visit: Visit, typed: Mapping[str, Any] | None = None, errors: Ma
         moved = "" if there == day else f"{day_in_words(there, clocks.today(here))}, "
         theirs = moved + zones.span(at, one.event.end_time, one.patient.timezone)
     page = AppointmentPage(
-        shown,
-        one.patient,
-        one.worker,
-        day_in_words(day, clocks.today(here)),
-        zone_in_words(here),
-        theirs,
-        zone_in_words(one.patient.timezone),
-        numbers,
-        one.begun(),
-        editing.hidden_fields(one.updated_at, {"outcome": one.event.outcome}),
-        outcomes(one.event, one.worker.timezone),
-        f"/calendar?view=day&date={day.isoformat()}&worker={one.worker.id}",
-        _DONE.get(visit.query("done"), ""),
-        others,
-        editing.hidden_fields(one.updated_at, others.row or {}),
+        shown=shown,
+        patient=one.patient,
+        worker=one.worker,
+        day=day_in_words(day, clocks.today(here)),
+        zone=zone_in_words(here),
+        theirs=theirs,
+        their_zone=zone_in_words(one.patient.timezone),
+        numbers=numbers,
+        past=one.begun(),
+        kept=editing.hidden_fields(one.updated_at, {"outcome": one.event.outcome}),
+        outcomes=outcomes(one.event, one.worker.timezone),
+        href=f"/calendar?view=day&date={day.isoformat()}&worker={one.worker.id}",
+        done=_DONE.get(visit.query("done"), ""),
+        more=others,
+        more_kept=editing.hidden_fields(one.updated_at, others.row or {}),
     )
     return visit.page(f"{FOLDER}/appointment.html", page, 400 if errors else 200)
 
@@ -204,7 +204,9 @@ async def _moved(visit: Visit, connection: Connection, form: Form) -> Response:
         return _answer(visit, replace(page, errors=dict(page.errors) | refused), 400)
     form = _decided_as_one(form)
     try:
-        result = await editing.update(visit, calendar_events, one.event.id, as_json(at.when), form, connection)
+        result = await editing.update(
+            visit, calendar_events, row_id=one.event.id, given=as_json(at.when), form=form, within=connection
+        )
     except ApiError as error:
         return _answer(visit, replace(page, errors=dict(page.errors) | by_field(error)), 400)
     if isinstance(result, EditConflict):
@@ -247,23 +249,25 @@ async def _move_page(
     at = _meant(one.event, asked) if checking else When(None, {})
     reasons: list[Reason] = []
     if at.when is not None:
-        wanted = WantedAppointment(one.worker, one.patient, at.when, one.event.modality, one.event.id)
+        wanted = WantedAppointment(
+            worker=one.worker, patient=one.patient, when=at.when, modality=one.event.modality, event_id=one.event.id
+        )
         reasons = await rules.why_not(visit, connection, wanted)
     here = visit.worker.timezone
     return MovePage(
-        one,
-        layout.appointment_view(one.event, visit.program, here),
-        booking.meaning(When(one.when, {}), here, one.patient),
-        asked,
-        word,
-        booking.timezones(visit, one.worker, one.patient, asked.timezone),
-        at.errors,
-        booking.choices(at.twice, asked.timezone),
-        booking.meaning(at, here, one.patient),
-        at.when is not None,
-        reasons,
-        await booking.free_days(visit, connection, one.worker, asked.minutes, one.patient.timezone),
-        _kept(one),
+        one=one,
+        shown=layout.appointment_view(one.event, visit.program, here),
+        now_at=booking.meaning(When(one.when, {}), here, one.patient),
+        asked=asked,
+        word=word,
+        timezones=booking.timezones(visit, one.worker, one.patient, asked.timezone),
+        errors=at.errors,
+        twice=booking.choices(at.twice, asked.timezone),
+        meant=booking.meaning(at, here, one.patient),
+        checked=at.when is not None,
+        reasons=reasons,
+        free=await booking.free_days(visit, connection, one.worker, asked.minutes, one.patient.timezone),
+        kept=_kept(one),
     )
 
 

@@ -39,7 +39,7 @@ _OFFERED: Final = tuple(name for name in MODALITIES if name != "phone")
 ONE_AT_A_TIME: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BookingForm:
     """The form as it was filled in; ``filled_for`` is the appointment type that minutes and modality were taken from.
 
@@ -65,7 +65,7 @@ class FreeDay:
     times: Sequence[tuple[str, str, str]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BookingPage:
     """The form. ``meant`` says what was asked for in both zones; ``checked``: the reasons are of a time that was looked at."""
 
@@ -101,7 +101,18 @@ async def show(visit: Visit) -> Response:
         asked = replace(asked, date=clocks.local(datetime.now(UTC), asked.timezone).date().isoformat())
     worker_id = visit.query("worker") or visit.worker.worker_id
     typed = _filled(
-        BookingForm(visit.query("patient"), worker_id, visit.query("type"), "", "", asked, Override(), "", {}), visit.program
+        BookingForm(
+            patient_id=visit.query("patient"),
+            worker_id=worker_id,
+            appointment_type=visit.query("type"),
+            filled_for="",
+            modality="",
+            asked=asked,
+            word=Override(),
+            find="",
+            more={},
+        ),
+        visit.program,
     )
     if minutes:
         # Somebody drew so long a stretch: it is not for the appointment type to say.
@@ -144,7 +155,9 @@ async def _book(visit: Visit, connection: Connection, typed: BookingForm) -> Res
         errors["patient_id"] = "Choose whom the appointment is with: type a name, a phone number or an id."
     if at.when is None or page.patient is None:
         return _answer(visit, replace(page, errors=errors), 400)
-    reasons = await rules.why_not(visit, connection, WantedAppointment(page.worker, page.patient, at.when, typed.modality))
+    reasons = await rules.why_not(
+        visit, connection, WantedAppointment(worker=page.worker, patient=page.patient, when=at.when, modality=typed.modality)
+    )
     if reasons and not typed.word.covers(reasons):
         return _answer(visit, replace(page, errors=errors, reasons=reasons, checked=True), 400)
     given = {
@@ -171,15 +184,15 @@ def _answer(visit: Visit, page: BookingPage, status: int = 200) -> Response:
 
 def _typed(visit: Visit, form: Form) -> BookingForm:
     return BookingForm(
-        form.text("patient_id"),
-        form.text("worker_id"),
-        form.text("appointment_type"),
-        form.text("filled_for"),
-        form.text("modality"),
-        TypedTime.of(form, visit.worker.timezone, _USUAL_MINUTES),
-        Override.of(form),
-        form.text("find").strip(),
-        more.read(visit, form, new=True),
+        patient_id=form.text("patient_id"),
+        worker_id=form.text("worker_id"),
+        appointment_type=form.text("appointment_type"),
+        filled_for=form.text("filled_for"),
+        modality=form.text("modality"),
+        asked=TypedTime.of(form, visit.worker.timezone, _USUAL_MINUTES),
+        word=Override.of(form),
+        find=form.text("find").strip(),
+        more=more.read(visit, form, new=True),
     )
 
 
@@ -212,24 +225,26 @@ async def _page(visit: Visit, connection: Connection, typed: BookingForm, checki
     at = time_form.read(typed.asked) if checking else When(None, {})
     reasons: list[Reason] = []
     if at.when is not None:
-        reasons = await rules.why_not(visit, connection, WantedAppointment(worker, patient, at.when, typed.modality))
+        reasons = await rules.why_not(
+            visit, connection, WantedAppointment(worker=worker, patient=patient, when=at.when, modality=typed.modality)
+        )
     theirs = patient.timezone if patient else visit.worker.timezone
     return BookingPage(
-        typed,
-        patient,
-        worker,
-        known,
-        [(name, visit.program.titles.get(("appointment_types", name), name)) for name in visit.program.appointment_types],
-        [(name, MODALITIES[name]) for name in _modalities(visit.program, typed)],
-        timezones(visit, worker, patient, typed.asked.timezone),
-        at.errors,
-        choices(at.twice, typed.asked.timezone),
-        meaning(at, visit.worker.timezone, patient),
-        at.when is not None,
-        reasons,
-        await free_days(visit, connection, worker, typed.asked.minutes, theirs),
-        await _found(visit, connection, typed.find) if patient is None else (),
-        await more.of_new(visit, connection, typed.more, {}),
+        typed=typed,
+        patient=patient,
+        worker=worker,
+        workers=known,
+        types=[(name, visit.program.titles.get(("appointment_types", name), name)) for name in visit.program.appointment_types],
+        modalities=[(name, MODALITIES[name]) for name in _modalities(visit.program, typed)],
+        timezones=timezones(visit, worker, patient, typed.asked.timezone),
+        errors=at.errors,
+        twice=choices(at.twice, typed.asked.timezone),
+        meant=meaning(at, visit.worker.timezone, patient),
+        checked=at.when is not None,
+        reasons=reasons,
+        free=await free_days(visit, connection, worker, typed.asked.minutes, theirs),
+        found=await _found(visit, connection, typed.find) if patient is None else (),
+        more=await more.of_new(visit, connection, typed.more, {}),
     )
 
 

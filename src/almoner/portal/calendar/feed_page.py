@@ -50,7 +50,7 @@ ORDER BY coalesce(e.start_time, e.day), e.id
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FeedPage:
     """The feed of the visitor, None where there is none; ``address`` is told once, after it was made.
 
@@ -130,18 +130,18 @@ def _entry(row: Any, program: Program, whole_names: bool, url: str) -> IcsEvent:
     how = MODALITIES.get(row["modality"], row["modality"])
     ended = f", {row['outcome']}" if row["outcome"] else ""
     return IcsEvent(
-        row["id"],
-        row["day"] or (row["start_time"], row["end_time"]),
-        f"{whose} · {title}" if visible else "Busy",
-        f"{title}, {how}{ended}" if visible else "",
-        f"{url}/calendar/events/{row['id']}" if visible else "",
-        row["outcome"] == "cancelled",
-        row["created_at"],
-        row["updated_at"],
+        uid=row["id"],
+        when=row["day"] or (row["start_time"], row["end_time"]),
+        summary=f"{whose} · {title}" if visible else "Busy",
+        description=f"{title}, {how}{ended}" if visible else "",
+        url=f"{url}/calendar/events/{row['id']}" if visible else "",
+        cancelled=row["outcome"] == "cancelled",
+        created_at=row["created_at"],
+        changed_at=row["updated_at"],
     )
 
 
 async def _page(visit: Visit, connection: Connection, address: str = "", errors: Mapping[str, str] | None = None) -> FeedPage:
     feed = await calendar_feeds.find(connection, visit.environment_id, visit.worker.worker_id)
     ended = visit.query("done") == "ended" and feed is None
-    return FeedPage(feed, address, ended, not _is_fresh(visit), errors or {})
+    return FeedPage(feed=feed, address=address, ended=ended, asks_password=not _is_fresh(visit), errors=errors or {})

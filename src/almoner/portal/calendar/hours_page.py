@@ -75,7 +75,7 @@ class AbsenceForm:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HoursPage:
     """The working hours and absences of a worker, in the worker's own time zone. ``errors`` are those of the new absence."""
 
@@ -159,16 +159,16 @@ async def answer(
     administers = "administer" in visit.rights.may
     known = await queries.workers(visit, connection, [worker.id]) if administers else [worker]
     page = HoursPage(
-        worker,
-        worker.id == visit.worker.worker_id,
-        known,
-        zone_in_words(worker.timezone),
-        week,
-        _example(),
-        await _absences(visit, connection, worker),
-        absence or AbsenceForm(),
-        errors or {},
-        _DONE.get(visit.query("done"), ""),
+        worker=worker,
+        own=worker.id == visit.worker.worker_id,
+        workers=known,
+        zone=zone_in_words(worker.timezone),
+        weekdays=week,
+        example=_example(),
+        absences=await _absences(visit, connection, worker),
+        absence=absence or AbsenceForm(),
+        errors=errors or {},
+        done=_DONE.get(visit.query("done"), ""),
     )
     return visit.page(f"{FOLDER}/hours.html", page, status)
 
@@ -240,7 +240,9 @@ async def _write(
     )
     by = By.worker(visit.worker.worker_id, visit.request_id)
     said = "; ".join(f"{WEEKDAYS[day]} {_written(spans)}" for day, spans in week.items() if spans)
-    await worker_events.record(connection, visit.environment_id, worker.id, "working hours set", by, said or "none")
+    await worker_events.record(
+        connection, visit.environment_id, worker_id=worker.id, event="working hours set", by=by, detail=said or "none"
+    )
 
 
 async def _absences(visit: Visit, connection: Connection, worker: CalendarWorker) -> list[Away]:

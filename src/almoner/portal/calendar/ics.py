@@ -14,7 +14,7 @@ _LONGEST: Final = 75
 _SECOND: Final = timedelta(seconds=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IcsEvent:
     """An event of a feed: from ``start`` to ``end``, or on a day. ``uid`` never changes; ``changed_at`` does with every change."""
 

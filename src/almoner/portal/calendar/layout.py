@@ -25,7 +25,7 @@ _USUAL: Final = (8, 18)
 _SHORTEST: Final = 25
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DayPlace:
     """Where something stands in a day: from ``hour`` and ``fives`` times five minutes, so many hours and fives long; in which of
     how many lanes.
@@ -39,7 +39,7 @@ class DayPlace:
     lanes: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Grip:
     """What the browser needs to put an appointment elsewhere: its date and time on the reader's clock, how many minutes it takes,
     and when and whose it is as the API tells it. Of one on a day as a whole all but ``date`` and ``calendar_id`` are empty, or 0.
@@ -53,7 +53,7 @@ class Grip:
     calendar_id: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ShownAppointment:
     """An appointment as pages tell of it. ``name`` is empty and ``patient_id`` None where the visitor may not see the patient: then
     it is just busy.
@@ -88,27 +88,36 @@ class DayBand:
 def appointment_view(event: CalendarEvent, program: Program, timezone: str, place: DayPlace | None = None) -> ShownAppointment:
     """An appointment in words, for a reader in a zone."""
     return ShownAppointment(
-        event.id,
-        event.name,
-        initials(event.first_name or "", event.last_name or ""),
-        program.titles.get(("appointment_types", event.appointment_type), event.appointment_type) if event.patient_id else "",
-        MODALITIES.get(event.modality, event.modality) if event.patient_id else "",
-        event.outcome or "",
-        _at(event, timezone),
-        theirs(event, timezone),
-        zones.clock(event.start_time, timezone) if event.start_time else "",
-        None if event.outcome or event.patient_id is None else _grip(event, timezone),
-        event.patient_id,
-        place,
+        id=event.id,
+        name=event.name,
+        initials=initials(event.first_name or "", event.last_name or ""),
+        title=program.titles.get(("appointment_types", event.appointment_type), event.appointment_type) if event.patient_id else "",
+        modality=MODALITIES.get(event.modality, event.modality) if event.patient_id else "",
+        outcome=event.outcome or "",
+        at=_at(event, timezone),
+        theirs=theirs(event, timezone),
+        begins=zones.clock(event.start_time, timezone) if event.start_time else "",
+        grip=None if event.outcome or event.patient_id is None else _grip(event, timezone),
+        patient_id=event.patient_id,
+        place=place,
     )
 
 
 def _grip(event: CalendarEvent, timezone: str) -> Grip:
     if event.span is None:
-        return Grip(event.day.isoformat() if event.day else "", "", 0, "", "", event.calendar_id)
+        return Grip(
+            date=event.day.isoformat() if event.day else "", time="", minutes=0, start="", end="", calendar_id=event.calendar_id
+        )
     here = clocks.local(event.span.start, timezone)
     length = minutes(event.span.end - event.span.start)
-    return Grip(here.date().isoformat(), f"{here:%H:%M}", length, iso(event.span.start), iso(event.span.end), event.calendar_id)
+    return Grip(
+        date=here.date().isoformat(),
+        time=f"{here:%H:%M}",
+        minutes=length,
+        start=iso(event.span.start),
+        end=iso(event.span.end),
+        calendar_id=event.calendar_id,
+    )
 
 
 def _at(event: CalendarEvent, timezone: str) -> str:
@@ -175,7 +184,7 @@ def place(first: int, last: int, lane: int = 0, lanes: int = 1) -> DayPlace:
     """The place of a stretch of minutes."""
     length = max(5, last - first)
     hours_long, fives_long = divmod(-(-length // 5), 12)
-    return DayPlace(first // 60, first % 60 // 5, hours_long, fives_long, lane, lanes)
+    return DayPlace(hour=first // 60, fives=first % 60 // 5, hours_long=hours_long, fives_long=fives_long, lane=lane, lanes=lanes)
 
 
 def bands(hours: Hours, absences: Iterable[Absence], day: date, timezone: str) -> list[DayBand]:

@@ -29,7 +29,7 @@ MOST_WORKERS: Final = 20
 _MOST_OFFERED: Final = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CalendarPage:
     """What is looked at. Either ``columns`` or ``table`` is drawn; ``left_out`` counts chosen workers
     beyond the most that are shown at once. ``since`` is where the change log was before all was read.
@@ -102,7 +102,9 @@ async def _page(visit: Visit, connection: Connection) -> CalendarPage:
     today = clocks.local(now, timezone).date()
     view = visit.query("view") if visit.query("view") in views.VIEWS else "week"
     day = parsed_date(visit.query("date")) or today
-    looking = CalendarView(view, day, today, timezone, tuple(chosen[:MOST_WORKERS]), visit.worker.worker_id)
+    looking = CalendarView(
+        view=view, day=day, today=today, timezone=timezone, chosen=tuple(chosen[:MOST_WORKERS]), own=visit.worker.worker_id
+    )
     span, days = _reach(looking.days, timezone)
     several = len(looking.chosen) > 1
     columns, table = None, None
@@ -112,17 +114,23 @@ async def _page(visit: Visit, connection: Connection) -> CalendarPage:
     else:
         frame = await queries.frame(visit, connection, looking.chosen, span)
         of_days = await queries.by_day(
-            visit, connection, looking.chosen, looking.days, timezone, views.MOST_IN_A_CELL, view == "week"
+            visit,
+            connection,
+            of=looking.chosen,
+            days=looking.days,
+            timezone=timezone,
+            most=views.MOST_IN_A_CELL,
+            apart=view == "week",
         )
         table = (views.month if view == "month" else views.team_week)(looking, frame, of_days, visit.program)
     return CalendarPage(
-        looking,
-        columns,
-        table,
-        zone_in_words(timezone),
-        len(chosen) - len(looking.chosen),
-        not frame.hours[visit.worker.worker_id].known if visit.worker.worker_id in frame.hours else False,
-        since,
+        looking=looking,
+        columns=columns,
+        table=table,
+        zone=zone_in_words(timezone),
+        left_out=len(chosen) - len(looking.chosen),
+        no_hours=not frame.hours[visit.worker.worker_id].known if visit.worker.worker_id in frame.hours else False,
+        since=since,
     )
 
 

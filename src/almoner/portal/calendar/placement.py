@@ -61,7 +61,7 @@ class Theirs:
     at: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PlacementResult:
     """What came of it. ``said`` is where it is or was to be, ``title`` the same in short; ``again`` what a form sends to go on: to
     put it back where it is ``done``, to insist else.
@@ -94,7 +94,7 @@ async def place(visit: Visit) -> Response:
 async def _placed(
     visit: Visit, connection: Connection, found: AppointmentDetail, target: PlacementTarget, form: Form
 ) -> PlacementResult:
-    answer = PlacementResult(found, False, "", "", again=_again(form))
+    answer = PlacementResult(one=found, done=False, title="", said="", again=_again(form))
     if target.when is None:
         return replace(answer, errors=target.errors, twice=target.twice)
     said = booking.meaning(When(target.when, {}), visit.worker.timezone, found.patient)
@@ -106,7 +106,7 @@ async def _placed(
         return replace(answer, reasons=reasons)
     given = as_json(target.when) | ({_HOST: target.worker.calendar_id} if _is_given_over(found, target) else {})
     try:
-        result = await editing.update(visit, calendar_events, found.event.id, given, form, connection)
+        result = await editing.update(visit, calendar_events, row_id=found.event.id, given=given, form=form, within=connection)
     except ApiError as refused:
         return replace(answer, errors=[refusal(appointment_by_id) for appointment_by_id in refused.problems])
     if isinstance(result, EditConflict):
@@ -138,7 +138,14 @@ def _meant(visit: Visit, found: AppointmentDetail, form: Form, worker: CalendarW
     """What a date and a time of the visitor's clock mean for it: without a time it keeps its own, without an end its length."""
     here, event = visit.worker.timezone, found.event
     now = None if event.start_time is None else clocks.local(event.start_time, here)
-    asked = TypedTime(form.text("date"), form.text("time"), here, _minutes(visit, found), form.truth("all_day"), form.text("which"))
+    asked = TypedTime(
+        date=form.text("date"),
+        time=form.text("time"),
+        timezone=here,
+        minutes=_minutes(visit, found),
+        all_day=form.truth("all_day"),
+        which=form.text("which"),
+    )
     if not asked.time and not asked.all_day:
         asked = replace(asked, all_day=True) if now is None else replace(asked, time=f"{now:%H:%M}")
     if now is not None and not asked.all_day and (asked.date, asked.time) == (now.date().isoformat(), f"{now:%H:%M}"):
@@ -204,7 +211,14 @@ async def _why_not(
     assert target.when is not None
     begins = target.when.start if isinstance(target.when, Span) else target.when
     anew = not is_back and begins != (found.event.start_time or found.event.day)
-    wanted = WantedAppointment(target.worker, found.patient, target.when, found.event.modality, found.event.id, anew)
+    wanted = WantedAppointment(
+        worker=target.worker,
+        patient=found.patient,
+        when=target.when,
+        modality=found.event.modality,
+        event_id=found.event.id,
+        begins_anew=anew,
+    )
     return await rules.why_not(visit, connection, wanted)
 
 

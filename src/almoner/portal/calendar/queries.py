@@ -101,7 +101,7 @@ class CalendarWorker:
         return full_name(self.first_name, self.last_name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CalendarEvent:
     """An appointment: from ``start_time`` to ``end_time``, or on ``day``. Of a patient whom the visitor may not see all that is
     about them is None.
@@ -217,7 +217,14 @@ async def by_day(
 
 async def diary(visit: Visit, connection: Connection, of: Sequence[CalendarWorker], span: Span, days: tuple[date, date]) -> Diary:
     """Everything about these workers in a span, and on days from the first up to, not with, the second."""
-    found = await events(connection, visit.environment_id, patient_access.only_of(visit), [w.calendar_id for w in of], span, days)
+    found = await events(
+        connection,
+        visit.environment_id,
+        only_of=patient_access.only_of(visit),
+        calendar_ids=[w.calendar_id for w in of],
+        span=span,
+        days=days,
+    )
     owners = {worker.calendar_id: worker.id for worker in of}
     by_worker: dict[str, list[CalendarEvent]] = defaultdict(list)
     for event in found:

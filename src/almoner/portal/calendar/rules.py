@@ -77,7 +77,7 @@ class Override:
         return self.given and all(not reason.firm and reason.key in self.known for reason in reasons)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WantedAppointment:
     """An appointment to be: of a worker with a patient, None where nobody is chosen yet, from a moment to another, or on a day.
     ``event_id`` is its own where it is moved: it is not in its own way. ``begins_anew``: its beginning is chosen now, so that it

@@ -22,7 +22,7 @@ VIEWS: Final = ("day", "week", "month")
 MOST_IN_A_CELL: Final = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CalendarView:
     """What somebody looks at: a view, around a day, of these workers, in their own time zone."""
 
@@ -86,7 +86,7 @@ class CalendarView:
         return (self.day.replace(day=1) + timedelta(days=40 if step > 0 else -1)).replace(day=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DayColumn:
     """A day of one worker, drawn hour by hour. ``worker_id`` is whose free time is booked with a click on it.
 
@@ -116,7 +116,7 @@ class Columns:
     several: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """A day in a month, or of one worker in the week of a team. ``beside``: of another month; ``away``: why nobody is there.
 
@@ -158,7 +158,10 @@ def columns(looking: CalendarView, diary: Diary, program: Program, now: datetime
     by_day: dict[tuple[str, date], list[CalendarEvent]] = {
         (worker.id, day): layout.on_day(diary.events.get(worker.id, ()), day, looking.timezone) for worker, day in of
     }
-    drawn = [_column(looking, diary, program, now, worker, day, by_day[worker.id, day]) for worker, day in of]
+    drawn = [
+        _column(looking, diary, program=program, now=now, worker=worker, day=day, events=by_day[worker.id, day])
+        for worker, day in of
+    ]
     stretches = [found for (_, day), events in by_day.items() for found in layout.reach({day: events}, looking.timezone)]
     if looking.today in looking.days:
         minute = clocks.local(now, looking.timezone).hour * 60
@@ -181,20 +184,20 @@ def _column(
     elsewhere = clocks.differ(worker.timezone, looking.timezone, clocks.start_of(day, looking.timezone))
     zone = f"{zone_in_words(worker.timezone)} {zones.clock(now, worker.timezone)} now" if elsewhere else ""
     return DayColumn(
-        day,
-        worker.name if several else f"{day:%a} {day.day}",
-        zone,
-        looking.href("week" if several else "day", day, worker.id),
-        day == looking.today,
-        worker.id,
-        [layout.appointment_view(event, program, looking.timezone) for event in events if event.day],
-        [
+        day=day,
+        heading=worker.name if several else f"{day:%a} {day.day}",
+        beside=zone,
+        href=looking.href("week" if several else "day", day, worker.id),
+        today=day == looking.today,
+        worker_id=worker.id,
+        all_day=[layout.appointment_view(event, program, looking.timezone) for event in events if event.day],
+        timed=[
             layout.appointment_view(event, program, looking.timezone, at)
             for event, at in layout.placed(events, day, looking.timezone)
         ],
-        layout.bands(diary.hours[worker.id], away, day, looking.timezone),
-        layout.now_on(day, now, looking.timezone),
-        not diary.hours[worker.id].known,
+        bands=layout.bands(diary.hours[worker.id], away, day, looking.timezone),
+        now=layout.now_on(day, now, looking.timezone),
+        always=not diary.hours[worker.id].known,
     )
 
 
@@ -202,7 +205,7 @@ def team_week(looking: CalendarView, frame: Diary, days: Days, program: Program)
     """The week of several workers, a row each."""
     lines = []
     for worker in looking.chosen:
-        cells = [_cell(looking, frame, days, program, day, worker) for day in looking.days]
+        cells = [_cell(looking, frame, days=days, program=program, day=day, worker=worker) for day in looking.days]
         elsewhere = clocks.differ(worker.timezone, looking.timezone, clocks.start_of(looking.day, looking.timezone))
         zone = zone_in_words(worker.timezone) if elsewhere else ""
         lines.append(WeekRow(worker.name, zone, looking.href("week", worker=worker.id), cells))
@@ -212,7 +215,7 @@ def team_week(looking: CalendarView, frame: Diary, days: Days, program: Program)
 def month(looking: CalendarView, frame: Diary, days: Days, program: Program) -> Table:
     """A month in weeks, of one worker or of several together."""
     alone = looking.chosen[0] if len(looking.chosen) == 1 else None
-    cells = [_cell(looking, frame, days, program, day, alone) for day in looking.days]
+    cells = [_cell(looking, frame, days=days, program=program, day=day, worker=alone) for day in looking.days]
     weeks = [cells[n : n + 7] for n in range(0, len(cells), 7)]
     heads = [(f"{day:%a}", False) for day in looking.days[:7]]
     return Table(True, heads, [WeekRow("", "", "", week) for week in weeks])
@@ -228,12 +231,12 @@ def _cell(looking: CalendarView, frame: Diary, days: Days, program: Program, day
     absences = frame.absences.get(worker.id, ()) if worker else ()
     away = layout.bands(Hours(looking.timezone), absences, day, looking.timezone)
     return Cell(
-        day,
-        worker.id if worker else "",
-        looking.href("day", day, worker.id if apart and worker else ""),
-        day == looking.today,
-        looking.view == "month" and day.month != looking.day.month,
-        drawn,
-        days.count.get(key, 0) - len(drawn),
-        next((band.label for band in away if band.sort == "away"), ""),
+        day=day,
+        worker_id=worker.id if worker else "",
+        href=looking.href("day", day, worker.id if apart and worker else ""),
+        today=day == looking.today,
+        beside=looking.view == "month" and day.month != looking.day.month,
+        events=drawn,
+        more=days.count.get(key, 0) - len(drawn),
+        away=next((band.label for band in away if band.sort == "away"), ""),
     )

@@ -17,7 +17,7 @@ from almoner.workshop.design import CareFlowTemplate
 NOBODY = "nobody"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Planned:
     """An intervention of the template: its place (``0.1``), whether it is taken, and when it would be due."""
 
@@ -40,7 +40,7 @@ class Assignees:
     chosen: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NewFlowForm:
     """A new flow as its form states it. ``start`` is None where what was typed is no day."""
 
@@ -58,8 +58,15 @@ def fresh(template: CareFlowTemplate | None, today: date, roles: Iterable[Assign
     places = frozenset(_places(template))
     chosen = {choice.role: choice.chosen for choice in roles}
     if template is None:
-        return NewFlowForm("", "", today.isoformat(), today, places, chosen)
-    return NewFlowForm(template.description or template.name, template.diagnosis, today.isoformat(), today, places, chosen)
+        return NewFlowForm(description="", diagnosis="", start_typed=today.isoformat(), start=today, taken=places, assignees=chosen)
+    return NewFlowForm(
+        description=template.description or template.name,
+        diagnosis=template.diagnosis,
+        start_typed=today.isoformat(),
+        start=today,
+        taken=places,
+        assignees=chosen,
+    )
 
 
 def parse_form(form: Form, roles: Iterable[Assignees]) -> NewFlowForm:
@@ -76,7 +83,15 @@ def parse_form(form: Form, roles: Iterable[Assignees]) -> NewFlowForm:
         if chosen[choice.role] not in {NOBODY, *(worker.id for worker in choice.workers)}:
             errors[f"assignee.{choice.role}"] = "Choose who does it, or nobody in particular."
     taken = frozenset(form.texts("take"))
-    return NewFlowForm(form.text("description"), form.text("diagnosis"), typed, start, taken, chosen, errors)
+    return NewFlowForm(
+        description=form.text("description"),
+        diagnosis=form.text("diagnosis"),
+        start_typed=typed,
+        start=start,
+        taken=taken,
+        assignees=chosen,
+        errors=errors,
+    )
 
 
 def choices(
@@ -104,7 +119,15 @@ def planned(
             at, days = f"{g}.{s}", one.due_in_days
             day = said.start + timedelta(days=days) if said.start is not None and days is not None else None
             steps.append(
-                Planned(at, one.title, one.instructions, at in said.taken, day, days, titles.get(one.assignee, one.assignee))
+                Planned(
+                    at=at,
+                    title=one.title,
+                    instructions=one.instructions,
+                    taken=at in said.taken,
+                    due=day,
+                    days=days,
+                    role=titles.get(one.assignee, one.assignee),
+                )
             )
         goals.append((goal.title, tuple(steps)))
     return tuple(goals)

@@ -28,7 +28,7 @@ from almoner.workshop.published_programs import Outline
 _FOLDER: Final = "portal/care_flows"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FlowsPage:
     """The flows of a patient, or one of them where ``only``. ``opened`` is the form that is open in one, if any."""
 
@@ -41,7 +41,7 @@ class FlowsPage:
     most: int = MOST
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FlowPart:
     """The inside of one flow's card. ``told`` is what the person should know of what they just did.
 
@@ -56,7 +56,7 @@ class FlowPart:
     leads: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NewFlowPage:
     """The form of a new flow. ``template`` is None for one from nothing; ``goals`` are those of the template."""
 
@@ -80,7 +80,7 @@ async def show_all(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         since = await live.since(connection)
         patient = await queries.patient_of_path(visit, connection)
-        page = FlowsPage(patient, await queries.list_flows(visit, connection, patient), False, since)
+        page = FlowsPage(patient=patient, flows=await queries.list_flows(visit, connection, patient), only=False, since=since)
     return visit.page(f"{_FOLDER}/flows.html", page)
 
 
@@ -93,8 +93,10 @@ async def show_one(visit: Visit) -> Response:
         opened = flow_form.open_form(visit.query("open"), flow, patient.timezone)
         workers = await _workers(visit, connection, opened)
     if visit.is_fragment:
-        return visit.fragment(f"{_FOLDER}/flow.html", FlowPart(patient, flow, workers, opened))
-    return visit.page(f"{_FOLDER}/flows.html", FlowsPage(patient, (flow,), True, since, workers, opened))
+        return visit.fragment(f"{_FOLDER}/flow.html", FlowPart(patient=patient, flow=flow, workers=workers, opened=opened))
+    return visit.page(
+        f"{_FOLDER}/flows.html", FlowsPage(patient=patient, flows=(flow,), only=True, since=since, workers=workers, opened=opened)
+    )
 
 
 async def show_now(visit: Visit) -> Response:
@@ -102,7 +104,7 @@ async def show_now(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         patient = await queries.patient_of_path(visit, connection)
         flow = await queries.flow_by_id(visit, connection, patient, visit.path("flow"))
-    return visit.fragment(f"{_FOLDER}/flow.html", FlowPart(patient, flow))
+    return visit.fragment(f"{_FOLDER}/flow.html", FlowPart(patient=patient, flow=flow))
 
 
 async def act(visit: Visit) -> Response:
@@ -115,7 +117,10 @@ async def act(visit: Visit) -> Response:
         workers = await _workers(visit, connection, wanted.opened)
     wrong = wanted.wrong(workers)
     if wanted.change is None or wrong:
-        return await _refused(visit, FlowPart(patient, flow, workers, wanted.opened and replace(wanted.opened, errors=wrong)))
+        return await _refused(
+            visit,
+            FlowPart(patient=patient, flow=flow, workers=workers, opened=wanted.opened and replace(wanted.opened, errors=wrong)),
+        )
     merging = await queries.change(visit, patient, flow.id, form, wanted.change)
     if merging.conflicts:
         return await flow_form.conflict(visit, patient, flow.id, merging, form)
@@ -126,7 +131,14 @@ async def act(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         now = await queries.flow_by_id(visit, connection, patient, flow.id)
     following = flow_form.following(form, now, merging)
-    part = FlowPart(patient, now, workers if following else (), following, merging.told or wanted.told, _leads(form))
+    part = FlowPart(
+        patient=patient,
+        flow=now,
+        workers=workers if following else (),
+        opened=following,
+        told=merging.told or wanted.told,
+        leads=_leads(form),
+    )
     # The flow is in this answer already; what else shows what is late draws itself again.
     return visit.fragment(f"{_FOLDER}/flow.html", part, 200, live.trigger("inbox"))
 
@@ -158,13 +170,13 @@ async def _new(visit: Visit, name: str, form: Form | None) -> Response:
         return visit.go(f"/patients/{patient.id}/care-flows/{flow_id}{ends}")
     is_refused = form is not None and form.text("do") != "draw"
     page = NewFlowPage(
-        patient,
-        tuple(one.name for one in outline.care_flows) if outline else (),
-        template,
-        said,
-        tuple(replace(role, chosen=said.assignees.get(role.role, "")) for role in roles),
-        new_flow.planned(template, said, titles) if template else (),
-        said.errors if is_refused else {k: v for k, v in said.errors.items() if k == "start"},
+        patient=patient,
+        names=tuple(one.name for one in outline.care_flows) if outline else (),
+        template=template,
+        stated=said,
+        roles=tuple(replace(role, chosen=said.assignees.get(role.role, "")) for role in roles),
+        goals=new_flow.planned(template, said, titles) if template else (),
+        errors=said.errors if is_refused else {k: v for k, v in said.errors.items() if k == "start"},
     )
     status = 400 if is_refused else 200
     if visit.is_fragment:
@@ -194,7 +206,7 @@ async def _refused(visit: Visit, part: FlowPart) -> Response:
         return visit.fragment(f"{_FOLDER}/flow.html", part, 400)
     async with visit.parts.database.connection() as connection:
         since = await live.since(connection)
-    page = FlowsPage(part.patient, (part.flow,), True, since, part.workers, part.opened)
+    page = FlowsPage(patient=part.patient, flows=(part.flow,), only=True, since=since, workers=part.workers, opened=part.opened)
     return visit.page(f"{_FOLDER}/flows.html", page, 400)
 
 

@@ -20,7 +20,7 @@ _UNDO: Final = timedelta(minutes=10)
 _LONGEST_DAY: Final = timedelta(hours=25)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepView:
     """An intervention. ``at`` is its place (``0.2``); ``when`` says when it is due or was done, ``exact`` the same to the day.
 
@@ -57,7 +57,7 @@ class GoalView:
         return f"Its {many} {goes} with it, {done} completed." if done else f"Its {many} {goes} with it."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FlowView:
     """A care flow. ``base`` is its JSON as a form carries it, so that what others change meanwhile is seen."""
 
@@ -150,7 +150,17 @@ class FlowReader:
         steps = [step for goal in goals for step in goal.steps]
         done, late = sum(step.done for step in steps), sum(step.late for step in steps)
         diagnosis = flow.get("diagnosis") or ""
-        return FlowView(flow_id, flow["description"], diagnosis, goals, done, len(steps), late, updated_at, base)
+        return FlowView(
+            id=flow_id,
+            description=flow["description"],
+            diagnosis=diagnosis,
+            goals=goals,
+            done=done,
+            total=len(steps),
+            late=late,
+            updated_at=updated_at,
+            base=base,
+        )
 
     def _step(self, at: str, one: Part) -> StepView:
         worker = self._name(one.get("worker_id"))
@@ -161,14 +171,44 @@ class FlowReader:
             when = f"done {short(clocks.day_of(moment, self.timezone), self.today)}"
             when += f" by {self._name(by)}" if by else ""
             fresh = by == self.me and timedelta() <= self.now - moment < _UNDO
-            return StepView(at, one["title"], instructions, True, when, self._exact(moment), False, worker, fresh)
+            return StepView(
+                at=at,
+                title=one["title"],
+                instructions=instructions,
+                done=True,
+                when=when,
+                exact=self._exact(moment),
+                late=False,
+                worker=worker,
+                fresh=fresh,
+            )
         reminder_date = one.get("reminder_date")
         day = day_of(reminder_date, self.timezone)
         if day is None:
-            return StepView(at, one["title"], instructions, False, "", "", False, worker, False)
+            return StepView(
+                at=at,
+                title=one["title"],
+                instructions=instructions,
+                done=False,
+                when="",
+                exact="",
+                late=False,
+                worker=worker,
+                fresh=False,
+            )
         late = days_late(_moment(reminder_date), self.timezone, self.now)
         exact = f"{day:%A}, {day.day} {day:%B %Y}, where the patient lives"
-        return StepView(at, one["title"], instructions, False, due(day, late, self.today), exact, late > 0, worker, False)
+        return StepView(
+            at=at,
+            title=one["title"],
+            instructions=instructions,
+            done=False,
+            when=due(day, late, self.today),
+            exact=exact,
+            late=late > 0,
+            worker=worker,
+            fresh=False,
+        )
 
     def _name(self, worker_id: str | None) -> str:
         return "" if worker_id is None else self.names.get(worker_id, "somebody who is not here any more")

@@ -49,7 +49,7 @@ class RowForm:
     is_open: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CollectionPage:
     """The rows, each with its form (None where it cannot be changed), and the form of a new one. ``since`` is where the log was."""
 
@@ -129,12 +129,12 @@ async def _page(resource: Resource, visit: Visit, refused: RefusedForm | None = 
         failed = refused or RefusedForm()
         new, changed = typed_in(resource, new=True), _changed(resource)
         page = CollectionPage(
-            patient,
-            resource,
-            [(one, await _form(visit, connection, changed, one, failed)) for one in found],
-            await _form(visit, connection, new, None, failed) if Verb.CREATE in resource.verbs else None,
-            Verb.DELETE in resource.verbs,
-            since,
+            patient=patient,
+            resource=resource,
+            rows=[(one, await _form(visit, connection, changed, one, failed)) for one in found],
+            new=await _form(visit, connection, new, None, failed) if Verb.CREATE in resource.verbs else None,
+            can_remove=Verb.DELETE in resource.verbs,
+            since=since,
         )
     return visit.page("portal/collections/list.html", page, 400 if refused else 200)
 

@@ -69,7 +69,7 @@ class FormValues:
         return self.failed.errors if self.failed.form == form else {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ContactPage:
     """The page. ``today`` is the day at the visitor; ``since`` is where the change log was before it was read."""
 
@@ -229,13 +229,13 @@ async def _read(visit: Visit, connection: Connection, patient: Patient, since: s
     environment_id = visit.environment_id
     own = await details(connection, environment_id, patient.id)
     return ContactPage(
-        patient,
-        own,
-        await everything(connection, environment_id, patient.id),
-        since,
-        clocks.today(visit.worker.timezone),
-        FormValues(failed or Failed("", {}, {})),
-        await to_choose(visit, connection, DETAILS.fields(), own.row),
+        patient=patient,
+        details=own,
+        rows=await everything(connection, environment_id, patient.id),
+        since=since,
+        today=clocks.today(visit.worker.timezone),
+        filled=FormValues(failed or Failed("", {}, {})),
+        people=await to_choose(visit, connection, DETAILS.fields(), own.row),
     )
 
 

@@ -31,7 +31,7 @@ FROM consent_records r WHERE r.environment_id = $1 AND r.row_id = ANY ($2::uuid[
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConsentRecord:
     """How and when a consent was received or taken back. ``received_on`` is the day on which it was, ``recorded_at`` in UTC."""
 

@@ -19,7 +19,7 @@ from almoner.vocabulary.fields import Field
 from almoner.vocabulary.kinds import Consent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ContactSection:
     """A collection on the page. ``slug`` stands in addresses; ``parts`` names the sections of its declaration that are edited here,
     none for all; ``first`` the consents that stand before the others.
@@ -79,16 +79,22 @@ class ContactSection:
 
 
 PHONES: Final = ContactSection(
-    "phones",
-    phone_numbers,
-    "Phone numbers",
-    "phone number",
-    "No number is known. Without one, nobody can call.",
+    slug="phones",
+    resource=phone_numbers,
+    title="Phone numbers",
+    one="phone number",
+    empty="No number is known. Without one, nobody can call.",
     first=("opted_in_to_phone", "opted_in_to_sms", "opted_in_to_voicemail"),
 )
-EMAILS: Final = ContactSection("emails", email_addresses, "E-mail addresses", "e-mail address", "No address is known.")
-IDS: Final = ContactSection("ids", external_ids, "Ids in other systems", "id", "No other system knows this patient here.")
+EMAILS: Final = ContactSection(
+    slug="emails", resource=email_addresses, title="E-mail addresses", one="e-mail address", empty="No address is known."
+)
+IDS: Final = ContactSection(
+    slug="ids", resource=external_ids, title="Ids in other systems", one="id", empty="No other system knows this patient here."
+)
 SECTIONS: Final = {section.slug: section for section in (PHONES, EMAILS, IDS)}
-DETAILS: Final = ContactSection("details", patients, "Name, address and more", "patient", "", ("who", "reach", "more"))
+DETAILS: Final = ContactSection(
+    slug="details", resource=patients, title="Name, address and more", one="patient", empty="", parts=("who", "reach", "more")
+)
 # How a consent was received, as it is kept and as it is said.
 HOW: Final = (("voice", "By voice"), ("writing", "In writing"), ("digital", "Digitally"))

@@ -28,7 +28,7 @@ INBOUND, OUTBOUND = "inbound", "outbound"
 _CONTENTS: Final = "Write what was said or sent."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Composed:
     """A message as its form states it. ``date`` and ``time`` blank: now; ``zone`` is ``theirs`` or ``mine``.
 
@@ -56,14 +56,14 @@ class Composed:
 
 def parse_message(form: Form) -> Composed:
     return Composed(
-        form.text("direction"),
-        form.text("contents"),
-        form.text("date"),
-        form.text("time"),
-        form.text("zone"),
-        form.text("worker_id"),
-        form.text("type"),
-        form.text("which"),
+        direction=form.text("direction"),
+        contents=form.text("contents"),
+        date=form.text("date"),
+        time=form.text("time"),
+        zone=form.text("zone"),
+        worker_id=form.text("worker_id"),
+        type=form.text("type"),
+        which=form.text("which"),
     )
 
 
@@ -84,7 +84,7 @@ def fresh(visit: Visit, consent: Consent, new_type: str = "") -> Composed:
 
     that a coach has sent must never stand there as the patient's.
     """
-    return Composed("" if consent.refusal else OUTBOUND, worker_id=visit.worker.worker_id, type=new_type)
+    return Composed(direction="" if consent.refusal else OUTBOUND, worker_id=visit.worker.worker_id, type=new_type)
 
 
 def unfilled(contents: str) -> list[str]:

@@ -89,14 +89,23 @@ async def act(visit: Visit) -> Response:
         if conversation_id != NEW:
             of = chosen(await conversations(visit, connection, patient), conversation_id)
         if do == "fill":
-            said = await _filled(visit, connection, patient, of, said, form)
+            said = await _filled(visit, connection, patient=patient, of=of, said=said, form=form)
         elif do == "read" and of:
             await mark_read(visit, connection, of.id, form.texts("seen"))
         elif do == "record":
-            recorded, said = await message_form.record(visit, connection, patient, of, said, form.texts("seen"))
+            recorded, said = await message_form.record(
+                visit, connection, patient=patient, of=of, said=said, seen=form.texts("seen")
+            )
             if recorded:
                 return await _recorded(visit, connection, patient, recorded, said)
-        return await _shown(visit, connection, patient, conversation_id, said, "message_reads" if do == "read" else "")
+        return await _shown(
+            visit,
+            connection,
+            patient=patient,
+            conversation_id=conversation_id,
+            said=said,
+            changed="message_reads" if do == "read" else "",
+        )
 
 
 async def _recorded(visit: Visit, connection: Connection, patient: Patient, conversation_id: str, said: Composed) -> Response:
@@ -105,14 +114,14 @@ async def _recorded(visit: Visit, connection: Connection, patient: Patient, conv
         return visit.go(f"/patients/{patient.id}/conversations/{conversation_id}")
     if visit.path("conversation") == NEW and not _in_card(visit):
         return visit.go(f"/patients/{patient.id}/conversations/{conversation_id}")
-    blank = Composed(said.direction, worker_id=said.worker_id, told="Recorded. Nothing was sent.")
-    return await _shown(visit, connection, patient, conversation_id, blank, "message_reads")
+    blank = Composed(direction=said.direction, worker_id=said.worker_id, told="Recorded. Nothing was sent.")
+    return await _shown(visit, connection, patient=patient, conversation_id=conversation_id, said=blank, changed="message_reads")
 
 
 async def _shown(
     visit: Visit, connection: Connection, patient: Patient, conversation_id: str, said: Composed, changed: str
 ) -> Response:
-    shown = await view(visit, connection, patient, conversation_id, _in_card(visit), said)
+    shown = await view(visit, connection, patient=patient, conversation_id=conversation_id, card=_in_card(visit), composed=said)
     status = 400 if said.errors else 200
     if not visit.is_fragment:
         return visit.page(f"{_FOLDER}/page.html", ConversationsPage(shown, patient, await live.since(connection)), status)

@@ -50,7 +50,7 @@ _ORDER: Final = f" ORDER BY m.send_time DESC, m.id DESC LIMIT {PAGE + 1}"
 _BEFORE: Final = " AND (m.send_time, m.id) < (SELECT b.send_time, b.id FROM messages b WHERE b.environment_id = $1 AND b.id = $4)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Conversation:
     """A conversation. ``type`` is as in the API, None where it was not given; ``last`` when its newest message was sent.
 
@@ -66,7 +66,7 @@ class Conversation:
     unread: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Message:
     """A message. ``clock`` is the time of day where the patient lives, with the name of the zone.
 
@@ -159,7 +159,9 @@ def _conversation(row: Any, patient: Patient, is_one_of_several: bool) -> Conver
     words = " ".join((row["words"] or "").split())
     quoted = f"“{words[:_QUOTED]}{'…' if len(words) > _QUOTED else ''}”" if words else ""
     said = f"To {patient.first_name}: {quoted}" if quoted and not row["inbound"] else quoted
-    return Conversation(row["id"], row["conversation_type"], title, row["last"], said, row["unread"])
+    return Conversation(
+        id=row["id"], type=row["conversation_type"], title=title, last=row["last"], words=said, unread=row["unread"]
+    )
 
 
 def _by_day(rows: Iterable[Any], theirs: str, mine: str, now: datetime) -> tuple[ConversationDay, ...]:
@@ -179,15 +181,15 @@ def _message(row: Any, there: datetime, mine: str) -> Message:
     by = row["worker"] or ("a program" if row["automatically_sent"] else "")
     inbound = row["direction"] == "inbound"
     return Message(
-        row["id"],
-        inbound,
-        row["contents"],
-        f"{time_of_day(there)} {zone_in_words(str(there.tzinfo))}",
-        yours,
-        exact,
-        row["send_time"],
-        by,
-        row["unread"],
+        id=row["id"],
+        inbound=inbound,
+        contents=row["contents"],
+        clock=f"{time_of_day(there)} {zone_in_words(str(there.tzinfo))}",
+        yours=yours,
+        exact=exact,
+        sent_at=row["send_time"],
+        by=by,
+        unread=row["unread"],
     )
 
 

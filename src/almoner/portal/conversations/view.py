@@ -21,7 +21,7 @@ from almoner.vocabulary import clocks
 _USUAL: Final = "phone"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConversationView:
     """A conversation with the form below it. ``of`` is None for one that is about to begin.
 
@@ -81,17 +81,17 @@ async def view(
     )
     apart = clocks.differ(patient.timezone, visit.worker.timezone, datetime.now(UTC))
     return ConversationView(
-        patient,
-        known,
-        of,
-        shown,
-        consent,
-        composed,
-        tuple(one.name for one in offered),
-        workers,
-        card,
-        card and bool(known) and (of is None or of.id != known[0].id),
-        zone_in_words(patient.timezone) if apart else "",
-        zone_in_words(visit.worker.timezone) if apart else "",
-        TYPES,
+        patient=patient,
+        known=known,
+        of=of,
+        talk=shown,
+        consent=consent,
+        composed=composed,
+        templates=tuple(one.name for one in offered),
+        workers=workers,
+        card=card,
+        held=card and bool(known) and (of is None or of.id != known[0].id),
+        their_zone=zone_in_words(patient.timezone) if apart else "",
+        your_zone=zone_in_words(visit.worker.timezone) if apart else "",
+        types=TYPES,
     )

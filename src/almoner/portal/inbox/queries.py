@@ -182,7 +182,7 @@ class InboxPatient:
         return full_name(self.first_name, self.last_name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DueStep:
     """An open intervention that is due: its place in the flow, counted from 0, and when it is due, in UTC.
 
@@ -209,7 +209,7 @@ class DueStep:
         return str(self.base["description"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Unread:
     """A conversation with unread messages: how many, and the newest of them. ``kind`` is a conversation type or None."""
 
@@ -257,7 +257,7 @@ class Matches(Generic[_Entry]):
         return len(self.entries) + (self.rest or 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Whose:
     """Whose inbox, and what of it. ``worker_id`` and ``environment_id`` are the visitor's; ``everybody``: not own patients alone;
     ``others``: the role shows patients of others at all; ``phase``: of everybody's, those in it alone; None for all. Among own
@@ -303,7 +303,15 @@ async def unread(connection: Connection, whose: Whose) -> Matches[Unread]:
     else:
         rows = await connection.fetch(_OWN_UNREAD, whose.environment_id, whose.worker_id, whose.most, whose.phase)
     entries = [
-        Unread(_person(r), r["conversation_id"], r["number"], r["send_time"], r["contents"], r["conversation_type"]) for r in rows
+        Unread(
+            patient=_person(r),
+            conversation_id=r["conversation_id"],
+            number=r["number"],
+            at=r["send_time"],
+            contents=r["contents"],
+            kind=r["conversation_type"],
+        )
+        for r in rows
     ]
     return Matches(entries, rows[0]["total"] - len(rows) if rows else 0)
 
@@ -378,4 +386,6 @@ def _steps(row: Any, whose: Whose, now: datetime) -> Iterator[DueStep]:
             is_mine = worker_id == whose.worker_id or (worker_id is None and row["is_mine"])
             late = days_late(due, patient.timezone, now)
             if late >= 0 and (whose.everybody or is_mine):
-                yield DueStep(patient, row["flow_id"], goal, number, due, late, alone(flow, of, one))
+                yield DueStep(
+                    patient=patient, flow_id=row["flow_id"], goal=goal, step=number, due=due, late=late, base=alone(flow, of, one)
+                )

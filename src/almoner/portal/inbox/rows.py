@@ -60,7 +60,7 @@ class DueChip:
     exact: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InboxRow:
     """A thing that waits, in words. ``sort`` is how it is marked: is-late, is-today, or nothing.
 
@@ -162,14 +162,14 @@ class Wording:
             chip = DueChip(at, "warn" if step.due <= self._now else "", step.due, self._exact(step.due, step.patient))
         fields = ticking(step.flow_id, step.base)
         return InboxRow(
-            key,
-            step.patient,
-            self._phase(step.patient),
-            f"{step.title} · care flow “{step.flow}”",
-            chip,
-            Action("Done", "/inbox/done", "d", fields),
-            Action("Open", f"/patients/{step.patient.id}"),
-            "is-late" if late else "",
+            key=key,
+            patient=step.patient,
+            phase=self._phase(step.patient),
+            text=f"{step.title} · care flow “{step.flow}”",
+            chip=chip,
+            main=Action("Done", "/inbox/done", "d", fields),
+            other=Action("Open", f"/patients/{step.patient.id}"),
+            sort="is-late" if late else "",
         )
 
     def _event(self, event: CalendarEvent) -> InboxItem:
@@ -196,14 +196,14 @@ class Wording:
         begun = has_begun(event, self._zone, self._now)
         main = Action("Outcome", path, "o") if over else Action("Prepare", f"/patients/{patient.id}", "p")
         return InboxRow(
-            key,
-            patient,
-            self._phase(patient),
-            " · ".join([*told, theirs] if theirs else told),
-            self._event_chip(event, start, end, patient),
-            main,
-            None if over else Action("Outcome", path, "o") if begun else Action("Open", path),
-            "is-today",
+            key=key,
+            patient=patient,
+            phase=self._phase(patient),
+            text=" · ".join([*told, theirs] if theirs else told),
+            chip=self._event_chip(event, start, end, patient),
+            main=main,
+            other=None if over else Action("Outcome", path, "o") if begun else Action("Open", path),
+            sort="is-today",
         )
 
     def _event_chip(self, event: CalendarEvent, start: datetime, end: datetime, patient: InboxPatient) -> DueChip:
@@ -234,13 +234,13 @@ class Wording:
         more = f" · {one.number:,} unread" if one.number > 1 else ""
         fields = (("conversation", one.conversation_id), ("until", one.at.isoformat()))
         return InboxRow(
-            key,
-            one.patient,
-            self._phase(one.patient),
-            f"“{' '.join(one.contents.split())}”{more}",
-            DueChip(f"{CHANNELS.get(one.kind, 'Message')} {when}", "info", one.at, self._exact(one.at, one.patient)),
-            Action("Reply", f"/patients/{one.patient.id}#conversation", "r"),
-            Action("Mark read", "/inbox/read", "", fields),
+            key=key,
+            patient=one.patient,
+            phase=self._phase(one.patient),
+            text=f"“{' '.join(one.contents.split())}”{more}",
+            chip=DueChip(f"{CHANNELS.get(one.kind, 'Message')} {when}", "info", one.at, self._exact(one.at, one.patient)),
+            main=Action("Reply", f"/patients/{one.patient.id}#conversation", "r"),
+            other=Action("Mark read", "/inbox/read", "", fields),
         )
 
     def _inactive(self, one: Inactive) -> InboxItem:
@@ -250,12 +250,12 @@ class Wording:
     def _inactive_row(self, key: str, one: Inactive) -> InboxRow:
         days = self._days_since(one.last_at)
         return InboxRow(
-            key,
-            one.patient,
-            self._phase(one.patient),
-            f"No activity for {counted(days, 'day')}, and nothing booked",
-            DueChip(counted(days, "day"), "warn", one.last_at, f"Last: {self._exact(one.last_at, one.patient)}"),
-            Action("Schedule", f"/calendar/new?patient={one.patient.id}", "s"),
+            key=key,
+            patient=one.patient,
+            phase=self._phase(one.patient),
+            text=f"No activity for {counted(days, 'day')}, and nothing booked",
+            chip=DueChip(counted(days, "day"), "warn", one.last_at, f"Last: {self._exact(one.last_at, one.patient)}"),
+            main=Action("Schedule", f"/calendar/new?patient={one.patient.id}", "s"),
         )
 
     def _new(self, one: New) -> InboxItem:
@@ -266,12 +266,12 @@ class Wording:
         by = f" by {one.by}" if one.by else ""
         fields = (("patient", one.patient.id),)
         return InboxRow(
-            key,
-            one.patient,
-            self._phase(one.patient),
-            f"{'New, yours' if one.is_mine else 'New, with no coach yet'} · created{by} {self._ago(one.at)}",
-            DueChip("new", "info", one.at, self._exact(one.at, one.patient)),
-            Action("Open", f"/patients/{one.patient.id}", "o")
+            key=key,
+            patient=one.patient,
+            phase=self._phase(one.patient),
+            text=f"{'New, yours' if one.is_mine else 'New, with no coach yet'} · created{by} {self._ago(one.at)}",
+            chip=DueChip("new", "info", one.at, self._exact(one.at, one.patient)),
+            main=Action("Open", f"/patients/{one.patient.id}", "o")
             if one.is_mine
             else Action("Assign to me", "/inbox/assign", "a", fields),
         )

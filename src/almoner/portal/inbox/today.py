@@ -21,7 +21,7 @@ _HOUR: Final = timedelta(hours=1)
 _QUARTER: Final = timedelta(minutes=15)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CalendarDay:
     """What is in the worker's calendar on ``date``, from ``start`` up to ``end`` (UTC), in their zone."""
 
@@ -33,7 +33,7 @@ class CalendarDay:
     absences: list[Absence]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Block:
     """Something in the day: whom it is with (empty: nobody whom the visitor may see), what it is, from when to when.
 
@@ -74,7 +74,14 @@ async def of(visit: Visit, connection: Connection, calendar_id: str, now: dateti
     start, end = clocks.start_of(today, me.timezone), clocks.start_of(clocks.shifted(today, 1), me.timezone)
     worker = CalendarWorker(me.worker_id, me.first_name, me.last_name, me.timezone, calendar_id)
     found = await diary(visit, connection, [worker], Span(start, end), (today, clocks.shifted(today, 1)))
-    return CalendarDay(today, me.timezone, start, end, found.events.get(worker.id, []), found.absences.get(worker.id, []))
+    return CalendarDay(
+        date=today,
+        timezone=me.timezone,
+        start=start,
+        end=end,
+        events=found.events.get(worker.id, []),
+        absences=found.absences.get(worker.id, []),
+    )
 
 
 def day_view(visit: Visit, day: CalendarDay, now: datetime) -> ShownDay:
@@ -117,9 +124,9 @@ def _event(visit: Visit, event: CalendarEvent, day: CalendarDay) -> Block:
     span = zones.span(event.start_time, event.end_time, day.timezone) if event.start_time and event.end_time else "all day"
     path = f"/calendar/events/{event.id}" if event.patient_id else ""
     muted = not event.takes_time or not event.patient_id
-    return Block(event.name or "Busy", " · ".join(told), span, path, muted, event.patient_id)
+    return Block(title=event.name or "Busy", text=" · ".join(told), span=span, path=path, muted=muted, patient_id=event.patient_id)
 
 
 def _absence(absence: Absence, day: CalendarDay) -> Block:
     span = "all day" if _covers(absence, day) else zones.span(max(absence.start, day.start), absence.end, day.timezone)
-    return Block("Away", absence.reason, span, "", True)
+    return Block(title="Away", text=absence.reason, span=span, path="", muted=True)

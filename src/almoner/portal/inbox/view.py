@@ -69,7 +69,7 @@ class ActionResult:
     refused: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inbox:
     """What the inbox's page and its parts need.
 
@@ -120,23 +120,23 @@ async def gather(
     shown = tuple(item.in_words() for item in listed[: view.rows])
     appointments = sum(event.takes_time for event in day.events)
     return Inbox(
-        view,
-        _greeting(clocks.local(now, zone).hour),
-        f"{day.date:%A}, {day.date.day} {day.date:%B}",
-        zone_in_words(zone),
-        Figures(appointments, counts["overdue"], counts["messages"], patients, _whose(visit, view)),
-        counts,
-        shown,
-        counts[view.tab],
-        rows.digest(listed),
-        today.day_view(visit, day, now),
-        tuple((name, visit.program.titles.get(("phases", name), name)) for name in visit.program.phases),
-        visit.rights.all_patients,
-        tasks,
-        visit.parts.inactive_days,
-        told,
-        place,
-        None if place is None else min(place, len(shown) - 1),
+        view=view,
+        greeting=_greeting(clocks.local(now, zone).hour),
+        date=f"{day.date:%A}, {day.date.day} {day.date:%B}",
+        zone=zone_in_words(zone),
+        figures=Figures(appointments, counts["overdue"], counts["messages"], patients, _whose(visit, view)),
+        counts=counts,
+        shown=shown,
+        total=counts[view.tab],
+        digest=rows.digest(listed),
+        day=today.day_view(visit, day, now),
+        phases=tuple((name, visit.program.titles.get(("phases", name), name)) for name in visit.program.phases),
+        may_see_all=visit.rights.all_patients,
+        tasks=tasks,
+        inactive_days=visit.parts.inactive_days,
+        told=told,
+        place=place,
+        focus=None if place is None else min(place, len(shown) - 1),
     )
 
 
@@ -195,7 +195,14 @@ def view_of(visit: Visit, text: Callable[[str], str]) -> InboxView:
 
 def whose_of(visit: Visit, view: InboxView) -> queries.Whose:
     me = visit.worker
-    return queries.Whose(me.environment_id, me.worker_id, view.everybody, visit.rights.all_patients, view.phase or None, view.tab)
+    return queries.Whose(
+        environment_id=me.environment_id,
+        worker_id=me.worker_id,
+        everybody=view.everybody,
+        others=visit.rights.all_patients,
+        phase=view.phase or None,
+        sort=view.tab,
+    )
 
 
 def _greeting(hour: int) -> str:

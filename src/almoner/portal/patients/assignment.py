@@ -48,7 +48,7 @@ MOST: Final = 10_000
 _NAMED: Final = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AssignmentResult:
     """What came of it. ``to`` is whom they were given to, None for nobody; ``already`` had that coach before.
 
@@ -103,7 +103,7 @@ async def assign(visit: Visit, wanted: Chosen) -> AssignmentResult:
                 raise
             return AssignmentResult(problem=refusals(error), ticked=ticked)
     to = known[coach_id].name if coach_id else None
-    return AssignmentResult(changed, len(rows) - len(changing), to, undo=visit.request_id if changed else "")
+    return AssignmentResult(changed=changed, already=len(rows) - len(changing), to=to, undo=visit.request_id if changed else "")
 
 
 def _told(since: Sequence[Mapping[str, Any]]) -> str:
@@ -124,4 +124,4 @@ async def undo(visit: Visit) -> AssignmentResult:
         changed = [await store.update_all(visit.actor, patients, ids, {"coach_id": was}) for was, ids in given.items()]
     if not changed:
         return AssignmentResult(problem="This cannot be taken back any more: others have changed it since, or an hour is over.")
-    return AssignmentResult(sum(changed), undone=True)
+    return AssignmentResult(changed=sum(changed), undone=True)

@@ -52,7 +52,7 @@ GROUP BY p.environment_id, p.id ORDER BY count(DISTINCT why) DESC, p.id LIMIT {_
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Likely:
     """A patient who may be the same person, and why. ``shown``: whether the visitor's role shows them; if not, only say so.
 

@@ -31,7 +31,7 @@ _CANDIDATES: Final = 400
 _SHORTEST: Final = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PatientMatch:
     """A patient who was found. ``by`` is the number, address or id that matched, empty where it was the name."""
 
@@ -61,7 +61,9 @@ async def find(
     found: dict[str, PatientMatch] = {}
     leaving = [*but]
     for likeness in (_BEGINS, _HOLDS, *_LIKENESS):
-        look = _Look(environment_id, only, typed, likeness, limit, [*leaving, *found])
+        look = _Look(
+            environment_id=environment_id, only=only, typed=typed, likeness=likeness, limit=limit, leaving=[*leaving, *found]
+        )
         async with connection.transaction():
             if likeness in _LIKENESS:
                 await connection.execute(f"SET LOCAL pg_trgm.word_similarity_threshold = {likeness}")

@@ -40,7 +40,7 @@ page.id::text, page.first_name, page.last_name, birthday, page.timezone, phase, 
 _NOT_MERGED = "NOT EXISTS (SELECT 1 FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = patients.id)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PatientRow:
     """A patient in the list. ``timezone`` is an IANA name; birthday and coach may be None.
 

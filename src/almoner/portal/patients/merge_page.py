@@ -58,7 +58,7 @@ async def search(visit: Visit) -> Response:
     typed = (await visit.form()).text("other").strip()
     async with visit.parts.database.connection() as connection:
         kept = await patient(visit, connection, visit.path("id"))
-        found = await find(connection, visit.environment_id, only_of(visit), typed, _SHOWN, [kept.id])
+        found = await find(connection, visit.environment_id, only=only_of(visit), text=typed, limit=_SHOWN, but=[kept.id])
         merged = await links(connection, visit.environment_id, kept.id)
     page = ChoosePage(kept, (), typed, found, merged)
     if visit.is_fragment:

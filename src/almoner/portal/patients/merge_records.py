@@ -55,7 +55,7 @@ TITLES: Final = {resource.name: resource.things for resource in RESOURCES}
 _ALIKE: Final = 0.3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Value:
     """A field of both records, in words. ``differs``: somebody has to choose, since both say something."""
 
@@ -89,7 +89,7 @@ class Aside:
     saved_at: datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MergePreview:
     """All that a merge would do: ``moves`` are titles of collections with how many rows of the other record.
 
@@ -162,7 +162,7 @@ async def values_of(visit: Visit, connection: Connection, kept: Patient, mine: R
     fields = shown(patients)
     words = await speaking(visit, connection, kept, fields, mine, theirs)
     return [
-        Value(one.name, one.title, one.one, one.other, one.differs, KEPT if one.one else OTHER)
+        Value(name=one.name, title=one.title, kept=one.one, other=one.other, differs=one.differs, takes=KEPT if one.one else OTHER)
         for one in compared(fields, mine, theirs, words)
     ]
 
@@ -217,9 +217,9 @@ async def merge(visit: Visit, kept: Patient, other: Patient, choices: Mapping[st
         if planned.unlike and choices.get(SURE) != "yes":
             raise problem("bad_request", "Confirm first that the two records, unlike as they are, are of one person.")
         store = visit.parts.store.within(connection)
-        staying = await _settle(store, by, kept.id, other.id, planned.clashes, choices)
+        staying = await _settle(store, by, kept_id=kept.id, other_id=other.id, clashes=planned.clashes, choices=choices)
         await unite(connection, store, by, kept.id, await same_contacts(connection, by.environment_id, kept.id, other.id))
-        moved = await move_rows(connection, store, by, kept.id, other.id, staying)
+        moved = await move_rows(connection, store, by=by, kept_id=kept.id, other_id=other.id, staying=staying)
         pointer = {"resource": "patients", "namespace": f"{MERGED_INTO}{other.id}", "external_id": other.id, "welkin_id": kept.id}
         await store.create(by, external_ids, pointer)
         taken = [one.name for one in planned.values if (choices.get(one.name) if one.differs else one.takes) == OTHER]
@@ -238,7 +238,7 @@ async def move_rows(
     ``staying``: the mappings that are left with the other record. Returns how many moved, by collection.
     """
     moved = await store.move(by, other_id, kept_id)
-    moved[external_ids.name] = await _repoint(connection, store, by, kept_id, other_id, staying)
+    moved[external_ids.name] = await _repoint(connection, store, by=by, kept_id=kept_id, other_id=other_id, staying=staying)
     for statement in HOUSE_ROWS:
         await connection.execute(statement, by.environment_id, other_id, kept_id)
     return moved

@@ -88,7 +88,7 @@ class EarlierChange:
     through: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MergedPage:
     """The record. ``values`` are what it says, with whether the kept one says so too."""
 

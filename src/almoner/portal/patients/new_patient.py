@@ -33,7 +33,7 @@ _MOST_IDS: Final = 10
 _NUMBERED = re.compile(r"\.external_ids\[(\d+)\](?:\.(\w+))?")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NewPatientPage:
     """The form with what was typed. ``errors`` are sentences by field; ``mappings`` pairs of namespace and id.
 
@@ -102,7 +102,7 @@ async def create(visit: Visit) -> Response:
     given = {name: values[name] for name in _NAMES if values[name] is not None}
     given["external_ids"] = _ids(mappings)
     problems: Problems = []
-    row = decode.values(patients, given, Verb.CREATE, Shape.STORED, problems, True)
+    row = decode.values(patients, given, verb=Verb.CREATE, shape=Shape.STORED, problems=problems, whole=True)
     problems += decode.check(patients, row, visit.program, None, problems)
     errors = _errors(ApiError(problems), mappings) if problems else {}
     if not problems and (told := birthday_error(row["birthday"], clocks.today(row["timezone"]))):

@@ -50,7 +50,7 @@ class Results:
     more: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PatientListPage:
     """The list. ``only_own``: the visitor's role shows no other patients. ``done`` is what was just changed, else None.
 
@@ -125,7 +125,16 @@ async def _list(visit: Visit, done: AssignmentResult | None) -> Response:
         page = await list_patients(connection, visit.environment_id, wanted, numbers.of(wanted.phase), zones)
         many = await are_more_than(connection, visit.environment_id, _MANY_COACHES)
         drawn = await to_choose(connection, visit.environment_id, among=_coach(wanted) if many else None)
-    shown = PatientListPage(wanted, page, numbers, drawn, many, only_of(visit) is not None, done, now)
+    shown = PatientListPage(
+        wanted=wanted,
+        page=page,
+        numbers=numbers,
+        coaches=drawn,
+        more_coaches=many,
+        only_own=only_of(visit) is not None,
+        done=done,
+        now=now,
+    )
     return visit.page("portal/patients/list.html", ListContext(shown), 400 if done and done.problem else 200)
 
 

@@ -68,7 +68,17 @@ def changed(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
         # Written before the log kept values.
         text = ", ".join(name.removesuffix("_id").replace("_", " ") for name in told["fields"] or ())
     place = "" if told["kind"] == "delete" else _place(resource).format(id=told["row_id"])
-    return TimelineLine(entry, "pen", title, text, chips, f"{reading.base}{place}" if place else "", False, shown, who(told))
+    return TimelineLine(
+        entry=entry,
+        icon="pen",
+        title=title,
+        text=text,
+        chips=chips,
+        path=f"{reading.base}{place}" if place else "",
+        whole_day=False,
+        differences=shown,
+        by=who(told),
+    )
 
 
 def _title(

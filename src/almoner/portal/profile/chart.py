@@ -80,7 +80,7 @@ class Zone:
     x: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Chart:
     """A drawn chart: its points, the earliest first. ``everything``: not only those of the last days."""
 
@@ -146,7 +146,7 @@ async def chart(visit: Visit, connection: Connection, patient: Patient, card: Ca
 def drawn(title: str, values: Sequence[tuple[datetime, int | float, str]], everything: bool, bands: Sequence[Band] = ()) -> Chart:
     """The chart of these moments, numbers and meanings, the earliest first. ``bands`` are drawn as far as a number is in them."""
     if not values:
-        return Chart(title, (), (), everything)
+        return Chart(title=title, points=(), marks=(), everything=everything)
     numbers = [value for _, value, _ in values]
     met = [band for band in bands if any(band.low <= one <= band.high for one in numbers)]
     lowest, highest = min([*numbers, *(band.low for band in met)]), max([*numbers, *(band.high for band in met)])
@@ -165,7 +165,7 @@ def drawn(title: str, values: Sequence[tuple[datetime, int | float, str]], every
     points = tuple(Point(at, value, band, across(at), up(value)) for at, value, band in values)
     marks = tuple(Mark(up(value), f"{round(value, 2):g}") for value in (highest, (lowest + highest) / 2, lowest))
     stripes = tuple(_zone(band, up, lowest, highest, points) for band in bands if band.high >= lowest and band.low <= highest)
-    return Chart(title, points, marks, everything, stripes)
+    return Chart(title=title, points=points, marks=marks, everything=everything, zones=stripes)
 
 
 def _bands(design: Any) -> tuple[Band, ...]:

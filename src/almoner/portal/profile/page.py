@@ -48,7 +48,7 @@ class TimelineChoice:
     here: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Timeline:
     """A page of the timeline. ``older`` is the query string of the next one, empty at the end; ``zone`` an IANA name.
 
@@ -87,7 +87,7 @@ class Timeline:
         return tuple(pair for pair in (("show", self.show), ("zone", "mine" if self.mine else "theirs")) if pair[1] != "all")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProfilePage:
     """The whole page. ``since`` is where the change log was before it was read."""
 
@@ -133,12 +133,12 @@ async def show(visit: Visit) -> Response:
         if patient.id != visit.path("id").lower():
             return visit.go(f"/patients/{patient.id}")
         page = ProfilePage(
-            await header(visit, connection, patient),
-            await _timeline(visit, connection, patient),
-            await drawn(visit, connection, patient, CONVERSATION, CONVERSATION.shows),
-            await sidebar(visit, connection, patient),
-            await omitted(visit, connection, patient),
-            since,
+            head=await header(visit, connection, patient),
+            timeline=await _timeline(visit, connection, patient),
+            conversation=await drawn(visit, connection, patient, CONVERSATION, CONVERSATION.shows),
+            sidebar=await sidebar(visit, connection, patient),
+            omitted=await omitted(visit, connection, patient),
+            since=since,
         )
     return visit.page("portal/profile/profile.html", page)
 
@@ -192,7 +192,7 @@ async def put_star(visit: Visit) -> Response:
         if not starred and row_id:
             await timeline.unstar(connection, visit.environment_id, patient.id, resource, row_id)
         elif not row_id or not await timeline.star(
-            connection, visit.environment_id, patient.id, resource, row_id, visit.actor.actor
+            connection, visit.environment_id, patient_id=patient.id, resource=resource, row_id=row_id, by=visit.actor.actor
         ):
             raise problem("not_found", "The timeline has no such entry any more. Load the page again.")
     if not visit.is_fragment:
@@ -209,28 +209,41 @@ async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> T
     after, until = timeline.cursor(visit.query("after")), _day(visit.query("until"))
     begin = after or (timeline.until(until, zone) if until else None)
     there = visit.parts.database.zones.of(patient.timezone)
-    entries, older = await timeline.entries(connection, visit.environment_id, patient.id, visit.rights, there, show, begin)
+    entries, older = await timeline.entries(
+        connection, visit.environment_id, patient_id=patient.id, rights=visit.rights, zone=there, show=show, after=begin
+    )
     known = await designs(connection, visit.environment_id, designs_needed(entries, visit.program))
     booked = await as_booked(connection, visit.environment_id, patient.id, entries)
     changes = [*(one.told for one in entries if one.resource == "changes"), *changes_of(booked), *rows_told(entries)]
     names = await names_in(connection, visit.environment_id, changes)
-    told = lines(entries, TimelineContext(visit.program, known, f"/patients/{patient.id}", zone, names, patient.id, booked))
+    told = lines(
+        entries,
+        TimelineContext(
+            program=visit.program,
+            designs=known,
+            base=f"/patients/{patient.id}",
+            zone=zone,
+            names=names,
+            patient_id=patient.id,
+            booked=booked,
+        ),
+    )
     jumped = until.isoformat() if until else ""
     return Timeline(
-        patient,
-        tuple(TimelineChoice(title, _query(key, mine, until=jumped), key == show) for key, title in _FILTERS.items()),
-        _zones(visit, patient, show, jumped) if apart else (),
-        zone,
-        zone_in_words(zone),
-        (" (yours)" if mine else " (theirs)") if apart else "",
-        days(told, zone, now, after.at if after else None),
-        show,
-        mine,
-        jumped,
-        clocks.day_of(now, zone),
-        _query(show, mine, older.text()) if older else "",
-        after is not None,
-        "" if until else visit.query("until"),
+        patient=patient,
+        filters=tuple(TimelineChoice(title, _query(key, mine, until=jumped), key == show) for key, title in _FILTERS.items()),
+        zones=_zones(visit, patient, show, jumped) if apart else (),
+        zone=zone,
+        zone_words=zone_in_words(zone),
+        whose=(" (yours)" if mine else " (theirs)") if apart else "",
+        days=days(told, zone, now, after.at if after else None),
+        show=show,
+        mine=mine,
+        until=jumped,
+        today=clocks.day_of(now, zone),
+        older=_query(show, mine, older.text()) if older else "",
+        goes_on=after is not None,
+        no_day="" if until else visit.query("until"),
     )
 
 

@@ -65,7 +65,7 @@ CHANGE: Final = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Source:
     """Where entries come from. ``key``: what orders those of one moment; ``mine``: the condition on their table's patient."""
 
@@ -80,7 +80,9 @@ class _Source:
 
 
 def _collection(name: str, alias: str, at: str = "", also: str = "", owner: str = "user_id") -> _Source:
-    return _Source(name, f"{name} {alias}", f"{alias}.{owner}", at or f"{alias}.created_at", f"{alias}.id", also=also)
+    return _Source(
+        name=name, table=f"{name} {alias}", mine=f"{alias}.{owner}", at=at or f"{alias}.created_at", id=f"{alias}.id", also=also
+    )
 
 
 _OF_THEIR_OWN: Final = (
@@ -90,22 +92,22 @@ _OF_THEIR_OWN: Final = (
     _collection("custom_data_type_records", "r", also="AND r.type_name <> ALL (given.hidden_data)"),
     _collection("patients", "p", owner="id"),
     _collection("external_ids", "x", also="AND x.resource = 'patients' AND x.namespace NOT LIKE 'merged:%'", owner="welkin_id"),
-    _Source("patient_merges", "patient_merges g", "g.kept_id", "g.merged_at", "g.patient_id"),
+    _Source(name="patient_merges", table="patient_merges g", mine="g.kept_id", at="g.merged_at", id="g.patient_id"),
     _Source(
-        "interventions",
-        "care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
+        name="interventions",
+        table="care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
         "CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i",
-        "f.user_id",
-        IsoDateTime().of_text("i.value ->> 'completed_at'"),
-        _STEP_ID,
+        mine="f.user_id",
+        at=IsoDateTime().of_text("i.value ->> 'completed_at'"),
+        id=_STEP_ID,
         also="AND i.value ->> 'completed_at' IS NOT NULL",
     ),
     _Source(
-        "changes",
-        "changes c",
-        "c.patient_id",
-        "c.changed_at",
-        _CHANGE_ID,
+        name="changes",
+        table="changes c",
+        mine="c.patient_id",
+        at="c.changed_at",
+        id=_CHANGE_ID,
         key="c.seq",
         bound="given.seq",
         # What a merge moved is told by the merge; what the API does not show is nobody's change.

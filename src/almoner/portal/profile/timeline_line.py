@@ -25,7 +25,7 @@ class LineChip:
     tone: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TimelineContext:
     """What entries are put in words with. ``base`` is the address of the profile, ``zone`` the IANA name that days are told in.
 
@@ -47,7 +47,7 @@ class TimelineContext:
         return Speaking(self.program, Zones(self.zone, self.zone), self.names, self.patient_id)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TimelineLine:
     """An entry as it is shown. ``path`` leads to the whole of it, empty where this is all there is.
 

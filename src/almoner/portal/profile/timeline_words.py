@@ -103,7 +103,7 @@ def _message(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     unread = (LineChip("unread", "info"),) if told["unread"] else ()
     by = f"{told['worker']}: " if told["worker"] else ""
     title, text = f"{told['direction'].capitalize()} {channel}", f"{by}“{told['contents']}”"
-    return TimelineLine(entry, "message", title, text, unread, f"{reading.base}#conversation")
+    return TimelineLine(entry=entry, icon="message", title=title, text=text, chips=unread, path=f"{reading.base}#conversation")
 
 
 def _event(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
@@ -120,9 +120,11 @@ def _event(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     if is_booking and not told["outcome"]:
         day = clocks.day_of(starts, reading.zone) if starts else date.fromisoformat(told["day"])
         at = f", {time_of_day(clocks.local(starts, reading.zone))}" if starts else ""
-        return TimelineLine(entry, "calendar", f"{kind} booked for {day.day} {day:%B}{at}", text, chips, path)
+        return TimelineLine(
+            entry=entry, icon="calendar", title=f"{kind} booked for {day.day} {day:%B}{at}", text=text, chips=chips, path=path
+        )
     icon = {"call": "phone", "phone": "phone"}.get(told["modality"], "calendar")
-    return TimelineLine(entry, icon, kind, text, chips, path, whole_day=starts is None)
+    return TimelineLine(entry=entry, icon=icon, title=kind, text=text, chips=chips, path=path, whole_day=starts is None)
 
 
 def _as_booked(entry: TimelineEntry, reading: TimelineContext) -> Mapping[str, Any]:
@@ -146,7 +148,7 @@ def _response(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
                 LineChip(f"score {scored.total:g}" + (f" · {scored.band}" if scored.band else ""), "info" if scored.band else ""),
             )
     text = counted(answers, "answer") + (f" · version {version}" if version else "")
-    return TimelineLine(entry, "form", name, text, chips, f"{reading.base}/assessments/{entry.id}")
+    return TimelineLine(entry=entry, icon="form", title=name, text=text, chips=chips, path=f"{reading.base}/assessments/{entry.id}")
 
 
 def _record(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
@@ -160,13 +162,15 @@ def _record(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     if len(values) > _MOST_VALUES:
         shown.append(f"{len(values) - _MOST_VALUES} more")
     title = (design.title or name) if isinstance(design, CustomDataType) else name
-    return TimelineLine(entry, "card", title, " · ".join(shown), (), f"{reading.base}/records/{entry.id}")
+    return TimelineLine(
+        entry=entry, icon="card", title=title, text=" · ".join(shown), chips=(), path=f"{reading.base}/records/{entry.id}"
+    )
 
 
 def _task(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     kind = reading.program.titles.get(("task_types", entry.told["task_type"]), entry.told["task_type"])
     chips = (LineChip("dismissed"),) if entry.told["dismissed"] else ()
-    return TimelineLine(entry, "check", f"Task: {kind}", "", chips, f"{reading.base}/tasks")
+    return TimelineLine(entry=entry, icon="check", title=f"Task: {kind}", text="", chips=chips, path=f"{reading.base}/tasks")
 
 
 def _added(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
@@ -181,12 +185,14 @@ def _added(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
         texts = [f"{label}: {value}" for label, value in told(fields, entry.told, reading.speaking)]
         title = f"{thing(entry.resource)} added · {name_in_words(resource, entry.told.get(resource.named), reading)}"
     path = f"{reading.base}{resource.place.format(id=entry.id)}"
-    return TimelineLine(entry, "card", title, " · ".join(text for text in texts if text), (), path)
+    return TimelineLine(entry=entry, icon="card", title=title, text=" · ".join(text for text in texts if text), chips=(), path=path)
 
 
 def _mapping(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     title = f"Id in {entry.told['namespace']} added"
-    return TimelineLine(entry, "card", title, entry.told["external_id"], (), f"{reading.base}/contact#ids")
+    return TimelineLine(
+        entry=entry, icon="card", title=title, text=entry.told["external_id"], chips=(), path=f"{reading.base}/contact#ids"
+    )
 
 
 def _merge(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
@@ -196,11 +202,18 @@ def _merge(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     moved = ", ".join(counted(number, resource.singular, resource.title.lower()) for resource, number in titles)
     text = " · ".join(part for part in (f"moved: {moved}" if moved else "nothing to move", f"by {told['name']}") if part)
     title = f"Another record of this {patient} was merged into this one · {told['other']}"
-    return TimelineLine(entry, "person", title, text, (), f"{reading.base}/merged/{entry.id}")
+    return TimelineLine(entry=entry, icon="person", title=title, text=text, chips=(), path=f"{reading.base}/merged/{entry.id}")
 
 
 def _flow(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    return TimelineLine(entry, "plan", "Care flow started", entry.told["description"], (), f"{reading.base}/care-flows/{entry.id}")
+    return TimelineLine(
+        entry=entry,
+        icon="plan",
+        title="Care flow started",
+        text=entry.told["description"],
+        chips=(),
+        path=f"{reading.base}/care-flows/{entry.id}",
+    )
 
 
 def _step(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
@@ -208,11 +221,15 @@ def _step(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     by = f", by {told['worker']}" if told.get("worker") else ""
     text = f"Care flow “{told.get('description', '')}”{by}"
     path = f"{reading.base}/care-flows/{told.get('id', '')}"
-    return TimelineLine(entry, "check", f"Intervention completed · {told.get('title', '')}", text, (), path)
+    return TimelineLine(
+        entry=entry, icon="check", title=f"Intervention completed · {told.get('title', '')}", text=text, chips=(), path=path
+    )
 
 
 def _patient(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    return TimelineLine(entry, "person", f"{reading.program.terminology.get('patient', 'patient').capitalize()} entered")
+    return TimelineLine(
+        entry=entry, icon="person", title=f"{reading.program.terminology.get('patient', 'patient').capitalize()} entered"
+    )
 
 
 _WORDS: Final[Mapping[str, Callable[[TimelineEntry, TimelineContext], TimelineLine]]] = {

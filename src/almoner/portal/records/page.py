@@ -60,7 +60,7 @@ class RecordsPage:
     only: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecordFormPage:
     """The form of a record; of a new one where ``record`` is None.
 
@@ -96,7 +96,14 @@ async def show_all(visit: Visit) -> Response:
         if only and not types:
             raise _no_type()
         limit = _MOST if only else _FEW
-        found = await queries.rows(visit, connection, patient.id, [one.name for one in types], limit + 1, before if only else None)
+        found = await queries.rows(
+            visit,
+            connection,
+            patient_id=patient.id,
+            names=[one.name for one in types],
+            limit=limit + 1,
+            before=before if only else None,
+        )
     zones = Zones(patient.timezone, visit.worker.timezone)
     groups = [_group(one, found[one.name], limit, zones, bool(only)) for one in types]
     return visit.page(f"{_FOLDER}/list.html", RecordsPage(patient, groups, types[0].title if only else ""))
@@ -110,7 +117,7 @@ async def show_new(visit: Visit) -> Response:
             there = (await queries.rows(visit, connection, patient.id, [data_type.name], 1))[data_type.name]
             if there:
                 return visit.go(f"/patients/{patient.id}/records/{there[0].id}")
-    return _form(visit, patient, data_type, None, {}, ())
+    return _form(visit, patient, data_type=data_type, found=None, body={}, kept=())
 
 
 async def create(visit: Visit) -> Response:
@@ -123,7 +130,7 @@ async def create(visit: Visit) -> Response:
     try:
         await visit.parts.store.create(visit.actor, custom_data_type_records, row)
     except ApiError as error:
-        return _form(visit, patient, data_type, None, body, (), error)
+        return _form(visit, patient, data_type=data_type, found=None, body=body, kept=(), error=error)
     return visit.go(_back(patient, data_type))
 
 
@@ -131,7 +138,12 @@ async def show(visit: Visit) -> Response:
     found = await _found(visit)
     record = found.record
     return _form(
-        visit, found.patient, found.type, found, record.body, editing.hidden_fields(record.updated_at, {"body": record.body})
+        visit,
+        found.patient,
+        data_type=found.type,
+        found=found,
+        body=record.body,
+        kept=editing.hidden_fields(record.updated_at, {"body": record.body}),
     )
 
 
@@ -145,7 +157,7 @@ async def change(visit: Visit) -> Response:
         result = await editing.update(visit, custom_data_type_records, record.id, {"body": body}, form)
     except ApiError as error:
         made_from = tuple((name, form.text(name)) for name in ("updated_at", "was.body"))
-        return _form(visit, patient, data_type, found, body, made_from, error)
+        return _form(visit, patient, data_type=data_type, found=found, body=body, kept=made_from, error=error)
     if isinstance(result, EditConflict):
         zones = Zones(patient.timezone, visit.worker.timezone)
         by_path = {f"body.{one.name}": one for one in data_type.design.fields}
@@ -199,7 +211,17 @@ def _form(
     zones = Zones(patient.timezone, visit.worker.timezone)
     left_over = beyond(fields, found.record.body, zones) if found else ()
     record, told = (found.record, found.history) if found else (None, History())
-    page = RecordFormPage(patient, data_type, record, views, kept, left_over, tuple(refused), len(errors), told)
+    page = RecordFormPage(
+        patient=patient,
+        type=data_type,
+        record=record,
+        fields=views,
+        kept=kept,
+        left_over=left_over,
+        refused=tuple(refused),
+        wrong=len(errors),
+        history=told,
+    )
     return visit.page(f"{_FOLDER}/form.html", page, 400 if error else 200)
 
 

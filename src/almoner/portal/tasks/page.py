@@ -21,7 +21,7 @@ from almoner.vocabulary.kinds import Guid
 _FOLDER: Final = "portal/tasks"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TasksPage:
     """The tasks of a patient. ``types``: what can be given, pairs of name and title. ``error``: what is wrong with a new one."""
 
@@ -84,7 +84,14 @@ async def _done(visit: Visit, patient: Patient) -> Response:
 async def _tasks(visit: Visit, connection: Connection, patient: Patient, chosen: str = "", error: str = "") -> TasksPage:
     found = await queries.all_of(visit, connection, patient.id)
     types = tuple((name, queries.title(visit, name)) for name in visit.program.task_types)
-    return TasksPage(patient, [t for t in found if not t.dismissed], [t for t in found if t.dismissed], types, chosen, error)
+    return TasksPage(
+        patient=patient,
+        open=[t for t in found if not t.dismissed],
+        dismissed=[t for t in found if t.dismissed],
+        types=types,
+        chosen=chosen,
+        error=error,
+    )
 
 
 ROUTES = (

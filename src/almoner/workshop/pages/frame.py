@@ -31,7 +31,7 @@ class SideItem:
     here: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """The frame as templates see it. ``saved_at`` is None before the first save; ``others`` are names and what they edit."""
 
@@ -56,13 +56,13 @@ async def frame(visit: Visit, connection: Connection, draft: drafts.Draft | None
             number = await connection.fetchval(count, visit.environment_id)
             tools.append(SideItem(title, path, number, _is_below(here, path)))
     return Frame(
-        designs,
-        _groups(draft.design, here) if designs and draft else (),
-        tuple(tools),
-        visit.program.version,
-        bool(draft and await drafts.differs(connection, visit.environment_id, draft)),
-        draft.saved_at if draft else None,
-        tuple(await drafts.others_editing(connection, visit.environment_id, visit.worker.worker_id)) if designs else (),
+        designs=designs,
+        groups=_groups(draft.design, here) if designs and draft else (),
+        tools=tuple(tools),
+        live_version=visit.program.version,
+        differs=bool(draft and await drafts.differs(connection, visit.environment_id, draft)),
+        saved_at=draft.saved_at if draft else None,
+        others=tuple(await drafts.others_editing(connection, visit.environment_id, visit.worker.worker_id)) if designs else (),
     )
 
 

@@ -26,7 +26,7 @@ _SHORT_SECONDS: Final = 0.5
 Progress = Callable[[int, int], None]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Run:
     """Work under way, or ended. ``about`` tells equal work from other work; ``given`` is what its page needs again.
 
@@ -87,7 +87,7 @@ class Runs:
         under_way = [run for run in self._runs.values() if not run.is_over]
         if len(under_way) >= MOST or sum(run.environment_id == environment_id for run in under_way) >= MOST_HERE:
             raise unavailable("Several checks are under way already. Begin this one when they are done.")
-        run = Run(secrets.token_urlsafe(12), environment_id, about, given)
+        run = Run(id=secrets.token_urlsafe(12), environment_id=environment_id, about=about, given=given)
         self._runs[run.id] = run
         run.task = asyncio.create_task(self._carry_out(run, work, expects))
         return run

@@ -28,7 +28,7 @@ _KIND_WORDS: Final = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class QuestionOutline:
     """A question as it stands in the list. ``at`` is its place, such as ``1-3``; ``when`` what a follow-up is shown after."""
 
@@ -129,7 +129,15 @@ def _row(
     title = question.label or question.name
     part = f"question.{at.replace('-', '.')}"
     return QuestionOutline(
-        part, at, title, question.name, _facts(question), kind_in_words(question.kind), when, problems, follow_ups
+        part=part,
+        at=at,
+        title=title,
+        name=question.name,
+        facts=_facts(question),
+        kind=kind_in_words(question.kind),
+        when=when,
+        problems=problems,
+        follow_ups=follow_ups,
     )
 
 

@@ -46,7 +46,7 @@ class Focus:
         return {"id": field_id} | ({"data-focus": True} if is_wanted else {})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AssessmentPage:
     """The editor. ``opened`` is the one form that is open, ``told`` what readers are told.
 

@@ -32,7 +32,7 @@ _NEEDED: Final = "This is needed."
 _UNTESTED: Final = sentence(NO_TEST)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class QuestionText:
     """What the form of a question holds, as it is typed. ``choices`` are pairs of a choice and its points.
 

@@ -18,7 +18,7 @@ _ALWAYS: Final = ("", "Always: it is no follow-up")
 _YES_NO: Final = (("yes", "Yes"), ("no", "No"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class QuestionForm:
     """What the form offers. ``value_control`` is what the answer is tested with, blank where nothing is.
 

@@ -31,7 +31,7 @@ _PATH: Final = "/workshop/check"
 MOST_MISSES: Final = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Following:
     """A run as a page follows it. ``run`` is None where this process does not know it; ``misses`` counts how often that was so.
 
@@ -63,7 +63,9 @@ class CheckPage:
 def followed(run: Run, accepts: bool, accepted: frozenset[str] = frozenset()) -> Following:
     """A run as it is now."""
     report: Report | None = run.result
-    return Following(run.id, run, kinds(report) if report else (), report, accepts, accepted=accepted)
+    return Following(
+        run_id=run.id, run=run, kinds=kinds(report) if report else (), report=report, accepts=accepts, accepted=accepted
+    )
 
 
 async def show(visit: Visit) -> Response:
@@ -119,7 +121,9 @@ async def follow(visit: Visit) -> Response:
         return visit.fragment(f"{_FOLDER}/following.html", followed(run, accepts))
     given = visit.query("misses", "0")
     misses = 1 + (parsing.whole(given, high=999) or 0)
-    context = Following(visit.path("run"), None, (), None, accepts, misses, misses >= MOST_MISSES)
+    context = Following(
+        run_id=visit.path("run"), run=None, kinds=(), report=None, accepts=accepts, misses=misses, gives_up=misses >= MOST_MISSES
+    )
     # Over a new connection another process may be asked.
     return visit.fragment(f"{_FOLDER}/following.html", context, headers={"Connection": "close"})
 

@@ -65,7 +65,7 @@ class ClientsPage:
     clients: list[Client]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClientFormPage:
     """The form of a client; of a new one where ``client`` is None. ``grantable`` are the scopes by what they are about.
 
@@ -81,7 +81,7 @@ class ClientFormPage:
     shapes: tuple[tuple[str, str], ...] = SHAPES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClientPage:
     """One client. ``done`` says what was just done, ``told`` is what is shown once, ``days`` is what was typed.
 
@@ -124,7 +124,7 @@ async def create(visit: Visit) -> Response:
             else:
                 client = await clients.find(connection, visit.environment_id, made.client_id)
                 return await _one(visit, connection, client, told=IssuedSecret("client", made.client_secret))
-        return await _form(visit, connection, None, stated, errors, status)
+        return await _form(visit, connection, client=None, stated=stated, errors=errors, status=status)
 
 
 async def show(visit: Visit) -> Response:
@@ -153,7 +153,7 @@ async def change(visit: Visit) -> Response:
                 errors, status = by_field(error), error.status
             else:
                 return _go(visit, client, "changed")
-        return await _form(visit, connection, client, stated, errors, status)
+        return await _form(visit, connection, client=client, stated=stated, errors=errors, status=status)
 
 
 async def rotate(visit: Visit) -> Response:
@@ -243,7 +243,7 @@ async def _form(
     # What is granted already may stay, whoever changes the rest.
     had = frozenset(client.scope.split()) if client else frozenset()
     offered = had | grants.grantable(visit.by.holds, BY_NAME)
-    context = ClientFormPage(await frame(visit, connection), client, stated, errors, offered)
+    context = ClientFormPage(frame=await frame(visit, connection), client=client, stated=stated, errors=errors, offered=offered)
     return visit.page(f"{_FOLDER}/form.html", context, status)
 
 
@@ -256,16 +256,16 @@ async def _one(
     errors: Mapping[str, str] | None = None,
 ) -> Response:
     context = ClientPage(
-        await frame(visit, connection),
-        client,
-        await clients.secrets_of(connection, visit.parts.box, visit.environment_id, client.id),
-        _DONE.get(visit.query("done"), ""),
-        told,
-        days,
-        errors or {},
-        f"{visit.parts.url}/v1/token",
-        _most_days(visit),
-        not grants.beyond(visit.by.holds, Grant(tuple(client.scope.split()))),
+        frame=await frame(visit, connection),
+        client=client,
+        secrets=await clients.secrets_of(connection, visit.parts.box, visit.environment_id, client.id),
+        done=_DONE.get(visit.query("done"), ""),
+        told=told,
+        days=days,
+        errors=errors or {},
+        token_url=f"{visit.parts.url}/v1/token",
+        most_days=_most_days(visit),
+        may_hand_on=not grants.beyond(visit.by.holds, Grant(tuple(client.scope.split()))),
     )
     return visit.page(f"{_FOLDER}/client.html", context, 400 if errors else 200)
 

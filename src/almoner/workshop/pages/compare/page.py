@@ -18,7 +18,7 @@ from almoner.workshop.pages.program_states import DRAFT, ProgramState, choices, 
 _MOST_SAVES: Final = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ComparePage:
     """Two states and what differs. ``choices`` are what else can be compared."""
 
@@ -40,7 +40,14 @@ async def show(visit: Visit) -> Response:
         offered = await choices(connection, visit.environment_id, _MOST_SAVES)
         shown = (*offered, *((one.reference, one.title.capitalize()) for one in (before, after)))
         unique = tuple(dict(reversed(shown)).items())[::-1]
-        context = ComparePage(await frame(visit, connection), before, after, len(found), grouped(found), unique)
+        context = ComparePage(
+            frame=await frame(visit, connection),
+            before=before,
+            after=after,
+            count=len(found),
+            elements=grouped(found),
+            choices=unique,
+        )
     return visit.page("workshop/pages/compare/compare.html", context)
 
 

@@ -33,7 +33,7 @@ class Option(NamedTuple):
     title: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ListItem:
     """An item of a list: a card of its own. ``at`` is the name of the item in the form, ``number`` what it is known by there."""
 
@@ -46,7 +46,7 @@ class ListItem:
     is_last: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MemberControl:
     """A member as its form shows it. ``typed`` is the text of a single value, ``chosen`` what is ticked of several; ``given`` tells
     whether a value that may be None is there; ``one`` is what an item of a list is called.
@@ -110,7 +110,7 @@ def fields_of(
     """The controls of a part, in the order of its declaration. Options that do not go with the kind of a field are left out."""
     told = errors or {}
     return tuple(
-        _shown(struct, member, form, known, under(prefix, member.key), told)
+        _shown(struct, member, form=form, known=known, name=under(prefix, member.key), errors=told)
         for member in members(struct)
         if not _is_beside_the_point(struct, member, form, prefix)
     )
@@ -128,26 +128,48 @@ def _shown(struct: type[Struct], member: Member, form: Form, known: Sources, nam
     error = errors.get(name, "")
     given = not member.may_be_none or form.text(f"{name}:given") == GIVEN or form.truth(f"{name}:given")
     if member.holds == "parts":
-        return MemberControl(name, "parts", member, error, one=singular(member), items=_items(member, form, known, name, errors))
+        return MemberControl(
+            name=name,
+            control="parts",
+            member=member,
+            error=error,
+            one=singular(member),
+            items=_items(member, form, known, name, errors),
+        )
     if member.holds == "part":
         assert member.struct is not None
-        return MemberControl(name, "part", member, error, given=given, fields=fields_of(member.struct, form, known, name, errors))
+        return MemberControl(
+            name=name,
+            control="part",
+            member=member,
+            error=error,
+            given=given,
+            fields=fields_of(member.struct, form, known, name, errors),
+        )
     typed = form.text(name, _default(member)) if member.holds != "truth" else ""
     if member.holds == "truth":
-        return MemberControl(name, "tick", member, error, given=form.truth(name))
+        return MemberControl(name=name, control="tick", member=member, error=error, given=form.truth(name))
     if member.holds == "texts":
         if not (member.names or member.choices):
-            return MemberControl(name, "lines", member, error, typed=typed, given=given)
+            return MemberControl(name=name, control="lines", member=member, error=error, typed=typed, given=given)
         chosen = tuple(text for text in form.texts(name) if text)
         options = _with_strays(chosen, _options(struct, member, known), first=True)
-        return MemberControl(name, "boxes", member, error, chosen=chosen, options=options, given=given)
+        return MemberControl(name=name, control="boxes", member=member, error=error, chosen=chosen, options=options, given=given)
     if member.holds == "scalar":
-        return MemberControl(name, "scalar", member, error, typed=typed, sort=form.text(f"{name}:sort"), options=_SORT_OPTIONS)
+        return MemberControl(
+            name=name,
+            control="scalar",
+            member=member,
+            error=error,
+            typed=typed,
+            sort=form.text(f"{name}:sort"),
+            options=_SORT_OPTIONS,
+        )
     if member.holds in ("whole", "number"):
-        return MemberControl(name, "number", member, error, typed=typed)
+        return MemberControl(name=name, control="number", member=member, error=error, typed=typed)
     if member.holds == "numbers":
-        return MemberControl(name, "numbers", member, error, typed=typed)
-    return _text_shown(struct, member, known, name, error, typed)
+        return MemberControl(name=name, control="numbers", member=member, error=error, typed=typed)
+    return _text_shown(struct, member, known=known, name=name, error=error, typed=typed)
 
 
 _SORT_OPTIONS: Final = tuple(
@@ -159,15 +181,24 @@ def _text_shown(struct: type[Struct], member: Member, known: Sources, name: str,
     options = _options(struct, member, known)
     if options or member.names:
         if member.choices and len(options) <= _MOST_RADIOS:
-            return MemberControl(name, "radios", member, error, typed, (typed,), options)
+            return MemberControl(
+                name=name, control="radios", member=member, error=error, typed=typed, chosen=(typed,), options=options
+            )
         blank = () if member.choices and typed else (Option("", "Choose" if member.required else "None"),)
-        return MemberControl(name, "select", member, error, typed, options=blank + _with_strays((typed,) if typed else (), options))
+        return MemberControl(
+            name=name,
+            control="select",
+            member=member,
+            error=error,
+            typed=typed,
+            options=blank + _with_strays((typed,) if typed else (), options),
+        )
     if member.widget == "textarea" or "\n" in typed:
-        return MemberControl(name, "textarea", member, error, typed)
+        return MemberControl(name=name, control="textarea", member=member, error=error, typed=typed)
     if member.widget == "code":
         is_odd = bool(typed.strip()) and not _PLAIN_NAME.fullmatch(typed.strip())
-        return MemberControl(name, "code", member, error, typed, remark=_ODD_NAME if is_odd else "")
-    return MemberControl(name, "text", member, error, typed)
+        return MemberControl(name=name, control="code", member=member, error=error, typed=typed, remark=_ODD_NAME if is_odd else "")
+    return MemberControl(name=name, control="text", member=member, error=error, typed=typed)
 
 
 def _options(struct: type[Struct], member: Member, known: Sources) -> tuple[Option, ...]:
@@ -195,7 +226,15 @@ def _items(member: Member, form: Form, known: Sources, name: str, errors: Mappin
         title = next((text for key in titled if (text := form.text(under(here, key)).strip())), "")
         fields = fields_of(member.struct, form, known, here, errors)
         found.append(
-            ListItem(here, number, title or f"New {singular(member)}", errors.get(here, ""), fields, at == 0, at == len(order) - 1)
+            ListItem(
+                at=here,
+                number=number,
+                title=title or f"New {singular(member)}",
+                error=errors.get(here, ""),
+                fields=fields,
+                is_first=at == 0,
+                is_last=at == len(order) - 1,
+            )
         )
     return tuple(found)
 

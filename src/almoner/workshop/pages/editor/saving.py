@@ -37,7 +37,7 @@ _MOST_LOOKED_AT: Final = 20
 _MOST_TRIES: Final = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MergeChoice:
     """A part that both changed, as the form shows it. ``chosen`` is blank until somebody
     chose, ``by`` where it is not known who changed the other side."""
@@ -53,7 +53,7 @@ class MergeChoice:
     error: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DraftConflictPage:
     """What has to be chosen, and everything that was sent, to be sent again. ``back`` leads away without saving."""
 
@@ -98,7 +98,7 @@ async def save(visit: Visit, connection: Connection, before: Draft, design: Prog
         except Conflicted as conflict:
             chosen = await _chosen(visit, connection, form, before, conflict)
             if any(one.path not in chosen for one in conflict.conflicts):
-                return await _ask(visit, connection, form, before, conflict, chosen, back)
+                return await _ask(visit, connection, form=form, before=before, conflict=conflict, chosen=chosen, back=back)
             before, design = conflict.current, resolve(conflict.merged, chosen)
         else:
             return saved.draft

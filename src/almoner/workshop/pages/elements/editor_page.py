@@ -32,7 +32,7 @@ EDITED_ELSEWHERE: Final = "assessments"
 _COPIED: Final = "This is the copy. It is saved in the draft already, under a name of its own: change what shall be different."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FormStatus:
     """What a page says of a form: that it is saved, or why not; what others did; where the focus goes.
 
@@ -47,7 +47,7 @@ class FormStatus:
     unsaved: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EditorPage:
     """The form of an element and its preview. ``remove_path`` is blank where there is nothing to remove.
 
@@ -94,7 +94,7 @@ async def show(visit: Visit, group: ElementGroup) -> Response:
         index = index_of(group, draft.design, visit)
         told = FormStatus()
         if (base := parsing.whole(visit.query("saved"), -1)) is not None:
-            told = FormStatus(_saved(draft), notes=await saving.notes(connection, visit, base, draft))
+            told = FormStatus(saved=_saved(draft), notes=await saving.notes(connection, visit, base, draft))
         elif visit.query("copied"):
             told = FormStatus(notes=(_COPIED,))
         form = written(group.items(draft.design)[index])
@@ -165,7 +165,7 @@ async def _after_save(visit: Visit, connection: Connection, open_one: _Opened, s
     path = group.link(saved.design, index)
     if open_one.index is None or not visit.is_fragment:
         return visit.go(f"{path}{'&' if '?' in path else '?'}saved={base}")
-    told = FormStatus(_saved(saved), notes=await saving.notes(connection, visit, base, saved), spoken=_saved(saved))
+    told = FormStatus(saved=_saved(saved), notes=await saving.notes(connection, visit, base, saved), spoken=_saved(saved))
     element = group.items(saved.design)[index]
     # The items of its lists keep their numbers where they can, and so the focus its place.
     form = open_one.form if of_value(group.struct, read(open_one.form, group.struct).value) == element else written(element)

@@ -21,7 +21,7 @@ from almoner.workshop.pages.frame import Frame, frame
 LIST = "workshop/pages/elements/list.html"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ElementRow:
     """An element in the list. ``place`` is where it stands in the revision that the list was made from."""
 
@@ -35,7 +35,7 @@ class ElementRow:
     duplicate_path: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ElementListPage:
     """A group's elements. ``notes`` tell what others changed meanwhile, ``focus`` is the id of what gets the focus."""
 
@@ -48,7 +48,7 @@ class ElementListPage:
     focus: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RemovePage:
     """The question whether an element shall go, and where it is named."""
 
@@ -68,7 +68,7 @@ async def show(visit: Visit, group: ElementGroup) -> Response:
         if isinstance(draft, Response):
             return draft
         notes = ("It is removed from the draft.",) if visit.query("removed") else ()
-        return await _list(visit, connection, group, draft, notes, "", "")
+        return await _list(visit, connection, group=group, draft=draft, notes=notes, told="", focus="")
 
 
 async def arrange(visit: Visit, group: ElementGroup) -> Response:
@@ -83,7 +83,9 @@ async def arrange(visit: Visit, group: ElementGroup) -> Response:
         if not visit.is_fragment:
             return visit.go(group.path)
         notes = await saving.notes(connection, visit, before.revision, saved)
-        return await _list(visit, connection, group, saved, notes, told, _focus(form.text("do"), order))
+        return await _list(
+            visit, connection, group=group, draft=saved, notes=notes, told=told, focus=_focus(form.text("do"), order)
+        )
 
 
 async def ask(visit: Visit, group: ElementGroup) -> Response:
@@ -162,7 +164,13 @@ async def _list(
     visit: Visit, connection: Connection, group: ElementGroup, draft: drafts.Draft, notes: tuple[str, ...], told: str, focus: str
 ) -> Response:
     page = ElementListPage(
-        await frame(visit, connection, draft), group, rows(group, draft.design), draft.revision, notes, told, focus
+        frame=await frame(visit, connection, draft),
+        group=group,
+        rows=rows(group, draft.design),
+        base=draft.revision,
+        notes=notes,
+        told=told,
+        focus=focus,
     )
     if visit.is_fragment:
         return visit.fragment("workshop/pages/elements/rows.html", page)

@@ -35,7 +35,7 @@ class EnvironmentsPage:
     most_counted: int = MOST_COUNTED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EnvironmentPage:
     """One environment. ``here``: it is the one that the worker has signed in to. ``url`` is the server's public address."""
 
@@ -59,7 +59,7 @@ async def show(visit: Visit) -> Response:
         if one is None:
             raise problem("not_found", "There is no such environment among yours.")
         here, done = one.id == visit.environment_id, _DONE.get(visit.query("done"), "")
-        context = EnvironmentPage(await frame(visit, connection), one, here, visit.parts.url, done)
+        context = EnvironmentPage(frame=await frame(visit, connection), environment=one, here=here, url=visit.parts.url, done=done)
     return visit.page(f"{_FOLDER}/environment.html", context)
 
 

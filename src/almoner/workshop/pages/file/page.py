@@ -38,7 +38,7 @@ class LocatedProblem:
     line: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FilePage:
     """The file that was sent, with what is wrong with it; ``base`` is the save that it is laid over."""
 
@@ -85,7 +85,15 @@ async def _page(visit: Visit, connection: Connection, source: str, base: int, pr
     lines = source.split("\n")
     found = tuple(LocatedProblem(one, _line(lines, one.line)) for one in problems[:_MOST_LISTED])
     offered = (await choices(connection, visit.environment_id, 0))[:20]
-    context = FilePage(await frame(visit, connection), source, base, found, len(problems), offered, visit.parts.body_limit)
+    context = FilePage(
+        frame=await frame(visit, connection),
+        source=source,
+        base=base,
+        found=found,
+        count=len(problems),
+        choices=offered,
+        limit=visit.parts.body_limit,
+    )
     return visit.page(f"{_FOLDER}/file.html", context, 400 if problems else 200)
 
 

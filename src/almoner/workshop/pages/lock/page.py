@@ -42,7 +42,7 @@ class Locked:
     is_tested: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LockPage:
     """The form, with what was typed, and the locks there are."""
 
@@ -83,7 +83,13 @@ async def create(visit: Visit) -> Response:
             return await _page(visit, connection, form, {"name": found.get("name") or found.get("", "This name does not fit.")})
         try:
             made = await locks.lock(
-                connection, visit.environment_id, draft.revision, test, author(visit), form.text("message").strip(), visit.by
+                connection,
+                visit.environment_id,
+                revision=draft.revision,
+                test_environment_id=test,
+                by=author(visit),
+                message=form.text("message").strip(),
+                granter=visit.by,
             )
         except Unfit:
             return await _page(visit, connection, form)

@@ -32,7 +32,7 @@ _MOST_SAVES: Final = 5
 _MOST_LOCKS: Final = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OverviewPage:
     """Where the program stands. ``name`` is what was typed; ``differences`` counts those of the draft to what is live.
 

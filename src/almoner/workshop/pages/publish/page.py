@@ -46,7 +46,7 @@ class Intent:
     accepted: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PublishPage:
     """What would be published. ``moved`` tells, in a sentence, that this is not what the form was about that was sent.
 
@@ -136,7 +136,9 @@ def _publishing(visit: Visit, design: ProgramDesign, intent: Intent) -> Run:
                 made = await publish.publish(connection, environment_id, design, *said, granter=by)
             except Widens as widens:
                 wish = Wish(design, intent.message, intent.accepted, intent.seen.live_version)
-                return Waits(await publish_requests.ask(connection, environment_id, wish, widens.found, name, by))
+                return Waits(
+                    await publish_requests.ask(connection, environment_id, wish=wish, widens=widens.found, author=name, by=by)
+                )
         await parts.programs.newest(environment_id)
         return made
 
@@ -213,11 +215,11 @@ async def _outcome(visit: Visit, run: Run) -> Response:
 def _found(run: Run, raised: Breaks) -> Following:
     """What the publish found out, as the dry run of the page."""
     return Following(
-        run.id,
-        run,
-        dry_runs.kinds(raised.report),
-        raised.report,
-        True,
+        run_id=run.id,
+        run=run,
+        kinds=dry_runs.kinds(raised.report),
+        report=raised.report,
+        accepts=True,
         accepted=run.given.accepted,
         missing=frozenset(raised.missing),
     )

@@ -29,7 +29,7 @@ _DONE: Final = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WaitingPage:
     """What waits; None where nothing does. ``own``: the visitor asked for it. ``may_decide``: they may approve of it.
 
@@ -98,16 +98,16 @@ async def _page(visit: Visit, error: str = "") -> Response:
         run = RUNS.latest(visit.environment_id, ("approve", request.number)) if request else None
         own = asked_by == visit.by.actor
         context = WaitingPage(
-            await frame(visit, connection),
-            request,
-            await _differences(connection, visit.environment_id, request, live) if request else (),
-            own,
-            visit.by.holds.administers and not own,
-            await publish_requests.deciders(connection, visit.environment_id, administering, asked_by),
-            live,
-            run is not None and not run.is_over,
-            _DONE.get(visit.query("done"), ""),
-            error,
+            frame=await frame(visit, connection),
+            request=request,
+            elements=await _differences(connection, visit.environment_id, request, live) if request else (),
+            own=own,
+            may_decide=visit.by.holds.administers and not own,
+            deciders=await publish_requests.deciders(connection, visit.environment_id, administering, asked_by),
+            live_version=live,
+            is_running=run is not None and not run.is_over,
+            done=_DONE.get(visit.query("done"), ""),
+            error=error,
         )
     return visit.page(f"{_FOLDER}/waiting.html", context, 409 if error else 200)
 

@@ -61,7 +61,7 @@ class WebhooksPage:
     done: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WebhookFormPage:
     """The form of a webhook; of a new one where ``subscription`` is None."""
 
@@ -81,7 +81,7 @@ class ReplaySpan:
     end: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WebhookPage:
     """One webhook. ``steps`` are those of a test that was just made, None without one."""
 
@@ -134,7 +134,12 @@ async def create(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         try:
             made = await subscriptions.create(
-                connection, visit.parts.box, visit.environment_id, stated.terms(is_new=True), _rules(visit), visit.by
+                connection,
+                visit.parts.box,
+                environment_id=visit.environment_id,
+                given=stated.terms(is_new=True),
+                rules=_rules(visit),
+                by=visit.by,
             )
         except ApiError as error:
             return await _form(visit, connection, None, stated, stated.errors(error))
@@ -158,7 +163,13 @@ async def change(visit: Visit) -> Response:
         found = await _found(visit, connection)
         try:
             await subscriptions.change(
-                connection, visit.parts.box, visit.environment_id, found.id, stated.terms(is_new=False), _rules(visit), visit.by
+                connection,
+                visit.parts.box,
+                environment_id=visit.environment_id,
+                key=found.id,
+                given=stated.terms(is_new=False),
+                rules=_rules(visit),
+                by=visit.by,
             )
         except ApiError as error:
             return await _form(visit, connection, found, stated, stated.errors(error))
@@ -250,7 +261,7 @@ async def _found(visit: Visit, connection: Connection) -> Subscription:
 async def _form(
     visit: Visit, connection: Connection, subscription: Subscription | None, stated: WebhookForm, errors: Mapping[str, str]
 ) -> Response:
-    context = WebhookFormPage(await frame(visit, connection), subscription, stated, errors)
+    context = WebhookFormPage(frame=await frame(visit, connection), subscription=subscription, stated=stated, errors=errors)
     return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
 
 
@@ -264,16 +275,16 @@ async def _one(
 ) -> Response:
     how = (await standing(connection, visit.environment_id)).get(found.id, NOTHING)
     context = WebhookPage(
-        await frame(visit, connection),
-        found,
-        state(found, how),
-        how,
-        dict(WAYS)[found.authentication],
-        await subscriptions.deliveries(connection, visit.environment_id, found.id, _FEW),
-        _DONE.get(visit.query("done"), ""),
-        steps,
-        span or ReplaySpan(),
-        errors or {},
+        frame=await frame(visit, connection),
+        subscription=found,
+        state=state(found, how),
+        standing=how,
+        way=dict(WAYS)[found.authentication],
+        deliveries=await subscriptions.deliveries(connection, visit.environment_id, found.id, _FEW),
+        done=_DONE.get(visit.query("done"), ""),
+        steps=steps,
+        span=span or ReplaySpan(),
+        errors=errors or {},
     )
     return visit.page(f"{_FOLDER}/webhook.html", context, 400 if errors else 200)
 

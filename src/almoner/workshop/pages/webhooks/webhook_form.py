@@ -23,7 +23,7 @@ _EMPTY: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WebhookForm:
     """What was typed, as it was typed."""
 
