@@ -48,6 +48,7 @@ DRAWN = Environment(
     lstrip_blocks=True,
 )
 DRAWN.filters.update(combined=lambda one, other: {**one, **other}, initials=filters.initials)
+DRAWN.globals.update({name: DRAWN.get_template(f"pages/templates/{name}.html").module for name in ("parts", "forms")})
 TEMPLATE = DRAWN.from_string('{% import "workshop/pages/editor/fields.html" as editor %}{{ editor.fields(shown) }}')
 
 
