@@ -225,7 +225,8 @@ async def test_the_enveloped_shape_wraps_every_answer_and_names_references_both_
         row = await here.make(resource.name)
         path = f"/v1/{resource.name}"
         renamed = {f.name: f.enveloped_name for f in resource.fields if f.enveloped_name}
-        assert renamed == {name: new for name, new in (("user_id", "patient_id"), ("coach_id", "primary_worker_id")) if name in row}
+        wanted = {name: new for name, new in (("user_id", "patient_id"), ("coach_id", "primary_worker_id")) if name in row}
+        assert renamed == wanted, f"{resource.name}: patient_reference(...) makes the field that tells whom a row is about"
         expected = row | {new: row[name] for name, new in renamed.items()} | LATER.get(resource.name, {})
         if row.get("phone_number"):
             expected["phone_number"] = "+1" + row["phone_number"].replace("-", "")

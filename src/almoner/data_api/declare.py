@@ -279,6 +279,16 @@ class Resource:
         return next(f for f in self.fields if f.name == name)
 
 
+def complete(resource: Resource) -> Resource:
+    """The declaration as it is. Raises ValueError where rows are about a patient whom no field names."""
+    if resource.patient is not None and all(one.name != resource.patient for one in resource.fields):
+        raise ValueError(
+            f"{resource.name} has no field {resource.patient}, which would tell whom a row is about. "
+            "Add patient_reference(...), or say patient=None where rows are about no patient."
+        )
+    return resource
+
+
 def unique_name(resource: Resource, rule: Unique) -> str:
     """The index that keeps the rule: by this name the database's refusal is traced to its declaration."""
     return f"{resource.name}_{'_'.join(rule.fields)}_key"

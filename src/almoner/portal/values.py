@@ -129,6 +129,6 @@ def compared(fields: Iterable[Field], one: Mapping[str, Any], other: Mapping[str
 
 def shown(resource: Resource, section: str = "") -> tuple[Field, ...]:
     """What a row says, in all of it or in a section, beside whom it is about and what the database notes at each row."""
-    apart = ("id", "updated_at", "created_at")
+    apart = ("id", "updated_at", "created_at", resource.patient)
     fields = resource.by_section[section] if section else resource.fields
     return tuple(f for f in fields if f.stored and f.returned and f.kind != PATIENT and f.name not in apart)
