@@ -54,8 +54,10 @@ test-one: $(READY)
 HOOK ?= pre-push
 hook:
 	@folder=$$(git rev-parse --git-path hooks) && mkdir -p "$$folder" && \
-	  { test ! -e "$$folder/$(HOOK)" || { echo "There is a $$folder/$(HOOK) already: it stays as it is." >&2; exit 1; }; } && \
-	  printf '#!/bin/sh\nexec make check\n' > "$$folder/$(HOOK)" && chmod +x "$$folder/$(HOOK)" && \
+	  ours=$$(printf '#!/bin/sh\nexec make check\n') && \
+	  { test ! -e "$$folder/$(HOOK)" || test "$$(cat "$$folder/$(HOOK)")" = "$$ours" || \
+	    { echo "There is another $$folder/$(HOOK) already: it stays as it is." >&2; exit 1; }; } && \
+	  echo "$$ours" > "$$folder/$(HOOK)" && chmod +x "$$folder/$(HOOK)" && \
 	  echo "git runs make check by $$folder/$(HOOK) from now on; git push --no-verify passes it by, and deleting it ends it."
 
 ## check: style, types, the rules of the house, and declarations against migrations

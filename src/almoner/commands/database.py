@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from almoner import embedded, schema
-from almoner.commands.session import AS_JSON, located, print_json, read_settings, run, say, stop
+from almoner.commands.session import AS_JSON, called, located, print_json, read_settings, run, say, stop
 from almoner.embedded import EmbeddedServer
 from almoner.migrations import writing
 from almoner.resources import RESOURCES
@@ -63,4 +63,7 @@ def _tidy(written: Path) -> None:
     """Has ruff put the file in the order of the house."""
     for tidy in (("check", "--fix"), ("format",)):
         subprocess.run([sys.executable, "-m", "ruff", *tidy, "--quiet", str(written)], check=True)
-    say(f"Wrote {written}\nRead it, and say in docs/operating.md what stands still while it runs.")
+    say(
+        f"Wrote {written}\nRead it, and say in docs/operating.md what stands still for long while it runs. "
+        f"A demo that runs has it after: {called()} migrate"
+    )
