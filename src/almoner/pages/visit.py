@@ -230,6 +230,10 @@ class Visit:
         """A part of a page, to be put where the browser asked for it."""
         return self._sent(template, context, status, headers or {})
 
+    def show(self, page: str, part: str, context: Any, status: int = 200) -> Response:
+        """The template ``page``; its ``part`` alone, which sees the same, where a part of the page asked."""
+        return self._sent(part if self.is_fragment else page, context, status, {})
+
     def go(self, path: str) -> Response:
         """On to another page, after something was done; also where a script asked."""
         if self.is_led:
@@ -237,7 +241,7 @@ class Visit:
         return RedirectResponse(path, 303, dict(HEADERS))
 
     def file_is_ready(self) -> Response:
-        """What a script hears instead of a file: the browser may ask for it itself (``data-file``, static/forms.js)."""
+        """What a script hears instead of a file: the browser may ask for it itself (``data-file``, sent_by_script.js)."""
         return Response(status_code=204, headers={**HEADERS, "Content-Disposition": "attachment"})
 
     def file(self, part: FilePart, headers: Mapping[str, str], media_type: str, reader: Reader, through: str) -> Response:

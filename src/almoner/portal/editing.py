@@ -156,9 +156,7 @@ def conflict(
     again = [(k, v) for k, v in form.pairs if k not in left_out and not k.startswith("was.")]
     again += hidden_fields(clash.updated_at, _seen(form, clash))
     context = EditConflictPage(visit.here, tuple(again), sides, clash.by, clash.at)
-    if visit.is_fragment:
-        return visit.fragment("portal/conflict.html", context, 409)
-    return visit.page("portal/conflict_page.html", context, 409)
+    return visit.show("portal/conflict_page.html", "portal/conflict.html", context, 409)
 
 
 def _seen(form: Form, clash: EditConflict) -> Row:

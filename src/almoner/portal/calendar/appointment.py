@@ -231,9 +231,7 @@ def _kept(one: AppointmentDetail) -> tuple[tuple[str, str], ...]:
 
 
 def _answer(visit: Visit, page: MovePage, status: int) -> Response:
-    if visit.is_fragment:
-        return visit.fragment(f"{FOLDER}/move_form.html", page, status)
-    return visit.page(f"{FOLDER}/move.html", page, status)
+    return visit.show(f"{FOLDER}/move.html", f"{FOLDER}/move_form.html", page, status)
 
 
 async def _numbers(visit: Visit, connection: Connection, one: AppointmentDetail) -> list[CallNumber]:

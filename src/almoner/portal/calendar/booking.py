@@ -177,9 +177,7 @@ async def _book(visit: Visit, connection: Connection, typed: BookingForm) -> Res
 
 
 def _answer(visit: Visit, page: BookingPage, status: int = 200) -> Response:
-    if visit.is_fragment:
-        return visit.fragment(f"{FOLDER}/booking_form.html", page, status)
-    return visit.page(f"{FOLDER}/booking.html", page, status)
+    return visit.show(f"{FOLDER}/booking.html", f"{FOLDER}/booking_form.html", page, status)
 
 
 def _typed(visit: Visit, form: Form) -> BookingForm:

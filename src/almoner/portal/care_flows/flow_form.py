@@ -160,9 +160,7 @@ async def conflict(visit: Visit, patient: Patient, flow_id: str, merging: Mergin
     again += [(k, v) for k, v in form.pairs if k.startswith(("choose.", "seen.")) and k.partition(".")[2] not in asked]
     again += [(f"seen.{c.path}", msgspec.json.encode(c.theirs).decode()) for c in merging.conflicts]
     page = EditConflictPage(visit.here, tuple(again), tuple(sides), by, at)
-    if visit.is_fragment:
-        return visit.fragment("portal/conflict.html", page, 409)
-    return visit.page("portal/conflict_page.html", page, 409)
+    return visit.show("portal/conflict_page.html", "portal/conflict.html", page, 409)
 
 
 @dataclass(frozen=True)

@@ -179,9 +179,7 @@ async def _new(visit: Visit, name: str, form: Form | None) -> Response:
         errors=said.errors if is_refused else {k: v for k, v in said.errors.items() if k == "start"},
     )
     status = 400 if is_refused else 200
-    if visit.is_fragment:
-        return visit.fragment(f"{_FOLDER}/new_form.html", page, status)
-    return visit.page(f"{_FOLDER}/new.html", page, status)
+    return visit.show(f"{_FOLDER}/new.html", f"{_FOLDER}/new_form.html", page, status)
 
 
 def _template(outline: Outline | None, name: str) -> CareFlowTemplate | None:

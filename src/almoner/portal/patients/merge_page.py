@@ -61,9 +61,7 @@ async def search(visit: Visit) -> Response:
         found = await find(connection, visit.environment_id, only=only_of(visit), text=typed, limit=_SHOWN, but=[kept.id])
         merged = await links(connection, visit.environment_id, kept.id)
     page = ChoosePage(kept, (), typed, found, merged)
-    if visit.is_fragment:
-        return visit.fragment("portal/patients/merge_found.html", page)
-    return visit.page("portal/patients/merge.html", page)
+    return visit.show("portal/patients/merge.html", "portal/patients/merge_found.html", page)
 
 
 async def preview(visit: Visit) -> Response:

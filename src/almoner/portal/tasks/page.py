@@ -47,9 +47,7 @@ async def create(visit: Visit) -> Response:
         patient = await patient_access.patient(visit, connection, visit.path("id"))
         if task_type not in visit.program.task_types:
             page = await _tasks(visit, connection, patient, task_type, "Choose what there is to do.")
-            if visit.is_fragment:
-                return visit.fragment(f"{_FOLDER}/tasks.html", page, 400)
-            return visit.page(f"{_FOLDER}/list.html", page, 400)
+            return visit.show(f"{_FOLDER}/list.html", f"{_FOLDER}/tasks.html", page, 400)
     await visit.parts.store.create(visit.actor, patient_tasks, {"user_id": patient.id, "task_type": task_type})
     return await _done(visit, patient)
 

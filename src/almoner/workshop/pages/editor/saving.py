@@ -177,9 +177,7 @@ async def _ask(
         back=back,
         frame=None if visit.is_fragment else await frame(visit, connection, conflict.current),
     )
-    if visit.is_fragment:
-        return visit.fragment("workshop/pages/editor/conflict.html", page, 409)
-    return visit.page("workshop/pages/editor/conflict_page.html", page, 409)
+    return visit.show("workshop/pages/editor/conflict_page.html", "workshop/pages/editor/conflict.html", page, 409)
 
 
 def _address(visit: Visit) -> str:

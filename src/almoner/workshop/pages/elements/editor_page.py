@@ -224,6 +224,4 @@ async def _editor(
         preview=preview(group, seen, place, visit.worker.timezone),
         placeholders=PLACEHOLDERS if group.struct is MessageTemplate else {},
     )
-    if visit.is_fragment:
-        return visit.fragment(f"{_FOLDER}/form.html", page, status)
-    return visit.page(f"{_FOLDER}/editor.html", page, status)
+    return visit.show(f"{_FOLDER}/editor.html", f"{_FOLDER}/form.html", page, status)

@@ -172,9 +172,7 @@ async def _list(
         told=told,
         focus=focus,
     )
-    if visit.is_fragment:
-        return visit.fragment("workshop/pages/elements/rows.html", page)
-    return visit.page(LIST, page)
+    return visit.show(LIST, "workshop/pages/elements/rows.html", page)
 
 
 def rows(group: ElementGroup, design: ProgramDesign) -> tuple[ElementRow, ...]:
