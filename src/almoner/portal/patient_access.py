@@ -14,6 +14,7 @@ from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
 from almoner.portal import patient_bar
+from almoner.portal.merges_sql import kept_id
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.names import full_name, full_name_sql
 
@@ -25,7 +26,6 @@ NUMBERS: Final = """
 SELECT phone_number, phone_number_type, friendly_name, opted_in_to_phone FROM phone_numbers
 WHERE environment_id = $1 AND user_id = {id} ORDER BY opted_in_to_phone DESC, updated_at, id
 """
-_KEPT = "SELECT f.kept_id FROM patient_merges f WHERE f.environment_id = $1 AND f.patient_id = {id}"
 _PATIENT = f"""
 SELECT p.id::text, p.first_name, p.last_name, p.birthday, p.timezone, p.phase, p.coach_id::text,
   {full_name_sql("w")} AS coach, p.created_at, p.updated_at, m.kept_id::text AS merged_into,
@@ -38,8 +38,8 @@ WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = {{id}}
 """
 _ITSELF = _PATIENT.format(id="$3")
 # A record that was merged leads to the kept one, so that a page that was open meanwhile goes on writing to the right one.
-_FOLLOWED = _PATIENT.format(id=f"coalesce(({_KEPT.format(id='$3')}), $3)")
-_CURRENT = f"SELECT coalesce(({_KEPT.format(id='$2')}), $2)::text"
+_FOLLOWED = _PATIENT.format(id=f"coalesce({kept_id('$3')}, $3)")
+_CURRENT = f"SELECT coalesce({kept_id('$2')}, $2)::text"
 
 
 @dataclass(frozen=True, kw_only=True)

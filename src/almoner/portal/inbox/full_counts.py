@@ -16,10 +16,10 @@ import msgspec
 from almoner.database import Connection
 from almoner.database.query_cache import QueryCache
 from almoner.portal.care_flows.view import days_late, due_before
-from almoner.portal.inbox.queries import IS_NOT_MERGED, IS_QUIET, Whose, moment
+from almoner.portal.inbox.queries import IS_CURRENT, IS_QUIET, Whose, moment
 from almoner.resources.care_flows import OPEN_SINCE
 
-_OF_PHASE: Final = f"($2::text IS NULL OR p.phase = $2) AND {IS_NOT_MERGED}"
+_OF_PHASE: Final = f"($2::text IS NULL OR p.phase = $2) AND {IS_CURRENT}"
 _DUE: Final = f"""
 SELECT f.care_flow::text AS body, p.timezone FROM care_flows f JOIN patients p ON p.environment_id = $1 AND p.id = f.user_id
 WHERE f.environment_id = $1 AND {OPEN_SINCE} < $3 AND {_OF_PHASE}

@@ -18,6 +18,7 @@ from almoner.access.actors import name_sql
 from almoner.database import Connection
 from almoner.portal.care_flows.changes import Part, alone
 from almoner.portal.care_flows.view import days_late, due_before
+from almoner.portal.merges_sql import is_current
 from almoner.resources import RESOURCES
 from almoner.resources.care_flows import OPEN_SINCE
 from almoner.resources.messages import UNREAD
@@ -37,8 +38,8 @@ NEW_DAYS: Final = 7
 _QUOTED: Final = 160
 
 _PERSON = "p.id::text AS patient_id, p.first_name, p.last_name, p.phase, p.timezone"
-IS_NOT_MERGED: Final = "NOT EXISTS (SELECT FROM patient_merges x WHERE x.environment_id = $1 AND x.patient_id = p.id)"
-_OWN = f"own AS MATERIALIZED (SELECT p.* FROM patients p WHERE p.environment_id = $1 AND p.coach_id = $2 AND {IS_NOT_MERGED})"
+IS_CURRENT: Final = is_current("p.id")
+_OWN = f"own AS MATERIALIZED (SELECT p.* FROM patients p WHERE p.environment_id = $1 AND p.coach_id = $2 AND {IS_CURRENT})"
 
 _FLOW = f"f.id::text AS flow_id, f.care_flow::text AS body, p.coach_id IS NOT DISTINCT FROM $2 AS is_mine, {_PERSON}"
 # A step of another's patient belongs to who it is assigned to; then the flow is found by that.
@@ -48,7 +49,7 @@ SELECT {_FLOW} FROM own p JOIN care_flows f ON f.environment_id = $1 AND f.user_
 UNION ALL
 SELECT {_FLOW} FROM care_flows f JOIN patients p ON p.environment_id = $1 AND p.id = f.user_id
 WHERE f.environment_id = $1 AND almoner_open_workers(f.care_flow) @> ARRAY[$2::uuid::text] AND {OPEN_SINCE} < $3
-  AND p.coach_id IS DISTINCT FROM $2 AND $4 AND {IS_NOT_MERGED}
+  AND p.coach_id IS DISTINCT FROM $2 AND $4 AND {IS_CURRENT}
 """
 # Whatever is due, as the index has it: to say the order would take every flow apart once more. Each patient is looked up, since as
 # a join the planner would read all of them.
@@ -57,7 +58,7 @@ WITH due AS MATERIALIZED (
   SELECT f.* FROM care_flows f WHERE f.environment_id = $1 AND {OPEN_SINCE} < $3 LIMIT $4
 )
 SELECT {_FLOW} FROM due f CROSS JOIN LATERAL (SELECT * FROM patients WHERE environment_id = $1 AND id = f.user_id LIMIT 1) p
-WHERE ($5::text IS NULL OR p.phase = $5) AND {IS_NOT_MERGED}
+WHERE ($5::text IS NULL OR p.phase = $5) AND {IS_CURRENT}
 """
 
 _DUE_FLOWS = f"""
@@ -89,7 +90,7 @@ _ALL_UNREAD = f"""
 WITH counted AS (
   SELECT {_COUNTED} FROM messages WHERE environment_id = $1 AND {UNREAD} GROUP BY user_id, conversation_id
 ), unread AS (
-  SELECT c.* FROM counted c WHERE NOT EXISTS (SELECT FROM patient_merges x WHERE x.environment_id = $1 AND x.patient_id = c.user_id)
+  SELECT c.* FROM counted c WHERE {is_current("c.user_id")}
     AND ($2::text IS NULL OR (SELECT p.phase FROM patients p WHERE p.environment_id = $1 AND p.id = c.user_id) = $2)
 ) {_CONVERSATIONS}
 """
@@ -134,7 +135,7 @@ WITH oldest AS MATERIALIZED (
   SELECT p.* FROM patients p WHERE p.environment_id = $1 ORDER BY p.updated_at, p.id LIMIT $2
 ), quiet AS MATERIALIZED (
   SELECT p.* FROM oldest p
-  WHERE p.phase <> ALL ($4::text[]) AND ($6::text IS NULL OR p.phase = $6) AND {IS_NOT_MERGED} AND {IS_QUIET} LIMIT $5
+  WHERE p.phase <> ALL ($4::text[]) AND ($6::text IS NULL OR p.phase = $6) AND {IS_CURRENT} AND {IS_QUIET} LIMIT $5
 )
 SELECT {_PERSON}, {_LAST} FROM quiet p ORDER BY last_at, p.id
 """
@@ -151,7 +152,7 @@ WITH {_OWN}, fresh AS (
 SELECT {_PERSON}, p.created_at, p.coach_id IS NOT NULL AS is_mine,
   (SELECT {name_sql("c.actor")} FROM changes c WHERE c.environment_id = $1 AND c.patient_id = p.id
    ORDER BY c.epoch, c.xid, c.seq LIMIT 1) AS created_by
-FROM fresh p WHERE p.created_at >= $3 AND {IS_NOT_MERGED} ORDER BY p.created_at DESC, p.id LIMIT $6
+FROM fresh p WHERE p.created_at >= $3 AND {IS_CURRENT} ORDER BY p.created_at DESC, p.id LIMIT $6
 """
 _ARE_FREE = """
 SELECT count(*) FROM (

@@ -10,6 +10,7 @@ from typing import Any, Final
 from almoner.errors import ApiError
 from almoner.pages.forms.refusals import refusals
 from almoner.pages.visit import Visit
+from almoner.portal.merges_sql import is_current
 from almoner.portal.patient_access import OF_WORKER, only_of
 from almoner.portal.patients.listing import NOBODY, Chosen, fitting
 from almoner.portal.workers import Worker, to_choose
@@ -31,7 +32,7 @@ SELECT p.id::text AS id, {full_name_sql("p")} AS name, {full_name_sql("w")} AS c
   ) AS given_since
 FROM patients p LEFT JOIN workers w ON w.environment_id = $1 AND w.id = p.coach_id
 WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = ANY ($3::uuid[])
-  AND NOT EXISTS (SELECT 1 FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = p.id)
+  AND {is_current("p.id")}
 ORDER BY p.id
 """
 # What the visitor's own request has changed within the hour, and nobody else since. $2 who, $3 the request.

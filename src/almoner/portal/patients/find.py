@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, Final
 
 from almoner.database import Connection
+from almoner.portal.merges_sql import kept_id
 from almoner.portal.patient_access import OF_WORKER
 from almoner.portal.patients.search_text import SearchText, parse_search
 from almoner.resources.email_addresses import EMAIL
@@ -204,8 +205,8 @@ ORDER BY best.place, best.near DESC, {NAME_ORDER}, p.id LIMIT $4
         """
         if self._only is None:
             return ""
-        merged = f"(SELECT m.kept_id FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = {whose})"
-        return f" AND EXISTS (SELECT FROM patients p WHERE p.environment_id = $1 AND p.id IN ({whose}, {merged}) AND {OF_WORKER})"
+        ids = f"{whose}, {kept_id(whose)}"
+        return f" AND EXISTS (SELECT FROM patients p WHERE p.environment_id = $1 AND p.id IN ({ids}) AND {OF_WORKER})"
 
     def _fits(self, plain: str, typed: str) -> str:
         if self._likeness == _HOLDS:

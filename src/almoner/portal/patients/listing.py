@@ -10,6 +10,7 @@ from typing import Any, Final
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import next_of
+from almoner.portal.merges_sql import is_current
 from almoner.portal.patient_access import only_of
 from almoner.portal.patients import by_next
 from almoner.portal.patients.by_next import ZONE
@@ -37,7 +38,7 @@ _SHOWN: Final = f"""
 page.id::text, page.first_name, page.last_name, birthday, page.timezone, phase, coach_id::text,
 {full_name_sql("w")} AS coach, page.created_at, page.updated_at, n.next_at, n.next_day
 """
-_NOT_MERGED = "NOT EXISTS (SELECT 1 FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = patients.id)"
+_IS_CURRENT: Final = is_current("patients.id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +123,7 @@ async def list_patients(connection: Connection, environment_id: int, wanted: Cho
         f"""
 SELECT {_SHOWN}
 FROM (SELECT *, row_number() OVER (ORDER BY {order}) AS place FROM patients
-  WHERE environment_id = $1{conditions} AND {_NOT_MERGED} ORDER BY {order} LIMIT {PAGE + 1}) AS page
+  WHERE environment_id = $1{conditions} AND {_IS_CURRENT} ORDER BY {order} LIMIT {PAGE + 1}) AS page
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = page.coach_id
 LEFT JOIN LATERAL ({_NEXT_OF}) AS n ON true
 ORDER BY place
@@ -149,7 +150,7 @@ async def _by_next(connection: Connection, environment_id: int, wanted: Chosen, 
     backwards = bool(wanted.before) and not wanted.after
     beyond = wanted.after or wanted.before
     parameters: list[Any] = [environment_id, zones]
-    conditions = f"{_conditions(wanted, parameters)} AND {_NOT_MERGED}"
+    conditions = f"{_conditions(wanted, parameters)} AND {_IS_CURRENT}"
     place = f"${len(parameters) + 1}::uuid" if beyond else ""
     parameters += [beyond] if beyond else []
     are_few = bool(wanted.coach or wanted.phase) and number <= _MANY
@@ -175,7 +176,7 @@ async def fitting(connection: Connection, environment_id: int, wanted: Chosen, l
     parameters: list[Any] = [environment_id]
     conditions = _conditions(wanted, parameters)
     rows = await connection.fetch(
-        f"SELECT id::text FROM patients WHERE environment_id = $1{conditions} AND {_NOT_MERGED} LIMIT {limit}", *parameters
+        f"SELECT id::text FROM patients WHERE environment_id = $1{conditions} AND {_IS_CURRENT} LIMIT {limit}", *parameters
     )
     return [row["id"] for row in rows]
 

@@ -9,15 +9,16 @@ from typing import Any, Final
 import msgspec
 
 from almoner.database import Connection
+from almoner.portal.merges_sql import with_merged
 from almoner.portal.profile.timeline import TimelineEntry
 
 # What each field held before its first change. What was written while it was another record's, merged since, belongs to it.
-_FIRST: Final = """
+_FIRST: Final = f"""
 SELECT DISTINCT ON (c.row_id, d.key) c.row_id::text AS id, d.key AS name, (d.value -> 0)::text AS was
 FROM changes c CROSS JOIN LATERAL json_each(c.differences) d
 WHERE c.environment_id = $1 AND c.kind <> 'create' AND c.kind = 'update' AND c.resource = 'calendar_events'
   AND c.row_id = ANY ($3::uuid[]) AND c.changed_at >= $4 AND c.patient_id IN (
-  SELECT $2::uuid UNION ALL SELECT m.patient_id FROM patient_merges m WHERE m.environment_id = $1 AND m.kept_id = $2)
+  {with_merged("$2")})
 ORDER BY c.row_id, d.key, c.changed_at, c.seq
 """
 

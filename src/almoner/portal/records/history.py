@@ -10,6 +10,7 @@ import msgspec
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
+from almoner.portal.merges_sql import with_merged
 from almoner.portal.patient_access import Patient
 from almoner.portal.profile.change_words import who
 from almoner.portal.profile.differences import FieldDifference, differences
@@ -24,7 +25,7 @@ _HISTORY: Final = f"""
 SELECT c.kind, c.changed_at AS at, c.fields, to_json(told)::text AS told FROM changes c
 CROSS JOIN LATERAL (SELECT {CHANGE}) AS told
 WHERE c.environment_id = $1 AND c.row_id = $3 AND c.resource = 'custom_data_type_records' AND c.patient_id IN (
-  SELECT $2::uuid UNION ALL SELECT m.patient_id FROM patient_merges m WHERE m.environment_id = $1 AND m.kept_id = $2)
+  {with_merged("$2")})
 ORDER BY c.changed_at DESC, c.seq DESC LIMIT {MOST + 1}
 """
 _MOVED: Final = ["user_id"]
