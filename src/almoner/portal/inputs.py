@@ -118,7 +118,7 @@ def _input(field: Field, visit: Visit, people: Sequence[workers.Worker]) -> Inpu
         options = tuple((value, kind.said(value)) for value in kind.values)
     elif isinstance(kind, ProgramChoice):
         names = visit.program.names(kind.of)
-        options = tuple((name, visit.program.titles.get((kind.of, name), name)) for name in names)
+        options = tuple((name, visit.program.title(kind.of, name)) for name in names)
     elif isinstance(kind, Timezone):
         options = _ZONES
     elif _names_a_worker(field):

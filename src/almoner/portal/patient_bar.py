@@ -61,7 +61,7 @@ def of(visit: Visit, patient: Patient) -> PatientBar:
     return PatientBar(
         patient=patient,
         age=age(patient.birthday, clocks.day_of(now, patient.timezone)),
-        phase=visit.program.titles.get(("phases", patient.phase), patient.phase),
+        phase=visit.program.title("phases", patient.phase),
         now=now,
         zone=zone_in_words(patient.timezone),
         your_zone=zone_in_words(mine) if clocks.differ(patient.timezone, mine, now) else "",

@@ -59,7 +59,7 @@ def in_words(field: Field, value: Any, speaking: Speaking) -> str:
 def _text(field: Field, value: str, speaking: Speaking) -> str:
     kind = field.kind
     if isinstance(kind, ProgramChoice):
-        return speaking.program.titles.get((kind.of, value), value)
+        return speaking.program.title(kind.of, value)
     if isinstance(kind, Ref) and kind.to in OF_WORKERS:
         return speaking.names.get(value, NOBODY_KNOWN)
     if kind == PATIENT or field.name == "welkin_id":

@@ -117,6 +117,10 @@ class Program:
             second_factor=any(role.second_factor for role in held),
         )
 
+    def title(self, group: str, name: str) -> str:
+        """What people call an element of a ``group`` such as ``phases``: its title, or its name where it has none or is gone."""
+        return self.titles.get((group, name), name)
+
     def role_title(self, name: str) -> str:
         """What people call a role."""
         built_in, _ = BUILT_IN.get(name, ("", ()))

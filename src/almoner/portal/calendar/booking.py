@@ -232,7 +232,7 @@ async def _page(visit: Visit, connection: Connection, typed: BookingForm, checki
         patient=patient,
         worker=worker,
         workers=known,
-        types=[(name, visit.program.titles.get(("appointment_types", name), name)) for name in visit.program.appointment_types],
+        types=[(name, visit.program.title("appointment_types", name)) for name in visit.program.appointment_types],
         modalities=[(name, MODALITIES[name]) for name in _modalities(visit.program, typed)],
         timezones=timezones(visit, worker, patient, typed.asked.timezone),
         errors=at.errors,

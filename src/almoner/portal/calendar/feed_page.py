@@ -124,7 +124,7 @@ async def feed(visit: Visit) -> Response:
 
 def _entry(row: Any, program: Program, whole_names: bool, url: str) -> IcsEvent:
     visible = row["patient_id"] is not None
-    title = program.titles.get(("appointment_types", row["appointment_type"]), row["appointment_type"])
+    title = program.title("appointment_types", row["appointment_type"])
     names = (row["first_name"], row["last_name"])
     whose = " ".join(names) if visible and whole_names else initials(*names) if visible else ""
     how = MODALITIES.get(row["modality"], row["modality"])

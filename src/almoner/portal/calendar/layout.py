@@ -91,7 +91,7 @@ def appointment_view(event: CalendarEvent, program: Program, timezone: str, plac
         id=event.id,
         name=event.name,
         initials=initials(event.first_name or "", event.last_name or ""),
-        title=program.titles.get(("appointment_types", event.appointment_type), event.appointment_type) if event.patient_id else "",
+        title=program.title("appointment_types", event.appointment_type) if event.patient_id else "",
         modality=MODALITIES.get(event.modality, event.modality) if event.patient_id else "",
         outcome=event.outcome or "",
         at=_at(event, timezone),

@@ -55,7 +55,7 @@ async def begun(visit: Visit, connection: Connection, patient: Patient, template
         words["coach.phone_number"] = row["phone_number"]
     if row["appointment_type"] is not None:
         kind = row["appointment_type"]
-        words["appointment.type"] = visit.program.titles.get(("appointment_types", kind), kind)
+        words["appointment.type"] = visit.program.title("appointment_types", kind)
         day = row["day"] or clocks.day_of(row["start_time"], patient.timezone)
         words["appointment.day"] = f"{day:%A}, {day.day} {day:%B}"
     if row["appointment_type"] is not None and row["start_time"] is not None:

@@ -307,7 +307,7 @@ class Wording:
         return self._title("phases", patient.phase)
 
     def _title(self, group: str, name: str) -> str:
-        return self._visit.program.titles.get((group, name), name)
+        return self._visit.program.title(group, name)
 
 
 def ticking(flow_id: str, base: Part) -> tuple[tuple[str, str], ...]:

@@ -115,7 +115,7 @@ def _hours(day: CalendarDay, timed: Sequence[tuple[datetime, Block]], now: datet
 
 
 def _event(visit: Visit, event: CalendarEvent, day: CalendarDay) -> Block:
-    kind = visit.program.titles.get(("appointment_types", event.appointment_type), event.appointment_type)
+    kind = visit.program.title("appointment_types", event.appointment_type)
     told = [kind, MODALITIES.get(event.modality, event.modality)] if event.patient_id else []
     if event.start_time and event.timezone and clocks.differ(day.timezone, event.timezone, event.start_time):
         told.append(f"their time {zones.clock(event.start_time, event.timezone, day.date)}")

@@ -130,7 +130,7 @@ async def gather(
         total=counts[view.tab],
         digest=rows.digest(listed),
         day=today.day_view(visit, day, now),
-        phases=tuple((name, visit.program.titles.get(("phases", name), name)) for name in visit.program.phases),
+        phases=tuple((name, visit.program.title("phases", name)) for name in visit.program.phases),
         may_see_all=visit.rights.all_patients,
         tasks=tasks,
         inactive_days=visit.parts.inactive_days,
@@ -143,7 +143,7 @@ async def gather(
 def _whose(visit: Visit, view: InboxView) -> str:
     """``yours``, ``everybody's``, ``everybody's, in Maintenance``: whose the counts of a view are."""
     whose = "everybody’s" if view.everybody else "yours"
-    return f"{whose}, in {visit.program.titles.get(('phases', view.phase), view.phase)}" if view.phase else whose
+    return f"{whose}, in {visit.program.title('phases', view.phase)}" if view.phase else whose
 
 
 async def badge(visit: Visit) -> Count:

@@ -176,7 +176,7 @@ async def _clashes(visit: Visit, connection: Connection, kept: Patient, other: P
         for row in ids
     ]
     for row in records:
-        title = visit.program.titles.get(("custom_data_types", row["type_name"]), row["type_name"])
+        title = visit.program.title("custom_data_types", row["type_name"])
         hidden = row["type_name"] in visit.rights.hidden_data
         left, right = (_unseen(visit, row[f"{side}_at"]) if hidden else _summary(row[side]) for side in (KEPT, OTHER))
         found.append(RowClash(f"record-{row['other_row']}", title, left, right, *_rows(row), custom_data_type_records.name))

@@ -69,7 +69,7 @@ async def change(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         found = await patient(visit, connection, visit.path("id"))
     wanted, was = form.text("phase"), form.text("was.phase")
-    titles = {name: visit.program.titles.get(("phases", name), name) for name in visit.program.phases}
+    titles = {name: visit.program.title("phases", name) for name in visit.program.phases}
     if was != found.phase:
         text = f"Somebody has moved them to {titles.get(found.phase, found.phase)} meanwhile. Choose again from there."
         return _phase_form(visit, found, text, 409)
@@ -128,7 +128,7 @@ def _steps(visit: Visit, found: Patient) -> list[PhaseStep]:
     program = visit.program
     following = program.next_phases.get(found.phase)
     return [
-        PhaseStep(name, program.titles.get(("phases", name), name), is_open, "" if is_open else _why(visit, name))
+        PhaseStep(name, program.title("phases", name), is_open, "" if is_open else _why(visit, name))
         for name in program.phases
         if name != found.phase
         for is_open in [following is None or name in following]
@@ -139,12 +139,12 @@ def _why(visit: Visit, name: str) -> str:
     """From where the program lets one come into a phase."""
     program = visit.program
     before = [one for one in program.phases if one != name and name in (program.next_phases.get(one) or ())]
-    titles = [program.titles.get(("phases", one), one) for one in before]
+    titles = [program.title("phases", one) for one in before]
     return f"It comes after {' or '.join(titles)}." if titles else "No phase leads to it."
 
 
 def _phase_form(visit: Visit, found: Patient, problem: str, status: int) -> Response:
-    now = visit.program.titles.get(("phases", found.phase), found.phase)
+    now = visit.program.title("phases", found.phase)
     form = PhaseForm(found, now, _steps(visit, found), problem, visit.is_fragment)
     return _opened(visit, found, "phase", form, status)
 

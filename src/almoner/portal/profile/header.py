@@ -40,7 +40,7 @@ async def header(visit: Visit, connection: Connection, patient: Patient) -> Head
     row = await connection.fetchrow(_NEXT, visit.environment_id, patient.id, visit.parts.database.zones.of(patient.timezone))
     coming = None
     if row:
-        kind = visit.program.titles.get(("appointment_types", row["appointment_type"]), row["appointment_type"])
+        kind = visit.program.title("appointment_types", row["appointment_type"])
         when, yours = appointment_words(row["start_time"], row["day"], patient.timezone, mine, now)
         coming = Next(row["id"], when, yours, kind)
     return Header(patient, coming)

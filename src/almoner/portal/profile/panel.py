@@ -68,11 +68,10 @@ class ChartCard:
 async def _appointments(visit: Visit, connection: Connection, patient: Patient) -> Appointments:
     now, mine, zone = datetime.now(UTC), visit.worker.timezone, patient.timezone
     rows = await connection.fetch(_APPOINTMENTS, visit.environment_id, patient.id, visit.parts.database.zones.of(zone))
-    titles = visit.program.titles
     coming = [
         Appointment(
             row["id"],
-            titles.get(("appointment_types", row["appointment_type"]), row["appointment_type"]),
+            visit.program.title("appointment_types", row["appointment_type"]),
             *appointment_words(row["start_time"], row["day"], zone, mine, now),
             row["modality"],
             row["worker"],

@@ -110,7 +110,7 @@ def _event(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     told, is_booking = entry.told, tells_of_booking(entry)
     if is_booking:
         told = _as_booked(entry, reading)
-    kind = reading.program.titles.get(("appointment_types", told["appointment_type"]), told["appointment_type"])
+    kind = reading.program.title("appointment_types", told["appointment_type"])
     starts = told["start_time"] and datetime.fromisoformat(told["start_time"])
     ends = told["end_time"] and datetime.fromisoformat(told["end_time"])
     chips = (LineChip(told["outcome"], _OUTCOMES[told["outcome"]]),) if told["outcome"] else ()
@@ -168,7 +168,7 @@ def _record(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
 
 
 def _task(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    kind = reading.program.titles.get(("task_types", entry.told["task_type"]), entry.told["task_type"])
+    kind = reading.program.title("task_types", entry.told["task_type"])
     chips = (LineChip("dismissed"),) if entry.told["dismissed"] else ()
     return TimelineLine(entry=entry, icon="check", title=f"Task: {kind}", text="", chips=chips, path=f"{reading.base}/tasks")
 

@@ -53,7 +53,7 @@ async def has(visit: Visit, connection: Connection, patient_id: str, task_id: st
 
 def title(visit: Visit, task_type: str) -> str:
     """What people read of a type; its name where the program has it no more."""
-    return visit.program.titles.get(("task_types", task_type), task_type)
+    return visit.program.title("task_types", task_type)
 
 
 async def _read(visit: Visit, connection: Connection, statement: str, patient_id: str) -> list[Task]:
