@@ -97,7 +97,7 @@ async def speaking(
     return Speaking(visit.program, Zones(patient.timezone, visit.worker.timezone), names, patient.id)
 
 
-def told(fields: Iterable[Field], row: Mapping[str, Any], speaking: Speaking) -> Iterator[tuple[str, str]]:
+def fields_in_words(fields: Iterable[Field], row: Mapping[str, Any], speaking: Speaking) -> Iterator[tuple[str, str]]:
     """What a row says in these fields, each with its title; without what is blank, or as it is where nobody said anything."""
     for field in fields:
         value = row.get(field.name)
@@ -117,7 +117,9 @@ class Compared:
     differs: bool
 
 
-def compared(fields: Iterable[Field], one: Mapping[str, Any], other: Mapping[str, Any], speaking: Speaking) -> Iterator[Compared]:
+def compare_rows(
+    fields: Iterable[Field], one: Mapping[str, Any], other: Mapping[str, Any], speaking: Speaking
+) -> Iterator[Compared]:
     """These fields of both rows (JSON values by name), but for those of which neither says anything."""
     for field in fields:
         values = [row.get(field.name) for row in (one, other)]
@@ -127,7 +129,7 @@ def compared(fields: Iterable[Field], one: Mapping[str, Any], other: Mapping[str
             yield Compared(field.name, field.title, words[0], words[1], all(known) and values[0] != values[1])
 
 
-def shown(resource: Resource, section: str = "") -> tuple[Field, ...]:
+def value_fields(resource: Resource, section: str = "") -> tuple[Field, ...]:
     """What a row says, in all of it or in a section, beside whom it is about and what the database notes at each row."""
     apart = ("id", "updated_at", "created_at", resource.patient)
     fields = resource.by_section[section] if section else resource.fields

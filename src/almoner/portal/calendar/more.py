@@ -15,14 +15,14 @@ from almoner.pages.forms.controls import FieldView
 from almoner.pages.visit import Form, Visit
 from almoner.portal.inputs import inputs, to_choose, typed_in
 from almoner.portal.patient_access import Patient
-from almoner.portal.values import shown, speaking, told
+from almoner.portal.values import fields_in_words, speaking, value_fields
 from almoner.resources.calendar_events import calendar_events
 from almoner.vocabulary.fields import Shape
 
 NEW: Final = typed_in(calendar_events, "more", new=True)
 FIELDS: Final = typed_in(calendar_events, "more")
 _TITLE: Final = calendar_events.sections[-1].title
-_SHOWN: Final = shown(calendar_events, "more")
+_SHOWN: Final = value_fields(calendar_events, "more")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ async def of(
         return More()
     record = await connection.fetchrow(statements.get(calendar_events, Shape.STORED), visit.environment_id, event_id)
     row: Row = msgspec.json.decode(record["body"])
-    facts = tuple(told(_SHOWN, row, await speaking(visit, connection, patient, _SHOWN, row)))
+    facts = tuple(fields_in_words(_SHOWN, row, await speaking(visit, connection, patient, _SHOWN, row)))
     controls = inputs(FIELDS, visit, await to_choose(visit, connection, FIELDS, row))
     values, wrong = row if typed is None else typed, errors or {}
     views = [one.view(values.get(one.name), wrong.get(one.name, "")) for one in controls]

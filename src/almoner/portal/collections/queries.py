@@ -14,7 +14,7 @@ from almoner.data_api.declare import Resource
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import Patient
-from almoner.portal.values import in_words, shown, speaking, told
+from almoner.portal.values import fields_in_words, in_words, speaking, value_fields
 from almoner.vocabulary.fields import Shape
 
 # Of more rows than these the newest are shown, and the page says so.
@@ -41,7 +41,7 @@ async def rows(visit: Visit, connection: Connection, resource: Resource, patient
         *(visit.environment_id, patient.id),
     )
     values = [msgspec.json.decode(record["body"]) for record in found]
-    fields = shown(resource)
+    fields = value_fields(resource)
     words = await speaking(visit, connection, patient, fields, *values)
     naming = next((field for field in fields if field.name == resource.named), None)
     others = [field for field in fields if field is not naming]
@@ -49,7 +49,7 @@ async def rows(visit: Visit, connection: Connection, resource: Resource, patient
         ShownRow(
             record["id"],
             in_words(naming, row.get(naming.name), words) if naming else "",
-            tuple(told(others, row, words)),
+            tuple(fields_in_words(others, row, words)),
             row,
             record["updated_at"],
         )

@@ -11,7 +11,7 @@ from almoner.portal.contact.queries import ContactRow, address, details, rows
 from almoner.portal.contact.sections import EMAILS, IDS, PHONES
 from almoner.portal.panels import Card, Panel
 from almoner.portal.patient_access import Patient
-from almoner.portal.values import shown, speaking, told
+from almoner.portal.values import fields_in_words, speaking, value_fields
 from almoner.resources.patients import patients
 
 SHOWS: Final = {"contact": "phone_numbers email_addresses patients", "external_ids": "external_ids"}
@@ -53,19 +53,19 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
     emails = await rows(connection, visit.environment_id, patient.id, EMAILS)
     own = await details(connection, visit.environment_id, patient.id)
     ways = (*map(_phone, phones), *map(_email, emails))
-    others = shown(patients, "more")
-    more = tuple(told(others, own.row, await speaking(visit, connection, patient, others, own.row)))
+    others = value_fields(patients, "more")
+    more = tuple(fields_in_words(others, own.row, await speaking(visit, connection, patient, others, own.row)))
     return Panel(card, "portal/contact/contact_card.html", ContactCard(ways, address(own.row), more))
 
 
 def _phone(held: ContactRow) -> ContactWay:
     row = held.row
     kind = {"cell": "Mobile", "landline": "Landline"}.get(row["phone_number_type"], "Phone")
-    told = tuple(
+    details = tuple(
         (words, row[name])
         for name, words in (("opted_in_to_sms", "SMS"), ("opted_in_to_phone", "calls"), ("opted_in_to_voicemail", "voicemail"))
     )
-    return ContactWay(kind, row["phone_number"], row["friendly_name"] or "", told, True)
+    return ContactWay(kind, row["phone_number"], row["friendly_name"] or "", details, True)
 
 
 def _email(held: ContactRow) -> ContactWay:

@@ -33,7 +33,7 @@ class Composed:
     """A message as its form states it. ``date`` and ``time`` blank: now; ``zone`` is ``theirs`` or ``mine``.
 
     ``type`` is that of a new conversation; ``which`` is ``0`` or ``1`` where ``twice`` asks which of two moments was meant.
-    ``told`` is said beside the form.
+    ``status`` is said beside the form.
     """
 
     direction: str = ""
@@ -46,7 +46,7 @@ class Composed:
     which: str = ""
     twice: Sequence[tuple[str, str]] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
-    told: str = ""
+    status: str = ""
 
     @property
     def details(self) -> bool:

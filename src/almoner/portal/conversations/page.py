@@ -114,7 +114,7 @@ async def _recorded(visit: Visit, connection: Connection, patient: Patient, conv
         return visit.go(f"/patients/{patient.id}/conversations/{conversation_id}")
     if visit.path("conversation") == NEW and not _in_card(visit):
         return visit.go(f"/patients/{patient.id}/conversations/{conversation_id}")
-    blank = Composed(direction=said.direction, worker_id=said.worker_id, told="Recorded. Nothing was sent.")
+    blank = Composed(direction=said.direction, worker_id=said.worker_id, status="Recorded. Nothing was sent.")
     return await _shown(visit, connection, patient=patient, conversation_id=conversation_id, said=blank, changed="message_reads")
 
 
@@ -137,11 +137,11 @@ async def _filled(
     template = next((one for one in offered if one.name == form.text("template")), None)
     if template is None:
         told = "Choose a template first." if not form.text("template") else "The program has no such template any more."
-        return replace(said, told=told)
+        return replace(said, status=told)
     begun = await templates.begun(visit, connection, patient, template)
     before = said.contents.rstrip()
     contents = f"{before}\n\n{begun.text}" if before else begun.text
-    return replace(said, contents=contents, direction=message_form.OUTBOUND, told=begun.told or _PUT_IN)
+    return replace(said, contents=contents, direction=message_form.OUTBOUND, status=begun.told or _PUT_IN)
 
 
 def _in_card(visit: Visit) -> bool:

@@ -14,7 +14,7 @@ from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.patients.merge_sql import ROW
 from almoner.portal.records.values import Zones
-from almoner.portal.values import Compared, Speaking, compared, names_of, people
+from almoner.portal.values import Compared, Speaking, compare_rows, names_of, people
 from almoner.resources.email_addresses import EMAIL
 from almoner.resources.patients import NAME
 from almoner.resources.phone_numbers import DIGITS
@@ -97,7 +97,7 @@ async def beside(
             row = msgspec.json.decode(await connection.fetchval(ROW, visit.environment_id, one.id))
             names = await names_of(connection, visit.environment_id, people(fields, given, row))
             words = Speaking(visit.program, Zones(visit.worker.timezone, visit.worker.timezone), names, one.id)
-            compared_to.append(replace(one, values=tuple(compared(fields, given, row, words))))
+            compared_to.append(replace(one, values=tuple(compare_rows(fields, given, row, words))))
     return tuple(compared_to)
 
 

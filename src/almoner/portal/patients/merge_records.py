@@ -36,7 +36,7 @@ from almoner.portal.patients.merge_sql import (
     SAME_TYPE,
 )
 from almoner.portal.patients.same_contacts import SameContact, same_contacts, unite
-from almoner.portal.values import compared, shown, speaking
+from almoner.portal.values import compare_rows, speaking, value_fields
 from almoner.resources import RESOURCES
 from almoner.resources.custom_data_type_records import custom_data_type_records
 from almoner.resources.external_ids import external_ids
@@ -159,11 +159,11 @@ def spec_title(visit: Visit, spec_id: str) -> str:
 
 async def values_of(visit: Visit, connection: Connection, kept: Patient, mine: Row, theirs: Row) -> list[Value]:
     """The fields of which either record says something."""
-    fields = shown(patients)
+    fields = value_fields(patients)
     words = await speaking(visit, connection, kept, fields, mine, theirs)
     return [
         Value(name=one.name, title=one.title, kept=one.one, other=one.other, differs=one.differs, takes=KEPT if one.one else OTHER)
-        for one in compared(fields, mine, theirs, words)
+        for one in compare_rows(fields, mine, theirs, words)
     ]
 
 

@@ -54,7 +54,7 @@ def who(told: Mapping[str, Any]) -> str:
 
 def changed(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     """The line of a change."""
-    told = entry.told
+    told = entry.details
     resource, raw = told["resource"], told["differences"] or {}
     key = design_of(told, reading.program)
     design = reading.designs.get(key) if key else None

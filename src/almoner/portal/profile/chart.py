@@ -105,7 +105,7 @@ class Chart:
         return " ".join(f"{point.x:g},{point.y:g}" for point in self.points)
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The chart in a sentence, for whoever does not see it."""
         values = [point.value for point in self.points]
         first, last = self.points[0], self.points[-1]

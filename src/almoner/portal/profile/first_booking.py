@@ -25,7 +25,7 @@ ORDER BY c.row_id, d.key, c.changed_at, c.seq
 
 def tells_of_booking(entry: TimelineEntry) -> bool:
     """Whether an entry stands where an appointment was booked: it is still to come."""
-    return entry.resource == "calendar_events" and bool(entry.told["ahead"])
+    return entry.resource == "calendar_events" and bool(entry.details["ahead"])
 
 
 async def as_booked(

@@ -214,7 +214,7 @@ async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> T
     )
     known = await designs(connection, visit.environment_id, designs_needed(entries, visit.program))
     booked = await as_booked(connection, visit.environment_id, patient.id, entries)
-    changes = [*(one.told for one in entries if one.resource == "changes"), *changes_of(booked), *rows_told(entries)]
+    changes = [*(one.details for one in entries if one.resource == "changes"), *changes_of(booked), *rows_told(entries)]
     names = await names_in(connection, visit.environment_id, changes)
     told = lines(
         entries,

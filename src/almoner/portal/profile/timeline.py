@@ -163,13 +163,13 @@ _TOLD: Final = {
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """Something that happened. ``told`` is what its collection says of it, by column; ``at`` is in UTC."""
+    """Something that happened. ``details`` is what its collection says of it, by column; ``at`` is in UTC."""
 
     resource: str
     id: str
     at: datetime
     starred: bool
-    told: Mapping[str, Any]
+    details: Mapping[str, Any]
 
 
 _NEWEST: Final = Cursor(datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
@@ -241,7 +241,7 @@ async def unstar(connection: Connection, environment_id: int, patient_id: str, r
 
 def _statement(names: tuple[str, ...], starred: bool) -> str:
     sources = " UNION ALL ".join(_selected(_BY_NAME[name], starred) for name in names)
-    told = " ".join(f"WHEN '{name}' THEN (SELECT to_json(told) FROM ({_told(name)}) AS told)" for name in names)
+    told = " ".join(f"WHEN '{name}' THEN (SELECT to_json(told) FROM ({_details_sql(name)}) AS told)" for name in names)
     return (
         "WITH given AS (SELECT $3::timestamptz AS at, $4::uuid AS id, $6::bigint AS seq, $7::text[] AS hidden_assessments, "
         f"$8::text[] AS hidden_data, $9::text AS zone), page AS (SELECT * FROM ({sources}) AS entries "
@@ -252,7 +252,7 @@ def _statement(names: tuple[str, ...], starred: bool) -> str:
     )
 
 
-def _told(name: str) -> str:
+def _details_sql(name: str) -> str:
     return _TOLD.get(name) or f"SELECT t.* FROM {name} t WHERE t.environment_id = $1 AND t.id = page.id"
 
 

@@ -14,7 +14,7 @@ from almoner.portal.profile.first_booking import tells_of_booking
 from almoner.portal.profile.timeline import TimelineEntry
 from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
 from almoner.portal.records.values import Zones, beyond, field_values
-from almoner.portal.values import in_words, shown, told
+from almoner.portal.values import fields_in_words, in_words, value_fields
 from almoner.resources import BY_NAME
 from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Program
@@ -58,9 +58,9 @@ def day_in_words(day: date, today: date) -> str:
 
 def lines(entries: Sequence[TimelineEntry], reading: TimelineContext) -> tuple[TimelineLine, ...]:
     """The entries in words, without the changes that another entry tells of already."""
-    done = [(entry.told.get("id"), entry.at) for entry in entries if entry.resource == "interventions"]
-    told = (_WORDS.get(entry.resource, _added)(entry, reading) for entry in entries)
-    return tuple(line for line in told if not _is_told(line, done))
+    done = [(entry.details.get("id"), entry.at) for entry in entries if entry.resource == "interventions"]
+    all_lines = (_WORDS.get(entry.resource, _added)(entry, reading) for entry in entries)
+    return tuple(line for line in all_lines if not _is_told(line, done))
 
 
 def designs_needed(entries: Iterable[TimelineEntry], program: Program) -> set[tuple[str, str, int]]:
@@ -68,13 +68,15 @@ def designs_needed(entries: Iterable[TimelineEntry], program: Program) -> set[tu
     found = set()
     for entry in entries:
         if entry.resource == "assessment_responses":
-            version = entry.told.get("version")
-            newest = program.newest_specs.get(entry.told["spec_id"])
+            version = entry.details.get("version")
+            newest = program.newest_specs.get(entry.details["spec_id"])
             if version or newest:
-                found.add(("assessment", entry.told["spec_id"], version or (newest.version if newest else 1)))
-        elif entry.resource == "custom_data_type_records" and entry.told["type_name"] in program.custom_data_types:
-            found.add(("custom_data_type", entry.told["type_name"], program.custom_data_types[entry.told["type_name"]].version))
-        elif entry.resource == "changes" and (key := design_of(entry.told, program)):
+                found.add(("assessment", entry.details["spec_id"], version or (newest.version if newest else 1)))
+        elif entry.resource == "custom_data_type_records" and entry.details["type_name"] in program.custom_data_types:
+            found.add(
+                ("custom_data_type", entry.details["type_name"], program.custom_data_types[entry.details["type_name"]].version)
+            )
+        elif entry.resource == "changes" and (key := design_of(entry.details, program)):
             found.add(key)
     return found
 
@@ -83,66 +85,66 @@ def rows_told(entries: Iterable[TimelineEntry]) -> Iterable[Mapping[str, Any]]:
     """The new rows among them that are told field by field, as changes of the log: the names in both are looked up together."""
     for entry in entries:
         if entry.resource not in _WORDS:
-            yield {"resource": entry.resource, "differences": {name: [value] for name, value in entry.told.items()}}
+            yield {"resource": entry.resource, "differences": {name: [value] for name, value in entry.details.items()}}
 
 
 def _is_told(line: TimelineLine, done: list[tuple[Any, datetime]]) -> bool:
     """Whether a line tells nothing but that an intervention was completed, which stands as itself."""
     entry = line.entry
-    if entry.resource != "changes" or entry.told["kind"] != "update":
+    if entry.resource != "changes" or entry.details["kind"] != "update":
         return False
-    if entry.told["resource"] != "care_flows":
+    if entry.details["resource"] != "care_flows":
         return False
     beyond_it = [one for one in line.differences if one.was or one.now or not one.title.endswith("completed")]
-    return not beyond_it and any(row_id == entry.told["row_id"] and abs(entry.at - at) < _SAME for row_id, at in done)
+    return not beyond_it and any(row_id == entry.details["row_id"] and abs(entry.at - at) < _SAME for row_id, at in done)
 
 
 def _message(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    told = entry.told
-    channel = CHANNELS.get(told["conversation_type"] or "", "message")
-    unread = (LineChip("unread", "info"),) if told["unread"] else ()
-    by = f"{told['worker']}: " if told["worker"] else ""
-    title, text = f"{told['direction'].capitalize()} {channel}", f"{by}“{told['contents']}”"
+    details = entry.details
+    channel = CHANNELS.get(details["conversation_type"] or "", "message")
+    unread = (LineChip("unread", "info"),) if details["unread"] else ()
+    by = f"{details['worker']}: " if details["worker"] else ""
+    title, text = f"{details['direction'].capitalize()} {channel}", f"{by}“{details['contents']}”"
     return TimelineLine(entry=entry, icon="message", title=title, text=text, chips=unread, path=f"{reading.base}#conversation")
 
 
 def _event(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    told, is_booking = entry.told, tells_of_booking(entry)
+    details, is_booking = entry.details, tells_of_booking(entry)
     if is_booking:
-        told = _as_booked(entry, reading)
-    kind = reading.program.title("appointment_types", told["appointment_type"])
-    starts = told["start_time"] and datetime.fromisoformat(told["start_time"])
-    ends = told["end_time"] and datetime.fromisoformat(told["end_time"])
-    chips = (LineChip(told["outcome"], _OUTCOMES[told["outcome"]]),) if told["outcome"] else ()
+        details = _as_booked(entry, reading)
+    kind = reading.program.title("appointment_types", details["appointment_type"])
+    starts = details["start_time"] and datetime.fromisoformat(details["start_time"])
+    ends = details["end_time"] and datetime.fromisoformat(details["end_time"])
+    chips = (LineChip(details["outcome"], _OUTCOMES[details["outcome"]]),) if details["outcome"] else ()
     length = counted(round((ends - starts).total_seconds() / 60), "minute") if starts and ends else "all day"
-    text = " · ".join((length, told["modality"], f"with {told['worker']}"))
+    text = " · ".join((length, details["modality"], f"with {details['worker']}"))
     path = f"/calendar/events/{entry.id}"
-    if is_booking and not told["outcome"]:
-        day = clocks.day_of(starts, reading.zone) if starts else date.fromisoformat(told["day"])
+    if is_booking and not details["outcome"]:
+        day = clocks.day_of(starts, reading.zone) if starts else date.fromisoformat(details["day"])
         at = f", {time_of_day(clocks.local(starts, reading.zone))}" if starts else ""
         return TimelineLine(
             entry=entry, icon="calendar", title=f"{kind} booked for {day.day} {day:%B}{at}", text=text, chips=chips, path=path
         )
-    icon = {"call": "phone", "phone": "phone"}.get(told["modality"], "calendar")
+    icon = {"call": "phone", "phone": "phone"}.get(details["modality"], "calendar")
     return TimelineLine(entry=entry, icon=icon, title=kind, text=text, chips=chips, path=path, whole_day=starts is None)
 
 
 def _as_booked(entry: TimelineEntry, reading: TimelineContext) -> Mapping[str, Any]:
     """What was booked then: that it was moved, handed over or ended since is told by entries of their own."""
     then = reading.booked.get(entry.id, {})
-    worker = {"worker": reading.names.get(then["calendar_id"], entry.told["worker"])} if "calendar_id" in then else {}
-    return {**entry.told, **then, **worker}
+    worker = {"worker": reading.names.get(then["calendar_id"], entry.details["worker"])} if "calendar_id" in then else {}
+    return {**entry.details, **then, **worker}
 
 
 def _response(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    told, version = entry.told, entry.told["version"]
-    newest = reading.program.newest_specs.get(told["spec_id"])
-    design = reading.designs.get(("assessment", told["spec_id"], version or (newest.version if newest else 1)))
+    details, version = entry.details, entry.details["version"]
+    newest = reading.program.newest_specs.get(details["spec_id"])
+    design = reading.designs.get(("assessment", details["spec_id"], version or (newest.version if newest else 1)))
     chips: tuple[LineChip, ...] = ()
-    name, answers = told["title"] or told["spec_id"], len(told["model"])
+    name, answers = details["title"] or details["spec_id"], len(details["model"])
     if isinstance(design, Assessment):
-        name = told["title"] or design.name
-        scored = score(design, told["model"])
+        name = details["title"] or design.name
+        scored = score(design, details["model"])
         if scored:
             chips = (
                 LineChip(f"score {scored.total:g}" + (f" · {scored.band}" if scored.band else ""), "info" if scored.band else ""),
@@ -152,11 +154,11 @@ def _response(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
 
 
 def _record(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    name = entry.told["type_name"]
+    name = entry.details["type_name"]
     known = reading.program.custom_data_types.get(name)
     design = reading.designs.get(("custom_data_type", name, known.version)) if known else None
     fields = design.fields if isinstance(design, CustomDataType) else ()
-    zones, body = Zones(reading.zone, reading.zone), entry.told["body"]
+    zones, body = Zones(reading.zone, reading.zone), entry.details["body"]
     values = [one for one in (*field_values(fields, body, zones), *beyond(fields, body, zones)) if one.value]
     shown = [f"{one.label}: {one.value}" for one in values[:_MOST_VALUES]]
     if len(values) > _MOST_VALUES:
@@ -168,8 +170,8 @@ def _record(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
 
 
 def _task(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    kind = reading.program.title("task_types", entry.told["task_type"])
-    chips = (LineChip("dismissed"),) if entry.told["dismissed"] else ()
+    kind = reading.program.title("task_types", entry.details["task_type"])
+    chips = (LineChip("dismissed"),) if entry.details["dismissed"] else ()
     return TimelineLine(entry=entry, icon="check", title=f"Task: {kind}", text="", chips=chips, path=f"{reading.base}/tasks")
 
 
@@ -178,30 +180,30 @@ def _added(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     resource = BY_NAME[entry.resource]
     says = resource.presented.says
     if says:
-        texts = [in_words(resource.field(name), entry.told[name], reading.speaking) for name in says]
+        texts = [in_words(resource.field(name), entry.details[name], reading.speaking) for name in says]
         title = f"{thing(entry.resource)} added"
     else:
-        fields = [field for field in shown(resource) if field.name != resource.named]
-        texts = [f"{label}: {value}" for label, value in told(fields, entry.told, reading.speaking)]
-        title = f"{thing(entry.resource)} added · {name_in_words(resource, entry.told.get(resource.named), reading)}"
+        fields = [field for field in value_fields(resource) if field.name != resource.named]
+        texts = [f"{label}: {value}" for label, value in fields_in_words(fields, entry.details, reading.speaking)]
+        title = f"{thing(entry.resource)} added · {name_in_words(resource, entry.details.get(resource.named), reading)}"
     path = f"{reading.base}{resource.place.format(id=entry.id)}"
     return TimelineLine(entry=entry, icon="card", title=title, text=" · ".join(text for text in texts if text), chips=(), path=path)
 
 
 def _mapping(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    title = f"Id in {entry.told['namespace']} added"
+    title = f"Id in {entry.details['namespace']} added"
     return TimelineLine(
-        entry=entry, icon="card", title=title, text=entry.told["external_id"], chips=(), path=f"{reading.base}/contact#ids"
+        entry=entry, icon="card", title=title, text=entry.details["external_id"], chips=(), path=f"{reading.base}/contact#ids"
     )
 
 
 def _merge(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    told = entry.told
+    details = entry.details
     patient = reading.program.terminology.get("patient", "patient")
-    titles = ((BY_NAME[name], number) for name, number in told["moved"].items() if number)
+    titles = ((BY_NAME[name], number) for name, number in details["moved"].items() if number)
     moved = ", ".join(counted(number, resource.singular, resource.title.lower()) for resource, number in titles)
-    text = " · ".join(part for part in (f"moved: {moved}" if moved else "nothing to move", f"by {told['name']}") if part)
-    title = f"Another record of this {patient} was merged into this one · {told['other']}"
+    text = " · ".join(part for part in (f"moved: {moved}" if moved else "nothing to move", f"by {details['name']}") if part)
+    title = f"Another record of this {patient} was merged into this one · {details['other']}"
     return TimelineLine(entry=entry, icon="person", title=title, text=text, chips=(), path=f"{reading.base}/merged/{entry.id}")
 
 
@@ -210,19 +212,24 @@ def _flow(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
         entry=entry,
         icon="plan",
         title="Care flow started",
-        text=entry.told["description"],
+        text=entry.details["description"],
         chips=(),
         path=f"{reading.base}/care-flows/{entry.id}",
     )
 
 
 def _step(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    told = entry.told
-    by = f", by {told['worker']}" if told.get("worker") else ""
-    text = f"Care flow “{told.get('description', '')}”{by}"
-    path = f"{reading.base}/care-flows/{told.get('id', '')}"
+    details = entry.details
+    by = f", by {details['worker']}" if details.get("worker") else ""
+    text = f"Care flow “{details.get('description', '')}”{by}"
+    path = f"{reading.base}/care-flows/{details.get('id', '')}"
     return TimelineLine(
-        entry=entry, icon="check", title=f"Intervention completed · {told.get('title', '')}", text=text, chips=(), path=path
+        entry=entry,
+        icon="check",
+        title=f"Intervention completed · {details.get('title', '')}",
+        text=text,
+        chips=(),
+        path=path,
     )
 
 
