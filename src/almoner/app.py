@@ -285,7 +285,7 @@ def _pages(
         sign_in=SignIn(database, box, passwords, _requires_second_factor(programs), by_password=settings.passwords),
         oidc=_identity_provider(settings, box),
         watch=Watch(database, settings.idle_minutes),
-        kept=QueryCache(database),
+        query_cache=QueryCache(database),
         inactive_days=settings.inactive_days,
         sent_forms=SentForms(database),
     )

@@ -61,7 +61,7 @@ class PageParts:
     sign_in: SignIn
     oidc: Oidc | None
     watch: Watch
-    kept: QueryCache
+    query_cache: QueryCache
     inactive_days: int
     sent_forms: SentForms
 

@@ -49,7 +49,7 @@ class AdministratorFormPage:
     places: tuple[AdminPlace, ...]
     environment: Environment
     made: bool
-    stated: WorkerForm
+    form: WorkerForm
     errors: Mapping[str, str]
     zones: tuple[str, ...] = field(default_factory=zones)
 
@@ -133,7 +133,7 @@ async def _test(visit: Visit, connection: Connection) -> Environment:
 
 
 def _form(visit: Visit, test: Environment, typed: WorkerForm, errors: Mapping[str, str], made: bool = False) -> Response:
-    context = AdministratorFormPage(places=places(visit), environment=test, made=made, stated=typed, errors=errors)
+    context = AdministratorFormPage(places=places(visit), environment=test, made=made, form=typed, errors=errors)
     return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
 
 

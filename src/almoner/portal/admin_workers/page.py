@@ -76,7 +76,7 @@ class WorkerFormPage:
 
     places: tuple[AdminPlace, ...]
     account: Account | None
-    stated: WorkerForm
+    form: WorkerForm
     choices: tuple[RoleChoice, ...]
     kept: tuple[tuple[str, str], ...]
     errors: Mapping[str, str]
@@ -336,7 +336,7 @@ def _form(
     visit: Visit, account: Account | None, typed: WorkerForm, kept: tuple[tuple[str, str], ...], errors: Mapping[str, str]
 ) -> Response:
     context = WorkerFormPage(
-        places=places(visit), account=account, stated=typed, choices=queries.role_choices(visit.program), kept=kept, errors=errors
+        places=places(visit), account=account, form=typed, choices=queries.role_choices(visit.program), kept=kept, errors=errors
     )
     return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
 

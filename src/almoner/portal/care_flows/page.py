@@ -63,7 +63,7 @@ class NewFlowPage:
     patient: Patient
     names: tuple[str, ...]
     template: CareFlowTemplate | None
-    stated: new_flow.NewFlowForm
+    form: new_flow.NewFlowForm
     roles: tuple[new_flow.Assignees, ...]
     goals: tuple[tuple[str, tuple[new_flow.Planned, ...]], ...]
     errors: Mapping[str, str] = field(default_factory=dict)
@@ -173,7 +173,7 @@ async def _new(visit: Visit, name: str, form: Form | None) -> Response:
         patient=patient,
         names=tuple(one.name for one in outline.care_flows) if outline else (),
         template=template,
-        stated=said,
+        form=said,
         roles=tuple(replace(role, chosen=said.assignees.get(role.role, "")) for role in roles),
         goals=new_flow.planned(template, said, titles) if template else (),
         errors=said.errors if is_refused else {k: v for k, v in said.errors.items() if k == "start"},

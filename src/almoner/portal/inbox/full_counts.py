@@ -52,20 +52,20 @@ class Tally:
     new: int | None = None
 
 
-async def due(kept: QueryCache, whose: Whose, now: datetime) -> Due | None:
+async def due(query_cache: QueryCache, whose: Whose, now: datetime) -> Due | None:
     """How many open interventions of everybody's patients are due by today, where their patients live."""
     of = (whose.environment_id, whose.phase)
-    return await kept.of(("due", *of), lambda connection: _due(connection, of, now))
+    return await query_cache.of(("due", *of), lambda connection: _due(connection, of, now))
 
 
-async def inactive(kept: QueryCache, whose: Whose, since: datetime, ends: Collection[str]) -> int | None:
+async def inactive(query_cache: QueryCache, whose: Whose, since: datetime, ends: Collection[str]) -> int | None:
     """How many of all patients nothing was heard of; the arguments are those of ``find.inactive``."""
     of = (whose.environment_id, whose.phase)
 
     async def count(connection: Connection) -> int:
         return int(await connection.fetchval(_INACTIVE, *of, since, list(ends)))
 
-    return await kept.of(("inactive", *of), count)
+    return await query_cache.of(("inactive", *of), count)
 
 
 async def new(connection: Connection, whose: Whose, since: datetime) -> int:

@@ -163,9 +163,9 @@ def _quiet(visit: Visit, now: datetime) -> tuple[datetime, list[str]]:
 
 async def _tally(visit: Visit, whose: queries.Whose, waiting: WaitingItems, now: datetime) -> Tally:
     """How many there are of what there is more of. Of own patients all was found that anybody could look through."""
-    kept, everybody = visit.parts.kept, whose.everybody
-    due = await full_counts.due(kept, whose, now) if everybody and waiting.steps.more else None
-    inactive = await full_counts.inactive(kept, whose, *_quiet(visit, now)) if everybody and waiting.inactive.more else None
+    query_cache, everybody = visit.parts.query_cache, whose.everybody
+    due = await full_counts.due(query_cache, whose, now) if everybody and waiting.steps.more else None
+    inactive = await full_counts.inactive(query_cache, whose, *_quiet(visit, now)) if everybody and waiting.inactive.more else None
     new = None
     if waiting.new.more:
         async with visit.parts.database.connection() as connection:

@@ -74,7 +74,7 @@ class ClientFormPage:
 
     frame: Frame
     client: Client | None
-    stated: ClientForm
+    form: ClientForm
     errors: Mapping[str, str]
     offered: frozenset[str]
     grantable: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: policy.grantable(BY_NAME))
@@ -112,19 +112,19 @@ async def show_new(visit: Visit) -> Response:
 
 
 async def create(visit: Visit) -> Response:
-    stated = _stated(await visit.form())
+    form = _parse_form(await visit.form())
     async with visit.parts.database.connection() as connection:
-        errors, status = _wrong(stated), 400
+        errors, status = _wrong(form), 400
         if not errors:
             try:
-                terms = (stated.name, stated.scope, stated.shape, BY_NAME)
+                terms = (form.name, form.scope, form.shape, BY_NAME)
                 made = await clients.create(connection, visit.parts.box, visit.environment_id, *terms, by=visit.by)
             except ApiError as error:
                 errors, status = by_field(error), error.status
             else:
                 client = await clients.find(connection, visit.environment_id, made.client_id)
                 return await _one(visit, connection, client, told=IssuedSecret("client", made.client_secret))
-        return await _form(visit, connection, client=None, stated=stated, errors=errors, status=status)
+        return await _form(visit, connection, client=None, form=form, errors=errors, status=status)
 
 
 async def show(visit: Visit) -> Response:
@@ -136,24 +136,24 @@ async def show_form(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         client = await _usable(visit, connection)
         scopes = frozenset(client.scope.split())
-        stated = ClientForm(client.name, policy.ALL in scopes, scopes - {policy.ALL}, client.shape)
-        return await _form(visit, connection, client, stated, {})
+        form = ClientForm(client.name, policy.ALL in scopes, scopes - {policy.ALL}, client.shape)
+        return await _form(visit, connection, client, form, {})
 
 
 async def change(visit: Visit) -> Response:
-    stated = _stated(await visit.form())
+    form = _parse_form(await visit.form())
     async with visit.parts.database.connection() as connection:
         client = await _usable(visit, connection)
-        errors, status = _wrong(stated), 400
+        errors, status = _wrong(form), 400
         if not errors:
             try:
-                terms = (stated.name, stated.scope, stated.shape, BY_NAME)
+                terms = (form.name, form.scope, form.shape, BY_NAME)
                 await clients.change(connection, visit.environment_id, client.id, *terms, by=visit.by)
             except ApiError as error:
                 errors, status = by_field(error), error.status
             else:
                 return _go(visit, client, "changed")
-        return await _form(visit, connection, client=client, stated=stated, errors=errors, status=status)
+        return await _form(visit, connection, client=client, form=form, errors=errors, status=status)
 
 
 async def rotate(visit: Visit) -> Response:
@@ -209,12 +209,12 @@ def _most_days(visit: Visit) -> int:
     return LONGEST_DAYS if visit.by.holds.administers else grants.MOST_DAYS
 
 
-def _stated(form: Form) -> ClientForm:
+def _parse_form(form: Form) -> ClientForm:
     return ClientForm(form.text("name").strip(), form.text("grant") == "all", frozenset(form.texts("scopes")), form.text("shape"))
 
 
-def _wrong(stated: ClientForm) -> dict[str, str]:
-    if stated.everything or stated.scopes:
+def _wrong(form: ClientForm) -> dict[str, str]:
+    if form.everything or form.scopes:
         return {}
     return {"scopes": "Tick at least one, or choose everything."}
 
@@ -238,12 +238,12 @@ async def _usable(visit: Visit, connection: Connection) -> Client:
 
 
 async def _form(
-    visit: Visit, connection: Connection, client: Client | None, stated: ClientForm, errors: Mapping[str, str], status: int = 200
+    visit: Visit, connection: Connection, client: Client | None, form: ClientForm, errors: Mapping[str, str], status: int = 200
 ) -> Response:
     # What is granted already may stay, whoever changes the rest.
     had = frozenset(client.scope.split()) if client else frozenset()
     offered = had | grants.grantable(visit.by.holds, BY_NAME)
-    context = ClientFormPage(frame=await frame(visit, connection), client=client, stated=stated, errors=errors, offered=offered)
+    context = ClientFormPage(frame=await frame(visit, connection), client=client, form=form, errors=errors, offered=offered)
     return visit.page(f"{_FOLDER}/form.html", context, status)
 
 

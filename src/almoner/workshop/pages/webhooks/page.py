@@ -67,7 +67,7 @@ class WebhookFormPage:
 
     frame: Frame
     subscription: Subscription | None
-    stated: WebhookForm
+    form: WebhookForm
     errors: Mapping[str, str]
     resources: tuple[tuple[str, str], ...] = _OFFERED
     ways: tuple[tuple[str, str], ...] = WAYS
@@ -130,19 +130,19 @@ async def show_new(visit: Visit) -> Response:
 
 
 async def create(visit: Visit) -> Response:
-    stated = from_form(await visit.form())
+    form = from_form(await visit.form())
     async with visit.parts.database.connection() as connection:
         try:
             made = await subscriptions.create(
                 connection,
                 visit.parts.box,
                 environment_id=visit.environment_id,
-                given=stated.terms(is_new=True),
+                given=form.terms(is_new=True),
                 rules=_rules(visit),
                 by=visit.by,
             )
         except ApiError as error:
-            return await _form(visit, connection, None, stated, stated.errors(error))
+            return await _form(visit, connection, None, form, form.errors(error))
     return _go(visit, made, "made")
 
 
@@ -158,7 +158,7 @@ async def show_form(visit: Visit) -> Response:
 
 
 async def change(visit: Visit) -> Response:
-    stated = from_form(await visit.form())
+    form = from_form(await visit.form())
     async with visit.parts.database.connection() as connection:
         found = await _found(visit, connection)
         try:
@@ -167,12 +167,12 @@ async def change(visit: Visit) -> Response:
                 visit.parts.box,
                 environment_id=visit.environment_id,
                 key=found.id,
-                given=stated.terms(is_new=False),
+                given=form.terms(is_new=False),
                 rules=_rules(visit),
                 by=visit.by,
             )
         except ApiError as error:
-            return await _form(visit, connection, found, stated, stated.errors(error))
+            return await _form(visit, connection, found, form, form.errors(error))
     return _go(visit, found, "changed")
 
 
@@ -259,9 +259,9 @@ async def _found(visit: Visit, connection: Connection) -> Subscription:
 
 
 async def _form(
-    visit: Visit, connection: Connection, subscription: Subscription | None, stated: WebhookForm, errors: Mapping[str, str]
+    visit: Visit, connection: Connection, subscription: Subscription | None, form: WebhookForm, errors: Mapping[str, str]
 ) -> Response:
-    context = WebhookFormPage(frame=await frame(visit, connection), subscription=subscription, stated=stated, errors=errors)
+    context = WebhookFormPage(frame=await frame(visit, connection), subscription=subscription, form=form, errors=errors)
     return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
 
 
