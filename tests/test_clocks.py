@@ -21,7 +21,7 @@ from tests.test_repository import SERVER
 
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)
 # The place itself, the vocabulary below it, which writes UTC alone, and a program that the operator's own clock is meant in.
-MAY_CONVERT = {"clocks.py", "times.py", "notifications/message.py", "commands/receive.py", "receiver"}
+MAY_CONVERT = {"vocabulary/clocks.py", "vocabulary/times.py", "notifications/message.py", "commands/receive.py", "receiver"}
 # What only the one reader of what people type may do (pages/parsing.py); a single character is no number.
 _DIGITS = ("isdigit", "isdecimal", "isnumeric")
 PAGES = ("pages", "portal", "workshop/pages")

@@ -236,7 +236,7 @@ async def test_a_name_has_something_to_be_seen(later: Api) -> None:
 
 async def test_no_letter_vanishes_from_what_is_searched(database: Database) -> None:
     """Both sides of each table of letters have one length: what had no partner would be left out."""
-    source = (Path(__file__).parents[2] / "src/almoner/functions.sql").read_text(encoding="utf-8")
+    source = (Path(__file__).parents[2] / "src/almoner/schema/functions.sql").read_text(encoding="utf-8")
     tables = re.findall(r"translate\(plain, (.*?)\);", source, re.DOTALL)
     assert len(tables) > 5
     async with database.connection() as connection:

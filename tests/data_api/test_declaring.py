@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from almoner.data_api.declare import CREATED_AT, ID, PATIENT, UPDATED_AT, Resource, Verb, complete
-from almoner.portal.values import shown
+from almoner.portal.values import value_fields
 from almoner.vocabulary.fields import Field
 from almoner.vocabulary.kinds import Ref, Text
 
@@ -33,4 +33,4 @@ def test_a_collection_whose_rows_are_about_a_patient_has_the_field_that_tells_wh
 
 @pytest.mark.parametrize("kind", [PATIENT, Ref("patients")])
 def test_whom_a_row_is_about_is_none_of_what_it_says_however_it_is_declared(kind: Ref) -> None:
-    assert shown(declared(Field("user_id", kind, "Whose note it is.", required=True))) == (NAME,)
+    assert value_fields(declared(Field("user_id", kind, "Whose note it is.", required=True))) == (NAME,)

@@ -6,6 +6,7 @@ import re
 
 import asyncpg
 
+from almoner.access import environments
 from almoner.data_api import statements
 from almoner.database.dialing import SESSION
 from almoner.resources import BY_NAME
@@ -18,13 +19,12 @@ SELECT $1, gen_random_uuid(), 'intake', 'UTC', 'Grace' || n, md5(n::text), '1906
 _SPAN = "'1970-01-01', '00000000-0000-0000-0000-000000000000', '9999-12-31', 51"
 
 
-async def test_a_find_by_name_reads_who_is_called_so_and_whose_name_is_too_long_for_its_index(dsn: str, environment: int) -> None:
+async def test_a_find_by_name_reads_who_is_called_so_and_whose_name_is_too_long_for_its_index(own_dsn: str) -> None:
     patients = BY_NAME["patients"]
     filters = patients.spelled[Shape.DOCUMENTED].filters
-    connection = await asyncpg.connect(dsn, server_settings={"plan_cache_mode": SESSION["plan_cache_mode"], "jit": "off"})
-    written = connection.transaction()
+    connection = await asyncpg.connect(own_dsn, server_settings={"plan_cache_mode": SESSION["plan_cache_mode"], "jit": "off"})
     try:
-        await written.start()
+        environment = await environments.create(connection, "plans")
         await connection.execute(_NOISE, environment)
         await connection.execute("SELECT gin_clean_pending_list('patients_name_search')")
         await connection.execute("ANALYZE patients")
@@ -35,5 +35,4 @@ async def test_a_find_by_name_reads_who_is_called_so_and_whose_name_is_too_long_
             used = set(re.findall(r"patients_\w+|Seq Scan", "\n".join(row[0] for row in plan)))
             assert used == {"patients_name_search", "patients_long_name_part"}, plan
     finally:
-        await written.rollback()
         await connection.close()

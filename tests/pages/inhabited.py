@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime
 
 from almoner.access import environments
@@ -15,8 +16,13 @@ from tests.programs import published
 
 
 async def inhabited(people: People, database: Database, store: Store, name: str, patients: int) -> Person:
-    """Somebody whose roles open every page of a new environment, which has the demo's program and so many of its patients."""
+    """Somebody whose roles open every page of a new environment, which has the demo's program and so many of its patients.
+
+    A module is come back to where processes share its tests, so that the name may be taken already.
+    """
     async with database.connection() as connection:
+        if await connection.fetchval("SELECT true FROM environments WHERE name = $1", name):
+            name = f"{name}-{uuid.uuid4().hex[:6]}"
         environment = await environments.create(connection, name)
         await published(connection, environment, kiwi_health.source())
     await load(
