@@ -6,10 +6,12 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from tools import rooms
 from tools.rooms import LAYERS, wrong_directions
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +78,18 @@ def rooms_imported(path: Path) -> set[str]:
 def test_imports_point_one_way() -> None:
     """Down the layers of tools/rooms.py, of which docs/architecture.md has the picture."""
     assert wrong_directions() == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    names = {name for name, _ in rooms.modules()}
+    imports = {
+        module: {other if other in names else other.rpartition(".")[0] for other, _ in rooms.imported(path)} & names - {module}
+        for module, path in rooms.modules()
+    }
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
 def test_only_the_composition_roots_start_a_database() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
@@ -16,12 +16,26 @@ from almoner.pages import filters, moment_fields, notation
 from almoner.pages.security import masked
 from almoner.pages.sent_forms import TOKEN, new_token
 from almoner.pages.static_files import StaticFiles
+from almoner.vocabulary.definitions import Rights
 from almoner.vocabulary.names import full_name, isolated
 
-if TYPE_CHECKING:
-    from almoner.pages.visit import Visit
-
 _ROOT = Path(__file__).parent.parent
+
+
+class Visitor(Protocol):
+    """What templates know of whoever asks for a page: ``pages.visit.Visit``, which stands above this."""
+
+    @property
+    def token(self) -> str:
+        """The token of the session; empty where nobody has signed in."""
+
+    @property
+    def here(self) -> str:
+        """The path that was asked for."""
+
+    @property
+    def rights(self) -> Rights:
+        """What their roles open."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,7 @@ class Renderer:
         """The HTML of a template. Raises jinja2.UndefinedError where it asks for what it was not given."""
         return self._environment.get_template(template).render(values)
 
-    def rooms_of(self, visit: Visit) -> list[tuple[Room, bool]]:
+    def rooms_of(self, visit: Visitor) -> list[tuple[Room, bool]]:
         """The rooms that the visitor may enter, each with whether they are in it."""
         here = visit.here
         return [
@@ -110,7 +124,7 @@ def _isolated(value: Any) -> Any:
     return isolated(value) if type(value) is str else value
 
 
-def csrf_token(visit: Visit) -> str:
+def csrf_token(visit: Visitor) -> str:
     """What shows that a request comes from a page of this session; empty where nobody has signed in."""
     return masked(csrf(visit.token)) if visit.token else ""
 

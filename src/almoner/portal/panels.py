@@ -10,7 +10,7 @@ from typing import Any
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 
 
 @dataclass(frozen=True)

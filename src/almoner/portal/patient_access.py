@@ -6,8 +6,6 @@ else whom a page shows is found in the page as it is sent (``pages/shown_patient
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Final
 
 from almoner.database import Connection
@@ -15,8 +13,9 @@ from almoner.errors import problem
 from almoner.pages.visit import Visit
 from almoner.portal import patient_bar
 from almoner.portal.merges_sql import kept_id
+from almoner.portal.patient import Patient
 from almoner.vocabulary.kinds import Guid
-from almoner.vocabulary.names import full_name, full_name_sql
+from almoner.vocabulary.names import full_name_sql
 
 # The condition on a patient ``p`` that keeps a role to its own patients; ``$2`` is what ``only_of`` returns.
 OF_WORKER: Final = "($2::uuid IS NULL OR p.coach_id = $2)"
@@ -40,33 +39,6 @@ _ITSELF = _PATIENT.format(id="$3")
 # A record that was merged leads to the kept one, so that a page that was open meanwhile goes on writing to the right one.
 _FOLLOWED = _PATIENT.format(id=f"coalesce({kept_id('$3')}, $3)")
 _CURRENT = f"SELECT coalesce({kept_id('$2')}, $2)::text"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patient:
-    """A patient as every page about one shows them. ``timezone`` is an IANA name; ``birthday`` and the coach may be None.
-
-    ``merged_into`` is the id of the record that this one was merged into, None where it was not. ``phone`` is the number to call
-    them at, None where none is known; ``takes_calls``: they agreed to that.
-    """
-
-    id: str
-    first_name: str
-    last_name: str
-    birthday: date | None
-    timezone: str
-    phase: str
-    coach_id: str | None
-    coach: str | None
-    created_at: datetime
-    updated_at: datetime
-    merged_into: str | None
-    phone: str | None
-    takes_calls: bool
-
-    @property
-    def name(self) -> str:
-        return full_name(self.first_name, self.last_name)
 
 
 def only_of(visit: Visit) -> str | None:

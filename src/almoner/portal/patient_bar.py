@@ -1,21 +1,19 @@
 """Whose record a page is about: the bar that stays in view on every page of a patient.
 
-Reading a patient by id (``sight.patient``) makes the page one about them, and the portal's frame draws the bar on it: no page can
-forget it, neither one of a conflict nor one that a refused form leads to.
+Reading a patient by id (``patient_access.patient``) makes the page one about them, and the portal's frame draws the bar on it: no
+page can forget it, neither one of a conflict nor one that a refused form leads to.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from almoner.pages.filters import age, zone_in_words
 from almoner.pages.visit import Visit
+from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
-
-if TYPE_CHECKING:
-    from almoner.portal.patient_access import Patient
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import msgspec
 from almoner.data_api.declare import PATIENT, Resource
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.records.values import Zones, day
 from almoner.vocabulary.choices import Choice, ProgramChoice
 from almoner.vocabulary.definitions import Program

@@ -21,7 +21,7 @@ from almoner.portal import patient_access
 from almoner.portal.assessments import answer_form, drafts, responses
 from almoner.portal.assessments.drafts import AnswerDraft, SavedDraft, TabInput, Texts
 from almoner.portal.assessments.responses import Answered
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.records.values import FieldValue, day
 from almoner.resources.assessment_responses import assessment_responses
 from almoner.vocabulary import clocks

@@ -17,7 +17,7 @@ from almoner.pages.visit import Visit
 from almoner.portal import patient_access
 from almoner.portal.assessments import drafts, fill_page, responses
 from almoner.portal.assessments.responses import MOST, Answered
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.records.values import FieldValue, Zones, beyond, field_values
 from almoner.vocabulary.definitions import Spec
 from almoner.vocabulary.kinds import Guid

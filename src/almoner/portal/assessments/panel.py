@@ -11,7 +11,7 @@ from almoner.portal.assessments import drafts, responses
 from almoner.portal.assessments.page import Begun, begun_by
 from almoner.portal.assessments.responses import Answered
 from almoner.portal.panels import Card, Panel
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 
 SHOWS: Final = {"assessments": "assessment_responses"}
 _FEW: Final = 4

@@ -27,7 +27,8 @@ from almoner.portal.calendar.queries import BY_PHONE, OUTCOMES, CalendarEvent, C
 from almoner.portal.calendar.rules import Override, Reason, WantedAppointment
 from almoner.portal.calendar.time_form import TypedTime, When
 from almoner.portal.editing import EditConflict
-from almoner.portal.patient_access import NUMBERS, Patient
+from almoner.portal.patient import Patient
+from almoner.portal.patient_access import NUMBERS
 from almoner.resources.calendar_events import calendar_events
 from almoner.vocabulary import clocks
 from almoner.vocabulary.working_hours import Span

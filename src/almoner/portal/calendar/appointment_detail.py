@@ -14,7 +14,7 @@ from almoner.pages.visit import Visit
 from almoner.portal import patient_access
 from almoner.portal.calendar import queries, zones
 from almoner.portal.calendar.queries import OUTCOMES, CalendarEvent, CalendarWorker
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.times import iso

@@ -22,7 +22,7 @@ from almoner.portal.calendar.more import More
 from almoner.portal.calendar.queries import MODALITIES, CalendarWorker
 from almoner.portal.calendar.rules import Override, Reason, WantedAppointment
 from almoner.portal.calendar.time_form import TypedTime, When
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.patients.find import PatientMatch, find
 from almoner.resources.calendar_events import calendar_events
 from almoner.vocabulary import clocks

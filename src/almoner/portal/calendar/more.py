@@ -14,7 +14,7 @@ from almoner.database import Connection
 from almoner.pages.forms.controls import FieldView
 from almoner.pages.visit import Form, Visit
 from almoner.portal.inputs import inputs, to_choose, typed_in
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.values import fields_in_words, speaking, value_fields
 from almoner.resources.calendar_events import calendar_events
 from almoner.vocabulary.fields import Shape

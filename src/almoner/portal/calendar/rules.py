@@ -15,7 +15,7 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal.calendar import queries, zones
 from almoner.portal.calendar.queries import BY_PHONE, CalendarEvent, CalendarWorker, Diary
 from almoner.portal.conversations import consents
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
 from almoner.vocabulary.names import full_name_sql
 from almoner.vocabulary.working_hours import MIDNIGHT, Hours, Span

@@ -16,7 +16,7 @@ from almoner.portal.care_flows import changes, queries, view
 from almoner.portal.care_flows.changes import At, Change, Merging, Part
 from almoner.portal.care_flows.view import FlowView
 from almoner.portal.editing import ConflictSide, EditConflictPage, last_change
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.workers import Worker
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.times import iso

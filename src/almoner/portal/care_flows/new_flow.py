@@ -10,7 +10,7 @@ from almoner.pages import parsing
 from almoner.pages.visit import Form
 from almoner.portal.care_flows import view
 from almoner.portal.care_flows.changes import Part, step
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.workers import Worker
 from almoner.workshop.design import CareFlowTemplate
 

@@ -18,7 +18,7 @@ from almoner.portal.care_flows import flow_form, new_flow, queries
 from almoner.portal.care_flows.flow_form import OpenFlowForm
 from almoner.portal.care_flows.queries import MOST
 from almoner.portal.care_flows.view import FlowView
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.workers import Worker, to_choose
 from almoner.vocabulary import clocks
 from almoner.workshop import published_programs

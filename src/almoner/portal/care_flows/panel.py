@@ -10,7 +10,7 @@ from almoner.pages.visit import Visit
 from almoner.portal.care_flows import queries
 from almoner.portal.care_flows.view import FlowView
 from almoner.portal.panels import Card, Panel
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 
 SHOWS: Final = {"care_flows": "care_flows"}
 

@@ -15,7 +15,7 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal import patient_access
 from almoner.portal.care_flows.changes import MINE, THEIRS, Change, Merging, Part
 from almoner.portal.care_flows.view import FlowReader, FlowView, workers_of
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.resources.care_flows import CARE_FLOW, care_flows
 from almoner.vocabulary.kinds import Guid, Problems
 from almoner.vocabulary.names import full_name_sql

@@ -20,7 +20,7 @@ from almoner.portal import editing, live, patient_access
 from almoner.portal.collections.queries import MOST, ShownRow, owned, rows
 from almoner.portal.editing import EditConflict
 from almoner.portal.inputs import inputs, to_choose, typed_in
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.resources import RESOURCES
 from almoner.vocabulary.fields import Field
 from almoner.vocabulary.kinds import Guid

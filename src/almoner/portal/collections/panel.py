@@ -10,7 +10,7 @@ from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.collections.queries import ShownRow, rows
 from almoner.portal.panels import Card, Panel
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.resources import BY_NAME, RESOURCES
 
 SHOWS: Final = {resource.name: resource.name for resource in RESOURCES if resource.slug}

@@ -13,7 +13,7 @@ from almoner.data_api import statements
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.values import fields_in_words, in_words, speaking, value_fields
 from almoner.vocabulary.fields import Shape
 

@@ -22,7 +22,7 @@ from almoner.portal.contact.queries import ContactRow, details, everything, owne
 from almoner.portal.contact.sections import DETAILS, HOW, SECTIONS, ContactSection
 from almoner.portal.editing import EditConflict, SavedRow, hidden_fields
 from almoner.portal.inputs import Input, to_choose
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.workers import Worker
 from almoner.vocabulary import clocks
 from almoner.vocabulary.kinds import Guid

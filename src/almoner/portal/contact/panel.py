@@ -10,7 +10,7 @@ from almoner.pages.visit import Visit
 from almoner.portal.contact.queries import ContactRow, address, details, rows
 from almoner.portal.contact.sections import EMAILS, IDS, PHONES
 from almoner.portal.panels import Card, Panel
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.values import fields_in_words, speaking, value_fields
 from almoner.resources.patients import patients
 

@@ -16,7 +16,7 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal.conversations import consents, queries
 from almoner.portal.conversations.consents import Consent
 from almoner.portal.conversations.queries import Conversation
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.workers import to_choose
 from almoner.resources.conversations import conversations
 from almoner.resources.messages import messages

@@ -15,7 +15,7 @@ from almoner.portal.conversations import message_form, templates
 from almoner.portal.conversations.message_form import Composed
 from almoner.portal.conversations.queries import Conversation, Talk, chosen, conversations, mark_read, talk
 from almoner.portal.conversations.view import ConversationView, view
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 
 _FOLDER: Final = "portal/conversations"
 NEW: Final = "new"

@@ -9,7 +9,7 @@ from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.conversations.view import ConversationView, view
 from almoner.portal.panels import Card, Panel
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 
 SHOWS: Final = {"conversation": "messages conversations"}
 

@@ -15,7 +15,7 @@ from almoner.pages.notation import time_of_day, to_the_second
 from almoner.pages.visit import Visit
 from almoner.portal import read_marks
 from almoner.portal.calendar.zones import clock
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.profile.timeline_words import day_in_words
 from almoner.resources.messages import UNREAD
 from almoner.vocabulary import clocks

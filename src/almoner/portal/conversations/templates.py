@@ -9,7 +9,7 @@ from almoner.database import Connection
 from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import next_of
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
 from almoner.workshop import published_programs
 from almoner.workshop.design import MessageTemplate

@@ -14,7 +14,7 @@ from almoner.portal.conversations import consents, message_form, templates
 from almoner.portal.conversations.consents import Consent
 from almoner.portal.conversations.message_form import Composed
 from almoner.portal.conversations.queries import TYPES, Conversation, Talk, chosen, conversations, talk
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
 
 # The type of a new conversation that is offered first.

@@ -14,6 +14,7 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal import patient_access, read_marks
 from almoner.portal.care_flows import queries
 from almoner.portal.care_flows.changes import Change, Merging
+from almoner.portal.patient import Patient
 from almoner.resources.patients import patients
 from almoner.vocabulary.kinds import Guid
 
@@ -34,7 +35,7 @@ class Gone(Exception):  # noqa: N818  # what it says is for people, who did noth
         self.text = text
 
 
-async def tick(visit: Visit, form: Form, change: Change) -> tuple[patient_access.Patient, Merging]:
+async def tick(visit: Visit, form: Form, change: Change) -> tuple[Patient, Merging]:
     """Completes or reopens a step, in the one way that care flows have; returns whose it is, and what came of it.
 
     The form carries the flow's id and the step as it was shown (``rows.ticking``), which the change is about. Raises a 404 ApiError
@@ -49,7 +50,7 @@ async def tick(visit: Visit, form: Form, change: Change) -> tuple[patient_access
     return patient, merging
 
 
-async def read(visit: Visit, conversation_id: str, until: datetime) -> tuple[patient_access.Patient, datetime | None]:
+async def read(visit: Visit, conversation_id: str, until: datetime) -> tuple[Patient, datetime | None]:
     """Notes the messages of a conversation up to a moment as read; returns whose they are and what ``unread`` takes back.
 
     That is None where everything had been read. Raises a 404 ApiError.
@@ -60,7 +61,7 @@ async def read(visit: Visit, conversation_id: str, until: datetime) -> tuple[pat
         return patient, await read_marks.note(connection, visit.actor, parsed, until=until)
 
 
-async def unread(visit: Visit, conversation_id: str, read_at: datetime) -> patient_access.Patient:
+async def unread(visit: Visit, conversation_id: str, read_at: datetime) -> Patient:
     """Takes back what ``read`` noted at that moment. Raises a 404 ApiError."""
     parsed = _guid(conversation_id)
     async with visit.parts.database.transaction() as connection:
@@ -69,12 +70,12 @@ async def unread(visit: Visit, conversation_id: str, read_at: datetime) -> patie
     return patient
 
 
-async def _of_conversation(visit: Visit, connection: Connection, conversation_id: str) -> patient_access.Patient:
+async def _of_conversation(visit: Visit, connection: Connection, conversation_id: str) -> Patient:
     found = await connection.fetchval(_OF_CONVERSATION, visit.environment_id, patient_access.only_of(visit), conversation_id)
     return await patient_access.patient(visit, connection, found or "")
 
 
-async def assign(visit: Visit, patient_id: str, coach_id: str | None, instead_of: str | None) -> patient_access.Patient:
+async def assign(visit: Visit, patient_id: str, coach_id: str | None, instead_of: str | None) -> Patient:
     """Makes ``coach_id`` the coach of a patient whose coach is ``instead_of``, either of them None for nobody.
 
     Raises a 404 ApiError where the visitor sees no such patient, and Gone where somebody else has become the coach meanwhile.

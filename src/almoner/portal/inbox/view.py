@@ -12,10 +12,10 @@ from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
-from almoner.portal import patient_access
 from almoner.portal.inbox import full_counts, queries, rows, today
 from almoner.portal.inbox.full_counts import Tally
 from almoner.portal.inbox.rows import TABS, Action, Count, InboxRow, WaitingItems
+from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
 
 # How many rows are shown at first, and how many more each time.
@@ -64,7 +64,7 @@ class ActionResult:
     """What was just done for whom, and how it is taken back. ``refused``: it could not be done, and there is no patient."""
 
     text: str
-    patient: patient_access.Patient | None = None
+    patient: Patient | None = None
     undo: Action | None = None
     refused: bool = False
 

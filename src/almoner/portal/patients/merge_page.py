@@ -10,7 +10,8 @@ from starlette.responses import Response
 from almoner.errors import ApiError, problem
 from almoner.pages.forms.refusals import refusals
 from almoner.pages.visit import Visit
-from almoner.portal.patient_access import Patient, only_of, patient
+from almoner.portal.patient import Patient
+from almoner.portal.patient_access import only_of, patient
 from almoner.portal.patients import merge_records
 from almoner.portal.patients.duplicates import Likely, likely
 from almoner.portal.patients.find import PatientMatch, find

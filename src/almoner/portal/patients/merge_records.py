@@ -20,7 +20,7 @@ from almoner.data_api.store import Actor, Store
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.patients.merge_sql import (
     COUNTS,
     DRAFTS,

@@ -15,7 +15,8 @@ from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages import parsing
 from almoner.pages.visit import Visit
-from almoner.portal.patient_access import Patient, merged_patient, patient
+from almoner.portal.patient import Patient
+from almoner.portal.patient_access import merged_patient, patient
 from almoner.portal.patients import merge_records
 from almoner.portal.patients.merge_sql import ROW
 from almoner.vocabulary.kinds import Guid

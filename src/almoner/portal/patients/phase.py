@@ -11,7 +11,8 @@ from almoner.errors import ApiError
 from almoner.pages.forms.refusals import refusals
 from almoner.pages.visit import Visit
 from almoner.portal import live, patient_bar
-from almoner.portal.patient_access import Patient, only_of, patient
+from almoner.portal.patient import Patient
+from almoner.portal.patient_access import only_of, patient
 from almoner.portal.patient_bar import PatientBarPart
 from almoner.portal.workers import Worker, to_choose
 from almoner.resources.patients import patients

@@ -12,7 +12,7 @@ from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.visit import Visit
 from almoner.portal.panels import Card, Drawing, Panel, panels
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.records import queries
 from almoner.resources import RESOURCES
 

@@ -14,7 +14,7 @@ import msgspec
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.panels import Card
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.profile.published_designs import designs
 from almoner.vocabulary import clocks
 from almoner.vocabulary.times import IsoDate, IsoDateTime

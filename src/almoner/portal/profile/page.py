@@ -16,7 +16,7 @@ from almoner.pages.filters import zone_in_words
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal import live, patient_access, patient_bar
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.patient_bar import PatientBarPart
 from almoner.portal.profile import timeline
 from almoner.portal.profile.cards import CONVERSATION, Omitted, ShownCard, card, drawn, omitted, sidebar

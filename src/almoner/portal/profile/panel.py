@@ -11,7 +11,7 @@ from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import next_of, starts
 from almoner.portal.panels import Card, Panel
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.profile.chart import RECENT_DAYS, chart
 from almoner.portal.profile.header import appointment_words
 from almoner.vocabulary.names import full_name_sql

@@ -11,7 +11,7 @@ import msgspec
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.merges_sql import with_merged
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.profile.change_words import who
 from almoner.portal.profile.differences import FieldDifference, differences
 from almoner.portal.profile.timeline import CHANGE

@@ -20,7 +20,7 @@ from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.portal import editing, patient_access
 from almoner.portal.editing import EditConflict
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.records import queries, record_form
 from almoner.portal.records.history import History, history
 from almoner.portal.records.queries import PatientRecord, Type

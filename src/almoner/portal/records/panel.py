@@ -8,7 +8,7 @@ from typing import Final
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.panels import Card, Panel
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.records import queries
 from almoner.portal.records.queries import PatientRecord, Type
 from almoner.portal.records.values import FieldValue, Zones, field_values

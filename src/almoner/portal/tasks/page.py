@@ -12,7 +12,7 @@ from almoner.errors import problem
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal import live, patient_access
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.tasks import queries
 from almoner.portal.tasks.queries import MOST, Task
 from almoner.resources.patient_tasks import patient_tasks

@@ -8,7 +8,7 @@ from typing import Final
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.panels import Card, Panel
-from almoner.portal.patient_access import Patient
+from almoner.portal.patient import Patient
 from almoner.portal.tasks import queries
 from almoner.portal.tasks.queries import Task
 

@@ -1,0 +1,35 @@
+"""A patient as the portal's pages know them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from almoner.vocabulary.names import full_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patient:
+    """A patient as every page about one shows them. ``timezone`` is an IANA name; ``birthday`` and the coach may be None.
+
+    ``merged_into`` is the id of the record that this one was merged into, None where it was not. ``phone`` is the number to call
+    them at, None where none is known; ``takes_calls``: they agreed to that.
+    """
+
+    id: str
+    first_name: str
+    last_name: str
+    birthday: date | None
+    timezone: str
+    phase: str
+    coach_id: str | None
+    coach: str | None
+    created_at: datetime
+    updated_at: datetime
+    merged_into: str | None
+    phone: str | None
+    takes_calls: bool
+
+    @property
+    def name(self) -> str:
+        return full_name(self.first_name, self.last_name)
