@@ -13,6 +13,7 @@ from almoner.portal.inputs import inputs, typed_in
 from almoner.portal.workers import Worker
 from almoner.vocabulary.choices import Choice, ProgramChoice, Several, State
 from almoner.vocabulary.contact_kinds import Phone, ZipCode
+from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import Field, Section
 from almoner.vocabulary.kinds import AnyObject, Boolean, Consent, Email, Guid, Integer, LongText, Number, Ref, Text, Texts
 from almoner.vocabulary.times import IsoDate, IsoDateTime, Timezone
@@ -40,7 +41,7 @@ DRAWN: list[tuple[Field, str, Any, list[str]]] = [
     (Field("r", Ref("workers")), "select", ADA, [ADA]),
 ]
 VISIT: Any = SimpleNamespace(
-    program=SimpleNamespace(names=lambda _: ("intake", "graduated"), titles={("phases", "intake"): "Intake"}),
+    program=Program(phases=("intake", "graduated"), titles={("phases", "intake"): "Intake"}),
     worker=SimpleNamespace(timezone="America/New_York"),
 )
 PEOPLE = [Worker(ADA, "Ada King", ())]
