@@ -171,10 +171,11 @@ class Guids(Kind):
         given = value.split(",") if value else []
         if len(given) > 1000:
             raise ValueError
-        return [Guid().parse(one.strip()) for one in given]
+        return [Guid().parse(one.strip(" ")) for one in given]
 
     def schema(self) -> Schema:
-        return {"type": "string", "pattern": f"^{GUID_PATTERN}(,{GUID_PATTERN})*$"}
+        # Blank names no row, and is no mistake: a program that has none to ask for sends it.
+        return {"type": "string", "pattern": f"^( *{GUID_PATTERN} *(, *{GUID_PATTERN} *)*)?$"}
 
 
 @dataclass(frozen=True)
