@@ -41,6 +41,7 @@ LAYERS: Final = (
         together=True,
     ),
     _layer("The vocabulary that everything is declared in", "vocabulary errors home", together=True),
+    _layer("Changes of two people brought together, whatever they are of", "merging"),
 )
 # Parts of a room that stand in another layer than the rest of it.
 _PARTS: Final = frozenset(room for layer in LAYERS for room in layer.rooms if "/" in room)

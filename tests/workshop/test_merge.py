@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from almoner.merging.three_way import same
 from almoner.workshop import kiwi_health
 from almoner.workshop.design import (
     Assessment,
@@ -25,7 +26,6 @@ from almoner.workshop.design import (
     Terminology,
 )
 from almoner.workshop.merge import MergeConflict, Merged, merge, resolve
-from almoner.workshop.pairing import same
 from almoner.workshop.program_file import parse
 from tests.tries import tries
 
@@ -144,6 +144,18 @@ def test_choices_and_points_merge_one_by_one() -> None:
     merged = merge(BASE, program(theirs, PAIN, MOOD), program(mine, PAIN, MOOD))
     assert merged.conflicts == ()
     assert questions(merged.design)[0] == replace(PLAN, choices=("gold", "bronze"), points={"gold": 5, "bronze": 0})
+
+
+def test_two_numbers_for_one_choice_are_a_conflict() -> None:
+    theirs, mine = (program(replace(PLAN, points={"gold": points, "silver": 1}), PAIN, MOOD) for points in (3, 4))
+    (conflict,) = merge(BASE, theirs, mine).conflicts
+    assert (conflict.where, conflict.base, conflict.theirs, conflict.mine) == (
+        "Assessment Intake, section Basics, question plan, points, gold",
+        2,
+        3,
+        4,
+    )
+    assert resolve(merge(BASE, theirs, mine), {conflict.path: "mine"}) == mine
 
 
 def test_a_heading_that_one_renamed_keeps_the_question_that_the_other_added_below_it() -> None:

@@ -10,13 +10,13 @@ from typing import Any, Final, get_args
 
 from almoner.database import Connection
 from almoner.errors import Problem
+from almoner.merging.three_way import same
 from almoner.vocabulary import json_values
 from almoner.vocabulary.definitions import Permission, Program, Rights
 from almoner.vocabulary.fields import Object, printable
 from almoner.vocabulary.kinds import Problems
 from almoner.workshop import questions
 from almoner.workshop.design import FieldDesign, Phase, ProgramDesign, Question
-from almoner.workshop.pairing import same
 from almoner.workshop.published_programs import design_of, newest_version, rights
 
 MOST_IDS: Final = 100

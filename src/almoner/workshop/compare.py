@@ -9,8 +9,9 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
+from almoner.merging.three_way import same
 from almoner.workshop.design import ProgramDesign
-from almoner.workshop.pairing import at, called, keyed, label, paired, same, step, where, word
+from almoner.workshop.pairing import at, called, keyed, label, paired, step, where, word
 from almoner.workshop.shape import Member, members
 
 Kind = Literal["added", "removed", "changed", "moved"]

@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from almoner.database import Connection
+from almoner.merging.three_way import same
 from almoner.workshop.compare import compare, summary
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.merge import MergeConflict, Merged, merge
-from almoner.workshop.pairing import same
 from almoner.workshop.published_programs import design_of, newest_version
 
 # The first half of the advisory lock of an environment's draft; its second half is the environment's id.

@@ -1,4 +1,4 @@
-"""Which item of a list is which in another version of it, and what makes two parts of a program the same."""
+"""Which item of a list of a program is which in another version of it, and what people and paths call it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from almoner.merging.pairing import pair
+from almoner.merging.three_way import same
 from almoner.workshop.shape import Member, identity, members
 
 # An item's name, and how many of that name stand before it in its list: a draft may hold two of one name for a while.
@@ -18,21 +20,6 @@ _ALIKE: Final = 0.5
 # So many pairs of items are looked at; it takes about a tenth of a second.
 _MOST_COMPARED: Final = 5_000
 _CALLED: Final = {"sidebar": "sidebar card"}
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values say the same. Unlike ``==``, yes and no differ from one and zero."""
-    if one is other:
-        return True
-    return bool(one == other) and _same_types(one, other)
-
-
-def _same_types(one: Any, other: Any) -> bool:
-    if isinstance(one, Struct):
-        return all(_same_types(getattr(one, name), getattr(other, name)) for name in one.__struct_fields__)
-    if isinstance(one, tuple):
-        return all(map(_same_types, one, other))
-    return isinstance(one, bool) == isinstance(other, bool)
 
 
 def keyed(items: Sequence[Any]) -> dict[Key, Any]:
@@ -57,12 +44,13 @@ def paired(base: Sequence[Any], other: Sequence[Any]) -> dict[Key, Any]:
     if len(gone) * len(new) > _MOST_COMPARED or not all(isinstance(item, Struct) for item in base[:1]):
         # Texts are never alike; and where so much is new, it is another program.
         return after
-    renamed: dict[Key, Key] = {}
-    for old in gone:
-        alike = [(likeness(before[old], after[key]), key) for key in new if key not in renamed]
-        share, nearest = max(alike, key=lambda pair: pair[0], default=(0.0, None))
-        if nearest is not None and share > _ALIKE:
-            renamed[nearest] = old
+
+    def alike(old: Key, key: Key) -> float:
+        share = likeness(before[old], after[key])
+        return share if share > _ALIKE else 0
+
+    nearest = pair(gone, new, alike)
+    renamed = dict(zip(nearest, gone, strict=True))
     return {renamed.get(key, key): item for key, item in after.items()}
 
 

@@ -15,12 +15,12 @@ from almoner.access.grants import Grant, require, require_second_person, widened
 from almoner.access.worker_events import AT_THE_TERMINAL, By
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.merging.three_way import same
 from almoner.vocabulary.definitions import NO_RIGHTS, Program, Rights
 from almoner.workshop.breakages import Progress, Report, examine, unfollowed
 from almoner.workshop.checks import DesignProblem, problems
 from almoner.workshop.compare import Difference, compare, summary
 from almoner.workshop.design import ProgramDesign
-from almoner.workshop.pairing import same
 from almoner.workshop.program_file import parse
 from almoner.workshop.program_text import write
 from almoner.workshop.published_programs import (

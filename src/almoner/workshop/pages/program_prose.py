@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from almoner.merging.three_way import same
 from almoner.workshop.design import Condition, ProgramDesign
-from almoner.workshop.pairing import called, same
+from almoner.workshop.pairing import called
 from almoner.workshop.shape import Member, members
 
 # What people know a part by, the best first; its name in the API stands beside it where that is another.

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.errors import problem, unavailable
+from almoner.merging.three_way import Side, same
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.vocabulary.names import full_name
@@ -23,10 +24,9 @@ from almoner.workshop import drafts
 from almoner.workshop.compare import compare
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.drafts import Conflicted, Draft, Revision
-from almoner.workshop.merge import MergeConflict, Side, merge, resolve
+from almoner.workshop.merge import MergeConflict, merge, resolve
 from almoner.workshop.pages.editor.value_lines import ValueLine, lines
 from almoner.workshop.pages.frame import Frame, frame
-from almoner.workshop.pairing import same
 from almoner.workshop.shape import by_key
 
 CHOOSE: Final = "choose:"
