@@ -98,7 +98,7 @@ def test_two_who_change_one_field_are_asked_and_get_what_they_choose() -> None:
     now = _theirs(changes.edit(At(0, 0), {"instructions": "Theirs"}))
     mine = changes.edit(At(0, 0), {"instructions": "Mine"})
     [conflict] = _done(now, mine).conflicts
-    assert (conflict.path, conflict.was, conflict.mine, conflict.theirs) == ("instructions", None, "Mine", "Theirs")
+    assert (conflict.path, conflict.base, conflict.mine, conflict.theirs) == ("instructions", None, "Mine", "Theirs")
     chosen = {
         side: _done(now, mine, decided=side).flow["goals"][0]["interventions"][0]["instructions"] for side in ("mine", "theirs")
     }

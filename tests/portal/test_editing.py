@@ -59,7 +59,7 @@ async def test_the_same_key_of_a_record_clashes_and_nothing_is_written(grace: Ch
         visit(grace, store, database), custom_data_type_records, row_id, {"body": BODY | {"dose": "850 mg"}}, form
     )
     assert isinstance(clash, editing.EditConflict)
-    assert [(c.path, c.was, c.mine, c.theirs) for c in clash.conflicts] == [("body.dose", "500 mg", "850 mg", "1000 mg")]
+    assert [(c.path, c.base, c.mine, c.theirs) for c in clash.conflicts] == [("body.dose", "500 mg", "850 mg", "1000 mg")]
     assert clash.by == "test, on the command line"
 
 

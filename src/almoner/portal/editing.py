@@ -6,7 +6,7 @@ change different fields both keep their work, and two who change the same one de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,6 +20,7 @@ from almoner.data_api.declare import Resource, Row
 from almoner.data_api.refusals import changed_since, not_found
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
+from almoner.merging.three_way import ABSENT, MINE, THEIRS, Conflict, Same, same, whose
 from almoner.pages.visit import Form, Visit
 from almoner.vocabulary import json_values
 from almoner.vocabulary.fields import Shape
@@ -27,8 +28,6 @@ from almoner.vocabulary.kinds import AnyObject
 
 # A row that changes this often between being read and being written is not a person's doing.
 _TRIES: Final = 5
-_MINE, _THEIRS = "mine", "theirs"
-ABSENT: Final = object()
 
 _LAST_CHANGE = f"""
 SELECT {name_sql("c.actor")} AS name, c.through, c.changed_at FROM changes c
@@ -47,22 +46,12 @@ class SavedRow:
 
 
 @dataclass(frozen=True)
-class ValueConflict:
-    """A value that two people changed. ``was`` is what the form was made from; None stands for nothing."""
-
-    path: str
-    was: Any
-    mine: Any
-    theirs: Any
-
-
-@dataclass(frozen=True)
 class EditConflict:
     """What was not saved, and why: the row as it is now, and who changed it when, where the log tells (else empty and None)."""
 
     row: Row
     updated_at: datetime
-    conflicts: tuple[ValueConflict, ...]
+    conflicts: tuple[Conflict[str], ...]
     by: str
     at: datetime | None
 
@@ -148,7 +137,7 @@ def conflict(
     words = show or (lambda path, value: _in_words(value))
     sides = tuple(
         ConflictSide(
-            c.path, named.get(c.path) or _title(c.path), words(c.path, c.was), words(c.path, c.mine), words(c.path, c.theirs)
+            c.path, named.get(c.path) or _title(c.path), words(c.path, c.base), words(c.path, c.mine), words(c.path, c.theirs)
         )
         for c in clash.conflicts
     )
@@ -188,41 +177,34 @@ async def _row(visit: Visit, resource: Resource, row_id: str, within: Connection
     return record["body"], record["updated_at"]
 
 
-def _compared(resource: Resource, row: Row, given: Row, form: Form) -> tuple[dict[str, Any], list[ValueConflict]]:
+def _compared(resource: Resource, row: Row, given: Row, form: Form) -> tuple[dict[str, Any], list[Conflict[str]]]:
     """What is to be written, by path, and what somebody else changed as well."""
     wanted: dict[str, Any] = {}
-    conflicts: list[ValueConflict] = []
-    for path, was, mine, theirs, same in _parts(resource, row, given, form):
-        decided = form.text(f"choose.{path}")
-        if decided == _THEIRS or same(mine, theirs) or (was is not ABSENT and same(mine, was)):
-            continue
-        if was is ABSENT or same(was, theirs):
+    conflicts: list[Conflict[str]] = []
+    for path, was, theirs, mine, equal in _parts(resource, row, given, form):
+        side = THEIRS if form.text(f"choose.{path}") == THEIRS else whose(was, theirs, mine, equal)
+        if side is None:
+            conflicts.append(Conflict(path, was, theirs, mine))
+        elif side == MINE:
             wanted[path] = mine
-        else:
-            conflicts.append(ValueConflict(path, was, mine, theirs))
     return wanted, conflicts
 
 
-def _parts(resource: Resource, row: Row, given: Row, form: Form) -> list[tuple[str, Any, Any, Any, Callable[[Any, Any], bool]]]:
-    """Path, what it was, mine, theirs and how they compare: a field each, or a key each where a field is an object."""
-    found: list[tuple[str, Any, Any, Any, Callable[[Any, Any], bool]]] = []
+def _parts(resource: Resource, row: Row, given: Row, form: Form) -> Iterator[tuple[str, Any, Any, Any, Same]]:
+    """Path, what it was, theirs, mine and how they compare: a field each, or a key each where a field is an object."""
     for name, mine in given.items():
-        field = resource.field(name)
-        was = made_from(form, name)
-        if isinstance(field.kind, AnyObject) and isinstance(mine, dict) and isinstance(was, dict):
-            now = row.get(name) or {}
-            keys = dict.fromkeys((*was, *now, *mine))
-            found += [(f"{name}.{key}", was.get(key), mine.get(key), now.get(key), _equal) for key in keys]
+        kind = resource.field(name).kind
+        was, theirs = made_from(form, name), row.get(name)
+        if isinstance(kind, AnyObject) and isinstance(mine, dict) and isinstance(was, dict):
+            now = theirs or {}
+            for key in dict.fromkeys((*was, *now, *mine)):
+                yield f"{name}.{key}", was.get(key), now.get(key), mine.get(key), same
         else:
-            found.append((name, was, mine, row.get(name), _comparing(field.kind)))
-    return found
+            # Where the form does not say what it was made from, what is there counts as seen.
+            yield name, theirs if was is ABSENT else was, theirs, mine, _comparing(kind)
 
 
-def _equal(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and one == other if isinstance(one, bool) else bool(one == other)
-
-
-def _comparing(kind: Any) -> Callable[[Any, Any], bool]:
+def _comparing(kind: Any) -> Same:
     """Whether two JSON values mean the same: a phone number in two notations, a moment in two zones."""
 
     def meaning(value: Any) -> Any:
@@ -230,7 +212,7 @@ def _comparing(kind: Any) -> Callable[[Any, Any], bool]:
         decoded = None if value is None else kind.decode(value, "", problems)
         return value if problems else decoded
 
-    return lambda one, other: _equal(meaning(one), meaning(other))
+    return lambda one, other: same(meaning(one), meaning(other))
 
 
 def _merged(row: Row, wanted: Mapping[str, Any]) -> Row:

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
+from almoner.merging.three_way import ABSENT
 from almoner.pages.forms import controls
 from almoner.pages.forms.controls import FieldView
 from almoner.pages.visit import Form, Visit
 from almoner.portal import workers
-from almoner.portal.editing import ABSENT, made_from
+from almoner.portal.editing import made_from
 from almoner.vocabulary.choices import Choice, ProgramChoice
 from almoner.vocabulary.fields import MISSING, Field
 from almoner.vocabulary.kinds import Boolean, Consent, Guid, Integer, Json, Kind, Number, Ref

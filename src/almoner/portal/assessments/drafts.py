@@ -125,13 +125,13 @@ async def save(
     if kept is None:
         return None if begun or is_answered else SavedDraft(AnswerDraft(spec_id, version, typed.texts, None, {}), {}, frozenset())
     texts, clashes = _opened(kept)
-    mine, others = _merge(texts, clashes, typed)
+    mine, others = merge(texts, clashes, typed)
     answers = msgspec.json.encode(texts | {_CLASHES: clashes} if clashes else texts).decode()
     row = await connection.fetchrow(_KEEP, visit.environment_id, patient_id, spec_id, me, version, answers)
     return None if row is None else SavedDraft(_draft(row), mine, others)
 
 
-def _merge(texts: dict[str, list[str]], clashes: dict[str, list[str]], typed: TabInput) -> tuple[Texts, frozenset[str]]:
+def merge(texts: dict[str, list[str]], clashes: dict[str, list[str]], typed: TabInput) -> tuple[Texts, frozenset[str]]:
     """Puts what was typed into a draft; returns what of it clashes, and what the tab did not have yet."""
     mine, others = {}, set()
     for name, given in typed.texts.items():

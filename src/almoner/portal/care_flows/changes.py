@@ -6,19 +6,21 @@ A flow is one JSON document without ids. A change names goals and interventions 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from operator import eq
 from typing import Any, Final
 
+from almoner.merging.pairing import pair
+from almoner.merging.three_way import ThreeWay
 from almoner.pages import parsing
-from almoner.portal.editing import ValueConflict
 
 # A care flow, a goal or an intervention, as the contract has it (clarification 20).
 Part = dict[str, Any]
 STEP_FIELDS: Final = ("title", "reminder_date", "completed_at", "completed_by_worker_id", "worker_id", "instructions")
+# The path of a goal or intervention as a whole, where None stands for one that was removed.
 REMOVED: Final = "removed"
-MINE, THEIRS = "mine", "theirs"
 # How an earlier conflict was decided: ``mine``, ``theirs``, or blank where it was not, given the path and what they have now.
 Decided = Callable[[str, Any], str]
 
@@ -42,33 +44,28 @@ def step(title: str, **given: Any) -> Part:
     return dict.fromkeys(STEP_FIELDS) | {"title": title, **given}
 
 
-class Merging:
+class Merging(ThreeWay[str]):
     """The flow as it is now, to be changed by somebody who saw ``base``. ``flow`` is the result; ``told`` what they should know.
 
-    ``conflicts`` has what both changed: where there are any, the result is not to be saved.
+    Where there are ``conflicts``, the result is not to be saved.
     """
 
     def __init__(self, base: Part, now: Part, decided: Decided, whole: bool = True) -> None:
         """``whole``: ``base`` is all of the flow, and not one intervention that was seen without the rest (``alone``)."""
+        super().__init__(decided)
         self.base = base
         self.flow = deepcopy(now)
-        self.conflicts: list[ValueConflict] = []
         self.told = ""
         self.whole = whole
-        self._decided = decided
-        self._goals = _paired(base["goals"], self.flow["goals"], _share_steps)
+        self._goals = pair(base["goals"], self.flow["goals"], eq, _same_title, _share_steps)
         if whole:
             self._steps = _steps(base["goals"], self._goals, self.flow["goals"])
         else:
             self._steps = {(0, 0): _only(base["goals"][0], self.flow["goals"])}
 
-    def goal(self, at: At) -> Part | None:
-        """The goal as it is now; None where it is gone."""
-        return self._goals[at.goal]
-
-    def step(self, at: At) -> Part | None:
-        """The intervention as it is now; None where it is gone."""
-        return self._steps[at.goal, at.step or 0]
+    def now(self, at: At) -> Part | None:
+        """The goal or intervention as it is now; None where it is gone."""
+        return self._goals[at.goal] if at.step is None else self._steps[at.goal, at.step]
 
     def seen(self, at: At) -> Part:
         """The goal or intervention as the person saw it. Raises LookupError where the base has none there."""
@@ -80,38 +77,23 @@ class Merging:
 
         ``part`` None: it is gone, which is a conflict of its own.
         """
-        is_set = False
         if part is None:
-            return is_set
-        for name, mine in given.items():
-            theirs = part.get(name)
-            if mine in (was.get(name), theirs):
-                continue
-            if theirs == was.get(name) or self._decided(name, theirs) == MINE:
-                part[name] = mine
-                is_set = True
-            elif self._decided(name, theirs) != THEIRS:
-                self.conflicts.append(ValueConflict(name, was.get(name), mine, theirs))
-        return is_set
+            return False
+        before = dict(part)
+        part |= {name: self.value(name, was.get(name), part.get(name), mine) for name, mine in given.items()}
+        return part != before
 
     def around(self, at: At) -> Part:
         """The intervention as the result has it, as a base of its own. Raises LookupError where it is gone."""
-        now = self.step(at)
+        now = self.now(at)
         if now is None:
             raise LookupError(at)
         goal = next(one for one in self.flow["goals"] if any(item is now for item in one["interventions"]))
         return alone(self.flow, goal, now)
 
-    def kept(self, was: Any, mine: Any, theirs: Any) -> bool:
-        """Whether what one removed and the other changed stays: as they want it who are heard; a conflict where nobody decided."""
-        decided = self._decided(REMOVED, theirs)
-        if not decided:
-            self.conflicts.append(ValueConflict(REMOVED, was, mine, theirs))
-        return (mine if decided == MINE else theirs) is not None
-
     def home(self, at: At) -> Part:
         """The goal that something of the person's belongs to: the one that they saw, put back in its place where it is gone."""
-        found = self.goal(At(at.goal))
+        found = self._goals[at.goal]
         if found is None:
             found = {"title": self.base["goals"][at.goal]["title"], "interventions": []}
             self._goals[at.goal] = found
@@ -127,7 +109,7 @@ def complete(at: At, worker_id: str, moment: str) -> Change:
     """Marks an intervention as done by this worker at this moment. One that is done already stays as it is."""
 
     def change(merging: Merging) -> None:
-        now = merging.step(at)
+        now = merging.now(at)
         if now is None:
             merging.told = _gone(merging, at)
         elif now["completed_at"]:
@@ -142,7 +124,7 @@ def reopen(at: At) -> Change:
     """Takes back that an intervention is done. One that somebody else has completed anew meanwhile is asked about."""
 
     def change(merging: Merging) -> None:
-        now, was = merging.step(at), merging.seen(at)
+        now, was = merging.now(at), merging.seen(at)
         if now is None:
             merging.told = _gone(merging, at)
         elif now["completed_at"] is None:
@@ -167,9 +149,9 @@ def edit(at: At, given: Mapping[str, Any]) -> Change:
     """Sets fields of an intervention. Where somebody else removed it, it is put back if the person says so."""
 
     def change(merging: Merging) -> None:
-        was, now = merging.seen(at), merging.step(at)
+        was, now = merging.seen(at), merging.now(at)
         mine = {**was, **given}
-        if now is None and mine != was and merging.kept(was, mine, None):
+        if now is None and merging.value(REMOVED, was, None, mine) is not None:
             merging.home(at)["interventions"].append(mine)
         merging.put(now, was, given)
 
@@ -181,8 +163,8 @@ def remove(at: At) -> Change:
 
     def change(merging: Merging) -> None:
         was = merging.seen(at)
-        now = merging.goal(at) if at.step is None else merging.step(at)
-        if now is None or (now != was and merging.kept(was, None, now)):
+        now = merging.now(at)
+        if now is None or merging.value(REMOVED, was, now, None) is not None:
             return
         _take(merging.flow["goals"] if at.step is None else _list_of(merging, now), now)
 
@@ -194,7 +176,7 @@ def move(at: At, by: int) -> Change:
 
     def change(merging: Merging) -> None:
         goals = merging.flow["goals"]
-        now = merging.goal(at) if at.step is None else merging.step(at)
+        now = merging.now(at)
         if now is None:
             merging.told = _gone(merging, at)
             return
@@ -227,7 +209,7 @@ def rename_goal(at: At, title: str) -> Change:
     """Gives a goal another title; one that somebody else removed stays away."""
 
     def change(merging: Merging) -> None:
-        now = merging.goal(at)
+        now = merging.now(at)
         if now is None:
             merging.told = _gone(merging, at)
         merging.put(now, merging.seen(at), {"title": title})
@@ -260,23 +242,6 @@ def _take(items: list[Part], wanted: Part) -> int:
     return place
 
 
-def _paired(base: Sequence[Part], now: Sequence[Part], alike: Callable[[Part, Part], bool]) -> list[Part | None]:
-    """What each item of the base is now: the same, else one of its title, else one that is otherwise alike."""
-    left, found = list(now), [None] * len(base)
-    _pair(base, left, found, lambda one, other: one == other)
-    _pair(base, left, found, _same_title)
-    _pair(base, left, found, alike)
-    return list(found)
-
-
-def _pair(base: Sequence[Part], left: list[Part], found: list[Any], fits: Callable[[Part, Part], bool]) -> None:
-    for number, item in enumerate(base):
-        if found[number] is None:
-            found[number] = next((other for other in left if fits(item, other)), None)
-            if found[number] is not None:
-                _take(left, found[number])
-
-
 def _only(seen: Part, now: Sequence[Part]) -> Part | None:
     """What the one intervention of a goal that was seen in part is now: the same, else the only one of its title and date there.
 
@@ -294,22 +259,13 @@ def _steps(base: Sequence[Part], goals: Sequence[Part | None], now: Sequence[Par
     """What each intervention of the base is now: first within its goal, then wherever it was moved."""
     found: dict[tuple[int, int], Part | None] = {}
     for g, (before, after) in enumerate(zip(base, goals, strict=True)):
-        pairs = _paired(before["interventions"], after["interventions"] if after else [], _renamed)
+        pairs = pair(before["interventions"], after["interventions"] if after else [], eq, _same_title, _renamed)
         found |= {(g, s): item for s, item in enumerate(pairs)}
     taken = {id(item) for item in found.values()}
-    left = [item for item in _all_steps(now) if id(item) not in taken]
-    for (g, s), item in found.items():
-        if item is None:
-            moved = next((other for other in left if _same_title(base[g]["interventions"][s], other)), None)
-            if moved is not None:
-                _take(left, moved)
-                found[g, s] = moved
-    return found
-
-
-def _all_steps(goals: Sequence[Part]) -> Iterator[Part]:
-    for goal in goals:
-        yield from goal["interventions"]
+    left = [item for goal in now for item in goal["interventions"] if id(item) not in taken]
+    missing = [place for place, item in found.items() if item is None]
+    moved = pair([base[g]["interventions"][s] for g, s in missing], left, _same_title)
+    return found | dict(zip(missing, moved, strict=True))
 
 
 def _same_title(one: Part, other: Part) -> bool:

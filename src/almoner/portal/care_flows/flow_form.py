@@ -150,10 +150,12 @@ async def conflict(visit: Visit, patient: Patient, flow_id: str, merging: Mergin
     """The 409 answer with both values of each conflict. What is chosen counts only against what was shown."""
     async with visit.parts.database.connection() as connection:
         by, at = await last_change(visit, connection, patient.id, flow_id)
-        named = {v for c in merging.conflicts for v in (c.was, c.mine, c.theirs) if c.path == "worker_id" and v}
+        named = {v for c in merging.conflicts for v in (c.base, c.mine, c.theirs) if c.path == "worker_id" and v}
         names = await queries.names_of(visit, connection, named)
     say = _Saying(patient.timezone, names)
-    sides = [ConflictSide(c.path, _TITLES[c.path], *(say(c.path, v) for v in (c.was, c.mine, c.theirs))) for c in merging.conflicts]
+    sides = [
+        ConflictSide(c.path, _TITLES[c.path], *(say(c.path, v) for v in (c.base, c.mine, c.theirs))) for c in merging.conflicts
+    ]
     again = [(key, value) for key, value in form.pairs if key != "csrf" and not key.startswith(("choose.", "seen."))]
     # Earlier decisions stand; those asked about now are taken against what is shown now.
     asked = {c.path for c in merging.conflicts}

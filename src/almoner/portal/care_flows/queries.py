@@ -11,9 +11,10 @@ import msgspec
 from almoner.data_api.refusals import changed_since
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
+from almoner.merging.three_way import MINE, THEIRS
 from almoner.pages.visit import Form, Visit
 from almoner.portal import patient_access
-from almoner.portal.care_flows.changes import MINE, THEIRS, Change, Merging, Part
+from almoner.portal.care_flows.changes import Change, Merging, Part
 from almoner.portal.care_flows.view import FlowReader, FlowView, workers_of
 from almoner.portal.patient import Patient
 from almoner.resources.care_flows import CARE_FLOW, care_flows

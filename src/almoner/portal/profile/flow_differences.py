@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from almoner.merging.pairing import pair
 from almoner.portal.care_flows.changes import Part
 from almoner.portal.records.values import day
 from almoner.vocabulary import clocks
@@ -52,19 +53,11 @@ def _step(was: Part | None, now: Part | None, names: Mapping[str, str], zone: st
 
 def _paired(was: Sequence[Part], now: Sequence[Part]) -> Iterator[tuple[Part | None, Part | None]]:
     """What belongs together: by title, and what was renamed by its place. What is on one side alone stands with None."""
-    left, pairs = list(was), []
-    for part in now:
-        found = next((one for one in left if one["title"] == part["title"]), None)
-        if found is not None:
-            left.remove(found)
-        pairs.append((found, part))
-    for place, (found, part) in enumerate(pairs):
-        renamed = was[place] if found is None and place < len(was) else None
-        if renamed is not None and any(one is renamed for one in left):
-            left = [one for one in left if one is not renamed]
-            pairs[place] = (renamed, part)
-    yield from pairs
-    yield from ((one, None) for one in left)
+    placed = list(enumerate(now))
+    after = pair(list(enumerate(was)), placed, lambda a, b: a[1]["title"] == b[1]["title"], lambda a, b: a[0] == b[0])
+    before = {match[0]: part for part, match in zip(was, after, strict=True) if match}
+    yield from ((before.get(place), part) for place, part in placed)
+    yield from ((part, None) for part, match in zip(was, after, strict=True) if match is None)
 
 
 def _day(moment: Any, zone: str) -> str:
