@@ -32,10 +32,7 @@ _SCOPE: Final = '(() => {{\n"use strict";\n{}}})();\n'
 def bundles(folder: Path) -> dict[str, bytes]:
     """The bundles by the name that a page asks for."""
     styles = {f"{name}.css": _joined(folder / name, files, ".css") for name, files in STYLES.items()}
-    scripts = {
-        f"{name}.js": '(() => {\n"use strict";\n' + _joined(folder / name, files, ".js") + "})();\n"
-        for name, files in SCRIPTS.items()
-    }
+    scripts = {f"{name}.js": _SCOPE.format(_joined(folder / name, files, ".js")) for name, files in SCRIPTS.items()}
     return {name: text.encode() for name, text in (styles | scripts).items()}
 
 

@@ -84,6 +84,11 @@ def hidden_fields(updated_at: datetime, values: Mapping[str, Any]) -> tuple[tupl
     return (*pairs, *((f"was.{name}", msgspec.json.encode(value).decode()) for name, value in values.items()))
 
 
+def sent_again(form: Form) -> tuple[tuple[str, str], ...]:
+    """The hidden fields of a form that was refused: drawn again, it goes on being made from what it was made from."""
+    return tuple((key, value) for key, value in form.pairs if key == "updated_at" or key.startswith("was."))
+
+
 def made_from(form: Form, name: str) -> Any:
     """The JSON value of a field that a form was made from; ABSENT where it does not say. Raises a 400 ApiError where it is none."""
     sent = form.text(f"was.{name}")

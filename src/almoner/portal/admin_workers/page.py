@@ -216,8 +216,7 @@ async def change(visit: Visit) -> Response:
             if isinstance(result, editing.EditConflict):
                 return editing.conflict(visit, result, form, titles=TITLES)
             return _go(visit, account, "changed")
-    kept = tuple(pair for pair in form.pairs if pair[0] == "updated_at" or pair[0].startswith("was."))
-    return _form(visit, account, typed, kept, errors)
+    return _form(visit, account, typed, editing.sent_again(form), errors)
 
 
 async def _update(visit: Visit, worker_id: str, typed: WorkerForm, form: Form) -> editing.SavedRow | editing.EditConflict:

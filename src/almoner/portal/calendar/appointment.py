@@ -187,7 +187,7 @@ async def move(visit: Visit) -> Response:
         if do.startswith("at:") and (moment := booking.moment_of(do.removeprefix("at:"))) is not None:
             asked = asked.at(moment)
         page = await _move_page(visit, connection, one, asked, Override.of(form), checking=True)
-    return _answer(visit, replace(page, kept=_sent(form) or page.kept), 200)
+    return _answer(visit, replace(page, kept=editing.sent_again(form) or page.kept), 200)
 
 
 async def _moved(visit: Visit, connection: Connection, form: Form) -> Response:
@@ -199,7 +199,8 @@ async def _moved(visit: Visit, connection: Connection, form: Form) -> Response:
     refused = _not_as_it_was(one, form)
     # What it is now was told by this answer; the times go on being compared with what the form was made from.
     here = [pair for pair in page.kept if pair[0] == _HOST]
-    page = replace(page, kept=(*(pair for pair in _sent(form) if pair[0] != _HOST), *here) if _sent(form) else page.kept)
+    sent = editing.sent_again(form)
+    page = replace(page, kept=(*(pair for pair in sent if pair[0] != _HOST), *here) if sent else page.kept)
     at = _meant(one.event, asked)
     if refused or at.when is None or (page.reasons and not page.word.covers(page.reasons)):
         return _answer(visit, replace(page, errors=dict(page.errors) | refused), 400)
@@ -300,11 +301,6 @@ def _begins(event: CalendarEvent) -> datetime:
 def _ends(event: CalendarEvent) -> datetime:
     assert event.end_time is not None
     return event.end_time
-
-
-def _sent(form: Form) -> tuple[tuple[str, str], ...]:
-    """What an earlier drawing of the form was made from: it goes on being that."""
-    return tuple((name, value) for name, value in form.pairs if name == "updated_at" or name.startswith("was."))
 
 
 def _as_one(clash: EditConflict, form: Form) -> tuple[EditConflict, Form]:

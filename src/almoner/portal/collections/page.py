@@ -79,12 +79,12 @@ async def add(resource: Resource, visit: Visit) -> Response:
 
 async def save(resource: Resource, visit: Visit) -> Response:
     """Saves what was changed of a row, or shows both values where somebody else has changed one."""
-    form, patient, row_id = await visit.form(), await _patient(visit), await _row_id(resource, visit)
+    form, (patient, row_id) = await visit.form(), await _row_of(resource, visit)
     typed = _typed(resource, visit, form, new=False)
     try:
         result = await editing.update(visit, resource, row_id, typed, form)
     except ApiError as error:
-        return await _page(resource, visit, RefusedForm(row_id, typed, by_field(error), _made_from(form)))
+        return await _page(resource, visit, RefusedForm(row_id, typed, by_field(error), editing.sent_again(form)))
     if isinstance(result, EditConflict):
         return editing.conflict(visit, result, form, {one.name: one.title for one in resource.fields})
     return visit.go(f"/patients/{patient.id}/{resource.slug}#{row_id}")
@@ -92,7 +92,7 @@ async def save(resource: Resource, visit: Visit) -> Response:
 
 async def remove(resource: Resource, visit: Visit) -> Response:
     """Removes a row for good."""
-    patient, row_id = await _patient(visit), await _row_id(resource, visit)
+    patient, row_id = await _row_of(resource, visit)
     await visit.parts.store.delete(visit.actor, resource, row_id, None)
     return visit.go(f"/patients/{patient.id}/{resource.slug}")
 
@@ -102,23 +102,19 @@ def _typed(resource: Resource, visit: Visit, form: Form, new: bool) -> Row:
     return {one.name: one.value(form) for one in controls if one.is_ticked or one.name in form}
 
 
-def _made_from(form: Form) -> tuple[tuple[str, str], ...]:
-    return tuple((key, value) for key, value in form.pairs if key == "updated_at" or key.startswith("was."))
-
-
 async def _patient(visit: Visit) -> Patient:
     async with visit.parts.database.connection() as connection:
         return await patient_access.patient(visit, connection, visit.path("id"))
 
 
-async def _row_id(resource: Resource, visit: Visit) -> str:
-    """The row of the address. Raises a 404 ApiError where it is none of this patient's."""
+async def _row_of(resource: Resource, visit: Visit) -> tuple[Patient, str]:
+    """The patient and the row of the address. Raises a 404 ApiError where it is none of this patient's."""
     row_id: str | None = Guid().decode(visit.path("row"), "", [])
     async with visit.parts.database.connection() as connection:
         patient = await patient_access.patient(visit, connection, visit.path("id"))
         if not row_id or not await owned(connection, visit.environment_id, resource, patient.id, row_id):
             raise problem("not_found", f"This patient has no such {resource.thing} any more. Load the page again.")
-    return row_id
+    return patient, row_id
 
 
 async def _page(resource: Resource, visit: Visit, refused: RefusedForm | None = None) -> Response:

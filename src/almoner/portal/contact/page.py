@@ -115,7 +115,7 @@ async def save(visit: Visit) -> Response:
         wrong = birthday_error(parsing.day(form.text("birthday")), clocks.today(patient.timezone))
         if wrong:
             typed = {one.name: one.value(form) for one in section.inputs(visit)}
-            return await _page(visit, Failed(name, typed, {"birthday": wrong}, _was(form)), 400)
+            return await _page(visit, Failed(name, typed, {"birthday": wrong}, editing.sent_again(form)), 400)
     try:
         result = await editing.update(visit, section.resource, row_id, section.given(visit, form, new=False), form)
     except ApiError as error:
@@ -137,7 +137,7 @@ async def consent(visit: Visit) -> Response:
     result = errors or await _record(visit, patient, section, row_id, form)
     if isinstance(result, dict):
         typed = {key: form.text(key) for key in ("given", "how", "received_on", "note")}
-        return await _page(visit, Failed(f"{row_id}-{name}", typed, result, _was(form)), 400)
+        return await _page(visit, Failed(f"{row_id}-{name}", typed, result, editing.sent_again(form)), 400)
     if isinstance(result, EditConflict):
         return editing.conflict(visit, result, form, section.titles)
     return visit.go(f"/patients/{patient.id}/contact#{row_id}")
@@ -210,11 +210,7 @@ async def _patient(visit: Visit) -> Patient:
 
 async def _refused(visit: Visit, name: str, inputs: Sequence[Input], form: Form, error: ApiError) -> Response:
     typed = {one.name: one.value(form) for one in inputs}
-    return await _page(visit, Failed(name, typed, by_field(error), _was(form)), 400)
-
-
-def _was(form: Form) -> tuple[tuple[str, str], ...]:
-    return tuple((key, value) for key, value in form.pairs if key == "updated_at" or key.startswith("was."))
+    return await _page(visit, Failed(name, typed, by_field(error), editing.sent_again(form)), 400)
 
 
 async def _page(visit: Visit, failed: Failed | None = None, status: int = 200) -> Response:

@@ -19,7 +19,6 @@ from almoner.resources import BY_NAME
 from almoner.vocabulary.definitions import Program
 from almoner.workshop.design import Assessment
 
-_DONE: Final = {"update": "changed", "delete": "removed"}
 _HOW: Final = {"voice": "by voice", "writing": "in writing", "digital": "digitally"}
 _TONES: Final = {"completed": "good", "cancelled": "", "no-show": "warn"}
 # What tells when an appointment is, and by which of them it begins.

@@ -6,10 +6,9 @@ entries costs what one with ten does. What is shown of an entry is looked up for
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,9 +28,6 @@ from almoner.vocabulary.times import IsoDateTime
 
 PAGE: Final = 30
 
-_CURSOR = struct.Struct(">q16s")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 # An entry of the change log has no id of its own: it is known by its number in the log, written as an id that comes first.
 _CHANGE_ID: Final = "('00000000-0000-0000-0000-' || lpad(to_hex(c.seq), 12, '0'))::uuid"
 _LAST_SEQ: Final = 2**63 - 1
