@@ -10,8 +10,9 @@ PRODUCTION := .production
 # Locked and hashed; prints neither the addresses of an index nor the command line that made it.
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
   --overrides overrides.txt
-# How many test processes run at once. Each begins with a half of the files, so that what the tests of one share is made once.
-WORKERS ?= 2
+# How many test processes run at once: one more than two processors, since each waits a third of its time for PostgreSQL or a browser. Each
+# begins with its share of the files, so that what the tests of one share is made once.
+WORKERS ?= 3
 TESTS := $(VENV)/bin/pytest -n $(WORKERS) --dist worksteal
 
 # uv does not read pip's settings. Where a machine reaches its packages through pip's settings only, hand them over; an
@@ -22,7 +23,10 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
      $(if $(CERTIFICATES),SSL_CERT_FILE="$${SSL_CERT_FILE:-$(firstword $(CERTIFICATES))}" UV_SYSTEM_CERTS=true) \
      UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy .uv/bin/uv --no-config
 
-.PHONY: demo dev test test-slow test-all test-one check hook references bench pictures soak codegen migration lock format production clean
+# Bytecode is kept, whatever a machine's own setting: without it each process compiles all that it imports, three seconds long.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo dev test test-slow test-all test-one check hook references client bench pictures soak codegen migration lock format production wheel clean
 .DELETE_ON_ERROR:
 
 ## demo: an embedded PostgreSQL, a demo program, and the server (ALMONER_PORT, ALMONER_HOME, ALMONER_PATIENTS)
@@ -72,6 +76,13 @@ references: $(READY)
 	$(VENV)/bin/almoner docs write
 	$(VENV)/bin/python -m tools.architecture
 
+## client: the client of the API as dist/almoner_client-*.whl, with what is generated of it made anew
+client: $(READY)
+	@$(VENV)/bin/python -m tools.client
+	@rm -f dist/almoner_client-*.whl
+	@cd client && ../$(VENV)/bin/hatchling build --target wheel --directory ../dist >/dev/null 2>&1
+	@ls dist/almoner_client-*.whl
+
 ## format: put the code in order
 format: $(READY)
 	$(VENV)/bin/ruff check --fix .
@@ -85,15 +96,22 @@ bench: $(READY) bench/.venv/.ready
 pictures: $(READY)
 	ALMONER_PICTURES=docs/pictures $(VENV)/bin/pytest tests/pages/test_every_page.py
 
-## soak: slow clients for two minutes; notifiers are killed and receivers fail for a thousand seeds, and nothing is lost
+## soak: slow clients for two minutes; notifiers and receivers fail for a thousand seeds, workers, the server and PostgreSQL are killed for 500, and nothing is lost
 soak: $(READY)
 	ALMONER_TEST_ATTACK_SECONDS=120 ALMONER_TEST_ATTACKERS=198 $(VENV)/bin/pytest -n 0 tests/operations/test_slow_clients.py
 	for seeds in $$(seq 0 50 950); do \
 	  ALMONER_TEST_SEEDS=$$seeds-$$((seeds + 50)) $(VENV)/bin/pytest -n 0 -q tests/notifications/test_nothing_lost.py \
 	    -k only_follows_hrefs || exit 1; \
 	done
+	ALMONER_TEST_SEEDS=0-1 ALMONER_TEST_ITEMS=10000 ALMONER_TEST_KILLS=200 $(VENV)/bin/pytest -n 0 -q tests/work/test_killed.py
+	ALMONER_TEST_SEEDS=0-500 $(VENV)/bin/pytest -n 0 -q tests/work/test_killed.py
+	for seeds in $$(seq 0 50 450); do \
+	  ALMONER_TEST_SEEDS=$$seeds-$$((seeds + 50)) $(VENV)/bin/pytest -n 0 -q tests/client/test_mirror_killed.py || exit 1; \
+	done
+	ALMONER_TEST_SEEDS=0-1 ALMONER_TEST_FIRINGS=5000 ALMONER_TEST_KILLS=200 $(VENV)/bin/pytest -n 0 -q tests/processes/test_killed.py
+	ALMONER_TEST_SEEDS=0-500 $(VENV)/bin/pytest -n 0 -q tests/processes/test_killed.py
 
-## codegen: generators of others make clients of the OpenAPI document; each is fetched for it, or passed over with a word
+## codegen: generators of others make clients of the OpenAPI document, in Python and TypeScript; each is fetched for it, or passed over with a word
 codegen: $(READY)
 	.ci/codegen
 
@@ -110,6 +128,13 @@ production: $(READY)
 	@$(UV) pip install --quiet --python $(PRODUCTION)/bin/python --no-deps $(PRODUCTION)/wheel/*.whl
 	@echo 'Call $(PRODUCTION)/bin/almoner'
 
+## wheel: the server as dist/almoner-*.whl: pip install 'dist/almoner-0.1.0-py3-none-any.whl[locked]' installs the versions that were tested
+wheel: $(READY)
+	@rm -f dist/almoner-*.whl
+	@$(VENV)/bin/hatchling build --target wheel --directory dist >/dev/null 2>&1 || \
+	  { $(VENV)/bin/hatchling build --target wheel --directory dist >&2; exit 1; }
+	@ls dist/almoner-*.whl
+
 ## lock: raise every dependency to its newest version
 lock: $(UV_READY)
 	@$(UV) $(COMPILE) --upgrade --group dev pyproject.toml -o requirements.lock
@@ -118,7 +143,7 @@ lock: $(UV_READY)
 	@$(UV) $(COMPILE) --upgrade bench/peers/requirements.in -o bench/peers/requirements.lock
 
 clean:
-	rm -rf $(VENV) $(PRODUCTION) .uv bench/.venv
+	rm -rf $(VENV) $(PRODUCTION) .uv bench/.venv dist
 
 .venv: $(READY)
 

@@ -1,1 +1,3 @@
-"""Reproducible benchmarks. ``make bench`` runs ``bench.run``; README.md beside this file tells the rest."""
+"""Reproducible benchmarks. ``make bench`` runs ``bench.run``; README.md beside this file tells the
+rest.
+"""

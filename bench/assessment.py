@@ -1,4 +1,6 @@
-"""What it costs to check the answers to an assessment of a hundred questions: under 300 microseconds are to be reached."""
+"""What it costs to check the answers to an assessment of a hundred questions: under 300
+microseconds are to be reached.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from almoner.data_api.declare import Row
 from almoner.resources.assessment_responses import assessment_responses
 from almoner.vocabulary.definitions import Program, Spec
 from almoner.workshop import questions
-from almoner.workshop.design import Assessment, Condition, Question, Section
+from almoner.workshop.assessment_design import Assessment, Condition, Question, Section
 from bench import machine, page
 
 QUESTIONS = 100
@@ -47,8 +49,8 @@ def measured() -> str:
     microseconds = median(_round() for _ in range(_ROUNDS))
     verdict = "under" if microseconds < TARGET_MICROSECONDS else "**not under**"
     return (
-        f"Checking the answers to {QUESTIONS} questions of {len(KINDS)} kinds, {FOLLOW_UPS} of them follow-ups: "
-        f"{microseconds:.0f} microseconds, {verdict} {TARGET_MICROSECONDS}."
+        f"Checking the answers to {QUESTIONS} questions of {len(KINDS)} kinds, {FOLLOW_UPS} of them"
+        f" follow-ups: {microseconds:.0f} microseconds, {verdict} {TARGET_MICROSECONDS}."
     )
 
 
@@ -56,7 +58,12 @@ def _round() -> float:
     """Microseconds of the whole check that a Create makes of its row."""
     design, model = assessment(), answers()
     spec = Spec(design.id, design.name, 1, design.title, questions.of_assessment(design, 1))
-    program = Program(version=1, specs={(spec.id, 1): spec}, newest_specs={spec.id: spec}, spec_ids={spec.name: spec.id})
+    program = Program(
+        version=1,
+        specs={(spec.id, 1): spec},
+        newest_specs={spec.id: spec},
+        spec_ids={spec.name: spec.id},
+    )
     row: Row = {"spec_id": design.id, "model": model}
     began = time.perf_counter()
     for _ in range(_CHECKS):
@@ -66,23 +73,39 @@ def _round() -> float:
 
 
 def assessment() -> Assessment:
-    """A hundred questions of mixed kinds in ten sections; the last of each section follows up its first."""
+    """A hundred questions of mixed kinds in ten sections; the last of each section follows up its
+    first.
+    """
     sections = []
     for number in range(QUESTIONS // len(KINDS)):
         asked = [
-            Question(name=f"{kind}_{number}", kind=kind, label=f"Question {number} of the kind {kind}", required=True, **options)
+            Question(
+                name=f"{kind}_{number}",
+                kind=kind,
+                label=f"Question {number} of the kind {kind}",
+                required=True,
+                **options,
+            )
             for kind, _, options in KINDS[:-1]
         ]
         kind, _, options = KINDS[-1]
         condition = Condition(question=asked[0].name, equals=True)
-        asked.append(Question(name=f"{kind}_{number}", kind=kind, required=True, shown_when=condition, **options))
+        asked.append(
+            Question(
+                name=f"{kind}_{number}", kind=kind, required=True, shown_when=condition, **options
+            )
+        )
         sections.append(Section(heading=f"Section {number}", questions=tuple(asked)))
     return Assessment(id="long", name="Long", sections=tuple(sections))
 
 
 def answers() -> dict[str, Any]:
     """An answer to every question."""
-    return {f"{kind}_{number}": answer for number in range(QUESTIONS // len(KINDS)) for kind, answer, _ in KINDS}
+    return {
+        f"{kind}_{number}": answer
+        for number in range(QUESTIONS // len(KINDS))
+        for kind, answer, _ in KINDS
+    }
 
 
 if __name__ == "__main__":

@@ -1,30 +1,28 @@
-"""``python -m bench.beside OTHER_CHECKOUT``: this version and another one of Almoner, in turns over the same rows.
+"""``python -m bench.beside OTHER_CHECKOUT``: this version and another one of Almoner, in turns over
+the same rows.
 
-Each checkout has an environment of its own (``make test`` there makes it), its own schema, and its own database on one server.
-A turn starts a server from rest, warms it up, loads each operation and stops it; who is first alternates. What is compared is the
-rate, and the processor time that the server takes for a request: that changes less with what else the machine does.
-"""
+Each checkout has an environment of its own (``make test`` there makes it), its own schema, and its
+own database on one server. A turn starts a server from rest, warms it up, loads each operation and
+stops it; who is first alternates. What is compared is the rate, and the processor time that the
+server takes for a request: that changes less with what else the machine does."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import subprocess
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import asyncpg
 
 from bench import database, dataset, load, machine, page
-from bench.contenders import ROOT, Contender, running
+from bench.contenders import ROOT, Contender, of_checkout, running
 
 WARM_UP = 1
-# Run by each checkout's own Python, so that its rows, its program and its token are made by its own code.
+# Run by each checkout's own Python, so that its rows, its program and its token are made by its own
+# code.
 _PREPARE = """
 import asyncio, json, sys
 import asyncpg
@@ -38,13 +36,16 @@ async def prepare(server_url, rows):
     return url
 
 url = asyncio.run(prepare(sys.argv[1], int(sys.argv[2])))
-print(json.dumps({"url": url, "token": contenders.almoner_token(url), "variables": database.variables(url)}))
+token = contenders.almoner_token(url)
+print(json.dumps({"url": url, "token": token, "variables": database.variables(url)}))
 """
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What was measured of one operation: answers a second, the server's processor time for one (µs), its memory, errors."""
+    """What was measured of one operation: answers a second, the server's processor time for one
+    (µs), its memory, errors.
+    """
 
     per_second: float
     processor_us: float
@@ -57,19 +58,29 @@ Results = dict[tuple[str, str], list[Turn]]
 
 def main() -> None:
     """Read the options, measure in turns, tell and write down."""
-    parser = argparse.ArgumentParser(prog="python -m bench.beside", description="Compare two checkouts of Almoner.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.beside", description="Compare two checkouts of Almoner."
+    )
     parser.add_argument("other", type=Path, help="the other checkout, with its own .venv")
     parser.add_argument("--rounds", type=int, default=6, help="turns of each")
-    parser.add_argument("--seconds", type=int, default=3, help="of load per operation and turn, after a second to warm up")
+    parser.add_argument(
+        "--seconds",
+        type=int,
+        default=3,
+        help="of load per operation and turn, after a second to warm up",
+    )
     parser.add_argument("--rows", type=int, default=20_000, help="patients in each database")
-    parser.add_argument("--note", default="", help="a sentence about the machine at that time, for the page")
+    parser.add_argument(
+        "--note", default="", help="a sentence about the machine at that time, for the page"
+    )
     options = parser.parse_args()
     load.need_wrk()
     machine.take_load_core()
     results: Results = defaultdict(list)
     with database.server() as server_url:
         sides = [
-            _side(server_url, checkout.resolve(), number, options.rows) for number, checkout in enumerate((options.other, ROOT))
+            _side(server_url, checkout.resolve(), number, options.rows)
+            for number, checkout in enumerate((options.other, ROOT))
         ]
         for number in range(options.rounds):
             for side in sides if number % 2 == 0 else reversed(sides):
@@ -81,33 +92,37 @@ def main() -> None:
 
 def _side(server_url: str, checkout: Path, number: int, rows: int) -> Contender:
     """One of the two, its database made and filled."""
-    python, own = checkout / ".venv" / "bin" / "python", {"BENCH_DATABASE": f"{database.NAME}_beside_{number}"}
-    done = subprocess.run(
-        [str(python), "-c", _PREPARE, server_url, str(rows)],
-        cwd=checkout,
-        env=os.environ | own,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    made: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    described = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=7", "--exclude=*"]
-    commit = subprocess.run(described, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    command = (str(python.with_name("almoner")), "serve", "--workers", "1")
-    return Contender(str(number), commit, command, made["token"], made["variables"])
+    name = f"{database.NAME}_beside_{number}"
+    return of_checkout(checkout, name, _PREPARE, server_url, str(rows))[0]
 
 
 def _turn(side: Contender, options: argparse.Namespace, results: Results) -> None:
     with running(side) as (port, pid):
         load.check(port, side.token)
         for operation in load.OPERATIONS:
-            load.measure(port, side.token, operation=operation, seconds=WARM_UP, server_pid=pid, rows=options.rows)
+            load.measure(
+                port,
+                side.token,
+                operation=operation,
+                seconds=WARM_UP,
+                server_pid=pid,
+                rows=options.rows,
+            )
             used = machine.processor_ms(pid)
             measured = load.measure(
-                port, side.token, operation=operation, seconds=options.seconds, server_pid=pid, rows=options.rows
+                port,
+                side.token,
+                operation=operation,
+                seconds=options.seconds,
+                server_pid=pid,
+                rows=options.rows,
             )
-            each_us = (machine.processor_ms(pid) - used) * 1000 / (measured.per_second * options.seconds)
-            results[side.title, operation].append(Turn(measured.per_second, each_us, measured.memory_mib, measured.errors))
+            each_us = (
+                (machine.processor_ms(pid) - used) * 1000 / (measured.per_second * options.seconds)
+            )
+            results[side.title, operation].append(
+                Turn(measured.per_second, each_us, measured.memory_mib, measured.errors)
+            )
             told = f"{measured.per_second:9,.0f}/s {each_us:7.1f} µs, {measured.errors} errors"
             print(f"  {side.title} {operation:6} {told}", flush=True)
     asyncio.run(_settle(side.environment["ALMONER_DATABASE_URL"]))
@@ -122,16 +137,25 @@ async def _settle(url: str) -> None:
 
 
 def report(titles: list[str], results: Results) -> str:
-    """Two tables in Markdown, of the rates and of the processor time, and a line about memory and errors."""
+    """Two tables in Markdown, of the rates and of the processor time, and a line about memory and
+    errors.
+    """
     rates = {key: [turn.per_second for turn in turns] for key, turns in results.items()}
     taken = {key: [turn.processor_us for turn in turns] for key, turns in results.items()}
-    memory = {title: max(t.memory_mib for o in load.OPERATIONS for t in results[title, o]) for title in titles}
+    memory = {
+        title: max(t.memory_mib for o in load.OPERATIONS for t in results[title, o])
+        for title in titles
+    }
     errors = sum(turn.errors for turns in results.values() for turn in turns)
     return "\n\n".join(
         [
             _table("requests per second", titles, rates),
             _table("the server's processor time for one, µs", titles, taken),
-            f"Memory at most: {', '.join(f'{title} {mib:.0f} MiB' for title, mib in memory.items())}. Errors: {errors}.",
+            (
+                "Memory at most:"
+                f" {', '.join(f'{title} {mib:.0f} MiB' for title, mib in memory.items())}. Errors:"
+                f" {errors}."
+            ),
         ]
     )
 
@@ -144,17 +168,25 @@ def _table(heading: str, titles: list[str], measured: dict[tuple[str, str], list
     def cell(key: tuple[str, str]) -> str:
         return f"{middle[key]:,.0f} ({min(measured[key]):,.0f} to {max(measured[key]):,.0f})"
 
-    rows = [[title, *(cell((title, operation)) for operation in load.OPERATIONS)] for title in titles]
-    rows.append([f"{after} divided by {before}", *(f"{middle[after, o] / middle[before, o]:.2f}" for o in load.OPERATIONS)])
+    rows = [
+        [title, *(cell((title, operation)) for operation in load.OPERATIONS)] for title in titles
+    ]
+    rows.append(
+        [
+            f"{after} divided by {before}",
+            *(f"{middle[after, o] / middle[before, o]:.2f}" for o in load.OPERATIONS),
+        ]
+    )
     return page.table([heading, "get", "find 50", "create"], rows)
 
 
 def _circumstances(options: argparse.Namespace) -> str:
     chosen = f"--rounds {options.rounds} --seconds {options.seconds} --rows {options.rows}"
     return (
-        f"`python -m bench.beside OTHER_CHECKOUT {chosen}`: medians of {options.rounds} turns of each, the lowest and the highest "
-        f"in parentheses, {load.CONNECTIONS} connections kept open, {options.rows:,} patients. Each server is one process on a "
-        f"core of its own; load and database share the other. {options.note}".strip()
+        f"`python -m bench.beside OTHER_CHECKOUT {chosen}`: medians of {options.rounds} turns of"
+        f" each, the lowest and the highest in parentheses, {load.CONNECTIONS} connections kept"
+        f" open, {options.rows:,} patients. Each server is one process on a core of its own; load"
+        f" and database share the other. {options.note}".strip()
         + f"\n\nMachine: {machine.description()}."
     )
 

@@ -1,4 +1,6 @@
-"""Bulk loading through the store against plain COPY into the same tables: a third is to be reached."""
+"""Bulk loading through the store against plain COPY into the same tables: a third is to be
+reached.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from typing import Any
 
 import asyncpg
 
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.resources import RESOURCES
 from almoner.resources.patients import patients
@@ -29,7 +32,9 @@ Loader = Callable[[str, int, Rows], Awaitable[None]]
 
 
 async def by_copy(url: str, environment: int, rows: Rows) -> None:
-    """COPY of the rows, then of their rows of the change log, in one transaction. The triggers stamp both, as ever."""
+    """COPY of the rows, then of their rows of the change log, in one transaction. The triggers
+    stamp both, as ever.
+    """
     now = datetime.now(UTC)
     columns = ["environment_id", *rows[0]]
     birthday = date.fromisoformat(BODY["birthday"])
@@ -47,7 +52,21 @@ async def by_copy(url: str, environment: int, rows: Rows) -> None:
         "fields",
     ]
     fields = list(BODY)
-    changes = [(environment, "create", "patients", row["id"], row["id"], now, "bench", "import", "bench", fields) for row in rows]
+    changes = [
+        (
+            environment,
+            "create",
+            "patients",
+            row["id"],
+            row["id"],
+            now,
+            "bench",
+            "import",
+            "bench",
+            fields,
+        )
+        for row in rows
+    ]
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
@@ -74,7 +93,9 @@ LOADERS: dict[str, Loader] = {"plain COPY": by_copy, "the store": by_store}
 
 def main() -> None:
     """Read the options, load by each way in turn into a fresh database, tell."""
-    parser = argparse.ArgumentParser(prog="python -m bench.bulk", description="Bulk loading against plain COPY.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.bulk", description="Bulk loading against plain COPY."
+    )
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -98,14 +119,22 @@ def main() -> None:
     ]
     table = page.table(["way", "patients per second", "of plain COPY", "at least a third"], lines)
     print(table)
-    text = f"`python -m bench.bulk`: {options.rows:,} patients with their rows of the change log into an empty database, "
+    text = (
+        f"`python -m bench.bulk`: {options.rows:,} patients with their rows of the change log into"
+        " an empty database, "
+    )
     text += "medians "
-    text += f"of {options.rounds} rounds, triggers and references at work.\n\nMachine: {machine.description()}."
+    text += (
+        f"of {options.rounds} rounds, triggers and references at work.\n\nMachine:"
+        f" {machine.description()}."
+    )
     page.write("Bulk loading", f"{text}\n\n{table}")
 
 
 async def _rate(url: str, loader: Loader, count: int) -> float:
-    """Rows per second. The loader and the database take turns on one core, as in an import on a small machine."""
+    """Rows per second. The loader and the database take turns on one core, as in an import on a
+    small machine.
+    """
     rows: Rows = [{**BODY, "id": str(row_id(n))} for n in range(1, count + 1)]
     connection = await asyncpg.connect(url)
     environment = await database.production(connection)

@@ -1,4 +1,6 @@
-"""How each server of the benchmark is started and stopped: one process of its own on its core, always from rest."""
+"""How each server of the benchmark is started and stopped: one process of its own on its core,
+always from rest.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,8 @@ PATIENCE = 120
 class Contender:
     """A server: its command, with ``{port}`` where the port goes, and the token that it accepts.
 
-    ``targets`` tells, per operation, the ratio of Almoner's requests per second to its own that is to be reached.
-    """
+    ``targets`` tells, per operation, the ratio of Almoner's requests per second to its own that is
+    to be reached."""
 
     key: str
     title: str
@@ -43,13 +45,19 @@ class Contender:
 
 
 def contenders(url: str, environment: int) -> list[Contender]:
-    """Almoner and those it is compared with, over the database at ``url`` and its environment of this id."""
+    """Almoner and those it is compared with, over the database at ``url`` and its environment of
+    this id.
+    """
     secret = secrets.token_hex(32)
     claims = {"sub": "bench", "env": environment, "exp": int(time.time()) + 86_400}
     jwt_token = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(secret))
     peer = {"BENCH_DATABASE_URL": url, "BENCH_SECRET": secret, "PYTHONPATH": str(PEERS)}
     bare_token = secrets.token_urlsafe(32)
-    bare = {"BENCH_DATABASE_URL": url, "BENCH_TOKEN": bare_token, "BENCH_ENVIRONMENT": str(environment)}
+    bare = {
+        "BENCH_DATABASE_URL": url,
+        "BENCH_TOKEN": bare_token,
+        "BENCH_ENVIRONMENT": str(environment),
+    }
     uvicorn = (
         "--port",
         "{port}",
@@ -101,7 +109,15 @@ def contenders(url: str, environment: int) -> list[Contender]:
         Contender(
             key="django",
             title="Django, REST framework, psycopg 3, gunicorn",
-            command=(str(PEERS_BIN / "python"), "-m", "gunicorn", "django_rest.wsgi", "--bind", "127.0.0.1:{port}", *gunicorn),
+            command=(
+                str(PEERS_BIN / "python"),
+                "-m",
+                "gunicorn",
+                "django_rest.wsgi",
+                "--bind",
+                "127.0.0.1:{port}",
+                *gunicorn,
+            ),
             token=jwt_token,
             environment=peer,
             targets={"get": 14.0, "find": 10.0, "create": 11.0},
@@ -109,11 +125,42 @@ def contenders(url: str, environment: int) -> list[Contender]:
     ]
 
 
+def of_checkout(
+    checkout: Path, name: str, program: str, *arguments: str
+) -> tuple[Contender, dict[str, Any]]:
+    """The server of another checkout, over the database ``name``, and all that ``program`` printed.
+
+    The checkout's own Python runs the program, which makes and fills the database and prints
+    ``token`` and ``variables`` as JSON. Raises subprocess.CalledProcessError where it fails."""
+    programs = checkout / ".venv" / "bin"
+    output = _output_of(
+        [str(programs / "python"), "-c", program, *arguments],
+        cwd=checkout,
+        env=os.environ | {"BENCH_DATABASE": name},
+    )
+    made: dict[str, Any] = json.loads(output.splitlines()[-1])
+    commit = _output_of(["git", "describe", "--always", "--abbrev=7", "--exclude=*"], cwd=checkout)
+    command = (str(programs / "almoner"), "serve", "--workers", "1")
+    return Contender(name, commit.strip(), command, made["token"], made["variables"]), made
+
+
+def _output_of(command: list[str], **options: Any) -> str:
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **options)
+    return str(done.stdout)
+
+
 def almoner_token(url: str) -> str:
     """An access token of a new client of Almoner that may do everything."""
+    return almoner_credentials(url)["token"]
+
+
+def almoner_credentials(url: str) -> dict[str, str]:
+    """``client_id``, ``client_secret`` and a ``token`` of a new client that may do everything."""
     client = _almoner(url, "client", "create", "--name", "bench", "--scope", "all", "--json")
     identity = str(client.get("client_id") or client["id"])
-    return str(_almoner(url, "token", "create", "--client", identity, "--json")["access_token"])
+    token = _almoner(url, "token", "create", "--client", identity, "--json")["access_token"]
+    secret = str(client.get("client_secret", ""))
+    return {"client_id": identity, "client_secret": secret, "token": str(token)}
 
 
 def _almoner(url: str, *arguments: str) -> dict[str, Any]:
@@ -130,7 +177,8 @@ def _almoner(url: str, *arguments: str) -> dict[str, Any]:
 
 @contextmanager
 def running(contender: Contender) -> Iterator[tuple[int, int]]:
-    """Start the server and wait until it listens; yields its port and the id of its process, and stops it at the end.
+    """Start the server and wait until it listens; yields its port and the id of its process, and
+    stops it at the end.
 
     Raises RuntimeError where it does not listen within two minutes.
     """

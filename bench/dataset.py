@@ -1,5 +1,6 @@
-"""The patients that every contender serves. Each value follows from the row's number, so that the load generator and
-pgbench can name rows and windows without reading them first; ``load.lua`` and ``limit.py`` repeat ``row_id``."""
+"""The patients that every contender serves. Each value follows from the row's number, so that the
+load generator and pgbench can name rows and windows without reading them first; ``load.lua`` and
+``limit.py`` repeat ``row_id``."""
 
 from __future__ import annotations
 
@@ -59,7 +60,10 @@ BODY = {
 }
 
 # The first eight digits scatter the rows over the index as random ids would.
-ROW_ID_SQL = "(lpad(to_hex(({n}) * 2654435761 % 4294967296), 8, '0') || '-0000-4000-8000-' || lpad(({n})::text, 12, '0'))::uuid"
+ROW_ID_SQL = (
+    "(lpad(to_hex(({n}) * 2654435761 % 4294967296), 8, '0') || '-0000-4000-8000-' ||"
+    " lpad(({n})::text, 12, '0'))::uuid"
+)
 
 
 def row_id(number: int) -> uuid.UUID:
@@ -67,18 +71,22 @@ def row_id(number: int) -> uuid.UUID:
 
 
 PATIENTS = f"""
-insert into patients (environment_id, id, phase, timezone, first_name, last_name, birthday, updated_at, created_at,
+insert into patients (environment_id, id, phase, timezone, first_name, last_name, birthday,
+    updated_at, created_at,
                       street, street_line_two, city, county, zip_code, state, country)
 select $1::int, {ROW_ID_SQL.format(n="n")}, 'intake', 'US/Pacific', 'Grace' || n, 'Hopper' || n,
        date '1930-01-01' + (n % 30000)::int,
-       moment, moment, n || ' 17th St', '#' || n % 500, 'San Francisco', 'San Francisco County', '94110', 'CA', 'USA'
+       moment, moment, n || ' 17th St', '#' || n % 500, 'San Francisco', 'San Francisco County',
+           '94110', 'CA', 'USA'
 from generate_series(1::bigint, $2::bigint) n,
      lateral (select timestamptz '{START}' + n * interval '{STEP} s' as moment) m
 """
 
 CHANGES = """
-insert into changes (environment_id, kind, resource, row_id, patient_id, changed_at, actor, through, request_id, fields)
-select environment_id, 'create', 'patients', id, id, updated_at, 'bench', 'import', 'bench', '{}' from patients
+insert into changes (environment_id, kind, resource, row_id, patient_id, changed_at, actor, through,
+    request_id, fields)
+select environment_id, 'create', 'patients', id, id, updated_at, 'bench', 'import', 'bench',
+    '{}' from patients
 where environment_id = $1
 """
 
@@ -99,6 +107,8 @@ async def load_patients(connection: asyncpg.Connection, environment: int, rows: 
 
 
 async def settle(connection: asyncpg.Connection) -> None:
-    """Bring the tables to rest, so that no vacuum or checkpoint that one contender caused falls upon the next."""
+    """Bring the tables to rest, so that no vacuum or checkpoint that one contender caused falls
+    upon the next.
+    """
     await connection.execute("vacuum (analyze) patients, changes")
     await connection.execute("checkpoint")

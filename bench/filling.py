@@ -1,4 +1,6 @@
-"""Millions of rows put into a table at once: what would be done for each row is done once for all of them."""
+"""Millions of rows put into a table at once: what would be done for each row is done once for all
+of them.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,11 @@ from contextlib import asynccontextmanager
 
 from almoner.database import Connection
 
-# Indexes of these tables, with the constraint that stands on each, if one does. One that a foreign key points to has to stay.
+# Indexes of these tables, with the constraint that stands on each, if one does. One that a foreign
+# key points to has to stay.
 _INDEXES = """
-SELECT i.indrelid::regclass::text AS "table", i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition,
+SELECT i.indrelid::regclass::text AS "table", i.indexrelid::regclass::text AS name,
+    pg_get_indexdef(i.indexrelid) AS definition,
   c.conname AS "constraint", pg_get_constraintdef(c.oid) AS constrained
 FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u')
 WHERE i.indrelid = ANY ($1::text[]::regclass[])
@@ -20,9 +24,9 @@ ORDER BY i.indexrelid
 
 @asynccontextmanager
 async def at_once(connection: Connection, tables: Iterable[str]) -> AsyncIterator[None]:
-    """Within, these tables have no indexes, and no trigger or foreign key is at work on this connection: a row has to be whole as
-    it is inserted, its times included. Afterwards the indexes are built and everything is analysed. Needs a superuser.
-    """
+    """Within, these tables have no indexes, and no trigger or foreign key is at work on this
+    connection: a row has to be whole as it is inserted, its times included. Afterwards the indexes
+    are built and everything is analysed. Needs a superuser."""
     indexes = await connection.fetch(_INDEXES, list(tables))
     for index in indexes:
         await connection.execute(
@@ -36,7 +40,8 @@ async def at_once(connection: Connection, tables: Iterable[str]) -> AsyncIterato
     await connection.execute("SET maintenance_work_mem = '512MB'")
     for index in indexes:
         await connection.execute(
-            f'ALTER TABLE {index["table"]} ADD CONSTRAINT "{index["constraint"]}" {index["constrained"]}'
+            f'ALTER TABLE {index["table"]} ADD CONSTRAINT "{index["constraint"]}"'
+            f" {index['constrained']}"
             if index["constraint"]
             else index["definition"]
         )

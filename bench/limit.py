@@ -1,8 +1,7 @@
 """The limit: statements, prepared, sent by pgbench at equal concurrency from the server's core.
 
-For get and find these are Almoner's own. For create it is the least that writes the same: the row and its row of the change
-log, into tables with a primary key and nothing else.
-"""
+For get and find these are Almoner's own. For create it is the least that writes the same: the row
+and its row of the change log, into tables with a primary key and nothing else."""
 
 from __future__ import annotations
 
@@ -22,12 +21,14 @@ from bench.dataset import BEFORE_ALL, BODY, PAGE, ROW_ID_SQL, ROWS, START, STEP,
 from bench.load import CONNECTIONS
 from bench.statements import LEFT_OUT, SESSION, Statement
 
-# What each argument of a statement is in pgbench: an expression over a parameter of the statement, or a constant.
+# What each argument of a statement is in pgbench: an expression over a parameter of the statement,
+# or a constant.
 _COMMON = {
     "id": ROW_ID_SQL.format(n=":row::bigint"),
     "from": f"(timestamptz '{START}' + :second::int * interval '1 second')",
     "to": f"(timestamptz '{START}' + (:second::int + {WINDOW}) * interval '1 second')",
-    # Variables, though they never vary: a constant would let the planner choose better than it can for a server.
+    # Variables, though they never vary: a constant would let the planner choose better than it can
+    # for a server.
     "environment_id": ":environment::int",
     "limit": ":limit::bigint",
     "after": f"'{BEFORE_ALL}'::uuid",
@@ -54,12 +55,13 @@ ALTER TABLE plain_changes ADD PRIMARY KEY (environment_id, epoch, xid, seq);
 # The times and the plain name, which triggers of the real table fill in, are given here.
 _PLACES: Final = [f"${n}" for n in range(1, len(_COLUMNS) + 6)]
 PLAIN_CREATE: Final = Statement(
-    f"WITH written AS (INSERT INTO plain_patients (environment_id, id, {', '.join(_COLUMNS)}, updated_at, created_at, plain_name) "
-    f"VALUES ({', '.join(_PLACES[:-3])}, clock_timestamp(), clock_timestamp(), 'hopper grace') "
-    "RETURNING environment_id, id, updated_at) INSERT INTO plain_changes "
-    "(environment_id, epoch, xid, seq, kind, resource, row_id, patient_id, changed_at, actor, through, request_id) "
-    "SELECT environment_id, 1, pg_current_xact_id()::text::bigint, nextval('changes_seq'), 'create', 'patients', id, id, "
-    f"updated_at, {', '.join(_PLACES[-3:])} FROM written",
+    f"WITH written AS (INSERT INTO plain_patients (environment_id, id, {', '.join(_COLUMNS)},"
+    f" updated_at, created_at, plain_name) VALUES ({', '.join(_PLACES[:-3])}, clock_timestamp(),"
+    " clock_timestamp(), 'hopper grace') RETURNING environment_id, id, updated_at) INSERT INTO"
+    " plain_changes (environment_id, epoch, xid, seq, kind, resource, row_id, patient_id,"
+    " changed_at, actor, through, request_id) SELECT environment_id, 1,"
+    " pg_current_xact_id()::text::bigint, nextval('changes_seq'), 'create', 'patients', id, id,"
+    f" updated_at, {', '.join(_PLACES[-3:])} FROM written",
     ("environment_id", "id", *_COLUMNS, "actor", "through", "request_id"),
 )
 
@@ -73,7 +75,11 @@ async def make_plain(connection: asyncpg.Connection) -> None:
 def script(operation: str, statement: Statement, environment: int, rows: int = ROWS) -> str:
     """The statement as a script of pgbench, with random rows and windows."""
     values = CREATE if operation == "create" else _COMMON
-    filled = re.sub(r"\$(\d+)", lambda n: values[statement.arguments[int(n[1]) - 1]], _hide_colons(statement.sql))
+    filled = re.sub(
+        r"\$(\d+)",
+        lambda n: values[statement.arguments[int(n[1]) - 1]],
+        _hide_colons(statement.sql),
+    )
     one_line = " ".join(_hide_colons(filled).split())
     variables = {
         "environment": environment,
@@ -81,11 +87,15 @@ def script(operation: str, statement: Statement, environment: int, rows: int = R
         "row": f"random(1, {rows})",
         "second": f"random(1, {rows * STEP - WINDOW})",
     }
-    return "".join(f"\\set {name} {value}\n" for name, value in variables.items()) + f"{one_line};\n"
+    return (
+        "".join(f"\\set {name} {value}\n" for name, value in variables.items()) + f"{one_line};\n"
+    )
 
 
 def _hide_colons(sql: str) -> str:
-    """Write colons inside of literals as escapes, because pgbench takes ``'HH24:MI'`` for its variable ``MI``."""
+    """Write colons inside of literals as escapes, because pgbench takes ``'HH24:MI'`` for its
+    variable ``MI``.
+    """
 
     def escape(literal: re.Match[str]) -> str:
         text = literal[0]
@@ -94,14 +104,35 @@ def _hide_colons(sql: str) -> str:
     return re.sub(r"'(?:[^']|'')*'", escape, sql)
 
 
-def measure(url: str, operation: str, statement: Statement, environment: int, seconds: int, rows: int = ROWS) -> float:
+def measure(
+    url: str, operation: str, statement: Statement, environment: int, seconds: int, rows: int = ROWS
+) -> float:
     """Statements per second."""
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script(operation, statement, environment, rows))
         file.flush()
-        command = [pgbench(), "-n", "-M", "prepared", f"-c{CONNECTIONS}", "-j1", f"-T{seconds}", "-f", file.name, url]
-        session = os.environ | {"PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in SESSION.items())}
-        done = subprocess.run(machine.on_server_core(command), env=session, capture_output=True, text=True, check=False)
+        command = [
+            pgbench(),
+            "-n",
+            "-M",
+            "prepared",
+            f"-c{CONNECTIONS}",
+            "-j1",
+            f"-T{seconds}",
+            "-f",
+            file.name,
+            url,
+        ]
+        session = os.environ | {
+            "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+        }
+        done = subprocess.run(
+            machine.on_server_core(command),
+            env=session,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
     if done.returncode or not found:
         raise RuntimeError(f"pgbench failed: {(done.stderr or done.stdout)[-2000:]}")
@@ -109,12 +140,16 @@ def measure(url: str, operation: str, statement: Statement, environment: int, se
 
 
 def pgbench() -> str:
-    """The program: out of the embedded server's package where that is installed, else the system's."""
+    """The program: out of the embedded server's package where that is installed, else the
+    system's.
+    """
     try:
         return str(embedded.binaries() / "pgbench")
     except embedded.EmbeddedServerError:
         places = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), reverse=True)
     found = str(places[0]) if places else shutil.which("pgbench")
     if not found:
-        raise SystemExit("pgbench is missing. On Debian and Ubuntu: apt-get install postgresql-contrib")
+        raise SystemExit(
+            "pgbench is missing. On Debian and Ubuntu: apt-get install postgresql-contrib"
+        )
     return found

@@ -1,7 +1,8 @@
-"""The load: wrk with ``load.lua``, 32 connections that are kept open, one request at a time on each.
+"""The load: wrk with ``load.lua``, 32 connections that are kept open, one request at a time on
+each.
 
-wrk, because the load shares its core with the database: a generator in Python would take most of that core.
-"""
+wrk, because the load shares its core with the database: a generator in Python would take most of
+that core."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ OPERATIONS = ("get", "find", "create")
 
 @dataclass(frozen=True)
 class Measured:
-    """One run. ``per_second`` counts whole answers, ``memory_mib`` is the highest seen of the server's processes."""
+    """One run. ``per_second`` counts whole answers, ``memory_mib`` is the highest seen of the
+    server's processes.
+    """
 
     per_second: float
     p50_ms: float
@@ -34,13 +37,28 @@ class Measured:
 
 def need_wrk() -> None:
     if not shutil.which("wrk"):
-        raise SystemExit("The load generator wrk is missing. On Debian and Ubuntu: apt-get install wrk")
+        raise SystemExit(
+            "The load generator wrk is missing. On Debian and Ubuntu: apt-get install wrk"
+        )
 
 
-def measure(port: int, token: str, operation: str, seconds: int, server_pid: int, rows: int = ROWS) -> Measured:
-    """Load one operation for so many seconds. A refusal counts as an error, and so does a lost connection."""
+def measure(
+    port: int, token: str, operation: str, seconds: int, server_pid: int, rows: int = ROWS
+) -> Measured:
+    """Load one operation for so many seconds. A refusal counts as an error, and so does a lost
+    connection.
+    """
     script = Path(__file__).with_name("load.lua")
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script)]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}s",
+        "--timeout",
+        "10s",
+        "-s",
+        str(script),
+    ]
     command += [f"http://127.0.0.1:{port}", "--", operation, str(rows), token]
     memory = 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
@@ -53,11 +71,18 @@ def measure(port: int, token: str, operation: str, seconds: int, server_pid: int
         raise RuntimeError(f"wrk did not finish:\n{output}")
     told = json.loads(result.removeprefix("RESULT "))
     errors = told["refused"] + told["broken"]
-    return Measured((told["requests"] - told["refused"]) / told["seconds"], told["p50_ms"], told["p99_ms"], errors, memory)
+    return Measured(
+        (told["requests"] - told["refused"]) / told["seconds"],
+        told["p50_ms"],
+        told["p99_ms"],
+        errors,
+        memory,
+    )
 
 
 def check(port: int, token: str) -> None:
-    """Send each operation once, and compare status and shape, so that no contender wins by answering less.
+    """Send each operation once, and compare status and shape, so that no contender wins by
+    answering less.
 
     Raises RuntimeError with the answer where it is not what it ought to be.
     """
@@ -69,10 +94,16 @@ def check(port: int, token: str) -> None:
         f"/v1/patients?page[from]=2018-05-02T00:00:00&page[to]=2018-05-03T00:00:00&page[size]={PAGE}",
     )
     made = _ask(port, token, "POST", "/v1/patients", BODY)
-    if row["id"] != str(row_id(7)) or len(page[0]["data"]) != PAGE or made["first_name"] != BODY["first_name"]:
+    if (
+        row["id"] != str(row_id(7))
+        or len(page[0]["data"]) != PAGE
+        or made["first_name"] != BODY["first_name"]
+    ):
         raise RuntimeError(f"A wrong answer: {row}, {len(page[0]['data'])} rows, {made}")
     if any(set(patient) != set(FIELDS) for patient in (row, page[0]["data"][0], made)):
-        raise RuntimeError(f"An answer lacks fields or has others: {row}, {page[0]['data'][0]}, {made}")
+        raise RuntimeError(
+            f"An answer lacks fields or has others: {row}, {page[0]['data'][0]}, {made}"
+        )
 
 
 def _ask(port: int, token: str, method: str, path: str, body: dict[str, str] | None = None) -> Any:

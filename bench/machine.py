@@ -1,4 +1,6 @@
-"""What the benchmarks need of the machine: which process runs on which core, its memory, and what machine it is."""
+"""What the benchmarks need of the machine: which process runs on which core, its memory, and what
+machine it is.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,16 @@ LOAD_CORE = 1
 
 
 def take_load_core() -> None:
-    """Move this process, and with it all that it starts from now on, to the core of the load and the database.
+    """Move this process, and with it all that it starts from now on, to the core of the load and
+    the database.
 
     Raises SystemExit where there are fewer than two cores: every number would be wrong.
     """
     if not {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
-        raise SystemExit("The benchmark needs cores 0 and 1: the server runs on one, load and database on the other.")
+        raise SystemExit(
+            "The benchmark needs cores 0 and 1: the server runs on one, load and database on the"
+            " other."
+        )
     os.sched_setaffinity(0, {LOAD_CORE})
 
 
@@ -50,10 +56,11 @@ def family(pid: int) -> list[int]:
 
 
 def pin_database(backend: int) -> bool:
-    """Move the PostgreSQL server that owns this backend process to the core of the load; False where it is elsewhere.
+    """Move the PostgreSQL server that owns this backend process to the core of the load; False
+    where it is elsewhere.
 
-    A database in a container or on another machine cannot be moved from here, and one of another user may not be.
-    """
+    A database in a container or on another machine cannot be moved from here, and one of another
+    user may not be."""
     server = postmaster(backend)
     if server is None:
         return False
@@ -66,9 +73,8 @@ def pin_database(backend: int) -> bool:
 
 
 def processor_ms(pid: int) -> float:
-    """Processor time that a process and its descendants have used since they began, in milliseconds: a machine that is busy with
-    other work changes it little.
-    """
+    """Processor time that a process and its descendants have used since they began, in
+    milliseconds: a machine that is busy with other work changes it little."""
     nanoseconds = 0
     for member in family(pid):
         for used in Path(f"/proc/{member}/task").glob("*/schedstat"):
@@ -103,7 +109,14 @@ def description() -> str:
     """The machine in general words, for the page of results."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     cpu = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.machine(),
     )
-    return f"{os.cpu_count()} cores ({cpu}), {memory:.0f} GiB of memory, Linux, Python {platform.python_version()}"
+    return (
+        f"{os.cpu_count()} cores ({cpu}), {memory:.0f} GiB of memory, Linux, Python"
+        f" {platform.python_version()}"
+    )

@@ -9,8 +9,9 @@ from pathlib import Path
 PAGE = Path(os.environ.get("BENCH_PAGE", Path(__file__).parent.parent / "docs" / "benchmarks.md"))
 HEAD = """# Benchmarks
 
-Written by the programs in `bench/`; `bench/README.md` tells what each of them does and what it needs. Numbers depend on
-the machine, so compare ratios. None of this runs as a test: a slow day is not a fault.
+Written by the programs in `bench/`; `bench/README.md` tells what each of them does and what it
+needs. Numbers depend on the machine, so compare ratios. None of this runs as a test: a slow day is
+not a fault.
 """
 
 

@@ -2,9 +2,9 @@
 
     python -m bench.patient_search [patients] [rounds]
 
-The rows are made up in a database of their own (``bench.database``), with a fifth as many of another environment among them. A
-search is asked for again and again, in turns with the others, from the call to the rows, over one connection.
-"""
+The rows are made up in a database of their own (``bench.database``), with a fifth as many of
+another environment among them. A search is asked for again and again, in turns with the others,
+from the call to the rows, over one connection."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ROUNDS = 40
 LIMIT_MS = 50
 SHOWN = 8
 _HOW = (
-    f"`python -m bench.patient_search`: {PATIENTS:,} patients with names of many scripts, each with a phone number, an e-mail "
-    f"address and an external id, {PATIENTS // 5:,} more in another environment; {ROUNDS} rounds, the first {SHOWN} results, one "
-    "connection."
+    f"`python -m bench.patient_search`: {PATIENTS:,} patients with names of many scripts, each with"
+    f" a phone number, an e-mail address and an external id, {PATIENTS // 5:,} more in another"
+    f" environment; {ROUNDS} rounds, the first {SHOWN} results, one connection."
 )
 # Made when the rows are there, since filling them row by row takes several times as long.
 _LATER = (
@@ -66,7 +66,9 @@ QUERIES = {
 async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
     machine.take_load_core()
     with database.server() as server:
-        opened = await Database.connect(await database.fresh(server), size=2, statement_seconds=3600)
+        opened = await Database.connect(
+            await database.fresh(server), size=2, statement_seconds=3600
+        )
         try:
             async with opened.connection() as connection:
                 environment = await database.production(connection)
@@ -82,8 +84,12 @@ async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
 
 async def _fill(connection: Connection, environment: int, patients: int) -> None:
     began = time.perf_counter()
-    other = await connection.fetchval("INSERT INTO environments (name) VALUES ('elsewhere') RETURNING id")
-    indexes = await connection.fetch("SELECT indexname, indexdef FROM pg_indexes WHERE indexname = ANY ($1)", list(_LATER))
+    other = await connection.fetchval(
+        "INSERT INTO environments (name) VALUES ('elsewhere') RETURNING id"
+    )
+    indexes = await connection.fetch(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE indexname = ANY ($1)", list(_LATER)
+    )
     for index in indexes:
         await connection.execute(f"DROP INDEX {index['indexname']}")
     for where, number in ((environment, patients), (other, patients // 5)):
@@ -112,17 +118,19 @@ async def _measure(connection: Connection, environment: int, rounds: int) -> str
         p95 = 1000 * statistics.quantiles(took, n=20)[-1]
         median, reached = 1000 * statistics.median(took), "yes" if p95 < LIMIT_MS else "**no**"
         rows.append([name, str(len(found[name])), f"{median:.1f}", f"{p95:.1f}", reached])
-    return page.table(["what is typed", "results", "p50 ms", "p95 ms", f"p95 under {LIMIT_MS} ms"], rows)
+    return page.table(
+        ["what is typed", "results", "p50 ms", "p95 ms", f"p95 under {LIMIT_MS} ms"], rows
+    )
 
 
 async def _of_somebody(connection: Connection, environment: int) -> dict[str, str]:
     """Queries by what one patient has, who is in the middle of all."""
     who = await connection.fetchrow(
-        "SELECT p.id::text, p.birthday::text, n.phone_number, e.email, x.external_id FROM patients p "
-        "JOIN phone_numbers n USING (environment_id, id) JOIN email_addresses e USING (environment_id, id) "
-        "JOIN external_ids x USING (environment_id, id) "
-        "WHERE p.environment_id = $1 AND p.id >= '80000000-0000-0000-0000-000000000000' AND length(e.email) > 20 "
-        "ORDER BY p.id LIMIT 1",
+        "SELECT p.id::text, p.birthday::text, n.phone_number, e.email, x.external_id FROM patients"
+        " p JOIN phone_numbers n USING (environment_id, id) JOIN email_addresses e USING"
+        " (environment_id, id) JOIN external_ids x USING (environment_id, id) WHERE"
+        " p.environment_id = $1 AND p.id >= '80000000-0000-0000-0000-000000000000' AND"
+        " length(e.email) > 20 ORDER BY p.id LIMIT 1",
         environment,
     )
     email, phone, mapped = who["email"], who["phone_number"], who["external_id"]

@@ -1,12 +1,12 @@
-"""How long the portal's pages take on the server, for a coach of 50 among 100,000 patients with five million entries.
+"""How long the portal's pages take on the server, for a coach of 50 among 100,000 patients with
+five million entries.
 
     python -m bench.portal_pages [patients] [rounds]
 
-The rows are made up in a database of their own, which stays for later runs of the same day (``bench.database.kept``). One server
-process on its own core; a page is fetched again
-and again over one connection, in turns with the others, each time for another patient. What is printed is the time until the
-whole answer is there, so the load's own share of it is included.
-"""
+The rows are made up in a database of their own, which stays for later runs of the same day
+(``bench.database.kept``). One server process on its own core; a page is fetched again and again
+over one connection, in turns with the others, each time for another patient. What is printed is the
+time until the whole answer is there, so the load's own share of it is included."""
 
 from __future__ import annotations
 
@@ -56,14 +56,22 @@ PAGES = (
     "/admin/audit",
 )
 # Answered to a page's script alone; elsewhere the address leads to the page.
-_PARTS = {"/patients/{patient}/timeline": {"HX-Request": "true"}}
+PARTS = {"/patients/{patient}/timeline": {"HX-Request": "true"}}
 _HOW = (
-    f"`python -m bench.portal_pages`: a coach of {OF_ONE_COACH} among {PATIENTS:,} patients with five million entries and "
-    f"{PATIENTS // OF_ONE_COACH:,} coaches, {ROUNDS} rounds, each page for another patient each time, until the whole answer is "
-    "there. One server process on a core of its own. The processor's time is what a page takes where nothing else wants the "
-    "processor, and what the limit is for; the time until the answer holds the waiting for others too."
+    f"`python -m bench.portal_pages`: a coach of {OF_ONE_COACH} among {PATIENTS:,} patients with"
+    f" five million entries and {PATIENTS // OF_ONE_COACH:,} coaches, {ROUNDS} rounds, each page"
+    " for another patient each time, until the whole answer is there. One server process on a core"
+    " of its own. The processor's time is what a page takes where nothing else wants the"
+    " processor, and what the limit is for; the time until the answer holds the waiting for others"
+    " too."
 )
-_ENTRIES = ("messages", "calendar_events", "assessment_responses", "care_flows", "custom_data_type_records")
+_ENTRIES = (
+    "messages",
+    "calendar_events",
+    "assessment_responses",
+    "care_flows",
+    "custom_data_type_records",
+)
 _FILLED = ("patients", "calendars", "conversations", *_ENTRIES, "changes")
 _SQL = Path(__file__).with_suffix(".sql").read_text()
 
@@ -72,7 +80,10 @@ async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
     machine.take_load_core()
     with database.server() as server:
         # Its times are told from the day on which it was filled.
-        contents = f"{patients} patients of {datetime.now(UTC):%Y-%m-%d}, {sha256(_SQL.encode()).hexdigest()}"
+        contents = (
+            f"{patients} patients of {datetime.now(UTC):%Y-%m-%d},"
+            f" {sha256(_SQL.encode()).hexdigest()}"
+        )
         url, is_filled = await database.kept(server, "pages", contents)
         opened = await Database.connect(url, size=2, statement_seconds=1800)
         try:
@@ -83,7 +94,9 @@ async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
                     await _fill(connection, environment, patients)
                     await database.keep(connection, contents)
                 token, ids, team = await _coach(connection, environment)
-                postmaster = machine.postmaster(await connection.fetchval("SELECT pg_backend_pid()"))
+                postmaster = machine.postmaster(
+                    await connection.fetchval("SELECT pg_backend_pid()")
+                )
         finally:
             await opened.close()
         text = await _serve(url, postmaster, token=token, ids=ids, team=team, rounds=rounds)
@@ -95,34 +108,58 @@ async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
 async def _fill(connection: Connection, environment: int, patients: int) -> None:
     began = time.perf_counter()
     await connection.execute(
-        "INSERT INTO workers (environment_id, id, email, first_name, last_name, timezone) SELECT $1, gen_random_uuid(), "
-        "n || '@example.org', 'Coach', 'No ' || n, 'US/Eastern' FROM generate_series(1, $2::int) n",
+        "INSERT INTO workers (environment_id, id, email, first_name, last_name, timezone) SELECT"
+        " $1, gen_random_uuid(), n || '@example.org', 'Coach', 'No ' || n, 'US/Eastern' FROM"
+        " generate_series(1, $2::int) n",
         *(environment, patients // OF_ONE_COACH),
     )
     async with filling.at_once(connection, _FILLED):
         for number, statement in enumerate(_SQL.split("--#\n")):
             await connection.execute(statement, environment, *([patients] if number == 0 else []))
-    entries = await connection.fetchval("SELECT sum(n_live_tup) FROM pg_stat_user_tables WHERE relname = ANY($1)", list(_ENTRIES))
-    print(f"{patients:,} patients, about {entries:,} entries, made in {time.perf_counter() - began:.0f} s")
+    entries = await connection.fetchval(
+        "SELECT sum(n_live_tup) FROM pg_stat_user_tables WHERE relname = ANY($1)", list(_ENTRIES)
+    )
+    print(
+        f"{patients:,} patients, about {entries:,} entries, made in"
+        f" {time.perf_counter() - began:.0f} s"
+    )
 
 
 async def _coach(connection: Connection, environment: int) -> tuple[str, list[str], str]:
-    """A coach's session, the ids of the coach's patients, and a team of calendars as the calendar's address has it."""
+    """A coach's session, the ids of the coach's patients, and a team of calendars as the calendar's
+    address has it.
+    """
     worker = await connection.fetchval(
-        "SELECT id::text FROM workers WHERE environment_id = $1 AND email = '7@example.org'", environment
+        "SELECT id::text FROM workers WHERE environment_id = $1 AND email = '7@example.org'",
+        environment,
     )
     await accounts.set_roles(connection, environment, worker, ("coach", "admin"), AT_THE_TERMINAL)
     token = await sessions.begin(connection, environment, worker)
-    rows = await connection.fetch("SELECT id::text FROM patients WHERE environment_id = $1 AND coach_id = $2", environment, worker)
-    team = await connection.fetch("SELECT id::text FROM workers WHERE environment_id = $1 ORDER BY id LIMIT $2", environment, _TEAM)
+    rows = await connection.fetch(
+        "SELECT id::text FROM patients WHERE environment_id = $1 AND coach_id = $2",
+        environment,
+        worker,
+    )
+    team = await connection.fetch(
+        "SELECT id::text FROM workers WHERE environment_id = $1 ORDER BY id LIMIT $2",
+        environment,
+        _TEAM,
+    )
     return token, [row["id"] for row in rows], "".join(f"&worker={one['id']}" for one in team)
 
 
-async def _serve(url: str, postmaster: int | None, token: str, ids: list[str], team: str, rounds: int) -> str:
+async def _serve(
+    url: str, postmaster: int | None, token: str, ids: list[str], team: str, rounds: int
+) -> str:
     command, port = machine.on_server_core([database.ALMONER, "serve"]), machine.free_port()
     server = subprocess.Popen(
         command,
-        env=os.environ | database.variables(url) | {"ALMONER_PORT": str(port), "ALMONER_SECOND_FACTOR_FOR": "none"},
+        env=os.environ
+        | database.variables(url)
+        | {
+            "ALMONER_PORT": str(port),
+            "ALMONER_SECOND_FACTOR_FOR": "none",
+        },
         stdout=subprocess.DEVNULL,
     )
     try:
@@ -148,30 +185,61 @@ async def _ready(browser: httpx.AsyncClient, server: subprocess.Popen[bytes]) ->
     raise RuntimeError("the server did not start")
 
 
-async def _measure(browser: httpx.AsyncClient, processes: tuple[int | None, ...], ids: list[str], team: str, rounds: int) -> str:
+async def _measure(
+    browser: httpx.AsyncClient,
+    processes: tuple[int | None, ...],
+    ids: list[str],
+    team: str,
+    rounds: int,
+) -> str:
     measured: dict[str, list[tuple[float, ...]]] = {path: [] for path in PAGES}
     size: dict[str, int] = {}
     for number in range(_WARM_UP + rounds):
         for path in PAGES:
             used = [machine.processor_ms(pid) if pid else 0.0 for pid in processes]
             began = time.perf_counter()
-            answer = await browser.get(path.format(patient=ids[number % len(ids)], team=team), headers=_PARTS.get(path))
+            answer = await browser.get(
+                path.format(patient=ids[number % len(ids)], team=team), headers=PARTS.get(path)
+            )
             took_ms = 1000 * (time.perf_counter() - began)
             if answer.status_code != 200:
                 raise RuntimeError(f"{path} answered {answer.status_code}")
             size[path] = len(answer.content)
             # The first rounds draw each template and prepare each statement for the first time.
             if number >= _WARM_UP:
-                using = [machine.processor_ms(pid) - before if pid else 0.0 for pid, before in zip(processes, used, strict=True)]
+                using = [
+                    machine.processor_ms(pid) - before if pid else 0.0
+                    for pid, before in zip(processes, used, strict=True)
+                ]
                 measured[path].append((took_ms, *using))
     rows = []
     for path, found in measured.items():
         answered, *processors = zip(*found, strict=True)
         both = [sum(each) for each in zip(*processors, strict=True)]
-        numbers = [*_middle_and_p95(answered), *(statistics.median(of) for of in processors), *_middle_and_p95(both)]
+        numbers = [
+            *_middle_and_p95(answered),
+            *(statistics.median(of) for of in processors),
+            *_middle_and_p95(both),
+        ]
         reached = "yes" if numbers[-1] < LIMIT_MS else "**no**"
-        rows.append([f"`{path}`", *(f"{number:.1f}" for number in numbers), reached, f"{size[path] / 1024:.0f}"])
-    columns = ["page", "p50 ms", "p95 ms", "server's processor ms", "database's", "both, p50", "both, p95", f"under {LIMIT_MS} ms"]
+        rows.append(
+            [
+                f"`{path}`",
+                *(f"{number:.1f}" for number in numbers),
+                reached,
+                f"{size[path] / 1024:.0f}",
+            ]
+        )
+    columns = [
+        "page",
+        "p50 ms",
+        "p95 ms",
+        "server's processor ms",
+        "database's",
+        "both, p50",
+        "both, p95",
+        f"under {LIMIT_MS} ms",
+    ]
     return page.table([*columns, "KiB before packing"], rows)
 
 

@@ -2,8 +2,8 @@
 
     python -m bench.publish [specs]
 
-In a database of its own (``bench.database``); reading the file and comparing it with what is published are part of it.
-"""
+In a database of its own (``bench.database``); reading the file and comparing it with what is
+published are part of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ async def main(specs: int) -> None:
                 source = _program(specs)
                 changed = source.replace("label: Question 7", "label: Question seven", 1)
                 rows = [
-                    await _timed(f"the first publish of {specs} specs", connection, environment, source),
+                    await _timed(
+                        f"the first publish of {specs} specs", connection, environment, source
+                    ),
                     await _timed("one question changed", connection, environment, changed),
                 ]
         finally:
@@ -39,7 +41,10 @@ async def main(specs: int) -> None:
     text = page.table(["what", "seconds", f"under {LIMIT} s"], rows)
     print(text)
     if specs == SPECS:
-        how = f"`python -m bench.publish`: {SPECS} specs of {QUESTIONS} questions; reading and comparing are part of it."
+        how = (
+            f"`python -m bench.publish`: {SPECS} specs of {QUESTIONS} questions; reading and"
+            " comparing are part of it."
+        )
         page.write("Publishing a program", f"{how}\n\nMachine: {machine.description()}.\n\n{text}")
 
 
@@ -53,9 +58,15 @@ async def _timed(what: str, connection: Connection, environment: int, source: st
 def _program(specs: int) -> str:
     lines = ["program: Benchmark", "assessments:"]
     for spec in range(specs):
-        lines += [f"  - id: spec_{spec}", f"    name: Spec {spec}", "    sections:", "      - questions:"]
         lines += [
-            f"          - {{name: q{n}, kind: choice, label: Question {n}, choices: [never, sometimes, often]}}"
+            f"  - id: spec_{spec}",
+            f"    name: Spec {spec}",
+            "    sections:",
+            "      - questions:",
+        ]
+        lines += [
+            f"          - {{name: q{n}, kind: choice, label: Question {n}, choices: [never,"
+            " sometimes, often]}"
             for n in range(QUESTIONS)
         ]
     return "\n".join(lines) + "\n"

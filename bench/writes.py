@@ -1,8 +1,9 @@
-"""``python -m bench.writes``: what each index and trigger of patients and of the change log costs a create, and what some are for.
+"""``python -m bench.writes``: what each index and trigger of patients and of the change log costs a
+create, and what some are for.
 
-Almoner's own create is executed over and over, each time without one of them, and PostgreSQL tells how long each took (EXPLAIN
-ANALYZE). A tenth of them took no longer than what is told: on a busy machine most are interrupted, and these are not.
-"""
+Almoner's own create is executed over and over, each time without one of them, and PostgreSQL tells
+how long each took (EXPLAIN ANALYZE). A tenth of them took no longer than what is told: on a busy
+machine most are interrupted, and these are not."""
 
 from __future__ import annotations
 
@@ -31,49 +32,74 @@ from bench.statements import SESSION, Statement, statements
 _ALL, _PLAIN = "with all of them", "with the primary keys alone"
 # In whose place a trigger fills a column in, so that it can be left out.
 _DEFAULTS = """
-ALTER TABLE patients ALTER updated_at SET DEFAULT clock_timestamp(), ALTER created_at SET DEFAULT clock_timestamp(),
+ALTER TABLE patients ALTER updated_at SET DEFAULT clock_timestamp(), ALTER created_at
+    SET DEFAULT clock_timestamp(),
   ALTER plain_name SET DEFAULT 'hopper grace'
 """
 _THINGS = """
 SELECT 'index' AS kind, i.indexrelid::regclass::text AS name, i.indrelid::regclass::text AS "table",
   pg_get_indexdef(i.indexrelid) AS definition
-FROM pg_index i WHERE i.indrelid IN ('patients'::regclass, 'changes'::regclass) AND NOT i.indisprimary
+FROM pg_index i WHERE i.indrelid IN ('patients'::regclass, 'changes'::regclass)
+    AND NOT i.indisprimary
 UNION ALL SELECT 'trigger', tgname, tgrelid::regclass::text, '' FROM pg_trigger
 WHERE NOT tgisinternal AND tgrelid = 'patients'::regclass
 ORDER BY 1, 3, 2
 """
 _PENDING = """
-SELECT gin_clean_pending_list(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+SELECT gin_clean_pending_list(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    JOIN pg_am a ON a.oid = c.relam
 WHERE i.indrelid = 'patients'::regclass AND a.amname = 'gin'
 """
-# A few patients in another phase than all others, and appointments of one worker, an hour each, for the Finds by these.
-_RARE = "UPDATE patients SET phase = 'discharged' WHERE id IN (SELECT id FROM patients ORDER BY id LIMIT 30)"
+# A few patients in another phase than all others, and appointments of one worker, an hour each, for
+# the Finds by these.
+_RARE = (
+    "UPDATE patients SET phase = 'discharged' WHERE id IN (SELECT id FROM patients ORDER BY id"
+    " LIMIT 30)"
+)
 _EVENTS = """
 WITH of AS (
   INSERT INTO workers (environment_id, id, email, first_name, last_name, phone_number, timezone)
-  SELECT $1, gen_random_uuid(), 'w' || n || '@example.org', 'Ada', 'King', '555-' || 100 + n % 900 || '-' || 1000 + n, 'UTC'
+  SELECT $1, gen_random_uuid(), 'w' || n || '@example.org', 'Ada', 'King',
+      '555-' || 100 + n % 900 || '-' || 1000 + n, 'UTC'
   FROM generate_series(1, 2000) n RETURNING id
 ), kept AS (
-  INSERT INTO calendars (environment_id, id, worker_id) SELECT $1, gen_random_uuid(), id FROM of RETURNING id
+  INSERT INTO calendars (environment_id, id, worker_id) SELECT $1, gen_random_uuid(), id FROM of
+      RETURNING id
 )
-INSERT INTO calendar_events (environment_id, id, calendar_id, user_id, start_time, end_time, modality, appointment_type)
-SELECT $1, gen_random_uuid(), (SELECT id FROM kept LIMIT 1), (SELECT id FROM patients LIMIT 1), at, at + interval '1 hour',
+INSERT INTO calendar_events (environment_id, id, calendar_id, user_id, start_time, end_time,
+    modality, appointment_type)
+SELECT $1, gen_random_uuid(), (SELECT id FROM kept LIMIT 1), (SELECT id FROM patients
+    LIMIT 1), at, at + interval '1 hour',
   'call', 'visit'
-FROM generate_series(1, $2::int) n, LATERAL (SELECT timestamptz '2018-05-01' + n * interval '1 hour' AS at) t
+FROM generate_series(1, $2::int) n, LATERAL (SELECT timestamptz '2018-05-01' + n * interval '1 hour'
+    AS at) t
 """
-# Indexes that a filter of Find would be answered from, with a Find that needs it: its collection and its filters. Those that are
-# not there, since they saved nothing, are made for the measurement.
+# Indexes that a filter of Find would be answered from, with a Find that needs it: its collection
+# and its filters. Those that are not there, since they saved nothing, are made for the measurement.
 _FOR_FINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("patients_phase_idx ON patients (environment_id, phase, updated_at, id)", "patients", {"phase": "discharged"}),
     (
-        "patients_long_name_part ON patients (environment_id, id) WHERE least(length(last_name) + length(first_name), 199) = 199",
+        "patients_phase_idx ON patients (environment_id, phase, updated_at, id)",
+        "patients",
+        {"phase": "discharged"},
+    ),
+    (
+        (
+            "patients_long_name_part ON patients (environment_id, id) WHERE least(length(last_name)"
+            " + length(first_name), 199) = 199"
+        ),
         "patients",
         {"last_name": "Hopper7777"},
     ),
     (
-        "calendar_events_starts_part ON calendar_events (environment_id, start_time) WHERE start_time IS NOT NULL",
+        (
+            "calendar_events_starts_part ON calendar_events (environment_id, start_time) WHERE"
+            " start_time IS NOT NULL"
+        ),
         "calendar_events",
-        {"start_time[from]": datetime(2020, 1, 1, tzinfo=UTC), "start_time[to]": datetime(2020, 1, 2, tzinfo=UTC)},
+        {
+            "start_time[from]": datetime(2020, 1, 1, tzinfo=UTC),
+            "start_time[to]": datetime(2020, 1, 2, tzinfo=UTC),
+        },
     ),
     (
         "workers_phone_number_idx ON workers (environment_id, phone_number, updated_at, id)",
@@ -109,11 +135,20 @@ async def without(connection: asyncpg.Connection, thing: Thing) -> AsyncIterator
 
 def main() -> None:
     """Read the options, measure, tell and write down."""
-    parser = argparse.ArgumentParser(prog="python -m bench.writes", description="What indexes and triggers cost a create.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.writes", description="What indexes and triggers cost a create."
+    )
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--creates", type=int, default=100, help="creates with and without each index and trigger in a round")
+    parser.add_argument(
+        "--creates",
+        type=int,
+        default=100,
+        help="creates with and without each index and trigger in a round",
+    )
     parser.add_argument("--rows", type=int, default=dataset.ROWS, help="patients in the table")
-    parser.add_argument("--note", default="", help="a sentence about the machine at that time, for the page")
+    parser.add_argument(
+        "--note", default="", help="a sentence about the machine at that time, for the page"
+    )
     options = parser.parse_args()
     machine.take_load_core()
     with database.server() as server_url:
@@ -121,10 +156,11 @@ def main() -> None:
         text = asyncio.run(_measured(url, options))
     chosen = f"--rounds {options.rounds} --creates {options.creates} --rows {options.rows}"
     told = (
-        f"`python -m bench.writes {chosen}`: Almoner's create of a patient over {options.rows:,} patients, with one thing left "
-        f"out and right before with all of them. Of {options.creates} times that PostgreSQL tells of an execution (without "
-        "planning and the commit) the one that a tenth stayed below; of these the median of the rounds, with the span of the "
-        f"middle half in parentheses. {options.note}".strip()
+        f"`python -m bench.writes {chosen}`: Almoner's create of a patient over {options.rows:,}"
+        " patients, with one thing left out and right before with all of them. Of"
+        f" {options.creates} times that PostgreSQL tells of an execution (without planning and the"
+        " commit) the one that a tenth stayed below; of these the median of the rounds, with the"
+        f" span of the middle half in parentheses. {options.note}".strip()
     )
     print(f"\n{text}")
     page.write("What a create pays for", f"{told}\n\nMachine: {machine.description()}.\n\n{text}")
@@ -139,7 +175,10 @@ async def _measured(url: str, options: argparse.Namespace) -> str:
         await connection.execute(_DEFAULTS)
         finds = await _finds(connection, environment, options.rows)
         things = [Thing(**record) for record in await connection.fetch(_THINGS)]
-        whole, plain = _filled(statements()["create"], environment), _filled(limit.PLAIN_CREATE, environment)
+        whole, plain = (
+            _filled(statements()["create"], environment),
+            _filled(limit.PLAIN_CREATE, environment),
+        )
         each: dict[str, list[float]] = {_ALL: [], _PLAIN: []}
         less: dict[str, list[float]] = defaultdict(list)
         pending: list[float] = []
@@ -152,7 +191,9 @@ async def _measured(url: str, options: argparse.Namespace) -> str:
                 each[_ALL].append(await _create_us(connection, whole, options.creates))
                 pending.append(await _pending_us(connection, options.creates))
                 async with without(connection, thing):
-                    less[thing.name].append(each[_ALL][-1] - await _create_us(connection, whole, options.creates))
+                    less[thing.name].append(
+                        each[_ALL][-1] - await _create_us(connection, whole, options.creates)
+                    )
     finally:
         await connection.close()
     return f"{_costs(things, each, less)}\n\n{_later(pending)}\n\n{finds}"
@@ -165,7 +206,11 @@ def _filled(statement: Statement, environment: int) -> str:
         "first_name": "'Grace' || (random() * 100000)::int",
         "last_name": "'Hopper' || (random() * 100000)::int",
     }
-    return re.sub(r"\$(\d+)", lambda place: f"({values[statement.arguments[int(place[1]) - 1]]})", statement.sql)
+    return re.sub(
+        r"\$(\d+)",
+        lambda place: f"({values[statement.arguments[int(place[1]) - 1]]})",
+        statement.sql,
+    )
 
 
 async def _create_us(connection: asyncpg.Connection, create: str, number: int) -> float:
@@ -178,18 +223,32 @@ async def _create_us(connection: asyncpg.Connection, create: str, number: int) -
 
 
 async def _pending_us(connection: asyncpg.Connection, number: int) -> float:
-    """What it takes for each of so many new rows to go from the pending list of an index of trigrams to where it belongs, in µs."""
+    """What it takes for each of so many new rows to go from the pending list of an index of
+    trigrams to where it belongs, in µs.
+    """
     began = perf_counter()
     await connection.execute(_PENDING)
     return (perf_counter() - began) * 1e6 / number
 
 
-def _costs(things: Iterable[Thing], each: dict[str, list[float]], less: dict[str, list[float]]) -> str:
+def _costs(
+    things: Iterable[Thing], each: dict[str, list[float]], less: dict[str, list[float]]
+) -> str:
     whole = median(each[_ALL])
-    rows = [[_ALL, "", _spread(each[_ALL]), ""], [_PLAIN, "no other index, no trigger, no JSON", _spread(each[_PLAIN]), ""]]
+    rows = [
+        [_ALL, "", _spread(each[_ALL]), ""],
+        [_PLAIN, "no other index, no trigger, no JSON", _spread(each[_PLAIN]), ""],
+    ]
     for thing in sorted(things, key=lambda one: -median(less[one.name])):
         share = f"{median(less[thing.name]) / whole:.0%}"
-        rows.append([f"`{thing.name}`", f"{thing.kind} of `{thing.table}`", _spread(less[thing.name]), share])
+        rows.append(
+            [
+                f"`{thing.name}`",
+                f"{thing.kind} of `{thing.table}`",
+                _spread(less[thing.name]),
+                share,
+            ]
+        )
     return page.table(["a create, and what is saved without", "which is", "µs", "share"], rows)
 
 
@@ -200,11 +259,16 @@ def _spread(values: list[float]) -> str:
 
 
 def _later(pending: list[float]) -> str:
-    return f"Beside that, the index of trigrams takes a new row into a list that is emptied later: {_spread(pending)} µs a row."
+    return (
+        "Beside that, the index of trigrams takes a new row into a list that is emptied later:"
+        f" {_spread(pending)} µs a row."
+    )
 
 
 async def _finds(connection: asyncpg.Connection, environment: int, rows: int) -> str:
-    """What the indexes that only a filter of Find uses are worth: that Find with and without them."""
+    """What the indexes that only a filter of Find uses are worth: that Find with and without
+    them.
+    """
     await connection.execute(_RARE)
     await connection.execute(_EVENTS, environment, rows)
     await connection.execute("VACUUM (ANALYZE)")
@@ -220,21 +284,35 @@ async def _finds(connection: asyncpg.Connection, environment: int, rows: int) ->
         if is_there:
             await connection.execute(f"CREATE INDEX {definition}")
         by = f"`{collection}` by {', '.join(f'`{n}`' for n in values)}"
-        told.append([f"`{name}`", by, f"{with_it:.1f}", f"{without_it:.1f}", "yes" if is_there else "no"])
-    return page.table(["index", "made for the Find of", "ms with it", "ms without it", "is there"], told)
+        told.append(
+            [f"`{name}`", by, f"{with_it:.1f}", f"{without_it:.1f}", "yes" if is_there else "no"]
+        )
+    return page.table(
+        ["index", "made for the Find of", "ms with it", "ms without it", "is there"], told
+    )
 
 
-async def _find_ms(connection: asyncpg.Connection, environment: int, collection: str, values: dict[str, Any]) -> float:
+async def _find_ms(
+    connection: asyncpg.Connection, environment: int, collection: str, values: dict[str, Any]
+) -> float:
     """The fastest of a few, so that what else the machine does is left out of it."""
     resource = BY_NAME[collection]
     filters = resource.spelled[Shape.DOCUMENTED].filters
-    statement = sql.find(resource, Shape.DOCUMENTED, tuple(filters[name] for name in sorted(values)))
+    statement = sql.find(
+        resource, Shape.DOCUMENTED, tuple(filters[name] for name in sorted(values))
+    )
     given = [values[name] for name in sorted(values)]
     times = []
     for _ in range(_FINDS):
         began = perf_counter()
         await connection.fetchrow(
-            statement, environment, find.BEGINNING, dataset.BEFORE_ALL, find.FOREVER, dataset.PAGE + 1, *given
+            statement,
+            environment,
+            find.BEGINNING,
+            dataset.BEFORE_ALL,
+            find.FOREVER,
+            dataset.PAGE + 1,
+            *given,
         )
         times.append((perf_counter() - began) * 1000)
     return min(times)

@@ -13,7 +13,12 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.people import Person
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+# The first is the same engine without the windows, bars and extensions that nobody sees: a page of
+# it costs a quarter.
+_NAMES = (
+    *("chromium-headless-shell", "chrome-headless-shell"),
+    *("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"),
+)
 # A busy machine is no fault of the page.
 expect.set_options(timeout=20_000)
 # What WCAG 2.2 at level AA asks for, as far as a program can tell.
@@ -29,13 +34,26 @@ async (options) => (await axe.run(document, options)).violations.flatMap(({ id, 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 
 
+def _installed() -> str | None:
+    return next((path for name in _NAMES if (path := shutil.which(name))), None)
+
+
 def chromium() -> str:
-    """The path of a Chromium. A machine without one fails here: pages that nobody looked at are not tested."""
-    for name in _NAMES:
-        found = shutil.which(name)
-        if found:
-            return found
-    raise RuntimeError("There is no Chromium to test pages in. On Debian and Ubuntu: apt-get install chromium")
+    """The path of a Chromium. A machine without one fails here: pages that nobody looked at are not
+    tested.
+    """
+    if path := _installed():
+        return path
+    raise RuntimeError(
+        "There is no Chromium to test pages in. On Debian: apt-get install chromium-headless-shell"
+    )
+
+
+def in_words() -> str:
+    """What pages are drawn by, for the head of a run; and what would be quicker."""
+    path = _installed() or "nothing"
+    quicker = "" if path.endswith("-headless-shell") else " (chromium-headless-shell is quicker)"
+    return f"pages are drawn by: {path}{quicker}"
 
 
 def options() -> dict[str, Any]:
@@ -48,7 +66,9 @@ async def violations(page: Page, rules: dict[str, Any] = _WCAG) -> list[str]:
     # It stays in the document until another is loaded.
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE_SCRIPT)
-    found: list[str] = await page.evaluate(_VIOLATIONS, {"runOnly": rules, "resultTypes": ["violations"]})
+    found: list[str] = await page.evaluate(
+        _VIOLATIONS, {"runOnly": rules, "resultTypes": ["violations"]}
+    )
     return found
 
 
@@ -57,20 +77,52 @@ async def too_wide(page: Page) -> list[str]:
     if await page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
         return []
     found: list[str] = await page.evaluate(
-        "[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)"
-        ".map((e) => `${e.tagName}.${e.className} ${e.getBoundingClientRect().right}`)"
+        "[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right >"
+        " innerWidth + 1).map((e) => `${e.tagName}.${e.className}"
+        " ${e.getBoundingClientRect().right}`)"
     )
     return found or ["something"]
 
 
 async def on_every_screen(page: Page) -> list[str]:
-    """What is wrong with an open page on a wide screen, in the dark and on a phone: what axe finds, and what does not fit."""
+    """What is wrong with an open page on a wide screen, in the dark and on a phone: what axe finds,
+    and what does not fit.
+    """
+    return [row for width, dark in SCREENS for row in await _on_screen(page, width, dark)]
+
+
+async def on_a_wide_screen(page: Page) -> list[str]:
+    """The same of a wide screen and of the dark; of a phone, what does not fit."""
+    wide, dark, _ = SCREENS
+    return [*await _on_screen(page, *wide), *await _on_screen(page, *dark), *await fits(page)]
+
+
+async def _on_screen(page: Page, width: int, dark: bool) -> list[str]:
+    await page.set_viewport_size({"width": width, "height": 900})
+    await page.emulate_media(color_scheme="dark" if dark else "light")
+    found = (
+        await violations(page, _COLOURS)
+        if dark
+        else [*await violations(page), *await too_wide(page)]
+    )
+    return [f"{width} pixels{', dark' * dark}: {row}" for row in found]
+
+
+async def fits(page: Page) -> list[str]:
+    """What does not fit into a wide screen, or into a phone's."""
     wrong = []
-    for width, dark in SCREENS:
+    for width in sorted({width for width, _ in SCREENS}):
         await page.set_viewport_size({"width": width, "height": 900})
-        await page.emulate_media(color_scheme="dark" if dark else "light")
-        found = await violations(page, _COLOURS) if dark else [*await violations(page), *await too_wide(page)]
-        wrong += [f"{width} pixels{', dark' * dark}: {one}" for one in found]
+        wrong += [f"{width} pixels: {one}" for one in await too_wide(page)]
+    return wrong
+
+
+async def wrong_with(page: Page, *addresses: str) -> list[str]:
+    """What is wrong with each of these pages on every screen."""
+    wrong = []
+    for address in addresses:
+        await page.goto(address)
+        wrong += [f"{address}: {one}" for one in await on_every_screen(page)]
     return wrong
 
 
@@ -81,7 +133,9 @@ class Screens:
     browser: Browser
     url: str
 
-    async def __call__(self, person: Person | None = None, width: int = 1440, height: int = 900, dark: bool = False) -> Page:
+    async def __call__(
+        self, person: Person | None = None, width: int = 1440, height: int = 900, dark: bool = False
+    ) -> Page:
         """A page of its own context: of this person's session, or of nobody's."""
         context = await self.browser.new_context(
             base_url=self.url,
@@ -99,4 +153,14 @@ class Screens:
 
 async def sign_in(context: BrowserContext, url: str, token: str) -> None:
     """Puts a session into a browser."""
-    await context.add_cookies([{"name": "almoner_session", "value": token, "url": url, "httpOnly": True, "sameSite": "Lax"}])
+    await context.add_cookies(
+        [
+            {
+                "name": "almoner_session",
+                "value": token,
+                "url": url,
+                "httpOnly": True,
+                "sameSite": "Lax",
+            }
+        ]
+    )

@@ -1,4 +1,6 @@
-"""Many cases in one test: each is looked at, whatever came of those before it, and all that were wrong are told."""
+"""Many cases in one test: each is looked at, whatever came of those before it, and all that were
+wrong are told.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from contextlib import contextmanager
 
 
 class Cases:
-    """The cases of a test so far. pytest's own subtests take the output of a server's thread away under its hands."""
+    """The cases of a test so far. pytest's own subtests take the output of a server's thread away
+    under its hands.
+    """
 
     def __init__(self) -> None:
         self.number = 0
@@ -25,8 +29,12 @@ class Cases:
 
 @contextmanager
 def every_case() -> Iterator[Cases]:
-    """Fails at its end with every case in which something was wrong, and where there was none at all."""
+    """Fails at its end with every case in which something was wrong, and where there was none at
+    all.
+    """
     cases = Cases()
     yield cases
-    assert not cases.wrong, f"{len(cases.wrong)} of {cases.number} cases:\n" + "\n".join(cases.wrong)
+    assert not cases.wrong, f"{len(cases.wrong)} of {cases.number} cases:\n" + "\n".join(
+        cases.wrong
+    )
     assert cases.number, "there was no case to look at"

@@ -1,4 +1,6 @@
-"""What the tests share: a real PostgreSQL, a database of their own, a real server on a socket, and callers of every kind."""
+"""What the tests share: a real PostgreSQL, a database of their own, a real server on a socket, and
+callers of every kind.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,9 @@ from almoner.access import clients, environments, keys
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
 from almoner.app import Application
-from almoner.data_api.store import Actor, Store
-from almoner.database import Database, connection_guard
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
+from almoner.database import Database, connection_guard, write_outcome
 from almoner.operations.connections import ConnectionLimits
 from almoner.resources import RESOURCES
 from almoner.schema import migrate
@@ -36,7 +39,7 @@ from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.programs import PublishedPrograms
 from tests import tries
-from tests.browsers import Screens, options
+from tests.browsers import Screens, in_words, options
 from tests.people import People, Person, cheap_passwords
 from tests.plain_http import PlainHttp
 from tests.programs import published
@@ -48,9 +51,15 @@ tries.few()
 METRICS_TOKEN = "metrics-of-the-tests"
 
 
+def pytest_report_header() -> str:
+    return in_words()
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a PostgreSQL server: the one named, or an embedded one that ends with the tests."""
+    """The address of a PostgreSQL server: the one named, or an embedded one that ends with the
+    tests.
+    """
     named = os.environ.get("ALMONER_DATABASE_URL")
     if named:
         yield named
@@ -61,7 +70,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 async def template(postgres: str) -> AsyncIterator[str]:
-    """The name of a migrated database that nobody is connected to: those of the tests are copies of it."""
+    """The name of a migrated database that nobody is connected to: those of the tests are copies of
+    it.
+    """
     name = f"almoner_template_{uuid.uuid4().hex[:12]}"
     if not os.environ.get("ALMONER_DATABASE_URL"):
         await _hurry(postgres)
@@ -71,9 +82,13 @@ async def template(postgres: str) -> AsyncIterator[str]:
 
 
 async def _hurry(dsn: str) -> None:
-    """Lets a server write without waiting for the disk: no test switches off the machine, and a killed process loses nothing."""
+    """Lets a server write without a thought of a machine that is switched off, and do nothing that nobody asked for.
+
+    A process that is killed loses nothing of what it was told.
+    """
     connection = await asyncpg.connect(dsn)
-    await connection.execute("ALTER SYSTEM SET fsync = off")
+    for setting in ("fsync", "full_page_writes", "autovacuum"):
+        await connection.execute(f"ALTER SYSTEM SET {setting} = off")
     await connection.execute("SELECT pg_reload_conf()")
     await connection.close()
 
@@ -88,7 +103,9 @@ async def own_dsn(postgres: str, template: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 async def dsn(postgres: str, template: str, home: Path) -> AsyncIterator[str]:
-    """The address of a migrated database of this test session alone, whose key is that of the home."""
+    """The address of a migrated database of this test session alone, whose key is that of the
+    home.
+    """
     name = f"almoner_test_{uuid.uuid4().hex[:12]}"
     created = await embedded.create_database(postgres, name, template)
     connection = await asyncpg.connect(created)
@@ -107,7 +124,9 @@ async def database(dsn: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 async def aside(dsn: str) -> AsyncIterator[Database]:
-    """The same database for those who look on: whoever holds a connection of ``database`` may ask for no second one."""
+    """The same database for those who look on: whoever holds a connection of ``database`` may ask
+    for no second one.
+    """
     opened = await Database.connect(dsn, size=8, on_holding=connection_guard.raised)
     yield opened
     await opened.close()
@@ -121,7 +140,9 @@ async def connection(aside: Database) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def taken(database: Database, count: int) -> AsyncIterator[list[Any]]:
-    """So many connections in the hands of others until the block ends: each was taken by a task of its own."""
+    """So many connections in the hands of others until the block ends: each was taken by a task of
+    its own.
+    """
 
     async def apart(work: Any) -> Any:
         return await asyncio.create_task(work, context=Context())
@@ -139,6 +160,23 @@ async def new_environment(database: Database) -> int:
     """An environment of its own, without a program."""
     async with database.connection() as connection:
         return await environments.create(connection, f"test-{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Each statement that is sent to the database by anybody of this process, but for the reads that
+    are noted in the background.
+    """
+    statements: list[str] = []
+    sends = write_outcome.Connection._sends
+
+    def noted(connection: write_outcome.Connection, query: str) -> None:
+        if "INSERT INTO audit_reads" not in query:
+            statements.append(query)
+        sends(connection, query)
+
+    monkeypatch.setattr(write_outcome.Connection, "_sends", noted)
+    return statements
 
 
 @pytest.fixture
@@ -184,7 +222,9 @@ class ServerThread:
         self.settings = settings
         self._server = uvicorn.Server(
             configuration(
-                Application(settings, on_holding=connection_guard.raised, passwords=cheap_passwords),
+                Application(
+                    settings, on_holding=connection_guard.raised, passwords=cheap_passwords
+                ),
                 limits,
                 host=settings.host,
                 port=settings.port,
@@ -214,8 +254,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def settings(dsn: str, home: Path) -> Settings:
-    # Sessions are put into the database by hand; what asks for a second factor has tests of its own.
-    given = Settings(home=home, port=free_port(), database_url=dsn, connections=8, second_factor_for="none")
+    # Sessions are put into the database by hand; what asks for a second factor has tests of its
+    # own.
+    given = Settings(
+        home=home, port=free_port(), database_url=dsn, connections=8, second_factor_for="none"
+    )
     return replace(given, metrics_token=METRICS_TOKEN)
 
 
@@ -242,12 +285,33 @@ class Callers:
     database: Database
     box: SecretBox
 
-    async def __call__(self, environment: int, scope: str = "all", shape: str = "documented") -> Api:
+    async def __call__(
+        self,
+        environment: int,
+        scope: str = "all",
+        shape: str = "documented",
+        sandbox: bool = False,
+    ) -> Api:
         async with self.database.connection() as connection:
-            made = await clients.create(connection, self.box, environment_id=environment, name="test", scope=scope, shape=shape)
-            token = await clients.long_lived_token(connection, made.client_id)
-        api = Api(base_url=self.server.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
-        api.environment_id, api.client_id, api.client_secret, api.token = environment, made.client_id, made.client_secret, token
+            client = await clients.create(
+                connection,
+                self.box,
+                environment_id=environment,
+                name="test",
+                scope=scope,
+                shape=shape,
+                sandbox=sandbox,
+            )
+            token = await clients.long_lived_token(connection, client.client_id)
+        api = Api(
+            base_url=self.server.url, headers={"Authorization": f"Bearer {token}"}, timeout=30
+        )
+        api.environment_id, api.client_id, api.client_secret, api.token = (
+            environment,
+            client.client_id,
+            client.client_secret,
+            token,
+        )
         return api
 
 
@@ -265,7 +329,9 @@ async def api(callers: Callers, program: int) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def inside(program: int) -> Actor:
-    """A writer inside the house, for what the API does not create: workers, care flows, integration tasks."""
+    """A writer inside the house, for what the API does not create: workers, care flows, integration
+    tasks.
+    """
     return Actor(program, "test", "cli", "test", whole=True)
 
 

@@ -29,7 +29,7 @@ async def published(connection: Any, environment: int, source: str) -> None:
     async with connection.transaction():
         for table, columns in _WRITTEN.items():
             await connection.execute(
-                f"INSERT INTO {table} (environment_id, {columns}) SELECT $1, {columns} FROM {table} "
-                f"WHERE environment_id = $2 AND {_OF_IT.get(table, 'true')}",
+                f"INSERT INTO {table} (environment_id, {columns}) SELECT $1, {columns} FROM {table}"
+                f" WHERE environment_id = $2 AND {_OF_IT.get(table, 'true')}",
                 *(environment, _PATTERNS[here]),
             )

@@ -18,7 +18,10 @@ def test_every_case_is_looked_at_and_each_wrong_one_told() -> None:
                     assert number not in wrong
 
     walk(set())
-    with pytest.raises(AssertionError, match=r"2 of 5 cases:\n.*number, 1: AssertionError.*\n.*number, 3: AssertionError"):
+    with pytest.raises(
+        AssertionError,
+        match=r"2 of 5 cases:\n.*number, 1: AssertionError.*\n.*number, 3: AssertionError",
+    ):
         walk({1, 3})
     assert looked_at == [*range(5)] * 2
 

@@ -1,4 +1,6 @@
-"""Connections are handed out in turn, never lost, and never given on in an unknown state (docs/decisions/0005)."""
+"""Connections are handed out in turn, never lost, and never given on in an unknown state
+(docs/decisions/0005).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from almoner.access.tokens import Tokens
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database, connection_guard, guard_wait, write_outcome
 from almoner.database.connection_guard import HoldingError
 from almoner.database.query_cache import QueryCache
@@ -83,10 +86,15 @@ async def test_a_waiter_that_is_cancelled_loses_no_connection(small: Database) -
     assert small.opened == small.idle
 
 
-async def test_a_waiter_cancelled_as_its_turn_comes_passes_the_connection_on(small: Database) -> None:
+async def test_a_waiter_cancelled_as_its_turn_comes_passes_the_connection_on(
+    small: Database,
+) -> None:
     async with taken(small, 1):
         async with taken(small, 1):
-            cancelled, patient = asyncio.create_task(backend(small)), asyncio.create_task(backend(small))
+            cancelled, patient = (
+                asyncio.create_task(backend(small)),
+                asyncio.create_task(backend(small)),
+            )
             await asyncio.sleep(0)
         cancelled.cancel()
         assert await patient
@@ -140,7 +148,9 @@ async def test_a_transaction_left_open_is_not_given_on(small: Database) -> None:
     assert await backend(small) != before
 
 
-async def test_a_transaction_is_rolled_back_when_its_block_raises(small: Database, environment: int) -> None:
+async def test_a_transaction_is_rolled_back_when_its_block_raises(
+    small: Database, environment: int
+) -> None:
     name = f"undone-{environment}"
 
     async def fail() -> None:
@@ -151,14 +161,20 @@ async def test_a_transaction_is_rolled_back_when_its_block_raises(small: Databas
     with pytest.raises(ZeroDivisionError):
         await fail()
     async with small.connection() as connection:
-        assert not await connection.fetchval("SELECT count(*) FROM environments WHERE name = $1", name)
+        assert not await connection.fetchval(
+            "SELECT count(*) FROM environments WHERE name = $1", name
+        )
 
 
 async def test_a_task_that_holds_a_connection_gets_no_second_one_not_even_in_a_task_of_its_own(
     small: Database, aside: Database
 ) -> None:
     async with small.connection() as held:
-        for asking in (backend(small), asyncio.create_task(backend(small)), asyncio.gather(backend(small))):
+        for asking in (
+            backend(small),
+            asyncio.create_task(backend(small)),
+            asyncio.gather(backend(small)),
+        ):
             with pytest.raises(HoldingError):
                 await asking
         with pytest.raises(HoldingError):
@@ -175,7 +191,9 @@ async def test_a_task_that_holds_a_connection_gets_no_second_one_not_even_in_a_t
     assert small.opened == small.idle == 1
 
 
-async def test_a_server_goes_on_where_it_waits_while_holding_and_logs_each_such_place_once(dsn: str) -> None:
+async def test_a_server_goes_on_where_it_waits_while_holding_and_logs_each_such_place_once(
+    dsn: str,
+) -> None:
     serving = await Database.connect(dsn, size=2)
     with capture_logs() as lines:
         async with serving.connection():
@@ -183,11 +201,17 @@ async def test_a_server_goes_on_where_it_waits_while_holding_and_logs_each_such_
             guard_wait("a caller")
     await serving.close()
     assert len(pids) == 1
-    assert [(line["event"], line["log_level"], line["error"]) for line in lines] == [("fault", "error", "HoldingError")] * 2
-    assert all(any(place.startswith("test_database.py:") for place in line["where"]) for line in lines)
+    assert [(line["event"], line["log_level"], line["error"]) for line in lines] == [
+        ("fault", "error", "HoldingError")
+    ] * 2
+    assert all(
+        any(place.startswith("test_database.py:") for place in line["where"]) for line in lines
+    )
 
 
-async def test_a_task_that_outlives_the_block_it_was_started_in_holds_nothing_of_it(small: Database) -> None:
+async def test_a_task_that_outlives_the_block_it_was_started_in_holds_nothing_of_it(
+    small: Database,
+) -> None:
     ended = asyncio.Event()
 
     async def later() -> int:
@@ -206,7 +230,12 @@ async def test_shared_looks_are_refused_to_whoever_holds_a_connection_also_where
     programs, kept = PublishedPrograms(small), QueryCache(small)
     tokens = Tokens(small)
     async with small.connection() as connection:
-        for asking in (programs.of(program), programs.refresh(program), kept.of("x", lambda _: backend(small)), tokens.load(TOKEN)):
+        for asking in (
+            programs.of(program),
+            programs.refresh(program),
+            kept.of("x", lambda _: backend(small)),
+            tokens.load(TOKEN),
+        ):
             with pytest.raises(HoldingError):
                 await asking
         assert (await programs.within(connection).of(program)).version == 1
@@ -216,12 +245,16 @@ async def test_shared_looks_are_refused_to_whoever_holds_a_connection_also_where
             await programs.of(program)
 
 
-async def test_a_write_within_a_transaction_reads_the_program_over_its_own_connection(dsn: str, inside: Actor) -> None:
+async def test_a_write_within_a_transaction_reads_the_program_over_its_own_connection(
+    dsn: str, inside: Actor
+) -> None:
     only_one = await Database.connect(dsn, size=1, on_holding=connection_guard.raised)
     try:
         store = Store(only_one, PublishedPrograms(only_one, fresh_seconds=-1.0), RESOURCES)
         async with only_one.transaction() as connection:
-            written = await store.within(connection).create(inside, BY_NAME["patients"], dict(PATIENT))
+            written = await store.within(connection).create(
+                inside, BY_NAME["patients"], dict(PATIENT)
+            )
         assert written.id
     finally:
         await only_one.close()
@@ -238,7 +271,10 @@ LOST = "It is not known whether this was done; look before you repeat it."
         ("connection", "UPDATE environments SET name = name WHERE id = -1", False),
         (
             "connection",
-            "WITH w AS (INSERT INTO environments (name) SELECT 'x' WHERE false RETURNING id) SELECT count(*) FROM w",
+            (
+                "WITH w AS (INSERT INTO environments (name) SELECT 'x' WHERE false RETURNING id)"
+                " SELECT count(*) FROM w"
+            ),
             False,
         ),
         ("transaction", "UPDATE environments SET name = name WHERE id = -1", True),
@@ -267,14 +303,12 @@ async def test_a_commit_whose_answer_is_lost_is_not_said_to_have_changed_nothing
     small: Database, aside: Database, connection: Any
 ) -> None:
     # A check that PostgreSQL puts off to the COMMIT, which then waits until its session is ended.
-    await connection.execute(
-        """
+    await connection.execute("""
         CREATE TABLE put_off (n integer);
         CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
         CREATE CONSTRAINT TRIGGER put_off AFTER INSERT ON put_off DEFERRABLE INITIALLY DEFERRED
           FOR EACH ROW EXECUTE FUNCTION put_off();
-        """
-    )
+        """)
 
     async def write() -> None:
         async with small.transaction() as writing:
@@ -282,7 +316,10 @@ async def test_a_commit_whose_answer_is_lost_is_not_said_to_have_changed_nothing
 
     writer = asyncio.create_task(write())
     try:
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT;'"
+        ended = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
+            " current_database() AND query = 'COMMIT;'"
+        )
         while not await connection.fetchval(ended + " AND wait_event = 'PgSleep'"):
             await asyncio.sleep(0)
         with pytest.raises(UnavailableError) as refused:

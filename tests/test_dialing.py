@@ -1,4 +1,6 @@
-"""Which of several hosts is dialled: each has its share of the time, so that one that hangs keeps nobody from the next."""
+"""Which of several hosts is dialled: each has its share of the time, so that one that hangs keeps
+nobody from the next.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,8 @@ from typer.testing import CliRunner
 
 from almoner.cli import app
 from almoner.commands import doctor
-from almoner.database import Database
+from almoner.database import Database, revisions
 from almoner.database.dialing import PooledError, addresses, is_from_a_pooler
-from almoner.schema import migrate
 from tests.conftest import free_port
 
 
@@ -49,7 +50,9 @@ def hanging() -> Iterator[Hanging]:
 
 
 def of_hosts(dsn: str, *ports: int, more: str = "") -> tuple[str, str]:
-    """The address with these ports of this machine before the real one, in both spellings of PostgreSQL."""
+    """The address with these ports of this machine before the real one, in both spellings of
+    PostgreSQL.
+    """
     parts = urlsplit(dsn)
     assert parts.port is not None
     all_ports = [*ports, parts.port]
@@ -58,7 +61,10 @@ def of_hosts(dsn: str, *ports: int, more: str = "") -> tuple[str, str]:
     hosts, numbers = ",".join(["127.0.0.1"] * len(all_ports)), ",".join(map(str, all_ports))
     query = f"?target_session_attrs=read-write{more}"
     apart = f"postgresql:///{parts.path[1:]}{query}&host={quote(hosts)}&port={quote(numbers)}&user={parts.username}"
-    return f"postgresql://{user}@{listed}{parts.path}{query}", f"{apart}&password={quote(parts.password or '')}"
+    return (
+        f"postgresql://{user}@{listed}{parts.path}{query}",
+        f"{apart}&password={quote(parts.password or '')}",
+    )
 
 
 async def test_a_host_that_hangs_and_one_that_is_gone_are_passed_over_and_asked_last_from_then_on(
@@ -76,18 +82,24 @@ async def test_a_host_that_hangs_and_one_that_is_gone_are_passed_over_and_asked_
         await database.close()
 
 
-async def test_commands_and_migrations_find_the_host_that_answers(dsn: str, hanging: Hanging) -> None:
+async def test_commands_and_migrations_find_the_host_that_answers(
+    dsn: str, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revisions, "SECONDS", 2.0)
     for address in of_hosts(dsn, hanging.port):
-        assert await migrate.revision(address) == migrate.newest()
+        assert await revisions.revision(address) == revisions.newest()
         assert hanging.dialled() == 1
 
 
-def test_the_doctor_dials_as_the_others_do(dsn: str, hanging: Hanging, home: object) -> None:
+def test_the_doctor_dials_as_the_others_do(
+    dsn: str, hanging: Hanging, home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_SECONDS", 2.0)
     for address in of_hosts(dsn, hanging.port):
         environ = {"ALMONER_DATABASE_URL": address, "ALMONER_HOME": str(home), "ALMONER_PORT": "1"}
         looked = CliRunner().invoke(app, ["doctor"], env=environ)
         assert "well   PostgreSQL" in looked.output, looked.output
-        assert f"schema: {migrate.newest()}" in looked.output
+        assert f"schema: {revisions.newest()}" in looked.output
 
 
 def test_the_doctor_finds_out_that_the_settings_of_a_session_are_dropped_on_the_way(
@@ -121,7 +133,7 @@ def test_addresses_are_read_as_libpq_reads_them() -> None:
 
 
 def test_only_what_a_pooler_alone_can_say_is_taken_for_one() -> None:
-    said = {
+    claims = {
         asyncpg.DuplicatePreparedStatementError("it exists"): True,
         asyncpg.InvalidSQLStatementNameError("it does not exist"): True,
         asyncpg.ProtocolViolationError("unsupported startup parameter: jit"): True,
@@ -129,5 +141,5 @@ def test_only_what_a_pooler_alone_can_say_is_taken_for_one() -> None:
         asyncpg.InvalidPasswordError("no"): False,
         OSError("gone"): False,
     }
-    assert {error: is_from_a_pooler(error) for error in said} == said
+    assert {error: is_from_a_pooler(error) for error in claims} == claims
     assert "PostgreSQL's own address" in str(PooledError())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from almoner.database import Database
-from almoner.database.query_cache import KEPT_SECONDS, QueryCache
+from almoner.database.query_cache import FRESH_SECONDS, QueryCache
 
 
 class Asked:
@@ -66,13 +66,15 @@ async def test_an_answer_is_kept_for_a_minute(database: Database) -> None:
     clock, asked = Clock(), Asked()
     kept = QueryCache(database, clock=clock)
     asked.may_answer.set()
-    for later, times in ((0, 1), (KEPT_SECONDS - 0.1, 1), (0.2, 2), (1, 2)):
+    for later, times in ((0, 1), (FRESH_SECONDS - 0.1, 1), (0.2, 2), (1, 2)):
         clock.now += later
         assert await kept.of("inactive", asked) == 42
         assert asked.times == times
 
 
-async def test_what_takes_too_long_is_ended_in_the_database_and_not_asked_again_at_once(database: Database) -> None:
+async def test_what_takes_too_long_is_ended_in_the_database_and_not_asked_again_at_once(
+    database: Database,
+) -> None:
     kept, times = QueryCache(database, longest=0.2), 0
 
     async def asks(connection: Any) -> int:
@@ -82,7 +84,10 @@ async def test_what_takes_too_long_is_ended_in_the_database_and_not_asked_again_
 
     assert [await kept.of("inactive", asks) for _ in range(3)] == [None, None, None]
     assert times == 1
-    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%what_takes' || '_too_long%' AND state = 'active'"
+    running = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%what_takes' || '_too_long%' AND"
+        " state = 'active'"
+    )
     async with database.connection() as connection:
         for _ in range(300):
             if not await connection.fetchval(running):

@@ -15,8 +15,10 @@ from tests.programs import published
 _OWN = {"environment_id", "id", "published_at", "happened_at", "created_at"}
 _BEFORE = "environment made"
 _TABLES = """
-SELECT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
-WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND column_name = 'environment_id' ORDER BY table_name
+SELECT table_name FROM information_schema.columns JOIN information_schema.tables USING
+    (table_schema, table_name)
+WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND column_name = 'environment_id'
+    ORDER BY table_name
 """
 
 
@@ -24,8 +26,14 @@ async def rows_of(connection: Any, environment: int) -> dict[str, list[dict[str,
     """Everything in an environment, by table."""
     found = {}
     for table in [row[0] for row in await connection.fetch(_TABLES)]:
-        rows = await connection.fetch(f"SELECT * FROM {table} WHERE environment_id = $1", environment)
-        kept = [{name: value for name, value in row.items() if name not in _OWN} for row in rows if row.get("event") != _BEFORE]
+        rows = await connection.fetch(
+            f"SELECT * FROM {table} WHERE environment_id = $1", environment
+        )
+        kept = [
+            {name: value for name, value in row.items() if name not in _OWN}
+            for row in rows
+            if row.get("event") != _BEFORE
+        ]
         found[table] = sorted(kept, key=lambda row: json.dumps(row, default=str))
     return found
 
@@ -37,4 +45,8 @@ async def test_a_copied_program_is_the_one_that_publishing_makes(database: Datab
         await publish(connection, made, kiwi_health.source(), "test")
         copy, original = await rows_of(connection, copied), await rows_of(connection, made)
     assert copy == original
-    assert {table for table, rows in copy.items() if rows} == {"programs", "program_elements", "worker_events"}
+    assert {table for table, rows in copy.items() if rows} == {
+        "programs",
+        "program_elements",
+        "worker_events",
+    }

@@ -1,4 +1,6 @@
-"""Nothing of a patient leaves by the API without a trace: every verb of every declaration, in both shapes."""
+"""Nothing of a patient leaves by the API without a trace: every verb of every declaration, in both
+shapes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ import httpx
 import pytest
 
 from almoner.data_api.declare import Resource, Verb
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.resources import RESOURCES
 from almoner.workshop import kiwi_health
@@ -31,25 +34,38 @@ async def patient_of(place: Place, database: Database) -> str:
 async def _own(database: Database, environment: int) -> frozenset[str]:
     async with database.connection() as connection:
         return frozenset(
-            await connection.fetchval("SELECT array_agg(id::text) FROM patients WHERE environment_id = $1", environment) or ()
+            await connection.fetchval(
+                "SELECT array_agg(id::text) FROM patients WHERE environment_id = $1", environment
+            )
+            or ()
         )
 
 
 async def surnames(database: Database) -> dict[str, str]:
     async with database.connection() as connection:
-        rows = await connection.fetch("SELECT last_name, id::text FROM patients WHERE last_name LIKE 'Zq%'")
+        rows = await connection.fetch(
+            "SELECT last_name, id::text FROM patients WHERE last_name LIKE 'Zq%'"
+        )
     return {row["last_name"]: row["id"] for row in rows}
 
 
-async def _place(callers: Callers, database: Database, store: Store, shape: str = "documented") -> Place:
+async def _place(
+    callers: Callers, database: Database, store: Store, shape: str = "documented"
+) -> Place:
     environment = await new_environment(database)
     async with database.connection() as connection:
         await published(connection, environment, kiwi_health.source())
-    return Place(await callers(environment, "all", shape), Actor(environment, "test", "cli", "test", whole=True), store)
+    return Place(
+        await callers(environment, "all", shape),
+        Actor(environment, "test", "cli", "test", whole=True),
+        store,
+    )
 
 
 async def rows_of(place: Place, database: Database) -> dict[str, list[str]]:
-    """Three rows of every collection, each of a patient of its own where it is of one; mappings of patients among them."""
+    """Three rows of every collection, each of a patient of its own where it is of one; mappings of
+    patients among them.
+    """
     made: dict[str, list[str]] = {}
     for resource in RESOURCES:
         ids = made.setdefault(resource.name, [])
@@ -64,12 +80,16 @@ async def rows_of(place: Place, database: Database) -> dict[str, list[str]]:
                 given |= {"resource": "patients", "welkin_id": await patient_of(place, database)}
             ids.append((await place.make(resource.name, **given))["id"])
     # Rows that are about nobody, between those that are.
-    await place.make("external_ids", resource="workers", welkin_id=made["workers"][0], namespace="hr")
+    await place.make(
+        "external_ids", resource="workers", welkin_id=made["workers"][0], namespace="hr"
+    )
     await place.make("integration_tasks", user_id=None)
     return made
 
 
-async def walk(api: Api, place: Place, resource: Resource, ids: list[str], answers: Answers, label: str) -> None:
+async def walk(
+    api: Api, place: Place, resource: Resource, ids: list[str], answers: Answers, label: str
+) -> None:
     """Asks for everything that the collection offers."""
     path, own, n = f"/v1/{resource.name}", f"/v1/{resource.name}/{ids[0]}", len(ids)
 
@@ -93,8 +113,16 @@ async def walk(api: Api, place: Place, resource: Resource, ids: list[str], answe
         await ask("PUT", own, content=b"{")
         held = got.json() if got.status_code == 200 else {}
         held = held.get("data", held)
-        await ask("PUT", own, json={f.name: held[f.name] for f in resource.fields if f.update and f.name in held})
-        await ask("PUT", own, json={f.name: {"never": "this"} for f in resource.fields if f.update and f.returned})
+        await ask(
+            "PUT",
+            own,
+            json={f.name: held[f.name] for f in resource.fields if f.update and f.name in held},
+        )
+        await ask(
+            "PUT",
+            own,
+            json={f.name: {"never": "this"} for f in resource.fields if f.update and f.returned},
+        )
     if Verb.CREATE in resource.verbs:
         await ask("POST", path, json={})
         body = await place.body(resource)
@@ -105,7 +133,9 @@ async def walk(api: Api, place: Place, resource: Resource, ids: list[str], answe
         await ask("DELETE", own)
 
 
-async def test_whoever_an_answer_tells_of_is_in_the_trail(callers: Callers, database: Database, store: Store) -> None:
+async def test_whoever_an_answer_tells_of_is_in_the_trail(
+    callers: Callers, database: Database, store: Store
+) -> None:
     elsewhere = await _place(callers, database, store)
     await rows_of(elsewhere, database)
     for shape in SHAPES:
@@ -114,13 +144,28 @@ async def test_whoever_an_answer_tells_of_is_in_the_trail(callers: Callers, data
         known = await surnames(database)
         environment = place.inside.environment_id
         for scope in ("all", "*.write"):
-            granted = scope if scope == "all" else " ".join(f"{r.name}.write" for r in RESOURCES if Verb.UPDATE in r.verbs)
+            granted = (
+                scope
+                if scope == "all"
+                else " ".join(f"{r.name}.write" for r in RESOURCES if Verb.UPDATE in r.verbs)
+            )
             api = await callers(environment, granted, shape)
             own = await _own(database, environment)
             answers = Answers(environment, own, known)
             for resource in RESOURCES:
-                ids = made[resource.name][1:] if scope == "all" and Verb.DELETE in resource.verbs else made[resource.name]
-                await walk(api, place, resource=resource, ids=ids, answers=answers, label=f"{shape} {scope}")
+                ids = (
+                    made[resource.name][1:]
+                    if scope == "all" and Verb.DELETE in resource.verbs
+                    else made[resource.name]
+                )
+                await walk(
+                    api,
+                    place,
+                    resource=resource,
+                    ids=ids,
+                    answers=answers,
+                    label=f"{shape} {scope}",
+                )
             for path in (
                 "/v1/changes?limit=1000",
                 "/v1/changes?limit=3",
@@ -132,7 +177,9 @@ async def test_whoever_an_answer_tells_of_is_in_the_trail(callers: Callers, data
             answers.own = await _own(database, environment)
             answers.surnames = await surnames(database)
             assert await answers.faults(database) == []
-            assert sum(len(one.ids) > 0 for one in answers.shown) > (60 if scope == "all" else 3)
+            assert sum(len(entry.ids) > 0 for entry in answers.shown) > (
+                60 if scope == "all" else 3
+            )
 
 
 async def test_a_put_that_changes_nothing_is_noted_as_a_get(api: Api, database: Database) -> None:
@@ -140,22 +187,39 @@ async def test_a_put_that_changes_nothing_is_noted_as_a_get(api: Api, database: 
     answer = await api.put(f"/v1/patients/{patient}", json={"id": patient})
     assert answer.json()["id"] == patient
     assert await _entries(database, answer) == [("get", "patients", [patient])]
-    (change,) = [one for one in (await api.get("/v1/changes")).json()["data"] if one["resource"] == "patients"]
+    (change,) = [
+        row
+        for row in (await api.get("/v1/changes")).json()["data"]
+        if row["resource"] == "patients"
+    ]
     assert change["kind"] == "create"
 
 
-async def test_a_page_of_mappings_is_noted_for_those_whom_it_shows_and_for_nobody_else(api: Api, database: Database) -> None:
+async def test_a_page_of_mappings_is_noted_for_those_whom_it_shows_and_for_nobody_else(
+    api: Api, database: Database
+) -> None:
     ids = []
     for n in range(3):
         ids.append((await api.post("/v1/patients", json=_PATIENT)).json()["id"])
-        given = {"resource": "patients", "namespace": "clinic", "external_id": f"MRN-{n}", "welkin_id": ids[-1]}
-        assert (await api.post("/v1/external_ids", json=given)).status_code == 200
+        body = {
+            "resource": "patients",
+            "namespace": "clinic",
+            "external_id": f"MRN-{n}",
+            "welkin_id": ids[-1],
+        }
+        assert (await api.post("/v1/external_ids", json=body)).status_code == 200
     answer = await api.get("/v1/external_ids", params={"page[size]": 2})
     assert [row["welkin_id"] for row in answer.json()[0]["data"]] == ids[:2]
     assert await _entries(database, answer) == [("find", "external_ids", sorted(ids[:2]))]
 
 
-_PATIENT = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
+_PATIENT = {
+    "phase": "intake",
+    "timezone": "US/Pacific",
+    "first_name": "Grace",
+    "last_name": "Hopper",
+    "birthday": "1906-12-09",
+}
 
 
 async def _entries(database: Database, answer: httpx.Response) -> list[tuple[str, str, list[str]]]:
@@ -163,7 +227,8 @@ async def _entries(database: Database, answer: httpx.Response) -> list[tuple[str
     for _ in range(300):
         async with database.connection() as connection:
             rows = await connection.fetch(
-                "SELECT verb, resource, almoner_ids(patients)::text[] AS ids FROM audit_reads WHERE request_id = $1",
+                "SELECT verb, resource, almoner_ids(patients)::text[] AS ids FROM audit_reads WHERE"
+                " request_id = $1",
                 answer.headers["x-request-id"],
             )
             if rows:

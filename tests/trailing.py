@@ -18,8 +18,10 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Whom an answer told of, by its request: what was read of them, and what was written.
 _NOTED = """
 SELECT request_id, array_agg(DISTINCT of) AS ids FROM (
-  SELECT request_id, unnest(almoner_ids(patients))::text AS of FROM audit_reads WHERE environment_id = $1
-  UNION ALL SELECT request_id, patient_id::text FROM changes WHERE environment_id = $1 AND patient_id IS NOT NULL
+  SELECT request_id, unnest(almoner_ids(patients))::text AS of FROM audit_reads
+      WHERE environment_id = $1
+  UNION ALL SELECT request_id, patient_id::text FROM changes WHERE environment_id = $1
+      AND patient_id IS NOT NULL
 ) AS noted GROUP BY request_id
 """
 
@@ -35,7 +37,9 @@ class Shown:
 
 @dataclass
 class Answers:
-    """Collects answers in one environment. ``surnames`` says whose each is, of every environment."""
+    """Collects answers in one environment. ``surnames`` says whose each is, of every
+    environment.
+    """
 
     environment: int
     own: frozenset[str]
@@ -48,28 +52,50 @@ class Answers:
         self.asked += 1
         told = unpacked(answer) if text is None else text
         everybody = set(self.surnames.values())
-        ids = {one for one in _GUID.findall(told) if one in everybody}
-        ids |= {self.surnames[word] for word in set(re.findall(r"Zq[a-z]+", told)) & self.surnames.keys()}
-        self.shown.append(Shown(f"{label} {answer.status_code}", answer.headers["x-request-id"], frozenset(ids)))
+        ids = {match for match in _GUID.findall(told) if match in everybody}
+        ids |= {
+            self.surnames[word]
+            for word in set(re.findall(r"Zq[a-z]+", told)) & self.surnames.keys()
+        }
+        self.shown.append(
+            Shown(f"{label} {answer.status_code}", answer.headers["x-request-id"], frozenset(ids))
+        )
 
     async def faults(self, database: Database) -> list[str]:
-        """What was shown without being noted, or noted of another environment, once the trail has been written."""
+        """What was shown without being noted, or noted of another environment, once the trail has
+        been written.
+        """
         ends_at = time.monotonic() + PATIENCE
         while True:
             async with database.connection() as connection:
-                noted = {row["request_id"]: set(row["ids"]) for row in await connection.fetch(_NOTED, self.environment)}
+                noted = {
+                    row["request_id"]: set(row["ids"])
+                    for row in await connection.fetch(_NOTED, self.environment)
+                }
             missing = [one for one in self.shown if one.ids - noted.get(one.request_id, set())]
             if not missing or time.monotonic() > ends_at:
                 break
             await asyncio.sleep(0.1)
-        found = [f"{one.label}: {len(one.ids - noted.get(one.request_id, set()))} shown and not noted" for one in missing]
-        found += [f"{one.label}: shows another environment's" for one in self.shown if one.ids - self.own]
-        return found + [f"{request_id}: notes another environment's" for request_id, ids in noted.items() if ids - self.own]
+        found = [
+            f"{one.label}: {len(one.ids - noted.get(one.request_id, set()))} shown and not noted"
+            for one in missing
+        ]
+        found += [
+            f"{one.label}: shows another environment's" for one in self.shown if one.ids - self.own
+        ]
+        return found + [
+            f"{request_id}: notes another environment's"
+            for request_id, ids in noted.items()
+            if ids - self.own
+        ]
 
     async def noted(self, database: Database) -> dict[str, set[str]]:
         """The patients noted, by request."""
         async with database.connection() as connection:
-            return {row["request_id"]: set(row["ids"]) for row in await connection.fetch(_NOTED, self.environment)}
+            return {
+                row["request_id"]: set(row["ids"])
+                for row in await connection.fetch(_NOTED, self.environment)
+            }
 
 
 def unpacked(answer: httpx.Response) -> str:

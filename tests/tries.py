@@ -1,7 +1,8 @@
-"""How many examples a property is tried with: few while somebody waits for the tests, all of them where nobody does.
+"""How many examples a property is tried with: few while somebody waits for the tests, all of them
+where nobody does.
 
-``make test`` goes by the profile ``dev``; ``make test-slow`` and ``make test-all`` by ``ci``, with ``--hypothesis-profile``.
-"""
+``make test`` goes by the profile ``dev``; ``make test-slow`` and ``make test-all`` by ``ci``, with
+``--hypothesis-profile``."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ def few() -> None:
 
 
 def tries(most: int, **more: Any) -> settings:
-    """So many examples in the profile ``ci``, and in another as many fewer as it tries of everything."""
+    """So many examples in the profile ``ci``, and in another as many fewer as it tries of
+    everything.
+    """
     whole = settings.get_profile("ci").max_examples
     now: int = settings().max_examples
     return settings(max_examples=max(5, most * now // whole), deadline=None, **more)

@@ -1,7 +1,8 @@
-"""Writes what docs/architecture.md says of the code: the picture of imports and the table of sizes (``make references``).
+"""Writes what docs/architecture.md says of the code: the picture of imports and the table of sizes
+(``make references``).
 
-``python -m tools.architecture`` writes both, with ``--check`` it says whether they are as the code is and ends with 1 where not.
-"""
+``python -m tools.architecture`` writes both, with ``--check`` it says whether they are as the code
+is and ends with 1 where not."""
 
 from __future__ import annotations
 
@@ -20,7 +21,15 @@ PAGE: Final = ROOT / "docs" / "architecture.md"
 TOLERANCE: Final = 0.02
 # What is layout, and not said.
 _LAYOUT: Final = {
-    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING, tokenize.ENDMARKER),
+    *(
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENCODING,
+        tokenize.ENDMARKER,
+    ),
 }
 _WRITTEN_ONCE: Final = "migrations.versions"
 
@@ -33,7 +42,9 @@ def tokens(path: Path) -> int:
 
 @cache
 def sizes() -> dict[str, tuple[int, int, int]]:
-    """Files of Python, their tokens, and bytes of templates of each room. Migrations that were written are left out."""
+    """Files of Python, their tokens, and bytes of templates of each room. Migrations that were
+    written are left out.
+    """
     files: Counter[str] = Counter()
     words: Counter[str] = Counter()
     html: Counter[str] = Counter()
@@ -42,7 +53,9 @@ def sizes() -> dict[str, tuple[int, int, int]]:
             files[room(name)] += 1
             words[room(name)] += tokens(path)
     for path in PACKAGE.rglob("*.html"):
-        html[room(".".join(("almoner", *path.relative_to(PACKAGE).with_suffix("").parts)))] += path.stat().st_size
+        html[room(".".join(("almoner", *path.relative_to(PACKAGE).with_suffix("").parts)))] += (
+            path.stat().st_size
+        )
     return {name: (files[name], words[name], html[name]) for name in sorted(files)}
 
 
@@ -61,11 +74,18 @@ def table(measured: dict[str, tuple[int, int, int]]) -> str:
 def read_table(text: str) -> dict[str, tuple[int, int, int]]:
     """The figures of a table as ``table`` writes it."""
     found = re.findall(r"^\| `?([\w/]+)`? \| (\d+) \| ([\d,]+) \| ([\d,]+) \|$", text, re.MULTILINE)
-    return {name: (int(files), int(words.replace(",", "")), int(html.replace(",", ""))) for name, files, words, html in found}
+    return {
+        name: (int(files), int(words.replace(",", "")), int(html.replace(",", "")))
+        for name, files, words, html in found
+    }
 
 
-def stale(written: dict[str, tuple[int, int, int]], measured: dict[str, tuple[int, int, int]]) -> list[str]:
-    """What is further from the code than the tolerance: all rooms together, and each room by that share of all."""
+def stale(
+    written: dict[str, tuple[int, int, int]], measured: dict[str, tuple[int, int, int]]
+) -> list[str]:
+    """What is further from the code than the tolerance: all rooms together, and each room by that
+    share of all.
+    """
     total = tuple(sum(column) for column in zip(*measured.values(), strict=True))
     wrong = [f"there is no room {name}" for name in written.keys() - measured.keys() - {"all"}]
     for name, numbers in {**measured, "all": total}.items():
@@ -82,12 +102,22 @@ def _differ(there: int, now: int, of_all: int) -> bool:
 
 
 def picture() -> str:
-    """The rooms in their layers and who imports from whom, as Mermaid; an arrow that others lead to already is left out."""
-    node = {name: f"layer{number}" if layer.together else _id(name) for number, layer in enumerate(LAYERS) for name in layer.rooms}
+    """The rooms in their layers and who imports from whom, as Mermaid; an arrow that others lead to
+    already is left out.
+    """
+    node = {
+        name: f"layer{number}" if layer.together else _id(name)
+        for number, layer in enumerate(LAYERS)
+        for name in layer.rooms
+    }
     edges = {(node[here], node[there]) for here, there in directions() if node[here] != node[there]}
     lines = ["```mermaid", "flowchart TD"]
     for number, layer in enumerate(LAYERS):
-        lines += [f'  subgraph box{number}["{layer.title}"]', *_boxes(layer, f"layer{number}"), "  end"]
+        lines += [
+            f'  subgraph box{number}["{layer.title}"]',
+            *_boxes(layer, f"layer{number}"),
+            "  end",
+        ]
     lines += [f"  {here} --> {there}" for here, there in sorted(_reduced(edges))]
     return "\n".join((*lines, "```"))
 
@@ -107,7 +137,9 @@ def _id(name: str) -> str:
 
 
 def _reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The edges without those whose end is reached by a longer way (the transitive reduction; imports go in no circle here)."""
+    """The edges without those whose end is reached by a longer way (the transitive reduction;
+    imports go in no circle here).
+    """
     after: dict[str, set[str]] = {}
     for here, there in edges:
         after.setdefault(here, set()).add(there)
@@ -116,7 +148,11 @@ def _reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
         direct = after.get(start, set())
         return direct.union(*(reached(there) for there in direct))
 
-    return {(here, there) for here, there in edges if not any(there in reached(other) for other in after[here] - {there})}
+    return {
+        (here, there)
+        for here, there in edges
+        if not any(there in reached(other) for other in after[here] - {there})
+    }
 
 
 def renewed(text: str) -> str:
@@ -139,7 +175,13 @@ def main(arguments: list[str]) -> int:
     text = PAGE.read_text(encoding="utf-8")
     if "--check" in arguments:
         wrong = problems(text)
-        print("\n".join([*wrong, "Renew it with: make references"] if wrong else ["docs/architecture.md is as the code is."]))
+        print(
+            "\n".join(
+                [*wrong, "Renew it with: make references"]
+                if wrong
+                else ["docs/architecture.md is as the code is."]
+            )
+        )
         return 1 if wrong else 0
     PAGE.write_text(renewed(text), encoding="utf-8")
     print(f"Wrote {PAGE.relative_to(ROOT)}")

@@ -1,4 +1,6 @@
-"""The rooms of the package and the directions of their imports, read from the code (tests/test_repository.py holds them)."""
+"""The rooms of the package and the directions of their imports, read from the code
+(tests/test_repository.py holds them).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +18,9 @@ PACKAGE: Final = ROOT / "src" / "almoner"
 
 @dataclass(frozen=True)
 class Layer:
-    """Rooms that stand side by side: each imports from the layers below, and none from another of its own, unless ``together``."""
+    """Rooms that stand side by side: each imports from the layers below, and none from another of
+    its own, unless ``together``.
+    """
 
     title: str
     rooms: frozenset[str]
@@ -28,19 +33,38 @@ def _layer(title: str, rooms: str, together: bool = False) -> Layer:
 
 # From the top to the bottom.
 LAYERS: Final = (
-    _layer("Composition: reads settings, builds the parts, wires them", "cli commands app worker server settings", together=True),
-    _layer("What people meet", "portal workshop/pages reference demo receiver"),
-    _layer("Forms of program elements", "workshop/forms"),
+    _layer(
+        "Composition: reads settings, builds the parts, wires them",
+        "cli commands app worker server settings",
+        together=True,
+    ),
+    _layer("What people meet", "portal workshop/pages reference demo receiver sandbox"),
+    _layer(
+        "What the Workshop and the portal both draw", "workshop/forms workshop/environment_pages"
+    ),
+    _layer("What a program does by itself", "processes"),
     _layer("How pages and requests are served", "pages operations"),
-    _layer("What is offered, and what follows from its declarations", "resources workshop notifications migrations"),
+    _layer(
+        "Programs, notifications, integrations, imports, migrations and backups",
+        "workshop notifications integrations imports migrations backups",
+    ),
+    _layer("Two records of one person made one", "patient_merges"),
+    _layer("What is offered", "resources"),
     _layer("Tables, derived from the declarations", "schema"),
-    _layer("How any declaration is served; knows none by name", "data_api changes access", together=True),
+    _layer(
+        "How any declaration is served; knows none by name",
+        "data_api changes access",
+        together=True,
+    ),
+    _layer("Work that is remembered and done once, whatever it is", "work"),
     _layer(
         "PostgreSQL, the network and logs",
         "database embedded outbound operations/logs operations/repeats operations/encodings",
         together=True,
     ),
-    _layer("The vocabulary that everything is declared in", "vocabulary errors home", together=True),
+    _layer(
+        "The vocabulary that everything is declared in", "vocabulary errors home", together=True
+    ),
     _layer("Changes of two people brought together, whatever they are of", "merging"),
 )
 # Parts of a room that stand in another layer than the rest of it.
@@ -48,7 +72,9 @@ _PARTS: Final = frozenset(room for layer in LAYERS for room in layer.rooms if "/
 
 
 def room(module: str) -> str:
-    """The room of a module or of a name in it: ``almoner.data_api.find.Cursor`` is in ``data_api``, ``almoner.app`` is ``app``."""
+    """The room of a module or of a name in it: ``almoner.data_api.find.Cursor`` is in ``data_api``,
+    ``almoner.app`` is ``app``.
+    """
     first, *rest = module.removeprefix("almoner").removeprefix(".").split(".")
     part = f"{first}/{rest[0]}" if rest else ""
     return part if part in _PARTS else first
@@ -61,14 +87,17 @@ def modules() -> Iterator[tuple[str, Path]]:
         yield name.removesuffix(".__init__"), path
 
 
-def imported(path: Path) -> Iterator[tuple[str, int]]:
+@cache
+def imported(path: Path) -> tuple[tuple[str, int], ...]:
     """The full names that a file imports, wherever in the file it does, each with its line."""
+    names: list[tuple[str, int]] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            names += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: imports are written in full"
-            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+            names += [(f"{node.module}.{alias.name}", node.lineno) for alias in node.names]
+    return tuple(names)
 
 
 def directions() -> Counter[tuple[str, str]]:
@@ -82,7 +111,9 @@ def directions() -> Counter[tuple[str, str]]:
 
 
 def wrong_directions() -> list[str]:
-    """Imports that point up, or sideways in a layer whose rooms do not know each other; with the place of each."""
+    """Imports that point up, or sideways in a layer whose rooms do not know each other; with the
+    place of each.
+    """
     height = {room: number for number, layer in enumerate(reversed(LAYERS)) for room in layer.rooms}
     together = {room for layer in LAYERS if layer.together for room in layer.rooms}
     wrong = []
@@ -92,7 +123,15 @@ def wrong_directions() -> list[str]:
             if not name.startswith("almoner.") or module == "almoner" or here == there:
                 continue
             if here not in height or there not in height:
-                wrong.append(f"{module}: give {here if here not in height else there} a layer in tools/rooms.py")
-            elif height[here] < height[there] or (height[here] == height[there] and here not in together):
-                wrong.append(f"{path.relative_to(ROOT)}:{line} imports {name}, and {here} may not know {there}")
+                wrong.append(
+                    f"{module}: give {here if here not in height else there} a layer in"
+                    " tools/rooms.py"
+                )
+            elif height[here] < height[there] or (
+                height[here] == height[there] and here not in together
+            ):
+                wrong.append(
+                    f"{path.relative_to(ROOT)}:{line} imports {name}, and {here} may not know"
+                    f" {there}"
+                )
     return wrong

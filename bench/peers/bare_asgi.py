@@ -1,7 +1,8 @@
-"""The least that a Python process can do for the same answers: ASGI, asyncpg and exactly Almoner's statements.
+"""The least that a Python process can do for the same answers: ASGI, asyncpg and exactly Almoner's
+statements.
 
-No routes, no checks of fields, no error format: it shows what Almoner's layers cost. Run by uvicorn, like Almoner.
-"""
+No routes, no checks of fields, no error format: it shows what Almoner's layers cost. Run by
+uvicorn, like Almoner."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return
-    environment = next((TOKENS.get(value) for name, value in scope["headers"] if name == b"authorization"), None)
+    environment = next(
+        (TOKENS.get(value) for name, value in scope["headers"] if name == b"authorization"), None
+    )
     if environment is None:
         await answer(send, 401, b"{}")
         return
@@ -68,7 +71,9 @@ async def find(environment: int, query: bytes) -> bytes:
         "limit": size + 1,
     }
     rows = (await run("find", values))[0].split(ROW_END)
-    meta = msgspec.json.encode({"current": {"page[from]": start, "page[to]": end, "page[size]": size}})
+    meta = msgspec.json.encode(
+        {"current": {"page[from]": start, "page[to]": end, "page[size]": size}}
+    )
     return b'[{"data":[%s],"meta":%s}]' % (b",".join(rows[:size]), meta)
 
 
@@ -95,7 +100,11 @@ async def lifespan(receive: Any, send: Any) -> None:
     await receive()
     # Without the reset of a connection on its return: no statement here leaves anything behind.
     pool = await asyncpg.create_pool(
-        os.environ["BENCH_DATABASE_URL"], min_size=16, max_size=16, reset=_nothing, server_settings=SESSION
+        os.environ["BENCH_DATABASE_URL"],
+        min_size=16,
+        max_size=16,
+        reset=_nothing,
+        server_settings=SESSION,
     )
     await send({"type": "lifespan.startup.complete"})
     await receive()

@@ -1,4 +1,6 @@
-"""The composition root of a server process: builds the parts, wires them, and serves them as one ASGI application."""
+"""The composition root of a server process: builds the parts, wires them, and serves them as one
+ASGI application.
+"""
 
 from __future__ import annotations
 
@@ -31,46 +33,51 @@ from almoner.access.tokens import Tokens
 from almoner.changes.completeness import Completeness
 from almoner.changes.serve import ChangeFeed
 from almoner.changes.watch import Watch
+from almoner.data_api import digest
 from almoner.data_api.describe import Addition, openapi
 from almoner.data_api.serve import ApiAnswer, ApiRequest, DataApi
 from almoner.data_api.store import Store
 from almoner.database import Database, connection_guard
 from almoner.database.query_cache import QueryCache
+from almoner.integrations import hooks
+from almoner.integrations.handler import TASKS
+from almoner.integrations.installed import installed
 from almoner.notifications import describe, lag
-from almoner.notifications.http import trusting
 from almoner.notifications.serve import SubscriptionApi
 from almoner.notifications.subscription_terms import Rules
 from almoner.notifications.trial import Trial
-from almoner.operations import health, logs
+from almoner.operations import health, logs, standing
 from almoner.operations.edge import Edge, Limits
 from almoner.operations.metrics import Metrics
 from almoner.operations.parent import ending_with_parent
 from almoner.operations.telemetry import traced
+from almoner.outbound.http import trusting
 from almoner.pages import serve as page_serving
 from almoner.pages.folders import page_routes
-from almoner.pages.render import Renderer, Room
+from almoner.pages.navigation import ROOMS
+from almoner.pages.render import Renderer
 from almoner.pages.security import Cookies
 from almoner.pages.sent_forms import SentForms
 from almoner.pages.sign_in.provider import BACK
 from almoner.pages.static_files import StaticFiles
 from almoner.pages.visit import PageParts
+from almoner.processes import hooks as process_hooks
 from almoner.resources import BY_NAME, RESOURCES
+from almoner.sandbox.serve import Sandbox
 from almoner.settings import Settings
-from almoner.worker import notifying
+from almoner.work import standing as work
+from almoner.worker import notifying, working
 from almoner.workshop import program_api, program_describe
 from almoner.workshop.programs import PublishedPrograms
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
-# Where a caller is matters only where failed attempts are counted by address: at tokens, and on pages.
+# Where a caller is matters only where failed attempts are counted by address: at tokens, and on
+# pages.
 _TOKEN = "/v1/token"  # noqa: S105  # a path
-PAGES = (*page_routes(almoner.pages), *page_routes(almoner.workshop.pages), *page_routes(almoner.portal))
-# The main navigation, in its order.
-ROOMS = (
-    Room("Inbox", "/inbox", ("give_care",)),
-    Room("Patients", "/patients", ("give_care",)),
-    Room("Calendar", "/calendar", ("give_care",)),
-    Room("Workshop", "/workshop", ("design", "integrate")),
-    Room("Admin", "/admin", ("administer",)),
+PAGES = (
+    *page_routes(almoner.pages),
+    *page_routes(almoner.workshop.pages),
+    *page_routes(almoner.portal),
 )
 _HTTPS_ONLY = ((b"strict-transport-security", b"max-age=31536000"),)
 
@@ -88,10 +95,10 @@ class ServerParts:
 class Application:
     """Builds the parts when the server starts, and closes them when it stops (ASGI lifespan).
 
-    ``with_worker``: a notifier runs beside the server, in the same process. ``on_holding``: see ``Database``. ``developing``: as
-    `make dev` has it, templates are read anew when they change, and every statement is logged with how long it took. ``passwords``
-    makes what hashes them: tests, which sign in a thousand times, hand in one that does so at little cost.
-    """
+    ``with_worker``: a notifier and a runner are in the same process. ``on_holding``: see
+    ``Database``. ``developing``: as `make dev` has it, templates are read anew when they change,
+    and every statement is logged with how long it took. ``passwords`` makes what hashes them:
+    tests, which sign in a thousand times, hand in one that does so at little cost."""
 
     def __init__(
         self,
@@ -128,9 +135,12 @@ class Application:
                     running(self._settings, self._on_holding, self._developing, self._passwords)
                 )
                 if self._with_worker:
-                    await open_parts.enter_async_context(notifying(self._settings, parts.metrics.notified))
+                    notified, tried = parts.metrics.notified, parts.metrics.tried
+                    await open_parts.enter_async_context(notifying(self._settings, notified))
+                    await open_parts.enter_async_context(working(self._settings, tried))
                 self._edge = parts.edge
-                self._proxied = cast(Asgi, ProxyHeadersMiddleware(cast(Any, parts.edge), self._settings.trusted_proxies))
+                trusted = self._settings.trusted_proxies
+                self._proxied = cast(Asgi, ProxyHeadersMiddleware(cast(Any, parts.edge), trusted))
                 # What is here now stays: the collector need not look at it again and again.
                 gc.collect()
                 gc.freeze()
@@ -141,7 +151,12 @@ class Application:
             if self._edge is not None:
                 raise
             logs.configure(self._settings.log_format).error("start failed", **logs.fault(error))
-            await send({"type": "lifespan.startup.failed", "message": "see the log; almoner doctor says what is wrong"})
+            await send(
+                {
+                    "type": "lifespan.startup.failed",
+                    "message": "see the log; almoner doctor says what is wrong",
+                }
+            )
             return
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -167,35 +182,70 @@ async def running(
     log = logs.configure(settings.log_format, debug=developing)
     trusted = trusting(settings.ca_file)
     metrics = Metrics()
+    database = await _connected(settings, metrics, on_holding, developing)
+    programs = PublishedPrograms(database, second_factor_for=settings.second_factor_rights)
+    store = Store(database, programs, RESOURCES)
+    audit = ReadAudit(database)
+    try:
+        async with database.connection() as connection:
+            # Whoever writes first in a cluster begins its epoch, and holds a lock until the commit:
+            # better now than in a long write.
+            await connection.execute("SELECT almoner_epoch()")
+            box = await keys.box(connection, settings.key_source)
+        await database.agree_on_zones()
+        api = DataApi(
+            resources=RESOURCES,
+            database=database,
+            store=store,
+            tokens=Tokens(database),
+            audit=audit,
+            completeness=Completeness(database, time.monotonic),
+            url=settings.url,
+        )
+        pages = _pages(
+            settings,
+            database,
+            box,
+            store,
+            programs,
+            metrics=metrics,
+            audit=audit,
+            trusted=trusted,
+            developing=developing,
+            passwords=passwords(),
+        )
+        edge = _edge(
+            settings,
+            database,
+            box,
+            api=api,
+            audit=audit,
+            pages=pages,
+            metrics=metrics,
+            log=log,
+            trusted=trusted,
+        )
+        yield ServerParts(database, store, edge, metrics)
+    finally:
+        metrics.hand_on()
+        await audit.aclose()
+        await database.close()
 
+
+async def _connected(
+    settings: Settings, metrics: Metrics, on_holding: connection_guard.Reaction, developing: bool
+) -> Database:
     def holding_counted(error: connection_guard.HoldingError) -> None:
-        metrics.held()
+        metrics.hold()
         on_holding(error)
 
-    database = await Database.connect(
+    return await Database.connect(
         settings.database_url,
         settings.connections,
         statement_seconds=settings.request_seconds,
         on_holding=holding_counted,
         on_statement=logs.statement if developing else None,
     )
-    programs = PublishedPrograms(database, second_factor_for=settings.second_factor_rights)
-    store = Store(database, programs, RESOURCES)
-    audit = ReadAudit(database)
-    try:
-        async with database.connection() as connection:
-            # Whoever writes first in a cluster begins its epoch, and holds a lock until the commit: better now than in a
-            # long write.
-            await connection.execute("SELECT almoner_epoch()")
-            box = await keys.box(connection, settings.key_source)
-        await database.agree_on_zones()
-        api = DataApi(RESOURCES, database, store, Tokens(database), audit, Completeness(database, time.monotonic), settings.url)
-        pages = _pages(settings, database, box, store, programs, metrics, audit, trusted, developing, passwords())
-        yield ServerParts(database, store, _edge(settings, database, box, api, audit, pages, metrics, log, trusted), metrics)
-    finally:
-        metrics.hand_on()
-        await audit.aclose()
-        await database.close()
 
 
 def _edge(
@@ -211,16 +261,24 @@ def _edge(
 ) -> Edge:
     tokens = TokenEndpoint(database, box, settings.token_url, BY_NAME)
     feed = ChangeFeed(database, api.access, audit, RESOURCES)
+    digests = digest.DigestApi(database, api.access, audit, api.completeness, RESOURCES)
     program = program_api.ProgramApi(database, api.access)
 
     async def token(request: ApiRequest) -> ApiAnswer:
         content_type = request.headers.get(b"content-type", b"").decode("latin-1")
-        status, headers, body = await tokens.answer(request.method, await request.body(), content_type, request.address)
+        status, headers, body = await tokens.answer(
+            request.method, await request.body(), content_type, request.address
+        )
         return ApiAnswer(status, msgspec.json.encode(body), headers, "token")
 
     documents = {
         shape: msgspec.json.encode(
-            openapi(RESOURCES, settings.url, enveloped=shape == "enveloped", additions=additions(settings, shape == "enveloped"))
+            openapi(
+                RESOURCES,
+                settings.url,
+                enveloped=shape == "enveloped",
+                additions=additions(settings, shape == "enveloped"),
+            )
         )
         for shape in ("documented", "enveloped")
     }
@@ -230,18 +288,25 @@ def _edge(
         return ApiAnswer(200, documents.get(shape, documents["documented"]), operation="openapi")
 
     trial = Trial(box, settings.private_targets, trusted)
-    told = SubscriptionApi(database, api.access, box, _rules(settings), trial)
-    fixed = {"/v1/token": token, "/v1/changes": feed.answer, program_api.PATH: program.answer, "/v1/openapi.json": document}
+    subscriptions = SubscriptionApi(database, api.access, box, _rules(settings), trial)
+    around = Sandbox(database, api.access).around
+    fixed = {
+        "/v1/token": token,
+        "/v1/openapi.json": document,
+        "/v1/changes": around(feed.answer),
+        digest.PATH: around(digests.answer),
+        program_api.PATH: around(program.answer),
+    }
     return Edge(
-        {path: traced(handler, settings.otlp_endpoint) for path, handler in fixed.items()},
-        {"subscriptions": traced(told.answer, settings.otlp_endpoint)},
-        traced(api.answer, settings.otlp_endpoint),
-        pages,
-        Limits(settings.body_limit, settings.request_seconds, settings.client_limit),
-        metrics,
-        log,
-        settings.access_log == "all",
-        _HTTPS_ONLY if settings.url.startswith("https://") else (),
+        fixed={path: traced(handler, settings.otlp_endpoint) for path, handler in fixed.items()},
+        below={"subscriptions": traced(around(subscriptions.answer), settings.otlp_endpoint)},
+        api=traced(around(api.answer), settings.otlp_endpoint),
+        pages=pages,
+        limits=Limits(settings.body_limit, settings.request_seconds, settings.client_limit),
+        metrics=metrics,
+        log=log,
+        log_all=settings.access_log == "all",
+        extra_headers=_HTTPS_ONLY if settings.url.startswith("https://") else (),
     )
 
 
@@ -278,11 +343,18 @@ def _pages(
         cookies=Cookies(settings.url),
         url=settings.url,
         body_limit=settings.body_limit,
+        import_rows=settings.import_rows,
         audit=audit,
         private_targets=settings.private_targets,
         trusted=trusted,
         passwords=passwords,
-        sign_in=SignIn(database, box, passwords, _requires_second_factor(programs), by_password=settings.passwords),
+        sign_in=SignIn(
+            database,
+            box,
+            passwords,
+            _requires_second_factor(programs),
+            by_password=settings.passwords,
+        ),
         oidc=_identity_provider(settings, box),
         watch=Watch(database, settings.idle_minutes),
         query_cache=QueryCache(database),
@@ -290,9 +362,17 @@ def _pages(
         sent_forms=SentForms(database),
     )
     routes = [
-        *health.routes(database, metrics, lambda: audit.dropped, lambda: lag.exposition(database), settings.metrics_token),
+        *health.routes(
+            database,
+            metrics,
+            lambda: audit.dropped,
+            lambda: standing.exposition(database, lag.gauges, work.gauges),
+            settings.metrics_token,
+        ),
         *reference.routes(RESOURCES, settings.url, additions(settings)),
         static.route(),
+        hooks.route(database, store, BY_NAME[TASKS], box, audit=audit, known=installed),
+        process_hooks.route(database, box, audit),
         *page_serving.routes(PAGES, parts),
     ]
     return page_serving.PageApplication(routes, parts)
@@ -309,11 +389,11 @@ def _identity_provider(settings: Settings, box: SecretBox) -> Oidc | None:
     if not settings.oidc_issuer:
         return None
     provider = OidcProvider(
-        settings.oidc_issuer,
-        settings.oidc_client_id,
-        settings.oidc_client_secret,
-        settings.oidc_name,
-        tuple(settings.oidc_acr.split()),
-        tuple(settings.oidc_amr.split()),
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret,
+        name=settings.oidc_name,
+        acr=tuple(settings.oidc_acr.split()),
+        amr=tuple(settings.oidc_amr.split()),
     )
     return Oidc(provider, settings.url + BACK, box, private_targets=settings.private_targets)

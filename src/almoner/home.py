@@ -1,4 +1,6 @@
-"""The folder of what is kept between runs (``ALMONER_HOME``): the key, the demo's data, credentials. Its owner's alone."""
+"""The folder of what is kept between runs (``ALMONER_HOME``): the key, the demo's data,
+credentials. Its owner's alone.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,11 @@ _OTHERS_READ_OR_WRITE: Final = 0o066
 
 
 def default(environ: Mapping[str, str]) -> Path:
-    """Where the home is when nobody names it: ``.almoner`` of the current folder if that is there, or else the user's own.
+    """Where the home is when nobody names it: ``.almoner`` of the current folder if that is there,
+    or else the user's own.
 
-    The latter is ``$XDG_DATA_HOME/almoner``, ``~/.local/share/almoner`` (XDG Base Directory Specification), and so the same from
-    whatever folder a command is called.
-    """
+    The latter is ``$XDG_DATA_HOME/almoner``, ``~/.local/share/almoner`` (XDG Base Directory
+    Specification), and so the same from whatever folder a command is called."""
     if BESIDE.is_dir():
         return BESIDE
     data, user = environ.get("XDG_DATA_HOME", ""), environ.get("HOME", "")
@@ -27,10 +29,14 @@ def default(environ: Mapping[str, str]) -> Path:
 
 
 def make(home: Path) -> None:
-    """Makes the folder where it is absent, with mode 0700. One that is there keeps its mode. Raises OSError."""
+    """Makes the folder where it is absent, with mode 0700. One that is there keeps its mode. Raises
+    OSError.
+    """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def is_private(home: Path) -> bool:
-    """Whether nobody but the owner can list the folder or write to it. Others may pass through. Raises OSError."""
+    """Whether nobody but the owner can list the folder or write to it. Others may pass through.
+    Raises OSError.
+    """
     return stat.S_IMODE(home.stat().st_mode) & _OTHERS_READ_OR_WRITE == 0

@@ -1,4 +1,6 @@
-"""How uvicorn runs an application of ours: the one place that says so, for the server, the demo, the receiver and the tests."""
+"""How uvicorn runs an application of ours: the one place that says so, for the server, the demo,
+the receiver and the tests.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,17 @@ from almoner.operations.protocol import protocol
 GRACE_SECONDS = 20
 _MOST_FILES = 65_536
 _TRIAL_SECONDS = 0.1
-# A worker that does not answer its parent for so long is replaced. uvicorn's five seconds are less than a busy machine takes to
-# start one, which would then never be done with starting.
+# A worker that does not answer its parent for so long is replaced. uvicorn's five seconds are less
+# than a busy machine takes to start one, which would then never be done with starting.
 _WORKER_SECONDS = 60
 
 
-def configuration(application: Any, limits: ConnectionLimits | None = None, **more: Any) -> uvicorn.Config:
-    """The configuration of a server in this process; ``more`` are arguments of uvicorn that it has beside the others."""
+def configuration(
+    application: Any, limits: ConnectionLimits | None = None, **more: Any
+) -> uvicorn.Config:
+    """The configuration of a server in this process; ``more`` are arguments of uvicorn that it has
+    beside the others.
+    """
     return uvicorn.Config(application, **_options(limits) | more)
 
 
@@ -42,12 +48,21 @@ class Server(uvicorn.Server):
             self._begun()
 
 
-def run_workers(factory: str, workers: int, listener: socket.socket, begun: Callable[[], None]) -> None:
-    """Runs as many processes, each with an application that ``factory`` (``module:function``) makes, until asked to stop.
+def run_workers(
+    factory: str, workers: int, listener: socket.socket, begun: Callable[[], None]
+) -> None:
+    """Runs as many processes, each with an application that ``factory`` (``module:function``)
+    makes, until asked to stop.
 
-    ``begun`` is called once the first of them can be reached. ``listener`` is bound and not listening yet.
-    """
-    config = uvicorn.Config(factory, factory=True, workers=workers, timeout_worker_healthcheck=_WORKER_SECONDS, **_options(None))
+    ``begun`` is called once the first of them can be reached. ``listener`` is bound and not
+    listening yet."""
+    config = uvicorn.Config(
+        factory,
+        factory=True,
+        workers=workers,
+        timeout_worker_healthcheck=_WORKER_SECONDS,
+        **_options(None),
+    )
     listener.set_inheritable(True)
     threading.Thread(target=_wait_for, args=(listener, begun), daemon=True).start()
     Multiprocess(config, [listener]).run()
@@ -78,7 +93,9 @@ def _options(limits: ConnectionLimits | None = None) -> dict[str, Any]:
 
 
 def _limits() -> ConnectionLimits:
-    """As many waiting connections as half of the files that this process may open; it raises that as far as it is allowed to."""
+    """As many waiting connections as half of the files that this process may open; it raises that
+    as far as it is allowed to.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:

@@ -1,23 +1,41 @@
-"""The composition root of the notifier: builds its parts from settings and runs it, alone or beside a server."""
+"""The composition root of what works by itself: builds notifier and runner from settings, alone or
+beside a server.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from almoner.access import keys
+from almoner.access.audit import ReadAudit
+from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.imports.handler import ImportHandler
+from almoner.integrations import Integration, jobs, schedules
+from almoner.integrations.handler import IntegrationHandler, IntegrationParts
+from almoner.integrations.installed import installed
 from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier
-from almoner.notifications.http import PATIENCE, HttpClient, trusting
 from almoner.notifications.notifier import Notifier, NotifierTerms, Pace
 from almoner.operations import logs
+from almoner.outbound.http import PATIENCE, HttpClient, trusting
+from almoner.processes.handler import ProcessHandler
+from almoner.processes.reader import Reader
+from almoner.processes.webhooks import WebhookCaller
+from almoner.resources import BY_NAME, RESOURCES
 from almoner.settings import Settings
+from almoner.work.pace import RunnerPace
+from almoner.work.step import Handler
+from almoner.workshop.programs import PublishedPrograms
 
-# Connections of a notifier: its sign of life and its look at the log each find one, whatever the deliveries use.
+# Connections of a notifier: its sign of life and its look at the log each find one, whatever the
+# deliveries use.
 _CONNECTIONS = 6
+# Those of a runner: as many tasks write at once, and a few look around.
+_WORK_CONNECTIONS = 12
 
 
 @asynccontextmanager
@@ -27,11 +45,12 @@ async def notifying(
     pace: Pace | None = None,
     patience: float = PATIENCE,
 ) -> AsyncIterator[Notifier]:
-    """A notifier that runs until the block ends, with database connections of its own, so that requests never hold it up.
+    """A notifier that runs until the block ends, with database connections of its own, so that
+    requests never hold it up.
 
-    ``counted`` is told of every attempt whether it went well; a receiver has ``patience`` seconds to answer. Raises OSError or
-    asyncpg.PostgresError where the database cannot be reached, SettingError where the key or the certificates cannot be read.
-    """
+    ``counted`` is told of every attempt whether it went well; a receiver has ``patience`` seconds
+    to answer. Raises OSError or asyncpg.PostgresError where the database cannot be reached,
+    SettingError where the key or the certificates cannot be read."""
     trusted = trusting(settings.ca_file)
     database = await Database.connect(settings.database_url, _CONNECTIONS)
     try:
@@ -56,19 +75,78 @@ async def notifying(
             await database.close()
 
 
+@asynccontextmanager
+async def working(
+    settings: Settings,
+    counted: Callable[[str, str], None] = lambda queue, outcome: None,
+    pace: RunnerPace | None = None,
+    integrations: Mapping[str, Integration] | None = None,
+) -> AsyncIterator[None]:
+    """A runner that does the tasks of the installed integrations, and acts on what sets processes
+    off, until the block ends, with connections of its own.
+
+    ``counted`` is told of every try. Raises what ``notifying`` does.
+    """
+    # The library that wakes it takes 20 MiB, which a process that does no work need not have.
+    from almoner.integrations import hl7_listener
+    from almoner.work.runner import Runner
+
+    trusted = trusting(settings.ca_file)
+    database = await Database.connect(settings.database_url, _WORK_CONNECTIONS)
+    audit = ReadAudit(database)
+    client = HttpClient(settings.private_targets, trusted=trusted)
+    try:
+        async with database.connection() as connection:
+            await connection.execute("SELECT almoner_epoch()")
+            box = await keys.box(connection, settings.key_source)
+        store = Store(database, PublishedPrograms(database), RESOURCES)
+        parts = IntegrationParts(
+            database=database, store=store, resources=BY_NAME, audit=audit, box=box, client=client
+        )
+        known = installed() if integrations is None else integrations
+        handlers: dict[str, Handler] = {
+            name: IntegrationHandler(integration, parts) for name, integration in known.items()
+        }
+        acting = ProcessHandler(database, store, caller=WebhookCaller(database, box, client))
+        handlers[acting.queue] = acting
+        importing = ImportHandler(database, store, box)
+        handlers[importing.queue] = importing
+        stop = asyncio.Event()
+        tasks = jobs.tasks_of(BY_NAME)
+        running = (
+            Runner(database, handlers, pace, counted, settings.task_days).run(stop),
+            schedules.keep_beginning(database, store, tasks, known, stop=stop),
+            hl7_listener.keep_listening(database, store, tasks, box, known=known, stop=stop),
+            Reader(database).run(stop),
+        )
+        loops = [asyncio.create_task(each) for each in running]
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.gather(*loops)
+    finally:
+        await client.close()
+        await audit.aclose()
+        await database.close()
+
+
 async def work(
     settings: Settings,
     counted: Callable[[bool], None] = lambda well: None,
+    tried: Callable[[str, str], None] = lambda queue, outcome: None,
     begun: Callable[[], None] = lambda: None,
     pace: Pace | None = None,
     patience: float = PATIENCE,
 ) -> None:
-    """Notifies until the process is asked to stop (SIGTERM, SIGINT). ``begun`` is called once it can be."""
+    """Notifies and works until the process is asked to stop (SIGTERM, SIGINT). ``begun`` is called
+    once it can be.
+    """
     logs.configure(settings.log_format)
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
-    async with notifying(settings, counted, pace, patience):
+    async with notifying(settings, counted, pace, patience), working(settings, tried):
         begun()
         await asked.wait()

@@ -1,4 +1,6 @@
-"""A small identity provider on the loopback: discovery, keys, a page that lets everybody in, and tokens."""
+"""A small identity provider on the loopback: discovery, keys, a page that lets everybody in, and
+tokens.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class Provider:
             Route("/authorize", self._authorize),
             Route("/token", self._token, methods=["POST"]),
         ]
-        config = uvicorn.Config(Starlette(routes=routes), "127.0.0.1", port, log_config=None, access_log=False)
+        config = uvicorn.Config(
+            Starlette(routes=routes), "127.0.0.1", port, log_config=None, access_log=False
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
@@ -62,7 +66,7 @@ class Provider:
         self.key = self.signed_with = RSAKey.generate_key(2048, {"kid": "second"})
 
     async def _discovery(self, _: Request) -> Response:
-        said = {
+        claims = {
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",
@@ -70,7 +74,7 @@ class Provider:
             "id_token_signing_alg_values_supported": ["RS256"],
             "authorization_response_iss_parameter_supported": True,
         }
-        return JSONResponse(said | self.published)
+        return JSONResponse(claims | self.published)
 
     async def _keys(self, _: Request) -> Response:
         return JSONResponse(KeySet([self.key]).as_dict(private=False))
@@ -82,15 +86,27 @@ class Provider:
         assert "openid" in asked["scope"].split()
         code = secrets.token_urlsafe(8)
         self._codes[code] = asked
-        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state'], 'iss': self.issuer})}")
+        return RedirectResponse(
+            f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state'], 'iss': self.issuer})}"
+        )
 
     async def _token(self, request: Request) -> Response:
-        form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
+        form = {
+            name: values[0] for name, values in parse_qs((await request.body()).decode()).items()
+        }
         basic = "Basic " + base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
         asked = self._codes.pop(form["code"], None)
-        if asked is None or request.headers.get("authorization") != basic or form["redirect_uri"] != asked["redirect_uri"]:
+        if (
+            asked is None
+            or request.headers.get("authorization") != basic
+            or form["redirect_uri"] != asked["redirect_uri"]
+        ):
             return JSONResponse({"error": "invalid_grant"}, 400)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).decode().rstrip("=")
+        challenge = (
+            base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest())
+            .decode()
+            .rstrip("=")
+        )
         if challenge != asked["code_challenge"]:
             return JSONResponse({"error": "invalid_grant"}, 400)
         now = int(time.time())

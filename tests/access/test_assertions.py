@@ -84,19 +84,26 @@ def test_our_audience_is_accepted_alone_or_in_a_list_with_and_without_a_slash(au
     assert _read(aud=aud).client_id == CLIENT
 
 
-@pytest.mark.parametrize("aud", [..., None, "", 5, [], [None], {}, {"a": URL}, "http://127.0.0.1:8000", URL + "x", [[URL]]])
+@pytest.mark.parametrize(
+    "aud",
+    [..., None, "", 5, [], [None], {}, {"a": URL}, "http://127.0.0.1:8000", URL + "x", [[URL]]],
+)
 def test_another_audience_is_refused_and_the_right_one_told(aud: Any) -> None:
     refused = _refusal(aud=aud)
     assert refused.error == "invalid_grant"
     assert URL in refused.description
 
 
-@pytest.mark.parametrize("exp", [NOW + 1, NOW - 59, NOW + 86_400, NOW + 0.5, int(NOW) + 10, str(int(NOW) + 3600)])
+@pytest.mark.parametrize(
+    "exp", [NOW + 1, NOW - 59, NOW + 86_400, NOW + 0.5, int(NOW) + 10, str(int(NOW) + 3600)]
+)
 def test_an_expiry_ahead_is_accepted_as_a_number_and_as_digits(exp: Any) -> None:
     assert _read(exp=exp).client_id == CLIENT
 
 
-@pytest.mark.parametrize("exp", [NOW + 86_461, NOW + 30 * 86_400, (NOW + 3600) * 1000, "9" * 15, 10**14])
+@pytest.mark.parametrize(
+    "exp", [NOW + 86_461, NOW + 30 * 86_400, (NOW + 3600) * 1000, "9" * 15, 10**14]
+)
 def test_an_expiry_further_ahead_than_a_day_counts_as_a_day(exp: Any) -> None:
     assert _read(exp=exp).client_id == CLIENT
 
@@ -110,7 +117,22 @@ def test_an_expiry_that_is_past_is_refused_and_the_time_here_told(exp: Any) -> N
 
 @pytest.mark.parametrize(
     "exp",
-    [..., None, True, "", "soon", "1700003600.5", "-5", " 1700003600", "١٧٠٠٠٠٣٦٠٠", "9" * 400, [NOW + 1], {}, 10**400, 1e300],
+    [
+        ...,
+        None,
+        True,
+        "",
+        "soon",
+        "1700003600.5",
+        "-5",
+        " 1700003600",
+        "١٧٠٠٠٠٣٦٠٠",
+        "9" * 400,
+        [NOW + 1],
+        {},
+        10**400,
+        1e300,
+    ],
 )
 def test_an_expiry_that_is_no_time_is_refused(exp: Any) -> None:
     assert _refusal(exp=exp).error == "invalid_grant"
@@ -140,7 +162,10 @@ def test_a_scope_is_a_string_and_an_empty_one_is_none() -> None:
     assert _refusal(scope=["all"]).error == "invalid_scope"
 
 
-@pytest.mark.parametrize("text", ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "é.é.é", "e30.W10.x", "bnVsbA.e30.x", "x" * 20_000])
+@pytest.mark.parametrize(
+    "text",
+    ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "é.é.é", "e30.W10.x", "bnVsbA.e30.x", "x" * 20_000],
+)
 def test_what_is_no_jwt_is_refused(text: str) -> None:
     with pytest.raises(GrantError) as refused:
         assertions.read(text, URL, NOW)
@@ -162,7 +187,9 @@ def test_any_live_secret_will_do_and_no_other() -> None:
     assert not assertions.signed(Assertion(token, CLIENT, None), "HS256", [])
 
 
-@pytest.mark.parametrize("secret", ["k", "short", "ключ-🔑-päss", "-----BEGIN CERTIFICATE-----", "x" * 500])
+@pytest.mark.parametrize(
+    "secret", ["k", "short", "ключ-🔑-päss", "-----BEGIN CERTIFICATE-----", "x" * 500]
+)
 def test_a_secret_may_be_short_or_long_and_in_any_script(secret: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -179,7 +206,21 @@ def test_what_pyjwt_signs_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    "alg", ["none", "None", "nOnE", "", None, 256, ["HS256"], {"HS256": 1}, "hs256", "RS256", "HS512", "HS384"]
+    "alg",
+    [
+        "none",
+        "None",
+        "nOnE",
+        "",
+        None,
+        256,
+        ["HS256"],
+        {"HS256": 1},
+        "hs256",
+        "RS256",
+        "HS512",
+        "HS384",
+    ],
 )
 def test_the_header_does_not_choose_the_algorithm(alg: Any) -> None:
     for digest in ("sha256", "sha384", "sha512"):
@@ -194,11 +235,17 @@ def test_a_header_without_an_algorithm_is_refused() -> None:
 
 def test_a_public_key_is_not_taken_for_a_secret() -> None:
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    public = private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     assert not _signed(jwt.encode(CLAIMS, private, algorithm="RS256"))
     confused = _token(CLAIMS, {"alg": "HS256"}, secret=public.decode())
     assert not _signed(confused)
-    assert not _signed(_token(CLAIMS, {"alg": "HS256", "jwk": {"kty": "oct", "k": _encoded(b"mine")}}, secret="mine"))
+    assert not _signed(
+        _token(
+            CLAIMS, {"alg": "HS256", "jwk": {"kty": "oct", "k": _encoded(b"mine")}}, secret="mine"
+        )
+    )
 
 
 def test_a_header_may_hold_more_than_we_know_but_nothing_critical() -> None:
@@ -217,10 +264,14 @@ def test_a_changed_character_breaks_the_signature(place: int) -> None:
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=8,
 )
-_HEADERS = st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jwk", "jku", "x5c", "zip"]), _JSON)
+_HEADERS = st.dictionaries(
+    st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jwk", "jku", "x5c", "zip"]), _JSON
+)
 
 
 @given(_HEADERS | _JSON, _JSON)

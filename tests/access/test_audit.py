@@ -54,7 +54,9 @@ def _access(environment: int, client_id: str = str(uuid.UUID(int=12))) -> Access
 
 async def _count(database: Database, environment: int) -> int:
     async with database.connection() as connection:
-        count: int = await connection.fetchval("SELECT count(*) FROM audit_reads WHERE environment_id = $1", environment)
+        count: int = await connection.fetchval(
+            "SELECT count(*) FROM audit_reads WHERE environment_id = $1", environment
+        )
         return count
 
 
@@ -66,13 +68,17 @@ async def _until_written(database: Database, environment: int, reads: int) -> No
     pytest.fail("the reads were not written")
 
 
-async def test_a_read_is_written_down_by_itself_within_a_moment(database: Database, environment: int) -> None:
+async def test_a_read_is_written_down_by_itself_within_a_moment(
+    database: Database, environment: int
+) -> None:
     audit = ReadAudit(database)
     audit.note(_access(environment), "r1", "find", "patients", ONE.bytes + TWO.bytes + ONE.bytes)
     await _until_written(database, environment, 1)
     async with database.connection() as connection:
         row = await connection.fetchrow(
-            "SELECT *, almoner_ids(patients) AS patient_ids FROM audit_reads WHERE environment_id = $1", environment
+            "SELECT *, almoner_ids(patients) AS patient_ids FROM audit_reads WHERE environment_id"
+            " = $1",
+            environment,
         )
     assert sorted(row["patient_ids"]) == sorted([ONE, TWO])
     told = (row["actor"], row["through"], row["request_id"], row["verb"], row["resource"])
@@ -81,14 +87,18 @@ async def test_a_read_is_written_down_by_itself_within_a_moment(database: Databa
     await audit.aclose()
 
 
-async def test_a_read_that_told_of_nobody_is_written_too(database: Database, environment: int) -> None:
+async def test_a_read_that_told_of_nobody_is_written_too(
+    database: Database, environment: int
+) -> None:
     audit = ReadAudit(database)
     audit.note(_access(environment), "r1", "find", "workers", b"")
     await audit.aclose()
     assert await _count(database, environment) == 1
 
 
-async def test_closing_writes_all_that_waits_in_more_than_one_batch(database: Database, environment: int) -> None:
+async def test_closing_writes_all_that_waits_in_more_than_one_batch(
+    database: Database, environment: int
+) -> None:
     audit = ReadAudit(database)
     for n in range(2 * BATCH + 7):
         audit.note(_access(environment), f"r{n}", "get", "patients", ONE.bytes)
@@ -101,7 +111,9 @@ async def test_closing_without_a_read_does_nothing(database: Database) -> None:
     await ReadAudit(database).aclose()
 
 
-async def test_reads_wait_while_the_database_is_away_and_keep_their_time(database: Database, environment: int) -> None:
+async def test_reads_wait_while_the_database_is_away_and_keep_their_time(
+    database: Database, environment: int
+) -> None:
     flaky = Flaky(database)
     audit = ReadAudit(cast(Database, flaky), clock=lambda: 1_700_000_000.25)
     audit.note(_access(environment), "r1", "get", "patients", ONE.bytes)
@@ -110,12 +122,16 @@ async def test_reads_wait_while_the_database_is_away_and_keep_their_time(databas
     flaky.back.set()
     await audit.aclose()
     async with database.connection() as connection:
-        rows = await connection.fetch("SELECT * FROM audit_reads WHERE environment_id = $1 ORDER BY id", environment)
+        rows = await connection.fetch(
+            "SELECT * FROM audit_reads WHERE environment_id = $1 ORDER BY id", environment
+        )
     assert [r["request_id"] for r in rows] == ["r1", "r2"]
     assert rows[0]["read_at"] == datetime(2023, 11, 14, 22, 13, 20, 250_000, UTC)
 
 
-async def test_beyond_the_limit_the_oldest_are_lost_and_counted(database: Database, environment: int) -> None:
+async def test_beyond_the_limit_the_oldest_are_lost_and_counted(
+    database: Database, environment: int
+) -> None:
     flaky = Flaky(database)
     audit = ReadAudit(cast(Database, flaky), limit=10)
     for n in range(25):
@@ -128,10 +144,14 @@ async def test_beyond_the_limit_the_oldest_are_lost_and_counted(database: Databa
     assert {e.request_id for e in entries} == {f"r{n}" for n in range(15, 25)}
 
 
-async def test_one_read_that_cannot_be_stored_does_not_hold_up_the_others(database: Database, environment: int) -> None:
+async def test_one_read_that_cannot_be_stored_does_not_hold_up_the_others(
+    database: Database, environment: int
+) -> None:
     audit = ReadAudit(database)
     for n in range(50):
-        audit.note(_access(environment), "bad\0" if n == 17 else f"r{n}", "get", "patients", ONE.bytes)
+        audit.note(
+            _access(environment), "bad\0" if n == 17 else f"r{n}", "get", "patients", ONE.bytes
+        )
     await audit.aclose()
     assert await _count(database, environment) == 49
     assert audit.dropped == 1
@@ -141,7 +161,11 @@ async def test_the_trail_is_append_only(database: Database, environment: int) ->
     audit = ReadAudit(database)
     audit.note(_access(environment), "r1", "get", "patients", ONE.bytes)
     await audit.aclose()
-    for statement in ("DELETE FROM audit_reads", "UPDATE audit_reads SET actor = 'nobody'", "TRUNCATE audit_reads"):
+    for statement in (
+        "DELETE FROM audit_reads",
+        "UPDATE audit_reads SET actor = 'nobody'",
+        "TRUNCATE audit_reads",
+    ):
         async with database.connection() as connection:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
@@ -150,14 +174,22 @@ async def test_the_trail_is_append_only(database: Database, environment: int) ->
 async def test_noting_a_read_takes_a_few_microseconds(database: Database, environment: int) -> None:
     flaky = Flaky(database)
     audit, access = ReadAudit(cast(Database, flaky)), _access(environment)
-    took = min(timeit.repeat(lambda: audit.note(access, "r", "get", "patients", ONE.bytes), number=1000, repeat=5)) / 1000
+    took = (
+        min(
+            timeit.repeat(
+                lambda: audit.note(access, "r", "get", "patients", ONE.bytes), number=1000, repeat=5
+            )
+        )
+        / 1000
+    )
     flaky.back.set()
     await audit.aclose()
     assert took < 20e-6
 
 
 _CHANGE = """
-INSERT INTO changes (environment_id, kind, resource, row_id, patient_id, changed_at, actor, through, request_id, fields)
+INSERT INTO changes (environment_id, kind, resource, row_id, patient_id, changed_at, actor, through,
+    request_id, fields)
 VALUES ($1, $2, $3, $4, $5, $6, $7, 'api', $8, $9)
 """
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -169,7 +201,9 @@ def _at(hour: int) -> datetime:
 
 @pytest.fixture
 async def history(database: Database, environment: int) -> int:
-    """Writes and reads at the hours 0 to 4 of a day: two of patient ONE, one of TWO, one of both, one of nobody."""
+    """Writes and reads at the hours 0 to 4 of a day: two of patient ONE, one of TWO, one of both,
+    one of nobody.
+    """
     row = uuid.uuid4()
     async with database.connection() as connection:
         for hour, kind, patient, actor, fields in (
@@ -177,7 +211,18 @@ async def history(database: Database, environment: int) -> int:
             (2, "update", TWO, f"client:{B}", ["city"]),
             (4, "create", None, "operator", None),
         ):
-            await connection.execute(_CHANGE, environment, kind, "patients", row, patient, _at(hour), actor, f"w{hour}", fields)
+            await connection.execute(
+                _CHANGE,
+                environment,
+                kind,
+                "patients",
+                row,
+                patient,
+                _at(hour),
+                actor,
+                f"w{hour}",
+                fields,
+            )
     for hour, patients, client_id in ((1, ONE.bytes, B), (3, ONE.bytes + TWO.bytes, A)):
         audit = ReadAudit(database, clock=_at(hour).timestamp)
         audit.note(_access(environment, client_id), f"r{hour}", "find", "messages", patients)
@@ -185,7 +230,9 @@ async def history(database: Database, environment: int) -> int:
     return environment
 
 
-async def test_reads_and_writes_are_one_list_the_newest_first(database: Database, history: int) -> None:
+async def test_reads_and_writes_are_one_list_the_newest_first(
+    database: Database, history: int
+) -> None:
     async with database.connection() as connection:
         entries = await newest(connection, history, AuditQuery(), 1_000)
         latest = await newest(connection, history, AuditQuery(), 2)
@@ -232,7 +279,10 @@ async def test_one_patients_trail_names_no_other_patient(database: Database, his
 async def test_the_trail_narrows_to_an_actor_and_a_span(database: Database, history: int) -> None:
     async def ids(**narrowed: Any) -> list[str]:
         async with database.connection() as connection:
-            return [e.request_id for e in await newest(connection, history, AuditQuery(**narrowed), 1_000)]
+            return [
+                e.request_id
+                for e in await newest(connection, history, AuditQuery(**narrowed), 1_000)
+            ]
 
     assert await ids(actor=f"client:{A}") == ["r3", "w0"]
     assert await ids(actor=A.upper()) == ["r3", "w0"]

@@ -1,4 +1,6 @@
-"""Nobody hands on what they do not hold: every kind of worker sends every form of every page, and what they gave is looked at."""
+"""Nobody hands on what they do not hold: every kind of worker sends every form of every page, and
+what they gave is looked at.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,10 @@ from almoner.workshop.publish import publish
 from almoner.workshop.published_programs import design_of, newest_version, rights
 from tests.conftest import Callers, new_environment
 from tests.people import People, Person
+from tests.web.document import Document
 
-# An administrator from whom something is hidden, and somebody who integrates and sees the worker's own patients alone.
+# An administrator from whom something is hidden, and somebody who integrates and sees the worker's
+# own patients alone.
 ROLES = (
     Role(name="office", may=("administer", "integrate"), hidden_assessments=("mood_check",)),
     Role(name="liaison", may=("integrate", "give_care"), patients="own"),
@@ -49,8 +53,11 @@ FORMS = [page for page in PAGES if "POST" in page.methods and ANYONE not in page
 # Pages that give nobody anything, and forms that end what the next one needs.
 GIVE_NOTHING = ("/account", "/sign-out", "/patients", "/calendar", "/inbox")
 END = ("/disable", "/delete", "/sign-out", "/revoke")
-# What somebody has sent who tries it: every field by which a page gives something, each as wide as it can be.
-ALL_SCOPES = [f"{name}.{right}" for name in BY_NAME for right in ("read", "write")] + ["changes.read"]
+# What somebody has sent who tries it: every field by which a page gives something, each as wide as
+# it can be.
+ALL_SCOPES = [f"{name}.{right}" for name in BY_NAME for right in ("read", "write")] + [
+    "changes.read"
+]
 TERMS = {
     "notify_url": "https://taken.example.org/",
     "resources": list(BY_NAME),
@@ -75,46 +82,98 @@ class House:
 async def house(people: People, database: Database, callers: Callers) -> AsyncIterator[House]:
     environment = await new_environment(database)
     whole = parse(kiwi_health.source())
-    # Who has no second factor yet is shown nothing but the way to one: here nobody but nurses needs one.
-    design = replace(whole, roles=(*(replace(one, second_factor=one.name == "nurse") for one in whole.roles), *ROLES))
+    # Who has no second factor yet is shown nothing but the way to one: here nobody but nurses needs
+    # one.
+    design = replace(
+        whole,
+        roles=(*(replace(one, second_factor=one.name == "nurse") for one in whole.roles), *ROLES),
+    )
     async with database.connection() as connection:
         await publish(connection, environment, design, "test")
         made = await clients.create(
-            connection, callers.box, environment_id=environment, name="Everything", scope="all", shape="documented"
+            connection,
+            callers.box,
+            environment_id=environment,
+            name="Everything",
+            scope="all",
+            shape="documented",
         )
-        hook = await subscriptions.create(connection, callers.box, environment, {"name": "All", **TERMS}, Rules(BY_NAME, False))
+        hook = await subscriptions.create(
+            connection, callers.box, environment, {"name": "All", **TERMS}, Rules(BY_NAME, False)
+        )
     async with AsyncExitStack() as stack:
-        found = {roles: await stack.enter_async_context(await people(environment, *roles)) for roles in KINDS}
+        found = {
+            roles: await stack.enter_async_context(await people(environment, *roles))
+            for roles in KINDS
+        }
         yield House(environment, found, made.client_id, hook.id, design)
 
 
 def asked(page: PageRoute, house: House, person: Person) -> list[str]:
     """The addresses of a page, with each thing in its open part that somebody may reach for."""
-    workers = [person.worker_id, *(one.worker_id for one in house.people.values() if one is not person)]
-    reached = {"/workshop/clients": [house.client], "/workshop/webhooks": [house.webhook], "/admin/workers": workers}
+    workers = [
+        person.worker_id,
+        *(one.worker_id for one in house.people.values() if one is not person),
+    ]
+    reached = {
+        "/workshop/clients": [house.client],
+        "/workshop/webhooks": [house.webhook],
+        "/admin/workers": workers,
+    }
     values = next((found for path, found in reached.items() if page.path.startswith(path)), ["1"])
     return list(dict.fromkeys(re.sub(r"\{[^}]*\}", value, page.path) for value in values))
 
 
 def fields(number: int) -> list[tuple[str, str]]:
-    """A form that asks for everything; names differ, since two of one name are refused for that alone."""
-    given = {"grant": "all", "shape": "documented", "days": "3650", "invite": "on", "do": "make", "token": "", "lock": "0"}
-    given |= {"name": f"taken-{number}", "first_name": "Eve", "last_name": "Taker", "timezone": "UTC"}
-    given |= {"email": f"eve-{number}@example.org", "authentication": "token_exchange", "number": "0", "message": "x"}
+    """A form that asks for everything; names differ, since two of one name are refused for that
+    alone.
+    """
+    given = {
+        "grant": "all",
+        "shape": "documented",
+        "days": "3650",
+        "invite": "on",
+        "do": "make",
+        "token": "",
+        "lock": "0",
+    }
+    given |= {
+        "name": f"taken-{number}",
+        "first_name": "Eve",
+        "last_name": "Taker",
+        "timezone": "UTC",
+    }
+    given |= {
+        "email": f"eve-{number}@example.org",
+        "authentication": "token_exchange",
+        "number": "0",
+        "message": "x",
+    }
     given |= {name: value for name, value in TERMS.items() if isinstance(value, str)}
     listed = [("roles", name) for name in ("admin", "designer", "coach", "billing")]
-    listed += [("resources", name) for name in BY_NAME] + [("scopes", scope) for scope in ALL_SCOPES]
-    return [*given.items(), *listed, *(("accept", word) for word in ("roles", "phases", "records", "responses"))]
+    listed += [("resources", name) for name in BY_NAME] + [
+        ("scopes", scope) for scope in ALL_SCOPES
+    ]
+    return [
+        *given.items(),
+        *listed,
+        *(("accept", word) for word in ("roles", "phases", "records", "responses")),
+    ]
 
 
 async def accounts(database: Database, environment: int) -> dict[str, tuple[str, ...]]:
     async with database.connection() as connection:
-        rows = await connection.fetch("SELECT worker_id::text, roles FROM worker_accounts WHERE environment_id = $1", environment)
+        rows = await connection.fetch(
+            "SELECT worker_id::text, roles FROM worker_accounts WHERE environment_id = $1",
+            environment,
+        )
     return {row[0]: tuple(row[1]) for row in rows}
 
 
 def sees(holder: Rights, scope: str) -> bool:
-    """Whether somebody with these rights could read what a scope opens: said here once more, by hand."""
+    """Whether somebody with these rights could read what a scope opens: said here once more, by
+    hand.
+    """
     hides = bool(holder.hidden_assessments or holder.hidden_data)
     if scope == "all":
         return "administer" in holder.may and holder.all_patients and not hides
@@ -127,38 +186,59 @@ def sees(holder: Rights, scope: str) -> bool:
 
 
 async def widening(database: Database, house: House) -> dict[str, str]:
-    """What the form of a publish says of a draft that opens more to everybody, which is saved for it."""
+    """What the form of a publish says of a draft that opens more to everybody, which is saved for
+    it.
+    """
     wide = tuple(
-        replace(role, may=("administer", "give_care", "integrate"), patients="all", second_factor=False, hidden_assessments=())
+        replace(
+            role,
+            may=("administer", "give_care", "integrate"),
+            patients="all",
+            second_factor=False,
+            hidden_assessments=(),
+        )
         for role in (*house.design.roles, Role(name="designer"))
     )
     async with database.connection() as connection:
         now = await drafts.current(connection, house.environment)
         wished = replace(house.design, roles=wide)
-        saved = await drafts.save(connection, house.environment, now.revision, wished, "Lesley Jones")
-        return {"revision": str(saved.draft.revision), "live": str(await newest_version(connection, house.environment))}
+        saved = await drafts.save(
+            connection, house.environment, now.revision, wished, "Lesley Jones"
+        )
+        return {
+            "revision": str(saved.draft.revision),
+            "live": str(await newest_version(connection, house.environment)),
+        }
 
 
 async def given_by(database: Database, person: Person) -> dict[str, list[Any]]:
-    """What somebody has handed on: scopes of clients and tokens, the longest token in days, and what webhooks tell of."""
+    """What somebody has handed on: scopes of clients and tokens, the longest token in days, and
+    what webhooks tell of.
+    """
     async with database.connection() as connection:
         actor = f"worker:{person.worker_id}"
         scopes = await connection.fetch(
-            "SELECT c.scope FROM clients c JOIN client_secrets s ON s.environment_id = $1 AND s.client_id = c.id "
-            "WHERE c.environment_id = $1 AND s.made_by = $2 UNION SELECT scope FROM access_tokens "
-            "WHERE environment_id = $1 AND made_by = $2",
+            "SELECT c.scope FROM clients c JOIN client_secrets s ON s.environment_id = $1 AND"
+            " s.client_id = c.id WHERE c.environment_id = $1 AND s.made_by = $2 UNION SELECT scope"
+            " FROM access_tokens WHERE environment_id = $1 AND made_by = $2",
             *(person.environment_id, actor),
         )
         days = await connection.fetchval(
-            "SELECT max(expires_at - created_at) FROM access_tokens WHERE environment_id = $1 AND made_by = $2",
+            "SELECT max(expires_at - created_at) FROM access_tokens WHERE environment_id = $1 AND"
+            " made_by = $2",
             *(person.environment_id, actor),
         )
         told = await connection.fetch(
-            "SELECT DISTINCT unnest(resources) FROM subscriptions WHERE environment_id = $1 AND made_by = $2",
+            "SELECT DISTINCT unnest(resources) FROM subscriptions WHERE environment_id = $1 AND"
+            " made_by = $2",
             *(person.environment_id, actor),
         )
     every = {scope for row in scopes for scope in row[0].split()}
-    return {"scopes": sorted(every), "days": [days.days] if days else [], "told": sorted(row[0] for row in told)}
+    return {
+        "scopes": sorted(every),
+        "days": [days.days] if days else [],
+        "told": sorted(row[0] for row in told),
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
@@ -169,8 +249,18 @@ async def test_after_every_form_of_every_page_nobody_holds_more_than_its_sender_
     holder, before = program.rights(kind), await accounts(database, house.environment)
     async with database.connection() as connection:
         own = (house.environment, house.webhook)
-        await connection.execute("DELETE FROM subscriptions WHERE environment_id = $1 AND name LIKE 'taken%' AND id <> $2", *own)
-    answers = [(await person.send_form("/workshop/publish", *fields(0), **await widening(database, house))).status_code]
+        await connection.execute(
+            "DELETE FROM subscriptions WHERE environment_id = $1 AND name LIKE 'taken%' AND id"
+            " <> $2",
+            *own,
+        )
+    answers = [
+        (
+            await person.send_form(
+                "/workshop/publish", *fields(0), **await widening(database, house)
+            )
+        ).status_code
+    ]
     for number, page in enumerate(FORMS):
         if page.path.startswith(GIVE_NOTHING) or page.path.endswith(END):
             continue
@@ -179,32 +269,51 @@ async def test_after_every_form_of_every_page_nobody_holds_more_than_its_sender_
             answers.append(answer.status_code)
             assert answer.status_code < 500, (path, answer.text)
     assert len(answers) > 40
-    assert (await person.get("/account")).status_code == 200, "who tried it was signed in all the while"
+    assert (await person.get("/account")).status_code == 200, (
+        "who tried it was signed in all the while"
+    )
     async with database.connection() as connection:
-        now = rights(await design_of(connection, house.environment, await newest_version(connection, house.environment)))
-    wrong = [f"the role {name} opens more" for name in program.roles if now.get(name, program.roles[name]) != program.roles[name]]
+        now = rights(
+            await design_of(
+                connection, house.environment, await newest_version(connection, house.environment)
+            )
+        )
+    wrong = [
+        f"the role {name} opens more"
+        for name in program.roles
+        if now.get(name, program.roles[name]) != program.roles[name]
+    ]
     given = await given_by(database, person)
     wrong += [f"gave {scope}" for scope in given["scopes"] if not sees(holder, scope)]
-    wrong += [f"gave a token of {days} days" for days in given["days"] if days > 90 and "administer" not in holder.may]
+    wrong += [
+        f"gave a token of {days} days"
+        for days in given["days"]
+        if days > 90 and "administer" not in holder.may
+    ]
     wrong += [f"is told of {name}" for name in given["told"] if not sees(holder, f"{name}.read")]
     for worker_id, roles in (await accounts(database, house.environment)).items():
         had, has = program.rights(before.get(worker_id, ())), program.rights(roles)
         if has.may - had.may and "administer" not in holder.may:
             wrong.append(f"{worker_id} may {sorted(has.may - had.may)}")
         newly = holder.hidden_assessments - has.hidden_assessments
-        if has != had and newly & (had.hidden_assessments if had.may & {"give_care", "integrate", "administer"} else newly):
+        if has != had and newly & (
+            had.hidden_assessments if had.may & {"give_care", "integrate", "administer"} else newly
+        ):
             wrong.append(f"{worker_id} sees what is hidden from who gave it")
     assert not wrong
     # As it was, for the next one.
     async with database.connection() as connection:
         for worker_id, roles in before.items():
             await connection.execute(
-                "UPDATE worker_accounts SET roles = $3, disabled_at = NULL WHERE environment_id = $1 AND worker_id = $2",
+                "UPDATE worker_accounts SET roles = $3, disabled_at = NULL WHERE environment_id ="
+                " $1 AND worker_id = $2",
                 *(house.environment, worker_id, list(roles)),
             )
 
 
-async def test_who_integrates_opens_what_the_roles_show_and_for_at_most_ninety_days(house: House) -> None:
+async def test_who_integrates_opens_what_the_roles_show_and_for_at_most_ninety_days(
+    house: House,
+) -> None:
     expected = {
         ("designer",): (True, False, True, True, False),
         ("billing",): (True, False, False, False, False),
@@ -217,47 +326,73 @@ async def test_who_integrates_opens_what_the_roles_show_and_for_at_most_ninety_d
         person, made = house.people[kind], {}
         for scope in ("patients.read", "all", "assessment_responses.read", "changes.read"):
             grant = {"grant": "all"} if scope == "all" else {"grant": "some", "scopes": scope}
-            made[scope] = await person.send_form("/workshop/clients", name=scope, shape="documented", **grant)
-        given = [made[scope].status_code for scope in ("patients.read", "all", "assessment_responses.read", "changes.read")]
-        assert given == [200 if one else 403 for one in (patients, everything, answers, changes)], kind
+            made[scope] = await person.send_form(
+                "/workshop/clients", name=scope, shape="documented", **grant
+            )
+        given = [
+            made[scope].status_code
+            for scope in ("patients.read", "all", "assessment_responses.read", "changes.read")
+        ]
+        assert given == [200 if one else 403 for one in (patients, everything, answers, changes)], (
+            kind
+        )
         refused = next((one for one in made.values() if one.status_code == 403), None)
-        assert refused is None or "what you do not hold yourself" in refused.text
+        assert refused is None or "what you do not hold yourself" in Document(refused).main()
         if patients:
             path = f"/workshop/clients/{id_in(made['patients.read'])}/token"
             assert (await person.send_form(path, days="90")).status_code == 200, kind
-            assert (await person.send_form(path, days="91")).status_code == (200 if longer else 400), kind
+            assert (await person.send_form(path, days="91")).status_code == (
+                200 if longer else 400
+            ), kind
 
 
 def id_in(page: httpx.Response) -> str:
-    [found] = re.findall(r'id="told-id" value="([^"]*)"', page.text)
+    [found] = re.findall(r'id="issued-id" value="([^"]*)"', page.text)
     return str(found)
 
 
-async def test_a_wider_client_gives_no_secret_and_no_token_to_who_may_do_less(house: House, database: Database) -> None:
+async def test_a_wider_client_gives_no_secret_and_no_token_to_who_may_do_less(
+    house: House, database: Database
+) -> None:
     billing = house.people[("billing",)]
     path = f"/workshop/clients/{house.client}"
     for action, given in (("rotate", {}), ("token", {"days": "1"})):
         refused = await billing.send_form(f"{path}/{action}", **given)
         assert refused.status_code == 403, action
-        assert "alm_" not in refused.text
-        assert "told-value" not in refused.text
-    narrowed = await billing.send_form(f"{path}/edit", name="Everything", grant="all", shape="documented")
+        assert not Document(refused).mentions("alm_")
+        assert Document(refused).lacks("field", "Client secret")
+    narrowed = await billing.send_form(
+        f"{path}/edit", name="Everything", grant="all", shape="documented"
+    )
     assert narrowed.status_code == 303, "what it has already may stay"
-    assert "is made by an administrator" in (await billing.get(path)).text
+    assert "is made by an administrator" in Document(await billing.get(path)).main()
     # Ending is nobody's to forbid.
     assert (await billing.send_form(f"{path}/end-tokens")).status_code == 303
 
 
-async def test_a_program_subscribes_nobody_to_what_it_may_not_read(house: House, callers: Callers) -> None:
-    async with await callers(house.environment, "subscriptions.read subscriptions.write patients.read") as api:
-        told = await api.post("/v1/subscriptions", json={"name": "Patients", **TERMS, "resources": ["patients"]})
+async def test_a_program_subscribes_nobody_to_what_it_may_not_read(
+    house: House, callers: Callers
+) -> None:
+    async with await callers(
+        house.environment, "subscriptions.read subscriptions.write patients.read"
+    ) as api:
+        told = await api.post(
+            "/v1/subscriptions", json={"name": "Patients", **TERMS, "resources": ["patients"]}
+        )
         assert told.status_code == 200
-        wide = await api.post("/v1/subscriptions", json={"name": "More", **TERMS, "resources": ["patients", "messages"]})
-        taken = await api.put(f"/v1/subscriptions/{house.webhook}", json={"notify_url": "https://mine.example.org/"})
+        wide = await api.post(
+            "/v1/subscriptions",
+            json={"name": "More", **TERMS, "resources": ["patients", "messages"]},
+        )
+        taken = await api.put(
+            f"/v1/subscriptions/{house.webhook}", json={"notify_url": "https://mine.example.org/"}
+        )
         for refused in (wide, taken):
             assert refused.status_code == 403
             assert "messages.read" in refused.json()["errors"][0]["detail"]
-        assert (await api.get(f"/v1/subscriptions/{house.webhook}")).json()["notify_url"] == TERMS["notify_url"]
+        assert (await api.get(f"/v1/subscriptions/{house.webhook}")).json()["notify_url"] == TERMS[
+            "notify_url"
+        ]
 
 
 def test_scopes_that_are_named_here_are_of_collections_that_there_are() -> None:
@@ -274,8 +409,14 @@ def held(*may: str, own: bool = False, hides: Collection[str] = (), factor: bool
 
 
 def test_a_role_that_opens_more_is_told_and_one_that_opens_less_is_not() -> None:
-    before = roles(nurse=held("give_care", factor=True), own=held("give_care", own=True, hides=["mood"]), gone=held("design"))
-    narrower = roles(nurse=held(factor=True, own=True), own=held("give_care", own=True, hides=["mood", "pain"]))
+    before = roles(
+        nurse=held("give_care", factor=True),
+        own=held("give_care", own=True, hides=["mood"]),
+        gone=held("design"),
+    )
+    narrower = roles(
+        nurse=held(factor=True, own=True), own=held("give_care", own=True, hides=["mood", "pain"])
+    )
     assert widened(before, narrower, [("nurse",), ("own",), ("gone",)]) == ()
     wider = roles(nurse=held("give_care", "administer"), own=held("give_care"))
     told = widened(before, wider, [])
@@ -288,9 +429,14 @@ def test_a_role_that_opens_more_is_told_and_one_that_opens_less_is_not() -> None
 
 
 def test_a_new_role_opens_something_only_to_those_who_have_its_name_already() -> None:
-    before, after = roles(nurse=held("give_care")), roles(nurse=held("give_care"), king=held("administer"))
+    before, after = (
+        roles(nurse=held("give_care")),
+        roles(nurse=held("give_care"), king=held("administer")),
+    )
     assert widened(before, after, [("nurse",)]) == ()
-    assert widened(before, after, [("king", "nurse"), ("nurse",)]) == ("Whoever has the roles king, nurse may also administer.",)
+    assert widened(before, after, [("king", "nurse"), ("nurse",)]) == (
+        "Whoever has the roles king, nurse may also administer.",
+    )
     # A second role that asked for a second factor and goes takes it away from whoever has both.
     both = roles(coach=held("give_care"), nurse=held("give_care", factor=True))
     assert widened(both, roles(coach=held("give_care")), [("coach", "nurse")]) == (
@@ -298,12 +444,20 @@ def test_a_new_role_opens_something_only_to_those_who_have_its_name_already() ->
     )
 
 
-def test_whoever_administers_gives_every_permission_and_shows_nothing_that_is_hidden_from_them() -> None:
+def test_whoever_administers_gives_every_permission_and_shows_nothing_that_is_hidden_from_them() -> (
+    None
+):
     office = Authority(rights=held("administer", hides=["mood"]))
     assert beyond(office, Grant(rights=held("give_care", "design", hides=["mood"]))) == ()
     assert beyond(office, Grant(rights=held("give_care"))) == ("answers to mood",)
     assert beyond(office, Grant(rights=held("give_care", "design"), had=held("give_care"))) == ()
     assert beyond(office, Grant(rights=held("design"))) == (), "who designs is shown no answers"
-    assert beyond(Authority(rights=held("administer", own=True)), Grant(rights=held("give_care"))) == ("patients of others",)
-    assert beyond(Authority(rights=held("give_care")), Grant(rights=held("administer"))) == ("administer",)
-    assert beyond(grants.NOTHING, Grant(scopes=("patients.read",), rights=NO_RIGHTS)) == ("patients.read",)
+    assert beyond(
+        Authority(rights=held("administer", own=True)), Grant(rights=held("give_care"))
+    ) == ("patients of others",)
+    assert beyond(Authority(rights=held("give_care")), Grant(rights=held("administer"))) == (
+        "administer",
+    )
+    assert beyond(grants.NOTHING, Grant(scopes=("patients.read",), rights=NO_RIGHTS)) == (
+        "patients.read",
+    )

@@ -7,7 +7,7 @@ from argon2 import PasswordHasher
 
 from almoner.access import accounts, attempts, sessions
 from almoner.access.secrets import SecretBox
-from almoner.access.sign_in import Caller, Refused, SignedIn
+from almoner.access.sign_in_steps import Caller, Refused, SignedIn
 from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.access.door import ADDRESS, BY, PASSWORD, Door, Worker
@@ -49,11 +49,17 @@ async def test_a_device_is_known_no_more_once_its_owner_has_another_password(
     assert isinstance(came, SignedIn if is_set_by_owner else Refused)
 
 
-async def test_a_device_stays_known_where_the_password_is_hashed_anew(door: Door, emily: Worker) -> None:
+async def test_a_device_stays_known_where_the_password_is_hashed_anew(
+    door: Door, emily: Worker
+) -> None:
     old = PasswordHasher(time_cost=2, memory_cost=64, parallelism=1).hash(PASSWORD)
-    await door.execute("UPDATE worker_accounts SET password_hash = $2 WHERE worker_id = $1", emily.id, old)
+    await door.execute(
+        "UPDATE worker_accounts SET password_hash = $2 WHERE worker_id = $1", emily.id, old
+    )
     outcome = await door.knock(emily)
     assert isinstance(outcome, SignedIn)
     for n in range(attempts.FREE_OF_ALL):
         await door.knock(emily, "wrong", elsewhere(n))
-    assert isinstance(await door.knock(emily, address=elsewhere(77), device=outcome.device), SignedIn)
+    assert isinstance(
+        await door.knock(emily, address=elsewhere(77), device=outcome.device), SignedIn
+    )

@@ -1,4 +1,6 @@
-"""Rights come from one place, and each time they do it is written down: read off the code, so that no writer is forgotten."""
+"""Rights come from one place, and each time they do it is written down: read off the code, so that
+no writer is forgotten.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,21 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 SERVER = Path(__file__).resolve().parents[2] / "src" / "almoner"
 # What opens the server to somebody, or sends something out of it.
 ACCESS = (
-    *("clients", "client_secrets", "access_tokens", "subscriptions", "environments", "worker_accounts", "reset_links"),
+    *(
+        "clients",
+        "client_secrets",
+        "access_tokens",
+        "subscriptions",
+        "environments",
+        "worker_accounts",
+        "reset_links",
+    ),
     *("programs", "publish_requests", "calendar_feeds"),
 )
 WRITES = re.compile(rf"\b(INSERT INTO|UPDATE|DELETE FROM)\s+({'|'.join(ACCESS)})\b")
@@ -19,9 +30,13 @@ NOTES = {"record", "changed"}
 # Writers that note nothing, each with the reason.
 NOT_NOTED = {
     "access/accounts.py:set_notation": "how times are written for a worker opens nothing",
-    "access/tokens.py:issue": "a program's own hourly token; long_lived_token notes those that people are shown",
+    "access/tokens.py:issue": (
+        "a program's own hourly token; long_lived_token notes those that people are shown"
+    ),
     "access/second_factor.py:begin": "it means nothing before it is confirmed, which is noted",
-    "access/second_factor.py:take": "a code that was taken, so that none is taken twice; the signing in is noted",
+    "access/second_factor.py:take": (
+        "a code that was taken, so that none is taken twice; the signing in is noted"
+    ),
     "notifications/ownership.py:Ownership.claim": "which process notifies",
     "notifications/ownership.py:Ownership.give_back": "which process notifies",
     "notifications/ownership.py:Ownership.leave": "which process notifies",
@@ -29,9 +44,11 @@ NOT_NOTED = {
     "notifications/delivery_log.py:failed": "how far a subscriber was told",
     "notifications/delivery_log.py:advanced": "how far a subscriber was told",
 }
-# Whatever these do, somebody may do more after it than before: each asks, itself or through what it calls.
+# Whatever these do, somebody may do more after it than before: each asks, itself or through what it
+# calls.
 GIVES = {
-    "access/clients.py": ("create", "change", "rotate", "long_lived_token"),
+    "access/clients.py": ("create", "change", "long_lived_token"),
+    "access/client_secrets.py": ("rotate",),
     "access/accounts.py": ("set_roles", "enable"),
     "access/reset_links.py": ("make",),
     "notifications/subscriptions.py": ("create", "change"),
@@ -41,7 +58,9 @@ GIVES = {
 OTHERWISE = {
     "access/tokens.py": "a token covers what its caller saw to",
     "access/created_by.py": "ends tokens",
-    "access/second_factor.py": "a worker's own second factor; to take away another's is asked by the page",
+    "access/second_factor.py": (
+        "a worker's own second factor; to take away another's is asked by the page"
+    ),
     "access/sign_in.py": "how a worker who was let in is known",
     "notifications/ownership.py": "which process notifies",
     "notifications/delivery_log.py": "how far a subscriber was told",
@@ -49,7 +68,14 @@ OTHERWISE = {
 ASKS = {"require", "require_entering", "_require_rights", "require_second_person", "_authorise"}
 # Who gives or takes access says on whose authority, except at the command line.
 SAY_WHO = {
-    "clients": ("create", "change", "rotate", "retire", "revoke", "end_tokens", "disable", "long_lived_token"),
+    "clients": (
+        "create",
+        "change",
+        "end_tokens",
+        "disable",
+        "long_lived_token",
+    ),
+    "client_secrets": ("rotate", "retire", "revoke"),
     "subscriptions": ("create", "change", "pause", "resume", "delete"),
     "publish": ("publish",),
     "locks": ("lock",),
@@ -62,14 +88,17 @@ class Function:
     """A function of the server: the tables it writes to, and the names of what it calls."""
 
     name: str
-    node: ast.AST
     tables: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)
 
 
 def text_of(node: ast.AST) -> str:
     """Every string within, one after the other."""
-    return " ".join(one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str))
+    return " ".join(
+        one.value
+        for one in ast.walk(node)
+        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+    )
 
 
 def tables_in(text: str) -> set[str]:
@@ -80,7 +109,13 @@ def statements(tree: ast.Module) -> dict[str, set[str]]:
     """The tables that each statement of a module writes to, by the name of the statement."""
     found = {}
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = (
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.AnnAssign)
+            else []
+        )
         if targets and isinstance(targets[0], ast.Name) and tables_in(text_of(node)):
             found[targets[0].id] = tables_in(text_of(node))
     return found
@@ -92,16 +127,25 @@ def functions(tree: ast.Module, prefix: str = "") -> Iterator[tuple[str, ast.AST
             yield f"{prefix}{node.name}", node
         elif isinstance(node, ast.ClassDef):
             yield from (
-                (f"{node.name}.{one.name}", one) for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+                (f"{node.name}.{entry.name}", entry)
+                for entry in node.body
+                if isinstance(entry, ast.FunctionDef | ast.AsyncFunctionDef)
             )
 
 
 def called(node: ast.AST) -> set[str]:
     named = (one.func for one in ast.walk(node) if isinstance(one, ast.Call))
-    return {one.id if isinstance(one, ast.Name) else one.attr for one in named if isinstance(one, ast.Name | ast.Attribute)}
+    return {
+        one.id if isinstance(one, ast.Name) else one.attr
+        for one in named
+        if isinstance(one, ast.Name | ast.Attribute)
+    }
 
 
-def modules() -> Iterator[tuple[str, dict[str, Function]]]:
+@cache
+def modules() -> dict[str, dict[str, Function]]:
+    """The functions of each file of the server, by their names."""
+    read = {}
     for path in sorted(SERVER.rglob("*.py")):
         if "migrations" in path.parts:
             continue
@@ -111,8 +155,9 @@ def modules() -> Iterator[tuple[str, dict[str, Function]]]:
         for name, node in functions(tree):
             used = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
             written = tables_in(text_of(node)).union(*(known[one] for one in known.keys() & used))
-            found[name] = Function(name, node, written, called(node))
-        yield str(path.relative_to(SERVER)), found
+            found[name] = Function(name, written, called(node))
+        read[str(path.relative_to(SERVER))] = found
+    return read
 
 
 def reaches(function: Function, wanted: set[str], module: dict[str, Function]) -> bool:
@@ -123,7 +168,7 @@ def reaches(function: Function, wanted: set[str], module: dict[str, Function]) -
         now = waiting.pop()
         if now.calls & wanted:
             return True
-        further = {one for one in now.calls if one in module} - seen
+        further = {name for name in module if name.rpartition(".")[2] in now.calls} - seen
         seen |= further
         waiting += [module[one] for one in further]
     return False
@@ -131,24 +176,28 @@ def reaches(function: Function, wanted: set[str], module: dict[str, Function]) -
 
 def test_whoever_writes_to_a_table_of_access_notes_it() -> None:
     silent, exempt = [], set()
-    for path, module in modules():
+    for path, module in modules().items():
         for function in module.values():
             if not function.tables:
                 continue
             short = function.name.rpartition(".")[2]
             callers = [one for one in module.values() if short in one.calls]
-            noted = reaches(function, NOTES, module) or (callers and all(reaches(one, NOTES, module) for one in callers))
+            noted = reaches(function, NOTES, module) or (
+                callers and all(reaches(one, NOTES, module) for one in callers)
+            )
             where = f"{path}:{function.name}"
             if where in NOT_NOTED:
                 exempt.add(where)
             elif not noted:
-                silent.append(f"{where} writes to {', '.join(sorted(function.tables))} and notes no event")
+                silent.append(
+                    f"{where} writes to {', '.join(sorted(function.tables))} and notes no event"
+                )
     assert not silent
     assert exempt == NOT_NOTED.keys(), "exempt is what is there"
 
 
 def test_whoever_gives_a_right_asks_what_is_held() -> None:
-    found = dict(modules())
+    found = modules()
     missing = [
         f"{path}:{name} does not ask"
         for path, names in GIVES.items()
@@ -156,7 +205,15 @@ def test_whoever_gives_a_right_asks_what_is_held() -> None:
         if not reaches(found[path][name], ASKS, found[path])
     ]
     # Nobody else adds to what somebody may do.
-    givers = {"clients", "client_secrets", "access_tokens", "subscriptions", "worker_accounts", "reset_links", "programs"}
+    givers = {
+        "clients",
+        "client_secrets",
+        "access_tokens",
+        "subscriptions",
+        "worker_accounts",
+        "reset_links",
+        "programs",
+    }
     missing += [
         f"{path}:{function.name} writes to {', '.join(sorted(givers & function.tables))}"
         for path, module in found.items()
@@ -173,11 +230,20 @@ def test_pages_and_the_api_say_on_whose_authority_they_act() -> None:
         if inside.startswith(AT_THE_TERMINAL):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)):
+            if not (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+            ):
                 continue
             if node.func.attr not in SAY_WHO.get(node.func.value.id, ()):
                 continue
-            given = [ast.unparse(one) for one in (*node.args, *(keyword.value for keyword in node.keywords))]
-            if not {"by", "visit.by", "_by(access, request)"} & {*given}:
-                unsaid.append(f"{inside}:{node.lineno} {ast.unparse(node.func)} does not say by whom")
+            given = [
+                ast.unparse(one)
+                for one in (*node.args, *(keyword.value for keyword in node.keywords))
+            ]
+            if not {"by", "self.by", "visit.by", "_by(access, request)"} & {*given}:
+                unsaid.append(
+                    f"{inside}:{node.lineno} {ast.unparse(node.func)} does not say by whom"
+                )
     assert not unsaid

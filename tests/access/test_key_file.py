@@ -20,9 +20,15 @@ WRITTEN = base64.b64encode(KEY).decode()
 
 def test_the_keys_of_the_settings_come_before_the_file(tmp_path: Path) -> None:
     assert KeySource(WRITTEN, tmp_path).read() == (KEY,)
-    assert KeySource(base64.urlsafe_b64encode(KEY).decode().rstrip("=") + "\n", tmp_path).first() == (KEY,)
+    assert KeySource(
+        base64.urlsafe_b64encode(KEY).decode().rstrip("=") + "\n", tmp_path
+    ).first() == (KEY,)
     both = f"{base64.b64encode(OTHER).decode()} {WRITTEN}"
-    assert KeySource(both, tmp_path).read() == KeySource(both.replace(" ", ","), tmp_path).read() == (OTHER, KEY)
+    assert (
+        KeySource(both, tmp_path).read()
+        == KeySource(both.replace(" ", ","), tmp_path).read()
+        == (OTHER, KEY)
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -35,7 +41,10 @@ def test_the_key_file_is_made_once_and_file_and_home_are_their_owners_alone(tmp_
     assert len(key) == 32
     assert KeySource("", home).first() == (key,)
     assert [p.name for p in home.iterdir()] == ["secret.key"]
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (home, home / "secret.key")] == [0o700, 0o600]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (home, home / "secret.key")] == [
+        0o700,
+        0o600,
+    ]
 
 
 def test_processes_that_start_at_once_get_the_same_key(tmp_path: Path) -> None:
@@ -53,7 +62,17 @@ def test_keys_are_written_the_newest_first_to_a_private_file(tmp_path: Path) -> 
     assert stat.S_IMODE(source.path.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("value", ["short", "c2hvcnQ=", "!" * 44, "ключ", base64.b64encode(bytes(33)).decode(), f"{WRITTEN} short"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "short",
+        "c2hvcnQ=",
+        "!" * 44,
+        "ключ",
+        base64.b64encode(bytes(33)).decode(),
+        f"{WRITTEN} short",
+    ],
+)
 def test_what_is_no_key_is_refused_without_being_told(value: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError) as refused:
         KeySource(value, tmp_path).first()
@@ -85,7 +104,11 @@ def test_the_home_that_nobody_names_is_the_same_from_every_folder_that_has_none(
         monkeypatch.chdir(folder)
         found.append(Settings.read({"HOME": user}).home)
     assert found == [Path(user) / ".local/share/almoner"] * 2
-    assert Settings.read({"HOME": user, "XDG_DATA_HOME": "/srv/data"}).home == Path("/srv/data/almoner")
-    assert Settings.read({"HOME": user, "ALMONER_HOME": "/var/lib/almoner"}).home == Path("/var/lib/almoner")
+    assert Settings.read({"HOME": user, "XDG_DATA_HOME": "/srv/data"}).home == Path(
+        "/srv/data/almoner"
+    )
+    assert Settings.read({"HOME": user, "ALMONER_HOME": "/var/lib/almoner"}).home == Path(
+        "/var/lib/almoner"
+    )
     (other / ".almoner").mkdir()
     assert Settings.read({"HOME": user}).home == homes.BESIDE

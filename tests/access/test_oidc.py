@@ -70,11 +70,17 @@ VOUCHED: dict[str, tuple[dict[str, tuple[str, ...]], dict[str, Any], bool | None
     "one of the methods": ({"amr": ("mfa", "hwk")}, {"amr": ["pwd", "hwk"]}, True),
     "other methods": ({"amr": ("mfa",)}, {"amr": ["pwd"]}, None),
     "a method that is no list": ({"amr": ("mfa",)}, {"amr": "mfa"}, None),
-    "a class without the method": ({**CLASSES, "amr": ("mfa",)}, {"acr": "gold", "amr": ["pwd"]}, None),
+    "a class without the method": (
+        {**CLASSES, "amr": ("mfa",)},
+        {"acr": "gold", "amr": ["pwd"]},
+        None,
+    ),
 }
 
 
-async def test_a_class_or_method_that_is_required_is_vouched_for_or_nobody_comes_in(provider: Provider, clock: Clock) -> None:
+async def test_a_class_or_method_that_is_required_is_vouched_for_or_nobody_comes_in(
+    provider: Provider, clock: Clock
+) -> None:
     wrong: list[tuple[str, object]] = []
     for name, (required, claims, expected) in VOUCHED.items():
         known = OidcProvider(provider.issuer, CLIENT_ID, CLIENT_SECRET, "Example", **required)
@@ -88,7 +94,7 @@ async def test_a_class_or_method_that_is_required_is_vouched_for_or_nobody_comes
         try:
             found: bool | None = (await oidc.finish(cookie, query)).second_factor
         except OidcError as refused:
-            found = None if "second factor" in refused.told else True
+            found = None if "second factor" in refused.message else True
         if found is not expected:
             wrong.append((name, found))
     assert not wrong
@@ -100,7 +106,9 @@ async def test_the_environment_is_the_one_that_was_chosen_before(oidc: Oidc) -> 
 
 
 @pytest.mark.parametrize("verified", [False, None, "false", 1])
-async def test_an_address_that_is_not_verified_is_not_told(oidc: Oidc, provider: Provider, verified: Any) -> None:
+async def test_an_address_that_is_not_verified_is_not_told(
+    oidc: Oidc, provider: Provider, verified: Any
+) -> None:
     provider.claims = {"email_verified": verified}
     assert (await oidc.finish(*await go(oidc))).email is None
 
@@ -123,7 +131,9 @@ async def test_an_address_that_is_not_verified_is_not_told(oidc: Oidc, provider:
     ],
     ids=str,
 )
-async def test_an_id_token_that_does_not_fit_is_refused(oidc: Oidc, provider: Provider, claims: dict[str, Any]) -> None:
+async def test_an_id_token_that_does_not_fit_is_refused(
+    oidc: Oidc, provider: Provider, claims: dict[str, Any]
+) -> None:
     provider.claims = claims
     with pytest.raises(OidcError):
         await oidc.finish(*await go(oidc))
@@ -135,7 +145,9 @@ async def test_an_id_token_of_the_future_is_refused(oidc: Oidc, provider: Provid
         await oidc.finish(*await go(oidc))
 
 
-async def test_a_token_for_several_is_taken_where_it_was_made_for_us(oidc: Oidc, provider: Provider) -> None:
+async def test_a_token_for_several_is_taken_where_it_was_made_for_us(
+    oidc: Oidc, provider: Provider
+) -> None:
     provider.claims = {"aud": [CLIENT_ID, "another"], "azp": CLIENT_ID}
     assert (await oidc.finish(*await go(oidc))).email == "emily@example.org"
 
@@ -146,7 +158,9 @@ async def test_a_token_that_somebody_else_signed_is_refused(oidc: Oidc, provider
         await oidc.finish(*await go(oidc))
 
 
-async def test_keys_that_changed_are_looked_up_again(oidc: Oidc, provider: Provider, clock: Clock) -> None:
+async def test_keys_that_changed_are_looked_up_again(
+    oidc: Oidc, provider: Provider, clock: Clock
+) -> None:
     await oidc.finish(*await go(oidc))
     provider.change_key()
     clock.ahead = REFETCH_SECONDS
@@ -182,7 +196,9 @@ async def test_a_code_is_good_once(oidc: Oidc) -> None:
         await oidc.finish(cookie, query)
 
 
-async def test_a_provider_that_calls_itself_otherwise_is_refused(oidc: Oidc, provider: Provider) -> None:
+async def test_a_provider_that_calls_itself_otherwise_is_refused(
+    oidc: Oidc, provider: Provider
+) -> None:
     provider.published = {"issuer": "https://elsewhere.example"}
     with pytest.raises(OidcError, match="ALMONER_OIDC_ISSUER"):
         await oidc.start("production", "/")

@@ -8,7 +8,13 @@ import inspect
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
-from almoner.access.passwords import MEMORY_KIB, MOST_WAITING, TIME_COST, Passwords, password_problem
+from almoner.access.passwords import (
+    MEMORY_KIB,
+    MOST_WAITING,
+    TIME_COST,
+    Passwords,
+    password_problem,
+)
 from almoner.app import Application
 from almoner.errors import UnavailableError
 
@@ -17,7 +23,13 @@ PERSONAL = ("emily.smith@example.org", "Emily", "Smith")
 
 @pytest.mark.parametrize(
     "password",
-    ["violet tractors at noon", "x9$kQ2!mZ7pL", "жёлтый трактор в полдень", "山の上に小さな赤い家がある", "Emily likes 9 tractors"],
+    [
+        "violet tractors at noon",
+        "x9$kQ2!mZ7pL",
+        "жёлтый трактор в полдень",
+        "山の上に小さな赤い家がある",
+        "Emily likes 9 tractors",
+    ],
 )
 def test_a_long_password_of_any_script_may_be_chosen(password: str) -> None:
     assert password_problem(password, PERSONAL) is None
@@ -61,7 +73,11 @@ GUESSED = (
 
 
 def test_what_guessers_begin_with_is_refused_and_help_is_given() -> None:
-    assert [password for password in GUESSED if "few words in a row" not in (password_problem(password, PERSONAL) or "")] == []
+    assert [
+        password
+        for password in GUESSED
+        if "few words in a row" not in (password_problem(password, PERSONAL) or "")
+    ] == []
 
 
 def test_the_place_where_somebody_works_is_no_password() -> None:
@@ -70,13 +86,22 @@ def test_the_place_where_somebody_works_is_no_password() -> None:
 
 
 def test_a_few_words_in_a_row_may_be_chosen_whatever_follows() -> None:
-    assert password_problem("seven herons on a pond" + "4@8({[<3690!1|70$5+%2" * 8, PERSONAL) is None
+    assert (
+        password_problem("seven herons on a pond" + "4@8({[<3690!1|70$5+%2" * 8, PERSONAL) is None
+    )
 
 
 @pytest.mark.timeout(30)
 def test_a_password_made_to_be_slow_to_judge_is_judged() -> None:
-    """Signs that may stand for letters, as many as there are: looked at whole, this takes minutes."""
-    for text in ("4@8({[<3690!1|70$5+%2" * 9, "".join(chr(33 + n % 90) for n in range(200)), "a" * 200, "1|7!" * 50):
+    """Signs that may stand for letters, as many as there are: looked at whole, this takes
+    minutes.
+    """
+    for text in (
+        "4@8({[<3690!1|70$5+%2" * 9,
+        "".join(chr(33 + n % 90) for n in range(200)),
+        "a" * 200,
+        "1|7!" * 50,
+    ):
         password_problem(text, PERSONAL)
 
 
@@ -111,11 +136,17 @@ async def test_a_hash_of_lower_costs_is_outdated() -> None:
     assert not cheap.is_outdated(await cheap.hash("violet tractors at noon"))
 
 
-async def test_nobody_else_waits_while_passwords_are_hashed_and_a_crowd_is_told_to_come_back() -> None:
+async def test_nobody_else_waits_while_passwords_are_hashed_and_a_crowd_is_told_to_come_back() -> (
+    None
+):
     passwords = Passwords()
-    asked = [asyncio.create_task(passwords.hash("violet tractors at noon")) for _ in range(MOST_WAITING + 1)]
+    asked = [
+        asyncio.create_task(passwords.hash("violet tractors at noon"))
+        for _ in range(MOST_WAITING + 1)
+    ]
     await asyncio.sleep(0)
-    # The loop is free at once: nothing has been hashed yet, and the last in the queue knows its answer.
+    # The loop is free at once: nothing has been hashed yet, and the last in the queue knows its
+    # answer.
     assert not asked[0].done()
     with pytest.raises(UnavailableError) as refused:
         await asked[-1]

@@ -12,7 +12,14 @@ COLLECTIONS = ("patients", "messages", "phone_numbers")
 
 
 def _access(scope: str, shape: str = "documented") -> Access:
-    return Access(environment_id=1, client_id="c", shape=shape, scopes=frozenset(scope.split()), actor="client:c", expires_at=0)
+    return Access(
+        environment_id=1,
+        client_id="c",
+        shape=shape,
+        scopes=frozenset(scope.split()),
+        actor="client:c",
+        expires_at=0,
+    )
 
 
 def test_all_covers_every_verb_of_every_collection_and_the_change_feed() -> None:
@@ -41,7 +48,11 @@ def test_a_write_only_scope_writes_and_does_not_see() -> None:
 
 def test_every_verb_has_a_right_that_covers_it() -> None:
     assert set(policy.COVERED_BY.values()) == set(policy.RIGHTS)
-    assert {verb for verb, right in policy.COVERED_BY.items() if right == "write"} == {"create", "update", "delete"}
+    assert {verb for verb, right in policy.COVERED_BY.items() if right == "write"} == {
+        "create",
+        "update",
+        "delete",
+    }
 
 
 def test_the_shape_of_a_client_goes_with_its_token() -> None:
@@ -50,8 +61,8 @@ def test_the_shape_of_a_client_goes_with_its_token() -> None:
 
 
 def test_scopes_come_back_once_each_and_in_their_order() -> None:
-    given = "messages.read  patients.write\tmessages.read changes.read"
-    assert policy.parse(given, COLLECTIONS) == ("messages.read", "patients.write", "changes.read")
+    text = "messages.read  patients.write\tmessages.read changes.read"
+    assert policy.parse(text, COLLECTIONS) == ("messages.read", "patients.write", "changes.read")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +96,8 @@ def test_without_collections_the_form_alone_is_checked() -> None:
 
 def test_what_goes_beyond_the_grant_is_told() -> None:
     assert policy.beyond(("patients.read",), ("patients.read", "messages.read")) == ()
-    assert policy.beyond(("patients.read", "messages.write"), ("patients.read",)) == ("messages.write",)
+    assert policy.beyond(("patients.read", "messages.write"), ("patients.read",)) == (
+        "messages.write",
+    )
     assert policy.beyond(("all",), ("patients.read", "patients.write")) == ("all",)
     assert policy.beyond(("messages.write", "changes.read"), ("all",)) == ()

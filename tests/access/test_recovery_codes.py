@@ -9,7 +9,7 @@ import pytest
 from almoner.access import attempts, recovery_codes, second_factor
 from almoner.access.recovery_codes import COUNT, FEW, RemainingCodes
 from almoner.access.secrets import SecretBox
-from almoner.access.sign_in import Caller, Ended, Outcome, Refused, SignedIn, StepNeeded
+from almoner.access.sign_in_steps import Caller, Ended, Outcome, Refused, SignedIn, StepNeeded
 from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.access.door import ADDRESS, BY, Door, Worker
@@ -56,11 +56,15 @@ async def test_the_app_goes_on_being_good_beside_them(door: Door, emily: Worker)
     await made(door, emily)
     first = await door.knock(emily)
     assert isinstance(first, StepNeeded)
-    assert isinstance(await door.sign_in.with_code(first.half, door.code(emily), Caller(ADDRESS, "r-2")), SignedIn)
+    assert isinstance(
+        await door.sign_in.with_code(first.half, door.code(emily), Caller(ADDRESS, "r-2")), SignedIn
+    )
     assert (await standing(door, emily)).left == COUNT
 
 
-@pytest.mark.parametrize("code", ["", "000000", "abcd-efgh-jkmn-pqrs", "abcd-efgh-jkmn-pqr", "\0" * 16, "ſ" * 16])
+@pytest.mark.parametrize(
+    "code", ["", "000000", "abcd-efgh-jkmn-pqrs", "abcd-efgh-jkmn-pqr", "\0" * 16, "ſ" * 16]
+)
 async def test_what_is_no_code_opens_nothing(door: Door, emily: Worker, code: str) -> None:
     await made(door, emily)
     assert isinstance(await tried(door, emily, code), Refused)
@@ -80,17 +84,21 @@ async def test_new_codes_end_those_before(door: Door, emily: Worker) -> None:
     assert isinstance(await tried(door, emily, new[0]), SignedIn)
 
 
-async def test_of_two_who_make_codes_at_once_the_codes_of_one_are_left(door: Door, emily: Worker) -> None:
+async def test_of_two_who_make_codes_at_once_the_codes_of_one_are_left(
+    door: Door, emily: Worker
+) -> None:
     await made(door, emily)
     await asyncio.gather(made(door, emily), made(door, emily))
     assert (await standing(door, emily)).left == COUNT
 
 
-async def test_a_second_factor_that_is_removed_takes_its_codes_along(door: Door, emily: Worker) -> None:
+async def test_a_second_factor_that_is_removed_takes_its_codes_along(
+    door: Door, emily: Worker
+) -> None:
     codes = await made(door, emily)
     async with door.database.connection() as connection:
         await second_factor.remove(connection, emily.environment_id, emily.id, BY)
-    assert (await standing(door, emily)).made_at is None
+    assert (await standing(door, emily)).created_at is None
     await door.with_factor(emily)
     assert isinstance(await tried(door, emily, codes[0]), Refused)
 
@@ -98,7 +106,12 @@ async def test_a_second_factor_that_is_removed_takes_its_codes_along(door: Door,
 async def test_of_two_who_use_a_code_at_once_one_comes_in(door: Door, emily: Worker) -> None:
     codes = await made(door, emily)
     async with taken(door.database, 2) as connections:
-        took = await asyncio.gather(*(recovery_codes.take(c, emily.environment_id, emily.id, codes[0], BY) for c in connections))
+        took = await asyncio.gather(
+            *(
+                recovery_codes.take(c, emily.environment_id, emily.id, codes[0], BY)
+                for c in connections
+            )
+        )
     assert sorted(took) == [False, True]
 
 
@@ -111,7 +124,9 @@ async def test_wrong_ones_count_like_wrong_codes_of_the_app(door: Door, emily: W
 
 async def test_without_the_password_a_code_is_nothing(door: Door, emily: Worker) -> None:
     codes = await made(door, emily)
-    assert isinstance(await door.sign_in.with_recovery_code("", codes[0], Caller(ADDRESS, "r-2")), Ended)
+    assert isinstance(
+        await door.sign_in.with_recovery_code("", codes[0], Caller(ADDRESS, "r-2")), Ended
+    )
 
 
 async def test_the_codes_themselves_are_not_in_the_database(door: Door, emily: Worker) -> None:
@@ -123,4 +138,9 @@ async def test_the_codes_themselves_are_not_in_the_database(door: Door, emily: W
 
 
 def test_few_left_are_told() -> None:
-    assert [RemainingCodes(left, None, None).are_few for left in (COUNT, FEW + 1, FEW, 0)] == [False, False, True, True]
+    assert [RemainingCodes(left, None, None).are_few for left in (COUNT, FEW + 1, FEW, 0)] == [
+        False,
+        False,
+        True,
+        True,
+    ]

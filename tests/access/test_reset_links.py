@@ -9,7 +9,7 @@ import pytest
 from almoner.access import accounts, reset_links
 from almoner.access.reset_links import ResetLink
 from almoner.access.secrets import SecretBox
-from almoner.access.sign_in import Refused, SignedIn
+from almoner.access.sign_in_steps import Refused, SignedIn
 from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.errors import ApiError
@@ -45,7 +45,9 @@ async def use(door: Door, token: str, password: str = NEW) -> ResetLink | None:
         return await reset_links.use(connection, token, hashed, "r-9")
 
 
-async def test_a_link_sets_the_password_once_and_ends_all_sessions(door: Door, emily: Worker) -> None:
+async def test_a_link_sets_the_password_once_and_ends_all_sessions(
+    door: Door, emily: Worker
+) -> None:
     before = await door.knock(emily)
     assert isinstance(before, SignedIn)
     token = await made(door, emily)
@@ -65,12 +67,17 @@ async def test_a_link_sets_the_password_once_and_ends_all_sessions(door: Door, e
     assert await look(door, token) is None
     assert await use(door, token, "another one of some length") is None
     assert isinstance(await door.knock(emily, NEW), SignedIn)
-    assert [e for e in await door.events(emily) if "link" in e] == ["reset link made", "reset link used"]
+    assert [e for e in await door.events(emily) if "link" in e] == [
+        "reset link made",
+        "reset link used",
+    ]
 
 
 async def test_of_two_who_use_a_link_at_once_one_succeeds(door: Door, emily: Worker) -> None:
     token = await made(door, emily)
-    used = await asyncio.gather(*(use(door, token, f"password number {n} of many") for n in range(4)))
+    used = await asyncio.gather(
+        *(use(door, token, f"password number {n} of many") for n in range(4))
+    )
     assert sum(link is not None for link in used) == 1
 
 
@@ -84,23 +91,38 @@ async def test_a_new_link_ends_the_older_ones_of_its_worker(door: Door, emily: W
 async def test_a_link_ends_after_a_day(door: Door, emily: Worker) -> None:
     token = await made(door, emily)
     await door.execute(
-        "UPDATE reset_links SET expires_at = expires_at - interval '23 hours 59 minutes' WHERE worker_id = $1", emily.id
+        "UPDATE reset_links SET expires_at = expires_at - interval '23 hours 59 minutes' WHERE"
+        " worker_id = $1",
+        emily.id,
     )
     assert await look(door, token) is not None
-    await door.execute("UPDATE reset_links SET expires_at = expires_at - interval '2 minutes' WHERE worker_id = $1", emily.id)
+    await door.execute(
+        "UPDATE reset_links SET expires_at = expires_at - interval '2 minutes' WHERE worker_id"
+        " = $1",
+        emily.id,
+    )
     assert await look(door, token) is None
     assert await use(door, token) is None
 
 
-async def test_a_password_that_its_owner_sets_ends_a_link_that_lies_about(door: Door, emily: Worker) -> None:
-    token, other = await made(door, emily), await made(door, await door.worker(emily.environment_id))
+async def test_a_password_that_its_owner_sets_ends_a_link_that_lies_about(
+    door: Door, emily: Worker
+) -> None:
+    token, other = (
+        await made(door, emily),
+        await made(door, await door.worker(emily.environment_id)),
+    )
     async with door.database.connection() as connection:
-        await accounts.set_password(connection, emily.environment_id, emily.id, await door.passwords.hash("another one"), BY)
+        await accounts.set_password(
+            connection, emily.environment_id, emily.id, await door.passwords.hash("another one"), BY
+        )
     assert await look(door, token) is None
     assert await look(door, other) is not None
 
 
-async def test_a_link_from_before_an_account_was_disabled_is_not_brought_back(door: Door, emily: Worker) -> None:
+async def test_a_link_from_before_an_account_was_disabled_is_not_brought_back(
+    door: Door, emily: Worker
+) -> None:
     token = await made(door, emily)
     async with door.database.connection() as connection:
         await accounts.disable(connection, emily.environment_id, emily.id, BY)
@@ -124,7 +146,8 @@ async def test_the_link_itself_is_not_in_the_database(door: Door, emily: Worker)
     token = await made(door, emily)
     async with door.database.connection() as connection:
         rows = await connection.fetch(
-            "SELECT row_to_json(r)::text FROM reset_links r UNION ALL SELECT row_to_json(e)::text FROM worker_events e"
+            "SELECT row_to_json(r)::text FROM reset_links r UNION ALL SELECT row_to_json(e)::text"
+            " FROM worker_events e"
         )
     assert token not in "".join(row[0] for row in rows)
     assert await look(door, "x" * 43) is None

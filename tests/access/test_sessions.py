@@ -37,8 +37,8 @@ async def begun(door: Door, worker: Worker) -> str:
 
 async def test_a_session_tells_who_it_is_and_what_they_may_do(door: Door, emily: Worker) -> None:
     token = await begun(door, emily)
-    found = await door.session(token)
-    assert found == Session(
+    session = await door.session(token)
+    assert session == Session(
         environment_id=emily.environment_id,
         environment=emily.environment,
         worker_id=emily.id,
@@ -47,7 +47,7 @@ async def test_a_session_tells_who_it_is_and_what_they_may_do(door: Door, emily:
         last_name="Smith",
         timezone="US/Eastern",
         roles=("coach", "designer"),
-        created_at=found.created_at if found else None,  # type: ignore[arg-type]
+        created_at=session.created_at if session else None,  # type: ignore[arg-type]
         digest=hashlib.sha256(token.encode()).digest(),
         second_factor=False,
     )
@@ -65,8 +65,12 @@ async def test_what_is_no_token_opens_nothing(door: Door, token: str) -> None:
     assert await door.session(token) is None
 
 
-@pytest.mark.parametrize(("column", "interval"), [("seen_at", "15 minutes"), ("created_at", "12 hours")])
-async def test_a_session_ends_when_idle_and_after_a_long_shift(door: Door, emily: Worker, column: str, interval: str) -> None:
+@pytest.mark.parametrize(
+    ("column", "interval"), [("seen_at", "15 minutes"), ("created_at", "12 hours")]
+)
+async def test_a_session_ends_when_idle_and_after_a_long_shift(
+    door: Door, emily: Worker, column: str, interval: str
+) -> None:
     token = await begun(door, emily)
     ago = f"clock_timestamp() - interval '{interval}' + $2 * interval '1 second'"
     back = f"UPDATE worker_sessions SET {column} = {ago} WHERE worker_id = $1"
@@ -79,13 +83,17 @@ async def test_a_session_ends_when_idle_and_after_a_long_shift(door: Door, emily
 async def test_only_what_the_person_does_keeps_a_session_awake(door: Door, emily: Worker) -> None:
     token = await begun(door, emily)
     await door.execute(
-        "UPDATE worker_sessions SET seen_at = clock_timestamp() - interval '10 minutes' WHERE worker_id = $1", emily.id
+        "UPDATE worker_sessions SET seen_at = clock_timestamp() - interval '10 minutes' WHERE"
+        " worker_id = $1",
+        emily.id,
     )
 
     async def idle() -> float:
         async with door.database.connection() as connection:
             seconds: float = await connection.fetchval(
-                "SELECT extract(epoch FROM clock_timestamp() - seen_at)::float8 FROM worker_sessions WHERE worker_id = $1", emily.id
+                "SELECT extract(epoch FROM clock_timestamp() - seen_at)::float8 FROM"
+                " worker_sessions WHERE worker_id = $1",
+                emily.id,
             )
             return seconds
 
@@ -95,20 +103,26 @@ async def test_only_what_the_person_does_keeps_a_session_awake(door: Door, emily
     assert await idle() < 10
 
 
-async def test_signing_out_ends_one_session_and_everywhere_ends_all(door: Door, emily: Worker) -> None:
+async def test_signing_out_ends_one_session_and_everywhere_ends_all(
+    door: Door, emily: Worker
+) -> None:
     first, second, third = [await begun(door, emily) for _ in range(3)]
     async with taken(door.database, 1) as (connection,):
         assert len(await door.sessions.listed(connection, emily.environment_id, emily.id)) == 3
-        found = await door.session(first)
-        assert found is not None
-        await sessions.end(connection, emily.environment_id, found.digest)
+        session = await door.session(first)
+        assert session is not None
+        await sessions.end(connection, emily.environment_id, session.digest)
         assert await door.session(first) is None
         assert await door.session(second) is not None
-        assert await accounts.sign_out_everywhere(connection, emily.environment_id, emily.id, BY) == 2
+        assert (
+            await accounts.sign_out_everywhere(connection, emily.environment_id, emily.id, BY) == 2
+        )
     assert await door.session(third) is None
 
 
-async def test_disabling_ends_sessions_at_once_and_enabling_begins_none(door: Door, emily: Worker) -> None:
+async def test_disabling_ends_sessions_at_once_and_enabling_begins_none(
+    door: Door, emily: Worker
+) -> None:
     token = await begun(door, emily)
     async with taken(door.database, 1) as (connection,):
         await accounts.disable(connection, emily.environment_id, emily.id, BY)
@@ -126,10 +140,12 @@ async def test_roles_hold_from_the_next_request_on(door: Door, emily: Worker) ->
     async with door.database.connection() as connection:
         await accounts.set_roles(connection, emily.environment_id, emily.id, ["admin", "admin"], BY)
         with pytest.raises(ApiError, match="bad_request"):
-            await accounts.set_roles(connection, emily.environment_id, emily.id, ["king"], BY, in_force=Program().roles)
-    found = await door.session(token)
-    assert found is not None
-    assert found.roles == ("admin",)
+            await accounts.set_roles(
+                connection, emily.environment_id, emily.id, ["king"], BY, in_force=Program().roles
+            )
+    session = await door.session(token)
+    assert session is not None
+    assert session.roles == ("admin",)
 
 
 async def test_nobody_has_an_account_in_another_environment(door: Door, emily: Worker) -> None:
@@ -146,7 +162,9 @@ async def test_nobody_has_an_account_in_another_environment(door: Door, emily: W
             await accounts.set_password(connection, elsewhere, emily.id, "x", BY)
 
 
-async def test_an_address_is_found_in_any_letters_unless_two_could_be_meant(door: Door, environment: int) -> None:
+async def test_an_address_is_found_in_any_letters_unless_two_could_be_meant(
+    door: Door, environment: int
+) -> None:
     small = await door.worker(environment, email="twin@example.org")
     async with taken(door.database, 1) as (connection,):
         found = await accounts.by_email(connection, environment, " Twin@Example.org ")

@@ -11,7 +11,8 @@ from argon2 import PasswordHasher
 from almoner.access import accounts, attempts, devices, recovery_codes, second_factor
 from almoner.access.half_sessions import SECONDS
 from almoner.access.secrets import SecretBox
-from almoner.access.sign_in import REFUSED_AFTER, Caller, Ended, Outcome, Refused, SignedIn, StepNeeded
+from almoner.access.sign_in import REFUSED_AFTER
+from almoner.access.sign_in_steps import Caller, Ended, Outcome, Refused, SignedIn, StepNeeded
 from almoner.access.worker_events import list_events
 from almoner.data_api.store import Store
 from almoner.database import Database
@@ -59,7 +60,14 @@ async def test_every_refusal_is_the_same_after_the_same_work(door: Door, emily: 
     strange = Worker(emily.environment_id, "no\0where", "", "e\0@example.org")
     outcomes: list[Outcome] = []
     for n, (worker, password) in enumerate(
-        [(emily, "wrong"), (disabled, PASSWORD), (without, PASSWORD), (unknown, PASSWORD), (nowhere, PASSWORD), (strange, PASSWORD)]
+        [
+            (emily, "wrong"),
+            (disabled, PASSWORD),
+            (without, PASSWORD),
+            (unknown, PASSWORD),
+            (nowhere, PASSWORD),
+            (strange, PASSWORD),
+        ]
     ):
         door.passwords.verified = 0
         outcomes.append(await door.knock(worker, password, elsewhere(n)))
@@ -70,7 +78,9 @@ async def test_every_refusal_is_the_same_after_the_same_work(door: Door, emily: 
 
 
 async def test_the_password_of_one_environment_opens_no_other(door: Door, emily: Worker) -> None:
-    other = await door.worker(await new_environment(door.database), email=emily.email, password="another one altogether")
+    other = await door.worker(
+        await new_environment(door.database), email=emily.email, password="another one altogether"
+    )
     assert isinstance(await door.knock(other), Refused)
     outcome = await door.knock(other, "another one altogether")
     assert isinstance(outcome, SignedIn)
@@ -83,14 +93,20 @@ async def test_the_password_of_one_environment_opens_no_other(door: Door, emily:
 async def test_after_five_failures_nothing_is_looked_at_for_a_while_whoever_is_meant(
     door: Door, emily: Worker, exists: bool
 ) -> None:
-    meant = emily if exists else Worker(emily.environment_id, emily.environment, "", "nobody@example.org")
+    meant = (
+        emily
+        if exists
+        else Worker(emily.environment_id, emily.environment, "", "nobody@example.org")
+    )
     for _ in range(attempts.FREE):
         await door.knock(meant, "wrong", elsewhere(1))
     door.passwords.verified = 0
     assert isinstance(await door.knock(meant, PASSWORD, elsewhere(1)), Refused)
     assert door.passwords.verified == 0
     await door.failures_were(meant, attempts.PASSWORD.window)
-    assert isinstance(await door.knock(meant, PASSWORD, elsewhere(1)), SignedIn if exists else Refused)
+    assert isinstance(
+        await door.knock(meant, PASSWORD, elsewhere(1)), SignedIn if exists else Refused
+    )
     assert door.passwords.verified == 1
 
 
@@ -102,8 +118,14 @@ async def test_a_stranger_in_another_network_keeps_nobody_out(door: Door, emily:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-async def test_a_crowd_of_networks_is_slowed_down_together(door: Door, emily: Worker, exists: bool) -> None:
-    meant = emily if exists else Worker(emily.environment_id, emily.environment, "", "nobody@example.org")
+async def test_a_crowd_of_networks_is_slowed_down_together(
+    door: Door, emily: Worker, exists: bool
+) -> None:
+    meant = (
+        emily
+        if exists
+        else Worker(emily.environment_id, emily.environment, "", "nobody@example.org")
+    )
     for n in range(attempts.FREE_OF_ALL):
         await door.knock(meant, "wrong", elsewhere(n))
     door.passwords.verified = 0
@@ -111,7 +133,9 @@ async def test_a_crowd_of_networks_is_slowed_down_together(door: Door, emily: Wo
     assert door.passwords.verified == 0
 
 
-async def test_a_device_of_an_earlier_sign_in_is_paused_by_its_own_failures_alone(door: Door, emily: Worker) -> None:
+async def test_a_device_of_an_earlier_sign_in_is_paused_by_its_own_failures_alone(
+    door: Door, emily: Worker
+) -> None:
     grace = await door.worker(emily.environment_id)
     first = await door.knock(emily)
     assert isinstance(first, SignedIn)
@@ -150,10 +174,14 @@ async def test_a_device_is_forgotten_after_half_a_year(door: Door, emily: Worker
     door.now += devices.SECONDS - 1
     assert isinstance(await door.knock(emily, device=outcome.device), SignedIn)
     door.now += 2
-    assert isinstance(await door.knock(emily, address=elsewhere(77), device=outcome.device), Refused)
+    assert isinstance(
+        await door.knock(emily, address=elsewhere(77), device=outcome.device), Refused
+    )
 
 
-async def test_every_refusal_takes_the_same_time_whether_anything_was_looked_at(door: Door, emily: Worker) -> None:
+async def test_every_refusal_takes_the_same_time_whether_anything_was_looked_at(
+    door: Door, emily: Worker
+) -> None:
     unknown = Worker(emily.environment_id, emily.environment, "", "nobody@example.org")
     for meant in (emily, unknown):
         for _ in range(attempts.FREE + 2):
@@ -171,11 +199,17 @@ async def test_attempts_at_the_same_moment_count_like_any(door: Door, emily: Wor
     assert door.passwords.verified == attempts.FREE_OF_ALL
 
 
-async def test_a_burst_at_many_accounts_is_counted_before_it_is_looked_at(door: Door, emily: Worker) -> None:
+async def test_a_burst_at_many_accounts_is_counted_before_it_is_looked_at(
+    door: Door, emily: Worker
+) -> None:
     """Whatever processes look at it: the count is the database's."""
     doors = [replace(door), replace(door)]
-    strangers = [Worker(emily.environment_id, emily.environment, "", f"n{n}@example.org") for n in range(45)]
-    await asyncio.gather(*(doors[n % 2].knock(stranger, "wrong") for n, stranger in enumerate(strangers)))
+    strangers = [
+        Worker(emily.environment_id, emily.environment, "", f"n{n}@example.org") for n in range(45)
+    ]
+    await asyncio.gather(
+        *(doors[n % 2].knock(stranger, "wrong") for n, stranger in enumerate(strangers))
+    )
     assert sum(each.passwords.verified for each in doors) == 10
     await door.networks_failed(60 * 5)
     # Those that succeed are counted while they are looked at alone.
@@ -189,7 +223,9 @@ def test_the_wait_grows_up_to_a_quarter_of_an_hour() -> None:
     assert attempts.wait(5, 16.0) == 0
 
 
-async def test_an_address_that_guesses_at_many_accounts_is_slowed_down(door: Door, emily: Worker) -> None:
+async def test_an_address_that_guesses_at_many_accounts_is_slowed_down(
+    door: Door, emily: Worker
+) -> None:
     for n in range(10):
         await door.knock(Worker(emily.environment_id, emily.environment, "", f"n{n}@example.org"))
     door.passwords.verified = 0
@@ -214,15 +250,21 @@ async def test_a_second_factor_is_asked_for_and_taken_once(door: Door, emily: Wo
     assert isinstance(first, StepNeeded)
     assert first.step == "code"
     code = door.code(emily)
-    outcome = await door.sign_in.with_code(first.half, f"{code[:3]} {code[3:]}", Caller(ADDRESS, "r-2"))
+    outcome = await door.sign_in.with_code(
+        first.half, f"{code[:3]} {code[3:]}", Caller(ADDRESS, "r-2")
+    )
     assert isinstance(outcome, SignedIn)
-    assert isinstance(await door.sign_in.with_code(first.half, code, Caller(ADDRESS, "r-3")), Refused)
+    assert isinstance(
+        await door.sign_in.with_code(first.half, code, Caller(ADDRESS, "r-3")), Refused
+    )
     session = await door.session(outcome.token)
     assert session is not None
     assert session.second_factor
 
 
-@pytest.mark.parametrize(("steps", "fits"), [(-2, False), (-1, False), (0, True), (1, True), (2, False)])
+@pytest.mark.parametrize(
+    ("steps", "fits"), [(-2, False), (-1, False), (0, True), (1, True), (2, False)]
+)
 async def test_a_code_is_good_for_half_a_minute_around_and_none_before_the_last(
     door: Door, emily: Worker, steps: int, fits: bool
 ) -> None:
@@ -230,7 +272,9 @@ async def test_a_code_is_good_for_half_a_minute_around_and_none_before_the_last(
     await door.with_factor(emily)
     first = await door.knock(emily)
     assert isinstance(first, StepNeeded)
-    outcome = await door.sign_in.with_code(first.half, door.code(emily, steps), Caller(ADDRESS, "r-2"))
+    outcome = await door.sign_in.with_code(
+        first.half, door.code(emily, steps), Caller(ADDRESS, "r-2")
+    )
     assert isinstance(outcome, SignedIn) == fits
 
 
@@ -240,7 +284,12 @@ async def test_of_two_who_use_a_code_at_once_one_comes_in(door: Door, emily: Wor
         took = await asyncio.gather(
             *(
                 second_factor.take(
-                    c, door.box, environment_id=emily.environment_id, worker_id=emily.id, code=door.code(emily), now=door.now
+                    c,
+                    door.box,
+                    environment_id=emily.environment_id,
+                    worker_id=emily.id,
+                    code=door.code(emily),
+                    now=door.now,
                 )
                 for c in connections
             )
@@ -248,23 +297,33 @@ async def test_of_two_who_use_a_code_at_once_one_comes_in(door: Door, emily: Wor
     assert sorted(took) == [False, True]
 
 
-async def test_wrong_codes_count_and_the_password_buys_no_more_of_them(door: Door, emily: Worker) -> None:
+async def test_wrong_codes_count_and_the_password_buys_no_more_of_them(
+    door: Door, emily: Worker
+) -> None:
     await door.with_factor(emily)
     for n in range(20):
         first = await door.knock(emily, address=elsewhere(n))
         assert isinstance(first, StepNeeded)
-        assert isinstance(await door.sign_in.with_code(first.half, "000000", Caller(elsewhere(n), "r-2")), Refused)
+        assert isinstance(
+            await door.sign_in.with_code(first.half, "000000", Caller(elsewhere(n), "r-2")), Refused
+        )
     assert (await door.events(emily)).count("sign-in failed") == attempts.FREE
     # Not for a quarter of an hour: a million codes are few, and who has the password may take days.
     await door.failures_were(emily, 60)
     first = await door.knock(emily)
     assert isinstance(first, StepNeeded)
-    assert isinstance(await door.sign_in.with_code(first.half, "000000", Caller(ADDRESS, "r-2")), Refused)
-    assert isinstance(await door.sign_in.with_code(first.half, door.code(emily), Caller(ADDRESS, "r-2")), Refused)
+    assert isinstance(
+        await door.sign_in.with_code(first.half, "000000", Caller(ADDRESS, "r-2")), Refused
+    )
+    assert isinstance(
+        await door.sign_in.with_code(first.half, door.code(emily), Caller(ADDRESS, "r-2")), Refused
+    )
 
 
 @pytest.mark.parametrize("what", ["time", "password", "disabled", "changed"])
-async def test_a_half_session_ends_with_its_time_and_with_what_it_began_with(door: Door, emily: Worker, what: str) -> None:
+async def test_a_half_session_ends_with_its_time_and_with_what_it_began_with(
+    door: Door, emily: Worker, what: str
+) -> None:
     await door.with_factor(emily)
     first = await door.knock(emily)
     assert isinstance(first, StepNeeded)
@@ -280,23 +339,33 @@ async def test_a_half_session_ends_with_its_time_and_with_what_it_began_with(doo
         else:
             half = half[:-8] + "AAAAAAA="
     assert await door.sign_in.step(half) is None
-    assert isinstance(await door.sign_in.with_code(half, door.code(emily), Caller(ADDRESS, "r-2")), Ended)
+    assert isinstance(
+        await door.sign_in.with_code(half, door.code(emily), Caller(ADDRESS, "r-2")), Ended
+    )
 
 
-async def test_a_role_that_asks_for_a_second_factor_has_it_set_up_first(door: Door, environment: int) -> None:
+async def test_a_role_that_asks_for_a_second_factor_has_it_set_up_first(
+    door: Door, environment: int
+) -> None:
     door.requiring = {"designer"}
     worker = await door.worker(environment, "designer")
     first = await door.knock(worker)
     assert isinstance(first, StepNeeded)
     assert first.step == "set-up"
-    assert isinstance(await door.sign_in.with_code(first.half, "123456", Caller(ADDRESS, "r-2")), Ended)
+    assert isinstance(
+        await door.sign_in.with_code(first.half, "123456", Caller(ADDRESS, "r-2")), Ended
+    )
     new = await door.sign_in.new_factor(first.half)
     assert new is not None
     assert new == await door.sign_in.pending_factor(first.half)
     assert new.secret in new.uri
     worker.secret = new.secret
-    assert isinstance(await door.sign_in.with_new_factor(first.half, "000000", Caller(ADDRESS, "r-2")), Refused)
-    outcome = await door.sign_in.with_new_factor(first.half, door.code(worker), Caller(ADDRESS, "r-2"))
+    assert isinstance(
+        await door.sign_in.with_new_factor(first.half, "000000", Caller(ADDRESS, "r-2")), Refused
+    )
+    outcome = await door.sign_in.with_new_factor(
+        first.half, door.code(worker), Caller(ADDRESS, "r-2")
+    )
     assert isinstance(outcome, SignedIn)
     assert len(outcome.codes) == recovery_codes.COUNT
     again = await door.knock(worker)
@@ -322,8 +391,12 @@ async def test_there_is_no_new_factor_where_its_recovery_codes_could_not_be_made
     with monkeypatch.context() as broken:
         broken.setattr(recovery_codes, "make", ends)
         with pytest.raises(UnavailableError):
-            await door.sign_in.with_new_factor(first.half, door.code(worker), Caller(ADDRESS, "r-2"))
-    outcome = await door.sign_in.with_new_factor(first.half, door.code(worker), Caller(ADDRESS, "r-2"))
+            await door.sign_in.with_new_factor(
+                first.half, door.code(worker), Caller(ADDRESS, "r-2")
+            )
+    outcome = await door.sign_in.with_new_factor(
+        first.half, door.code(worker), Caller(ADDRESS, "r-2")
+    )
     assert isinstance(outcome, SignedIn)
     assert len(outcome.codes) == recovery_codes.COUNT
 
@@ -332,24 +405,36 @@ async def test_a_secret_is_sealed_for_its_account_alone(door: Door, emily: Worke
     await door.with_factor(emily)
     other = await door.worker(emily.environment_id)
     async with door.database.connection() as connection:
-        sealed = await connection.fetchval("SELECT totp_sealed FROM worker_accounts WHERE worker_id = $1", emily.id)
+        sealed = await connection.fetchval(
+            "SELECT totp_sealed FROM worker_accounts WHERE worker_id = $1", emily.id
+        )
         assert emily.secret.encode() not in sealed
-        await connection.execute("UPDATE worker_accounts SET totp_sealed = $2 WHERE worker_id = $1", other.id, sealed)
+        await connection.execute(
+            "UPDATE worker_accounts SET totp_sealed = $2 WHERE worker_id = $1", other.id, sealed
+        )
         with pytest.raises(Exception, match="sealed"):
             await second_factor.pending(connection, door.box, other.environment_id, other.id)
 
 
-async def test_a_password_is_hashed_anew_when_the_costs_have_grown(door: Door, emily: Worker) -> None:
+async def test_a_password_is_hashed_anew_when_the_costs_have_grown(
+    door: Door, emily: Worker
+) -> None:
     old = PasswordHasher(time_cost=2, memory_cost=64, parallelism=1).hash(PASSWORD)
-    await door.execute("UPDATE worker_accounts SET password_hash = $2 WHERE worker_id = $1", emily.id, old)
+    await door.execute(
+        "UPDATE worker_accounts SET password_hash = $2 WHERE worker_id = $1", emily.id, old
+    )
     assert isinstance(await door.knock(emily), SignedIn)
     async with door.database.connection() as connection:
-        stored = await connection.fetchval("SELECT password_hash FROM worker_accounts WHERE worker_id = $1", emily.id)
+        stored = await connection.fetchval(
+            "SELECT password_hash FROM worker_accounts WHERE worker_id = $1", emily.id
+        )
     assert stored != old
     assert isinstance(await door.knock(emily), SignedIn)
 
 
-async def test_who_has_signed_in_is_asked_again_before_what_matters(door: Door, emily: Worker) -> None:
+async def test_who_has_signed_in_is_asked_again_before_what_matters(
+    door: Door, emily: Worker
+) -> None:
     outcome = await door.knock(emily)
     assert isinstance(outcome, SignedIn)
     session = await door.session(outcome.token)
@@ -360,20 +445,41 @@ async def test_who_has_signed_in_is_asked_again_before_what_matters(door: Door, 
     assert not await door.sign_in.knows_password(session, PASSWORD, Caller(ADDRESS, "r-2"))
 
 
-async def test_whom_a_provider_vouches_for_is_known_by_the_address_once_and_by_the_subject_after(door: Door, emily: Worker) -> None:
+async def test_whom_a_provider_vouches_for_is_known_by_the_address_once_and_by_the_subject_after(
+    door: Door, emily: Worker
+) -> None:
     enter = door.sign_in.with_identity
-    assert isinstance(await enter(emily.environment, "https://id|7", None, Caller(ADDRESS, "r")), Refused)
-    assert isinstance(await enter(emily.environment, "https://id|7", "nobody@example.org", Caller(ADDRESS, "r")), Refused)
-    assert isinstance(await enter(emily.environment, "https://id|7", emily.email.upper(), Caller(ADDRESS, "r")), SignedIn)
-    assert isinstance(await enter(emily.environment, "https://id|7", "moved@example.org", Caller(ADDRESS, "r")), SignedIn)
-    assert isinstance(await enter(emily.environment, "https://id|8", emily.email, Caller(ADDRESS, "r")), Refused)
-    assert isinstance(await enter("nowhere", "https://id|7", emily.email, Caller(ADDRESS, "r")), Refused)
+    assert isinstance(
+        await enter(emily.environment, "https://id|7", None, Caller(ADDRESS, "r")), Refused
+    )
+    assert isinstance(
+        await enter(emily.environment, "https://id|7", "nobody@example.org", Caller(ADDRESS, "r")),
+        Refused,
+    )
+    assert isinstance(
+        await enter(emily.environment, "https://id|7", emily.email.upper(), Caller(ADDRESS, "r")),
+        SignedIn,
+    )
+    assert isinstance(
+        await enter(emily.environment, "https://id|7", "moved@example.org", Caller(ADDRESS, "r")),
+        SignedIn,
+    )
+    assert isinstance(
+        await enter(emily.environment, "https://id|8", emily.email, Caller(ADDRESS, "r")), Refused
+    )
+    assert isinstance(
+        await enter("nowhere", "https://id|7", emily.email, Caller(ADDRESS, "r")), Refused
+    )
     async with door.database.connection() as connection:
         await accounts.disable(connection, emily.environment_id, emily.id, BY)
-    assert isinstance(await enter(emily.environment, "https://id|7", emily.email, Caller(ADDRESS, "r")), Refused)
+    assert isinstance(
+        await enter(emily.environment, "https://id|7", emily.email, Caller(ADDRESS, "r")), Refused
+    )
 
 
-async def test_a_role_that_takes_a_second_factor_takes_it_from_the_provider_or_from_us(door: Door, environment: int) -> None:
+async def test_a_role_that_takes_a_second_factor_takes_it_from_the_provider_or_from_us(
+    door: Door, environment: int
+) -> None:
     door.requiring = {"admin"}
     ada = await door.worker(environment, "admin", password=None)
     enter = door.sign_in.with_identity
@@ -383,18 +489,29 @@ async def test_a_role_that_takes_a_second_factor_takes_it_from_the_provider_or_f
     new = await door.sign_in.new_factor(first.half)
     assert new is not None
     ada.secret = new.secret
-    assert isinstance(await door.sign_in.with_new_factor(first.half, door.code(ada), Caller(ADDRESS, "r")), SignedIn)
+    assert isinstance(
+        await door.sign_in.with_new_factor(first.half, door.code(ada), Caller(ADDRESS, "r")),
+        SignedIn,
+    )
     door.now += 60
     second = await enter(ada.environment, "https://id|7", None, Caller(ADDRESS, "r"))
     assert isinstance(second, StepNeeded)
     assert second.step == "code"
-    assert isinstance(await door.sign_in.with_code(second.half, door.code(ada), Caller(ADDRESS, "r")), SignedIn)
+    assert isinstance(
+        await door.sign_in.with_code(second.half, door.code(ada), Caller(ADDRESS, "r")), SignedIn
+    )
     async with door.database.connection() as connection:
-        details = [event.detail for event in await list_events(connection, environment, ada.id) if event.event == "signed in"]
+        details = [
+            event.detail
+            for event in await list_events(connection, environment, ada.id)
+            if event.event == "signed in"
+        ]
     assert details == ["identity provider and code"] * 2
     # Another one, for whom the provider vouches.
     grace = await door.worker(environment, "admin", password=None)
-    vouched = await enter(grace.environment, "https://id|8", grace.email, Caller(ADDRESS, "r"), True)
+    vouched = await enter(
+        grace.environment, "https://id|8", grace.email, Caller(ADDRESS, "r"), True
+    )
     assert isinstance(vouched, SignedIn)
     session = await door.session(vouched.token)
     assert session is not None

@@ -6,10 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almoner.access.throttle import FAILURES, FORGOTTEN_AFTER, KNOWN_FOR, LONGEST_WAIT, WINDOW, Throttle, network
+from almoner.access.throttle import (
+    FAILURES,
+    FORGOTTEN_AFTER,
+    KNOWN_FOR,
+    LONGEST_WAIT,
+    WINDOW,
+    Throttle,
+    network,
+)
 
 
-def _fail(throttle: Throttle, client: str | None, address: str, times: int, now: float = 0.0) -> None:
+def _fail(
+    throttle: Throttle, client: str | None, address: str, times: int, now: float = 0.0
+) -> None:
     for _ in range(times):
         throttle.failed(client, address, now)
 

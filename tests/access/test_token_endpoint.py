@@ -11,7 +11,7 @@ import jwt
 import pytest
 import structlog.testing
 
-from almoner.access import clients
+from almoner.access import client_secrets, clients
 from almoner.access.secrets import SealError, SecretBox
 from almoner.access.throttle import FAILURES
 from almoner.access.token_endpoint import GRANT_TYPE, TokenEndpoint
@@ -39,13 +39,23 @@ class Caller:
         merged = {k: v for k, v in {**plain, **claims}.items() if v is not None}
         return jwt.encode(merged, self.secret if secret is None else secret, algorithm="HS256")
 
-    async def send(self, body: bytes | dict[str, Any], content_type: str | None = None, address: str = "10.0.0.1") -> Reply:
+    async def send(
+        self,
+        body: bytes | dict[str, Any],
+        content_type: str | None = None,
+        address: str = "10.0.0.1",
+    ) -> Reply:
         raw = body if isinstance(body, bytes) else urlencode(body).encode()
         status, headers, answer = await self.endpoint.answer("POST", raw, content_type, address)
         return status, dict(headers), answer
 
-    async def ask(self, secret: str | None = None, address: str = "10.0.0.1", **claims: Any) -> Reply:
-        return await self.send({"grant_type": GRANT_TYPE, "assertion": self.assertion(secret, **claims)}, address=address)
+    async def ask(
+        self, secret: str | None = None, address: str = "10.0.0.1", **claims: Any
+    ) -> Reply:
+        return await self.send(
+            {"grant_type": GRANT_TYPE, "assertion": self.assertion(secret, **claims)},
+            address=address,
+        )
 
     async def guess(self, address: str = "10.0.0.1", **claims: Any) -> int:
         return (await self.ask("wrong-secret-of-thirty-two-characters", address, **claims))[0]
@@ -53,8 +63,15 @@ class Caller:
 
 async def _caller(database: Database, environment: int, scope: str = "all") -> Caller:
     async with database.connection() as connection:
-        made = await clients.create(connection, BOX, environment_id=environment, name="test", scope=scope, shape="documented")
-    return Caller(database, made)
+        client = await clients.create(
+            connection,
+            BOX,
+            environment_id=environment,
+            name="test",
+            scope=scope,
+            shape="documented",
+        )
+    return Caller(database, client)
 
 
 @pytest.fixture
@@ -71,13 +88,19 @@ def _refused(reply: Reply, error: str) -> str:
     assert (status, answer["error"]) == (400, error)
     assert set(answer) == {"error", "error_description", "errors"}
     (shown,) = answer["errors"]
-    assert (shown["status"], shown["code"], shown["detail"]) == (400, "bad_request", answer["error_description"])
+    assert (shown["status"], shown["code"], shown["detail"]) == (
+        400,
+        "bad_request",
+        answer["error_description"],
+    )
     assert set(shown) == {"status", "code", "title", "detail", "extra"}
     description: str = answer["error_description"]
     return description
 
 
-async def test_an_assertion_is_answered_with_a_token_for_an_hour(caller: Caller, database: Database, environment: int) -> None:
+async def test_an_assertion_is_answered_with_a_token_for_an_hour(
+    caller: Caller, database: Database, environment: int
+) -> None:
     status, _, answer = await caller.ask(scope="all")
     assert status == 200
     assert list(answer) == ["access_token", "token_type", "expires_in", "scope"]
@@ -87,11 +110,16 @@ async def test_an_assertion_is_answered_with_a_token_for_an_hour(caller: Caller,
     assert 3590 < access.expires_at - time.time() < 3610
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", "text/plain", "", None])
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "application/x-www-form-urlencoded", "text/plain", "", None],
+)
 @pytest.mark.parametrize("as_json", [True, False])
-async def test_a_form_and_json_are_taken_whatever_their_type_says(caller: Caller, content_type: str | None, as_json: bool) -> None:
-    given = {"grant_type": GRANT_TYPE, "assertion": caller.assertion()}
-    body = b" \n" + json.dumps(given).encode() if as_json else urlencode(given).encode()
+async def test_a_form_and_json_are_taken_whatever_their_type_says(
+    caller: Caller, content_type: str | None, as_json: bool
+) -> None:
+    values = {"grant_type": GRANT_TYPE, "assertion": caller.assertion()}
+    body = b" \n" + json.dumps(values).encode() if as_json else urlencode(values).encode()
     assert (await caller.send(body, content_type))[0] == 200
 
 
@@ -120,12 +148,16 @@ async def test_another_method_is_refused(caller: Caller) -> None:
         (b"{" * 100_000, "JSON"),
     ],
 )
-async def test_a_body_that_is_no_request_for_a_token_is_refused(caller: Caller, body: bytes, told: str) -> None:
+async def test_a_body_that_is_no_request_for_a_token_is_refused(
+    caller: Caller, body: bytes, told: str
+) -> None:
     assert told in _refused(await caller.send(body), "invalid_request")
 
 
 async def test_a_multipart_form_is_refused_in_words(caller: Caller) -> None:
-    assert "urlencoded" in _refused(await caller.send(b"--x", "multipart/form-data; boundary=x"), "invalid_request")
+    assert "urlencoded" in _refused(
+        await caller.send(b"--x", "multipart/form-data; boundary=x"), "invalid_request"
+    )
 
 
 async def test_another_grant_type_is_refused_and_the_right_one_told(caller: Caller) -> None:
@@ -138,8 +170,12 @@ async def test_another_audience_is_refused_and_the_right_one_told(caller: Caller
     assert (await caller.ask(aud=URL + "/"))[0] == 200
 
 
-@pytest.mark.parametrize(("claim", "value"), [("aud", "https://elsewhere.example/token"), ("exp", 1_000_000_000)])
-async def test_why_an_assertion_does_not_fit_is_in_the_log_and_nothing_secret(caller: Caller, claim: str, value: Any) -> None:
+@pytest.mark.parametrize(
+    ("claim", "value"), [("aud", "https://elsewhere.example/token"), ("exp", 1_000_000_000)]
+)
+async def test_why_an_assertion_does_not_fit_is_in_the_log_and_nothing_secret(
+    caller: Caller, claim: str, value: Any
+) -> None:
     with structlog.testing.capture_logs() as logs:
         told = _refused(await caller.ask(**{claim: value}), "invalid_grant")
     [line] = [one for one in logs if one["event"] == "token refused"]
@@ -164,29 +200,36 @@ async def test_no_noise_hides_a_refusal_of_a_client_that_there_is(caller: Caller
         for _ in range(3):
             await caller.guess("10.0.0.2", iss=NOBODY)
         await caller.guess()
-    told = [(line["client_id"], line["reason"]) for line in logs if line["event"] == "token refused"]
+    told = [
+        (line["client_id"], line["reason"]) for line in logs if line["event"] == "token refused"
+    ]
     assert told == [(NOBODY, "client is unknown or disabled"), (caller.client_id, "signature")]
 
 
 async def test_the_scope_that_does_not_exist_is_named(caller: Caller) -> None:
-    told = _refused(await caller.ask(scope="patients.reed calls.read"), "invalid_scope")
+    told = _refused(await caller.ask(scope="patients.reed invoices.read"), "invalid_scope")
     assert told.startswith("There is no scope patients.reed. A scope is all,")
     strange = _refused(await caller.ask(scope='a"\\b\u00e9'), "invalid_scope")
     assert strange.startswith("There is no scope a??b?.")
 
 
 async def test_an_assertion_may_be_used_again(caller: Caller) -> None:
-    given = {"grant_type": GRANT_TYPE, "assertion": caller.assertion(jti="once")}
-    tokens = [(await caller.send(given))[2]["access_token"] for _ in range(2)]
+    body = {"grant_type": GRANT_TYPE, "assertion": caller.assertion(jti="once")}
+    tokens = [(await caller.send(body))[2]["access_token"] for _ in range(2)]
     assert tokens[0] != tokens[1]
 
 
 async def test_an_expiry_may_be_digits_in_a_string(caller: Caller) -> None:
-    given = {"grant_type": GRANT_TYPE, "assertion": caller.assertion(exp=str(int(time.time()) + 60))}
-    assert (await caller.send(given))[0] == 200
+    body = {
+        "grant_type": GRANT_TYPE,
+        "assertion": caller.assertion(exp=str(int(time.time()) + 60)),
+    }
+    assert (await caller.send(body))[0] == 200
 
 
-async def test_unknown_disabled_and_wrongly_signed_are_answered_alike(caller: Caller, database: Database, environment: int) -> None:
+async def test_unknown_disabled_and_wrongly_signed_are_answered_alike(
+    caller: Caller, database: Database, environment: int
+) -> None:
     disabled = await _caller(database, environment)
     async with database.connection() as connection:
         await clients.disable(connection, environment, disabled.client_id)
@@ -199,28 +242,40 @@ async def test_unknown_disabled_and_wrongly_signed_are_answered_alike(caller: Ca
     assert len({_refused(reply, "invalid_grant") for reply in replies}) == 1
 
 
-async def test_an_unsigned_assertion_and_one_of_another_algorithm_are_refused(caller: Caller) -> None:
+async def test_an_unsigned_assertion_and_one_of_another_algorithm_are_refused(
+    caller: Caller,
+) -> None:
     claims = {"iss": caller.client_id, "aud": URL, "exp": int(time.time()) + 3600}
-    for assertion in (jwt.encode(claims, "", algorithm="none"), jwt.encode(claims, caller.secret * 2, algorithm="HS512")):
-        _refused(await caller.send({"grant_type": GRANT_TYPE, "assertion": assertion}), "invalid_grant")
+    for assertion in (
+        jwt.encode(claims, "", algorithm="none"),
+        jwt.encode(claims, caller.secret * 2, algorithm="HS512"),
+    ):
+        _refused(
+            await caller.send({"grant_type": GRANT_TYPE, "assertion": assertion}), "invalid_grant"
+        )
 
 
-async def test_every_live_secret_is_accepted_and_no_ended_one(caller: Caller, database: Database, environment: int) -> None:
+async def test_every_live_secret_is_accepted_and_no_ended_one(
+    caller: Caller, database: Database, environment: int
+) -> None:
     async with database.connection() as connection:
-        second = await clients.rotate(connection, BOX, environment, caller.client_id)
+        second = await client_secrets.rotate(connection, BOX, environment, caller.client_id)
     assert (await caller.ask())[0] == 200
     assert (await caller.ask(second.client_secret))[0] == 200
     async with database.connection() as connection:
-        await clients.retire(connection, environment, caller.client_id)
+        await client_secrets.retire(connection, environment, caller.client_id)
     assert (await caller.ask())[0] == 400
     assert (await caller.ask(second.client_secret))[0] == 200
 
 
-async def test_a_secret_in_any_script_signs(caller: Caller, database: Database, environment: int) -> None:
+async def test_a_secret_in_any_script_signs(
+    caller: Caller, database: Database, environment: int
+) -> None:
     secret = "ключ-🔑"
     async with database.connection() as connection:
         await connection.execute(
-            "INSERT INTO client_secrets (environment_id, client_id, id, sealed) VALUES ($1, $2, gen_random_uuid(), $3)",
+            "INSERT INTO client_secrets (environment_id, client_id, id, sealed) VALUES ($1, $2,"
+            " gen_random_uuid(), $3)",
             environment,
             caller.client_id,
             BOX.seal(secret, caller.client_id),
@@ -229,19 +284,25 @@ async def test_a_secret_in_any_script_signs(caller: Caller, database: Database, 
         assert (await caller.ask(secret))[0] == 200
 
 
-async def test_a_key_that_opens_no_secret_is_a_fault_of_ours_and_not_of_the_caller(caller: Caller, database: Database) -> None:
+async def test_a_key_that_opens_no_secret_is_a_fault_of_ours_and_not_of_the_caller(
+    caller: Caller, database: Database
+) -> None:
     endpoint = TokenEndpoint(database, SecretBox(bytes(range(32))), URL)
     body = urlencode({"grant_type": GRANT_TYPE, "assertion": caller.assertion()}).encode()
     with pytest.raises(SealError):
         await endpoint.answer("POST", body, None, "")
 
 
-async def test_without_a_scope_all_that_was_granted_is_given(database: Database, environment: int) -> None:
+async def test_without_a_scope_all_that_was_granted_is_given(
+    database: Database, environment: int
+) -> None:
     caller = await _caller(database, environment, "patients.read messages.write")
     assert (await caller.ask())[2]["scope"] == "patients.read messages.write"
 
 
-async def test_of_the_scopes_of_claim_and_parameter_the_narrower_is_given(database: Database, environment: int) -> None:
+async def test_of_the_scopes_of_claim_and_parameter_the_narrower_is_given(
+    database: Database, environment: int
+) -> None:
     caller = await _caller(database, environment)
     cases = [
         (None, "messages.write", "messages.write"),
@@ -251,18 +312,20 @@ async def test_of_the_scopes_of_claim_and_parameter_the_narrower_is_given(databa
         ("all", "patients.read", "patients.read"),
         ("patients.read", "all", "patients.read"),
         ("all", "all", "all"),
-        ("patients.read calls.read", "calls.read patients.read", "patients.read"),
+        ("patients.read invoices.read", "invoices.read patients.read", "patients.read"),
         ("patients.read", "messages.write", None),
-        ("patients.read", "calls.read", None),
-        ("calls.read", "patients.read", None),
+        ("patients.read", "invoices.read", None),
+        ("invoices.read", "patients.read", None),
     ]
     wrong = []
     for claim, parameter, wanted in cases:
-        given = {"grant_type": GRANT_TYPE, "assertion": caller.assertion(scope=claim)}
-        reply = await caller.send(given if parameter is None else given | {"scope": parameter})
+        body = {"grant_type": GRANT_TYPE, "assertion": caller.assertion(scope=claim)}
+        reply = await caller.send(body if parameter is None else body | {"scope": parameter})
         if wanted is None:
             _refused(reply, "invalid_scope")
-        elif reply[2].get("scope") != wanted or (await _access(database, reply[2])).scopes != set(wanted.split()):
+        elif reply[2].get("scope") != wanted or (await _access(database, reply[2])).scopes != set(
+            wanted.split()
+        ):
             wrong.append((claim, parameter, reply))
     assert not wrong
 
@@ -270,17 +333,19 @@ async def test_of_the_scopes_of_claim_and_parameter_the_narrower_is_given(databa
 async def test_words_that_are_no_scope_are_left_out_and_the_answer_says_what_was_granted(
     caller: Caller, database: Database, environment: int
 ) -> None:
-    answer = (await caller.ask(scope="calls.read patients.write nonsense"))[2]
+    answer = (await caller.ask(scope="invoices.read patients.write nonsense"))[2]
     assert answer["scope"] == "patients.write"
     access = await _access(database, answer)
     assert (access.can_read("patients"), access.can_write("patients")) == (False, True)
     narrow = await _caller(database, environment, "patients.read")
-    assert (await narrow.ask(scope="calls.read patients.read"))[2]["scope"] == "patients.read"
+    assert (await narrow.ask(scope="invoices.read patients.read"))[2]["scope"] == "patients.read"
     # What there is and was not granted is refused as ever, whatever stands beside it.
-    _refused(await narrow.ask(scope="calls.read patients.read messages.read"), "invalid_scope")
+    _refused(await narrow.ask(scope="invoices.read patients.read messages.read"), "invalid_scope")
 
 
-async def test_a_client_that_was_granted_all_may_ask_for_any_scope_that_exists(caller: Caller, database: Database) -> None:
+async def test_a_client_that_was_granted_all_may_ask_for_any_scope_that_exists(
+    caller: Caller, database: Database
+) -> None:
     answer = (await caller.ask(scope="patients.read  workers.write patients.read"))[2]
     assert answer["scope"] == "patients.read workers.write"
     access = await _access(database, answer)
@@ -292,7 +357,9 @@ async def test_a_client_that_was_granted_all_may_ask_for_any_scope_that_exists(c
 async def test_never_more_is_given_than_was_granted(database: Database, environment: int) -> None:
     caller = await _caller(database, environment, "patients.read patients.write")
     for scope in ("all", "messages.read", "patients.read changes.read", "patients.read all"):
-        assert "patients.read patients.write" in _refused(await caller.ask(scope=scope), "invalid_scope")
+        assert "patients.read patients.write" in _refused(
+            await caller.ask(scope=scope), "invalid_scope"
+        )
     _refused(await caller.ask(scope=["patients.read"]), "invalid_scope")
 
 

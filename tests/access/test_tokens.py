@@ -31,7 +31,9 @@ class Clock:
 
 
 class Counting:
-    """The database, counting how often it is asked, waiting to be let go and failing when told to."""
+    """The database, counting how often it is asked, waiting to be let go and failing when told
+    to.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -71,11 +73,18 @@ def counting(database: Database) -> Counting:
 @pytest.fixture
 async def client(connection: Any, environment: int) -> clients.Created:
     return await clients.create(
-        connection, BOX, environment_id=environment, name="test", scope="patients.read messages.write", shape="enveloped"
+        connection,
+        BOX,
+        environment_id=environment,
+        name="test",
+        scope="patients.read messages.write",
+        shape="enveloped",
     )
 
 
-async def _issue(connection: Any, environment: int, client: clients.Created, seconds: int = 3600) -> str:
+async def _issue(
+    connection: Any, environment: int, client: clients.Created, seconds: int = 3600
+) -> str:
     token = await tokens.issue(connection, environment, client.client_id, "patients.read", seconds)
     assert token is not None
     return token
@@ -92,17 +101,29 @@ async def test_a_token_tells_who_asks_and_what_they_may_do(
 ) -> None:
     token = await _issue(connection, environment, client)
     access = await counting.tokens(clock).load(token)
-    assert (access.environment_id, access.client_id, access.shape) == (environment, client.client_id, "enveloped")
+    assert (access.environment_id, access.client_id, access.shape) == (
+        environment,
+        client.client_id,
+        "enveloped",
+    )
     assert access.actor == f"client:{client.client_id}"
     assert access.scopes == {"patients.read"}
-    assert (access.can_read("patients"), access.can_write("patients"), access.can_read("messages")) == (True, False, False)
+    assert (
+        access.can_read("patients"),
+        access.can_write("patients"),
+        access.can_read("messages"),
+    ) == (True, False, False)
 
 
-async def test_only_the_digest_of_a_token_is_kept(connection: Any, environment: int, client: clients.Created) -> None:
+async def test_only_the_digest_of_a_token_is_kept(
+    connection: Any, environment: int, client: clients.Created
+) -> None:
     token = await _issue(connection, environment, client)
     assert token.startswith("alm_")
     assert len(token) == 47
-    digest = await connection.fetchval("SELECT digest FROM access_tokens WHERE environment_id = $1", environment)
+    digest = await connection.fetchval(
+        "SELECT digest FROM access_tokens WHERE environment_id = $1", environment
+    )
     assert digest == hashlib.sha256(token.encode()).digest()
 
 
@@ -164,7 +185,9 @@ async def test_what_was_true_before_a_slow_look_is_not_believed_for_longer(
     assert known.cached(token) is None
 
 
-async def test_a_disabled_client_gets_no_token(connection: Any, environment: int, client: clients.Created) -> None:
+async def test_a_disabled_client_gets_no_token(
+    connection: Any, environment: int, client: clients.Created
+) -> None:
     await clients.disable(connection, environment, client.client_id)
     assert await tokens.issue(connection, environment, client.client_id, "all", 60) is None
     assert await tokens.issue(connection, environment + 1, client.client_id, "all", 60) is None
@@ -174,8 +197,8 @@ async def test_requests_that_ask_for_one_token_at_once_share_one_look(
     connection: Any, environment: int, client: clients.Created, counting: Counting, clock: Clock
 ) -> None:
     token, known = await _issue(connection, environment, client), counting.tokens(clock)
-    found = await asyncio.gather(*(known.load(token) for _ in range(50)))
-    assert len(set(map(id, found))) == 1
+    answers = await asyncio.gather(*(known.load(token) for _ in range(50)))
+    assert len(set(map(id, answers))) == 1
     assert counting.asked == 1
 
 
@@ -204,14 +227,27 @@ async def test_the_database_being_away_is_no_answer_and_is_not_remembered(
 
 
 @pytest.mark.parametrize(
-    "token", ["", "alm_", "x" * 47, "alm_" + "é" * 43, "alm_" + "a" * 44, "alm_" + "a" * 100_000, "alm_" + "a" * 42 + "\n"]
+    "token",
+    [
+        "",
+        "alm_",
+        "x" * 47,
+        "alm_" + "é" * 43,
+        "alm_" + "a" * 44,
+        "alm_" + "a" * 100_000,
+        "alm_" + "a" * 42 + "\n",
+    ],
 )
-async def test_what_has_not_the_form_of_a_token_is_refused_without_a_look(counting: Counting, clock: Clock, token: str) -> None:
+async def test_what_has_not_the_form_of_a_token_is_refused_without_a_look(
+    counting: Counting, clock: Clock, token: str
+) -> None:
     assert (await _refused(counting.tokens(clock), token)).status == 401
     assert counting.asked == 0
 
 
-async def test_an_unknown_token_is_looked_up_at_most_once_a_second(counting: Counting, clock: Clock) -> None:
+async def test_an_unknown_token_is_looked_up_at_most_once_a_second(
+    counting: Counting, clock: Clock
+) -> None:
     token, known = "alm_" + "a" * 43, counting.tokens(clock)
     for _ in range(20):
         assert (await _refused(known, token)).status == 401
@@ -241,8 +277,12 @@ async def test_tokens_long_expired_are_cleared_away_as_new_ones_are_made(
     await _issue(connection, environment, client, seconds=-200_000)
     recent = await _issue(connection, environment, client, seconds=-1)
     fresh = await _issue(connection, environment, client)
-    kept = await connection.fetch("SELECT digest FROM access_tokens WHERE environment_id = $1", environment)
-    assert {r["digest"] for r in kept} == {hashlib.sha256(t.encode()).digest() for t in (recent, fresh)}
+    rows = await connection.fetch(
+        "SELECT digest FROM access_tokens WHERE environment_id = $1", environment
+    )
+    assert {r["digest"] for r in rows} == {
+        hashlib.sha256(t.encode()).digest() for t in (recent, fresh)
+    }
 
 
 async def test_the_hot_path_takes_well_under_thirty_microseconds(

@@ -1,17 +1,37 @@
-"""One clone for all tests of what a site adds: two fields, and a collection about a patient that is one file."""
+"""One clone for all tests of what a site adds: a field of every collection, some of several, and a
+collection about a patient that is one file.
+"""
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
-from almoner import embedded
+from almoner import embedded, resources
+from almoner.resources._names import NAMES
 from tests.additions.clone import Site, served
 
-BEHIND = "        UPDATED_AT,\n        CREATED_AT,\n"
-PREFERRED = '        Field("preferred_name", Text(), "How the patient wants to be called.", sample="Ada"),\n'
+# What stands behind the fields of a collection, and the import that each has.
+BEHIND = re.compile(
+    r'^        (?:UPDATED_AT,|replace\(UPDATED_AT|Field\("updated_at")', re.MULTILINE
+)
+IMPORT = "from almoner.data_api.declare import "
+NOTE = """\
+        Field("site_note", kinds.Text(), "What the site notes of it.", sample="as a site says"),
+"""
+PREFERRED = (
+    '        Field("preferred_name", Text(), "How the patient wants to be called.",'
+    ' sample="Ada"),\n'
+)
+BEST_TIME = '        Field("best_time", Text(), "When somebody is there."),\n'
+BELONGS_TO = '        Field("belongs_to", Text(), "Whose it is."),\n'
+URGENT = '        Field("is_urgent", Boolean(), "Whether it cannot wait.", default=False),\n'
+CONFIRMED = '        Field("is_confirmed", Boolean(), "Whether somebody asked.", default=False),\n'
+TONE = '        Field("tone", Text(), "How it sounded."),\n'
 ROOM = '        Field("room", Choice(("blue_room", "garden")), "Where the two meet."),\n'
 
 
@@ -52,6 +72,25 @@ async def empty(postgres: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def site(empty: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    changes = {"patients.py": (BEHIND, PREFERRED + BEHIND), "calendar_events.py": (BEHIND, ROOM + BEHIND)}
-    with served(empty, tmp_path_factory.mktemp("site"), changes, {"allergies.py": ALLERGIES}, patients=6) as running:
+    added = {
+        "patients": PREFERRED,
+        "calendar_events": ROOM,
+        "phone_numbers": BEST_TIME,
+        "email_addresses": BELONGS_TO,
+        "patient_tasks": URGENT,
+        "custom_data_type_records": CONFIRMED,
+        "messages": TONE,
+    }
+    changed = {f"{name}.py": with_fields(name, added.get(name, "") + NOTE) for name in NAMES}
+    changed["allergies.py"] = ALLERGIES
+    with served(empty, tmp_path_factory.mktemp("site"), changed, patients=6) as running:
         yield running
+
+
+def with_fields(collection: str, fields: str) -> str:
+    """The text of a collection's file with further fields in it."""
+    text = Path(resources.__path__[0], f"{collection}.py").read_text()
+    text, number = BEHIND.subn(lambda match: fields + match[0], text, count=1)
+    assert number == 1, collection
+    assert IMPORT in text, collection
+    return text.replace(IMPORT, f"from almoner.vocabulary import kinds\n{IMPORT}", 1)

@@ -1,4 +1,6 @@
-"""A collection about a patient is one file in ``resources/`` and a generated migration: looked at over HTTP in a clone."""
+"""A collection about a patient is one file in ``resources/`` and a generated migration: looked at
+over HTTP in a clone.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.additions.clone import Site, as_read, document, form_of, names_in
+from tests.web.document import Document
 
 # A clone takes half a minute of a processor.
 pytestmark = pytest.mark.slow
@@ -22,7 +25,9 @@ def somebody(site: Site, number: int = 0) -> tuple[str, str]:
 
 def noted(site: Site, patient: str, substance: str, **values: Any) -> str:
     """An allergy that a program sends; its id."""
-    answer = site.api.post("/v1/allergies", json={"user_id": patient, "substance": substance, **values})
+    answer = site.api.post(
+        "/v1/allergies", json={"user_id": patient, "substance": substance, **values}
+    )
     assert answer.status_code == 200, answer.text
     row_id: str = answer.json()["id"]
     return row_id
@@ -37,9 +42,14 @@ def test_the_api_its_document_the_reference_and_the_demo_have_it(site: Site) -> 
     assert {row["substance"] for row in rows} == {"Penicillin"}
     assert {row["severity"] for row in rows} <= {"mild", "very_severe", None}
     assert {"/v1/allergies", "/v1/allergies/{id}"} <= set(document(site)["paths"])
-    assert "What it is against." in as_read(site.api.get("/docs/allergies").text)
+    assert "What it is against." in Document(site.api.get("/docs/allergies").text).main()
     patient, _ = somebody(site)
-    mapping = {"resource": "allergies", "namespace": "ehr", "external_id": "A-1", "welkin_id": noted(site, patient, "Latex")}
+    mapping = {
+        "resource": "allergies",
+        "namespace": "ehr",
+        "external_id": "A-1",
+        "welkin_id": noted(site, patient, "Latex"),
+    }
     assert site.api.post("/v1/external_ids", json=mapping).status_code == 200
     changes = site.api.get("/v1/changes", params={"after": "latest", "resource": "allergies"})
     assert changes.status_code == 200, changes.text
@@ -47,37 +57,51 @@ def test_the_api_its_document_the_reference_and_the_demo_have_it(site: Site) -> 
 
 def test_it_is_added_changed_and_removed_on_its_page_and_the_timeline_tells_it(site: Site) -> None:
     patient, here = somebody(site)
-    assert names_in(form_of(site.html(here), here)) >= {"substance", "severity", "noted_on", "noted_by_id"}
+    assert names_in(form_of(site.html(here), here)) >= {
+        "substance",
+        "severity",
+        "noted_on",
+        "noted_by_id",
+    }
     added = site.send(here, here, substance="Peanuts", severity="mild", noted_on="2026-03-02")
     assert added.status_code == 303, as_read(added.text)[:400]
     page = site.page(here)
     assert "Peanuts" in page
     assert "Severity Mild Noted on 2 Mar 2026" in page
-    assert re.search(r"Allergy added · Peanuts Severity: Mild · Noted on: 2 Mar 2026", told(site, patient)), told(site, patient)[
-        :1500
-    ]
-    row = next(one for one in site.find("allergies", user_id=patient) if one["substance"] == "Peanuts")
+    assert re.search(
+        r"Allergy added · Peanuts Severity: Mild · Noted on: 2 Mar 2026", told(site, patient)
+    ), told(site, patient)[:1500]
+    row = next(
+        one for one in site.find("allergies", user_id=patient) if one["substance"] == "Peanuts"
+    )
     worker = site.find("workers")[0]
     values = {"substance": "Peanuts", "severity": "very_severe", "noted_by_id": worker["id"]}
     assert site.send(here, f"{here}/{row['id']}", **values).status_code == 303
     changed = told(site, patient)
     assert "Allergy Peanuts changed" in changed
     assert re.search(r"Severity:? Mild →(?: to)? Very severe", changed), changed[:1500]
-    assert re.search(rf"Noted by:? nothing →(?: to)? {worker['first_name']} {worker['last_name']}", changed), changed[:1500]
+    assert re.search(
+        rf"Noted by:? nothing →(?: to)? {worker['first_name']} {worker['last_name']}", changed
+    ), changed[:1500]
     assert "Peanuts" in site.page(f"/patients/{patient}")
     assert site.send(here, f"{here}/{row['id']}/remove").status_code == 303
     assert "Allergy removed · Peanuts" in told(site, patient)
     assert "Peanuts" not in site.page(here)
 
 
-def test_what_is_wrong_is_said_at_its_field_and_two_who_change_one_see_both_values(site: Site) -> None:
+def test_what_is_wrong_is_said_at_its_field_and_two_who_change_one_see_both_values(
+    site: Site,
+) -> None:
     patient, here = somebody(site, 1)
     refused = site.send(here, here, severity="mild")
     assert refused.status_code == 400
-    assert 'id="new-substance-error"' in refused.text
+    assert Document(refused.text).form(to=here).field("substance").error
     row = noted(site, patient, "Wasps")
     form = form_of(site.html(here), f"{here}/{row}")
-    stale = {name: value.replace("&#34;", '"') for name, value in re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form)}
+    stale = {
+        name: value.replace("&#34;", '"')
+        for name, value in re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form)
+    }
     site.api.put(f"/v1/allergies/{row}", json={"substance": "Bees"})
     clash = site.send(here, f"{here}/{row}", **{**stale, "substance": "Hornets"})
     assert clash.status_code == 409
@@ -90,14 +114,29 @@ def test_nobody_reaches_the_row_of_another_patient(site: Site) -> None:
     other, there = somebody(site, 1)
     assert other != patient
     assert site.send(there, there, substance="Dust").status_code == 303
-    pairs = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form_of(site.html(there), there)))
+    pairs = dict(
+        re.findall(
+            r'type="hidden" name="([^"]*)" value="([^"]*)"', form_of(site.html(there), there)
+        )
+    )
     for action in (f"{there}/{row}", f"{there}/{row}/remove"):
-        assert site.coach.post(action, data={"csrf": pairs["csrf"], "substance": "Changed"}).status_code == 404
+        assert (
+            site.coach.post(
+                action, data={"csrf": pairs["csrf"], "substance": "Changed"}
+            ).status_code
+            == 404
+        )
     assert site.find("allergies", ids=row)[0]["substance"] == "Iodine"
 
 
 def test_a_merge_moves_it_an_export_has_it_and_the_audit_trail_names_it(site: Site) -> None:
-    given = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Mira", "last_name": "Lund", "birthday": "1980-02-03"}
+    given = {
+        "phase": "intake",
+        "timezone": "US/Pacific",
+        "first_name": "Mira",
+        "last_name": "Lund",
+        "birthday": "1980-02-03",
+    }
     kept, other = (site.api.post("/v1/patients", json=given).json()["id"] for _ in range(2))
     noted(site, other, "Sulfites")
     here = f"/patients/{kept}/merge"
@@ -109,3 +148,20 @@ def test_a_merge_moves_it_an_export_has_it_and_the_audit_trail_names_it(site: Si
     exported = site.send("/admin/export", "/admin/export", collections="allergies", format="ndjson")
     assert json.loads(exported.text.splitlines()[0])["substance"]
     assert "an allergy" in site.page("/admin/audit")
+
+
+def test_a_designer_places_its_card(site: Site) -> None:
+    patient, _ = somebody(site)
+    noted(site, patient, "Pollen")
+    before = site.page(f"/patients/{patient}")
+    assert before.index("Other systems") < before.index("Allergies Edit")
+    assert '<option value="allergies">Allergies</option>' in site.html("/workshop/new/sidebar")
+    program = site.command("workshop", "show", "--environment", "demo")
+    placed = program.replace(
+        "sidebar:\n", "sidebar:\n  - {title: What to avoid, shows: allergies}\n"
+    )
+    assert placed != program
+    (site.folder / "program.yaml").write_text(placed)
+    site.command("workshop", "publish", "program.yaml", "--environment", "demo")
+    page = site.page_with(f"/patients/{patient}", "What to avoid")
+    assert "Allergies" not in page.partition("What to avoid")[2]

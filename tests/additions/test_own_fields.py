@@ -1,4 +1,6 @@
-"""A field is one line in ``resources/`` and a generated migration: a clone that has two of them, looked at over HTTP."""
+"""A field is one line in ``resources/`` and a generated migration: a clone that has several of
+them, looked at over HTTP.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ import re
 
 import pytest
 
-from tests.additions.clone import Site, as_read, document, form_of, names_in
+from tests.additions.clone import Site, as_read, document, form_of, names_in, refusals
+from tests.web.document import Document
 
 # A clone takes half a minute of a processor.
 pytestmark = pytest.mark.slow
@@ -24,9 +27,14 @@ def test_the_api_its_document_and_the_reference_have_both(site: Site) -> None:
     schemas = json.dumps(document(site)["components"]["schemas"])
     assert "preferred_name" in schemas
     assert "blue_room" in schemas
-    for collection, words in (("patients", "How the patient wants to be called."), ("calendar_events", "Where the two meet.")):
-        assert words in as_read(site.api.get(f"/docs/{collection}").text), collection
-    patient = site.api.post("/v1/patients", json={**details(patients[0]), "phase": "intake", "preferred_name": "Bo"}).json()
+    for collection, words in (
+        ("patients", "How the patient wants to be called."),
+        ("calendar_events", "Where the two meet."),
+    ):
+        assert words in Document(site.api.get(f"/docs/{collection}").text).main(), collection
+    patient = site.api.post(
+        "/v1/patients", json={**details(patients[0]), "phase": "intake", "preferred_name": "Bo"}
+    ).json()
     changed = site.api.put(f"/v1/patients/{patient['id']}", json={"preferred_name": "Bob"}).json()
     assert (patient["preferred_name"], changed["preferred_name"]) == ("Bo", "Bob")
 
@@ -36,26 +44,41 @@ def test_the_pages_of_a_patient_have_it_and_the_timeline_tells_of_its_change(sit
     here = f"/patients/{patient['id']}"
     assert "Preferred name Ada" in site.page(here)
     assert "Preferred name How the patient wants to be called." in site.page(f"{here}/contact")
-    saved = site.send(f"{here}/contact", f"{here}/contact/details", **details(patient), preferred_name="")
+    saved = site.send(
+        f"{here}/contact", f"{here}/contact/details", **details(patient), preferred_name=""
+    )
     assert saved.status_code == 303, as_read(saved.text)[:400]
-    again = site.send(f"{here}/contact", f"{here}/contact/details", **details(patient), preferred_name="Bea")
+    again = site.send(
+        f"{here}/contact", f"{here}/contact/details", **details(patient), preferred_name="Bea"
+    )
     assert again.status_code == 303
     told = site.page(f"{here}?show=changes")
     assert re.search(r"Preferred name changed nothing →(?: to)? Bea", told), told[:1500]
     assert "Preferred name Bea" in site.page(here)
-    other = next(one for one in site.find("patients") if one["id"] != patient["id"] and one["preferred_name"])
-    assert f"Preferred name Bea {other['preferred_name']}" in site.page(f"{here}/merge/{other['id']}")
+    other = next(
+        one for one in site.find("patients") if one["id"] != patient["id"] and one["preferred_name"]
+    )
+    assert f"Preferred name Bea {other['preferred_name']}" in site.page(
+        f"{here}/merge/{other['id']}"
+    )
 
 
 def test_two_who_change_it_see_both_values(site: Site) -> None:
     patient = site.find("patients")[-1]
     here = f"/patients/{patient['id']}/contact"
-    before = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', form_of(site.html(here), f"{here}/details"))
+    before = re.findall(
+        r'<input type="hidden" name="([^"]*)" value="([^"]*)"',
+        form_of(site.html(here), f"{here}/details"),
+    )
     site.api.put(f"/v1/patients/{patient['id']}", json={"preferred_name": "Theirs"})
     stale = {name: value.replace("&#34;", '"') for name, value in before}
-    clash = site.send(here, f"{here}/details", **{**stale, **details(patient), "preferred_name": "Mine"})
+    clash = site.send(
+        here, f"{here}/details", **{**stale, **details(patient), "preferred_name": "Mine"}
+    )
     assert clash.status_code == 409
-    assert re.search("Preferred name.*Mine.*Theirs|Preferred name.*Theirs.*Mine", as_read(clash.text))
+    assert re.search(
+        "Preferred name.*Mine.*Theirs|Preferred name.*Theirs.*Mine", as_read(clash.text)
+    )
 
 
 def test_a_new_patient_has_it_and_one_like_them_is_compared_in_it(site: Site) -> None:
@@ -65,10 +88,13 @@ def test_a_new_patient_has_it_and_one_like_them_is_compared_in_it(site: Site) ->
     near = site.send("/patients/new", "/patients/new", **typed)
     assert near.status_code == 409
     stored = there["preferred_name"] or "nothing"
-    assert f"Preferred name Cleo {stored}" in as_read(near.text)
+    assert Document(near.text).row(f"Preferred name Cleo {stored}")
     made = site.send("/patients/new", "/patients/new", **typed, anyway="yes")
     assert made.status_code == 303
-    assert site.find("patients", ids=made.headers["location"].rsplit("/", 1)[1])[0]["preferred_name"] == "Cleo"
+    assert (
+        site.find("patients", ids=made.headers["location"].rsplit("/", 1)[1])[0]["preferred_name"]
+        == "Cleo"
+    )
 
 
 def test_an_appointment_is_booked_shown_and_changed_with_it(site: Site) -> None:
@@ -78,9 +104,88 @@ def test_an_appointment_is_booked_shown_and_changed_with_it(site: Site) -> None:
     assert "Room Garden" in site.page(here)
     assert site.send(here, here, room="blue_room").status_code == 303
     assert "Room Blue room" in site.page(here)
-    assert re.search(r"Garden →(?: to)? Blue room", site.page(f"/patients/{event['user_id']}?show=changes"))
+    assert re.search(
+        r"Garden →(?: to)? Blue room", site.page(f"/patients/{event['user_id']}?show=changes")
+    )
+
+
+def test_numbers_addresses_and_tasks_are_added_changed_and_told_with_theirs(site: Site) -> None:
+    # Somebody of whom the demo says nothing: how often something is told is counted.
+    somebody = {**details(site.find("patients")[0]), "phase": "intake"}
+    patient = site.api.post("/v1/patients", json=somebody).json()["id"]
+    here = f"/patients/{patient}"
+    number = {
+        "phone_number": "415-555-0177",
+        "phone_number_type": "cell",
+        "best_time": "after five",
+    }
+    address = {"email": "own@example.org", "belongs_to": "her sister"}
+    for page, action, typed in (
+        (f"{here}/contact", f"{here}/contact/phones", number),
+        (f"{here}/contact", f"{here}/contact/emails", address),
+        (f"{here}/tasks", f"{here}/tasks", {"task_type": "survey", "is_urgent": "yes"}),
+    ):
+        added = site.send(page, action, **typed)
+        assert added.status_code == 303, (action, as_read(added.text)[:400])
+    contact, profile = site.page(f"{here}/contact"), site.page(here)
+    assert "Best time after five" in contact
+    assert "Belongs to her sister" in contact
+    assert "Urgent · added" in site.page(f"{here}/tasks")
+    for words in ("Best time: after five", "Belongs to: her sister", "Urgent "):
+        # In the card and in the timeline.
+        assert profile.count(words) == 2, (words, profile[:3000])
+    phone = next(
+        one
+        for one in site.find("phone_numbers", user_id=patient)
+        if one["best_time"] == "after five"
+    )
+    changed = site.send(
+        f"{here}/contact",
+        f"{here}/contact/phones/{phone['id']}",
+        **number | {"best_time": "before noon"},
+    )
+    assert changed.status_code == 303, as_read(changed.text)[:400]
+    assert re.search(
+        r"Best time:? after five →(?: to)? before noon", site.page(f"{here}?show=changes")
+    )
+
+
+def test_a_record_has_it_behind_the_fields_of_its_type(site: Site) -> None:
+    patient = site.find("patients")[2]["id"]
+    here = f"/patients/{patient}/records"
+    new = f"{here}/new?type=lab_result"
+    needed = {
+        "body.test": "ldl",
+        "body.value": "100",
+        "body.unit": "mg/dL",
+        "body.collected_at": "2 Jan 2026 14:30",
+    }
+    made = site.send(new, here, **needed, is_confirmed="yes")
+    assert made.status_code == 303, refusals(made.text)
+    assert "ldl 100 mg/dL" in site.page(made.headers["location"])
+    assert "Confirmed" in site.page(f"/patients/{patient}?show=changes")
+    rows = site.find("custom_data_type_records", user_id=patient)
+    record = max(rows, key=lambda row: row["created_at"])
+    assert record["is_confirmed"]
+    page = f"{here}/{record['id']}"
+    changed = site.send(page, page, **needed)
+    assert changed.status_code == 303, refusals(changed.text)
+    assert re.search(r"Confirmed:? yes →(?: to)? no", site.page(page))
+
+
+def test_a_message_is_recorded_and_shown_with_it(site: Site) -> None:
+    patient = site.find("patients")[2]["id"]
+    here = f"/patients/{patient}/conversations/new"
+    typed = {"direction": "inbound", "contents": "I am well.", "type": "app", "do": "record"}
+    sent = site.send(here, here, **typed, tone="cheerful")
+    assert sent.status_code == 303, refusals(sent.text)
+    assert "Tone: cheerful" in site.page(sent.headers["location"])
+    # In the conversation's card and in the timeline.
+    assert site.page(f"/patients/{patient}").count("Tone: cheerful") == 2
 
 
 def test_an_export_has_it(site: Site) -> None:
     answer = site.send("/admin/export", "/admin/export", collections="patients", format="csv")
-    assert "preferred_name" in answer.text.partition("\n")[0], as_read(answer.text)[:400]
+    assert "preferred_name" in answer.content.partition(b"\n")[0].decode(), as_read(answer.text)[
+        :400
+    ]

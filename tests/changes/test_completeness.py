@@ -1,4 +1,6 @@
-"""``meta.complete_until``: a program that polls by it, and by nothing else, ends with exactly the table."""
+"""``meta.complete_until``: a program that polls by it, and by nothing else, ends with exactly the
+table.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 
 
 class Ticking:
-    """A clock that is two seconds further at every look, so that a promise is never taken from memory."""
+    """A clock that is two seconds further at every look, so that a promise is never taken from
+    memory.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -77,7 +81,9 @@ async def reaches(until: Until, moment: datetime) -> datetime:
 
 
 class Poller:
-    """A program that does Find from the last ``complete_until`` on, and keeps what it is told; it looks at no clock."""
+    """A program that does Find from the last ``complete_until`` on, and keeps what it is told; it
+    looks at no clock.
+    """
 
     def __init__(self, database: Database, environment: int, until: Until) -> None:
         self.rows: dict[str, str] = {}
@@ -88,28 +94,32 @@ class Poller:
         self._until = until
 
     async def once(self) -> None:
-        """One Find, all its pages: what is promised is asked for before the rows are read, as the server does."""
+        """One Find, all its pages: what is promised is asked for before the rows are read, as the
+        server does.
+        """
         complete = await self._until()
         start, after = self.complete, BEFORE_ALL
         async with self._database.connection() as connection:
             while True:
-                found = await connection.fetch(
-                    "SELECT id::text, first_name, updated_at FROM patients WHERE environment_id = $1 "
-                    "AND (updated_at, id) > ($2, $3::uuid) ORDER BY updated_at, id LIMIT 10",
+                rows = await connection.fetch(
+                    "SELECT id::text, first_name, updated_at FROM patients WHERE environment_id ="
+                    " $1 AND (updated_at, id) > ($2, $3::uuid) ORDER BY updated_at, id LIMIT 10",
                     self._environment,
                     start,
                     after,
                 )
-                self.rows |= {row["id"]: row["first_name"] for row in found}
-                if len(found) < 10:
+                self.rows |= {row["id"]: row["first_name"] for row in rows}
+                if len(rows) < 10:
                     break
-                start, after = found[-1]["updated_at"], found[-1]["id"]
+                start, after = rows[-1]["updated_at"], rows[-1]["id"]
         assert complete >= self.complete, "a promise went back"
         self.complete = complete
         self.rounds += 1
 
     async def follow(self, finished: asyncio.Future[Any]) -> None:
-        """Polls until the writers have finished, and on until the promise has reached what they wrote last."""
+        """Polls until the writers have finished, and on until the promise has reached what they
+        wrote last.
+        """
         while not finished.done():
             await self.once()
         async with self._database.connection() as connection:
@@ -134,7 +144,8 @@ class Writer:
             transaction = self._connection.transaction()
             await transaction.start()
             made = [await self._write() for _ in range(self._chance.randint(1, 3))]
-            # Every fifth transaction stays open until the poller has been round twice, while others write and commit.
+            # Every fifth transaction stays open until the poller has been round twice, while others
+            # write and commit.
             if number % 5 == 0:
                 await self._rounds(2)
             if self._chance.random() < 0.2:
@@ -157,8 +168,12 @@ class Writer:
         return row_id
 
 
-async def polled_and_stored(own: Database, dsn: str, tenant: int, until: Until, seed: int) -> tuple[dict[str, str], dict[str, str]]:
-    """What a poller ends with, and what the table holds, after writers whose transactions overlap."""
+async def polled_and_stored(
+    own: Database, dsn: str, tenant: int, until: Until, seed: int
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What a poller ends with, and what the table holds, after writers whose transactions
+    overlap.
+    """
     poller = Poller(own, tenant, until)
     connections = [await opened(dsn) for _ in range(8)]
     try:
@@ -169,7 +184,9 @@ async def polled_and_stored(own: Database, dsn: str, tenant: int, until: Until, 
         for connection in connections:
             await connection.close()
     async with own.connection() as connection:
-        stored = await connection.fetch("SELECT id::text, first_name FROM patients WHERE environment_id = $1", tenant)
+        stored = await connection.fetch(
+            "SELECT id::text, first_name FROM patients WHERE environment_id = $1", tenant
+        )
     return poller.rows, {row["id"]: row["first_name"] for row in stored}
 
 
@@ -183,7 +200,11 @@ async def test_a_poller_ends_with_exactly_the_table(
 
 
 async def test_the_same_poller_loses_rows_where_the_clock_is_told_for_the_promise(
-    own: Database, own_dsn: str, tenant: int, completeness: Completeness, monkeypatch: pytest.MonkeyPatch
+    own: Database,
+    own_dsn: str,
+    tenant: int,
+    completeness: Completeness,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def clock(self: Completeness) -> datetime:
         async with own.connection() as connection:
@@ -258,12 +279,16 @@ async def test_a_promise_advances_while_transactions_overlap_without_end(
         await second.close()
 
 
-async def test_a_delete_moves_the_promise_like_any_write(own: Database, tenant: int, completeness: Completeness) -> None:
+async def test_a_delete_moves_the_promise_like_any_write(
+    own: Database, tenant: int, completeness: Completeness
+) -> None:
     async with own.connection() as connection:
         row_id = await insert(connection, tenant)
         await remove(connection, tenant, row_id)
-        told = await connection.fetchval("SELECT max(changed_at) FROM changes WHERE environment_id = $1", tenant)
-    await reaches(completeness.until, told)
+        value = await connection.fetchval(
+            "SELECT max(changed_at) FROM changes WHERE environment_id = $1", tenant
+        )
+    await reaches(completeness.until, value)
 
 
 async def test_a_clock_that_is_set_back_by_an_hour_loses_nothing(
@@ -273,7 +298,8 @@ async def test_a_clock_that_is_set_back_by_an_hour_loses_nothing(
         before = await insert(connection, tenant)
         # As after a set-back: what was stamped and promised so far is an hour ahead of the clock.
         ahead = await connection.fetchval(
-            "SELECT setval('almoner_clock', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + 3600000000)"
+            "SELECT setval('almoner_clock', (extract(epoch FROM clock_timestamp()) *"
+            " 1000000)::bigint + 3600000000)"
         )
         floor = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ahead)
         stamps = []
@@ -292,7 +318,9 @@ async def test_a_clock_that_is_set_back_by_an_hour_loses_nothing(
 
 
 async def stamp_of(connection: Any, row_id: str) -> datetime:
-    stamp: datetime = await connection.fetchval("SELECT updated_at FROM patients WHERE id = $1", row_id)
+    stamp: datetime = await connection.fetchval(
+        "SELECT updated_at FROM patients WHERE id = $1", row_id
+    )
     return stamp
 
 
@@ -301,20 +329,24 @@ async def test_a_find_without_an_end_covers_a_row_that_was_stamped_behind_a_floo
 ) -> None:
     async with own.connection() as connection:
         await connection.execute(
-            "SELECT setval('almoner_clock', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + 3600000000)"
+            "SELECT setval('almoner_clock', (extract(epoch FROM clock_timestamp()) *"
+            " 1000000)::bigint + 3600000000)"
         )
         stamp = await stamp_of(connection, await insert(connection, tenant))
     await completeness.until()
     assert completeness.now() >= stamp
 
 
-async def test_a_restart_keeps_the_promise(own: Database, tenant: int, own_dsn: str, completeness: Completeness) -> None:
+async def test_a_restart_keeps_the_promise(
+    own: Database, tenant: int, own_dsn: str, completeness: Completeness
+) -> None:
     async with own.connection() as connection:
         stamp = await stamp_of(connection, await insert(connection, tenant))
     promised = await reaches(completeness.until, stamp)
     slow = await opened(own_dsn)
     try:
-        # The process that starts now cannot promise anything by itself while this transaction is open.
+        # The process that starts now cannot promise anything by itself while this transaction is
+        # open.
         transaction = slow.transaction()
         await transaction.start()
         row_id = await insert(slow, tenant)
@@ -325,7 +357,9 @@ async def test_a_restart_keeps_the_promise(own: Database, tenant: int, own_dsn: 
         await slow.close()
 
 
-async def test_two_processes_tell_the_same_promise(own: Database, tenant: int, completeness: Completeness) -> None:
+async def test_two_processes_tell_the_same_promise(
+    own: Database, tenant: int, completeness: Completeness
+) -> None:
     other = Completeness(own, Ticking())
     async with own.connection() as connection:
         stamp = await stamp_of(connection, await insert(connection, tenant))
@@ -342,7 +376,8 @@ async def test_what_waited_in_another_cluster_is_not_promised_by_the_ids_of_this
         await transaction.start()
         await insert(slow, tenant)
         before = await completeness.until()
-        # The process goes on while its database fails over to a cluster whose ids are far ahead: here, as far as it can tell.
+        # The process goes on while its database fails over to a cluster whose ids are far ahead:
+        # here, as far as it can tell.
         async with own.connection() as connection:
             await connection.execute("UPDATE epochs SET timeline = timeline + 1")
         await transaction.rollback()
@@ -357,7 +392,13 @@ async def test_what_waited_in_another_cluster_is_not_promised_by_the_ids_of_this
 
 
 async def test_find_tells_the_promise_of_the_database(api: Api, dsn: str) -> None:
-    patient = {"phase": "intake", "timezone": "UTC", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
+    patient = {
+        "phase": "intake",
+        "timezone": "UTC",
+        "first_name": "Grace",
+        "last_name": "Hopper",
+        "birthday": "1906-12-09",
+    }
     slow = await opened(dsn)
     try:
         await begin_epoch(slow)
@@ -373,8 +414,13 @@ async def test_find_tells_the_promise_of_the_database(api: Api, dsn: str) -> Non
         await slow.close()
 
     async def promised() -> bool:
-        found = (await api.get("/v1/patients", params={"page[from]": meta["complete_until"]})).json()[0]
-        return row_id in {row["id"] for row in found["data"]} and datetime.fromisoformat(found["meta"]["complete_until"]) >= stamp
+        found = (
+            await api.get("/v1/patients", params={"page[from]": meta["complete_until"]})
+        ).json()[0]
+        return (
+            row_id in {row["id"] for row in found["data"]}
+            and datetime.fromisoformat(found["meta"]["complete_until"]) >= stamp
+        )
 
     await until_true(promised, "the row that was committed late is found and promised")
 

@@ -1,4 +1,6 @@
-"""The change feed: every committed change once, in order, whatever the order in which transactions end."""
+"""The change feed: every committed change once, in order, whatever the order in which transactions
+end.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almoner.changes import feed
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.changes.writing import (
@@ -54,8 +57,8 @@ async def raw(dsn: str) -> AsyncIterator[list[Any]]:
 async def page(api: Api, **parameters: Any) -> dict[str, Any]:
     answer = await api.get("/v1/changes", params=parameters)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def announced(api: Api, wanted: int) -> list[dict[str, Any]]:
@@ -75,14 +78,20 @@ async def cursor_of(api: Api, row_id: str) -> str:
     found: list[str] = []
 
     async def there() -> bool:
-        found[:] = [entry["cursor"] for entry in (await page(api, limit=1000))["data"] if entry["id"] == row_id]
+        found[:] = [
+            entry["cursor"]
+            for entry in (await page(api, limit=1000))["data"]
+            if entry["id"] == row_id
+        ]
         return bool(found)
 
     await until_true(there, "the change is announced")
     return found[-1]
 
 
-async def test_a_transaction_that_is_open_while_others_commit_is_not_skipped(raw: list[Any], environment: int) -> None:
+async def test_a_transaction_that_is_open_while_others_commit_is_not_skipped(
+    raw: list[Any], environment: int
+) -> None:
     slow, quick, reader = raw
     transaction = slow.transaction()
     await transaction.start()
@@ -115,7 +124,9 @@ async def test_what_was_committed_before_the_open_transaction_began_is_announced
     assert [change.row_id for change in found] == [second, third]
 
 
-async def test_a_transaction_that_took_its_id_early_and_writes_late_is_not_skipped(raw: list[Any], environment: int) -> None:
+async def test_a_transaction_that_took_its_id_early_and_writes_late_is_not_skipped(
+    raw: list[Any], environment: int
+) -> None:
     slow, quick, reader = raw
     transaction = slow.transaction()
     await transaction.start()
@@ -130,7 +141,9 @@ async def test_a_transaction_that_took_its_id_early_and_writes_late_is_not_skipp
     assert found[0].position.xid == early
 
 
-async def test_a_transaction_that_is_rolled_back_leaves_nothing_and_holds_nothing_up(raw: list[Any], environment: int) -> None:
+async def test_a_transaction_that_is_rolled_back_leaves_nothing_and_holds_nothing_up(
+    raw: list[Any], environment: int
+) -> None:
     slow, quick, reader = raw
     transaction = slow.transaction()
     await transaction.start()
@@ -141,20 +154,26 @@ async def test_a_transaction_that_is_rolled_back_leaves_nothing_and_holds_nothin
     assert [change.row_id for change in found] == [kept]
 
 
-async def test_the_changes_of_one_transaction_come_in_the_order_in_which_they_were_made(raw: list[Any], environment: int) -> None:
+async def test_the_changes_of_one_transaction_come_in_the_order_in_which_they_were_made(
+    raw: list[Any], environment: int
+) -> None:
     writer, _, reader = raw
     async with writer.transaction():
         row_id = await insert(writer, environment)
         await rename(writer, environment, row_id, "Ada")
         await remove(writer, environment, row_id)
     found = await names_settled(reader, environment, 3)
-    assert [(change.kind, change.row_id) for change in found] == [(k, row_id) for k in ("create", "update", "delete")]
+    assert [(change.kind, change.row_id) for change in found] == [
+        (k, row_id) for k in ("create", "update", "delete")
+    ]
     assert list(found[1].fields or ()) == ["first_name"]
     assert sorted(found, key=lambda change: change.position) == found
 
 
 class Writer:
-    """Writes patients in transactions that it commits or rolls back, and remembers what it committed."""
+    """Writes patients in transactions that it commits or rolls back, and remembers what it
+    committed.
+    """
 
     def __init__(self, connection: Any, environment: int, seed: int) -> None:
         self.committed: list[tuple[str, str]] = []
@@ -169,7 +188,8 @@ class Writer:
             await transaction.start()
             rows = list(self._rows)
             done = [await self._write(rows) for _ in range(self._chance.randint(1, 3))]
-            # Round trips between the last write and the end make transactions end in another order than they wrote.
+            # Round trips between the last write and the end make transactions end in another order
+            # than they wrote.
             for _ in range(self._chance.choice((0, 0, 1, 4, 12))):
                 await self._connection.fetchval("SELECT 1")
             if self._chance.random() < 0.25:
@@ -186,7 +206,9 @@ class Writer:
             return rows[-1], kind
         row_id = self._chance.choice(rows)
         if kind == "update":
-            await rename(self._connection, self._environment, row_id, f"Grace {self._chance.random()}")
+            await rename(
+                self._connection, self._environment, row_id, f"Grace {self._chance.random()}"
+            )
         else:
             rows.remove(row_id)
             await remove(self._connection, self._environment, row_id)
@@ -194,7 +216,9 @@ class Writer:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_a_reader_behind_sixteen_writers_ends_with_exactly_what_they_committed(dsn: str, seed: int) -> None:
+async def test_a_reader_behind_sixteen_writers_ends_with_exactly_what_they_committed(
+    dsn: str, seed: int
+) -> None:
     connections = [await opened(dsn) for _ in range(17)]
     try:
         reader = connections.pop()
@@ -206,10 +230,14 @@ async def test_a_reader_behind_sixteen_writers_ends_with_exactly_what_they_commi
         size = random.Random(seed)
         while not writing.done():
             after = reread(seen[-1].position) if seen else feed.BEGINNING
-            seen += (await feed.read(reader, environment, after, size.choice((1, 3, 10, 100)))).changes
+            seen += (
+                await feed.read(reader, environment, after, size.choice((1, 3, 10, 100)))
+            ).changes
         await writing
         committed = [entry for writer in writers for entry in writer.committed]
-        seen += await names_settled(reader, environment, len(committed) - len(seen), seen[-1].position)
+        seen += await names_settled(
+            reader, environment, len(committed) - len(seen), seen[-1].position
+        )
         assert sorted((change.row_id, change.kind) for change in seen) == sorted(committed)
         positions = [change.position for change in seen]
         assert positions == sorted(set(positions))
@@ -226,34 +254,36 @@ async def test_the_feed_is_resumed_from_any_entry_and_from_its_end(api: Api) -> 
     entries = await announced(api, 5)
     assert [entry["id"] for entry in entries] == ids
     for number, entry in enumerate(entries):
-        told = await page(api, after=entry["cursor"])
-        assert [e["id"] for e in told["data"]] == ids[number + 1 :]
-        assert told["meta"]["more"] is False
+        answer_page = await page(api, after=entry["cursor"])
+        assert [e["id"] for e in answer_page["data"]] == ids[number + 1 :]
+        assert answer_page["meta"]["more"] is False
 
     walked: list[str] = []
     after: dict[str, str] = {}
     while True:
-        told = await page(api, limit=2, **after)
-        walked += [entry["id"] for entry in told["data"]]
-        after = {"after": told["meta"]["after"]}
-        if not told["meta"]["more"]:
+        answer_page = await page(api, limit=2, **after)
+        walked += [entry["id"] for entry in answer_page["data"]]
+        after = {"after": answer_page["meta"]["after"]}
+        if not answer_page["meta"]["more"]:
             break
     assert walked == ids
     assert (await page(api, **after))["meta"]["after"] == after["after"]
 
 
 async def test_an_empty_feed_gives_a_cursor_to_come_back_with(api: Api) -> None:
-    told = await page(api)
-    assert told["data"] == []
+    answer_page = await page(api)
+    assert answer_page["data"] == []
     await api.post("/v1/patients", json=PATIENT)
 
     async def there() -> bool:
-        return len((await page(api, after=told["meta"]["after"]))["data"]) == 1
+        return len((await page(api, after=answer_page["meta"]["after"]))["data"]) == 1
 
     await until_true(there, "the change is announced")
 
 
-async def test_a_delete_announces_the_mappings_that_went_with_the_row(api: Api, inside: Actor, store: Store) -> None:
+async def test_a_delete_announces_the_mappings_that_went_with_the_row(
+    api: Api, inside: Actor, store: Store
+) -> None:
     place = Place(api, inside, store)
     task = await place.make("patient_tasks")
     mapping = await place.make("external_ids", resource="patient_tasks", welkin_id=task["id"])
@@ -272,22 +302,31 @@ async def test_a_delete_announces_the_mappings_that_went_with_the_row(api: Api, 
         ("external_ids", mapping["id"], "delete"),
     }
     assert (await api.get(f"/v1/external_ids/{mapping['id']}")).status_code == 404
-    assert {e["patient_id"] for e in entries if e["resource"] == "patient_tasks"} == {task["user_id"]}
+    assert {e["patient_id"] for e in entries if e["resource"] == "patient_tasks"} == {
+        task["user_id"]
+    }
 
 
 async def test_who_wrote_through_what_and_in_which_request_is_told_of_every_way_to_write(
     api: Api, store: Store, inside: Actor
 ) -> None:
-    answer = await api.post("/v1/patients", json=PATIENT | {"phone": "555-555-5555"}, headers={"X-Request-Id": "theirs"})
+    answer = await api.post(
+        "/v1/patients", json=PATIENT | {"phone": "555-555-5555"}, headers={"X-Request-Id": "theirs"}
+    )
     row_id, first = answer.json()["id"], answer.headers["x-request-id"]
-    second = (await api.put(f"/v1/patients/{row_id}", json={"city": "Rye", "state": "NY"})).headers["x-request-id"]
+    second = (await api.put(f"/v1/patients/{row_id}", json={"city": "Rye", "state": "NY"})).headers[
+        "x-request-id"
+    ]
     own = (await api.put(f"/v1/patients/{row_id}", json={"city": "Troy"})).headers["x-request-id"]
     await store.create(inside, BY_NAME["patients"], dict(PATIENT))
     by = Actor(inside.environment_id, "importer", "import", "batch-9")
     await store.load(by, BY_NAME["patients"], [dict(PATIENT), dict(PATIENT)])
 
     entries = await announced(api, 7)
-    told = [(e["resource"], e["kind"], e["fields"], e["actor"], e["through"], e["request_id"]) for e in entries]
+    told = [
+        (e["resource"], e["kind"], e["fields"], e["actor"], e["through"], e["request_id"])
+        for e in entries
+    ]
     client = f"client:{api.client_id}"
     assert told == [
         ("patients", "create", None, client, "api", first),
@@ -299,13 +338,18 @@ async def test_who_wrote_through_what_and_in_which_request_is_told_of_every_way_
         ("patients", "create", None, "importer", "import", "batch-9"),
     ]
     assert {e["patient_id"] for e in entries[:4]} == {row_id}
-    assert {e["id"] for e in entries if e["resource"] == "patients" and e["request_id"] == second} == {row_id}
+    assert {
+        e["id"] for e in entries if e["resource"] == "patients" and e["request_id"] == second
+    } == {row_id}
     row = (await api.get(f"/v1/patients/{row_id}")).json()
     assert entries[3]["changed_at"] == row["updated_at"]
 
 
 async def test_a_write_that_is_refused_is_not_announced(api: Api) -> None:
-    taken = PATIENT | {"external_ids": [{"namespace": "kiwihealth", "external_id": "1"}], "email": "grace@example.org"}
+    taken = PATIENT | {
+        "external_ids": [{"namespace": "kiwihealth", "external_id": "1"}],
+        "email": "grace@example.org",
+    }
     assert (await api.post("/v1/patients", json=taken)).status_code == 200
     assert (await api.post("/v1/patients", json=taken)).status_code == 400
     assert (await api.post("/v1/patients", json=PATIENT | {"timezone": "Mars"})).status_code == 400
@@ -315,7 +359,9 @@ async def test_a_write_that_is_refused_is_not_announced(api: Api) -> None:
     assert entries[-1]["id"] == last
 
 
-async def test_an_environment_sees_nothing_of_another(callers: Callers, database: Database, api: Api) -> None:
+async def test_an_environment_sees_nothing_of_another(
+    callers: Callers, database: Database, api: Api
+) -> None:
     row_id = (await api.post("/v1/patients", json=PATIENT)).json()["id"]
     cursor = (await announced(api, 1))[0]["cursor"]
     async with await callers(await new_environment(database)) as stranger:
@@ -332,13 +378,15 @@ async def test_a_limit_that_is_no_whole_number_from_one_on_is_refused(api: Api, 
     assert answer.json()["errors"][0]["extra"]["path"] == ".limit"
 
 
-async def test_a_limit_above_a_thousand_is_a_thousand(api: Api, store: Store, inside: Actor) -> None:
+async def test_a_limit_above_a_thousand_is_a_thousand(
+    api: Api, store: Store, inside: Actor
+) -> None:
     await store.load(inside, BY_NAME["patients"], [dict(PATIENT) for _ in range(1001)])
 
     async def full() -> bool:
-        told = await page(api, limit=999999999999)
-        assert len(told["data"]) <= 1000
-        return len(told["data"]) == 1000 and told["meta"]["more"] is True
+        answer_page = await page(api, limit=999999999999)
+        assert len(answer_page["data"]) <= 1000
+        return len(answer_page["data"]) == 1000 and answer_page["meta"]["more"] is True
 
     await until_true(full, "a thousand changes are announced")
     assert len((await page(api))["data"]) == feed.DEFAULT
@@ -351,12 +399,25 @@ async def test_all_that_is_wrong_with_the_parameters_is_told_at_once(api: Api) -
     assert [e["extra"]["path"] for e in answer.json()["errors"]] == [".after", ".limit", ".aftr"]
 
 
-@pytest.mark.parametrize("position", [feed.BEGINNING, feed.Position(1, 5, 9), feed.Position(2**31 - 1, 2**63 - 1, 2**63 - 1)])
+@pytest.mark.parametrize(
+    "position",
+    [feed.BEGINNING, feed.Position(1, 5, 9), feed.Position(2**31 - 1, 2**63 - 1, 2**63 - 1)],
+)
 def test_a_cursor_that_was_damaged_anywhere_is_refused(position: feed.Position) -> None:
     cursor = position.cursor()
     assert reread(position) == position
-    damaged = {cursor[:n] + c + cursor[n + 1 :] for n in range(len(cursor)) for c in "A9_-z" if c != cursor[n]}
-    damaged |= {cursor[:n] for n in range(len(cursor))} | {cursor + "A", cursor + "====", " " + cursor, cursor.swapcase()}
+    damaged = {
+        cursor[:n] + c + cursor[n + 1 :]
+        for n in range(len(cursor))
+        for c in "A9_-z"
+        if c != cursor[n]
+    }
+    damaged |= {cursor[:n] for n in range(len(cursor))} | {
+        cursor + "A",
+        cursor + "====",
+        " " + cursor,
+        cursor.swapcase(),
+    }
     for text in damaged - {cursor}:
         problems: list[Any] = []
         assert feed.position(text, ".after", problems) == feed.BEGINNING
@@ -378,9 +439,17 @@ async def test_a_damaged_cursor_is_answered_with_what_to_do(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("scope", "status"),
-    [("all", 200), ("changes.read", 200), ("changes.read patients.write", 200), ("patients.read", 403), ("patients.write", 403)],
+    [
+        ("all", 200),
+        ("changes.read", 200),
+        ("changes.read patients.write", 200),
+        ("patients.read", 403),
+        ("patients.write", 403),
+    ],
 )
-async def test_the_feed_needs_its_own_scope(callers: Callers, environment: int, scope: str, status: int) -> None:
+async def test_the_feed_needs_its_own_scope(
+    callers: Callers, environment: int, scope: str, status: int
+) -> None:
     async with await callers(environment, scope) as caller:
         answer = await caller.get("/v1/changes")
     assert answer.status_code == status
@@ -397,7 +466,9 @@ async def test_the_feed_is_read_with_a_token_and_get_only(api: Api) -> None:
     assert (await api.get("/v1/changes/")).status_code == 200
 
 
-async def test_the_change_log_cannot_be_changed_or_removed(raw: list[Any], environment: int) -> None:
+async def test_the_change_log_cannot_be_changed_or_removed(
+    raw: list[Any], environment: int
+) -> None:
     connection = raw[0]
     await insert(connection, environment)
     for statement in ("UPDATE changes SET actor = 'x'", "DELETE FROM changes", "TRUNCATE changes"):
@@ -405,11 +476,14 @@ async def test_the_change_log_cannot_be_changed_or_removed(raw: list[Any], envir
             await connection.execute(statement)
 
 
-async def test_a_row_and_its_change_are_written_by_one_transaction(api: Api, connection: Any) -> None:
+async def test_a_row_and_its_change_are_written_by_one_transaction(
+    api: Api, connection: Any
+) -> None:
     row_id = (await api.post("/v1/patients", json=PATIENT)).json()["id"]
     row = await connection.fetchrow(
-        "SELECT p.xmin::text::bigint AS wrote, p.updated_at, c.xid, c.changed_at FROM patients p "
-        "JOIN changes c ON c.environment_id = p.environment_id AND c.row_id = p.id WHERE p.environment_id = $1 AND p.id = $2",
+        "SELECT p.xmin::text::bigint AS wrote, p.updated_at, c.xid, c.changed_at FROM patients p"
+        " JOIN changes c ON c.environment_id = p.environment_id AND c.row_id = p.id WHERE"
+        " p.environment_id = $1 AND p.id = $2",
         api.environment_id,
         row_id,
     )

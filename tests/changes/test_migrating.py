@@ -9,11 +9,12 @@ import asyncpg
 import pytest
 
 from almoner import embedded, schema
+from almoner.database import revisions
 from almoner.resources import RESOURCES
 from almoner.schema import migrate
 
-# What the version of this revision writes in one request, in the order in which it locks it: a patient, a message, an appointment,
-# the address of a calendar.
+# What the version of this revision writes in one request, in the order in which it locks it: a
+# patient, a message, an appointment, the address of a calendar.
 _WRITTEN = [
     ("patients", "changes"),
     ("changes", "patients"),
@@ -44,7 +45,7 @@ async def test_a_migration_and_a_request_that_lock_the_same_tables_both_come_to_
                 assert not migrating.done()
             await writer.execute(f"LOCK TABLE {second} IN ROW EXCLUSIVE MODE")
         before, after = await asyncio.wait_for(migrating, 60)
-        assert (before, after) == ("2026_11_24_portal", migrate.newest())
+        assert (before, after) == ("2026_11_24_portal", revisions.newest())
     finally:
         await writer.close()
         await embedded.drop_database(postgres, name)

@@ -1,4 +1,6 @@
-"""Cursors, stamps and promises go on in another cluster: after a dump is restored, and after a standby is promoted."""
+"""Cursors, stamps and promises go on in another cluster: after a dump is restored, and after a
+standby is promoted.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ from tests.changes.writing import (
 )
 from tests.conftest import free_port
 
-# Restored clusters count transactions from a few hundred on; the one that is dumped is far ahead of them.
+# Restored clusters count transactions from a few hundred on; the one that is dumped is far ahead of
+# them.
 AHEAD = "DO $$ BEGIN FOR n IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
 
 
@@ -48,7 +51,9 @@ def other_cluster(tmp_path: Path) -> Iterator[str]:
 
 
 def tool(name: str, *arguments: str) -> None:
-    done = subprocess.run([embedded.binaries() / name, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [embedded.binaries() / name, *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -64,7 +69,9 @@ async def restored(dump_file: Path, server: str) -> str:
 
 
 class Source:
-    """The database that is dumped: far ahead in its transaction ids, with changes, and with cursors that readers hold."""
+    """The database that is dumped: far ahead in its transaction ids, with changes, and with cursors
+    that readers hold.
+    """
 
     def __init__(self, connection: Any, environment: int) -> None:
         self.connection = connection
@@ -106,9 +113,9 @@ async def test_every_cursor_goes_on_in_the_cluster_that_a_dump_is_restored_into(
     try:
         # Nobody has written yet: all that was dumped is settled, nothing is told anew.
         for number, change in enumerate(before):
-            assert list(map(key, await follow(connection, source.environment, change.position))) == list(
-                map(key, before[number + 1 :])
-            )
+            assert list(
+                map(key, await follow(connection, source.environment, change.position))
+            ) == list(map(key, before[number + 1 :]))
         gone_on = [await insert(connection, source.environment) for _ in range(3)]
         await rename(connection, source.environment, source.rows[0], "Countess")
         for number, change in enumerate(before):
@@ -118,18 +125,22 @@ async def test_every_cursor_goes_on_in_the_cluster_that_a_dump_is_restored_into(
             assert [c.row_id for c in after[-4:]] == [*gone_on, source.rows[0]]
         everything = await names_settled(connection, source.environment, 14)
         assert len({c.position for c in everything}) == len(everything) == 14
-        assert everything[-1].position.xid < before[0].position.xid, "the new cluster was to count from a lower id"
-        assert [r["epoch"] for r in await connection.fetch("SELECT epoch FROM epochs ORDER BY epoch")] == sorted(
-            {c.position.epoch for c in everything}
+        assert everything[-1].position.xid < before[0].position.xid, (
+            "the new cluster was to count from a lower id"
         )
+        assert [
+            r["epoch"] for r in await connection.fetch("SELECT epoch FROM epochs ORDER BY epoch")
+        ] == sorted({c.position.epoch for c in everything})
         assert everything[-1].position.epoch > before[-1].position.epoch
     finally:
         await connection.close()
 
 
 def doubtful(entry: feed.Epoch, told: list[feed.FeedChange]) -> list[str]:
-    """The rows that a follower looks at again: those of which it was told what may be gone. It compares cursors as texts."""
-    survived, begun = entry.shown()["survived_until"], entry.shown()["cursor"]
+    """The rows that a follower looks at again: those of which it was told what may be gone. It
+    compares cursors as texts.
+    """
+    survived, begun = entry.as_json()["survived_until"], entry.as_json()["cursor"]
     return [change.row_id for change in told if survived < change.position.cursor() < begun]
 
 
@@ -142,9 +153,9 @@ async def test_a_restored_older_dump_is_told_as_an_entry_of_its_own_before_anybo
     gone = [await insert(source.connection, source.environment) for _ in range(3)]
     await rename(source.connection, source.environment, source.rows[0], "Countess")
     told = await source.changes(8)
-    assert not [e for e in await entries(source.connection, source.environment) if isinstance(e, feed.Epoch)], (
-        "nothing was lost yet"
-    )
+    assert not [
+        e for e in await entries(source.connection, source.environment) if isinstance(e, feed.Epoch)
+    ], "nothing was lost yet"
     other_environment = await environment_of(source.connection)
 
     connection = await opened(await restored(tmp_path / "dump", cluster))
@@ -161,24 +172,36 @@ async def test_a_restored_older_dump_is_told_as_an_entry_of_its_own_before_anybo
         assert [type(e) for e in found] == [feed.Epoch, feed.FeedChange]
         assert found[0] == entry
         assert [
-            e.row_id for e in await entries(connection, source.environment, entry.position) if isinstance(e, feed.FeedChange)
+            e.row_id
+            for e in await entries(connection, source.environment, entry.position)
+            if isinstance(e, feed.FeedChange)
         ] == [fresh]
         from_the_beginning = await entries(connection, source.environment)
-        assert [e.position for e in from_the_beginning] == sorted(e.position for e in from_the_beginning)
-        assert [e.position.cursor() for e in from_the_beginning] == sorted(e.position.cursor() for e in from_the_beginning)
+        assert [e.position for e in from_the_beginning] == sorted(
+            e.position for e in from_the_beginning
+        )
+        assert [e.position.cursor() for e in from_the_beginning] == sorted(
+            e.position.cursor() for e in from_the_beginning
+        )
         assert sum(isinstance(e, feed.Epoch) for e in from_the_beginning) == 1
-        # An environment of which nothing was ever told has nothing to look at again; a cursor of before is told so all the same.
+        # An environment of which nothing was ever told has nothing to look at again; a cursor of
+        # before is told so all the same.
         assert await entries(connection, other_environment) == []
         (unknown,) = await entries(connection, other_environment, told[-1].position)
         assert isinstance(unknown, feed.Epoch)
         assert unknown.survived_until == feed.BEGINNING
 
-        # The copy is lost too, and the dump restored once more: what the first copy wrote is among what may be gone.
+        # The copy is lost too, and the dump restored once more: what the first copy wrote is among
+        # what may be gone.
         told += await names_settled(connection, source.environment, 1, told[-1].position)
         began = await connection.fetchval("SELECT max(began_at) FROM epochs")
 
         async def a_second_later() -> bool:
-            return bool(await again.fetchval("SELECT clock_timestamp() >= $1::timestamptz + interval '1 second'", began))
+            return bool(
+                await again.fetchval(
+                    "SELECT clock_timestamp() >= $1::timestamptz + interval '1 second'", began
+                )
+            )
 
         await until_true(a_second_later, "the second copy begins at least a second after the first")
         (entry,) = await entries(again, source.environment, told[-1].position)
@@ -200,8 +223,8 @@ async def test_a_transaction_that_was_open_during_the_dump_neither_hides_nor_dou
     await transaction.start()
     lost = await insert(slow, source.environment)
     late = await insert(source.connection, source.environment)
-    held = (await source.changes(4))[-1].position
-    assert held == early[-1].position
+    position = (await source.changes(4))[-1].position
+    assert position == early[-1].position
     dump(own_dsn, tmp_path / "dump")
     await transaction.commit()
     await slow.close()
@@ -209,7 +232,7 @@ async def test_a_transaction_that_was_open_during_the_dump_neither_hides_nor_dou
     connection = await opened(await restored(tmp_path / "dump", cluster))
     try:
         fresh = await insert(connection, source.environment)
-        found = await names_settled(connection, source.environment, 2, held)
+        found = await names_settled(connection, source.environment, 2, position)
         assert [c.row_id for c in found] == [late, fresh]
         rows = {str(r["id"]) for r in await connection.fetch("SELECT id FROM patients")}
         assert rows == {*source.rows, late, fresh}
@@ -229,7 +252,9 @@ async def test_a_reader_that_was_ahead_of_the_dump_is_told_all_that_the_restored
     connection = await opened(await restored(tmp_path / "dump", cluster))
     try:
         fresh = [await insert(connection, source.environment) for _ in range(3)]
-        assert [c.row_id for c in await names_settled(connection, source.environment, 3, ahead)] == fresh
+        assert [
+            c.row_id for c in await names_settled(connection, source.environment, 3, ahead)
+        ] == fresh
     finally:
         await connection.close()
 
@@ -248,16 +273,23 @@ async def test_one_dump_that_is_restored_twice_hides_nothing_from_a_reader_of_th
         began = await first.fetchval("SELECT max(began_at) FROM epochs")
     finally:
         await first.close()
-    # The first copy is lost; the second begins where the dump ended, its counter behind that of the first.
+    # The first copy is lost; the second begins where the dump ended, its counter behind that of the
+    # first.
     second = await opened(await restored(tmp_path / "dump", other_cluster))
     try:
 
         async def a_second_later() -> bool:
-            return bool(await second.fetchval("SELECT clock_timestamp() >= $1::timestamptz + interval '1 second'", began))
+            return bool(
+                await second.fetchval(
+                    "SELECT clock_timestamp() >= $1::timestamptz + interval '1 second'", began
+                )
+            )
 
         await until_true(a_second_later, "the second copy begins at least a second after the first")
         fresh = [await insert(second, source.environment) for _ in range(3)]
-        assert [c.row_id for c in await names_settled(second, source.environment, 3, cursor)] == fresh
+        assert [
+            c.row_id for c in await names_settled(second, source.environment, 3, cursor)
+        ] == fresh
     finally:
         await second.close()
 
@@ -267,7 +299,9 @@ async def test_stamps_and_promises_do_not_go_back_in_the_restored_cluster(
     source: Source, own_dsn: str, cluster: str, tmp_path: Path
 ) -> None:
     # The old machine's clock was an hour ahead of the one on which the dump is restored.
-    await source.connection.execute("SELECT setval('almoner_clock', (extract(epoch FROM now()) * 1000000)::bigint + 3600000000)")
+    await source.connection.execute(
+        "SELECT setval('almoner_clock', (extract(epoch FROM now()) * 1000000)::bigint + 3600000000)"
+    )
     await source.write(3)
     stamps = "SELECT max(updated_at) FROM patients"
     newest = await source.connection.fetchval(stamps)
@@ -292,7 +326,9 @@ async def test_stamps_and_promises_do_not_go_back_in_the_restored_cluster(
 
 
 async def promise(database: Database, at_least: Any) -> Any:
-    """What is promised to be complete, once that is no earlier than ``at_least``; it never goes back on the way."""
+    """What is promised to be complete, once that is no earlier than ``at_least``; it never goes
+    back on the way.
+    """
     completeness = Completeness(database, Ticking())
     seen = [BEGINNING]
 
@@ -339,10 +375,17 @@ class Standby:
         wanted = ("-D", str(self._data), "-d", self._primary, "-R", "-X", "stream", "-c", "fast")
         self._programs.run("pg_basebackup", *wanted)
         # A standby wants at least as many connections as its primary has.
-        settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", f"port={self._port}", "max_connections=200")
+        settings = (
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            f"port={self._port}",
+            "max_connections=200",
+        )
         with open(self._home / "log", "ab") as log:
             arguments = [part for setting in settings for part in ("-c", setting)]
-            self._process = self._programs.start("postgres", "-D", str(self._data), *arguments, output=log)
+            self._process = self._programs.start(
+                "postgres", "-D", str(self._data), *arguments, output=log
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -384,15 +427,20 @@ async def test_a_promoted_standby_that_lost_the_last_transactions_hides_nothing_
             both = await insert(primary, source.environment)
 
             async def replicated() -> bool:
-                return bool(await follower.fetchval("SELECT count(*) = 1 FROM patients WHERE id = $1", both))
+                return bool(
+                    await follower.fetchval("SELECT count(*) = 1 FROM patients WHERE id = $1", both)
+                )
 
             await until_true(replicated, "the standby has the row")
-            # From here on the standby hears nothing of the primary, whose last transactions it will never know.
+            # From here on the standby hears nothing of the primary, whose last transactions it will
+            # never know.
             await follower.execute("ALTER SYSTEM SET primary_conninfo = ''")
             await follower.execute("SELECT pg_reload_conf()")
 
             async def cut() -> bool:
-                return bool(await follower.fetchval("SELECT count(*) = 0 FROM pg_stat_wal_receiver"))
+                return bool(
+                    await follower.fetchval("SELECT count(*) = 0 FROM pg_stat_wal_receiver")
+                )
 
             await until_true(cut, "the standby no longer follows")
             lost = [await insert(primary, source.environment) for _ in range(5)]
@@ -403,11 +451,15 @@ async def test_a_promoted_standby_that_lost_the_last_transactions_hides_nothing_
             (entry,) = await entries(follower, source.environment, ahead.position)
             assert isinstance(entry, feed.Epoch)
             told = await follow(primary, source.environment)
-            assert [c.row_id for c in told if entry.survived_until < c.position < entry.position] == lost
+            assert [
+                c.row_id for c in told if entry.survived_until < c.position < entry.position
+            ] == lost
             fresh = [await insert(follower, source.environment) for _ in range(3)]
             found = await names_settled(follower, source.environment, 3, ahead.position)
             assert [c.row_id for c in found] == fresh
-            assert found[0].position.xid <= ahead.position.xid, "the standby was to give the ids out again"
+            assert found[0].position.xid <= ahead.position.xid, (
+                "the standby was to give the ids out again"
+            )
             everything = await follow(follower, source.environment)
             assert [c.row_id for c in everything[-4:]] == [both, *fresh]
             assert len({c.position for c in everything}) == len(everything)

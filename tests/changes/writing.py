@@ -1,4 +1,6 @@
-"""How these tests write to the change log: with connections of their own, whose transactions stay open as long as wanted."""
+"""How these tests write to the change log: with connections of their own, whose transactions stay
+open as long as wanted.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import asyncpg
 
 from almoner.changes import feed
 from almoner.data_api import decode, statements
-from almoner.data_api.store import new_id
+from almoner.data_api.writes import new_id
 from almoner.resources import BY_NAME
 from almoner.vocabulary.fields import Shape
 
@@ -22,7 +24,9 @@ PATIENCE = 120.0
 STAMP = ("test", "cli", "test")
 
 
-async def until_true(condition: Callable[[], Awaitable[bool]], what: str, patience: float = PATIENCE) -> None:
+async def until_true(
+    condition: Callable[[], Awaitable[bool]], what: str, patience: float = PATIENCE
+) -> None:
     """Asks again and again until the condition holds; fails where it never does."""
     deadline = time.monotonic() + patience
     while not await condition():
@@ -31,10 +35,22 @@ async def until_true(condition: Callable[[], Awaitable[bool]], what: str, patien
 
 
 async def insert(connection: Any, environment: int, name: str = "Grace") -> str:
-    """Writes a patient with its change row, in the transaction of this connection, and returns the id."""
-    row = {"phase": "intake", "timezone": "US/Pacific", "first_name": name, "last_name": "Hopper", "id": new_id()}
+    """Writes a patient with its change row, in the transaction of this connection, and returns the
+    id.
+    """
+    row = {
+        "phase": "intake",
+        "timezone": "US/Pacific",
+        "first_name": name,
+        "last_name": "Hopper",
+        "id": new_id(),
+    }
     await connection.fetchrow(
-        statements.insert(PATIENTS, Shape.STORED), environment, row["id"], *decode.complete(PATIENTS, row), *STAMP
+        statements.insert(PATIENTS, Shape.STORED),
+        environment,
+        row["id"],
+        *decode.complete(PATIENTS, row),
+        *STAMP,
     )
     return row["id"]
 
@@ -55,9 +71,17 @@ async def current_xid(connection: Any) -> int:
     return xid
 
 
-async def follow(connection: Any, environment: int, after: feed.Position = feed.BEGINNING, limit: int = 7) -> list[feed.FeedChange]:
-    """All changes that are settled behind a position, read page by page, each from the cursor of the one before."""
-    return [entry for entry in await entries(connection, environment, after, limit) if isinstance(entry, feed.FeedChange)]
+async def follow(
+    connection: Any, environment: int, after: feed.Position = feed.BEGINNING, limit: int = 7
+) -> list[feed.FeedChange]:
+    """All changes that are settled behind a position, read page by page, each from the cursor of
+    the one before.
+    """
+    return [
+        entry
+        for entry in await entries(connection, environment, after, limit)
+        if isinstance(entry, feed.FeedChange)
+    ]
 
 
 async def entries(
@@ -97,8 +121,10 @@ async def names_settled(
 
 async def environment_of(connection: Any) -> int:
     """A new environment in a database of the test's own."""
-    made: int = await connection.fetchval("INSERT INTO environments (name) VALUES ($1) RETURNING id", f"t-{uuid.uuid4().hex}")
-    return made
+    value: int = await connection.fetchval(
+        "INSERT INTO environments (name) VALUES ($1) RETURNING id", f"t-{uuid.uuid4().hex}"
+    )
+    return value
 
 
 async def opened(dsn: str) -> Any:
@@ -107,5 +133,7 @@ async def opened(dsn: str) -> Any:
 
 
 async def begin_epoch(connection: Any) -> None:
-    """Begins the cluster's epoch, so that no transaction of a test holds up the others by beginning it."""
+    """Begins the cluster's epoch, so that no transaction of a test holds up the others by beginning
+    it.
+    """
     await connection.execute("SELECT almoner_epoch()")

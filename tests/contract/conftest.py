@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.workshop import kiwi_health
 from tests.conftest import Callers, new_environment

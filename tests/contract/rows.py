@@ -1,4 +1,6 @@
-"""Rows of every collection, made from the declarations alone, so that one suite runs over all of them."""
+"""Rows of every collection, made from the declarations alone, so that one suite runs over all of
+them.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,21 @@ from typing import Any
 import httpx
 
 from almoner.data_api.declare import Resource, Verb
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.resources import BY_NAME
 from almoner.vocabulary.fields import Field, Shape
 from almoner.vocabulary.kinds import Ref
 from tests.conftest import Api
 
-CONTRACT: dict[str, Any] = json.loads((Path(__file__).parent / "contract.json").read_text(encoding="utf-8"))
-# What is offered beside the contract: of a collection the names of fields, or "*" where all of it is a site's own.
-ADDITIONS: dict[str, list[str] | str] = json.loads((Path(__file__).parent / "additions.json").read_text(encoding="utf-8"))
+CONTRACT: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "contract.json").read_text(encoding="utf-8")
+)
+# What is offered beside the contract: of a collection the names of fields, or "*" where all of it
+# is a site's own.
+ADDITIONS: dict[str, list[str] | str] = json.loads(
+    (Path(__file__).parent / "additions.json").read_text(encoding="utf-8")
+)
 # Clarification 7: marked as to be removed, and not returned.
 REMOVED = {"provider_id", "args", "result"}
 MISPRINTS = {"opted_on_to_phone": "opted_in_to_phone"}
@@ -46,7 +54,9 @@ def of_contract(name: str, row: Iterable[str]) -> list[str]:
 
 
 def settable(resource: Resource) -> list[Field]:
-    """The fields that a Create names; where the API has no Create, those that a writer inside the house names."""
+    """The fields that a Create names; where the API has no Create, those that a writer inside the
+    house names.
+    """
     by_api = Verb.CREATE in resource.verbs
     own = ("id", "updated_at", "created_at")
     if by_api:
@@ -56,14 +66,18 @@ def settable(resource: Resource) -> list[Field]:
 
 @dataclass
 class Place:
-    """One environment with the demo's program: a caller who may do everything in it, and a writer inside the house."""
+    """One environment with the demo's program: a caller who may do everything in it, and a writer
+    inside the house.
+    """
 
     api: Api
     inside: Actor
     store: Store
 
     async def body(self, resource: Resource, /, **given: Any) -> Row:
-        """A body that Create accepts, every parameter named; what it refers to is made, what must be unique is new."""
+        """A body that Create accepts, every parameter named; what it refers to is made, what must
+        be unique is new.
+        """
         body: Row = {}
         for field in settable(resource):
             if field.name in given:
@@ -71,10 +85,14 @@ class Place:
             elif not isinstance(field.kind, Ref):
                 body[field.name] = field.example()
         body |= fresh(resource, given)
+        if resource.patient == "patient_id" and "patient_id" not in body:
+            body["patient_id"] = (await self.make("patients"))["id"]
         for field, ref in resource.references:
             if field.name not in body and not field.only_enveloped:
                 # What must belong to the same row of a third collection is made for that row.
                 shared = {ref.within: body[ref.within]} if ref.within else {}
+                if is_of_same_patient(resource, ref):
+                    shared = {"user_id": body["patient_id"]}
                 body[field.name] = (await self.make(ref.to, **shared))["id"]
         if resource.any_reference is not None and "welkin_id" not in given:
             body["welkin_id"] = (await self.make(body["resource"]))["id"]
@@ -89,7 +107,11 @@ class Place:
         body = await self.body(resource, **given)
         if resource.on_create is not None:
             # Rows that would come with it are left out: a test that wants them names them.
-            body = {key: value for key, value in body.items() if key in given or resource.field(key).stored}
+            body = {
+                key: value
+                for key, value in body.items()
+                if key in given or resource.field(key).stored
+            }
         if Verb.CREATE in resource.verbs:
             return one(await self.api.post(f"/v1/{name}", json=body))
         written = await self.store.create(self.inside, resource, body)
@@ -98,6 +120,11 @@ class Place:
     async def find(self, name: str, /, **parameters: Any) -> list[Row]:
         """The rows of the first page that these parameters find."""
         return rows(await self.api.get(f"/v1/{name}", params=parameters))
+
+
+def is_of_same_patient(resource: Resource, ref: Ref) -> bool:
+    """Whether a row refers to what must be about its own patient, as a visit to its appointment."""
+    return resource.patient == "patient_id" and BY_NAME[ref.to].patient == "user_id"
 
 
 def fresh(resource: Resource, given: Row) -> Row:
@@ -124,8 +151,8 @@ def rows(answer: httpx.Response) -> list[Row]:
     """The rows of a page in the documented shape."""
     assert answer.status_code == 200, answer.text
     (page,) = answer.json()
-    found: list[Row] = page["data"]
-    return found
+    entries: list[Row] = page["data"]
+    return entries
 
 
 def errors(answer: httpx.Response, status: int) -> list[tuple[str, str | None]]:
@@ -139,7 +166,9 @@ def errors(answer: httpx.Response, status: int) -> list[tuple[str, str | None]]:
     return [(error["code"], error["extra"].get("path")) for error in found]
 
 
-def refused(answer: httpx.Response, *paths: str, code: str = "parse_exception", status: int = 400) -> None:
+def refused(
+    answer: httpx.Response, *paths: str, code: str = "parse_exception", status: int = 400
+) -> None:
     """Asserts that the request was refused at exactly these paths."""
     assert errors(answer, status) == [(code, path) for path in paths]
 

@@ -1,8 +1,8 @@
-"""What no schema can tell schemathesis: which rows there are, what the program defines, and what two fields mean together.
+"""What no schema can tell schemathesis: which rows there are, what the program defines, and what
+two fields mean together.
 
-Loaded by the process that test_openapi_stateful.py starts. Only values that fit the schema are replaced, by ones that exist;
-what schemathesis breaks on purpose stays broken.
-"""
+Loaded by the process that test_openapi_stateful.py starts. Only values that fit the schema are
+replaced, by ones that exist; what schemathesis breaks on purpose stays broken."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ from typing import Any
 
 import schemathesis
 
+from almoner.data_api import nested
+from almoner.data_api.declare import Resource
+from almoner.resources import BY_NAME
+from almoner.vocabulary.fields import Field, Shape
+from almoner.vocabulary.kinds import Boolean
+
 KNOWN: dict[str, Any] = json.loads(os.environ["ALMONER_TEST_KNOWN"])
+SHAPE = Shape[KNOWN["shape"].upper()]
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _LINE = re.compile(r"[ -~]{0,150}[!-~]")
 _ZONE = re.compile(r"[A-Za-z0-9_+/-]+")
+FORM = "application/x-www-form-urlencoded"
 _count = itertools.count(1)
 
 
@@ -28,7 +36,9 @@ def is_id(value: Any) -> bool:
 
 
 @schemathesis.hook
-def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+def map_path_parameters(
+    context: Any, path_parameters: dict[str, Any] | None
+) -> dict[str, Any] | None:
     """Every other id is of a row that there is."""
     collection = context.operation.path.split("/")[2]
     if path_parameters and is_id(path_parameters.get("id")) and next(_count) % 2:
@@ -42,16 +52,42 @@ def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | No
         one_page(query)
         if context.operation.path == "/v1/changes" and isinstance(query.get("after"), str):
             query["after"] = KNOWN["cursor"]
+        if isinstance(query.get("wait"), int):
+            query["wait"] = 0  # where nothing is there, the test would wait as well
     return query
 
 
 def one_page(asked: dict[str, Any]) -> None:
-    """Only a whole position continues behind a row, and each filter is given under one of its names."""
+    """Only a whole position continues behind a row, and each filter is given under one of its
+    names.
+    """
     if asked.get("page[from]") is None and is_id(asked.get("page[after]")):
         del asked["page[after]"]
-    for name, other in (("worker_id", "worker"), ("user_id", "patient_id"), ("coach_id", "primary_worker_id")):
+    for name, other in (
+        ("worker_id", "worker"),
+        ("user_id", "patient_id"),
+        ("coach_id", "primary_worker_id"),
+    ):
         if name in asked and (asked.get(other, "") is None or is_id(asked.get(other))):
             del asked[other]
+
+
+@schemathesis.hook
+def filter_case(context: Any, case: Any) -> bool:
+    """A form says a value or a list of ids: what else is made up is lost as it is written, so that
+    another request would be sent than the one that is judged.
+    """
+    if case.media_type != FORM or not isinstance(case.body, dict):
+        return True
+    return all(
+        is_value(value)
+        or (name == "ids" and isinstance(value, list) and value and all(map(is_value, value)))
+        for name, value in case.body.items()
+    )
+
+
+def is_value(value: Any) -> bool:
+    return isinstance(value, str | bool | int | float)
 
 
 @schemathesis.hook
@@ -62,26 +98,51 @@ def map_body(context: Any, body: Any) -> Any:
     if path.endswith("/find"):
         one_page(body)
         return body
-    both_names(body)
+    collection = path.split("/")[2]
+    in_the_house(collection, body, context.operation.method.upper() == "POST")
+    if path == "/v1/subscriptions/{id}":
+        unlike_before(body)
+    return body
+
+
+def in_the_house(collection: str, body: dict[str, Any], creating: bool) -> None:
+    """What a body names is there, in it and in the rows that come with it."""
+    resource = BY_NAME.get(collection)
+    if resource is not None:
+        one_name_each(resource, body, creating)
     for name, value in KNOWN["ids"].items():
         if is_id(body.get(name)):
             body[name] = value
     for name, value in KNOWN["program"].items():
         if name in body and type(body[name]) is type(value):
             body[name] = value
-    collection = path.split("/")[2]
     if collection in SENSES:
         SENSES[collection](body)
-    if path == "/v1/subscriptions/{id}":
-        unlike_before(body)
-    return body
+    for field, kind in nested.fields(resource) if resource is not None else ():
+        rows = body.get(field.name)
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict):
+                in_the_house(kind.resource.name, row, creating=True)
 
 
-def both_names(body: dict[str, Any]) -> None:
-    """In the enveloped shape, one of the two names of a reference is enough."""
-    for name, other in (("user_id", "patient_id"), ("coach_id", "primary_worker_id")):
-        if all(key in body and (body[key] is None or is_id(body[key])) for key in (name, other)):
-            del body[other]
+def one_name_each(resource: Resource, body: dict[str, Any], creating: bool) -> None:
+    """A field that is given under two of its names has one value, which no schema can say: one of
+    them is enough. What does not fit the schema stays.
+    """
+    spelled = resource.spelled[SHAPE]
+    for field in spelled.fields:
+        given = [name for name in body if spelled.names.get(name) is field]
+        writable = field.create if creating else field.update
+        if writable and all(fits(field, body[name], creating) for name in given):
+            for other in given[1:]:
+                del body[other]
+
+
+def fits(field: Field, value: Any, creating: bool) -> bool:
+    """Whether a value of a field with two names, a reference or a consent, is one of its schema."""
+    if value is None:
+        return not field.required and (creating or field.nullable)
+    return type(value) is bool if isinstance(field.kind, Boolean) else is_id(value)
 
 
 def external_id(body: dict[str, Any]) -> None:
@@ -93,31 +154,31 @@ def external_id(body: dict[str, Any]) -> None:
         body["welkin_id"] = KNOWN["rows"][body["resource"]]
 
 
-def patient(body: dict[str, Any]) -> None:
-    with_timezone(body)
-    mappings(body)
-
-
-def mappings(body: dict[str, Any]) -> None:
-    """Each mapping that comes with a new row is a new one."""
-    given = body.get("external_ids")
-    for mapping in given if isinstance(given, list) else ():
-        if isinstance(mapping, dict):
-            external_id(mapping)
-
-
 def message(body: dict[str, Any]) -> None:
-    if body.get("direction") == "inbound" and (is_id(body.get("worker_id")) or body.get("worker_id") is None):
+    if body.get("direction") == "inbound" and (
+        is_id(body.get("worker_id")) or body.get("worker_id") is None
+    ):
         body.pop("worker_id", None)
     if body.get("direction") == "outbound" and body.get("worker_id") is None:
         body["worker_id"] = KNOWN["ids"]["worker_id"]
 
 
 def calendar_event(body: dict[str, Any]) -> None:
-    """A time of day or a day, whichever is given, in order; each mapping is a new one."""
-    mappings(body)
-    if is_moment(body.get("start_time")) and is_moment(body.get("end_time")) and is_day(body.get("day")):
+    """A time of day or a day, whichever is given, in order."""
+    if (
+        is_moment(body.get("start_time"))
+        and is_moment(body.get("end_time"))
+        and is_day(body.get("day"))
+    ):
         body |= KNOWN["day"] if body.get("day") is not None else KNOWN["span"]
+
+
+def visit(body: dict[str, Any]) -> None:
+    """One that has an end ends after its beginning."""
+    if body.get("start_time") and body.get("end_time"):
+        span = {"start_time": "2018-09-10T18:56:19+00:00", "end_time": "2018-09-10T19:26:19+00:00"}
+        if is_moment(body["start_time"]) and is_moment(body["end_time"]):
+            body |= span
 
 
 def is_moment(value: Any) -> bool:
@@ -145,18 +206,16 @@ def token(body: dict[str, Any]) -> None:
             body["scope"] = "all"
 
 
-def phone_number(body: dict[str, Any]) -> None:
-    """A consent is given under one of its two names."""
-    if "opted_in_to_phone" in body and type(body.get("opted_on_to_phone")) in (bool, type(None)):
-        body.pop("opted_on_to_phone", None)
-
-
 def subscription(body: dict[str, Any]) -> None:
     """A name of its own, the way to authenticate as it was, and a span in order that is past."""
     if isinstance(body.get("name"), str) and _LINE.fullmatch(body["name"]):
         body["name"] += str(next(_count))
     if is_moment(body.get("from", "")) and is_moment(body.get("to")):
-        body |= {name: value for name, value in zip(("from", "to"), KNOWN["span"].values(), strict=False) if body.get(name)}
+        body |= {
+            name: value
+            for name, value in zip(("from", "to"), KNOWN["span"].values(), strict=False)
+            if body.get(name)
+        }
 
 
 def unlike_before(body: dict[str, Any]) -> None:
@@ -183,11 +242,18 @@ def before_add_examples(context: Any, examples: list[Any]) -> None:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
-    """What a link filled in may meet what was made up: the same row under another name, or nothing where a row was awaited."""
+    """What a link filled in may meet what was made up: the same row under another name, or nothing
+    where a row was awaited.
+    """
+    if "Idempotency-Key" in (case.headers or {}):
+        # Each key is used once; that a second use is refused has a test of its own.
+        case.headers["Idempotency-Key"] = f'"{next(_count)}"'
     if isinstance(case.query, dict):
         one_page(case.query)
     if isinstance(case.body, dict):
-        both_names(case.body)
+        resource = BY_NAME.get(case.operation.path.split("/")[2])
+        if resource is not None:
+            one_name_each(resource, case.body, case.operation.method.upper() == "POST")
         if case.operation.path.startswith("/v1/subscriptions"):
             subscription(case.body)
         if (
@@ -198,16 +264,22 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
             case.body["name"] = f"{case.body['name'][:50]} {next(_count)}"
         if case.operation.path == "/v1/subscriptions/{id}":
             unlike_before(case.body)
-    if case.path_parameters and case.path_parameters.get("id") is None and "{id}" in case.operation.path:
-        case.path_parameters["id"] = KNOWN["rows"].get(case.operation.path.split("/")[2], KNOWN["rows"]["patients"])
+    if (
+        case.path_parameters
+        and case.path_parameters.get("id") is None
+        and "{id}" in case.operation.path
+    ):
+        case.path_parameters["id"] = KNOWN["rows"].get(
+            case.operation.path.split("/")[2], KNOWN["rows"]["patients"]
+        )
 
 
 SENSES = {
     "external_ids": external_id,
-    "patients": patient,
-    "phone_numbers": phone_number,
+    "patients": with_timezone,
     "messages": message,
     "calendar_events": calendar_event,
+    "visits": visit,
     "assessment_responses": assessment_response,
     "token": token,
     "subscriptions": subscription,

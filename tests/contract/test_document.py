@@ -1,4 +1,6 @@
-"""The running server against every fact of the contract document: verbs, parameters, keys, their order and types."""
+"""The running server against every fact of the contract document: verbs, parameters, keys, their
+order and types.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,12 @@ from tests.contract.rows import (
 )
 
 EVERY_COLLECTION = pytest.mark.parametrize("name", list(CONTRACT))
-CREATED = pytest.mark.parametrize("name", [name for name, facts in CONTRACT.items() if "Create" in facts["verbs"]])
-UPDATED = pytest.mark.parametrize("name", [name for name, facts in CONTRACT.items() if "Update" in facts["verbs"]])
+CREATED = pytest.mark.parametrize(
+    "name", [name for name, facts in CONTRACT.items() if "Create" in facts["verbs"]]
+)
+UPDATED = pytest.mark.parametrize(
+    "name", [name for name, facts in CONTRACT.items() if "Update" in facts["verbs"]]
+)
 # Clarification 1: the document uses these three without listing them.
 ADDED = {("patients", "Find"), ("patients", "Get"), ("external_ids", "Get")}
 _OWN = "tests/contract/additions.json"
@@ -40,7 +46,8 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _PHONE = re.compile(r"\d{3}-\d{3}-\d{4}")
 _TEXTS = {"string", "enum", "email", "timezone", "name", "state", "country", "zip_code"}
 
-# Of each parameter of Update, a value that differs from that of the example, and what has to go with it.
+# Of each parameter of Update, a value that differs from that of the example, and what has to go
+# with it.
 NEW_VALUES: dict[str, dict[str, Row]] = {
     "calendar_events": {
         "start_time": {"start_time": "2018-09-10T18:00:00.000000+00:00"},
@@ -75,7 +82,8 @@ NEW_VALUES: dict[str, dict[str, Row]] = {
         "automatic_recipient": {"automatic_recipient": True},
     },
 }
-# Parameters that stand for each other: where one is left out, the others are given or left out with it.
+# Parameters that stand for each other: where one is left out, the others are given or left out with
+# it.
 INSTEAD: dict[tuple[str, str], Row] = {
     ("calendar_events", "start_time"): {"end_time": ..., "day": "2018-09-10"},
     ("calendar_events", "end_time"): {"start_time": ..., "day": "2018-09-10"},
@@ -88,7 +96,11 @@ def verbs(name: str) -> list[str]:
 
 def parameters(name: str, verb: str) -> dict[str, bool]:
     """The parameters of a verb beside the id in the path; True for the required ones."""
-    return {p["name"]: not p["optional"] for p in CONTRACT[name]["verbs"][verb]["params"] if p["name"] != "id"}
+    return {
+        p["name"]: not p["optional"]
+        for p in CONTRACT[name]["verbs"][verb]["params"]
+        if p["name"] != "id"
+    }
 
 
 def is_of(value: Any, kind: str) -> bool:
@@ -97,7 +109,12 @@ def is_of(value: Any, kind: str) -> bool:
     patterns = {"guid": _GUID, "isodatetime": _MOMENT, "isodate": _DAY, "phone": _PHONE}
     if kind in patterns:
         return type(value) is str and patterns[kind].fullmatch(value) is not None
-    types: dict[str, type] = {"boolean": bool, "json": dict, "array string": list, "array integration-errors": list}
+    types: dict[str, type] = {
+        "boolean": bool,
+        "json": dict,
+        "array string": list,
+        "array integration-errors": list,
+    }
     return type(value) is types[kind]
 
 
@@ -114,33 +131,57 @@ def test_there_are_45_operations_and_the_token() -> None:
     documented = {(name, verb) for name, facts in CONTRACT.items() for verb in facts["verbs"]}
     assert len(CONTRACT) == 14
     assert len(documented) == 42
-    offered = {(r.name, verb.name.capitalize()) for r in RESOURCES if r.name in CONTRACT for verb in r.verbs}
+    offered = {
+        (r.name, verb.name.capitalize())
+        for r in RESOURCES
+        if r.name in CONTRACT
+        for verb in r.verbs
+    }
     assert offered == documented | ADDED
     assert len(offered) == 45
 
 
 def test_what_is_offered_beside_the_contract_is_written_down() -> None:
-    """The contract's facts are the owner's: what a site adds stands beside them, so that a slip is not taken for an addition."""
+    """The contract's facts are the owner's: what a site adds stands beside them, so that a slip is
+    not taken for an addition.
+    """
     wrong = []
     for resource in RESOURCES:
         declared = ADDITIONS.get(resource.name, [])
         if resource.name not in CONTRACT:
             if declared != "*":
-                wrong.append(f'The contract has no {resource.name}: if it is yours, add "{resource.name}": "*" to {_OWN}.')
+                wrong.append(
+                    f'The contract has no {resource.name}: if it is yours, add "{resource.name}":'
+                    f' "*" to {_OWN}.'
+                )
             continue
         wrong += [
-            f'The contract has no {resource.name}.{key}: if it is yours, add "{key}" to "{resource.name}" in {_OWN}.'
+            f'The contract has no {resource.name}.{key}: if it is yours, add "{key}" to'
+            f' "{resource.name}" in {_OWN}.'
             for key in added_keys(resource)
             if key not in declared
         ]
-        wrong += [f"{_OWN} has {resource.name}.{key}: no such field" for key in declared if key not in added_keys(resource)]
-    wrong += [f"{_OWN} has {name}: there is no such collection" for name in ADDITIONS if name not in BY_NAME]
+        wrong += [
+            f"{_OWN} has {resource.name}.{key}: no such field"
+            for key in declared
+            if key not in added_keys(resource)
+        ]
+    wrong += [
+        f"{_OWN} has {name}: there is no such collection"
+        for name in ADDITIONS
+        if name not in BY_NAME
+    ]
     assert not wrong, "\n".join(wrong)
 
 
 @EVERY_COLLECTION
-async def test_a_collection_answers_the_documented_verbs_and_405_to_every_other(name: str, shared: Place) -> None:
-    for path, own in ((f"/v1/{name}", {"Find", "Create"}), (f"/v1/{name}/{NOBODY}", {"Get", "Update", "Delete"})):
+async def test_a_collection_answers_the_documented_verbs_and_405_to_every_other(
+    name: str, shared: Place
+) -> None:
+    for path, own in (
+        (f"/v1/{name}", {"Find", "Create"}),
+        (f"/v1/{name}/{NOBODY}", {"Get", "Update", "Delete"}),
+    ):
         allowed = {METHODS[verb] for verb in verbs(name) if verb in own}
         for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
             answer = await shared.api.request(method, path, content=b"{}")
@@ -148,7 +189,9 @@ async def test_a_collection_answers_the_documented_verbs_and_405_to_every_other(
                 assert answer.status_code != 405, (method, path)
             else:
                 assert errors(answer, 405) == [("method_not_allowed", None)]
-                assert {m.strip() for m in answer.headers["allow"].split(",") if m.strip()} == allowed
+                assert {
+                    m.strip() for m in answer.headers["allow"].split(",") if m.strip()
+                } == allowed
 
 
 @EVERY_COLLECTION
@@ -169,15 +212,21 @@ async def test_the_token_endpoint_takes_post_alone(shared: Place) -> None:
 
 
 @EVERY_COLLECTION
-async def test_every_answer_has_the_keys_of_the_example_in_their_order_and_of_their_types(name: str, shared: Place) -> None:
+async def test_every_answer_has_the_keys_of_the_example_in_their_order_and_of_their_types(
+    name: str, shared: Place
+) -> None:
     row = await shared.make(name)
     path = f"/v1/{name}/{row['id']}"
     check_row(name, row)
     assert one(await shared.api.get(path)) == row
-    key = "user_id" if row.get("user_id") else next((f for f in ("worker_id", "coach_id", "email", "welkin_id") if f in row), "")
-    found = await shared.find(name, **{key: row[key]})
-    assert found == [row]
-    check_row(name, found[0])
+    key = (
+        "user_id"
+        if row.get("user_id")
+        else next((f for f in ("worker_id", "coach_id", "email", "welkin_id") if f in row), "")
+    )
+    matches = await shared.find(name, **{key: row[key]})
+    assert matches == [row]
+    check_row(name, matches[0])
     if "Update" in verbs(name):
         check_row(name, one(await shared.api.put(path, json=row)))
     if "Delete" in verbs(name):
@@ -206,10 +255,12 @@ async def example_body(name: str, place: Place) -> Row:
     resource = BY_NAME[name]
     own: Row = {}
     if name == "external_ids":
-        # The example's "some_string" stands for any; a collection that exists is wanted (clarification 16).
+        # The example's "some_string" stands for any; a collection that exists is wanted
+        # (clarification 16).
         own = {"resource": "patients", "welkin_id": (await place.make("patients"))["id"]}
     if name == "messages":
-        # The example is inbound and has a worker all the same; an inbound message has none (clarification 17).
+        # The example is inbound and has a worker all the same; an inbound message has none
+        # (clarification 17).
         own = {"worker_id": None}
     for field, ref in resource.references:
         if field.name not in own and not field.only_enveloped:
@@ -260,12 +311,18 @@ async def test_create_needs_each_required_parameter_and_no_other(name: str, shar
 
 
 @CREATED
-async def test_create_needs_nothing_beside_the_required_parameters(name: str, shared: Place) -> None:
+async def test_create_needs_nothing_beside_the_required_parameters(
+    name: str, shared: Place
+) -> None:
     required = {parameter for parameter, needed in parameters(name, "Create").items() if needed}
     # What is optional for itself, while one of several has to be given.
     either = {"assessment_responses": {"spec_id"}, "calendar_events": {"day"}}.get(name, set())
     body = await shared.body(BY_NAME[name], **({"day": "2018-09-10"} if "day" in either else {}))
-    row = one(await shared.api.post(f"/v1/{name}", json={k: v for k, v in body.items() if k in required | either}))
+    row = one(
+        await shared.api.post(
+            f"/v1/{name}", json={k: v for k, v in body.items() if k in required | either}
+        )
+    )
     check_row(name, row)
 
 
@@ -274,7 +331,11 @@ async def test_an_empty_create_reports_every_required_parameter(name: str, share
     answer = await shared.api.post(f"/v1/{name}", json={})
     found = {path for _, path in errors(answer, 400)}
     # An inbound message has no worker, whatever the table says (clarification 17).
-    required = {f".{p}" for p, needed in parameters(name, "Create").items() if needed and (name, p) != ("messages", "worker_id")}
+    required = {
+        f".{p}"
+        for p, needed in parameters(name, "Create").items()
+        if needed and (name, p) != ("messages", "worker_id")
+    }
     assert required <= found
 
 
@@ -305,7 +366,9 @@ async def referring(name: str, parameter: str, place: Place) -> Row:
 async def test_update_needs_its_required_parameters_and_no_other(name: str, shared: Place) -> None:
     row = await shared.make(name)
     answer = await shared.api.put(f"/v1/{name}/{row['id']}", json={})
-    required = [f".{parameter}" for parameter, needed in parameters(name, "Update").items() if needed]
+    required = [
+        f".{parameter}" for parameter, needed in parameters(name, "Update").items() if needed
+    ]
     if required:
         refused(answer, *required)
     else:
@@ -315,15 +378,27 @@ async def test_update_needs_its_required_parameters_and_no_other(name: str, shar
 @EVERY_COLLECTION
 async def test_find_takes_every_parameter_and_needs_none(name: str, shared: Place) -> None:
     row = await shared.make(name)
-    wide = {"page[from]": "2018-09-12T01:27:32.031245+00:00", "page[to]": "2099-01-01T00:00:00+00:00", "page[size]": "7"}
+    wide = {
+        "page[from]": "2018-09-12T01:27:32.031245+00:00",
+        "page[to]": "2099-01-01T00:00:00+00:00",
+        "page[size]": "7",
+    }
     values = wide | {key: value for key, value in row.items() if type(value) is str}
     values |= {"ref_id": row["ref_ids"][0]} if "ref_ids" in row else {}
     rows(await shared.api.get(f"/v1/{name}"))
-    documented = parameters(name, "Find") if "Find" in CONTRACT[name]["verbs"] else dict.fromkeys(wide, False)
+    documented = (
+        parameters(name, "Find")
+        if "Find" in CONTRACT[name]["verbs"]
+        else dict.fromkeys(wide, False)
+    )
     assert not any(documented.values())
     for parameter in documented:
         rows(await shared.api.get(f"/v1/{name}", params={parameter: values[parameter]}))
-    assert row in rows(await shared.api.get(f"/v1/{name}", params={p: values[p] for p in documented} | {"page[size]": "1000"}))
+    assert row in rows(
+        await shared.api.get(
+            f"/v1/{name}", params={p: values[p] for p in documented} | {"page[size]": "1000"}
+        )
+    )
 
 
 @EVERY_COLLECTION

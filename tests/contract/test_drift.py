@@ -1,4 +1,6 @@
-"""A database that the migrations make is the one that the declarations describe, down to the bodies of its functions."""
+"""A database that the migrations make is the one that the declarations describe, down to the bodies
+of its functions.
+"""
 
 from __future__ import annotations
 
@@ -14,36 +16,47 @@ from almoner.resources import RESOURCES
 from almoner.schema import migrate
 from tests.contract.catalogs import CATALOGS, declare, described, differences, new_database
 
-# What is there once a database: the environments themselves, its clusters, the processes that notify, and its key.
-OF_NO_ENVIRONMENT = {"environments", "epochs", "notifiers", "secret_keys"}
+# What is there once a database: the environments themselves, its clusters, the processes that
+# notify and work, and its key.
+OF_NO_ENVIRONMENT = {"environments", "epochs", "notifiers", "secret_keys", "work_runners"}
 # How a declared database can differ from a migrated one, and what the comparison then names.
 DRIFTS = {
     "column patients.nickname": "ALTER TABLE patients ADD COLUMN nickname text",
     "column patients.city": "ALTER TABLE patients ALTER COLUMN city SET NOT NULL",
     "column patients.county": "ALTER TABLE patients ALTER COLUMN county TYPE varchar(20)",
-    "column phone_numbers.verified": "ALTER TABLE phone_numbers ALTER COLUMN verified SET DEFAULT true",
-    "constraint messages.messages_user_id_fkey": "ALTER TABLE messages DROP CONSTRAINT messages_user_id_fkey",
+    "column phone_numbers.verified": (
+        "ALTER TABLE phone_numbers ALTER COLUMN verified SET DEFAULT true"
+    ),
+    "constraint messages.messages_user_id_fkey": (
+        "ALTER TABLE messages DROP CONSTRAINT messages_user_id_fkey"
+    ),
     "index patients_updated_at_idx": "DROP INDEX patients_updated_at_idx",
     "index patients_city_idx": "CREATE INDEX patients_city_idx ON patients (city)",
     "trigger patients.almoner_touch": "ALTER TABLE patients DISABLE TRIGGER almoner_touch",
     "trigger changes.almoner_append_only": "DROP TRIGGER almoner_append_only ON changes",
-    "function almoner_append_only()": "CREATE OR REPLACE FUNCTION almoner_append_only() RETURNS trigger LANGUAGE plpgsql "
-    "AS $$ BEGIN RETURN NULL; END $$",
+    "function almoner_append_only()": (
+        "CREATE OR REPLACE FUNCTION almoner_append_only() RETURNS trigger LANGUAGE plpgsql "
+        "AS $$ BEGIN RETURN NULL; END $$"
+    ),
     "sequence changes_seq": "ALTER SEQUENCE changes_seq CACHE 32",
-    "table visits": "CREATE TABLE visits ()",
+    "table walks": "CREATE TABLE walks ()",
 }
 
-# Messages as they were before what is read was kept at them. The second environment has the same ids.
+# Messages as they were before what is read was kept at them. The second environment has the same
+# ids.
 POPULATED = """
-INSERT INTO epochs (epoch, system_identifier, timeline) SELECT 1, system_identifier, 1 FROM pg_control_system();
+INSERT INTO epochs (epoch, system_identifier, timeline) SELECT 1, system_identifier, 1
+    FROM pg_control_system();
 INSERT INTO environments (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'one'), (2, 'two');
 INSERT INTO patients (environment_id, id, phase, timezone, first_name, last_name, birthday)
-SELECT e, '00000000-0000-0000-0000-000000000001', 'intake', 'US/Pacific', 'Grace', 'Hopper', '1906-12-09'
+SELECT e, '00000000-0000-0000-0000-000000000001', 'intake', 'US/Pacific', 'Grace', 'Hopper',
+    '1906-12-09'
 FROM generate_series(1, 2) e;
 INSERT INTO conversations (environment_id, id, user_id)
 SELECT environment_id, '00000000-0000-0000-0000-000000000002', id FROM patients;
 INSERT INTO messages (environment_id, id, user_id, conversation_id, direction, contents)
-SELECT environment_id, ('00000000-0000-0000-0000-00000000001' || n)::uuid, user_id, id, 'inbound', 'Number ' || n
+SELECT environment_id, ('00000000-0000-0000-0000-00000000001' || n)::uuid, user_id, id, 'inbound',
+    'Number ' || n
 FROM conversations, generate_series(1, 2) n;
 INSERT INTO message_reads (environment_id, message_id, read_by, read_at)
 VALUES (1, '00000000-0000-0000-0000-000000000012', 'worker:1', '2026-11-01T12:00Z');
@@ -71,7 +84,9 @@ async def declared(postgres: str) -> AsyncIterator[Any]:
     await embedded.drop_database(postgres, name)
 
 
-async def test_the_migrations_make_what_the_declarations_describe(migrated: dict[str, str], declared: Any) -> None:
+async def test_the_migrations_make_what_the_declarations_describe(
+    migrated: dict[str, str], declared: Any
+) -> None:
     assert differences(migrated, await described(declared)) == {}
     kinds = {name.partition(" ")[0] for name in migrated}
     assert kinds == set(CATALOGS)
@@ -89,7 +104,9 @@ async def test_the_comparison_sees(migrated: dict[str, str], declared: Any, name
         await transaction.rollback()
 
 
-async def test_every_collection_has_its_table_its_stamp_and_the_index_of_its_pages(migrated: dict[str, str]) -> None:
+async def test_every_collection_has_its_table_its_stamp_and_the_index_of_its_pages(
+    migrated: dict[str, str],
+) -> None:
     for resource in RESOURCES:
         for part in (
             f"table {resource.name}",
@@ -100,21 +117,33 @@ async def test_every_collection_has_its_table_its_stamp_and_the_index_of_its_pag
 
 
 async def test_every_table_has_the_environment_first_in_its_key(migrated: dict[str, str]) -> None:
-    keys = {name.removeprefix("constraint "): key for name, key in migrated.items() if key.startswith("PRIMARY KEY")}
-    without = {name.partition(".")[0] for name, key in keys.items() if not key.startswith("PRIMARY KEY (environment_id")}
+    keys = {
+        name.removeprefix("constraint "): key
+        for name, key in migrated.items()
+        if key.startswith("PRIMARY KEY")
+    }
+    without = {
+        name.partition(".")[0]
+        for name, key in keys.items()
+        if not key.startswith("PRIMARY KEY (environment_id")
+    }
     assert without == OF_NO_ENVIRONMENT
 
 
-async def test_what_was_read_before_it_was_kept_at_the_message_stays_read_and_no_message_changes(postgres: str) -> None:
-    """The migration of a database with messages: read ones, unread ones, and of two environments with one id."""
+async def test_what_was_read_before_it_was_kept_at_the_message_stays_read_and_no_message_changes(
+    postgres: str,
+) -> None:
+    """The migration of a database with messages: read ones, unread ones, and of two environments
+    with one id.
+    """
     name, dsn = await new_database(postgres, "populated")
     await migrate.migrate(dsn, schema.build(RESOURCES), "2026_11_28_recovery_codes")
     connection = await asyncpg.connect(dsn)
     await connection.execute(POPULATED)
-    kept = "SELECT * FROM messages ORDER BY environment_id, contents"
-    before = [dict(row) for row in await connection.fetch(kept)]
+    text = "SELECT * FROM messages ORDER BY environment_id, contents"
+    before = [dict(row) for row in await connection.fetch(text)]
     await migrate.migrate(dsn, schema.build(RESOURCES))
-    after = [dict(row) for row in await connection.fetch(kept)]
+    after = [dict(row) for row in await connection.fetch(text)]
     reads = [(row.pop("read_at"), row.pop("read_by")) for row in after]
     assert after == before
     noon = datetime(2026, 11, 1, 12, tzinfo=UTC)

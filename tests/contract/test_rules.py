@@ -15,9 +15,25 @@ from almoner.resources import BY_NAME
 from almoner.resources.care_flows import CARE_FLOW
 from almoner.vocabulary.choices import STATES
 from tests.conftest import Api, Callers
-from tests.contract.rows import CONTRACT, NOBODY, Place, Row, errors, of_contract, one, refused, values
+from tests.contract.rows import (
+    CONTRACT,
+    NOBODY,
+    Place,
+    Row,
+    errors,
+    of_contract,
+    one,
+    refused,
+    values,
+)
 
-PATIENT = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
+PATIENT = {
+    "phase": "intake",
+    "timezone": "US/Pacific",
+    "first_name": "Grace",
+    "last_name": "Hopper",
+    "birthday": "1906-12-09",
+}
 PHONES = {
     "555-555-5555": "555-555-5555",
     "5555555555": "555-555-5555",
@@ -56,7 +72,10 @@ NAMES = [
 
 
 async def post(api: Api, name: str, body: Row, **change: Any) -> httpx.Response:
-    return await api.post(f"/v1/{name}", json={key: value for key, value in (body | change).items() if value is not ...})
+    return await api.post(
+        f"/v1/{name}",
+        json={key: value for key, value in (body | change).items() if value is not ...},
+    )
 
 
 async def put(api: Api, name: str, row: Row, **change: Any) -> httpx.Response:
@@ -66,9 +85,20 @@ async def put(api: Api, name: str, row: Row, **change: Any) -> httpx.Response:
 # --- Bodies (clarification 8)
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "application/json; charset=utf-8", "", "x/y"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "application/json; charset=utf-8",
+        "",
+        "x/y",
+    ],
+)
 async def test_a_body_is_json_whatever_its_type_says(kind: str, shared: Place) -> None:
-    answer = await shared.api.post("/v1/patients", content=json.dumps(PATIENT), headers={"Content-Type": kind})
+    answer = await shared.api.post(
+        "/v1/patients", content=json.dumps(PATIENT), headers={"Content-Type": kind}
+    )
     assert one(answer)["first_name"] == "Grace"
 
 
@@ -90,14 +120,22 @@ async def test_a_body_is_json_whatever_its_type_says(kind: str, shared: Place) -
         (b'{"external_ids": ' + b"[" * 5000 + b"]" * 5000 + b"}", "parse_exception"),
     ],
 )
-async def test_a_body_that_is_no_json_object_is_refused(body: bytes, code: str, shared: Place) -> None:
-    for method, path in (("POST", "/v1/patients"), ("PUT", f"/v1/patients/{NOBODY}"), ("POST", "/v1/patients/find")):
+async def test_a_body_that_is_no_json_object_is_refused(
+    body: bytes, code: str, shared: Place
+) -> None:
+    for method, path in (
+        ("POST", "/v1/patients"),
+        ("PUT", f"/v1/patients/{NOBODY}"),
+        ("POST", "/v1/patients/find"),
+    ):
         answer = await shared.api.request(method, path, content=body)
         assert [found for found, _ in errors(answer, 400)] == [code]
 
 
 async def test_a_body_that_is_too_long_is_refused(shared: Place) -> None:
-    answer = await shared.api.post("/v1/patients", content=json.dumps(PATIENT | {"street": "x" * 2**20}))
+    answer = await shared.api.post(
+        "/v1/patients", content=json.dumps(PATIENT | {"street": "x" * 2**20})
+    )
     assert [code for code, _ in errors(answer, 413)] == ["payload_too_large"]
 
     async def chunks() -> Any:
@@ -111,10 +149,19 @@ async def test_a_body_that_is_too_long_is_refused(shared: Place) -> None:
 
 
 async def test_a_body_with_five_errors_reports_five(shared: Place) -> None:
-    body = {"phase": "nonsense", "timezone": "Mars/Olympus", "first_name": " ", "birthday": "1906-13-09", "nickname": "Amazing"}
+    body = {
+        "phase": "nonsense",
+        "timezone": "Mars/Olympus",
+        "first_name": " ",
+        "birthday": "1906-13-09",
+        "nickname": "Amazing",
+    }
     found = errors(await shared.api.post("/v1/patients", json=body), 400)
     assert sorted(found, key=str) == sorted(
-        [("parse_exception", f".{name}") for name in ("phase", "timezone", "first_name", "birthday", "nickname", "last_name")],
+        [
+            ("parse_exception", f".{name}")
+            for name in ("phase", "timezone", "first_name", "birthday", "nickname", "last_name")
+        ],
         key=str,
     )
     row = await shared.make("patients")
@@ -127,24 +174,49 @@ async def test_a_body_with_five_errors_reports_five(shared: Place) -> None:
 async def test_nul_and_lone_surrogates_are_refused_wherever_they_stand(shared: Place) -> None:
     patient = await shared.make("patients")
     for escape in ("\\u0000", "\\ud800", "\\udfff", "a\\ud83dz"):
-        for name, field in (("patients", "street"), ("patients", "last_name"), ("email_addresses", "email")):
-            body = {key: value for key, value in (await shared.body(BY_NAME[name])).items() if key != field}
+        for name, field in (
+            ("patients", "street"),
+            ("patients", "last_name"),
+            ("email_addresses", "email"),
+        ):
+            body = {
+                key: value
+                for key, value in (await shared.body(BY_NAME[name])).items()
+                if key != field
+            }
             raw = json.dumps(body)[:-1] + f', "{field}": "{escape}"}}'
             assert errors(await shared.api.post(f"/v1/{name}", content=raw), 400)
-        nested = f'{{"user_id": "{patient["id"]}", "type_name": "hcp", "body": {{"name": "{escape}"}}}}'
+        nested = (
+            f'{{"user_id": "{patient["id"]}", "type_name": "hcp", "body": {{"name": "{escape}"}}}}'
+        )
         assert errors(await shared.api.post("/v1/custom_data_type_records", content=nested), 400)
-        key = f'{{"user_id": "{patient["id"]}", "type_name": "hcp", "body": {{"name": "x", "{escape}": 1}}}}'
+        key = (
+            f'{{"user_id": "{patient["id"]}", "type_name": "hcp", "body": {{"name": "x",'
+            f' "{escape}": 1}}}}'
+        )
         assert errors(await shared.api.post("/v1/custom_data_type_records", content=key), 400)
-        assert errors(await shared.api.put(f"/v1/patients/{patient['id']}", content=f'{{"{escape}": 1}}'), 400)
-    for query in ("namespace=%00", "namespace=%ED%A0%80", "namespace=%FF", "%00=1", "namespace=\\ud800%C3"):
+        assert errors(
+            await shared.api.put(f"/v1/patients/{patient['id']}", content=f'{{"{escape}": 1}}'), 400
+        )
+    for query in (
+        "namespace=%00",
+        "namespace=%ED%A0%80",
+        "namespace=%FF",
+        "%00=1",
+        "namespace=\\ud800%C3",
+    ):
         assert errors(await shared.api.get(f"/v1/external_ids?{query}"), 400)
-    assert errors(await shared.api.post("/v1/external_ids/find", content=b'{"namespace": "\\u0000"}'), 400)
+    assert errors(
+        await shared.api.post("/v1/external_ids/find", content=b'{"namespace": "\\u0000"}'), 400
+    )
     assert one(await shared.api.get(f"/v1/patients/{patient['id']}")) == patient
 
 
 async def test_texts_of_every_script_come_back_unchanged(shared: Place) -> None:
     for name in NAMES:
-        row = one(await post(shared.api, "patients", PATIENT, first_name=name, last_name=name, city=name))
+        row = one(
+            await post(shared.api, "patients", PATIENT, first_name=name, last_name=name, city=name)
+        )
         assert (row["first_name"], row["last_name"], row["city"]) == (name, name, name)
         assert one(await shared.api.get(f"/v1/patients/{row['id']}")) == row
         mapping = await shared.make("external_ids", namespace=name)
@@ -159,7 +231,16 @@ async def test_texts_of_every_script_come_back_unchanged(shared: Place) -> None:
 
 async def test_a_patient_is_created_with_contact_records_and_mappings(here: Place) -> None:
     ids = [{"namespace": "emr", "external_id": "1"}, {"namespace": "billing", "external_id": "1"}]
-    row = one(await post(here.api, "patients", PATIENT, email="g@example.org", phone="(415) 555-2671", external_ids=ids))
+    row = one(
+        await post(
+            here.api,
+            "patients",
+            PATIENT,
+            email="g@example.org",
+            phone="(415) 555-2671",
+            external_ids=ids,
+        )
+    )
     assert of_contract("patients", row) == list(CONTRACT["patients"]["example"])
     (email,) = await here.find("email_addresses", user_id=row["id"])
     (phone,) = await here.find("phone_numbers", user_id=row["id"])
@@ -167,7 +248,12 @@ async def test_a_patient_is_created_with_contact_records_and_mappings(here: Plac
     assert email["email"] == "g@example.org"
     assert phone["phone_number"] == "415-555-2671"
     assert phone["phone_number_type"] in ("cell", "landline", "other")
-    consents = {key: value for found in (email, phone) for key, value in found.items() if key.startswith("opted")}
+    consents = {
+        key: value
+        for found in (email, phone)
+        for key, value in found.items()
+        if key.startswith("opted")
+    }
     assert not any(consents.values())
     assert [{key: m[key] for key in ("namespace", "external_id")} for m in mappings] == ids
     assert {m["resource"] for m in mappings} == {"patients"}
@@ -176,20 +262,49 @@ async def test_a_patient_is_created_with_contact_records_and_mappings(here: Plac
 async def counted(database: Database, environment: int) -> list[int]:
     tables = ("patients", "email_addresses", "phone_numbers", "external_ids", "changes")
     async with database.connection() as connection:
-        return [await connection.fetchval(f"SELECT count(*) FROM {t} WHERE environment_id = $1", environment) for t in tables]
+        return [
+            await connection.fetchval(
+                f"SELECT count(*) FROM {t} WHERE environment_id = $1", environment
+            )
+            for t in tables
+        ]
 
 
 @pytest.mark.parametrize(
     ("change", "path"),
     [
         (
-            {"external_ids": [{"namespace": "new", "external_id": "1"}, {"namespace": "emr", "external_id": "taken"}]},
+            {
+                "external_ids": [
+                    {"namespace": "new", "external_id": "1"},
+                    {"namespace": "emr", "external_id": "taken"},
+                ]
+            },
             ".external_ids[1]",
         ),
-        ({"external_ids": [{"namespace": "x", "external_id": "1"}, {"namespace": "x", "external_id": "2"}]}, ".external_ids[1]"),
-        ({"external_ids": [{"namespace": "x", "external_id": "1"}, {"namespace": "x", "external_id": "1"}]}, ".external_ids[1]"),
+        (
+            {
+                "external_ids": [
+                    {"namespace": "x", "external_id": "1"},
+                    {"namespace": "x", "external_id": "2"},
+                ]
+            },
+            ".external_ids[1]",
+        ),
+        (
+            {
+                "external_ids": [
+                    {"namespace": "x", "external_id": "1"},
+                    {"namespace": "x", "external_id": "1"},
+                ]
+            },
+            ".external_ids[1]",
+        ),
         ({"external_ids": [{"namespace": "x"}]}, ".external_ids[0].external_id"),
-        ({"external_ids": [{"namespace": "x", "external_id": "1", "resource": "workers"}]}, ".external_ids[0].resource"),
+        (
+            {"external_ids": [{"namespace": "x", "external_id": "1", "resource": "workers"}]},
+            ".external_ids[0].resource",
+        ),
         ({"external_ids": [{"namespace": "x", "external_id": 1}]}, ".external_ids[0].external_id"),
         ({"external_ids": {"namespace": "x", "external_id": "1"}}, ".external_ids"),
         ({"external_ids": ["x"]}, ".external_ids[0]"),
@@ -198,10 +313,17 @@ async def counted(database: Database, environment: int) -> list[int]:
         ({"coach_id": NOBODY}, ".coach_id"),
     ],
 )
-async def test_a_patient_is_created_whole_or_not_at_all(change: Row, path: str, here: Place, database: Database) -> None:
+async def test_a_patient_is_created_whole_or_not_at_all(
+    change: Row, path: str, here: Place, database: Database
+) -> None:
     await here.make("patients", external_ids=[{"namespace": "emr", "external_id": "taken"}])
     before = await counted(database, here.api.environment_id)
-    answer = await post(here.api, "patients", PATIENT, **{"email": "g@example.org", "phone": "555-555-5555"} | change)
+    answer = await post(
+        here.api,
+        "patients",
+        PATIENT,
+        **{"email": "g@example.org", "phone": "555-555-5555"} | change,
+    )
     assert answer.status_code in (400, 404)
     ((_, found),) = errors(answer, answer.status_code)
     assert found is not None
@@ -248,11 +370,24 @@ async def test_a_time_zone_is_a_name_of_iana_and_kept_as_it_was_given(shared: Pl
 
 async def test_a_birthday_is_a_date_or_a_datetime_whose_date_counts(shared: Place) -> None:
     row = await shared.make("patients")
-    for given in values("1906-12-09", "1906-12-09T00:00:00", "1906-12-09T23:30:00-08:00", "1906-12-09T00:15:00.1234567+14:00"):
-        assert one(await post(shared.api, "patients", PATIENT, birthday=given))["birthday"] == "1906-12-09"
-        assert one(await put(shared.api, "patients", row, birthday=given))["birthday"] == "1906-12-09"
-    assert one(await post(shared.api, "patients", PATIENT, birthday="2000-02-29"))["birthday"] == "2000-02-29"
-    for given in values(
+    for value in values(
+        "1906-12-09",
+        "1906-12-09T00:00:00",
+        "1906-12-09T23:30:00-08:00",
+        "1906-12-09T00:15:00.1234567+14:00",
+    ):
+        assert (
+            one(await post(shared.api, "patients", PATIENT, birthday=value))["birthday"]
+            == "1906-12-09"
+        )
+        assert (
+            one(await put(shared.api, "patients", row, birthday=value))["birthday"] == "1906-12-09"
+        )
+    assert (
+        one(await post(shared.api, "patients", PATIENT, birthday="2000-02-29"))["birthday"]
+        == "2000-02-29"
+    )
+    for value in values(
         "1906-13-09",
         "1900-02-29",
         "09.12.1906",
@@ -264,15 +399,22 @@ async def test_a_birthday_is_a_date_or_a_datetime_whose_date_counts(shared: Plac
         1906,
         "1906-12-09Z",
     ):
-        refused(await post(shared.api, "patients", PATIENT, birthday=given), ".birthday")
-        refused(await put(shared.api, "patients", row, birthday=given), ".birthday")
+        refused(await post(shared.api, "patients", PATIENT, birthday=value), ".birthday")
+        refused(await put(shared.api, "patients", row, birthday=value), ".birthday")
 
 
 async def test_the_first_and_the_last_moments_of_time_are_kept(shared: Place) -> None:
-    """Programs write what their language has for the least and the greatest time; they are no infinities."""
+    """Programs write what their language has for the least and the greatest time; they are no
+    infinities.
+    """
     for day in ("0001-01-01", "9999-12-31"):
         assert one(await post(shared.api, "patients", PATIENT, birthday=day))["birthday"] == day
-        assert one(await put(shared.api, "patients", await shared.make("patients"), birthday=day))["birthday"] == day
+        assert (
+            one(await put(shared.api, "patients", await shared.make("patients"), birthday=day))[
+                "birthday"
+            ]
+            == day
+        )
         event = await shared.make("calendar_events", start_time=None, end_time=None, day=day)
         assert event["day"] == day
     for given, kept in (
@@ -281,40 +423,68 @@ async def test_the_first_and_the_last_moments_of_time_are_kept(shared: Place) ->
     ):
         assert (await shared.make("messages", send_time=given))["send_time"] == kept
     for beyond in values("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"):
-        refused(await post(shared.api, "messages", await shared.body(BY_NAME["messages"]), send_time=beyond), ".send_time")
+        refused(
+            await post(
+                shared.api, "messages", await shared.body(BY_NAME["messages"]), send_time=beyond
+            ),
+            ".send_time",
+        )
 
 
-async def test_the_birthday_is_optional_in_the_enveloped_shape_alone(shared: Place, callers: Callers) -> None:
+async def test_the_birthday_is_optional_in_the_enveloped_shape_alone(
+    shared: Place, callers: Callers
+) -> None:
     refused(await post(shared.api, "patients", PATIENT, birthday=...), ".birthday")
     async with await callers(shared.api.environment_id, shape="enveloped") as enveloped:
         for birthday in (..., None):
-            made = one(await post(enveloped, "patients", PATIENT, birthday=birthday))["data"]
-            assert made["birthday"] is None
-            assert one(await shared.api.get(f"/v1/patients/{made['id']}"))["birthday"] is None
-        back = one(await shared.api.get(f"/v1/patients/{made['id']}"))
-        assert one(await enveloped.put(f"/v1/patients/{made['id']}", json=back))["data"]["birthday"] is None
+            row = one(await post(enveloped, "patients", PATIENT, birthday=birthday))["data"]
+            assert row["birthday"] is None
+            assert one(await shared.api.get(f"/v1/patients/{row['id']}"))["birthday"] is None
+        back = one(await shared.api.get(f"/v1/patients/{row['id']}"))
+        assert (
+            one(await enveloped.put(f"/v1/patients/{row['id']}", json=back))["data"]["birthday"]
+            is None
+        )
         for other in ("phase", "timezone", "first_name", "last_name"):
             refused(await post(enveloped, "patients", PATIENT, **{other: ...}), f".{other}")
 
 
 async def test_a_patients_address_can_be_updated(shared: Place) -> None:
     row = await shared.make("patients")
-    address = {"street": "1 Main St", "street_line_two": None, "city": "Ponce", "county": None, "zip_code": "00716", "state": "PR"}
+    address = {
+        "street": "1 Main St",
+        "street_line_two": None,
+        "city": "Ponce",
+        "county": None,
+        "zip_code": "00716",
+        "state": "PR",
+    }
     after = one(await put(shared.api, "patients", row, **address, country="USA"))
     assert {key: after[key] for key in address} == address
 
 
 async def test_what_only_a_create_takes_is_refused_by_an_update(shared: Place) -> None:
-    """email, phone and external_ids are no fields of a patient: to ignore them would lose them silently (clarification 9)."""
+    """email, phone and external_ids are no fields of a patient: to ignore them would lose them
+    silently (clarification 9).
+    """
     row = await shared.make("patients")
-    for name, value in (("email", "g@example.org"), ("phone", "555-555-5555"), ("external_ids", [])):
+    for name, value in (
+        ("email", "g@example.org"),
+        ("phone", "555-555-5555"),
+        ("external_ids", []),
+    ):
         refused(await put(shared.api, "patients", row, **{name: value}), f".{name}")
 
 
 async def test_a_coach_is_a_worker_and_can_be_taken_off(shared: Place) -> None:
     row = await shared.make("patients")
     assert one(await put(shared.api, "patients", row, coach_id=None))["coach_id"] is None
-    refused(await put(shared.api, "patients", row, coach_id=row["id"]), ".coach_id", code="resource_not_found", status=404)
+    refused(
+        await put(shared.api, "patients", row, coach_id=row["id"]),
+        ".coach_id",
+        code="resource_not_found",
+        status=404,
+    )
 
 
 # --- External ids (clarification 16)
@@ -328,16 +498,26 @@ async def test_an_external_id_is_unique_both_ways(here: Place) -> None:
     refused(taken, ".external_id", code="uniqueness_exception")
     assert first["id"] not in taken.text
     assert first["welkin_id"] not in taken.text
-    refused(await post(here.api, "external_ids", body, external_id="2"), ".welkin_id", code="uniqueness_exception")
+    refused(
+        await post(here.api, "external_ids", body, external_id="2"),
+        ".welkin_id",
+        code="uniqueness_exception",
+    )
     worker = (await here.make("workers"))["id"]
     across = await post(here.api, "external_ids", body, resource="workers", welkin_id=worker)
     refused(across, ".external_id", code="uniqueness_exception")
     second = one(await post(here.api, "external_ids", body, namespace="billing"))
     refused(
-        await put(here.api, "external_ids", second, namespace="emr", welkin_id=other), ".external_id", code="uniqueness_exception"
+        await put(here.api, "external_ids", second, namespace="emr", welkin_id=other),
+        ".external_id",
+        code="uniqueness_exception",
     )
     third = one(await post(here.api, "external_ids", body, external_id="3", welkin_id=other))
-    refused(await put(here.api, "external_ids", third, welkin_id=first["welkin_id"]), ".welkin_id", code="uniqueness_exception")
+    refused(
+        await put(here.api, "external_ids", third, welkin_id=first["welkin_id"]),
+        ".welkin_id",
+        code="uniqueness_exception",
+    )
     assert one(await put(here.api, "external_ids", third, external_id="3")) == third
 
 
@@ -348,23 +528,59 @@ async def test_an_external_id_names_a_row_of_the_collection_that_it_names(shared
             mapping = await shared.make("external_ids", resource=name, welkin_id=row["id"])
             assert mapping["welkin_id"] == row["id"]
             wrong = "workers" if name != "workers" else "patients"
-            body = {"resource": wrong, "namespace": "wrong", "external_id": name, "welkin_id": row["id"]}
-            refused(await shared.api.post("/v1/external_ids", json=body), ".welkin_id", code="resource_not_found", status=404)
+            body = {
+                "resource": wrong,
+                "namespace": "wrong",
+                "external_id": name,
+                "welkin_id": row["id"],
+            }
+            refused(
+                await shared.api.post("/v1/external_ids", json=body),
+                ".welkin_id",
+                code="resource_not_found",
+                status=404,
+            )
             answer = await put(shared.api, "external_ids", mapping, resource=wrong)
             refused(answer, ".welkin_id", code="resource_not_found", status=404)
     body = await shared.body(BY_NAME["external_ids"])
-    for resource in values("patient", "Patients", "users", "", "changes", "environments", "patients; DROP TABLE patients", 1):
+    for resource in values(
+        "patient",
+        "Patients",
+        "users",
+        "",
+        "changes",
+        "environments",
+        "patients; DROP TABLE patients",
+        1,
+    ):
         refused(await post(shared.api, "external_ids", body, resource=resource), ".resource")
 
 
 async def test_any_string_is_a_namespace_or_an_external_id(shared: Place) -> None:
-    for text in ("", " ", "a/b?c=d&e", "%", "'; --", "null", "0", "x" * 10_000, "ü" * 5000, "\\", "\n", "{}"):
+    for text in (
+        "",
+        " ",
+        "a/b?c=d&e",
+        "%",
+        "'; --",
+        "null",
+        "0",
+        "x" * 10_000,
+        "ü" * 5000,
+        "\\",
+        "\n",
+        "{}",
+    ):
         row = await shared.make("external_ids", namespace=f"any{text}", external_id=text)
         assert (row["namespace"], row["external_id"]) == (f"any{text}", text)
         if len(text) < 4000:
-            assert await shared.find("external_ids", namespace=f"any{text}", external_id=text) == [row]
-        found = await shared.api.post("/v1/external_ids/find", json={"namespace": f"any{text}", "external_id": text})
-        assert found.json()[0]["data"] == [row]
+            assert await shared.find("external_ids", namespace=f"any{text}", external_id=text) == [
+                row
+            ]
+        answer = await shared.api.post(
+            "/v1/external_ids/find", json={"namespace": f"any{text}", "external_id": text}
+        )
+        assert answer.json()[0]["data"] == [row]
     assert (await shared.make("external_ids", namespace=""))["namespace"] == ""
 
 
@@ -372,7 +588,9 @@ async def test_a_mapping_goes_with_the_task_that_it_points_at(shared: Place) -> 
     task = await shared.make("patient_tasks")
     mapping = await shared.make("external_ids", resource="patient_tasks", welkin_id=task["id"])
     one(await shared.api.delete(f"/v1/patient_tasks/{task['id']}"))
-    assert errors(await shared.api.get(f"/v1/external_ids/{mapping['id']}"), 404) == [("not_found", None)]
+    assert errors(await shared.api.get(f"/v1/external_ids/{mapping['id']}"), 404) == [
+        ("not_found", None)
+    ]
     again = {key: mapping[key] for key in ("namespace", "external_id")}
     await shared.make("external_ids", **again)
 
@@ -385,15 +603,34 @@ async def test_an_outbound_message_has_a_worker_and_an_inbound_one_has_none(shar
     assert one(await post(shared.api, "messages", body))["worker_id"] == body["worker_id"]
     for worker in values(..., None):
         refused(await post(shared.api, "messages", body, worker_id=worker), ".worker_id")
-        assert one(await post(shared.api, "messages", body, direction="inbound", worker_id=worker))["worker_id"] is None
+        assert (
+            one(await post(shared.api, "messages", body, direction="inbound", worker_id=worker))[
+                "worker_id"
+            ]
+            is None
+        )
     answer = await post(shared.api, "messages", body, direction="inbound")
     assert one(answer)["worker_id"] is None
     assert answer.headers["x-ignored-fields"] == "worker_id"
-    assert one(await post(shared.api, "messages", body, direction="inbound", worker_id=NOBODY))["worker_id"] is None
-    refused(await post(shared.api, "messages", body, direction="inbound", worker_id="x"), ".worker_id")
-    refused(await post(shared.api, "messages", body, worker_id=NOBODY), ".worker_id", code="resource_not_found", status=404)
+    assert (
+        one(await post(shared.api, "messages", body, direction="inbound", worker_id=NOBODY))[
+            "worker_id"
+        ]
+        is None
+    )
+    refused(
+        await post(shared.api, "messages", body, direction="inbound", worker_id="x"), ".worker_id"
+    )
+    refused(
+        await post(shared.api, "messages", body, worker_id=NOBODY),
+        ".worker_id",
+        code="resource_not_found",
+        status=404,
+    )
     for direction in values("sideways", "Inbound", "", 1):
-        assert ("parse_exception", ".direction") in errors(await post(shared.api, "messages", body, direction=direction), 400)
+        assert ("parse_exception", ".direction") in errors(
+            await post(shared.api, "messages", body, direction=direction), 400
+        )
 
 
 async def test_a_message_is_part_of_a_conversation_of_its_patient(shared: Place) -> None:
@@ -410,9 +647,15 @@ async def test_a_message_is_sent_now_unless_it_says_when_and_by_a_person(shared:
     before = one(await shared.api.get(f"/v1/conversations/{body['conversation_id']}"))
     for send_time in (..., None):
         row = one(await post(shared.api, "messages", body, send_time=send_time))
-        assert before["updated_at"] <= row["send_time"] <= (await shared.make("conversations"))["updated_at"]
+        assert (
+            before["updated_at"]
+            <= row["send_time"]
+            <= (await shared.make("conversations"))["updated_at"]
+        )
         assert row["automatically_sent"] is False
-    row = one(await post(shared.api, "messages", body, send_time="2018-09-11T18:27:32.0450469-07:00"))
+    row = one(
+        await post(shared.api, "messages", body, send_time="2018-09-11T18:27:32.0450469-07:00")
+    )
     assert row["send_time"] == "2018-09-12T01:27:32.045046+00:00"
     assert one(await shared.api.get(f"/v1/conversations/{body['conversation_id']}")) == before
 
@@ -420,14 +663,30 @@ async def test_a_message_is_sent_now_unless_it_says_when_and_by_a_person(shared:
 async def test_a_conversation_has_one_of_four_types_or_none(shared: Place) -> None:
     body = await shared.body(BY_NAME["conversations"])
     for kind in ("app", "third_party_app", "phone", "email", None):
-        assert one(await post(shared.api, "conversations", body, conversation_type=kind))["conversation_type"] == kind
-    assert one(await post(shared.api, "conversations", body, conversation_type=...))["conversation_type"] is None
-    refused(await post(shared.api, "conversations", body, conversation_type="fax"), ".conversation_type")
+        assert (
+            one(await post(shared.api, "conversations", body, conversation_type=kind))[
+                "conversation_type"
+            ]
+            == kind
+        )
+    assert (
+        one(await post(shared.api, "conversations", body, conversation_type=...))[
+            "conversation_type"
+        ]
+        is None
+    )
+    refused(
+        await post(shared.api, "conversations", body, conversation_type="fax"), ".conversation_type"
+    )
 
 
 # --- Calendars and their events (clarification 18)
 
-START, END, DAY = "2018-09-10T18:56:19.357228+00:00", "2018-09-10T19:26:19.357540+00:00", "2018-09-10"
+START, END, DAY = (
+    "2018-09-10T18:56:19.357228+00:00",
+    "2018-09-10T19:26:19.357540+00:00",
+    "2018-09-10",
+)
 
 
 @pytest.mark.parametrize(
@@ -454,9 +713,13 @@ START, END, DAY = "2018-09-10T18:56:19.357228+00:00", "2018-09-10T19:26:19.35754
         (..., ..., "2018-02-30", ".day"),
     ],
 )
-async def test_an_event_has_a_time_of_day_or_a_day(start: Any, end: Any, day: Any, path: str | None, shared: Place) -> None:
+async def test_an_event_has_a_time_of_day_or_a_day(
+    start: Any, end: Any, day: Any, path: str | None, shared: Place
+) -> None:
     body = await shared.body(BY_NAME["calendar_events"])
-    answer = await post(shared.api, "calendar_events", body, start_time=start, end_time=end, day=day, is_all_day=...)
+    answer = await post(
+        shared.api, "calendar_events", body, start_time=start, end_time=end, day=day, is_all_day=...
+    )
     if path is None:
         row = one(answer)
         assert row["is_all_day"] is (row["day"] is not None)
@@ -472,12 +735,24 @@ async def test_an_event_can_be_moved_from_a_time_to_a_day_and_back(shared: Place
     refused(await put(shared.api, "calendar_events", row, end_time=row["start_time"]), ".end_time")
     refused(await put(shared.api, "calendar_events", row, start_time=row["end_time"]), ".end_time")
     moved = one(await put(shared.api, "calendar_events", row, day=DAY))
-    assert (moved["day"], moved["is_all_day"], moved["start_time"], moved["end_time"]) == (DAY, True, None, None)
+    assert (moved["day"], moved["is_all_day"], moved["start_time"], moved["end_time"]) == (
+        DAY,
+        True,
+        None,
+        None,
+    )
     refused(await put(shared.api, "calendar_events", row, day=None), ".start_time")
     refused(await put(shared.api, "calendar_events", row, start_time=START), ".end_time")
-    answer = await put(shared.api, "calendar_events", row, start_time=START, end_time=END, is_all_day=True)
+    answer = await put(
+        shared.api, "calendar_events", row, start_time=START, end_time=END, is_all_day=True
+    )
     back = one(answer)
-    assert (back["day"], back["is_all_day"], back["start_time"], back["end_time"]) == (None, False, START, END)
+    assert (back["day"], back["is_all_day"], back["start_time"], back["end_time"]) == (
+        None,
+        False,
+        START,
+        END,
+    )
     assert answer.headers["x-ignored-fields"] == "is_all_day"
 
 
@@ -489,7 +764,9 @@ async def test_of_both_sides_of_an_event_is_all_day_decides(shared: Place) -> No
         assert (row["day"], row["start_time"], row["end_time"]) == left
         assert answer.headers["x-ignored-fields"] == ("start_time, end_time" if all_day else "day")
         other = {"day": DAY, "start_time": START, "end_time": END, "is_all_day": not all_day}
-        assert one(await put(shared.api, "calendar_events", row, **other))["is_all_day"] is not all_day
+        assert (
+            one(await put(shared.api, "calendar_events", row, **other))["is_all_day"] is not all_day
+        )
 
 
 async def test_an_events_modality_type_and_outcome_are_listed_values(shared: Place) -> None:
@@ -499,9 +776,15 @@ async def test_an_events_modality_type_and_outcome_are_listed_values(shared: Pla
         assert row["modality"] == modality
         assert row["outcome"] is None
     refused(await post(shared.api, "calendar_events", body, modality="telepathy"), ".modality")
-    refused(await post(shared.api, "calendar_events", body, appointment_type="nonsense"), ".appointment_type")
+    refused(
+        await post(shared.api, "calendar_events", body, appointment_type="nonsense"),
+        ".appointment_type",
+    )
     for outcome in ("completed", "cancelled", "no-show", None):
-        assert one(await put(shared.api, "calendar_events", row, outcome=outcome))["outcome"] == outcome
+        assert (
+            one(await put(shared.api, "calendar_events", row, outcome=outcome))["outcome"]
+            == outcome
+        )
     refused(await put(shared.api, "calendar_events", row, outcome="forgotten"), ".outcome")
 
 
@@ -563,11 +846,20 @@ async def test_an_assessment_is_named_by_id_or_by_name_in_any_version(shared: Pl
         ({"completed_at": "yesterday"}, [".model.completed_at"]),
         ({"insurance_provider": 5}, [".model.insurance_provider"]),
         ({"nickname": "x"}, [".model.nickname"]),
-        ({"pain_scale": 7, "plan_type": 1, "active": 0}, [".model.active", ".model.pain_scale", ".model.plan_type"]),
+        (
+            {"pain_scale": 7, "plan_type": 1, "active": 0},
+            [".model.active", ".model.pain_scale", ".model.plan_type"],
+        ),
     ],
 )
-async def test_every_violation_of_a_spec_is_reported_with_its_path(change: Row, paths: list[str], shared: Place) -> None:
-    body = {"user_id": (await shared.make("patients"))["id"], "spec_id": "intake_assessment", "model": MODEL | change}
+async def test_every_violation_of_a_spec_is_reported_with_its_path(
+    change: Row, paths: list[str], shared: Place
+) -> None:
+    body = {
+        "user_id": (await shared.make("patients"))["id"],
+        "spec_id": "intake_assessment",
+        "model": MODEL | change,
+    }
     found = errors(await shared.api.post("/v1/assessment_responses", json=body), 400)
     assert sorted(found) == [("parse_exception", path) for path in paths]
 
@@ -575,17 +867,28 @@ async def test_every_violation_of_a_spec_is_reported_with_its_path(change: Row, 
 async def test_answers_to_an_assessment_may_be_left_out_or_null(shared: Place) -> None:
     body = {"user_id": (await shared.make("patients"))["id"], "spec_id": "intake_assessment"}
     for model in values(
-        {"insurance_provider": "Acme"}, {"insurance_provider": "Acme", "pain_scale": None}, MODEL | {"pain_scale": 0}
+        {"insurance_provider": "Acme"},
+        {"insurance_provider": "Acme", "pain_scale": None},
+        MODEL | {"pain_scale": 0},
     ):
-        assert one(await post(shared.api, "assessment_responses", body, model=model))["model"] == model
+        assert (
+            one(await post(shared.api, "assessment_responses", body, model=model))["model"] == model
+        )
     for model in values([], "x", 1, True):
         refused(await post(shared.api, "assessment_responses", body, model=model), ".model")
-    needed = await post(shared.api, "assessment_responses", body, spec_id="mood_check", model={"low_mood": None})
-    assert sorted(errors(needed, 400)) == [("parse_exception", ".model.lost_interest"), ("parse_exception", ".model.low_mood")]
+    needed = await post(
+        shared.api, "assessment_responses", body, spec_id="mood_check", model={"low_mood": None}
+    )
+    assert sorted(errors(needed, 400)) == [
+        ("parse_exception", ".model.lost_interest"),
+        ("parse_exception", ".model.low_mood"),
+    ]
 
 
 async def test_a_number_of_a_model_is_answered_as_it_was_sent(shared: Place) -> None:
-    """Seventeen digits and more, as some languages print a decimal, are neither refused nor rounded."""
+    """Seventeen digits and more, as some languages print a decimal, are neither refused nor
+    rounded.
+    """
     user = (await shared.make("patients"))["id"]
     for sent, answered in (
         ("0.36600000000000001", "0.36600000000000001"),
@@ -594,11 +897,17 @@ async def test_a_number_of_a_model_is_answered_as_it_was_sent(shared: Place) -> 
     ):
         model = f'{{"insurance_provider": "Acme", "pain_scale": {sent}}}'
         body = f'{{"user_id": "{user}", "spec_id": "intake_assessment", "model": {model}}}'
-        made = await shared.api.post("/v1/assessment_responses", content=body)
-        assert f'"pain_scale":{answered}}}' in made.text, made.text
-        read = await shared.api.get(f"/v1/assessment_responses/{made.json()['id']}")
+        answer = await shared.api.post("/v1/assessment_responses", content=body)
+        assert f'"pain_scale":{answered}}}' in answer.text, answer.text
+        read = await shared.api.get(f"/v1/assessment_responses/{answer.json()['id']}")
         assert f'"pain_scale":{answered}}}' in read.text
-    errors_of_task = [{"code": "x", "message": "y", "extra": {"n": Decimal("9007199254740993.0"), "m": 9007199254740993}}]
+    errors_of_task = [
+        {
+            "code": "x",
+            "message": "y",
+            "extra": {"n": Decimal("9007199254740993.0"), "m": 9007199254740993},
+        }
+    ]
     task = await shared.make("integration_tasks", errors=errors_of_task)
     read = await shared.api.get(f"/v1/integration_tasks/{task['id']}")
     assert '"n":9007199254740993.0,"m":9007199254740993' in read.text
@@ -618,11 +927,20 @@ async def test_a_custom_record_satisfies_its_type_on_create_and_update(shared: P
         ({"name": "x", "nickname": "y"}, [".body.nickname"]),
         ({"name": "x", "phone": "call me"}, [".body.phone"]),
     ):
-        created = await shared.api.post("/v1/custom_data_type_records", json={"user_id": user, "type_name": "hcp", "body": body})
+        created = await shared.api.post(
+            "/v1/custom_data_type_records", json={"user_id": user, "type_name": "hcp", "body": body}
+        )
         updated = await put(shared.api, "custom_data_type_records", row, body=body)
         for answer in (created, updated):
             assert sorted(errors(answer, 400)) == [("parse_exception", path) for path in paths]
-    after = one(await put(shared.api, "custom_data_type_records", row, body={"name": "x", "phone": "+1 415 555 2671"}))
+    after = one(
+        await put(
+            shared.api,
+            "custom_data_type_records",
+            row,
+            body={"name": "x", "phone": "+1 415 555 2671"},
+        )
+    )
     assert after["body"] == {"name": "x", "phone": "415-555-2671"}
     for name in values("nonsense", "HCP", "", 1):
         body = {"user_id": user, "type_name": name, "body": {"name": "x"}}
@@ -636,35 +954,56 @@ async def test_a_care_flow_is_exactly_the_documents_object(shared: Place) -> Non
     flow = CONTRACT["care_flows"]["example"]["care_flow"]
     row = await shared.make("care_flows", care_flow=flow)
     assert json.dumps(row["care_flow"]) == json.dumps(flow)
-    (intervention, _) = row["care_flow"]["goals"][0]["interventions"]
+    intervention, _ = row["care_flow"]["goals"][0]["interventions"]
     assert "instructions" in intervention
 
 
-async def test_an_integration_task_shows_its_errors_and_nothing_that_is_to_be_removed(shared: Place) -> None:
+async def test_an_integration_task_shows_its_errors_and_nothing_that_is_to_be_removed(
+    shared: Place,
+) -> None:
     example = CONTRACT["integration_tasks"]["example"]
     row = await shared.make("integration_tasks", errors=example["errors"])
     assert json.dumps(row["errors"]) == json.dumps(example["errors"])
     assert not {"provider_id", "args", "result"} & row.keys()
     for status in ("unattempted", "running", "failed", "succeeded"):
-        assert (await shared.make("integration_tasks", status=status, user_id=None))["status"] == status
+        assert (await shared.make("integration_tasks", status=status, user_id=None))[
+            "status"
+        ] == status
 
 
 # --- Contact records and types (clarifications 7 and 21)
 
 
-async def test_the_misprint_of_a_consent_is_accepted_and_the_name_is_returned(shared: Place) -> None:
+async def test_the_misprint_of_a_consent_is_accepted_and_the_name_is_returned(
+    shared: Place,
+) -> None:
     body = await shared.body(BY_NAME["phone_numbers"])
-    row = one(await post(shared.api, "phone_numbers", body, opted_in_to_phone=..., opted_on_to_phone=True))
+    row = one(
+        await post(shared.api, "phone_numbers", body, opted_in_to_phone=..., opted_on_to_phone=True)
+    )
     assert row["opted_in_to_phone"] is True
     assert "opted_on_to_phone" not in row
-    assert one(await put(shared.api, "phone_numbers", row, opted_on_to_phone=False))["opted_in_to_phone"] is False
+    assert (
+        one(await put(shared.api, "phone_numbers", row, opted_on_to_phone=False))[
+            "opted_in_to_phone"
+        ]
+        is False
+    )
+    both = {"opted_in_to_phone": True, "opted_on_to_phone": True}
+    assert one(await put(shared.api, "phone_numbers", row, **both))["opted_in_to_phone"] is True
+    differing = await put(shared.api, "phone_numbers", row, **(both | {"opted_on_to_phone": False}))
+    refused(differing, ".opted_on_to_phone", code="bad_request")
 
 
 async def test_consents_are_not_given_until_they_are(shared: Place) -> None:
     patient = (await shared.make("patients"))["id"]
     number = {"user_id": patient, "phone_number": "555-555-5555", "phone_number_type": "cell"}
     phone = one(await shared.api.post("/v1/phone_numbers", json=number))
-    email = one(await shared.api.post("/v1/email_addresses", json={"user_id": patient, "email": "g@example.org"}))
+    email = one(
+        await shared.api.post(
+            "/v1/email_addresses", json={"user_id": patient, "email": "g@example.org"}
+        )
+    )
     assert {v for row in (phone, email) for v in row.values() if type(v) is bool} == {False}
     for wrong in values("true", 1, 0, "yes", []):
         refused(await put(shared.api, "phone_numbers", phone, verified=wrong), ".verified")
@@ -673,23 +1012,37 @@ async def test_consents_are_not_given_until_they_are(shared: Place) -> None:
 async def test_phone_numbers_in_common_notations_are_kept_in_one(shared: Place) -> None:
     body = await shared.body(BY_NAME["phone_numbers"])
     for given, kept in PHONES.items():
-        assert one(await post(shared.api, "phone_numbers", body, phone_number=given))["phone_number"] == kept
+        assert (
+            one(await post(shared.api, "phone_numbers", body, phone_number=given))["phone_number"]
+            == kept
+        )
         worker = await shared.make("workers", phone_number=given)
         assert worker["phone_number"] == kept
     for given in values(*NO_PHONES):
         refused(await post(shared.api, "phone_numbers", body, phone_number=given), ".phone_number")
         refused(await post(shared.api, "patients", PATIENT, phone=given), ".phone")
     for kind in ("cell", "landline", "other"):
-        assert one(await post(shared.api, "phone_numbers", body, phone_number_type=kind))["phone_number_type"] == kind
-    refused(await post(shared.api, "phone_numbers", body, phone_number_type="fax"), ".phone_number_type")
+        assert (
+            one(await post(shared.api, "phone_numbers", body, phone_number_type=kind))[
+                "phone_number_type"
+            ]
+            == kind
+        )
+    refused(
+        await post(shared.api, "phone_numbers", body, phone_number_type="fax"), ".phone_number_type"
+    )
 
 
 async def test_a_phone_number_itself_is_not_updated(shared: Place) -> None:
     row = await shared.make("phone_numbers")
-    answer = await put(shared.api, "phone_numbers", row, phone_number="415-555-2671", friendly_name="x")
+    answer = await put(
+        shared.api, "phone_numbers", row, phone_number="415-555-2671", friendly_name="x"
+    )
     assert one(answer)["phone_number"] == row["phone_number"]
     assert answer.headers["x-ignored-fields"] == "phone_number"
-    again = await put(shared.api, "phone_numbers", row, phone_number="+1 (555) 555-5555", id=row["id"].upper())
+    again = await put(
+        shared.api, "phone_numbers", row, phone_number="+1 (555) 555-5555", id=row["id"].upper()
+    )
     assert "x-ignored-fields" not in again.headers
 
 
@@ -706,14 +1059,26 @@ async def test_a_zip_code_has_five_or_nine_digits(shared: Place) -> None:
         kept = "94115-4619" if len(code) > 5 else code
         assert one(await post(shared.api, "patients", PATIENT, zip_code=code))["zip_code"] == kept
     for code in values(
-        "", "9411", "941100", "94110-123", "94110-12345", "94110 1234", "9411O", " 94110", "٩٤١١٠", 94110, "94110\n"
+        "",
+        "9411",
+        "941100",
+        "94110-123",
+        "94110-12345",
+        "94110 1234",
+        "9411O",
+        " 94110",
+        "٩٤١١٠",
+        94110,
+        "94110\n",
     ):
         refused(await post(shared.api, "patients", PATIENT, zip_code=code), ".zip_code")
 
 
 async def test_an_email_is_any_string_that_is_not_empty_nor_over_long(shared: Place) -> None:
     body = await shared.body(BY_NAME["email_addresses"])
-    for email in values("x", "not an address", "grace@example.org", "ünï@例え.jp", "a" * 320, "é" * 320, " "):
+    for email in values(
+        "x", "not an address", "grace@example.org", "ünï@例え.jp", "a" * 320, "é" * 320, " "
+    ):
         row = one(await post(shared.api, "email_addresses", body, email=email))
         assert row["email"] == email
     for email in values("", "a" * 321, 1, [], True):
@@ -737,12 +1102,20 @@ async def test_a_task_can_be_of_any_type_and_is_deleted_for_good(shared: Place) 
 
 
 async def test_every_problem_of_one_status_is_answered_with_it(shared: Place) -> None:
-    """Two references to nothing are a 404; a reference to nothing beside a value that does not parse is a 400."""
+    """Two references to nothing are a 404; a reference to nothing beside a value that does not
+    parse is a 400.
+    """
     body = await shared.body(BY_NAME["calendar_events"])
     answer = await post(shared.api, "calendar_events", body, user_id=NOBODY, calendar_id=NOBODY)
-    assert sorted(errors(answer, 404)) == [("resource_not_found", ".calendar_id"), ("resource_not_found", ".user_id")]
+    assert sorted(errors(answer, 404)) == [
+        ("resource_not_found", ".calendar_id"),
+        ("resource_not_found", ".user_id"),
+    ]
     answer = await post(shared.api, "calendar_events", body, user_id=NOBODY, calendar_id="x")
-    assert sorted(errors(answer, 400)) == [("parse_exception", ".calendar_id"), ("resource_not_found", ".user_id")]
+    assert sorted(errors(answer, 400)) == [
+        ("parse_exception", ".calendar_id"),
+        ("resource_not_found", ".user_id"),
+    ]
 
 
 async def test_an_unknown_route_is_not_found(shared: Place) -> None:

@@ -1,4 +1,6 @@
-"""A written migration makes what is declared, all of it, and nothing is written where nothing changed."""
+"""A written migration makes what is declared, all of it, and nothing is written where nothing
+changed.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, DefaultClause, text
 
 from almoner import embedded, schema
-from almoner.data_api.declare import Search
+from almoner.data_api.indexed import Search
+from almoner.database import revisions
 from almoner.errors import SettingError
 from almoner.migrations import writing
 from almoner.resources import BY_NAME, RESOURCES
@@ -38,13 +41,18 @@ async def pair(postgres: str) -> AsyncIterator[tuple[str, str]]:
         await embedded.drop_database(postgres, name)
 
 
-async def test_unchanged_declarations_have_no_migration_written(pair: tuple[str, str], tmp_path: Path) -> None:
+async def test_unchanged_declarations_have_no_migration_written(
+    pair: tuple[str, str], tmp_path: Path
+) -> None:
     migrated, declared = pair
     await declare(declared)
-    there = set(migrate.VERSIONS.iterdir())
-    assert await writing.write(migrated, declared, schema.build(RESOURCES), "nothing", tmp_path) is None
+    there = set(revisions.VERSIONS.iterdir())
+    assert (
+        await writing.write(migrated, declared, schema.build(RESOURCES), "nothing", tmp_path)
+        is None
+    )
     assert await writing.write(migrated, declared, schema.build(RESOURCES), "nothing") is None
-    assert {path for path in migrate.VERSIONS.iterdir() if path.name != "__pycache__"} <= there
+    assert {path for path in revisions.VERSIONS.iterdir() if path.name != "__pycache__"} <= there
     for wrong in ("", "Two words", "../up", "1st"):
         with pytest.raises(SettingError, match="small letters"):
             await writing.write(migrated, declared, schema.build(RESOURCES), wrong, tmp_path)
@@ -53,25 +61,39 @@ async def test_unchanged_declarations_have_no_migration_written(pair: tuple[str,
 async def test_a_written_migration_makes_what_is_declared_triggers_functions_and_indexes_included(
     pair: tuple[str, str], tmp_path: Path
 ) -> None:
-    """A collection; a field of messages, whose stamp names its columns; one that is searched and filtered by; another index."""
+    """A collection; a field of messages, whose stamp names its columns; one that is searched and
+    filtered by; another index.
+    """
     migrated, declared = pair
-    urgency, shoe_size = Field("urgency", Text(), "How urgent."), Field("shoe_size", Text(), "Size of the shoes.", filter=True)
+    urgency, shoe_size = (
+        Field("urgency", Text(), "How urgent."),
+        Field("shoe_size", Text(), "Size of the shoes.", filter=True),
+    )
     search = Search("shoe_size", "coalesce({row}shoe_size, '')", column="plain_shoe_size")
     patients, messages = BY_NAME["patients"], BY_NAME["messages"]
     changed = {
         "messages": replace(messages, fields=(*messages.fields, urgency)),
-        "patients": replace(patients, fields=(*patients.fields, shoe_size), searches=(*patients.searches, search)),
+        "patients": replace(
+            patients, fields=(*patients.fields, shoe_size), searches=(*patients.searches, search)
+        ),
     }
     ours = replace(BY_NAME["patient_tasks"], name="vaccinations")
     resources = [*(changed.get(resource.name, resource) for resource in RESOURCES), ours]
     metadata = schema.build(resources)
-    # Of a row that is there nobody knows what its function would work out: a migration of such a column is completed by hand.
+    # Of a row that is there nobody knows what its function would work out: a migration of such a
+    # column is completed by hand.
     metadata.tables["patients"].c.plain_shoe_size.server_default = DefaultClause("")
-    part = next(index for index in metadata.tables["care_flows"].indexes if index.name == "care_flows_due_part")
+    part = next(
+        index
+        for index in metadata.tables["care_flows"].indexes
+        if index.name == "care_flows_due_part"
+    )
     part.dialect_options["postgresql"]["where"] = text("user_id IS NULL")
     await declare(declared, metadata, resources)
 
-    written = await writing.write(migrated, declared, metadata, "shoe_size_and_what_else_was_missing", tmp_path)
+    written = await writing.write(
+        migrated, declared, metadata, "shoe_size_and_what_else_was_missing", tmp_path
+    )
 
     assert written is not None
     said = written.read_text()
@@ -80,12 +102,14 @@ async def test_a_written_migration_makes_what_is_declared_triggers_functions_and
     assert "locks.take('care_flows', 'messages', 'patients')" in said
     names: dict[str, Any] = {}
     exec(compile(said, written, "exec"), names)  # noqa: S102  # what was just written
-    assert names["revision"] == written.stem > migrate.newest() == names["down_revision"]
+    assert names["revision"] == written.stem > revisions.newest() == names["down_revision"]
 
     def run(connection: Connection) -> None:
         with Operations.context(MigrationContext.configure(connection)):
             names["upgrade"]()
-        connection.execute(text("UPDATE alembic_version SET version_num = :there"), {"there": written.stem})
+        connection.execute(
+            text("UPDATE alembic_version SET version_num = :there"), {"there": written.stem}
+        )
 
     await migrate.with_connection(migrated, run)
     before, after = [await asyncpg.connect(dsn) for dsn in pair]
@@ -95,25 +119,46 @@ async def test_a_written_migration_makes_what_is_declared_triggers_functions_and
     assert await writing.write(migrated, declared, metadata, "again", tmp_path) is None
 
 
+# It makes a PostgreSQL of its own, twice; the tests above show all of it but that and the words.
+@pytest.mark.slow
 def test_a_field_is_one_line_and_a_migration_that_is_written_once(tmp_path: Path) -> None:
     """The command itself, in a copy of the package, with no database anywhere."""
-    shutil.copytree(migrate.VERSIONS.parent.parent, tmp_path / "almoner", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(revisions.VERSIONS.parent.parent, tmp_path / "almoner")
     declaration = tmp_path / "almoner" / "resources" / "patients.py"
     field = '        Field("shoe_size", Text(), "Size of the shoes."),\n'
-    declaration.write_text(declaration.read_text().replace("        UPDATED_AT,\n", f"{field}        UPDATED_AT,\n", 1))
+    declaration.write_text(
+        declaration.read_text().replace("        UPDATED_AT,\n", f"{field}        UPDATED_AT,\n", 1)
+    )
     versions = tmp_path / "almoner" / "migrations" / "versions"
     before = set(versions.glob("*.py"))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ALMONER_")}
-    command = [sys.executable, "-c", "from almoner.cli import main; main()", "migrate", "--write", "add_shoe_size"]
-    for wrote in ("Wrote ", "The migrations make what the declarations say: there is nothing to write."):
+    command = [
+        sys.executable,
+        "-c",
+        "from almoner.cli import main; main()",
+        "migrate",
+        "--write",
+        "add_shoe_size",
+    ]
+    for wrote in (
+        "Wrote ",
+        "The migrations make what the declarations say: there is nothing to write.",
+    ):
         ran = subprocess.run(
-            command, env=kept | {"PYTHONPATH": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, check=False
+            command,
+            env=kept | {"PYTHONPATH": str(tmp_path)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert (ran.returncode, ran.stderr) == (0, "")
         assert ran.stdout.startswith(wrote)
         (written,) = set(versions.glob("*.py")) - before
     said = written.read_text()
-    assert said.count("op.add_column(") == said.count("op.") - 1 == 1  # the other sets the time that it waits for locks
+    assert (
+        said.count("op.add_column(") == said.count("op.") - 1 == 1
+    )  # the other sets the time that it waits for locks
     assert 'sa.Column("shoe_size", sa.Text(), nullable=True)' in said
     for tidy in (["check"], ["format", "--check"]):
         subprocess.run([sys.executable, "-m", "ruff", *tidy, str(written)], check=True)

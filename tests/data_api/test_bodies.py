@@ -20,9 +20,20 @@ VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(KEYS, VALUES), st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " \t:\n")]), st.booleans())
-def test_an_object_of_keys_that_differ_is_taken(value: dict[str, Any], separators: tuple[str, str], ascii_only: bool) -> None:
-    assert decode.json_object(json.dumps(value, separators=separators, ensure_ascii=ascii_only).encode()) == value
+@given(
+    st.dictionaries(KEYS, VALUES),
+    st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " \t:\n")]),
+    st.booleans(),
+)
+def test_an_object_of_keys_that_differ_is_taken(
+    value: dict[str, Any], separators: tuple[str, str], ascii_only: bool
+) -> None:
+    assert (
+        decode.json_object(
+            json.dumps(value, separators=separators, ensure_ascii=ascii_only).encode()
+        )
+        == value
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,19 @@ def declared(*fields: Field, patient: str | None = "user_id") -> Resource:
 
 
 def test_a_collection_whose_rows_are_about_a_patient_has_the_field_that_tells_which() -> None:
-    with pytest.raises(ValueError, match=r"notes has no field user_id.*patient_reference.*patient=None"):
+    with pytest.raises(
+        ValueError, match=r"notes has no field user_id.*patient_reference.*patient=None"
+    ):
         complete(declared())
-    none, whose = declared(patient=None), declared(Field("user_id", PATIENT, "Whose note it is.", required=True))
+    none, whose = (
+        declared(patient=None),
+        declared(Field("user_id", PATIENT, "Whose note it is.", required=True)),
+    )
     assert (complete(none), complete(whose)) == (none, whose)
 
 
 @pytest.mark.parametrize("kind", [PATIENT, Ref("patients")])
 def test_whom_a_row_is_about_is_none_of_what_it_says_however_it_is_declared(kind: Ref) -> None:
-    assert value_fields(declared(Field("user_id", kind, "Whose note it is.", required=True))) == (NAME,)
+    assert value_fields(declared(Field("user_id", kind, "Whose note it is.", required=True))) == (
+        NAME,
+    )

@@ -1,4 +1,6 @@
-"""Every kind of field, fed with arbitrary JSON: a problem, or a value that PostgreSQL takes and gives back."""
+"""Every kind of field, fed with arbitrary JSON: a problem, or a value that PostgreSQL takes and
+gives back.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from almoner.database import Database
 from almoner.errors import ApiError
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.vocabulary import json_values, times
-from almoner.vocabulary.choices import STATES, Choice, ProgramChoice, Several, State
+from almoner.vocabulary.choices import STATES, Choice, ProgramChoice, ProgramName, Several, State
 from almoner.vocabulary.contact_kinds import E164, Name, Phone, ZipCode
 from almoner.vocabulary.fields import Field, ListOf, Object
 from almoner.vocabulary.kinds import (
@@ -28,16 +30,15 @@ from almoner.vocabulary.kinds import (
     Consent,
     Email,
     Guid,
-    Integer,
     Json,
     Kind,
     LongText,
-    Number,
     Problems,
     Ref,
     Text,
     Texts,
 )
+from almoner.vocabulary.numbers import Integer, Number
 from tests.tries import tries
 
 KINDS: dict[str, Kind] = {
@@ -68,7 +69,14 @@ KINDS: dict[str, Kind] = {
     "state": State(),
     "several": Several(("a", "b", "c")),
     "program choice": ProgramChoice("phases"),
-    "object": Object((Field("pain_scale", Number(0, 1), required=True), Field("note", Text()), Field("tags", ListOf(Name())))),
+    "program name": ProgramName("task_types"),
+    "object": Object(
+        (
+            Field("pain_scale", Number(0, 1), required=True),
+            Field("note", Text()),
+            Field("tags", ListOf(Name())),
+        )
+    ),
     "list": ListOf(Guid()),
     "new rows": NewRows(BY_NAME["external_ids"], "welkin_id", {"resource": "patients"}),
     "number in the enveloped shape": E164(),
@@ -78,13 +86,48 @@ KINDS: dict[str, Kind] = {
 NAIVE_BOUNDS = (datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30"))
 RELAXED = tries(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30)
+_scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=30)
+)
 _near = st.one_of(
     st.sampled_from(
-        ["", " ", "\x00", "555-555-5555", "+1 (415) 555 0100", "45CEEBA9-4944-43d1-b34d-0c36846acd4c", "94110", "٩٤١١٠"]
+        [
+            "",
+            " ",
+            "\x00",
+            "555-555-5555",
+            "+1 (415) 555 0100",
+            "45CEEBA9-4944-43d1-b34d-0c36846acd4c",
+            "94110",
+            "٩٤١١٠",
+        ]
     ),
-    st.sampled_from(["2018-09-15", "0000-01-01", "9999-12-31", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:60Z", "CA", "ca"]),
-    st.sampled_from(["call", "a", ["a", "b"], ["a", "a"], {"pain_scale": 0.5}, {"pain_scale": 2, "nope": 1}, "US/Pacific"]),
+    st.sampled_from(
+        [
+            "2018-09-15",
+            "0000-01-01",
+            "9999-12-31",
+            "0001-01-01T00:00:00+23:59",
+            "9999-12-31T23:59:60Z",
+            "CA",
+            "ca",
+        ]
+    ),
+    st.sampled_from(
+        [
+            "call",
+            "a",
+            ["a", "b"],
+            ["a", "a"],
+            {"pain_scale": 0.5},
+            {"pain_scale": 2, "nope": 1},
+            "US/Pacific",
+        ]
+    ),
     st.datetimes().map(datetime.isoformat),
     st.dates().map(date.isoformat),
     st.uuids().map(str),
@@ -95,7 +138,9 @@ _near = st.one_of(
 )
 ANY_JSON = st.recursive(
     _scalars | _near,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 
@@ -106,7 +151,9 @@ def parsed(value: Any) -> Any:
 
 
 def test_every_kind_that_the_collections_use_is_fed_here() -> None:
-    """But for those of one collection alone, which take what the kind does that they are made of."""
+    """But for those of one collection alone, which take what the kind does that they are made
+    of.
+    """
     used = {type(f.kind) for r in RESOURCES for f in r.fields}
     used -= {kind for kind in used if kind.__module__.startswith("almoner.resources.")}
     assert used <= {type(kind) for kind in KINDS.values()}
@@ -117,7 +164,9 @@ def test_every_kind_that_the_collections_use_is_fed_here() -> None:
 @given(value=ANY_JSON)
 @example(value=10**400)
 @example(value="\x00")
-async def test_whatever_is_sent_is_refused_or_taken_by_postgresql(database: Database, name: str, value: Any) -> None:
+async def test_whatever_is_sent_is_refused_or_taken_by_postgresql(
+    database: Database, name: str, value: Any
+) -> None:
     kind = KINDS[name]
     problems: Problems = []
     decoded = kind.decode(parsed(value), ".field", problems)
@@ -130,7 +179,8 @@ async def test_whatever_is_sent_is_refused_or_taken_by_postgresql(database: Data
             query = f"SELECT ($1::{kind.column}[])[2] IS NULL"
             assert await connection.fetchval(query, [kind.bind(decoded)] * 2) is (decoded is None)
     shown = await rendered(database, kind, decoded)
-    # What the API shows is taken again, as programs that send back the whole object do, and means the same.
+    # What the API shows is taken again, as programs that send back the whole object do, and means
+    # the same.
     again: Problems = []
     assert kind.decode(shown, ".field", again) == decoded
     assert again == []
@@ -139,11 +189,13 @@ async def test_whatever_is_sent_is_refused_or_taken_by_postgresql(database: Data
 @pytest.mark.parametrize("name", KINDS)
 @RELAXED
 @given(value=ANY_JSON)
-def test_inside_a_document_every_kind_keeps_what_is_json_or_says_what_is_wrong(name: str, value: Any) -> None:
+def test_inside_a_document_every_kind_keeps_what_is_json_or_says_what_is_wrong(
+    name: str, value: Any
+) -> None:
     problems: Problems = []
-    kept = KINDS[name].keep(parsed(value), ".field", problems)
+    stored = KINDS[name].keep(parsed(value), ".field", problems)
     if not problems:
-        msgspec.json.decode(msgspec.json.encode(kept))
+        msgspec.json.decode(msgspec.json.encode(stored))
 
 
 def plain(kind: Kind) -> bool:
@@ -153,7 +205,10 @@ def plain(kind: Kind) -> bool:
 
 async def rendered(database: Database, kind: Kind, decoded: Any) -> Any:
     async with database.connection() as connection:
-        query = f"SELECT row_to_json(r)::text FROM (SELECT {kind.to_json('v')} AS v FROM (SELECT $1::{kind.column} AS v) AS t) AS r"
+        query = (
+            f"SELECT row_to_json(r)::text FROM (SELECT {kind.to_json('v')} AS v FROM (SELECT"
+            f" $1::{kind.column} AS v) AS t) AS r"
+        )
         return json.loads(await connection.fetchval(query, kind.bind(decoded)))["v"]
 
 
@@ -194,7 +249,10 @@ def test_the_basic_format_means_what_the_extended_one_does(kind: Kind) -> None:
 def test_inside_a_document_a_moment_is_never_kept_in_the_basic_format() -> None:
     """What looks into documents, in SQL and in pages, knows the extended one alone."""
     problems: Problems = []
-    assert times.IsoDateTime().keep("20261201T100000Z", ".at", problems) == "2026-12-01T10:00:00.000000+00:00"
+    assert (
+        times.IsoDateTime().keep("20261201T100000Z", ".at", problems)
+        == "2026-12-01T10:00:00.000000+00:00"
+    )
     assert times.IsoDateTime().keep("2026-12-01 10:00", ".at", problems) == "2026-12-01 10:00"
     assert problems == []
 
@@ -205,7 +263,9 @@ def test_inside_a_document_a_moment_is_never_kept_in_the_basic_format() -> None:
 @example(date(1, 1, 1))
 @example(date(9999, 12, 31))
 @example(date(999, 2, 28))
-async def test_a_day_of_the_years_one_to_9999_comes_back_as_it_was(database: Database, kind: Kind, day: date) -> None:
+async def test_a_day_of_the_years_one_to_9999_comes_back_as_it_was(
+    database: Database, kind: Kind, day: date
+) -> None:
     assert await rendered(database, kind, kind.parse(day.isoformat())) == day.isoformat()
 
 
@@ -217,7 +277,13 @@ async def test_a_moment_of_a_far_year_has_four_digits(database: Database, year: 
 
 
 @pytest.mark.parametrize(
-    "text", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00Z", "2018-02-30T00:00:00Z"]
+    "text",
+    [
+        "0001-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-00:01",
+        "0000-01-01T00:00:00Z",
+        "2018-02-30T00:00:00Z",
+    ],
 )
 def test_a_moment_outside_of_the_calendar_is_refused(text: str) -> None:
     problems: Problems = []
@@ -253,7 +319,9 @@ def test_a_guid_is_kept_in_lower_case(value: Any, data: st.DataObject) -> None:
 
 
 @RELAXED
-@given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=200))
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=200)
+)
 @example("e\u0301\u202e\U0001f9d1\u200d\u2695\ufe0f \ufeff\u2028\\u0000")
 async def test_a_string_of_any_script_comes_back_unchanged(database: Database, text: str) -> None:
     for kind in (Text(), Texts(), Json()):
@@ -267,7 +335,10 @@ PLACES: dict[str, tuple[Kind, bytes]] = {
     "a column of numbers": (Number(), b"%s"),
     "a column of whole numbers": (Integer(), b"%s"),
     "free JSON": (Json(), b'{"a": [%s]}'),
-    "a model": (Object((Field("n", Number(), required=True), Field("steps", ListOf(Integer())))), b'{"n": %s}'),
+    "a model": (
+        Object((Field("n", Number(), required=True), Field("steps", ListOf(Integer())))),
+        b'{"n": %s}',
+    ),
     "whole numbers of a model": (Object((Field("steps", ListOf(Integer())),)), b'{"steps": [%s]}'),
 }
 LITERALS = st.one_of(
@@ -291,7 +362,9 @@ LITERALS = st.one_of(
 @example(literal="5e-400")
 @example(literal="1e400")
 @example(literal="-0.0")
-async def test_a_number_comes_back_as_the_same_number_or_is_refused(database: Database, literal: str) -> None:
+async def test_a_number_comes_back_as_the_same_number_or_is_refused(
+    database: Database, literal: str
+) -> None:
     """Whatever is written, wherever a JSON number is stored: never another number."""
     for name, (kind, around) in PLACES.items():
         problems: Problems = []
@@ -305,25 +378,35 @@ async def test_a_number_comes_back_as_the_same_number_or_is_refused(database: Da
             assert "whole" in name or not 1e-300 < abs(Decimal(literal)) < 1e300, (name, literal)
             continue
         async with database.connection() as connection:
-            text = await connection.fetchval(f"SELECT to_json($1::{kind.column})::text", kind.bind(decoded))
+            text = await connection.fetchval(
+                f"SELECT to_json($1::{kind.column})::text", kind.bind(decoded)
+            )
         assert numbers(text) == [Decimal(literal)], (name, literal)
 
 
 def numbers(text: str) -> list[Decimal]:
     """The numbers of a JSON text, exactly."""
     found: list[Decimal] = []
-    json.loads(text, parse_float=lambda one: found.append(Decimal(one)), parse_int=lambda one: found.append(Decimal(one)))
+    json.loads(
+        text,
+        parse_float=lambda one: found.append(Decimal(one)),
+        parse_int=lambda one: found.append(Decimal(one)),
+    )
     return found
 
 
 @RELAXED
 @given(value=ANY_JSON)
-async def test_json_comes_back_with_its_numbers_and_the_order_of_its_keys(database: Database, value: Any) -> None:
+async def test_json_comes_back_with_its_numbers_and_the_order_of_its_keys(
+    database: Database, value: Any
+) -> None:
     problems: Problems = []
     sent = parsed(value)
     decoded = Json().decode(sent, ".j", problems)
     if not problems:
-        assert json.dumps(await rendered(database, Json(), decoded)) == json.dumps(json.loads(msgspec.json.encode(sent)))
+        assert json.dumps(await rendered(database, Json(), decoded)) == json.dumps(
+            json.loads(msgspec.json.encode(sent))
+        )
 
 
 @pytest.mark.parametrize("states", [STATES])

@@ -9,7 +9,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.errors import MOST_PROBLEMS, ApiError
 from almoner.resources import BY_NAME
 from almoner.vocabulary import fields
@@ -35,7 +36,9 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> Mock:
     return counting
 
 
-async def test_what_is_wrong_is_told_a_hundred_times_and_then_counted(api: Api, compared: Mock) -> None:
+async def test_what_is_wrong_is_told_a_hundred_times_and_then_counted(
+    api: Api, compared: Mock
+) -> None:
     row_id = (await api.post("/v1/patients", json=PATIENT)).json()["id"]
     coded = {"spec_name": "Intake assessment", "user_id": row_id}
     requests: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -54,9 +57,17 @@ async def test_what_is_wrong_is_told_a_hundred_times_and_then_counted(api: Api, 
         before = compared.call_count
         answer = await api.request(method, path, **more)
         errors = answer.json()["errors"]
-        told = (answer.status_code, len(errors) <= MOST_PROBLEMS + 1, compared.call_count - before <= MOST_PROBLEMS)
+        told = (
+            answer.status_code,
+            len(errors) <= MOST_PROBLEMS + 1,
+            compared.call_count - before <= MOST_PROBLEMS,
+        )
         last = errors[-1]
-        if told != (400, True, True) or "more problems" not in last["detail"] or last["extra"]["more"] < 1:
+        if (
+            told != (400, True, True)
+            or "more problems" not in last["detail"]
+            or last["extra"]["more"] < 1
+        ):
             wrong[name] = (*told, len(errors), last)
     assert wrong == {}
 
@@ -67,7 +78,9 @@ def test_a_list_of_what_does_not_fit_is_looked_at_until_enough_is_wrong() -> Non
     assert len(problems) == MOST_PROBLEMS + 1
 
 
-async def test_one_very_long_unknown_name_is_compared_by_its_beginning(api: Api, compared: Mock) -> None:
+async def test_one_very_long_unknown_name_is_compared_by_its_beginning(
+    api: Api, compared: Mock
+) -> None:
     answer = await api.post("/v1/patients", json={**PATIENT, "first_nam" * 50_000: 1})
     assert answer.status_code == 400
     assert all(len(call.args[0]) < 100 for call in compared.call_args_list)
@@ -80,7 +93,9 @@ async def test_one_very_long_unknown_name_is_compared_by_its_beginning(api: Api,
         ('"city": [1, {"a": -1e999}], "state": 1E309', [".city[1].a", ".state"]),
     ],
 )
-async def test_a_number_beyond_all_numbers_is_told_by_its_path(api: Api, text: str, paths: list[str]) -> None:
+async def test_a_number_beyond_all_numbers_is_told_by_its_path(
+    api: Api, text: str, paths: list[str]
+) -> None:
     answer = await api.post("/v1/patients", content=f"{json.dumps(PATIENT)[:-1]}, {text}}}")
     assert answer.status_code == 400
     assert [e["extra"]["path"] for e in answer.json()["errors"]] == paths
@@ -90,7 +105,10 @@ async def test_a_number_beyond_all_numbers_is_told_by_its_path(api: Api, text: s
 async def test_nul_inside_of_a_model_is_told_by_its_path_and_once(api: Api) -> None:
     row_id = (await api.post("/v1/patients", json=PATIENT)).json()["id"]
     model = {"insurance_provider": "Acme\x00", "no_such\x00": 1}
-    answer = await api.post("/v1/assessment_responses", json={"spec_id": "intake_assessment", "user_id": row_id, "model": model})
+    answer = await api.post(
+        "/v1/assessment_responses",
+        json={"spec_id": "intake_assessment", "user_id": row_id, "model": model},
+    )
     paths = [e["extra"]["path"] for e in answer.json()["errors"]]
     assert answer.status_code == 400
     assert paths.count(".model.insurance_provider") == 1
@@ -104,8 +122,16 @@ def test_nul_anywhere_in_free_json_is_told_by_its_path() -> None:
     assert [p.extra["path"] for p in problems] == [".extra.a[1]", ".extra", ".extra.c.d"]
 
 
-async def test_rows_that_are_loaded_are_refused_for_what_comes_with_them(store: Store, inside: Actor) -> None:
-    wrong = {**PATIENT, "email": "grace@example.org", "email_addresses": [{"friendly_name": "work"}]}
+async def test_rows_that_are_loaded_are_refused_for_what_comes_with_them(
+    store: Store, inside: Actor
+) -> None:
+    wrong = {
+        **PATIENT,
+        "email": "grace@example.org",
+        "email_addresses": [{"friendly_name": "work"}],
+    }
     with pytest.raises(ApiError) as refused:
         await store.load(inside, BY_NAME["patients"], [dict(PATIENT), wrong])
-    assert [one.extra["path"] for one in refused.value.problems] == ["[1].email_addresses[0].email"]
+    assert [problem.extra["path"] for problem in refused.value.problems] == [
+        "[1].email_addresses[0].email"
+    ]

@@ -11,7 +11,8 @@ import pytest
 from almoner.data_api import decode
 from almoner.data_api.declare import Row, Verb
 from almoner.demo import generate
-from almoner.demo.people import ORIGINS, PLACES
+from almoner.demo.names import ORIGINS
+from almoner.demo.places import PLACES
 from almoner.resources import BY_NAME
 from almoner.vocabulary.choices import STATES
 from almoner.vocabulary.contact_kinds import Phone, ZipCode
@@ -64,7 +65,10 @@ def test_another_day_moves_the_times_and_keeps_ids_and_names() -> None:
     for index in range(100):
         for later in (date(2026, 3, 11), date(2026, 3, 14), date(2027, 1, 1), date(2028, 2, 29)):
             assert ids(one(index, today=later)) == ids(one(index))
-            assert one(index, today=later)["patients"][0]["last_name"] == one(index)["patients"][0]["last_name"]
+            assert (
+                one(index, today=later)["patients"][0]["last_name"]
+                == one(index)["patients"][0]["last_name"]
+            )
 
 
 def test_no_two_rows_have_the_same_id_and_no_two_mappings_the_same_external_id() -> None:
@@ -74,13 +78,18 @@ def test_no_two_rows_have_the_same_id_and_no_two_mappings_the_same_external_id()
     mapped = [(m["namespace"], m["resource"], m["welkin_id"]) for m in rows("external_ids")]
     assert len(taken) == len(set(taken))
     assert len(mapped) == len(set(mapped))
-    assert not {m["external_id"] for m in one(7, seed=11)["external_ids"]} & {m["external_id"] for m in one(7)["external_ids"]}
+    assert not {m["external_id"] for m in one(7, seed=11)["external_ids"]} & {
+        m["external_id"] for m in one(7)["external_ids"]
+    }
 
 
 def test_a_patient_is_marked_by_the_first_and_the_last_row() -> None:
     for index in (0, 3, 250):
         file = one(index)
-        assert generate.marks(1, index) == (file["patients"][0]["id"], file["external_ids"][-1]["id"])
+        assert generate.marks(1, index) == (
+            file["patients"][0]["id"],
+            file["external_ids"][-1]["id"],
+        )
 
 
 def test_there_are_forty_workers_with_addresses_of_their_own() -> None:
@@ -104,7 +113,11 @@ def test_names_are_of_many_scripts_lengths_and_marks() -> None:
     assert any(" " in name for name in names)
     assert max(map(len, names)) > 20
     assert min(map(len, names)) <= 2
-    assert all(n.shown.strip() == n.shown and n.latin.isascii() and n.latin for o in ORIGINS for n in o.given + o.family)
+    assert all(
+        n.text.strip() == n.text and n.latin.isascii() and n.latin
+        for o in ORIGINS
+        for n in o.first + o.family
+    )
 
 
 def test_places_have_states_time_zones_and_numbers_that_exist() -> None:
@@ -119,8 +132,13 @@ def test_places_have_states_time_zones_and_numbers_that_exist() -> None:
         assert Email().parse(address["email"]).rsplit("@", 1)[1].split(".")[-2] == "example"
 
 
-@pytest.mark.parametrize("field", ["coach_id", "street", "street_line_two", "city", "county", "zip_code", "state", "country"])
-def test_what_need_not_be_known_of_a_patient_is_sometimes_known_and_sometimes_not(field: str) -> None:
+@pytest.mark.parametrize(
+    "field",
+    ["coach_id", "street", "street_line_two", "city", "county", "zip_code", "state", "country"],
+)
+def test_what_need_not_be_known_of_a_patient_is_sometimes_known_and_sometimes_not(
+    field: str,
+) -> None:
     known = [p.get(field) is not None for p in rows("patients")]
     assert any(known)
     assert not all(known)
@@ -135,9 +153,18 @@ def test_patients_have_none_to_three_contacts_of_a_kind(collection: str) -> None
     ("collection", "field"),
     [
         ("phone_numbers", name)
-        for name in ("verified", "opted_in_to_sms", "opted_in_to_call_recording", "opted_in_to_voicemail", "opted_in_to_phone")
+        for name in (
+            "verified",
+            "opted_in_to_sms",
+            "opted_in_to_call_recording",
+            "opted_in_to_voicemail",
+            "opted_in_to_phone",
+        )
     ]
-    + [("email_addresses", name) for name in ("verified", "opted_in_to_email", "automatic_recipient")],
+    + [
+        ("email_addresses", name)
+        for name in ("verified", "opted_in_to_email", "automatic_recipient")
+    ],
 )
 def test_consents_are_given_by_some_and_not_by_others(collection: str, field: str) -> None:
     assert {row[field] for row in rows(collection)} == {True, False}
@@ -155,7 +182,13 @@ def test_an_outbound_message_has_a_worker_and_an_inbound_one_has_none() -> None:
 
 def test_messages_of_a_conversation_are_in_order_and_of_the_same_patient() -> None:
     conversations = {c["id"]: c for c in rows("conversations")}
-    assert {c["conversation_type"] for c in conversations.values()} == {"app", "third_party_app", "phone", "email", None}
+    assert {c["conversation_type"] for c in conversations.values()} == {
+        "app",
+        "third_party_app",
+        "phone",
+        "email",
+        None,
+    }
     last = {c["id"]: c["created_at"] for c in conversations.values()}
     spoken = set()
     for message in rows("messages"):
@@ -203,7 +236,7 @@ def test_rows_are_created_in_the_past_and_not_before_their_patient() -> None:
     for name in generate.COLLECTIONS:
         for row in rows(name):
             # Mappings have no time of their own.
-            created, owner = row.get("created_at", now), row.get("user_id")
+            created, owner = row.get("created_at", now), row.get("user_id") or row.get("patient_id")
             assert created <= now
             assert owner is None or created >= joined[owner]
     for event in rows("calendar_events"):
@@ -226,14 +259,24 @@ def test_some_jobs_fail_at_each_step_and_what_comes_behind_is_not_attempted() ->
         assert all(bool(t["errors"]) == (t["status"] == "failed") for t in steps)
         assert not any(t["status"] == "unattempted" for t in steps) or failed
     failures = {t["task_name"] for t in tasks if t["errors"]}
-    assert failures == {f"kiwihealth_pull.{s}" for s in ("validate_user", "fetch_results", "process_response", "process_item")}
+    assert failures == {
+        f"kiwihealth_pull.{s}"
+        for s in ("validate_user", "fetch_results", "process_response", "process_item")
+    }
 
 
 def test_every_field_of_the_demo_is_one_that_its_collection_has() -> None:
     problems: Problems = []
     for name, given in [*everything().items(), ("workers", WORKERS)]:
         for row in given:
-            decode.values(BY_NAME[name], row, verb=Verb.CREATE, shape=Shape.STORED, problems=problems, whole=True)
+            decode.values(
+                BY_NAME[name],
+                row,
+                verb=Verb.CREATE,
+                shape=Shape.STORED,
+                problems=problems,
+                whole=True,
+            )
     assert problems == []
 
 
@@ -241,7 +284,9 @@ PROGRAM = parse(kiwi_health.source())
 
 
 def test_answers_and_records_fit_the_demos_program() -> None:
-    models = {a.id: model(a.questions) for a in PROGRAM.assessments} | {t.name: model(t.fields) for t in PROGRAM.custom_data_types}
+    models = {a.id: model(a.questions) for a in PROGRAM.assessments} | {
+        t.name: model(t.fields) for t in PROGRAM.custom_data_types
+    }
     problems: Problems = []
     for row in rows("assessment_responses"):
         models[row.get("spec_id", "intake_assessment")].keep(row["model"], ".model", problems)
@@ -252,14 +297,26 @@ def test_answers_and_records_fit_the_demos_program() -> None:
 
 def test_a_type_with_one_record_per_patient_has_no_more() -> None:
     single = {t.name for t in PROGRAM.custom_data_types if t.records == "one"}
-    kept = [(r["user_id"], r["type_name"]) for r in rows("custom_data_type_records") if r["type_name"] in single]
+    kept = [
+        (r["user_id"], r["type_name"])
+        for r in rows("custom_data_type_records")
+        if r["type_name"] in single
+    ]
     assert single
     assert len(kept) == len(set(kept)) > 100
 
 
 def test_every_follow_up_is_answered_by_somebody_and_only_where_it_is_asked() -> None:
-    pains = [r["model"] for r in rows("assessment_responses") if r.get("spec_id", "intake_assessment") == "intake_assessment"]
+    pains = [
+        r["model"]
+        for r in rows("assessment_responses")
+        if r.get("spec_id", "intake_assessment") == "intake_assessment"
+    ]
     assert any("pain_place" in m for m in pains)
     assert all((m.get("pain_scale") or 0) > 0.3 for m in pains if "pain_place" in m)
-    followed = {q.name for a in PROGRAM.assessments for q in a.questions if q.shown_when is not None}
-    assert followed == {name for r in rows("assessment_responses") for name in r["model"] if name in followed}
+    followed = {
+        q.name for a in PROGRAM.assessments for q in a.questions if q.shown_when is not None
+    }
+    assert followed == {
+        name for r in rows("assessment_responses") for name in r["model"] if name in followed
+    }

@@ -9,7 +9,8 @@ from datetime import date, timedelta
 import pytest
 
 from almoner.data_api.declare import Resource, Row
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.demo import generate, own_fields
 from almoner.demo.load import load
@@ -43,7 +44,9 @@ class Demo:
         self.database, self.store, self.environment_id = database, store, environment_id
         self.told: list[tuple[int, int]] = []
 
-    async def load(self, patients: int, seed: int = 1, today: date = TODAY, writes: int = -1) -> int:
+    async def load(
+        self, patients: int, seed: int = 1, today: date = TODAY, writes: int = -1
+    ) -> int:
         store = DyingStore(self.store, writes)
         tell = self.told.append
         return await load(
@@ -59,13 +62,17 @@ class Demo:
     async def counts(self) -> dict[str, int]:
         async with self.database.connection() as connection:
             return {
-                r.name: await connection.fetchval(f"SELECT count(*) FROM {r.name} WHERE environment_id = $1", self.environment_id)
+                r.name: await connection.fetchval(
+                    f"SELECT count(*) FROM {r.name} WHERE environment_id = $1", self.environment_id
+                )
                 for r in RESOURCES
             }
 
     async def values(self, select: str) -> list[str | None]:
         async with self.database.connection() as connection:
-            records = await connection.fetch(f"{select} WHERE environment_id = $1", self.environment_id)
+            records = await connection.fetch(
+                f"{select} WHERE environment_id = $1", self.environment_id
+            )
         return [record[0] for record in records]
 
 
@@ -85,14 +92,22 @@ async def test_the_store_accepts_every_row_and_every_collection_has_some(demo: D
     assert announced == counts
 
 
-async def test_every_phase_type_and_assessment_of_the_program_occurs(demo: Demo, store: Store) -> None:
+async def test_every_phase_type_and_assessment_of_the_program_occurs(
+    demo: Demo, store: Store
+) -> None:
     await demo.load(300)
     program = await store._programs.newest(demo.environment_id)
     assert set(await demo.values("SELECT phase FROM patients")) == set(program.phases)
-    assert set(await demo.values("SELECT appointment_type FROM calendar_events")) == set(program.appointment_types)
+    assert set(await demo.values("SELECT appointment_type FROM calendar_events")) == set(
+        program.appointment_types
+    )
     assert set(await demo.values("SELECT task_type FROM patient_tasks")) == set(program.task_types)
-    assert set(await demo.values("SELECT spec_id FROM assessment_responses")) == set(program.newest_specs)
-    assert set(await demo.values("SELECT type_name FROM custom_data_type_records")) == set(program.custom_data_types)
+    assert set(await demo.values("SELECT spec_id FROM assessment_responses")) == set(
+        program.newest_specs
+    )
+    assert set(await demo.values("SELECT type_name FROM custom_data_type_records")) == set(
+        program.custom_data_types
+    )
 
 
 async def test_a_second_load_changes_nothing(demo: Demo) -> None:
@@ -109,9 +124,13 @@ async def test_more_patients_are_added_to_those_that_are_there(demo: Demo) -> No
     assert (await demo.counts())["patients"] == 25
 
 
-async def test_another_seed_is_added_beside_the_first_even_with_workers_of_the_same_address(demo: Demo, store: Store) -> None:
+async def test_another_seed_is_added_beside_the_first_even_with_workers_of_the_same_address(
+    demo: Demo, store: Store
+) -> None:
     twin = generate.workers(2, TODAY)[0] | {"id": "0b5e7c1e-25e0-4f0b-8a3c-b8f21a2a4a11"}
-    await store.load(Actor(demo.environment_id, "test", "cli", "test", whole=True), RESOURCES[-1], [twin])
+    await store.load(
+        Actor(demo.environment_id, "test", "cli", "test", whole=True), RESOURCES[-1], [twin]
+    )
     await demo.load(20)
     assert await demo.load(20, seed=2) == 20
     counts = await demo.counts()
@@ -132,7 +151,10 @@ async def test_a_load_that_was_killed_is_finished_by_the_next_one_even_on_anothe
 
 def expected(patients: int) -> dict[str, int]:
     workers = generate.workers(1, TODAY)
-    files = [generate.patient(1, n, TODAY, workers, {w["id"]: w["id"] for w in workers}) for n in range(patients)]
+    files = [
+        generate.patient(1, n, TODAY, workers, {w["id"]: w["id"] for w in workers})
+        for n in range(patients)
+    ]
     whole = [own_fields.with_own(file, TODAY) for file in files]
     counts = {name: sum(len(file[name]) for file in whole) for name in own_fields.collections()}
     return counts | {"workers": len(workers), "calendars": len(workers)}
@@ -142,7 +164,9 @@ async def test_a_task_that_a_visitor_deleted_stays_deleted(demo: Demo) -> None:
     await demo.load(30)
     before = await demo.counts()
     async with demo.database.transaction() as connection:
-        await connection.execute("DELETE FROM patient_tasks WHERE environment_id = $1", demo.environment_id)
+        await connection.execute(
+            "DELETE FROM patient_tasks WHERE environment_id = $1", demo.environment_id
+        )
     assert await demo.load(31) == 1
     added = expected(31)["patient_tasks"] - expected(30)["patient_tasks"]
     assert (await demo.counts())["patient_tasks"] == added < before["patient_tasks"]

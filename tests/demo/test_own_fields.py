@@ -39,12 +39,17 @@ def test_the_contract_s_own_fields_are_told_by_its_people_alone() -> None:
         for name, rows in file.items():
             own = added_keys(BY_NAME[name])
             added |= {
-                f"{name}.{key}" for row, more in zip(rows, whole[name], strict=True) for key in more.keys() - row if key not in own
+                f"{name}.{key}"
+                for row, more in zip(rows, whole[name], strict=True)
+                for key in more.keys() - row
+                if key not in own
             }
     assert added == set()
 
 
-def test_a_field_of_a_site_is_filled_by_its_kind_and_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_field_of_a_site_is_filled_by_its_kind_and_the_same_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     patients = BY_NAME["patients"]
     own: Resource = replace(patients, fields=(*patients.fields, *OWN))
     monkeypatch.setitem(BY_NAME, "patients", own)
@@ -53,4 +58,6 @@ def test_a_field_of_a_site_is_filled_by_its_kind_and_the_same_each_time(monkeypa
     assert {row.get("pet_name") for row in made} == {"Ada", None}
     assert {row.get("shoe") for row in made} == {"small", "large"}
     assert {row.get("is_early") for row in made} == {True, False, None}
-    assert all(row.get("met_on") is None or date.fromisoformat(row["met_on"]) <= TODAY for row in made)
+    assert all(
+        row.get("met_on") is None or date.fromisoformat(row["met_on"]) <= TODAY for row in made
+    )

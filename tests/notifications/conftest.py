@@ -1,4 +1,6 @@
-"""A database of a test's own: a notifier serves every subscription of the database that it runs on."""
+"""A database of a test's own: a notifier serves every subscription of the database that it runs
+on.
+"""
 
 from __future__ import annotations
 

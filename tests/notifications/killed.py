@@ -12,20 +12,28 @@ from almoner.settings import Settings
 from almoner.worker import work
 from tests.notifications.receiving import HURRIED
 
-# A fork server that has imported everything starts a notifier in no time, so that there is time to kill many.
+# A fork server that has imported everything starts a notifier in no time, so that there is time to
+# kill many.
 _PROCESSES = multiprocessing.get_context("forkserver")
 
 
 def notify(database_url: str, home: str, url: str, patience: float) -> None:
     """What such a process does."""
     settings = Settings(
-        home=Path(home), database_url=database_url, public_url=url, coalesce_seconds=0.05, private_targets=True, log_format="json"
+        home=Path(home),
+        database_url=database_url,
+        public_url=url,
+        coalesce_seconds=0.05,
+        private_targets=True,
+        log_format="json",
     )
     asyncio.run(work(settings, pace=HURRIED, patience=patience))
 
 
 class Killed:
-    """Two notifiers; about every second one of them is killed and another one started. ``kills`` counts."""
+    """Two notifiers; about every second one of them is killed and another one started. ``kills``
+    counts.
+    """
 
     def __init__(self, settings: Settings, patience: float) -> None:
         _PROCESSES.set_forkserver_preload([__name__])

@@ -1,4 +1,6 @@
-"""What the tests of notifications share: a receiver on a real socket, subscriptions to it, and notifiers that are in a hurry."""
+"""What the tests of notifications share: a receiver on a real socket, subscriptions to it, and
+notifiers that are in a hurry.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,10 @@ from almoner.database import Database
 from almoner.notifications import subscriptions
 from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier
-from almoner.notifications.http import HttpClient
 from almoner.notifications.notifier import Notifier, NotifierTerms, Pace
 from almoner.notifications.subscription import Subscription
 from almoner.notifications.subscription_terms import Rules
+from almoner.outbound.http import HttpClient
 from almoner.resources import BY_NAME
 from tests.changes.writing import PATIENCE
 
@@ -51,10 +53,11 @@ class Seen:
 
 @dataclass
 class Receiver:
-    """A subscriber's server: the notify URL and the token endpoint of as many subscriptions as wanted, told apart by path.
+    """A subscriber's server: the notify URL and the token endpoint of as many subscriptions as
+    wanted, told apart by path.
 
-    ``answering`` makes the answers of a path, ``most`` is how many requests of a path were under way at once, at most.
-    """
+    ``answering`` makes the answers of a path, ``most`` is how many requests of a path were under
+    way at once, at most."""
 
     port: int = 0
     seen: dict[str, list[Seen]] = field(default_factory=dict)
@@ -78,7 +81,9 @@ class Receiver:
         self.most[path] = max(self.most.get(path, 0), self.under_way[path])
         try:
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            self.seen.setdefault(path, []).append(Seen(time.monotonic(), json.loads(await request.read()), token))
+            self.seen.setdefault(path, []).append(
+                Seen(time.monotonic(), json.loads(await request.read()), token)
+            )
             self.arrived.set()
             return await self.answering.get(path, accept)(request)
         finally:
@@ -90,14 +95,19 @@ class Receiver:
         count = len(self.assertions)
         if self.token_answer is not None:
             return self.token_answer(count)
-        return web.json_response({"access_token": f"token-{count}", "token_type": "Bearer", "expires_in": 3600})
+        return web.json_response(
+            {"access_token": f"token-{count}", "token_type": "Bearer", "expires_in": 3600}
+        )
 
     async def got(self, count: int, path: str = "in", seconds: float = PATIENCE) -> list[Seen]:
         """The notifications of a path, once there are so many."""
         deadline = time.monotonic() + seconds
         while len(self.seen.get(path, [])) < count:
             left = deadline - time.monotonic()
-            assert left > 0, f"{count} notifications were expected at /{path}, there are {self.seen.get(path, [])}"
+            assert left > 0, (
+                f"{count} notifications were expected at /{path}, there are"
+                f" {self.seen.get(path, [])}"
+            )
             self.arrived.clear()
             try:
                 await asyncio.wait_for(self.arrived.wait(), left)
@@ -125,7 +135,9 @@ async def receiving() -> AsyncIterator[Receiver]:
 
 
 @asynccontextmanager
-async def raw_receiver(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
+async def raw_receiver(
+    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[str]:
     """A server that says whatever ``talk`` writes once a request has arrived; gives its URL."""
     under_way: set[asyncio.Task[None]] = set()
 
@@ -135,7 +147,14 @@ async def raw_receiver(talk: Callable[[asyncio.StreamReader, asyncio.StreamWrite
         under_way.add(task)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next((int(h[15:]) for h in head.lower().split(b"\r\n") if h.startswith(b"content-length:")), 0)
+            length = next(
+                (
+                    int(h[15:])
+                    for h in head.lower().split(b"\r\n")
+                    if h.startswith(b"content-length:")
+                ),
+                0,
+            )
             await reader.readexactly(length)
             await talk(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -154,9 +173,11 @@ async def raw_receiver(talk: Callable[[asyncio.StreamReader, asyncio.StreamWrite
         await asyncio.gather(*under_way, return_exceptions=True)
 
 
-async def subscribe(database: Database, box: SecretBox, environment: int, url: str, **terms: Any) -> Subscription:
+async def subscribe(
+    database: Database, box: SecretBox, environment: int, url: str, **terms: Any
+) -> Subscription:
     """A subscription to patients that signs its own bearer tokens, unless told otherwise."""
-    given = {
+    body = {
         "name": f"test {uuid.uuid4().hex}",
         "notify_url": url,
         "resources": ["patients"],
@@ -167,12 +188,16 @@ async def subscribe(database: Database, box: SecretBox, environment: int, url: s
         **terms,
     }
     async with database.connection() as connection:
-        return await subscriptions.create(connection, box, environment, given, RULES)
+        return await subscriptions.create(connection, box, environment, body, RULES)
 
 
 @asynccontextmanager
 async def notifying(
-    database: Database, box: SecretBox, coalesce: float = 0.0, patience: float = 30.0, pace: Pace = HURRIED
+    database: Database,
+    box: SecretBox,
+    coalesce: float = 0.0,
+    patience: float = 30.0,
+    pace: Pace = HURRIED,
 ) -> AsyncIterator[Notifier]:
     """A notifier in this process, in a hurry."""
     client = HttpClient(private_targets=True, patience=patience)
@@ -190,15 +215,19 @@ async def notifying(
 
 def claims(token: str) -> dict[str, Any]:
     """What a token says, once its signature is checked."""
-    found = jws.deserialize_compact(token, OctKey(SECRET.encode(), SECRET.encode()), algorithms=["HS256"])
-    told: dict[str, Any] = json.loads(found.payload)
-    return told
+    found = jws.deserialize_compact(
+        token, OctKey(SECRET.encode(), SECRET.encode()), algorithms=["HS256"]
+    )
+    document: dict[str, Any] = json.loads(found.payload)
+    return document
 
 
 async def deliveries(database: Database, subscription: Subscription) -> list[Any]:
     """The attempts that were kept, the first one first."""
     async with database.connection() as connection:
-        rows: list[Any] = await connection.fetch("SELECT * FROM deliveries WHERE subscription_id = $1 ORDER BY id", subscription.id)
+        rows: list[Any] = await connection.fetch(
+            "SELECT * FROM deliveries WHERE subscription_id = $1 ORDER BY id", subscription.id
+        )
         return rows
 
 

@@ -1,4 +1,6 @@
-"""Subscribers for the tests: servers on sockets of the loopback that take notifications, or refuse them in every way."""
+"""Subscribers for the tests: servers on sockets of the loopback that take notifications, or refuse
+them in every way.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,14 @@ class Listening:
     def __init__(self, app: Any, port: int | None = None) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=self.port,
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
@@ -38,12 +47,18 @@ class Listening:
 
 
 class Subscriber:
-    """Takes every notification, with a token endpoint that takes every assertion. ``seen`` holds what was posted."""
+    """Takes every notification, with a token endpoint that takes every assertion. ``seen`` holds
+    what was posted.
+    """
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, bytes]] = []
         self.answers: Callable[[], Awaitable[Response]] = self._well
-        self.token: dict[str, Any] = {"access_token": "a-token", "token_type": "Bearer", "expires_in": 3600}
+        self.token: dict[str, Any] = {
+            "access_token": "a-token",
+            "token_type": "Bearer",
+            "expires_in": 3600,
+        }
         self.token_status = 200
 
     def app(self) -> Starlette:

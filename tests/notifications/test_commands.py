@@ -28,7 +28,11 @@ class Operator:
     """Someone at a terminal, with a database, a home and an environment."""
 
     def __init__(self, dsn: str, home: Path) -> None:
-        self._environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_HOME": str(home), "ALMONER_ALLOW_PRIVATE_TARGETS": "1"}
+        self._environ = {
+            "ALMONER_DATABASE_URL": dsn,
+            "ALMONER_HOME": str(home),
+            "ALMONER_ALLOW_PRIVATE_TARGETS": "1",
+        }
         self.environment = f"cli-{uuid.uuid4().hex}"
 
     def types(self, *words: str) -> Result:
@@ -44,7 +48,7 @@ class Operator:
         return json.loads(self.says(*words, "--json"))
 
     def subscribes(self, **options: str) -> dict[str, Any]:
-        given = {
+        body = {
             "name": "EHR bridge",
             "url": "https://ehr.example.org/notifications",
             "resources": "patients, messages",
@@ -53,7 +57,9 @@ class Operator:
             "token-url": "https://ehr.example.org/token",
             **options,
         }
-        made: dict[str, Any] = self.gets("create", *(f"--{name}={value}" for name, value in given.items()))
+        made: dict[str, Any] = self.gets(
+            "create", *(f"--{name}={value}" for name, value in body.items())
+        )
         return made
 
 
@@ -65,21 +71,27 @@ def operator(dsn: str, home: Path) -> Operator:
 
 
 def test_a_subscription_is_made_listed_shown_and_ended(operator: Operator) -> None:
-    made = operator.subscribes()
-    assert made["resources"] == ["patients", "messages"]
-    assert operator.gets("list") == [made]
-    assert operator.gets("show", "EHR bridge") == {**made, "deliveries": []}
-    assert operator.gets("show", made["id"].upper())["id"] == made["id"]
-    assert operator.gets("delete", "EHR bridge")["id"] == made["id"]
+    created = operator.subscribes()
+    assert created["resources"] == ["patients", "messages"]
+    assert operator.gets("list") == [created]
+    assert operator.gets("show", "EHR bridge") == {**created, "deliveries": []}
+    assert operator.gets("show", created["id"].upper())["id"] == created["id"]
+    assert operator.gets("delete", "EHR bridge")["id"] == created["id"]
     assert operator.gets("list") == []
     assert "No subscriptions yet" in operator.says("list")
 
 
 def test_the_secret_is_never_shown(operator: Operator) -> None:
-    made = operator.subscribes()
-    for words in (["list"], ["show", made["id"]], ["pause", made["id"]], ["list", "--json"], ["show", made["id"], "--json"]):
+    created = operator.subscribes()
+    for words in (
+        ["list"],
+        ["show", created["id"]],
+        ["pause", created["id"]],
+        ["list", "--json"],
+        ["show", created["id"], "--json"],
+    ):
         assert SECRET not in operator.says(*words)
-    assert SECRET not in json.dumps(made)
+    assert SECRET not in json.dumps(created)
 
 
 def test_a_person_is_told_what_to_do_next(operator: Operator) -> None:
@@ -93,7 +105,13 @@ def test_all_problems_are_told_at_once_in_words(operator: Operator) -> None:
     operator.subscribes()
     words = ["--name=EHR bridge", "--url=nonsense", "--resources=patient,messages", "--auth=basic"]
     said = operator.says("create", *words, "--client-id=a", "--client-secret=s", code=1)
-    for told in ("has this name", ".notify_url", "no collection patient;", "one of token_exchange, bearer_jwt", ".token_url"):
+    for told in (
+        "has this name",
+        ".notify_url",
+        "no collection patient;",
+        "one of token_exchange, bearer_jwt",
+        ".token_url",
+    ):
         assert told in said
 
 
@@ -105,7 +123,10 @@ def test_pausing_and_resuming_by_name(operator: Operator) -> None:
     assert operator.gets("show", "EHR bridge")["paused"] is False
 
 
-@pytest.mark.parametrize("words", [["show"], ["pause"], ["resume"], ["delete"], ["test"], ["replay", "--from=2026-01-01"]])
+@pytest.mark.parametrize(
+    "words",
+    [["show"], ["pause"], ["resume"], ["delete"], ["test"], ["replay", "--from=2026-01-01"]],
+)
 @pytest.mark.parametrize("key", [NOBODY, "nonsense"])
 def test_an_unknown_subscription_is_told_so(operator: Operator, words: list[str], key: str) -> None:
     assert "almoner subscription list" in operator.says(words[0], key, *words[1:], code=1)
@@ -113,8 +134,13 @@ def test_an_unknown_subscription_is_told_so(operator: Operator, words: list[str]
 
 def test_a_replay_takes_days_and_moments(operator: Operator) -> None:
     operator.subscribes()
-    asked = operator.gets("replay", "EHR bridge", "--from=2026-03-01", "--to=2026-03-02T01:00:00+01:00")
-    assert (asked["from"], asked["to"]) == ("2026-03-01T00:00:00.000000+00:00", "2026-03-02T00:00:00.000000+00:00")
+    asked = operator.gets(
+        "replay", "EHR bridge", "--from=2026-03-01", "--to=2026-03-02T01:00:00+01:00"
+    )
+    assert (asked["from"], asked["to"]) == (
+        "2026-03-01T00:00:00.000000+00:00",
+        "2026-03-02T00:00:00.000000+00:00",
+    )
     assert "once more" in operator.says("replay", "EHR bridge", "--from=2026-03-01")
     assert ".from" in operator.says("replay", "EHR bridge", "--from=yesterday", code=1)
 
@@ -127,9 +153,9 @@ async def test_the_latest_attempts_are_shown_as_a_table(dsn: str, home: Path) ->
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(
-            "INSERT INTO deliveries (environment_id, subscription_id, reason, resources, outcome, status, milliseconds, answer) "
-            "SELECT environment_id, id, 'changes', '{patients}', 'The receiver answered 500.', 500, 37, 'no' "
-            "FROM subscriptions WHERE id = $1",
+            "INSERT INTO deliveries (environment_id, subscription_id, reason, resources, outcome,"
+            " status, milliseconds, answer) SELECT environment_id, id, 'changes', '{patients}',"
+            " 'The receiver answered 500.', 500, 37, 'no' FROM subscriptions WHERE id = $1",
             made["id"],
         )
     finally:
@@ -152,7 +178,12 @@ def test_a_test_tells_how_each_step_went(operator: Operator) -> None:
         subscriber.token_status = 401
         said = operator.says("test", "EHR bridge", code=1)
         assert "FAILED  token" in said
-        assert operator.types("subscription", "test", "EHR bridge", "-e", operator.environment, "--json").exit_code == 1
+        assert (
+            operator.types(
+                "subscription", "test", "EHR bridge", "-e", operator.environment, "--json"
+            ).exit_code
+            == 1
+        )
     assert [body for _, body in subscriber.seen] == [b"[]"]
 
 
@@ -164,14 +195,18 @@ def test_private_targets_are_allowed_by_a_setting_alone() -> None:
         Settings.read({"ALMONER_ALLOW_PRIVATE_TARGETS": "maybe"})
 
 
-@pytest.mark.parametrize("name", ["create", "list", "show", "pause", "resume", "delete", "replay", "test"])
+@pytest.mark.parametrize(
+    "name", ["create", "list", "show", "pause", "resume", "delete", "replay", "test"]
+)
 def test_every_command_has_an_example(operator: Operator, name: str) -> None:
-    said = operator.types("subscription", name, "--help").output
-    assert "Example: almoner subscription" in " ".join(said.split())
+    output = operator.types("subscription", name, "--help").output
+    assert "Example: almoner subscription" in " ".join(output.split())
 
 
 def test_the_receiver_has_an_example(operator: Operator) -> None:
-    assert "almoner receive --port 9000" in " ".join(operator.types("receive", "--help").output.split())
+    assert "almoner receive --port 9000" in " ".join(
+        operator.types("receive", "--help").output.split()
+    )
 
 
 def test_a_secret_comes_from_a_file_standard_input_or_the_environment_and_an_argument_warns(
@@ -193,7 +228,11 @@ def test_a_secret_comes_from_a_file_standard_input_or_the_environment_and_an_arg
     file.write_text("of a file\n", encoding="utf-8")
     environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_HOME": str(home)}
     cases: dict[str, tuple[list[str], str | None, dict[str, str]]] = {
-        "of a file": (["--client-secret-file", str(file)], None, {"ALMONER_CLIENT_SECRET": "of nobody"}),
+        "of a file": (
+            ["--client-secret-file", str(file)],
+            None,
+            {"ALMONER_CLIENT_SECRET": "of nobody"},
+        ),
         "of standard input": (["--client-secret-file", "-"], "of standard input\n", {}),
         "of the environment": ([], None, {"ALMONER_CLIENT_SECRET": "of the environment"}),
         "of an argument": (["--client-secret", "of an argument"], None, {}),
@@ -203,10 +242,10 @@ def test_a_secret_comes_from_a_file_standard_input_or_the_environment_and_an_arg
     for secret, (options, given, more) in cases.items():
         typed = [*words, "--name", secret, "--environment", operator.environment, *options]
         result = CliRunner().invoke(app, typed, input=given, env=environ | more)
-        made = json.loads(result.stdout)
-        sealed = sealed_of(dsn, made["id"])
+        document = json.loads(result.stdout)
+        sealed = sealed_of(dsn, document["id"])
         warned = "ALMONER_CLIENT_SECRET" in result.stderr
-        if box.open(sealed, made["id"]) != secret or warned != (secret == "of an argument"):
+        if box.open(sealed, document["id"]) != secret or warned != (secret == "of an argument"):
             wrong.append((secret, result.output))
     assert not wrong
     for options, said in (
@@ -225,7 +264,9 @@ def sealed_of(dsn: str, subscription_id: str) -> bytes:
     async def look() -> bytes:
         connection = await asyncpg.connect(dsn)
         try:
-            sealed: bytes = await connection.fetchval("SELECT sealed FROM subscriptions WHERE id = $1", subscription_id)
+            sealed: bytes = await connection.fetchval(
+                "SELECT sealed FROM subscriptions WHERE id = $1", subscription_id
+            )
             return sealed
         finally:
             await connection.close()

@@ -19,7 +19,9 @@ spans = st.tuples(moments, moments).map(lambda pair: ChangeSpan(min(pair), max(p
 
 
 def test_a_notification_is_that_of_the_document() -> None:
-    body = message.notification({"patients": ChangeSpan(FIRST, LAST)}, "https://api.welkinhealth.com")
+    body = message.notification(
+        {"patients": ChangeSpan(FIRST, LAST)}, "https://api.welkinhealth.com"
+    )
     assert json.loads(body) == [
         {
             "resource": "patients",
@@ -33,8 +35,8 @@ def test_a_notification_is_that_of_the_document() -> None:
 
 def test_there_is_one_object_a_resource_in_the_order_of_their_names() -> None:
     groups = {name: ChangeSpan(FIRST, LAST) for name in ("workers", "calendars", "patients")}
-    told = json.loads(message.notification(groups, "https://care.example.org"))
-    assert [one["resource"] for one in told] == ["calendars", "patients", "workers"]
+    document = json.loads(message.notification(groups, "https://care.example.org"))
+    assert [entry["resource"] for entry in document] == ["calendars", "patients", "workers"]
 
 
 def test_deleted_ids_are_told_and_absent_when_there_are_none() -> None:

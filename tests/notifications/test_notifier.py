@@ -1,4 +1,6 @@
-"""The notifier on a real database and real sockets: what arrives, when, how often, and what is kept of it."""
+"""The notifier on a real database and real sockets: what arrives, when, how often, and what is kept
+of it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from aiohttp import web
 from almoner.access.secrets import SecretBox
 from almoner.changes.feed import Position
 from almoner.database import Database, connection_guard
-from almoner.notifications import delivery_log, subscriptions
+from almoner.notifications import delivery_log, replays, subscriptions
 from almoner.notifications.delivery import DeliveryAttempt
 from almoner.notifications.subscription import Subscription
 from tests.changes.writing import insert, opened, remove, rename, until_true
@@ -46,7 +48,9 @@ def refusing(times: int, status: int = 500) -> Any:
     async def answer(request: web.Request) -> web.StreamResponse:
         nonlocal left
         left -= 1
-        return web.Response(status=status if left >= 0 else 200, text="no" if left >= 0 else "thanks")
+        return web.Response(
+            status=status if left >= 0 else 200, text="no" if left >= 0 else "thanks"
+        )
 
     return answer
 
@@ -63,14 +67,18 @@ async def attempts(database: Database, subscription: Subscription, count: int) -
     return found
 
 
-async def test_a_change_is_announced_in_the_documented_form(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
+async def test_a_change_is_announced_in_the_documented_form(
+    own: Database, tenant: int, box: SecretBox, receiver: Receiver
+) -> None:
     subscription = await subscribe(own, box, tenant, receiver.url())
     async with notifying(own, box):
         row_id = await write(own, tenant)
         (seen,) = await receiver.got(1)
         (attempt,) = await attempts(own, subscription, 1)
     async with own.connection() as connection:
-        updated_at = await connection.fetchval("SELECT updated_at FROM patients WHERE id = $1", row_id)
+        updated_at = await connection.fetchval(
+            "SELECT updated_at FROM patients WHERE id = $1", row_id
+        )
     moment = updated_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
     assert seen.body == [
         {
@@ -80,8 +88,17 @@ async def test_a_change_is_announced_in_the_documented_form(own: Database, tenan
             "href": f"{PUBLIC_URL}/v1/patients?page[to]={moment}&page[from]={moment}",
         }
     ]
-    assert (attempt["outcome"], attempt["status"], attempt["answer"], attempt["reason"]) == ("delivered", 200, "thanks", "changes")
-    assert (attempt["from_time"], attempt["to_time"], attempt["resources"]) == (updated_at, updated_at, ["patients"])
+    assert (attempt["outcome"], attempt["status"], attempt["answer"], attempt["reason"]) == (
+        "delivered",
+        200,
+        "thanks",
+        "changes",
+    )
+    assert (attempt["from_time"], attempt["to_time"], attempt["resources"]) == (
+        updated_at,
+        updated_at,
+        ["patients"],
+    )
 
 
 async def test_changes_within_the_coalescing_time_are_announced_together(
@@ -113,12 +130,16 @@ async def test_a_resource_that_nobody_asked_for_is_not_announced_and_is_passed_o
     assert await deliveries(own, subscription) == []
 
 
-async def test_what_is_deleted_is_told_by_id(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
+async def test_what_is_deleted_is_told_by_id(
+    own: Database, tenant: int, box: SecretBox, receiver: Receiver
+) -> None:
     subscription = await subscribe(own, box, tenant, receiver.url())
     async with own.connection() as connection:
         gone = await insert(connection, tenant)
         await remove(connection, tenant, gone)
-        deleted_at = await connection.fetchval("SELECT changed_at FROM changes WHERE kind = 'delete'")
+        deleted_at = await connection.fetchval(
+            "SELECT changed_at FROM changes WHERE kind = 'delete'"
+        )
     async with notifying(own, box):
         (seen,) = await receiver.got(1)
         await attempts(own, subscription, 1)
@@ -137,16 +158,20 @@ async def test_a_failure_backs_off_and_is_sent_again_together_with_what_came_sin
         failed = (await attempts(own, subscription, 1))[0]
         after_failure = await kept(own, subscription)
         await write(own, tenant, "second")
-        seen = await receiver.got(3)
+        received = await receiver.got(3)
         await attempts(own, subscription, 3)
         standing = await kept(own, subscription)
-    assert (failed["outcome"], failed["status"], failed["answer"]) == ("The receiver answered 500.", 500, "no")
+    assert (failed["outcome"], failed["status"], failed["answer"]) == (
+        "The receiver answered 500.",
+        500,
+        "no",
+    )
     assert after_failure.position == subscription.position
     assert after_failure.failures == 1
     assert after_failure.failing_since is not None
-    assert [one.body[0]["from"] for one in seen] == [seen[0].body[0]["from"]] * 3
-    assert seen[0].body[0]["to"] < seen[2].body[0]["to"]
-    waits = [later.at - earlier.at for earlier, later in pairwise(seen)]
+    assert [entry.body[0]["from"] for entry in received] == [received[0].body[0]["from"]] * 3
+    assert received[0].body[0]["to"] < received[2].body[0]["to"]
+    waits = [later.at - earlier.at for earlier, later in pairwise(received)]
     assert 0.9 < waits[0] < 1.9
     assert 1.9 < waits[1] < 3.9
     assert (standing.failures, standing.failing_since, standing.next_attempt_at) == (0, None, None)
@@ -162,7 +187,8 @@ async def test_the_position_moves_on_success_only_and_no_further_than_what_was_a
     await transaction.start()
     late = await insert(writer, tenant, "late")
     async with notifying(own, box):
-        # Its transaction began later and ends earlier: it is not settled, and no one may be told to look past the other.
+        # Its transaction began later and ends earlier: it is not settled, and no one may be told to
+        # look past the other.
         await write(own, tenant, "early")
         async with own.connection() as connection:
             await connection.execute("SELECT almoner_tick()")
@@ -173,7 +199,9 @@ async def test_the_position_moves_on_success_only_and_no_further_than_what_was_a
         position = (await kept(own, subscription)).position
     await writer.close()
     async with own.connection() as connection:
-        times = await connection.fetch("SELECT row_id::text, changed_at, xid FROM changes ORDER BY changed_at")
+        times = await connection.fetch(
+            "SELECT row_id::text, changed_at, xid FROM changes ORDER BY changed_at"
+        )
     assert times[0]["row_id"] == late
     assert seen.body[0]["from"] == times[0]["changed_at"].strftime("%Y-%m-%dT%H:%M:%S.%f")
     assert seen.body[0]["to"] == times[1]["changed_at"].strftime("%Y-%m-%dT%H:%M:%S.%f")
@@ -203,7 +231,9 @@ async def test_never_are_two_requests_of_a_subscription_under_way(
     assert receiver.most["in"] == 1
 
 
-async def test_a_receiver_that_is_slow_delays_no_other(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
+async def test_a_receiver_that_is_slow_delays_no_other(
+    own: Database, tenant: int, box: SecretBox, receiver: Receiver
+) -> None:
     release = asyncio.Event()
 
     async def stuck(request: web.Request) -> web.StreamResponse:
@@ -218,8 +248,8 @@ async def test_a_receiver_that_is_slow_delays_no_other(own: Database, tenant: in
         for number in range(5):
             began = time.monotonic()
             await write(own, tenant, f"number {number}")
-            seen = await receiver.got(number + 1, "quick")
-            assert seen[number].at - began < 2
+            received = await receiver.got(number + 1, "quick")
+            assert received[number].at - began < 2
         release.set()
 
 
@@ -237,8 +267,12 @@ async def test_a_paused_subscription_is_told_of_everything_once_it_is_resumed(
         await receiver.got(1)
 
 
-async def test_a_replay_announces_its_span_once_more(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
-    subscription = await subscribe(own, box, tenant, receiver.url(), resources=["patients", "messages"])
+async def test_a_replay_announces_its_span_once_more(
+    own: Database, tenant: int, box: SecretBox, receiver: Receiver
+) -> None:
+    subscription = await subscribe(
+        own, box, tenant, receiver.url(), resources=["patients", "messages"]
+    )
     receiver.answering["in"] = refusing(1)
     start = datetime(2020, 1, 1, tzinfo=UTC)
     await write(own, tenant)
@@ -247,8 +281,10 @@ async def test_a_replay_announces_its_span_once_more(own: Database, tenant: int,
         await receiver.got(2)
         receiver.answering["in"] = refusing(1, 503)
         async with own.connection() as connection:
-            asked = await subscriptions.replay(connection, tenant, subscription.id, {"from": start.isoformat()})
-        seen = await receiver.got(4)
+            asked = await replays.replay(
+                connection, tenant, subscription.id, {"from": start.isoformat()}
+            )
+        received = await receiver.got(4)
         kept_attempts = await attempts(own, subscription, 4)
 
         async def done() -> bool:
@@ -257,11 +293,14 @@ async def test_a_replay_announces_its_span_once_more(own: Database, tenant: int,
             return left == 0
 
         await until_true(done, "the replay is done with")
-    assert [one.body for one in seen[2:]] == [seen[2].body] * 2
-    (told,) = seen[2].body
+    assert [one.body for one in received[2:]] == [received[2].body] * 2
+    (told,) = received[2].body
     assert (told["resource"], told["from"]) == ("patients", "2020-01-01T00:00:00.000000")
     assert told["to"] == asked.to_time.strftime("%Y-%m-%dT%H:%M:%S.%f")
-    assert [(one["reason"], one["status"]) for one in kept_attempts[2:]] == [("replay", 503), ("replay", 200)]
+    assert [(one["reason"], one["status"]) for one in kept_attempts[2:]] == [
+        ("replay", 503),
+        ("replay", 200),
+    ]
     assert (await kept(own, subscription)).failures == 0
 
 
@@ -272,13 +311,15 @@ async def test_a_replay_of_a_span_in_which_nothing_changed_sends_nothing_and_say
     span = {"from": "2001-01-01T00:00:00", "to": "2001-01-02T00:00:00"}
     async with notifying(own, box):
         async with own.connection() as connection:
-            await subscriptions.replay(connection, tenant, subscription.id, span)
+            await replays.replay(connection, tenant, subscription.id, span)
         (attempt,) = await attempts(own, subscription, 1)
     assert attempt["outcome"].startswith("nothing to send")
     assert receiver.seen == {}
 
 
-async def test_a_token_is_signed_for_the_subscriber(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
+async def test_a_token_is_signed_for_the_subscriber(
+    own: Database, tenant: int, box: SecretBox, receiver: Receiver
+) -> None:
     await subscribe(own, box, tenant, receiver.url())
     async with notifying(own, box):
         await write(own, tenant)
@@ -302,7 +343,14 @@ async def test_an_exchanged_token_is_kept_and_renewed_once_when_it_is_refused(
         return web.Response(status=401 if token in revoked else 200)
 
     receiver.answering["in"] = checked
-    subscription = await subscribe(own, box, tenant, receiver.url(), authentication="token_exchange", token_url=receiver.token_url)
+    subscription = await subscribe(
+        own,
+        box,
+        tenant,
+        receiver.url(),
+        authentication="token_exchange",
+        token_url=receiver.token_url,
+    )
     async with notifying(own, box):
         for number in range(2):
             await write(own, tenant)
@@ -360,7 +408,11 @@ BAD = {
     "garbage": (garbage, "The receiver answered with something that is not HTTP.", None),
     "nothing": (nothing, "The receiver closed the connection without an answer.", None),
     "silence": (silence, "The receiver did not answer within 1 s.", None),
-    "without end": (without_end, "The receiver answered 200 and more than 64 KiB, which is not read to its end.", 200),
+    "without end": (
+        without_end,
+        "The receiver answered 200 and more than 64 KiB, which is not read to its end.",
+        200,
+    ),
     "drip": (drip, "The receiver did not answer within 1 s.", None),
     "broken off": (broken, "The receiver broke off in the middle of its answer.", None),
 }
@@ -383,11 +435,23 @@ async def test_a_receiver_that_misbehaves_has_its_own_entry_and_the_position_sta
 @pytest.mark.parametrize(
     ("url", "outcome"),
     [
-        ("http://", "The receiver cannot be sent to: its URL is not a URL of the form https://host/path."),
-        ("no url at all", "The receiver cannot be sent to: its URL is not a URL of the form https://host/path."),
+        (
+            "http://",
+            "The receiver cannot be sent to: its URL is not a URL of the form https://host/path.",
+        ),
+        (
+            "no url at all",
+            "The receiver cannot be sent to: its URL is not a URL of the form https://host/path.",
+        ),
         ("http://127.0.0.1:1/", "The receiver cannot be reached: connection refused."),
-        ("http://nowhere.invalid/", "The receiver cannot be reached: the name nowhere.invalid is not found."),
-        ("http://2130706433/", "names the address 2130706433, which is not one in the usual notation"),
+        (
+            "http://nowhere.invalid/",
+            "The receiver cannot be reached: the name nowhere.invalid is not found.",
+        ),
+        (
+            "http://2130706433/",
+            "names the address 2130706433, which is not one in the usual notation",
+        ),
     ],
 )
 async def test_a_url_that_leads_nowhere_is_told_in_words(
@@ -404,7 +468,9 @@ async def test_a_url_that_leads_nowhere_is_told_in_words(
     assert (await kept(own, subscription)).position == subscription.position
 
 
-async def test_a_redirect_is_not_followed(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
+async def test_a_redirect_is_not_followed(
+    own: Database, tenant: int, box: SecretBox, receiver: Receiver
+) -> None:
     async def redirect(request: web.Request) -> web.StreamResponse:
         return web.Response(status=307, headers={"Location": receiver.url("elsewhere")})
 
@@ -417,14 +483,25 @@ async def test_a_redirect_is_not_followed(own: Database, tenant: int, box: Secre
     assert "elsewhere" not in receiver.seen
 
 
-async def test_a_secret_that_is_wrong_is_told_in_words(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
+async def test_a_secret_that_is_wrong_is_told_in_words(
+    own: Database, tenant: int, box: SecretBox, receiver: Receiver
+) -> None:
     receiver.token_answer = lambda _: web.json_response({"error": "invalid_grant"}, status=400)
-    subscription = await subscribe(own, box, tenant, receiver.url(), authentication="token_exchange", token_url=receiver.token_url)
+    subscription = await subscribe(
+        own,
+        box,
+        tenant,
+        receiver.url(),
+        authentication="token_exchange",
+        token_url=receiver.token_url,
+    )
     async with notifying(own, box):
         await write(own, tenant)
         attempt = (await attempts(own, subscription, 1))[0]
-    assert attempt["outcome"] == (
-        "The token endpoint refused: 400 invalid_grant. Check client id, client secret, audience and token URL."
+    assert (
+        attempt["outcome"]
+        == "The token endpoint refused: 400 invalid_grant. Check client id, client secret, audience"
+        " and token URL."
     )
     assert SECRET not in str(dict(attempt))
     assert receiver.seen == {}
@@ -435,21 +512,35 @@ async def test_a_token_endpoint_that_answers_with_something_else_is_told_in_word
     own: Database, tenant: int, box: SecretBox, receiver: Receiver
 ) -> None:
     receiver.token_answer = lambda _: web.Response(text="<html>welcome</html>")
-    subscription = await subscribe(own, box, tenant, receiver.url(), authentication="token_exchange", token_url=receiver.token_url)
+    subscription = await subscribe(
+        own,
+        box,
+        tenant,
+        receiver.url(),
+        authentication="token_exchange",
+        token_url=receiver.token_url,
+    )
     async with notifying(own, box):
         await write(own, tenant)
         attempt = (await attempts(own, subscription, 1))[0]
-    assert attempt["outcome"] == "The token endpoint answered 200, but not with JSON that holds an access_token."
+    assert (
+        attempt["outcome"]
+        == "The token endpoint answered 200, but not with JSON that holds an access_token."
+    )
 
 
 async def test_a_secret_sealed_with_another_key_is_told_in_words(
     own: Database, tenant: int, box: SecretBox, receiver: Receiver
 ) -> None:
-    subscription = await subscribe(own, SecretBox(b"another key, of 32 bytes exactly"), tenant, receiver.url())
+    subscription = await subscribe(
+        own, SecretBox(b"another key, of 32 bytes exactly"), tenant, receiver.url()
+    )
     async with notifying(own, box):
         await write(own, tenant)
         attempt = (await attempts(own, subscription, 1))[0]
-    assert attempt["outcome"].startswith("No token could be signed: The secret was sealed with another key.")
+    assert attempt["outcome"].startswith(
+        "No token could be signed: The secret was sealed with another key."
+    )
 
 
 async def test_a_notifier_that_shows_no_life_stops_sending_and_another_takes_over(
@@ -478,8 +569,8 @@ async def test_a_notifier_that_shows_no_life_stops_sending_and_another_takes_ove
         first._ownership.touch = no_touch  # type: ignore[method-assign]
         began = time.monotonic()
         async with notifying(own, box) as second:
-            seen = await receiver.got(2)
-            assert seen[1].at - began < 5 * HURRIED.lost
+            received = await receiver.got(2)
+            assert received[1].at - began < 5 * HURRIED.lost
             assert broke_off.is_set()
             assert (await kept(own, subscription)).notifier_id == second.id
             release.set()
@@ -498,7 +589,12 @@ async def test_who_has_lost_a_subscription_writes_nothing_of_it(
             if well:
                 until = Position(9, 9, 9)
                 written = await delivery_log.arrived(
-                    connection, stranger, subscription=subscription, groups={}, attempt=attempt, until=until
+                    connection,
+                    stranger,
+                    subscription=subscription,
+                    groups={},
+                    attempt=attempt,
+                    until=until,
                 )
             else:
                 written = await delivery_log.failed(connection, stranger, subscription, {}, attempt)
@@ -516,7 +612,9 @@ async def test_subscriptions_are_shared_among_notifiers_and_given_back_on_a_clea
 
     async def shares() -> list[tuple[str | None, int]]:
         async with own.connection() as connection:
-            rows = await connection.fetch("SELECT notifier_id::text, count(*) FROM subscriptions GROUP BY 1 ORDER BY 1")
+            rows = await connection.fetch(
+                "SELECT notifier_id::text, count(*) FROM subscriptions GROUP BY 1 ORDER BY 1"
+            )
         return [(row[0], row[1]) for row in rows]
 
     async with notifying(own, box) as first:
@@ -544,19 +642,30 @@ async def test_a_change_of_terms_is_taken_up_and_a_new_resource_is_announced_fro
     async with notifying(own, box, pace=replace(HURRIED, advance=3600.0)):
         await write(own, tenant)
         async with own.connection() as connection:
-            given = {"resources": ["patients"], "notify_url": receiver.url("moved")}
-            await subscriptions.change(connection, box, environment_id=tenant, key=subscription.id, given=given, rules=RULES)
+            body = {"resources": ["patients"], "notify_url": receiver.url("moved")}
+            await subscriptions.change(
+                connection,
+                box,
+                environment_id=tenant,
+                key=subscription.id,
+                body=body,
+                rules=RULES,
+            )
         (seen,) = await receiver.got(1, "moved")
     assert seen.body[0]["resource"] == "patients"
 
 
-async def test_old_attempts_are_pruned(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
+async def test_old_attempts_are_pruned(
+    own: Database, tenant: int, box: SecretBox, receiver: Receiver
+) -> None:
     subscription = await subscribe(own, box, tenant, receiver.url())
     async with notifying(own, box):
         await write(own, tenant)
         await attempts(own, subscription, 1)
     async with own.connection() as connection:
-        await connection.execute("UPDATE deliveries SET attempted_at = $1", datetime.now(UTC) - timedelta(days=31))
+        await connection.execute(
+            "UPDATE deliveries SET attempted_at = $1", datetime.now(UTC) - timedelta(days=31)
+        )
     async with notifying(own, box):
 
         async def gone() -> bool:
@@ -581,13 +690,17 @@ async def test_an_update_that_comes_while_a_request_is_under_way_is_announced_by
         await receiver.got(1)
         async with own.connection() as connection:
             await rename(connection, tenant, row_id, "Ada")
-            updated_at = await connection.fetchval("SELECT updated_at FROM patients WHERE id = $1", row_id)
+            updated_at = await connection.fetchval(
+                "SELECT updated_at FROM patients WHERE id = $1", row_id
+            )
         release.set()
-        seen = await receiver.got(2)
-    assert seen[1].body[0]["from"] == updated_at.strftime("%Y-%m-%dT%H:%M:%S.%f")
+        received = await receiver.got(2)
+    assert received[1].body[0]["from"] == updated_at.strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
-async def test_a_notifier_whose_connections_break_goes_on(own: Database, tenant: int, box: SecretBox, receiver: Receiver) -> None:
+async def test_a_notifier_whose_connections_break_goes_on(
+    own: Database, tenant: int, box: SecretBox, receiver: Receiver
+) -> None:
     await subscribe(own, box, tenant, receiver.url())
     notifiers = await Database.connect(own.dsn, size=4, on_holding=connection_guard.raised)
     async with notifying(notifiers, box):
@@ -595,7 +708,10 @@ async def test_a_notifier_whose_connections_break_goes_on(own: Database, tenant:
         await receiver.got(1)
         async with own.connection() as connection:
             pid = await connection.fetchval("SELECT pg_backend_pid()")
-            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> $1"
+            query = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
+                " current_database() AND pid <> $1"
+            )
             await connection.execute(query, pid)
             await insert(connection, tenant, "after")
         await receiver.got(2)

@@ -1,4 +1,6 @@
-"""Positions against a model: whatever succeeds, fails or is killed in whatever order, no change is passed over."""
+"""Positions against a model: whatever succeeds, fails or is killed in whatever order, no change is
+passed over.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Log:
-    """The change log of the model: change n has the position (1, n, 1) and the n-th second as its time."""
+    """The change log of the model: change n has the position (1, n, 1) and the n-th second as its
+    time.
+    """
 
     def __init__(self) -> None:
         self.changes: list[str] = []
@@ -25,10 +29,16 @@ class Log:
     def horizon(self) -> Position:
         return Position(1, len(self.changes) + 1)
 
-    def groups(self, after: Position, until: Position, resources: tuple[str, ...]) -> dict[str, ChangeSpan]:
+    def groups(
+        self, after: Position, until: Position, resources: tuple[str, ...]
+    ) -> dict[str, ChangeSpan]:
         found: dict[str, ChangeSpan] = {}
         for number, resource in enumerate(self.changes, 1):
-            if after < Position(1, number, 1) and (1, number) < (until.epoch, until.xid) and resource in resources:
+            if (
+                after < Position(1, number, 1)
+                and (1, number) < (until.epoch, until.xid)
+                and resource in resources
+            ):
                 moment = START + timedelta(seconds=number)
                 span = ChangeSpan(moment, moment)
                 found[resource] = found[resource].joined(span) if resource in found else span
@@ -36,7 +46,9 @@ class Log:
 
 
 class Positions(RuleBasedStateMachine):
-    """A subscription that is served by one notifier after the other, and a receiver that notes what it was told."""
+    """A subscription that is served by one notifier after the other, and a receiver that notes what
+    it was told.
+    """
 
     @initialize(wanted=st.sets(st.sampled_from(RESOURCES), min_size=1))
     def subscribed(self, wanted: set[str]) -> None:
@@ -49,7 +61,9 @@ class Positions(RuleBasedStateMachine):
         self.progress = Progress.taken_over(self.kept, self.scanned)
         self.sent: dict[str, ChangeSpan] = {}
 
-    @rule(resources=st.lists(st.sampled_from(RESOURCES), min_size=1, max_size=4), read=st.booleans())
+    @rule(
+        resources=st.lists(st.sampled_from(RESOURCES), min_size=1, max_size=4), read=st.booleans()
+    )
     def changes_settle(self, resources: list[str], read: bool) -> None:
         self.log.changes += resources
         if read:
@@ -68,7 +82,11 @@ class Positions(RuleBasedStateMachine):
         assert unread is not None
         self.progress.read(self.log.groups(self.progress.announced, unread, self.resources))
 
-    @precondition(lambda self: self.progress.unread is None and not self.progress.sending and self.progress.waiting)
+    @precondition(
+        lambda self: (
+            self.progress.unread is None and not self.progress.sending and self.progress.waiting
+        )
+    )
     @rule()
     def a_notification_is_sent(self) -> None:
         self.sent = dict(self.progress.begin(self.scanned))
@@ -77,7 +95,9 @@ class Positions(RuleBasedStateMachine):
     @precondition(lambda self: self.progress.sending)
     @rule(noted=st.booleans())
     def it_arrives(self, noted: bool) -> None:
-        """``noted``: whether the position was moved, or the notifier was killed or failed before it could be."""
+        """``noted``: whether the position was moved, or the notifier was killed or failed before it
+        could be.
+        """
         self._arrives()
         if noted:
             self.kept = self.progress.until
@@ -97,8 +117,12 @@ class Positions(RuleBasedStateMachine):
         self.progress.failed()
 
     @rule(noted_at_last=st.booleans(), read=st.booleans())
-    def the_notifier_is_killed_and_another_takes_over(self, noted_at_last: bool, read: bool) -> None:
-        """What it sent may have arrived, and its last statement may have been carried out, without its knowing."""
+    def the_notifier_is_killed_and_another_takes_over(
+        self, noted_at_last: bool, read: bool
+    ) -> None:
+        """What it sent may have arrived, and its last statement may have been carried out, without
+        its knowing.
+        """
         if noted_at_last and self.progress.sending:
             self._arrives()
             self.kept = self.progress.until
@@ -133,12 +157,18 @@ class Positions(RuleBasedStateMachine):
     def what_is_untold_waits_or_is_under_way_or_unread(self) -> None:
         progress = self.progress
         for number, resource in enumerate(self.log.changes, 1):
-            if resource not in self.resources or number < self.kept.xid or number >= self.scanned.xid:
+            if (
+                resource not in self.resources
+                or number < self.kept.xid
+                or number >= self.scanned.xid
+            ):
                 continue
             moment = START + timedelta(seconds=number)
             waiting = progress.waiting.get(resource)
             sent = self.sent.get(resource) if progress.sending else None
-            somewhere = any(span is not None and span.first <= moment <= span.last for span in (waiting, sent))
+            somewhere = any(
+                span is not None and span.first <= moment <= span.last for span in (waiting, sent)
+            )
             unread = progress.unread is not None and number < progress.unread.xid
             assert somewhere or unread, f"change {number} of {resource} was forgotten"
 

@@ -1,4 +1,6 @@
-"""``almoner receive``: it lets in the notifier and nobody else, pulls every page, and prints what it got."""
+"""``almoner receive``: it lets in the notifier and nobody else, pulls every page, and prints what
+it got.
+"""
 
 from __future__ import annotations
 
@@ -28,24 +30,28 @@ from typer.testing import CliRunner
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
 from almoner.cli import app
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.notifications import subscriptions
 from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier
-from almoner.notifications.http import HttpClient
 from almoner.notifications.subscription import Subscription
 from almoner.notifications.subscription_terms import Rules
-from almoner.receiver.endpoints import GRANT_TYPE, Changed, Endpoints, IssuedCredentials
+from almoner.outbound.http import HttpClient
 from almoner.receiver.pull import Api as PulledApi
 from almoner.receiver.pull import PullError
 from almoner.resources import BY_NAME
 from almoner.settings import Settings
+from almoner_client.assertions import GRANT_TYPE
+from almoner_client.receiver import Endpoints, IssuedCredentials, Notified
 from tests.changes.writing import PATIENCE
 from tests.conftest import Api, Callers, free_port
 from tests.notifications.subscribers import Listening
 from tests.plain_http import NO_CERTIFICATES, PlainHttp
 
-ISSUED = IssuedCredentials("5d9e3f0a-6c9b-4f55-8f0a-0d1a6f6f1c11", "what-the-receiver-issued-to-almoner-and-to-nobody-else")
+ISSUED = IssuedCredentials(
+    "5d9e3f0a-6c9b-4f55-8f0a-0d1a6f6f1c11", "what-the-receiver-issued-to-almoner-and-to-nobody-else"
+)
 BOX = SecretBox(bytes(32))
 SPAN = {"from": "2018-05-14T23:34:05.647496", "to": "2018-05-15T23:34:05.647496"}
 BODY = [{"resource": "patients", "href": "http://127.0.0.1:8000/v1/patients?page[to]=x", **SPAN}]
@@ -61,11 +67,20 @@ class Receiver:
     def __init__(self) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.got: list[tuple[list[Changed], str]] = []
-        self.endpoints = Endpoints(self.url, ISSUED, lambda changed, how: self.got.append((changed, how)))
+        self.got: list[tuple[list[Notified], str]] = []
+        self.endpoints = Endpoints(
+            self.url, ISSUED, lambda changed, how: self.got.append((changed, how))
+        )
 
-    def signed(self, secret: str = ISSUED.client_secret, algorithm: str = "HS256", **claims: Any) -> str:
-        told = {"iss": ISSUED.client_id, "aud": f"{self.url}/notifications", "exp": int(time.time()) + 60, "scope": "welkin"}
+    def signed(
+        self, secret: str = ISSUED.client_secret, algorithm: str = "HS256", **claims: Any
+    ) -> str:
+        told = {
+            "iss": ISSUED.client_id,
+            "aud": f"{self.url}/notifications",
+            "exp": int(time.time()) + 60,
+            "scope": "welkin",
+        }
         kept = {name: value for name, value in {**told, **claims}.items() if value is not None}
         return jwt.encode(kept, secret, algorithm=algorithm)
 
@@ -81,7 +96,7 @@ class Receiver:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     made = Receiver()
-    with Listening(made.endpoints.app(), made.port):
+    with Listening(made.endpoints, made.port):
         yield made
 
 
@@ -94,7 +109,9 @@ async def subscribed(connection: Any, environment: int, url: str, **given: Any) 
         "client_secret": ISSUED.client_secret,
         "token_url": f"{url}/token",
     }
-    return await subscriptions.create(connection, BOX, environment, {**terms, **given}, Rules(BY_NAME, True))
+    return await subscriptions.create(
+        connection, BOX, environment, {**terms, **given}, Rules(BY_NAME, True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,17 +125,26 @@ async def subscribed(connection: Any, environment: int, url: str, **given: Any) 
 async def test_the_notifier_is_let_in_both_ways(
     connection: Any, environment: int, receiver: Receiver, given: dict[str, Any], how: str
 ) -> None:
-    given = {name: f"{receiver.url}/token" if value == "TOKEN_URL" else value for name, value in given.items()}
+    given = {
+        name: f"{receiver.url}/token" if value == "TOKEN_URL" else value
+        for name, value in given.items()
+    }
     subscription = await subscribed(connection, environment, receiver.url, **given)
     client = HttpClient(private_targets=True)
     try:
-        attempt = await Courier(client, Authenticator(BOX, client)).deliver(subscription, json.dumps(BODY).encode())
+        attempt = await Courier(client, Authenticator(BOX, client)).deliver(
+            subscription, json.dumps(BODY).encode()
+        )
     finally:
         await client.close()
     assert attempt.well, attempt
     ((changed, told),) = receiver.got
     assert told == how
-    assert (changed[0].resource, changed[0].start, changed[0].end) == ("patients", SPAN["from"], SPAN["to"])
+    assert (changed[0].resource, changed[0].start, changed[0].end) == (
+        "patients",
+        SPAN["from"],
+        SPAN["to"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,7 +184,7 @@ def test_a_token_ends_with_its_hour() -> None:
     now = [time.time()]
     receiver = Receiver()
     receiver.endpoints = Endpoints(receiver.url, ISSUED, lambda changed, how: None, lambda: now[0])
-    with Listening(receiver.endpoints.app(), receiver.port):
+    with Listening(receiver.endpoints, receiver.port):
         answer = receiver.exchange(receiver.signed()).json()
         assert receiver.notify(answer["access_token"]).status_code == 200
         now[0] += answer["expires_in"]
@@ -168,12 +194,16 @@ def test_a_token_ends_with_its_hour() -> None:
 def test_the_token_endpoint_takes_json_and_names_another_grant(receiver: Receiver) -> None:
     given = {"grant_type": GRANT_TYPE, "assertion": receiver.signed()}
     assert post(f"{receiver.url}/token", json=given).status_code == 200
-    assert receiver.exchange(receiver.signed(), "password").json()["error"] == "unsupported_grant_type"
+    assert (
+        receiver.exchange(receiver.signed(), "password").json()["error"] == "unsupported_grant_type"
+    )
     for nonsense in (b"", b"{", b"\xff"):
         assert post(f"{receiver.url}/token", content=nonsense).status_code == 400
 
 
-@pytest.mark.parametrize("body", [b"", b"nonsense", b"\xff", b"{}", b"[1]", b'[{"resource": "patients"}]', b"[" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"nonsense", b"\xff", b"{}", b"[1]", b'[{"resource": "patients"}]', b"[" * 5000]
+)
 def test_a_body_that_is_no_notification_is_refused(receiver: Receiver, body: bytes) -> None:
     assert receiver.notify(receiver.signed(), body).status_code == 400
     assert receiver.got == []
@@ -185,28 +215,46 @@ def test_a_body_without_end_is_not_read(receiver: Receiver) -> None:
 
 def test_deleted_rows_and_an_empty_notification_are_taken(receiver: Receiver) -> None:
     gone = str(uuid.uuid4())
-    assert receiver.notify(receiver.signed(), [{**BODY[0], "deleted": [gone], "more": 1}]).status_code == 200
+    assert (
+        receiver.notify(receiver.signed(), [{**BODY[0], "deleted": [gone], "more": 1}]).status_code
+        == 200
+    )
     assert receiver.notify(receiver.signed(), []).status_code == 200
     assert [[one.deleted for one in changed] for changed, _ in receiver.got] == [[[gone]], []]
 
 
 async def many_workers(store: Store, environment: int, count: int) -> set[str]:
     rows = [
-        {"id": str(uuid.uuid4()), "email": f"{n}@example.org", "first_name": "E", "last_name": "S", "timezone": "US/Eastern"}
+        {
+            "id": str(uuid.uuid4()),
+            "email": f"{n}@example.org",
+            "first_name": "E",
+            "last_name": "S",
+            "timezone": "US/Eastern",
+        }
         for n in range(count)
     ]
-    await store.load(Actor(environment, "test", "cli", "test", whole=True), BY_NAME["workers"], rows)
+    await store.load(
+        Actor(environment, "test", "cli", "test", whole=True), BY_NAME["workers"], rows
+    )
     return {row["id"] for row in rows}
 
 
-async def pulled(api: PulledApi, href: str, told: Callable[[str], None] = lambda text: None) -> list[list[dict[str, Any]]]:
+async def pulled(
+    api: PulledApi, href: str, told: Callable[[str], None] = lambda text: None
+) -> list[list[dict[str, Any]]]:
     return [page async for page in api.pages(href, told)]
 
 
 @pytest.mark.parametrize("shape", ["documented", "enveloped"])
-async def test_every_page_is_pulled(callers: Callers, store: Store, environment: int, shape: str) -> None:
+async def test_every_page_is_pulled(
+    callers: Callers, store: Store, environment: int, shape: str
+) -> None:
     ids = await many_workers(store, environment, 120)
-    async with await callers(environment, "all", shape) as caller, aiohttp.ClientSession() as session:
+    async with (
+        await callers(environment, "all", shape) as caller,
+        aiohttp.ClientSession() as session,
+    ):
         client = IssuedCredentials(caller.client_id, caller.client_secret)
         api = PulledApi(session, f"{caller.base_url}".rstrip("/"), client)
         href = f"{api.url}/v1/workers?page[to]=2999-01-01T00:00:00.000000&page[from]=2018-05-14T23:34:05.647496"
@@ -224,7 +272,12 @@ class FakeApi:
         self.answers: list[tuple[int, Any]] = []
 
     def app(self) -> Starlette:
-        return Starlette(routes=[Route("/v1/token", self._token, methods=["POST"]), Route("/v1/patients", self._page)])
+        return Starlette(
+            routes=[
+                Route("/v1/token", self._token, methods=["POST"]),
+                Route("/v1/patients", self._page),
+            ]
+        )
 
     async def _token(self, request: Request) -> Response:
         self.tokens += 1
@@ -238,7 +291,13 @@ class FakeApi:
 
 async def test_a_token_that_was_refused_is_renewed_once() -> None:
     fake = FakeApi()
-    fake.answers = [(401, {}), (200, [{"data": [{"id": "1"}]}]), (401, {}), (401, {}), (200, [{"data": []}])]
+    fake.answers = [
+        (401, {}),
+        (200, [{"data": [{"id": "1"}]}]),
+        (401, {}),
+        (401, {}),
+        (200, [{"data": []}]),
+    ]
     failures: list[str] = []
     with Listening(fake.app()) as at:
         async with aiohttp.ClientSession() as session:
@@ -257,7 +316,9 @@ async def test_a_page_is_asked_for_until_it_is_there() -> None:
     failures: list[str] = []
     with Listening(fake.app()) as at:
         async with aiohttp.ClientSession() as session:
-            assert await pulled(PulledApi(session, at.url, ISSUED), f"{at.url}/v1/patients", failures.append) == [[{"id": "1"}]]
+            assert await pulled(
+                PulledApi(session, at.url, ISSUED), f"{at.url}/v1/patients", failures.append
+            ) == [[{"id": "1"}]]
     assert len(failures) == 1
     assert "Busy." in failures[0]
 
@@ -277,10 +338,16 @@ async def test_the_token_is_sent_to_the_api_alone() -> None:
     with Listening(fake.app()) as at, Listening(stranger.app()) as other:
         async with aiohttp.ClientSession() as session:
             api = PulledApi(session, at.url, ISSUED)
-            for href in (f"{other.url}/v1/patients", f"{at.url}.example.org/v1/patients", f"{at.url}@example.org/"):
+            for href in (
+                f"{other.url}/v1/patients",
+                f"{at.url}.example.org/v1/patients",
+                f"{at.url}@example.org/",
+            ):
                 with pytest.raises(PullError, match="not of the API"):
                     await pulled(api, href)
-            fake.answers = [(200, [{"data": [], "links": {"next": {"href": f"{other.url}/v1/patients"}}}])]
+            fake.answers = [
+                (200, [{"data": [], "links": {"next": {"href": f"{other.url}/v1/patients"}}}])
+            ]
             with pytest.raises(PullError, match="not of the API"):
                 await pulled(api, f"{at.url}/v1/patients")
     assert stranger.asked == []
@@ -294,7 +361,13 @@ class Program:
         self.home = folder
         self._said = folder / "said"
         kept = {k: v for k, v in os.environ.items() if not k.startswith("ALMONER_")}
-        command = [str(Path(sys.executable).with_name("almoner")), "receive", "--port", str(self.port), *words]
+        command = [
+            str(Path(sys.executable).with_name("almoner")),
+            "receive",
+            "--port",
+            str(self.port),
+            *words,
+        ]
         with open(self._said, "ab") as said:
             self.process = subprocess.Popen(
                 command,
@@ -360,26 +433,39 @@ async def test_the_shown_command_subscribes_it_and_rows_are_printed(
     api: Api, store: Store, connection: Any, settings: Settings, tmp_path: Path
 ) -> None:
     ids = await many_workers(store, api.environment_id, 51)
-    name = await connection.fetchval("SELECT name FROM environments WHERE id = $1", api.environment_id)
+    name = await connection.fetchval(
+        "SELECT name FROM environments WHERE id = $1", api.environment_id
+    )
     with Program(tmp_path, *client_of(api, tmp_path)) as program:
         await program.takes_requests()
         run = CliRunner()
         made = await asyncio.to_thread(
-            run.invoke, app, [*program.command(), "--environment", name, "--json"], env=environ(settings)
+            run.invoke,
+            app,
+            [*program.command(), "--environment", name, "--json"],
+            env=environ(settings),
         )
         assert made.exit_code == 0, made.output
         key = json.loads(made.stdout)["name"]
         tried = await asyncio.to_thread(
-            run.invoke, app, ["subscription", "test", key, "--environment", name], env=environ(settings)
+            run.invoke,
+            app,
+            ["subscription", "test", key, "--environment", name],
+            env=environ(settings),
         )
         assert tried.exit_code == 0, tried.output
         await program.says("Notified of nothing: a test. The sender showed a token of ours.")
         subscription = await subscriptions.find(connection, api.environment_id, key)
-        href = f"{api.base_url}".rstrip("/") + f"/v1/workers?page[to]=2999-01-01T00:00:00.000000&page[from]={SPAN['from']}"
+        href = (
+            f"{api.base_url}".rstrip("/")
+            + f"/v1/workers?page[to]=2999-01-01T00:00:00.000000&page[from]={SPAN['from']}"
+        )
         gone = str(uuid.uuid4())
         client = HttpClient(private_targets=True)
         try:
-            courier = Courier(client, Authenticator(SecretBox(*KeySource("", settings.home).first()), client))
+            courier = Courier(
+                client, Authenticator(SecretBox(*KeySource("", settings.home).first()), client)
+            )
             told = [{"resource": "workers", "href": href, **SPAN, "deleted": [gone]}]
             assert (await courier.deliver(subscription, json.dumps(told).encode())).well
         finally:
@@ -393,7 +479,9 @@ async def test_the_shown_command_subscribes_it_and_rows_are_printed(
 
 
 @pytest.mark.slow
-async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(api: Api, tmp_path: Path) -> None:
+async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(
+    api: Api, tmp_path: Path
+) -> None:
     with Program(tmp_path, *client_of(api, tmp_path), "--json") as program:
         await program.takes_requests()
         kept = tmp_path / f"receiver-{program.port}.json"
@@ -412,7 +500,8 @@ async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(api: A
         href = f"{api.base_url}".rstrip("/") + "/v1/workers?page[size]=5"
         async with PlainHttp(headers={"Authorization": f"Bearer {token}"}) as sender:
             sent = await sender.post(
-                f"http://127.0.0.1:{program.port}/notifications", json=[{"resource": "workers", "href": href, **SPAN}]
+                f"http://127.0.0.1:{program.port}/notifications",
+                json=[{"resource": "workers", "href": href, **SPAN}],
             )
             assert sent.status_code == 200
         await program.says('"pulled"')
@@ -420,7 +509,13 @@ async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(api: A
         assert program.process.wait(60) == 0
         events = [json.loads(line) for line in program.said.splitlines()]
         assert events[0]["event"] == "notification"
-        assert events[-1] == {"event": "pulled", "resource": "workers", "rows": 0, "pages": 1, **SPAN}
+        assert events[-1] == {
+            "event": "pulled",
+            "resource": "workers",
+            "rows": 0,
+            "pages": 1,
+            **SPAN,
+        }
 
 
 @pytest.mark.slow
@@ -438,7 +533,9 @@ def test_without_a_demo_or_a_client_it_says_what_to_do(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["receive"], env={"ALMONER_HOME": str(tmp_path)})
     assert result.exit_code == 1
     assert "almoner client create" in result.output
-    result = CliRunner().invoke(app, ["receive", "--client-id", "x"], env={"ALMONER_HOME": str(tmp_path)})
+    result = CliRunner().invoke(
+        app, ["receive", "--client-id", "x"], env={"ALMONER_HOME": str(tmp_path)}
+    )
     assert "--client-secret" in result.output
 
 

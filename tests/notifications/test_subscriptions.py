@@ -1,4 +1,6 @@
-"""Subscriptions as they are kept: what is refused, what is told, and where they stand in the change log."""
+"""Subscriptions as they are kept: what is refused, what is told, and where they stand in the change
+log.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ import pytest
 
 from almoner.access import worker_events
 from almoner.access.secrets import SecretBox
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.errors import ApiError
-from almoner.notifications import subscriptions
+from almoner.notifications import deliveries, replays, subscriptions
 from almoner.notifications.subscription_terms import Rules
 from almoner.resources import BY_NAME
 from tests.changes.writing import PATIENCE
@@ -36,7 +39,9 @@ GIVEN: dict[str, Any] = {
 }
 
 
-async def problems(connection: Any, environment: int, given: dict[str, Any], rules: Rules = STRICT) -> dict[str, str]:
+async def problems(
+    connection: Any, environment: int, given: dict[str, Any], rules: Rules = STRICT
+) -> dict[str, str]:
     """What a Create is refused for: the code of each problem by the path it names."""
     with pytest.raises(ApiError) as refused:
         await subscriptions.create(connection, BOX, environment, given, rules)
@@ -45,17 +50,24 @@ async def problems(connection: Any, environment: int, given: dict[str, Any], rul
 
 async def worker(store: Store, environment: int) -> str:
     """Makes a change of the collection that the subscriptions here are for."""
-    given = {"email": f"{uuid.uuid4().hex}@example.org", "first_name": "E", "last_name": "S", "timezone": "US/Eastern"}
+    body = {
+        "email": f"{uuid.uuid4().hex}@example.org",
+        "first_name": "E",
+        "last_name": "S",
+        "timezone": "US/Eastern",
+    }
     actor = Actor(environment, "test", "cli", "test", whole=True)
-    return (await store.create(actor, BY_NAME["workers"], given)).id
+    return (await store.create(actor, BY_NAME["workers"], body)).id
 
 
-async def test_a_subscription_is_made_and_shown_without_its_secret(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+async def test_a_subscription_is_made_and_shown_without_its_secret(
+    connection: Any, environment: int
+) -> None:
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     (shown,) = await subscriptions.subscriptions_json(
         connection, environment, await subscriptions.list_subscriptions(connection, environment)
     )
-    assert shown["id"] == made.id
+    assert shown["id"] == subscription.id
     assert {name: shown[name] for name in GIVEN if name != "client_secret"} == {
         name: value for name, value in GIVEN.items() if name != "client_secret"
     }
@@ -65,15 +77,17 @@ async def test_a_subscription_is_made_and_shown_without_its_secret(connection: A
     assert SECRET not in json.dumps(shown)
 
 
-async def test_the_secret_is_kept_sealed_for_this_subscription_alone(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    assert SECRET.encode() not in made.sealed
-    assert BOX.open(made.sealed, made.id) == SECRET
+async def test_the_secret_is_kept_sealed_for_this_subscription_alone(
+    connection: Any, environment: int
+) -> None:
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    assert SECRET.encode() not in subscription.sealed
+    assert BOX.open(subscription.sealed, subscription.id) == SECRET
 
 
 async def test_all_problems_are_told_at_once(connection: Any, environment: int) -> None:
     await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    given = {
+    body = {
         "name": GIVEN["name"],
         "notify_url": "http://ehr.example.org",
         "resources": ["patients", "patient", 3],
@@ -83,7 +97,7 @@ async def test_all_problems_are_told_at_once(connection: Any, environment: int) 
         "paused": "yes",
         "nickname": "x",
     }
-    assert await problems(connection, environment, given) == {
+    assert await problems(connection, environment, body) == {
         ".name": "uniqueness_exception",
         ".notify_url": "parse_exception",
         ".resources[1]": "parse_exception",
@@ -98,9 +112,18 @@ async def test_all_problems_are_told_at_once(connection: Any, environment: int) 
     }
 
 
-async def test_an_empty_body_lacks_everything_that_is_needed(connection: Any, environment: int) -> None:
+async def test_an_empty_body_lacks_everything_that_is_needed(
+    connection: Any, environment: int
+) -> None:
     found = await problems(connection, environment, {})
-    assert set(found) == {".name", ".notify_url", ".resources", ".client_id", ".client_secret", ".token_url"}
+    assert set(found) == {
+        ".name",
+        ".notify_url",
+        ".resources",
+        ".client_id",
+        ".client_secret",
+        ".token_url",
+    }
 
 
 @pytest.mark.parametrize(
@@ -128,60 +151,96 @@ async def test_an_empty_body_lacks_everything_that_is_needed(connection: Any, en
     ],
 )
 @pytest.mark.parametrize("name", ["notify_url", "token_url"])
-async def test_a_target_that_must_not_be_sent_to_is_refused(connection: Any, environment: int, name: str, url: Any) -> None:
-    assert await problems(connection, environment, {**GIVEN, name: url}) == {f".{name}": "parse_exception"}
+async def test_a_target_that_must_not_be_sent_to_is_refused(
+    connection: Any, environment: int, name: str, url: Any
+) -> None:
+    assert await problems(connection, environment, {**GIVEN, name: url}) == {
+        f".{name}": "parse_exception"
+    }
 
 
-async def test_private_targets_are_fine_where_they_are_allowed(connection: Any, environment: int) -> None:
-    given = {**GIVEN, "notify_url": "http://127.0.0.1:9000/notifications", "token_url": "http://localhost:9000/token"}
-    made = await subscriptions.create(connection, BOX, environment, given, Rules(BY_NAME, private_targets=True))
-    assert made.notify_url == given["notify_url"]
+async def test_private_targets_are_fine_where_they_are_allowed(
+    connection: Any, environment: int
+) -> None:
+    body = {
+        **GIVEN,
+        "notify_url": "http://127.0.0.1:9000/notifications",
+        "token_url": "http://localhost:9000/token",
+    }
+    subscription = await subscriptions.create(
+        connection, BOX, environment, body, Rules(BY_NAME, private_targets=True)
+    )
+    assert subscription.notify_url == body["notify_url"]
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x9b", "a\x00", "\udcff", "x" * 201, 7, None])
-async def test_a_name_is_a_line_that_can_be_seen(connection: Any, environment: int, name: Any) -> None:
-    assert await problems(connection, environment, {**GIVEN, "name": name}) == {".name": "parse_exception"}
+async def test_a_name_is_a_line_that_can_be_seen(
+    connection: Any, environment: int, name: Any
+) -> None:
+    assert await problems(connection, environment, {**GIVEN, "name": name}) == {
+        ".name": "parse_exception"
+    }
 
 
 @pytest.mark.parametrize("name", ["x", "x" * 200, " \u00c9pic \u4e2d\u6587 ", "\U0001f600 Bridge"])
 async def test_a_name_may_be_of_any_script(connection: Any, environment: int, name: str) -> None:
-    assert (await subscriptions.create(connection, BOX, environment, {**GIVEN, "name": name}, STRICT)).name == name
+    assert (
+        await subscriptions.create(connection, BOX, environment, {**GIVEN, "name": name}, STRICT)
+    ).name == name
 
 
-@pytest.mark.parametrize("resources", [[], None, "patients", {"patients": True}, [["patients"]], ["changes"]])
-async def test_resources_are_collections_each_by_name(connection: Any, environment: int, resources: Any) -> None:
+@pytest.mark.parametrize(
+    "resources", [[], None, "patients", {"patients": True}, [["patients"]], ["changes"]]
+)
+async def test_resources_are_collections_each_by_name(
+    connection: Any, environment: int, resources: Any
+) -> None:
     found = await problems(connection, environment, {**GIVEN, "resources": resources})
     assert set(found) <= {".resources", ".resources[0]"}
     assert found
 
 
 async def test_resources_count_once_each(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, {**GIVEN, "resources": ["patients", "patients"]}, STRICT)
-    assert made.resources == ("patients",)
+    subscription = await subscriptions.create(
+        connection, BOX, environment, {**GIVEN, "resources": ["patients", "patients"]}, STRICT
+    )
+    assert subscription.resources == ("patients",)
 
 
-async def test_a_bearer_jwt_needs_no_token_url_and_takes_none(connection: Any, environment: int) -> None:
-    given = {**GIVEN, "authentication": "bearer_jwt"}
-    assert await problems(connection, environment, given) == {".token_url": "bad_request"}
-    made = await subscriptions.create(connection, BOX, environment, {**given, "token_url": None}, STRICT)
-    assert (made.authentication, made.token_url) == ("bearer_jwt", None)
+async def test_a_bearer_jwt_needs_no_token_url_and_takes_none(
+    connection: Any, environment: int
+) -> None:
+    body = {**GIVEN, "authentication": "bearer_jwt"}
+    assert await problems(connection, environment, body) == {".token_url": "bad_request"}
+    subscription = await subscriptions.create(
+        connection, BOX, environment, {**body, "token_url": None}, STRICT
+    )
+    assert (subscription.authentication, subscription.token_url) == ("bearer_jwt", None)
 
 
-async def test_names_are_unique_within_an_environment_only(database: Database, connection: Any, environment: int) -> None:
+async def test_names_are_unique_within_an_environment_only(
+    database: Database, connection: Any, environment: int
+) -> None:
     await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     assert await problems(connection, environment, GIVEN) == {".name": "uniqueness_exception"}
     other = await new_environment(database)
-    made = await subscriptions.create(connection, BOX, other, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, other, GIVEN, STRICT)
     with pytest.raises(ApiError):
-        await subscriptions.find(connection, environment, made.id)
+        await subscriptions.find(connection, environment, subscription.id)
 
 
-async def test_a_subscription_is_found_by_its_id_in_any_case_or_its_name(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    lookalike = await subscriptions.create(connection, BOX, environment, {**GIVEN, "name": made.id}, STRICT)
-    assert (await subscriptions.find(connection, environment, made.id.upper())).id == made.id
-    assert (await subscriptions.find(connection, environment, "EHR bridge")).id == made.id
-    assert (await subscriptions.find(connection, environment, made.id)).id != lookalike.id
+async def test_a_subscription_is_found_by_its_id_in_any_case_or_its_name(
+    connection: Any, environment: int
+) -> None:
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    lookalike = await subscriptions.create(
+        connection, BOX, environment, {**GIVEN, "name": subscription.id}, STRICT
+    )
+    assert (
+        await subscriptions.find(connection, environment, subscription.id.upper())
+    ).id == subscription.id
+    assert (await subscriptions.find(connection, environment, "EHR bridge")).id == subscription.id
+    assert (await subscriptions.find(connection, environment, subscription.id)).id != lookalike.id
     for nothing in ("ehr bridge", NOBODY, "", "\x00", "\udcff"):
         with pytest.raises(ApiError) as refused:
             await subscriptions.find(connection, environment, nothing)
@@ -189,138 +248,253 @@ async def test_a_subscription_is_found_by_its_id_in_any_case_or_its_name(connect
 
 
 async def test_a_change_keeps_what_it_does_not_name(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     changed = await subscriptions.change(
-        connection, BOX, environment_id=environment, key=made.id, given={"resources": ["messages"]}, rules=STRICT
+        connection,
+        BOX,
+        environment_id=environment,
+        key=subscription.id,
+        body={"resources": ["messages"]},
+        rules=STRICT,
     )
-    assert (changed.resources, changed.name, changed.sealed) == (("messages",), made.name, made.sealed)
-    assert changed.position == made.position
+    assert (changed.resources, changed.name, changed.sealed) == (
+        ("messages",),
+        subscription.name,
+        subscription.sealed,
+    )
+    assert changed.position == subscription.position
 
 
-async def test_of_two_changes_at_once_neither_undoes_the_other(database: Database, environment: int) -> None:
+async def test_of_two_changes_at_once_neither_undoes_the_other(
+    database: Database, environment: int
+) -> None:
     changes = {"name": "Bridge"}, {"resources": ["messages"]}
     async with taken(database, 3) as (connection, first, second):
-        made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+        subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
         held = first.transaction()
         await held.start()
-        await subscriptions.change(first, BOX, environment_id=environment, key=made.id, given=changes[0], rules=STRICT)
-        later = asyncio.create_task(
-            subscriptions.change(second, BOX, environment_id=environment, key=made.id, given=changes[1], rules=STRICT)
+        await subscriptions.change(
+            first,
+            BOX,
+            environment_id=environment,
+            key=subscription.id,
+            body=changes[0],
+            rules=STRICT,
         )
-        while not later.done() and not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        later = asyncio.create_task(
+            subscriptions.change(
+                second,
+                BOX,
+                environment_id=environment,
+                key=subscription.id,
+                body=changes[1],
+                rules=STRICT,
+            )
+        )
+        while not later.done() and not await connection.fetchval(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        ):
             await asyncio.sleep(0)
         await held.commit()
         changed = await later
         event = (await worker_events.list_events(connection, environment))[0]
     assert (changed.name, changed.resources) == ("Bridge", ("messages",))
-    assert (event.event, event.before) == ("webhook changed", {"resources": ["workers", "patients"]})
+    assert (event.event, event.before) == (
+        "webhook changed",
+        {"resources": ["workers", "patients"]},
+    )
 
 
 async def test_what_is_shown_can_be_sent_back(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    (shown,) = await subscriptions.subscriptions_json(connection, environment, [made])
-    again = await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given=shown, rules=STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    (shown,) = await subscriptions.subscriptions_json(connection, environment, [subscription])
+    again = await subscriptions.change(
+        connection, BOX, environment_id=environment, key=subscription.id, body=shown, rules=STRICT
+    )
     assert await subscriptions.subscriptions_json(connection, environment, [again]) == [shown]
 
 
-async def test_a_new_secret_takes_the_place_of_the_old_one(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+async def test_a_new_secret_takes_the_place_of_the_old_one(
+    connection: Any, environment: int
+) -> None:
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     changed = await subscriptions.change(
-        connection, BOX, environment_id=environment, key=made.id, given={"client_secret": "another"}, rules=STRICT
+        connection,
+        BOX,
+        environment_id=environment,
+        key=subscription.id,
+        body={"client_secret": "another"},
+        rules=STRICT,
     )
-    assert BOX.open(changed.sealed, made.id) == "another"
+    assert BOX.open(changed.sealed, subscription.id) == "another"
 
 
 async def test_a_change_is_tried_at_once(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     await connection.execute(
-        "UPDATE subscriptions SET failures = 9, next_attempt_at = now() + interval '1 minute' WHERE id = $1", made.id
+        "UPDATE subscriptions SET failures = 9, next_attempt_at = now() + interval '1 minute' WHERE"
+        " id = $1",
+        subscription.id,
     )
     changed = await subscriptions.change(
-        connection, BOX, environment_id=environment, key=made.id, given={"client_id": "almoner-2"}, rules=STRICT
+        connection,
+        BOX,
+        environment_id=environment,
+        key=subscription.id,
+        body={"client_id": "almoner-2"},
+        rules=STRICT,
     )
     assert (changed.failures, changed.next_attempt_at) == (9, None)
 
 
-async def test_a_change_goes_over_to_the_other_way_to_authenticate(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+async def test_a_change_goes_over_to_the_other_way_to_authenticate(
+    connection: Any, environment: int
+) -> None:
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     to_jwt, back = {"authentication": "bearer_jwt"}, {"authentication": "token_exchange"}
-    changed = await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given=to_jwt, rules=STRICT)
+    changed = await subscriptions.change(
+        connection, BOX, environment_id=environment, key=subscription.id, body=to_jwt, rules=STRICT
+    )
     assert changed.token_url is None
     with pytest.raises(ApiError, match="parse_exception"):
-        await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given=back, rules=STRICT)
+        await subscriptions.change(
+            connection,
+            BOX,
+            environment_id=environment,
+            key=subscription.id,
+            body=back,
+            rules=STRICT,
+        )
     again = {**back, "token_url": GIVEN["token_url"]}
     assert (
-        await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given=again, rules=STRICT)
+        await subscriptions.change(
+            connection,
+            BOX,
+            environment_id=environment,
+            key=subscription.id,
+            body=again,
+            rules=STRICT,
+        )
     ).token_url == GIVEN["token_url"]
 
 
-@pytest.mark.parametrize("name", ["name", "notify_url", "resources", "authentication", "client_id", "client_secret", "paused"])
-async def test_a_change_cannot_clear_what_is_needed(connection: Any, environment: int, name: str) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+@pytest.mark.parametrize(
+    "name",
+    ["name", "notify_url", "resources", "authentication", "client_id", "client_secret", "paused"],
+)
+async def test_a_change_cannot_clear_what_is_needed(
+    connection: Any, environment: int, name: str
+) -> None:
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     with pytest.raises(ApiError) as refused:
-        await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given={name: None}, rules=STRICT)
+        await subscriptions.change(
+            connection,
+            BOX,
+            environment_id=environment,
+            key=subscription.id,
+            body={name: None},
+            rules=STRICT,
+        )
     assert [p.extra["path"] for p in refused.value.problems] == [f".{name}"]
 
 
-async def test_the_usual_audience_is_whoever_reads_the_token_and_follows_the_terms(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+async def test_the_usual_audience_is_whoever_reads_the_token_and_follows_the_terms(
+    connection: Any, environment: int
+) -> None:
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     steps: list[tuple[dict[str, Any], str]] = [
         ({}, GIVEN["token_url"]),
-        ({"token_url": "https://ehr.example.org/oauth/token"}, "https://ehr.example.org/oauth/token"),
+        (
+            {"token_url": "https://ehr.example.org/oauth/token"},
+            "https://ehr.example.org/oauth/token",
+        ),
         ({"authentication": "bearer_jwt"}, GIVEN["notify_url"]),
         ({"notify_url": "https://ehr.example.org/other"}, "https://ehr.example.org/other"),
         ({"audience": "them"}, "them"),
         ({"notify_url": GIVEN["notify_url"]}, "them"),
-        ({"authentication": "token_exchange", "token_url": GIVEN["token_url"], "audience": None}, GIVEN["token_url"]),
+        (
+            {"authentication": "token_exchange", "token_url": GIVEN["token_url"], "audience": None},
+            GIVEN["token_url"],
+        ),
     ]
     for change, wanted in steps:
-        changed = await subscriptions.change(connection, BOX, environment_id=environment, key=made.id, given=change, rules=STRICT)
+        changed = await subscriptions.change(
+            connection,
+            BOX,
+            environment_id=environment,
+            key=subscription.id,
+            body=change,
+            rules=STRICT,
+        )
         assert changed.audience == wanted, change
 
 
 async def test_a_cleared_audience_is_the_usual_one(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, {**GIVEN, "audience": "the bridge"}, STRICT)
-    assert made.audience == "the bridge"
+    subscription = await subscriptions.create(
+        connection, BOX, environment, {**GIVEN, "audience": "the bridge"}, STRICT
+    )
+    assert subscription.audience == "the bridge"
     changed = await subscriptions.change(
-        connection, BOX, environment_id=environment, key=made.id, given={"audience": None}, rules=STRICT
+        connection,
+        BOX,
+        environment_id=environment,
+        key=subscription.id,
+        body={"audience": None},
+        rules=STRICT,
     )
     assert changed.audience == GIVEN["token_url"]
 
 
 async def test_a_change_cannot_take_the_name_of_another(connection: Any, environment: int) -> None:
     await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    made = await subscriptions.create(connection, BOX, environment, {**GIVEN, "name": "warehouse"}, STRICT)
+    subscription = await subscriptions.create(
+        connection, BOX, environment, {**GIVEN, "name": "warehouse"}, STRICT
+    )
     with pytest.raises(ApiError, match="uniqueness_exception"):
         await subscriptions.change(
-            connection, BOX, environment_id=environment, key=made.id, given={"name": GIVEN["name"]}, rules=STRICT
+            connection,
+            BOX,
+            environment_id=environment,
+            key=subscription.id,
+            body={"name": GIVEN["name"]},
+            rules=STRICT,
         )
 
 
 async def test_pausing_and_resuming(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    assert (await subscriptions.pause(connection, environment, made.name)).paused
-    assert (await subscriptions.find(connection, environment, made.id)).paused
-    assert not (await subscriptions.resume(connection, environment, made.id)).paused
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    assert (await subscriptions.pause(connection, environment, subscription.name)).paused
+    assert (await subscriptions.find(connection, environment, subscription.id)).paused
+    assert not (await subscriptions.resume(connection, environment, subscription.id)).paused
     with pytest.raises(ApiError):
         await subscriptions.pause(connection, environment, NOBODY)
 
 
-async def test_what_is_deleted_takes_its_deliveries_and_replays_along(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    await subscriptions.replay(connection, environment, made.id, {"from": "2026-01-01T00:00:00"})
-    await attempted(connection, environment, made.id, 3)
-    assert (await subscriptions.delete(connection, environment, made.id)).name == made.name
+async def test_what_is_deleted_takes_its_deliveries_and_replays_along(
+    connection: Any, environment: int
+) -> None:
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    await replays.replay(connection, environment, subscription.id, {"from": "2026-01-01T00:00:00"})
+    await attempted(connection, environment, subscription.id, 3)
+    assert (
+        await subscriptions.delete(connection, environment, subscription.id)
+    ).name == subscription.name
     for table in ("deliveries", "replays"):
-        assert await connection.fetchval(f"SELECT count(*) FROM {table} WHERE environment_id = $1", environment) == 0
+        assert (
+            await connection.fetchval(
+                f"SELECT count(*) FROM {table} WHERE environment_id = $1", environment
+            )
+            == 0
+        )
     with pytest.raises(ApiError):
-        await subscriptions.delete(connection, environment, made.id)
+        await subscriptions.delete(connection, environment, subscription.id)
 
 
 async def attempted(connection: Any, environment: int, subscription_id: str, times: int) -> None:
     await connection.execute(
-        "INSERT INTO deliveries (environment_id, subscription_id, reason, resources, outcome, status, milliseconds, answer) "
-        "SELECT $1, $2, 'changes', '{patients}', 'The receiver answered 500.', 500, n, 'no' FROM generate_series(1, $3) AS n",
+        "INSERT INTO deliveries (environment_id, subscription_id, reason, resources, outcome,"
+        " status, milliseconds, answer) SELECT $1, $2, 'changes', '{patients}', 'The receiver"
+        " answered 500.', 500, n, 'no' FROM generate_series(1, $3) AS n",
         environment,
         subscription_id,
         times,
@@ -328,22 +502,31 @@ async def attempted(connection: Any, environment: int, subscription_id: str, tim
 
 
 async def test_deliveries_are_told_the_newest_first(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    await attempted(connection, environment, made.id, 3)
-    found = await subscriptions.deliveries(connection, environment, made.id, 2)
-    assert [one.milliseconds for one in found] == [3, 2]
-    shown = found[0].shown()
-    assert (shown["status"], shown["resources"], shown["from"], shown["answer"]) == (500, ["patients"], None, "no")
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    await attempted(connection, environment, subscription.id, 3)
+    found = await deliveries.latest(connection, environment, subscription.id, 2)
+    assert [row.milliseconds for row in found] == [3, 2]
+    entry = found[0].as_json()
+    assert (entry["status"], entry["resources"], entry["from"], entry["answer"]) == (
+        500,
+        ["patients"],
+        None,
+        "no",
+    )
 
 
 async def test_a_replay_is_noted_with_its_span(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     span = {"from": "2019-01-01T00:00:00", "to": "2019-01-01T01:00:00+01:00"}
-    asked = await subscriptions.replay(connection, environment, made.name, span)
+    asked = await replays.replay(connection, environment, subscription.name, span)
     assert asked.from_time == asked.to_time == datetime(2019, 1, 1, tzinfo=UTC)
-    open_ended = await subscriptions.replay(connection, environment, made.name, {"from": "2019-01-01T00:00:00", "to": None})
+    open_ended = await replays.replay(
+        connection, environment, subscription.name, {"from": "2019-01-01T00:00:00", "to": None}
+    )
     assert open_ended.to_time > asked.asked_at
-    rows = await connection.fetch("SELECT id FROM replays WHERE environment_id = $1 ORDER BY id", environment)
+    rows = await connection.fetch(
+        "SELECT id FROM replays WHERE environment_id = $1 ORDER BY id", environment
+    )
     assert [row["id"] for row in rows] == [asked.id, open_ended.id]
 
 
@@ -357,27 +540,33 @@ async def test_a_replay_is_noted_with_its_span(connection: Any, environment: int
         ({"from": "9999-12-31T00:00:00"}, {".to"}),
     ],
 )
-async def test_a_span_that_does_not_fit_is_refused(connection: Any, environment: int, given: Any, paths: set[str]) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+async def test_a_span_that_does_not_fit_is_refused(
+    connection: Any, environment: int, given: Any, paths: set[str]
+) -> None:
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     with pytest.raises(ApiError) as refused:
-        await subscriptions.replay(connection, environment, made.id, given)
+        await replays.replay(connection, environment, subscription.id, given)
     assert {p.extra["path"] for p in refused.value.problems} == paths
 
 
 async def test_no_more_than_a_hundred_replays_wait(connection: Any, environment: int) -> None:
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     await connection.execute(
         "INSERT INTO replays (environment_id, subscription_id, from_time, to_time) "
         "SELECT $1, $2, now(), now() FROM generate_series(1, 100)",
         environment,
-        made.id,
+        subscription.id,
     )
     with pytest.raises(ApiError, match="bad_request"):
-        await subscriptions.replay(connection, environment, made.id, {"from": "2026-01-01T00:00:00"})
+        await replays.replay(
+            connection, environment, subscription.id, {"from": "2026-01-01T00:00:00"}
+        )
 
 
 async def behind(connection: Any, environment: int, ids: list[str]) -> dict[str, float]:
-    """The lags, once one of them is above zero: transactions elsewhere in the cluster can hold the horizon for a moment."""
+    """The lags, once one of them is above zero: transactions elsewhere in the cluster can hold the
+    horizon for a moment.
+    """
     deadline = time.monotonic() + PATIENCE
     while not any((found := await subscriptions.lags(connection, environment, ids)).values()):
         assert time.monotonic() < deadline, "nothing was ever behind"
@@ -389,25 +578,32 @@ async def test_the_lag_is_the_age_of_the_oldest_change_that_is_not_announced(
     connection: Any, environment: int, store: Store
 ) -> None:
     await worker(store, environment)
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    elsewhere = await subscriptions.create(connection, BOX, environment, {**GIVEN, "name": "b", "resources": ["messages"]}, STRICT)
-    ids = [made.id, elsewhere.id]
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    elsewhere = await subscriptions.create(
+        connection, BOX, environment, {**GIVEN, "name": "b", "resources": ["messages"]}, STRICT
+    )
+    ids = [subscription.id, elsewhere.id]
     assert await subscriptions.lags(connection, environment, ids) == dict.fromkeys(ids, 0.0)
     await worker(store, environment)
     first = await behind(connection, environment, ids)
     assert first[elsewhere.id] == 0
     await worker(store, environment)
-    assert (await subscriptions.lags(connection, environment, ids))[made.id] > first[made.id]
+    assert (await subscriptions.lags(connection, environment, ids))[subscription.id] > first[
+        subscription.id
+    ]
 
 
-async def test_nobody_is_told_of_what_was_committed_before(connection: Any, environment: int, store: Store) -> None:
+async def test_nobody_is_told_of_what_was_committed_before(
+    connection: Any, environment: int, store: Store
+) -> None:
     await worker(store, environment)
-    made = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
     known = await connection.fetchval(
-        "SELECT count(*) FROM changes WHERE environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4)",
+        "SELECT count(*) FROM changes WHERE environment_id = $1 AND (epoch, xid, seq) > ($2,"
+        " $3, $4)",
         environment,
-        made.position.epoch,
-        made.position.xid,
-        made.position.seq,
+        subscription.position.epoch,
+        subscription.position.xid,
+        subscription.position.seq,
     )
     assert known == 0

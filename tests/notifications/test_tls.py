@@ -1,4 +1,6 @@
-"""Notifications over TLS that is real: whose certificate is taken, and what is said of one that is not."""
+"""Notifications over TLS that is real: whose certificate is taken, and what is said of one that is
+not.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from almoner.app import running
 from almoner.errors import SettingError
-from almoner.notifications.http import HttpClient, SendError, trusting
+from almoner.outbound.http import HttpClient, SendError, trusting
 from almoner.settings import Settings
 from almoner.worker import notifying
 
@@ -37,7 +39,11 @@ class Certified:
     def context(self, folder: Path) -> ssl.SSLContext:
         """What a server shows it with."""
         path = folder / "server.pem"
-        secret = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        secret = self.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
         path.write_bytes(secret + self.pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
@@ -49,7 +55,11 @@ class Certified:
 
 
 def certified(
-    name: str, by: Certified | None = None, of: x509.GeneralName = LOOPBACK, until: dt.datetime = NOW + DAY, is_ca: bool = False
+    name: str,
+    by: Certified | None = None,
+    of: x509.GeneralName = LOOPBACK,
+    until: dt.datetime = NOW + DAY,
+    is_ca: bool = False,
 ) -> Certified:
     """A certificate for a server, or of an authority; signed by itself where nobody else does."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -92,7 +102,9 @@ async def receiver(shown: Certified, folder: Path) -> AsyncIterator[str]:
 
 
 async def sent(url: str, ca_file: str = "") -> str:
-    """What came of a notification: the answer, or why there was none, after the step that it ended at."""
+    """What came of a notification: the answer, or why there was none, after the step that it ended
+    at.
+    """
     client = HttpClient(private_targets=True, trusted=trusting(ca_file))
     try:
         answer = await client.post(url, b"{}", {})
@@ -117,29 +129,45 @@ async def test_a_certificate_that_signs_itself_is_refused_with_what_to_do(tmp_pa
     assert "ALMONER_CA_FILE" in said
 
 
-async def test_an_authority_of_the_house_is_trusted_where_the_setting_names_it(tmp_path: Path, authority: Certified) -> None:
+async def test_an_authority_of_the_house_is_trusted_where_the_setting_names_it(
+    tmp_path: Path, authority: Certified
+) -> None:
     async with receiver(certified("receiver", authority), tmp_path) as url:
         assert await sent(url, str(tmp_path / "ca.pem")) == "200 thanks"
         said = await sent(url)
-    assert said.startswith("tls: shows a certificate that is not trusted: unable to get local issuer certificate.")
+    assert said.startswith(
+        "tls: shows a certificate that is not trusted: unable to get local issuer certificate."
+    )
     assert "whole chain" in said
 
 
-async def test_a_certificate_that_has_expired_is_refused(tmp_path: Path, authority: Certified) -> None:
+async def test_a_certificate_that_has_expired_is_refused(
+    tmp_path: Path, authority: Certified
+) -> None:
     async with receiver(certified("receiver", authority, until=NOW - DAY), tmp_path) as url:
         said = await sent(url, str(tmp_path / "ca.pem"))
-    assert said == "tls: shows a certificate that is not trusted: certificate has expired. It has to be renewed."
+    assert (
+        said
+        == "tls: shows a certificate that is not trusted: certificate has expired. It has to be"
+        " renewed."
+    )
 
 
-@pytest.mark.parametrize("of", [x509.DNSName("elsewhere.example.org"), x509.IPAddress(ipaddress.ip_address("127.0.0.2"))])
-async def test_a_certificate_of_another_host_is_refused(tmp_path: Path, authority: Certified, of: x509.GeneralName) -> None:
+@pytest.mark.parametrize(
+    "of", [x509.DNSName("elsewhere.example.org"), x509.IPAddress(ipaddress.ip_address("127.0.0.2"))]
+)
+async def test_a_certificate_of_another_host_is_refused(
+    tmp_path: Path, authority: Certified, of: x509.GeneralName
+) -> None:
     async with receiver(certified("receiver", authority, of), tmp_path) as url:
         said = await sent(url, str(tmp_path / "ca.pem"))
     assert "IP address mismatch" in said
     assert "for the host that the URL names" in said
 
 
-async def test_another_authority_is_not_trusted_for_being_named_alike(tmp_path: Path, authority: Certified) -> None:
+async def test_another_authority_is_not_trusted_for_being_named_alike(
+    tmp_path: Path, authority: Certified
+) -> None:
     double = certified("An authority of our own", is_ca=True)
     async with receiver(certified("receiver", double), tmp_path) as url:
         assert (await sent(url, str(tmp_path / "ca.pem"))).startswith("tls: ")
@@ -152,7 +180,9 @@ async def test_plain_http_where_tls_is_spoken_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-async def test_a_setting_that_names_no_certificates_says_so(tmp_path: Path, content: str | None) -> None:
+async def test_a_setting_that_names_no_certificates_says_so(
+    tmp_path: Path, content: str | None
+) -> None:
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_text(content)

@@ -54,12 +54,12 @@ def changed(track: Track, **terms: Any) -> Owned:
 
 
 def test_an_idle_subscription_wants_nothing(track: Track) -> None:
-    assert not track.wanted
+    assert not track.has_work
 
 
 def test_a_change_is_due_once_its_time_to_wait_for_others_is_over(track: Track) -> None:
     assert track.notice(found(age=0.2), now=10.0, coalesce=1.0)
-    assert track.wanted
+    assert track.has_work
     assert not track.is_due(10.7)
     assert track.is_due(10.8)
 
@@ -72,13 +72,13 @@ def test_a_later_change_does_not_put_off_the_first(track: Track) -> None:
 
 def test_a_change_of_something_else_is_passed_by(track: Track) -> None:
     assert not track.notice(found("workers"), now=10.0, coalesce=1.0)
-    assert not track.wanted
+    assert not track.has_work
     assert track.passed
 
 
 def test_nothing_is_due_before_the_wait_after_a_failure_is_over() -> None:
     track = Track.begun(Owned(SUBSCRIPTION, "1", 16.0), HERE, 100.0)
-    assert track.wanted
+    assert track.has_work
     assert not track.is_due(115.9)
     assert track.is_due(116.0)
 
@@ -92,24 +92,28 @@ def test_who_mends_a_subscription_has_it_tried_at_once() -> None:
 def test_a_paused_subscription_wants_nothing_and_keeps_what_it_is_told(track: Track) -> None:
     track.refresh(changed(track, paused=True), HERE, 0.0)
     track.notice(found(), now=1.0, coalesce=0.0)
-    assert not track.wanted
+    assert not track.has_work
     track.refresh(changed(track, paused=False), HERE, 2.0)
-    assert track.wanted
+    assert track.has_work
 
 
 async def test_other_resources_wait_for_what_is_under_way(track: Track) -> None:
     track.task = asyncio.create_task(asyncio.sleep(0))
     track.refresh(changed(track, resources=("workers",)), Position(1, 20), 0.0)
-    assert (track.held, track.subscription.resources, track.version) == (True, ("patients",), "1")
+    assert (track.on_hold, track.subscription.resources, track.version) == (
+        True,
+        ("patients",),
+        "1",
+    )
     await track.task
     track.task = None
     track.refresh(changed(track, resources=("workers",)), Position(1, 20), 0.0)
-    assert (track.held, track.subscription.resources) == (False, ("workers",))
+    assert (track.on_hold, track.subscription.resources) == (False, ("workers",))
     assert track.progress.unread == Position(1, 20)
 
 
 def test_news_and_replays_take_turns(track: Track) -> None:
-    track.replay_wanted = True
+    track.has_replay = True
     track.notice(found(), now=0.0, coalesce=0.0)
     turns = []
     for _ in range(4):
@@ -119,7 +123,7 @@ def test_news_and_replays_take_turns(track: Track) -> None:
 
 
 def test_a_replay_that_fails_waits_and_holds_up_no_news(track: Track) -> None:
-    track.replay_wanted = True
+    track.has_replay = True
     track.replay_failed(10.0)
     track.replay_failed(11.0)
     assert not track.is_due(12.9)

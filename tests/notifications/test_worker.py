@@ -1,4 +1,6 @@
-"""``almoner worker`` and ``almoner serve --with-worker`` as a deployment runs them, at their usual pace."""
+"""``almoner worker`` and ``almoner serve --with-worker`` as a deployment runs them, at their usual
+pace.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Processes:
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         almoner = str(Path(sys.executable).with_name("almoner"))
-        process = subprocess.Popen([almoner, *arguments], env=self._environ, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [almoner, *arguments], env=self._environ, stdin=subprocess.DEVNULL
+        )
         self._started.append(process)
         return process
 
@@ -64,7 +68,9 @@ def key(tmp_path: Path) -> SecretBox:
     return SecretBox(*KeySource("", tmp_path).first())
 
 
-async def served_by_another_than(database: Database, subscription: Any, notifier_id: str | None) -> str:
+async def served_by_another_than(
+    database: Database, subscription: Any, notifier_id: str | None
+) -> str:
     """The id of the notifier that serves a subscription, once that is another one."""
     found: list[str] = []
 
@@ -82,6 +88,9 @@ async def write(database: Database, environment: int) -> None:
         await insert(connection, environment)
 
 
+# It waits for as long as a notifier may be silent; test_notifier.py shows the same with notifiers in
+# a hurry.
+@pytest.mark.slow
 async def test_a_worker_that_is_killed_is_replaced_by_another_within_ten_seconds(
     own: Database, tenant: int, key: SecretBox, receiver: Receiver, processes: Processes
 ) -> None:
@@ -121,11 +130,23 @@ async def test_a_server_with_a_worker_notifies_and_tells_of_it_in_its_metrics(
     await until_true(noted, "the position moves")
     async with PlainHttp() as http:
         collector = {"Authorization": f"Bearer {METRICS_TOKEN}"}
-        lines = (await http.get(f"http://127.0.0.1:{processes.port}/metrics", headers=collector)).text.splitlines()
-    told = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+        lines = (
+            await http.get(f"http://127.0.0.1:{processes.port}/metrics", headers=collector)
+        ).text.splitlines()
+    told = {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in lines
+        if not line.startswith("#")
+    }
     assert told['almoner_notifications_total{outcome="delivered"}'] == 1
-    lags = {name: value for name, value in told.items() if name.startswith("almoner_subscription_lag_seconds")}
+    lags = {
+        name: value
+        for name, value in told.items()
+        if name.startswith("almoner_subscription_lag_seconds")
+    }
     assert [value for name, value in lags.items() if f'"{subscription.id}"' in name] == [0]
     assert all(value > 0 for name, value in lags.items() if f'"{resting.id}"' in name)
     assert len(lags) == 2
-    assert not [line for line in lines if "the bridge" in line or "at rest" in line], "names are told to nobody"
+    assert not [line for line in lines if "the bridge" in line or "at rest" in line], (
+        "names are told to nobody"
+    )

@@ -1,4 +1,6 @@
-"""Servers with limits that are soon reached, locks that hold a request, and servers in processes of their own."""
+"""Servers with limits that are soon reached, locks that hold a request, and servers in processes of
+their own.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ PATIENT = {
 CONNECTIONS, REQUESTS, SECONDS, BODY = 2, 3, 2, 2000
 
 
-async def until_true(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE) -> None:
+async def until_true(
+    condition: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE
+) -> None:
     """Asks again and again until the condition holds; fails where it never does."""
     deadline = time.monotonic() + seconds
     while not await condition():
@@ -67,7 +71,9 @@ async def hurried(strict: Server, api: Api) -> AsyncIterator[httpx.AsyncClient]:
 
 @asynccontextmanager
 async def locked(dsn: str, row_id: str) -> AsyncIterator[Any]:
-    """A patient's row that nobody else can write until the block ends; gives the connection that holds it."""
+    """A patient's row that nobody else can write until the block ends; gives the connection that
+    holds it.
+    """
     connection = await asyncpg.connect(dsn)
     transaction = connection.transaction()
     await transaction.start()
@@ -84,7 +90,8 @@ async def waiting(connection: Any) -> int:
     # Within a transaction PostgreSQL shows its sessions as they were at the first look.
     await connection.execute("SELECT pg_stat_clear_snapshot()")
     count: int = await connection.fetchval(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
+        " cardinality(pg_blocking_pids(pid)) > 0"
     )
     return count
 
@@ -99,13 +106,17 @@ async def held(connection: Any, count: int = 1) -> None:
 
 
 class Process:
-    """``almoner serve`` in a process of its own, as a deployment runs it. What it says is kept in a file."""
+    """``almoner serve`` in a process of its own, as a deployment runs it. What it says is kept in a
+    file.
+    """
 
     def __init__(self, folder: Path, settings: Settings, **environ: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._said = folder / "said"
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ALMONER_", "OTEL_", "PG"))}
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("ALMONER_", "OTEL_", "PG"))
+        }
         self._environ = kept | {
             "ALMONER_DATABASE_URL": settings.database_url,
             "ALMONER_HOME": str(settings.home),
@@ -120,7 +131,11 @@ class Process:
         command = [str(Path(sys.executable).with_name("almoner")), "serve"]
         with open(self._said, "ab") as said:
             self.process = subprocess.Popen(
-                command, env=self._environ, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+                command,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + 120
         while not self._alive():
@@ -135,7 +150,9 @@ class Process:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(60)
-        assert "HoldingError" not in self.said(), "no request waits for others with a connection in hand"
+        assert "HoldingError" not in self.said(), (
+            "no request waits for others with a connection in hand"
+        )
 
     def said(self) -> str:
         return self._said.read_text(encoding="utf-8")
@@ -151,19 +168,33 @@ class Process:
 
     def _alive(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/healthz", verify=NO_CERTIFICATES, trust_env=False).status_code == 200
+            return (
+                httpx.get(
+                    f"{self.url}/healthz", verify=NO_CERTIFICATES, trust_env=False
+                ).status_code
+                == 200
+            )
         except httpx.TransportError:
             return False
 
 
-def soon_reached(connections: int, seconds: int, requests: int, body: int | None = None) -> dict[str, str]:
+def soon_reached(
+    connections: int, seconds: int, requests: int, body: int | None = None
+) -> dict[str, str]:
     """The settings of a process whose limits are these."""
-    given = {"CONNECTIONS": connections, "REQUEST_SECONDS": seconds, "CLIENT_LIMIT": requests, "BODY_LIMIT": body}
-    return {f"ALMONER_{name}": str(value) for name, value in given.items() if value is not None}
+    values = {
+        "CONNECTIONS": connections,
+        "REQUEST_SECONDS": seconds,
+        "CLIENT_LIMIT": requests,
+        "BODY_LIMIT": body,
+    }
+    return {f"ALMONER_{name}": str(value) for name, value in values.items() if value is not None}
 
 
 @asynccontextmanager
-async def signed_in_at(process: Process, people: People, environment: int, *roles: str) -> AsyncIterator[Person]:
+async def signed_in_at(
+    process: Process, people: People, environment: int, *roles: str
+) -> AsyncIterator[Person]:
     """Somebody with these roles, who asks that process."""
     async with await people(environment, *roles) as person:
         person.base_url = httpx.URL(process.url)

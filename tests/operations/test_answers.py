@@ -40,13 +40,17 @@ EVERYWHERE = [
 
 
 @pytest.mark.parametrize(("method", "path", "status"), EVERYWHERE)
-async def test_every_answer_carries_its_id_and_the_security_headers(api: Api, method: str, path: str, status: int) -> None:
+async def test_every_answer_carries_its_id_and_the_security_headers(
+    api: Api, method: str, path: str, status: int
+) -> None:
     answer = await api.request(method, path, headers={"X-Request-Id": "mine-1"})
     assert answer.status_code == status
     assert answer.headers["x-client-request-id"] == "mine-1"
     assert answer.headers["x-request-id"] not in ("", "mine-1")
     assert answer.headers["x-content-type-options"] == "nosniff"
-    framed = answer.headers.get("content-security-policy", "") + answer.headers.get("x-frame-options", "")
+    framed = answer.headers.get("content-security-policy", "") + answer.headers.get(
+        "x-frame-options", ""
+    )
     assert "frame-ancestors 'none'" in framed or "DENY" in framed
     if path.startswith("/v1/"):
         assert answer.headers["cache-control"] == "no-store"
@@ -65,8 +69,13 @@ async def test_an_answer_to_nobody_carries_them_too(server: Server) -> None:
     assert answer.headers["x-request-id"]
 
 
-@pytest.mark.parametrize("given", ["", "a b", "a\tb", "x" * 129, "<script>", 'quo"te', "ümlaut".encode().decode("latin-1")])
-async def test_a_request_id_that_could_do_harm_in_a_log_is_not_repeated(api: Api, given: str) -> None:
+@pytest.mark.parametrize(
+    "given",
+    ["", "a b", "a\tb", "x" * 129, "<script>", 'quo"te', "ümlaut".encode().decode("latin-1")],
+)
+async def test_a_request_id_that_could_do_harm_in_a_log_is_not_repeated(
+    api: Api, given: str
+) -> None:
     answer = await api.get("/v1/nothing", headers=[(b"X-Request-Id", given.encode("latin-1"))])
     assert answer.headers["x-request-id"] not in ("", given)
     assert "x-client-request-id" not in answer.headers
@@ -74,7 +83,15 @@ async def test_a_request_id_that_could_do_harm_in_a_log_is_not_repeated(api: Api
 
 async def test_head_is_answered_like_get_without_the_body(api: Api) -> None:
     row_id = (await api.post("/v1/patients", json=PATIENT)).json()["id"]
-    for path in ("/v1/patients", f"/v1/patients/{row_id}", "/v1/changes", "/v1/openapi.json", UNKNOWN, "/docs", "/healthz"):
+    for path in (
+        "/v1/patients",
+        f"/v1/patients/{row_id}",
+        "/v1/changes",
+        "/v1/openapi.json",
+        UNKNOWN,
+        "/docs",
+        "/healthz",
+    ):
         got, headed = await api.get(path), await api.head(path)
         assert headed.status_code == got.status_code, path
         assert headed.content == b""
@@ -96,10 +113,21 @@ async def test_the_process_tells_that_it_lives_and_that_it_serves(api: Api) -> N
     assert (await api.get("/readyz")).json() == {"status": "ready"}
 
 
-async def test_metrics_are_told_to_nobody_without_their_token(api: Api, hurried: httpx.AsyncClient) -> None:
-    for given in ("", "Bearer", f"Bearer {METRICS_TOKEN}x", f"Basic {METRICS_TOKEN}", f"Bearer {api.token}"):
+async def test_metrics_are_told_to_nobody_without_their_token(
+    api: Api, hurried: httpx.AsyncClient
+) -> None:
+    for given in (
+        "",
+        "Bearer",
+        f"Bearer {METRICS_TOKEN}x",
+        f"Basic {METRICS_TOKEN}",
+        f"Bearer {api.token}",
+    ):
         answer = await api.get("/metrics", headers={"Authorization": given})
-        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="metrics"')
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (
+            401,
+            'Bearer realm="metrics"',
+        )
         assert "almoner_requests" not in answer.text
     assert (await hurried.get("/metrics", headers={"Authorization": "Bearer"})).status_code == 401
     with pytest.raises(SettingError, match="ALMONER_METRICS_TOKEN"):
@@ -145,9 +173,10 @@ def test_requests_are_counted_in_the_bucket_of_their_time() -> None:
 
 @pytest.fixture
 async def faulty(api: Api, connection: Any) -> AsyncIterator[Api]:
-    """A caller in whose environment every new conversation is a fault, whose message holds the row."""
-    await connection.execute(
-        f"""
+    """A caller in whose environment every new conversation is a fault, whose message holds the
+    row.
+    """
+    await connection.execute(f"""
         CREATE FUNCTION faulty() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
           IF NEW.environment_id = {api.environment_id} THEN
@@ -156,8 +185,7 @@ async def faulty(api: Api, connection: Any) -> AsyncIterator[Api]:
           RETURN NEW;
         END $$;
         CREATE TRIGGER faulty BEFORE INSERT ON phone_numbers FOR EACH ROW EXECUTE FUNCTION faulty();
-        """
-    )
+        """)
     yield api
     await connection.execute("DROP TRIGGER faulty ON phone_numbers; DROP FUNCTION faulty()")
 
@@ -182,14 +210,18 @@ async def test_a_fault_tells_its_request_id_and_nothing_else(faulty: Api, connec
     assert (await faulty.get("/v1/patients")).json()[0]["data"] == []
 
 
-async def test_reads_are_noted_with_the_patients_that_they_told_of(api: Api, connection: Any) -> None:
+async def test_reads_are_noted_with_the_patients_that_they_told_of(
+    api: Api, connection: Any
+) -> None:
     ids = [(await api.post("/v1/patients", json=PATIENT)).json()["id"] for _ in range(3)]
-    one = await api.get(f"/v1/patients/{ids[0]}", headers={"X-Request-Id": "chosen-by-the-caller"})
+    answer = await api.get(
+        f"/v1/patients/{ids[0]}", headers={"X-Request-Id": "chosen-by-the-caller"}
+    )
     every = await api.get("/v1/patients", headers={"X-Request-Id": "chosen-by-the-caller"})
     headed = await api.head(f"/v1/patients/{ids[1]}")
     query = (
-        "SELECT request_id, actor, through, verb, resource, almoner_ids(patients)::text[] AS patients FROM audit_reads "
-        "WHERE environment_id = $1"
+        "SELECT request_id, actor, through, verb, resource, almoner_ids(patients)::text[] AS"
+        " patients FROM audit_reads WHERE environment_id = $1"
     )
     noted: list[Any] = []
 
@@ -202,13 +234,19 @@ async def test_reads_are_noted_with_the_patients_that_they_told_of(api: Api, con
     assert {row["request_id"]: (*tuple(row)[1:-1], sorted(row["patients"])) for row in noted} == {
         every.headers["x-request-id"]: (client, "api", "find", "patients", sorted(ids)),
         headed.headers["x-request-id"]: (client, "api", "get", "patients", [ids[1]]),
-        one.headers["x-request-id"]: (client, "api", "get", "patients", [ids[0]]),
+        answer.headers["x-request-id"]: (client, "api", "get", "patients", [ids[0]]),
     }
 
 
 @pytest.mark.parametrize("table", ["audit_reads", "changes"])
-async def test_what_the_audit_trail_is_made_of_cannot_be_changed_or_removed(connection: Any, table: str) -> None:
-    for statement in (f"UPDATE {table} SET actor = 'x'", f"DELETE FROM {table}", f"TRUNCATE {table}"):
+async def test_what_the_audit_trail_is_made_of_cannot_be_changed_or_removed(
+    connection: Any, table: str
+) -> None:
+    for statement in (
+        f"UPDATE {table} SET actor = 'x'",
+        f"DELETE FROM {table}",
+        f"TRUNCATE {table}",
+    ):
         with pytest.raises(Exception, match="never changed or removed"):
             await connection.execute(statement)
 

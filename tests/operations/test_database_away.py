@@ -1,4 +1,6 @@
-"""The database goes away, by order, by force or by falling silent: callers are told, and the server recovers by itself."""
+"""The database goes away, by order, by force or by falling silent: callers are told, and the server
+recovers by itself.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,7 @@ async def fragile(postgres_server: EmbeddedServer, embedded_home: Path) -> Async
     connection = await asyncpg.connect(dsn)
     environment = await environments.create(connection, "production")
     await publish(connection, environment, kiwi_health.source(), "test")
-    made = await clients.create(
+    client = await clients.create(
         connection,
         SecretBox(*KeySource("", embedded_home).first()),
         environment_id=environment,
@@ -91,10 +93,15 @@ async def fragile(postgres_server: EmbeddedServer, embedded_home: Path) -> Async
         scope="all",
         shape="documented",
     )
-    token = await clients.long_lived_token(connection, made.client_id)
+    token = await clients.long_lived_token(connection, client.client_id)
     await connection.close()
     settings = Settings(
-        home=embedded_home, port=free_port(), database_url=dsn, connections=4, request_seconds=SECONDS, metrics_token=METRICS_TOKEN
+        home=embedded_home,
+        port=free_port(),
+        database_url=dsn,
+        connections=4,
+        request_seconds=SECONDS,
+        metrics_token=METRICS_TOKEN,
     )
     with ServerThread(settings) as running:
         headers = {"Authorization": f"Bearer {token}"}
@@ -126,7 +133,9 @@ async def killed(fragile: Fragile) -> None:
 
 
 @pytest.mark.parametrize("end", [stopped, killed])
-async def test_a_request_under_way_is_refused_and_the_server_recovers(fragile: Fragile, row_id: str, end: Any) -> None:
+async def test_a_request_under_way_is_refused_and_the_server_recovers(
+    fragile: Fragile, row_id: str, end: Any
+) -> None:
     holding = locked(fragile.dsn, row_id)
     holder = await holding.__aenter__()
     under_way = asyncio.create_task(fragile.api.put(f"/v1/patients/{row_id}", json={"city": "Rye"}))
@@ -134,7 +143,8 @@ async def test_a_request_under_way_is_refused_and_the_server_recovers(fragile: F
     began = time.monotonic()
     await end(fragile)
     answer = await under_way
-    # A server that is stopped ends its sessions one by one: the row may get free for the request just before its turn.
+    # A server that is stopped ends its sessions one by one: the row may get free for the request
+    # just before its turn.
     written = end is stopped and answer.status_code == 200
     if not written:
         refused_for_now(answer)
@@ -146,6 +156,8 @@ async def test_a_request_under_way_is_refused_and_the_server_recovers(fragile: F
         fragile.api.put(f"/v1/patients/{row_id}", json={"city": "Rye"}),
         fragile.api.delete(f"/v1/patient_tasks/{row_id}"),
         fragile.api.get("/v1/changes"),
+        fragile.api.post("/integrations/kiwihealth_pull/hook", json={}),
+        fragile.api.post("/processes/hooks/called", json={}),
     ):
         refused_for_now(await request)
     assert time.monotonic() - began < 25
@@ -156,10 +168,14 @@ async def test_a_request_under_way_is_refused_and_the_server_recovers(fragile: F
 
     await asyncio.to_thread(fragile.postgres.start)
     await fragile.recovered(row_id)
-    assert (await fragile.api.get(f"/v1/patients/{row_id}")).json()["city"] == ("Rye" if written else None)
+    assert (await fragile.api.get(f"/v1/patients/{row_id}")).json()["city"] == (
+        "Rye" if written else None
+    )
 
 
-async def test_a_database_that_falls_silent_is_not_waited_for_without_end(fragile: Fragile, row_id: str) -> None:
+async def test_a_database_that_falls_silent_is_not_waited_for_without_end(
+    fragile: Fragile, row_id: str
+) -> None:
     processes = fragile.processes()
     for process in processes:
         os.kill(process.pid, signal.SIGSTOP)
@@ -175,10 +191,13 @@ async def test_a_database_that_falls_silent_is_not_waited_for_without_end(fragil
     await fragile.recovered(row_id)
 
 
-async def test_sessions_that_the_database_ends_cost_at_most_a_refusal_each(fragile: Fragile, row_id: str) -> None:
+async def test_sessions_that_the_database_ends_cost_at_most_a_refusal_each(
+    fragile: Fragile, row_id: str
+) -> None:
     connection = await asyncpg.connect(fragile.dsn)
     await connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'almoner' AND pid <> pg_backend_pid()"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'almoner'"
+        " AND pid <> pg_backend_pid()"
     )
     await connection.close()
     for _ in range(16):
@@ -188,13 +207,16 @@ async def test_sessions_that_the_database_ends_cost_at_most_a_refusal_each(fragi
     await fragile.recovered(row_id)
 
 
-async def test_a_database_that_takes_no_connection_is_answered_503(fragile: Fragile, row_id: str) -> None:
+async def test_a_database_that_takes_no_connection_is_answered_503(
+    fragile: Fragile, row_id: str
+) -> None:
     address, _, name = fragile.dsn.rpartition("/")
     connection = await asyncpg.connect(f"{address}/postgres")
     try:
         await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'almoner' AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ="
+            " 'almoner' AND pid <> pg_backend_pid()"
         )
         refused_for_now(await fragile.api.get(f"/v1/patients/{row_id}"))
         refused_for_now(await fragile.api.get(f"/v1/patients/{row_id}"))
@@ -216,10 +238,11 @@ async def test_reads_that_could_not_be_written_down_while_the_database_was_away_
     connection = await asyncpg.connect(fragile.dsn)
 
     async def noted() -> bool:
-        found = await connection.fetchval(
-            "SELECT almoner_ids(patients) FROM audit_reads WHERE request_id = $1", answer.headers["x-request-id"]
+        value = await connection.fetchval(
+            "SELECT almoner_ids(patients) FROM audit_reads WHERE request_id = $1",
+            answer.headers["x-request-id"],
         )
-        return found is not None and [str(patient) for patient in found] == [row_id]
+        return value is not None and [str(patient) for patient in value] == [row_id]
 
     await until_true(noted, "the read is in the audit trail")
     await connection.close()

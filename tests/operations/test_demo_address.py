@@ -27,8 +27,13 @@ def test_a_command_beside_the_demo_takes_its_address_until_it_stops(beside: Sett
     assert located(beside).url == "http://127.0.0.1:8000"
 
 
-def test_an_address_or_a_database_that_is_named_goes_first(beside: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_or_a_database_that_is_named_goes_first(
+    beside: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with demo_address.keep_address(Settings(home=beside.home, port=9123)):
-        assert located(Settings(home=beside.home, database_url="postgresql://other")).url == "http://127.0.0.1:8000"
+        assert (
+            located(Settings(home=beside.home, database_url="postgresql://other")).url
+            == "http://127.0.0.1:8000"
+        )
         monkeypatch.setenv("ALMONER_PORT", "9200")
         assert located(Settings(home=beside.home, port=9200)).url == "http://127.0.0.1:9200"

@@ -15,15 +15,25 @@ import pytest
 from almoner.database import Database
 from almoner.errors import UnavailableError
 from tests.conftest import Api, Server, taken
-from tests.operations.conftest import BODY, CONNECTIONS, PATIENT, REQUESTS, SECONDS, held, locked, until_true, waiting
+from tests.operations.conftest import (
+    BODY,
+    CONNECTIONS,
+    PATIENT,
+    REQUESTS,
+    SECONDS,
+    held,
+    locked,
+    until_true,
+    waiting,
+)
 
 
 def only(answer: httpx.Response) -> dict[str, Any]:
     errors = answer.json()["errors"]
     assert len(errors) == 1
-    told: dict[str, Any] = errors[0]
-    assert told["status"] == answer.status_code
-    return told
+    error: dict[str, Any] = errors[0]
+    assert error["status"] == answer.status_code
+    return error
 
 
 def refused_for_now(answer: httpx.Response) -> None:
@@ -45,7 +55,9 @@ def sized(size: int) -> bytes:
     return json.dumps(PATIENT | {"street": "x" * (size - empty)}).encode()
 
 
-async def test_a_body_of_exactly_the_limit_is_taken_and_a_byte_more_is_not(hurried: httpx.AsyncClient) -> None:
+async def test_a_body_of_exactly_the_limit_is_taken_and_a_byte_more_is_not(
+    hurried: httpx.AsyncClient,
+) -> None:
     assert (await hurried.post("/v1/patients", content=sized(BODY))).status_code == 200
     answer = await hurried.post("/v1/patients", content=sized(BODY + 1))
     assert answer.status_code == 413
@@ -53,7 +65,9 @@ async def test_a_body_of_exactly_the_limit_is_taken_and_a_byte_more_is_not(hurri
     assert only(answer)["extra"] == {"limit_bytes": BODY}
 
 
-async def test_a_body_that_does_not_say_its_length_is_refused_as_soon_as_it_is_too_long(hurried: httpx.AsyncClient) -> None:
+async def test_a_body_that_does_not_say_its_length_is_refused_as_soon_as_it_is_too_long(
+    hurried: httpx.AsyncClient,
+) -> None:
     async def endless() -> Any:
         for _ in range(1000):
             yield b"x" * 100
@@ -78,8 +92,13 @@ async def exchange(url: str, sent: bytes, seconds: float) -> bytes:
         writer.close()
 
 
-async def test_a_body_that_does_not_arrive_is_answered_within_the_limit(strict: Server, api: Api) -> None:
-    head = f"POST /v1/patients HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.token}\r\nContent-Length: 500\r\n\r\n"
+async def test_a_body_that_does_not_arrive_is_answered_within_the_limit(
+    strict: Server, api: Api
+) -> None:
+    head = (
+        "POST /v1/patients HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer"
+        f" {api.token}\r\nContent-Length: 500\r\n\r\n"
+    )
     began = time.monotonic()
     answer = await exchange(strict.url, head.encode() + b'{"phase"', SECONDS + 3)
     assert answer.split()[1] in (b"408", b"503")
@@ -94,12 +113,17 @@ async def test_an_overlong_query_is_refused_with_the_way_out(api: Api) -> None:
     assert answer.status_code == 400
 
 
-async def test_requests_beyond_those_that_are_worked_on_are_refused_at_once(hurried: httpx.AsyncClient, api: Api, dsn: str) -> None:
+async def test_requests_beyond_those_that_are_worked_on_are_refused_at_once(
+    hurried: httpx.AsyncClient, api: Api, dsn: str
+) -> None:
     row_id = await new_patient(api)
     assert (await hurried.get(f"/v1/patients/{row_id}")).status_code == 200
     async with locked(dsn, row_id) as holder:
         change = {"city": "Rye"}
-        under_way = [asyncio.create_task(hurried.put(f"/v1/patients/{row_id}", json=change)) for _ in range(REQUESTS)]
+        under_way = [
+            asyncio.create_task(hurried.put(f"/v1/patients/{row_id}", json=change))
+            for _ in range(REQUESTS)
+        ]
         await held(holder, CONNECTIONS)
         answers: list[httpx.Response] = []
         began = time.monotonic()
@@ -132,7 +156,9 @@ async def test_a_request_that_takes_too_long_is_answered_and_changes_nothing_lat
         await until_true(given_up, "the database no longer works on the request")
     assert (await api.get(f"/v1/patients/{row_id}")).json()["city"] is None
     logged = await connection.fetchval(
-        "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2", api.environment_id, row_id
+        "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2",
+        api.environment_id,
+        row_id,
     )
     assert logged == 1
 
@@ -144,7 +170,10 @@ async def test_callers_who_find_every_connection_taken_are_refused_in_time_and_s
     async with locked(dsn, row_id) as holder:
         began = time.monotonic()
         change = {"city": "Rye"}
-        writing = [asyncio.create_task(hurried.put(f"/v1/patients/{row_id}", json=change)) for _ in range(CONNECTIONS)]
+        writing = [
+            asyncio.create_task(hurried.put(f"/v1/patients/{row_id}", json=change))
+            for _ in range(CONNECTIONS)
+        ]
         await held(holder, CONNECTIONS)
         writing.append(asyncio.create_task(hurried.put(f"/v1/patients/{row_id}", json=change)))
         for answer in await asyncio.gather(*writing):
@@ -199,9 +228,14 @@ async def test_no_connection_is_lost_to_callers_who_give_up_at_any_moment(dsn: s
         await database.close()
 
 
-async def test_a_caller_who_hangs_up_leaves_the_server_as_it_was(strict: Server, hurried: httpx.AsyncClient, api: Api) -> None:
+async def test_a_caller_who_hangs_up_leaves_the_server_as_it_was(
+    strict: Server, hurried: httpx.AsyncClient, api: Api
+) -> None:
     address = urlsplit(strict.url)
-    head = f"POST /v1/patients HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.token}\r\nContent-Length: 500\r\n\r\n"
+    head = (
+        "POST /v1/patients HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer"
+        f" {api.token}\r\nContent-Length: 500\r\n\r\n"
+    )
     for _ in range(REQUESTS * 3):
         _, writer = await asyncio.open_connection(address.hostname, address.port)
         writer.write(head.encode() + b'{"phase"')
@@ -215,10 +249,11 @@ async def test_a_caller_who_hangs_up_leaves_the_server_as_it_was(strict: Server,
     await until_true(served, "the server serves again")
 
 
-async def test_a_full_disk_is_answered_503_and_nothing_is_half_written(api: Api, connection: Any) -> None:
+async def test_a_full_disk_is_answered_503_and_nothing_is_half_written(
+    api: Api, connection: Any
+) -> None:
     # What PostgreSQL raises when it cannot extend a file, for the rows of this environment alone.
-    await connection.execute(
-        f"""
+    await connection.execute(f"""
         CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
           IF NEW.environment_id = {api.environment_id} THEN
@@ -227,14 +262,22 @@ async def test_a_full_disk_is_answered_503_and_nothing_is_half_written(api: Api,
           RETURN NEW;
         END $$;
         CREATE TRIGGER full_disk BEFORE INSERT ON phone_numbers FOR EACH ROW EXECUTE FUNCTION full_disk();
-        """
-    )
+        """)
     try:
         answer = await api.post("/v1/patients", json=PATIENT | {"phone": "555-555-5555"})
         refused_for_now(answer)
         assert "device" not in answer.text
     finally:
-        await connection.execute("DROP TRIGGER full_disk ON phone_numbers; DROP FUNCTION full_disk()")
+        await connection.execute(
+            "DROP TRIGGER full_disk ON phone_numbers; DROP FUNCTION full_disk()"
+        )
     assert (await api.get("/v1/patients")).json()[0]["data"] == []
-    assert await connection.fetchval("SELECT count(*) FROM changes WHERE environment_id = $1", api.environment_id) == 0
-    assert (await api.post("/v1/patients", json=PATIENT | {"phone": "555-555-5555"})).status_code == 200
+    assert (
+        await connection.fetchval(
+            "SELECT count(*) FROM changes WHERE environment_id = $1", api.environment_id
+        )
+        == 0
+    )
+    assert (
+        await api.post("/v1/patients", json=PATIENT | {"phone": "555-555-5555"})
+    ).status_code == 200

@@ -39,7 +39,18 @@ PERSON: dict[str, Any] = {
     "email": "zephyrine.quillfeather@example.org",
     "external_ids": [{"namespace": "kiwihealth", "external_id": "MRN-778812"}],
 }
-UNTOLD = ("Zephyrine", "Quillfeather", "1931", "Larkspur", "Walla", "99362", "0142", "example.org", "MRN-778812", "s3cr3t-value")
+UNTOLD = (
+    "Zephyrine",
+    "Quillfeather",
+    "1931",
+    "Larkspur",
+    "Walla",
+    "99362",
+    "0142",
+    "example.org",
+    "MRN-778812",
+    "s3cr3t-value",
+)
 
 
 class Receiver(ThreadingHTTPServer):
@@ -60,7 +71,12 @@ class Receiver(ThreadingHTTPServer):
         found = []
         for body in list(self.received):
             request = ExportTraceServiceRequest.FromString(body)
-            found += [span for r in request.resource_spans for scope in r.scope_spans for span in scope.spans]
+            found += [
+                span
+                for r in request.resource_spans
+                for scope in r.scope_spans
+                for span in scope.spans
+            ]
         return found
 
 
@@ -85,7 +101,9 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def talkative(tmp_path_factory: pytest.TempPathFactory, settings: Settings, receiver: Receiver) -> Iterator[Process]:
+def talkative(
+    tmp_path_factory: pytest.TempPathFactory, settings: Settings, receiver: Receiver
+) -> Iterator[Process]:
     """A server that logs every request and sends every span."""
     environ = {
         "ALMONER_ACCESS_LOG": "all",
@@ -115,18 +133,24 @@ def assertion(client_id: str, secret: str, audience: str) -> str:
 
 
 async def everything_that_can_go_wrong(api: Api, caller: httpx.AsyncClient, url: str) -> list[str]:
-    """Requests of every kind, each with values that must stay between the two. Returns the secrets among them."""
+    """Requests of every kind, each with values that must stay between the two. Returns the secrets
+    among them.
+    """
     secrets = [api.token, api.client_secret]
     row_id = (await caller.post("/v1/patients", json=PERSON)).json()["id"]
     await caller.get(f"/v1/patients/{row_id}")
     await caller.get("/v1/workers", params={"email": PERSON["email"]})
     await caller.get(f"/v1/email_addresses?emale={PERSON['email']}")
-    await caller.post("/v1/email_addresses/find", json={"email": PERSON["email"], "Quillfeather": "Zephyrine"})
+    await caller.post(
+        "/v1/email_addresses/find", json={"email": PERSON["email"], "Quillfeather": "Zephyrine"}
+    )
     await caller.post("/v1/patients", json=PERSON)
     await caller.post("/v1/patients", json=PERSON | {"birthday": "1931-99-99", "Larkspur": 1})
     await caller.post("/v1/patients", content=b'{"first_name": "Zephyrine" "Quillfeather"}')
     await caller.post("/v1/patients", content="Zephyrine".encode("utf-16"))
-    await caller.put(f"/v1/patients/{row_id}", json={"city": "Walla Walla", "phase": "Quillfeather"})
+    await caller.put(
+        f"/v1/patients/{row_id}", json={"city": "Walla Walla", "phase": "Quillfeather"}
+    )
     await caller.get("/v1/Quillfeather/1931")
     await caller.get("/Quillfeather")
     await caller.get("/v1/patients", headers={"Authorization": "Bearer s3cr3t-value"})
@@ -145,8 +169,7 @@ async def test_a_log_of_every_request_holds_no_value_and_no_secret(
     secrets = await everything_that_can_go_wrong(api, caller, talkative.url)
     # Faults whose messages quote the row, as constraints and triggers do.
     fault = f"fault_{uuid.uuid4().hex}"
-    await connection.execute(
-        f"""
+    await connection.execute(f"""
         CREATE FUNCTION {fault}() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
           IF NEW.environment_id = {api.environment_id} THEN
@@ -156,12 +179,19 @@ async def test_a_log_of_every_request_holds_no_value_and_no_secret(
           RETURN NEW;
         END $$;
         CREATE TRIGGER {fault} BEFORE INSERT ON patients FOR EACH ROW EXECUTE FUNCTION {fault}();
-        """
-    )
+        """)
     try:
         statuses = [
-            (await caller.post("/v1/patients", json=PERSON | {"first_name": name, "email": None}, headers=named)).status_code
-            for name, named in [("Zephyrine", {"X-Request-Id": "the-fault"}), ("Zephyrine II", {}), ("Zephyrine III", {})]
+            (
+                await caller.post(
+                    "/v1/patients", json=PERSON | {"first_name": name, "email": None}, headers=named
+                )
+            ).status_code
+            for name, named in [
+                ("Zephyrine", {"X-Request-Id": "the-fault"}),
+                ("Zephyrine II", {}),
+                ("Zephyrine III", {}),
+            ]
         ]
     finally:
         await connection.execute(f"DROP TRIGGER {fault} ON patients; DROP FUNCTION {fault}()")
@@ -181,7 +211,9 @@ async def test_a_log_of_every_request_holds_no_value_and_no_secret(
     assert [(f["client_request_id"], f["sqlstate"]) for f in faults] == [("the-fault", "XX000")]
     assert faults[0]["request_id"] not in ("", "the-fault")
     assert all(entry["where"] for entry in faults)
-    assert len([line for line in said.splitlines() if not line.startswith("{")]) == 1, "all but the greeting is structured"
+    assert len([line for line in said.splitlines() if not line.startswith("{")]) == 1, (
+        "all but the greeting is structured"
+    )
 
 
 async def test_spans_tell_the_operation_and_nothing_of_what_was_said(
@@ -194,10 +226,18 @@ async def test_spans_tell_the_operation_and_nothing_of_what_was_said(
         return any(latest.encode() in body for body in receiver.received)
 
     await until_true(arrived, "the span of the last request arrives")
-    assert {"patients.create", "patients.get", "patients.find", "workers.find"} <= {s.name for s in receiver.spans()}
-    last = next(s for s in receiver.spans() if any(a.value.string_value == latest for a in s.attributes))
+    assert {"patients.create", "patients.get", "patients.find", "workers.find"} <= {
+        s.name for s in receiver.spans()
+    }
+    last = next(
+        s for s in receiver.spans() if any(a.value.string_value == latest for a in s.attributes)
+    )
     told = {a.key: a.value.string_value or a.value.int_value for a in last.attributes}
-    assert told == {"http.request.method": "GET", "almoner.request_id": latest, "http.response.status_code": 200}
+    assert told == {
+        "http.request.method": "GET",
+        "almoner.request_id": latest,
+        "http.response.status_code": 200,
+    }
     everything = b"".join(receiver.received).decode("utf-8", "replace")
     for value in (*UNTOLD, *secrets):
         assert value not in everything, f"a span holds {value!r}"
@@ -217,7 +257,9 @@ async def test_a_server_that_is_asked_to_stop_finishes_the_request_under_way(
             read = await caller.get(f"/v1/patients/{row_id}")
             assert read.status_code == 200
             async with locked(dsn, row_id) as holder:
-                under_way = asyncio.create_task(caller.put(f"/v1/patients/{row_id}", json={"city": "Rye"}))
+                under_way = asyncio.create_task(
+                    caller.put(f"/v1/patients/{row_id}", json={"city": "Rye"})
+                )
                 await held(holder)
                 running.signal(signal.SIGTERM)
 
@@ -235,12 +277,15 @@ async def test_a_server_that_is_asked_to_stop_finishes_the_request_under_way(
             assert (answer.status_code, answer.json()["city"]) == (200, "Rye")
         # The signal is handed on at the very end, once all is closed; both are a clean end.
         assert await asyncio.to_thread(running.ended) in (0, -signal.SIGTERM)
-    query = "SELECT array_agg(kind ORDER BY xid) FROM changes WHERE environment_id = $1 AND row_id = $2"
+    query = (
+        "SELECT array_agg(kind ORDER BY xid) FROM changes WHERE environment_id = $1 AND row_id = $2"
+    )
     assert await connection.fetchval(query, api.environment_id, row_id) == ["create", "update"]
     reads = "SELECT count(*) FROM audit_reads WHERE environment_id = $1 AND request_id = $2"
     assert await connection.fetchval(reads, api.environment_id, read.headers["x-request-id"]) == 1
 
 
+@pytest.mark.slow
 async def test_a_write_that_was_answered_outlives_a_server_that_is_killed(
     tmp_path: Path, settings: Settings, api: Api, connection: Any
 ) -> None:
@@ -249,9 +294,10 @@ async def test_a_write_that_was_answered_outlives_a_server_that_is_killed(
             answer = await caller.post("/v1/patients", json=PATIENT)
             running.signal(signal.SIGKILL)
         await asyncio.to_thread(running.ended)
-    told = await connection.fetchrow(
-        "SELECT row_id::text, actor, through FROM changes WHERE environment_id = $1 AND request_id = $2",
+    row = await connection.fetchrow(
+        "SELECT row_id::text, actor, through FROM changes WHERE environment_id = $1 AND request_id"
+        " = $2",
         api.environment_id,
         answer.headers["x-request-id"],
     )
-    assert tuple(told) == (answer.json()["id"], f"client:{api.client_id}", "api")
+    assert tuple(row) == (answer.json()["id"], f"client:{api.client_id}", "api")

@@ -1,4 +1,6 @@
-"""What comes over the socket before any part of the application sees it: upgrades, limits of the head, connections that wait."""
+"""What comes over the socket before any part of the application sees it: upgrades, limits of the
+head, connections that wait.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,14 @@ from tests.conftest import Server, free_port
 BODY = b'{"first_name":"Grace"}'
 UPGRADES = {
     # As the default client of Java sends it.
-    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n",
-    "websocket": b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n",
+    "h2c": (
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings:"
+        b" AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+    ),
+    "websocket": (
+        b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version:"
+        b" 13\r\nSec-WebSocket-Key: AAAA\r\n"
+    ),
     "kept": b"Connection: keep-alive, Upgrade\r\nUpgrade: TLS/1.0, foo/2\r\n",
 }
 FRAMINGS = {
@@ -46,14 +54,24 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     names = [name.decode() for name, _ in scope["headers"]]
-    said = json.dumps({"method": scope["method"], "path": scope["path"], "body": body.decode(), "names": names}).encode()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(said))]})
+    said = json.dumps(
+        {"method": scope["method"], "path": scope["path"], "body": body.decode(), "names": names}
+    ).encode()
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-length", b"%d" % len(said))],
+        }
+    )
     await send({"type": "http.response.body", "body": said})
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """The port of a server that echoes, run as every server of ours is, with times that are soon over."""
+    """The port of a server that echoes, run as every server of ours is, with times that are soon
+    over.
+    """
     number = free_port()
     limits = ConnectionLimits(head_seconds=0.5, idle_seconds=1, waiting=50)
     server = uvicorn.Server(configuration(echo, limits, lifespan="off", port=number))
@@ -77,7 +95,9 @@ class Raw(socket.socket):
         self._file = self.makefile("rb")
 
     def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """The next answer: its status, its headers by lower-case name, and its body. The status is 0 where none comes."""
+        """The next answer: its status, its headers by lower-case name, and its body. The status is
+        0 where none comes.
+        """
         line = self._file.readline()
         if not line:
             return 0, {}, b""
@@ -85,7 +105,11 @@ class Raw(socket.socket):
         while (field := self._file.readline()) not in (b"\r\n", b""):
             name, _, value = field.decode("latin-1").partition(":")
             headers[name.lower()] = value.strip()
-        return int(line.split()[1]), headers, self._file.read(int(headers.get("content-length", "0")))
+        return (
+            int(line.split()[1]),
+            headers,
+            self._file.read(int(headers.get("content-length", "0"))),
+        )
 
     def close(self) -> None:
         self._file.close()
@@ -94,7 +118,12 @@ class Raw(socket.socket):
 
 def request(upgrade: str, framing: str, version: bytes = b"1.1") -> bytes:
     fields, body = FRAMINGS[framing]
-    return b"POST /v1/patients HTTP/%b\r\nHost: x\r\n%b%b\r\n%b" % (version, UPGRADES[upgrade], fields, body)
+    return b"POST /v1/patients HTTP/%b\r\nHost: x\r\n%b%b\r\n%b" % (
+        version,
+        UPGRADES[upgrade],
+        fields,
+        body,
+    )
 
 
 def exchanged(port: int, *packets: bytes, answers: int = 1) -> list[str]:
@@ -111,29 +140,43 @@ def exchanged(port: int, *packets: bytes, answers: int = 1) -> list[str]:
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("upgrade", UPGRADES)
-def test_a_request_that_offers_an_upgrade_has_its_body_read_in_every_split(port: int, upgrade: str, framing: str) -> None:
+def test_a_request_that_offers_an_upgrade_has_its_body_read_in_every_split(
+    port: int, upgrade: str, framing: str
+) -> None:
     sent = request(upgrade, framing)
     expected = [BODY.decode()]
-    wrong = {cut: found for cut in range(1, len(sent)) if (found := exchanged(port, sent[:cut], sent[cut:])) != expected}
+    wrong = {
+        cut: found
+        for cut in range(1, len(sent))
+        if (found := exchanged(port, sent[:cut], sent[cut:])) != expected
+    }
     assert wrong == {}
     assert exchanged(port, sent) == expected
     assert exchanged(port, *(sent[n : n + 1] for n in range(len(sent)))) == expected
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_requests_that_follow_an_upgrade_on_the_same_connection_are_their_own(port: int, framing: str) -> None:
+def test_requests_that_follow_an_upgrade_on_the_same_connection_are_their_own(
+    port: int, framing: str
+) -> None:
     plain = b"POST /other HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nplain"
-    sent = request("h2c", framing) + request("websocket", framing) + plain + request("kept", framing)
+    sent = (
+        request("h2c", framing) + request("websocket", framing) + plain + request("kept", framing)
+    )
     expected = [BODY.decode(), BODY.decode(), "plain", BODY.decode()]
     assert exchanged(port, sent, answers=4) == expected
     wrong = {
-        cut: found for cut in range(1, len(sent), 7) if (found := exchanged(port, sent[:cut], sent[cut:], answers=4)) != expected
+        cut: found
+        for cut in range(1, len(sent), 7)
+        if (found := exchanged(port, sent[:cut], sent[cut:], answers=4)) != expected
     }
     assert wrong == {}
     assert exchanged(port, request("h2c", framing) * 300, answers=300) == [BODY.decode()] * 300
 
 
-def test_an_upgrade_in_http_1_0_is_ignored_too_and_the_connection_ends_with_the_answer(port: int) -> None:
+def test_an_upgrade_in_http_1_0_is_ignored_too_and_the_connection_ends_with_the_answer(
+    port: int,
+) -> None:
     for upgrade in UPGRADES:
         with Raw(port) as raw:
             raw.sendall(request(upgrade, "length", b"1.0"))
@@ -144,9 +187,17 @@ def test_an_upgrade_in_http_1_0_is_ignored_too_and_the_connection_ends_with_the_
 
 def test_what_was_sent_is_seen_as_it_was_apart_from_the_upgrade(port: int) -> None:
     with Raw(port) as raw:
-        raw.sendall(b"GET /a%20b?c HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nX-A: 2\r\n\r\n")
-        seen = json.loads(raw.answer()[2])
-    assert seen == {"method": "GET", "path": "/a b", "body": "", "names": ["host", "x-a", "connection", "x-a"]}
+        raw.sendall(
+            b"GET /a%20b?c HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nConnection: upgrade\r\nUpgrade:"
+            b" h2c\r\nX-A: 2\r\n\r\n"
+        )
+        document = json.loads(raw.answer()[2])
+    assert document == {
+        "method": "GET",
+        "path": "/a b",
+        "body": "",
+        "names": ["host", "x-a", "connection", "x-a"],
+    }
 
 
 class Written(asyncio.Transport):
@@ -163,15 +214,34 @@ class Written(asyncio.Transport):
 def cycle(written: Written, method: str = "GET") -> Cycle:
     log = logging.getLogger("test")
     flow = FlowControl(written)
-    return Cycle({"method": method}, written, flow, log, log, False, [], asyncio.Event(), False, True, lambda: None)  # type: ignore[typeddict-item]
+    return Cycle(
+        {"method": method},  # type: ignore[typeddict-item]
+        written,
+        flow,
+        log,
+        log,
+        False,
+        [],
+        asyncio.Event(),
+        False,
+        True,
+        lambda: None,
+    )
 
 
-async def test_an_answer_of_known_length_is_one_write_and_a_stream_begins_before_its_first_part() -> None:
+async def test_an_answer_of_known_length_is_one_write_and_a_stream_begins_before_its_first_part() -> (
+    None
+):
     length = (b"content-length", b"2")
     cases: list[tuple[str, int, list[tuple[bytes, bytes]], list[bytes]]] = [
         ("GET", 200, [length], [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"]),
         ("HEAD", 200, [length], [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"]),
-        ("GET", 200, [], [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"2\r\nhi\r\n0\r\n\r\n"]),
+        (
+            "GET",
+            200,
+            [],
+            [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"2\r\nhi\r\n0\r\n\r\n"],
+        ),
     ]
     for method, status, headers, expected in cases:
         written = Written()
@@ -186,46 +256,73 @@ async def test_an_answer_of_known_length_is_one_write_and_a_stream_begins_before
 async def test_a_field_that_would_be_read_as_two_is_not_sent(value: bytes) -> None:
     written = Written()
     with pytest.raises(RuntimeError):
-        await cycle(written).send({"type": "http.response.start", "status": 200, "headers": [(b"location", value)]})
+        await cycle(written).send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"location", value)]}
+        )
     assert not written.writes
     await cycle(written).send(
-        {"type": "http.response.start", "status": 200, "headers": [(b"link", "caf\xe9\t\xa0".encode("latin-1"))]}
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"link", "caf\xe9\t\xa0".encode("latin-1"))],
+        }
     )
 
 
 async def test_an_answer_is_as_long_as_it_said() -> None:
     for body in (b"a", b"abc"):
         answering = cycle(Written())
-        await answering.send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await answering.send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+        )
         with pytest.raises(RuntimeError):
             await answering.send({"type": "http.response.body", "body": body})
 
 
 def test_trailers_are_not_taken_for_headers(port: int) -> None:
     with Raw(port) as raw:
-        raw.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nAuthorization: Bearer x\r\n\r\n")
+        raw.sendall(
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nAuthorization:"
+            b" Bearer x\r\n\r\n"
+        )
         assert json.loads(raw.answer()[2])["names"] == ["host", "transfer-encoding"]
 
 
 REFUSED = {
-    "too many headers": (b"GET /v1/patients HTTP/1.1\r\n" + b"X-A: %b\r\n" % (b"x" * 1000) * 70 + b"\r\n", 431),
+    "too many headers": (
+        b"GET /v1/patients HTTP/1.1\r\n" + b"X-A: %b\r\n" % (b"x" * 1000) * 70 + b"\r\n",
+        431,
+    ),
     "one long header": (b"GET /v1/patients HTTP/1.1\r\nX-A: " + b"x" * 2_000_000, 431),
     "endless trailers": (
-        b"POST /v1/patients HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X-A: %b\r\n" % (b"x" * 1000) * 2000,
+        b"POST /v1/patients HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+        + b"X-A: %b\r\n" % (b"x" * 1000) * 2000,
         431,
     ),
     "an endless address": (b"GET /v1/patients?a=" + b"x" * 2_000_000, 414),
-    "a long address": (b"GET /v1/patients?a=" + b"x" * 66_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    "a long address": (
+        b"GET /v1/patients?a=" + b"x" * 66_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        414,
+    ),
     "letters beyond ASCII": ("GET /v1/patients?namespace=é HTTP/1.1\r\n\r\n".encode(), 400),
     "no method": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
     "a method nobody knows": (b"BREW /v1/patients HTTP/1.1\r\n\r\n", 400),
     "no header": (b"GET /v1/patients HTTP/1.1\r\nbroken header\r\n\r\n", 400),
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
-    "a broken chunk": (b"POST /v1/patients HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
-    "two lengths": (b"POST /v1/patients HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc", 400),
+    "a broken chunk": (
+        b"POST /v1/patients HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        400,
+    ),
+    "two lengths": (
+        b"POST /v1/patients HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc",
+        400,
+    ),
     "a tunnel": (b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n", 405),
     "a chunk that is no upgrade's": (
-        b"POST /v1/patients HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: x\r\nTransfer-Encoding: gzip\r\n\r\nabc",
+        (
+            b"POST /v1/patients HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: x\r\nTransfer-Encoding:"
+            b" gzip\r\n\r\nabc"
+        ),
         400,
     ),
 }
@@ -238,8 +335,17 @@ def test_what_cannot_be_read_is_refused_in_the_shape_of_the_api_with_an_id(port:
             raw.sendall(sent)
             status, headers, body = raw.answer()
             ended = raw.answer()[0] == 0
-        shaped = headers.get("content-type") == "application/json" and json.loads(body)["errors"][0]["status"] == expected
-        if not (status == expected and shaped and ended and headers.get("x-request-id") and headers.get("connection") == "close"):
+        shaped = (
+            headers.get("content-type") == "application/json"
+            and json.loads(body)["errors"][0]["status"] == expected
+        )
+        if not (
+            status == expected
+            and shaped
+            and ended
+            and headers.get("x-request-id")
+            and headers.get("connection") == "close"
+        ):
             wrong[name] = status, headers, body
         if status == 405 and "GET" not in headers["allow"]:
             wrong[name] = headers
@@ -260,7 +366,11 @@ def test_outside_of_the_api_it_is_refused_with_a_page(port: int) -> None:
 
 
 def test_a_head_of_the_limit_is_taken_and_a_body_of_small_chunks_too(port: int) -> None:
-    head = b"POST / HTTP/1.1\r\nHost: x\r\n" + b"X-A: %b\r\n" % (b"x" * 1000) * 63 + b"Transfer-Encoding: chunked\r\n\r\n"
+    head = (
+        b"POST / HTTP/1.1\r\nHost: x\r\n"
+        + b"X-A: %b\r\n" % (b"x" * 1000) * 63
+        + b"Transfer-Encoding: chunked\r\n\r\n"
+    )
     with Raw(port) as raw:
         raw.sendall(head + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n")
         status, _, body = raw.answer()
@@ -269,7 +379,9 @@ def test_a_head_of_the_limit_is_taken_and_a_body_of_small_chunks_too(port: int) 
 
 def test_what_came_well_before_a_broken_request_is_answered_and_nothing_after_it(port: int) -> None:
     with Raw(port) as raw:
-        raw.sendall(b"GET /first HTTP/1.1\r\nHost: x\r\n\r\nbroken\r\n\r\nGET /third HTTP/1.1\r\n\r\n")
+        raw.sendall(
+            b"GET /first HTTP/1.1\r\nHost: x\r\n\r\nbroken\r\n\r\nGET /third HTTP/1.1\r\n\r\n"
+        )
         assert json.loads(raw.answer()[2])["path"] == "/first"
         assert raw.answer()[0] == 0
 

@@ -28,12 +28,19 @@ PROXIED = {"ALMONER_PUBLIC_URL": "https://care.example.org"}
 
 
 def types(settings: Settings, *words: str, **environ: str) -> Result:
-    known = {"ALMONER_DATABASE_URL": settings.database_url, "ALMONER_HOME": str(settings.home), **environ}
+    known = {
+        "ALMONER_DATABASE_URL": settings.database_url,
+        "ALMONER_HOME": str(settings.home),
+        **environ,
+    }
     return CliRunner().invoke(app, list(words), env=known)
 
 
 def looked(settings: Settings, **environ: str) -> dict[str, Any]:
-    return {found["looked_at"]: found for found in json.loads(types(settings, "doctor", "--json", **environ).stdout)}
+    return {
+        load["looked_at"]: load
+        for load in json.loads(types(settings, "doctor", "--json", **environ).stdout)
+    }
 
 
 def test_plain_http_is_served_within_this_machine_alone_unless_the_operator_says_otherwise(
@@ -91,11 +98,16 @@ def foreign() -> Iterator[int]:
         server.shutdown()
 
 
-def test_the_doctor_tells_our_server_from_another_program_on_the_port(settings: Settings, server: Server, foreign: int) -> None:
+def test_the_doctor_tells_our_server_from_another_program_on_the_port(
+    settings: Settings, server: Server, foreign: int
+) -> None:
     ours = looked(settings, ALMONER_PORT=str(urlsplit(server.url).port))["address"]
     assert (ours["well"], "is being served" in ours["seen"]) == (True, True)
     theirs = looked(settings, ALMONER_PORT=str(foreign))["address"]
-    assert (theirs["well"], theirs["mend"]) == (False, f"Stop that program, or choose another port: ALMONER_PORT={foreign + 1}")
+    assert (theirs["well"], theirs["mend"]) == (
+        False,
+        f"Stop that program, or choose another port: ALMONER_PORT={foreign + 1}",
+    )
     with socket.socket() as silent:
         # One that takes connections and says nothing is no server of ours either.
         silent.bind(("127.0.0.1", 0))
@@ -106,7 +118,10 @@ def test_the_doctor_tells_our_server_from_another_program_on_the_port(settings: 
 
 def test_the_doctor_names_plain_http_and_a_superuser(settings: Settings) -> None:
     found = looked(settings, ALMONER_PORT=str(free_port()), ALMONER_HOST="0.0.0.0")  # noqa: S104
-    assert (found["transport"]["well"], "ALMONER_PUBLIC_URL" in found["transport"]["mend"]) == (False, True)
+    assert (found["transport"]["well"], "ALMONER_PUBLIC_URL" in found["transport"]["mend"]) == (
+        False,
+        True,
+    )
     assert (found["role"]["well"], "CREATE ROLE" in found["role"]["mend"]) == (False, True)
     assert looked(settings, ALMONER_PORT=str(free_port()))["transport"]["well"]
 
@@ -132,10 +147,14 @@ async def test_the_doctor_names_an_unencrypted_connection_to_another_machine(dat
     found = {where: (await doctor.role_and_encryption(Row(*where)))[1].well for where in expected}
     assert found == expected
     async with database.connection() as connection:
-        assert (await doctor.role_and_encryption(connection))[1].seen == "not encrypted, within this machine"
+        assert (await doctor.role_and_encryption(connection))[
+            1
+        ].seen == "not encrypted, within this machine"
 
 
-async def test_a_schema_of_a_newer_version_is_told_in_one_sentence(postgres: str, template: str, settings: Settings) -> None:
+async def test_a_schema_of_a_newer_version_is_told_in_one_sentence(
+    postgres: str, template: str, settings: Settings
+) -> None:
     name = f"almoner_of_tomorrow_{uuid.uuid4().hex[:12]}"
     dsn = await embedded.create_database(postgres, name, template)
     connection = await asyncpg.connect(dsn)
@@ -151,7 +170,9 @@ async def test_a_schema_of_a_newer_version_is_told_in_one_sentence(postgres: str
     await embedded.drop_database(postgres, name)
 
 
-def test_an_example_program_is_printed_that_can_be_published(settings: Settings, tmp_path: Path) -> None:
+def test_an_example_program_is_printed_that_can_be_published(
+    settings: Settings, tmp_path: Path
+) -> None:
     file = tmp_path / "program.yaml"
     missing = types(settings, "workshop", "check", str(file))
     assert "workshop example > program.yaml" in missing.output

@@ -13,24 +13,31 @@ from almoner.database import Database
 
 async def name_of(database: Database, environment: int) -> str:
     async with database.connection() as connection:
-        name: str = await connection.fetchval("SELECT name FROM environments WHERE id = $1", environment)
+        name: str = await connection.fetchval(
+            "SELECT name FROM environments WHERE id = $1", environment
+        )
         return name
 
 
-async def test_what_is_typed_may_await_and_goes_on_after_a_mistake(dsn: str, home: Path, database: Database, program: int) -> None:
+async def test_what_is_typed_may_await_and_goes_on_after_a_mistake(
+    dsn: str, home: Path, database: Database, program: int
+) -> None:
     typed = """
 first = await sql("SELECT $1::int AS number", 6)
 first[0]["number"] * 7
 unheard_of
 given = {"email": "s@example.org", "first_name": "S", "last_name": "H", "timezone": "US/Eastern"}
 written = await store.create(by, resources["workers"], given)
-(await sql("SELECT actor, through FROM changes WHERE environment_id = $1 AND row_id = $2", environment, written.id))[-1]
+(await sql("SELECT actor, through FROM changes WHERE environment_id = $1 AND row_id = $2",
+    environment, written.id))[-1]
 """
     environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_HOME": str(home)}
     name = await name_of(database, program)
 
     def shell(*words: str, typed: str = "") -> tuple[int, str]:
-        result = CliRunner().invoke(app, ["shell", "--environment", name, *words], env=environ, input=typed)
+        result = CliRunner().invoke(
+            app, ["shell", "--environment", name, *words], env=environ, input=typed
+        )
         return result.exit_code, result.output
 
     code, said = await asyncio.to_thread(shell, typed=typed)
@@ -38,5 +45,7 @@ written = await store.create(by, resources["workers"], given)
     assert "42" in said
     assert "NameError: name 'unheard_of' is not defined" in said
     assert "{'actor': 'operator', 'through': 'cli'}" in said
-    assert await asyncio.to_thread(shell, "-c", "print(len((await programs.of(environment)).roles) > 0)") == (0, "True\n")
+    assert await asyncio.to_thread(
+        shell, "-c", "print(len((await programs.of(environment)).roles) > 0)"
+    ) == (0, "True\n")
     assert (await asyncio.to_thread(shell, "-c", "1 / 0"))[0] == 1

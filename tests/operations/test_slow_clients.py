@@ -1,4 +1,6 @@
-"""Clients who wait, half send and never read, of every kind at once, beside others who go on as if nothing was."""
+"""Clients who wait, half send and never read, of every kind at once, beside others who go on as if
+nothing was.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ from tests.operations.conftest import PATIENT, Process, signed_in_at, soon_reach
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
 
-# Seconds of the attack, and slow clients of the nine kinds at a time, of each more than there are connections to the database.
-# ``make soak`` has 198 of them for two minutes.
+# Seconds of the attack, and slow clients of the nine kinds at a time, of each more than there are
+# connections to the database. ``make soak`` has 198 of them for two minutes.
 LONG = int(os.environ.get("ALMONER_TEST_ATTACK_SECONDS", "6"))
 OF_EACH = int(os.environ.get("ALMONER_TEST_ATTACKERS", "54")) // 9
 CONNECTIONS, SECONDS, REQUESTS = 4, 3, 200
@@ -48,27 +50,45 @@ async def coach(small: Process, people: People, program: int) -> AsyncIterator[P
 
 def slow_kinds(api: Api, coach: Person, patient_id: str) -> dict[str, bytes]:
     """What each kind of slow client sends before it falls silent."""
-    token, cookie = f"Authorization: Bearer {api.token}\r\n", f"Cookie: almoner_session={coach.token}\r\n"
+    token, cookie = (
+        f"Authorization: Bearer {api.token}\r\n",
+        f"Cookie: almoner_session={coach.token}\r\n",
+    )
     form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n"
     csrf_header = f"X-CSRF-Token: {csrf(coach.token)}\r\n"
     exported = "collections=patients&format=ndjson"
     sent = {
         "nothing at all": "",
         "half a head": f"GET /v1/patients HTTP/1.1\r\nHost: x\r\n{token}X-Slow: ",
-        "half a body": f"POST /v1/patients HTTP/1.1\r\nHost: x\r\n{token}Content-Length: 100\r\n\r\n" + '{"phase"',
-        "half a form": f"POST /workshop/clients/{api.client_id}/revoke HTTP/1.1\r\nHost: x\r\n{cookie}{csrf_header}{form}s",
+        "half a body": (
+            f"POST /v1/patients HTTP/1.1\r\nHost: x\r\n{token}Content-Length: 100\r\n\r\n"
+            + '{"phase"'
+        ),
+        "half a form": (
+            f"POST /workshop/clients/{api.client_id}/revoke HTTP/1.1\r\nHost:"
+            f" x\r\n{cookie}{csrf_header}{form}s"
+        ),
         "half a sign-in": f"POST /sign-in HTTP/1.1\r\nHost: x\r\n{form}email=",
-        "a chunk of a token request": "POST /v1/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n",
+        "a chunk of a token request": (
+            "POST /v1/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n"
+        ),
         "an open page": f"GET /patients/{patient_id}/live HTTP/1.1\r\nHost: x\r\n{cookie}\r\n",
-        "a list not read": f"GET /v1/patients?page[size]=1000 HTTP/1.1\r\nHost: x\r\n{token}\r\n" * 20,
-        "an export not read": f"POST /admin/export HTTP/1.1\r\nHost: x\r\n{cookie}{csrf_header}"
-        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(exported)}\r\n\r\n{exported}",
+        "a list not read": (
+            f"GET /v1/patients?page[size]=1000 HTTP/1.1\r\nHost: x\r\n{token}\r\n" * 20
+        ),
+        "an export not read": (
+            f"POST /admin/export HTTP/1.1\r\nHost: x\r\n{cookie}{csrf_header}Content-Type:"
+            " application/x-www-form-urlencoded\r\nContent-Length:"
+            f" {len(exported)}\r\n\r\n{exported}"
+        ),
     }
     return {kind: text.encode() for kind, text in sent.items()}
 
 
 async def attack(url: str, sent: bytes, over: asyncio.Event) -> int:
-    """One slow client, who comes back each time that the server is rid of it. Returns how often it came."""
+    """One slow client, who comes back each time that the server is rid of it. Returns how often it
+    came.
+    """
     address, came = urlsplit(url), 0
     while not over.is_set():
         raw = socket.socket()
@@ -94,7 +114,11 @@ async def attack(url: str, sent: bytes, over: asyncio.Event) -> int:
 @asynccontextmanager
 async def under_attack(url: str, kinds: dict[str, bytes]) -> AsyncIterator[None]:
     over = asyncio.Event()
-    clients = [asyncio.create_task(attack(url, sent, over)) for sent in kinds.values() for _ in range(OF_EACH)]
+    clients = [
+        asyncio.create_task(attack(url, sent, over))
+        for sent in kinds.values()
+        for _ in range(OF_EACH)
+    ]
     try:
         yield
     finally:
@@ -103,7 +127,9 @@ async def under_attack(url: str, kinds: dict[str, bytes]) -> AsyncIterator[None]
     assert all(came), "each of the slow clients was connected"
 
 
-async def well_behaved(requests: list[Callable[[], Awaitable[httpx.Response]]], seconds: float) -> dict[int, list[float]]:
+async def well_behaved(
+    requests: list[Callable[[], Awaitable[httpx.Response]]], seconds: float
+) -> dict[int, list[float]]:
     """Asks one after the other for so long. By status, the milliseconds that each answer took."""
     answered: dict[int, list[float]] = defaultdict(list)
     ends_at = time.monotonic() + seconds
@@ -120,13 +146,17 @@ async def test_slow_clients_of_every_kind_take_nothing_from_the_others(
     small: Process, api: Api, coach: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:
     long = {"street": "x" * 5000}
-    patients = [(await api.post("/v1/patients", json=PATIENT | long)).json()["id"] for _ in range(60)]
+    patients = [
+        (await api.post("/v1/patients", json=PATIENT | long)).json()["id"] for _ in range(60)
+    ]
     cities = count()
     async with PlainHttp(base_url=small.url, headers=api.headers, timeout=SECONDS * 2) as caller:
         requests: list[Callable[[], Awaitable[httpx.Response]]] = [
             lambda: caller.get(f"/v1/patients/{patients[1]}"),
             lambda: caller.get("/v1/patients?page[size]=5"),
-            lambda: caller.put(f"/v1/patients/{patients[2]}", json={"city": f"City {next(cities)}"}),
+            lambda: caller.put(
+                f"/v1/patients/{patients[2]}", json={"city": f"City {next(cities)}"}
+            ),
             lambda: caller.get("/v1/changes"),
             lambda: caller.get("/readyz"),
             lambda: coach.get("/account"),
@@ -138,7 +168,10 @@ async def test_slow_clients_of_every_kind_take_nothing_from_the_others(
             beside = await well_behaved(requests, LONG)
     with capsys.disabled():
         took = " and ".join(f"{quantiles(each[200], n=100)[-1]:.0f} ms" for each in (alone, beside))
-        sys.stdout.write(f"\np99 without and beside {len(kinds) * OF_EACH} slow clients: {took}, of {len(beside[200])} answers\n")
+        sys.stdout.write(
+            f"\np99 without and beside {len(kinds) * OF_EACH} slow clients: {took}, of"
+            f" {len(beside[200])} answers\n"
+        )
     # How long an answer takes is printed, not tested: it is the machine's affair as much as ours.
     assert (set(alone), set(beside)) == ({200}, {200})
     assert len(beside[200]) >= len(requests) * 2

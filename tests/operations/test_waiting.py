@@ -1,4 +1,6 @@
-"""Nobody waits for a caller while holding what others need, and pages are under the limits of the API (docs/decisions)."""
+"""Nobody waits for a caller while holding what others need, and pages are under the limits of the
+API (docs/decisions).
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,35 @@ from almoner.operations.repeats import SECONDS as INTERVAL
 from almoner.operations.repeats import Repeats
 from almoner.settings import Settings
 from tests.conftest import METRICS_TOKEN, Api
-from tests.operations.conftest import BODY, CONNECTIONS, PATIENT, REQUESTS, SECONDS, Process, signed_in_at, soon_reached, until_true
+from tests.operations.conftest import (
+    BODY,
+    CONNECTIONS,
+    PATIENT,
+    REQUESTS,
+    SECONDS,
+    Process,
+    signed_in_at,
+    soon_reached,
+    until_true,
+)
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
+from tests.web.document import Document
 
 SERVER = Path(__file__).resolve().parents[2] / "src" / "almoner"
-# Who may read from a request: the edge, which does it before anything is taken; the API's handlers through the edge's reader; and
-# the form of a page, which the edge has read by then. The receiver is an application of its own, without a database of ours.
-READERS = {"operations/bodies.py", "operations/edge.py", "data_api/serve.py", "notifications/serve.py", "app.py", "pages/visit.py"}
+# Who may read from a request: the edge, which does it before anything is taken; the API's handlers
+# through the edge's reader, as the hooks of integrations and processes do; and the form of a page, which the edge
+# has read by then. The receiver is an application of its own, without a database of ours.
+READERS = {
+    "operations/bodies.py",
+    "operations/edge.py",
+    "data_api/serve.py",
+    "notifications/serve.py",
+    "integrations/hooks.py",
+    "processes/hooks.py",
+    "app.py",
+    "pages/visit.py",
+}
 READING = {"stream", "body", "form", "json", "receive", "_receive", "_send"}
 
 
@@ -35,7 +58,9 @@ def _reading_lines(tree: ast.AST) -> list[int]:
 
 
 def _reads(node: ast.Call) -> bool:
-    """Whether this is a call that waits for what a caller sends: ``request.body()``, ``visit.request.stream()``, ``receive()``."""
+    """Whether this is a call that waits for what a caller sends: ``request.body()``,
+    ``visit.request.stream()``, ``receive()``.
+    """
     match node.func:
         case ast.Name(id="receive"):
             return True
@@ -62,7 +87,10 @@ def test_what_a_caller_sends_is_read_in_few_places_and_never_with_a_connection_i
         if name not in READERS and not name.startswith("receiver/"):
             wrong += [f"{name}:{line} reads from a request" for line in _reading_lines(tree)]
         for block in filter(_takes, ast.walk(tree)):
-            wrong += [f"{name}:{line} reads within a block that holds a connection" for line in _reading_lines(block)]
+            wrong += [
+                f"{name}:{line} reads within a block that holds a connection"
+                for line in _reading_lines(block)
+            ]
     assert not wrong
 
 
@@ -85,16 +113,21 @@ def watched(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Ite
 
 @pytest.fixture
 async def integrator(watched: Process, people: People, program: int) -> AsyncIterator[Person]:
-    """Somebody of the watched server, with a session and the permission to end secrets of clients."""
+    """Somebody of the watched server, with a session and the permission to end secrets of
+    clients.
+    """
     async with signed_in_at(watched, people, program, "designer") as person:
         yield person
 
 
 def half_sent(person: Person, path: str) -> bytes:
-    """A form of which one byte has arrived, with all that is needed for it to be taken seriously."""
+    """A form of which one byte has arrived, with all that is needed for it to be taken
+    seriously.
+    """
     return (
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nCookie: almoner_session={person.token}\r\nX-CSRF-Token: {csrf(person.token)}\r\n"
-        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 50\r\n\r\ns"
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nCookie:"
+        f" almoner_session={person.token}\r\nX-CSRF-Token: {csrf(person.token)}\r\nContent-Type:"
+        " application/x-www-form-urlencoded\r\nContent-Length: 50\r\n\r\ns"
     ).encode()
 
 
@@ -106,17 +139,24 @@ async def opened(url: str, sent: bytes) -> tuple[asyncio.StreamReader, asyncio.S
     return reader, writer
 
 
-async def test_forms_that_do_not_arrive_hold_no_connection_of_the_database(watched: Process, integrator: Person, api: Api) -> None:
-    # As many as there are connections, each on a page that looks its client up before it reads what was typed.
+async def test_forms_that_do_not_arrive_hold_no_connection_of_the_database(
+    watched: Process, integrator: Person, api: Api
+) -> None:
+    # As many as there are connections, each on a page that looks its client up before it reads what
+    # was typed.
     sent = half_sent(integrator, f"/workshop/clients/{api.client_id}/revoke")
     slow = [await opened(watched.url, sent) for _ in range(CONNECTIONS)]
     try:
         async with PlainHttp(base_url=watched.url, headers=api.headers) as caller:
             statuses = {
-                (await caller.get(path)).status_code for path in ("/v1/patients", "/readyz", "/v1/patients") for _ in range(5)
+                (await caller.get(path)).status_code
+                for path in ("/v1/patients", "/readyz", "/v1/patients")
+                for _ in range(5)
             }
         assert statuses == {200}
-        answers = [await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SECONDS + 5) for reader, _ in slow]
+        answers = [
+            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SECONDS + 5) for reader, _ in slow
+        ]
         assert [answer.split()[1] for answer in answers] == [b"408"] * CONNECTIONS
         assert all(b"x-request-id" in answer and b"x-frame-options" in answer for answer in answers)
     finally:
@@ -137,14 +177,18 @@ async def test_pages_beyond_those_that_are_worked_on_are_refused_and_a_probe_for
         assert (await integrator.get("/healthz")).status_code == 200
         answer = await integrator.get("/account", headers={"Accept": "text/html"})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-        assert "The server is busy" in answer.text
+        assert Document(answer).heading("The server is busy")
     finally:
         for _, writer in slow:
             writer.close()
 
 
-async def test_a_form_that_is_too_long_is_refused_as_soon_as_that_is_known(watched: Process, integrator: Person) -> None:
-    sent = half_sent(integrator, "/session").replace(b"Content-Length: 50", f"Content-Length: {BODY + 1}".encode())
+async def test_a_form_that_is_too_long_is_refused_as_soon_as_that_is_known(
+    watched: Process, integrator: Person
+) -> None:
+    sent = half_sent(integrator, "/session").replace(
+        b"Content-Length: 50", f"Content-Length: {BODY + 1}".encode()
+    )
     reader, writer = await opened(watched.url, sent)
     answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 1)
     writer.close()
@@ -153,16 +197,22 @@ async def test_a_form_that_is_too_long_is_refused_as_soon_as_that_is_known(watch
 
 
 async def metrics(server: Process) -> str:
-    async with PlainHttp(base_url=server.url, headers={"Authorization": f"Bearer {METRICS_TOKEN}"}) as collector:
+    async with PlainHttp(
+        base_url=server.url, headers={"Authorization": f"Bearer {METRICS_TOKEN}"}
+    ) as collector:
         return (await collector.get("/metrics")).text
 
 
 async def counted(server: Process, line: str) -> float:
     text = await metrics(server)
-    return next((float(one.rpartition(" ")[2]) for one in text.splitlines() if one.startswith(line)), 0.0)
+    return next(
+        (float(one.rpartition(" ")[2]) for one in text.splitlines() if one.startswith(line)), 0.0
+    )
 
 
-async def test_pages_are_counted_by_the_pattern_of_their_route(watched: Process, integrator: Person, api: Api) -> None:
+async def test_pages_are_counted_by_the_pattern_of_their_route(
+    watched: Process, integrator: Person, api: Api
+) -> None:
     line = 'almoner_requests_total{operation="/workshop/clients/{id}",status="200"}'
     before = await counted(watched, line)
     assert (await integrator.get(f"/workshop/clients/{api.client_id}")).status_code == 200
@@ -180,11 +230,17 @@ async def test_refusals_say_who_was_refused_and_why_and_nothing_else(
 ) -> None:
     await integrator.get("/inbox")
     async with PlainHttp(base_url=watched.url) as nobody:
-        await nobody.post("/sign-in", headers={"Origin": "https://elsewhere.example"}, content="email=Quillfeather")
+        await nobody.post(
+            "/sign-in",
+            headers={"Origin": "https://elsewhere.example"},
+            content="email=Quillfeather",
+        )
     await integrator.post("/workshop/clients", content="csrf=wrong&name=Quillfeather")
     async with await callers(program, "patients.read") as limited:
         async with PlainHttp(base_url=watched.url, headers=limited.headers) as caller:
-            assert (await caller.post("/v1/patients", json=PATIENT | {"last_name": "Quillfeather"})).status_code == 403
+            assert (
+                await caller.post("/v1/patients", json=PATIENT | {"last_name": "Quillfeather"})
+            ).status_code == 403
         client = f"client:{limited.client_id}"
     worker = f"worker:{integrator.worker_id}"
     expected = {
@@ -196,7 +252,11 @@ async def test_refusals_say_who_was_refused_and_why_and_nothing_else(
 
     def entries() -> set[tuple[str, str, str]]:
         lines = [json.loads(line) for line in watched.said().splitlines() if line.startswith("{")]
-        return {(e.get("actor", ""), e["operation"], e["problem"]) for e in lines if e["event"] == "refused" and "operation" in e}
+        return {
+            (e.get("actor", ""), e["operation"], e["problem"])
+            for e in lines
+            if e["event"] == "refused" and "operation" in e
+        }
 
     async def told() -> bool:
         return expected <= entries()
@@ -205,7 +265,9 @@ async def test_refusals_say_who_was_refused_and_why_and_nothing_else(
     assert "Quillfeather" not in watched.said()
 
 
-async def test_a_reader_who_takes_nothing_is_not_waited_for_and_one_who_is_slow_gets_it_all() -> None:
+async def test_a_reader_who_takes_nothing_is_not_waited_for_and_one_who_is_slow_gets_it_all() -> (
+    None
+):
     deadlines = Deadlines(0.0)
     taken: list[bytes] = []
 

@@ -1,4 +1,6 @@
-"""Several server processes: when they say that they serve, and that none outlives the one that started them."""
+"""Several server processes: when they say that they serve, and that none outlives the one that
+started them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def started(settings: Settings, port: int, said: Path) -> subprocess.Popen[bytes
     }
     command = [str(Path(sys.executable).with_name("almoner")), "serve", "--workers", "2"]
     with said.open("wb") as errors:
-        return subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+        return subprocess.Popen(
+            command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+        )
 
 
 async def test_workers_say_that_they_serve_once_they_do_and_end_when_their_parent_is_killed(
@@ -47,7 +51,9 @@ async def test_workers_say_that_they_serve_once_they_do_and_end_when_their_paren
         parent.wait(60)
 
         async def all_gone() -> bool:
-            return not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+            return not any(
+                child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children
+            )
 
         await until_true(all_gone, "the workers end with their parent", 60)
         with socket.socket() as again:

@@ -1,4 +1,6 @@
-"""What is dialled is what was judged: no spelling of an address inside the house reaches it, on real sockets."""
+"""What is dialled is what was judged: no spelling of an address inside the house reaches it, on
+real sockets.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,18 @@ from hypothesis import strategies as st
 from yarl import URL
 
 import almoner
-from almoner.notifications.http import HttpClient, SendError
 from almoner.outbound import connections, targets
+from almoner.outbound.http import HttpClient, SendError
 from almoner.outbound.targets import TargetError
 
 SERVER = Path(almoner.__file__).parent
 # A small letter, a full stop: what IDNA makes an ASCII one of (UTS 46).
 DOTS = (".", "。", "．", "｡")
 DIGITS = {
-    digit: [c for c in map(chr, range(0x2000, 0x1FC00)) if unicodedata.normalize("NFKC", c) == digit] + [digit]
+    digit: (
+        [c for c in map(chr, range(0x2000, 0x1FC00)) if unicodedata.normalize("NFKC", c) == digit]
+        + [digit]
+    )
     for digit in "0123456789"
 }
 
@@ -135,21 +140,32 @@ async def test_an_address_in_other_letters_is_refused_where_private_ones_are_fin
 
 
 async def test_the_dial_judges_by_itself_what_no_look_up_and_no_reader_of_urls_has_seen() -> None:
-    async with inside() as service, aiohttp.ClientSession(connector=connections.connector(private_targets=False)) as http:
+    async with (
+        inside() as service,
+        aiohttp.ClientSession(connector=connections.connector(private_targets=False)) as http,
+    ):
         with pytest.raises(aiohttp.ClientConnectorError) as refused:
             await http.get(URL(f"http://127.0.0.1:{service.port}/"))
         assert isinstance(refused.value.os_error, connections.RefusedError)
         assert service.reached == 0
-    async with inside() as service, aiohttp.ClientSession(connector=connections.connector(private_targets=True)) as http:
+    async with (
+        inside() as service,
+        aiohttp.ClientSession(connector=connections.connector(private_targets=True)) as http,
+    ):
         with pytest.raises(aiohttp.ClientConnectionError):
             await http.get(URL(f"http://127.0.0.1:{service.port}/"))
-        assert service.reached > 0, "the service can be reached, so that the refusals above mean something"
+        assert service.reached > 0, (
+            "the service can be reached, so that the refusals above mean something"
+        )
 
 
-async def test_one_address_inside_among_those_of_a_name_refuses_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_address_inside_among_those_of_a_name_refuses_the_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with inside() as service:
         found = [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, service.port)) for host in ("198.51.100.7", "8.8.8.8", "127.0.0.1")
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, service.port))
+            for host in ("198.51.100.7", "8.8.8.8", "127.0.0.1")
         ]
         monkeypatch.setattr(connections, "_look_up", lambda *_: found)
         client = HttpClient(private_targets=False, patience=5)
@@ -161,21 +177,31 @@ async def test_one_address_inside_among_those_of_a_name_refuses_the_name(monkeyp
 
 @st.composite
 def spelled(draw: st.DrawFn) -> str:
-    """An address inside, in one of the notations of the C library, its characters replaced by others that IDNA takes for them."""
-    network = draw(st.sampled_from(["127.0.0.0/8", "10.0.0.0/8", "169.254.169.254/32", "192.168.0.0/16"]))
+    """An address inside, in one of the notations of the C library, its characters replaced by
+    others that IDNA takes for them.
+    """
+    network = draw(
+        st.sampled_from(["127.0.0.0/8", "10.0.0.0/8", "169.254.169.254/32", "192.168.0.0/16"])
+    )
     number = int(draw(st.ip_addresses(v=4, network=ip_network(network))))
     parts = draw(st.integers(1, 4))
     leading = [number >> (24 - 8 * n) & 0xFF for n in range(parts - 1)]
     numbers = [*leading, number & (1 << (8 * (5 - parts))) - 1]
     texts = [draw(st.sampled_from(["{}", "{:#x}", "0{:o}", "0X{:X}"])).format(n) for n in numbers]
-    host = texts[0] + "".join(draw(st.sampled_from(DOTS)) + text for text in texts[1:]) + draw(st.sampled_from(("", ".", "。")))
+    host = (
+        texts[0]
+        + "".join(draw(st.sampled_from(DOTS)) + text for text in texts[1:])
+        + draw(st.sampled_from(("", ".", "。")))
+    )
     return "".join(draw(st.sampled_from(DIGITS.get(c, [c]))) for c in host)
 
 
 def dialled_as_address(host: str) -> Iterator[str]:
     """What the system takes this host for without asking a name server."""
     try:
-        for found in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST):
+        for found in socket.getaddrinfo(
+            host, 443, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        ):
             yield str(found[4][0])
     except (OSError, UnicodeError):
         return
@@ -193,12 +219,17 @@ def test_every_notation_of_an_address_inside_is_refused(host: str, private_targe
     except TargetError:
         return
     assert private_targets
-    assert host == target.raw_host == str(IPv4Address(host)), "only the usual notation is an address that may be private"
+    assert host == target.raw_host == str(IPv4Address(host)), (
+        "only the usual notation is an address that may be private"
+    )
 
 
 @given(
     st.one_of(
-        st.text(max_size=30), spelled(), st.ip_addresses().map(str), st.from_regex(r"[0-9a-fx.。:\[\]%]{1,20}", fullmatch=True)
+        st.text(max_size=30),
+        spelled(),
+        st.ip_addresses().map(str),
+        st.from_regex(r"[0-9a-fx.。:\[\]%]{1,20}", fullmatch=True),
     )
 )
 def test_whatever_is_accepted_is_a_name_or_a_public_address_for_the_system_too(host: str) -> None:
@@ -212,7 +243,9 @@ def test_whatever_is_accepted_is_a_name_or_a_public_address_for_the_system_too(h
 
 
 def test_nobody_else_opens_connections() -> None:
-    """Every HTTP client of the server dials through ``connections.connector``; the receiver is the subscriber's own program."""
+    """Every HTTP client of the server dials through ``connections.connector``; the receiver is the
+    subscriber's own program.
+    """
     clients = {"http.client", "urllib.request", "requests", "httpx", "urllib3"}
     of_subscribers = {"receiver/pull.py", "commands/receive.py"}
     of_this_machine = {"commands/doctor.py"}  # asks who listens on its own port
@@ -227,11 +260,18 @@ def test_nobody_else_opens_connections() -> None:
                 called = ast.unparse(node.func)
                 made = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
                 if called.endswith(
-                    ("ClientSession", "TCPConnector", "asyncio.open_connection", "socket.create_connection")
+                    (
+                        "ClientSession",
+                        "TCPConnector",
+                        "asyncio.open_connection",
+                        "socket.create_connection",
+                    )
                 ) and not (
                     (
                         called.endswith("ClientSession")
-                        and made.get("connector", "").startswith(("connections.connector(", "connector"))
+                        and made.get("connector", "").startswith(
+                            ("connections.connector(", "connector")
+                        )
                     )
                     or (called.endswith("TCPConnector") and name == "outbound/connections.py")
                     or name == "embedded/record.py"  # our own database server

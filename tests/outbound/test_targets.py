@@ -26,9 +26,22 @@ INSIDE = (
     "224.0.0.0/4",
     "240.0.0.0/4",
 )
-INSIDE_6 = ("::/128", "::1/128", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8", "64:ff9b:1::/48", "2001:db8::/32")
-inside = st.sampled_from(INSIDE).flatmap(lambda text: st.ip_addresses(v=4, network=ip_network(text)))
-inside_6 = st.sampled_from(INSIDE_6).flatmap(lambda text: st.ip_addresses(v=6, network=ip_network(text)))
+INSIDE_6 = (
+    "::/128",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+    "fec0::/10",
+    "ff00::/8",
+    "64:ff9b:1::/48",
+    "2001:db8::/32",
+)
+inside = st.sampled_from(INSIDE).flatmap(
+    lambda text: st.ip_addresses(v=4, network=ip_network(text))
+)
+inside_6 = st.sampled_from(INSIDE_6).flatmap(
+    lambda text: st.ip_addresses(v=6, network=ip_network(text))
+)
 FORMS = {
     "mapped": 0xFFFF << 32,
     "translated": 0xFFFF << 48,
@@ -56,7 +69,9 @@ def test_no_address_inside_is_sent_to_by_the_newer_protocol(address: IPv6Address
 
 @pytest.mark.parametrize("form", list(FORMS))
 @given(address=inside)
-def test_an_address_inside_is_refused_in_an_address_that_carries_it(form: str, address: IPv4Address) -> None:
+def test_an_address_inside_is_refused_in_an_address_that_carries_it(
+    form: str, address: IPv4Address
+) -> None:
     assert not accepted(str(IPv6Address(FORMS[form] | int(address))))
 
 
@@ -72,7 +87,14 @@ def test_an_address_inside_is_refused_behind_a_tunnel(address: IPv4Address, rest
 
 
 @pytest.mark.parametrize(
-    "text", ["8.8.8.8", "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+    "text",
+    [
+        "8.8.8.8",
+        "93.184.215.14",
+        "2606:2800:21f:cb07:6820:80da:af6b:8b2c",
+        "::ffff:8.8.8.8",
+        "64:ff9b::808:808",
+    ],
 )
 def test_public_addresses_are_fine(text: str) -> None:
     assert accepted(text)
@@ -83,7 +105,9 @@ def test_what_is_fine_is_fine_with_private_targets_too(address: IPv4Address | IP
     assert not accepted(str(address)) or accepted(str(address), private=True)
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1", "10.1.2.3", "192.168.1.1", "::1", "fd00::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize(
+    "text", ["127.0.0.1", "10.1.2.3", "192.168.1.1", "::1", "fd00::1", "::ffff:127.0.0.1"]
+)
 def test_private_addresses_are_fine_where_they_are_allowed(text: str) -> None:
     assert accepted(text, private=True)
 
@@ -93,7 +117,10 @@ def test_an_address_of_nobody_or_of_everybody_is_refused_even_then(text: str) ->
     assert not accepted(text, private=True)
 
 
-@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "1.2.3.4.", "[fe80::1%25eth0]"])
+@pytest.mark.parametrize(
+    "host",
+    ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "1.2.3.4.", "[fe80::1%25eth0]"],
+)
 @pytest.mark.parametrize("private", [True, False])
 def test_an_address_in_an_unusual_notation_is_refused(host: str, private: bool) -> None:
     with pytest.raises(TargetError):
@@ -119,7 +146,10 @@ def test_no_number_stands_for_an_address(number: int) -> None:
         ("https://[::1/", "is not a URL"),
         ("https://user:secret@example.org/", "holds a name or a password"),
         ("http://example.org/", "must begin with https://"),
-        ("https://169.254.169.254/latest/meta-data", "leads to 169.254.169.254, which is not a public address"),
+        (
+            "https://169.254.169.254/latest/meta-data",
+            "leads to 169.254.169.254, which is not a public address",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_url_is_said_in_words(url: str, why: str) -> None:
@@ -138,8 +168,14 @@ def test_no_text_breaks_the_guard(text: str) -> None:
 
 
 def test_a_host_by_name_is_left_to_the_look_up() -> None:
-    assert targets.read("https://care.example.org:8443/in?x=1", private_targets=False).raw_host == "care.example.org"
-    assert targets.read("https://Bücher.example/", private_targets=False).raw_host == "xn--bcher-kva.example"
+    assert (
+        targets.read("https://care.example.org:8443/in?x=1", private_targets=False).raw_host
+        == "care.example.org"
+    )
+    assert (
+        targets.read("https://Bücher.example/", private_targets=False).raw_host
+        == "xn--bcher-kva.example"
+    )
 
 
 async def test_a_name_that_leads_inside_is_not_handed_out() -> None:
@@ -154,4 +190,6 @@ async def test_a_name_is_handed_out_as_the_address_that_was_checked() -> None:
     found = await resolver.resolve("localhost", 80)
     await resolver.close()
     assert found
-    assert all(ip_address(one["host"]).is_loopback and one["hostname"] == "localhost" for one in found)
+    assert all(
+        ip_address(row["host"]).is_loopback and row["hostname"] == "localhost" for row in found
+    )

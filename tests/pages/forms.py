@@ -29,13 +29,19 @@ class _Forms(HTMLParser):
         if "hx-post" in of:
             self.found.append(SentForm(of["hx-post"]))
         if tag == "form":
-            self._open = SentForm(of.get("action", "")) if of.get("method", "").lower() == "post" else None
+            self._open = (
+                SentForm(of.get("action", "")) if of.get("method", "").lower() == "post" else None
+            )
             if self._open is not None:
                 self.found.append(self._open)
         if self._open is None:
             return
         name, kind = of.get("name", ""), of.get("type", "text" if tag == "input" else "submit")
-        if tag == "input" and name and (kind not in ("checkbox", "radio", "submit") or "checked" in of):
+        if (
+            tag == "input"
+            and name
+            and (kind not in ("checkbox", "radio", "submit") or "checked" in of)
+        ):
             self._open.values.append((name, of.get("value", "on" if kind == "checkbox" else "")))
         elif tag == "button" and name and kind == "submit":
             self._open.buttons.append((name, of.get("value", "")))

@@ -15,8 +15,11 @@ from tests.people import People, Person
 from tests.programs import published
 
 
-async def inhabited(people: People, database: Database, store: Store, name: str, patients: int) -> Person:
-    """Somebody whose roles open every page of a new environment, which has the demo's program and so many of its patients.
+async def inhabited(
+    people: People, database: Database, store: Store, name: str, patients: int
+) -> Person:
+    """Somebody whose roles open every page of a new environment, which has the demo's program and
+    so many of its patients.
 
     A module is come back to where processes share its tests, so that the name may be taken already.
     """
@@ -44,9 +47,10 @@ async def inhabited(people: People, database: Database, store: Store, name: str,
 async def busiest_patient(database: Database, person: Person) -> str:
     """The id of the patient of this coach of whom there is most to see."""
     async with database.connection() as connection:
-        found: str = await connection.fetchval(
-            "SELECT m.user_id::text FROM messages m JOIN patients p ON p.environment_id = $1 AND p.id = m.user_id "
-            "WHERE m.environment_id = $1 AND p.coach_id = $2 GROUP BY m.user_id ORDER BY count(*) DESC LIMIT 1",
+        value: str = await connection.fetchval(
+            "SELECT m.user_id::text FROM messages m JOIN patients p ON p.environment_id = $1 AND"
+            " p.id = m.user_id WHERE m.environment_id = $1 AND p.coach_id = $2 GROUP BY m.user_id"
+            " ORDER BY count(*) DESC LIMIT 1",
             *(person.environment_id, person.worker_id),
         )
-    return found
+    return value

@@ -24,12 +24,19 @@ def test_each_file_is_in_the_bundle_of_its_folder_and_says_on_top_what_it_is_for
 
 
 def test_a_script_is_one_behaviour_and_no_more() -> None:
-    long = {path.name: lines for path in FOLDER.rglob("*.js") if (lines := len(path.read_text().splitlines())) > LONGEST}
+    long = {
+        path.name: lines
+        for path in FOLDER.rglob("*.js")
+        if (lines := len(path.read_text().splitlines())) > LONGEST
+    }
     assert long == {}
 
 
 def test_a_bundle_keeps_the_order_that_is_declared() -> None:
-    made = bundles(FOLDER)["calendar.js"].decode()
-    places = [made.index((FOLDER / "calendar" / f"{name}.js").read_text()) for name in SCRIPTS["calendar"].split()]
+    decoded = bundles(FOLDER)["calendar.js"].decode()
+    places = [
+        decoded.index((FOLDER / "calendar" / f"{name}.js").read_text())
+        for name in SCRIPTS["calendar"].split()
+    ]
     assert places == sorted(places)
-    assert made.count('"use strict"') == 1
+    assert decoded.count('"use strict"') == 1

@@ -1,4 +1,6 @@
-"""Each page has a door, and nobody comes through who may not: over the whole route table, so that no page is forgotten."""
+"""Each page has a door, and nobody comes through who may not: over the whole route table, so that
+no page is forgotten.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from msgspec.structs import replace
 from almoner.access import sessions
 from almoner.access.sessions import csrf
 from almoner.app import PAGES
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.resources import BY_NAME
@@ -30,6 +33,7 @@ from tests.pages.walking import addresses
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
 from tests.programs import published
+from tests.web.document import Document
 
 PERMISSIONS = set(get_args(Permission))
 GUARDED = [page for page in PAGES if ANYONE not in page.permissions]
@@ -56,7 +60,8 @@ def test_a_page_names_permissions_that_exist() -> None:
     wrong = [
         f"{name_of(page)} is open to {set(page.permissions)}"
         for page in PAGES
-        if page.permissions not in either and not (page.permissions and page.permissions <= PERMISSIONS)
+        if page.permissions not in either
+        and not (page.permissions and page.permissions <= PERMISSIONS)
     ]
     assert not wrong
 
@@ -77,7 +82,9 @@ async def without_a_role(people: People, database: Database) -> AsyncIterator[Pe
 
 @pytest.fixture(scope="module")
 async def with_every_role(people: People, database: Database) -> AsyncIterator[Person]:
-    async with await people(await new_environment(database), "designer", "admin", "coach") as person:
+    async with await people(
+        await new_environment(database), "designer", "admin", "coach"
+    ) as person:
         yield person
 
 
@@ -86,11 +93,13 @@ async def test_nobody_is_shown_the_way_to_sign_in(nobody: PlainHttp) -> None:
         for page in GUARDED:
             with cases.case(name_of(page)):
                 answer = await nobody.request(page.methods[0], address(page))
-                part = await nobody.request(page.methods[0], address(page), headers={"HX-Request": "true"})
+                part = await nobody.request(
+                    page.methods[0], address(page), headers={"HX-Request": "true"}
+                )
                 assert answer.status_code == 303
                 assert answer.headers["location"].startswith("/sign-in")
                 assert part.status_code == 401
-                assert "Your session has ended" in part.text
+                assert "Your session has ended" in Document(part).testid("problem")
 
 
 async def test_a_worker_without_the_role_sees_nothing(without_a_role: Person) -> None:
@@ -98,9 +107,11 @@ async def test_a_worker_without_the_role_sees_nothing(without_a_role: Person) ->
     with every_case() as cases:
         for page in NEED_PERMISSION:
             with cases.case(name_of(page)):
-                answer = await without_a_role.request(page.methods[0], address(page), headers=headers)
+                answer = await without_a_role.request(
+                    page.methods[0], address(page), headers=headers
+                )
                 assert answer.status_code == 403
-                assert "Your role does not open this page" in answer.text
+                assert "Your role does not open this page" in Document(answer).testid("problem")
 
 
 async def test_a_form_from_elsewhere_is_refused(with_every_role: Person) -> None:
@@ -114,15 +125,27 @@ async def test_a_form_from_elsewhere_is_refused(with_every_role: Person) -> None
     with every_case() as cases:
         for page in UNSAFE:
             with cases.case(name_of(page)):
-                statuses = [(await with_every_role.post(address(page), headers=headers)).status_code for headers in foreign]
+                statuses = [
+                    (await with_every_role.post(address(page), headers=headers)).status_code
+                    for headers in foreign
+                ]
                 assert statuses == [403] * len(foreign)
 
 
-# What the answers of all pages are between them: whole pages, and everything that some page makes by itself.
-KINDS_OF_ANSWERS = {"text/html", "text/event-stream", "text/calendar", "application/yaml", "application/x-ndjson"}
+# What the answers of all pages are between them: whole pages, and everything that some page makes
+# by itself.
+KINDS_OF_ANSWERS = {
+    "text/html",
+    "text/event-stream",
+    "text/calendar",
+    "application/yaml",
+    "application/x-ndjson",
+}
 
 
-async def test_every_answer_carries_the_strict_policy(people: People, database: Database, store: Store) -> None:
+async def test_every_answer_carries_the_strict_policy(
+    people: People, database: Database, store: Store
+) -> None:
     kinds = set()
     async with await inhabited(people, database, store, "kiwi-doors", 20) as person:
         made = await person.send_form("/calendar/feed", whole_names="on")
@@ -130,14 +153,18 @@ async def test_every_answer_carries_the_strict_policy(people: People, database: 
         with every_case() as cases:
             # What is looked at comes first, since forms change it.
             for page in sorted(PAGES, key=lambda page: "POST" in page.methods):
-                for place in (await addresses(database, person, page, [person.patient_id], feed))[:1]:
+                for place in (await addresses(database, person, page, [person.patient_id], feed))[
+                    :1
+                ]:
                     with cases.case(name_of(page), place):
                         kinds.add(await _strict(database, person, page.methods[0], place))
     assert kinds >= KINDS_OF_ANSWERS
 
 
 async def _strict(database: Database, person: Person, method: str, place: str) -> str:
-    """Asks, and looks at the head of the answer alone, since some go on for long. Returns the type of the answer."""
+    """Asks, and looks at the head of the answer alone, since some go on for long. Returns the type
+    of the answer.
+    """
     # A session of its own, since some pages end it.
     async with database.connection() as connection:
         token = await sessions.begin(connection, person.environment_id, person.worker_id)
@@ -170,8 +197,16 @@ async def a_patient(database: Database, store: Store) -> tuple[int, str]:
     environment = await new_environment(database)
     async with database.connection() as connection:
         await published(connection, environment, kiwi_health.source())
-    given = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
-    written = await store.create(Actor(environment, "test", "cli", "test", whole=True), BY_NAME["patients"], given)
+    given = {
+        "phase": "intake",
+        "timezone": "US/Pacific",
+        "first_name": "Grace",
+        "last_name": "Hopper",
+        "birthday": "1906-12-09",
+    }
+    written = await store.create(
+        Actor(environment, "test", "cli", "test", whole=True), BY_NAME["patients"], given
+    )
     return environment, written.id
 
 
@@ -185,12 +220,16 @@ async def of_another_environment(people: People, database: Database) -> AsyncIte
 
 
 @pytest.fixture(scope="module")
-async def with_own_patients_only(people: People, a_patient: tuple[int, str], database: Database) -> AsyncIterator[Person]:
+async def with_own_patients_only(
+    people: People, a_patient: tuple[int, str], database: Database
+) -> AsyncIterator[Person]:
     """A coach in the patient's environment whose role shows only the coach's own patients."""
     environment, _ = a_patient
     async with database.connection() as connection:
         design = parse(kiwi_health.source())
-        own = replace(design, roles=(*design.roles, Role(name="narrow", may=("give_care",), patients="own")))
+        own = replace(
+            design, roles=(*design.roles, Role(name="narrow", may=("give_care",), patients="own"))
+        )
         await publish(connection, environment, own, "test")
     async with await people(environment, "narrow") as person:
         yield person
@@ -206,7 +245,38 @@ async def test_a_patient_of_somebody_else_is_nobody(
             ours = {"X-CSRF-Token": csrf(person.token)}
             for headers in (ours, ours | {"HX-Request": "true"}):
                 with cases.case(name_of(page), person.email, *headers):
-                    # What is a part of a page leads to the page where it is not asked for as a part.
-                    answer = await person.request(page.methods[0], of(page, a_patient[1]), headers=headers, follow_redirects=True)
+                    # What is a part of a page leads to the page where it is not asked for as a
+                    # part.
+                    answer = await person.request(
+                        page.methods[0],
+                        of(page, a_patient[1]),
+                        headers=headers,
+                        follow_redirects=True,
+                    )
                     assert answer.status_code == 404
-                    assert "Hopper" not in answer.text
+                    assert not Document(answer).mentions("Hopper")
+
+
+# Pages that name no patient in their address, for whoever gives care; an open stream has no end.
+OF_NOBODY = [
+    page
+    for page in PAGES
+    if "GET" in page.methods
+    and "give_care" in page.permissions
+    and "{" not in page.path
+    and not page.background
+]
+
+
+async def test_a_list_shows_no_patient_of_somebody_else(
+    a_patient: tuple[int, str],
+    of_another_environment: Person,
+    with_own_patients_only: Person,
+) -> None:
+    with every_case() as cases:
+        for page, person in product(OF_NOBODY, (of_another_environment, with_own_patients_only)):
+            with cases.case(name_of(page), person.email):
+                answer = await person.get(page.path, follow_redirects=True)
+                assert answer.status_code < 500
+                assert a_patient[1] not in answer.text
+                assert not Document(answer).mentions("Hopper")

@@ -1,4 +1,8 @@
-"""Each page as people meet it: no violation of WCAG 2.2 AA, no fault in the browser's console, nothing wider than the screen.
+"""Each page as people meet it: no violation of WCAG 2.2 AA, no fault in the browser's console,
+nothing wider than the screen.
+
+``make test`` asks axe about the main pages, which are those with a picture, on a wide screen, and
+``make test-slow`` about all pages on every screen.
 
 ``make pictures`` runs this too, and keeps a picture of the main pages in ``docs/pictures``.
 """
@@ -8,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -20,7 +24,7 @@ from almoner.access.half_sessions import HalfSession, Step
 from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.access.door import Door, Worker
-from tests.browsers import Screens, on_every_screen, too_wide
+from tests.browsers import Screens, fits, on_a_wide_screen, on_every_screen, too_wide
 from tests.cases import every_case
 from tests.conftest import Callers, Server
 from tests.pages.inhabited import inhabited
@@ -43,6 +47,8 @@ PICTURED = {
     "/admin/audit": "admin-audit",
 }
 IN_THE_DARK = {"profile", "workshop-assessment"}
+# What is looked for in an open page: what is wrong with it, a line for each.
+LookedAt = Callable[[Page], Awaitable[list[str]]]
 # What a screen of 1440 pixels shows at 200 % zoom.
 ZOOMED: ViewportSize = {"width": 720, "height": 450}
 # The most that a browser fetches for a first page, in bytes.
@@ -51,7 +57,9 @@ FIRST_LOAD = 100 * 1024
 
 @pytest.fixture(scope="module")
 async def everybody(people: People, database: Database, store: Store) -> AsyncIterator[Person]:
-    """Somebody whose roles open every page, in an environment with the demo's program and 200 of its patients."""
+    """Somebody whose roles open every page, in an environment with the demo's program and 200 of
+    its patients.
+    """
     async with await inhabited(people, database, store, "kiwi-health", 200) as person:
         yield person
 
@@ -63,8 +71,8 @@ def patient(everybody: Person) -> str:
 
 
 @pytest.fixture(scope="module")
-async def visited(everybody: Person, callers: Callers) -> Visited:
-    return await visited_by(everybody, callers)
+async def visited(everybody: Person, callers: Callers, store: Store) -> Visited:
+    return await visited_by(everybody, callers, store)
 
 
 @pytest.fixture(scope="module")
@@ -81,35 +89,54 @@ class Window:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.faults: list[str] = []
-        page.on("console", lambda message: self.faults.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: (
+                self.faults.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
         page.on("pageerror", lambda error: self.faults.append(str(error)))
 
-    async def opens(self, address: str) -> None:
+    async def opens(self, address: str, looked_at: LookedAt = on_every_screen) -> None:
         """Fails with all that is wrong with a page."""
-        wrong = await self.wrong(address)
+        wrong = await self.wrong(address, looked_at)
         assert not wrong, "\n    ".join(wrong)
 
-    async def wrong(self, address: str) -> list[str]:
-        """Opens a page, and says what is wrong with it on every screen, and where it is zoomed to twice its size."""
+    async def wrong(self, address: str, looked_at: LookedAt = on_every_screen) -> list[str]:
+        """Opens a page, and says what is wrong with it as it is looked at, and where it is zoomed
+        to twice its size.
+        """
         self.faults.clear()
         answer = await self.page.goto(address)
         assert answer is not None
         found = [] if answer.status == 200 else [f"it answers {answer.status}"]
-        found += await on_every_screen(self.page)
+        found += await looked_at(self.page)
         await self.page.set_viewport_size(ZOOMED)
         found += [f"zoomed: {one}" for one in await too_wide(self.page)]
         headings = await self.page.locator("h1").count()
-        return [*found, *([] if headings == 1 else [f"it has {headings} headings of the first level"]), *self.faults]
+        return [
+            *found,
+            *([] if headings == 1 else [f"it has {headings} headings of the first level"]),
+            *self.faults,
+        ]
 
 
 def room_of(path: str) -> str:
-    """What is looked at together: some tests of half a minute can be shared among processes, one of several minutes cannot."""
+    """What is looked at together: some tests of half a minute can be shared among processes, one of
+    several minutes cannot.
+    """
     return next(room for room in ROOMS if path.startswith(room))
 
 
 async def test_what_gives_no_page_is_named_or_leads_to_one(visited: Visited) -> None:
-    places = {page.path: await visited.address(page.path, ASKED_WITH.get(page.path, ("",))[0]) for page in OPENED}
-    answers = {path: await visited.person.get(address, follow_redirects=True) for path, address in places.items()}
+    places = {
+        page.path: await visited.address(page.path, ASKED_WITH.get(page.path, ("",))[0])
+        for page in OPENED
+    }
+    answers = {
+        path: await visited.person.get(address, follow_redirects=True)
+        for path, address in places.items()
+    }
     assert {path for path, answer in answers.items() if not _is_page(answer)} == NO_PAGE.keys()
 
 
@@ -118,15 +145,37 @@ def _is_page(answer: httpx.Response) -> bool:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-async def test_every_page_is_accessible_and_fits(room: str, window: Window, visited: Visited) -> None:
+async def test_every_page_fits_and_the_main_ones_are_accessible(
+    room: str, window: Window, visited: Visited
+) -> None:
     with every_case() as cases:
-        for path, query in SEEN:
+        async for page, address in _pages_of(room, visited):
+            with cases.case(page):
+                await window.opens(address, on_a_wide_screen if page in PICTURED else fits)
+            await _picture(window.page, PICTURED.get(page, ""))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", ROOMS)
+async def test_every_page_is_accessible(room: str, window: Window, visited: Visited) -> None:
+    with every_case() as cases:
+        async for page, address in _pages_of(room, visited):
+            with cases.case(page):
+                await window.opens(address)
+
+
+async def _pages_of(room: str, visited: Visited) -> AsyncIterator[tuple[str, str]]:
+    """The pages of a room, as they are written in ``PICTURED``, each with its address."""
+    for path, query in SEEN:
+        if room_of(path) == room:
             address = await visited.address(path, query)
             # What leads on leads to a page that is looked at as well.
-            if room_of(path) == room and not (await visited.person.get(address)).is_redirect:
-                with cases.case(path + query):
-                    await window.opens(address)
-                await _picture(window.page, PICTURED.get(path + query, ""))
+            if not (await visited.person.get(address)).is_redirect:
+                yield path + query, address
+
+
+def test_the_main_pages_are_pages() -> None:
+    assert PICTURED.keys() <= {path + query for path, query in SEEN}
 
 
 async def test_pages_for_strangers_are_accessible_and_fit(
@@ -134,21 +183,29 @@ async def test_pages_for_strangers_are_accessible_and_fit(
 ) -> None:
     window = Window(await screens())
     door = Door(database, store, callers.box)
-    known, new = await door.with_factor(await door.worker(environment)), await door.worker(environment)
+    known, new = (
+        await door.with_factor(await door.worker(environment)),
+        await door.worker(environment),
+    )
     with every_case() as cases:
         for path in ("/sign-in", "/signed-out"):
             with cases.case(path):
                 await window.opens(path)
         with cases.case("an address that is none"):
             # The second is what the browser notes of the first.
-            assert [line[:14] for line in await window.wrong("/nothing-here")] == ["it answers 404", "Failed to load"]
+            assert [line[:14] for line in await window.wrong("/nothing-here")] == [
+                "it answers 404",
+                "Failed to load",
+            ]
         half_way: tuple[tuple[Worker, Step, tuple[str, ...]], ...] = (
             (known, "code", ("/sign-in/code", "/sign-in/recovery")),
             (new, "set-up", ("/sign-in/set-up",)),
         )
         for worker, step, paths in half_way:
             half = await _half_signed_in(door, worker, step)
-            await window.page.context.add_cookies([{"name": "almoner_half", "value": half, "url": screens.url}])
+            await window.page.context.add_cookies(
+                [{"name": "almoner_half", "value": half, "url": screens.url}]
+            )
             for path in paths:
                 with cases.case(path):
                     await window.opens(path)
@@ -158,8 +215,12 @@ async def test_pages_for_strangers_are_accessible_and_fit(
 async def _half_signed_in(door: Door, worker: Worker, step: Step) -> str:
     """The cookie of somebody who has given the right password, and has this to do next."""
     async with door.database.connection() as connection:
-        stored = await connection.fetchval("SELECT password_hash FROM worker_accounts WHERE worker_id = $1", worker.id)
-    half = HalfSession(worker.environment_id, worker.id, step, half_sessions.bound_to(stored), time.time() + 300)
+        stored = await connection.fetchval(
+            "SELECT password_hash FROM worker_accounts WHERE worker_id = $1", worker.id
+        )
+    half = HalfSession(
+        worker.environment_id, worker.id, step, half_sessions.bound_to(stored), time.time() + 300
+    )
     sealed = half_sessions.sealed(door.box, half)
     if step == "set-up":
         assert await door.sign_in.new_factor(sealed) is not None
@@ -175,15 +236,27 @@ async def _picture(page: Page, name: str) -> None:
             await page.screenshot(path=Path(folder or "") / f"{name}{'-dark' if dark else ''}.png")
 
 
-async def test_zoomed_to_twice_its_size_the_main_action_is_within_reach(everybody: Person, screens: Screens) -> None:
+async def test_zoomed_to_twice_its_size_the_main_action_is_within_reach(
+    everybody: Person, screens: Screens
+) -> None:
     page = await screens(everybody, width=ZOOMED["width"], height=ZOOMED["height"])
     await page.goto("/workshop/assessments/intake_assessment")
     await page.get_by_role("link", name=re.compile("^Publish")).focus()
-    assert await page.evaluate("document.activeElement.getBoundingClientRect().right") <= ZOOMED["width"]
+    assert (
+        await page.evaluate("document.activeElement.getBoundingClientRect().right")
+        <= ZOOMED["width"]
+    )
 
 
 @pytest.mark.parametrize(
-    "path", ["/inbox", "/patients", "/patients/{patient}", "/calendar?view=week", "/workshop/assessments/intake_assessment"]
+    "path",
+    [
+        "/inbox",
+        "/patients",
+        "/patients/{patient}",
+        "/calendar?view=week",
+        "/workshop/assessments/intake_assessment",
+    ],
 )
 async def test_a_first_load_is_light(path: str, everybody: Person, patient: str) -> None:
     page = await everybody.get(path.format(patient=patient))
@@ -194,8 +267,13 @@ async def test_a_first_load_is_light(path: str, everybody: Person, patient: str)
     assert int(page.headers["content-length"]) + sum(sizes) < FIRST_LOAD
 
 
-async def test_a_long_name_is_never_cut_without_showing_it_whole(people: People, program: int, screens: Screens) -> None:
-    name = "Ana María Guadalupe de los Ángeles y Todos los Santos Fernández de Córdoba y Álvarez de Toledo"
+async def test_a_long_name_is_never_cut_without_showing_it_whole(
+    people: People, program: int, screens: Screens
+) -> None:
+    name = (
+        "Ana María Guadalupe de los Ángeles y Todos los Santos Fernández de Córdoba y Álvarez de"
+        " Toledo"
+    )
     async with await people(program, "designer", first_name=name, last_name="山田") as person:
         page = await screens(person, width=375)
         await page.goto("/workshop")

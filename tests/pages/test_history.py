@@ -1,4 +1,6 @@
-"""Back, forward and loading again, after forms: nobody comes to a page that the browser cannot show."""
+"""Back, forward and loading again, after forms: nobody comes to a page that the browser cannot
+show.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,24 @@ from tests.pages.inhabited import inhabited
 from tests.people import People, Person
 
 NAME = "O’Brien <Zoë> & 山田"
-# Forms that the server refuses as they are sent: where, a field with what is typed in it, the button, and what tells of the error.
+# Forms that the server refuses as they are sent: where, a field with what is typed in it, the
+# button, and what tells of the error.
 REFUSED = (
     ("/patients/new", "#first_name", NAME, "form[data-guard] .primary.button", ".error"),
-    ("/workshop/clients/new", "#name", NAME, "form[data-guard] .primary.button", "[aria-invalid], .error"),
-    ("/patients/{patient}/contact", "#details [name=zip_code]", "9x", "#details .primary.button", "#details .error"),
+    (
+        "/workshop/clients/new",
+        "#name",
+        NAME,
+        "form[data-guard] .primary.button",
+        "[aria-invalid], .error",
+    ),
+    (
+        "/patients/{patient}/contact",
+        "[aria-labelledby=details-title] [name=zip_code]",
+        "9x",
+        "[aria-labelledby=details-title] .primary.button",
+        "[aria-labelledby=details-title] .error",
+    ),
     ("/admin/workers/new", "#first_name", NAME, "form[data-guard] .primary.button", ".error"),
 )
 
@@ -30,12 +45,16 @@ async def everybody(people: People, database: Database, store: Store) -> AsyncIt
         yield person
 
 
-def answering(status: int, body: str, headers: dict[str, str]) -> Callable[[Route], Awaitable[None]]:
+def answering(
+    status: int, body: str, headers: dict[str, str]
+) -> Callable[[Route], Awaitable[None]]:
     """What stands between here and the server answers a form, or the server in its need."""
 
     async def answer(route: Route) -> None:
         if route.request.method == "POST":
-            await route.fulfill(status=status, body=body, headers={"Content-Type": "text/html", **headers})
+            await route.fulfill(
+                status=status, body=body, headers={"Content-Type": "text/html", **headers}
+            )
         else:
             await route.continue_()
 
@@ -59,7 +78,8 @@ async def test_back_from_a_refused_form_leads_to_the_page_before_and_loading_it_
         await page.locator(field).first.fill(typed)
         await page.locator(button).first.click()
         await expect(page.locator(error).first).to_be_visible()
-        # What was typed is there, in the page that it was typed in, with the focus on what is wrong.
+        # What was typed is there, in the page that it was typed in, with the focus on what is
+        # wrong.
         await expect(page.locator(field).first).to_have_value(typed)
         assert page.url.endswith(here)
         assert await page.evaluate("history.length") == number, here
@@ -74,7 +94,9 @@ async def test_back_from_a_refused_form_leads_to_the_page_before_and_loading_it_
     assert await page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
 
 
-async def test_what_a_form_finds_is_a_page_that_one_goes_back_from(everybody: Person, screens: Screens) -> None:
+async def test_what_a_form_finds_is_a_page_that_one_goes_back_from(
+    everybody: Person, screens: Screens
+) -> None:
     page = await screens(everybody)
     profile = f"/patients/{everybody.patient_id}"
     await page.goto(profile)
@@ -90,7 +112,9 @@ async def test_what_a_form_finds_is_a_page_that_one_goes_back_from(everybody: Pe
     await is_shown(page, "/patients")
 
 
-async def test_a_form_that_the_server_cannot_take_stays_with_what_was_typed(everybody: Person, screens: Screens) -> None:
+async def test_a_form_that_the_server_cannot_take_stays_with_what_was_typed(
+    everybody: Person, screens: Screens
+) -> None:
     page = await screens(everybody)
     await page.goto("/patients/new")
     await page.locator("#first_name").fill(NAME)
@@ -111,7 +135,9 @@ async def test_a_form_that_the_server_cannot_take_stays_with_what_was_typed(ever
     await expect(page.locator("#first_name")).to_have_value(NAME)
 
 
-async def test_a_refused_sign_in_is_no_page_of_the_history(everybody: Person, screens: Screens) -> None:
+async def test_a_refused_sign_in_is_no_page_of_the_history(
+    everybody: Person, screens: Screens
+) -> None:
     page = await screens()
     await page.goto("/docs")
     await page.goto("/sign-in")
@@ -121,7 +147,9 @@ async def test_a_refused_sign_in_is_no_page_of_the_history(everybody: Person, sc
     await page.locator("#email").fill("nobody@example.org")
     await page.locator("#password").fill("no such password")
     await page.locator("form .primary.button").click()
-    await expect(page.locator("[role=alert], .error").filter(has_text="password").first).to_be_visible()
+    await expect(
+        page.locator("[role=alert], .error").filter(has_text="password").first
+    ).to_be_visible()
     await page.go_back()
     await page.wait_for_url("**/docs")
     await page.go_forward()

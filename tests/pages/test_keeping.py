@@ -1,4 +1,6 @@
-"""What was typed stays when the session has ended or the connection is lost, in every kind of form."""
+"""What was typed stays when the session has ended or the connection is lost, in every kind of
+form.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from tests.people import People, Person
 
 @dataclass(frozen=True)
 class Filled:
-    """A form: where it stands, a field of it with what is typed there, and the button that sends it.
+    """A form: where it stands, a field of it with what is typed there, and the button that sends
+    it.
 
     ``landed``: what is seen when it was taken.
     """
@@ -34,17 +37,41 @@ class Filled:
 
 NAME = "O’Brien <Zoë> & 山田"
 FORMS = [
-    pytest.param(Filled("/workshop/new/phases", "#title", NAME, "#save", "[aria-invalid]"), id="workshop"),
     pytest.param(
-        Filled("/workshop/clients/new", "#name", NAME, "form[data-guard] .primary.button", "[aria-invalid], .error"), id="client"
+        Filled("/workshop/new/phases", "#title", NAME, "#save", "[aria-invalid]"), id="workshop"
     ),
-    pytest.param(Filled("/patients/new", "#first_name", NAME, "form[data-guard] .primary.button", ".error"), id="patient"),
     pytest.param(
-        Filled("/patients/{patient}/contact", "#details [name=first_name]", NAME, "#details .primary.button", f"text={NAME}"),
+        Filled(
+            "/workshop/clients/new",
+            "#name",
+            NAME,
+            "form[data-guard] .primary.button",
+            "[aria-invalid], .error",
+        ),
+        id="client",
+    ),
+    pytest.param(
+        Filled("/patients/new", "#first_name", NAME, "form[data-guard] .primary.button", ".error"),
+        id="patient",
+    ),
+    pytest.param(
+        Filled(
+            "/patients/{patient}/contact",
+            "[aria-labelledby=details-title] [name=first_name]",
+            NAME,
+            "[aria-labelledby=details-title] .primary.button",
+            f"text={NAME}",
+        ),
         id="contact",
     ),
     pytest.param(
-        Filled("/calendar/new?patient={patient}", "#minutes", "7x", ".primary.button[value=book]", "#minutes[aria-invalid]"),
+        Filled(
+            "/calendar/new?patient={patient}",
+            "#minutes",
+            "7x",
+            ".primary.button[value=book]",
+            "#minutes[aria-invalid]",
+        ),
         id="booking",
     ),
     pytest.param(
@@ -76,7 +103,9 @@ async def patient(database: Database, everybody: Person) -> str:
 async def person(database: Database, everybody: Person) -> Person:
     """The same worker with a session of this test alone."""
     async with database.connection() as connection:
-        everybody.token = await sessions.begin(connection, everybody.environment_id, everybody.worker_id)
+        everybody.token = await sessions.begin(
+            connection, everybody.environment_id, everybody.worker_id
+        )
     return everybody
 
 
@@ -90,7 +119,9 @@ async def end_sessions(database: Database, person: Person) -> None:
         )
 
 
-async def signed_in_elsewhere(page: Page, database: Database, server: Server, environment: int, worker_id: str) -> None:
+async def signed_in_elsewhere(
+    page: Page, database: Database, server: Server, environment: int, worker_id: str
+) -> None:
     """A new session in the same browser, as another tab makes it; then this tab is turned to."""
     async with database.connection() as connection:
         token = await sessions.begin(connection, environment, worker_id)
@@ -114,7 +145,10 @@ async def test_an_ended_session_costs_nothing_that_was_typed(
     await page.locator(form.button).first.click()
     link = page.locator("#notice").get_by_role("link", name="Sign in")
     await expect(link).to_be_visible()
-    assert (await link.get_attribute("target"), await link.get_attribute("href")) == ("_blank", "/sign-in?next=/session/back")
+    assert (await link.get_attribute("target"), await link.get_attribute("href")) == (
+        "_blank",
+        "/sign-in?next=/session/back",
+    )
     await signed_in_elsewhere(page, database, server, person.environment_id, person.worker_id)
     await expect(page.locator("#again")).to_be_visible()
     assert page.url == here
@@ -159,7 +193,12 @@ async def test_a_page_of_an_earlier_session_goes_on_with_the_one_that_there_is(
 
 
 async def test_nothing_is_sent_in_the_name_of_somebody_else_who_signed_in(
-    person: Person, patient: str, people: People, screens: Screens, database: Database, server: Server
+    person: Person,
+    patient: str,
+    people: People,
+    screens: Screens,
+    database: Database,
+    server: Server,
 ) -> None:
     page = await screens(person)
     await page.goto("/patients/new")
@@ -171,7 +210,9 @@ async def test_nothing_is_sent_in_the_name_of_somebody_else_who_signed_in(
     await expect(page.get_by_label("First name")).to_have_value(NAME)
 
 
-async def test_the_browser_keeps_nothing_of_what_was_typed(person: Person, patient: str, screens: Screens) -> None:
+async def test_the_browser_keeps_nothing_of_what_was_typed(
+    person: Person, patient: str, screens: Screens
+) -> None:
     page = await screens(person)
     for param in FORMS:
         form = param.values[0]
@@ -180,15 +221,26 @@ async def test_the_browser_keeps_nothing_of_what_was_typed(person: Person, patie
     assert await page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
 
 
-OF_A_PROXY = "<html><body><h1>Bad gateway</h1><p class='banner'>Sign in to the hotel</p></body></html>"
+OF_A_PROXY = (
+    "<html><body><h1>Bad gateway</h1><p class='banner'>Sign in to the hotel</p></body></html>"
+)
 
 
 def new_patient() -> Filled:
-    return next(form for param in FORMS if isinstance(form := param.values[0], Filled) and form.path == "/patients/new")
+    return next(
+        form
+        for param in FORMS
+        if isinstance(form := param.values[0], Filled) and form.path == "/patients/new"
+    )
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "body"), [(200, "text/html", OF_A_PROXY), (502, "text/html", OF_A_PROXY), (200, "application/json", "{}")]
+    ("status", "kind", "body"),
+    [
+        (200, "text/html", OF_A_PROXY),
+        (502, "text/html", OF_A_PROXY),
+        (200, "application/json", "{}"),
+    ],
 )
 async def test_an_answer_that_is_none_of_ours_says_so_and_the_form_goes_out_at_the_next_try(
     status: int, kind: str, body: str, person: Person, patient: str, screens: Screens
@@ -208,10 +260,13 @@ async def test_an_answer_that_is_none_of_ours_says_so_and_the_form_goes_out_at_t
     await expect(page.locator(form.landed).first).to_be_visible()
 
 
-async def test_an_answer_that_never_comes_is_not_waited_for(person: Person, patient: str, screens: Screens) -> None:
+async def test_an_answer_that_never_comes_is_not_waited_for(
+    person: Person, patient: str, screens: Screens
+) -> None:
     page, form = await screens(person), new_patient()
     await page.context.add_init_script(
-        "const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real.call(AbortSignal, ms / 50)"
+        "const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real.call(AbortSignal, ms"
+        " / 50)"
     )
     await typed_into(page, form, patient)
     ends = asyncio.Event()
@@ -242,7 +297,8 @@ async def test_a_second_click_while_a_form_is_on_its_way_sends_it_no_second_time
         await route.continue_()
 
     await page.route("**/patients/new", held)
-    # Clicked by the page itself, which goes on while its form is on its way; then a round trip behind whatever that click asked.
+    # Clicked by the page itself, which goes on while its form is on its way; then a round trip
+    # behind whatever that click asked.
     await page.evaluate(
         """(selector) => {
             const told = document.getElementById("told"), field = document.querySelector(selector);
@@ -275,11 +331,15 @@ async def test_a_button_that_was_replaced_while_it_was_pressed_sends_nothing_and
     async def asked(route: Route) -> None:
         # Meanwhile an answer draws the form's button anew.
         await page.evaluate(
-            "(button) => { const old = document.querySelector(button); old.replaceWith(old.cloneNode(true)); }", form.button
+            "(button) => { const old = document.querySelector(button);"
+            " old.replaceWith(old.cloneNode(true)); }",
+            form.button,
         )
         await route.continue_()
 
-    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.on(
+        "request", lambda request: sent.append(request.url) if request.method == "POST" else None
+    )
     await page.route("**/session?*", asked)
     unsent = page.locator("#unsent")
     await expect(unsent).to_be_hidden()
@@ -307,7 +367,9 @@ async def test_the_word_that_one_is_signed_in_again_can_be_closed_and_comes_agai
         await expect(again).to_be_hidden()
 
 
-async def test_what_was_ticked_is_not_in_the_tab_any_more_once_one_has_signed_out(person: Person, screens: Screens) -> None:
+async def test_what_was_ticked_is_not_in_the_tab_any_more_once_one_has_signed_out(
+    person: Person, screens: Screens
+) -> None:
     page = await screens(person)
     await page.goto("/patients")
     await page.locator("form[data-picks] [type=checkbox][name=patient]").first.check()

@@ -1,4 +1,6 @@
-"""Fields of days and times: what they show, and what people type into them, in the notation of whoever reads the page."""
+"""Fields of days and times: what they show, and what people type into them, in the notation of
+whoever reads the page.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ from collections.abc import Iterator
 import pytest
 
 from almoner.pages import notation, parsing
-from almoner.pages.moment_fields import canonical, day_value, field_text, moment_value, time_value, two_meanings
+from almoner.pages.moment_fields import (
+    canonical,
+    day_value,
+    field_text,
+    moment_value,
+    time_value,
+    two_meanings,
+)
 from almoner.pages.notation import Notation
 from almoner.pages.visit import Form
 from tests.test_repository import SERVER
@@ -48,24 +57,36 @@ def test_what_is_no_day_stays_and_what_may_be_two_is_asked_about() -> None:
     assert day_value("3/4/2026") == "3/4/2026?"
 
 
-def test_a_text_that_may_mean_two_things_stays_as_it_was_typed_and_its_field_says_both(hours: int) -> None:
+def test_a_text_that_may_mean_two_things_stays_as_it_was_typed_and_its_field_says_both(
+    hours: int,
+) -> None:
     both_times = "2:30 may be 2:30 am or 2:30 pm. Write am or pm."
     cases = {
-        ("3/4/2026", "date"): "3/4/2026 may be 4 Mar 2026 or 3 Apr 2026. Write the month as a word.",
+        (
+            "3/4/2026",
+            "date",
+        ): "3/4/2026 may be 4 Mar 2026 or 3 Apr 2026. Write the month as a word.",
         ("24 Nov 2026", "date"): "",
         ("soon?", "date"): "",
         ("2:30", "time"): both_times if hours == 12 else "",
         ("24 Nov 2026 2:30", "datetime-local"): both_times if hours == 12 else "",
-        ("3/4/2026 14:30", "datetime-local"): "3/4/2026 may be 4 Mar 2026 or 3 Apr 2026. Write the month as a word.",
+        (
+            "3/4/2026 14:30",
+            "datetime-local",
+        ): "3/4/2026 may be 4 Mar 2026 or 3 Apr 2026. Write the month as a word.",
         ("3/4/2026", "text"): "",
     }
-    told = {}
+    claims = {}
     for text, type_ in cases:
         (came,) = canonical([(f"typed_{type_}.at", "yes"), ("at", text)])[-1:]
-        told[text, type_] = two_meanings(came[1], type_)
-        if told[text, type_]:
-            assert (field_text(came[1], type_), parsing.day(came[1]), parsing.time_of_day(came[1])) == (text, None, None)
-    assert told == cases
+        claims[text, type_] = two_meanings(came[1], type_)
+        if claims[text, type_]:
+            assert (
+                field_text(came[1], type_),
+                parsing.day(came[1]),
+                parsing.time_of_day(came[1]),
+            ) == (text, None, None)
+    assert claims == cases
 
 
 def test_strokes_begin_with_the_month_to_whoever_reads_them_so() -> None:
@@ -96,7 +117,11 @@ def test_a_time_is_read_by_the_reader_s_clock(hours: int) -> None:
         assert time_value(text) == text
     # Half past two at night is not what somebody who reads 12 hours means by it, most likely.
     assert time_value("2:30") == ("02:30" if hours == 24 else "2:30?")
-    assert moment_value("24 Nov 2026 2:30 pm") == moment_value("Nov 24, 2026 at 14:30") == "2026-11-24T14:30"
+    assert (
+        moment_value("24 Nov 2026 2:30 pm")
+        == moment_value("Nov 24, 2026 at 14:30")
+        == "2026-11-24T14:30"
+    )
     assert moment_value("24 Nov 2026") == "24 Nov 2026"
 
 
@@ -107,7 +132,9 @@ def test_what_a_field_shows_is_read_as_the_same_value(hours: int) -> None:
             at = f"{hour:02}:05"
             assert time_value(field_text(at, "time")) == at
             assert moment_value(field_text(f"{day}T{at}", "datetime-local")) == f"{day}T{at}"
-    assert field_text("2026-11-24T14:30", "datetime-local") == "24 Nov 2026 " + ("14:30" if hours == 24 else "2:30 pm")
+    assert field_text("2026-11-24T14:30", "datetime-local") == "24 Nov 2026 " + (
+        "14:30" if hours == 24 else "2:30 pm"
+    )
     for type_ in ("date", "time", "datetime-local"):
         assert field_text(None, type_) == ""
         assert field_text("what <was> typed", type_) == "what <was> typed"

@@ -1,4 +1,6 @@
-"""Over http, under a name that a browser does not trust: whoever is at home signs in, and a hostile page gets nothing done."""
+"""Over http, under a name that a browser does not trust: whoever is at home signs in, and a hostile
+page gets nothing done.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,14 @@ NAMES = "MAP almoner.test 127.0.0.1, MAP hostile.test 127.0.0.1"
 
 @pytest.fixture
 async def lan_browser() -> AsyncIterator[Browser]:
-    """A Chromium for which names other than localhost lead here; it sends no Fetch Metadata to such a name over http."""
+    """A Chromium for which names other than localhost lead here; it sends no Fetch Metadata to such
+    a name over http.
+    """
     known = options()
     async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(**known | {"args": [*known["args"], f"--host-resolver-rules={NAMES}"]})
+        launched = await playwright.chromium.launch(
+            **known | {"args": [*known["args"], f"--host-resolver-rules={NAMES}"]}
+        )
         yield launched
         await launched.close()
 
@@ -34,7 +40,9 @@ async def lan_browser() -> AsyncIterator[Browser]:
 @pytest.fixture
 async def worker(database: Database, store: Store, settings: Settings, program: int) -> Worker:
     await new_environment(database)  # somebody else's
-    return await Door(database, store, SecretBox(*KeySource("", settings.home).first())).worker(program)
+    return await Door(database, store, SecretBox(*KeySource("", settings.home).first())).worker(
+        program
+    )
 
 
 async def serve_page(html: str) -> asyncio.Server:
@@ -43,7 +51,10 @@ async def serve_page(html: str) -> asyncio.Server:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         body = html.encode()
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length:"
+            b" %d\r\n\r\n" % len(body)
+        )
         writer.write(body)
         await writer.drain()
         writer.close()
@@ -56,7 +67,10 @@ async def test_a_worker_signs_in_and_sends_a_form_under_a_name_of_the_lan(
 ) -> None:
     page = await lan_browser.new_page(base_url=f"http://almoner.test:{urlsplit(server.url).port}")
     sent: list[dict[str, str]] = []
-    page.on("request", lambda request: sent.append(request.headers) if request.method == "POST" else None)
+    page.on(
+        "request",
+        lambda request: sent.append(request.headers) if request.method == "POST" else None,
+    )
     await page.goto("/sign-in")
     await page.get_by_label("Environment").fill(worker.environment)
     await page.get_by_label("E-mail").fill(worker.email)
@@ -65,7 +79,9 @@ async def test_a_worker_signs_in_and_sends_a_form_under_a_name_of_the_lan(
     await page.wait_for_url("**/inbox")
     await page.goto("/account")
     await page.get_by_role("button", name="Sign out everywhere").click()
-    await expect(page).to_have_url(f"http://almoner.test:{urlsplit(server.url).port}/signed-out?everywhere=yes")
+    await expect(page).to_have_url(
+        f"http://almoner.test:{urlsplit(server.url).port}/signed-out?everywhere=yes"
+    )
     assert sent
     # What the browser's own judgement of the connection leaves us to judge by.
     assert not any("sec-fetch-site" in headers for headers in sent)
@@ -78,12 +94,22 @@ HOSTILE_FORM = """<form action="{target}" method="post">
 
 
 @pytest.mark.parametrize("sandboxed", [False, True], ids=["a page", "a sandboxed frame"])
-async def test_a_form_of_another_site_is_refused(lan_browser: Browser, server: Server, worker: Worker, sandboxed: bool) -> None:
-    """Even one that knows the password: nobody is signed in as somebody else's choice (login CSRF)."""
+async def test_a_form_of_another_site_is_refused(
+    lan_browser: Browser, server: Server, worker: Worker, sandboxed: bool
+) -> None:
+    """Even one that knows the password: nobody is signed in as somebody else's choice (login
+    CSRF).
+    """
     target = f"http://almoner.test:{urlsplit(server.url).port}/sign-in"
-    form = HOSTILE_FORM.format(target=target, email=worker.email, password=PASSWORD, environment=worker.environment)
+    form = HOSTILE_FORM.format(
+        target=target, email=worker.email, password=PASSWORD, environment=worker.environment
+    )
     escaped = form.replace("&", "&amp;").replace('"', "&quot;")
-    html = f'<iframe sandbox="allow-scripts allow-forms" srcdoc="{escaped}"></iframe>' if sandboxed else form
+    html = (
+        f'<iframe sandbox="allow-scripts allow-forms" srcdoc="{escaped}"></iframe>'
+        if sandboxed
+        else form
+    )
     hostile = await serve_page(html)
     context = await lan_browser.new_context()
     page = await context.new_page()
@@ -97,7 +123,8 @@ async def test_a_form_of_another_site_is_refused(lan_browser: Browser, server: S
     elsewhere = f"http://hostile.test:{hostile.sockets[0].getsockname()[1]}"
     async with hostile:
         await page.goto(elsewhere)
-        # By a word, once the browser tells of what this frame does: a frame in a sandbox has a process of its own.
+        # By a word, once the browser tells of what this frame does: a frame in a sandbox has a
+        # process of its own.
         frame = page.frames[-1]
         await frame.wait_for_selector("form", state="attached")
         await page.evaluate("(frames[0] ?? window).postMessage('send', '*')")
@@ -106,4 +133,6 @@ async def test_a_form_of_another_site_is_refused(lan_browser: Browser, server: S
     assert response.request.method == "POST"
     assert sent["origin"] == ("null" if sandboxed else elsewhere)
     assert response.status == 403
-    assert [cookie["name"] for cookie in await context.cookies() if "session" in cookie["name"]] == []
+    assert [
+        cookie["name"] for cookie in await context.cookies() if "session" in cookie["name"]
+    ] == []

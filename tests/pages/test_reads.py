@@ -16,7 +16,16 @@ class Trail:
     def __init__(self) -> None:
         self.noted: list[tuple[str, set[str]]] = []
 
-    def note(self, _reader: Any, _request_id: str, act: str, _resource: str, patients: bytes, *_: Any, **__: Any) -> None:
+    def note(
+        self,
+        _reader: Any,
+        _request_id: str,
+        act: str,
+        _resource: str,
+        patients: bytes,
+        *_: Any,
+        **__: Any,
+    ) -> None:
         ids = {str(UUID(bytes=patients[at : at + 16])) for at in range(0, len(patients), 16)}
         self.noted.append((act, ids))
 
@@ -50,7 +59,16 @@ def test_an_id_is_found_wherever_it_stands_in_an_answer() -> None:
 
 
 def test_what_only_looks_like_an_id_is_none() -> None:
-    texts = ("", "-", GRACE[:-1], GRACE[1:], GRACE.replace("-", ""), GRACE.upper(), "g" + GRACE[1:], "is-late is-today a-b-c-d-e")
+    texts = (
+        "",
+        "-",
+        GRACE[:-1],
+        GRACE[1:],
+        GRACE.replace("-", ""),
+        GRACE.upper(),
+        "g" + GRACE[1:],
+        "is-late is-today a-b-c-d-e",
+    )
     assert not [text for text in texts if noted(text)]
 
 

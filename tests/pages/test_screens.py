@@ -1,4 +1,6 @@
-"""What a screen lets one do without looking for it: keys, the focus, what opens and where it stands; and what paper keeps of it."""
+"""What a screen lets one do without looking for it: keys, the focus, what opens and where it
+stands; and what paper keeps of it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ async def texts_of(page: Page) -> list[str]:
     return [re.sub(r"\s+", " ", sheet.extract_text()) for sheet in printed.pages]
 
 
-async def test_each_sheet_of_paper_says_whose_it_is_and_which_it_is(everybody: Person, screens: Screens) -> None:
+async def test_each_sheet_of_paper_says_whose_it_is_and_which_it_is(
+    everybody: Person, screens: Screens
+) -> None:
     page = await screens(everybody)
     for path in ("", "/care-flows", "/contact"):
         await page.goto(f"/patients/{everybody.patient_id}{path}")
@@ -61,7 +65,11 @@ async def test_a_step_that_is_done_is_ticked_on_paper(everybody: Person, screens
 async def test_today_is_in_view_at_twice_the_size(everybody: Person, screens: Screens) -> None:
     async def as_on_the_last_day(route: Route) -> None:
         answer = await route.fetch()
-        before, _, after = (await answer.text()).replace('class="cal-day today"', 'class="cal-day"').rpartition('class="cal-day"')
+        before, _, after = (
+            (await answer.text())
+            .replace('class="cal-day today"', 'class="cal-day"')
+            .rpartition('class="cal-day"')
+        )
         await route.fulfill(response=answer, body=f'{before}class="cal-day today"{after}')
 
     page = await screens(everybody, WIDTH, HEIGHT)
@@ -76,7 +84,9 @@ async def test_today_is_in_view_at_twice_the_size(everybody: Person, screens: Sc
     assert hours["x"] + hours["width"] <= today["x"] + 1
 
 
-async def test_whose_calendar_is_typed_at_once_into_a_field_that_fits(everybody: Person, screens: Screens) -> None:
+async def test_whose_calendar_is_typed_at_once_into_a_field_that_fits(
+    everybody: Person, screens: Screens
+) -> None:
     for width in (1440, 375):
         page = await screens(everybody, width=width)
         await page.goto("/calendar?view=week")
@@ -85,14 +95,22 @@ async def test_whose_calendar_is_typed_at_once_into_a_field_that_fits(everybody:
         await page.keyboard.type("dmt")
         await expect(page.locator("#cal-find")).to_have_value("dmt")
         assert page.url.endswith("/calendar?view=week")
-        sheet, field = await page.locator(".cal-bar .sheet").bounding_box(), await page.locator("#cal-find").bounding_box()
+        sheet, field = (
+            await page.locator(".cal-bar .sheet").bounding_box(),
+            await page.locator("#cal-find").bounding_box(),
+        )
         assert sheet is not None
         assert field is not None
         assert sheet["x"] >= 0
-        assert (field["x"] > sheet["x"], field["x"] + field["width"] < sheet["x"] + sheet["width"]) == (True, True)
+        assert (
+            field["x"] > sheet["x"],
+            field["x"] + field["width"] < sheet["x"] + sheet["width"],
+        ) == (True, True)
 
 
-async def test_the_list_of_keys_tells_those_of_the_framed_row_and_enter_opens_it(everybody: Person, screens: Screens) -> None:
+async def test_the_list_of_keys_tells_those_of_the_framed_row_and_enter_opens_it(
+    everybody: Person, screens: Screens
+) -> None:
     page = await screens(everybody)
     await page.goto("/inbox")
     row = page.locator(".inbox-rows > li").nth(1)
@@ -125,17 +143,23 @@ async def test_reply_leads_into_the_text(everybody: Person, screens: Screens) ->
     assert bar["y"] >= 0
 
 
-async def test_a_count_of_nothing_leaves_no_hole_and_one_that_comes_moves_nothing(everybody: Person, screens: Screens) -> None:
+async def test_a_count_of_nothing_leaves_no_hole_and_one_that_comes_moves_nothing(
+    everybody: Person, screens: Screens
+) -> None:
     page = await screens(everybody)
     await page.goto("/inbox")
     await expect(page.locator(".badge")).to_be_visible()
-    inbox, patients = page.get_by_role("link", name="Inbox"), page.get_by_role("link", name="Patients", exact=True)
+    inbox, patients = (
+        page.get_by_role("link", name="Inbox"),
+        page.get_by_role("link", name="Patients", exact=True),
+    )
     with_it = [await inbox.bounding_box(), await patients.bounding_box()]
     await page.locator(".badge-place").evaluate("(place) => place.replaceChildren()")
     assert [await inbox.bounding_box(), await patients.bounding_box()] == with_it
     plain, _ = with_it
     letters = await inbox.evaluate(
-        "(link) => { const all = document.createRange(); all.selectNodeContents(link); return all.getBoundingClientRect().width; }"
+        "(link) => { const all = document.createRange(); all.selectNodeContents(link); return"
+        " all.getBoundingClientRect().width; }"
     )
     assert plain is not None
     assert plain["width"] - letters <= 30
@@ -153,8 +177,13 @@ async def test_words_that_stand_beside_each_other_are_apart(everybody: Person) -
     assert all(len(tip.split("\n")) == 3 for tip in tips)
 
 
-async def test_without_a_program_it_is_said_what_to_do_first(people: People, environment: int) -> None:
-    async with await people(environment, "coach") as coach, await people(environment, "coach", "designer") as designer:
+async def test_without_a_program_it_is_said_what_to_do_first(
+    people: People, environment: int
+) -> None:
+    async with (
+        await people(environment, "coach") as coach,
+        await people(environment, "coach", "designer") as designer,
+    ):
         for path in ("/patients/new", "/calendar/new"):
             page, other = (await coach.get(path)).text, (await designer.get(path)).text
             assert "No care program is published yet" in page

@@ -16,6 +16,7 @@ from almoner.pages.security import Cookies, is_from_elsewhere, local_path, maske
 from tests.conftest import Server
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
+from tests.web.document import Document
 
 NOW = datetime(2026, 3, 10, 15, 0, tzinfo=UTC)
 
@@ -24,7 +25,7 @@ async def test_an_address_without_a_page_says_so_in_words(server: Server) -> Non
     async with PlainHttp(base_url=server.url) as nobody:
         answer = await nobody.get("/nothing/here", headers={"Accept": "text/html"})
     assert answer.status_code == 404
-    assert "There is nothing here" in answer.text
+    assert "There is nothing here" in Document(answer).testid("problem")
 
 
 async def test_static_files_are_kept_for_good_and_packed(server: Server) -> None:
@@ -47,11 +48,20 @@ async def test_static_files_are_kept_for_good_and_packed(server: Server) -> None
 async def test_pages_are_kept_by_nobody_and_give_no_window_or_device_away(designer: Person) -> None:
     page = await designer.get("/account")
     [file] = re.findall(r'href="(/static/[^"]+/almoner.css)"', page.text)
-    for answer in (page, await designer.get("/account", headers={"HX-Request": "true"}), await designer.get("/session")):
+    for answer in (
+        page,
+        await designer.get("/account", headers={"HX-Request": "true"}),
+        await designer.get("/session"),
+    ):
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["cross-origin-opener-policy"] == "same-origin"
         assert "camera=()" in answer.headers["permissions-policy"]
-        for part in ("default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"):
+        for part in (
+            "default-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ):
             assert part in answer.headers["content-security-policy"]
         assert "unsafe" not in answer.headers["content-security-policy"]
     for answer in (page, await designer.get(file)):
@@ -60,8 +70,13 @@ async def test_pages_are_kept_by_nobody_and_give_no_window_or_device_away(design
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
 
-async def test_an_idle_session_has_ended(people: People, environment: int, database: Database) -> None:
-    async with await people(environment, "designer") as idle, await people(environment, "designer") as busy:
+async def test_an_idle_session_has_ended(
+    people: People, environment: int, database: Database
+) -> None:
+    async with (
+        await people(environment, "designer") as idle,
+        await people(environment, "designer") as busy,
+    ):
         async with database.connection() as connection:
             await connection.execute(
                 "UPDATE worker_sessions SET seen_at = clock_timestamp() - interval '16 minutes' "
@@ -107,7 +122,9 @@ def test_no_link_leads_to_another_site(target: str, path: str) -> None:
         ({"origin": "null"}, True),
     ],
 )
-def test_the_browser_tells_where_a_form_comes_from(headers: dict[str, str], elsewhere: bool) -> None:
+def test_the_browser_tells_where_a_form_comes_from(
+    headers: dict[str, str], elsewhere: bool
+) -> None:
     assert is_from_elsewhere(headers, "https://care.example.org") is elsewhere
 
 
@@ -142,13 +159,19 @@ async def test_a_page_is_packed_and_its_token_looks_different_each_time(designer
     first, second = [await designer.get("/workshop") for _ in range(2)]
     assert first.headers["content-encoding"] == "gzip"
     assert int(first.headers["content-length"]) < len(first.content) / 2
-    tokens = [re.findall(r'name="csrf-token" content="([^"]+)"', page.text)[0] for page in (first, second)]
+    tokens = [
+        re.findall(r'name="csrf-token" content="([^"]+)"', page.text)[0] for page in (first, second)
+    ]
     assert tokens[0] != tokens[1]
     for token in tokens:
         answer = await designer.post("/workshop/name", headers={"X-CSRF-Token": token})
         assert answer.status_code != 403
-    assert (await designer.post("/workshop/name", headers={"X-CSRF-Token": tokens[0][:-1] + "g"})).status_code == 403
-    assert (await designer.post("/workshop/name", headers=[(b"X-CSRF-Token", b"\xe9")])).status_code == 403
+    assert (
+        await designer.post("/workshop/name", headers={"X-CSRF-Token": tokens[0][:-1] + "g"})
+    ).status_code == 403
+    assert (
+        await designer.post("/workshop/name", headers=[(b"X-CSRF-Token", b"\xe9")])
+    ).status_code == 403
 
 
 @pytest.mark.parametrize("value", ["", "00", "ab" * 32])
@@ -163,10 +186,15 @@ def test_what_was_never_masked_comes_back_as_it_is(other: str) -> None:
 
 async def test_a_form_of_too_many_fields_is_refused_in_words(designer: Person) -> None:
     answer = await designer.send_form("/account/password", *[("one", "")] * 20_001)
-    assert (answer.status_code, "too much at once" in answer.text) == (413, True)
+    assert (answer.status_code, "too much at once" in Document(answer).testid("problem")) == (
+        413,
+        True,
+    )
 
 
 def test_no_page_has_the_address_of_another() -> None:
-    """A page that is made of a collection's declaration is named after it, as one that is written by hand may be."""
+    """A page that is made of a collection's declaration is named after it, as one that is written
+    by hand may be.
+    """
     counted = Counter((route.path, method) for route in PAGES for method in route.methods)
     assert [address for address, number in counted.items() if number > 1] == []

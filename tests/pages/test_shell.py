@@ -1,4 +1,6 @@
-"""What every page has in a browser: the rooms in a row, the keys and the list of them, and no fault in the console."""
+"""What every page has in a browser: the rooms in a row, the keys and the list of them, and no fault
+in the console.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from tests.people import People, Person
 # What a browser notes of an answer that is no good one, or of none: no fault of the page.
 OF_THE_NETWORK = ("Failed to load resource", "TypeError: Failed to fetch")
 WATCH = (
-    "addEventListener('securitypolicyviolation', (event) => console.error('policy', event.effectiveDirective, event.sample), true)"
+    "addEventListener('securitypolicyviolation', (event) => console.error('policy',"
+    " event.effectiveDirective, event.sample), true)"
 )
 
 
@@ -39,7 +42,8 @@ def watched(page: Page) -> list[str]:
         "console",
         lambda message: (
             faults.append(message.text)
-            if message.type in ("error", "warning") and not any(one in message.text for one in OF_THE_NETWORK)
+            if message.type in ("error", "warning")
+            and not any(one in message.text for one in OF_THE_NETWORK)
             else None
         ),
     )
@@ -47,7 +51,9 @@ def watched(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [375, 720, 1440])
-async def test_the_rooms_are_one_row_that_the_keyboard_reaches(width: int, everybody: Person, screens: Screens) -> None:
+async def test_the_rooms_are_one_row_that_the_keyboard_reaches(
+    width: int, everybody: Person, screens: Screens
+) -> None:
     page = await screens(everybody, width=width)
     await page.goto("/account")
     links = page.get_by_role("navigation", name="Rooms").get_by_role("link")
@@ -62,7 +68,9 @@ async def test_the_rooms_are_one_row_that_the_keyboard_reaches(width: int, every
     await expect(links.last).to_be_in_viewport(ratio=0.9)
 
 
-async def test_a_message_is_recorded_from_its_text_with_ctrl_and_enter(everybody: Person, patient: str, screens: Screens) -> None:
+async def test_a_message_is_recorded_from_its_text_with_ctrl_and_enter(
+    everybody: Person, patient: str, screens: Screens
+) -> None:
     page = await screens(everybody)
     await page.goto(f"/patients/{patient}/conversations")
     text = page.locator("textarea[name=contents]").first
@@ -75,13 +83,21 @@ async def test_a_message_is_recorded_from_its_text_with_ctrl_and_enter(everybody
     assert "Ctrl + Enter" in hint
     await text.press("Control+Enter")
     await expect(
-        page.locator(".message, .error").filter(has_text="keyboard").or_(page.locator("form .error")).first
+        page.locator(".message, .error")
+        .filter(has_text="keyboard")
+        .or_(page.locator("form .error"))
+        .first
     ).to_be_visible()
 
 
-async def test_the_keys_of_a_page_are_listed_from_what_is_on_it(everybody: Person, screens: Screens) -> None:
+async def test_the_keys_of_a_page_are_listed_from_what_is_on_it(
+    everybody: Person, screens: Screens
+) -> None:
     page = await screens(everybody)
-    for path, own, not_own in (("/patients", "New patient", "No-show"), ("/workshop/phases", "Close what is open", "New patient")):
+    for path, own, not_own in (
+        ("/patients", "New patient", "No-show"),
+        ("/workshop/phases", "Close what is open", "New patient"),
+    ):
         await page.goto(path)
         await page.keyboard.press("?")
         keys = page.get_by_role("dialog", name="Keys of this page")
@@ -96,7 +112,9 @@ async def test_the_keys_of_a_page_are_listed_from_what_is_on_it(everybody: Perso
     await expect(keys).to_be_visible()
 
 
-async def test_a_question_mark_in_a_field_is_a_question_mark(everybody: Person, screens: Screens) -> None:
+async def test_a_question_mark_in_a_field_is_a_question_mark(
+    everybody: Person, screens: Screens
+) -> None:
     page = await screens(everybody)
     await page.goto("/patients/new")
     field = page.get_by_label("First name")
@@ -115,10 +133,14 @@ async def test_the_policy_for_styles_and_scripts_is_kept_whatever_is_done(
     await page.keyboard.press("?")
     await page.keyboard.press("Escape")
     await page.locator("textarea[name=contents]").first.fill("Half a message")
-    # A hand that makes a field larger leaves a style at it, which no later change of the page may turn into text.
-    await page.locator("textarea[name=contents]").first.evaluate("(e) => { e.style.height = '200px'; }")
+    # A hand that makes a field larger leaves a style at it, which no later change of the page may
+    # turn into text.
+    await page.locator("textarea[name=contents]").first.evaluate(
+        "(e) => { e.style.height = '200px'; }"
+    )
     await page.evaluate(
-        "document.dispatchEvent(new CustomEvent('almoner-changed', { detail: { resources: ['calendar_events', 'care_flows'] } }))"
+        "document.dispatchEvent(new CustomEvent('almoner-changed', { detail: { resources:"
+        " ['calendar_events', 'care_flows'] } }))"
     )
     await page.locator("button[value=record]").first.click()
     await page.locator("[data-search]").fill("a")
@@ -152,22 +174,35 @@ async def test_the_policy_is_watched_by_the_test_above(everybody: Person, screen
     faults = watched(page)
     await page.goto("/account")
     await page.evaluate("document.querySelector('main').setAttribute('style', 'color: red')")
-    assert any("style" in one for one in faults)
+    assert any("style" in fault for fault in faults)
 
 
-async def test_on_paper_is_all_of_a_patient_and_nothing_to_press(everybody: Person, patient: str, screens: Screens) -> None:
+async def test_on_paper_is_all_of_a_patient_and_nothing_to_press(
+    everybody: Person, patient: str, screens: Screens
+) -> None:
     page = await screens(everybody, width=800, dark=True)
-    for path in (f"/patients/{patient}", f"/patients/{patient}/conversations", f"/patients/{patient}/assessments"):
+    for path in (
+        f"/patients/{patient}",
+        f"/patients/{patient}/conversations",
+        f"/patients/{patient}/assessments",
+    ):
         await page.goto(path)
         ground = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
         await page.emulate_media(media="print")
         await expect(page.get_by_role("heading", level=1)).to_be_visible()
         assert await page.locator(".top:visible, .button:visible").count() == 0
-        assert await page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != ground
-        cut = "[...document.querySelectorAll('main *')].filter((e) => ['auto', 'scroll'].includes(getComputedStyle(e).overflowY)"
+        assert (
+            await page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+            != ground
+        )
+        cut = (
+            "[...document.querySelectorAll('main *')].filter((e) => ['auto',"
+            " 'scroll'].includes(getComputedStyle(e).overflowY)"
+        )
         assert (
             await page.evaluate(
-                f"{cut} && e.scrollHeight > e.clientHeight + 1 && e.tagName !== 'TEXTAREA').map((e) => e.className)"
+                f"{cut} && e.scrollHeight > e.clientHeight + 1 && e.tagName !== 'TEXTAREA').map((e)"
+                " => e.className)"
             )
             == []
         )
@@ -180,11 +215,17 @@ async def test_with_colours_of_ones_own_the_place_and_the_main_action_still_stan
     page = await screens(everybody)
     await page.emulate_media(forced_colors="active")
     await page.goto(f"/patients/{patient}")
-    here, other = page.locator(".rooms a[aria-current]"), page.locator(".rooms a:not([aria-current])").first
+    here, other = (
+        page.locator(".rooms a[aria-current]"),
+        page.locator(".rooms a:not([aria-current])").first,
+    )
     outline = "(e) => getComputedStyle(e).outlineStyle"
     assert (await here.evaluate(outline), await other.evaluate(outline)) == ("solid", "none")
     border = "(e) => getComputedStyle(e).borderTopColor"
-    primary, plain = page.locator(".who .primary.button"), page.locator(".who .button:not(.primary)").first
+    primary, plain = (
+        page.locator(".who .primary.button"),
+        page.locator(".who .button:not(.primary)").first,
+    )
     assert await primary.evaluate(border) != await plain.evaluate(border)
     assert await violations(page) == []
 
@@ -192,7 +233,10 @@ async def test_with_colours_of_ones_own_the_place_and_the_main_action_still_stan
 async def test_nothing_moves_for_who_asked_for_that(everybody: Person, screens: Screens) -> None:
     page = await screens(everybody)
     await page.goto("/workshop/phases")
-    moves = "(e) => parseFloat(getComputedStyle(e).transitionDuration) || getComputedStyle(e).animationName !== 'none'"
+    moves = (
+        "(e) => parseFloat(getComputedStyle(e).transitionDuration) ||"
+        " getComputedStyle(e).animationName !== 'none'"
+    )
     moving = f"[...document.querySelectorAll('*')].filter({moves}).length"
     assert await page.evaluate(moving) == 0
     await page.emulate_media(reduced_motion="no-preference")

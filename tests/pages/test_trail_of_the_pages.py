@@ -1,4 +1,6 @@
-"""Nothing of a patient is shown without a trace: every route, as every role; every form that a page holds, sent as it is, twice."""
+"""Nothing of a patient is shown without a trace: every route, as every role; every form that a page
+holds, sent as it is, twice.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,24 @@ import almoner
 from almoner.app import PAGES
 from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.imports import rows as imports
+from almoner.imports.rows import Checked, RowProblem
 from almoner.pages.route import PageRoute
 from almoner.workshop import kiwi_health
 from almoner.workshop.program_file import parse
+from tests.conftest import Callers
 from tests.pages.forms import forms_of
 from tests.pages.inhabited import busiest_patient, inhabited
-from tests.pages.walking import SOMETHING, addresses
+from tests.pages.walking import SOMETHING, addresses, fired
 from tests.people import People, Person
 from tests.portal.merging import digest_of
 from tests.trailing import Answers
+from tests.workshop.pages import clinic_jobs
 
 # What ends the session, or takes away what the walk needs.
 _ENDS = re.compile(r"^/(sign-out|account|reset|sign-in|session)")
 # Nothing of a patient is there: asked once, with nothing filled in.
-_WITHOUT_PATIENTS = re.compile(r"^/(workshop|admin/workers|admin/environments)")
+_WITHOUT_PATIENTS = re.compile(r"^/(workshop(?!/integrations)|admin/workers|admin/environments)")
 # What a surname is made of here, so that no text has it by chance.
 _NAMED = """
 UPDATE patients p SET last_name = 'Zq' || translate($2 || n.n::text, '0123456789', 'abcdefghij')
@@ -76,8 +82,12 @@ class Walk:
             self.answers.take(f"GET {page.path}", answer, told)
         return httpx.Response(answer.status_code, text=told)
 
-    def keep(self, action: str, values: list[tuple[str, str]], buttons: list[tuple[str, str]]) -> None:
-        """Keeps a form, each of its buttons as one; of those that differ in their values alone the first."""
+    def keep(
+        self, action: str, values: list[tuple[str, str]], buttons: list[tuple[str, str]]
+    ) -> None:
+        """Keeps a form, each of its buttons as one; of those that differ in their values alone the
+        first.
+        """
         path = urlsplit(action).path
         page = _route("POST", path)
         if page is None or _ENDS.match(path) or _WITHOUT_PATIENTS.match(path):
@@ -96,18 +106,25 @@ class Walk:
         self.sent.add(page.path)
 
 
+_ADDRESSES = [(page, compile_path(page.path)[0]) for page in PAGES]
+
+
 def _route(method: str, path: str) -> PageRoute | None:
-    return next((p for p in PAGES if method in p.methods and compile_path(p.path)[0].match(path)), None)
+    return next((p for p, form in _ADDRESSES if method in p.methods and form.match(path)), None)
 
 
 async def _answers(database: Database, environment: int) -> Answers:
     async with database.connection() as connection:
-        rows = await connection.fetch("SELECT environment_id, last_name, id::text FROM patients WHERE last_name LIKE 'Zq%'")
+        rows = await connection.fetch(
+            "SELECT environment_id, last_name, id::text FROM patients WHERE last_name LIKE 'Zq%'"
+        )
     own = frozenset(row["id"] for row in rows if row["environment_id"] == environment)
     return Answers(environment, own, {row["last_name"]: row["id"] for row in rows})
 
 
-async def _somebody(people: People, database: Database, store: Store, name: str, patients: int) -> Person:
+async def _somebody(
+    people: People, database: Database, store: Store, name: str, patients: int
+) -> Person:
     person = await inhabited(people, database, store, name, patients)
     async with database.connection() as connection:
         await connection.execute(_NAMED, person.environment_id, name[0] + "x")
@@ -115,19 +132,39 @@ async def _somebody(people: People, database: Database, store: Store, name: str,
 
 
 async def _merged(walk: Walk) -> None:
-    """Makes another record a part of the first patient's, every choice made, so that there is one to look at."""
+    """Makes another record a part of the first patient's, every choice made, so that there is one
+    to look at.
+    """
     one, other = walk.patients[0], min(walk.answers.own - set(walk.patients))
     preview = await walk.person.get(f"/patients/{one}/merge/{other}")
     walk.answers.take("GET merge", preview)
     walk.opened.add("/patients/{id}/merge/{other}")
     choices = dict(reversed(re.findall(r'name="(take\.[^"]+)" value="([^"]*)"', preview.text)))
-    values = [("other", other), ("sure", "on"), ("digest", digest_of(preview.text)), *choices.items()]
+    values = [
+        ("other", other),
+        ("sure", "on"),
+        ("digest", digest_of(preview.text)),
+        *choices.items(),
+    ]
     answer = await walk.person.send_form(f"/patients/{one}/merge", *values)
     walk.answers.take("POST merge", answer)
     assert answer.status_code == 303, answer.text
 
 
-async def test_whoever_a_page_shows_is_in_the_trail(people: People, database: Database, store: Store) -> None:
+async def _imported(person: Person, callers: Callers) -> None:
+    """Uploads a file of which a row is bad, to be looked at."""
+    pasted = "First name,Surname,DOB\nGrace,Hopper,12/32/1906\n"
+    answer = await person.send_form("/admin/import", collection="patients", pasted=pasted)
+    import_id = answer.headers["location"].rpartition("/")[2]
+    checked = Checked([RowProblem(2, "DOB", "a day is expected")], [])
+    place = (person.environment_id, import_id, 0)
+    async with callers.database.connection() as connection:
+        await imports.set_checked(connection, callers.box, *place, checked)
+
+
+async def test_whoever_a_page_shows_is_in_the_trail(
+    people: People, database: Database, store: Store, callers: Callers
+) -> None:
     async with (
         await _somebody(people, database, store, "another-clinic", 12) as stranger,
         await _somebody(people, database, store, "the-clinic", 60) as person,
@@ -136,8 +173,12 @@ async def test_whoever_a_page_shows_is_in_the_trail(people: People, database: Da
         patients = [person.patient_id, await busiest_patient(database, person)]
         walk = Walk(person, database, await _answers(database, environment), patients)
         await _merged(walk)
-        made = await person.send_form("/calendar/feed", whole_names="on")
-        walk.feed = re.findall(r"/calendar/feed/[\w-]{43}\.ics", made.text)[0]
+        job = await clinic_jobs.begun(callers, store, environment, patients)
+        await clinic_jobs.done(callers, store, environment, job)
+        await _imported(person, callers)
+        await fired(person, database, patients)
+        answer = await person.send_form("/calendar/feed", whole_names="on")
+        walk.feed = re.findall(r"/calendar/feed/[\w-]{43}\.ics", answer.text)[0]
         for page in (p for p in PAGES if "GET" in p.methods and not _ENDS.match(p.path)):
             await walk.open(page)
         await _asked_with_something(walk)
@@ -145,14 +186,34 @@ async def test_whoever_a_page_shows_is_in_the_trail(people: People, database: Da
         roles = [role.name for role in parse(kiwi_health.source()).roles]
         for role in roles:
             async with await people(environment, role) as other:
-                narrow = Walk(person=other, database=database, answers=walk.answers, patients=patients, feed=walk.feed, ways=({},))
+                narrow = Walk(
+                    person=other,
+                    database=database,
+                    answers=walk.answers,
+                    patients=patients,
+                    feed=walk.feed,
+                    ways=({},),
+                )
                 for page in (
-                    p for p in PAGES if "GET" in p.methods and p.path.startswith(("/patients", "/inbox", "/calendar", "/admin"))
+                    p
+                    for p in PAGES
+                    if "GET" in p.methods
+                    and p.path.startswith(
+                        (
+                            "/patients",
+                            "/inbox",
+                            "/calendar",
+                            "/admin",
+                            "/workshop/integrations",
+                        )
+                    )
                 ):
                     await narrow.open(page)
         faults = await walk.answers.faults(database)
         assert not faults, "\n".join(faults)
-        portal = [p for p in PAGES if not _ENDS.match(p.path) and not _WITHOUT_PATIENTS.match(p.path)]
+        portal = [
+            p for p in PAGES if not _ENDS.match(p.path) and not _WITHOUT_PATIENTS.match(p.path)
+        ]
         unopened = {p.path for p in portal if "GET" in p.methods} - walk.opened
         unsent = {p.path for p in portal if "POST" in p.methods} - walk.sent
         assert (sorted(unopened), sorted(unsent)) == ([], [])
@@ -160,36 +221,41 @@ async def test_whoever_a_page_shows_is_in_the_trail(people: People, database: Da
 
 async def _asked_with_something(walk: Walk) -> None:
     """Pages that show more where they are asked for more."""
-    one = walk.patients[0]
+    patient = walk.patients[0]
     for path, *queries in (
         ("/inbox", "?of=all", "?tab=messages&of=all", "?tab=new&of=all", "?rows=200&of=all"),
         ("/inbox/list", "?of=all"),
         ("/calendar", "?view=day", "?view=month"),
         ("/calendar/grid", "?view=day", "?view=month"),
-        ("/calendar/new", f"?patient={one}"),
+        ("/calendar/new", f"?patient={patient}"),
         ("/patients", "?sort=name", "?coach=nobody"),
-        ("/admin/audit", f"?patient={one}", "?verb=create", f"?patient={SOMETHING}"),
-        ("/admin/audit/more", f"?patient={one}"),
+        ("/admin/audit", f"?patient={patient}", "?verb=create", f"?patient={SOMETHING}"),
+        ("/admin/audit/more", f"?patient={patient}"),
         ("/patients/{id}/assessments/new", "?spec=weekly_check_in"),
         ("/patients/{id}/records/new", "?type=medication"),
     ):
-        page = _route("GET", path.replace("{id}", one))
+        page = _route("GET", path.replace("{id}", patient))
         assert page is not None, path
         for query in queries:
             await walk.open(page, query)
 
 
 async def _every_form(walk: Walk, stranger: Person) -> None:
-    """Every form that was on a page, as it was drawn; the second time what it was drawn from has changed. Then with nothing."""
-    one = walk.patients[0]
+    """Every form that was on a page, as it was drawn; the second time what it was drawn from has
+    changed. Then with nothing.
+    """
+    patient = walk.patients[0]
     await walk.send("/patients/search", [("find", "Zq")])
     await walk.send("/patients", [("find", "Zq")])
     await walk.send("/admin/audit/patients", [("find", "Zq")])
     await walk.send("/calendar/new/patients", [("find", "Zq")])
-    await walk.send(f"/patients/{one}/merge/find", [("other", "Zq")])
+    await walk.send(f"/patients/{patient}/merge/find", [("other", "Zq")])
     for kind in ("csv", "ndjson"):
         await walk.send("/admin/audit/export", [("format", kind)])
-        await walk.send("/admin/export", [("format", kind), ("collections", "patients"), ("collections", "external_ids")])
+        await walk.send(
+            "/admin/export",
+            [("format", kind), ("collections", "patients"), ("collections", "external_ids")],
+        )
     await walk.send("/admin/export", [("format", "ndjson"), ("collections", "messages")])
     await walk.send(f"/patients/{stranger.patient_id}/phase", [("phase", "intake")])
     for action, values in list(walk.forms.values()):
@@ -211,7 +277,11 @@ def test_whatever_else_pages_send_goes_through_the_visit() -> None:
     root = Path(almoner.__file__).parent
     found = set()
     for file in (*root.glob("portal/**/*.py"), *root.glob("workshop/**/*.py")):
-        calls = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
-        if any(isinstance(call.func, ast.Name) and call.func.id.endswith("Response") for call in calls):
+        calls = (
+            node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)
+        )
+        if any(
+            isinstance(call.func, ast.Name) and call.func.id.endswith("Response") for call in calls
+        ):
             found.add(file.relative_to(root).as_posix())
     assert found == _WITHOUT_A_VISIT

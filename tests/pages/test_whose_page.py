@@ -1,4 +1,6 @@
-"""What holds on every page, looked at on each: whose record it is stays said, and no id is there twice."""
+"""What holds on every page, looked at on each: whose record it is stays said, and no id is there
+twice.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,7 @@ from tests.pages.inhabited import inhabited
 from tests.pages.walking import addresses
 from tests.people import People, Person
 from tests.portal.merging import merge
+from tests.web.document import Document
 
 # What ends the session that walks.
 _ENDS = re.compile(r"^/(sign-out|reset|sign-in|session)")
@@ -47,7 +50,9 @@ _MORE = (
 
 @pytest.fixture(scope="module")
 async def everybody(people: People, database: Database, store: Store) -> AsyncIterator[Person]:
-    """Somebody to whom every page is open, one of whose patients is two records that were merged."""
+    """Somebody to whom every page is open, one of whose patients is two records that were
+    merged.
+    """
     async with await inhabited(people, database, store, "kiwi-whose", 24) as person:
         yield person
 
@@ -57,7 +62,8 @@ async def other(database: Database, everybody: Person) -> str:
     """Another patient."""
     async with database.connection() as connection:
         found: str = await connection.fetchval(
-            "SELECT id::text FROM patients WHERE environment_id = $1 AND id <> $2 ORDER BY id LIMIT 1",
+            "SELECT id::text FROM patients WHERE environment_id = $1 AND id <> $2 ORDER BY id"
+            " LIMIT 1",
             *(everybody.environment_id, everybody.patient_id),
         )
     return found
@@ -65,12 +71,19 @@ async def other(database: Database, everybody: Person) -> str:
 
 @pytest.fixture(scope="module")
 async def documents(everybody: Person, database: Database, other: str) -> dict[str, str]:
-    """Every whole page there is, by the address that led to it: each opened, and each form on one of a patient's sent empty."""
+    """Every whole page there is, by the address that led to it: each opened, and each form on one
+    of a patient's sent empty.
+    """
     found: dict[str, str] = {}
     async with database.connection() as connection:
-        await connection.execute("UPDATE worker_accounts SET password_hash = 'x' WHERE worker_id = $1", everybody.worker_id)
+        await connection.execute(
+            "UPDATE worker_accounts SET password_hash = 'x' WHERE worker_id = $1",
+            everybody.worker_id,
+        )
         by = By("test", "test", EVERYTHING)
-        invited = await reset_links.make(connection, everybody.environment_id, everybody.worker_id, by)
+        invited = await reset_links.make(
+            connection, everybody.environment_id, everybody.worker_id, by
+        )
     await _open(everybody, reset_links.path(invited), found)
     await _open(everybody, f"/patients/{everybody.patient_id}/merge/{other}", found)
     merged = await merge(everybody, everybody.patient_id, other, wins="kept", sure="on")
@@ -101,22 +114,30 @@ async def _open(person: Person, address: str, found: dict[str, str]) -> None:
 
 
 async def _send_empty(person: Person, path: str, found: dict[str, str]) -> None:
-    if f"POST {path}" not in found and not _ENDS.match(path) and path not in ("/patients", "/patients/search"):
+    if (
+        f"POST {path}" not in found
+        and not _ENDS.match(path)
+        and path not in ("/patients", "/patients/search")
+    ):
         _keep(f"POST {path}", await person.send_form(path), found)
 
 
 def _keep(address: str, answer: httpx.Response, found: dict[str, str]) -> None:
     # What could not be done has a page that is about nothing but that.
-    if answer.text.startswith("<!doctype html>") and 'class="alone card"' not in answer.text:
+    if answer.text.startswith("<!doctype html>") and not Document(answer).main().node.css(".alone"):
         found[address] = answer.text
 
 
 async def test_every_page_of_a_patient_says_whose_it_is(documents: dict[str, str]) -> None:
-    about = {address for address in documents if _ABOUT_A_PATIENT.match(address.removeprefix("POST "))}
+    about = {
+        address for address in documents if _ABOUT_A_PATIENT.match(address.removeprefix("POST "))
+    }
     without = sorted(address for address in about if "data-patient-bar" not in documents[address])
     assert not without, without
     routes = {
-        page.path for page in PAGES if page.path.startswith("/patients/{id}") and "GET" in page.methods and not page.background
+        page.path
+        for page in PAGES
+        if page.path.startswith("/patients/{id}") and "GET" in page.methods and not page.background
     }
     parts = ("/timeline", "/before/", "/header")
     assert len(about) >= len([path for path in routes if not any(one in path for one in parts)])
@@ -129,7 +150,8 @@ async def test_a_page_about_no_patient_has_no_bar(documents: dict[str, str]) -> 
 
 def test_no_field_of_a_form_takes_an_id_of_the_frame_of_every_page() -> None:
     root = Path(almoner.__file__).parent
-    taken = set(re.findall(r'\sid="([^"{]+)"', (root / "pages/templates/shell.html").read_text()))
+    frame = [root / f"pages/templates/{name}.html" for name in ("shell", "top", "notices")]
+    taken = {name for file in frame for name in re.findall(r'\sid="([^"{]+)"', file.read_text())}
     assert {"again", "find", "main"} <= taken
     faults = [
         f"{file.relative_to(root)}: {name}"
@@ -150,12 +172,14 @@ async def test_no_id_is_on_a_page_twice(documents: dict[str, str]) -> None:
     assert len(documents) > 60
 
 
-# Whatever can have the focus, from the end of the page to its beginning: what of it the bar lies over.
+# Whatever can have the focus, from the end of the page to its beginning: what of it the bar lies
+# over.
 _COVERED = """() => {
   const bar = document.querySelector("[data-patient-bar]"), found = [];
   scrollTo(0, document.documentElement.scrollHeight);
   for (const one of [...document.querySelectorAll("main :is(a[href], button, input, select, textarea, summary)")].reverse()) {
-    if (!one.checkVisibility({ visibilityProperty: true }) || one.closest(".visually-hidden")) continue;
+    if (!one.checkVisibility({ visibilityProperty: true }) || one.closest(".visually-hidden"))
+        continue;
     one.focus();
     const at = one.getBoundingClientRect(), over = bar.getBoundingClientRect();
     const isBelow = at.height > 1 && at.top < over.bottom && at.bottom > over.top;
@@ -210,14 +234,20 @@ async def test_a_page_of_what_a_patient_has_not_or_of_what_went_wrong_says_whose
 ) -> None:
     here, nothing = f"/patients/{everybody.patient_id}", "00000000-0000-4000-8000-000000000000"
     gone = [f"{here}/{part}/{nothing}" for part in ("records", "assessments", "conversations")]
-    found = {path: await everybody.get(path) for path in (*gone, f"{here}/records/new?type=nothing")}
+    found = {
+        path: await everybody.get(path) for path in (*gone, f"{here}/records/new?type=nothing")
+    }
 
     async def fails(*_: object, **__: object) -> object:
         raise RuntimeError
 
-    monkeypatch.setattr("almoner.portal.contact.page.everything", fails)
+    monkeypatch.setattr("almoner.portal.collections.page.rows", fails)
     found["fails"] = await everybody.get(f"{here}/contact")
-    assert {path: answer.status_code for path, answer in found.items()} == dict.fromkeys(found, 404) | {"fails": 500}
-    assert [path for path, answer in found.items() if answer.text.count('id="patient-bar"') != 1] == []
+    assert {path: answer.status_code for path, answer in found.items()} == dict.fromkeys(
+        found, 404
+    ) | {"fails": 500}
+    assert [
+        path for path, answer in found.items() if answer.text.count('id="patient-bar"') != 1
+    ] == []
     # Where nobody is found, nobody's bar is there.
-    assert 'id="patient-bar"' not in (await everybody.get(f"/patients/{nothing}")).text
+    assert not Document(await everybody.get(f"/patients/{nothing}")).node.css("#patient-bar")

@@ -1,4 +1,6 @@
-"""Every page that there is to see, from the table of routes, with what there is in its open parts in the demo's environment."""
+"""Every page that there is to see, from the table of routes, with what there is in its open parts
+in the demo's environment.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +12,24 @@ from almoner.access import clients, reset_links
 from almoner.access.grants import EVERYTHING
 from almoner.access.worker_events import By
 from almoner.app import PAGES
+from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.notifications import subscriptions
 from almoner.notifications.subscription_terms import Rules
+from almoner.processes.hooks import HOOKS
+from almoner.processes.webhooks import set_webhook
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health
 from almoner.workshop.program_file import parse
 from tests.conftest import Callers
-from tests.pages.walking import SOMETHING, addresses, filled
+from tests.pages.walking import SOMETHING, addresses, filled, fired
 from tests.people import Person
 from tests.portal.merging import merge
+from tests.portal.test_automatic import started
+from tests.workshop.pages import clinic_jobs
 
-# Pages that lie between two others: no address alone leads to them, so that a test of theirs looks at them.
+# Pages that lie between two others: no address alone leads to them, so that a test of theirs looks
+# at them.
 BETWEEN = {
     "/sign-in/provider": "leads to an identity provider: access/test_oidc.py",
     "/sign-in/back": "comes back from there: access/test_oidc.py",
@@ -30,13 +38,15 @@ BETWEEN = {
     "/sign-in/set-up": "after a password: pages/test_every_page.py, for strangers",
     "/workshop/publish/run/{run}": "while a publish runs: workshop/pages/test_life.py",
 }
-# Addresses that give something else than a page, and what. Those that lead on to a page need no mention: that one is looked at.
+# Addresses that give something else than a page, and what. Those that lead on to a page need no
+# mention: that one is looked at.
 NO_PAGE = {
     "/calendar/feed/{token}.ics": "a file for calendars",
     "/calendar/people": "a part of a page",
     "/patients/coaches": "a part of a page",
     "/session": "a part of a page",
     "/workshop/file/download": "a file",
+    "/admin/import/{import}/bad": "a file",
 }
 # What some pages are asked with; the others by their address alone.
 ASKED_WITH = {
@@ -47,12 +57,21 @@ ASKED_WITH = {
     "/workshop/assessments/{assessment:path}": ("", "?open=question.0.1", "?open=scoring"),
     "/workshop/restore": ("?state=1",),
 }
-OPENED = [page for page in PAGES if "GET" in page.methods and not page.background and page.path not in BETWEEN]
+OPENED = [
+    page
+    for page in PAGES
+    if "GET" in page.methods and not page.background and page.path not in BETWEEN
+]
 # The path of each with what it is asked with.
-SEEN = [(page.path, query) for page in OPENED if page.path not in NO_PAGE for query in ASKED_WITH.get(page.path, ("",))]
+SEEN = [
+    (page.path, query)
+    for page in OPENED
+    if page.path not in NO_PAGE
+    for query in ASKED_WITH.get(page.path, ("",))
+]
 _LISTS = (
     *("phases", "appointment_types", "assessments", "custom_data_types", "care_flows"),
-    *("task_types", "message_templates", "roles", "sidebar"),
+    *("task_types", "message_templates", "processes", "roles", "sidebar"),
 )
 _WEBHOOK = {
     "name": "EHR bridge",
@@ -67,7 +86,9 @@ _WEBHOOK = {
 
 @dataclass(frozen=True)
 class Visited:
-    """Who opens every page, and, by the beginning of a path, what there is in its open part where that is nobody's."""
+    """Who opens every page, and, by the beginning of a path, what there is in its open part where
+    that is nobody's.
+    """
 
     person: Person
     database: Database
@@ -85,29 +106,73 @@ class Visited:
         return here + query.format(patient=self.person.patient_id)
 
 
-async def visited_by(person: Person, callers: Callers) -> Visited:
-    """Puts into the environment of ``inhabited`` what the open parts of pages need beside patients, and says what that is."""
+async def visited_by(person: Person, callers: Callers, store: Store) -> Visited:
+    """Puts into the environment of ``inhabited`` what the open parts of pages need beside patients,
+    and says what that is.
+    """
     environment, patient = person.environment_id, person.patient_id
     async with callers.database.connection() as connection:
         client = await clients.create(
-            connection, callers.box, environment_id=environment, name="Warehouse", scope="all", shape="documented"
+            connection,
+            callers.box,
+            environment_id=environment,
+            name="Warehouse",
+            scope="all",
+            shape="documented",
         )
-        webhook = await subscriptions.create(connection, callers.box, environment, _WEBHOOK, Rules(BY_NAME, False))
-        link = await reset_links.make(connection, environment, person.worker_id, By("test", "test", EVERYTHING))
-        other = "SELECT id::text FROM {} WHERE environment_id = $1 AND id <> $2 ORDER BY id DESC LIMIT {}"
-        colleague = await connection.fetchval(other.format("workers", 1), environment, person.worker_id)
-        double, third = [row[0] for row in await connection.fetch(other.format("patients", 2), environment, patient)]
+        webhook = await subscriptions.create(
+            connection, callers.box, environment, _WEBHOOK, Rules(BY_NAME, False)
+        )
+        link = await reset_links.make(
+            connection, environment, person.worker_id, By("test", "test", EVERYTHING)
+        )
+        other = (
+            "SELECT id::text FROM {} WHERE environment_id = $1 AND id <> $2 ORDER BY id DESC"
+            " LIMIT {}"
+        )
+        colleague = await connection.fetchval(
+            other.format("workers", 1), environment, person.worker_id
+        )
+        double, third = [
+            row[0]
+            for row in await connection.fetch(other.format("patients", 2), environment, patient)
+        ]
         name = await connection.fetchval("SELECT name FROM environments WHERE id = $1", environment)
+    async with callers.database.transaction() as connection:
+        url = "https://crm.example.org/in"
+        await HOOKS.set(connection, callers.box, environment, "discharge", "hmac")
+        await set_webhook(connection, callers.box, environment, "crm", url)
     assert (await person.send_form("/workshop/environments", name="trial")).status_code == 303
     merged = await merge(person, patient, double, wins="kept", sure="on")
     assert merged.status_code == 303, merged.text
-    there = {f"/workshop/{at}{group}/": item for group, item in _items().items() for at in ("", "remove/")}
-    there |= {"/workshop/clients/": client.client_id, "/workshop/webhooks/": webhook.id, "/workshop/history/": "1"}
+    pasted = "MRN,First name,Surname,DOB\nA-1,Grace,Hopper,12/09/1906\n"
+    taken = await person.send_form("/admin/import", collection="patients", pasted=pasted)
+    assert taken.status_code == 303, taken.text
+    await fired(person, callers.database, [patient])
+    job = await clinic_jobs.begun(callers, store, environment, [patient], items=24)
+    await clinic_jobs.done(callers, store, environment, job)
+    firing = await started(store, environment, callers.database, patient)
+    there = {
+        f"/workshop/{at}{group}/": item
+        for group, item in _items().items()
+        for at in ("", "remove/")
+    }
+    there |= {
+        "/workshop/clients/": client.client_id,
+        "/workshop/webhooks/": webhook.id,
+        "/workshop/process-hooks/": "discharge",
+        "/workshop/process-webhooks/": "crm",
+        "/workshop/history/": "1",
+        "/workshop/automation/try/": "low_mood",
+        "/workshop/automation/firings/": "low_mood",
+    }
     there |= dict.fromkeys(("/workshop/environments/", "/admin/environments/"), f"{name}.trial")
     there |= {
         "/patients/{id}/merge/{": third,
+        "/patients/{id}/undo/{": firing,
         "/calendar/feed/{": SOMETHING,
         "/admin/workers/": colleague,
+        "/admin/import/{": taken.headers["location"].rpartition("/")[2],
         "/reset/": reset_links.path(link).rpartition("/")[2],
     }
     return Visited(person, callers.database, there)

@@ -1,4 +1,6 @@
-"""What the tests of the calendar share: workers with calendars, patients in other zones, and appointments that must never show."""
+"""What the tests of the calendar share: workers with calendars, patients in other zones, and
+appointments that must never show.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from almoner.vocabulary.times import iso
@@ -47,36 +50,57 @@ class Book:
         return (await self.store.create(self.by, BY_NAME[resource], given)).id
 
     async def patient(
-        self, first_name: str = "Grace", last_name: str = "Hopper", timezone: str = "US/Central", calls: bool = True, **given: Any
+        self,
+        first_name: str = "Grace",
+        last_name: str = "Hopper",
+        timezone: str = "US/Central",
+        calls: bool = True,
+        **given: Any,
     ) -> str:
         """``calls``: with a phone number that they agreed to be called at."""
-        values = {"first_name": first_name, "last_name": last_name, "timezone": timezone, "phase": "intake"}
+        values = {
+            "first_name": first_name,
+            "last_name": last_name,
+            "timezone": timezone,
+            "phase": "intake",
+        }
         patient = await self.create("patients", birthday="1950-01-01", **values, **given)
         if calls:
             await self.number(patient, opted_in_to_phone=True)
         return patient
 
     async def number(self, patient: str, number: str = "415-555-0100", **given: Any) -> str:
-        return await self.create("phone_numbers", user_id=patient, phone_number=number, phone_number_type="cell", **given)
+        return await self.create(
+            "phone_numbers", user_id=patient, phone_number=number, phone_number_type="cell", **given
+        )
 
     async def calendar(self, worker: Person) -> str:
         found: str = await self.value(
-            "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2", worker.worker_id
+            "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2",
+            worker.worker_id,
         )
         return found
 
-    async def event(self, worker: Person, patient: str, start: datetime, minutes: int = 30, **given: Any) -> str:
+    async def event(
+        self, worker: Person, patient: str, start: datetime, minutes: int = 30, **given: Any
+    ) -> str:
         times = {"start_time": iso(start), "end_time": iso(start + timedelta(minutes=minutes))}
         values = {"modality": "phone", "appointment_type": "intake_call", **times, **given}
-        return await self.create("calendar_events", calendar_id=await self.calendar(worker), user_id=patient, **values)
+        return await self.create(
+            "calendar_events", calendar_id=await self.calendar(worker), user_id=patient, **values
+        )
 
     async def all_day(self, worker: Person, patient: str, day: date) -> str:
-        return await self.event(worker, patient, datetime.now(UTC), start_time=None, end_time=None, day=day.isoformat())
+        return await self.event(
+            worker, patient, datetime.now(UTC), start_time=None, end_time=None, day=day.isoformat()
+        )
 
     async def row(self, event_id: str) -> dict[str, Any]:
         async with self.database.connection() as connection:
             row = await connection.fetchrow(
-                "SELECT * FROM calendar_events WHERE environment_id = $1 AND id = $2", self.environment, event_id
+                "SELECT * FROM calendar_events WHERE environment_id = $1 AND id = $2",
+                self.environment,
+                event_id,
             )
         return dict(row)
 
@@ -104,11 +128,13 @@ def at(day: date, hour: int, minute: int = 0, zone: str = HERE) -> datetime:
 
 
 def coming(weekday: int) -> date:
-    """The next day of this weekday (Monday is 0) at least three days away, on which no clock of the tests changes."""
+    """The next day of this weekday (Monday is 0) at least three days away, on which no clock of the
+    tests changes.
+    """
     day = datetime.now(UTC).date() + timedelta(days=3)
-    while day.weekday() != weekday or ZoneInfo(HERE).utcoffset(datetime.combine(day, time(0))) != ZoneInfo(HERE).utcoffset(
-        datetime.combine(day, time(23))
-    ):
+    while day.weekday() != weekday or ZoneInfo(HERE).utcoffset(
+        datetime.combine(day, time(0))
+    ) != ZoneInfo(HERE).utcoffset(datetime.combine(day, time(23))):
         day += timedelta(days=1)
     return day
 
@@ -121,10 +147,15 @@ def words(page: str) -> str:
 
 def kept(page: str) -> list[tuple[str, str]]:
     """The hidden fields that a form was made from."""
-    found = re.findall(r'<input type="hidden" name="(updated_at|was\.[^"]+)" value="([^"]*)"', page)
-    return [(name, html.unescape(value)) for name, value in found]
+    matches = re.findall(
+        r'<input type="hidden" name="(updated_at|was\.[^"]+)" value="([^"]*)"', page
+    )
+    return [(name, html.unescape(value)) for name, value in matches]
 
 
 def known(page: str) -> list[tuple[str, str]]:
     """What a form sends with ``anyway`` of the reasons that it told."""
-    return [("known", value) for value in re.findall(r'<input type="hidden" name="known" value="([^"]*)"', page)]
+    return [
+        ("known", value)
+        for value in re.findall(r'<input type="hidden" name="known" value="([^"]*)"', page)
+    ]

@@ -1,4 +1,6 @@
-"""A program and patients for the tests of assessments, records and tasks: what is looked at, and noise that must never show."""
+"""A program and patients for the tests of assessments, records and tasks: what is looked at, and
+noise that must never show.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from almoner.workshop.publish import Breaks, publish
@@ -64,10 +67,13 @@ sidebar:
   - {title: Locked card, shows: records, of: locked}
   - {title: Checks, shows: assessments}
 """
-# The same program later: a question of the pain check has gone, another has come; medicines have lost a field and won one.
+# The same program later: a question of the pain check has gone, another has come; medicines have
+# lost a field and won one.
 NEWER: Final = (
     PROGRAM.replace("          - {name: dose, kind: number, label: Dose in mg, low: 0}\n", "")
-    .replace("label: Notes}", "label: Notes}\n          - {name: mood, kind: text, label: And the mood?}")
+    .replace(
+        "label: Notes}", "label: Notes}\n          - {name: mood, kind: text, label: And the mood?}"
+    )
     .replace(
         "      - {name: form, kind: choice, label: Form, choices: [tablet, drops]}\n",
         "      - {name: brand, kind: text, label: Brand}\n",
@@ -92,7 +98,9 @@ class Chart:
             try:
                 await publish(connection, self.environment, source, "test")
             except Breaks as breaks:
-                await publish(connection, self.environment, source, "test", accepting=breaks.missing)
+                await publish(
+                    connection, self.environment, source, "test", accepting=breaks.missing
+                )
 
     async def make(self, collection: str, **given: Any) -> str:
         """Creates a row through the store; returns its id."""
@@ -106,7 +114,10 @@ class Chart:
             return dict(await connection.fetchrow(sql, self.environment, row_id) or {})
 
     async def rows(self, collection: str, patient_id: str) -> list[dict[str, Any]]:
-        sql = f"SELECT * FROM {collection} WHERE environment_id = $1 AND user_id = $2 ORDER BY updated_at"
+        sql = (
+            f"SELECT * FROM {collection} WHERE environment_id = $1 AND user_id = $2 ORDER BY"
+            " updated_at"
+        )
         async with self.database.connection() as connection:
             return [dict(row) for row in await connection.fetch(sql, self.environment, patient_id)]
 

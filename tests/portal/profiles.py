@@ -1,4 +1,6 @@
-"""What the tests of a profile share: a patient about whom things happen, and how the timeline is read."""
+"""What the tests of a profile share: a patient about whom things happen, and how the timeline is
+read.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.resources import BY_NAME
 
 DAY = timedelta(days=1)
@@ -27,7 +30,11 @@ class Chart:
     """Writes rows about one patient as somebody inside the house."""
 
     def __init__(self, store: Store, environment: int, patient_id: str = "") -> None:
-        self.store, self.by, self.id = store, Actor(environment, "test", "cli", "test", whole=True), patient_id
+        self.store, self.by, self.id = (
+            store,
+            Actor(environment, "test", "cli", "test", whole=True),
+            patient_id,
+        )
 
     async def add(self, collection: str, **values: Any) -> str:
         """Adds a row; returns its id."""
@@ -48,33 +55,47 @@ async def new_patient(store: Store, environment: int, **values: Any) -> Chart:
     return chart
 
 
-async def said(chart: Chart, contents: str, at: datetime | None = None, conversation: str = "") -> str:
+async def said(
+    chart: Chart, contents: str, at: datetime | None = None, conversation: str = ""
+) -> str:
     """A message of the patient."""
     conversation = conversation or await chart.add("conversations", conversation_type="phone")
     values = {} if at is None else {"send_time": at.isoformat()}
-    return await chart.add("messages", conversation_id=conversation, direction="inbound", contents=contents, **values)
+    return await chart.add(
+        "messages", conversation_id=conversation, direction="inbound", contents=contents, **values
+    )
 
 
 async def booked(chart: Chart, store: Store, worker_id: str, start: datetime, **values: Any) -> str:
     """An appointment of half an hour on the worker's calendar."""
     async with store._database.connection() as connection:
         calendar = await connection.fetchval(
-            "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2", chart.by.environment_id, worker_id
+            "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2",
+            chart.by.environment_id,
+            worker_id,
         )
-    given = {
+    body = {
         "calendar_id": calendar,
         "start_time": start.isoformat(),
         "end_time": (start + timedelta(minutes=30)).isoformat(),
         "modality": "phone",
         "appointment_type": "intake_call",
     }
-    return await chart.add("calendar_events", **(given | values))
+    return await chart.add("calendar_events", **(body | values))
 
 
 def timeline(page: httpx.Response) -> str:
-    """The part of a page that is the timeline's entries; a fragment of older ones is nothing else."""
+    """The part of a page that is the timeline's entries; a fragment of older ones is nothing
+    else.
+    """
     _, found, behind = page.text.partition('<ol class="entries"')
-    return behind.partition("</ol>")[0] if found else page.text if page.text.lstrip().startswith("<li") else ""
+    return (
+        behind.partition("</ol>")[0]
+        if found
+        else page.text
+        if page.text.lstrip().startswith("<li")
+        else ""
+    )
 
 
 def read(page: str) -> str:
@@ -85,5 +106,5 @@ def read(page: str) -> str:
 
 def titles(page: httpx.Response) -> list[str]:
     """What the timeline's entries are called, from top to bottom."""
-    found = re.findall(r'<div class="grow">\s*<p>(?:<a[^>]*>)?([^<]*)', timeline(page))
-    return [one.strip() for one in found]
+    matches = re.findall(r'<div class="grow">\s*<p>(?:<a[^>]*>)?([^<]*)', timeline(page))
+    return [row.strip() for row in matches]

@@ -1,4 +1,6 @@
-"""Who gave access is written down, with what it was and is, and never a secret; and what somebody made ends, or is reviewed."""
+"""Who gave access is written down, with what it was and is, and never a secret; and what somebody
+made ends, or is reviewed.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,7 @@ from almoner.workshop.publish import publish
 from tests.conftest import Callers, Server, new_environment
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
+from tests.web.document import Document
 
 HOOK = {
     "name": "EHR bridge",
@@ -44,7 +47,9 @@ async def admin(people: People, program: int) -> AsyncIterator[Person]:
 @pytest.fixture
 async def maker(people: People, admin: Person) -> AsyncIterator[Person]:
     """Somebody who makes clients and webhooks."""
-    async with await people(admin.environment_id, "designer", first_name="Mia", last_name="Maker") as person:
+    async with await people(
+        admin.environment_id, "designer", first_name="Mia", last_name="Maker"
+    ) as person:
         yield person
 
 
@@ -63,74 +68,127 @@ async def events(database: Database, person: Person) -> list[worker_events.Worke
         return list(
             reversed(
                 await worker_events.list_events(
-                    connection, person.environment_id, worker_id=None, before=None, limit=100, only_access=True
+                    connection,
+                    person.environment_id,
+                    worker_id=None,
+                    before=None,
+                    limit=100,
+                    only_access=True,
                 )
             )
         )
 
 
-async def test_each_step_of_a_client_and_a_webhook_is_written_down_without_a_secret(maker: Person, database: Database) -> None:
+async def test_each_step_of_a_client_and_a_webhook_is_written_down_without_a_secret(
+    maker: Person, database: Database
+) -> None:
     page = await maker.send_form(
-        "/workshop/clients", ("scopes", "patients.read"), name="Warehouse", grant="some", shape="documented"
+        "/workshop/clients",
+        ("scopes", "patients.read"),
+        name="Warehouse",
+        grant="some",
+        shape="documented",
     )
-    client_id, secrets = value_of(page, "told-id"), [value_of(page, "told-value"), HOOK["client_secret"]]
+    client_id, secrets = (
+        value_of(page, "issued-id"),
+        [value_of(page, "issued-value"), HOOK["client_secret"]],
+    )
     path = f"/workshop/clients/{client_id}"
-    await maker.send_form(f"{path}/edit", ("scopes", "messages.read"), name="Warehouse", grant="some", shape="documented")
-    secrets.append(value_of(await maker.send_form(f"{path}/rotate"), "told-value"))
-    secrets.append(value_of(await maker.send_form(f"{path}/token", days="7"), "told-value"))
+    await maker.send_form(
+        f"{path}/edit",
+        ("scopes", "messages.read"),
+        name="Warehouse",
+        grant="some",
+        shape="documented",
+    )
+    secrets.append(value_of(await maker.send_form(f"{path}/rotate"), "issued-value"))
+    secrets.append(value_of(await maker.send_form(f"{path}/token", days="7"), "issued-value"))
     [_, first] = re.findall(r'name="secret" value="([^"]+)"', (await maker.get(path)).text)
     await maker.send_form(f"{path}/revoke", secret=first)
     await maker.send_form(f"{path}/end-tokens")
     made_hook = await maker.send_form("/workshop/webhooks", ("resources", "patients"), **HOOK)
     hook = made_hook.headers["location"].partition("?")[0]
-    await maker.send_form(f"{hook}/edit", ("resources", "patients"), **HOOK | {"notify_url": "https://taken.example.org/"})
+    await maker.send_form(
+        f"{hook}/edit",
+        ("resources", "patients"),
+        **HOOK | {"notify_url": "https://taken.example.org/"},
+    )
     for action in ("pause", "resume", "delete"):
         await maker.send_form(f"{hook}/{action}")
     await maker.send_form(f"{path}/disable")
-    found = [one for one in await events(database, maker) if one.object.startswith(("client:", "webhook:"))]
-    told = "client made, client changed, secret made, token made, secret ended, tokens ended, webhook made, webhook changed, "
-    assert ", ".join(one.event for one in found) == f"{told}webhook paused, webhook resumed, webhook deleted, client disabled"
+    found = [
+        one
+        for one in await events(database, maker)
+        if one.object.startswith(("client:", "webhook:"))
+    ]
+    told = (
+        "client made, client changed, secret made, token made, secret ended, tokens ended, webhook"
+        " made, webhook changed, "
+    )
+    assert (
+        ", ".join(one.event for one in found)
+        == f"{told}webhook paused, webhook resumed, webhook deleted, client disabled"
+    )
     assert {one.actor for one in found} == {f"worker:{maker.worker_id}"}
     assert all(one.request_id for one in found)
     changed, redirected = found[1], found[7]
-    assert (changed.before, changed.after) == ({"scope": "patients.read"}, {"scope": "messages.read"})
+    assert (changed.before, changed.after) == (
+        {"scope": "patients.read"},
+        {"scope": "messages.read"},
+    )
     assert (redirected.before or {})["notify_url"] == HOOK["notify_url"]
     assert (redirected.after or {})["notify_url"] == "https://taken.example.org/"
-    whole = repr([one.shown() for one in found])
+    whole = repr([one.as_json() for one in found])
     assert not [secret for secret in secrets if secret in whole]
 
 
-async def test_what_is_refused_or_fails_is_not_written_down(maker: Person, database: Database, callers: Callers) -> None:
+async def test_what_is_refused_or_fails_is_not_written_down(
+    maker: Person, database: Database, callers: Callers
+) -> None:
     before = len(await events(database, maker))
-    assert (await maker.send_form("/workshop/clients", name="All", grant="all", shape="documented")).status_code == 403
+    assert (
+        await maker.send_form("/workshop/clients", name="All", grant="all", shape="documented")
+    ).status_code == 403
     assert (await maker.send_form("/workshop/environments", name="Not Fit")).status_code == 400
     async with database.connection() as connection:
         with pytest.raises(RuntimeError):
-            await worker_events.changed(connection, maker.environment_id, "client made", AT_THE_TERMINAL, "client:1")
+            await worker_events.changed(
+                connection, maker.environment_id, "client made", AT_THE_TERMINAL, "client:1"
+            )
         undone = connection.transaction()
         await undone.start()
         await clients.create(
-            connection, callers.box, environment_id=maker.environment_id, name="Undone", scope="all", shape="documented"
+            connection,
+            callers.box,
+            environment_id=maker.environment_id,
+            name="Undone",
+            scope="all",
+            shape="documented",
         )
         await undone.rollback()
     assert len(await events(database, maker)) == before
 
 
-async def test_the_page_says_who_did_what_to_what(admin: Person, maker: Person, people: People, database: Database) -> None:
+async def test_the_page_says_who_did_what_to_what(
+    admin: Person, maker: Person, people: People, database: Database
+) -> None:
     await maker.send_form(
-        "/workshop/clients", ("scopes", "patients.read"), name="Ware <b>house</b>", grant="some", shape="documented"
+        "/workshop/clients",
+        ("scopes", "patients.read"),
+        name="Ware <b>house</b>",
+        grant="some",
+        shape="documented",
     )
     await maker.send_form("/workshop/environments", name="trial")
     page = await admin.get("/admin/access")
-    shown = text(page)
-    assert "Client made: client Ware <b>house</b> Mia Maker" in shown
-    assert "Environment made: environment" in shown
-    assert "Program published: program" in shown
-    assert "Whoever runs the server" in shown
+    assert Document(page).row("Client made: client Ware <b>house</b> Mia Maker")
+    assert "Environment made: environment" in Document(page).main()
+    assert "Program published: program" in Document(page).main()
+    assert "Whoever runs the server" in Document(page).main()
     async with await people(admin.environment_id, "coach") as coach:
         assert (await coach.get("/admin/access")).status_code == 403
     async with await people(await new_environment(database), "admin") as stranger:
-        assert "Mia Maker" not in (await stranger.get("/admin/access?show=all")).text
+        assert not Document(await stranger.get("/admin/access?show=all")).mentions("Mia Maker")
 
 
 async def typed(dsn: str, home: Path, *words: str) -> Any:
@@ -144,9 +202,15 @@ async def test_the_command_line_writes_down_what_it_does_and_lists_it(
     dsn: str, home: Path, server: Server, admin: Person, database: Database
 ) -> None:
     async with database.connection() as connection:
-        name = await connection.fetchval("SELECT name FROM environments WHERE id = $1", admin.environment_id)
-    made_client = await typed(dsn, home, "client", "create", "--name", "Bridge", "--scope", "patients.read", "-e", name)
-    token = await typed(dsn, home, "token", "create", "--client", made_client["client_id"], "--days", "400")
+        name = await connection.fetchval(
+            "SELECT name FROM environments WHERE id = $1", admin.environment_id
+        )
+    made_client = await typed(
+        dsn, home, "client", "create", "--name", "Bridge", "--scope", "patients.read", "-e", name
+    )
+    token = await typed(
+        dsn, home, "token", "create", "--client", made_client["client_id"], "--days", "400"
+    )
     await typed(dsn, home, "client", "disable", made_client["client_id"])
     found = await typed(dsn, home, "audit", "events", "--environment", name)
     assert [one["event"] for one in found[:3]] == ["client disabled", "token made", "client made"]
@@ -162,25 +226,36 @@ async def test_what_a_disabled_worker_made_ends_or_is_reviewed(
     admin: Person, maker: Person, server: Server, database: Database
 ) -> None:
     page = await maker.send_form(
-        "/workshop/clients", ("scopes", "patients.read"), name="Warehouse", grant="some", shape="documented"
+        "/workshop/clients",
+        ("scopes", "patients.read"),
+        name="Warehouse",
+        grant="some",
+        shape="documented",
     )
-    client = f"/workshop/clients/{value_of(page, 'told-id')}"
-    token = value_of(await maker.send_form(f"{client}/token", days="30"), "told-value")
-    theirs = value_of(await admin.send_form(f"{client}/token", days="30"), "told-value")
+    client = f"/workshop/clients/{value_of(page, 'issued-id')}"
+    token = value_of(await maker.send_form(f"{client}/token", days="30"), "issued-value")
+    theirs = value_of(await admin.send_form(f"{client}/token", days="30"), "issued-value")
     await maker.send_form("/workshop/webhooks", ("resources", "patients"), **HOOK)
     await admin.send_form(f"/admin/workers/{maker.worker_id}/disable")
     async with PlainHttp(base_url=server.url) as program:
-        answers = [await program.get("/v1/patients", headers={"Authorization": f"Bearer {one}"}) for one in (token, theirs)]
+        answers = [
+            await program.get("/v1/patients", headers={"Authorization": f"Bearer {one}"})
+            for one in (token, theirs)
+        ]
     assert [one.status_code for one in answers] == [401, 200]
-    assert "Mia Maker is disabled, and 2 ways in work on" in text(await admin.get("/admin"))
-    reviewed = text(await admin.get(f"/admin/workers/{maker.worker_id}"))
-    assert "To be reviewed 2 ways in" in reviewed
-    assert "Warehouse client EHR bridge webhook" in reviewed
-    # Another secret in the place of the one that they know, and the webhook looked at and saved: nothing is left of theirs.
+    assert Document(await admin.get("/admin")).link("Mia Maker is disabled, and 2 ways in work on")
+    reviewed = Document(await admin.get(f"/admin/workers/{maker.worker_id}"))
+    assert "To be reviewed 2 ways in" in reviewed.region("To be reviewed")
+    assert "Warehouse client EHR bridge webhook" in reviewed.region("To be reviewed")
+    # Another secret in the place of the one that they know, and the webhook looked at and saved:
+    # nothing is left of theirs.
     await admin.send_form(f"{client}/rotate")
     [_, first] = re.findall(r'name="secret" value="([^"]+)"', (await admin.get(client)).text)
     await admin.send_form(f"{client}/revoke", secret=first)
-    [hook] = re.findall(r'href="(/workshop/webhooks/[0-9a-f-]{36})"', (await admin.get(f"/admin/workers/{maker.worker_id}")).text)
+    [hook] = re.findall(
+        r'href="(/workshop/webhooks/[0-9a-f-]{36})"',
+        (await admin.get(f"/admin/workers/{maker.worker_id}")).text,
+    )
     await admin.send_form(f"{hook}/edit", ("resources", "patients"), **HOOK)
     async with database.connection() as connection:
         assert await created_by.of_worker(connection, admin.environment_id, maker.worker_id) == []

@@ -1,4 +1,6 @@
-"""The audit trail in the administration: one list of reads and changes, narrowed, in words, and as a file."""
+"""The audit trail in the administration: one list of reads and changes, narrowed, in words, and as
+a file.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,15 @@ import pytest
 
 from almoner.access import audit_search
 from almoner.access.audit_search import AuditQuery, TrailPlace
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.changes.writing import PATIENCE
 from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.portal.chart import text_of
+from tests.web.document import Document
 
 PATH = "/admin/audit"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -40,29 +44,40 @@ class Ground:
 
     async def patient(self, first_name: str, last_name: str = "Hopper", actor: str = "test") -> str:
         given = {"phase": "intake", "timezone": "US/Eastern", "birthday": "1990-01-01"}
-        return await self.make("patients", actor, first_name=first_name, last_name=last_name, **given)
+        return await self.make(
+            "patients", actor, first_name=first_name, last_name=last_name, **given
+        )
 
     async def make(self, collection: str, actor: str = "test", **given: Any) -> str:
         by = Actor(self.environment, actor, "portal", "made-it", whole=True)
         return (await self.store.create(by, BY_NAME[collection], given)).id
 
-    async def read(self, patients: list[str], actor: str = "test", verb: str = "find", at: datetime | None = None) -> None:
+    async def read(
+        self,
+        patients: list[str],
+        actor: str = "test",
+        verb: str = "find",
+        at: datetime | None = None,
+    ) -> None:
         packed = b"".join(uuid.UUID(one).bytes for one in patients)
         async with self.database.connection() as connection:
             await connection.execute(
-                "INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource, patients) "
-                "VALUES ($1, $2, $3, 'api', 'read-it', $4, 'patients', $5)",
+                "INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id,"
+                " verb, resource, patients) VALUES ($1, $2, $3, 'api', 'read-it', $4,"
+                " 'patients', $5)",
                 *(self.environment, at or datetime.now(UTC), actor, verb, packed),
             )
 
-    async def changed(self, number: int, actor: str, at: datetime, step: timedelta = timedelta(seconds=1)) -> None:
+    async def changed(
+        self, number: int, actor: str, at: datetime, step: timedelta = timedelta(seconds=1)
+    ) -> None:
         """Adds changes of a distant time, as many as no test would write one by one."""
         async with self.database.connection() as connection:
             await connection.execute(
-                "INSERT INTO changes "
-                "(environment_id, epoch, xid, seq, kind, resource, row_id, changed_at, actor, through, request_id) "
-                "SELECT $1, 0, 0, -n, 'update', 'workers', gen_random_uuid(), $3::timestamptz - n * $4::interval, $2, 'api', 'old' "
-                "FROM generate_series(1, $5::int) n",
+                "INSERT INTO changes (environment_id, epoch, xid, seq, kind, resource, row_id,"
+                " changed_at, actor, through, request_id) SELECT $1, 0, 0, -n, 'update', 'workers',"
+                " gen_random_uuid(), $3::timestamptz - n * $4::interval, $2, 'api', 'old' FROM"
+                " generate_series(1, $5::int) n",
                 *(self.environment, actor, at, step, number),
             )
 
@@ -78,7 +93,9 @@ async def ground(program: int, store: Store, database: Database) -> Ground:
 @pytest.fixture
 async def admin(people: People, ground: Ground) -> AsyncIterator[Person]:
     """An administrator who also gives care, and so may see patients' names."""
-    async with await people(ground.environment, "admin", "coach", first_name="Ada", last_name="Admin") as person:
+    async with await people(
+        ground.environment, "admin", "coach", first_name="Ada", last_name="Admin"
+    ) as person:
         yield person
 
 
@@ -89,13 +106,15 @@ def sentences(page: str) -> list[str]:
 
 
 async def noted(database: Database, person: Person) -> list[set[str]]:
-    """Whom the trail says that this person was shown by the trail itself, look by look, once that is written."""
+    """Whom the trail says that this person was shown by the trail itself, look by look, once that
+    is written.
+    """
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         async with database.connection() as connection:
             rows = await connection.fetch(
-                "SELECT almoner_ids(patients)::text[] AS ids FROM audit_reads WHERE environment_id = $1 AND actor = $2 "
-                "AND resource = 'audit_trail' ORDER BY id",
+                "SELECT almoner_ids(patients)::text[] AS ids FROM audit_reads WHERE environment_id"
+                " = $1 AND actor = $2 AND resource = 'audit_trail' ORDER BY id",
                 *(person.environment_id, f"worker:{person.worker_id}"),
             )
         if rows:
@@ -106,7 +125,9 @@ async def noted(database: Database, person: Person) -> list[set[str]]:
 async def test_reads_and_changes_are_one_list_newest_first_in_words(
     admin: Person, people: People, ground: Ground, database: Database
 ) -> None:
-    async with await people(ground.environment, "coach", first_name="Carl", last_name="Coach") as coach:
+    async with await people(
+        ground.environment, "coach", first_name="Carl", last_name="Coach"
+    ) as coach:
         actor = f"worker:{coach.worker_id}"
         grace = await ground.patient("Grace", actor=actor)
         others = [await ground.patient(f"Noise {n}") for n in range(5)]
@@ -131,8 +152,8 @@ async def test_who_may_not_see_patients_sees_ids(people: People, ground: Ground)
     async with await people(ground.environment, "admin") as bare:
         page = await bare.get(f"{PATH}?resource=patients")
         assert grace in page.text
-        assert "Grace" not in page.text
-        assert "Patient by name" not in page.text
+        assert not Document(page).mentions("Grace")
+        assert Document(page).lacks("field", "Find the patient by name")
         assert (await bare.send_form(f"{PATH}/patients", find="Grace")).status_code == 403
 
 
@@ -141,20 +162,26 @@ async def test_it_narrows_to_a_patient_found_by_name(admin: Person, ground: Grou
     await ground.read([noise])
     await ground.read([noise, grace])
     found = await admin.send_form(f"{PATH}/patients", find="Gracie Hopper")
-    assert f"{PATH}?patient={grace}" in found.text
+    assert Document(found).link(to=f"{PATH}?patient={grace}")
+    assert Document(await admin.get(PATH)).field("Find the patient by name")
     page = await admin.get(f"{PATH}?patient={grace}")
-    assert "Reads and changes of Grace Hopper" in text_of(page.text)
-    assert "Noise" not in page.text
+    assert Document(page).heading("Reads and changes of Grace Hopper")
+    assert not Document(page).mentions("Noise")
     assert noise not in page.text
     # The search itself is noted as well, and may stand there by now.
     others = [one for one in sentences(page.text) if not one.startswith("You ")]
-    assert [one.split(":")[0].split(" ", 1)[1] for one in others] == ["listed patients", "created a patient"]
+    assert [one.split(":")[0].split(" ", 1)[1] for one in others] == [
+        "listed patients",
+        "created a patient",
+    ]
 
 
-async def test_whose_trail_it_is_is_noted_also_where_it_is_empty(admin: Person, ground: Ground, database: Database) -> None:
+async def test_whose_trail_it_is_is_noted_also_where_it_is_empty(
+    admin: Person, ground: Ground, database: Database
+) -> None:
     grace = await ground.patient("Grace")
     page = await admin.get(f"{PATH}?patient={grace}&begin=2001-01-01&end=2001-01-02")
-    assert "Reads and changes of Grace Hopper" in text_of(page.text)
+    assert Document(page).heading("Reads and changes of Grace Hopper")
     assert not sentences(page.text)
     assert await noted(database, admin) == [{grace}]
 
@@ -164,13 +191,13 @@ async def test_days_are_those_of_the_reader(admin: Person, ground: Ground) -> No
     late = datetime(2021, 3, 14, 3, 30, tzinfo=UTC)
     await ground.read([], "late", at=late)
     await ground.read([], "noise", at=late + timedelta(hours=2))
-    page = text_of((await admin.get(f"{PATH}?begin=2021-03-13&end=2021-03-13")).text)
-    assert "late listed patients" in page
-    assert "noise listed" not in page
-    assert "Days are those of your time zone, US/Eastern" in page
+    page = Document(await admin.get(f"{PATH}?begin=2021-03-13&end=2021-03-13"))
+    assert page.row("late listed patients")
+    assert not page.mentions("noise")
+    assert page.region("Narrow it")
     wrong = await admin.get(f"{PATH}?begin=2021-03-14&end=2021-03-13")
     assert wrong.status_code == 400
-    assert 'id="end-error"' in wrong.text
+    assert Document(wrong).field("end").error
     assert (await admin.get(f"{PATH}?patient=Grace")).status_code == 400
 
 
@@ -182,7 +209,7 @@ async def test_kinds_and_collections_narrow_it(admin: Person, ground: Ground) ->
     made = sentences((await admin.get(f"{PATH}?verb=create&resource=patients")).text)
     assert [one.split(":")[0] for one in made] == ["test created a patient"]
     nothing = await admin.get(f"{PATH}?verb=delete&resource=patients")
-    assert "Nothing of this kind" in nothing.text
+    assert "Nothing of this kind" in Document(nothing).region("Reads and changes")
 
 
 async def test_pages_join_without_a_gap_or_a_repetition(ground: Ground, database: Database) -> None:
@@ -194,7 +221,9 @@ async def test_pages_join_without_a_gap_or_a_repetition(ground: Ground, database
     wanted, before, seen = AuditQuery(end=at + timedelta(seconds=1)), None, []
     async with database.connection() as connection:
         while True:
-            found = await audit_search.search(connection, ground.environment, wanted=wanted, before=before, size=7, most_ids=3)
+            found = await audit_search.search(
+                connection, ground.environment, query=wanted, before=before, size=7, most_ids=3
+            )
             seen += [entry.place for entry in found.entries]
             before = found.follows
             if before is None:
@@ -204,15 +233,32 @@ async def test_pages_join_without_a_gap_or_a_repetition(ground: Ground, database
 
 
 @pytest.mark.parametrize("examined", [1, 7, 50, 1000])
-async def test_however_little_one_look_examines_a_rare_entry_is_found(ground: Ground, database: Database, examined: int) -> None:
+async def test_however_little_one_look_examines_a_rare_entry_is_found(
+    ground: Ground, database: Database, examined: int
+) -> None:
     await ground.changed(300, "noise", LONG_AGO)
     for n in range(30):
-        await ground.read([], "rare" if n in (3, 29) else "noise", at=LONG_AGO - timedelta(seconds=10 * n, milliseconds=1))
-    wanted, before, seen, looks = AuditQuery(actor="rare", end=LONG_AGO + timedelta(days=1)), None, [], 0
+        await ground.read(
+            [],
+            "rare" if n in (3, 29) else "noise",
+            at=LONG_AGO - timedelta(seconds=10 * n, milliseconds=1),
+        )
+    wanted, before, seen, looks = (
+        AuditQuery(actor="rare", end=LONG_AGO + timedelta(days=1)),
+        None,
+        [],
+        0,
+    )
     async with database.connection() as connection:
         while True:
             found = await audit_search.search(
-                connection, ground.environment, wanted=wanted, before=before, size=5, most_ids=3, examined=examined
+                connection,
+                ground.environment,
+                query=wanted,
+                before=before,
+                size=5,
+                most_ids=3,
+                examined=examined,
             )
             seen += [entry.at for entry in found.entries]
             before, looks = found.follows, looks + 1
@@ -222,15 +268,17 @@ async def test_however_little_one_look_examines_a_rare_entry_is_found(ground: Gr
     assert looks <= 400
 
 
-async def test_a_search_that_came_only_so_far_says_so_and_goes_on_by_itself(admin: Person, ground: Ground) -> None:
+async def test_a_search_that_came_only_so_far_says_so_and_goes_on_by_itself(
+    admin: Person, ground: Ground
+) -> None:
     await ground.changed(audit_search.EXAMINED + 100, "noise", LONG_AGO)
     await ground.read([], "rare", at=LONG_AGO - timedelta(days=365))
     page = await admin.get(f"{PATH}?actor=rare")
-    assert "Looked back to" in page.text
+    assert Document(page).status("Looked back to")
     [more] = re.findall(r'hx-get="([^"]*/more[^"]*)" hx-trigger="load"', page.text)
     rest = await admin.fragment(unescape(more))
     assert sentences(rest.text)[0].startswith("rare listed patients")
-    assert "This is the beginning of it" in rest.text
+    assert Document(rest).row("This is the beginning of it")
 
 
 async def test_a_place_of_an_address_that_is_none_is_the_beginning(admin: Person) -> None:
@@ -261,30 +309,38 @@ async def test_the_file_holds_what_is_narrowed_to_and_is_itself_noted(
     assert len(rows) == 2501
     assert [row["at"] for row in rows] == sorted((row["at"] for row in rows), reverse=True)
     assert {grace} in await noted(database, admin)
-    events = text_of((await admin.get(f"/admin/workers/{admin.worker_id}")).text)
-    assert "Audit trail exported" in events
-    assert "narrowed by actor" in events
+    events = Document(await admin.get(f"/admin/workers/{admin.worker_id}"))
+    assert events.row("Audit trail exported")
+    assert events.row("narrowed by actor")
 
 
 @pytest.mark.parametrize(
     "wanted",
-    [AuditQuery(), AuditQuery(actor="test"), AuditQuery(patient="00000000-0000-4000-8000-000000000000")],
+    [
+        AuditQuery(),
+        AuditQuery(actor="test"),
+        AuditQuery(patient="00000000-0000-4000-8000-000000000000"),
+    ],
     ids=["all", "actor", "patient"],
 )
-async def test_the_trail_reads_nothing_of_what_a_change_held(wanted: AuditQuery, ground: Ground) -> None:
+async def test_the_trail_reads_nothing_of_what_a_change_held(
+    wanted: AuditQuery, ground: Ground
+) -> None:
     """Asked as somebody to whom the database shows all but that column."""
     role = f"trail_{uuid.uuid4().hex}"
     async with ground.database.transaction() as connection:
         shown = await connection.fetchval(
-            "SELECT string_agg(column_name, ', ') FROM information_schema.columns "
-            "WHERE table_schema = 'public' AND table_name = 'changes' AND column_name <> 'differences'"
+            "SELECT string_agg(column_name, ', ') FROM information_schema.columns WHERE"
+            " table_schema = 'public' AND table_name = 'changes' AND column_name <> 'differences'"
         )
         await connection.execute(f"CREATE ROLE {role}")
         await connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
         await connection.execute(f"REVOKE SELECT ON changes FROM {role}")
         await connection.execute(f"GRANT SELECT ({shown}) ON changes TO {role}")
         await connection.execute(f"SET LOCAL ROLE {role}")
-        await audit_search.search(connection, ground.environment, wanted=wanted, before=None, size=10, most_ids=10)
+        await audit_search.search(
+            connection, ground.environment, query=wanted, before=None, size=10, most_ids=10
+        )
         await connection.execute("RESET ROLE")
         await connection.execute(f"DROP OWNED BY {role}")
         await connection.execute(f"DROP ROLE {role}")

@@ -1,4 +1,6 @@
-"""Workers in the administration: made, given roles, invited, disabled; an environment never loses its last administrator."""
+"""Workers in the administration: made, given roles, invited, disabled; an environment never loses
+its last administrator.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,15 @@ import asyncpg
 import httpx
 import pytest
 
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.portal import editing
 from almoner.resources.patients import patients
 from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
-from tests.portal.chart import text_of
+from tests.web.document import Document
 
 PATH = "/admin/workers"
 SHARED = {"timezone": "US/Eastern", "phone_number": "", "gender": ""}
@@ -27,7 +30,9 @@ SHARED = {"timezone": "US/Eastern", "phone_number": "", "gender": ""}
 
 @pytest.fixture
 async def admin(people: People, program: int, database: Database) -> AsyncIterator[Person]:
-    """An administrator with a password, among other workers, and with one of the same names in another environment."""
+    """An administrator with a password, among other workers, and with one of the same names in
+    another environment.
+    """
     other = await new_environment(database)
     async with (
         await people(program, "coach", first_name="Noise", last_name="Here"),
@@ -41,7 +46,8 @@ async def admin(people: People, program: int, database: Database) -> AsyncIterat
 async def give_password(database: Database, person: Person) -> None:
     async with database.connection() as connection:
         await connection.execute(
-            "UPDATE worker_accounts SET password_hash = 'set' WHERE environment_id = $1 AND worker_id = $2",
+            "UPDATE worker_accounts SET password_hash = 'set' WHERE environment_id = $1 AND"
+            " worker_id = $2",
             person.environment_id,
             person.worker_id,
         )
@@ -61,45 +67,62 @@ def link_in(page: httpx.Response) -> str:
     return unescape(found)
 
 
-async def test_a_worker_of_any_script_is_made_and_gets_in_with_a_link_that_is_shown_once(admin: Person) -> None:
-    given = SHARED | {"first_name": "Nguyễn", "last_name": "O’Brien-李", "email": "nguyen@example.org"}
-    page = await admin.send_form(PATH, ("roles", "coach"), ("roles", "designer"), invite="on", **given)
+async def test_a_worker_of_any_script_is_made_and_gets_in_with_a_link_that_is_shown_once(
+    admin: Person,
+) -> None:
+    given = SHARED | {
+        "first_name": "Nguyễn",
+        "last_name": "O’Brien-李",
+        "email": "nguyen@example.org",
+    }
+    page = await admin.send_form(
+        PATH, ("roles", "coach"), ("roles", "designer"), invite="on", **given
+    )
     assert page.status_code == 200, page.text
-    assert "Nguyễn O’Brien-李" in page.text
+    assert Document(page).heading("Nguyễn O’Brien-李")
     link = link_in(page)
     async with PlainHttp() as anybody:
         welcome = await anybody.get(link)
     assert welcome.status_code == 200
-    assert "nguyen@example.org" in welcome.text
+    assert "nguyen@example.org" in Document(welcome).field("email").value
     [worker_id] = set(re.findall(rf"{PATH}/([0-9a-f-]{{36}})/roles", page.text))
     again = await admin.get(f"{PATH}/{worker_id}")
     assert link.rsplit("/", 1)[1] not in again.text
-    assert "Coach, Designer" in text_of(again.text)
-    assert "A link was made; unused, it ends" in text_of(again.text)
+    assert "Coach, Designer" in Document(again).definition("Roles")
+    assert Document(again).row("A link was made; unused, it ends")
 
 
 async def test_each_error_stands_at_its_field_and_what_was_typed_stays(admin: Person) -> None:
-    given = {"first_name": "Grace", "last_name": "", "email": admin.email, "timezone": "Mars", "phone_number": "12", "gender": ""}
+    given = {
+        "first_name": "Grace",
+        "last_name": "",
+        "email": admin.email,
+        "timezone": "Mars",
+        "phone_number": "12",
+        "gender": "",
+    }
     page = await admin.send_form(PATH, ("roles", "coach"), **given)
     assert page.status_code == 400
-    assert 'id="last_name-error"' in page.text
-    assert 'value="Grace"' in page.text
+    assert Document(page).field("last_name").error
+    assert Document(page).field("first_name").value == "Grace"
     page = await admin.send_form(PATH, ("roles", "coach"), **given | {"last_name": "Hopper"})
     assert page.status_code == 400
-    assert 'id="timezone-error"' in page.text
-    assert 'id="phone_number-error"' in page.text
+    assert Document(page).field("timezone").error
+    assert Document(page).field("phone_number").error
     assert re.search(r'value="coach" checked', page.text)
     taken = {"last_name": "Hopper", "timezone": "US/Eastern", "phone_number": ""}
     page = await admin.send_form(PATH, ("roles", "coach"), **given | taken)
     assert page.status_code == 400
-    assert 'id="email-error"' in page.text
+    assert Document(page).field("email").error
 
 
-async def test_a_role_that_the_program_does_not_have_is_refused(admin: Person, people: People) -> None:
+async def test_a_role_that_the_program_does_not_have_is_refused(
+    admin: Person, people: People
+) -> None:
     async with await people(admin.environment_id, "coach") as coach:
         page = await admin.send_form(f"{PATH}/{coach.worker_id}/roles", ("roles", "emperor"))
     assert page.status_code == 400
-    assert "There is no role emperor" in page.text
+    assert "There is no role emperor" in Document(page).field("roles").error
 
 
 async def test_the_last_administrator_who_can_sign_in_keeps_the_role_and_the_account(
@@ -110,7 +133,7 @@ async def test_the_last_administrator_who_can_sign_in_keeps_the_role_and_the_acc
         # Somebody who was invited and has set no password yet does not count.
         refused = await admin.send_form(f"{own}/roles", ("roles", "coach"))
         assert refused.status_code == 400
-        assert "last administrator" in refused.text
+        assert "last administrator" in Document(refused).field("roles").error
         assert re.search(r'value="coach" checked', refused.text)
         assert (await admin.send_form(f"{own}/disable")).status_code == 400
         assert await roles_of(database, admin) == ["admin"]
@@ -126,11 +149,13 @@ async def test_of_two_administrators_who_disable_each_other_at_once_one_stays(
     async with await people(admin.environment_id, "admin") as other:
         await give_password(database, other)
         await asyncio.gather(
-            admin.send_form(f"{PATH}/{other.worker_id}/disable"), other.send_form(f"{PATH}/{admin.worker_id}/disable")
+            admin.send_form(f"{PATH}/{other.worker_id}/disable"),
+            other.send_form(f"{PATH}/{admin.worker_id}/disable"),
         )
         async with database.connection() as connection:
             left = await connection.fetchval(
-                "SELECT count(*) FROM worker_accounts WHERE environment_id = $1 AND 'admin' = ANY (roles) AND disabled_at IS NULL",
+                "SELECT count(*) FROM worker_accounts WHERE environment_id = $1 AND 'admin' = ANY"
+                " (roles) AND disabled_at IS NULL",
                 admin.environment_id,
             )
     assert left == 1
@@ -139,25 +164,38 @@ async def test_of_two_administrators_who_disable_each_other_at_once_one_stays(
 async def test_disabling_says_what_it_costs_ends_the_sessions_and_can_be_undone(
     admin: Person, people: People, store: Store
 ) -> None:
-    async with await people(admin.environment_id, "coach", first_name="Carl", last_name="Coach") as coach:
+    async with await people(
+        admin.environment_id, "coach", first_name="Carl", last_name="Coach"
+    ) as coach:
         for coach_id in (coach.worker_id, coach.worker_id, admin.worker_id, None):
-            given = {"phase": "intake", "timezone": "US/Eastern", "birthday": "1990-01-01", "coach_id": coach_id}
+            given = {
+                "phase": "intake",
+                "timezone": "US/Eastern",
+                "birthday": "1990-01-01",
+                "coach_id": coach_id,
+            }
             names = {"first_name": "Grace", "last_name": "Hopper"}
-            await store.create(Actor(admin.environment_id, "test", "cli", "test", whole=True), patients, given | names)
+            await store.create(
+                Actor(admin.environment_id, "test", "cli", "test", whole=True),
+                patients,
+                given | names,
+            )
         path = f"{PATH}/{coach.worker_id}"
-        page = text_of((await admin.get(path)).text)
-        assert "2 patients keep Carl as coach" in page
-        assert "1 open session" in page
+        page = Document(await admin.get(path))
+        assert page.row("2 patients keep Carl as coach")
+        assert page.row("1 open session")
         assert (await admin.send_form(f"{path}/disable")).status_code == 303
         assert (await coach.get("/account")).headers["location"].startswith("/sign-in")
         assert (await admin.send_form(f"{path}/link")).status_code == 404
         assert (await admin.send_form(f"{path}/enable")).status_code == 303
-        page = text_of((await admin.get(path)).text)
-        assert "Disabled by Ada Admin" in re.sub(r"Disabled .{0,40}· by", "Disabled by", page)
-        assert "Enabled" in page
+        shown = await admin.get(path)
+        assert re.search(r"Disabled .{0,40}· by Ada Admin", Document(shown).main().words)
+        assert Document(shown).row("Enabled")
 
 
-async def test_signing_out_everywhere_and_a_lost_phone(admin: Person, people: People, database: Database) -> None:
+async def test_signing_out_everywhere_and_a_lost_phone(
+    admin: Person, people: People, database: Database
+) -> None:
     async with await people(admin.environment_id, "coach") as coach:
         path = f"{PATH}/{coach.worker_id}"
         async with database.connection() as connection:
@@ -166,46 +204,65 @@ async def test_signing_out_everywhere_and_a_lost_phone(admin: Person, people: Pe
                 "WHERE environment_id = $1 AND worker_id = $2",
                 *(coach.environment_id, coach.worker_id),
             )
-        assert "Remove the second factor" in (await admin.get(path)).text
+        assert Document(await admin.get(path)).form(to=f"{path}/second-factor")
         assert (await admin.send_form(f"{path}/second-factor")).status_code == 303
-        assert "Remove the second factor" not in (await admin.get(path)).text
+        assert Document(await admin.get(path)).lacks("form", f"{path}/second-factor")
         assert (await admin.send_form(f"{path}/sign-out")).status_code == 303
         assert (await coach.get("/account")).status_code == 303
-        events = text_of((await admin.get(path)).text)
-    assert "Second factor removed" in events
-    assert "Signed out everywhere" in events
+        events = Document(await admin.get(path))
+    assert events.row("Second factor removed")
+    assert events.row("Signed out everywhere")
 
 
-async def test_two_who_change_one_worker_both_keep_their_work(admin: Person, people: People) -> None:
-    async with await people(admin.environment_id, "coach", first_name="Carla", last_name="Coach") as coach:
+async def test_two_who_change_one_worker_both_keep_their_work(
+    admin: Person, people: People
+) -> None:
+    async with await people(
+        admin.environment_id, "coach", first_name="Carla", last_name="Coach"
+    ) as coach:
         path = f"{PATH}/{coach.worker_id}/edit"
         form = (await admin.get(path)).text
-        kept = [(unescape(a), unescape(b)) for a, b in re.findall(r'name="(updated_at|was\.[^"]*)" value="([^"]*)"', form)]
+        kept = [
+            (unescape(a), unescape(b))
+            for a, b in re.findall(r'name="(updated_at|was\.[^"]*)" value="([^"]*)"', form)
+        ]
         given = SHARED | {"first_name": "Carla", "last_name": "Coach", "email": coach.email}
-        assert (await admin.send_form(path, *kept, **given | {"last_name": "Married"})).status_code == 303
-        assert (await admin.send_form(path, *kept, **given | {"timezone": "US/Pacific"})).status_code == 303
-        page = text_of((await admin.get(f"{PATH}/{coach.worker_id}")).text)
-        assert "Carla Married" in page
-        assert "US/Pacific" in page
+        assert (
+            await admin.send_form(path, *kept, **given | {"last_name": "Married"})
+        ).status_code == 303
+        assert (
+            await admin.send_form(path, *kept, **given | {"timezone": "US/Pacific"})
+        ).status_code == 303
+        page = Document(await admin.get(f"{PATH}/{coach.worker_id}"))
+        assert page.heading("Carla Married")
+        assert "US/Pacific" in page.definition("Time zone")
         clash = await admin.send_form(path, *kept, **given | {"last_name": "Divorced"})
     assert clash.status_code == 409
-    assert "Married" in clash.text
-    assert "Divorced" in clash.text
+    assert Document(clash).get("radio", "Married")
+    assert Document(clash).get("radio", "Divorced")
 
 
 async def test_another_address_is_written_in_one_transaction_with_the_look_at_what_it_opens(
     admin: Person, people: People, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with await people(admin.environment_id, "coach", first_name="Carla", last_name="Coach") as coach:
+    async with await people(
+        admin.environment_id, "coach", first_name="Carla", last_name="Coach"
+    ) as coach:
         path = f"{PATH}/{coach.worker_id}/edit"
         form = (await admin.get(path)).text
-        kept = [(unescape(a), unescape(b)) for a, b in re.findall(r'name="(updated_at|was\.[^"]*)" value="([^"]*)"', form)]
+        kept = [
+            (unescape(a), unescape(b))
+            for a, b in re.findall(r'name="(updated_at|was\.[^"]*)" value="([^"]*)"', form)
+        ]
         update, tried = editing.update, []
 
         async def meanwhile(*given: Any, **named: Any) -> Any:
             connection = await asyncpg.connect(dsn)
             try:
-                await connection.execute("SELECT FROM worker_accounts WHERE worker_id = $1 FOR UPDATE NOWAIT", coach.worker_id)
+                await connection.execute(
+                    "SELECT FROM worker_accounts WHERE worker_id = $1 FOR UPDATE NOWAIT",
+                    coach.worker_id,
+                )
                 tried.append("roles could be given")
             except asyncpg.LockNotAvailableError:
                 tried.append("waits")
@@ -221,21 +278,27 @@ async def test_another_address_is_written_in_one_transaction_with_the_look_at_wh
 
 async def test_the_list_tells_how_each_stands_and_narrows(admin: Person, people: People) -> None:
     async with await people(admin.environment_id, first_name="No", last_name="Role"):
-        page = text_of((await admin.get(PATH)).text)
-        assert "No Role" in page
-        assert "Noise Here" in page
-        assert "Administrator · " in page
-        waiting = (await admin.get(f"{PATH}?show=waiting")).text
-        assert "No Role</a>" in (await admin.get(f"{PATH}?show=roleless")).text
-    assert "Noise Here</a>" in waiting
-    assert "Ada Admin</a>" not in waiting
+        page = Document(await admin.get(PATH))
+        assert page.link("No Role")
+        assert page.link("Noise Here")
+        assert page.row("Administrator ·")
+        waiting = Document(await admin.get(f"{PATH}?show=waiting"))
+        assert Document(await admin.get(f"{PATH}?show=roleless")).link("No Role")
+    assert waiting.link("Noise Here")
+    assert not waiting.mentions("Ada Admin</a>")
 
 
-async def test_older_events_are_fetched_a_page_at_a_time(admin: Person, people: People, database: Database) -> None:
-    async with await people(admin.environment_id, "coach") as coach, database.connection() as connection:
+async def test_older_events_are_fetched_a_page_at_a_time(
+    admin: Person, people: People, database: Database
+) -> None:
+    async with (
+        await people(admin.environment_id, "coach") as coach,
+        database.connection() as connection,
+    ):
         await connection.execute(
-            "INSERT INTO worker_events (environment_id, worker_id, event, actor, detail, request_id) "
-            "SELECT $1, $2::uuid, 'sign-in failed', 'worker:' || $2::uuid, 'number ' || n, 'r' FROM generate_series(1, 65) n",
+            "INSERT INTO worker_events (environment_id, worker_id, event, actor, detail,"
+            " request_id) SELECT $1, $2::uuid, 'sign-in failed', 'worker:' || $2::uuid, 'number '"
+            " || n, 'r' FROM generate_series(1, 65) n",
             *(coach.environment_id, coach.worker_id),
         )
         page = (await admin.get(f"{PATH}/{coach.worker_id}")).text
@@ -246,15 +309,24 @@ async def test_older_events_are_fetched_a_page_at_a_time(admin: Person, people: 
     assert seen == [str(n) for n in range(65, 0, -1)]
 
 
-async def test_another_environments_workers_are_not_there(admin: Person, people: People, database: Database) -> None:
-    async with await people(await new_environment(database), "coach", first_name="Secret") as stranger:
+async def test_another_environments_workers_are_not_there(
+    admin: Person, people: People, database: Database
+) -> None:
+    async with await people(
+        await new_environment(database), "coach", first_name="Secret"
+    ) as stranger:
         path = f"{PATH}/{stranger.worker_id}"
-        assert "Secret" not in (await admin.get(PATH)).text
+        assert not Document(await admin.get(PATH)).mentions("Secret")
         for rest in ("", "/edit", "/events", "/roles"):
             assert (await admin.get(path + rest)).status_code == 404
         for action in ("roles", "link", "second-factor", "disable", "enable", "sign-out", "edit"):
             answer = await admin.send_form(
-                f"{path}/{action}", ("roles", "admin"), **SHARED, first_name="X", last_name="Y", email="z"
+                f"{path}/{action}",
+                ("roles", "admin"),
+                **SHARED,
+                first_name="X",
+                last_name="Y",
+                email="z",
             )
             assert answer.status_code == 404, action
         assert await roles_of(database, stranger) == ["coach"]
@@ -262,6 +334,6 @@ async def test_another_environments_workers_are_not_there(admin: Person, people:
 
 
 async def test_the_start_says_what_needs_a_look(admin: Person) -> None:
-    page = text_of((await admin.get("/admin")).text)
-    assert "1 worker has a role and no way to sign in yet" in page
-    assert "1 worker signs in with a password alone" in page
+    page = Document(await admin.get("/admin"))
+    assert page.link("1 worker has a role and no way to sign in yet")
+    assert page.link("1 worker signs in with a password alone")

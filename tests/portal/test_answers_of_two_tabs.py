@@ -1,4 +1,6 @@
-"""Two tabs with one draft: the rule of all merges (decision 37) where a tab saw one text, and its own where it saw several."""
+"""Two tabs with one draft: the rule of all merges (decision 37) where a tab saw one text, and its
+own where it saw several.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,13 @@ TEXTS = ("", "left knee", "right knee", "both")
 
 
 def outcome(seen: tuple[str, ...], there: str, typed: str) -> tuple[str, bool, bool]:
-    """The text that the draft has then, whether that is news to the tab, and whether it clashes with what the tab typed."""
+    """The text that the draft has then, whether that is news to the tab, and whether it clashes
+    with what the tab typed.
+    """
     texts, clashes = {"place": [there], "other": ["stays"]}, {"other": ["asked before"]}
-    mine, news = merge(texts, clashes, TabInput({"place": [typed]}, {"place": [[text] for text in seen]}))
+    mine, news = merge(
+        texts, clashes, TabInput({"place": [typed]}, {"place": [[text] for text in seen]})
+    )
     assert (texts.pop("other"), clashes.pop("other")) == (["stays"], ["asked before"])
     assert mine == clashes
     return texts["place"][0], "place" in news, "place" in mine
@@ -22,7 +28,11 @@ def outcome(seen: tuple[str, ...], there: str, typed: str) -> tuple[str, bool, b
 def test_a_tab_that_has_seen_one_text_is_merged_like_everything_else() -> None:
     for seen, there, typed in product(TEXTS, repeat=3):
         side = whose(seen, there, typed)
-        expected = (typed if side == MINE else there, side != MINE and side is not None and there != typed, side is None)
+        expected = (
+            typed if side == MINE else there,
+            side != MINE and side is not None and there != typed,
+            side is None,
+        )
         assert outcome((seen,), there, typed) == expected, (seen, there, typed)
 
 

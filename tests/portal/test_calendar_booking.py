@@ -1,4 +1,6 @@
-"""Making and moving appointments: what a form fills in, why not a time, which times are free, and clocks that change."""
+"""Making and moving appointments: what a form fills in, why not a time, which times are free, and
+clocks that change.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from almoner.vocabulary import clocks
 from almoner.vocabulary.times import iso
 from tests.people import People, Person
 from tests.portal.calendars import HERE, Book, at, coming, kept, known, words
+from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("book")
 
@@ -25,17 +28,26 @@ TUESDAY = coming(1)
 
 @pytest.fixture
 async def colleague(people: People, book: Book) -> AsyncIterator[Person]:
-    async with await people(book.environment, "coach", first_name="Lesley", last_name="Moore") as person:
+    async with await people(
+        book.environment, "coach", first_name="Lesley", last_name="Moore"
+    ) as person:
         yield person
 
 
 def filled(coach: Person, patient: str, **given: str) -> dict[str, str]:
-    values = {"patient_id": patient, "worker_id": coach.worker_id, "appointment_type": "intake_call", "filled_for": "intake_call"}
+    values = {
+        "patient_id": patient,
+        "worker_id": coach.worker_id,
+        "appointment_type": "intake_call",
+        "filled_for": "intake_call",
+    }
     when = {"date": TUESDAY.isoformat(), "time": "10:00", "timezone": HERE, "minutes": "45"}
     return values | {"modality": "phone"} | when | given
 
 
-async def sent(coach: Person, patient: str, *pairs: tuple[str, str], do: str = "book", **given: str) -> Any:
+async def sent(
+    coach: Person, patient: str, *pairs: tuple[str, str], do: str = "book", **given: str
+) -> Any:
     return await coach.send_form("/calendar/new", *pairs, do=do, **filled(coach, patient, **given))
 
 
@@ -54,13 +66,22 @@ async def test_an_appointment_is_booked_through_the_store(book: Book, coach: Per
     row = await booked(book, await sent(coach, patient))
     assert (row["start_time"], row["end_time"]) == (at(TUESDAY, 10), at(TUESDAY, 10, 45))
     assert (str(row["user_id"]), str(row["calendar_id"])) == (patient, await book.calendar(coach))
-    assert (row["modality"], row["appointment_type"], row["outcome"]) == ("phone", "intake_call", None)
-    change = await book.value("SELECT actor || ' ' || through FROM changes WHERE environment_id = $1 AND row_id = $2", row["id"])
+    assert (row["modality"], row["appointment_type"], row["outcome"]) == (
+        "phone",
+        "intake_call",
+        None,
+    )
+    change = await book.value(
+        "SELECT actor || ' ' || through FROM changes WHERE environment_id = $1 AND row_id = $2",
+        row["id"],
+    )
     assert change == f"worker:{coach.worker_id} portal"
 
 
 @pytest.mark.parametrize(("zone", "start"), [("US/Pacific", 13), ("Europe/London", 5)])
-async def test_the_time_is_meant_in_the_zone_that_is_said(zone: str, start: int, book: Book, coach: Person) -> None:
+async def test_the_time_is_meant_in_the_zone_that_is_said(
+    zone: str, start: int, book: Book, coach: Person
+) -> None:
     row = await booked(book, await sent(coach, await book.patient(timezone=zone), timezone=zone))
     assert row["start_time"] == at(TUESDAY, 10, zone=zone)
     assert row["start_time"] == at(TUESDAY, start)
@@ -71,13 +92,17 @@ async def test_a_day_as_a_whole_is_booked_without_a_time(book: Book, coach: Pers
     assert (row["day"], row["start_time"], row["is_all_day"]) == (TUESDAY, None, True)
 
 
-async def test_the_form_begins_with_what_the_link_says_and_fills_in_the_type_s_length_and_way(book: Book, coach: Person) -> None:
+async def test_the_form_begins_with_what_the_link_says_and_fills_in_the_type_s_length_and_way(
+    book: Book, coach: Person
+) -> None:
     patient = await book.patient()
-    page = (await coach.get(f"/calendar/new?patient={patient}&date={TUESDAY.isoformat()}&time=10:00")).text
-    assert "Grace Hopper" in page
+    page = (
+        await coach.get(f"/calendar/new?patient={patient}&date={TUESDAY.isoformat()}&time=10:00")
+    ).text
+    assert Document(page).status("Grace Hopper")
     assert re.search(r'value="45" id="minutes"', page)
-    assert "Free." in words(page)
-    assert "10:00–10:45 your time; 09:00 for Grace Hopper" in words(page)
+    assert Document(page).status("Free.")
+    assert Document(page).status("10:00–10:45 your time; 09:00 for Grace Hopper")
     again = (await sent(coach, patient, do="check", appointment_type="home_visit")).text
     assert re.search(r'value="90" id="minutes"', again)
     assert re.findall(r'<option value="(call|phone|video|visit)"', again) == ["visit"]
@@ -89,37 +114,47 @@ async def test_the_form_begins_with_what_the_link_says_and_fills_in_the_type_s_l
 async def test_the_patient_is_found_by_what_is_typed_and_chosen(book: Book, coach: Person) -> None:
     patient = await book.patient()
     await book.patient(first_name="Ada", last_name="King")
-    found = await coach.send_form("/calendar/new/patients", htmx=True, **filled(coach, "", find="hoppr"))
+    found = await coach.send_form(
+        "/calendar/new/patients", htmx=True, **filled(coach, "", find="hoppr")
+    )
     chosen = re.findall(r'value="(patient:[^"]+)"', found.text)
     assert chosen == [f"patient:{patient}"]
     page = await sent(coach, "", do=chosen[0], find="hopper")
-    assert f'name="patient_id" value="{patient}"' in page.text
-    assert "Nobody fits this" in (await coach.send_form("/calendar/new/patients", htmx=True, **filled(coach, "", find="zzzz"))).text
+    assert Document(page).field("patient_id").value == patient
+    assert Document(
+        await coach.send_form("/calendar/new/patients", htmx=True, **filled(coach, "", find="zzzz"))
+    ).get("paragraph")
 
 
-async def test_each_error_is_told_at_its_field_and_what_was_typed_stays(book: Book, coach: Person) -> None:
+async def test_each_error_is_told_at_its_field_and_what_was_typed_stays(
+    book: Book, coach: Person
+) -> None:
     answer = await sent(coach, "", date="soon", time="late", minutes="0", find="")
     assert answer.status_code == 400
     assert set(re.findall(r'id="(\w+)-error"', answer.text)) == {"whom", "date", "time", "minutes"}
-    assert 'value="late"' in answer.text
+    assert Document(answer).field("time").value == "late"
     assert await count(book) == 0
 
 
 async def test_a_time_in_the_past_cannot_be_booked(book: Book, coach: Person) -> None:
     answer = await sent(coach, await book.patient(), date="2024-01-02", anyway="on")
     assert answer.status_code == 400
-    assert "This time is in the past." in words(answer.text)
+    assert Document(answer).status("This time is in the past.")
     assert await count(book) == 0
 
 
-async def test_outside_of_working_hours_it_is_booked_only_with_a_word(book: Book, coach: Person, colleague: Person) -> None:
+async def test_outside_of_working_hours_it_is_booked_only_with_a_word(
+    book: Book, coach: Person, colleague: Person
+) -> None:
     await book.hours(coach, (1, 11 * 60, 17 * 60))
     await book.hours(colleague, (1, 0, 24 * 60))
     patient = await book.patient()
     refused = await sent(coach, patient)
     assert refused.status_code == 400
-    assert "Outside Emily Smith's working hours: 11:00–17:00 on Tuesday, US Eastern time." in words(refused.text)
-    assert 'name="anyway"' in refused.text
+    assert Document(refused).status(
+        "Outside Emily Smith's working hours: 11:00–17:00 on Tuesday, US Eastern time."
+    )
+    assert Document(refused).field("anyway")
     assert await count(book) == 0
     await booked(book, await sent(coach, patient, *known(refused.text), anyway="on"))
     await booked(book, await sent(coach, patient, time="11:00"))
@@ -139,20 +174,36 @@ async def test_nobody_is_booked_while_away_whatever_the_word(book: Book, coach: 
     for given in ({}, {"all_day": "on"}):
         answer = await sent(coach, await book.patient(), anyway="on", **given)
         assert answer.status_code == 400
-        assert re.search(r"Emily Smith is away on Tuesday \d+ \w+( \d+)? \(Course\)", words(answer.text))
-        assert 'name="anyway"' not in answer.text
+        assert re.search(
+            r"Emily Smith is away on Tuesday \d+ \w+( \d+)? \(Course\)", words(answer.text)
+        )
+        assert Document(answer).lacks("field", "anyway")
     assert await count(book) == 0
-    await booked(book, await sent(coach, await book.patient(), date=(TUESDAY + timedelta(days=1)).isoformat()))
+    await booked(
+        book,
+        await sent(coach, await book.patient(), date=(TUESDAY + timedelta(days=1)).isoformat()),
+    )
 
 
-async def test_an_overlap_names_whose_appointment_it_is_and_may_be_wanted(book: Book, coach: Person, colleague: Person) -> None:
-    await book.event(coach, await book.patient(first_name="Ada", last_name="King"), at(TUESDAY, 10, 30))
-    await book.event(coach, await book.patient(first_name="Long", last_name="Gone"), at(TUESDAY, 10, 15), outcome="cancelled")
-    await book.event(colleague, await book.patient(first_name="Not", last_name="Mine"), at(TUESDAY, 10))
+async def test_an_overlap_names_whose_appointment_it_is_and_may_be_wanted(
+    book: Book, coach: Person, colleague: Person
+) -> None:
+    await book.event(
+        coach, await book.patient(first_name="Ada", last_name="King"), at(TUESDAY, 10, 30)
+    )
+    await book.event(
+        coach,
+        await book.patient(first_name="Long", last_name="Gone"),
+        at(TUESDAY, 10, 15),
+        outcome="cancelled",
+    )
+    await book.event(
+        colleague, await book.patient(first_name="Not", last_name="Mine"), at(TUESDAY, 10)
+    )
     patient = await book.patient()
     answer = await sent(coach, patient)
     assert answer.status_code == 400
-    assert "Overlaps with Ada King's appointment, 10:30–11:00." in words(answer.text)
+    assert Document(answer).status("Overlaps with Ada King's appointment, 10:30–11:00.")
     assert not re.search("Long Gone|Not Mine", answer.text)
     # What ends when the other begins does not overlap it.
     await booked(book, await sent(coach, patient, minutes="30"))
@@ -160,43 +211,56 @@ async def test_an_overlap_names_whose_appointment_it_is_and_may_be_wanted(book: 
     # Whoever knew of the one has not been told of the other, which is there by now.
     told = await sent(coach, third, *known(answer.text), anyway="on")
     assert told.status_code == 400
-    assert "Overlaps with Grace Hopper's appointment, 10:00–10:30." in words(told.text)
+    assert Document(told).status("Overlaps with Grace Hopper's appointment, 10:00–10:30.")
     assert re.search(r'name="anyway" value="on">', told.text)
     await booked(book, await sent(coach, third, *known(told.text), anyway="on"))
 
 
-async def test_the_same_patient_elsewhere_at_that_time_is_told(book: Book, coach: Person, colleague: Person) -> None:
+async def test_the_same_patient_elsewhere_at_that_time_is_told(
+    book: Book, coach: Person, colleague: Person
+) -> None:
     patient = await book.patient()
     await book.event(colleague, patient, at(TUESDAY, 10))
     answer = await sent(coach, patient)
-    assert "Overlaps with this patient's appointment with Lesley Moore, 10:00–10:30." in words(answer.text)
+    assert Document(answer).status(
+        "Overlaps with this patient's appointment with Lesley Moore, 10:00–10:30."
+    )
 
 
-async def test_an_overlap_does_not_tell_of_whom_the_role_does_not_show(book: Book, people: People, coach: Person) -> None:
+async def test_an_overlap_does_not_tell_of_whom_the_role_does_not_show(
+    book: Book, people: People, coach: Person
+) -> None:
     await book.event(coach, await book.patient(), at(TUESDAY, 10))
     async with await people(book.environment, "helper") as helper:
         own = await book.patient(first_name="Ada", last_name="King", coach_id=helper.worker_id)
         answer = await helper.send_form("/calendar/new", do="book", **filled(coach, own))
         assert answer.status_code == 400
-        assert "Overlaps with another appointment, 10:00–10:30." in words(answer.text)
+        assert Document(answer).status("Overlaps with another appointment, 10:00–10:30.")
         assert not re.search("Grace|Hopper", answer.text)
         other = await helper.send_form(
-            "/calendar/new", do="book", **filled(helper, await book.patient(first_name="Not", last_name="Shown"))
+            "/calendar/new",
+            do="book",
+            **filled(helper, await book.patient(first_name="Not", last_name="Shown")),
         )
         assert other.status_code == 404
 
 
-async def test_of_two_who_book_the_same_time_at_once_one_is_asked(book: Book, coach: Person, colleague: Person) -> None:
+async def test_of_two_who_book_the_same_time_at_once_one_is_asked(
+    book: Book, coach: Person, colleague: Person
+) -> None:
     forms = [filled(coach, await book.patient()) for _ in range(2)]
     answers = await asyncio.gather(
-        coach.send_form("/calendar/new", do="book", **forms[0]), colleague.send_form("/calendar/new", do="book", **forms[1])
+        coach.send_form("/calendar/new", do="book", **forms[0]),
+        colleague.send_form("/calendar/new", do="book", **forms[1]),
     )
     assert sorted(answer.status_code for answer in answers) == [303, 400]
     assert await count(book) == 1
 
 
 def changing(forward: bool, zone: str) -> tuple[date, time]:
-    """The next day on which the clocks of a zone change, and a time that they then skip or pass twice."""
+    """The next day on which the clocks of a zone change, and a time that they then skip or pass
+    twice.
+    """
     day = datetime.now(UTC).date() + timedelta(days=3)
     for _ in range(500):
         day += timedelta(days=1)
@@ -211,16 +275,23 @@ def changing(forward: bool, zone: str) -> tuple[date, time]:
 async def test_a_time_that_does_not_exist_says_why(zone: str, book: Book, coach: Person) -> None:
     day, skipped = changing(True, zone)
     answer = await sent(
-        coach, await book.patient(timezone=zone), date=day.isoformat(), time=f"{skipped:%H:%M}", timezone=zone, anyway="on"
+        coach,
+        await book.patient(timezone=zone),
+        date=day.isoformat(),
+        time=f"{skipped:%H:%M}",
+        timezone=zone,
+        anyway="on",
     )
     assert answer.status_code == 400
-    assert f"{skipped:%H:%M} does not exist on" in words(answer.text)
-    assert "the clocks go forward from 02:00 to 03:00" in words(answer.text)
+    assert f"{skipped:%H:%M} does not exist on" in Document(answer).field("time").error
+    assert "the clocks go forward from 02:00 to 03:00" in Document(answer).field("time").error
     assert await count(book) == 0
 
 
 @pytest.mark.parametrize("zone", ["US/Eastern", "Australia/Sydney"])
-async def test_a_time_that_comes_twice_is_asked_for_and_kept_as_chosen(zone: str, book: Book, coach: Person) -> None:
+async def test_a_time_that_comes_twice_is_asked_for_and_kept_as_chosen(
+    zone: str, book: Book, coach: Person
+) -> None:
     day, twice = changing(False, zone)
     patient = await book.patient(timezone=zone)
     given = {"date": day.isoformat(), "time": f"{twice:%H:%M}", "timezone": zone, "minutes": "15"}
@@ -231,18 +302,25 @@ async def test_a_time_that_comes_twice_is_asked_for_and_kept_as_chosen(zone: str
     async def insisted(which: str) -> dict[str, Any]:
         """Clocks go back at night, which is told."""
         night = await sent(coach, patient, **given, which=which)
-        return await booked(book, await sent(coach, patient, *known(night.text), **given, which=which, anyway="on"))
+        return await booked(
+            book, await sent(coach, patient, *known(night.text), **given, which=which, anyway="on")
+        )
 
     first, second = await insisted("0"), await insisted("1")
     assert second["start_time"] - first["start_time"] == timedelta(hours=1)
     assert (first["start_time"], second["start_time"]) == clocks.moments(day, twice, zone)
 
 
-async def test_free_times_keep_to_the_hours_absences_appointments_and_the_patient_s_day(book: Book, coach: Person) -> None:
+async def test_free_times_keep_to_the_hours_absences_appointments_and_the_patient_s_day(
+    book: Book, coach: Person
+) -> None:
     await book.hours(coach, *((weekday, 9 * 60, 13 * 60) for weekday in range(7)))
     patient = await book.patient(timezone="US/Pacific")
     page = (await coach.get(f"/calendar/new?patient={patient}")).text
-    offered = [datetime.fromisoformat(html.unescape(one)) for one in re.findall(r'value="at:([^"]+)"', page)]
+    offered = [
+        datetime.fromisoformat(html.unescape(one))
+        for one in re.findall(r'value="at:([^"]+)"', page)
+    ]
     assert offered
     taken = offered[0]
     for moment in offered:
@@ -255,8 +333,8 @@ async def test_free_times_keep_to_the_hours_absences_appointments_and_the_patien
     again = (await coach.get(f"/calendar/new?patient={patient}")).text
     assert taken.isoformat() not in html.unescape(again)
     chosen = await sent(coach, patient, do=f"at:{offered[1].isoformat()}", date="", time="")
-    assert f'value="{clocks.local(offered[1], HERE):%H:%M}"' in chosen.text
-    assert "Free." in words(chosen.text)
+    assert Document(chosen).field("time").value == f"{clocks.local(offered[1], HERE):%H:%M}"
+    assert Document(chosen).status("Free.")
 
 
 async def moving(coach: Person, event: str, pairs: list[tuple[str, str]], **given: str) -> Any:
@@ -267,8 +345,8 @@ async def moving(coach: Person, event: str, pairs: list[tuple[str, str]], **give
 async def test_a_moved_appointment_stays_as_long_as_it_is(book: Book, coach: Person) -> None:
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10), 37)
     page = (await coach.get(f"/calendar/events/{event}/move")).text
-    assert f'value="{TUESDAY.day} {TUESDAY:%b %Y}"' in page
-    assert 'value="10:00"' in page
+    assert Document(page).field("date").value == f"{TUESDAY.day} {TUESDAY:%b %Y}"
+    assert Document(page).field("time").value == "10:00"
     # It is not in its own way.
     assert (await moving(coach, event, kept(page), time="10:15")).status_code == 303
     row = await book.row(event)
@@ -283,7 +361,11 @@ async def test_a_time_of_day_can_become_a_day_and_back(book: Book, coach: Person
     page = (await coach.get(f"/calendar/events/{event}/move")).text
     assert (await moving(coach, event, kept(page), minutes="20")).status_code == 303
     row = await book.row(event)
-    assert (row["day"], row["start_time"], row["end_time"]) == (None, at(TUESDAY, 14), at(TUESDAY, 14, 20))
+    assert (row["day"], row["start_time"], row["end_time"]) == (
+        None,
+        at(TUESDAY, 14),
+        at(TUESDAY, 14, 20),
+    )
 
 
 async def test_moving_asks_the_same_rules(book: Book, coach: Person) -> None:
@@ -292,32 +374,49 @@ async def test_moving_asks_the_same_rules(book: Book, coach: Person) -> None:
     page = (await coach.get(f"/calendar/events/{event}/move")).text
     refused = await moving(coach, event, kept(page))
     assert refused.status_code == 400
-    assert "Overlaps with Ada King's appointment" in words(refused.text)
+    assert Document(refused).status("Overlaps with Ada King's appointment")
     assert kept(refused.text) == kept(page)
     assert (await book.row(event))["start_time"] == at(TUESDAY, 10)
-    await book.event(coach, await book.patient(first_name="Alan", last_name="Turing"), at(TUESDAY, 14))
+    await book.event(
+        coach, await book.patient(first_name="Alan", last_name="Turing"), at(TUESDAY, 14)
+    )
     told = await moving(coach, event, [*kept(page), *known(refused.text)], anyway="on")
     assert told.status_code == 400
-    assert "Overlaps with Alan Turing's appointment" in words(told.text)
+    assert Document(told).status("Overlaps with Alan Turing's appointment")
     assert (await book.row(event))["start_time"] == at(TUESDAY, 10)
-    assert (await moving(coach, event, [*kept(page), *known(told.text)], anyway="on")).status_code == 303
+    assert (
+        await moving(coach, event, [*kept(page), *known(told.text)], anyway="on")
+    ).status_code == 303
 
 
-async def test_who_moves_to_a_time_that_is_being_booked_waits_and_is_asked(book: Book, coach: Person) -> None:
-    event, other = await book.event(coach, await book.patient(), at(TUESDAY, 10)), await book.patient(first_name="Ada")
+async def test_who_moves_to_a_time_that_is_being_booked_waits_and_is_asked(
+    book: Book, coach: Person
+) -> None:
+    event, other = (
+        await book.event(coach, await book.patient(), at(TUESDAY, 10)),
+        await book.patient(first_name="Ada"),
+    )
     drawn = kept((await coach.get(f"/calendar/events/{event}/move")).text)
     calendar = await book.calendar(coach)
     times = {"start_time": iso(at(TUESDAY, 14)), "end_time": iso(at(TUESDAY, 15))}
-    given = {"calendar_id": calendar, "user_id": other, "modality": "phone", "appointment_type": "intake_call", **times}
+    given = {
+        "calendar_id": calendar,
+        "user_id": other,
+        "modality": "phone",
+        "appointment_type": "intake_call",
+        **times,
+    }
     async with book.database.transaction() as connection:
-        await connection.execute(booking.ONE_AT_A_TIME, book.environment, calendar)
+        await connection.execute(booking.LOCK_CALENDAR, book.environment, calendar)
         task = asyncio.create_task(moving(coach, event, drawn))
-        while not task.done() and not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        while not task.done() and not await connection.fetchval(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        ):
             await connection.execute("SELECT pg_sleep(0.02)")
         await book.store.within(connection).create(book.by, BY_NAME["calendar_events"], given)
     answer = await task
     assert answer.status_code == 400
-    assert "Overlaps with Ada Hopper's appointment" in words(answer.text)
+    assert Document(answer).status("Overlaps with Ada Hopper's appointment")
     assert (await book.row(event))["start_time"] == at(TUESDAY, 10)
 
 
@@ -330,45 +429,63 @@ async def test_what_was_cancelled_or_handed_over_meanwhile_is_not_moved_unseen(
     await book.store.update(book.by, resource, event, {"outcome": "cancelled"}, None)
     cancelled = await moving(coach, event, drawn)
     assert cancelled.status_code == 400
-    assert "This appointment is cancelled. Undo that first." in words(cancelled.text)
+    assert (
+        "This appointment is cancelled. Undo that first." in Document(cancelled).field("date").error
+    )
     theirs = {"outcome": None, "calendar_id": await book.calendar(colleague)}
     await book.store.update(book.by, resource, event, theirs, None)
     handed = await moving(coach, event, drawn)
     assert handed.status_code == 400
-    assert "Meanwhile it was handed over to Lesley Moore." in words(handed.text)
+    assert "Meanwhile it was handed over to Lesley Moore." in Document(handed).field("date").error
     assert (await book.row(event))["start_time"] == at(TUESDAY, 10)
     # Who was told of it goes on.
     assert (await moving(coach, event, kept(handed.text))).status_code == 303
     assert (await book.row(event))["start_time"] == at(TUESDAY, 14)
 
 
-async def test_two_who_move_it_at_once_see_each_other_s_time_and_decide(book: Book, coach: Person, colleague: Person) -> None:
+async def test_two_who_move_it_at_once_see_each_other_s_time_and_decide(
+    book: Book, coach: Person, colleague: Person
+) -> None:
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
     page = (await coach.get(f"/calendar/events/{event}/move")).text
     assert (await moving(colleague, event, kept(page), time="16:00")).status_code == 303
     clash = await moving(coach, event, kept(page), time="14:00")
     assert clash.status_code == 409
-    told = words(clash.text)
-    assert "14:00 your time" in told
-    assert "16:00 your time" in told
+    told = Document(clash)
+    assert told.get("radio", "14:00 your time")
+    assert told.get("radio", "16:00 your time")
     assert len(set(re.findall(r'name="(choose\.[^"]+)"', clash.text))) == 1
-    assert (await moving(coach, event, [*kept(clash.text), ("choose.start_time", "mine")], time="14:00")).status_code == 303
+    assert (
+        await moving(coach, event, [*kept(clash.text), ("choose.start_time", "mine")], time="14:00")
+    ).status_code == 303
     row = await book.row(event)
     assert (row["start_time"], row["end_time"]) == (at(TUESDAY, 14), at(TUESDAY, 14, 30))
 
 
-async def test_a_time_of_mine_and_a_day_of_theirs_are_decided_as_a_whole(book: Book, coach: Person, colleague: Person) -> None:
+async def test_a_time_of_mine_and_a_day_of_theirs_are_decided_as_a_whole(
+    book: Book, coach: Person, colleague: Person
+) -> None:
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
     page = (await coach.get(f"/calendar/events/{event}/move")).text
     assert (await moving(colleague, event, kept(page), all_day="on")).status_code == 303
     clash = await moving(coach, event, kept(page), time="14:00")
     assert clash.status_code == 409
-    assert "on a day as a whole" in words(clash.text)
-    assert (await moving(coach, event, [*kept(clash.text), ("choose.start_time", "theirs")], time="14:00")).status_code == 303
+    assert Document(clash).get("radio", "on a day as a whole")
+    assert (
+        await moving(
+            coach, event, [*kept(clash.text), ("choose.start_time", "theirs")], time="14:00"
+        )
+    ).status_code == 303
     assert (await book.row(event))["day"] == TUESDAY
-    assert (await moving(coach, event, [*kept(clash.text), ("choose.start_time", "mine")], time="14:00")).status_code == 303
+    assert (
+        await moving(coach, event, [*kept(clash.text), ("choose.start_time", "mine")], time="14:00")
+    ).status_code == 303
     row = await book.row(event)
-    assert (row["day"], row["start_time"], row["end_time"]) == (None, at(TUESDAY, 14), at(TUESDAY, 14, 30))
+    assert (row["day"], row["start_time"], row["end_time"]) == (
+        None,
+        at(TUESDAY, 14),
+        at(TUESDAY, 14, 30),
+    )
 
 
 async def test_a_call_is_offered_by_one_of_its_two_words(book: Book, coach: Person) -> None:

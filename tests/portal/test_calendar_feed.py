@@ -1,4 +1,6 @@
-"""The feed for other calendars: RFC 5545 to the letter, a secret address, and no more of a patient than the worker chose."""
+"""The feed for other calendars: RFC 5545 to the letter, a secret address, and no more of a patient
+than the worker chose.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from almoner.portal.calendar.ics import IcsEvent
 from tests.conftest import Server, new_environment
 from tests.people import People, Person, cheap_passwords
 from tests.plain_http import PlainHttp
-from tests.portal.calendars import Book, new_book, words
+from tests.portal.calendars import Book, new_book
+from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("book")
 
@@ -53,7 +56,14 @@ def unescaped(value: str) -> str:
 
 
 def entry(**given: Any) -> IcsEvent:
-    values: dict[str, Any] = {"uid": "u", "when": (WHEN, WHEN), "summary": "S", "description": "", "url": "", "cancelled": False}
+    values: dict[str, Any] = {
+        "uid": "u",
+        "when": (WHEN, WHEN),
+        "summary": "S",
+        "description": "",
+        "url": "",
+        "cancelled": False,
+    }
     return IcsEvent(**values | {"created_at": WHEN, "changed_at": WHEN} | given)
 
 
@@ -63,22 +73,27 @@ def test_any_text_comes_through_whole(text: str) -> None:
     assert all(len(line.encode()) <= 75 for line in written.split("\r\n"))
     (event,) = events_of(written)
     whole = text.replace("\r\n", "\n").replace("\r", "\n")
-    assert event["SUMMARY"] == "".join(c for c in whole if c in "\n\t" or (ord(c) >= 0x20 and ord(c) != 0x7F))
+    assert event["SUMMARY"] == "".join(
+        c for c in whole if c in "\n\t" or (ord(c) >= 0x20 and ord(c) != 0x7F)
+    )
 
 
 def test_a_day_is_a_date_and_ends_on_the_next() -> None:
     (event,) = events_of(ics.calendar("C", [entry(when=date(2026, 12, 31))]))
     assert (event["DTSTART;VALUE=DATE"], event["DTEND;VALUE=DATE"]) == ("20261231", "20270101")
-    (first, last) = events_of(ics.calendar("C", [entry(when=date.min), entry(when=date.max)]))
+    first, last = events_of(ics.calendar("C", [entry(when=date.min), entry(when=date.max)]))
     assert (first["DTSTART;VALUE=DATE"], first["DTEND;VALUE=DATE"]) == ("00010101", "00010102")
     assert "DTEND;VALUE=DATE" not in last
 
 
 def test_an_event_ends_after_it_begins_though_it_is_shorter_than_a_second() -> None:
     # The contract's own example of an event.
-    example = (datetime(2018, 9, 10, 18, 56, 19, 357228, UTC), datetime(2018, 9, 10, 18, 56, 19, 357540, UTC))
+    example = (
+        datetime(2018, 9, 10, 18, 56, 19, 357228, UTC),
+        datetime(2018, 9, 10, 18, 56, 19, 357540, UTC),
+    )
     whole = (WHEN, WHEN + timedelta(minutes=30))
-    (short, usual) = events_of(ics.calendar("C", [entry(when=example), entry(when=whole)]))
+    short, usual = events_of(ics.calendar("C", [entry(when=example), entry(when=whole)]))
     assert (short["DTSTART"], short["DTEND"]) == ("20180910T185619Z", "20180910T185620Z")
     assert usual["DTEND"] == f"{whole[1]:%Y%m%dT%H%M%SZ}"
 
@@ -123,19 +138,32 @@ async def test_a_feed_tells_the_worker_s_appointments_by_initials(
     assert found[event]["DTEND"] == f"{start + timedelta(minutes=45):%Y%m%dT%H%M%SZ}"
     assert found[event]["SUMMARY"] == "GH · Intake call"
     assert found[event]["STATUS"] == "CONFIRMED"
-    assert found[event]["DTSTAMP"] == f"{(await book.row(event))['updated_at'].astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    assert (
+        found[event]["DTSTAMP"]
+        == f"{(await book.row(event))['updated_at'].astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    )
     assert found[all_day]["DTSTART;VALUE=DATE"] == f"{day:%Y%m%d}"
     assert found[cancelled]["STATUS"] == "CANCELLED"
-    assert "Hopper" not in answer.text
+    assert not Document(answer).mentions("Hopper")
 
 
-async def test_whole_names_are_told_only_where_the_worker_chose_that(book: Book, coach: Person, server: Server) -> None:
-    await book.event(coach, await book.patient(last_name="Hopper; née, Murray"), datetime.now(UTC) + timedelta(days=2))
+async def test_whole_names_are_told_only_where_the_worker_chose_that(
+    book: Book, coach: Person, server: Server
+) -> None:
+    await book.event(
+        coach,
+        await book.patient(last_name="Hopper; née, Murray"),
+        datetime.now(UTC) + timedelta(days=2),
+    )
     answer = await fetched(server, await made(coach, whole_names="on"))
-    assert [one["SUMMARY"] for one in events_of(answer.text)] == ["Grace Hopper; née, Murray · Intake call"]
+    assert [one["SUMMARY"] for one in events_of(answer.text)] == [
+        "Grace Hopper; née, Murray · Intake call"
+    ]
 
 
-async def test_the_same_calendar_is_not_sent_twice_and_a_change_is(book: Book, coach: Person, server: Server) -> None:
+async def test_the_same_calendar_is_not_sent_twice_and_a_change_is(
+    book: Book, coach: Person, server: Server
+) -> None:
     event = await book.event(coach, await book.patient(), datetime.now(UTC) + timedelta(days=2))
     path = await made(coach)
     tag = (await fetched(server, path)).headers["etag"]
@@ -145,17 +173,21 @@ async def test_the_same_calendar_is_not_sent_twice_and_a_change_is(book: Book, c
         assert (await stranger.get(path)).status_code == 200
 
 
-async def test_an_address_is_told_once_renewed_and_ended(book: Book, coach: Person, server: Server) -> None:
+async def test_an_address_is_told_once_renewed_and_ended(
+    book: Book, coach: Person, server: Server
+) -> None:
     first = await made(coach)
     assert first not in (await coach.get("/calendar/feed")).text
-    stored = await book.value("SELECT encode(digest, 'escape') FROM calendar_feeds WHERE environment_id = $1")
+    stored = await book.value(
+        "SELECT encode(digest, 'escape') FROM calendar_feeds WHERE environment_id = $1"
+    )
     assert first.rpartition("/")[2].removesuffix(".ics") not in stored
     second = await made(coach)
     assert (await fetched(server, first)).status_code == 404
     assert (await fetched(server, second)).status_code == 200
     await coach.send_form("/calendar/feed", do="end")
     assert (await fetched(server, second)).status_code == 404
-    assert "The feed has ended" in words((await coach.get("/calendar/feed?done=ended")).text)
+    assert Document(await coach.get("/calendar/feed?done=ended")).status("The feed has ended")
     kinds = await book.value(
         "SELECT array_agg(event ORDER BY id) FROM worker_events "
         "WHERE environment_id = $1 AND worker_id = $2 AND event LIKE 'calendar%'",
@@ -195,7 +227,8 @@ async def test_an_address_is_made_by_who_knows_the_password_or_has_just_signed_i
     async with book.database.connection() as connection:
         hashed = await cheap_passwords().hash("violet tractors at noon")
         await connection.execute(
-            "UPDATE worker_accounts SET password_hash = $3 WHERE environment_id = $1 AND worker_id = $2",
+            "UPDATE worker_accounts SET password_hash = $3 WHERE environment_id = $1 AND worker_id"
+            " = $2",
             *(coach.environment_id, coach.worker_id, hashed),
         )
         await connection.execute(
@@ -203,20 +236,25 @@ async def test_an_address_is_made_by_who_knows_the_password_or_has_just_signed_i
             "WHERE environment_id = $1 AND worker_id = $2",
             *(coach.environment_id, coach.worker_id),
         )
-    assert "Your password" in words((await coach.get("/calendar/feed")).text)
+    assert Document(await coach.get("/calendar/feed")).field("Your password")
     for action in ("make", "renew"):
         for password in ("", "guessed"):
             refused = await coach.send_form("/calendar/feed", do=action, password=password)
             assert refused.status_code == 403
-            assert "This is not your password" in words(refused.text)
+            assert "This is not your password" in Document(refused).field("password").error
     assert (await fetched(server, path)).status_code == 200
     again = await made(coach, password="violet tractors at noon")
     assert [(await fetched(server, one)).status_code for one in (path, again)] == [404, 200]
 
 
-async def test_an_address_is_good_for_a_year_and_is_renewed(book: Book, coach: Person, server: Server) -> None:
+async def test_an_address_is_good_for_a_year_and_is_renewed(
+    book: Book, coach: Person, server: Server
+) -> None:
     path = await made(coach)
-    months = "UPDATE calendar_feeds SET expires_at = expires_at - interval '{}' WHERE environment_id = $1 AND worker_id = $2"
+    months = (
+        "UPDATE calendar_feeds SET expires_at = expires_at - interval '{}' WHERE environment_id ="
+        " $1 AND worker_id = $2"
+    )
     async with book.database.connection() as connection:
         await connection.execute(months.format("364 days"), coach.environment_id, coach.worker_id)
         assert (await fetched(server, path)).status_code == 200
@@ -225,33 +263,44 @@ async def test_an_address_is_good_for_a_year_and_is_renewed(book: Book, coach: P
         assert (await fetched(server, path)).status_code == 200
         await connection.execute(months.format("1 day"), coach.environment_id, coach.worker_id)
     assert (await fetched(server, path)).status_code == 404
-    assert "Make a feed" in words((await coach.get("/calendar/feed")).text)
+    assert Document(await coach.get("/calendar/feed")).heading("Make a feed")
     # What has ended is not renewed.
     await coach.send_form("/calendar/feed", do="renew")
     assert (await fetched(server, path)).status_code == 404
 
 
-async def test_a_worker_who_may_not_give_care_any_more_has_no_feed(book: Book, coach: Person, server: Server) -> None:
+async def test_a_worker_who_may_not_give_care_any_more_has_no_feed(
+    book: Book, coach: Person, server: Server
+) -> None:
     path = await made(coach)
     await book.value(
-        "UPDATE worker_accounts SET roles = '{designer}' WHERE environment_id = $1 AND worker_id = $2", coach.worker_id
+        "UPDATE worker_accounts SET roles = '{designer}' WHERE environment_id = $1 AND worker_id"
+        " = $2",
+        coach.worker_id,
     )
     assert (await fetched(server, path)).status_code == 404
     await book.value(
-        "UPDATE worker_accounts SET roles = '{coach}', disabled_at = now() WHERE environment_id = $1 AND worker_id = $2",
+        "UPDATE worker_accounts SET roles = '{coach}', disabled_at = now() WHERE environment_id ="
+        " $1 AND worker_id = $2",
         coach.worker_id,
     )
     assert (await fetched(server, path)).status_code == 404
 
 
-async def test_whom_a_role_does_not_show_the_feed_does_not_either(book: Book, people: People, server: Server) -> None:
+async def test_whom_a_role_does_not_show_the_feed_does_not_either(
+    book: Book, people: People, server: Server
+) -> None:
     start = datetime.now(UTC) + timedelta(days=2)
     async with await people(book.environment, "helper") as helper:
-        await book.event(helper, await book.patient(first_name="Ada", last_name="King", coach_id=helper.worker_id), start)
+        await book.event(
+            helper,
+            await book.patient(first_name="Ada", last_name="King", coach_id=helper.worker_id),
+            start,
+        )
         hidden = await book.event(helper, await book.patient(), start + timedelta(hours=2))
         answer = await fetched(server, await made(helper, whole_names="on"))
     assert [one["SUMMARY"] for one in events_of(answer.text)] == ["Ada King · Intake call", "Busy"]
-    assert f"events/{hidden}" not in answer.text
+    assert not Document(answer).mentions(f"events/{hidden}")
 
 
 @pytest.mark.parametrize("token", ["x", "A" * 43, "%2e%2e", "A" * 5000])

@@ -1,4 +1,6 @@
-"""Working hours and absences: one's own, or anybody's for who administers, with each error at its field and nothing overwritten."""
+"""Working hours and absences: one's own, or anybody's for who administers, with each error at its
+field and nothing overwritten.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.people import People, Person
-from tests.portal.calendars import Book, at, coming, words
+from tests.portal.calendars import Book, at, coming
+from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("book")
 
@@ -19,14 +22,16 @@ TUESDAY = coming(1)
 
 @pytest.fixture
 async def chief(people: People, book: Book) -> AsyncIterator[Person]:
-    async with await people(book.environment, "admin", first_name="Lesley", last_name="Moore") as person:
+    async with await people(
+        book.environment, "admin", first_name="Lesley", last_name="Moore"
+    ) as person:
         yield person
 
 
 async def stored(book: Book, worker: Person) -> list[list[int]]:
     sql = (
-        "SELECT array_agg(array[weekday, from_minute, to_minute]::int[] ORDER BY weekday, from_minute) FROM working_hours "
-        "WHERE environment_id = $1 AND worker_id = $2"
+        "SELECT array_agg(array[weekday, from_minute, to_minute]::int[] ORDER BY weekday,"
+        " from_minute) FROM working_hours WHERE environment_id = $1 AND worker_id = $2"
     )
     return await book.value(sql, worker.worker_id) or []
 
@@ -36,23 +41,29 @@ async def save(person: Person, of: Person, **given: str) -> Any:
     return await person.send_form(f"/calendar/hours/{of.worker_id}", **fields)
 
 
-async def test_working_hours_are_saved_as_typed_and_shown_again(book: Book, coach: Person, chief: Person) -> None:
+async def test_working_hours_are_saved_as_typed_and_shown_again(
+    book: Book, coach: Person, chief: Person
+) -> None:
     await book.hours(chief, (3, 600, 660))
-    assert (await save(coach, coach, day0="9-12:30, 13.30 to 17", day1="8:00-12:00")).status_code == 303
+    assert (
+        await save(coach, coach, day0="9-12:30, 13.30 to 17", day1="8:00-12:00")
+    ).status_code == 303
     assert await stored(book, coach) == [[0, 540, 750], [0, 810, 1020], [1, 480, 720]]
     page = (await coach.get(f"/calendar/hours/{coach.worker_id}")).text
-    assert 'value="09:00-12:30, 13:30-17:00" id="day0"' in page
+    assert Document(page).field("day0").value == "09:00-12:30, 13:30-17:00"
     assert await stored(book, chief) == [[3, 600, 660]]
-    assert "US Eastern" in words(page)
+    assert "US Eastern" in Document(page).main()
 
 
-async def test_a_wrong_day_keeps_what_was_typed_and_saves_nothing(book: Book, coach: Person) -> None:
+async def test_a_wrong_day_keeps_what_was_typed_and_saves_nothing(
+    book: Book, coach: Person
+) -> None:
     answer = await save(coach, coach, day0="9-12", day2="17-9", day4="sometimes")
     assert answer.status_code == 400
     assert "ends before it begins" in re.findall(r'id="day2-error">([^<]*)', answer.text)[0]
     assert "no span of time" in re.findall(r'id="day4-error">([^<]*)', answer.text)[0]
-    assert 'value="sometimes"' in answer.text
-    assert 'value="9-12"' in answer.text
+    assert Document(answer).field("day4").value == "sometimes"
+    assert Document(answer).field("day0").value == "9-12"
     assert await stored(book, coach) == []
 
 
@@ -62,17 +73,25 @@ async def test_what_somebody_else_saved_meanwhile_is_told_and_not_overwritten_un
     await save(chief, coach, day0="10:00-11:00")
     answer = await save(coach, coach, day0="9-12", day1="9-12")
     assert answer.status_code == 400
-    assert "Somebody changed this to 10:00-11:00 meanwhile" in answer.text
+    assert "Somebody changed this to 10:00-11:00 meanwhile" in Document(answer).field("day0").error
     assert await stored(book, coach) == [[0, 600, 660]]
     assert (await save(coach, coach, day0="9-12", was0="10:00-11:00")).status_code == 303
     assert await stored(book, coach) == [[0, 540, 720]]
 
 
-async def test_only_who_administers_changes_those_of_others(book: Book, coach: Person, chief: Person, people: People) -> None:
+async def test_only_who_administers_changes_those_of_others(
+    book: Book, coach: Person, chief: Person, people: People
+) -> None:
     path = f"/calendar/hours/{chief.worker_id}"
     assert (await coach.get(path)).status_code == 403
     assert (await save(coach, chief, day0="9-12")).status_code == 403
-    absence = {"from_day": TUESDAY.isoformat(), "from_time": "", "to_day": "", "to_time": "", "reason": ""}
+    absence = {
+        "from_day": TUESDAY.isoformat(),
+        "from_time": "",
+        "to_day": "",
+        "to_time": "",
+        "reason": "",
+    }
     assert (await coach.send_form(f"{path}/absences", **absence)).status_code == 403
     assert await stored(book, chief) == []
     assert (await save(chief, coach, day0="9-12")).status_code == 303
@@ -86,20 +105,35 @@ async def test_only_who_administers_changes_those_of_others(book: Book, coach: P
         assert (await designer.get(f"/calendar/hours/{designer.worker_id}")).status_code == 403
 
 
-async def test_an_absence_is_whole_days_or_from_time_to_time_in_the_worker_s_zone(book: Book, coach: Person) -> None:
+async def test_an_absence_is_whole_days_or_from_time_to_time_in_the_worker_s_zone(
+    book: Book, coach: Person
+) -> None:
     path = f"/calendar/hours/{coach.worker_id}/absences"
     last = TUESDAY + timedelta(days=2)
-    await coach.send_form(path, from_day=TUESDAY.isoformat(), from_time="", to_day=last.isoformat(), to_time="", reason="Holiday")
-    await coach.send_form(path, from_day=TUESDAY.isoformat(), from_time="9", to_day="", to_time="10:30", reason="")
+    await coach.send_form(
+        path,
+        from_day=TUESDAY.isoformat(),
+        from_time="",
+        to_day=last.isoformat(),
+        to_time="",
+        reason="Holiday",
+    )
+    await coach.send_form(
+        path, from_day=TUESDAY.isoformat(), from_time="9", to_day="", to_time="10:30", reason=""
+    )
     rows = await book.value(
-        "SELECT array_agg(array[from_time, to_time] ORDER BY to_time) FROM absences WHERE environment_id = $1 AND worker_id = $2",
+        "SELECT array_agg(array[from_time, to_time] ORDER BY to_time) FROM absences WHERE"
+        " environment_id = $1 AND worker_id = $2",
         coach.worker_id,
     )
-    assert rows == [[at(TUESDAY, 9), at(TUESDAY, 10, 30)], [at(TUESDAY, 0), at(last + timedelta(days=1), 0)]]
+    assert rows == [
+        [at(TUESDAY, 9), at(TUESDAY, 10, 30)],
+        [at(TUESDAY, 0), at(last + timedelta(days=1), 0)],
+    ]
     await book.event(coach, await book.patient(), at(TUESDAY, 14))
     await book.event(coach, await book.patient(), at(TUESDAY, 15), outcome="cancelled")
-    page = words((await coach.get(f"/calendar/hours/{coach.worker_id}")).text)
-    assert "Holiday 1 appointment in it" in page
+    page = Document(await coach.get(f"/calendar/hours/{coach.worker_id}"))
+    assert page.row("Holiday 1 appointment in it")
 
 
 @pytest.mark.parametrize(
@@ -113,28 +147,48 @@ async def test_an_absence_is_whole_days_or_from_time_to_time_in_the_worker_s_zon
         ({"reason": "x" * 201}, "reason"),
     ],
 )
-async def test_a_wrong_absence_is_told_at_its_field(given: dict[str, str], field: str, book: Book, coach: Person) -> None:
-    fields = {"from_day": TUESDAY.isoformat(), "from_time": "", "to_day": "", "to_time": "", "reason": "Course"} | given
+async def test_a_wrong_absence_is_told_at_its_field(
+    given: dict[str, str], field: str, book: Book, coach: Person
+) -> None:
+    fields = {
+        "from_day": TUESDAY.isoformat(),
+        "from_time": "",
+        "to_day": "",
+        "to_time": "",
+        "reason": "Course",
+    } | given
     answer = await coach.send_form(f"/calendar/hours/{coach.worker_id}/absences", **fields)
     assert answer.status_code == 400
     assert re.findall(r'id="(\w+)-error"', answer.text) == [field]
-    assert f'value="{fields["reason"]}"' in answer.text
+    assert Document(answer).field("reason").value == fields["reason"]
     assert await book.value("SELECT count(*) FROM absences WHERE environment_id = $1") == 0
 
 
-async def test_an_absence_covers_both_times_where_one_comes_twice_and_is_never_moved(book: Book, coach: Person) -> None:
+async def test_an_absence_covers_both_times_where_one_comes_twice_and_is_never_moved(
+    book: Book, coach: Person
+) -> None:
     path = f"/calendar/hours/{coach.worker_id}/absences"
-    skipped = await coach.send_form(path, from_day="2027-03-14", from_time="2:30", to_day="", to_time="5", reason="")
+    skipped = await coach.send_form(
+        path, from_day="2027-03-14", from_time="2:30", to_day="", to_time="5", reason=""
+    )
     assert skipped.status_code == 400
-    assert "02:30 does not exist on Sunday 14 March" in skipped.text
-    await coach.send_form(path, from_day="2026-11-01", from_time="1:30", to_day="", to_time="1:45", reason="")
-    rows = await book.value("SELECT array_agg(to_time - from_time) FROM absences WHERE environment_id = $1")
+    assert "02:30 does not exist on Sunday 14 March" in Document(skipped).field("from_time").error
+    await coach.send_form(
+        path, from_day="2026-11-01", from_time="1:30", to_day="", to_time="1:45", reason=""
+    )
+    rows = await book.value(
+        "SELECT array_agg(to_time - from_time) FROM absences WHERE environment_id = $1"
+    )
     assert rows == [timedelta(hours=1, minutes=15)]
 
 
-async def test_an_absence_is_removed_by_whose_it_is_and_once(book: Book, coach: Person, chief: Person) -> None:
+async def test_an_absence_is_removed_by_whose_it_is_and_once(
+    book: Book, coach: Person, chief: Person
+) -> None:
     path = f"/calendar/hours/{coach.worker_id}/absences"
-    await coach.send_form(path, from_day=TUESDAY.isoformat(), from_time="", to_day="", to_time="", reason="")
+    await coach.send_form(
+        path, from_day=TUESDAY.isoformat(), from_time="", to_day="", to_time="", reason=""
+    )
     absence = await book.value("SELECT id::text FROM absences WHERE environment_id = $1")
     wrong = await chief.send_form(f"/calendar/hours/{chief.worker_id}/absences/{absence}/remove")
     assert wrong.status_code == 404

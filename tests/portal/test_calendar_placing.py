@@ -1,4 +1,6 @@
-"""Putting an appointment elsewhere from the calendar, over HTTP: the rules of the form, an answer in words, and a way back."""
+"""Putting an appointment elsewhere from the calendar, over HTTP: the rules of the form, an answer
+in words, and a way back.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from almoner.resources import BY_NAME
 from almoner.vocabulary.times import iso
 from tests.people import People, Person
 from tests.portal.calendars import Book, at, coming, words
+from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("book")
 
@@ -24,17 +27,28 @@ WEDNESDAY = TUESDAY + timedelta(days=1)
 
 @pytest.fixture
 async def colleague(people: People, book: Book) -> AsyncIterator[Person]:
-    async with await people(book.environment, "coach", first_name="Lesley", last_name="Moore") as person:
+    async with await people(
+        book.environment, "coach", first_name="Lesley", last_name="Moore"
+    ) as person:
         yield person
 
 
-async def drop(person: Person, book: Book, event: str, *pairs: tuple[str, str], **values: str) -> httpx.Response:
-    """As the calendar sends it that was drawn with the appointment as it is now, or as ``pairs`` say that it was."""
+async def drop(
+    person: Person, book: Book, event: str, *pairs: tuple[str, str], **values: str
+) -> httpx.Response:
+    """As the calendar sends it that was drawn with the appointment as it is now, or as ``pairs``
+    say that it was.
+    """
     row = await book.row(event)
     was = {name: iso(row[name]) if row[name] else None for name in ("start_time", "end_time")}
-    was |= {"day": row["day"].isoformat() if row["day"] else None, "calendar_id": str(row["calendar_id"])}
+    was |= {
+        "day": row["day"].isoformat() if row["day"] else None,
+        "calendar_id": str(row["calendar_id"]),
+    }
     drawn = [(f"was.{name}", msgspec.json.encode(value).decode()) for name, value in was.items()]
-    answer = await person.send_form("/calendar/place", *drawn, *pairs, htmx=True, event=event, **values)
+    answer = await person.send_form(
+        "/calendar/place", *drawn, *pairs, htmx=True, event=event, **values
+    )
     assert answer.status_code == 200
     return answer
 
@@ -42,7 +56,9 @@ async def drop(person: Person, book: Book, event: str, *pairs: tuple[str, str], 
 def sent_again(answer: httpx.Response) -> list[tuple[str, str]]:
     """The hidden fields of the form in an answer."""
     found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', answer.text)
-    return [(name, html.unescape(value)) for name, value in found if name not in ("csrf", "form_token")]
+    return [
+        (name, html.unescape(value)) for name, value in found if name not in ("csrf", "form_token")
+    ]
 
 
 async def times(book: Book, event: str) -> tuple[datetime, datetime]:
@@ -50,18 +66,24 @@ async def times(book: Book, event: str) -> tuple[datetime, datetime]:
     return row["start_time"], row["end_time"]
 
 
-async def test_a_dropped_appointment_is_there_as_long_as_it_was_and_undo_puts_it_back(book: Book, coach: Person) -> None:
+async def test_a_dropped_appointment_is_there_as_long_as_it_was_and_undo_puts_it_back(
+    book: Book, coach: Person
+) -> None:
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10), 45)
     answer = await drop(coach, book, event, date=WEDNESDAY.isoformat(), time="11:15")
-    assert f"Moved to Wed {WEDNESDAY.day} {WEDNESDAY:%b}, 11:15." in words(answer.text)
-    assert "10:15 for Grace Hopper" in words(answer.text)
+    assert f"Moved to Wed {WEDNESDAY.day} {WEDNESDAY:%b}, 11:15." in Document(answer).testid(
+        "placed"
+    )
+    assert "10:15 for Grace Hopper" in Document(answer).testid("placed")
     assert await times(book, event) == (at(WEDNESDAY, 11, 15), at(WEDNESDAY, 12))
     back = await coach.send_form("/calendar/place", *sent_again(answer), htmx=True)
-    assert f"Put back to Tue {TUESDAY.day} {TUESDAY:%b}, 10:00." in words(back.text)
+    assert f"Put back to Tue {TUESDAY.day} {TUESDAY:%b}, 10:00." in Document(back).testid("placed")
     assert await times(book, event) == (at(TUESDAY, 10), at(TUESDAY, 10, 45))
 
 
-async def test_dropped_on_another_day_of_a_month_it_keeps_its_time_to_the_second(book: Book, coach: Person) -> None:
+async def test_dropped_on_another_day_of_a_month_it_keeps_its_time_to_the_second(
+    book: Book, coach: Person
+) -> None:
     begins = at(TUESDAY, 10, 7) + timedelta(seconds=19)
     event = await book.event(coach, await book.patient(), begins)
     await drop(coach, book, event, date=WEDNESDAY.isoformat())
@@ -72,20 +94,24 @@ async def test_the_lower_edge_changes_the_length_alone(book: Book, coach: Person
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10, 7))
     day = TUESDAY.isoformat()
     answer = await drop(coach, book, event, date=day, time="10:07", until_date=day, until="11:00")
-    assert "Now 10:07–11:00." in words(answer.text)
+    assert "Now 10:07–11:00." in Document(answer).testid("placed")
     assert await times(book, event) == (at(TUESDAY, 10, 7), at(TUESDAY, 11))
     refused = await drop(coach, book, event, date=day, time="10:07", until_date=day, until="10:00")
-    assert "It would end before it begins." in words(refused.text)
+    assert Document(refused).row("It would end before it begins.")
 
 
-async def test_what_runs_already_can_be_made_longer_but_not_moved_into_the_past(book: Book, coach: Person) -> None:
+async def test_what_runs_already_can_be_made_longer_but_not_moved_into_the_past(
+    book: Book, coach: Person
+) -> None:
     yesterday = datetime.now().astimezone() - timedelta(days=1)
     event = await book.event(coach, await book.patient(), at(yesterday.date(), 10))
     day = yesterday.date().isoformat()
-    assert "Now 10:00–11:00." in words((await drop(coach, book, event, date=day, time="10:00", until_date=day, until="11:00")).text)
-    refused = words((await drop(coach, book, event, date=day, time="09:00")).text)
-    assert "Past: This time is in the past." in refused
-    assert "Do it anyway" not in refused
+    assert "Now 10:00–11:00." in Document(
+        await drop(coach, book, event, date=day, time="10:00", until_date=day, until="11:00")
+    ).testid("placed")
+    refused = Document(await drop(coach, book, event, date=day, time="09:00"))
+    assert refused.row("Past: This time is in the past.")
+    assert refused.lacks("button", "Do it anyway")
     assert await times(book, event) == (at(yesterday.date(), 10), at(yesterday.date(), 11))
 
 
@@ -93,21 +119,32 @@ async def test_what_runs_already_can_be_made_longer_but_not_moved_into_the_past(
     ("hour", "told"),
     [
         ("14:15", "Overlap: Overlaps with Ada King's appointment, 14:00–14:30."),
-        ("18:00", "Working hours: Outside Emily Smith's working hours: 09:00–17:00 on Tuesday, US Eastern time."),
+        (
+            "18:00",
+            (
+                "Working hours: Outside Emily Smith's working hours: 09:00–17:00 on Tuesday, US"
+                " Eastern time."
+            ),
+        ),
     ],
 )
-async def test_a_rule_that_is_in_the_way_is_named_and_may_be_known_about(hour: str, told: str, book: Book, coach: Person) -> None:
+async def test_a_rule_that_is_in_the_way_is_named_and_may_be_known_about(
+    hour: str, told: str, book: Book, coach: Person
+) -> None:
     await book.hours(coach, (1, 9 * 60, 17 * 60))
     await book.event(coach, await book.patient(first_name="Ada", last_name="King"), at(TUESDAY, 14))
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
     refused = await drop(coach, book, event, date=TUESDAY.isoformat(), time=hour)
-    assert f"Why not · Tuesday {TUESDAY.day}" in words(refused.text)
-    assert told in words(refused.text)
+    assert f"Why not · Tuesday {TUESDAY.day}" in Document(refused).testid("placed")
+    assert Document(refused).button("Do it anyway")
+    assert told in Document(refused).testid("placed")
     assert (await times(book, event))[0] == at(TUESDAY, 10)
     unseen = [pair for pair in sent_again(refused) if pair[0] != "known"]
-    assert "Why not" in words((await coach.send_form("/calendar/place", *unseen, htmx=True, anyway="on")).text)
+    assert "Why not" in Document(
+        await coach.send_form("/calendar/place", *unseen, htmx=True, anyway="on")
+    ).testid("placed")
     done = await coach.send_form("/calendar/place", *sent_again(refused), htmx=True, anyway="on")
-    assert "Moved to Tue" in words(done.text)
+    assert "Moved to Tue" in Document(done).testid("placed")
     assert (await times(book, event))[0] == at(TUESDAY, int(hour[:2]), int(hour[3:]))
 
 
@@ -118,25 +155,36 @@ async def test_an_absence_is_in_the_way_whoever_insists(book: Book, coach: Perso
     )  # fmt: skip
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
     refused = await drop(coach, book, event, date=WEDNESDAY.isoformat(), time="10:00", anyway="on")
-    assert "Absence: Emily Smith is away" in words(refused.text)
-    assert "anyway" not in words(refused.text)
+    assert Document(refused).row("Absence: Emily Smith is away")
+    assert Document(refused).lacks("button", "Do it anyway")
     assert (await times(book, event))[0] == at(TUESDAY, 10)
 
 
-async def test_it_can_go_to_another_worker_and_back_by_their_rules(book: Book, coach: Person, colleague: Person) -> None:
-    await book.event(colleague, await book.patient(first_name="Ada", last_name="King"), at(TUESDAY, 14))
+async def test_it_can_go_to_another_worker_and_back_by_their_rules(
+    book: Book, coach: Person, colleague: Person
+) -> None:
+    await book.event(
+        colleague, await book.patient(first_name="Ada", last_name="King"), at(TUESDAY, 14)
+    )
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
-    refused = await drop(coach, book, event, date=TUESDAY.isoformat(), time="14:00", worker=colleague.worker_id)
-    assert "Overlaps with Ada King's appointment" in words(refused.text)
-    done = await drop(coach, book, event, date=TUESDAY.isoformat(), time="11:00", worker=colleague.worker_id)
-    assert "Handed over to Lesley Moore, Tue" in words(done.text)
+    refused = await drop(
+        coach, book, event, date=TUESDAY.isoformat(), time="14:00", worker=colleague.worker_id
+    )
+    assert Document(refused).row("Overlaps with Ada King's appointment")
+    done = await drop(
+        coach, book, event, date=TUESDAY.isoformat(), time="11:00", worker=colleague.worker_id
+    )
+    assert "Handed over to Lesley Moore, Tue" in Document(done).testid("placed")
     row = await book.row(event)
     assert (str(row["calendar_id"]), row["outcome"]) == (await book.calendar(colleague), None)
     back = await coach.send_form("/calendar/place", *sent_again(done), htmx=True)
-    assert "Given back to Emily Smith" in words(back.text)
+    assert "Given back to Emily Smith" in Document(back).testid("placed")
     assert str((await book.row(event))["calendar_id"]) == await book.calendar(coach)
     unknown = await coach.send_form(
-        "/calendar/place", event=event, date=TUESDAY.isoformat(), worker="00000000-0000-0000-0000-000000000001"
+        "/calendar/place",
+        event=event,
+        date=TUESDAY.isoformat(),
+        worker="00000000-0000-0000-0000-000000000001",
     )
     assert unknown.status_code == 404
 
@@ -151,17 +199,21 @@ async def test_where_somebody_else_was_faster_both_places_are_told_and_nothing_i
     await drop(colleague, book, event, date=TUESDAY.isoformat(), time="13:00")
     answer = await drop(coach, book, event, *drawn, date=WEDNESDAY.isoformat(), time="11:00")
     told = words(answer.text)
-    assert "Somebody else was faster." in told
+    assert "Somebody else was faster." in Document(answer).testid("placed")
     assert re.search(
-        r"Yours Wednesday \d+ \w+, 11:00–11:30 your time.* Theirs Tuesday \d+ \w+, 13:00 your time by Lesley Moore", told
+        r"Yours Wednesday \d+ \w+, 11:00–11:30 your time.* Theirs Tuesday \d+ \w+, 13:00 your time"
+        r" by Lesley Moore",
+        told,
     )
     assert (await times(book, event))[0] == at(TUESDAY, 13)
     done = await coach.send_form("/calendar/place", *sent_again(answer), htmx=True)
-    assert "Moved to Wed" in words(done.text)
+    assert "Moved to Wed" in Document(done).testid("placed")
     assert (await times(book, event))[0] == at(WEDNESDAY, 11)
 
 
-async def test_one_on_a_day_as_a_whole_goes_to_another_day_or_gets_a_time_and_back(book: Book, coach: Person) -> None:
+async def test_one_on_a_day_as_a_whole_goes_to_another_day_or_gets_a_time_and_back(
+    book: Book, coach: Person
+) -> None:
     event = await book.all_day(coach, await book.patient(), TUESDAY)
     await drop(coach, book, event, date=WEDNESDAY.isoformat())
     assert (await book.row(event))["day"] == WEDNESDAY
@@ -177,24 +229,30 @@ async def test_a_time_that_comes_twice_is_asked_for_and_one_that_never_comes_is_
 ) -> None:
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
     asked = await drop(coach, book, event, date="2199-11-03", time="01:30")
-    assert "The clocks go back on that day and pass 01:30 twice." in words(asked.text)
+    assert Document(asked).row("The clocks go back on that day and pass 01:30 twice.")
     night = await coach.send_form("/calendar/place", *sent_again(asked), htmx=True, which="1")
     done = await coach.send_form("/calendar/place", *sent_again(night), htmx=True, anyway="on")
-    assert "Moved to" in words(done.text)
+    assert "Moved to" in Document(done).testid("placed")
     assert (await times(book, event))[0] == datetime.fromisoformat("2199-11-03T06:30:00+00:00")
     never = await drop(coach, book, event, date="2199-03-10", time="02:30")
-    assert "02:30 does not exist on" in words(never.text)
+    assert Document(never).row("02:30 does not exist on")
 
 
 async def test_what_is_over_or_hidden_stays(book: Book, coach: Person, people: People) -> None:
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
-    await book.store.update(book.by, BY_NAME["calendar_events"], event, {"outcome": "cancelled"}, None)
-    assert f'data-carry="{event}"' not in (await coach.get(f"/calendar?view=day&date={TUESDAY.isoformat()}")).text
-    assert "This appointment is cancelled. Undo that first." in words(
-        (await drop(coach, book, event, date=TUESDAY.isoformat(), time="11:00")).text
+    await book.store.update(
+        book.by, BY_NAME["calendar_events"], event, {"outcome": "cancelled"}, None
+    )
+    assert not Document(await coach.get(f"/calendar?view=day&date={TUESDAY.isoformat()}")).mentions(
+        f'data-carry="{event}"'
+    )
+    assert Document(await drop(coach, book, event, date=TUESDAY.isoformat(), time="11:00")).row(
+        "This appointment is cancelled. Undo that first."
     )
     async with await people(book.environment, "helper") as helper:
-        answer = await helper.send_form("/calendar/place", event=event, date=TUESDAY.isoformat(), time="11:00")
+        answer = await helper.send_form(
+            "/calendar/place", event=event, date=TUESDAY.isoformat(), time="11:00"
+        )
         assert answer.status_code == 404
     assert (await times(book, event))[0] == at(TUESDAY, 10)
 

@@ -1,4 +1,6 @@
-"""Times of day and moments: what people type, clocks that go forward and back on both halves of the world, and places in a day."""
+"""Times of day and moments: what people type, clocks that go forward and back on both halves of the
+world, and places in a day.
+"""
 
 from __future__ import annotations
 
@@ -50,12 +52,14 @@ def test_a_time_of_day_means_one_moment(day: str, at: str, zone: str, moment: st
         ("2026-03-29", "00:30", BEIRUT, ("00:00", "01:00")),
     ],
 )
-def test_a_time_that_the_clocks_skip_means_none(day: str, at: str, zone: str, gap: tuple[str, str]) -> None:
+def test_a_time_that_the_clocks_skip_means_none(
+    day: str, at: str, zone: str, gap: tuple[str, str]
+) -> None:
     on = date.fromisoformat(day)
     assert clocks.moments(on, time.fromisoformat(at), zone) == ()
     found = clocks.skipped(on, zone)
     assert found is not None
-    assert tuple(f"{one:%H:%M}" for one in found) == gap
+    assert tuple(f"{row:%H:%M}" for row in found) == gap
     told = time_form.read(TypedTime(day, at, zone, "30"))
     assert told.when is None
     assert f"{at} does not exist on" in told.errors["time"]
@@ -70,30 +74,39 @@ def test_a_time_that_the_clocks_skip_means_none(day: str, at: str, zone: str, ga
         ("2026-04-05", "01:45", LORD_HOWE, ("2026-04-04T14:45", "2026-04-04T15:15")),
     ],
 )
-def test_a_time_that_the_clocks_pass_twice_is_chosen(day: str, at: str, zone: str, both: tuple[str, str]) -> None:
+def test_a_time_that_the_clocks_pass_twice_is_chosen(
+    day: str, at: str, zone: str, both: tuple[str, str]
+) -> None:
     first, second = (utc(one) for one in both)
     assert clocks.moments(date.fromisoformat(day), time.fromisoformat(at), zone) == (first, second)
     undecided = time_form.read(TypedTime(day, at, zone, "30"))
     assert undecided.when is None
     assert f"pass {at} twice" in undecided.errors["which"]
     for which, moment in (("0", first), ("1", second)):
-        assert time_form.read(TypedTime(day, at, zone, "30", which=which)).when == Span(moment, moment + timedelta(minutes=30))
+        assert time_form.read(TypedTime(day, at, zone, "30", which=which)).when == Span(
+            moment, moment + timedelta(minutes=30)
+        )
     # Each is said so that it is not taken for the other.
     assert zones.clock(first, zone) != zones.clock(second, zone)
 
 
 @given(
-    st.integers(0, 5_000_000).map(lambda minutes: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)),
+    st.integers(0, 5_000_000).map(
+        lambda minutes: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+    ),
     st.sampled_from((NEW_YORK, SYDNEY, LORD_HOWE, BEIRUT, "Asia/Kathmandu", "UTC", "Pacific/Apia")),
 )
 def test_every_moment_comes_back_from_its_own_time_of_day(moment: datetime, zone: str) -> None:
     asked = TypedTime("", "", zone, "30").at(moment)
-    found = time_form.read(asked).when
-    assert isinstance(found, Span)
-    assert found.start == moment
+    when = time_form.read(asked).when
+    assert isinstance(when, Span)
+    assert when.start == moment
 
 
-@given(st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.sampled_from((NEW_YORK, SYDNEY, LORD_HOWE, BEIRUT)))
+@given(
+    st.dates(date(2020, 1, 1), date(2030, 1, 1)),
+    st.sampled_from((NEW_YORK, SYDNEY, LORD_HOWE, BEIRUT)),
+)
 def test_days_follow_each_other_without_a_gap(day: date, zone: str) -> None:
     start, end = clocks.start_of(day, zone), clocks.start_of(day + timedelta(days=1), zone)
     assert timedelta(hours=23) <= end - start <= timedelta(hours=25)
@@ -127,7 +140,11 @@ def test_a_length_is_between_a_minute_and_a_day(minutes: str) -> None:
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
-    assert set(time_form.read(TypedTime("24.11.2026", "late", NEW_YORK, "x")).errors) == {"date", "time", "minutes"}
+    assert set(time_form.read(TypedTime("24.11.2026", "late", NEW_YORK, "x")).errors) == {
+        "date",
+        "time",
+        "minutes",
+    }
 
 
 def test_working_hours_keep_their_time_of_day_when_the_clocks_change() -> None:
@@ -150,14 +167,21 @@ def test_working_hours_keep_their_time_of_day_when_the_clocks_change() -> None:
         ("8-12 and 13-16", [(480, 720), (780, 960)]),
     ],
 )
-def test_working_hours_are_taken_as_people_write_them(typed: str, spans: list[tuple[int, int]]) -> None:
+def test_working_hours_are_taken_as_people_write_them(
+    typed: str, spans: list[tuple[int, int]]
+) -> None:
     assert hours_page.parsed(typed) == (spans, "")
     assert hours_page.parsed(hours_page.in_words(spans)) == (spans, "")
 
 
 @pytest.mark.parametrize(
     ("typed", "told"),
-    [("all day", "no span of time"), ("17-9", "ends before it begins"), ("9-25", "within a day"), ("9-12, 11-13", "overlap")],
+    [
+        ("all day", "no span of time"),
+        ("17-9", "ends before it begins"),
+        ("9-25", "within a day"),
+        ("9-12, 11-13", "overlap"),
+    ],
 )
 def test_working_hours_that_are_none_are_explained(typed: str, told: str) -> None:
     spans, error = hours_page.parsed(typed)
@@ -199,7 +223,14 @@ def test_what_overlaps_stands_side_by_side_and_what_does_not_takes_the_whole_wid
         event(5, "2026-11-23T23:30", 60),
     ]
     found = {
-        one.id: (place.hour, place.fives, place.hours_long, place.fives_long, place.lane, place.lanes)
+        one.id: (
+            place.hour,
+            place.fives,
+            place.hours_long,
+            place.fives_long,
+            place.lane,
+            place.lanes,
+        )
         for one, place in layout.placed(events, day, "UTC")
     }
     assert found == {
@@ -219,7 +250,11 @@ def test_whatever_there_is_stays_within_the_day(lengths: list[tuple[int, int]]) 
         for n, (first, length) in enumerate(lengths)
     ]
     for _, place in layout.placed(events, day, "UTC"):
-        assert 0 <= place.hour * 60 + place.fives * 5 + place.hours_long * 60 + place.fives_long * 5 <= 1440
+        assert (
+            0
+            <= place.hour * 60 + place.fives * 5 + place.hours_long * 60 + place.fives_long * 5
+            <= 1440
+        )
         assert place.lane < place.lanes <= layout.LANES
 
 
@@ -247,10 +282,16 @@ def test_a_day_on_which_the_clocks_go_forward_says_so() -> None:
         ("2026-06-30", "2026-06-01", 35),
     ],
 )
-def test_a_month_is_shown_in_whole_weeks_that_hold_all_of_it(day: str, first: str, count: int) -> None:
+def test_a_month_is_shown_in_whole_weeks_that_hold_all_of_it(
+    day: str, first: str, count: int
+) -> None:
     on = date.fromisoformat(day)
     worker = CalendarWorker("w", "Emily", "Smith", NEW_YORK, "c")
-    looking = views.CalendarView(view="month", day=on, today=on, timezone=NEW_YORK, chosen=(worker,), own="w")
+    looking = views.CalendarView(
+        view="month", day=on, today=on, timezone=NEW_YORK, chosen=(worker,), own="w"
+    )
     assert looking.days[0].isoformat() == first
     assert len(looking.days) == count
-    assert {one for one in zones.dates(on.replace(day=1), 28) if one.month == on.month} <= set(looking.days)
+    assert {one for one in zones.dates(on.replace(day=1), 28) if one.month == on.month} <= set(
+        looking.days
+    )

@@ -1,4 +1,6 @@
-"""Night where the patient is, and calls that nobody agreed to: told wherever an appointment gets its time, before it has it."""
+"""Night where the patient is, and calls that nobody agreed to: told wherever an appointment gets
+its time, before it has it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.people import Person
-from tests.portal.calendars import HERE, Book, at, coming, kept, known, words
+from tests.portal.calendars import HERE, Book, at, coming, kept, known
+from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("book")
 
@@ -31,12 +34,25 @@ async def grace(book: Book) -> str:
 
 def sent_again(page: str) -> list[tuple[str, str]]:
     found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
-    return [(name, html.unescape(value)) for name, value in found if name not in ("csrf", "form_token")]
+    return [
+        (name, html.unescape(value)) for name, value in found if name not in ("csrf", "form_token")
+    ]
 
 
 async def booking(coach: Person, patient: str, *pairs: tuple[str, str], **given: str) -> Any:
-    values = {"patient_id": patient, "worker_id": coach.worker_id, "appointment_type": "intake_call", "filled_for": "intake_call"}
-    when = {"date": TUESDAY.isoformat(), "time": "08:00", "timezone": HERE, "minutes": "45", "modality": "phone"}
+    values = {
+        "patient_id": patient,
+        "worker_id": coach.worker_id,
+        "appointment_type": "intake_call",
+        "filled_for": "intake_call",
+    }
+    when = {
+        "date": TUESDAY.isoformat(),
+        "time": "08:00",
+        "timezone": HERE,
+        "minutes": "45",
+        "modality": "phone",
+    }
     return await coach.send_form("/calendar/new", *pairs, **values | when | given)
 
 
@@ -50,15 +66,20 @@ async def dropping(coach: Person, *pairs: tuple[str, str]) -> str:
 
 
 def tells(page: str, reasons: Sequence[str] = (NIGHT, UNASKED)) -> bool:
-    return all(reason in words(page) for reason in reasons)
+    answers = [*Document(page).all("status"), *Document(page).testids("placed")]
+    return all(any(reason in answer for answer in answers) for reason in reasons)
 
 
-async def test_a_booking_tells_both_before_and_is_made_only_with_a_word(book: Book, coach: Person) -> None:
+async def test_a_booking_tells_both_before_and_is_made_only_with_a_word(
+    book: Book, coach: Person
+) -> None:
     patient = await grace(book)
-    drawn = (await coach.get(f"/calendar/new?patient={patient}&date={TUESDAY.isoformat()}&time=08:00")).text
-    assert 'name="modality"' in drawn
-    assert "Free." not in words(drawn)
-    assert NIGHT in words(drawn)
+    drawn = (
+        await coach.get(f"/calendar/new?patient={patient}&date={TUESDAY.isoformat()}&time=08:00")
+    ).text
+    assert Document(drawn).field("modality")
+    assert Document(drawn).lacks("status", "Free.")
+    assert Document(drawn).status(NIGHT)
     checked = (await booking(coach, patient, do="check")).text
     assert tells(checked)
     assert set(re.findall(r'<li data-patient="([^"]+)"', checked)) == {patient}
@@ -66,33 +87,47 @@ async def test_a_booking_tells_both_before_and_is_made_only_with_a_word(book: Bo
     assert refused.status_code == 400
     assert tells(refused.text)
     # Who was told of one of them was not told of the other.
-    assert (await booking(coach, patient, known(refused.text)[0], do="book", anyway="on")).status_code == 400
+    assert (
+        await booking(coach, patient, known(refused.text)[0], do="book", anyway="on")
+    ).status_code == 400
     assert not await book.value("SELECT count(*) FROM calendar_events WHERE environment_id = $1")
-    assert (await booking(coach, patient, *known(refused.text), do="book", anyway="on")).status_code == 303
+    assert (
+        await booking(coach, patient, *known(refused.text), do="book", anyway="on")
+    ).status_code == 303
 
 
-@pytest.mark.parametrize(("modality", "told"), [("call", True), ("phone", True), ("video", False), ("visit", False)])
-async def test_consent_to_calls_is_asked_for_where_somebody_is_called(modality: str, told: bool, book: Book, coach: Person) -> None:
+@pytest.mark.parametrize(
+    ("modality", "told"), [("call", True), ("phone", True), ("video", False), ("visit", False)]
+)
+async def test_consent_to_calls_is_asked_for_where_somebody_is_called(
+    modality: str, told: bool, book: Book, coach: Person
+) -> None:
     patient = await grace(book)
     by_day = (await booking(coach, patient, do="check", modality=modality, time="13:00")).text
-    assert (UNASKED in words(by_day)) == told
-    assert ("Free." in words(by_day)) != told
+    assert (UNASKED in Document(by_day).status()) == told
+    assert (Document(by_day).get("status").words.startswith("Free.")) != told
     # A day as a whole has no time at which it is night.
-    whole = (await booking(coach, patient, do="check", modality=modality, time="", all_day="on")).text
-    assert (UNASKED in words(whole)) == told
-    assert "It is " not in words(whole)
+    whole = (
+        await booking(coach, patient, do="check", modality=modality, time="", all_day="on")
+    ).text
+    assert (UNASKED in Document(whole).status()) == told
+    assert NIGHT not in Document(whole).status()
 
 
-async def test_one_number_that_may_be_called_is_enough_unless_the_same_one_was_refused(book: Book, coach: Person) -> None:
+async def test_one_number_that_may_be_called_is_enough_unless_the_same_one_was_refused(
+    book: Book, coach: Person
+) -> None:
     patient = await grace(book)
     await book.number(patient, "415-555-0102", opted_in_to_phone=True)
-    assert "Free." in words((await booking(coach, patient, do="check", time="13:00")).text)
+    assert Document(await booking(coach, patient, do="check", time="13:00")).status("Free.")
     twice = await book.patient(first_name="Twice", calls=False)
     await book.number(twice, "415-555-0103", opted_in_to_phone=True)
     await book.number(twice, "415-555-0103", opted_in_to_phone=False)
-    assert "415-555-0103 is not opted in to calls." in words((await booking(coach, twice, do="check", time="13:00")).text)
+    assert Document(await booking(coach, twice, do="check", time="13:00")).status(
+        "415-555-0103 is not opted in to calls."
+    )
     nobody = await book.patient(first_name="Numberless", calls=False)
-    assert NUMBERLESS in words((await booking(coach, nobody, do="check", time="13:00")).text)
+    assert Document(await booking(coach, nobody, do="check", time="13:00")).status(NUMBERLESS)
 
 
 async def test_from_eight_to_twenty_is_day_and_beyond_is_night(book: Book, coach: Person) -> None:
@@ -100,22 +135,30 @@ async def test_from_eight_to_twenty_is_day_and_beyond_is_night(book: Book, coach
     told = {}
     for time in ("10:59", "11:00", "22:15", "22:16", "23:30"):
         answer = await booking(coach, patient, do="check", time=time)
-        told[time] = "for Grace Hopper, and not between 8:00 and 20:00." in words(answer.text)
+        told[time] = (
+            "for Grace Hopper, and not between 8:00 and 20:00." in Document(answer).status()
+        )
     assert told == {"10:59": True, "11:00": False, "22:15": False, "22:16": True, "23:30": True}
 
 
-async def test_the_form_that_moves_one_tells_both_and_moves_only_with_a_word(book: Book, coach: Person) -> None:
+async def test_the_form_that_moves_one_tells_both_and_moves_only_with_a_word(
+    book: Book, coach: Person
+) -> None:
     event = await book.event(coach, await grace(book), at(TUESDAY, 13), 45)
     drawn = kept((await coach.get(f"/calendar/events/{event}/move")).text)
     refused = await moving(coach, event, *drawn)
     assert refused.status_code == 400
     assert tells(refused.text)
     assert (await book.row(event))["start_time"] == at(TUESDAY, 13)
-    assert (await moving(coach, event, *drawn, *known(refused.text), ("anyway", "on"))).status_code == 303
+    assert (
+        await moving(coach, event, *drawn, *known(refused.text), ("anyway", "on"))
+    ).status_code == 303
     assert (await book.row(event))["start_time"] == at(TUESDAY, 8)
 
 
-async def test_what_is_dragged_or_put_elsewhere_by_the_keyboard_tells_both(book: Book, coach: Person) -> None:
+async def test_what_is_dragged_or_put_elsewhere_by_the_keyboard_tells_both(
+    book: Book, coach: Person
+) -> None:
     event = await book.event(coach, await grace(book), at(TUESDAY, 13), 45)
     put = (("event", event), ("date", TUESDAY.isoformat()), ("time", "08:00"))
     refused = await dropping(coach, *put)
@@ -125,6 +168,8 @@ async def test_what_is_dragged_or_put_elsewhere_by_the_keyboard_tells_both(book:
     # Nor is it made longer into the night unseen.
     longer = (("event", event), ("date", TUESDAY.isoformat()), ("time", "13:00"))
     late = await dropping(coach, *longer, ("until_date", TUESDAY.isoformat()), ("until", "23:30"))
-    assert "It is 10:00–20:30 in US Pacific for Grace Hopper" in words(late)
-    assert "Moved to" in words(await dropping(coach, *sent_again(refused), ("anyway", "on")))
+    assert Document(late).row("It is 10:00–20:30 in US Pacific for Grace Hopper")
+    assert "Moved to" in Document(
+        await dropping(coach, *sent_again(refused), ("anyway", "on"))
+    ).testid("placed")
     assert (await book.row(event))["start_time"] == at(TUESDAY, 8)

@@ -12,9 +12,15 @@ from almoner.portal.care_flows.changes import At, Change, Merging, Part, step
 def _flow() -> Part:
     walk = {
         "title": "Walk",
-        "interventions": [step("Choose shoes", reminder_date="2026-11-20T08:00:00+00:00"), step("Choose a way")],
+        "interventions": [
+            step("Choose shoes", reminder_date="2026-11-20T08:00:00+00:00"),
+            step("Choose a way"),
+        ],
     }
-    eat = {"title": "Eat", "interventions": [step("Send the list", worker_id="w1"), step("Send the list")]}
+    eat = {
+        "title": "Eat",
+        "interventions": [step("Send the list", worker_id="w1"), step("Send the list")],
+    }
     return {"description": "More exercise", "diagnosis": None, "goals": [walk, eat]}
 
 
@@ -25,7 +31,10 @@ def _done(now: Part, change: Change, base: Part | None = None, decided: str = ""
 
 
 def _titles(flow: Part) -> list[tuple[str, list[str]]]:
-    return [(goal["title"], [one["title"] for one in goal["interventions"]]) for goal in flow["goals"]]
+    return [
+        (goal["title"], [intervention["title"] for intervention in goal["interventions"]])
+        for goal in flow["goals"]
+    ]
 
 
 def _theirs(change: Change) -> Part:
@@ -38,21 +47,26 @@ def test_a_step_is_completed_where_it_is_now_though_somebody_moved_it_and_added_
     now["goals"].insert(0, {"title": "Before", "interventions": [step("Choose a way to begin")]})
     merged = _done(now, changes.complete(At(0, 1), "me", "2026-11-24T10:00:00+00:00")).flow
     assert _titles(merged) == _titles(now)
-    assert [one["title"] for goal in merged["goals"] for one in goal["interventions"] if one["completed_at"]] == ["Choose a way"]
+    assert [
+        intervention["title"]
+        for goal in merged["goals"]
+        for intervention in goal["interventions"]
+        if intervention["completed_at"]
+    ] == ["Choose a way"]
 
 
 def test_a_step_that_somebody_completed_already_keeps_who_did_it() -> None:
     now = _theirs(changes.complete(At(0, 0), "them", "2026-11-23T10:00:00+00:00"))
     merging = _done(now, changes.complete(At(0, 0), "me", "2026-11-24T10:00:00+00:00"))
     assert merging.flow == now
-    assert "completed already" in merging.told
+    assert "completed already" in merging.notice
 
 
 def test_a_step_that_somebody_removed_is_not_completed_in_place_of_another_one() -> None:
     now = _theirs(changes.remove(At(0, 1)))
     merging = _done(now, changes.complete(At(0, 1), "me", "2026-11-24T10:00:00+00:00"))
     assert merging.flow == now
-    assert "removed or renamed" in merging.told
+    assert "removed or renamed" in merging.notice
 
 
 def test_of_two_steps_with_one_title_the_one_that_was_meant_is_changed() -> None:
@@ -61,18 +75,31 @@ def test_of_two_steps_with_one_title_the_one_that_was_meant_is_changed() -> None
     assert merged["goals"][1]["interventions"] == [step("Send the list", instructions="By letter")]
 
 
-def test_a_step_that_was_seen_alone_is_the_only_one_of_its_title_and_date_in_its_goal_or_none() -> None:
+def test_a_step_that_was_seen_alone_is_the_only_one_of_its_title_and_date_in_its_goal_or_none() -> (
+    None
+):
     dates = [f"2026-11-{day:02}T08:00:00+00:00" for day in (7, 14, 21)]
     calls = [step("Weekly call", reminder_date=date) for date in dates]
     other = {"title": "Eat", "interventions": [dict(calls[2])]}
 
     def completed(seen: Part, steps: list[Part], goal: str = "Walk") -> list[tuple[int, int]]:
-        flow = {"description": "More exercise", "diagnosis": None, "goals": [other, {"title": goal, "interventions": steps}]}
-        merging = Merging(changes.alone(flow, {"title": "Walk"}, seen), flow, lambda path, theirs: "", whole=False)
+        flow = {
+            "description": "More exercise",
+            "diagnosis": None,
+            "goals": [other, {"title": goal, "interventions": steps}],
+        }
+        merging = Merging(
+            changes.alone(flow, {"title": "Walk"}, seen), flow, lambda path, theirs: "", whole=False
+        )
         changes.complete(At(0, 0), "me", "2026-11-24T10:00:00+00:00")(merging)
         goals = merging.flow["goals"]
-        found = [(g, s) for g, of in enumerate(goals) for s, one in enumerate(of["interventions"]) if one["completed_at"]]
-        assert bool(found) != ("removed or renamed" in merging.told)
+        found = [
+            (g, s)
+            for g, of in enumerate(goals)
+            for s, one in enumerate(of["interventions"])
+            if one["completed_at"]
+        ]
+        assert bool(found) != ("removed or renamed" in merging.notice)
         return found
 
     edited = calls[2] | {"instructions": "Ask for the results"}
@@ -98,9 +125,15 @@ def test_two_who_change_one_field_are_asked_and_get_what_they_choose() -> None:
     now = _theirs(changes.edit(At(0, 0), {"instructions": "Theirs"}))
     mine = changes.edit(At(0, 0), {"instructions": "Mine"})
     [conflict] = _done(now, mine).conflicts
-    assert (conflict.path, conflict.base, conflict.mine, conflict.theirs) == ("instructions", None, "Mine", "Theirs")
+    assert (conflict.path, conflict.base, conflict.mine, conflict.theirs) == (
+        "instructions",
+        None,
+        "Mine",
+        "Theirs",
+    )
     chosen = {
-        side: _done(now, mine, decided=side).flow["goals"][0]["interventions"][0]["instructions"] for side in ("mine", "theirs")
+        side: _done(now, mine, decided=side).flow["goals"][0]["interventions"][0]["instructions"]
+        for side in ("mine", "theirs")
     }
     assert chosen == {"mine": "Mine", "theirs": "Theirs"}
 
@@ -124,7 +157,10 @@ def test_what_one_removes_and_another_changed_stays_until_they_say_so() -> None:
 def test_what_somebody_adds_meanwhile_stays_when_another_removes_a_neighbour() -> None:
     now = _theirs(changes.add(At(0), step("Buy socks")))
     merged = _done(now, changes.remove(At(0, 0))).flow
-    assert _titles(merged) == [("Walk", ["Choose a way", "Buy socks"]), ("Eat", ["Send the list", "Send the list"])]
+    assert _titles(merged) == [
+        ("Walk", ["Choose a way", "Buy socks"]),
+        ("Eat", ["Send the list", "Send the list"]),
+    ]
 
 
 def test_a_goal_that_somebody_renamed_takes_what_another_adds_to_it() -> None:
@@ -140,15 +176,21 @@ def test_a_goal_that_somebody_removed_comes_back_for_what_another_puts_into_it()
     now = _theirs(changes.remove(At(1)))
     merging = _done(now, changes.add(At(1), step("Cook")))
     assert _titles(merging.flow)[-1] == ("Eat", ["Cook"])
-    assert "is back" in merging.told
+    assert "is back" in merging.notice
 
 
 def test_a_step_moves_on_into_the_next_goal_and_stops_at_the_ends() -> None:
     def moved(at: At, by: int) -> Any:
         return _titles(_done(_flow(), changes.move(at, by)).flow)
 
-    assert moved(At(0, 1), 1) == [("Walk", ["Choose shoes"]), ("Eat", ["Choose a way", "Send the list", "Send the list"])]
-    assert moved(At(1, 0), -1) == [("Walk", ["Choose shoes", "Choose a way", "Send the list"]), ("Eat", ["Send the list"])]
+    assert moved(At(0, 1), 1) == [
+        ("Walk", ["Choose shoes"]),
+        ("Eat", ["Choose a way", "Send the list", "Send the list"]),
+    ]
+    assert moved(At(1, 0), -1) == [
+        ("Walk", ["Choose shoes", "Choose a way", "Send the list"]),
+        ("Eat", ["Send the list"]),
+    ]
     assert moved(At(0, 0), -1) == moved(At(1, 1), 1) == moved(At(0), -1) == _titles(_flow())
     assert [goal for goal, _ in moved(At(0), 1)] == ["Eat", "Walk"]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almoner.portal.profile.chart import Chart, drawn
-from almoner.workshop.design import Band
+from almoner.workshop.assessment_design import Band
 
 BEGIN = datetime(2026, 6, 1, tzinfo=UTC)
 BANDS = (
@@ -28,7 +28,11 @@ def chart_of(values: list[int]) -> Chart:
 def on_the_line(chart: Chart) -> list[tuple[float, float]]:
     """Places of the line, close to each other."""
     steps = [number / 50 for number in range(51)]
-    found = [(a.x + (b.x - a.x) * t, a.y + (b.y - a.y) * t) for a, b in pairwise(chart.points) for t in steps]
+    found = [
+        (a.x + (b.x - a.x) * t, a.y + (b.y - a.y) * t)
+        for a, b in pairwise(chart.points)
+        for t in steps
+    ]
     return found or [(point.x, point.y) for point in chart.points]
 
 
@@ -40,7 +44,9 @@ def test_no_name_lies_under_the_line_or_outside_of_its_stripe(values: list[int])
         if zone.x is None:
             continue
         left, right, top, bottom = zone.x, zone.x + WIDTHS[zone.name], zone.y, zone.y + 12
-        assert not [place for place in line if left <= place[0] <= right and top <= place[1] <= bottom], zone
+        assert not [
+            place for place in line if left <= place[0] <= right and top <= place[1] <= bottom
+        ], zone
         assert (zone.height >= 12, left >= chart.left, right <= chart.right) == (True, True, True)
 
 

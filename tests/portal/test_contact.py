@@ -1,4 +1,6 @@
-"""How a patient is reached, what they consented to, and what happens where two people edit the same."""
+"""How a patient is reached, what they consented to, and what happens where two people edit the
+same.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.people import Person
 from tests.portal.profiles import Chart, new_patient
+from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("program")
 
@@ -31,54 +34,104 @@ def hidden(page: httpx.Response, action: str) -> dict[str, str]:
     form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL)
     assert form, action
     pairs = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form[0])
-    return {name: html.unescape(value) for name, value in pairs if name not in ("csrf", "form_token")}
+    return {
+        name: html.unescape(value) for name, value in pairs if name not in ("csrf", "form_token")
+    }
 
 
 async def row_of(database: Database, chart: Chart, collection: str, row_id: str) -> Any:
     """A row as the database has it."""
     async with database.connection() as connection:
         return await connection.fetchrow(
-            f"SELECT * FROM {collection} WHERE environment_id = $1 AND id = $2", chart.by.environment_id, row_id
+            f"SELECT * FROM {collection} WHERE environment_id = $1 AND id = $2",
+            chart.by.environment_id,
+            row_id,
         )
 
 
 async def records(database: Database, row_id: str) -> list[Any]:
     """The records of a row's consents."""
     async with database.connection() as connection:
-        found: list[Any] = await connection.fetch("SELECT * FROM consent_records WHERE row_id = $1 ORDER BY id", row_id)
+        found: list[Any] = await connection.fetch(
+            "SELECT * FROM consent_records WHERE row_id = $1 ORDER BY id", row_id
+        )
         return found
 
 
 def consent_form(**values: str) -> dict[str, str]:
-    return {"given": "yes", "how": "voice", "received_on": "2026-01-05", "note": "She asked for it.", **values}
+    return {
+        "given": "yes",
+        "how": "voice",
+        "received_on": "2026-01-05",
+        "note": "She asked for it.",
+        **values,
+    }
+
+
+async def test_a_card_says_in_words_what_a_number_is_and_a_control_how_one_is_typed(
+    coach: Person, grace: Chart
+) -> None:
+    await grace.add(
+        "phone_numbers",
+        phone_number="415-555-1234",
+        phone_number_type="cell",
+        friendly_name="at work",
+        verified=True,
+    )
+    profile = Document(await coach.get(f"/patients/{grace.id}"))
+    assert "Mobile · at work · A call has confirmed that it is the patient's" in profile.main()
+    form = (await coach.get(f"/patients/{grace.id}/contact")).text
+    controls = {
+        "phones-new-phone_number": "A US or Canadian number of ten digits, such as 555-555-5555.",
+        "emails-new-email": "An address such as grace@example.org.",
+        f"{grace.id}-zip_code": "Five digits or nine, such as 94110 or 94110-1234.",
+        f"{grace.id}-birthday": "Such as 24 Nov 2026.",
+    }
+    for at, words in controls.items():
+        control = re.search(rf'<input[^>]* id="{at}"[^>]*>', form)
+        assert control, at
+        assert f'aria-describedby="{at}-help"' in control[0]
+        assert re.search(rf'id="{at}-help">{re.escape(words)}<', form), at
 
 
 async def test_numbers_addresses_and_ids_are_added_and_shown(coach: Person, grace: Chart) -> None:
     base = f"/patients/{grace.id}/contact"
-    await coach.send_form(f"{base}/phones", phone_number="(415) 555-1234", phone_number_type="cell", friendly_name="main")
+    await coach.send_form(
+        f"{base}/phones",
+        phone_number="(415) 555-1234",
+        phone_number_type="cell",
+        friendly_name="main",
+    )
     await coach.send_form(f"{base}/emails", email="grace@example.org")
     answer = await coach.send_form(f"{base}/ids", namespace="ehr", external_id="G-1906-12")
     assert answer.status_code == 303
     page = await coach.get(base)
     for words in ("415-555-1234", "grace@example.org", "G-1906-12"):
         assert words in page.text
-    assert "555-555-0000" not in page.text
+    assert not Document(page).mentions("555-555-0000")
     profile = await coach.get(f"/patients/{grace.id}")
-    assert "415-555-1234" in profile.text
-    assert "no voicemail" in profile.text
-    assert "G-1906-12" in profile.text
+    assert "415-555-1234" in Document(profile).definition("Phone")
+    assert Document(profile).row("no voicemail")
+    assert "G-1906-12" in Document(profile).region("Timeline")
 
 
-async def test_what_does_not_fit_is_told_at_its_field_and_what_was_typed_stays(coach: Person, grace: Chart) -> None:
+async def test_what_does_not_fit_is_told_at_its_field_and_what_was_typed_stays(
+    coach: Person, grace: Chart
+) -> None:
     base = f"/patients/{grace.id}/contact"
-    answer = await coach.send_form(f"{base}/phones", phone_number="12 <b>", phone_number_type="cell", friendly_name="my words")
+    answer = await coach.send_form(
+        f"{base}/phones", phone_number="12 <b>", phone_number_type="cell", friendly_name="my words"
+    )
     assert answer.status_code == 400
-    assert 'id="phones-new-phone_number-error">Give a US or Canadian number' in answer.text
-    assert 'value="12 &lt;b&gt;"' in answer.text
-    assert 'value="my words"' in answer.text
+    form = Document(answer).form(to=f"{base}/phones")
+    assert form.field("phone_number").error
+    assert form.field("phone_number").value == "12 <b>"
+    assert form.field("friendly_name").value == "my words"
 
 
-async def test_a_consent_changes_together_with_its_record(coach: Person, grace: Chart, database: Database) -> None:
+async def test_a_consent_changes_together_with_its_record(
+    coach: Person, grace: Chart, database: Database
+) -> None:
     phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
     action = f"/patients/{grace.id}/contact/phones/{phone}/opted_in_to_sms"
     page = await coach.get(f"/patients/{grace.id}/contact")
@@ -94,12 +147,14 @@ async def test_a_consent_changes_together_with_its_record(coach: Person, grace: 
     )
     assert kept["recorded_by"] == f"worker:{coach.worker_id}"
     after = await coach.get(f"/patients/{grace.id}/contact")
-    assert "received 5 January 2026" in after.text
-    assert "She asked for it." in after.text
-    assert "recorded by Emily Smith" in after.text
+    assert Document(after).row("received 5 January 2026")
+    assert Document(after).row("She asked for it.")
+    assert Document(after).row("recorded by Emily Smith")
 
 
-async def test_a_consent_whose_record_cannot_be_kept_does_not_change(coach: Person, grace: Chart, database: Database) -> None:
+async def test_a_consent_whose_record_cannot_be_kept_does_not_change(
+    coach: Person, grace: Chart, database: Database
+) -> None:
     phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
     action = f"/patients/{grace.id}/contact/phones/{phone}/opted_in_to_sms"
     page = await coach.get(f"/patients/{grace.id}/contact")
@@ -111,7 +166,8 @@ async def test_a_consent_whose_record_cannot_be_kept_does_not_change(coach: Pers
         finally:
             await connection.execute("ALTER TABLE consent_records DROP CONSTRAINT refused")
         told = await connection.fetchval(
-            "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2 AND kind = 'update'",
+            "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2 AND kind ="
+            " 'update'",
             *(grace.by.environment_id, phone),
         )
     assert answer.status_code == 500
@@ -137,20 +193,30 @@ async def test_a_consent_without_how_and_when_is_refused(
     page = await coach.get(f"/patients/{grace.id}/contact")
     answer = await coach.send_form(action, **hidden(page, action), **consent_form(**{field: value}))
     assert answer.status_code == 400
-    assert words in answer.text
-    assert "She asked for it." in answer.text
+    form = Document(answer).form(to=action)
+    assert words in form.field(field).error
+    assert form.field("note").value == "She asked for it."
     assert not (await row_of(database, grace, "phone_numbers", phone))["opted_in_to_sms"]
 
 
-async def test_nothing_of_another_patient_is_edited(coach: Person, grace: Chart, store: Store) -> None:
+async def test_nothing_of_another_patient_is_edited(
+    coach: Person, grace: Chart, store: Store
+) -> None:
     other = await new_patient(store, grace.by.environment_id)
     phone = await other.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
-    for path in (f"phones/{phone}", f"phones/{phone}/opted_in_to_sms", f"emails/{phone}", "phones/nonsense"):
+    for path in (
+        f"phones/{phone}",
+        f"phones/{phone}/opted_in_to_sms",
+        f"emails/{phone}",
+        "phones/nonsense",
+    ):
         answer = await coach.send_form(f"/patients/{grace.id}/contact/{path}", **consent_form())
         assert answer.status_code == 404, path
 
 
-async def test_changes_of_different_fields_are_both_kept(coach: Person, grace: Chart, database: Database) -> None:
+async def test_changes_of_different_fields_are_both_kept(
+    coach: Person, grace: Chart, database: Database
+) -> None:
     action = f"/patients/{grace.id}/contact/details"
     page = await coach.get(f"/patients/{grace.id}/contact")
     await grace.change("patients", grace.id, city="Oakland", timezone="America/New_York")
@@ -158,23 +224,33 @@ async def test_changes_of_different_fields_are_both_kept(coach: Person, grace: C
     answer = await coach.send_form(action, **hidden(page, action), **values)
     assert answer.status_code == 303
     row = await row_of(database, grace, "patients", grace.id)
-    assert (row["last_name"], row["city"], row["timezone"]) == ("Murray Hopper", "Oakland", "America/New_York")
+    assert (row["last_name"], row["city"], row["timezone"]) == (
+        "Murray Hopper",
+        "Oakland",
+        "America/New_York",
+    )
     async with database.connection() as connection:
         fields = await connection.fetchval(
-            "SELECT fields FROM changes WHERE environment_id = $1 AND row_id = $2 AND through = 'portal'",
+            "SELECT fields FROM changes WHERE environment_id = $1 AND row_id = $2 AND through ="
+            " 'portal'",
             *(grace.by.environment_id, grace.id),
         )
     assert fields == ["last_name"]
 
 
-async def test_a_field_that_two_people_changed_is_shown_from_both_sides(coach: Person, grace: Chart, database: Database) -> None:
+async def test_a_field_that_two_people_changed_is_shown_from_both_sides(
+    coach: Person, grace: Chart, database: Database
+) -> None:
     action = f"/patients/{grace.id}/contact/details"
     page = await coach.get(f"/patients/{grace.id}/contact")
     await grace.change("patients", grace.id, city="Oakland")
-    clash = await coach.send_form(action, **hidden(page, action), **details(city="Berkeley", last_name="Murray"))
+    clash = await coach.send_form(
+        action, **hidden(page, action), **details(city="Berkeley", last_name="Murray")
+    )
     assert clash.status_code == 409
-    for words in ("Oakland", "Berkeley", "test, on the command line"):
-        assert words in clash.text
+    for city in ("Oakland", "Berkeley"):
+        assert Document(clash).get("radio", city)
+    assert Document(clash).alert("test, on the command line")
     assert (await row_of(database, grace, "patients", grace.id))["last_name"] == "Hopper"
     mine = await coach.send_form(action, **hidden(clash, action), **{"choose.city": "mine"})
     assert mine.status_code == 303
@@ -188,25 +264,31 @@ async def test_the_other_side_can_be_taken_and_a_third_change_is_a_new_clash(
     action = f"/patients/{grace.id}/contact/details"
     page = await coach.get(f"/patients/{grace.id}/contact")
     await grace.change("patients", grace.id, city="Oakland")
-    clash = await coach.send_form(action, **hidden(page, action), **details(city="Berkeley", last_name="Murray"))
+    clash = await coach.send_form(
+        action, **hidden(page, action), **details(city="Berkeley", last_name="Murray")
+    )
     await grace.change("patients", grace.id, city="San Jose")
     again = await coach.send_form(action, **hidden(clash, action), **{"choose.city": "mine"})
     assert again.status_code == 409
-    assert "San Jose" in again.text
+    assert Document(again).get("radio", "San Jose")
     theirs = await coach.send_form(action, **hidden(again, action), **{"choose.city": "theirs"})
     assert theirs.status_code == 303
     row = await row_of(database, grace, "patients", grace.id)
     assert (row["city"], row["last_name"]) == ("San Jose", "Murray")
 
 
-async def test_a_form_that_was_sent_as_it_was_drawn_changes_nothing(coach: Person, grace: Chart, database: Database) -> None:
+async def test_a_form_that_was_sent_as_it_was_drawn_changes_nothing(
+    coach: Person, grace: Chart, database: Database
+) -> None:
     action = f"/patients/{grace.id}/contact/details"
     page = await coach.get(f"/patients/{grace.id}/contact")
     answer = await coach.send_form(action, **hidden(page, action), **details())
     assert answer.status_code == 303
     async with database.connection() as connection:
         count = await connection.fetchval(
-            "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2", grace.by.environment_id, grace.id
+            "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2",
+            grace.by.environment_id,
+            grace.id,
         )
     assert count == 1  # its creation
 
@@ -214,33 +296,56 @@ async def test_a_form_that_was_sent_as_it_was_drawn_changes_nothing(coach: Perso
 async def test_a_consent_is_decided_anew_where_somebody_else_changed_it(
     coach: Person, grace: Chart, store: Store, database: Database
 ) -> None:
-    phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell", opted_in_to_sms=True)
+    phone = await grace.add(
+        "phone_numbers", phone_number="415-555-1234", phone_number_type="cell", opted_in_to_sms=True
+    )
     action = f"/patients/{grace.id}/contact/phones/{phone}/opted_in_to_sms"
     page = await coach.get(f"/patients/{grace.id}/contact")
     await store.update(grace.by, BY_NAME["phone_numbers"], phone, {"friendly_name": "main"}, None)
-    assert (await coach.send_form(action, **hidden(page, action), **consent_form(given="no"))).status_code == 303
+    assert (
+        await coach.send_form(action, **hidden(page, action), **consent_form(given="no"))
+    ).status_code == 303
     assert not (await row_of(database, grace, "phone_numbers", phone))["opted_in_to_sms"]
     assert len(await records(database, phone)) == 1
 
 
 def details(**values: str) -> dict[str, str]:
     """The form of a patient as it was drawn, with what was typed into it."""
-    drawn = {"first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09", "timezone": "America/Los_Angeles"}
-    blank = dict.fromkeys(("street", "street_line_two", "city", "state", "zip_code", "county", "country"), "")
+    drawn = {
+        "first_name": "Grace",
+        "last_name": "Hopper",
+        "birthday": "1906-12-09",
+        "timezone": "America/Los_Angeles",
+    }
+    blank = dict.fromkeys(
+        ("street", "street_line_two", "city", "state", "zip_code", "county", "country"), ""
+    )
     return drawn | blank | values
 
 
-async def test_what_needs_a_consent_ends_with_it_by_the_same_record(coach: Person, grace: Chart, database: Database) -> None:
+async def test_what_needs_a_consent_ends_with_it_by_the_same_record(
+    coach: Person, grace: Chart, database: Database
+) -> None:
     opted = {"phone_number_type": "cell", "opted_in_to_sms": True, "automatic_recipient": True}
-    phone, noise = [await grace.add("phone_numbers", phone_number=f"415-555-123{n}", **opted) for n in (4, 5)]
+    phone, noise = [
+        await grace.add("phone_numbers", phone_number=f"415-555-123{n}", **opted) for n in (4, 5)
+    ]
     action = f"/patients/{grace.id}/contact/phones/{phone}/opted_in_to_sms"
     page = await coach.get(f"/patients/{grace.id}/contact")
-    withdrawn = await coach.send_form(action, **hidden(page, action), **consent_form(given="no", note="No more of these."))
+    withdrawn = await coach.send_form(
+        action, **hidden(page, action), **consent_form(given="no", note="No more of these.")
+    )
     assert withdrawn.status_code == 303
     row = await row_of(database, grace, "phone_numbers", phone)
-    assert (row["opted_in_to_sms"], row["automatic_recipient"], row["opted_in_to_voicemail"]) == (False, False, False)
+    assert (row["opted_in_to_sms"], row["automatic_recipient"], row["opted_in_to_voicemail"]) == (
+        False,
+        False,
+        False,
+    )
     kept = {(one["consent"], one["given"], one["note"]) for one in await records(database, phone)}
-    assert kept == {(name, False, "No more of these.") for name in ("opted_in_to_sms", "automatic_recipient")}
+    assert kept == {
+        (name, False, "No more of these.") for name in ("opted_in_to_sms", "automatic_recipient")
+    }
     assert (await row_of(database, grace, "phone_numbers", noise))["automatic_recipient"]
 
 
@@ -252,8 +357,12 @@ async def test_what_needs_a_consent_is_not_given_before_it_and_is_shown_as_not_i
     page = await coach.get(f"/patients/{grace.id}/contact")
     early = await coach.send_form(action, **hidden(page, action), **consent_form())
     assert early.status_code == 400
-    assert "Record the consent to E-mail first" in early.text
+    assert (
+        "Record the consent to E-mail first" in Document(early).form(to=action).field("given").error
+    )
     assert await records(database, address) == []
     # Another system may say what it likes: the page says what comes of it.
     await grace.add("email_addresses", email="work@example.org", automatic_recipient=True)
-    assert "not in force: E-mail is not given" in (await coach.get(f"/patients/{grace.id}/contact")).text
+    assert Document(await coach.get(f"/patients/{grace.id}/contact")).row(
+        "not in force: E-mail is not given"
+    )

@@ -1,4 +1,6 @@
-"""The conversation on an open profile, in a browser: what others write appears, and what is typed stays."""
+"""The conversation on an open profile, in a browser: what others write appears, and what is typed
+stays.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,14 @@ async def test_a_message_that_comes_in_leaves_the_one_that_is_typed_alone(
     await typed.focus()
     await page.keyboard.type("I am typing th")
     await charts.inbound(program, patient, conversation, "Came in live")
-    await page.locator("#conversation").get_by_text("Came in live").wait_for()
+    await page.get_by_role("log").get_by_text("Came in live").wait_for()
     await page.keyboard.type("is")
     await expect(typed).to_have_value("I am typing this")
     await page.get_by_role("button", name="Mark as read").click()
     await page.get_by_role("button", name="Mark as read").wait_for(state="detached")
     await expect(typed).to_have_value("I am typing this")
     await page.get_by_role("button", name="Record", exact=True).click()
-    await page.get_by_text("Recorded. Nothing was sent.").wait_for()
+    await page.get_by_role("status").get_by_text("Recorded. Nothing was sent.").wait_for()
     await expect(typed).to_have_value("")
     await expect(typed).to_be_focused()
 
@@ -48,7 +50,7 @@ async def test_what_was_said_of_the_last_message_is_gone_when_the_next_one_is_ty
     await page.goto(f"/patients/{patient}")
     await page.get_by_label("What was said or sent?").fill("First")
     await page.get_by_role("button", name="Record", exact=True).click()
-    recorded = page.get_by_text("Recorded. Nothing was sent.")
+    recorded = page.get_by_role("status").get_by_text("Recorded. Nothing was sent.")
     await recorded.wait_for()
     await page.get_by_label("What was said or sent?").press_sequentially("Se")
     await expect(recorded).to_be_hidden()

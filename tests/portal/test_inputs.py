@@ -1,4 +1,6 @@
-"""The controls of declared fields: each kind is drawn with its value, and what a browser sends of it is that value again."""
+"""The controls of declared fields: each kind is drawn with its value, and what a browser sends of
+it is that value again.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,24 @@ import msgspec
 
 from almoner.data_api.declare import ID, PATIENT, Resource, Verb
 from almoner.pages.visit import Form
-from almoner.portal.inputs import inputs, typed_in
+from almoner.portal.inputs import form_fields, inputs
 from almoner.portal.workers import Worker
 from almoner.vocabulary.choices import Choice, ProgramChoice, Several, State
 from almoner.vocabulary.contact_kinds import Phone, ZipCode
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import Field, Section
-from almoner.vocabulary.kinds import AnyObject, Boolean, Consent, Email, Guid, Integer, LongText, Number, Ref, Text, Texts
+from almoner.vocabulary.kinds import (
+    AnyObject,
+    Boolean,
+    Consent,
+    Email,
+    Guid,
+    LongText,
+    Ref,
+    Text,
+    Texts,
+)
+from almoner.vocabulary.numbers import Integer, Number
 from almoner.vocabulary.times import IsoDate, IsoDateTime, Timezone
 
 ADA = "8a6e0804-2bd0-4672-b79d-d97027f9071a"
@@ -28,7 +41,12 @@ DRAWN: list[tuple[Field, str, Any, list[str]]] = [
     (Field("e", Boolean()), "select", False, ["no"]),
     (Field("f", Boolean(), default=False), "checkbox", True, ["yes"]),
     (Field("g", IsoDate()), "date", "2026-03-08", ["2026-03-08"]),
-    (Field("h", IsoDateTime()), "datetime-local", "2026-03-09T13:30:00.000000+00:00", ["2026-03-09T09:30"]),
+    (
+        Field("h", IsoDateTime()),
+        "datetime-local",
+        "2026-03-09T13:30:00.000000+00:00",
+        ["2026-03-09T09:30"],
+    ),
     (Field("i", Choice(("mild", "very_severe"))), "select", "very_severe", ["very_severe"]),
     (Field("j", Several(("x", "y", "z"))), "checkboxes", ["x", "z"], ["x", "z"]),
     (Field("k", ProgramChoice("phases")), "select", "intake", ["intake"]),
@@ -69,14 +87,17 @@ def test_what_nobody_touched_is_sent_back_exactly_as_it_was() -> None:
     exact = "2026-03-09T13:30:59.123456+00:00"
     form = [("at", one.view(exact).value), ("was.at", msgspec.json.encode(exact).decode())]
     assert one.value(Form(form)) == exact
-    assert one.value(Form([("at", "2026-03-09T09:31"), form[1]])) == "2026-03-09T13:31:00.000000+00:00"
+    assert (
+        one.value(Form([("at", "2026-03-09T09:31"), form[1]])) == "2026-03-09T13:31:00.000000+00:00"
+    )
 
 
 def test_choices_are_read_in_words_and_only_what_may_be_blank_has_a_blank() -> None:
     choice = Choice(("mild", "very_severe"), words=(("mild", "hardly"),))
     needed, optional = inputs([Field("a", choice, required=True), Field("b", choice)], VISIT)
     assert needed.view("mild").options == (("mild", "hardly"), ("very_severe", "Very severe"))
-    assert (needed.view(None).blank, optional.view(None).blank) == ("", "not known")
+    assert (needed.view("mild").blank, optional.view("mild").blank) == ("", "not known")
+    assert (needed.view(None).blank, needed.view(None).chosen) == ("Choose", ())
     (coach,) = inputs([Field("coach_id", Ref("workers"))], VISIT, PEOPLE)
     assert (coach.view(None).label, coach.view(None).options) == ("Coach", ((ADA, "Ada King"),))
 
@@ -95,11 +116,17 @@ def test_a_form_has_the_fields_of_its_sections_and_nothing_that_is_not_typed() -
     )
     sections = (Section("first", "First", ("first_named",)), Section("rest", "The rest"))
     resource = Resource(
-        name="things", title="Things", singular="thing", about="", verbs=(Verb.GET,), fields=fields, sections=sections
+        name="things",
+        title="Things",
+        singular="thing",
+        about="",
+        verbs=(Verb.GET,),
+        fields=fields,
+        sections=sections,
     )
 
     def drawn(**asked: Any) -> list[str]:
-        return [one.name for one in inputs(typed_in(resource, **asked), VISIT)]
+        return [one.name for one in inputs(form_fields(resource, **asked), VISIT)]
 
     assert drawn(new=True) == ["first_named", "other", "kept"]
     assert drawn() == ["first_named", "other", "late"]

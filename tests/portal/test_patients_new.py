@@ -9,16 +9,24 @@ from typing import Any
 
 import pytest
 
-from almoner.data_api.store import Actor, Store
-from almoner.portal.patients.duplicates import mistaken_for
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
+from almoner.patient_merges.duplicates import mistaken_for
 from almoner.portal.patients.guessed_zone import SPLIT, ZONES
 from almoner.resources.patients import patients
 from almoner.vocabulary.times import TIMEZONES
 from tests.conftest import Api
 from tests.pages.test_refusals import FOR_PROGRAMS
 from tests.people import People, Person
+from tests.web.document import Document
 
-GRACE = {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
+GRACE = {
+    "phase": "intake",
+    "timezone": "US/Pacific",
+    "first_name": "Grace",
+    "last_name": "Hopper",
+    "birthday": "1906-12-09",
+}
 
 
 @pytest.fixture
@@ -35,7 +43,9 @@ async def grace(store: Store, inside: Actor) -> str:
         ("Grace", "Harper", "1970-01-01"),
         ("Grace", "Hopper", "1990-05-30"),
     ):
-        await store.create(inside, patients, GRACE | {"first_name": first, "last_name": last, "birthday": born})
+        await store.create(
+            inside, patients, GRACE | {"first_name": first, "last_name": last, "birthday": born}
+        )
     return (await store.create(inside, patients, GRACE)).id
 
 
@@ -50,17 +60,23 @@ async def grace(store: Store, inside: Actor) -> str:
         ({"birthday": "1906-12-19"}, "easily mistaken"),
     ],
 )
-async def test_a_slip_in_the_name_or_the_birthday_hides_nobody(coach: Person, grace: str, typed: dict[str, str], why: str) -> None:
+async def test_a_slip_in_the_name_or_the_birthday_hides_nobody(
+    coach: Person, grace: str, typed: dict[str, str], why: str
+) -> None:
     answer = await coach.send_form("/patients/new", **GRACE | typed)
     assert answer.status_code == 409
-    assert f'href="/patients/{grace}">Open' in answer.text
-    assert why in answer.text
+    assert Document(answer).links(to=f"/patients/{grace}")
+    assert Document(answer).alert(why)
     assert answer.text.count(">Open</a>") == 1
-    assert "This is somebody else: create" in answer.text
+    assert Document(answer).button("This is somebody else: create")
 
 
-async def test_another_of_the_same_name_and_another_birthday_is_somebody_else(coach: Person, grace: str) -> None:
-    assert (await coach.send_form("/patients/new", **GRACE | {"birthday": "1955-03-27"})).status_code == 303
+async def test_another_of_the_same_name_and_another_birthday_is_somebody_else(
+    coach: Person, grace: str
+) -> None:
+    assert (
+        await coach.send_form("/patients/new", **GRACE | {"birthday": "1955-03-27"})
+    ).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -76,7 +92,9 @@ async def test_another_of_the_same_name_and_another_birthday_is_somebody_else(co
         " 415 555 1234 ",
     ],
 )
-async def test_a_phone_number_is_taken_as_people_write_it(coach: Person, api: Api, typed: str) -> None:
+async def test_a_phone_number_is_taken_as_people_write_it(
+    coach: Person, api: Api, typed: str
+) -> None:
     made = await coach.send_form("/patients/new", **GRACE, phone=typed)
     assert made.status_code == 303
     patient = made.headers["location"].rsplit("/", 1)[1]
@@ -84,43 +102,67 @@ async def test_a_phone_number_is_taken_as_people_write_it(coach: Person, api: Ap
     assert [one["phone_number"] for one in phones] == ["415-555-1234"]
 
 
-async def test_the_zone_is_guessed_from_the_state_and_what_was_typed_stays(coach: Person, api: Api) -> None:
+async def test_the_zone_is_guessed_from_the_state_and_what_was_typed_stays(
+    coach: Person, api: Api
+) -> None:
     blank = GRACE | {"timezone": "", "state": "AZ"}
     asked = await coach.send_form("/patients/new", **blank)
-    assert "Guessed from AZ." in asked.text
-    assert 'value="America/Phoenix"' in asked.text
+    assert "Guessed from AZ." in Document(asked).field("timezone").error
+    assert Document(asked).field("timezone").value == "America/Phoenix"
     blank |= {"timezone": "America/Phoenix"}
     made = await coach.send_form("/patients/new", **blank)
     assert (await api.get(f"/v1{made.headers['location']}")).json()["timezone"] == "America/Phoenix"
     guessed = await coach.send_form(
-        "/patients/new/zone", htmx=True, state="TX", timezone="America/Phoenix", zone_guess="America/Phoenix"
+        "/patients/new/zone",
+        htmx=True,
+        state="TX",
+        timezone="America/Phoenix",
+        zone_guess="America/Phoenix",
     )
-    assert 'value="America/Chicago"' in guessed.text
-    assert "Guessed from TX, parts of which have another" in guessed.text
-    typed = await coach.send_form("/patients/new/zone", htmx=True, state="TX", timezone="Europe/Paris")
-    assert 'value="Europe/Paris"' in typed.text
-    assert "Guessed" not in typed.text
+    assert Document(guessed).field("timezone").value == "America/Chicago"
+    assert (
+        "Guessed from TX, parts of which have another" in Document(guessed).field("timezone").help
+    )
+    typed = await coach.send_form(
+        "/patients/new/zone", htmx=True, state="TX", timezone="Europe/Paris"
+    )
+    assert Document(typed).field("timezone").value == "Europe/Paris"
+    assert not Document(typed).field("timezone").help.startswith("Guessed")
     neither = await coach.send_form("/patients/new", **blank | {"timezone": "", "state": "AA"})
-    assert 'id="timezone-error"' in neither.text
+    assert Document(neither).field("timezone").error
 
 
-async def test_a_zone_that_somebody_chose_stays_though_it_is_where_most_of_another_state_live(coach: Person) -> None:
-    chosen = await coach.send_form("/patients/new/zone", htmx=True, state="TX", timezone="America/Denver", zone_guess="")
-    assert 'value="America/Denver"' in chosen.text
-    assert "Guessed" not in chosen.text
-    again = await coach.send_form(
-        "/patients/new/zone", htmx=True, state="CA", timezone="America/Denver", zone_guess="America/Chicago"
+async def test_a_zone_that_somebody_chose_stays_though_it_is_where_most_of_another_state_live(
+    coach: Person,
+) -> None:
+    chosen = await coach.send_form(
+        "/patients/new/zone", htmx=True, state="TX", timezone="America/Denver", zone_guess=""
     )
-    assert 'value="America/Denver"' in again.text
+    assert Document(chosen).field("timezone").value == "America/Denver"
+    assert not Document(chosen).field("timezone").help.startswith("Guessed")
+    again = await coach.send_form(
+        "/patients/new/zone",
+        htmx=True,
+        state="CA",
+        timezone="America/Denver",
+        zone_guess="America/Chicago",
+    )
+    assert Document(again).field("timezone").value == "America/Denver"
     # The guess is known again where the form comes back.
     first = await coach.send_form("/patients/new/zone", htmx=True, state="TX", timezone="")
-    assert 'name="zone_guess" value="America/Chicago"' in first.text
+    assert Document(first).field("zone_guess").value == "America/Chicago"
     back = await coach.send_form(
         "/patients/new",
-        **GRACE | {"phone": "1", "timezone": "America/Chicago", "zone_guess": "America/Chicago", "state": "TX"},
+        **GRACE
+        | {
+            "phone": "1",
+            "timezone": "America/Chicago",
+            "zone_guess": "America/Chicago",
+            "state": "TX",
+        },
     )
-    assert "Guessed from TX, parts of which have another" in back.text
-    assert 'name="zone_guess" value="America/Chicago"' in back.text
+    assert "Guessed from TX, parts of which have another" in Document(back).field("timezone").help
+    assert Document(back).field("zone_guess").value == "America/Chicago"
 
 
 async def test_a_birthday_that_is_still_to_come_is_refused_here_and_told_where_another_system_sent_it(
@@ -128,16 +170,25 @@ async def test_a_birthday_that_is_still_to_come_is_refused_here_and_told_where_a
 ) -> None:
     refused = await coach.send_form("/patients/new", **GRACE | {"birthday": "2199-01-01"})
     assert refused.status_code == 400
-    assert "This day is still to come." in refused.text
-    sent = await api.post("/v1/patients", json=GRACE | {"birthday": "2199-01-01", "coach_id": coach.worker_id})
+    assert "This day is still to come." in Document(refused).field("birthday").error
+    sent = await api.post(
+        "/v1/patients", json=GRACE | {"birthday": "2199-01-01", "coach_id": coach.worker_id}
+    )
     page = await coach.get(f"/patients/{sent.json()['id']}")
-    assert "born 1 Jan 2199 · which is still to come" in page.text
+    assert "born 1 Jan 2199 · which is still to come" in Document(page).region(
+        "Whose record this is"
+    )
     assert not re.search(r"-\d+ years", page.text)
     here = f"/patients/{sent.json()['id']}/contact/details"
     kept = await coach.send_form(
-        here, **{name: text for name, text in GRACE.items() if name != "phase"} | {"birthday": "2199-01-02"}
+        here,
+        **{name: text for name, text in GRACE.items() if name != "phase"}
+        | {"birthday": "2199-01-02"},
     )
-    assert (kept.status_code, "This day is still to come." in kept.text) == (400, True)
+    assert (kept.status_code, Document(kept).field("birthday").error) == (
+        400,
+        "This day is still to come.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,13 +212,25 @@ def test_every_guess_is_a_zone_that_the_contract_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["first_name", "last_name", "birthday", "timezone", "phone", "zip_code", "state", "coach_id", "phase"]
+    "field",
+    [
+        "first_name",
+        "last_name",
+        "birthday",
+        "timezone",
+        "phone",
+        "zip_code",
+        "state",
+        "coach_id",
+        "phase",
+    ],
 )
 async def test_what_is_wrong_stands_at_its_field_for_readers_too(coach: Person, field: str) -> None:
-    wrong: dict[str, Any] = dict.fromkeys(("birthday", "timezone", "phone", "zip_code", "state", "coach_id", "phase"), "nothing")
+    wrong: dict[str, Any] = dict.fromkeys(
+        ("birthday", "timezone", "phone", "zip_code", "state", "coach_id", "phase"), "nothing"
+    )
     text = (await coach.send_form("/patients/new", **wrong)).text
-    assert f'id="{field}-error"' in text
-    assert f'aria-describedby="{field}-error' in text
+    assert Document(text).field(field).error
 
 
 async def test_a_form_speaks_to_a_coach_and_not_to_a_program(coach: Person) -> None:
@@ -176,7 +239,14 @@ async def test_a_form_speaks_to_a_coach_and_not_to_a_program(coach: Person) -> N
     helps = re.findall(r'<p class="help"[^>]*>([^<]*)</p>', blank.text)
     assert helps
     assert [text for text in helps if FOR_PROGRAMS.search(text)] == []
-    sent = {"first_name": " ", "birthday": "3.13.1950", "timezone": "Mars", "zip_code": "9", "phone": "1", "primary_language": "x"}
+    sent = {
+        "first_name": " ",
+        "birthday": "3.13.1950",
+        "timezone": "Mars",
+        "zip_code": "9",
+        "phone": "1",
+        "primary_language": "x",
+    }
     refused = await coach.send_form("/patients/new", *sent.items())
     assert refused.status_code == 400
     said = dict(re.findall(r'<p class="error" id="([a-z_]+)-error">([^<]*)</p>', refused.text))

@@ -1,4 +1,4 @@
-"""Tasks of a patient in the portal: given by type, put away, brought back, deleted."""
+"""Tasks of a patient in the portal: added by type, put away, brought back, removed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from almoner.database import Database
 from tests.conftest import new_environment
 from tests.people import People, Person
 from tests.portal.chart import Chart, text_of
+from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("chart")
 
@@ -21,63 +22,80 @@ def path(patient: str, rest: str = "") -> str:
 async def test_a_task_is_given_put_away_and_brought_back(coach: Person, chart: Chart) -> None:
     patient, noise = await chart.patient(), await chart.patient("Noise")
     await chart.make("patient_tasks", user_id=noise, task_type="weigh_in")
-    given = await coach.send_form(path(patient), htmx=True, task_type="survey")
-    assert given.status_code == 200
-    assert "1 task" in text_of(given.text)
-    assert "Dismiss Fill in a survey" in given.text
+    given = await coach.send_form(path(patient), task_type="survey")
+    assert given.headers["location"] == path(patient)
+    page = (await coach.get(path(patient))).text
+    assert "1 task" in Document(page).region("Tasks")
+    assert Document(page).button("Dismiss Fill in a survey")
     [row] = await chart.rows("patient_tasks", patient)
     assert row["task_type"] == "survey"
     assert row["dismissed"] is None
-    away = await coach.send_form(path(patient, f"/{row['id']}"), htmx=True, do="dismiss")
-    assert "0 tasks" in text_of(away.text)
-    assert "Bring back" in away.text
+    away = await coach.send_form(path(patient, f"/{row['id']}"), htmx=True, dismissed="yes")
+    assert away.status_code == 204
+    assert "patient_tasks" in away.headers["HX-Trigger"]
+    assert Document(await coach.get(path(patient))).button("Bring back Fill in a survey")
+    assert not Document(await coach.get(f"/patients/{patient}/panels/1")).mentions(
+        "Fill in a survey"
+    )
     assert (await chart.row("patient_tasks", row["id"]))["dismissed"] is True
-    back = await coach.send_form(path(patient, f"/{row['id']}"), do="restore")
-    assert back.headers["location"] == path(patient)
+    back = await coach.send_form(path(patient, f"/{row['id']}"), dismissed="no")
+    assert back.headers["location"] == path(patient, f"#{row['id']}")
     assert (await chart.row("patient_tasks", row["id"]))["dismissed"] is False
-    page = text_of((await coach.get(path(patient))).text)
-    assert "1 task" in page
-    assert "Weigh yourself given" not in page
+    given_tasks = Document(await coach.get(path(patient))).region("Tasks")
+    assert "1 task" in given_tasks
+    assert Document(await coach.get(path(noise))).button("Dismiss Weigh yourself")
+    assert given_tasks.lacks("button", "Dismiss Weigh yourself")
     async with chart.database.connection() as connection:
         log = await connection.fetch(
-            "SELECT kind, actor FROM changes WHERE environment_id = $1 AND row_id = $2", chart.environment, row["id"]
+            "SELECT kind, actor FROM changes WHERE environment_id = $1 AND row_id = $2",
+            chart.environment,
+            row["id"],
         )
-    assert {(r["kind"], r["actor"]) for r in log} == {(kind, f"worker:{coach.worker_id}") for kind in ("create", "update")}
+    assert {(r["kind"], r["actor"]) for r in log} == {
+        (kind, f"worker:{coach.worker_id}") for kind in ("create", "update")
+    }
 
 
-async def test_deleting_asks_first_and_is_for_good(coach: Person, chart: Chart) -> None:
+async def test_removing_asks_first_and_is_for_good(coach: Person, chart: Chart) -> None:
     patient = await chart.patient()
     kept = await chart.make("patient_tasks", user_id=patient, task_type="weigh_in")
     task = await chart.make("patient_tasks", user_id=patient, task_type="survey")
     page = await coach.get(path(patient))
     assert re.search(
-        rf'action="{path(patient, f"/{task}")}"[^>]*hx-confirm="The task “Fill in a survey” will be deleted for good', page.text
+        rf'action="{path(patient, f"/{task}/remove")}"[^>]*hx-confirm="The task “Fill in a survey”'
+        r" will be removed for good",
+        page.text,
     )
-    await coach.send_form(path(patient, f"/{task}"), htmx=True, do="delete")
+    await coach.send_form(path(patient, f"/{task}/remove"), htmx=True)
     assert [str(row["id"]) for row in await chart.rows("patient_tasks", patient)] == [kept]
-    gone = await coach.send_form(path(patient, f"/{task}"), htmx=True, do="dismiss")
+    gone = await coach.send_form(path(patient, f"/{task}"), htmx=True, dismissed="yes")
     assert gone.status_code == 404
-    assert "Somebody may have deleted it" in gone.text
+    assert "has no such task any more" in Document(gone).testid("problem")
 
 
-async def test_a_type_that_the_program_does_not_have_is_refused_at_its_field(coach: Person, chart: Chart) -> None:
+async def test_a_type_that_the_program_does_not_have_is_refused_at_its_field(
+    coach: Person, chart: Chart
+) -> None:
     patient = await chart.patient()
-    for given in ("", "unheard_of"):
-        refused = await coach.send_form(path(patient), htmx=True, task_type=given)
+    for given, why in (("", "Fill this in."), ("unheard_of", "Choose one of these.")):
+        refused = await coach.send_form(path(patient), task_type=given)
         assert refused.status_code == 400
-        assert "Choose what there is to do." in refused.text
+        assert Document(refused).field("task_type").error == why
     assert await chart.rows("patient_tasks", patient) == []
 
 
-async def test_the_card_of_the_profile_is_told_what_changed(coach: Person, chart: Chart) -> None:
+async def test_a_form_that_says_nothing_is_refused_rather_than_taken_for_done(
+    coach: Person, chart: Chart
+) -> None:
     patient = await chart.patient()
     task = await chart.make("patient_tasks", user_id=patient, task_type="survey")
-    done = await coach.send_form(path(patient, f"/{task}"), ("from", "card"), htmx=True, do="dismiss")
-    assert done.status_code == 204
-    assert "patient_tasks" in done.headers["HX-Trigger"]
+    assert (await coach.send_form(path(patient, f"/{task}"), do="dismiss")).status_code == 400
+    assert (await chart.row("patient_tasks", task))["dismissed"] is None
 
 
-async def test_nobody_reaches_a_task_of_others(people: People, coach: Person, chart: Chart, database: Database) -> None:
+async def test_nobody_reaches_a_task_of_others(
+    people: People, coach: Person, chart: Chart, database: Database
+) -> None:
     helper = await people(chart.environment, "helper")
     own, others = await chart.patient(coach_id=helper.worker_id), await chart.patient("Noise")
     task = await chart.make("patient_tasks", user_id=others, task_type="survey")
@@ -87,10 +105,10 @@ async def test_nobody_reaches_a_task_of_others(people: People, coach: Person, ch
     for refused in (
         await helper.get(path(others)),
         await helper.send_form(path(others), task_type="survey"),
-        await helper.send_form(path(others, f"/{task}"), do="delete"),
-        await helper.send_form(path(own, f"/{task}"), do="delete"),
+        await helper.send_form(path(others, f"/{task}"), dismissed="yes"),
+        await helper.send_form(path(own, f"/{task}"), dismissed="yes"),
         await stranger.get(path(others)),
-        await stranger.send_form(path(others, f"/{task}"), do="delete"),
+        await stranger.send_form(path(others, f"/{task}"), dismissed="yes"),
         await stranger.send_form(path(others), task_type="survey"),
     ):
         assert refused.status_code == 404
@@ -98,7 +116,9 @@ async def test_nobody_reaches_a_task_of_others(people: People, coach: Person, ch
     assert (await helper.get(path(own))).status_code == 200
 
 
-async def test_the_profile_has_the_cards_that_the_program_lays_out(people: People, coach: Person, chart: Chart) -> None:
+async def test_the_profile_has_the_cards_that_the_program_lays_out(
+    people: People, coach: Person, chart: Chart
+) -> None:
     helper = await people(chart.environment, "helper")
     patient, noise = await chart.patient(coach_id=helper.worker_id), await chart.patient("Noise")
     await chart.make("patient_tasks", user_id=patient, task_type="weigh_in")
@@ -106,16 +126,29 @@ async def test_the_profile_has_the_cards_that_the_program_lays_out(people: Peopl
     await chart.make("patient_tasks", user_id=noise, task_type="survey")
     body = {"name": "Metformin", "dose": 500, "daily": True}
     await chart.make("custom_data_type_records", user_id=patient, type_name="medicine", body=body)
-    await chart.make("custom_data_type_records", user_id=noise, type_name="medicine", body={"name": "Noise"})
-    await chart.make("custom_data_type_records", user_id=patient, type_name="locked", body={"word": "Locked word"})
-    await chart.make("assessment_responses", user_id=patient, spec_id="pain", model={"level": 7, "place": "hip"})
-    await chart.make("assessment_responses", user_id=patient, spec_id="secret", model={"word": "Secret word"})
+    await chart.make(
+        "custom_data_type_records", user_id=noise, type_name="medicine", body={"name": "Noise"}
+    )
+    await chart.make(
+        "custom_data_type_records",
+        user_id=patient,
+        type_name="locked",
+        body={"word": "Locked word"},
+    )
+    await chart.make(
+        "assessment_responses", user_id=patient, spec_id="pain", model={"level": 7, "place": "hip"}
+    )
+    await chart.make(
+        "assessment_responses", user_id=patient, spec_id="secret", model={"word": "Secret word"}
+    )
     cards = {}
     for person in (coach, helper):
         page = (await person.get(f"/patients/{patient}")).text
         cards[person.worker_id] = {
             title: text_of(section)
-            for section, title in re.findall(r"(<header>\s*<h2[^>]*>([^<]*)</h2>.*?)</section>", page, re.DOTALL)
+            for section, title in re.findall(
+                r"(<header>\s*<h2[^>]*>([^<]*)</h2>.*?)</section>", page, re.DOTALL
+            )
         }
     read = cards[coach.worker_id]
     assert "Dismiss" in read["To do"]

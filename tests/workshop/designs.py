@@ -1,4 +1,6 @@
-"""Arbitrary programs that are right: of any shape that the types allow, then mended until nothing is wrong with them."""
+"""Arbitrary programs that are right: of any shape that the types allow, then mended until nothing
+is wrong with them.
+"""
 
 from __future__ import annotations
 
@@ -9,32 +11,113 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from almoner.vocabulary.contact_kinds import is_blank
-from almoner.workshop.design import (
-    BUILT_IN_ROLES,
-    Assessment,
-    Band,
-    Condition,
-    MessageTemplate,
-    ProgramDesign,
-    Question,
-    Scoring,
-    SidebarModule,
-)
+from almoner.workshop.assessment_design import Assessment, Band, Condition, Question, Scoring
+from almoner.workshop.design import BUILT_IN_ROLES, MessageTemplate, ProgramDesign, SidebarModule
 from almoner.workshop.field_kinds import FIELD_KINDS
+from almoner.workshop.process_design import (
+    Process,
+    ProcessAction,
+    ProcessCondition,
+    ProcessConditions,
+    Wait,
+    WorkingHours,
+)
 from almoner.workshop.question_checks import TESTS
 from almoner.workshop.shape import Member, distinct, members
+from almoner.workshop.trigger_design import Trigger
 
-# What YAML takes for something else than text, and what breaks lines or ends scalars in one of its layouts.
+# What YAML takes for something else than text, and what breaks lines or ends scalars in one of its
+# layouts.
 AWKWARD = [
-    *("yes", "No", "null", "~", "true", "1", "1.5", "0x1F", "1e3", "12:30:00", "2020-01-01", ".inf", "<<", "=", "-", "?", ":"),
-    *("", " ", " leading", "trailing ", "\n", "a\n", "a\n\n", "\na", "a\n b", "a \nb", "a\n\n\nb", "a\nb\n", "\ta", "a\tb"),
-    *("# no comment", "a # b", "a: b", "- a", "{a}", "[a", "a]", "a, b", "'", '"', "\"a\" 'b'", "\\n", "> |"),
-    *("%", "@", "`", "!a", "&a", "*a", "---", "...", "--- a", "a\n---\nb", "a\n...\n", "\r\n", "a\rb"),
-    *("\x85", "a\x85b", "\u2028", "a\u2029b", "\ufeff", "\x7f", "\x1b", "\U0001f95d", "e\u0301", "好", "שלום", "\ufffe"),
+    *(
+        "yes",
+        "No",
+        "null",
+        "~",
+        "true",
+        "1",
+        "1.5",
+        "0x1F",
+        "1e3",
+        "12:30:00",
+        "2020-01-01",
+        ".inf",
+        "<<",
+        "=",
+        "-",
+        "?",
+        ":",
+    ),
+    *(
+        "",
+        " ",
+        " leading",
+        "trailing ",
+        "\n",
+        "a\n",
+        "a\n\n",
+        "\na",
+        "a\n b",
+        "a \nb",
+        "a\n\n\nb",
+        "a\nb\n",
+        "\ta",
+        "a\tb",
+    ),
+    *(
+        "# no comment",
+        "a # b",
+        "a: b",
+        "- a",
+        "{a}",
+        "[a",
+        "a]",
+        "a, b",
+        "'",
+        '"',
+        "\"a\" 'b'",
+        "\\n",
+        "> |",
+    ),
+    *(
+        "%",
+        "@",
+        "`",
+        "!a",
+        "&a",
+        "*a",
+        "---",
+        "...",
+        "--- a",
+        "a\n---\nb",
+        "a\n...\n",
+        "\r\n",
+        "a\rb",
+    ),
+    *(
+        "\x85",
+        "a\x85b",
+        "\u2028",
+        "a\u2029b",
+        "\ufeff",
+        "\x7f",
+        "\x1b",
+        "\U0001f95d",
+        "e\u0301",
+        "好",
+        "שלום",
+        "\ufffe",
+    ),
     *("word " * 40, ("word " * 40).strip(), "word  word" * 30, "x" * 300),
 ]
-TEXTS = st.sampled_from(AWKWARD) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
-NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-5, 20)
+TEXTS = st.sampled_from(AWKWARD) | st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30
+)
+NUMBERS = (
+    st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers(-5, 20)
+)
 SCALARS = TEXTS | NUMBERS | st.booleans()
 
 
@@ -59,6 +142,10 @@ def values(member: Member) -> st.SearchStrategy[Any]:
         "numbers": st.dictionaries(TEXTS, NUMBERS, max_size=3),
     }
     found: st.SearchStrategy[Any]
+    if member.key == "conditions":
+        return st.just(()) | st.just(
+            (ProcessCondition(of="patient", field="phase", answered=True),)
+        )
     if member.struct is None:
         found = holds[member.holds]
     else:
@@ -77,22 +164,52 @@ def parts(struct: type[Struct]) -> st.SearchStrategy[Any]:
 
 
 def mended(design: ProgramDesign) -> ProgramDesign:
-    """The program with what refers to nothing, stands twice or does not go together left out or replaced."""
+    """The program with what refers to nothing, stands twice or does not go together left out or
+    replaced.
+    """
     fields: dict[str, Any] = {}
     for member in members(ProgramDesign):
         value = getattr(design, member.attribute)
         fields[member.attribute] = _unlike(value) if member.holds == "parts" else value
+    fields["working_hours"] = WorkingHours(days=design.working_hours.days or ("monday",))
     fields["terminology"] = type(design.terminology)()
     fields["assessments"] = tuple(map(_assessment, fields["assessments"]))
     fields["custom_data_types"] = tuple(
-        replace(t, fields=tuple(map(_field, _unlike(t.fields)))) for t in fields["custom_data_types"]
+        replace(t, fields=tuple(map(_field, _unlike(t.fields))))
+        for t in fields["custom_data_types"]
     )
     fields["care_flows"] = tuple(
-        replace(flow, goals=tuple(replace(g, interventions=_unlike(g.interventions)) for g in _unlike(flow.goals)))
+        replace(
+            flow,
+            goals=tuple(
+                replace(g, interventions=_unlike(g.interventions)) for g in _unlike(flow.goals)
+            ),
+        )
         for flow in fields["care_flows"]
     )
     fields["message_templates"] = tuple(map(_template, fields["message_templates"]))
+    fields["processes"] = tuple(map(_process, fields["processes"]))
     return _referring(ProgramDesign(**fields))
+
+
+def _process(process: Process) -> Process:
+    """The process with a trigger that needs nothing, and what of the rest can be right by
+    itself.
+    """
+    return replace(
+        process,
+        when=Trigger(event="message_received"),
+        conditions=ProcessConditions(
+            every=tuple(
+                ProcessCondition(of="consent", field="sms", equals=True, negated=one.negated)
+                for one in process.conditions.every
+            )
+        ),
+        wait=None
+        if process.wait is None
+        else Wait(days=process.wait.days, minutes=1, working_hours=process.wait.working_hours),
+        actions=(ProcessAction(do="assign_coach", role="coach"),),
+    )
 
 
 def _unlike(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -101,14 +218,20 @@ def _unlike(items: tuple[Any, ...]) -> tuple[Any, ...]:
     for item in items:
         struct: type[Struct] = type(item)
         names = distinct(struct)
-        if all(getattr(item, n.attribute) != getattr(other, n.attribute) for other in kept for n in names):
+        if all(
+            getattr(item, n.attribute) != getattr(other, n.attribute)
+            for other in kept
+            for n in names
+        ):
             kept.append(item)
     return tuple(kept)
 
 
 def _field(field: Any) -> Any:
     kind = FIELD_KINDS[field.kind]
-    changes: dict[str, Any] = {"choices": (field.choices or ("a", "b")) if "choices" in kind.takes else ()}
+    changes: dict[str, Any] = {
+        "choices": (field.choices or ("a", "b")) if "choices" in kind.takes else ()
+    }
     changes |= {"low": None, "high": None} if "low" not in kind.takes else {"low": 0, "high": 10}
     if isinstance(field, Question):
         points = dict(zip(changes["choices"], field.points.values(), strict=False))
@@ -129,15 +252,20 @@ def _assessment(assessment: Assessment) -> Assessment:
                 continue
             whole = _field(question)
             if question.shown_when is not None and earlier:
-                whole = replace(whole, shown_when=_condition(question.shown_when, next(reversed(earlier.values()))))
+                whole = replace(
+                    whole,
+                    shown_when=_condition(question.shown_when, next(reversed(earlier.values()))),
+                )
             earlier[question.name] = whole
             questions.append(whole)
         sections.append(replace(section, questions=tuple(questions)))
     counts = any(question.points or question.weight is not None for question in earlier.values())
     scoring = assessment.scoring if counts else None
     if scoring is not None:
-        named = [band for band in _unlike(scoring.bands) if band.name.strip()]
-        scoring = Scoring(bands=tuple(Band(name=b.name, low=3 * n, high=3 * n + 1.5) for n, b in enumerate(named)))
+        named = [band for band in _unlike(scoring.bands) if _is_seen(band.name)]
+        scoring = Scoring(
+            bands=tuple(Band(name=b.name, low=3 * n, high=3 * n + 1.5) for n, b in enumerate(named))
+        )
     return replace(assessment, sections=tuple(sections), scoring=scoring)
 
 
@@ -145,19 +273,30 @@ def _condition(condition: Condition, about: Question) -> Condition:
     answer = FIELD_KINDS[about.kind].answer
     usable = [name for name, (_, answers) in TESTS.items() if answer in answers]
     test = usable[len(condition.question) % len(usable)]
-    is_value: Any = {"choice": about.choices[:1], "number": (5,), "truth": (condition.answered,)}.get(answer, ("yes",))
-    given: dict[str, Any] = {"is": is_value[:1], "one_of": about.choices, "includes": about.choices, "answered": True}
+    is_value: Any = {
+        "choice": about.choices[:1],
+        "number": (5,),
+        "truth": (condition.answered,),
+    }.get(answer, ("yes",))
+    given: dict[str, Any] = {
+        "is": is_value[:1],
+        "one_of": about.choices,
+        "includes": about.choices,
+        "answered": True,
+    }
     value = given.get(test, 5)
     return Condition(question=about.name, **{TESTS[test][0]: value[0] if test == "is" else value})
 
 
 def _template(template: MessageTemplate) -> MessageTemplate:
     body = template.body.replace("{{", "").replace("}}", "")
-    return replace(template, body=body if body.strip() else "Hello {{ patient.first_name }}")
+    return replace(template, body=body if _is_seen(body) else "Hello {{ patient.first_name }}")
 
 
 def _referring(design: ProgramDesign) -> ProgramDesign:
-    """The program whose parts name only what is there: everything of the group that they name, or nothing."""
+    """The program whose parts name only what is there: everything of the group that they name, or
+    nothing.
+    """
     phases = tuple(phase.name for phase in design.phases)
     roles = tuple(role.name for role in (*BUILT_IN_ROLES, *design.roles))
     types, assessments = design.custom_data_types, design.assessments
@@ -182,7 +321,9 @@ def _referring(design: ProgramDesign) -> ProgramDesign:
             for role in design.roles
         ),
         care_flows=tuple(flows),
-        sidebar=tuple(module for card in design.sidebar if (module := _module(card, design)) is not None),
+        sidebar=tuple(
+            module for card in design.sidebar if (module := _module(card, design)) is not None
+        ),
     )
 
 

@@ -1,4 +1,6 @@
-"""Answers and records over the API, checked against the version that is published where they are sent."""
+"""Answers and records over the API, checked against the version that is published where they are
+sent.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.errors import ApiError
 from almoner.resources import BY_NAME
@@ -69,11 +72,16 @@ async def patient(api: Api) -> str:
 
 
 async def answered(api: Api, user: str, model: dict[str, Any], **more: Any) -> httpx.Response:
-    return await api.post("/v1/assessment_responses", json={"user_id": user, "spec_id": "falls", "model": model, **more})
+    return await api.post(
+        "/v1/assessment_responses",
+        json={"user_id": user, "spec_id": "falls", "model": model, **more},
+    )
 
 
 async def recorded(api: Api, user: str, type_name: str, body: dict[str, Any]) -> httpx.Response:
-    return await api.post("/v1/custom_data_type_records", json={"user_id": user, "type_name": type_name, "body": body})
+    return await api.post(
+        "/v1/custom_data_type_records", json={"user_id": user, "type_name": type_name, "body": body}
+    )
 
 
 def found(answer: httpx.Response) -> list[dict[str, Any]]:
@@ -84,7 +92,9 @@ def found(answer: httpx.Response) -> list[dict[str, Any]]:
 async def version_of(database: Database, table: str, api: Api, row_id: str) -> int:
     async with database.connection() as connection:
         version: int = await connection.fetchval(
-            f"SELECT version FROM {table} WHERE environment_id = $1 AND id = $2", api.environment_id, row_id
+            f"SELECT version FROM {table} WHERE environment_id = $1 AND id = $2",
+            api.environment_id,
+            row_id,
         )
     return version
 
@@ -99,7 +109,9 @@ async def version_of(database: Database, table: str, api: Api, row_id: str) -> i
         {"fell": True, "times": 2, "hurt": ["hip", "head"], "scan": "2024-02-29"},
     ],
 )
-async def test_answers_to_what_is_asked_are_kept_as_they_were_sent(here: Api, model: dict[str, Any]) -> None:
+async def test_answers_to_what_is_asked_are_kept_as_they_were_sent(
+    here: Api, model: dict[str, Any]
+) -> None:
     answer = await answered(here, await patient(here), model)
     assert answer.status_code == 200, answer.text
     assert answer.json()["model"] == model
@@ -127,18 +139,20 @@ async def test_every_wrong_answer_is_told_with_its_path_rule_and_version(
     user = await patient(here)
     assert (await answered(here, user, {"fell": False})).status_code == 200
     assert found(await answered(here, user, model)) == [
-        {"code": "parse_exception", "path": path, "rule": rule, "spec": "falls", "spec_version": 1} for path, rule in wrong
+        {"code": "parse_exception", "path": path, "rule": rule, "spec": "falls", "spec_version": 1}
+        for path, rule in wrong
     ]
     async with database.connection() as connection:
-        kept = "SELECT count(*) FROM assessment_responses WHERE environment_id = $1"
-        assert await connection.fetchval(kept, here.environment_id) == 1
+        text = "SELECT count(*) FROM assessment_responses WHERE environment_id = $1"
+        assert await connection.fetchval(text, here.environment_id) == 1
 
 
 async def test_a_refusal_says_in_words_when_the_question_is_asked(here: Api) -> None:
     answer = await answered(here, await patient(here), {"fell": True, "times": 1, "hurt": ["hip"]})
-    assert answer.json()["errors"][0]["detail"] == (
-        "Failed to parse choices at .model.hurt: it is asked only when times is above 1, which is asked only when fell is yes; "
-        "leave it out"
+    assert (
+        answer.json()["errors"][0]["detail"]
+        == "Failed to parse choices at .model.hurt: it is asked only when times is above 1, which"
+        " is asked only when fell is yes; leave it out"
     )
 
 
@@ -152,21 +166,39 @@ async def test_answers_and_records_keep_the_version_that_they_were_checked_again
     other = await new_environment(database)
     await put_in_force(database, other, MANY_HOMES)
     await put_in_force(database, here.environment_id, SECOND)
-    # A failed check looks at what is published now, so that the next one is against the second version.
+    # A failed check looks at what is published now, so that the next one is against the second
+    # version.
     assert found(await answered(here, user, {"fell": True, "times": 1, "scan": "x"}))
     assert found(await answered(here, user, {"fell": True, "times": 1}))[0]["spec_version"] == 2
     older = (await answered(here, user, {"fell": True, "times": 1}, spec_version="1")).json()["id"]
     newer = (await answered(here, user, {"fell": True, "times": 2})).json()["id"]
-    versions = [await version_of(database, "assessment_responses", here, row) for row in (first, older, newer)]
+    versions = [
+        await version_of(database, "assessment_responses", here, row)
+        for row in (first, older, newer)
+    ]
     assert versions == [1, 1, 2]
     assert await version_of(database, "custom_data_type_records", here, home) == 1
-    refused = found(await here.put(f"/v1/custom_data_type_records/{home}", json={"body": {"steps": 0}}))
-    assert refused == [{"code": "parse_exception", "path": ".body.steps", "rule": "kind", "type_name": "home", "type_version": 2}]
-    assert (await here.put(f"/v1/custom_data_type_records/{home}", json={"body": {"steps": 3}})).status_code == 200
+    refused = found(
+        await here.put(f"/v1/custom_data_type_records/{home}", json={"body": {"steps": 0}})
+    )
+    assert refused == [
+        {
+            "code": "parse_exception",
+            "path": ".body.steps",
+            "rule": "kind",
+            "type_name": "home",
+            "type_version": 2,
+        }
+    ]
+    assert (
+        await here.put(f"/v1/custom_data_type_records/{home}", json={"body": {"steps": 3}})
+    ).status_code == 200
     assert await version_of(database, "custom_data_type_records", here, home) == 2
     assert await version_of(database, "custom_data_type_records", here, visit) == 1
     async with database.connection() as connection:
-        then = await published_programs.element(connection, here.environment_id, "assessment", "falls", 1)
+        then = await published_programs.element(
+            connection, here.environment_id, "assessment", "falls", 1
+        )
         assert then is not None
         assert await published_programs.element(connection, other, "assessment", "falls", 2) is None
 
@@ -182,10 +214,15 @@ async def test_a_patient_has_one_record_of_a_type_that_allows_one(here: Api) -> 
     assert (await recorded(here, other, "home", {"steps": 1})).status_code == 200
     again = await recorded(here, user, "home", {"steps": 2})
     assert found(again) == TAKEN
-    assert again.json()["errors"][0]["detail"] == (
-        "A patient has one record of this type, and this patient has it already; update it."
+    assert (
+        again.json()["errors"][0]["detail"]
+        == "A patient has one record of this type, and this patient has it already; update it."
     )
-    assert (await here.put(f"/v1/custom_data_type_records/{first.json()['id']}", json={"body": {"steps": 2}})).status_code == 200
+    assert (
+        await here.put(
+            f"/v1/custom_data_type_records/{first.json()['id']}", json={"body": {"steps": 2}}
+        )
+    ).status_code == 200
 
 
 async def test_of_many_first_records_at_the_same_time_one_is_kept(here: Api) -> None:
@@ -195,17 +232,28 @@ async def test_of_many_first_records_at_the_same_time_one_is_kept(here: Api) -> 
     assert [found(answer) for answer in answers if answer.status_code == 400] == [TAKEN] * 11
 
 
-async def test_the_same_holds_for_many_rows_at_once_and_for_writers_inside_the_house(here: Api, store: Store) -> None:
-    records, by = BY_NAME["custom_data_type_records"], Actor(here.environment_id, "test", "cli", "test", whole=True)
+async def test_the_same_holds_for_many_rows_at_once_and_for_writers_inside_the_house(
+    here: Api, store: Store
+) -> None:
+    records, by = (
+        BY_NAME["custom_data_type_records"],
+        Actor(here.environment_id, "test", "cli", "test", whole=True),
+    )
     ada, bob, cleo = await patient(here), await patient(here), await patient(here)
     assert (await recorded(here, ada, "home", {"steps": 1})).status_code == 200
 
     def row(user: str, type_name: str = "home") -> dict[str, Any]:
-        return {"user_id": user, "type_name": type_name, "body": {"steps": 1} if type_name == "home" else {}}
+        return {
+            "user_id": user,
+            "type_name": type_name,
+            "body": {"steps": 1} if type_name == "home" else {},
+        }
 
     with pytest.raises(ApiError) as one:
         await store.create(by, records, row(ada))
-    assert [(p.code, p.extra["path"]) for p in one.value.problems] == [("uniqueness_exception", ".type_name")]
+    assert [(p.code, p.extra["path"]) for p in one.value.problems] == [
+        ("uniqueness_exception", ".type_name")
+    ]
     batch = [row(bob), row(ada, "visit"), row(ada), row(ada, "visit"), row(bob), row(cleo)]
     with pytest.raises(ApiError) as many:
         await store.load(by, records, batch)
@@ -213,15 +261,25 @@ async def test_the_same_holds_for_many_rows_at_once_and_for_writers_inside_the_h
         ("uniqueness_exception", "[2].type_name"),
         ("uniqueness_exception", "[4].type_name"),
     ]
-    assert await store.load(by, records, [row(bob), row(ada, "visit"), row(ada, "visit"), row(cleo)]) == 4
+    assert (
+        await store.load(by, records, [row(bob), row(ada, "visit"), row(ada, "visit"), row(cleo)])
+        == 4
+    )
     loads = await asyncio.gather(
-        *(store.load(by, records, [row(ada, "lamp"), row(bob, "lamp")]) for _ in range(4)), return_exceptions=True
+        *(store.load(by, records, [row(ada, "lamp"), row(bob, "lamp")]) for _ in range(4)),
+        return_exceptions=True,
     )
     assert [found for found in loads if isinstance(found, int)] == [2]
-    assert all(isinstance(found, ApiError) and found.problems[0].code == "uniqueness_exception" for found in loads if found != 2)
+    assert all(
+        isinstance(found, ApiError) and found.problems[0].code == "uniqueness_exception"
+        for found in loads
+        if found != 2
+    )
 
 
-async def test_a_type_that_comes_to_allow_one_record_keeps_those_that_are_there(here: Api, database: Database) -> None:
+async def test_a_type_that_comes_to_allow_one_record_keeps_those_that_are_there(
+    here: Api, database: Database
+) -> None:
     user, other = await patient(here), await patient(here)
     first, second = [(await recorded(here, user, "visit", {})).json()["id"] for _ in range(2)]
     await put_in_force(database, here.environment_id, ONE_VISIT)
@@ -231,7 +289,9 @@ async def test_a_type_that_comes_to_allow_one_record_keeps_those_that_are_there(
     assert (await recorded(here, other, "visit", {})).status_code == 200
     assert found(await recorded(here, other, "visit", {})) == TAKEN
     for row in (first, second):
-        assert (await here.put(f"/v1/custom_data_type_records/{row}", json={"body": {"place": "x"}})).status_code == 200
+        assert (
+            await here.put(f"/v1/custom_data_type_records/{row}", json={"body": {"place": "x"}})
+        ).status_code == 200
 
 
 async def test_a_type_that_comes_to_allow_many_takes_more(here: Api, database: Database) -> None:

@@ -1,4 +1,6 @@
-"""The dry run: what a new version breaks is counted and named, and a publish that breaks it needs leave."""
+"""The dry run: what a new version breaks is counted and named, and a publish that breaks it needs
+leave.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,14 @@ from typing import Any
 import pytest
 
 from almoner.data_api.declare import Row
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.resources import BY_NAME
-from almoner.workshop import breakages
+from almoner.workshop import dry_run
 from almoner.workshop import publish as publishing
-from almoner.workshop.breakages import Breakage, examine
+from almoner.workshop.breakages import Breakage
+from almoner.workshop.dry_run import examine
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import Breaks, publish
 
@@ -41,27 +45,44 @@ class House:
         self._store = store
 
     async def create(self, name: str, **given: Any) -> str:
-        written = await self._store.create(Actor(self.environment, "test", "cli", "test", whole=True), BY_NAME[name], given)
-        made: Row = json.loads(written.body)
-        return str(made["id"])
+        written = await self._store.create(
+            Actor(self.environment, "test", "cli", "test", whole=True), BY_NAME[name], given
+        )
+        document: Row = json.loads(written.body)
+        return str(document["id"])
 
     async def patient(self, phase: str = "intake") -> str:
         return await self.create(
-            "patients", phase=phase, first_name="A", last_name="B", timezone="US/Pacific", birthday="1990-01-01"
+            "patients",
+            phase=phase,
+            first_name="A",
+            last_name="B",
+            timezone="US/Pacific",
+            birthday="1990-01-01",
         )
 
     async def worker(self, *roles: str) -> str:
-        made = await self.create("workers", email=f"{id(roles)}{roles}@x.org", first_name="A", last_name="B", timezone="UTC")
+        created = await self.create(
+            "workers",
+            email=f"{id(roles)}{roles}@x.org",
+            first_name="A",
+            last_name="B",
+            timezone="UTC",
+        )
         await self.connection.execute(
             "INSERT INTO worker_accounts (environment_id, worker_id, roles) VALUES ($1, $2, $3)",
-            *(self.environment, made, list(roles)),
+            *(self.environment, created, list(roles)),
         )
-        return made
+        return created
 
     async def found(self, old: str, new: str) -> list[Breakage]:
         """What the program breaks in which this stands for that."""
         assert old in FIRST
-        return list((await examine(self.connection, self.environment, parse(FIRST.replace(old, new)))).breakages)
+        return list(
+            (
+                await examine(self.connection, self.environment, parse(FIRST.replace(old, new)))
+            ).breakages
+        )
 
 
 @pytest.fixture
@@ -72,9 +93,14 @@ async def house(connection: Any, store: Store, environment: int) -> House:
 
 async def test_responses_that_no_longer_fit_are_named(house: House) -> None:
     patient = await house.patient()
-    ids = [await house.create("assessment_responses", user_id=patient, spec_id="a", model={"x": n}) for n in (1, 5, 9)]
+    ids = [
+        await house.create("assessment_responses", user_id=patient, spec_id="a", model={"x": n})
+        for n in (1, 5, 9)
+    ]
     await house.create("assessment_responses", user_id=patient, spec_id="b", model={"x": 9})
-    (found,) = await house.found("{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y")
+    (found,) = await house.found(
+        "{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y"
+    )
     assert (found.kind, found.word, found.what, found.count, found.ids) == (
         "responses_do_not_fit",
         "responses",
@@ -84,23 +110,35 @@ async def test_responses_that_no_longer_fit_are_named(house: House) -> None:
     )
     assert (
         found.sentence
-        == "1 response to Mood check does not fit its new version: for x, a whole number of at most 5 is expected (1)."
+        == "1 response to Mood check does not fit its new version: for x, a whole number of at most"
+        " 5 is expected (1)."
     )
 
 
-async def test_a_question_that_is_removed_or_required_breaks_responses_and_one_that_is_added_none(house: House) -> None:
+async def test_a_question_that_is_removed_or_required_breaks_responses_and_one_that_is_added_none(
+    house: House,
+) -> None:
     patient = await house.patient()
-    given = await house.create("assessment_responses", user_id=patient, spec_id="a", model={"x": 1})
-    assert await house.found(", {name: y, kind: text}", ", {name: y, kind: text}, {name: z, kind: text}") == []
+    created = await house.create(
+        "assessment_responses", user_id=patient, spec_id="a", model={"x": 1}
+    )
+    assert (
+        await house.found(
+            ", {name: y, kind: text}", ", {name: y, kind: text}, {name: z, kind: text}"
+        )
+        == []
+    )
     assert await house.found(", {name: y, kind: text}", "") == []
     for old, new in (
         ("{name: x, kind: integer}, {name: y", "{name: y"),
         ("{name: y, kind: text}", "{name: y, kind: text, required: true}"),
     ):
-        assert [b.ids for b in await house.found(old, new)] == [(given,)]
+        assert [b.ids for b in await house.found(old, new)] == [(created,)]
 
 
-async def test_the_commonest_reasons_are_told_with_how_many_rows_each_stands_in_the_way_of(house: House) -> None:
+async def test_the_commonest_reasons_are_told_with_how_many_rows_each_stands_in_the_way_of(
+    house: House,
+) -> None:
     patient = await house.patient()
     for answers in ({"x": 1}, {"x": 9}, {"x": 9, "y": "said in confidence"}, {"x": 2, "y": "fits"}):
         await house.create("assessment_responses", user_id=patient, spec_id="a", model=answers)
@@ -117,17 +155,27 @@ async def test_the_commonest_reasons_are_told_with_how_many_rows_each_stands_in_
 async def test_what_only_reads_differently_is_not_looked_at(house: House) -> None:
     patient = await house.patient()
     await house.create("assessment_responses", user_id=patient, spec_id="a", model={"x": 1})
-    changed = FIRST.replace("{name: y, kind: text}", "{name: y, kind: text, label: Why}").replace("Mood check", "Mood")
+    changed = FIRST.replace("{name: y, kind: text}", "{name: y, kind: text, label: Why}").replace(
+        "Mood check", "Mood"
+    )
     report = await examine(house.connection, house.environment, parse(changed))
     assert (report.breakages, report.examined, report.version) == ((), 0, 1)
 
 
-async def test_responses_of_an_assessment_that_is_gone_and_records_of_a_type_that_is_gone(house: House) -> None:
+async def test_responses_of_an_assessment_that_is_gone_and_records_of_a_type_that_is_gone(
+    house: House,
+) -> None:
     patient = await house.patient()
-    response = await house.create("assessment_responses", user_id=patient, spec_id="b", model={"x": 1})
-    record = await house.create("custom_data_type_records", user_id=patient, type_name="u", body={"x": "1"})
+    response = await house.create(
+        "assessment_responses", user_id=patient, spec_id="b", model={"x": 1}
+    )
+    record = await house.create(
+        "custom_data_type_records", user_id=patient, type_name="u", body={"x": "1"}
+    )
     await house.create("custom_data_type_records", user_id=patient, type_name="t", body={"x": "1"})
-    (found,) = await house.found("- {id: b, name: Other, sections: [{questions: [{name: x, kind: integer}]}]}\n", "")
+    (found,) = await house.found(
+        "- {id: b, name: Other, sections: [{questions: [{name: x, kind: integer}]}]}\n", ""
+    )
     assert (found.kind, found.word, found.ids, found.sentence) == (
         "responses_of_removed",
         "responses",
@@ -135,16 +183,32 @@ async def test_responses_of_an_assessment_that_is_gone_and_records_of_a_type_tha
         "1 response to Other, which is gone.",
     )
     (found,) = await house.found("- {name: u, fields: [{name: x, kind: text}]}\n", "")
-    assert (found.kind, found.word, found.what, found.ids) == ("records_of_removed", "records", "u", (record,))
+    assert (found.kind, found.word, found.what, found.ids) == (
+        "records_of_removed",
+        "records",
+        "u",
+        (record,),
+    )
 
 
-async def test_records_that_no_longer_fit_and_patients_with_several_of_what_there_may_be_one(house: House) -> None:
+async def test_records_that_no_longer_fit_and_patients_with_several_of_what_there_may_be_one(
+    house: House,
+) -> None:
     one, two = await house.patient(), await house.patient()
     for patient in (one, one, two):
-        await house.create("custom_data_type_records", user_id=patient, type_name="t", body={"x": "1"})
+        await house.create(
+            "custom_data_type_records", user_id=patient, type_name="t", body={"x": "1"}
+        )
     (found,) = await house.found("{name: t, fields", "{name: t, records: one, fields")
-    assert (found.kind, found.word, found.count, found.ids) == ("several_records", "records", 1, (one,))
-    (found,) = await house.found("t, fields: [{name: x, kind: text}]", "t, fields: [{name: x, kind: date}]")
+    assert (found.kind, found.word, found.count, found.ids) == (
+        "several_records",
+        "records",
+        1,
+        (one,),
+    )
+    (found,) = await house.found(
+        "t, fields: [{name: x, kind: text}]", "t, fields: [{name: x, kind: date}]"
+    )
     assert (found.kind, found.count) == ("records_do_not_fit", 3)
 
 
@@ -159,25 +223,104 @@ async def test_patients_in_a_phase_that_is_gone(house: House) -> None:
 async def test_appointments_to_come_of_a_type_that_is_gone_and_no_others(house: House) -> None:
     now = datetime.now(UTC)
     calendar = await house.connection.fetchval(
-        "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2", house.environment, await house.worker()
+        "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2",
+        house.environment,
+        await house.worker(),
     )
     patient = await house.patient()
 
     async def event(kind: str, days: int, **more: Any) -> str:
         start = now + timedelta(days=days)
-        times = {"start_time": start.isoformat(), "end_time": (start + timedelta(hours=1)).isoformat()}
-        given = {"calendar_id": calendar, "user_id": patient, "modality": "phone", "appointment_type": kind}
-        return await house.create("calendar_events", **given, **(more or times))
+        times = {
+            "start_time": start.isoformat(),
+            "end_time": (start + timedelta(hours=1)).isoformat(),
+        }
+        body = {
+            "calendar_id": calendar,
+            "user_id": patient,
+            "modality": "phone",
+            "appointment_type": kind,
+        }
+        return await house.create("calendar_events", **body, **(more or times))
 
     await event("visit", -2)
     await event("call", 2)
     cancelled = await event("visit", 2)
     await house.connection.execute(
-        "UPDATE calendar_events SET outcome = 'cancelled' WHERE environment_id = $1 AND id = $2", house.environment, cancelled
+        "UPDATE calendar_events SET outcome = 'cancelled' WHERE environment_id = $1 AND id = $2",
+        house.environment,
+        cancelled,
     )
-    coming = [await event("visit", 2), await event("visit", 0, day=(now + timedelta(days=3)).date().isoformat())]
+    coming = [
+        await event("visit", 2),
+        await event("visit", 0, day=(now + timedelta(days=3)).date().isoformat()),
+    ]
     (found,) = await house.found(", {name: visit}", "")
-    assert (found.word, found.what, found.count, set(found.ids)) == ("appointments", "visit", 2, set(coming))
+    assert (found.word, found.what, found.count, set(found.ids)) == (
+        "appointments",
+        "visit",
+        2,
+        set(coming),
+    )
+
+
+WAITING = (
+    FIRST
+    + """\
+task_types: [{name: c}]
+processes:
+- {name: welcome, title: Welcome, when: {event: patient_created}, wait: {days: 3}, then: [{do: give_task, task: c}]}
+- {name: other, when: {event: patient_created}, then: [{do: give_task, task: c}]}
+"""
+)
+
+
+async def test_patients_in_a_process_that_waits_are_counted_where_it_is_gone_or_changes(
+    house: House,
+) -> None:
+    await publish(house.connection, house.environment, WAITING, "test")
+    for name, state, patients in (
+        ("welcome", "open", 2),
+        ("welcome", "done", 4),
+        ("other", "held", 1),
+        ("other", "failed", 3),
+    ):
+        await house.connection.execute(
+            "INSERT INTO process_firings (environment_id, id, process, version, cause, event,"
+            " patient_id, chain, state, due_at) SELECT $1, gen_random_uuid(), $2, 1, $3 || n || m,"
+            " '{}', md5($3 || n)::uuid, '{}', $3, now() FROM generate_series(1, $4::int) AS n,"
+            " generate_series(1, 2) AS m",
+            *(house.environment, name, state, patients),
+        )
+    other = "- {name: other, when: {event: patient_created}, then: [{do: give_task, task: c}]}\n"
+    sentences = []
+    for old, new in (
+        ("title: Welcome", "title: Another title"),
+        ("wait: {days: 3}", "wait: {days: 4}"),
+        (other, ""),
+    ):
+        assert old in WAITING
+        report = await examine(
+            house.connection, house.environment, parse(WAITING.replace(old, new))
+        )
+        sentences.append([(each.word, each.sentence) for each in report.breakages])
+    assert sentences == [
+        [],
+        [
+            (
+                "processes",
+                "2 patients waiting in the process Welcome, which changes: for each it acts as it"
+                " was when it was set off.",
+            )
+        ],
+        [
+            (
+                "processes",
+                "1 patient waiting in the process other, which is gone: it still acts for each, as"
+                " it was when it was set off.",
+            )
+        ],
+    ]
 
 
 async def test_workers_all_of_whose_roles_are_gone(house: House) -> None:
@@ -191,7 +334,7 @@ async def test_workers_all_of_whose_roles_are_gone(house: House) -> None:
 async def test_only_the_first_hundred_ids_are_told_and_progress_runs_to_the_end(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(breakages, "_BATCH", 50)
+    monkeypatch.setattr(dry_run, "_BATCH", 50)
     patient = await house.patient()
     await house.connection.execute(
         "INSERT INTO assessment_responses (environment_id, id, spec_id, user_id, model, version) "
@@ -199,15 +342,27 @@ async def test_only_the_first_hundred_ids_are_told_and_progress_runs_to_the_end(
         *(house.environment, patient),
     )
     told: list[tuple[int, int]] = []
-    changed = FIRST.replace("{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y")
-    report = await examine(house.connection, house.environment, parse(changed), lambda *at: told.append(at))
-    assert (report.breakages[0].count, len(report.breakages[0].ids), report.examined) == (130, 100, 130)
+    changed = FIRST.replace(
+        "{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y"
+    )
+    report = await examine(
+        house.connection, house.environment, parse(changed), lambda *at: told.append(at)
+    )
+    assert (report.breakages[0].count, len(report.breakages[0].ids), report.examined) == (
+        130,
+        100,
+        130,
+    )
     assert told == [(50, 130), (100, 130), (130, 130)]
 
 
-async def test_nothing_of_another_environment_counts(house: House, connection: Any, store: Store, database: Database) -> None:
+async def test_nothing_of_another_environment_counts(
+    house: House, connection: Any, store: Store, database: Database
+) -> None:
     async with database.connection() as second:
-        other = await second.fetchval("INSERT INTO environments (name) VALUES ($1) RETURNING id", f"o-{house.environment}")
+        other = await second.fetchval(
+            "INSERT INTO environments (name) VALUES ($1) RETURNING id", f"o-{house.environment}"
+        )
         await publish(second, other, FIRST, "test")
         await House(second, store, other).patient("paused")
     assert await house.found(", {name: paused}", "") == []
@@ -217,12 +372,24 @@ async def test_a_publish_that_breaks_something_needs_every_word(house: House) ->
     await house.patient("paused")
     patient = await house.patient()
     await house.create("custom_data_type_records", user_id=patient, type_name="u", body={})
-    changed = FIRST.replace(", {name: paused}", "").replace("- {name: u, fields: [{name: x, kind: text}]}\n", "")
+    changed = FIRST.replace(", {name: paused}", "").replace(
+        "- {name: u, fields: [{name: x, kind: text}]}\n", ""
+    )
     with pytest.raises(Breaks) as raised:
         await publish(house.connection, house.environment, changed, "test", accepting={"phases"})
-    assert (raised.value.missing, raised.value.report.words) == (("records",), ("records", "phases"))
-    assert await house.connection.fetchval("SELECT count(*) FROM programs WHERE environment_id = $1", house.environment) == 1
-    done = await publish(house.connection, house.environment, changed, "test", accepting={"phases", "records"})
+    assert (raised.value.missing, raised.value.report.words) == (
+        ("records",),
+        ("records", "phases"),
+    )
+    assert (
+        await house.connection.fetchval(
+            "SELECT count(*) FROM programs WHERE environment_id = $1", house.environment
+        )
+        == 1
+    )
+    done = await publish(
+        house.connection, house.environment, changed, "test", accepting={"phases", "records"}
+    )
     assert (done.version, len(done.report.breakages)) == (2, 2)
 
 
@@ -238,11 +405,15 @@ async def test_what_is_written_while_a_publish_examines_is_not_missed(
         if len(calls) == 1:
             async with database.connection() as second:
                 writer = House(second, house._store, house.environment)
-                await writer.create("assessment_responses", user_id=patient, spec_id="a", model={"x": 9})
+                await writer.create(
+                    "assessment_responses", user_id=patient, spec_id="a", model={"x": 9}
+                )
         return report
 
     monkeypatch.setattr(publishing, "examine", slow)
-    changed = FIRST.replace("{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y")
+    changed = FIRST.replace(
+        "{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y"
+    )
     with pytest.raises(Breaks):
         await publish(house.connection, house.environment, changed, "test")
     assert calls == [0, 1]
@@ -252,20 +423,30 @@ async def test_what_did_not_fit_before_is_not_broken_by_the_next_version(house: 
     patient = await house.patient()
     old = await house.create("assessment_responses", user_id=patient, spec_id="a", model={"x": 9})
     fits = await house.create("assessment_responses", user_id=patient, spec_id="a", model={"x": 4})
-    narrower = FIRST.replace("{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y")
+    narrower = FIRST.replace(
+        "{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y"
+    )
     await publish(house.connection, house.environment, narrower, "test", accepting=["responses"])
     for change, broken in (
         (("kind: text}]}]}\n- {id: b", "kind: long_text}]}]}\n- {id: b"), []),
         (("high: 5", "high: 3"), [(fits, old)]),
     ):
-        report = await examine(house.connection, house.environment, parse(narrower.replace(*change)))
-        assert [tuple(sorted(one.ids)) for one in report.breakages] == [tuple(sorted(ids)) for ids in broken]
+        report = await examine(
+            house.connection, house.environment, parse(narrower.replace(*change))
+        )
+        assert [tuple(sorted(breakage.ids)) for breakage in report.breakages] == [
+            tuple(sorted(ids)) for ids in broken
+        ]
 
 
-async def test_a_type_that_comes_back_as_one_record_finds_the_several_that_stayed(house: House) -> None:
+async def test_a_type_that_comes_back_as_one_record_finds_the_several_that_stayed(
+    house: House,
+) -> None:
     one, two = await house.patient(), await house.patient()
     for patient in (one, one, two):
-        await house.create("custom_data_type_records", user_id=patient, type_name="t", body={"x": "1"})
+        await house.create(
+            "custom_data_type_records", user_id=patient, type_name="t", body={"x": "1"}
+        )
     without = FIRST.replace("- {name: t, fields: [{name: x, kind: text}]}\n", "")
     await publish(house.connection, house.environment, without, "test", accepting=["records"])
     again = parse(FIRST.replace("{name: t, fields", "{name: t, records: one, fields"))
@@ -293,24 +474,41 @@ async def test_open_tasks_and_begun_forms_of_what_is_removed_are_named(house: Ho
     await house.create("patient_tasks", user_id=patient, task_type="walk")
     for spec in ("a", "b"):
         await house.connection.execute(
-            "INSERT INTO assessment_drafts (environment_id, patient_id, spec_id, worker_id, version, answers) "
-            "VALUES ($1, $2, $3, $4, 1, '{}')",
+            "INSERT INTO assessment_drafts (environment_id, patient_id, spec_id, worker_id,"
+            " version, answers) VALUES ($1, $2, $3, $4, 1, '{}')",
             *(house.environment, patient, spec, worker),
         )
-    report = await examine(house.connection, house.environment, parse(with_tasks.replace("{name: weigh}, ", "")))
-    assert [(one.word, one.what, one.ids) for one in report.breakages] == [("tasks", "weigh", (task,))]
-    without = with_tasks.replace("- {id: b, name: Other, sections: [{questions: [{name: x, kind: integer}]}]}\n", "")
+    report = await examine(
+        house.connection, house.environment, parse(with_tasks.replace("{name: weigh}, ", ""))
+    )
+    assert [(breakage.word, breakage.what, breakage.ids) for breakage in report.breakages] == [
+        ("tasks", "weigh", (task,))
+    ]
+    without = with_tasks.replace(
+        "- {id: b, name: Other, sections: [{questions: [{name: x, kind: integer}]}]}\n", ""
+    )
     report = await examine(house.connection, house.environment, parse(without))
-    assert [(one.kind, one.what, one.ids) for one in report.breakages] == [("begun_of_removed", "Other", (patient,))]
+    assert [(breakage.kind, breakage.what, breakage.ids) for breakage in report.breakages] == [
+        ("begun_of_removed", "Other", (patient,))
+    ]
 
 
-async def test_workers_whose_roles_open_less_or_more_are_named_with_what_that_is(house: House) -> None:
-    nurse, both, coach = [await house.worker(*roles) for roles in (("nurse",), ("coach", "nurse"), ("coach",))]
+async def test_workers_whose_roles_open_less_or_more_are_named_with_what_that_is(
+    house: House,
+) -> None:
+    nurse, both, coach = [
+        await house.worker(*roles) for roles in (("nurse",), ("coach", "nurse"), ("coach",))
+    ]
     role = "roles: [{name: nurse, may: [give_care]}]"
     told = await house.found(role, "roles: [{name: nurse, may: []}]")
-    assert [(one.kind, one.ids) for one in told] == [("workers_lose", (nurse,))]
-    assert told[0].sentence == "1 worker with the role nurse may no longer give care and see all patients."
-    told = await house.found(role, "roles: [{name: nurse, may: [give_care]}, {name: coach, may: [administer]}]")
-    assert {one.ids for one in told} == {(both,), (coach,)}
-    assert {one.kind for one in told} == {"workers_gain"}
+    assert [(entry.kind, entry.ids) for entry in told] == [("workers_lose", (nurse,))]
+    assert (
+        told[0].sentence
+        == "1 worker with the role nurse may no longer give care and see all patients."
+    )
+    told = await house.found(
+        role, "roles: [{name: nurse, may: [give_care]}, {name: coach, may: [administer]}]"
+    )
+    assert {entry.ids for entry in told} == {(both,), (coach,)}
+    assert {entry.kind for entry in told} == {"workers_gain"}
     assert await house.found(role, "roles: [{name: nurse, title: Nurse, may: [give_care]}]") == []

@@ -1,4 +1,6 @@
-"""Merging two designers' edits: what belongs to different parts comes together, the rest is theirs to choose."""
+"""Merging two designers' edits: what belongs to different parts comes together, the rest is theirs
+to choose.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +16,26 @@ from msgspec.structs import replace
 
 from almoner.merging.three_way import same
 from almoner.workshop import kiwi_health
-from almoner.workshop.design import (
+from almoner.workshop.assessment_design import (
     Assessment,
     Band,
     Condition,
-    Phase,
-    ProgramDesign,
     Question,
     Scoring,
     Section,
-    Terminology,
 )
+from almoner.workshop.design import Phase, ProgramDesign, Terminology
 from almoner.workshop.merge import MergeConflict, Merged, merge, resolve
 from almoner.workshop.program_file import parse
 from tests.tries import tries
 
-PLAN = Question(name="plan", kind="choice", label="Plan", choices=("gold", "silver"), points={"gold": 2, "silver": 1})
+PLAN = Question(
+    name="plan",
+    kind="choice",
+    label="Plan",
+    choices=("gold", "silver"),
+    points={"gold": 2, "silver": 1},
+)
 PAIN = Question(name="pain", kind="scale", label="Pain", low=1, high=5)
 MOOD = Question(name="mood", kind="text", label="Mood")
 
@@ -38,12 +44,17 @@ def program(*questions: Question, phases: tuple[Phase, ...] = (), **members: Any
     """A program whose one assessment has these questions."""
     sections = (Section(heading="Basics", questions=questions),)
     return ProgramDesign(
-        name="P", phases=phases, assessments=(Assessment(id="intake", name="Intake", sections=sections),), **members
+        name="P",
+        phases=phases,
+        assessments=(Assessment(id="intake", name="Intake", sections=sections),),
+        **members,
     )
 
 
 def phases(*names: str) -> ProgramDesign:
-    return ProgramDesign(name="P", phases=tuple(Phase(name=name, title=name.upper()) for name in names))
+    return ProgramDesign(
+        name="P", phases=tuple(Phase(name=name, title=name.upper()) for name in names)
+    )
 
 
 def names(merged: Merged) -> list[str]:
@@ -62,16 +73,25 @@ def test_edits_of_two_questions_come_together() -> None:
     mine = program(PLAN, replace(PAIN, high=10), MOOD)
     theirs = program(replace(PLAN, label="Your plan"), PAIN, MOOD)
     merged = merge(BASE, theirs, mine)
-    assert (merged.conflicts, questions(merged.design)) == ((), (replace(PLAN, label="Your plan"), replace(PAIN, high=10), MOOD))
+    assert (merged.conflicts, questions(merged.design)) == (
+        (),
+        (replace(PLAN, label="Your plan"), replace(PAIN, high=10), MOOD),
+    )
 
 
 def test_edits_of_two_members_of_one_question_come_together() -> None:
-    merged = merge(BASE, program(replace(PLAN, label="Yours"), PAIN, MOOD), program(replace(PLAN, required=True), PAIN, MOOD))
+    merged = merge(
+        BASE,
+        program(replace(PLAN, label="Yours"), PAIN, MOOD),
+        program(replace(PLAN, required=True), PAIN, MOOD),
+    )
     assert merged.conflicts == ()
     assert questions(merged.design)[0] == replace(PLAN, label="Yours", required=True)
 
 
-def test_the_same_member_changed_twice_is_a_conflict_that_is_told_in_words_with_all_three_values() -> None:
+def test_the_same_member_changed_twice_is_a_conflict_that_is_told_in_words_with_all_three_values() -> (
+    None
+):
     mine, theirs = (program(replace(PLAN, label=label), PAIN, MOOD) for label in ("Mine", "Theirs"))
     merged = merge(BASE, theirs, mine)
     path = 'assessments["intake"].sections["Basics"].questions["plan"].label'
@@ -114,19 +134,32 @@ def test_what_both_added_is_kept_where_each_put_it() -> None:
 
 
 def test_two_things_added_under_one_name_are_a_conflict() -> None:
-    theirs, mine = (ProgramDesign(name="P", phases=(Phase(name="new", title=title),)) for title in ("Theirs", "Mine"))
+    theirs, mine = (
+        ProgramDesign(name="P", phases=(Phase(name="new", title=title),))
+        for title in ("Theirs", "Mine")
+    )
     (conflict,) = merge(phases(), theirs, mine).conflicts
-    assert (conflict.where, conflict.base, conflict.theirs) == ("Phase new", None, Phase(name="new", title="Theirs"))
+    assert (conflict.where, conflict.base, conflict.theirs) == (
+        "Phase new",
+        None,
+        Phase(name="new", title="Theirs"),
+    )
 
 
 def test_an_order_that_one_changed_takes_in_what_the_other_added_and_edited() -> None:
     theirs = ProgramDesign(name="P", phases=(*phases("a", "b", "c").phases, Phase(name="d")))
     merged = merge(phases("a", "b", "c"), theirs, phases("c", "b", "a"))
-    assert (merged.conflicts, set(names(merged)), names(merged)[:1]) == ((), {"a", "b", "c", "d"}, ["c"])
+    assert (merged.conflicts, set(names(merged)), names(merged)[:1]) == (
+        (),
+        {"a", "b", "c", "d"},
+        ["c"],
+    )
 
 
 def test_two_orders_that_fit_each_other_both_hold() -> None:
-    merged = merge(phases("a", "b", "c", "d"), phases("b", "a", "c", "d"), phases("a", "b", "d", "c"))
+    merged = merge(
+        phases("a", "b", "c", "d"), phases("b", "a", "c", "d"), phases("a", "b", "d", "c")
+    )
     assert (merged.conflicts, names(merged)) == ((), ["b", "a", "d", "c"])
 
 
@@ -135,19 +168,30 @@ def test_two_orders_that_exclude_each_other_are_a_conflict() -> None:
     (conflict,) = merged.conflicts
     assert (conflict.path, conflict.where) == ("phases.order", "Phases, order")
     assert (conflict.theirs, conflict.mine) == (("b", "a", "c"), ("a", "c", "b"))
-    assert [phase.name for phase in resolve(merged, {conflict.path: "mine"}).phases] == ["a", "c", "b"]
+    assert [phase.name for phase in resolve(merged, {conflict.path: "mine"}).phases] == [
+        "a",
+        "c",
+        "b",
+    ]
 
 
 def test_choices_and_points_merge_one_by_one() -> None:
-    theirs = replace(PLAN, choices=("gold", "silver", "bronze"), points={"gold": 2, "silver": 1, "bronze": 0})
+    theirs = replace(
+        PLAN, choices=("gold", "silver", "bronze"), points={"gold": 2, "silver": 1, "bronze": 0}
+    )
     mine = replace(PLAN, choices=("gold",), points={"gold": 5})
     merged = merge(BASE, program(theirs, PAIN, MOOD), program(mine, PAIN, MOOD))
     assert merged.conflicts == ()
-    assert questions(merged.design)[0] == replace(PLAN, choices=("gold", "bronze"), points={"gold": 5, "bronze": 0})
+    assert questions(merged.design)[0] == replace(
+        PLAN, choices=("gold", "bronze"), points={"gold": 5, "bronze": 0}
+    )
 
 
 def test_two_numbers_for_one_choice_are_a_conflict() -> None:
-    theirs, mine = (program(replace(PLAN, points={"gold": points, "silver": 1}), PAIN, MOOD) for points in (3, 4))
+    theirs, mine = (
+        program(replace(PLAN, points={"gold": points, "silver": 1}), PAIN, MOOD)
+        for points in (3, 4)
+    )
     (conflict,) = merge(BASE, theirs, mine).conflicts
     assert (conflict.where, conflict.base, conflict.theirs, conflict.mine) == (
         "Assessment Intake, section Basics, question plan, points, gold",
@@ -164,12 +208,16 @@ def test_a_heading_that_one_renamed_keeps_the_question_that_the_other_added_belo
     theirs = replace(theirs, assessments=(replace(theirs.assessments[0], sections=sections),))
     merged = merge(BASE, theirs, program(PLAN, PAIN, MOOD, Question(name="new", kind="text")))
     assert merged.conflicts == ()
-    assert [(s.heading, len(s.questions)) for s in merged.design.assessments[0].sections] == [("To begin with", 4)]
+    assert [(s.heading, len(s.questions)) for s in merged.design.assessments[0].sections] == [
+        ("To begin with", 4)
+    ]
 
 
 def test_a_score_that_both_begin_is_a_conflict_and_one_that_one_begins_is_kept() -> None:
     def scored(*bands: Band) -> ProgramDesign:
-        return replace(BASE, assessments=(replace(BASE.assessments[0], scoring=Scoring(bands=bands)),))
+        return replace(
+            BASE, assessments=(replace(BASE.assessments[0], scoring=Scoring(bands=bands)),)
+        )
 
     one, other = scored(Band(name="low", low=0, high=3)), scored(Band(name="high", low=4, high=9))
     assert merge(BASE, one, replace(BASE, name="Q")).design == replace(one, name="Q")
@@ -179,7 +227,9 @@ def test_a_score_that_both_begin_is_a_conflict_and_one_that_one_begins_is_kept()
 
 def test_yes_and_one_are_two_answers() -> None:
     def asked(answer: bool | int) -> ProgramDesign:
-        return program(PLAN, PAIN, replace(MOOD, shown_when=Condition(question="pain", equals=answer)))
+        return program(
+            PLAN, PAIN, replace(MOOD, shown_when=Condition(question="pain", equals=answer))
+        )
 
     merged = merge(asked(True), asked(True), asked(1))
     assert questions(merged.design)[2].shown_when == Condition(question="pain", equals=1)
@@ -190,7 +240,13 @@ def test_two_blank_items_of_a_draft_are_kept_apart() -> None:
     blank = Question(name="", kind="text")
     theirs = program(PLAN, PAIN, MOOD, blank, replace(blank, label="Second"))
     merged = merge(BASE, theirs, program(replace(PLAN, label="Mine"), PAIN, MOOD))
-    assert questions(merged.design) == (replace(PLAN, label="Mine"), PAIN, MOOD, blank, replace(blank, label="Second"))
+    assert questions(merged.design) == (
+        replace(PLAN, label="Mine"),
+        PAIN,
+        MOOD,
+        blank,
+        replace(blank, label="Second"),
+    )
 
 
 ANSWERS: list[str | int] = [True, 1, "a"]
@@ -206,7 +262,9 @@ class Designer:
         return self.random.choice("abc")
 
     def some(self, make: Callable[[str], Any], names: str = "abcd") -> tuple[Any, ...]:
-        return tuple(make(name) for name in self.random.sample(names, self.random.randint(0, len(names))))
+        return tuple(
+            make(name) for name in self.random.sample(names, self.random.randint(0, len(names)))
+        )
 
     def question(self, name: str) -> Question:
         condition = Condition(question=self.letter(), equals=self.random.choice(ANSWERS))
@@ -221,11 +279,15 @@ class Designer:
         )
 
     def assessment(self, name: str) -> Assessment:
-        scoring = Scoring(bands=self.some(lambda band: Band(name=band, low=0, high=self.random.randint(1, 2))))
+        scoring = Scoring(
+            bands=self.some(lambda band: Band(name=band, low=0, high=self.random.randint(1, 2)))
+        )
         return Assessment(
             id=name,
             name=self.letter(),
-            sections=self.some(lambda heading: Section(heading=heading, questions=self.some(self.question)), "ab"),
+            sections=self.some(
+                lambda heading: Section(heading=heading, questions=self.some(self.question)), "ab"
+            ),
             scoring=self.random.choice([None, scoring]),
         )
 
@@ -233,7 +295,11 @@ class Designer:
         return ProgramDesign(
             name=self.letter(),
             phases=self.some(
-                lambda name: Phase(name=name, title=self.letter(), next=self.random.choice([None, self.some(str, "abc")]))
+                lambda name: Phase(
+                    name=name,
+                    title=self.letter(),
+                    next=self.random.choice([None, self.some(str, "abc")]),
+                )
             ),
             assessments=self.some(self.assessment, "ab"),
             terminology=Terminology(patient=self.letter(), coach=self.letter()),
@@ -254,15 +320,21 @@ def test_what_only_one_changed_is_the_outcome(base: ProgramDesign, other: Progra
 
 @tries(300)
 @given(base=DESIGNS, theirs=DESIGNS, mine=DESIGNS)
-def test_conflicts_are_the_same_from_both_sides(base: ProgramDesign, theirs: ProgramDesign, mine: ProgramDesign) -> None:
+def test_conflicts_are_the_same_from_both_sides(
+    base: ProgramDesign, theirs: ProgramDesign, mine: ProgramDesign
+) -> None:
     one, other = merge(base, theirs, mine).conflicts, merge(base, mine, theirs).conflicts
-    assert {c.path: (c.base, c.theirs, c.mine) for c in one} == {c.path: (c.base, c.mine, c.theirs) for c in other}
+    assert {c.path: (c.base, c.theirs, c.mine) for c in one} == {
+        c.path: (c.base, c.mine, c.theirs) for c in other
+    }
     assert len({c.path for c in one}) == len(one)
 
 
 @tries(300)
 @given(base=DESIGNS, theirs=DESIGNS, mine=DESIGNS)
-def test_nothing_that_is_in_no_conflict_is_lost(base: ProgramDesign, theirs: ProgramDesign, mine: ProgramDesign) -> None:
+def test_nothing_that_is_in_no_conflict_is_lost(
+    base: ProgramDesign, theirs: ProgramDesign, mine: ProgramDesign
+) -> None:
     for chosen in ("mine", "theirs"):
         merged = merge(base, theirs, mine)
         design = resolve(merged, {c.path: chosen for c in merged.conflicts})
@@ -285,7 +357,10 @@ def test_nothing_that_is_in_no_conflict_is_lost(base: ProgramDesign, theirs: Pro
 def test_edits_at_different_places_of_the_demos_program_all_arrive(data: st.DataObject) -> None:
     base = DEMO
     flat = [
-        (a, s, q) for a, one in enumerate(base.assessments) for s, two in enumerate(one.sections) for q in range(len(two.questions))
+        (a, s, q)
+        for a, one in enumerate(base.assessments)
+        for s, two in enumerate(one.sections)
+        for q in range(len(two.questions))
     ]
     chosen = data.draw(st.lists(st.sampled_from(flat), min_size=2, max_size=8, unique=True))
     split = data.draw(st.integers(1, len(chosen) - 1))
@@ -312,10 +387,16 @@ def test_two_conditions_of_a_follow_up_are_chosen_between_and_never_mixed() -> N
         return program(PLAN, PAIN, replace(MOOD, shown_when=condition))
 
     base = asked(Condition(question="plan", equals="gold"))
-    theirs, mine = asked(Condition(question="pain", at_least=3)), asked(Condition(question="plan", equals="silver"))
+    theirs, mine = (
+        asked(Condition(question="pain", at_least=3)),
+        asked(Condition(question="plan", equals="silver")),
+    )
     merged = merge(base, theirs, mine)
     (conflict,) = merged.conflicts
-    assert (conflict.theirs, conflict.mine) == (questions(theirs)[2].shown_when, questions(mine)[2].shown_when)
+    assert (conflict.theirs, conflict.mine) == (
+        questions(theirs)[2].shown_when,
+        questions(mine)[2].shown_when,
+    )
     assert resolve(merged, {conflict.path: "mine"}) == mine
 
 
@@ -325,7 +406,10 @@ def test_lists_of_thousands_that_both_changed_come_together_at_once() -> None:
 
     base = tuple(f"c{number}" for number in range(20_000))
     began = time.perf_counter()
-    theirs, mine = choosing(*base[10_000:], *(f"t{number}" for number in range(10_000))), choosing("m", *base)
+    theirs, mine = (
+        choosing(*base[10_000:], *(f"t{number}" for number in range(10_000))),
+        choosing("m", *base),
+    )
     merged = merge(choosing(*base), theirs, mine)
     assert not merged.conflicts
     assert questions(merged.design)[0].choices == ("m", *questions(theirs)[0].choices)

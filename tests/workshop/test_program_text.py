@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given
 from almoner.vocabulary.contact_kinds import is_blank
 from almoner.workshop import json_schema, kiwi_health
 from almoner.workshop.checks import design_from, problems
-from almoner.workshop.design import LONGEST_NAME, MessageTemplate, Phase, ProgramDesign
+from almoner.workshop.design import MessageTemplate, Phase, ProgramDesign
+from almoner.workshop.design_words import LONGEST_NAME
 from almoner.workshop.program_file import parse
 from almoner.workshop.program_text import write
 from tests.tries import tries
@@ -50,7 +51,11 @@ def test_any_program_is_the_same_after_it_was_in_the_database(design: ProgramDes
 @pytest.mark.parametrize("text", [t for t in AWKWARD if not is_blank(t)])
 def test_any_text_is_kept_as_it_is(text: str) -> None:
     name = text[:LONGEST_NAME]
-    design = ProgramDesign(name=name, message_templates=(MessageTemplate(name=name, body=text),), phases=(Phase(name=name),))
+    design = ProgramDesign(
+        name=name,
+        message_templates=(MessageTemplate(name=name, body=text),),
+        phases=(Phase(name=name),),
+    )
     assert parse(write(design)) == design
 
 
@@ -61,13 +66,17 @@ def test_the_demos_program_is_written_in_a_layout_for_people() -> None:
     assert "\n- {name: intake_call, title: Intake call, minutes: 30}\n" in text
     assert "      shown_when: {question: pain_scale, above: 0.3}\n" in text
     assert "\n\n- id: mood_check\n  name: Mood check\n" in text
-    assert "  body: |\n    Hello {{patient.first_name}}, this is {{coach.first_name}} from {{program.name}}.\n" in text
+    assert (
+        "  body: |\n    Hello {{patient.first_name}}, this is {{coach.first_name}} from"
+        " {{program.name}}.\n" in text
+    )
     assert max(map(len, text.splitlines())) < 135
 
 
 def test_what_has_its_default_is_not_written() -> None:
-    assert write(ProgramDesign(name="P", phases=(Phase(name="a"), Phase(name="b", next=())))) == (
-        "program: P\n\nphases:\n- {name: a}\n- {name: b, next: []}\n"
+    assert (
+        write(ProgramDesign(name="P", phases=(Phase(name="a"), Phase(name="b", next=()))))
+        == "program: P\n\nphases:\n- {name: a}\n- {name: b, next: []}\n"
     )
 
 
@@ -78,11 +87,17 @@ def test_the_address_of_a_schema_stands_on_the_first_line_for_editors() -> None:
 
 
 def test_the_published_schema_is_one_and_is_that_of_this_program() -> None:
-    published = json.loads((Path(__file__).parents[2] / "docs/reference" / json_schema.FILE_NAME).read_text(encoding="utf-8"))
+    published = json.loads(
+        (Path(__file__).parents[2] / "docs/reference" / json_schema.FILE_NAME).read_text(
+            encoding="utf-8"
+        )
+    )
     jsonschema.Draft202012Validator.check_schema(published)
     assert published == json.loads(json_schema.text())
     assert all(part["additionalProperties"] is False for part in published["$defs"].values())
-    described = [member for part in published["$defs"].values() for member in part["properties"].values()]
+    described = [
+        member for part in published["$defs"].values() for member in part["properties"].values()
+    ]
     assert all(member["title"] for member in described)
 
 

@@ -1,4 +1,6 @@
-"""The JSON Schema that is published of an assessment or a data type accepts what the decoder accepts, and nothing else."""
+"""The JSON Schema that is published of an assessment or a data type accepts what the decoder
+accepts, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +19,96 @@ from almoner.vocabulary import json_values
 from almoner.vocabulary.kinds import Problems
 from almoner.vocabulary.times import TIMEZONES, IsoDateTime, iso
 from almoner.workshop import questions
-from almoner.workshop.design import Assessment, Condition, CustomDataType, FieldDesign, Question, Section
+from almoner.workshop.assessment_design import Assessment, Condition, FieldDesign, Question, Section
+from almoner.workshop.design import CustomDataType
 from almoner.workshop.field_kinds import FIELD_KINDS
 from tests.tries import tries
 
 CHOICES = ("none", "a little", "very much", "é")
 LIMITS = st.none() | st.sampled_from([-3, 0, 1, 5, 10**6])
-# A day from the ends of the calendar, so that every offset stays within it: a JSON Schema knows no such ends.
+# A day from the ends of the calendar, so that every offset stays within it: a JSON Schema knows no
+# such ends.
 MOMENTS = st.datetimes(datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30"))
 
 
 def edges() -> st.SearchStrategy[Any]:
-    """Values at which readers differ. Floats beyond 2**53 are left out: what was meant is not known once they are read."""
-    numbers = st.sampled_from([7.0, -0.0, 0.5, 1e3, 1e300, 2**53, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 10**400, True, False])
+    """Values at which readers differ. Floats beyond 2**53 are left out: what was meant is not known
+    once they are read.
+    """
+    numbers = st.sampled_from(
+        [
+            7.0,
+            -0.0,
+            0.5,
+            1e3,
+            1e300,
+            2**53,
+            2**63 - 1,
+            2**63,
+            -(2**63),
+            -(2**63) - 1,
+            10**400,
+            True,
+            False,
+        ]
+    )
     whole = st.integers(-4, 12) | st.integers(-4, 12).map(float)
     texts = st.sampled_from(
-        ["", " ", "\x00", "a\x00", "a\n", "94110", "94110\n", "٩٤١١٠", "CA", "ca", "\u200b", "yes", "null", "é" * 321]
+        [
+            "",
+            " ",
+            "\x00",
+            "a\x00",
+            "a\n",
+            "94110",
+            "94110\n",
+            "٩٤١١٠",
+            "CA",
+            "ca",
+            "\u200b",
+            "yes",
+            "null",
+            "é" * 321,
+        ]
     )
-    times = st.sampled_from(["2024-02-29", "2023-02-29", "0000-01-01", "2024-2-9", "2024-02-29\n", "2016-12-31T23:59:60Z"])
-    more = st.sampled_from(["2024-01-01T24:00:00Z", "2024-01-01t00:00:00z", "2024-01-01T00:00:00+24:00", "2024-13-01T00:00:00Z"])
-    phones = st.sampled_from(["555-555-5555", "555-555-5555\n", "555-555-555", "US/Pacific", "us/pacific", "America/Nowhere"])
+    times = st.sampled_from(
+        [
+            "2024-02-29",
+            "2023-02-29",
+            "0000-01-01",
+            "2024-2-9",
+            "2024-02-29\n",
+            "2016-12-31T23:59:60Z",
+        ]
+    )
+    more = st.sampled_from(
+        [
+            "2024-01-01T24:00:00Z",
+            "2024-01-01t00:00:00z",
+            "2024-01-01T00:00:00+24:00",
+            "2024-13-01T00:00:00Z",
+        ]
+    )
+    phones = st.sampled_from(
+        [
+            "555-555-5555",
+            "555-555-5555\n",
+            "555-555-555",
+            "US/Pacific",
+            "us/pacific",
+            "America/Nowhere",
+        ]
+    )
     return (
-        numbers | whole | texts | times | more | phones | st.none() | st.text(max_size=6) | st.sampled_from([[], {}, [1], [None]])
+        numbers
+        | whole
+        | texts
+        | times
+        | more
+        | phones
+        | st.none()
+        | st.text(max_size=6)
+        | st.sampled_from([[], {}, [1], [None]])
     )
 
 
@@ -72,7 +142,10 @@ def conditions(draw: st.DrawFn, before: Sequence[FieldDesign]) -> Condition:
     tests: dict[str, list[dict[str, st.SearchStrategy[Any]]]] = {
         "number": [{name: number} for name in ("above", "below", "at_least", "at_most", "equals")],
         "truth": [{"equals": st.booleans()}],
-        "choice": [{"equals": st.sampled_from(CHOICES)}, {"one_of": st.sampled_from([CHOICES[:1], CHOICES[1:3]])}],
+        "choice": [
+            {"equals": st.sampled_from(CHOICES)},
+            {"one_of": st.sampled_from([CHOICES[:1], CHOICES[1:3]])},
+        ],
         "choices": [{"includes": st.sampled_from([CHOICES[:1], CHOICES[1:3]])}],
         "text": [{"equals": st.sampled_from(["yes", "é"])}],
     }
@@ -112,7 +185,9 @@ def designs(draw: st.DrawFn) -> tuple[Question, ...]:
 
 @st.composite
 def answered(draw: st.DrawFn) -> tuple[tuple[Question, ...], dict[str, Any]]:
-    """A design, and an object of answers to it: some missing, most fitting, some at the edges, now and then one too many."""
+    """A design, and an object of answers to it: some missing, most fitting, some at the edges, now
+    and then one too many.
+    """
     design = draw(designs())
     model: dict[str, Any] = {}
     for question in design:
@@ -132,32 +207,52 @@ def disagreement(checks: questions.Answers, value: Any) -> str | None:
     """What the schema and the decoder say differently of this value; None where they agree."""
     schema = jsonschema_rs.validator_for(checks.schema(), validate_formats=True)
     problems: Problems = []
-    kept = checks.keep(as_sent(value), ".model", problems)
+    stored = checks.keep(as_sent(value), ".model", problems)
     if schema.is_valid(value) and problems:
         return f"the schema takes what the decoder refuses: {problems[0].detail}"
-    if not problems and not schema.is_valid(canonical(checks, kept)):
-        return f"the decoder takes what the schema refuses: {next(schema.iter_errors(kept)).message}"
+    if not problems and not schema.is_valid(canonical(checks, stored)):
+        return (
+            f"the decoder takes what the schema refuses: {next(schema.iter_errors(stored)).message}"
+        )
     return None
 
 
 def canonical(checks: questions.Answers, kept: dict[str, Any]) -> dict[str, Any]:
-    """The answers with each moment in the notation that the API answers with; it takes several more (clarification 11)."""
+    """The answers with each moment in the notation that the API answers with; it takes several more
+    (clarification 11).
+    """
     return {
-        name: iso(IsoDateTime().parse(value)) if value is not None and isinstance(checks.by_name[name].kind, IsoDateTime) else value
+        name: (
+            iso(IsoDateTime().parse(value))
+            if value is not None and isinstance(checks.by_name[name].kind, IsoDateTime)
+            else value
+        )
         for name, value in kept.items()
     }
 
 
 @tries(400)
 @given(answered())
-def test_schema_and_decoder_agree_on_generated_answers(case: tuple[tuple[Question, ...], dict[str, Any]]) -> None:
+def test_schema_and_decoder_agree_on_generated_answers(
+    case: tuple[tuple[Question, ...], dict[str, Any]],
+) -> None:
     design, model = case
-    checks = questions.of_assessment(Assessment(id="a", name="A", sections=(Section(questions=design),)), 1)
+    checks = questions.of_assessment(
+        Assessment(id="a", name="A", sections=(Section(questions=design),)), 1
+    )
     assert disagreement(checks, model) is None
     plain = tuple(
-        FieldDesign(name=q.name, kind=q.kind, required=q.required, choices=q.choices, low=q.low, high=q.high) for q in design
+        FieldDesign(
+            name=q.name, kind=q.kind, required=q.required, choices=q.choices, low=q.low, high=q.high
+        )
+        for q in design
     )
-    assert disagreement(questions.of_custom_data_type(CustomDataType(name="t", fields=plain), 1), model) is None
+    assert (
+        disagreement(
+            questions.of_custom_data_type(CustomDataType(name="t", fields=plain), 1), model
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("kind", sorted(FIELD_KINDS))
@@ -178,12 +273,20 @@ def test_schema_and_decoder_agree_at_the_edges_of_every_kind(kind: str, value: A
 
 
 def test_seven_point_nought_is_a_whole_number_and_is_kept_as_one() -> None:
-    checks = questions.of_custom_data_type(CustomDataType(name="t", fields=(FieldDesign(name="f", kind="integer", low=1),)), 1)
+    checks = questions.of_custom_data_type(
+        CustomDataType(name="t", fields=(FieldDesign(name="f", kind="integer", low=1),)), 1
+    )
     whole = "9007199254740993"
-    for sent, kept in ((b"7.0", "7"), (b"7", "7"), (b"7e0", "7"), (whole.encode(), whole), (whole.encode() + b".0", whole)):
+    for sent, kept in (
+        (b"7.0", "7"),
+        (b"7", "7"),
+        (b"7e0", "7"),
+        (whole.encode(), whole),
+        (whole.encode() + b".0", whole),
+    ):
         problems: Problems = []
-        found = checks.keep(json_values.decode(b'{"f": ' + sent + b"}"), ".model", problems)
-        assert (json.dumps(found["f"]), problems) == (kept, [])
+        stored = checks.keep(json_values.decode(b'{"f": ' + sent + b"}"), ".model", problems)
+        assert (json.dumps(stored["f"]), problems) == (kept, [])
     for sent in (b"7.5", b"0.0", b"1e300"):
         problems = []
         checks.keep(json_values.decode(b'{"f": ' + sent + b"}"), ".model", problems)
@@ -193,14 +296,23 @@ def test_seven_point_nought_is_a_whole_number_and_is_kept_as_one() -> None:
 def test_the_schema_says_which_follow_ups_are_asked() -> None:
     chain = (
         Question(name="smokes", kind="boolean", required=True),
-        Question(name="per_day", kind="integer", required=True, shown_when=Condition(question="smokes", equals=True)),
+        Question(
+            name="per_day",
+            kind="integer",
+            required=True,
+            shown_when=Condition(question="smokes", equals=True),
+        ),
         Question(name="why", kind="text", shown_when=Condition(question="per_day", above=10)),
     )
-    checks = questions.of_assessment(Assessment(id="a", name="A", sections=(Section(questions=chain),)), 3)
+    checks = questions.of_assessment(
+        Assessment(id="a", name="A", sections=(Section(questions=chain),)), 3
+    )
     schema = checks.schema()
     jsonschema_rs.meta.validate(schema)
     assert schema["$id"] == "urn:almoner:answers:a:3"
-    taken = jsonschema_rs.validator_for({"type": "object", "properties": {"within": schema}}).is_valid
+    taken = jsonschema_rs.validator_for(
+        {"type": "object", "properties": {"within": schema}}
+    ).is_valid
     cases = [
         ({"smokes": False}, True),
         ({"smokes": True}, False),

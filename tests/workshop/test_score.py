@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from almoner.workshop.design import Assessment, Band, Condition, Question, Scoring, Section
+from almoner.workshop.assessment_design import (
+    Assessment,
+    Band,
+    Condition,
+    Question,
+    Scoring,
+    Section,
+)
 from almoner.workshop.score import Score, score
 
 OFTEN = ("never", "some days", "often")
@@ -15,14 +22,18 @@ ASKED = (
     Question(name="signs", kind="choices", choices=("a", "b", "c"), points={"a": 0.1, "b": 0.2}),
     Question(name="pain", kind="scale", low=0, high=10, weight=0.5),
     Question(name="falls", kind="boolean", weight=3),
-    Question(name="many", kind="integer", weight=1, shown_when=Condition(question="falls", equals=True)),
+    Question(
+        name="many", kind="integer", weight=1, shown_when=Condition(question="falls", equals=True)
+    ),
     Question(name="noise", kind="integer"),
 )
 BANDS = (Band(name="well", low=0, high=0.3), Band(name="ill", low=2, high=4))
 
 
 def scored(model: dict[str, Any], scoring: Scoring | None = Scoring(bands=BANDS)) -> Score | None:  # noqa: B008 - it is frozen
-    return score(Assessment(id="a", name="A", sections=(Section(questions=ASKED),), scoring=scoring), model)
+    return score(
+        Assessment(id="a", name="A", sections=(Section(questions=ASKED),), scoring=scoring), model
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,7 +58,9 @@ def scored(model: dict[str, Any], scoring: Scoring | None = Scoring(bands=BANDS)
         ({"low": "always", "pain": "4", "signs": ["z"], "falls": True}, 3, "ill"),
     ],
 )
-def test_a_score_is_the_sum_of_what_was_answered(model: dict[str, Any], total: float, band: str | None) -> None:
+def test_a_score_is_the_sum_of_what_was_answered(
+    model: dict[str, Any], total: float, band: str | None
+) -> None:
     found = scored(model)
     assert found == Score(total, band)
     assert (type(found.total), str(found.total)) == (type(total), str(total))

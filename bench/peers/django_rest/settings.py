@@ -8,7 +8,10 @@ SECRET_KEY = os.environ["BENCH_SECRET"]
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "django_rest.urls"
 INSTALLED_APPS = ["rest_framework", "django_rest"]
-MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware"]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",

@@ -14,7 +14,9 @@ def window(start, end, size):
 
 class PatientOne(APIView):
     def get(self, request, patient_id):
-        patient = get_object_or_404(Patient, environment_id=request.user.environment_id, id=patient_id)
+        patient = get_object_or_404(
+            Patient, environment_id=request.user.environment_id, id=patient_id
+        )
         return Response(PatientSerializer(patient).data)
 
 
@@ -22,19 +24,27 @@ class PatientList(APIView):
     def get(self, request):
         query = request.query_params
         asked = WindowSerializer(
-            data={"start": query.get("page[from]"), "end": query.get("page[to]"), "size": query.get("page[size]", 50)}
+            data={
+                "start": query.get("page[from]"),
+                "end": query.get("page[to]"),
+                "size": query.get("page[size]", 50),
+            }
         )
         asked.is_valid(raise_exception=True)
         start, end, size = (asked.validated_data[name] for name in ("start", "end", "size"))
         patients = list(
-            Patient.objects.filter(environment_id=request.user.environment_id, updated_at__gte=start, updated_at__lte=end).order_by(
-                "updated_at", "id"
-            )[: size + 1]
+            Patient.objects.filter(
+                environment_id=request.user.environment_id,
+                updated_at__gte=start,
+                updated_at__lte=end,
+            ).order_by("updated_at", "id")[: size + 1]
         )
         meta = {"current": window(start, end, size)}
         if len(patients) > size:
             meta["next"] = window(patients[size].updated_at, end, size)
-        return Response([{"data": PatientSerializer(patients[:size], many=True).data, "meta": meta}])
+        return Response(
+            [{"data": PatientSerializer(patients[:size], many=True).data, "meta": meta}]
+        )
 
     def post(self, request):
         serializer = PatientSerializer(data=request.data)

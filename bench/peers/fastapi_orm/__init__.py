@@ -1,1 +1,3 @@
-"""A peer of the ordinary good kind: FastAPI, SQLAlchemy ORM (async, asyncpg), pydantic response models."""
+"""A peer of the ordinary good kind: FastAPI, SQLAlchemy ORM (async, asyncpg), pydantic response
+models.
+"""

@@ -1,4 +1,6 @@
-"""Workers' accounts: what a worker signs in with, and which roles they have. A worker without an account cannot sign in."""
+"""Workers' accounts: what a worker signs in with, and which roles they have. A worker without an
+account cannot sign in.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,15 @@ from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.vocabulary.definitions import Program, Rights
-from almoner.vocabulary.names import full_name
+from almoner.vocabulary.names import Named
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Account(Named):
     """A worker and their account. Times are in UTC; ``disabled_at`` is None while it may be used.
 
-    ``has_account`` is False for a worker who was never given roles. ``last_seen_at`` is None for one who never signed in.
-    ``single_sign_on``: they have signed in through the identity provider.
+    ``has_account`` is False for a worker who was never given roles. ``last_seen_at`` is None for
+    one who never signed in. ``single_sign_on``: they have signed in through the identity provider.
     """
 
     worker_id: str
@@ -39,30 +41,35 @@ class Account:
     disabled_at: datetime | None
     last_seen_at: datetime | None
 
-    @property
-    def name(self) -> str:
-        return full_name(self.first_name, self.last_name)
-
 
 _SELECT: Final = """
-SELECT w.id::text, w.email, w.first_name, w.last_name, a.worker_id IS NOT NULL, coalesce(a.roles, '{}'),
-  a.password_hash IS NOT NULL, a.totp_confirmed_at IS NOT NULL, a.oidc_subject IS NOT NULL, a.disabled_at,
+SELECT w.id::text, w.email, w.first_name, w.last_name, a.worker_id IS NOT NULL, coalesce(a.roles,
+    '{}'),
+  a.password_hash IS NOT NULL, a.totp_confirmed_at IS NOT NULL, a.oidc_subject IS NOT NULL,
+      a.disabled_at,
   greatest(
-    (SELECT max(s.seen_at) FROM worker_sessions s WHERE s.environment_id = $1 AND s.worker_id = w.id),
+    (SELECT max(s.seen_at) FROM worker_sessions s WHERE s.environment_id = $1
+        AND s.worker_id = w.id),
     (SELECT v.happened_at FROM worker_events v
-     WHERE v.environment_id = $1 AND v.worker_id = w.id AND v.event = 'signed in' ORDER BY v.id DESC LIMIT 1))
-FROM workers w LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
+     WHERE v.environment_id = $1 AND v.worker_id = w.id AND v.event = 'signed in' ORDER BY v.id DESC
+         LIMIT 1))
+FROM workers w LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id
+    AND a.worker_id = w.id
 WHERE w.environment_id = $1
 """
 _BY_ID = f"{_SELECT} AND w.id = $2"
-# People write their address in whatever letters; where two workers' differ in nothing else, the exact one is meant.
+# People write their address in whatever letters; where two workers' differ in nothing else, the
+# exact one is meant.
 _BY_EMAIL = f"{_SELECT} AND lower(w.email) = lower($2) ORDER BY w.email = $2 DESC LIMIT 2"
 _LIST = f"{_SELECT} ORDER BY w.last_name, w.first_name, w.id"
 _SET_ROLES = """
 INSERT INTO worker_accounts (environment_id, worker_id, roles) VALUES ($1, $2, $3)
 ON CONFLICT (environment_id, worker_id) DO UPDATE SET roles = excluded.roles
 """
-_SET_NOTATION = "UPDATE worker_accounts SET clock_hours = $3, first_weekday = $4 WHERE environment_id = $1 AND worker_id = $2"
+_SET_NOTATION = (
+    "UPDATE worker_accounts SET clock_hours = $3, first_weekday = $4 WHERE environment_id = $1 AND"
+    " worker_id = $2"
+)
 _ROLES = "SELECT roles FROM worker_accounts WHERE environment_id = $1 AND worker_id = $2 FOR UPDATE"
 _DISABLE = """
 UPDATE worker_accounts SET disabled_at = clock_timestamp()
@@ -86,10 +93,14 @@ async def find(connection: Connection, environment_id: int, worker_id: str) -> A
 
 
 async def by_email(connection: Connection, environment_id: int, email: str) -> Account | None:
-    """The worker of this e-mail address, in whatever letter case; None where there is none, or where several could be meant."""
-    found = [_account(row) for row in await connection.fetch(_BY_EMAIL, environment_id, email.strip())]
-    exact = [account for account in found if account.email == email.strip()]
-    return exact[0] if exact else found[0] if len(found) == 1 else None
+    """The worker of this e-mail address, in whatever letter case; None where there is none, or
+    where several could be meant.
+    """
+    matches = [
+        _account(row) for row in await connection.fetch(_BY_EMAIL, environment_id, email.strip())
+    ]
+    exact = [account for account in matches if account.email == email.strip()]
+    return exact[0] if exact else matches[0] if len(matches) == 1 else None
 
 
 async def list_accounts(connection: Connection, environment_id: int) -> list[Account]:
@@ -105,33 +116,51 @@ async def set_roles(
     by: By,
     in_force: Mapping[str, Rights] | None = None,
 ) -> None:
-    """Gives a worker exactly these roles, and an account where they have none yet. It holds from their next request on.
+    """Gives a worker exactly these roles, and an account where they have none yet. It holds from
+    their next request on.
 
-    ``in_force`` are the program's roles with what each opens; each role must be one of them, or one that the worker has already.
-    Only at the command line may it be left out. Raises ApiError: 400 where there is no such role, 404 where the worker is not
-    there, 403 where the roles open more than they did, beyond what ``by`` may hand on.
-    """
-    given = list(dict.fromkeys(roles))
+    ``in_force`` are the program's roles with what each opens; each role must be one of them, or one
+    that the worker has already. Only at the command line may it be left out. Raises ApiError: 400
+    where there is no such role, 404 where the worker is not there, 403 where the roles open more
+    than they did, beyond what ``by`` may hand on."""
+    chosen = list(dict.fromkeys(roles))
     try:
         async with connection.transaction():
             had: list[str] = await connection.fetchval(_ROLES, environment_id, worker_id) or []
-            unknown = [role for role in given if in_force is not None and role not in in_force and role not in had]
+            unknown = [
+                role
+                for role in chosen
+                if in_force is not None and role not in in_force and role not in had
+            ]
             if unknown:
-                told = f"There is no role {', '.join(unknown)}. The roles are: {', '.join(in_force or ())}"
-                raise problem("bad_request", told, path=".roles")
-            _require_rights(by, in_force, given, had)
-            await connection.execute(_SET_ROLES, environment_id, worker_id, given)
+                detail = (
+                    f"There is no role {', '.join(unknown)}. The roles are:"
+                    f" {', '.join(in_force or ())}"
+                )
+                raise problem("bad_request", detail, path=".roles")
+            _require_rights(by, in_force, chosen, had)
+            await connection.execute(_SET_ROLES, environment_id, worker_id, chosen)
             await worker_events.record(
-                connection, environment_id, worker_id=worker_id, event="roles set", by=by, detail=", ".join(given) or "none"
+                connection,
+                environment_id,
+                worker_id=worker_id,
+                event="roles set",
+                by=by,
+                detail=", ".join(chosen) or "none",
             )
     except asyncpg.ForeignKeyViolationError:
         raise unknown_worker() from None
 
 
 async def set_notation(
-    connection: Connection, environment_id: int, worker_id: str, clock_hours: int | None, first_weekday: int | None
+    connection: Connection,
+    environment_id: int,
+    worker_id: str,
+    clock_hours: int | None,
+    first_weekday: int | None,
 ) -> None:
-    """How times and weeks are written for a worker who has an account: ``clock_hours`` 12 or 24, ``first_weekday`` 0, 5 or 6.
+    """How times and weeks are written for a worker who has an account: ``clock_hours`` 12 or 24,
+    ``first_weekday`` 0, 5 or 6.
 
     None is what is usual where their time zone lies.
     """
@@ -139,9 +168,14 @@ async def set_notation(
 
 
 async def require_entering(
-    connection: Connection, environment_id: int, worker_id: str, by: By, in_force: Mapping[str, Rights] | None
+    connection: Connection,
+    environment_id: int,
+    worker_id: str,
+    by: By,
+    in_force: Mapping[str, Rights] | None,
 ) -> None:
-    """For whoever opens a way into an account: all that it opens must be theirs to hand on. ``in_force`` as for ``set_roles``.
+    """For whoever opens a way into an account: all that it opens must be theirs to hand on.
+    ``in_force`` as for ``set_roles``.
 
     Raises a 403 ``ApiError`` where it is not.
     """
@@ -149,24 +183,32 @@ async def require_entering(
     _require_rights(by, in_force, roles, ())
 
 
-def _require_rights(by: By, in_force: Mapping[str, Rights] | None, roles: Collection[str], had: Collection[str]) -> None:
+def _require_rights(
+    by: By, in_force: Mapping[str, Rights] | None, roles: Collection[str], had: Collection[str]
+) -> None:
     if by.holds.everything:
         return
     program = Program(roles=in_force or {})
     # What is not known of a role cannot be looked at: nobody but the command line gives one then.
     if in_force is None:
-        raise problem("forbidden", "Roles are given where the program that says what they open is known.")
+        raise problem(
+            "forbidden", "Roles are given where the program that says what they open is known."
+        )
     require(by.holds, Grant(rights=program.rights(roles), had=program.rights(had)), ".roles")
 
 
-async def set_password(connection: Connection, environment_id: int, worker_id: str, password_hash: str, by: By) -> None:
-    """Replaces the password and ends sessions, links and the calendar's address: who had one, or the old password, has nothing.
+async def set_password(
+    connection: Connection, environment_id: int, worker_id: str, password_hash: str, by: By
+) -> None:
+    """Replaces the password and ends sessions, links and the calendar's address: who had one, or
+    the old password, has nothing.
 
     Raises a 404 ``ApiError`` where the worker has no account.
     """
     async with connection.transaction():
         changed = await connection.fetchval(
-            "UPDATE worker_accounts SET password_hash = $3 WHERE environment_id = $1 AND worker_id = $2 RETURNING true",
+            "UPDATE worker_accounts SET password_hash = $3 WHERE environment_id = $1 AND worker_id"
+            " = $2 RETURNING true",
             environment_id,
             worker_id,
             password_hash,
@@ -178,9 +220,11 @@ async def set_password(connection: Connection, environment_id: int, worker_id: s
 
 
 async def disable(connection: Connection, environment_id: int, worker_id: str, by: By) -> None:
-    """Lets the worker sign in no more, and ends their sessions and the tokens they made. Repeating it changes nothing.
+    """Lets the worker sign in no more, and ends their sessions and the tokens they made. Repeating
+    it changes nothing.
 
-    Secrets that they were shown and webhooks that they pointed somewhere go on, and are listed for review (``access.made``).
+    Secrets that they were shown and webhooks that they pointed somewhere go on, and are listed for
+    review (``access.made``).
 
     Raises a 404 ``ApiError`` where the worker has no account.
     """
@@ -195,12 +239,16 @@ async def disable(connection: Connection, environment_id: int, worker_id: str, b
 
 
 async def enable(
-    connection: Connection, environment_id: int, worker_id: str, by: By, in_force: Mapping[str, Rights] | None = None
+    connection: Connection,
+    environment_id: int,
+    worker_id: str,
+    by: By,
+    in_force: Mapping[str, Rights] | None = None,
 ) -> None:
     """Lets a disabled worker sign in again, as before. ``in_force`` as for ``set_roles``.
 
-    Raises ApiError: 404 where the worker has no account, 403 where their roles open more than ``by`` may hand on.
-    """
+    Raises ApiError: 404 where the worker has no account, 403 where their roles open more than
+    ``by`` may hand on."""
     async with connection.transaction():
         await require_entering(connection, environment_id, worker_id, by, in_force)
         if await connection.fetchval(_ENABLE, environment_id, worker_id):
@@ -210,26 +258,36 @@ async def enable(
 
 
 async def session_anew(connection: Connection, session: Session) -> str:
-    """The token of a session that takes the place of all its worker has, for when what opens the account has changed.
+    """The token of a session that takes the place of all its worker has, for when what opens the
+    account has changed.
 
     What the identity provider vouched for as ``session`` began holds on.
     """
-    owner = (session.environment_id, session.worker_id)
     async with connection.transaction():
-        await sessions.end_all(connection, *owner)
-        return await sessions.begin(connection, *owner, session.provider_factor)
+        await sessions.end_all(connection, *session.owner)
+        return await sessions.begin(connection, *session.owner, session.provider_factor)
 
 
-async def sign_out_everywhere(connection: Connection, environment_id: int, worker_id: str, by: By) -> int:
-    """Ends every session of a worker, and the address of their calendar; returns how many sessions."""
+async def sign_out_everywhere(
+    connection: Connection, environment_id: int, worker_id: str, by: By
+) -> int:
+    """Ends every session of a worker, and the address of their calendar; returns how many
+    sessions.
+    """
     async with connection.transaction():
         ended = await _end_every_way_in(connection, environment_id, worker_id, by)
-        await worker_events.record(connection, environment_id, worker_id, "signed out everywhere", by)
+        await worker_events.record(
+            connection, environment_id, worker_id, "signed out everywhere", by
+        )
         return ended
 
 
-async def _end_every_way_in(connection: Connection, environment_id: int, worker_id: str, by: By) -> int:
-    """Ends whatever opens the account or what its worker sees, besides the password itself; returns how many sessions."""
+async def _end_every_way_in(
+    connection: Connection, environment_id: int, worker_id: str, by: By
+) -> int:
+    """Ends whatever opens the account or what its worker sees, besides the password itself; returns
+    how many sessions.
+    """
     ended = await sessions.end_all(connection, environment_id, worker_id)
     await connection.execute(_END_LINKS, environment_id, worker_id)
     await calendar_feeds.end(connection, environment_id, worker_id, by)
@@ -242,8 +300,8 @@ def unknown_worker() -> ApiError:
 
 
 async def _require(connection: Connection, environment_id: int, worker_id: str) -> None:
-    found = await find(connection, environment_id, worker_id)
-    if found is None or not found.has_account:
+    account = await find(connection, environment_id, worker_id)
+    if account is None or not account.has_account:
         raise unknown_worker()
 
 

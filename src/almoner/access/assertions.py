@@ -1,8 +1,8 @@
-"""The assertion with which a client asks for a token: a JWT signed with its secret (RFC 7519, RFC 7523, clarification 22).
+"""The assertion with which a client asks for a token: a JWT signed with its secret (RFC 7519, RFC
+7523, clarification 22).
 
-Pure: the time is handed in, nothing is looked up. ``read`` tells what an assertion claims, ``signed`` whether a secret stands
-behind it; neither means anything without the other.
-"""
+Pure: the time is handed in, nothing is looked up. ``read`` tells what an assertion claims,
+``signed`` whether a secret stands behind it; neither means anything without the other."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ _GUID: Final = Guid()
 
 
 class GrantError(Exception):
-    """A refusal in the words of RFC 6749, section 5.2: its ``error``, and a sentence for the programmer.
+    """A refusal in the words of RFC 6749, section 5.2: its ``error``, and a sentence for the
+    programmer.
 
-    The sentence keeps to the characters that the RFC allows: plain ASCII without quotation marks and backslashes.
-    """
+    The sentence keeps to the characters that the RFC allows: plain ASCII without quotation marks
+    and backslashes."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(error)
@@ -37,7 +38,8 @@ class GrantError(Exception):
         self.description = description
         # Of whom it is, as the assertion claims, for the log; None where that is not known.
         self.client_id: str | None = None
-        # Why, for the log, where the caller is told less; and whether it is of a client that there is.
+        # Why, for the log, where the caller is told less; and whether it is of a client that there
+        # is.
         self.reason = description
         self.is_of_known = False
 
@@ -46,9 +48,8 @@ class GrantError(Exception):
 class Assertion:
     """What an assertion claims; nothing of it is true before ``signed`` says so.
 
-    ``client_id`` is in lower case; None where the issuer is no GUID, so that no client can be meant. ``scope`` is None where the
-    assertion asks for none.
-    """
+    ``client_id`` is in lower case; None where the issuer is no GUID, so that no client can be
+    meant. ``scope`` is None where the assertion asks for none."""
 
     text: str
     client_id: str | None
@@ -56,7 +57,9 @@ class Assertion:
 
 
 def read(text: str, audience: str, now: float) -> Assertion:
-    """The assertion, its claims checked against our audience and the time (seconds since 1970, UTC). Raises GrantError."""
+    """The assertion, its claims checked against our audience and the time (seconds since 1970,
+    UTC). Raises GrantError.
+    """
     if len(text) > LONGEST:
         raise _invalid(f"The assertion is longer than {LONGEST} characters.")
     parts = text.split(".")
@@ -78,7 +81,8 @@ def read(text: str, audience: str, now: float) -> Assertion:
 
 
 def signed(assertion: Assertion, algorithm: str, secrets: Iterable[str]) -> bool:
-    """Whether one of these secrets signed the assertion by this algorithm, whatever algorithm its header names.
+    """Whether one of these secrets signed the assertion by this algorithm, whatever algorithm its
+    header names.
 
     A secret may be of any length and in any script: its UTF-8 bytes are the key.
     """
@@ -87,7 +91,8 @@ def signed(assertion: Assertion, algorithm: str, secrets: Iterable[str]) -> bool
 
 
 def _fits(text: str, secret: bytes, registry: jws.JWSRegistry) -> bool:
-    # The key is made directly, since importing one warns of short secrets and takes some for public keys.
+    # The key is made directly, since importing one warns of short secrets and takes some for public
+    # keys.
     key = OctKey(secret, secret)
     try:
         jws.deserialize_compact(text, key, registry=registry)
@@ -116,13 +121,16 @@ def _client_id(issuer: str) -> str | None:
 
 def _check_audience(value: Any, audience: str) -> None:
     named = value if isinstance(value, list) else [value]
-    if not any(isinstance(one, str) and one.rstrip("/") == audience.rstrip("/") for one in named):
+    if not any(
+        isinstance(name, str) and name.rstrip("/") == audience.rstrip("/") for name in named
+    ):
         raise _invalid(f"The claim aud of the assertion must be {audience}")
 
 
 def _check_times(claims: dict[str, Any], now: float) -> None:
     expires = _seconds(claims, "exp")
-    # How far ahead ``exp`` is matters to nobody: a day is as good as a year for what lives an hour (clarification 22).
+    # How far ahead ``exp`` is matters to nobody: a day is as good as a year for what lives an hour
+    # (clarification 22).
     clock = f"The time here is {now:.0f}, in seconds since 1970, UTC."
     if expires is None:
         raise _invalid(f"The assertion must have the claim exp, in seconds. {clock}")
@@ -135,22 +143,32 @@ def _check_times(claims: dict[str, Any], now: float) -> None:
 
 
 def _seconds(claims: dict[str, Any], name: str) -> float | None:
-    """A time among the claims: a number, or digits in a string, as PyJWT writes what arrow hands it."""
+    """A time among the claims: a number, or digits in a string, as PyJWT writes what arrow hands
+    it.
+    """
     value = claims.get(name)
     if value is None:
         return None
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 15:
         return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST_TIME < value < _LARGEST_TIME:
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and -_LARGEST_TIME < value < _LARGEST_TIME
+    ):
         return float(value)
-    raise _invalid(f"The claim {name} of the assertion must be a number of seconds since 1970, UTC.")
+    raise _invalid(
+        f"The claim {name} of the assertion must be a number of seconds since 1970, UTC."
+    )
 
 
 def _scope(value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise GrantError("invalid_scope", "The claim scope must be a string of scopes separated by spaces.")
+        raise GrantError(
+            "invalid_scope", "The claim scope must be a string of scopes separated by spaces."
+        )
     return value if value.strip() else None
 
 

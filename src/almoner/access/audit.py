@@ -1,8 +1,8 @@
 """The audit trail: who read and wrote what, and of which patients.
 
-Writes are in the change log, which is written with them. Reads are noted here, kept for half a second at most and written by
-the hundred, off the path of the request. Both are append-only in the database, and ``trail.py`` tells them as one.
-"""
+Writes are in the change log, which is written with them. Reads are noted here, kept for half a
+second at most and written by the hundred, off the path of the request. Both are append-only in the
+database, and ``trail.py`` tells them as one."""
 
 from __future__ import annotations
 
@@ -25,13 +25,18 @@ MOST_BYTES: Final = 32 * 1024 * 1024  # of patient ids kept meanwhile
 CLOSING_SECONDS: Final = 10.0
 LONGEST_PAUSE: Final = 5.0  # seconds between attempts while the database is away
 
-# Of the ids in what a page sent, those of patients are picked here: off the path of the request, in the environment of the reader.
+# Of the ids in what a page sent, those of patients are picked here: off the path of the request, in
+# the environment of the reader.
 _WRITE = """
-INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource, patients, row_id)
-SELECT n.environment_id, to_timestamp(n.read_at), n.actor, n.through, n.request_id, n.verb, n.resource, of.patients, n.row_id
-FROM unnest($1::int[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::uuid[],
+INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource,
+    patients, row_id)
+SELECT n.environment_id, to_timestamp(n.read_at), n.actor, n.through, n.request_id, n.verb,
+    n.resource, of.patients, n.row_id
+FROM unnest($1::int[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::bytea[], $9::uuid[],
   $10::bool[])
-  AS n(environment_id, read_at, actor, through, request_id, verb, resource, ids, row_id, of_anything)
+  AS n(environment_id, read_at, actor, through, request_id, verb, resource, ids, row_id,
+      of_anything)
 CROSS JOIN LATERAL (SELECT CASE WHEN n.of_anything THEN (
   SELECT string_agg(uuid_send(p.id), ''::bytea) FROM patients p
   WHERE p.environment_id = n.environment_id AND p.id = ANY (almoner_ids(n.ids))
@@ -41,7 +46,7 @@ WHERE of.patients IS NOT NULL
 
 
 class Reader(Protocol):
-    """Who reads, and in which environment."""
+    """Who reads: the environment that is read in, and the actor as the audit trail names it."""
 
     @property
     def environment_id(self) -> int: ...
@@ -66,12 +71,14 @@ class _Read(NamedTuple):
 class ReadAudit:
     """Notes reads and writes them down in the background, from the first one on.
 
-    While the database is away, reads wait here and are tried again; beyond the limits the oldest are lost, counted in ``dropped``
-    and told in the log. A batch whose fate was not known when the connection broke is written again: a read may be in the trail
-    twice, with the same request id. ``clock`` tells seconds since 1970, UTC.
-    """
+    While the database is away, reads wait here and are tried again; beyond the limits the oldest
+    are lost, counted in ``dropped`` and told in the log. A batch whose fate was not known when the
+    connection broke is written again: a read may be in the trail twice, with the same request id.
+    ``clock`` tells seconds since 1970, UTC."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time, limit: int = MOST_WAITING) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float] = time.time, limit: int = MOST_WAITING
+    ) -> None:
         self._database = database
         self._clock = clock
         self._limit = limit
@@ -82,7 +89,7 @@ class ReadAudit:
         self._task: asyncio.Task[None] | None = None
         self._log = structlog.get_logger()
         self.dropped = 0
-        self._told = 0
+        self._reported = 0
 
     def note(
         self,
@@ -95,11 +102,12 @@ class ReadAudit:
         row_id: str | None = None,
         of_anything: bool = False,
     ) -> None:
-        """Notes a read. ``patients`` holds the ids of the patients that it told of, sixteen bytes each, repetitions included.
+        """Notes a read. ``patients`` holds the ids of the patients that it told of, sixteen bytes
+        each, repetitions included.
 
-        ``row_id`` is the GUID of the row, where it was one. ``of_anything``: the ids are of rows of any kind; those of patients
-        are picked as they are written, and where there are none nothing is.
-        """
+        ``row_id`` is the GUID of the row, where it was one. ``of_anything``: the ids are of rows of
+        any kind; those of patients are picked as they are written, and where there are none nothing
+        is."""
         by, at = reader.actor, self._clock()
         self._waiting.append(
             _Read(
@@ -130,7 +138,9 @@ class ReadAudit:
         return len(self._waiting)
 
     async def flush(self) -> None:
-        """Writes down all that waits. Raises ``UnavailableError`` where the database is away; what waits goes on waiting."""
+        """Writes down all that waits. Raises ``UnavailableError`` where the database is away; what
+        waits goes on waiting.
+        """
         size = BATCH
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
@@ -139,7 +149,8 @@ class ReadAudit:
                 await self._insert(batch)
                 size = BATCH
             except (asyncpg.DataError, ValueError):
-                # Something in the batch cannot be stored: halve it until the one read that cannot be is found.
+                # Something in the batch cannot be stored: halve it until the one read that cannot
+                # be is found.
                 if len(batch) == 1:
                     self.dropped += 1
                     continue
@@ -150,7 +161,9 @@ class ReadAudit:
                 raise
 
     async def aclose(self) -> None:
-        """Writes down what waits, for at most ten seconds, and ends. What is lost even so is counted and told in the log."""
+        """Writes down what waits, for at most ten seconds, and ends. What is lost even so is
+        counted and told in the log.
+        """
         self._ending.set()
         self._full.set()
         if self._task is not None:
@@ -184,19 +197,25 @@ class ReadAudit:
                 return
 
     async def _rest(self, failures: int) -> None:
-        """Waits for a full batch, for half a second or for the end; after failures for longer, however much waits."""
+        """Waits for a full batch, for half a second or for the end; after failures for longer,
+        however much waits.
+        """
         if self._ending.is_set():
             await asyncio.sleep(0.2 if failures else 0)
             return
         woken = self._ending if failures else self._full
         with suppress(TimeoutError):
-            await asyncio.wait_for(woken.wait(), min(INTERVAL * 2 ** min(failures, 8), LONGEST_PAUSE))
+            await asyncio.wait_for(
+                woken.wait(), min(INTERVAL * 2 ** min(failures, 8), LONGEST_PAUSE)
+            )
         self._full.clear()
 
     def _tell_lost(self) -> None:
-        if self.dropped > self._told:
-            self._log.error("audit reads lost", reads=self.dropped - self._told, total=self.dropped)
-            self._told = self.dropped
+        if self.dropped > self._reported:
+            self._log.error(
+                "audit reads lost", reads=self.dropped - self._reported, total=self.dropped
+            )
+            self._reported = self.dropped
 
     def _put_back(self, batch: list[_Read]) -> None:
         self._waiting.extendleft(reversed(batch))

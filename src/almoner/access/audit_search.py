@@ -1,13 +1,13 @@
 """The audit trail newest first, a page at a time, in a time that does not grow with the trail.
 
-Whatever is asked for, one look examines so many entries at most: where those hold less than a page, the search says how far back it
-came, and goes on from there when it is asked again. Writes and reads are two logs; each is walked by its own index.
-"""
+Whatever is asked for, one look examines so many entries at most: where those hold less than a page,
+the search says how far back it came, and goes on from there when it is asked again. Writes and
+reads are two logs; each is walked by its own index."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -18,7 +18,8 @@ from almoner.vocabulary.times import iso
 
 _PART: Final = 1_000  # entries that are read at once where all are wanted
 EXAMINED: Final = 20_000  # entries of each log that one look examines
-READ_VERBS: Final = ("get", "find")
+# What was refused told of nobody, and is noted beside what was read.
+READ_VERBS: Final = ("get", "find", "refuse")
 WRITE_VERBS: Final = ("create", "update", "delete")
 _READS, _WRITES = 0, 1
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -35,9 +36,8 @@ _PLACE: Final = re.compile(r"(-?\d{1,19})\.(-?\d{1,19})\.(-?\d{1,19})", re.ASCII
 class AuditQuery:
     """What is asked for; None and blank narrow nothing.
 
-    ``patient`` is a GUID, ``actor`` as the logs have it (``worker:<id>``) or a client's id alone. ``begin`` is inclusive,
-    ``end`` is not; both have a time zone.
-    """
+    ``patient`` is a GUID, ``actor`` as the logs have it (``worker:<id>``) or a client's id alone.
+    ``begin`` is inclusive, ``end`` is not; both have a time zone."""
 
     patient: str | None = None
     actor: str = ""
@@ -54,14 +54,16 @@ class AuditQuery:
 
 @dataclass(frozen=True, order=True)
 class TrailPlace:
-    """A place in the trail: a moment, which log, and the entry's number in it. The order is that of time."""
+    """A place in the trail: a moment, which log, and the entry's number in it. The order is that of
+    time.
+    """
 
     at: datetime
     log: int
     number: int
 
     def text(self) -> str:
-        """As an address carries it."""
+        """For a query parameter: the time in microseconds since 1970 (UTC), the log, its number."""
         return f"{(self.at - _EPOCH) // timedelta(microseconds=1)}.{self.log}.{self.number}"
 
 
@@ -69,9 +71,8 @@ class TrailPlace:
 class AuditEntry:
     """A read or a write. ``at`` is in UTC; ``name`` is the name behind ``actor``, or that itself.
 
-    ``patient_ids`` are some of those whom it was about, ``patients`` says how many there are; ``row_id`` is None for what read
-    more than a row; ``fields`` are what an update named.
-    """
+    ``patient_ids`` are some of those whom it was about, ``patients`` says how many there are;
+    ``row_id`` is None for what read more than a row; ``fields`` are what an update named."""
 
     place: TrailPlace
     actor: str
@@ -90,7 +91,7 @@ class AuditEntry:
         return self.place.at
 
     def json(self) -> dict[str, Any]:
-        """The entry as JSON shows it."""
+        """The entry for programs; times are ISO 8601 in UTC."""
         return {
             "at": iso(self.at),
             "actor": self.actor,
@@ -106,7 +107,9 @@ class AuditEntry:
 
 @dataclass(frozen=True)
 class AuditPage:
-    """A page of the trail. ``follows`` is where to go on, None at the end; ``full``: the page is; else the search came that far."""
+    """A page of the trail. ``follows`` is where to go on, None at the end; ``full``: the page is;
+    else the search came that far.
+    """
 
     entries: tuple[AuditEntry, ...]
     follows: TrailPlace | None
@@ -120,17 +123,22 @@ def place(text: str) -> TrailPlace | None:
         return None
     micros, log, number = map(int, match.groups())
     try:
-        return TrailPlace(_EPOCH + timedelta(microseconds=micros), log, number) if abs(number) <= _BEHIND_ALL else None
+        return (
+            TrailPlace(_EPOCH + timedelta(microseconds=micros), log, number)
+            if abs(number) <= _BEHIND_ALL
+            else None
+        )
     except OverflowError:
         return None
 
 
 @dataclass(frozen=True)
 class _Log:
-    """One of the two logs, as its statement is made. ``own`` are the columns that it has besides those of both.
+    """One of the two logs, as its statement is made. ``own`` are the columns that it has besides
+    those of both.
 
-    Columns are named wherever they are read: what a change held before and after is for nobody here to see.
-    """
+    Columns are named wherever they are read: what a change held before and after is for nobody here
+    to see."""
 
     log: int
     table: str
@@ -144,11 +152,22 @@ class _Log:
     @property
     def read(self) -> str:
         """What is read of it."""
-        return f"environment_id, {self.at}, {self.number}, actor, through, request_id, resource, row_id, {self.own}"
+        return (
+            f"environment_id, {self.at}, {self.number}, actor, through, request_id, resource,"
+            f" row_id, {self.own}"
+        )
 
     def key(self, before: TrailPlace) -> int:
-        """What this log's entries at that very moment must be below, so that both logs are one order."""
-        return before.number if before.log == self.log else _BEHIND_ALL if before.log > self.log else _BEFORE_ALL
+        """What this log's entries at that very moment must be below, so that both logs are one
+        order.
+        """
+        return (
+            before.number
+            if before.log == self.log
+            else _BEHIND_ALL
+            if before.log > self.log
+            else _BEFORE_ALL
+        )
 
 
 _LOGS: Final = (
@@ -158,9 +177,15 @@ _LOGS: Final = (
         at="read_at",
         number="id",
         own="verb, patients",
-        columns="verb, row_id::text AS row_id, patients AS packed, NULL::uuid AS patient_id, '{}'::text[] AS fields",
+        columns=(
+            "verb, row_id::text AS row_id, patients AS packed, NULL::uuid AS patient_id,"
+            " '{}'::text[] AS fields"
+        ),
         verb="verb",
-        of_patient="position(uuid_send({0}::uuid) IN patients) > 0 AND {0}::uuid = ANY(almoner_ids(patients))",
+        of_patient=(
+            "position(uuid_send({0}::uuid) IN patients) > 0 AND {0}::uuid ="
+            " ANY(almoner_ids(patients))"
+        ),
     ),
     _Log(
         log=_WRITES,
@@ -168,7 +193,10 @@ _LOGS: Final = (
         at="changed_at",
         number="seq",
         own="kind, patient_id, fields",
-        columns="kind AS verb, row_id::text AS row_id, NULL::bytea AS packed, patient_id, coalesce(fields, '{}') AS fields",
+        columns=(
+            "kind AS verb, row_id::text AS row_id, NULL::bytea AS packed, patient_id,"
+            " coalesce(fields, '{}') AS fields"
+        ),
         verb="kind",
         of_patient="patient_id = {0}::uuid",
     ),
@@ -178,43 +206,64 @@ _LOGS: Final = (
 async def search(
     connection: Connection,
     environment_id: int,
-    wanted: AuditQuery,
+    query: AuditQuery,
     before: TrailPlace | None,
     size: int,
     most_ids: int,
     examined: int = EXAMINED,
 ) -> AuditPage:
-    """The next ``size`` entries behind ``before`` (None: from the newest), each with ``most_ids`` patient ids at most."""
-    start = before or TrailPlace(wanted.end or _NEVER, _READS, _BEFORE_ALL)
-    begin = wanted.begin or _BEGINNING
-    found: list[AuditEntry] = []
+    """The next ``size`` entries behind ``before`` (None: from the newest), each with ``most_ids``
+    patient ids at most.
+    """
+    start = before or TrailPlace(query.end or _NEVER, _READS, _BEFORE_ALL)
+    begin = query.begin or _BEGINNING
+    entries: list[AuditEntry] = []
     borders: list[TrailPlace] = []
     for log in _LOGS:
-        if wanted.verb and wanted.verb not in (READ_VERBS if log.log == _READS else WRITE_VERBS):
+        if query.verb and query.verb not in (READ_VERBS if log.log == _READS else WRITE_VERBS):
             continue
         statement, arguments = _statement(
-            log, environment_id, wanted=wanted, begin=begin, start=start, limit=size + 1, most_ids=most_ids, examined=examined
+            log,
+            environment_id,
+            query=query,
+            begin=begin,
+            start=start,
+            limit=size + 1,
+            most_ids=most_ids,
+            examined=examined,
         )
         rows = await connection.fetch(statement, *arguments)
-        found += [_entry(log, row, wanted.patient) for row in rows]
-        if len(rows) <= size and wanted.narrows and not _by_index(log, wanted):
-            border = await connection.fetchrow(_border(log), environment_id, begin, start.at, log.key(start), examined - 1)
+        entries += [_entry(log, row, query.patient) for row in rows]
+        if len(rows) <= size and query.narrows and not _by_index(log, query):
+            border = await connection.fetchrow(
+                _border(log), environment_id, begin, start.at, log.key(start), examined - 1
+            )
             if border is not None:
                 borders.append(TrailPlace(border[0], log.log, border[1]))
     # What lies behind the place that the slower of both logs came to is not known to be whole yet.
     border = max(borders, default=None)
-    known = sorted((one for one in found if border is None or one.place >= border), key=lambda one: one.place, reverse=True)
+    known = sorted(
+        (entry for entry in entries if border is None or entry.place >= border),
+        key=lambda entry: entry.place,
+        reverse=True,
+    )
     if len(known) > size:
         return AuditPage(tuple(known[:size]), known[size - 1].place, True)
     return AuditPage(tuple(known), border, False)
 
 
-async def newest(connection: Connection, environment_id: int, wanted: AuditQuery, limit: int) -> list[AuditEntry]:
-    """The newest entries, at most ``limit`` of them, each with every patient id, however far back they lie."""
+async def newest(
+    connection: Connection, environment_id: int, query: AuditQuery, limit: int
+) -> list[AuditEntry]:
+    """The newest entries, at most ``limit`` of them, each with every patient id, however far back
+    they lie.
+    """
     entries: list[AuditEntry] = []
     place: TrailPlace | None = None
     while len(entries) < limit:
-        part, place = await whole(connection, environment_id, wanted, place, min(limit - len(entries), _PART))
+        part, place = await whole(
+            connection, environment_id, query, place, min(limit - len(entries), _PART)
+        )
         entries += part
         if place is None:
             break
@@ -222,30 +271,45 @@ async def newest(connection: Connection, environment_id: int, wanted: AuditQuery
 
 
 async def whole(
-    connection: Connection, environment_id: int, wanted: AuditQuery, before: TrailPlace | None, size: int
+    connection: Connection,
+    environment_id: int,
+    query: AuditQuery,
+    before: TrailPlace | None,
+    size: int,
 ) -> tuple[Sequence[AuditEntry], TrailPlace | None]:
-    """A part of the trail for a file: every patient id of each entry; and where to go on, None at the end."""
-    found = await search(connection, environment_id, wanted=wanted, before=before, size=size, most_ids=2**31 - 1)
-    return found.entries, found.follows
+    """A part of the trail for a file: every patient id of each entry; and where to go on, None at
+    the end.
+    """
+    page = await search(
+        connection, environment_id, query=query, before=before, size=size, most_ids=2**31 - 1
+    )
+    return page.entries, page.follows
 
 
-def until(wanted: AuditQuery, now: datetime) -> AuditQuery:
+def until(query: AuditQuery, now: datetime) -> AuditQuery:
     """The same with an end, so that what is noted while it is read is not read along."""
-    return wanted if wanted.end is not None and wanted.end < now else replace(wanted, end=now)
+    return query if query.end is not None and query.end < now else replace(query, end=now)
 
 
 def patients_of(entries: Iterable[AuditEntry]) -> tuple[str, ...]:
     """Every patient that these entries tell of, once."""
-    return tuple(dict.fromkeys(one for entry in entries for one in entry.patient_ids))
+    return tuple(dict.fromkeys(patient_id for entry in entries for patient_id in entry.patient_ids))
 
 
-def _by_index(log: _Log, wanted: AuditQuery) -> bool:
+def _by_index(log: _Log, query: AuditQuery) -> bool:
     """Whether an index finds all that is asked for, however long the log is."""
-    return log.log == _WRITES and wanted.patient is not None
+    return log.log == _WRITES and query.patient is not None
 
 
 def _statement(
-    log: _Log, environment_id: int, wanted: AuditQuery, begin: datetime, start: TrailPlace, limit: int, most_ids: int, examined: int
+    log: _Log,
+    environment_id: int,
+    query: AuditQuery,
+    begin: datetime,
+    start: TrailPlace,
+    limit: int,
+    most_ids: int,
+    examined: int,
 ) -> tuple[str, list[Any]]:
     arguments: list[Any] = [environment_id, begin, start.at, log.key(start), limit, most_ids]
 
@@ -253,44 +317,68 @@ def _statement(
         arguments.append(value)
         return f"${len(arguments)}"
 
-    conditions = []
-    if wanted.patient:
-        conditions.append(log.of_patient.format(parameter(wanted.patient)))
-    if wanted.actor:
-        conditions.append(f"actor = ANY ({parameter([wanted.actor, f'client:{wanted.actor.lower()}'])}::text[])")
-    if wanted.resource:
-        conditions.append(f"resource = {parameter(wanted.resource)}")
-    if wanted.verb:
-        conditions.append(f"{log.verb} = {parameter(wanted.verb)}")
-    span = f"environment_id = $1 AND {log.at} >= $2 AND ({log.at}, {log.number}) < ($3::timestamptz, $4::bigint)"
+    conditions = _conditions(log, query, parameter)
+    span = (
+        f"environment_id = $1 AND {log.at} >= $2 AND ({log.at}, {log.number}) < ($3::timestamptz,"
+        " $4::bigint)"
+    )
     ordered = f"ORDER BY {log.at} DESC, {log.number} DESC"
-    if _by_index(log, wanted):
-        # Materialised, so that the patient's index is what is walked, and never the whole log for the sake of its order.
+    if _by_index(log, query):
+        # Materialised, so that the patient's index is what is walked, and never the whole log for
+        # the sake of its order.
         source = f"(SELECT {log.read} FROM theirs WHERE {' AND '.join([span, *conditions])}) AS l"
         theirs = f"SELECT {log.read} FROM {log.table} WHERE environment_id = $1 AND {conditions[0]}"
         lead = f"WITH theirs AS MATERIALIZED ({theirs}) "
     elif conditions:
-        inner = f"SELECT {log.read} FROM {log.table} WHERE {span} {ordered} LIMIT {parameter(examined)}"
-        source, lead = f"(SELECT {log.read} FROM ({inner}) AS near WHERE {' AND '.join(conditions)}) AS l", ""
+        inner = (
+            f"SELECT {log.read} FROM {log.table} WHERE {span} {ordered} LIMIT {parameter(examined)}"
+        )
+        source, lead = (
+            f"(SELECT {log.read} FROM ({inner}) AS near WHERE {' AND '.join(conditions)}) AS l",
+            "",
+        )
     else:
         source, lead = f"(SELECT {log.read} FROM {log.table} WHERE {span}) AS l", ""
-    picked = f"SELECT {log.at} AS at, {log.number} AS number, actor, through, request_id, resource, {log.columns} FROM {source}"
+    picked = (
+        f"SELECT {log.at} AS at, {log.number} AS number, actor, through, request_id, resource,"
+        f" {log.columns} FROM {source}"
+    )
     ids = "CASE WHEN e.patient_id IS NULL THEN almoner_ids(e.packed) ELSE ARRAY[e.patient_id] END"
     return (
-        f"{lead}SELECT e.at, e.number, e.actor, {name_sql('e.actor')} AS name, e.through, e.request_id, e.verb, e.resource, "
-        "e.row_id, ids.every[1:$6]::text[] AS patient_ids, coalesce(cardinality(ids.every), 0) AS patients, e.fields "
-        f"FROM ({picked} {ordered} LIMIT $5) AS e CROSS JOIN LATERAL (SELECT {ids} AS every) AS ids "
-        "ORDER BY e.at DESC, e.number DESC",
+        (
+            f"{lead}SELECT e.at, e.number, e.actor, {name_sql('e.actor')} AS name, e.through,"
+            " e.request_id, e.verb, e.resource, e.row_id, ids.every[1:$6]::text[] AS patient_ids,"
+            f" coalesce(cardinality(ids.every), 0) AS patients, e.fields FROM ({picked} {ordered}"
+            f" LIMIT $5) AS e CROSS JOIN LATERAL (SELECT {ids} AS every) AS ids ORDER BY e.at DESC,"
+            " e.number DESC"
+        ),
         arguments,
     )
 
 
+def _conditions(log: _Log, query: AuditQuery, parameter: Callable[[Any], str]) -> list[str]:
+    conditions = []
+    if query.patient:
+        conditions.append(log.of_patient.format(parameter(query.patient)))
+    if query.actor:
+        conditions.append(
+            f"actor = ANY ({parameter([query.actor, f'client:{query.actor.lower()}'])}::text[])"
+        )
+    if query.resource:
+        conditions.append(f"resource = {parameter(query.resource)}")
+    if query.verb:
+        conditions.append(f"{log.verb} = {parameter(query.verb)}")
+    return conditions
+
+
 def _border(log: _Log) -> str:
-    """Parameters: environment, begin, the place to begin behind (moment, number), how many entries to leave out."""
+    """Parameters: environment, begin, the place to begin behind (moment, number), how many entries
+    to leave out.
+    """
     return (
-        f"SELECT {log.at}, {log.number} FROM {log.table} WHERE environment_id = $1 AND {log.at} >= $2 "
-        f"AND ({log.at}, {log.number}) < ($3::timestamptz, $4::bigint) "
-        f"ORDER BY {log.at} DESC, {log.number} DESC OFFSET $5 LIMIT 1"
+        f"SELECT {log.at}, {log.number} FROM {log.table} WHERE environment_id = $1 AND {log.at} >="
+        f" $2 AND ({log.at}, {log.number}) < ($3::timestamptz, $4::bigint) ORDER BY {log.at} DESC,"
+        f" {log.number} DESC OFFSET $5 LIMIT 1"
     )
 
 

@@ -1,7 +1,8 @@
-"""The secret address at which a worker's calendar is read by other calendars: kept as a digest, and gone after a year.
+"""The secret address at which a worker's calendar is read by other calendars: kept as a digest, and
+gone after a year.
 
-It opens what its worker sees, without anybody signing in: so it ends with whatever else opens the account.
-"""
+It opens what its worker sees, without anybody signing in: so it ends with whatever else opens the
+account."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ WHERE environment_id = $1 AND worker_id = $2 AND expires_at > clock_timestamp()
 """
 _END: Final = """
 WITH ended AS (
-  DELETE FROM calendar_feeds WHERE environment_id = $1 AND worker_id = $2 RETURNING expires_at > clock_timestamp() AS was_good
+  DELETE FROM calendar_feeds WHERE environment_id = $1 AND worker_id = $2
+      RETURNING expires_at > clock_timestamp() AS was_good
 )
 SELECT bool_or(was_good) FROM ended
 """
@@ -37,7 +39,8 @@ WHERE environment_id = $1 AND worker_id = $2 AND expires_at > clock_timestamp() 
 _LOCK: Final = "SELECT 1 FROM workers WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
 # The environment is what is asked for here: the address alone says whose it is.
 _LOOK: Final = """
-SELECT f.environment_id, f.worker_id::text, f.whole_names, w.first_name, w.last_name, c.id::text AS calendar_id, a.roles
+SELECT f.environment_id, f.worker_id::text, f.whole_names, w.first_name, w.last_name,
+    c.id::text AS calendar_id, a.roles
 FROM calendar_feeds f
 JOIN worker_accounts a ON a.environment_id = f.environment_id AND a.worker_id = f.worker_id
 JOIN workers w ON w.environment_id = f.environment_id AND w.id = f.worker_id
@@ -48,7 +51,9 @@ WHERE f.digest = $1 AND f.expires_at > clock_timestamp() AND a.disabled_at IS NU
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A worker's feed, without its address. Times are in UTC; ``whole_names``: patients are told by more than initials."""
+    """A worker's feed, without its address. Times are in UTC; ``whole_names``: patients are told by
+    more than initials.
+    """
 
     whole_names: bool
     created_at: datetime
@@ -61,33 +66,52 @@ async def find(connection: Connection, environment_id: int, worker_id: str) -> F
     return None if row is None else Feed(*row)
 
 
-async def make(connection: Connection, environment_id: int, worker_id: str, whole_names: bool, by: By) -> str:
-    """The token of a new address, told once; an older one of the worker ends. It is good for ``DAYS`` days."""
+async def make(
+    connection: Connection, environment_id: int, worker_id: str, whole_names: bool, by: By
+) -> str:
+    """The token of a new address, told once; an older one of the worker ends. It is good for
+    ``DAYS`` days.
+    """
     token = new_token()
     async with connection.transaction():
         # One at a time, so that a worker never has two.
         await connection.execute(_LOCK, environment_id, worker_id)
         await connection.fetchval(_END, environment_id, worker_id)
         await connection.execute(_MAKE, environment_id, digest(token), worker_id, whole_names)
-        said = "whole names" if whole_names else "initials"
-        await worker_events.record(connection, environment_id, worker_id=worker_id, event="calendar feed made", by=by, detail=said)
+        detail = "whole names" if whole_names else "initials"
+        await worker_events.record(
+            connection,
+            environment_id,
+            worker_id=worker_id,
+            event="calendar feed made",
+            by=by,
+            detail=detail,
+        )
     return token
 
 
 async def renew(connection: Connection, environment_id: int, worker_id: str, by: By) -> None:
-    """Lets the address that a worker has be good for ``DAYS`` days from now. Where none is good any more, nothing happens."""
+    """Lets the address that a worker has be good for ``DAYS`` days from now. Where none is good any
+    more, nothing happens.
+    """
     async with connection.transaction():
         if await connection.fetchval(_RENEW, environment_id, worker_id):
-            await worker_events.record(connection, environment_id, worker_id, "calendar feed renewed", by)
+            await worker_events.record(
+                connection, environment_id, worker_id, "calendar feed renewed", by
+            )
 
 
 async def end(connection: Connection, environment_id: int, worker_id: str, by: By) -> None:
     """Ends the address of a worker. Where there is none, nothing happens."""
     async with connection.transaction():
         if await connection.fetchval(_END, environment_id, worker_id):
-            await worker_events.record(connection, environment_id, worker_id, "calendar feed ended", by)
+            await worker_events.record(
+                connection, environment_id, worker_id, "calendar feed ended", by
+            )
 
 
 async def look(connection: Connection, token: str) -> Any:
-    """Whose calendar an address is of, with the worker's roles; None where it is not good, or not any more."""
+    """Whose calendar an address is of, with the worker's roles; None where it is not good, or not
+    any more.
+    """
     return await connection.fetchrow(_LOOK, digest(token)) if is_token(token) else None

@@ -10,7 +10,9 @@ from almoner.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What is known of an account. ``password_hash`` and ``oidc_subject`` are None where there is none yet."""
+    """What is known of an account. ``password_hash`` and ``oidc_subject`` are None where there is
+    none yet.
+    """
 
     environment_id: int
     worker_id: str
@@ -21,11 +23,18 @@ class Credentials:
     oidc_subject: str | None
     is_disabled: bool
 
+    @property
+    def owner(self) -> tuple[int, str]:
+        """Environment and worker."""
+        return self.environment_id, self.worker_id
 
-_COLUMNS: Final = """a.worker_id::text, w.email, a.roles, a.password_hash, a.totp_confirmed_at IS NOT NULL, a.oidc_subject,
+
+_COLUMNS: Final = """a.worker_id::text, w.email, a.roles, a.password_hash,
+  a.totp_confirmed_at IS NOT NULL, a.oidc_subject,
   a.disabled_at IS NOT NULL"""
 _OF_WORKER: Final = "w.environment_id = a.environment_id AND w.id = a.worker_id"
-# One statement, whatever of it is there: an unknown environment takes as long as an unknown address.
+# One statement, whatever of it is there: an unknown environment takes as long as an unknown
+# address.
 _BY_EMAIL = f"""
 SELECT e.id, {_COLUMNS} FROM environments e
 LEFT JOIN workers w ON w.environment_id = e.id AND lower(w.email) = lower($2)
@@ -42,11 +51,14 @@ WHERE a.environment_id = $1 AND a.oidc_subject = $2
 """
 
 
-async def by_email(connection: Connection, environment: str, email: str) -> tuple[int | None, Credentials | None]:
-    """The id of the environment of this name, and what is known of the account of this address in it; None where there is none.
+async def by_email(
+    connection: Connection, environment: str, email: str
+) -> tuple[int | None, Credentials | None]:
+    """The id of the environment of this name, and what is known of the account of this address in
+    it; None where there is none.
 
-    The address may be in any letter case; where two workers' differ in nothing else, the exact one is meant.
-    """
+    The address may be in any letter case; where two workers' differ in nothing else, the exact one
+    is meant."""
     rows = await connection.fetch(_BY_EMAIL, environment, email)
     if not rows:
         return None, None
@@ -66,8 +78,12 @@ async def locked(connection: Connection, environment_id: int, worker_id: str) ->
     return None if row is None else _credentials(row)
 
 
-async def by_subject(connection: Connection, environment_id: int, subject: str) -> Credentials | None:
-    """What is known of the account that an identity provider knows as this ``issuer|subject``; None where there is none."""
+async def by_subject(
+    connection: Connection, environment_id: int, subject: str
+) -> Credentials | None:
+    """What is known of the account that an identity provider knows as this ``issuer|subject``; None
+    where there is none.
+    """
     row = await connection.fetchrow(_BY_SUBJECT, environment_id, subject)
     return None if row is None else _credentials(row)
 

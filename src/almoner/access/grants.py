@@ -1,9 +1,9 @@
-"""Authority to grant: asked by whatever gives somebody a right, so that nobody hands on what they do not hold (decision 20).
+"""Authority to grant: asked by whatever gives somebody a right, so that nobody hands on what they
+do not hold (decision 20).
 
-A worker hands on what the roles open: ``integrate`` opens the API as far as the worker's roles show what is in it, ``administer``
-gives roles, longer tokens and the scope ``all``. A program hands on its scopes. Whoever runs the server hands on everything, at
-its command line.
-"""
+A worker hands on what the roles open: ``integrate`` opens the API as far as the worker's roles show
+what is in it, ``administer`` gives roles, longer tokens and the scope ``all``. A program hands on
+its scopes. Whoever runs the server hands on everything, at its command line."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ MOST_DAYS: Final = 90
 OF_NO_PATIENT: Final = frozenset({"workers", "calendars", policy.PROGRAM, policy.SUBSCRIPTIONS})
 ANSWERS: Final = "assessment_responses"
 RECORDS: Final = "custom_data_type_records"
-# Permissions with which somebody reaches what is known of patients: in the portal, through a program, by an export.
+# Permissions with which somebody reaches what is known of patients: in the portal, through a
+# program, by an export.
 _SHOWING: Final = frozenset({"give_care", "integrate", "administer"})
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """What somebody holds, and so may hand on: a worker ``rights``, a program ``scopes``; ``everything`` at the command line."""
+    """What somebody holds, and so may hand on: a worker ``rights``, a program ``scopes``;
+    ``everything`` at the command line.
+    """
 
     rights: Rights = NO_RIGHTS
     scopes: frozenset[str] = frozenset()
@@ -45,7 +48,9 @@ EVERYTHING: Final = Authority(everything=True)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What is to be handed on: ``scopes`` of the API, for ``days`` where a token has them, and ``rights`` beyond those ``had``."""
+    """What is to be handed on: ``scopes`` of the API, for ``days`` where a token has them, and
+    ``rights`` beyond those ``had``.
+    """
 
     scopes: tuple[str, ...] = ()
     days: int = 0
@@ -54,21 +59,28 @@ class Grant:
 
 
 def require(holds: Authority, grant: Grant, path: str = "") -> None:
-    """Raises a 403 ``ApiError`` that names what goes beyond what is held. ``path`` is the field that asked for it."""
-    found = beyond(holds, grant)
-    if found:
-        told = f"This would hand on what you do not hold yourself: {', '.join(found)}. Leave it out, or ask an administrator."
-        raise ApiError(Problem("forbidden", told, {"path": path} if path else {}))
+    """Raises a 403 ``ApiError`` that names what goes beyond what is held. ``path`` is the field
+    that asked for it.
+    """
+    missing = beyond(holds, grant)
+    if missing:
+        detail = (
+            f"This would hand on what you do not hold yourself: {', '.join(missing)}. Leave it out,"
+            " or ask an administrator."
+        )
+        raise ApiError(Problem("forbidden", detail, {"path": path} if path else {}))
 
 
 def beyond(holds: Authority, grant: Grant) -> tuple[str, ...]:
-    """What of a grant goes beyond what is held, each in some words; empty where all of it may be handed on."""
+    """What of a grant goes beyond what is held, each in some words; empty where all of it may be
+    handed on.
+    """
     if holds.everything:
         return ()
-    found = [scope for scope in grant.scopes if not _may_open(holds, scope)]
+    missing = [scope for scope in grant.scopes if not _may_open(holds, scope)]
     if grant.days > MOST_DAYS and not holds.administers:
-        found.append(f"a token for more than {MOST_DAYS} days")
-    return (*found, *_rights_beyond(holds.rights, grant.rights, grant.had))
+        missing.append(f"a token for more than {MOST_DAYS} days")
+    return (*missing, *_rights_beyond(holds.rights, grant.rights, grant.had))
 
 
 def reading(resources: Iterable[str]) -> Grant:
@@ -78,8 +90,14 @@ def reading(resources: Iterable[str]) -> Grant:
 
 def grantable(holds: Authority, collections: Collection[str]) -> frozenset[str]:
     """Every scope that may be handed on."""
-    every = (f"{about}.{right}" for about, rights in policy.grantable(collections).items() for right in rights)
-    return frozenset(scope for scope in (policy.ALL, *every) if not beyond(holds, Grant(scopes=(scope,))))
+    every = (
+        f"{about}.{right}"
+        for about, rights in policy.grantable(collections).items()
+        for right in rights
+    )
+    return frozenset(
+        scope for scope in (policy.ALL, *every) if not beyond(holds, Grant(scopes=(scope,)))
+    )
 
 
 def require_second_person(holds: Authority, actor: str, asked_by: str) -> None:
@@ -87,20 +105,33 @@ def require_second_person(holds: Authority, actor: str, asked_by: str) -> None:
     if not holds.administers:
         raise problem("forbidden", "Only somebody who administers can decide this.")
     if actor == asked_by:
-        raise problem("forbidden", "You asked for this yourself. Another administrator decides, or the command line of the server.")
+        raise problem(
+            "forbidden",
+            "You asked for this yourself. Another administrator decides, or the command line of the"
+            " server.",
+        )
 
 
-def widened(before: Mapping[str, Rights], after: Mapping[str, Rights], held: Iterable[Collection[str]]) -> tuple[str, ...]:
-    """In sentences, how roles that are in force would open more to those who have them, or ask for less when they sign in.
+def widened(
+    before: Mapping[str, Rights], after: Mapping[str, Rights], role_sets: Iterable[Collection[str]]
+) -> tuple[str, ...]:
+    """In sentences, how roles that are in force would open more to those who have them, or ask for
+    less when they sign in.
 
-    ``held`` are the sets of roles that workers have, those included that no program knows any more. A role that is new and that
-    nobody has opens nothing to anybody: whoever gives it is asked then.
+    ``role_sets`` are the sets of roles that workers have, those included that no program knows any
+    more. A role that is new and that nobody has opens nothing to anybody: whoever gives it is asked
+    then.
     """
-    found = [f"The role {name} {text}." for name in before if name in after for text in _more(before[name], after[name])]
-    if found:
-        return tuple(found)
+    sentences = [
+        f"The role {name} {text}."
+        for name in before
+        if name in after
+        for text in _more(before[name], after[name])
+    ]
+    if sentences:
+        return tuple(sentences)
     old, new = Program(roles=before), Program(roles=after)
-    together = sorted({tuple(sorted(roles)) for roles in held})
+    together = sorted({tuple(sorted(roles)) for roles in role_sets})
     return tuple(
         f"Whoever has the roles {', '.join(roles)} {text}."
         for roles in together
@@ -120,7 +151,9 @@ def _may_open(holds: Authority, scope: str) -> bool:
         return True
     if about == policy.CHANGES:
         return _sees_everything(rights)
-    is_hidden = (about == ANSWERS and rights.hidden_assessments) or (about == RECORDS and rights.hidden_data)
+    is_hidden = (about == ANSWERS and rights.hidden_assessments) or (
+        about == RECORDS and rights.hidden_data
+    )
     return rights.all_patients and not is_hidden
 
 
@@ -128,24 +161,36 @@ def _sees_everything(rights: Rights) -> bool:
     return rights.all_patients and not rights.hidden_data and not rights.hidden_assessments
 
 
-def _rights_beyond(holds: Rights, wanted: Rights, had: Rights) -> Iterator[str]:
-    # Whoever administers makes accounts and the links into them: every permission is theirs to give. What is hidden from
-    # them is not.
+def _rights_beyond(holds: Rights, granted: Rights, had: Rights) -> Iterator[str]:
+    # Whoever administers makes accounts and the links into them: every permission is theirs to
+    # give. What is hidden from them is not.
     if "administer" not in holds.may:
-        yield from sorted(wanted.may - had.may - holds.may)
-    if not _shows(wanted):
+        yield from sorted(granted.may - had.may - holds.may)
+    if not _shows(granted):
         return
-    seen_before = had if _shows(had) else None
-    if wanted.all_patients and not holds.all_patients and not (seen_before and seen_before.all_patients):
+    had_before = had if _shows(had) else None
+    if (
+        granted.all_patients
+        and not holds.all_patients
+        and not (had_before and had_before.all_patients)
+    ):
         yield "patients of others"
-    hidden_before = (seen_before.hidden_assessments, seen_before.hidden_data) if seen_before else (None, None)
-    yield from _uncovered(holds.hidden_assessments, wanted.hidden_assessments, hidden_before[0], "answers to")
-    yield from _uncovered(holds.hidden_data, wanted.hidden_data, hidden_before[1], "records of")
+    hidden_before = (
+        (had_before.hidden_assessments, had_before.hidden_data) if had_before else (None, None)
+    )
+    yield from _uncovered(
+        holds.hidden_assessments, granted.hidden_assessments, hidden_before[0], "answers to"
+    )
+    yield from _uncovered(holds.hidden_data, granted.hidden_data, hidden_before[1], "records of")
 
 
-def _uncovered(own: frozenset[str], wanted: frozenset[str], before: frozenset[str] | None, what: str) -> Iterator[str]:
-    """What is hidden from who grants and would be shown; None for ``before`` where nothing was shown."""
-    for name in sorted(own - wanted):
+def _uncovered(
+    own: frozenset[str], granted: frozenset[str], before: frozenset[str] | None, what: str
+) -> Iterator[str]:
+    """What is hidden from who grants and would be shown; None for ``before`` where nothing was
+    shown.
+    """
+    for name in sorted(own - granted):
         if before is None or name in before:
             yield f"{what} {name}"
 
@@ -157,11 +202,16 @@ def _shows(rights: Rights) -> bool:
 def _more(before: Rights, after: Rights) -> Iterator[str]:
     """How ``after`` goes beyond ``before``, each as the rest of a sentence."""
     if after.may - before.may:
-        yield f"may also {' and '.join(name.replace('_', ' ') for name in sorted(after.may - before.may))}"
+        yield (
+            "may also"
+            f" {' and '.join(name.replace('_', ' ') for name in sorted(after.may - before.may))}"
+        )
     if after.may and after.all_patients and not before.all_patients:
         yield "sees all patients, not only those whose coach the worker is"
-    shown = (before.hidden_assessments - after.hidden_assessments) | (before.hidden_data - after.hidden_data)
-    if after.may and shown:
-        yield f"sees what was hidden: {', '.join(sorted(shown))}"
+    revealed = (before.hidden_assessments - after.hidden_assessments) | (
+        before.hidden_data - after.hidden_data
+    )
+    if after.may and revealed:
+        yield f"sees what was hidden: {', '.join(sorted(revealed))}"
     if after.may and before.second_factor and not after.second_factor:
         yield "is no longer asked for a second factor"

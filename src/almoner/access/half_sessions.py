@@ -1,4 +1,6 @@
-"""Between the password and the second factor: a sealed value in a cookie, good for five minutes and for nothing but that step."""
+"""Between the password and the second factor: a sealed value in a cookie, good for five minutes and
+for nothing but that step.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,11 @@ Step = Literal["code", "set-up"]
 
 
 class HalfSession(msgspec.Struct, frozen=True):
-    """Who has given the right password, and what is to be done next: give a code, or set up a second factor.
+    """Who has given the right password, and what is to be done next: give a code, or set up a
+    second factor.
 
-    ``first``: what the first step was. ``bound`` ties it to the password that was given: another password ends it.
-    ``expires`` is in seconds since 1970, UTC.
-    """
+    ``first``: what the first step was. ``bound`` ties it to the password that was given: another
+    password ends it. ``expires`` is in seconds since 1970, UTC."""
 
     environment_id: int
     worker_id: str

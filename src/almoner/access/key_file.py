@@ -1,4 +1,6 @@
-"""Where keys come from: the setting ``ALMONER_SECRET_KEY``, or the file ``secret.key`` of the home. Never the database."""
+"""Where keys come from: the setting ``ALMONER_SECRET_KEY``, or the file ``secret.key`` of the home.
+Never the database.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _EXPECTED: Final = "32 bytes in base64, as printed by: openssl rand -base64 32"
 
 @dataclass(frozen=True)
 class KeySource:
-    """The keys of a process: those of ``setting`` where it is not blank, and otherwise those of ``home/secret.key``.
+    """The keys of a process: those of ``setting`` where it is not blank, and otherwise those of
+    ``home/secret.key``.
 
     Both hold one key, or several separated by blanks while a key is replaced, the newest first.
     """
@@ -39,7 +42,9 @@ class KeySource:
         return "ALMONER_SECRET_KEY" if self.setting else str(self.path.absolute())
 
     def read(self) -> tuple[bytes, ...]:
-        """The keys there are, the newest first; none where there is no file yet. Raises SettingError where one is no key."""
+        """The keys there are, the newest first; none where there is no file yet. Raises
+        SettingError where one is no key.
+        """
         if self.setting:
             return _decoded(self.setting, self.name)
         try:
@@ -50,14 +55,16 @@ class KeySource:
             raise self._unusable(error) from error
 
     def first(self) -> tuple[bytes, ...]:
-        """The keys there are; where there are none a new one, in a file that its owner alone can read.
+        """The keys there are; where there are none a new one, in a file that its owner alone can
+        read.
 
         Processes that start at once end up with the same key. Raises SettingError.
         """
-        return self.read() or self._made()
+        return self.read() or self._create()
 
     def write(self, keys: Sequence[bytes]) -> None:
-        """Puts these keys into the file, the newest first. Whoever reads it meanwhile gets all of the old or all of the new.
+        """Puts these keys into the file, the newest first. Whoever reads it meanwhile gets all of
+        the old or all of the new.
 
         Raises SettingError.
         """
@@ -66,8 +73,10 @@ class KeySource:
         except OSError as error:
             raise self._unusable(error) from error
 
-    def _made(self) -> tuple[bytes, ...]:
-        """Writes a new key under another name and links it in place: whoever comes first wins, and nobody reads half a file."""
+    def _create(self) -> tuple[bytes, ...]:
+        """Writes a new key under another name and links it in place: whoever comes first wins, and
+        nobody reads half a file.
+        """
         try:
             homes.make(self.home)
             draft = self._draft([os.urandom(KEY_BYTES)])
@@ -91,11 +100,14 @@ class KeySource:
         return draft
 
     def _unusable(self, error: OSError) -> SettingError:
-        return SettingError(f"The key file {self.path} cannot be used ({error.strerror}). Or set ALMONER_SECRET_KEY.")
+        return SettingError(
+            f"The key file {self.path} cannot be used ({error.strerror}). Or set"
+            " ALMONER_SECRET_KEY."
+        )
 
 
 def _decoded(text: str, source: str) -> tuple[bytes, ...]:
-    found = []
+    keys = []
     for word in re.split(r"[\s,]+", text.strip()):
         plain = word.replace("-", "+").replace("_", "/")
         try:
@@ -104,5 +116,5 @@ def _decoded(text: str, source: str) -> tuple[bytes, ...]:
             key = b""
         if len(key) != KEY_BYTES:
             raise SettingError(f"{source} must hold {_EXPECTED}")
-        found.append(key)
-    return tuple({key_id(key): key for key in found}.values())
+        keys.append(key)
+    return tuple({key_id(key): key for key in keys}.values())

@@ -1,4 +1,6 @@
-"""Tokens that mean nothing by themselves: random text that is shown once, of which the database holds a hash (decision 4)."""
+"""Tokens that mean nothing by themselves: random text that is shown once, of which the database
+holds a hash (decision 4).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ _FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def new_token(prefix: str = "") -> str:
-    """A token of 256 random bits, behind a prefix that says to readers of logs and to secret scanners whose it is."""
+    """A token of 256 random bits, behind a prefix that says to readers of logs and to secret
+    scanners whose it is.
+    """
     return prefix + secrets.token_urlsafe(32)
 
 

@@ -1,4 +1,6 @@
-"""Passwords: which may be chosen, and how they are kept (Argon2id, RFC 9106; NIST SP 800-63B for what is asked of people)."""
+"""Passwords: which may be chosen, and how they are kept (Argon2id, RFC 9106; NIST SP 800-63B for
+what is asked of people).
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,16 @@ LONGEST: Final = 200
 TIME_COST: Final = 2
 MEMORY_KIB: Final = 47_104
 AT_ONCE: Final = 2  # so that a crowd at the door takes 92 MiB and not the machine
-MOST_WAITING: Final = 50  # at a tenth of a second each, the last waits some seconds; further ones are told to come back
+# at a tenth of a second each, the last waits some seconds; further ones are told to come back
+MOST_WAITING: Final = 50
 _LONGEST_LOOKED_AT: Final = 1_000  # characters; longer ones cannot be anybody's
 _OWN_PIECE: Final = 3  # characters of a name that count as the name
 _LEAST_BESIDE: Final = 8  # characters that must be left beside names
-# Ten milliards of guesses: 30 years at one a tenth of a second, which is what a hash costs whoever has stolen it and one core.
+# Ten milliards of guesses: 30 years at one a tenth of a second, which is what a hash costs whoever
+# has stolen it and one core.
 _LEAST_GUESSES: Final = 10**10
-# What is looked at, so that it takes a tenth of a second at most: what begins strongly enough is strong enough, and nobody who
-# guesses tries more signs in the place of letters at once.
+# What is looked at, so that it takes a tenth of a second at most: what begins strongly enough is
+# strong enough, and nobody who guesses tries more signs in the place of letters at once.
 _LOOKED_AT: Final = 32
 _SIGNS_FOR_LETTERS: Final = frozenset("4@8({[<3690!1|70$5+%2")
 _MOST_SIGNS: Final = 6
@@ -39,7 +43,9 @@ _OF_THE_PLACE: Final = ("almoner", "care", "coach", "portal", "workshop")
 
 
 def normal(password: str) -> str:
-    """The password as it is hashed: what looks and means the same is the same, whatever keyboard it was typed on (NFKC)."""
+    """The password as it is hashed: what looks and means the same is the same, whatever keyboard it
+    was typed on (NFKC).
+    """
     return unicodedata.normalize("NFKC", password)
 
 
@@ -53,24 +59,35 @@ def password_problem(password: str, personal: Iterable[str]) -> str | None:
         return f"Choose at least {SHORTEST} characters. A few words in a row are easy to remember."
     if len(plain) > LONGEST:
         return f"Choose at most {LONGEST} characters."
-    pieces = {piece for text in personal for piece in (text, *re.split(r"[\W_]+", text)) if len(piece) >= _OWN_PIECE}
+    pieces = {
+        piece
+        for text in personal
+        for piece in (text, *re.split(r"[\W_]+", text))
+        if len(piece) >= _OWN_PIECE
+    }
     if _without(plain.casefold(), pieces):
-        return "This is little more than your name, e-mail address or workplace. Choose something that nobody knows of you."
+        return (
+            "This is little more than your name, e-mail address or workplace. Choose something that"
+            " nobody knows of you."
+        )
     if _guesses(plain, pieces) < _LEAST_GUESSES:
         return (
-            "This is among the first passwords that anybody tries, as words and names with digits and signs around them are. "
-            "Choose a few words in a row that only you would put together."
+            "This is among the first passwords that anybody tries, as words and names with digits"
+            " and signs around them are. Choose a few words in a row that only you would put"
+            " together."
         )
     return None
 
 
 def _guesses(plain: str, pieces: Iterable[str]) -> Decimal:
-    """How many guesses a password withstands of somebody who knows these pieces, and the lists that there are."""
-    seen: dict[str, None] = {}
+    """How many guesses a password withstands of somebody who knows these pieces, and the lists that
+    there are.
+    """
+    signs: dict[str, None] = {}
     for character in plain[:_LOOKED_AT]:
         if character in _SIGNS_FOR_LETTERS:
-            seen.setdefault(character)
-    surplus = str.maketrans(dict.fromkeys([*seen][_MOST_SIGNS:], "?"))
+            signs.setdefault(character)
+    surplus = str.maketrans(dict.fromkeys([*signs][_MOST_SIGNS:], "?"))
     known = [*_OF_THE_PLACE, *(normal(piece).casefold() for piece in pieces)]
     guesses: Decimal = zxcvbn(plain[:_LOOKED_AT].translate(surplus), known)["guesses"]
     return guesses
@@ -88,27 +105,34 @@ class Passwords:
     """Hashes and verifies, in threads of its own, so that nobody else waits for it."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
-        self._hasher = hasher or PasswordHasher(time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=1)
+        self._hasher = hasher or PasswordHasher(
+            time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=1
+        )
         self._threads = ThreadPoolExecutor(AT_ONCE, "passwords")
         self._waiting = 0
         self._nobodys = self._hasher.hash(secrets.token_urlsafe(32))
 
     async def hash(self, password: str) -> str:
-        """The password as it may be stored. Raises ``UnavailableError`` where too many wait already."""
+        """The password as it may be stored. Raises ``UnavailableError`` where too many wait
+        already.
+        """
         plain = normal(password)
         return await self._in_turn(lambda: self._hasher.hash(plain))
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Whether this is the password. None, where there is nothing to compare it with, takes as long as a wrong one.
+        """Whether this is the password. None, where there is nothing to compare it with, takes as
+        long as a wrong one.
 
         Raises ``UnavailableError`` where too many wait already.
         """
-        given = normal(password[:_LONGEST_LOOKED_AT])
-        right = await self._in_turn(lambda: self._fits(stored or self._nobodys, given))
+        plain = normal(password[:_LONGEST_LOOKED_AT])
+        right = await self._in_turn(lambda: self._fits(stored or self._nobodys, plain))
         return right and stored is not None and len(password) <= _LONGEST_LOOKED_AT
 
     def is_outdated(self, stored: str) -> bool:
-        """Whether a hash was made with other costs than today's, and is to be made anew while the password is at hand."""
+        """Whether a hash was made with other costs than today's, and is to be made anew while the
+        password is at hand.
+        """
         return self._hasher.check_needs_rehash(stored)
 
     def _fits(self, stored: str, password: str) -> bool:
@@ -119,8 +143,8 @@ class Passwords:
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
         if self._waiting >= MOST_WAITING:
-            told = "Many people are signing in at the moment. Try again in a few seconds."
-            raise unavailable(told, 5)
+            detail = "Many people are signing in at the moment. Try again in a few seconds."
+            raise unavailable(detail, 5)
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

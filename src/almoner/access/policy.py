@@ -1,9 +1,8 @@
 """Who may do what, as one table that can be read aloud (clarification 23).
 
-A scope is ``all``, or a collection and a right: ``patients.read``, ``messages.write``. What is no collection has scopes of the
-same form: ``changes.read`` for the change feed, ``subscriptions.read`` and ``subscriptions.write``, ``program.read``.
-``all`` covers everything.
-"""
+A scope is ``all``, or a collection and a right: ``patients.read``, ``messages.write``. What is no
+collection has scopes of the same form: ``changes.read`` for the change feed, ``subscriptions.read``
+and ``subscriptions.write``, ``program.read``. ``all`` covers everything."""
 
 from __future__ import annotations
 
@@ -28,11 +27,15 @@ COVERED_BY: Final[Mapping[str, str]] = {
 }
 RIGHTS: Final = ("read", "write")
 # What is no collection, and the rights there are to it.
-_BESIDES: Final[Mapping[str, tuple[str, ...]]] = {CHANGES: ("read",), SUBSCRIPTIONS: RIGHTS, PROGRAM: ("read",)}
+_BESIDES: Final[Mapping[str, tuple[str, ...]]] = {
+    CHANGES: ("read",),
+    SUBSCRIPTIONS: RIGHTS,
+    PROGRAM: ("read",),
+}
 
 
 class Granted(Protocol):
-    """Who asks, and what was granted."""
+    """What a token or a worker may do with a collection, whatever it was granted by."""
 
     def can_read(self, collection: str) -> bool: ...
 
@@ -45,32 +48,38 @@ def allows(access: Granted, collection: str, write: bool) -> bool:
 
 
 def sees(access: Granted, collection: str) -> bool:
-    """Whether a Create or Update returns the row: a write-only scope gets nothing but the id (clarification 23)."""
+    """Whether a Create or Update returns the row: a write-only scope gets nothing but the id
+    (clarification 23).
+    """
     return access.can_read(collection)
 
 
 def with_right(scopes: Iterable[str], right: str) -> frozenset[str]:
     """The collections that scopes name with this right; ``all`` is not among them."""
     parted = (scope.rpartition(".") for scope in scopes)
-    return frozenset(collection for collection, _, given in parted if given == right)
+    return frozenset(collection for collection, _, granted in parted if granted == right)
 
 
 def parse(text: str, collections: Collection[str] | None = None) -> tuple[str, ...]:
-    """The scopes of a string, each once, in its order. With ``collections``, no others may be named.
+    """The scopes of a string, each once, in its order. With ``collections``, no others may be
+    named.
 
     Raises a 400 ``ApiError`` that names the one that does not exist and says which there are.
     """
     scopes = tuple(dict.fromkeys(text.split()))
     unknown = next((scope for scope in scopes if not _exists(scope, collections)), None)
     if unknown is not None:
-        raise problem("bad_request", f"There is no scope {_shown(unknown)}. {expected(collections)}")
+        raise problem(
+            "bad_request", f"There is no scope {_shortened(unknown)}. {expected(collections)}"
+        )
     if not scopes:
         raise problem("bad_request", f"No scope is named. {expected(collections)}")
     return scopes
 
 
 def known(text: str, collections: Collection[str] | None = None) -> tuple[str, ...]:
-    """The scopes of a string that there are, each once, in its order; words that are none are left out (clarification 22).
+    """The scopes of a string that there are, each once, in its order; words that are none are left
+    out (clarification 22).
 
     Raises a 400 ``ApiError`` that names the first of them where there is no other.
     """
@@ -78,15 +87,17 @@ def known(text: str, collections: Collection[str] | None = None) -> tuple[str, .
     return scopes or parse(text, collections)
 
 
-def narrower(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
-    """What both cover."""
-    if ALL in one:
+def narrower(scopes: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """The scopes that both cover; ``all`` covers each of the other."""
+    if ALL in scopes:
         return other
-    return one if ALL in other else tuple(scope for scope in one if scope in other)
+    return scopes if ALL in other else tuple(scope for scope in scopes if scope in other)
 
 
 def grantable(collections: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """What scopes name besides ``all``, with the rights there are to each: the collections by name, then what is none."""
+    """What scopes name besides ``all``, with the rights there are to each: the collections by name,
+    then what is none.
+    """
     return {**dict.fromkeys(sorted(collections), RIGHTS), **_BESIDES}
 
 
@@ -94,9 +105,9 @@ def expected(collections: Collection[str] | None) -> str:
     """In words, what a scope may be."""
     known = "" if collections is None else f" The collections are {', '.join(sorted(collections))}."
     return (
-        "A scope is all, or any of <collection>.read and <collection>.write, separated by spaces; changes.read is the change "
-        "feed; subscriptions.read and subscriptions.write are what notifications are sent for; program.read is the published "
-        f"program.{known}"
+        "A scope is all, or any of <collection>.read and <collection>.write, separated by spaces;"
+        " changes.read is the change feed; subscriptions.read and subscriptions.write are what"
+        f" notifications are sent for; program.read is the published program.{known}"
     )
 
 
@@ -105,8 +116,10 @@ def beyond(asked: Iterable[str], granted: Collection[str]) -> tuple[str, ...]:
     return () if ALL in granted else tuple(scope for scope in asked if scope not in granted)
 
 
-def _shown(scope: str) -> str:
-    """A word that is no scope, as an answer may repeat it: in the letters that scopes have, so that it fits wherever it is told."""
+def _shortened(scope: str) -> str:
+    """A word that is no scope, as an answer may repeat it: in the letters that scopes have, so that
+    it fits wherever it is told.
+    """
     return "".join(c if c.isascii() and (c.isalnum() or c in "._-:") else "?" for c in scope[:60])
 
 

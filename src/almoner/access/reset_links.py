@@ -1,7 +1,8 @@
-"""One-time links with which a worker sets a password: the first one, or another after the last was forgotten.
+"""One-time links with which a worker sets a password: the first one, or another after the last was
+forgotten.
 
-An administrator makes the link and hands it over; nothing is sent by e-mail, so nothing depends on one.
-"""
+An administrator makes the link and hands it over; nothing is sent by e-mail, so nothing depends on
+one."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ HOURS: Final = 24
 _MAKE = f"""
 WITH older AS (
   UPDATE reset_links SET expires_at = clock_timestamp()
-  WHERE environment_id = $1 AND worker_id = $2 AND used_at IS NULL AND expires_at > clock_timestamp()
+  WHERE environment_id = $1 AND worker_id = $2 AND used_at IS NULL
+      AND expires_at > clock_timestamp()
 )
 INSERT INTO reset_links (environment_id, digest, worker_id, made_by, expires_at)
 SELECT environment_id, $3, worker_id, $4, clock_timestamp() + interval '{HOURS} hours'
@@ -34,11 +36,13 @@ FROM reset_links l
 JOIN worker_accounts a ON a.environment_id = l.environment_id AND a.worker_id = l.worker_id
 JOIN workers w ON w.environment_id = l.environment_id AND w.id = l.worker_id
 JOIN environments e ON e.id = l.environment_id
-WHERE l.digest = $1 AND l.used_at IS NULL AND l.expires_at > clock_timestamp() AND a.disabled_at IS NULL
+WHERE l.digest = $1 AND l.used_at IS NULL AND l.expires_at > clock_timestamp()
+    AND a.disabled_at IS NULL
 """
 _USE = """
 UPDATE reset_links SET used_at = clock_timestamp()
-WHERE environment_id = $1 AND digest = $2 AND used_at IS NULL AND expires_at > clock_timestamp() RETURNING true
+WHERE environment_id = $1 AND digest = $2 AND used_at IS NULL AND expires_at > clock_timestamp()
+    RETURNING true
 """
 
 
@@ -60,13 +64,18 @@ class ResetLink:
 
 
 async def make(
-    connection: Connection, environment_id: int, worker_id: str, by: By, in_force: Mapping[str, Rights] | None = None
+    connection: Connection,
+    environment_id: int,
+    worker_id: str,
+    by: By,
+    in_force: Mapping[str, Rights] | None = None,
 ) -> str:
-    """The token of a link that is good for a day and for one use, told once. Older ones of the worker end.
+    """The token of a link that is good for a day and for one use, told once. Older ones of the
+    worker end.
 
-    Raises ApiError: 404 where the worker has no account, or a disabled one; 403 where the worker's roles open more than ``by``
-    may hand on, since whoever has the link gets in. ``in_force`` are the program's roles; at the command line it may be left out.
-    """
+    Raises ApiError: 404 where the worker has no account, or a disabled one; 403 where the worker's
+    roles open more than ``by`` may hand on, since whoever has the link gets in. ``in_force`` are
+    the program's roles; at the command line it may be left out."""
     token = new_token()
     async with connection.transaction():
         # This locks the account: of two links made at once only one is left.
@@ -78,7 +87,9 @@ async def make(
 
 
 def path(token: str) -> str:
-    """The path of the page that the link leads to. No path of a page is told in a referrer or logged."""
+    """The path of the page that the link leads to. No path of a page is told in a referrer or
+    logged.
+    """
     return f"/reset/{token}"
 
 
@@ -88,13 +99,21 @@ async def look(connection: Connection, token: str) -> ResetLink | None:
     return None if row is None else ResetLink(*row)
 
 
-async def use(connection: Connection, token: str, password_hash: str, request_id: str) -> ResetLink | None:
-    """Sets the password and ends the worker's sessions; None where the link is not good any more. Of two at once, one succeeds."""
+async def use(
+    connection: Connection, token: str, password_hash: str, request_id: str
+) -> ResetLink | None:
+    """Sets the password and ends the worker's sessions; None where the link is not good any more.
+    Of two at once, one succeeds.
+    """
     async with connection.transaction():
         link = await look(connection, token)
         if link is None or not await connection.fetchval(_USE, link.environment_id, digest(token)):
             return None
         by = By.worker(link.worker_id, request_id)
-        await worker_events.record(connection, link.environment_id, link.worker_id, "reset link used", by)
-        await accounts.set_password(connection, link.environment_id, link.worker_id, password_hash, by)
+        await worker_events.record(
+            connection, link.environment_id, link.worker_id, "reset link used", by
+        )
+        await accounts.set_password(
+            connection, link.environment_id, link.worker_id, password_hash, by
+        )
         return link

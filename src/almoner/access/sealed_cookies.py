@@ -1,4 +1,6 @@
-"""Values that a browser carries for the server: they tell it nothing, and nobody can change them."""
+"""Values that a browser carries for the server: they tell it nothing, and nobody can change
+them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def seal(box: SecretBox, value: object, purpose: str) -> str:
 
 
 def unseal(box: SecretBox, cookie: str, purpose: str, kind: type[_Value]) -> _Value | None:
-    """The value again; None where the cookie is blank, changed, of another purpose or sealed with a key that is gone."""
+    """The value again; None where the cookie is blank, changed, of another purpose or sealed with a
+    key that is gone.
+    """
     try:
         return msgspec.json.decode(box.open(base64.urlsafe_b64decode(cookie), purpose), type=kind)
     except (SealError, binascii.Error, ValueError, msgspec.DecodeError):

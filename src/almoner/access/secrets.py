@@ -1,7 +1,7 @@
 """Secrets at rest: sealed with a key that is not in the database (clarification 24).
 
-A secret has to be read back, since an assertion is signed with the secret itself; a hash of it would not do.
-"""
+A secret has to be read back, since an assertion is signed with the secret itself; a hash of it
+would not do."""
 
 from __future__ import annotations
 
@@ -25,29 +25,39 @@ _UNKNOWN_FORM: Final = "The sealed secret has a form that this version of Almone
 
 
 class SealError(Exception):
-    """What was sealed cannot be opened: by another key, for another client, or it was changed since."""
+    """What was sealed cannot be opened: by another key, for another client, or it was changed
+    since.
+    """
 
 
 def key_id(key: bytes) -> str:
-    """What a key is known by: 16 hexadecimal digits that tell nothing of the key itself, which is 256 random bits."""
+    """What a key is known by: 16 hexadecimal digits that tell nothing of the key itself, which is
+    256 random bits.
+    """
     return hmac.digest(key, b"almoner: the id of this key", hashlib.sha256)[:_ID_BYTES].hex()
 
 
 def sealed_with(sealed: bytes) -> str | None:
-    """The id of the key that this was sealed with; None where it does not say, as sealed before there were key ids."""
+    """The id of the key that this was sealed with; None where it does not say, as sealed before
+    there were key ids.
+    """
     return sealed[1 : 1 + _ID_BYTES].hex() if sealed[:1] == _WITH_ID else None
 
 
 class SecretBox:
-    """Seals secrets with AES-256-GCM. The client's id is sealed along, so that no secret can be moved to another client.
+    """Seals secrets with AES-256-GCM. The client's id is sealed along, so that no secret can be
+    moved to another client.
 
-    Seals with ``key``; opens what was sealed with it or with one of ``others``, as while a key is replaced. ``look_again`` gives
-    the keys that there are now, and is asked where a key is named that is not known: another process may have replaced it.
+    Seals with ``key``; opens what was sealed with it or with one of ``others``, as while a key is
+    replaced. ``look_again`` gives the keys that there are now, and is asked where a key is named
+    that is not known: another process may have replaced it.
 
-    A sealed secret is one byte of version, 8 of the key's id, 12 of nonce, and the ciphertext with its tag. Version 1 has no id.
-    """
+    A sealed secret is one byte of version, 8 of the key's id, 12 of nonce, and the ciphertext with
+    its tag. Version 1 has no id."""
 
-    def __init__(self, key: bytes, *others: bytes, look_again: Callable[[], Collection[bytes]] = lambda: ()) -> None:
+    def __init__(
+        self, key: bytes, *others: bytes, look_again: Callable[[], Collection[bytes]] = lambda: ()
+    ) -> None:
         self.key_id: Final = key_id(key)
         self._ciphers: dict[str, AESGCM] = {}
         self._look_again = look_again
@@ -66,7 +76,9 @@ class SecretBox:
         return _WITH_ID + bytes.fromhex(self.key_id) + nonce + ciphertext
 
     def open(self, sealed: bytes, client_id: str) -> str:
-        """The secret again. Raises SealError."""
+        """The secret that ``seal`` was given for this owner. Raises SealError where the key is
+        another or the bytes were changed.
+        """
         version = sealed[:1]
         if version not in (_WITHOUT_ID, _WITH_ID):
             raise SealError(_UNKNOWN_FORM)
@@ -75,10 +87,14 @@ class SecretBox:
             raise SealError(_UNKNOWN_FORM)
         for cipher in self._fitting(sealed_with(sealed)):
             try:
-                return cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], client_id.encode()).decode()
+                return cipher.decrypt(
+                    rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], client_id.encode()
+                ).decode()
             except InvalidTag:
                 continue
-        raise SealError("The secret was sealed with another key. Set ALMONER_SECRET_KEY to that one.")
+        raise SealError(
+            "The secret was sealed with another key. Set ALMONER_SECRET_KEY to that one."
+        )
 
     def _fitting(self, named: str | None) -> list[AESGCM]:
         if named is None:
@@ -89,5 +105,7 @@ class SecretBox:
 
 
 def new_secret() -> str:
-    """A client secret: 256 random bits as 43 characters that need no escaping in a URL, a form or a shell."""
+    """A client secret: 256 random bits as 43 characters that need no escaping in a URL, a form or a
+    shell.
+    """
     return secrets.token_urlsafe(32)

@@ -1,11 +1,12 @@
-"""Slowing down those who guess: failed attempts per client and per address (clarification 22, issue of access).
+"""Slowing down those who guess: failed attempts per client and per address (clarification 22, issue
+of access).
 
-Pure: no clock of its own, no waiting. One instance serves one process; several processes allow as many times the guesses,
-which is still nothing against a secret of 256 bits.
+Pure: no clock of its own, no waiting. One instance serves one process; several processes allow as
+many times the guesses, which is still nothing against a secret of 256 bits.
 
-A client that has lately fetched a token from an address is *known* there. It is judged there by its own failures alone, so
-that neither a stranger who knows its id nor a neighbour behind the same proxy can lock it out.
-"""
+A client that has lately fetched a token from an address is *known* there. It is judged there by its
+own failures alone, so that neither a stranger who knows its id nor a neighbour behind the same
+proxy can lock it out."""
 
 from __future__ import annotations
 
@@ -17,12 +18,15 @@ from typing import Final
 FAILURES: Final = 10  # as many failures ...
 WINDOW: Final = 60.0  # ... in as many seconds begin the waiting
 LONGEST_WAIT: Final = 60.0  # seconds
-FORGOTTEN_AFTER: Final = 120.0  # seconds without a failure after the last wait; longer than the longest wait, so that it counts
+# seconds without a failure after the last wait; longer than the longest wait, so that it counts
+FORGOTTEN_AFTER: Final = 120.0
 KNOWN_FOR: Final = 86_400.0  # seconds; programs fetch a token every hour
 
 
 def network(address: str) -> str:
-    """What an address is counted by: itself, or the /64 of an IPv6 one, all of whose addresses one subscriber may use."""
+    """What an address is counted by: itself, or the /64 of an IPv6 one, all of whose addresses one
+    subscriber may use.
+    """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -34,7 +38,9 @@ def network(address: str) -> str:
 
 @dataclass(slots=True)
 class _Record:
-    """The failures under one key: when the latest were, how often a wait was imposed, and when the last one ends."""
+    """The failures under one key: when the latest were, how often a wait was imposed, and when the
+    last one ends.
+    """
 
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=FAILURES))
     waits: int = 0
@@ -53,11 +59,12 @@ _Key = tuple[str, ...]
 
 
 class Throttle:
-    """Counts failed attempts and tells how long to wait: 1, 2, 4 ... at most 60 seconds after ten failures in a minute.
+    """Counts failed attempts and tells how long to wait: 1, 2, 4 ... at most 60 seconds after ten
+    failures in a minute.
 
-    ``now`` is in seconds of any clock that only goes forward. ``client`` is the client id that an attempt names, or None
-    where it names none that could exist; ``address`` counts as its ``network``.
-    At most ``capacity`` keys of each sort are kept; the least recently used go first.
+    ``now`` is in seconds of any clock that only goes forward. ``client`` is the client id that an
+    attempt names, or None where it names none that could exist; ``address`` counts as its
+    ``network``. At most ``capacity`` keys of each sort are kept; the least recently used go first.
     """
 
     def __init__(self, capacity: int = 10_000) -> None:
@@ -67,7 +74,11 @@ class Throttle:
 
     def wait(self, client: str | None, address: str, now: float) -> float:
         """The seconds before the next attempt is looked at; 0 where it may be made now."""
-        ends = [self._records[key].until for key in self._keys(client, address, now) if key in self._records]
+        ends = [
+            self._records[key].until
+            for key in self._keys(client, address, now)
+            if key in self._records
+        ]
         return max(0.0, max(ends, default=now) - now)
 
     def failed(self, client: str | None, address: str, now: float) -> None:
@@ -80,7 +91,9 @@ class Throttle:
             self._records.popitem(last=False)
 
     def succeeded(self, client: str, address: str, now: float) -> None:
-        """The client proved itself from this address: its failures are forgotten, those of the address are not."""
+        """The client proved itself from this address: its failures are forgotten, those of the
+        address are not.
+        """
         self._records.pop(("client", client), None)
         self._records.pop(("known", client, network(address)), None)
         place = (client, network(address))

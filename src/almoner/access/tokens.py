@@ -1,8 +1,8 @@
-"""Access tokens: opaque, random, kept as digests only, and checked without the database on the hot path (RFC 6750).
+"""Access tokens: opaque, random, kept as digests only, and checked without the database on the hot
+path (RFC 6750).
 
-A token can be ended at any time, which a signed one could not: disabling a client ends its tokens in every process
-within five seconds.
-"""
+A token can be ended at any time, which a signed one could not: disabling a client ends its tokens
+in every process within five seconds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from almoner.errors import ApiError, problem
 from almoner.vocabulary.fields import Shape
 
 PREFIX: Final = "alm_"
-TRUSTED_SECONDS: Final = 4.0  # how long an answer of the database is believed; with the time of a look, under five
+TRUSTED_SECONDS: Final = (
+    4.0  # how long an answer of the database is believed; with the time of a look, under five
+)
 REFUSED_SECONDS: Final = 1.0  # how long a token that is not valid is refused without another look
 T = TypeVar("T")
 
@@ -28,8 +30,8 @@ T = TypeVar("T")
 class Access:
     """Who asks, and what they may do: a valid token, as the rest of the server sees it.
 
-    ``expires_at`` is in seconds since 1970, UTC. ``actor`` is what the change log and the audit trail call the caller.
-    """
+    ``expires_at`` is in seconds since 1970, UTC. ``actor`` is what the change log and the audit
+    trail call the caller. ``sandbox``: its requests may ask to go wrong."""
 
     environment_id: int
     client_id: str
@@ -37,6 +39,7 @@ class Access:
     scopes: frozenset[str]
     actor: str
     expires_at: float
+    sandbox: bool = False
     enveloped: bool = field(init=False)
     spelling: Shape = field(init=False)
     _everything: bool = field(init=False, repr=False)
@@ -58,11 +61,13 @@ class Access:
         return self._everything or collection in self._writable
 
 
-# Old tokens are cleared away as new ones are made, a few at a time, and only a day after they ended.
+# Old tokens are cleared away as new ones are made, a few at a time, and only a day after they
+# ended.
 _ISSUE = """
 WITH cleared AS (
   DELETE FROM access_tokens WHERE environment_id = $1 AND digest IN (
-    SELECT digest FROM access_tokens WHERE environment_id = $1 AND expires_at < clock_timestamp() - interval '1 day'
+    SELECT digest FROM access_tokens WHERE environment_id = $1
+        AND expires_at < clock_timestamp() - interval '1 day'
     LIMIT 20 FOR UPDATE SKIP LOCKED)
 )
 INSERT INTO access_tokens (environment_id, digest, client_id, scope, expires_at, made_by)
@@ -72,39 +77,57 @@ RETURNING true
 """
 # The environment is what is asked for here. Times are compared by the database's clock alone.
 _LOOK = """
-SELECT t.environment_id, t.client_id::text, c.shape, t.scope, extract(epoch FROM t.expires_at)::float8,
-  extract(epoch FROM t.expires_at - clock_timestamp())::float8
+SELECT t.environment_id, t.client_id::text, c.shape, t.scope, extract(epoch
+    FROM t.expires_at)::float8,
+  extract(epoch FROM t.expires_at - clock_timestamp())::float8, c.sandbox
 FROM access_tokens t JOIN clients c ON c.environment_id = t.environment_id AND c.id = t.client_id
 WHERE t.digest = $1 AND t.expires_at > clock_timestamp() AND c.disabled_at IS NULL
 """
 
 
 async def issue(
-    connection: Connection, environment_id: int, client_id: str, scope: str, seconds: int, made_by: str = ""
+    connection: Connection,
+    environment_id: int,
+    client_id: str,
+    scope: str,
+    seconds: int,
+    made_by: str = "",
 ) -> str | None:
-    """A new access token of a client, valid for so many seconds; None where the client is not there or disabled.
+    """A new access token of a client, valid for so many seconds; None where the client is not there
+    or disabled.
 
-    ``scope`` is what the token covers, scopes separated by spaces; that it was granted is for the caller to see to. ``made_by``
-    is the actor whom it is shown to; blank where the program fetches it.
-    """
+    ``scope`` is what the token covers, scopes separated by spaces; that it was granted is for the
+    caller to see to. ``made_by`` is the actor whom it is shown to; blank where the program fetches
+    it."""
     token = new_token(PREFIX)
-    made = await connection.fetchval(_ISSUE, environment_id, client_id, digest(token), scope, float(seconds), made_by)
-    return token if made else None
+    is_current = await connection.fetchval(
+        _ISSUE, environment_id, client_id, digest(token), scope, float(seconds), made_by
+    )
+    return token if is_current else None
 
 
 def invalid_token() -> ApiError:
     """The 401 of a token that is not valid (RFC 6750, section 3.1)."""
-    told = "The access token is not valid, or no longer. Fetch a new one from POST /v1/token."
-    return problem("unauthorized", told, {"WWW-Authenticate": 'Bearer realm="almoner", error="invalid_token"'})
+    detail = "The access token is not valid, or no longer. Fetch a new one from POST /v1/token."
+    return problem(
+        "unauthorized",
+        detail,
+        {"WWW-Authenticate": 'Bearer realm="almoner", error="invalid_token"'},
+    )
 
 
 class Tokens:
     """The valid tokens that this process has lately seen.
 
-    ``clock`` counts seconds and only goes forward. At most ``capacity`` tokens are kept, those that were looked up last.
-    """
+    ``clock`` counts seconds and only goes forward. At most ``capacity`` tokens are kept, those that
+    were looked up last."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic, capacity: int = 10_000) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], float] = time.monotonic,
+        capacity: int = 10_000,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._capacity = capacity
@@ -120,7 +143,8 @@ class Tokens:
         return None
 
     async def load(self, token: str) -> Access:
-        """What the database says of the token. Requests that ask for the same token at once share one look.
+        """What the database says of the token. Requests that ask for the same token at once share
+        one look.
 
         Raises ApiError: 401 where it is not valid, 503 where the database is away.
         """
@@ -132,7 +156,8 @@ class Tokens:
             look = asyncio.create_task(self._look(token))
             self._looks[token] = look
             look.add_done_callback(lambda done: self._looked(token, done))
-        # The look belongs to all who wait for it: one of them hanging up must not end it for the others.
+        # The look belongs to all who wait for it: one of them hanging up must not end it for the
+        # others.
         access = await asyncio.shield(look)
         if access is None:
             raise invalid_token()
@@ -152,7 +177,7 @@ class Tokens:
             self._valid.pop(token, None)
             _keep(self._refused, token, began + REFUSED_SECONDS, self._capacity)
             return None
-        environment_id, client_id, shape, scope, expires_at, remaining = row
+        environment_id, client_id, shape, scope, expires_at, remaining, sandbox = row
         access = Access(
             environment_id=environment_id,
             client_id=client_id,
@@ -160,13 +185,14 @@ class Tokens:
             scopes=frozenset(scope.split()),
             actor=f"client:{client_id}",
             expires_at=expires_at,
+            sandbox=sandbox,
         )
         _keep(self._valid, token, (began + min(remaining, TRUSTED_SECONDS), access), self._capacity)
         return access
 
 
-def _keep(kept: dict[str, T], key: str, value: T, capacity: int) -> None:
-    kept.pop(key, None)
-    kept[key] = value
-    if len(kept) > capacity:
-        del kept[next(iter(kept))]
+def _keep(cache: dict[str, T], key: str, value: T, capacity: int) -> None:
+    cache.pop(key, None)
+    cache[key] = value
+    if len(cache) > capacity:
+        del cache[next(iter(cache))]

@@ -1,13 +1,14 @@
-"""What happened to accounts and other ways in: who signed in, who was refused, who gave or took what. Append-only in the database.
+"""What happened to accounts and other ways in: who signed in, who was refused, who gave or took
+what. Append-only in the database.
 
-Clients with their secrets and tokens, subscriptions, environments, and published programs with their roles: making, changing or
-ending one is noted in the transaction that does it, with what it was ``before`` and is ``after``; a secret is in neither.
-"""
+Clients with their secrets and tokens, subscriptions, environments, and published programs with
+their roles: making, changing or ending one is noted in the transaction that does it, with what it
+was ``before`` and is ``after``; a secret is in neither."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -41,6 +42,8 @@ Kind = Literal[
     "calendar feed ended",
     "data export begun",
     "data exported",
+    "data import begun",
+    "data import taken back",
     "audit trail exported",
     "client made",
     "client changed",
@@ -54,7 +57,11 @@ Kind = Literal[
     "webhook paused",
     "webhook resumed",
     "webhook deleted",
+    "integration set",
+    "hook made",
+    "hook closed",
     "environment made",
+    "clock moved",
     "program published",
     "publish asked",
     "publish refused",
@@ -64,20 +71,25 @@ Kind = Literal[
 OPERATOR: Final = "operator"  # the actor of what is done at a terminal
 
 _RECORD = """
-INSERT INTO worker_events (environment_id, worker_id, event, actor, detail, request_id, object, before, after)
+INSERT INTO worker_events (environment_id, worker_id, event, actor, detail, request_id, object,
+    before, after)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 _READ = """
-SELECT id, happened_at, worker_id::text, event, actor, detail, request_id, object, before, after FROM worker_events
-WHERE environment_id = $1 AND ($2::uuid IS NULL OR worker_id = $2) AND ($3::bigint IS NULL OR id < $3)
-  AND (NOT $5 OR object <> '' OR event IN ('roles set', 'reset link made', 'disabled', 'enabled', 'second factor removed'))
+SELECT id, happened_at, worker_id::text, event, actor, detail, request_id, object, before, after
+    FROM worker_events
+WHERE environment_id = $1 AND ($2::uuid IS NULL OR worker_id = $2) AND ($3::bigint IS NULL
+    OR id < $3)
+  AND (NOT $5 OR object <> '' OR event IN ('roles set', 'reset link made', 'disabled', 'enabled',
+      'second factor removed'))
 ORDER BY id DESC LIMIT $4
 """
 
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who does something: ``actor`` as the change log names people, ``request_id`` as the answer's header carries it.
+    """Who does something: ``actor`` as the change log names people, ``request_id`` as the answer's
+    header carries it.
 
     ``holds`` bounds what they may hand on (``access.grants``): nothing, unless it is said.
     """
@@ -88,12 +100,11 @@ class By:
 
     @classmethod
     def worker(cls, worker_id: str, request_id: str, rights: Rights | None = None) -> By:
-        return cls(f"worker:{worker_id}", request_id, NOTHING if rights is None else Authority(rights=rights))
-
-    @property
-    def is_program(self) -> bool:
-        """Whether it is a program that asks, and not a person."""
-        return self.actor.startswith("client:")
+        return cls(
+            f"worker:{worker_id}",
+            request_id,
+            NOTHING if rights is None else Authority(rights=rights),
+        )
 
 
 # Whoever runs the server, at its command line: nothing bounds them.
@@ -102,11 +113,12 @@ AT_THE_TERMINAL: Final = By(OPERATOR, "cli", EVERYTHING)
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
-    """One event. ``happened_at`` is in UTC; ``worker_id`` is the worker it happened to; ``detail`` may be empty.
+    """One event. ``happened_at`` is in UTC; ``worker_id`` is the worker it happened to; ``detail``
+    may be empty.
 
-    ``object`` names what it is about, as ``client:<id>``; empty for what happens to an account. ``before`` and ``after`` are
-    what of it differs, None where it was not there, or is not there any more.
-    """
+    ``object`` names what it is about, as ``client:<id>``; empty for what happens to an account.
+    ``before`` and ``after`` are what of it differs, None where it was not there, or is not there
+    any more."""
 
     id: int
     happened_at: datetime
@@ -119,25 +131,25 @@ class WorkerEvent:
     before: dict[str, Any] | None
     after: dict[str, Any] | None
 
-    def shown(self) -> dict[str, Any]:
-        """The event as JSON shows it."""
-        return {
-            "id": self.id,
-            "happened_at": iso(self.happened_at),
-            "worker_id": self.worker_id,
-            "event": self.event,
-            "actor": self.actor,
-            "detail": self.detail,
-            "request_id": self.request_id,
-            "object": self.object,
-            "before": self.before,
-            "after": self.after,
-        }
+    def as_json(self) -> dict[str, Any]:
+        """The event for programs; times are ISO 8601 in UTC."""
+        return asdict(self) | {"happened_at": iso(self.happened_at)}
 
 
-async def record(connection: Connection, environment_id: int, worker_id: str, event: Kind, by: By, detail: str = "") -> None:
-    """Notes an event. In the transaction of what it tells of, it is noted if and only if that happens."""
-    await connection.execute(_RECORD, environment_id, worker_id, event, by.actor, detail, by.request_id, "", None, None)
+async def record(
+    connection: Connection,
+    environment_id: int,
+    worker_id: str,
+    event: Kind,
+    by: By,
+    detail: str = "",
+) -> None:
+    """Notes an event. In the transaction of what it tells of, it is noted if and only if that
+    happens.
+    """
+    await connection.execute(
+        _RECORD, environment_id, worker_id, event, by.actor, detail, by.request_id, "", None, None
+    )
 
 
 async def changed(
@@ -150,14 +162,28 @@ async def changed(
     after: Mapping[str, Any] | None = None,
     detail: str = "",
 ) -> None:
-    """Notes that access was given, changed or ended: ``about`` names it, as ``client:<id>``. Never given a secret.
+    """Notes that access was given, changed or ended: ``about`` names it, as ``client:<id>``. Never
+    given a secret.
 
-    Of what it was and is, only what differs is kept. Raises RuntimeError outside of a transaction: that of the change itself.
-    """
+    Of what it was and is, only what differs is kept. Raises RuntimeError outside of a transaction:
+    that of the change itself."""
     if not connection.is_in_transaction():
-        raise RuntimeError(f"the event {event!r} is to be noted in the transaction of what it tells of")
+        raise RuntimeError(
+            f"the event {event!r} is to be noted in the transaction of what it tells of"
+        )
     old, new = _differing(before, after)
-    await connection.execute(_RECORD, environment_id, None, event, by.actor, detail, by.request_id, about, _json(old), _json(new))
+    await connection.execute(
+        _RECORD,
+        environment_id,
+        None,
+        event,
+        by.actor,
+        detail,
+        by.request_id,
+        about,
+        _json(old),
+        _json(new),
+    )
 
 
 def _differing(
@@ -165,7 +191,9 @@ def _differing(
 ) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
     if before is None or after is None:
         return before, after
-    names = [name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)]
+    names = [
+        name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)
+    ]
     return {name: before.get(name) for name in names}, {name: after.get(name) for name in names}
 
 
@@ -183,8 +211,12 @@ async def list_events(
 ) -> list[WorkerEvent]:
     """The events of an environment, or of one worker in it, newest first, at most ``limit``.
 
-    ``before`` is the id of the last event of the page before; None begins with the newest. ``only_access``: without sign-ins and
-    what workers do with their own accounts.
-    """
+    ``before`` is the id of the last event of the page before; None begins with the newest.
+    ``only_access``: without sign-ins and what workers do with their own accounts."""
     rows = await connection.fetch(_READ, environment_id, worker_id, before, limit, only_access)
-    return [WorkerEvent(*row[:8], *(None if text is None else msgspec.json.decode(text) for text in row[8:])) for row in rows]
+    return [
+        WorkerEvent(
+            *row[:8], *(None if text is None else msgspec.json.decode(text) for text in row[8:])
+        )
+        for row in rows
+    ]

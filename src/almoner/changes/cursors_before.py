@@ -1,4 +1,6 @@
-"""The notation in which cursors were given out until November 2026. They are good for as long as anybody holds one."""
+"""The notation in which cursors were given out until November 2026. They are good for as long as
+anybody holds one.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,14 @@ def numbers(cursor: str) -> tuple[int, ...] | None:
     """Epoch, transaction id and sequence number of such a cursor; None where it is none."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        version, *found = _CURSOR.unpack(raw[:-3])
+        version, *values = _CURSOR.unpack(raw[:-3])
     except (ValueError, struct.error, binascii.Error):
         return None
     packed = raw[:-3]
-    exact = base64.urlsafe_b64encode(packed + binascii.crc32(packed).to_bytes(4)[1:]).decode().rstrip("=") == cursor
-    return tuple(found) if exact and version == _VERSION else None
+    exact = (
+        base64.urlsafe_b64encode(packed + binascii.crc32(packed).to_bytes(4)[1:])
+        .decode()
+        .rstrip("=")
+        == cursor
+    )
+    return tuple(values) if exact and version == _VERSION else None

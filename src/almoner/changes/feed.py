@@ -1,4 +1,6 @@
-"""The change feed: every change of an environment, once, in an order that never grows behind a reader (design, idea 2)."""
+"""The change feed: every change of an environment, once, in an order that never grows behind a
+reader (design, idea 2).
+"""
 
 from __future__ import annotations
 
@@ -17,45 +19,64 @@ from almoner.vocabulary.times import iso
 
 LARGEST = 1000
 DEFAULT = 100
-# What one request looks through for the collections that it narrows to; where there is more, it is told to go on.
+# What one request looks through for the collections that it narrows to; where there is more, it is
+# told to go on.
 LOOKED_THROUGH: Final = 20_000
-# The letter sorts behind that of every cursor of the notation before, and leaves letters for notations to come.
+# The letter sorts behind that of every cursor of the notation before, and leaves letters for
+# notations to come.
 _CURSOR: Final = re.compile(r"c([0-9a-f]{8})([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{6})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in the change log. Transaction ids compare within an epoch only, so the epoch comes first."""
+    """A place in the change log. Transaction ids compare within an epoch only, so the epoch comes
+    first.
+    """
 
     epoch: int = 0
     xid: int = 0
     seq: int = 0
 
     def cursor(self) -> str:
-        """The position as callers keep it: opaque, fit for a URL; as texts, cursors sort as their positions do."""
-        told = f"c{self.epoch:08x}{self.xid:016x}{self.seq:016x}"
-        return f"{told}{zlib.crc32(told.encode()) & 0xFFFFFF:06x}"
+        """The position as callers keep it: opaque, fit for a URL; as texts, cursors sort as their
+        positions do.
+        """
+        return cursor_of(self.epoch, self.xid, self.seq)
 
 
 BEGINNING = Position()
 
 
+def cursor_of(epoch: int, xid: int, seq: int) -> str:
+    """The cursor of a position."""
+    text = f"c{epoch:08x}{xid:016x}{seq:016x}"
+    return f"{text}{zlib.crc32(text.encode()) & 0xFFFFFF:06x}"
+
+
 def position(cursor: str, path: str, problems: Problems) -> Position:
     """The position that a cursor stands for; a problem is added where it is none."""
-    found = _CURSOR.fullmatch(cursor)
-    numbers = cursors_before.numbers(cursor) if found is None else tuple(int(part, 16) for part in found.groups()[:3])
+    match = _CURSOR.fullmatch(cursor)
+    numbers = (
+        cursors_before.numbers(cursor)
+        if match is None
+        else tuple(int(part, 16) for part in match.groups()[:3])
+    )
     if numbers is not None and numbers[0] < 2**31 and max(numbers[1:]) < 2**63:
         read = Position(*numbers)
         # There is one spelling of a position; what else reads as one was never given out.
-        if found is None or read.cursor() == cursor:
+        if match is None or read.cursor() == cursor:
             return read
-    problems.append(parse_problem("cursor", path, "use the cursor of an earlier answer as it stands, or leave it out"))
+    problems.append(
+        parse_problem(
+            "cursor", path, "use the cursor of an earlier answer as it stands, or leave it out"
+        )
+    )
     return BEGINNING
 
 
 @dataclass(frozen=True, slots=True)
 class FeedChange:
-    """One settled change of one row."""
+    """A change that ``/v1/changes`` announces: settled, so that none before it can still appear."""
 
     position: Position
     kind: str
@@ -68,7 +89,7 @@ class FeedChange:
     request_id: str
     fields: list[str] | None
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The change as the API shows it."""
         return {
             "resource": self.resource,
@@ -86,17 +107,17 @@ class FeedChange:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The database goes on from an earlier state, or as another cluster: a dump was restored, or a standby took over.
+    """The database goes on from an earlier state, or as another cluster: a dump was restored, or a
+    standby took over.
 
-    ``survived_until``: the last change before that is still there; ``BEGINNING`` where none is. What a reader was told behind it
-    and before ``position`` may be gone.
-    """
+    ``survived_until``: the last change before that is still there; ``BEGINNING`` where none is.
+    What a reader was told behind it and before ``position`` may be gone."""
 
     position: Position
     began_at: datetime
     survived_until: Position
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The entry as the API shows it: of no row, and of no patient."""
         return {
             "resource": None,
@@ -128,7 +149,9 @@ class FeedPage:
 
 
 _HORIZON = "SELECT epoch, xid FROM almoner_horizon()"
-_BEHIND = "environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4) AND (epoch, xid, seq) <= ($5, $6, $7)"
+_BEHIND = (
+    "environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4) AND (epoch, xid, seq) <= ($5, $6, $7)"
+)
 _SETTLED = f"""
 SELECT epoch, xid, seq, kind, resource, row_id::text AS row_id, patient_id::text AS patient_id,
   changed_at, actor, through, request_id, fields
@@ -137,13 +160,18 @@ WHERE {_BEHIND} AND ($9::text[] IS NULL OR resource = ANY ($9))
 ORDER BY epoch, xid, seq
 LIMIT $8
 """
-_FAR = f"SELECT epoch, xid, seq FROM changes WHERE {_BEHIND} ORDER BY epoch, xid, seq OFFSET $8 LIMIT 1"
+_FAR = (
+    f"SELECT epoch, xid, seq FROM changes WHERE {_BEHIND} ORDER BY epoch, xid, seq OFFSET $8"
+    " LIMIT 1"
+)
 _IS_BEGUN = "SELECT EXISTS (SELECT FROM epochs WHERE epoch = $1)"
-# An epoch is news to who was told of an earlier one, or whose environment has changes of an earlier one.
+# An epoch is news to who was told of an earlier one, or whose environment has changes of an earlier
+# one.
 _EPOCHS = """
 SELECT e.epoch, e.began_at, before.epoch AS before, before.xid, before.seq
 FROM epochs e LEFT JOIN LATERAL (
-  SELECT epoch, xid, seq FROM changes WHERE environment_id = $1 AND epoch < e.epoch ORDER BY epoch DESC, xid DESC, seq DESC LIMIT 1
+  SELECT epoch, xid, seq FROM changes WHERE environment_id = $1 AND epoch < e.epoch
+      ORDER BY epoch DESC, xid DESC, seq DESC LIMIT 1
 ) AS before ON true
 WHERE e.epoch > $2 AND e.epoch <= $3 AND ($2 > 0 OR before.epoch IS NOT NULL)
 ORDER BY e.epoch LIMIT $4
@@ -153,15 +181,16 @@ ORDER BY e.epoch LIMIT $4
 async def horizon(connection: Connection) -> Position:
     """The position below which all is settled.
 
-    Read it in a statement before the one that reads the changes: what is settled at the horizon is visible to every later
-    snapshot.
-    """
+    Read it in a statement before the one that reads the changes: what is settled at the horizon is
+    visible to every later snapshot."""
     epoch, xid = await connection.fetchrow(_HORIZON)
     return Position(epoch, xid)
 
 
 async def end(connection: Connection) -> Position:
-    """The horizon, in an epoch that has begun: a reader is told of a new one although nobody has written in it yet."""
+    """The horizon, in an epoch that has begun: a reader is told of a new one although nobody has
+    written in it yet.
+    """
     settled = await horizon(connection)
     if not await connection.fetchval(_IS_BEGUN, settled.epoch):
         await connection.execute("SELECT almoner_epoch()")
@@ -170,18 +199,31 @@ async def end(connection: Connection) -> Position:
 
 
 async def read(
-    connection: Connection, environment_id: int, after: Position, limit: int, resources: Collection[str] | None = None
+    connection: Connection,
+    environment_id: int,
+    after: Position,
+    limit: int,
+    resources: Collection[str] | None = None,
 ) -> FeedPage:
-    """The settled entries behind ``after``, in order. ``resources`` narrows to changes of these collections; None means all."""
+    """The settled entries behind ``after``, in order. ``resources`` narrows to changes of these
+    collections; None means all.
+    """
     settled = await end(connection)
     behind = (environment_id, *_numbers(after))
     names = None if resources is None else list(resources)
-    # Without a look ahead, a collection that hardly changes would have the whole log read for each page.
-    far = None if names is None else await connection.fetchrow(_FAR, *behind, *_numbers(settled), LOOKED_THROUGH - 1)
+    # Without a look ahead, a collection that hardly changes would have the whole log read for each
+    # page.
+    far = (
+        None
+        if names is None
+        else await connection.fetchrow(_FAR, *behind, *_numbers(settled), LOOKED_THROUGH - 1)
+    )
     until = settled if far is None else Position(*far)
     records = await connection.fetch(_SETTLED, *behind, *_numbers(until), limit + 1, names)
     begun = await connection.fetch(_EPOCHS, environment_id, after.epoch, until.epoch, limit + 1)
-    entries: list[FeedChange | Epoch] = sorted([*map(_change, records), *map(_epoch, begun)], key=lambda entry: entry.position)
+    entries: list[FeedChange | Epoch] = sorted(
+        [*map(_change, records), *map(_epoch, begun)], key=lambda entry: entry.position
+    )
     if len(entries) > limit:
         return FeedPage(entries[:limit], entries[limit - 1].position, True)
     if names is not None:
@@ -194,11 +236,15 @@ def _numbers(place: Position) -> tuple[int, int, int]:
 
 
 def _change(record: Any) -> FeedChange:
-    told = dict(record)
-    place = Position(told.pop("epoch"), told.pop("xid"), told.pop("seq"))
-    return FeedChange(position=place, **told)
+    values = dict(record)
+    place = Position(values.pop("epoch"), values.pop("xid"), values.pop("seq"))
+    return FeedChange(position=place, **values)
 
 
 def _epoch(record: Any) -> Epoch:
-    survived = BEGINNING if record["before"] is None else Position(record["before"], record["xid"], record["seq"])
+    survived = (
+        BEGINNING
+        if record["before"] is None
+        else Position(record["before"], record["xid"], record["seq"])
+    )
     return Epoch(Position(record["epoch"]), record["began_at"], survived)

@@ -1,4 +1,6 @@
-"""The rows that changes are about, as Find would give them: for readers who keep a copy and need not ask twice."""
+"""The rows that changes are about, as Find would give them: for readers who keep a copy and need
+not ask twice.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from almoner.database import Connection
 
 
 class FeedRow(NamedTuple):
-    """A row as JSON in the caller's shape, and the id of the patient whom it is about, sixteen bytes or none."""
+    """A row as JSON in the caller's shape, and the id of the patient whom it is about, sixteen
+    bytes or none.
+    """
 
     body: bytes
     patient: bytes
@@ -23,14 +27,21 @@ class FeedRow(NamedTuple):
 Rows = dict[str, dict[str, FeedRow]]
 
 
-async def rows_of(connection: Connection, access: Access, resources: Mapping[str, Resource], changes: Sequence[FeedChange]) -> Rows:
+async def rows_of(
+    connection: Connection,
+    access: Access,
+    resources: Mapping[str, Resource],
+    changes: Sequence[FeedChange],
+) -> Rows:
     """The rows that these changes are about, as they are now; what is gone is not among them."""
-    wanted: dict[str, set[str]] = {}
+    ids_of: dict[str, set[str]] = {}
     for change in changes:
-        wanted.setdefault(change.resource, set()).add(change.row_id)
-    found: Rows = {}
-    for name, ids in wanted.items():
+        ids_of.setdefault(change.resource, set()).add(change.row_id)
+    rows: Rows = {}
+    for name, ids in ids_of.items():
         statement = statements.rows(resources[name], access.spelling)
         records = await connection.fetch(statement, access.environment_id, list(ids))
-        found[name] = {record["row_id"]: FeedRow(record["body"], record["patient"]) for record in records}
-    return found
+        rows[name] = {
+            record["row_id"]: FeedRow(record["body"], record["patient"]) for record in records
+        }
+    return rows

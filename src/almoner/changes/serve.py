@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,10 +13,11 @@ from almoner.access.audit import ReadAudit
 from almoner.access.tokens import Access
 from almoner.changes import feed
 from almoner.changes.rows import Rows, rows_of
+from almoner.changes.waiting import WaitingReader, WaitingReaders
 from almoner.data_api import find
 from almoner.data_api.declare import Resource
 from almoner.data_api.serve import ApiAnswer, ApiRequest, may
-from almoner.database import Connection, Database
+from almoner.database import Database
 from almoner.errors import ApiError, parse_problem, problem
 from almoner.vocabulary.fields import add_unknown, printable
 from almoner.vocabulary.kinds import Problems
@@ -23,16 +25,20 @@ from almoner.vocabulary.kinds import Problems
 SCOPE = "changes"
 LATEST = "latest"
 ROWS = "rows"
+LONGEST_WAIT = 30
 
 
 @dataclass(frozen=True, slots=True)
 class FeedQuery:
-    """What a request asks for. ``after`` None is the end of the feed; ``resources`` None means every collection."""
+    """What a request asks for. ``after`` None is the end of the feed; ``resources`` None means
+    every collection. ``wait`` is how many seconds it is content to wait for something to be there.
+    """
 
     after: feed.Position | None
     limit: int
     resources: tuple[str, ...] | None
     rows: bool
+    wait: int
 
 
 class ChangeFeed:
@@ -49,72 +55,128 @@ class ChangeFeed:
         self._access = access
         self._audit = audit
         self._resources = {resource.name: resource for resource in resources}
+        self._waiting = WaitingReaders(database)
 
     async def answer(self, request: ApiRequest) -> ApiAnswer:
-        """A page of changes. Raises ApiError: 401, 403, 405, and 400 for parameters that do not fit."""
+        """A page of changes. Raises ApiError: 401, 403, 405, 429, and 400 for parameters that do
+        not fit.
+        """
         access = await self._access(request)
         if request.method not in ("GET", "HEAD"):
             raise problem("method_not_allowed", "/v1/changes allows GET.", {"Allow": "GET"})
         may(access.can_read(SCOPE), f"{SCOPE}.read")
         asked = parameters(request.query, self._resources)
-        rows: Rows = {}
+        if asked.wait and asked.after is not None:
+            access, page, rows = await self._awaited(request, access, asked, asked.after)
+        else:
+            page, rows = await self._read(access, asked)
+        self._note(access, request, page, rows)
+        data = [entry.as_json() for entry in page.entries]
+        if asked.rows:
+            data = [entry | {"row": _row(rows, entry)} for entry in data]
+        meta = {"after": page.last.cursor(), "more": page.more}
+        return ApiAnswer(
+            200, msgspec.json.encode({"data": data, "meta": meta}), operation="changes.read"
+        )
+
+    async def _awaited(
+        self, request: ApiRequest, access: Access, asked: FeedQuery, after: feed.Position
+    ) -> tuple[Access, feed.FeedPage, Rows]:
+        """A page that has something, or the one that is there when the time has passed."""
+        until = time.monotonic() + asked.wait
+        resources = None if asked.resources is None else frozenset(asked.resources)
+        reader = WaitingReader(access.client_id, access.environment_id, resources)
+        # It is woken from before it reads on, so that nothing falls between the two.
+        with self._waiting.open(reader, after):
+            while True:
+                page, rows = await self._read(access, asked)
+                left = until - time.monotonic()
+                if page.entries or page.more or left <= 0:
+                    break
+                goes_on = await request.wait(reader.woken, left)
+                if not goes_on or not reader.woken.is_set():
+                    break
+                reader.woken.clear()
+                # Meanwhile the token may have ended.
+                access = await self._access(request)
+                may(access.can_read(SCOPE), f"{SCOPE}.read")
+        return access, page, rows
+
+    async def _read(self, access: Access, asked: FeedQuery) -> tuple[feed.FeedPage, Rows]:
         if asked.rows:
             for name in asked.resources or self._resources:
                 may(access.can_read(name), f"{name}.read")
         async with self._database.connection() as connection:
-            page = await _page(connection, access.environment_id, asked)
-            if asked.rows:
-                rows = await rows_of(connection, access, self._resources, page.changes)
-        self._note(access, request, page, rows)
-        data = [entry.shown() for entry in page.entries]
-        if asked.rows:
-            data = [entry | {"row": _row(rows, entry)} for entry in data]
-        meta = {"after": page.last.cursor(), "more": page.more}
-        return ApiAnswer(200, msgspec.json.encode({"data": data, "meta": meta}), operation="changes.read")
+            if asked.after is None:
+                return feed.FeedPage([], await feed.end(connection), False), {}
+            page = await feed.read(
+                connection, access.environment_id, asked.after, asked.limit, asked.resources
+            )
+            if not asked.rows:
+                return page, {}
+            return page, await rows_of(connection, access, self._resources, page.changes)
 
     def _note(self, access: Access, request: ApiRequest, page: feed.FeedPage, rows: Rows) -> None:
-        told = b"".join(UUID(change.patient_id).bytes for change in page.changes if change.patient_id)
-        self._audit.note(access, request.request_id, "find", SCOPE, told)
-        for name, found in rows.items():
-            self._audit.note(access, request.request_id, "find", name, b"".join(row.patient for row in found.values()))
-
-
-async def _page(connection: Connection, environment_id: int, asked: FeedQuery) -> feed.FeedPage:
-    if asked.after is None:
-        return feed.FeedPage([], await feed.end(connection), False)
-    return await feed.read(connection, environment_id, asked.after, asked.limit, asked.resources)
+        patient_ids = b"".join(
+            UUID(change.patient_id).bytes for change in page.changes if change.patient_id
+        )
+        self._audit.note(access, request.request_id, "find", SCOPE, patient_ids)
+        for name, by_id in rows.items():
+            self._audit.note(
+                access,
+                request.request_id,
+                "find",
+                name,
+                b"".join(row.patient for row in by_id.values()),
+            )
 
 
 def _row(rows: Rows, entry: Mapping[str, object]) -> msgspec.Raw | None:
-    """The row that an entry is about, as it is now; None where it is gone, or the entry is about none."""
-    found = rows.get(str(entry["resource"]), {}).get(str(entry["id"]))
-    return None if found is None else msgspec.Raw(found.body)
+    """The row that an entry is about, as it is now; None where it is gone, or the entry is about
+    none.
+    """
+    row = rows.get(str(entry["resource"]), {}).get(str(entry["id"]))
+    return None if row is None else msgspec.Raw(row.body)
 
 
 def parameters(query: bytes, known: Mapping[str, object]) -> FeedQuery:
-    """What these parameters ask for; ``known`` are the collections by name. Raises ApiError with every one that does not fit.
+    """What these parameters ask for; ``known`` are the collections by name. Raises ApiError with
+    every one that does not fit.
 
-    ``after`` is a cursor; empty it is the beginning, ``latest`` the end. ``resource`` may come several times or hold several names
-    with commas between them.
-    """
+    ``after`` is a cursor; empty it is the beginning, ``latest`` the end. ``resource`` may come
+    several times or hold several names with commas between them."""
     problems: Problems = []
     after: feed.Position | None = feed.BEGINNING
-    limit, rows = feed.DEFAULT, False
+    limit, wait, rows = feed.DEFAULT, 0, False
     resources: list[str] = []
     for name, value in find.parameters(query):
         if name == "after":
             after = _after(value, problems)
         elif name == "limit":
-            limit = _limit(value, problems)
+            limit = _whole(name, value, 1, feed.LARGEST, problems)
+        elif name == "wait":
+            wait = _whole(name, value, 0, LONGEST_WAIT, problems)
         elif name == "resource":
             resources += _names(value, known, problems)
         elif name == "include":
             rows = _includes_rows(value, problems)
         else:
-            add_unknown(problems, name, "", dict.fromkeys(("after", "limit", "resource", "include")), "parameter")
+            add_unknown(
+                problems,
+                name,
+                "",
+                dict.fromkeys(("after", "limit", "resource", "include", "wait")),
+                "parameter",
+            )
     if problems:
         raise ApiError(problems)
-    return FeedQuery(after, limit, tuple(dict.fromkeys(resources)) or None, rows)
+    return FeedQuery(
+        after=after,
+        limit=limit,
+        resources=tuple(dict.fromkeys(resources)) or None,
+        rows=rows,
+        wait=wait,
+    )
 
 
 def _after(value: str, problems: Problems) -> feed.Position | None:
@@ -123,11 +185,13 @@ def _after(value: str, problems: Problems) -> feed.Position | None:
     return feed.position(value, ".after", problems) if value else feed.BEGINNING
 
 
-def _limit(value: str, problems: Problems) -> int:
-    if value.isascii() and value.isdigit() and int(value[:9]) >= 1:
-        return min(int(value[:9]), feed.LARGEST)
-    problems.append(parse_problem("integer", ".limit", f"a whole number from 1 to {feed.LARGEST} is expected"))
-    return feed.DEFAULT
+def _whole(name: str, value: str, least: int, most: int, problems: Problems) -> int:
+    """A whole number; above ``most`` it is that."""
+    if value.isascii() and value.isdigit() and int(value[:9]) >= least:
+        return min(int(value[:9]), most)
+    hint = f"a whole number from {least} to {most} is expected"
+    problems.append(parse_problem("integer", f".{name}", hint))
+    return least
 
 
 def _names(value: str, known: Mapping[str, object], problems: Problems) -> list[str]:
@@ -141,5 +205,7 @@ def _names(value: str, known: Mapping[str, object], problems: Problems) -> list[
 
 def _includes_rows(value: str, problems: Problems) -> bool:
     if value != ROWS:
-        problems.append(parse_problem("enum", ".include", f"{ROWS} is expected; it is all that can be included"))
+        problems.append(
+            parse_problem("enum", ".include", f"{ROWS} is expected; it is all that can be included")
+        )
     return True

@@ -12,85 +12,110 @@ import typer
 
 from almoner.access import audit_search, worker_events
 from almoner.access.audit_search import AuditQuery
-from almoner.commands.session import AS_JSON, ENVIRONMENT, connect, environment_id, print_json, print_rows, run, say
+from almoner.commands.answering import Answer, Rows, acting
+from almoner.commands.session import ENVIRONMENT, working_in
 from almoner.vocabulary.times import IsoDate, IsoDateTime
 
 _ID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
-app = typer.Typer(help="The audit trail: who read and wrote what, and of which patients.", no_args_is_help=True)
+app = typer.Typer(
+    help="The audit trail: who read and wrote what, and of which patients.", no_args_is_help=True
+)
 
 
 @app.command("list")
-def list_entries(
-    patient: Annotated[str | None, typer.Option(help="Only what was about this patient, named by id.")] = None,
-    actor: Annotated[str | None, typer.Option(help="Only what this actor did: a client's id, or an actor as listed.")] = None,
-    begin: Annotated[
-        str | None, typer.Option("--from", help="Only from this day or moment on (UTC where no offset is given).")
+@acting()
+async def list_entries(
+    patient: Annotated[
+        str | None, typer.Option(help="Only what was about this patient, named by id.")
     ] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Only up to this day, that day included, or before this moment.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most as many entries.")] = 1_000,
+    actor: Annotated[
+        str | None,
+        typer.Option(help="Only what this actor did: a client's id, or an actor as listed."),
+    ] = None,
+    begin: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Only from this day or moment on (UTC where no offset is given)."
+        ),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", help="Only up to this day, that day included, or before this moment."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="At most as many entries.")
+    ] = 1_000,
     environment: ENVIRONMENT = None,
-    as_json: AS_JSON = False,
-) -> None:
+) -> Answer:
     """List reads and writes of an environment, the newest first.
 
-    Example: almoner audit list --patient 45ceeba9-4944-43d1-b34d-0c36846acd4c --from 2026-01-01 --to 2026-01-31
-    """
-    wanted = AuditQuery(
+    Example: almoner audit list --patient 45ceeba9-4944-43d1-b34d-0c36846acd4c --from 2026-01-01
+    --to 2026-01-31"""
+    query = AuditQuery(
         patient=None if patient is None else _guid(patient),
         actor=actor or "",
         begin=None if begin is None else _moment(begin, "--from", timedelta()),
         end=None if end is None else _moment(end, "--to", timedelta(days=1)),
     )
-    entries = run(_list(wanted, limit, environment))
-    if as_json:
-        print_json(entries)
-        return
+    async with working_in(environment) as (connection, owner):
+        entries = [
+            entry.json() for entry in await audit_search.newest(connection, owner, query, limit)
+        ]
     rows = [{**entry, "patient_ids": " ".join(entry["patient_ids"])} for entry in entries]
     columns = ("at", "actor", "through", "verb", "resource", "row_id", "patient_ids", "request_id")
-    print_rows(rows, columns, "There is nothing of this kind in the audit trail.")
-    if len(entries) == limit:
-        say(f"\nThese are the newest {limit}. For older ones, give --to or a larger --limit.")
+    older = (
+        [f"\nThese are the newest {limit}. For older ones, give --to or a larger --limit."]
+        if len(rows) == limit
+        else []
+    )
+    return Answer(
+        entries, Rows(rows, columns, "There is nothing of this kind in the audit trail."), *older
+    )
 
 
 @app.command("events")
-def list_events(
-    before: Annotated[int | None, typer.Option(help="Only older ones than the event of this id.")] = None,
+@acting()
+async def list_events(
+    before: Annotated[
+        int | None, typer.Option(help="Only older ones than the event of this id.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most as many.")] = 100,
-    every: Annotated[bool, typer.Option("--all", help="With sign-ins, and what workers do with their own accounts.")] = False,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="With sign-ins, and what workers do with their own accounts."),
+    ] = False,
     environment: ENVIRONMENT = None,
-    as_json: AS_JSON = False,
-) -> None:
-    """List who gave, changed or ended access, the newest first: clients, secrets, tokens, webhooks, environments, roles, programs.
+) -> Answer:
+    """List who gave, changed or ended access, the newest first: clients, secrets, tokens, webhooks,
+    environments, roles, programs.
 
-    A terminal shows the fields that changed; piped and with --json, also what they were and are, ids and times in full.
+    A terminal shows the fields that changed; piped and with --json, also what they were and are,
+    ids and times in full.
 
     Example: almoner audit events --environment production --json
     """
-    found = run(_events(before, limit, every, environment))
-    if as_json:
-        print_json(found)
-        return
-    print_rows(*_table(found), "No access was given yet.", {"id", "at", "actor", "about"})
-    if len(found) == limit:
-        say(f"\nFor older ones: --before {found[-1]['id']}")
-
-
-async def _events(before: int | None, limit: int, every: bool, environment: str | None) -> list[dict[str, Any]]:
-    async with connect() as (database, _), database.connection() as connection:
-        owner = await environment_id(connection, environment)
-        found = await worker_events.list_events(
-            connection, owner, worker_id=None, before=before, limit=limit, only_access=not every
+    async with working_in(environment) as (connection, owner):
+        listed = await worker_events.list_events(
+            connection, owner, None, before, limit, only_access=not every
         )
-        return [event.shown() for event in found]
+    events = [event.as_json() for event in listed]
+    table = Rows(*_table(events), "No access was given yet.", {"id", "at", "actor", "about"})
+    return Answer(
+        events,
+        table,
+        *([f"\nFor older ones: --before {events[-1]['id']}"] if len(events) == limit else []),
+    )
 
 
-def _table(found: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """The events as rows, with their columns: on a terminal what fits into 80 characters, ids cut to what tells them apart; piped,
-    all of it.
-    """
+def _table(events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """The events as rows, with their columns: on a terminal what fits into 80 characters, ids cut
+    to what tells them apart; piped, all of it."""
     if not sys.stdout.isatty():
-        rows = [{**event, "about": event["object"] or event["worker_id"], "change": _change(event)} for event in found]
+        rows = [
+            {**event, "about": event["object"] or event["worker_id"], "change": _change(event)}
+            for event in events
+        ]
         return rows, ("id", "happened_at", "actor", "event", "about", "change", "detail")
     rows = [
         {
@@ -99,9 +124,12 @@ def _table(found: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str
             "event": event["event"],
             "actor": _short(event["actor"]),
             "about": _short(event["object"] or event["worker_id"] or ""),
-            "changed": ", ".join(dict.fromkeys((*(event["before"] or ()), *(event["after"] or ())))) or event["detail"],
+            "changed": (
+                ", ".join(dict.fromkeys((*(event["before"] or ()), *(event["after"] or ()))))
+                or event["detail"]
+            ),
         }
-        for event in found
+        for event in events
     ]
     return rows, tuple(rows[0]) if rows else ()
 
@@ -114,13 +142,10 @@ def _short(name: str) -> str:
 def _change(event: dict[str, Any]) -> str:
     """What differs, in a line: from and to."""
     old, new = event["before"] or {}, event["after"] or {}
-    return "; ".join(f"{name}: {old.get(name, '-')} -> {new.get(name, '-')}" for name in dict.fromkeys((*old, *new)))
-
-
-async def _list(wanted: AuditQuery, limit: int, environment: str | None) -> list[dict[str, Any]]:
-    async with connect() as (database, _), database.connection() as connection:
-        owner = await environment_id(connection, environment)
-        return [entry.json() for entry in await audit_search.newest(connection, owner, wanted, limit)]
+    return "; ".join(
+        f"{name}: {old.get(name, '-')} -> {new.get(name, '-')}"
+        for name in dict.fromkeys((*old, *new))
+    )
 
 
 def _guid(text: str) -> str:
@@ -141,5 +166,6 @@ def _moment(text: str, option: str, whole_day: timedelta) -> datetime:
         return datetime(day.year, day.month, day.day, tzinfo=UTC) + whole_day
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            "A day such as 2026-01-31 or a moment such as 2026-01-31T12:00:00Z is expected.", param_hint=option
+            "A day such as 2026-01-31 or a moment such as 2026-01-31T12:00:00Z is expected.",
+            param_hint=option,
         ) from None

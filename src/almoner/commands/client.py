@@ -2,186 +2,216 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import typer
 
-from almoner.access import clients, keys
+from almoner.access import client_secrets, clients, keys
+from almoner.commands.answering import Answer, acting, listing
 from almoner.commands.session import (
-    AS_JSON,
     ENVIRONMENT,
     called,
     connect,
     environment_id,
-    print_json,
-    print_rows,
-    run,
-    say,
     warn,
     within,
+    working_in,
 )
 from almoner.database import Connection
 from almoner.resources import BY_NAME
 from almoner.settings import Settings
-from almoner.vocabulary.times import iso
+from almoner.vocabulary.times import iso, iso_or_none
 
 app = typer.Typer(help="Clients: programs that may use the API.", no_args_is_help=True)
 IN = Annotated[
     str | None,
-    typer.Option("--environment", "-e", help="The environment of the client. May be left out: the id is of one environment."),
+    typer.Option(
+        "--environment",
+        "-e",
+        help="The environment of the client. May be left out: the id is of one environment.",
+    ),
 ]
-CLIENT_ID = Annotated[str, typer.Argument(metavar="ID", help="The client's id, as `almoner client list` shows it.")]
+CLIENT_ID = Annotated[
+    str, typer.Argument(metavar="ID", help="The client's id, as `almoner client list` shows it.")
+]
+_SEE = "client list"
 
 
 @app.command()
-def create(
+@acting()
+async def create(
     name: Annotated[str, typer.Option(help="A name by which people know it again.")],
     scope: Annotated[
         str,
-        typer.Option(help="The most it may be granted: all, or <collection>.read and <collection>.write, separated by spaces."),
+        typer.Option(
+            help=(
+                "The most it may be granted: all, or <collection>.read and <collection>.write,"
+                " separated by spaces."
+            )
+        ),
     ] = "all",
-    shape: Annotated[str, typer.Option(help="Shape of its answers: documented or enveloped.")] = "documented",
+    shape: Annotated[
+        str, typer.Option(help="Shape of its answers: documented or enveloped.")
+    ] = "documented",
     environment: ENVIRONMENT = None,
-    as_json: AS_JSON = False,
-) -> None:
+    sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--sandbox",
+            help=(
+                "Its requests may ask to go wrong, by the header Almoner-Sandbox. In test"
+                " environments alone."
+            ),
+        ),
+    ] = False,
+) -> Answer:
     """Register a client. Its secret is shown once.
 
-    Example: almoner client create --name "Data warehouse" --scope "patients.read messages.read" --environment production
-    """
-    made = run(_create(name, scope, shape, environment))
-    if as_json:
-        print_json(made)
-    else:
-        _show(made, "Keep the secret now: it is not shown again.")
-
-
-async def _create(name: str, scope: str, shape: str, environment: str | None) -> dict[str, str]:
+    Example: almoner client create --name "Data warehouse" --scope "patients.read messages.read"
+    --environment production"""
     async with connect() as (database, settings), database.connection() as connection:
         owner = await environment_id(connection, environment)
+        others = await clients.list_clients(connection, owner)
         same = [
-            one.id for one in await clients.list_clients(connection, owner) if one.name == name.strip() and one.disabled_at is None
+            client.id
+            for client in others
+            if client.name == name.strip() and client.disabled_at is None
         ]
         if same:
-            warn(f"There is a client of this name already, {', '.join(same)}. This is another one, with a secret of its own.")
-        made = await clients.create(
+            warn(
+                f"There is a client of this name already, {', '.join(same)}. This is another one,"
+                " with a secret of its own."
+            )
+        box = await keys.box(connection, settings.key_source)
+        created = await clients.create(
             connection,
-            await keys.box(connection, settings.key_source),
-            environment_id=owner,
-            name=name,
-            scope=scope,
+            box,
+            owner,
+            name,
+            scope,
             shape=shape,
             collections=BY_NAME,
+            sandbox=sandbox,
         )
-        return _told(made, settings)
+    return _with_secret(created, settings, "Keep the secret now: it is not shown again.")
 
 
 @app.command("list")
-def list_clients(environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> None:
+@listing(
+    (
+        "client_id",
+        "name",
+        "scope",
+        "shape",
+        "live_secrets",
+        "created_at",
+        "disabled_at",
+        "sandbox",
+    ),
+    "No clients yet. Make one: {called} client create --help",
+)
+async def list_clients(environment: ENVIRONMENT = None) -> list[dict[str, Any]]:
     """List the clients of an environment, the oldest first. Secrets are not shown.
 
     Example: almoner client list --environment production
     """
-    found = run(_list(environment))
-    if as_json:
-        print_json(found)
-    else:
-        columns = ("client_id", "name", "scope", "shape", "live_secrets", "created_at", "disabled_at")
-        print_rows(found, columns, f"No clients yet. Make one: {called()} client create --help")
-
-
-async def _list(environment: str | None) -> list[dict[str, Any]]:
-    async with connect() as (database, _), database.connection() as connection:
-        owner = await environment_id(connection, environment)
-        return [
-            {
-                "client_id": client.id,
-                "name": client.name,
-                "scope": client.scope,
-                "shape": client.shape,
-                "live_secrets": client.live_secrets,
-                "created_at": iso(client.created_at),
-                "disabled_at": None if client.disabled_at is None else iso(client.disabled_at),
-            }
-            for client in await clients.list_clients(connection, owner)
-        ]
+    async with working_in(environment) as (connection, owner):
+        listed = await clients.list_clients(connection, owner)
+    return [
+        {
+            "client_id": client.id,
+            "name": client.name,
+            "scope": client.scope,
+            "shape": client.shape,
+            "live_secrets": client.live_secrets,
+            "created_at": iso(client.created_at),
+            "disabled_at": iso_or_none(client.disabled_at),
+            "sandbox": client.sandbox,
+        }
+        for client in listed
+    ]
 
 
 @app.command()
-def rotate(
+@acting(_SEE)
+async def rotate(
     client_id: CLIENT_ID,
-    keep: Annotated[bool, typer.Option("--keep/--revoke", help="Whether the older secrets stay live, or end at once.")] = True,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep/--revoke", help="Whether the older secrets stay live, or end at once."
+        ),
+    ] = True,
     environment: IN = None,
-    as_json: AS_JSON = False,
-) -> None:
-    """Give a client a further secret. With --revoke the older ones end at once; tokens already fetched last out their hour.
+) -> Answer:
+    """Give a client a further secret. With --revoke the older ones end at once; tokens already
+    fetched last out their hour.
 
     Example: almoner client rotate 45ceeba9-4944-43d1-b34d-0c36846acd4c --keep
     """
-    made = run(_rotate(client_id, keep, environment), f"client list{within(environment)}")
-    if as_json:
-        print_json(made)
-    elif keep:
-        _show(
-            made,
-            f"The older secrets still work. Once none uses them: {called()} client retire {made['client_id']}{within(environment)}",
+    async with working_on(client_id, environment) as (connection, owner, settings):
+        created = await client_secrets.rotate(
+            connection, await keys.box(connection, settings.key_source), owner, client_id, keep
         )
-    else:
-        _show(made, "The older secrets have ended.")
-
-
-async def _rotate(client_id: str, keep: bool, environment: str | None) -> dict[str, str]:
-    async with connect() as (database, settings), database.connection() as connection:
-        owner = await of_client(connection, client_id, environment)
-        made = await clients.rotate(connection, await keys.box(connection, settings.key_source), owner, client_id, keep)
-        return _told(made, settings)
+    retire = f"{called()} client retire {created.client_id}{within(environment)}"
+    older = (
+        f"The older secrets still work. Once none uses them: {retire}"
+        if keep
+        else "The older secrets have ended."
+    )
+    return _with_secret(created, settings, older)
 
 
 @app.command()
-def retire(client_id: CLIENT_ID, environment: IN = None, as_json: AS_JSON = False) -> None:
+@acting(_SEE)
+async def retire(client_id: CLIENT_ID, environment: IN = None) -> Answer:
     """End all secrets of a client but the newest, once every program that uses it has the new one.
 
     Example: almoner client retire 45ceeba9-4944-43d1-b34d-0c36846acd4c
     """
-    ended = run(_retire(client_id, environment), f"client list{within(environment)}")
-    if as_json:
-        print_json({"client_id": client_id, "ended": ended})
-    else:
-        say(f"{ended} older secrets have ended." if ended != 1 else "One older secret has ended.")
-
-
-async def _retire(client_id: str, environment: str | None) -> int:
-    async with connect() as (database, _), database.connection() as connection:
-        return await clients.retire(connection, await of_client(connection, client_id, environment), client_id)
+    async with working_on(client_id, environment) as (connection, owner, _):
+        ended = await client_secrets.retire(connection, owner, client_id)
+    words = "One older secret has ended." if ended == 1 else f"{ended} older secrets have ended."
+    return Answer({"client_id": client_id, "ended": ended}, words)
 
 
 @app.command()
-def disable(client_id: CLIENT_ID, environment: IN = None, as_json: AS_JSON = False) -> None:
-    """End a client: it gets no more tokens, and those it has end within five seconds. This cannot be undone.
+@acting(_SEE)
+async def disable(client_id: CLIENT_ID, environment: IN = None) -> Answer:
+    """End a client: it gets no more tokens, and those it has end within five seconds. This cannot
+    be undone.
 
     Example: almoner client disable 45ceeba9-4944-43d1-b34d-0c36846acd4c
     """
-    run(_disable(client_id, environment), f"client list{within(environment)}")
-    if as_json:
-        print_json({"client_id": client_id, "disabled": True})
-    else:
-        say("The client is disabled. Its tokens end within five seconds.")
+    async with working_on(client_id, environment) as (connection, owner, _):
+        await clients.disable(connection, owner, client_id)
+    value = {"client_id": client_id, "disabled": True}
+    return Answer(value, "The client is disabled. Its tokens end within five seconds.")
 
 
-async def _disable(client_id: str, environment: str | None) -> None:
-    async with connect() as (database, _), database.connection() as connection:
-        await clients.disable(connection, await of_client(connection, client_id, environment), client_id)
+@asynccontextmanager
+async def working_on(
+    client_id: str, named: str | None
+) -> AsyncIterator[tuple[Connection, int, Settings]]:
+    """A connection for a whole command, the id of the environment that is named, or else of the
+    client's own, and the settings.
+    """
+    async with connect() as (database, settings), database.connection() as connection:
+        if named is None:
+            owner = await clients.environment_of(connection, client_id)
+        else:
+            owner = await environment_id(connection, named)
+        yield connection, owner, settings
 
 
-async def of_client(connection: Connection, client_id: str, named: str | None) -> int:
-    """The id of the environment that is named, or else of the client's own."""
-    return await (clients.environment_of(connection, client_id) if named is None else environment_id(connection, named))
-
-
-def _told(made: clients.Created, settings: Settings) -> dict[str, str]:
-    return {"client_id": made.client_id, "client_secret": made.client_secret, "token_url": settings.token_url}
-
-
-def _show(made: dict[str, str], remark: str) -> None:
-    for name, value in made.items():
-        say(f"{name + ':':<15}{value}")
-    say(f"\n{remark}")
+def _with_secret(created: clients.Created, settings: Settings, remark: str) -> Answer:
+    value = {
+        "client_id": created.client_id,
+        "client_secret": created.client_secret,
+        "token_url": settings.token_url,
+    }
+    return Answer(
+        value, *(f"{name + ':':<15}{text}" for name, text in value.items()), f"\n{remark}"
+    )

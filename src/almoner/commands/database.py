@@ -12,7 +12,16 @@ from typing import Annotated
 import typer
 
 from almoner import embedded, schema
-from almoner.commands.session import AS_JSON, called, located, print_json, read_settings, run, say, stop
+from almoner.commands.session import (
+    AS_JSON,
+    called,
+    located,
+    print_json,
+    read_settings,
+    run,
+    say,
+    stop,
+)
 from almoner.embedded import EmbeddedServer
 from almoner.migrations import writing
 from almoner.resources import RESOURCES
@@ -22,11 +31,17 @@ from almoner.schema import migrate
 def migrate_command(
     write: Annotated[
         str | None,
-        typer.Option(help="For developers: write a migration of this name from the declarations, instead of running any."),
+        typer.Option(
+            help=(
+                "For developers: write a migration of this name from the declarations, instead of"
+                " running any."
+            )
+        ),
     ] = None,
     as_json: AS_JSON = False,
 ) -> None:
-    """Bring the database's schema to what this version needs. Safe to run again, and beside running servers.
+    """Bring the database's schema to what this version needs. Safe to run again, and beside running
+    servers.
 
     Example: ALMONER_DATABASE_URL=postgresql://almoner:...@db:5432/almoner almoner migrate
     """
@@ -48,13 +63,24 @@ def migrate_command(
 
 
 async def _write(name: str) -> Path | None:
-    """Compares the declarations with what the migrations make, in databases of its own: nothing else need run."""
+    """Compares the declarations with what the migrations make, in databases of its own: nothing
+    else need run.
+    """
     if find_spec("ruff") is None:
-        stop("Writing a migration needs the environment of developers, which has ruff. Make it with: make .venv", 2)
+        stop(
+            "Writing a migration needs the environment of developers, which has ruff. Make it with:"
+            " make .venv",
+            2,
+        )
     metadata = schema.build(RESOURCES)
-    with tempfile.TemporaryDirectory(prefix="almoner-migration-") as folder, EmbeddedServer(Path(folder) / "home") as dsn:
+    with (
+        tempfile.TemporaryDirectory(prefix="almoner-migration-") as folder,
+        EmbeddedServer(Path(folder) / "home") as dsn,
+    ):
         declared = await embedded.create_database(dsn, "declared")
-        await migrate.with_connection(declared, lambda connection: schema.create(connection, metadata, RESOURCES))
+        await migrate.with_connection(
+            declared, lambda connection: schema.create(connection, metadata, RESOURCES)
+        )
         await migrate.migrate(dsn, metadata)
         return await writing.write(dsn, declared, metadata, name)
 
@@ -64,6 +90,6 @@ def _tidy(written: Path) -> None:
     for tidy in (("check", "--fix"), ("format",)):
         subprocess.run([sys.executable, "-m", "ruff", *tidy, "--quiet", str(written)], check=True)
     say(
-        f"Wrote {written}\nRead it, and say in docs/operating.md what stands still for long while it runs. "
-        f"A demo that runs has it after: {called()} migrate"
+        f"Wrote {written}\nRead it, and say in docs/operating.md what stands still for long while"
+        f" it runs. A demo that runs has it after: {called()} migrate"
     )

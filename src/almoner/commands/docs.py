@@ -12,7 +12,7 @@ from almoner.app import PAGES
 from almoner.reference import page_routes
 from almoner.reference.markdown import pages
 from almoner.settings import Settings
-from almoner.workshop import json_schema
+from almoner.workshop import field_kinds, json_schema
 
 app = typer.Typer(help="Write the generated pages of the documentation.", no_args_is_help=True)
 
@@ -26,7 +26,8 @@ def docs() -> None:
 def write(
     to: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("docs/reference"),
 ) -> None:
-    """Write the pages of errors, settings and routes, and the JSON Schema of a program file.
+    """Write the pages of errors, settings, routes and question types, and the JSON Schema of a
+    program file.
 
     Example: almoner docs write --to docs/reference
     """
@@ -41,5 +42,6 @@ def generated() -> dict[str, str]:
     return {
         **pages(fields(Settings)),
         page_routes.FILE_NAME: page_routes.page_routes_page(PAGES),
+        "question-types.md": field_kinds.reference_page(),
         json_schema.FILE_NAME: json_schema.text(),
     }

@@ -7,8 +7,10 @@ import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import asyncpg
 import typer
@@ -17,12 +19,15 @@ from almoner import embedded
 from almoner import home as homes
 from almoner.access import keys
 from almoner.access.secrets import key_id
+from almoner.backups.folder import BackupFolder
+from almoner.backups.sealing import BackupError, BackupKeys
 from almoner.commands import demo_address
 from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
+from almoner.database import revisions
 from almoner.database.dialing import POOLED, SESSION, Dialler, PooledError
 from almoner.errors import SettingError
-from almoner.schema import migrate
 from almoner.settings import Settings
+from almoner.vocabulary import clocks
 from almoner.vocabulary.times import TIMEZONES
 
 OLDEST, NEWEST = 15, 18
@@ -34,9 +39,20 @@ _SECONDS = 5.0
 _PLANS = SESSION["plan_cache_mode"]
 
 
+# A night that was missed is seen in the morning.
+_BACKUP_AGE: Final = timedelta(hours=26)
+_MUCH_LOG: Final = 1 << 30
+_LOG_WAITING: Final = """
+SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), 0)::bigint
+FROM pg_replication_slots WHERE slot_name LIKE 'almoner\\_backup\\_%'
+"""
+
+
 @dataclass(frozen=True)
 class Finding:
-    """One look of the doctor: what was looked at, whether it is well, what was seen, and how to mend it."""
+    """One look of the doctor: what was looked at, whether it is well, what was seen, and how to
+    mend it.
+    """
 
     looked_at: str
     well: bool
@@ -60,7 +76,10 @@ def doctor(as_json: AS_JSON = False) -> None:
         say(
             ""
             if all(f.well for f in findings)
-            else "\nMend what is wrong from top to bottom; later findings may follow from earlier ones."
+            else (
+                "\nMend what is wrong from top to bottom; later findings may follow from earlier"
+                " ones."
+            )
         )
     if not all(f.well for f in findings):
         raise typer.Exit(1)
@@ -72,15 +91,34 @@ async def _findings(settings: Settings) -> list[Finding]:
     served = demo_address.beside(settings) if beside_demo else settings
     findings = [*_home(settings), _key(settings), _http(served), _port(served)]
     if dsn is None:
-        mend = "Start the demo with make demo, or set ALMONER_DATABASE_URL to a PostgreSQL database."
-        return [*findings, Finding("database", False, "none is named, and no demo runs in ALMONER_HOME", mend)]
+        mend = (
+            "Start the demo with make demo, or set ALMONER_DATABASE_URL to a PostgreSQL database."
+        )
+        return [
+            *findings,
+            Finding("database", False, "none is named, and no demo runs in ALMONER_HOME", mend),
+        ]
     try:
         connection = await Dialler(dsn).dial(_SECONDS, server_settings=SESSION)
     except PooledError as error:
         return [*findings, _pooled(str(error))]
-    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        mend = "Check ALMONER_DATABASE_URL: host, port, user, password and name; and that the server accepts this machine."
-        return [*findings, Finding("database", False, f"cannot be reached ({type(error).__name__}: {error})", mend)]
+    except (
+        OSError,
+        TimeoutError,
+        ValueError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+    ) as error:
+        mend = (
+            "Check ALMONER_DATABASE_URL: host, port, user, password and name; and that the server"
+            " accepts this machine."
+        )
+        return [
+            *findings,
+            Finding(
+                "database", False, f"cannot be reached ({type(error).__name__}: {error})", mend
+            ),
+        ]
     try:
         if await connection.fetchval("SELECT current_setting('plan_cache_mode')") != _PLANS:
             # It takes what a session asks for and drops it.
@@ -97,48 +135,108 @@ def _pooled(mend: str) -> Finding:
 async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterator[Finding]:
     version = connection.get_server_version()
     supported = f"Almoner runs on PostgreSQL {OLDEST} to {NEWEST}."
-    yield Finding("PostgreSQL", OLDEST <= version.major <= NEWEST, f"version {version.major}", supported)
+    yield Finding(
+        "PostgreSQL", OLDEST <= version.major <= NEWEST, f"version {version.major}", supported
+    )
     if settings.database_url:
         for finding in await role_and_encryption(connection):
             yield finding
     encoding = await connection.fetchval("SHOW server_encoding")
-    yield Finding("encoding", encoding == "UTF8", encoding, "Names of any script need UTF8: CREATE DATABASE ... ENCODING 'UTF8'.")
-    there, needed = await migrate.revision(dsn), migrate.newest()
-    mend = f"Run: {called()} migrate" if migrate.unknown(there) is None else "A newer Almoner has migrated it: use that version."
+    yield Finding(
+        "encoding",
+        encoding == "UTF8",
+        encoding,
+        "Names of any script need UTF8: CREATE DATABASE ... ENCODING 'UTF8'.",
+    )
+    there, needed = await revisions.revision(dsn), revisions.newest()
+    mend = (
+        f"Run: {called()} migrate"
+        if revisions.unknown(there) is None
+        else "A newer Almoner has migrated it: use that version."
+    )
     yield Finding("schema", there == needed, there or "not migrated", mend)
     if there != needed:
         return
     yield await _sealed(connection, settings)
     names = [r["name"] for r in await connection.fetch("SELECT name FROM environments ORDER BY id")]
-    yield Finding("environments", bool(names), ", ".join(names) or "none", f"Make one: {called()} environment create production")
+    yield Finding(
+        "environments",
+        bool(names),
+        ", ".join(names) or "none",
+        f"Make one: {called()} environment create production",
+    )
     yield await _zones(connection)
     idle = await connection.fetchval(
-        "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND xact_start < now() - interval '10 minutes'"
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND xact_start <"
+        " now() - interval '10 minutes'"
     )
-    mend = "End them; while they last, no change after their start can be announced (pg_stat_activity names them)."
+    mend = (
+        "End them; while they last, no change after their start can be announced (pg_stat_activity"
+        " names them)."
+    )
     yield Finding("transactions", idle == 0, f"{idle} open and idle for over ten minutes", mend)
-    room = await connection.fetchval("SELECT current_setting('max_connections')::int - count(*) FROM pg_stat_activity")
-    yield Finding("connections", room >= 5, f"{room} free", "Raise max_connections, or lower ALMONER_CONNECTIONS.")
+    room = await connection.fetchval(
+        "SELECT current_setting('max_connections')::int - count(*) FROM pg_stat_activity"
+    )
+    yield Finding(
+        "connections",
+        room >= 5,
+        f"{room} free",
+        "Raise max_connections, or lower ALMONER_CONNECTIONS.",
+    )
+    if settings.backup_dir:
+        yield await _backed_up(connection, settings)
+
+
+async def _backed_up(connection: Any, settings: Settings) -> Finding:
+    """Whether there is a backup of today, and the database keeps no heap of its log for one."""
+    make = f"Run: {called()} backup create"
+    source = settings.key_source
+    try:
+        folder = BackupFolder(Path(settings.backup_dir), BackupKeys(source.read(), source.name))
+        backups = folder.backups()
+    except (BackupError, SettingError, OSError) as error:
+        return Finding("backups", False, str(error), make)
+    if not backups:
+        return Finding("backups", False, f"none in {settings.backup_dir}", make)
+    waiting = await connection.fetchval(_LOG_WAITING)
+    ended = backups[-1].ended_at
+    seen = f"the newest of {clocks.utc_words(ended)}, {waiting >> 20} MiB of log wait for it"
+    if waiting > _MUCH_LOG:
+        mend = f"Run: {called()} backup wal (a timer that does it each five minutes is best)"
+        return Finding("backups", False, seen, mend)
+    return Finding("backups", datetime.now(UTC) - ended < _BACKUP_AGE, seen, make)
 
 
 def _home(settings: Settings) -> Iterator[Finding]:
     if settings.home.is_dir() and not homes.is_private(settings.home):
-        yield Finding("home", False, f"{settings.home} can be read by others", f"Run: chmod 700 {settings.home}")
+        yield Finding(
+            "home",
+            False,
+            f"{settings.home} can be read by others",
+            f"Run: chmod 700 {settings.home}",
+        )
 
 
 def _key(settings: Settings) -> Finding:
     source = settings.key_source
     try:
-        found = source.read()
+        keys = source.read()
     except SettingError as error:
         return Finding(
-            "key", False, str(error), "Set ALMONER_SECRET_KEY to 32 bytes in base64, as printed by: openssl rand -base64 32"
+            "key",
+            False,
+            str(error),
+            "Set ALMONER_SECRET_KEY to 32 bytes in base64, as printed by: openssl rand -base64 32",
         )
-    if not found:
+    if not keys:
         return Finding("key", True, f"none yet; the first start makes {source.path}")
     private = bool(source.setting) or source.path.stat().st_mode & 0o077 == 0
-    seen = f"{source.name} {'holds' if private else 'can be read by others; it holds'} {' and '.join(map(key_id, found))}"
-    return Finding("key", private, seen, f"Run: chmod 600 {source.path}")
+    text = (
+        f"{source.name} {'holds' if private else 'can be read by others; it holds'}"
+        f" {' and '.join(map(key_id, keys))}"
+    )
+    return Finding("key", private, text, f"Run: chmod 600 {source.path}")
 
 
 async def _sealed(connection: Any, settings: Settings) -> Finding:
@@ -149,46 +247,88 @@ async def _sealed(connection: Any, settings: Settings) -> Finding:
     try:
         closed = await keys.closed(connection, await keys.look(connection, settings.key_source))
     except SettingError as error:
-        return Finding("secrets", False, str(error), "Every process needs the same key. See What to keep in docs/operating.md.")
+        return Finding(
+            "secrets",
+            False,
+            str(error),
+            "Every process needs the same key. See What to keep in docs/operating.md.",
+        )
     total = sum(counts.values())
     mend = " ".join(keys.MENDS[table] for table in closed)
-    return Finding("secrets", not closed, f"{total - sum(closed.values())} of {total} can be opened", mend)
+    return Finding(
+        "secrets", not closed, f"{total - sum(closed.values())} of {total} can be opened", mend
+    )
 
 
 async def role_and_encryption(connection: Any) -> list[Finding]:
-    """Whether the role of this connection may do more than it needs, and whether others could read along.
+    """Whether the role of this connection may do more than it needs, and whether others could read
+    along.
 
     Asked of a database that was named; the demo's is for this machine alone.
     """
-    name, is_superuser = await connection.fetchrow("SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user")
-    mend = "Give the database an owner of its own: CREATE ROLE almoner LOGIN PASSWORD '...'; ALTER DATABASE ... OWNER TO almoner"
-    role = Finding("role", not is_superuser, f"{name}{' is a superuser' if is_superuser else ''}", mend)
-    row = await connection.fetchrow("SELECT host(inet_client_addr()), ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+    name, is_superuser = await connection.fetchrow(
+        "SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user"
+    )
+    mend = (
+        "Give the database an owner of its own: CREATE ROLE almoner LOGIN PASSWORD '...'; ALTER"
+        " DATABASE ... OWNER TO almoner"
+    )
+    role = Finding(
+        "role", not is_superuser, f"{name}{' is a superuser' if is_superuser else ''}", mend
+    )
+    row = await connection.fetchrow(
+        "SELECT host(inet_client_addr()), ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    )
     address, encrypted = row
     is_here = address is None or ip_address(address).is_loopback
-    seen = "encrypted" if encrypted else "not encrypted, within this machine" if is_here else "not encrypted, from another machine"
-    mend = "End ALMONER_DATABASE_URL with ?sslmode=verify-full, and give the server a certificate (ssl = on)."
-    return [role, Finding("connection", encrypted or is_here, seen, mend)]
+    text = (
+        "encrypted"
+        if encrypted
+        else (
+            "not encrypted, within this machine"
+            if is_here
+            else "not encrypted, from another machine"
+        )
+    )
+    mend = (
+        "End ALMONER_DATABASE_URL with ?sslmode=verify-full, and give the server a certificate (ssl"
+        " = on)."
+    )
+    return [role, Finding("connection", encrypted or is_here, text, mend)]
 
 
 def _http(settings: Settings) -> Finding:
-    told = "over http beyond this machine" if settings.plain_http else "over https or within this machine"
-    mend = "Put a proxy in front that speaks TLS, and set ALMONER_PUBLIC_URL to its https:// address."
-    return Finding("transport", not settings.plain_http, f"{settings.url} on {settings.host}: {told}", mend)
+    transport = (
+        "over http beyond this machine"
+        if settings.plain_http
+        else "over https or within this machine"
+    )
+    mend = (
+        "Put a proxy in front that speaks TLS, and set ALMONER_PUBLIC_URL to its https:// address."
+    )
+    return Finding(
+        "transport",
+        not settings.plain_http,
+        f"{settings.url} on {settings.host}: {transport}",
+        mend,
+    )
 
 
 async def _zones(connection: Any) -> Finding:
     known = {row["name"] for row in await connection.fetch("SELECT name FROM pg_timezone_names")}
     missing = sorted(TIMEZONES - known)
-    seen = "PostgreSQL knows each that Almoner takes"
+    text = "PostgreSQL knows each that Almoner takes"
     if missing:
-        few = ", ".join(missing[:_FEW_ZONES]) + (f" and {len(missing) - _FEW_ZONES} more" if len(missing) > _FEW_ZONES else "")
-        seen = f"PostgreSQL does not know {len(missing)} that Almoner takes: {few}"
+        few = ", ".join(missing[:_FEW_ZONES]) + (
+            f" and {len(missing) - _FEW_ZONES} more" if len(missing) > _FEW_ZONES else ""
+        )
+        text = f"PostgreSQL does not know {len(missing)} that Almoner takes: {few}"
     mend = (
-        "Bring the zone data of the database's machine up to date (on Debian: the packages tzdata and tzdata-legacy), and restart "
-        "PostgreSQL and Almoner. Until then the days of people in these zones are reckoned by the zones' present offsets."
+        "Bring the zone data of the database's machine up to date (on Debian: the packages tzdata"
+        " and tzdata-legacy), and restart PostgreSQL and Almoner. Until then the days of people in"
+        " these zones are reckoned by the zones' present offsets."
     )
-    return Finding("time zones", not missing, seen, mend)
+    return Finding("time zones", not missing, text, mend)
 
 
 def _port(settings: Settings) -> Finding:
@@ -199,8 +339,13 @@ def _port(settings: Settings) -> Finding:
         return Finding("address", True, f"{settings.host}:{settings.port} is free")
     if _is_ours(settings):
         return Finding("address", True, f"{settings.url} is being served")
-    seen = f"{settings.host}:{settings.port} is taken by another program"
-    return Finding("address", False, seen, f"Stop that program, or choose another port: ALMONER_PORT={settings.port + 1}")
+    text = f"{settings.host}:{settings.port} is taken by another program"
+    return Finding(
+        "address",
+        False,
+        text,
+        f"Stop that program, or choose another port: ALMONER_PORT={settings.port + 1}",
+    )
 
 
 def _is_ours(settings: Settings) -> bool:

@@ -8,13 +8,26 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from almoner.commands.answering import Answer, Rows, acting
 from almoner.commands.program_source import BY, FILE, parsed, read, say_changes, user
-from almoner.commands.session import AS_JSON, ENVIRONMENT, called, connect, place, print_json, print_rows, run, say, stop
+from almoner.commands.session import (
+    AS_JSON,
+    ENVIRONMENT,
+    called,
+    print_json,
+    run,
+    say,
+    stop,
+    working_at,
+)
 from almoner.vocabulary.times import iso
 from almoner.workshop import drafts, program_text
 from almoner.workshop.design import ProgramDesign
 
-app = typer.Typer(help="The draft: what designers work on until it is published. Every save of it is kept.", no_args_is_help=True)
+app = typer.Typer(
+    help="The draft: what designers work on until it is published. Every save of it is kept.",
+    no_args_is_help=True,
+)
 # What a command ends with where two people changed the same part.
 CONFLICTS = 4
 
@@ -33,25 +46,28 @@ def show(
     if as_json:
         print_json({"revision": draft.revision, "saved_by": draft.saved_by, "design": draft.design})
         return
-    said = f" saved by {draft.saved_by}" if draft.saved_by else ""
+    saved_by = f" saved by {draft.saved_by}" if draft.saved_by else ""
     if draft.revision < 0:
         first = f"# As published in version {-draft.revision}; put it with --base {draft.revision}"
     else:
-        first = f"# Revision {draft.revision} {' '.join(said.split())}"
+        first = f"# Revision {draft.revision} {' '.join(saved_by.split())}"
     typer.echo(f"{first}\n{program_text.write(draft.design)}", nl=False)
 
 
 @app.command("put")
 def put(
     file: FILE,
-    base: Annotated[int, typer.Option(help="The revision that the file was made from, as its first line tells.")],
+    base: Annotated[
+        int, typer.Option(help="The revision that the file was made from, as its first line tells.")
+    ],
     environment: ENVIRONMENT = None,
     by: BY = "",
     as_json: AS_JSON = False,
 ) -> None:
     """Save a program file as the draft. What others saved since --base is merged with it.
 
-    Ends with 4, and saves nothing, where somebody changed the same part: both values are shown then.
+    Ends with 4, and saves nothing, where somebody changed the same part: both values are shown
+    then.
 
     Example: almoner workshop draft put draft.yaml --base 12 --environment production
     """
@@ -65,7 +81,9 @@ def put(
             _say_conflicts(error)
         raise typer.Exit(CONFLICTS) from None
     if as_json:
-        print_json({"revision": saved.revision, "is_new": saved.is_new, "merged_with": saved.merged_with})
+        print_json(
+            {"revision": saved.revision, "is_new": saved.is_new, "merged_with": saved.merged_with}
+        )
         return
     if saved.is_new:
         say(f"Saved as revision {saved.revision}: {saved.draft.summary}.")
@@ -73,83 +91,100 @@ def put(
         say(f"The draft holds this already: it is revision {saved.revision}.")
     if saved.merged_with:
         say("It was merged with what was saved meanwhile:")
-        say_changes(f"revision {made.revision} by {made.saved_by}: {made.summary}" for made in saved.merged_with)
+        say_changes(
+            f"revision {revision.revision} by {revision.saved_by}: {revision.summary}"
+            for revision in saved.merged_with
+        )
         say(f"See the outcome with: {called()} workshop draft show{option}")
 
 
 @app.command("history")
-def history(environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> None:
+@acting()
+async def history(environment: ENVIRONMENT = None) -> Answer:
     """List the latest hundred saves of the draft, the newest first.
 
     Example: almoner workshop draft history --environment production
     """
-    rows, empty = run(_history(environment))
-    if as_json:
-        print_json(rows)
-    else:
-        print_rows(rows, ("revision", "saved_at", "saved_by", "summary"), empty)
+    async with working_at(environment) as (connection, chosen):
+        saves = await drafts.history(connection, chosen.id)
+    columns = ("revision", "saved_at", "saved_by", "summary")
+    rows = [
+        dict(
+            zip(
+                columns,
+                (save.revision, iso(save.saved_at), save.saved_by, save.summary),
+                strict=True,
+            )
+        )
+        for save in saves
+    ]
+    empty = (
+        f"No draft was saved yet. It begins as what is published: {called()} workshop draft"
+        f" show{chosen.option}"
+    )
+    return Answer(rows, Rows(rows, columns, empty))
 
 
 @app.command("discard")
-def discard(environment: ENVIRONMENT = None, by: BY = "", as_json: AS_JSON = False) -> None:
+@acting()
+async def discard(environment: ENVIRONMENT = None, by: BY = "") -> Answer:
     """Make the published program the draft again. What was saved stays in the history.
 
     Example: almoner workshop draft discard --environment production
     """
-    saved = run(_discard(environment, user(by)))
-    if as_json:
-        print_json({"revision": saved.revision, "is_new": saved.is_new})
-    elif saved.is_new:
-        say(f"The draft is what is published, as revision {saved.revision}.")
-    else:
-        say("The draft is what is published already.")
+    async with working_at(environment) as (connection, chosen):
+        saved = await drafts.discard(connection, chosen.id, user(by))
+    state = f", as revision {saved.revision}." if saved.is_new else " already."
+    words = f"The draft is what is published{state}"
+    return Answer({"revision": saved.revision, "is_new": saved.is_new}, words)
 
 
 def _say_conflicts(error: drafts.Conflicted) -> None:
     revision = error.current.revision
-    typer.echo(f"Nothing was saved: revision {revision} by {error.current.saved_by} changed the same parts.", err=True)
+    typer.echo(
+        f"Nothing was saved: revision {revision} by {error.current.saved_by} changed the same"
+        " parts.",
+        err=True,
+    )
     for conflict in error.conflicts:
         typer.echo(f"\n{conflict.where}", err=True)
         typer.echo(f"  was:    {_value(conflict.base)}", err=True)
         typer.echo(f"  theirs: {_value(conflict.theirs)}", err=True)
         typer.echo(f"  yours:  {_value(conflict.mine)}", err=True)
     typer.echo(
-        f"\nBring your file in line with revision {revision} where it should stay, and put it with: --base {revision}", err=True
+        f"\nBring your file in line with revision {revision} where it should stay, and put it with:"
+        f" --base {revision}",
+        err=True,
     )
 
 
 def _value(value: Any) -> str:
-    return "(nothing)" if value is None else json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+    return (
+        "(nothing)" if value is None else json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+    )
 
 
 async def _show(environment: str | None, revision: int | None) -> drafts.Draft:
-    async with connect() as (database, _), database.connection() as connection:
-        chosen = await place(connection, environment)
+    async with working_at(environment) as (connection, chosen):
         if revision is None:
             return await drafts.current(connection, chosen.id)
         try:
             return await drafts.at(connection, chosen.id, revision)
         except LookupError:
-            stop(f"There is no revision {revision} of the draft. See: {called()} workshop draft history{chosen.option}")
+            stop(
+                f"There is no revision {revision} of the draft. See: {called()} workshop draft"
+                f" history{chosen.option}"
+            )
 
 
-async def _put(environment: str | None, base: int, design: ProgramDesign, by: str) -> tuple[drafts.Saved, str]:
-    async with connect() as (database, _), database.connection() as connection:
-        chosen = await place(connection, environment)
+async def _put(
+    environment: str | None, base: int, design: ProgramDesign, by: str
+) -> tuple[drafts.Saved, str]:
+    async with working_at(environment) as (connection, chosen):
         try:
             return await drafts.save(connection, chosen.id, base, design, by), chosen.option
         except LookupError:
-            stop(f"There is no revision {base} of the draft. See: {called()} workshop draft history{chosen.option}")
-
-
-async def _history(environment: str | None) -> tuple[list[dict[str, Any]], str]:
-    async with connect() as (database, _), database.connection() as connection:
-        chosen = await place(connection, environment)
-        made = await drafts.history(connection, chosen.id)
-    rows = [{"revision": r.revision, "saved_at": iso(r.saved_at), "saved_by": r.saved_by, "summary": r.summary} for r in made]
-    return rows, f"No draft was saved yet. It begins as what is published: {called()} workshop draft show{chosen.option}"
-
-
-async def _discard(environment: str | None, by: str) -> drafts.Saved:
-    async with connect() as (database, _), database.connection() as connection:
-        return await drafts.discard(connection, (await place(connection, environment)).id, by)
+            stop(
+                f"There is no revision {base} of the draft. See: {called()} workshop draft"
+                f" history{chosen.option}"
+            )

@@ -1,4 +1,6 @@
-"""``almoner receive``: a receiver of notifications to start from, and to see the whole of ping and pull with."""
+"""``almoner receive``: a receiver of notifications to start from, and to see the whole of ping and
+pull with.
+"""
 
 from __future__ import annotations
 
@@ -24,27 +26,35 @@ from almoner.access.secrets import new_secret
 from almoner.commands import demo_address, secret_source
 from almoner.commands.secret_source import CLIENT_SECRET, CLIENT_SECRET_FILE
 from almoner.commands.session import AS_JSON, called, read_settings, say, stop
-from almoner.receiver.endpoints import Changed, Endpoints, IssuedCredentials
 from almoner.receiver.pull import Api, PullError
 from almoner.resources import RESOURCES
 from almoner.server import configuration
 from almoner.settings import Settings
+from almoner_client.receiver import Endpoints, IssuedCredentials, Notified
 
 
 def receive(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 9000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    url: Annotated[str | None, typer.Option(help="The API to pull from. By default the demo's, or that of ALMONER_PORT.")] = None,
-    client_id: Annotated[str | None, typer.Option(help="A client of that API. By default the demo's.")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="The API to pull from. By default the demo's, or that of ALMONER_PORT."),
+    ] = None,
+    client_id: Annotated[
+        str | None, typer.Option(help="A client of that API. By default the demo's.")
+    ] = None,
     client_secret: CLIENT_SECRET = None,
     client_secret_file: CLIENT_SECRET_FILE = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Count the rows, rather than print them.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Count the rows, rather than print them.")
+    ] = False,
     as_json: AS_JSON = False,
 ) -> None:
-    """Receive notifications: check who sends them, pull what has changed, and print it. Stop it with Ctrl-C.
+    """Receive notifications: check who sends them, pull what has changed, and print it. Stop it
+    with Ctrl-C.
 
-    At the start it prints the command that subscribes it. What it issued to Almoner is kept in ALMONER_HOME, so that it goes on
-    as the same subscriber when it is started again.
+    At the start it prints the command that subscribes it. What it issued to Almoner is kept in
+    ALMONER_HOME, so that it goes on as the same subscriber when it is started again.
 
     Example, beside `almoner demo`: almoner receive --port 9000
     """
@@ -53,7 +63,7 @@ def receive(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
     # The variable is for the client that is named: beside the demo there is none to name.
-    named = any(given is not None for given in (client_id, client_secret, client_secret_file))
+    named = any(option is not None for option in (client_id, client_secret, client_secret_file))
     secret = secret_source.client_secret(client_secret, client_secret_file) if named else None
     client, demo = _client(settings, client_id, secret)
     issued = _issued(settings.home / f"receiver-{port}.json", _secret_file(settings, port))
@@ -64,7 +74,16 @@ def receive(
         with _listen(host, port) as listener:
             if not as_json:
                 say(_welcome(settings, here, issued, demo))
-            asyncio.run(_receive(listener, here, issued=issued, url=pulled.rstrip("/"), client=client, printer=printer))
+            asyncio.run(
+                _receive(
+                    listener,
+                    here,
+                    issued=issued,
+                    url=pulled.rstrip("/"),
+                    client=client,
+                    printer=printer,
+                )
+            )
     except KeyboardInterrupt:
         pass
     if not as_json:
@@ -76,20 +95,26 @@ def _interrupted(*_: object) -> None:
 
 
 async def _receive(
-    listener: socket.socket, here: str, issued: IssuedCredentials, url: str, client: IssuedCredentials, printer: Printer
+    listener: socket.socket,
+    here: str,
+    issued: IssuedCredentials,
+    url: str,
+    client: IssuedCredentials,
+    printer: Printer,
 ) -> None:
-    arrived: asyncio.Queue[list[Changed]] = asyncio.Queue()
+    arrived: asyncio.Queue[list[Notified]] = asyncio.Queue()
 
-    def received(changed: list[Changed], how: str) -> None:
+    def received(changed: list[Notified], how: str) -> None:
         printer.notified(changed, how)
-        # A subscriber that must lose nothing writes this down before it answers; here it lasts as long as the process.
+        # A subscriber that must lose nothing writes this down before it answers; here it lasts as
+        # long as the process.
         arrived.put_nowait(changed)
 
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         api = Api(session, url, client)
         await _look_around(api, client, printer)
         pulling = asyncio.create_task(_pull(api, arrived, printer))
-        endpoints = Endpoints(here, issued, received).app()
+        endpoints = Endpoints(here, issued, received)
         config = configuration(endpoints, loop="none", lifespan="off", timeout_graceful_shutdown=5)
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
@@ -98,7 +123,7 @@ async def _receive(
             await asyncio.gather(pulling, return_exceptions=True)
 
 
-async def _pull(api: Api, arrived: asyncio.Queue[list[Changed]], printer: Printer) -> None:
+async def _pull(api: Api, arrived: asyncio.Queue[list[Notified]], printer: Printer) -> None:
     """Pulls what has arrived, one notification after the other, for as long as it takes."""
     while True:
         for changed in await arrived.get():
@@ -133,10 +158,13 @@ class TextPrinter:
 
     quiet: bool
 
-    def notified(self, changed: list[Changed], how: str) -> None:
-        say(f"{datetime.now().astimezone():%H:%M:%S}  Notified of {_what(changed)}. The sender showed {how}.")
+    def notified(self, changed: list[Notified], how: str) -> None:
+        say(
+            f"{datetime.now().astimezone():%H:%M:%S}  Notified of {_what(changed)}. The sender"
+            f" showed {how}."
+        )
 
-    def deleted(self, changed: Changed) -> None:
+    def deleted(self, changed: Notified) -> None:
         for row_id in changed.deleted:
             say(f"  {changed.resource}  deleted {_plain(row_id)}")
 
@@ -144,8 +172,11 @@ class TextPrinter:
         if not self.quiet:
             say(f"  {resource}  {_plain(json.dumps(row, ensure_ascii=False))}")
 
-    def pulled(self, changed: Changed, rows: int, pages: int) -> None:
-        say(f"  {_count(rows, 'row')} of {changed.resource} on {_count(pages, 'page')}, from {changed.start} to {changed.end}")
+    def pulled(self, changed: Notified, rows: int, pages: int) -> None:
+        say(
+            f"  {_count(rows, 'row')} of {changed.resource} on {_count(pages, 'page')}, from"
+            f" {changed.start} to {changed.end}"
+        )
 
     def failed(self, text: str) -> None:
         say(f"  {_plain(text)}")
@@ -157,17 +188,23 @@ class TextPrinter:
 class JsonPrinter:
     """Prints a JSON object a line, for programs."""
 
-    def notified(self, changed: list[Changed], how: str) -> None:
-        _line("notification", sender=how, resources=[one.resource for one in changed])
+    def notified(self, changed: list[Notified], how: str) -> None:
+        _line("notification", sender=how, resources=[row.resource for row in changed])
 
-    def deleted(self, changed: Changed) -> None:
+    def deleted(self, changed: Notified) -> None:
         _line("deleted", resource=changed.resource, ids=changed.deleted)
 
     def row(self, resource: str, row: dict[str, Any]) -> None:
         _line("row", resource=resource, row=row)
 
-    def pulled(self, changed: Changed, rows: int, pages: int) -> None:
-        _line("pulled", resource=changed.resource, rows=rows, pages=pages, **{"from": changed.start, "to": changed.end})
+    def pulled(self, changed: Notified, rows: int, pages: int) -> None:
+        _line(
+            "pulled",
+            resource=changed.resource,
+            rows=rows,
+            pages=pages,
+            **{"from": changed.start, "to": changed.end},
+        )
 
     def failed(self, text: str) -> None:
         _line("failed", detail=text)
@@ -183,8 +220,8 @@ def _line(event: str, **values: Any) -> None:
     say(json.dumps({"event": event, **values}))
 
 
-def _what(changed: list[Changed]) -> str:
-    return ", ".join(_plain(one.resource) for one in changed) or "nothing: a test"
+def _what(changed: list[Notified]) -> str:
+    return ", ".join(_plain(row.resource) for row in changed) or "nothing: a test"
 
 
 def _count(number: int, noun: str) -> str:
@@ -196,20 +233,25 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _client(settings: Settings, client_id: str | None, client_secret: str | None) -> tuple[IssuedCredentials, bool]:
+def _client(
+    settings: Settings, client_id: str | None, client_secret: str | None
+) -> tuple[IssuedCredentials, bool]:
     """The client to pull with, and whether it is the demo's."""
     if client_id and client_secret:
         return IssuedCredentials(client_id, client_secret), False
     if client_id or client_secret:
-        stop(f"Give both of --client-id and its secret, or neither beside the demo. The secret: {secret_source.WAYS}.")
-    found = _read(settings.home / "demo.json")
-    if found is None:
         stop(
-            "There is nothing to pull with. Start the demo (make demo) and run this beside it, or name a client of the API:\n"
-            f"  {called()} client create --name receiver --scope all\n"
-            f"  {called()} receive --url https://... --client-id ... --client-secret-file ..."
+            "Give both of --client-id and its secret, or neither beside the demo. The secret:"
+            f" {secret_source.WAYS}."
         )
-    return found, True
+    credentials = _read(settings.home / "demo.json")
+    if credentials is None:
+        stop(
+            "There is nothing to pull with. Start the demo (make demo) and run this beside it, or"
+            f" name a client of the API:\n  {called()} client create --name receiver --scope all\n "
+            f" {called()} receive --url https://... --client-id ... --client-secret-file ..."
+        )
+    return credentials, True
 
 
 def _secret_file(settings: Settings, port: int | str) -> Path:
@@ -218,22 +260,27 @@ def _secret_file(settings: Settings, port: int | str) -> Path:
 
 
 def _issued(path: Path, secret: Path) -> IssuedCredentials:
-    """What this receiver issues to Almoner: what it issued at an earlier start, or a new id and secret."""
-    found = _read(path) or IssuedCredentials(str(uuid4()), new_secret())
+    """What this receiver issues to Almoner: what it issued at an earlier start, or a new id and
+    secret.
+    """
+    credentials = _read(path) or IssuedCredentials(str(uuid4()), new_secret())
     try:
         homes.make(path.parent)
-        for file, text in ((path, json.dumps(asdict(found))), (secret, found.client_secret)):
+        for file, text in (
+            (path, json.dumps(asdict(credentials))),
+            (secret, credentials.client_secret),
+        ):
             file.touch(mode=0o600)
             file.write_text(text, encoding="utf-8")
     except OSError as error:
         stop(f"{path} cannot be written ({error.strerror}). Set ALMONER_HOME to a folder of yours.")
-    return found
+    return credentials
 
 
 def _read(path: Path) -> IssuedCredentials | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return IssuedCredentials(found["client_id"], found["client_secret"])
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return IssuedCredentials(content["client_id"], content["client_secret"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -245,13 +292,18 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        stop(f"{host}:{port} cannot be listened on ({os.strerror(error.errno or 0)}). Choose another port, as in: --port 9001")
+        stop(
+            f"{host}:{port} cannot be listened on ({os.strerror(error.errno or 0)}). Choose another"
+            " port, as in: --port 9001"
+        )
     return listener
 
 
 def _almoner(settings: Settings) -> str:
     """The command as it is typed in another terminal, in this folder."""
-    home = "" if settings.home == homes.BESIDE else f"ALMONER_HOME={shlex.quote(str(settings.home))} "
+    home = (
+        "" if settings.home == homes.BESIDE else f"ALMONER_HOME={shlex.quote(str(settings.home))} "
+    )
     return home + (shlex.quote(sys.argv[0]) if sys.argv[0].endswith("almoner") else "almoner")
 
 

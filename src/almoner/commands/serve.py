@@ -18,8 +18,13 @@ from almoner.settings import Settings
 
 
 def serve(
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Server processes. One keeps one core busy.")] = 1,
-    with_worker: Annotated[bool, typer.Option("--with-worker", help="Notify subscribers too, as `almoner worker` does.")] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Server processes. One keeps one core busy.")
+    ] = 1,
+    with_worker: Annotated[
+        bool,
+        typer.Option("--with-worker", help="Notify subscribers too, as `almoner worker` does."),
+    ] = False,
 ) -> None:
     """Serve the API of a database (ALMONER_DATABASE_URL) that `almoner migrate` has prepared.
 
@@ -28,9 +33,10 @@ def serve(
     settings = with_database(read_settings())
     if settings.plain_http and not settings.allow_http:
         stop(
-            f"Others would reach {settings.url} (listening on {settings.host}) over http, and whoever is on the way reads along. "
-            "Put a proxy in front that speaks TLS, and set ALMONER_PUBLIC_URL to its address, which begins with https://. Where "
-            "that does not matter, as in a network of tests: ALMONER_ALLOW_HTTP=1",
+            f"Others would reach {settings.url} (listening on {settings.host}) over http, and"
+            " whoever is on the way reads along. Put a proxy in front that speaks TLS, and set"
+            " ALMONER_PUBLIC_URL to its address, which begins with https://. Where that does not"
+            " matter, as in a network of tests: ALMONER_ALLOW_HTTP=1",
             2,
         )
     run(_require(settings))
@@ -57,7 +63,9 @@ async def _require(settings: Settings) -> None:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A socket bound to the address of the settings. Ends the command where that is taken or not ours to have."""
+    """A socket bound to the address of the settings. Ends the command where that is taken or not
+    ours to have.
+    """
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -65,8 +73,8 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         stop(
-            f"{settings.host}:{settings.port} cannot be listened on ({os.strerror(error.errno or 0)}). "
-            "Choose another port, as in: ALMONER_PORT=8001"
+            f"{settings.host}:{settings.port} cannot be listened on"
+            f" ({os.strerror(error.errno or 0)}). Choose another port, as in: ALMONER_PORT=8001"
         )
     return listener
 

@@ -1,4 +1,6 @@
-"""``almoner shell``: Python's own prompt with the database, the store and an environment at hand."""
+"""``almoner shell``: Python's own prompt with the database, the store and an environment at
+hand.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,15 @@ from typing import Annotated, Any
 import typer
 
 from almoner.commands.session import ENVIRONMENT, connect, environment_id, run
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.workshop.programs import PublishedPrograms
 
 _HELP = """
   await sql("SELECT ... WHERE environment_id = $1", environment)   rows, as a list of dicts
-  await store.create(by, resources["tasks"], {...})                 a write, checked and logged like any other
+  await store.create(by, resources["tasks"], {...})                 a write,
+      checked and logged like any other
   await store.update(by, resources["tasks"], id, {...})
   await programs.of(environment)                                    the published program
   database, settings
@@ -27,12 +31,16 @@ _HELP = """
 
 
 def shell(
-    command: Annotated[str | None, typer.Option("--command", "-c", help="Run this instead of asking for lines.")] = None,
+    command: Annotated[
+        str | None, typer.Option("--command", "-c", help="Run this instead of asking for lines.")
+    ] = None,
     environment: ENVIRONMENT = None,
 ) -> None:
-    """Open a Python prompt in which `await` works, with `sql`, `store`, `programs`, `database`, `environment` and `by` at hand.
+    """Open a Python prompt in which `await` works, with `sql`, `store`, `programs`, `database`,
+    `environment` and `by` at hand.
 
-    What is written through `store` is in the change log, by `operator`. What is read here is noted in no audit trail.
+    What is written through `store` is in the change log, by `operator`. What is read here is noted
+    in no audit trail.
 
     Example: almoner shell -c 'print(await sql("SELECT count(*) FROM patients"))'
     """
@@ -44,7 +52,9 @@ def shell(
             names = run(_at_hand(opened, environment), by=runner.run)
             console = _Console(names, runner)
             if command is None:
-                console.interact(f"Almoner, in the environment {names['environment']}. At hand:\n{_HELP}", "")
+                console.interact(
+                    f"Almoner, in the environment {names['environment']}. At hand:\n{_HELP}", ""
+                )
             elif not console.runs(command):
                 raise typer.Exit(1)
         finally:
@@ -52,7 +62,9 @@ def shell(
 
 
 async def _at_hand(opened: AsyncExitStack, environment: str | None) -> dict[str, Any]:
-    """The names that are known at the prompt; what they need stays open until ``opened`` is closed."""
+    """The names that are known at the prompt; what they need stays open until ``opened`` is
+    closed.
+    """
     database, settings = await opened.enter_async_context(connect())
     async with database.connection() as connection:
         owner = await environment_id(connection, environment)

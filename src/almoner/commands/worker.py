@@ -1,4 +1,6 @@
-"""``almoner worker``: the staff, who they are and how they sign in; and the process that notifies subscribers."""
+"""``almoner worker``: the staff, who they are and how they sign in; and the process that notifies
+subscribers.
+"""
 
 from __future__ import annotations
 
@@ -12,45 +14,50 @@ from prometheus_client import start_http_server
 from almoner.access import accounts, reset_links, second_factor, worker_events
 from almoner.access.accounts import Account
 from almoner.access.worker_events import AT_THE_TERMINAL
+from almoner.commands.answering import Answer, Rows, acting, listing
 from almoner.commands.session import (
-    AS_JSON,
     ENVIRONMENT,
     called,
     connect,
     environment_id,
     located,
-    print_json,
-    print_rows,
     read_settings,
     require_migrated,
     run,
     say,
     stop,
     within,
+    working_in,
 )
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Connection, Database
 from almoner.operations.metrics import Metrics
 from almoner.resources import RESOURCES
 from almoner.resources.workers import workers
 from almoner.settings import Settings
-from almoner.vocabulary.times import iso
+from almoner.vocabulary.times import iso_or_none
 from almoner.worker import work
 from almoner.workshop.programs import PublishedPrograms
 
 app = typer.Typer()
 WORKER = Annotated[str, typer.Argument(metavar="WORKER", help="E-mail address or id of a worker.")]
 _BY = AT_THE_TERMINAL
+_SEE = "worker list"
 
 
 @app.callback(invoke_without_command=True)
 def notify(
     context: typer.Context,
     metrics_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Offer metrics for Prometheus on this port of ALMONER_HOST.")
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Offer metrics for Prometheus on this port of ALMONER_HOST."
+        ),
     ] = None,
 ) -> None:
-    """The staff: who they are and how they sign in. Without a command: the process that notifies subscribers.
+    """The staff: who they are and how they sign in. Without a command: the process that notifies
+    subscribers and does the tasks of integrations.
 
     Of that process any number may run; stop one with Ctrl-C.
 
@@ -67,30 +74,44 @@ def notify(
 
 async def _notify(settings: Settings, metrics: Metrics) -> None:
     await require_migrated(settings.database_url)
-    await work(settings, metrics.notified, lambda: say("Notifying. Stop it with Ctrl-C."))
+    await work(
+        settings,
+        metrics.notified,
+        metrics.tried,
+        lambda: say("Notifying and working. Stop it with Ctrl-C."),
+    )
 
 
 @app.command()
-def create(
+@acting()
+async def create(
     email: Annotated[str, typer.Option(help="E-mail address, also the name to sign in with.")],
     first_name: Annotated[str, typer.Option(help="Given name.")],
     last_name: Annotated[str, typer.Option(help="Family name.")],
     timezone: Annotated[str, typer.Option(help="IANA time zone of the working hours.")] = "UTC",
     phone_number: Annotated[str | None, typer.Option(help="Direct line, a US number.")] = None,
-    gender: Annotated[str | None, typer.Option(help="Male, Female, Unknown, Other, Transgender or Decline.")] = None,
-    role: Annotated[
-        list[str] | None, typer.Option(help="A role, such as coach or designer. Give it again for a further one.")
+    gender: Annotated[
+        str | None, typer.Option(help="Male, Female, Unknown, Other, Transgender or Decline.")
     ] = None,
-    invite: Annotated[bool, typer.Option("--invite", help="Print a link with which the worker sets a password.")] = False,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="A role, such as coach or designer. Give it again for a further one."),
+    ] = None,
+    invite: Annotated[
+        bool, typer.Option("--invite", help="Print a link with which the worker sets a password.")
+    ] = False,
     environment: ENVIRONMENT = None,
-    as_json: AS_JSON = False,
-) -> None:
-    """Create a worker, and the worker's calendar. With --role they may sign in, once they have set a password.
+) -> Answer:
+    """Create a worker, and the worker's calendar. With --role they may sign in, once they have set
+    a password.
 
-    Example: almoner worker create --email emily@example.org --first-name Emily --last-name Smith --timezone US/Eastern
-    --role coach --invite
-    """
-    given = {
+    Example: almoner worker create --email emily@example.org --first-name Emily --last-name Smith
+    --timezone US/Eastern --role coach --invite"""
+    if invite and not role:
+        stop("A worker who is invited needs a role: --role coach", 2)
+    if invite:
+        _require_passwords("Leave --invite out")
+    row = {
         "email": email,
         "first_name": first_name,
         "last_name": last_name,
@@ -98,38 +119,32 @@ def create(
         "phone_number": phone_number,
         "gender": gender,
     }
-    if invite and not role:
-        stop("A worker who is invited needs a role: --role coach", 2)
-    if invite:
-        _require_passwords("Leave --invite out")
-    created = run(_create(given, role or [], invite, environment))
-    if as_json:
-        print_json(created)
-        return
-    say(f"Created {created['first_name']} {created['last_name']} with the id {created['id']}.")
-    if invite:
-        _show_link(created)
-
-
-async def _create(given: dict[str, Any], roles: list[str], invite: bool, environment: str | None) -> dict[str, Any]:
     async with connect() as (database, settings):
         async with database.connection() as connection:
             owner = await environment_id(connection, environment)
-        await _check_roles(database, owner, roles)
+        await _check_roles(database, owner, role or [])
         store = Store(database, PublishedPrograms(database), RESOURCES)
-        written = await store.create(Actor(owner, "operator", "cli", "cli", whole=True), workers, given)
+        written = await store.create(
+            Actor(owner, "operator", "cli", "cli", whole=True), workers, row
+        )
         created: dict[str, Any] = msgspec.json.decode(written.body)
         async with database.connection() as connection:
-            if roles:
-                await accounts.set_roles(connection, owner, created["id"], roles, _BY)
-                created["roles"] = list(dict.fromkeys(roles))
+            if role:
+                await accounts.set_roles(connection, owner, created["id"], role, _BY)
+                created["roles"] = list(dict.fromkeys(role))
             if invite:
                 created |= await _link(connection, settings, owner, created["id"])
-        return created
+    return Answer(
+        created,
+        f"Created {created['first_name']} {created['last_name']} with the id {created['id']}.",
+        *_link_words(created),
+    )
 
 
 async def _check_roles(database: Database, owner: int, roles: list[str]) -> None:
-    """Ends the command where the environment's program has no such role, before anything is written."""
+    """Ends the command where the environment's program has no such role, before anything is
+    written.
+    """
     known = (await PublishedPrograms(database).of(owner)).roles
     unknown = [role for role in roles if role not in known]
     if unknown:
@@ -137,118 +152,109 @@ async def _check_roles(database: Database, owner: int, roles: list[str]) -> None
 
 
 @app.command("list")
-def list_workers(environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> None:
-    """List the workers of an environment, by family name, with what they may do and when they were last here.
+@listing(
+    ("id", "first_name", "last_name", "email", "timezone", "roles", "disabled_at", "last_seen_at"),
+    "No workers yet. Make one: {called} worker create --help",
+)
+async def list_workers(environment: ENVIRONMENT = None) -> list[dict[str, Any]]:
+    """List the workers of an environment, by family name, with what they may do and when they were
+    last here.
 
     Example: almoner worker list --environment production
     """
-    found = run(_list(environment))
-    if as_json:
-        print_json(found)
-        return
-    rows = [{**worker, "roles": ", ".join(worker["roles"])} for worker in found]
-    columns = ("id", "first_name", "last_name", "email", "timezone", "roles", "disabled_at", "last_seen_at")
-    print_rows(rows, columns, f"No workers yet. Make one: {called()} worker create --help")
-
-
-async def _list(environment: str | None) -> list[dict[str, Any]]:
-    async with connect() as (database, _), database.connection() as connection:
-        owner = await environment_id(connection, environment)
+    async with working_in(environment) as (connection, owner):
         rows = await connection.fetch(
-            "SELECT id::text, email, first_name, last_name, phone_number, timezone, gender FROM workers "
-            "WHERE environment_id = $1 ORDER BY last_name, first_name, id",
+            "SELECT id::text, email, first_name, last_name, phone_number, timezone, gender FROM"
+            " workers WHERE environment_id = $1 ORDER BY last_name, first_name, id",
             owner,
         )
-        known = {account.worker_id: _shown(account) for account in await accounts.list_accounts(connection, owner)}
-        return [{**row, **known[row["id"]]} for row in rows if row["id"] in known]
+        known = {
+            account.worker_id: _account_json(account)
+            for account in await accounts.list_accounts(connection, owner)
+        }
+    return [{**row, **known[row["id"]]} for row in rows if row["id"] in known]
 
 
-def _shown(account: Account) -> dict[str, Any]:
+def _account_json(account: Account) -> dict[str, Any]:
     return {
         "roles": list(account.roles),
         "has_password": account.has_password,
         "second_factor": account.second_factor,
         "single_sign_on": account.single_sign_on,
-        "disabled_at": None if account.disabled_at is None else iso(account.disabled_at),
-        "last_seen_at": None if account.last_seen_at is None else iso(account.last_seen_at),
+        "disabled_at": iso_or_none(account.disabled_at),
+        "last_seen_at": iso_or_none(account.last_seen_at),
     }
 
 
-@app.command()
-def roles(
+@app.command("roles")
+@acting(_SEE)
+async def set_roles(
     worker: WORKER,
-    given: Annotated[list[str], typer.Argument(metavar="ROLE...", help="Every role that the worker is to have.")],
+    roles: Annotated[
+        list[str], typer.Argument(metavar="ROLE...", help="Every role that the worker is to have.")
+    ],
     environment: ENVIRONMENT = None,
-    as_json: AS_JSON = False,
-) -> None:
-    """Give a worker exactly these roles. It holds from their next click on. To take every role away, disable the worker.
+) -> Answer:
+    """Give a worker exactly these roles. It holds from their next click on. To take every role
+    away, disable the worker.
 
     Example: almoner worker roles emily@example.org coach designer
     """
-    done = run(_roles(worker, given, environment), f"worker list{within(environment)}")
-    if as_json:
-        print_json(done)
-    else:
-        say(f"{done['email']} has the roles {', '.join(done['roles'])}.")
-
-
-async def _roles(named: str, given: list[str], environment: str | None) -> dict[str, Any]:
     async with connect() as (database, _):
         async with database.connection() as connection:
             owner = await environment_id(connection, environment)
-            account = await _named(connection, owner, named, environment)
-        await _check_roles(database, owner, given)
+            account = await _named(connection, owner, worker, environment)
+        await _check_roles(database, owner, roles)
         async with database.connection() as connection:
-            await accounts.set_roles(connection, owner, account.worker_id, given, _BY)
-        return {"id": account.worker_id, "email": account.email, "roles": list(dict.fromkeys(given))}
+            await accounts.set_roles(connection, owner, account.worker_id, roles, _BY)
+    value = {"id": account.worker_id, "email": account.email, "roles": list(dict.fromkeys(roles))}
+    return Answer(value, f"{account.email} has the roles {', '.join(value['roles'])}.")
 
 
 @app.command()
-def disable(worker: WORKER, environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> None:
+@acting(_SEE)
+async def disable(worker: WORKER, environment: ENVIRONMENT = None) -> Answer:
     """Keep a worker from signing in, and sign them out everywhere at once. What they wrote stays.
 
     Example: almoner worker disable emily@example.org
     """
-    email = run(_switch(worker, environment, on=False), f"worker list{within(environment)}")
-    if as_json:
-        print_json({"email": email, "disabled": True})
-    else:
-        undo = f"{called()} worker enable {email}{within(environment)}"
-        say(f"{email} is signed out everywhere and cannot sign in. To undo it: {undo}")
+    async with working_in(environment) as (connection, owner):
+        account = await _named(connection, owner, worker, environment)
+        await accounts.disable(connection, owner, account.worker_id, _BY)
+    undo = f"To undo it: {called()} worker enable {account.email}{within(environment)}"
+    value = {"email": account.email, "disabled": True}
+    return Answer(value, f"{account.email} is signed out everywhere and cannot sign in. {undo}")
 
 
 @app.command()
-def enable(worker: WORKER, environment: ENVIRONMENT = None, as_json: AS_JSON = False) -> None:
+@acting(_SEE)
+async def enable(worker: WORKER, environment: ENVIRONMENT = None) -> Answer:
     """Let a disabled worker sign in again, with the password and roles from before.
 
     Example: almoner worker enable emily@example.org
     """
-    email = run(_switch(worker, environment, on=True), f"worker list{within(environment)}")
-    if as_json:
-        print_json({"email": email, "disabled": False})
-    else:
-        say(f"{email} can sign in again.")
-
-
-async def _switch(named: str, environment: str | None, on: bool) -> str:
-    async with connect() as (database, _), database.connection() as connection:
-        owner = await environment_id(connection, environment)
-        account = await _named(connection, owner, named, environment)
-        switch = accounts.enable if on else accounts.disable
-        await switch(connection, owner, account.worker_id, _BY)
-        return account.email
+    async with working_in(environment) as (connection, owner):
+        account = await _named(connection, owner, worker, environment)
+        await accounts.enable(connection, owner, account.worker_id, _BY)
+    return Answer(
+        {"email": account.email, "disabled": False}, f"{account.email} can sign in again."
+    )
 
 
 @app.command()
-def reset(
+@acting(_SEE)
+async def reset(
     worker: WORKER,
     factor: Annotated[
-        bool, typer.Option("--second-factor", help="Take the second factor away too, when the phone is lost.")
+        bool,
+        typer.Option(
+            "--second-factor", help="Take the second factor away too, when the phone is lost."
+        ),
     ] = False,
     environment: ENVIRONMENT = None,
-    as_json: AS_JSON = False,
-) -> None:
-    """Print a link with which a worker sets a new password: for one use, within a day. Older links end.
+) -> Answer:
+    """Print a link with which a worker sets a new password: for one use, within a day. Older links
+    end.
 
     Make sure that you hand it to the worker and nobody else: whoever has it gets in.
 
@@ -256,27 +262,32 @@ def reset(
     """
     if not factor:
         _require_passwords("There is nothing to reset but the second factor, with --second-factor")
-    made = run(_reset(worker, factor, environment), f"worker list{within(environment)}")
-    if as_json:
-        print_json(made)
-        return
-    if made["second_factor_removed"]:
-        say("The second factor is removed.")
-    if "link" in made:
-        _show_link(made)
-
-
-async def _reset(named: str, factor: bool, environment: str | None) -> dict[str, Any]:
     async with connect() as (database, settings), database.connection() as connection:
         owner = await environment_id(connection, environment)
-        account = await _named(connection, owner, named, environment)
+        account = await _named(connection, owner, worker, environment)
         async with connection.transaction():
-            made = await _link(connection, settings, owner, account.worker_id) if settings.passwords else {}
-            removed = factor and await second_factor.remove(connection, owner, account.worker_id, _BY)
-        return {"id": account.worker_id, "email": account.email, "second_factor_removed": removed, **made}
+            link = (
+                await _link(connection, settings, owner, account.worker_id)
+                if settings.passwords
+                else {}
+            )
+            removed = factor and await second_factor.remove(
+                connection, owner, account.worker_id, _BY
+            )
+    value = {
+        "id": account.worker_id,
+        "email": account.email,
+        "second_factor_removed": removed,
+        **link,
+    }
+    return Answer(
+        value, *(["The second factor is removed."] if removed else []), *_link_words(link)
+    )
 
 
-async def _link(connection: Connection, settings: Settings, owner: int, worker_id: str) -> dict[str, Any]:
+async def _link(
+    connection: Connection, settings: Settings, owner: int, worker_id: str
+) -> dict[str, Any]:
     token = await reset_links.make(connection, owner, worker_id, _BY)
     return {"link": settings.url + reset_links.path(token), "hours": reset_links.HOURS}
 
@@ -284,48 +295,62 @@ async def _link(connection: Connection, settings: Settings, owner: int, worker_i
 def _require_passwords(instead: str) -> None:
     """Ends the command where nobody signs in with a password, so that a link would lead nowhere."""
     if not read_settings().passwords:
-        stop(f"Workers sign in through {read_settings().oidc_name} alone (ALMONER_PASSWORDS=0). {instead}.", 2)
+        stop(
+            f"Workers sign in through {read_settings().oidc_name} alone (ALMONER_PASSWORDS=0)."
+            f" {instead}.",
+            2,
+        )
 
 
-def _show_link(made: dict[str, Any]) -> None:
-    say(f"\n{made['link']}\n\nIt is for one use, within {made['hours']} hours, and is not shown again.")
+def _link_words(created: dict[str, Any]) -> list[str]:
+    if "link" not in created:
+        return []
+    return [
+        f"\n{created['link']}\n\nIt is for one use, within {created['hours']} hours, and is not"
+        " shown again."
+    ]
 
 
 @app.command()
-def events(
-    worker: Annotated[str | None, typer.Option(help="Only those of this worker, named by e-mail address or id.")] = None,
-    before: Annotated[int | None, typer.Option(help="Only older ones than the event of this id.")] = None,
+@acting()
+async def events(
+    worker: Annotated[
+        str | None, typer.Option(help="Only those of this worker, named by e-mail address or id.")
+    ] = None,
+    before: Annotated[
+        int | None, typer.Option(help="Only older ones than the event of this id.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most as many.")] = 100,
     environment: ENVIRONMENT = None,
-    as_json: AS_JSON = False,
-) -> None:
+) -> Answer:
     """List who signed in, who was refused, and whose account was changed by whom, the newest first.
 
     Example: almoner worker events --worker emily@example.org
     """
-    found = run(_events(worker, before, limit, environment))
-    if as_json:
-        print_json(found)
-        return
+    async with working_in(environment) as (connection, owner):
+        worker_id = (
+            None
+            if worker is None
+            else (await _named(connection, owner, worker, environment)).worker_id
+        )
+        listed = await worker_events.list_events(connection, owner, worker_id, before, limit)
+    rows = [event.as_json() for event in listed]
     columns = ("id", "happened_at", "worker_id", "event", "detail", "actor", "request_id")
-    print_rows(found, columns, "Nothing has happened yet.")
-    if len(found) == limit:
-        say(f"\nFor older ones: --before {found[-1]['id']}")
+    older = [f"\nFor older ones: --before {rows[-1]['id']}"] if len(rows) == limit else []
+    return Answer(rows, Rows(rows, columns, "Nothing has happened yet."), *older)
 
 
-async def _events(named: str | None, before: int | None, limit: int, environment: str | None) -> list[dict[str, Any]]:
-    async with connect() as (database, _), database.connection() as connection:
-        owner = await environment_id(connection, environment)
-        worker_id = None if named is None else (await _named(connection, owner, named, environment)).worker_id
-        return [event.shown() for event in await worker_events.list_events(connection, owner, worker_id, before, limit)]
-
-
-async def _named(connection: Connection, owner: int, named: str, environment: str | None) -> Account:
+async def _named(
+    connection: Connection, owner: int, named: str, environment: str | None
+) -> Account:
     """The worker of this address or id. Ends the command where there is none."""
     try:
-        found = await accounts.find(connection, owner, str(UUID(named)))
+        account = await accounts.find(connection, owner, str(UUID(named)))
     except ValueError:
-        found = await accounts.by_email(connection, owner, named)
-    if found is None:
-        stop(f"There is no worker {named} in this environment. See who there is with: {called()} worker list{within(environment)}")
-    return found
+        account = await accounts.by_email(connection, owner, named)
+    if account is None:
+        stop(
+            f"There is no worker {named} in this environment. See who there is with: {called()}"
+            f" worker list{within(environment)}"
+        )
+    return account

@@ -1,8 +1,10 @@
-"""Many rows of one collection, decoded and checked like so many Creates, as the columns of one statement."""
+"""Many rows of one collection, decoded and checked like so many Creates, as the columns of one
+statement.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,11 +20,29 @@ from almoner.vocabulary.kinds import Problems, Texts
 _BROUGHT = frozenset({"id", "created_at"})
 
 
+def columns(
+    resource: Resource, rows: Sequence[Row], created: Sequence[Any] | None = None
+) -> list[list[Any]]:
+    """The arrays of ``set_statements.load``: the ids of these decoded rows, each writable column
+    and the ``created_at``s, those of the write itself where none are named.
+    """
+    if not rows:
+        return [[] for _ in range(len(resource.writable) + 2)]
+    values = [[row["id"], *decode.complete(resource, row)] for row in rows]
+    arrays = [list(column) for column in zip(*values, strict=True)]
+    for number, field in enumerate(resource.writable, 1):
+        if isinstance(field.kind, Texts):
+            # PostgreSQL cannot take an array of arrays apart by row, so a list travels as JSON.
+            arrays[number] = [msgspec.json.encode(texts).decode() for texts in arrays[number]]
+    return [*arrays, list(created or [None] * len(rows))]
+
+
 class Batch:
-    """Collects rows for ``Store.load``; ``columns`` holds the ids, each writable column and the ``created_at``s."""
+    """Collects rows for ``Store.load``."""
 
     def __init__(self, resource: Resource, program: Program, whole: bool) -> None:
-        self.columns: list[list[Any]] = [[] for _ in range(len(resource.writable) + 2)]
+        self.rows: list[Row] = []
+        self.created: list[Any] = []
         self.related: list[Related] = []
         # Kept only where rows must be looked for before they are written.
         self.claiming: list[Row] = []
@@ -31,32 +51,38 @@ class Batch:
         self._whole = whole
         self._problems: Problems = []
         self._count = 0
-        # PostgreSQL cannot take an array of arrays apart by row, so a list of strings travels as JSON.
-        self._lists = [1 + n for n, f in enumerate(resource.writable) if isinstance(f.kind, Texts)]
 
-    def add(self, given: Row, row_id: str) -> None:
+    def add(self, body: Row, row_id: str) -> None:
         """Takes a row in; its problems are kept for ``verify``."""
-        found: Problems = []
-        fields = {name: value for name, value in given.items() if name not in _BROUGHT}
-        row = decode.values(self._resource, fields, verb=Verb.CREATE, shape=Shape.STORED, problems=found, whole=self._whole)
-        found += rules.refused(self._resource, row, self._program, None, found)
-        if found:
-            self._problems += [decode.moved(p, f"[{self._count}]") for p in found]
+        problems: Problems = []
+        fields = {name: value for name, value in body.items() if name not in _BROUGHT}
+        row = decode.values(
+            self._resource,
+            fields,
+            verb=Verb.CREATE,
+            shape=Shape.STORED,
+            problems=problems,
+            whole=self._whole,
+        )
+        problems += rules.refused(self._resource, row, self._program, None, problems)
+        if problems:
+            self._problems += [decode.moved(p, f"[{self._count}]") for p in problems]
         self._count += 1
         row["id"] = row_id
         if self._resource.claims:
             self.claiming.append(row)
-        if not found:
+        if not problems:
             self.related += nested.related(self._resource, row)
-        bound = [row_id, *decode.complete(self._resource, row), given.get("created_at")]
-        for place in self._lists:
-            bound[place] = msgspec.json.encode(bound[place]).decode()
-        for column, value in zip(self.columns, bound, strict=True):
-            column.append(value)
+        self.rows.append(row)
+        self.created.append(body.get("created_at"))
 
-    def refuse(self, found: Iterable[tuple[int, Problem]]) -> None:
+    @property
+    def columns(self) -> list[list[Any]]:
+        return columns(self._resource, self.rows, self.created)
+
+    def refuse(self, refused: Iterable[tuple[int, Problem]]) -> None:
         """Takes in what is wrong with rows, each by its number, and raises as ``verify`` does."""
-        self._problems += [decode.moved(problem, f"[{number}]") for number, problem in found]
+        self._problems += [decode.moved(problem, f"[{number}]") for number, problem in refused]
         self.verify()
 
     def verify(self) -> None:

@@ -1,4 +1,6 @@
-"""What a collection is, as a value. ``resources/`` holds one declaration a file; everything else is derived from it."""
+"""What a collection is, as a value. ``resources/`` holds one declaration a file; everything else is
+derived from it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
+from almoner.data_api.indexed import IndexedPart, Search
 from almoner.data_api.presented import Presented
 from almoner.vocabulary.choices import Choice, ProgramChoice
 from almoner.vocabulary.definitions import Program
@@ -27,13 +30,16 @@ class Verb(Enum):
 
 
 Row = dict[str, Any]
-# A rule over a whole row: adds a problem for each violation, and may fill in what follows from the other fields.
+# A rule over a whole row: adds a problem for each violation, and may fill in what follows from the
+# other fields.
 Check = Callable[[Row, Program, Problems], None]
 
 
 @dataclass(frozen=True)
 class Related:
-    """A row of another collection that is written in the transaction of its parent (``on_create``)."""
+    """A row of another collection that is written in the transaction of its parent
+    (``on_create``).
+    """
 
     resource: str
     values: Row
@@ -43,10 +49,11 @@ class Related:
 
 @dataclass(frozen=True)
 class RuleQuestion:
-    """What a rule has to know of other rows: asked within the write, where ``asked`` says so of what the body names.
+    """What a rule has to know of other rows: asked within the write, where ``asked`` says so of
+    what the body names.
 
-    ``sql`` has for parameters the environment and the row's ``fields``; ``rule`` gets the row and what was found.
-    """
+    ``sql`` has for parameters the environment and the row's ``fields``; ``rule`` gets the row and
+    what was found."""
 
     asked: Callable[[Row], bool]
     sql: str
@@ -56,7 +63,8 @@ class RuleQuestion:
 
 @dataclass(frozen=True)
 class Through:
-    """Rows of another table that belong to those of a collection: their ``key`` is what those have in ``column``.
+    """Rows of another table that belong to those of a collection: their ``key`` is what those have
+    in ``column``.
 
     ``where``: those of them that count.
     """
@@ -69,10 +77,11 @@ class Through:
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """A parameter of Find. ``sql`` is its condition, with ``{value}`` for the value, which is of ``kind``.
+    """A parameter of Find. ``sql`` is its condition, with ``{value}`` for the value, which is of
+    ``kind``.
 
-    Filters ``through`` the same rows hold of one of those together. Of those with one ``either``, one must hold.
-    """
+    Filters ``through`` the same rows hold of one of those together. Of those with one ``either``,
+    one must hold."""
 
     name: str
     kind: Kind
@@ -85,12 +94,13 @@ class Filter:
 
 @dataclass(frozen=True)
 class Unique:
-    """Fields whose values together occur once in an environment; ``path`` names the field in the error.
+    """Fields whose values together occur once in an environment; ``path`` names the field in the
+    error.
 
-    ``where`` names a hidden boolean field: a new row for which it is true may be the only one with these values, whatever
-    it is for the others; a row for which it is false may always be written. An index cannot say that by itself, so that
-    ``Store`` looks before it writes; the index holds against another who writes at the same time.
-    """
+    ``where`` names a hidden boolean field: a new row for which it is true may be the only one with
+    these values, whatever it is for the others; a row for which it is false may always be written.
+    An index cannot say that by itself, so that ``Store`` looks before it writes; the index holds
+    against another who writes at the same time."""
 
     fields: tuple[str, ...]
     path: str
@@ -98,48 +108,10 @@ class Unique:
     where: str | None = None
 
 
-@dataclass(frozen=True)
-class IndexedPart:
-    """A part of the rows that pages look into: an index of ``keys`` that holds those alone for which the SQL ``where`` is true.
-
-    A key is a column or an SQL expression over the columns; ``using`` is ``gin`` where what is looked for is in a list.
-    """
-
-    name: str
-    keys: tuple[str, ...]
-    where: str
-    using: str = "btree"
-
-
-@dataclass(frozen=True)
-class Search:
-    """What people search rows by, typing errors included: an index of ``almoner_plain`` of an SQL expression over the columns.
-
-    ``text`` is the expression, with ``{row}`` before each column. ``column`` names a column that keeps what is searched, where
-    more than one index needs it; a trigger fills it in, and neither the API nor the change log tells of it. ``beside`` are columns
-    whose exact values the same index finds: that costs a write less than an index of their own.
-    """
-
-    name: str
-    text: str
-    column: str | None = None
-    beside: tuple[str, ...] = ()
-
-    @property
-    def plain(self) -> str:
-        """The SQL of what the index holds."""
-        return self.column or self.worked_out()
-
-    def worked_out(self, row: str = "") -> str:
-        """The SQL by which it follows from the columns of ``row``."""
-        return f"almoner_plain({self.text.format(row=row)})"
-
-
 @dataclass(frozen=True, eq=False)
 class Spelled:
-    """A collection as one shape has it: its fields, those of an answer by their keys, in order, every name that a body may use for
-    a field, and every parameter that filters.
-    """
+    """A collection as one shape has it: its fields, those of an answer by their keys, in order,
+    every name that a body may use for a field, and every parameter that filters."""
 
     fields: tuple[Field, ...]
     answered: tuple[tuple[str, Field], ...]
@@ -150,7 +122,9 @@ class Spelled:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", tuple(f for f in self.fields if f.required))
-        object.__setattr__(self, "update_required", tuple(f for f in self.fields if f.update_required))
+        object.__setattr__(
+            self, "update_required", tuple(f for f in self.fields if f.update_required)
+        )
 
 
 _AS_DECLARED = Presented()
@@ -160,15 +134,16 @@ _AS_DECLARED = Presented()
 class Resource:
     """A collection of the contract.
 
-    ``about`` and ``singular`` are for the reference. ``patient`` names the column that tells which patient a row is about
-    (None where it is about no patient). ``settle`` puts what a body names in order, before anything else looks at it. ``checks``
-    run over the whole row on Create and, when a field that they read is named, on Update, as ``questions`` do.
-    ``on_create`` tells the rows that a Create writes along; ``finders`` are filters besides those of the fields.
-    ``sections`` are the parts of its forms: the last one has every field that is in no other. ``presented`` is how pages show rows.
-    ``searches`` are indexed for typing errors, ``orders`` are lists that pages walk through, as SQL expressions over the columns;
-    ``parts`` are looked into by themselves. ``marks`` are columns in which pages note something at a row: the API neither takes nor
-    shows them, and writing one is no change of the row, neither by its ``updated_at`` nor in the change log.
-    """
+    ``about`` and ``singular`` are for the reference. ``patient`` names the column that tells which
+    patient a row is about (None where it is about no patient). ``settle`` puts what a body names in
+    order, before anything else looks at it. ``checks`` run over the whole row on Create and, when a
+    field that they read is named, on Update, as ``questions`` do. ``on_create`` tells the rows that
+    a Create writes along; ``finders`` are filters besides those of the fields. ``sections`` are the
+    parts of its forms: the last one has every field that is in no other. ``presented`` is how pages
+    show rows. ``searches`` are indexed for typing errors, ``orders`` are lists that pages walk
+    through, as SQL expressions over the columns; ``parts`` are looked into by themselves. ``marks``
+    are columns in which pages note something at a row: the API neither takes nor shows them, and
+    writing one is no change of the row, neither by its ``updated_at`` nor in the change log."""
 
     name: str
     title: str
@@ -194,7 +169,9 @@ class Resource:
     happened: str | None = None
     sections: tuple[Section, ...] = (Section("fields", ""),)
     presented: Presented = _AS_DECLARED
-    spelled: Mapping[Shape, Spelled] = field(init=False, repr=False, compare=False, default_factory=dict)
+    spelled: Mapping[Shape, Spelled] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spelled", {shape: _spelled(self, shape) for shape in Shape})
@@ -234,7 +211,11 @@ class Resource:
     @cached_property
     def writable(self) -> tuple[Field, ...]:
         """The columns that a Create may set by itself: all but what the database fills in."""
-        return tuple(f for f in self.stored if f.generated is None and f.name not in ("id", "updated_at", "created_at"))
+        return tuple(
+            f
+            for f in self.stored
+            if f.generated is None and f.name not in ("id", "updated_at", "created_at")
+        )
 
     @property
     def thing(self) -> str:
@@ -248,28 +229,43 @@ class Resource:
 
     @cached_property
     def named(self) -> str:
-        """What tells which row it is: a field or an SQL expression over the columns; empty where nothing does."""
+        """What tells which row it is: a field or an SQL expression over the columns; empty where
+        nothing does.
+        """
         if self.presented.named is not None:
             return self.presented.named
         texts = (f.name for f in self.stored if f.returned and isinstance(f.kind, Text | Choice))
         return next(texts, "")
 
     @property
-    def slug(self) -> str:
-        """Its page behind the address of a patient's profile, where that is made of the declaration; else empty."""
-        has_own = self.presented.place is not None or self.patient in (None, "id")
-        return "" if has_own else self.name.replace("_", "-")
+    def page(self) -> str:
+        """The page behind a patient's address that is made of the declaration; empty where pages
+        are made by hand, or none are.
+        """
+        by_hand = self.presented.place is not None or self.patient in (None, "id")
+        return self.presented.page or ("" if by_hand else self.name.replace("_", "-"))
+
+    @property
+    def card(self) -> str:
+        """What a program's layout calls the card beside a patient's timeline that is made of the
+        declaration; empty as ``page``.
+        """
+        return (self.presented.card or self.name) if self.page else ""
 
     @property
     def place(self) -> str:
-        """Where a row is read whole, behind the address of a patient's profile, with ``{id}`` for the row; empty for nowhere."""
-        return f"/{self.slug}#{{id}}" if self.slug else self.presented.place or ""
+        """Where a row is read whole, behind the address of a patient's profile, with ``{id}`` for
+        the row; empty for nowhere.
+        """
+        return f"/{self.page}#{{id}}" if self.page else self.presented.place or ""
 
     @cached_property
     def by_section(self) -> Mapping[str, tuple[Field, ...]]:
         """The fields of each section, in the order of a form."""
         named = {name: section.name for section in self.sections for name in section.fields}
-        parts: dict[str, list[Field]] = {section.name: [self.field(name) for name in section.fields] for section in self.sections}
+        parts: dict[str, list[Field]] = {
+            section.name: [self.field(name) for name in section.fields] for section in self.sections
+        }
         for item in self.fields:
             if item.name not in named:
                 parts[item.section or self.sections[-1].name].append(item)
@@ -280,23 +276,37 @@ class Resource:
 
 
 def complete(resource: Resource) -> Resource:
-    """The declaration as it is. Raises ValueError where rows are about a patient whom no field names."""
-    if resource.patient is not None and all(one.name != resource.patient for one in resource.fields):
+    """The declaration as it is. Raises ValueError where rows are about a patient whom no field
+    names.
+    """
+    if resource.patient is not None and all(
+        field.name != resource.patient for field in resource.fields
+    ):
         raise ValueError(
-            f"{resource.name} has no field {resource.patient}, which would tell whom a row is about. "
-            "Add patient_reference(...), or say patient=None where rows are about no patient."
+            f"{resource.name} has no field {resource.patient}, which would tell whom a row is"
+            " about. Add patient_reference(...), or say patient=None where rows are about no"
+            " patient."
         )
     return resource
 
 
 def unique_name(resource: Resource, rule: Unique) -> str:
-    """The index that keeps the rule: by this name the database's refusal is traced to its declaration."""
+    """The index that keeps the rule: by this name the database's refusal is traced to its
+    declaration.
+    """
     return f"{resource.name}_{'_'.join(rule.fields)}_key"
 
 
 def _spelled(resource: Resource, shape: Shape) -> Spelled:
-    """What a shape has of a collection, all of it from the declaration: this is where shapes differ, and the only place."""
-    fields = tuple(f.in_shape(shape) for f in resource.fields if shape is not Shape.DOCUMENTED or not f.only_enveloped)
+    """What a shape has of a collection, all of it from the declaration: this is where shapes
+    differ, and the only place.
+    """
+    fields = tuple(
+        f.in_shape(shape)
+        for f in resource.fields
+        if not (shape is Shape.DOCUMENTED and f.only_enveloped)
+        and not (shape is Shape.ENVELOPED and f.not_enveloped)
+    )
     answered: list[tuple[str, Field]] = []
     names: dict[str, Field] = {}
     for item in fields:
@@ -314,7 +324,7 @@ def _in_shape(finder: Filter, shape: Shape) -> Filter:
 
 
 def _filters(resource: Resource, fields: tuple[Field, ...], shape: Shape) -> Mapping[str, Filter]:
-    found: dict[str, Filter] = {IDS.name: IDS}
+    filters: dict[str, Filter] = {IDS.name: IDS}
     for item in fields:
         if item.filters:
             kind = item.kind.filter_kind()
@@ -327,13 +337,21 @@ def _filters(resource: Resource, fields: tuple[Field, ...], shape: Shape) -> Map
                 either=item.filter_either,
                 sample=sample[0] if isinstance(sample, list) else sample,
             )
-            second = [item.enveloped_name] if item.enveloped_name and shape is Shape.ENVELOPED else []
-            found |= dict.fromkeys((*item.filter_names, *second), by_field)
-    found |= {finder.name: _in_shape(finder, shape) for finder in resource.finders}
-    return found
+            second = (
+                [item.enveloped_name] if item.enveloped_name and shape is Shape.ENVELOPED else []
+            )
+            filters |= dict.fromkeys((*item.filter_names, *second), by_field)
+    filters |= {finder.name: _in_shape(finder, shape) for finder in resource.finders}
+    return filters
 
 
-ID = Field("id", Guid(), "Identifies the row, within this collection and across all of them.", create=False, update=False)
+ID = Field(
+    "id",
+    Guid(),
+    "Identifies the row, within this collection and across all of them.",
+    create=False,
+    update=False,
+)
 UPDATED_AT = Field(
     "updated_at",
     IsoDateTime(),
@@ -354,7 +372,8 @@ CREATED_AT = Field(
 IDS = Filter(
     "ids",
     Guids(),
-    "Rows with one of these ids, at most 1000: parted by commas, or a list in a body. A page then holds all of them.",
+    "Rows with one of these ids, at most 1000: parted by commas, or a list in a body. A page then"
+    " holds all of them.",
     "id = ANY ({value})",
     sample=Guid.sample,
 )
@@ -364,5 +383,15 @@ PATIENT = Ref("patients", current="almoner_current_patient")
 
 
 def patient_reference(about: str, update: bool = False) -> Field:
-    """``user_id``: the patient that a row is about; ``patient_id`` in the enveloped shape (clarification 5)."""
-    return Field("user_id", PATIENT, about, required=True, update=update, enveloped_name="patient_id", label="Patient")
+    """``user_id``: the patient that a row is about; ``patient_id`` in the enveloped shape
+    (clarification 5).
+    """
+    return Field(
+        "user_id",
+        PATIENT,
+        about,
+        required=True,
+        update=update,
+        enveloped_name="patient_id",
+        label="Patient",
+    )

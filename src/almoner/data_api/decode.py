@@ -1,4 +1,6 @@
-"""From the bytes of a request to checked values, with every problem found on the way (clarifications 6 and 9)."""
+"""From the bytes of a request to checked values, with every problem found on the way
+(clarifications 6 and 9).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,15 @@ from almoner.data_api.declare import Resource, Row, Verb
 from almoner.errors import MOST_PROBLEMS, ApiError, Problem, parse_problem, problem
 from almoner.vocabulary import json_values
 from almoner.vocabulary.definitions import Program
-from almoner.vocabulary.fields import MISSING, NOW, Field, Shape, add_unknown, missing_field, printable
+from almoner.vocabulary.fields import (
+    MISSING,
+    NOW,
+    Field,
+    Shape,
+    add_unknown,
+    missing_field,
+    printable,
+)
 from almoner.vocabulary.kinds import Kind, Problems
 
 _KEYS = re.compile(rb'"[ \t\r\n]*:')
@@ -27,7 +37,9 @@ _NONE = Decimal("NaN")
 
 
 def json_object(raw: bytes) -> Row:
-    """The JSON object of a body, whatever its Content-Type said (clarification 8). Raises a 400 ``ApiError`` otherwise."""
+    """The JSON object of a body, whatever its Content-Type said (clarification 8). Raises a 400
+    ``ApiError`` otherwise.
+    """
     if not raw.strip():
         raise problem("bad_request", "The body is empty. Send a JSON object.")
     try:
@@ -35,27 +47,34 @@ def json_object(raw: bytes) -> Row:
     except (msgspec.DecodeError, ValueError, RecursionError):
         raise _unreadable(raw) from None
     if type(value) is not dict:
-        raise problem("parse_exception", "The body is not a JSON object. Send an object, in braces.", path=".")
+        raise problem(
+            "parse_exception", "The body is not a JSON object. Send an object, in braces.", path="."
+        )
     depth, keys = _measured(value)
     if depth > DEEPEST:
-        raise problem("parse_exception", f"The body is nested deeper than {DEEPEST} levels.", path=".")
-    # Each key is followed by a colon: fewer keys than such places, and one may have been given twice.
+        raise problem(
+            "parse_exception", f"The body is nested deeper than {DEEPEST} levels.", path="."
+        )
+    # Each key is followed by a colon: fewer keys than such places, and one may have been given
+    # twice.
     if len(_KEYS.findall(raw)) != keys:
         _refuse_doubles(raw)
     return value
 
 
 def _refuse_doubles(raw: bytes) -> None:
-    """Raises a 400 ``ApiError`` where an object has a key twice: which value is meant, nobody knows (RFC 8259, section 4)."""
+    """Raises a 400 ``ApiError`` where an object has a key twice: which value is meant, nobody knows
+    (RFC 8259, section 4).
+    """
 
     def checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for key, value in pairs:
-            if key in found:
-                told = f"The key {key[:100]} is given twice in one object. Give it once."
-                raise problem("parse_exception", told, path=f".{key[:100]}")
-            found[key] = value
-        return found
+            if key in members:
+                detail = f"The key {key[:100]} is given twice in one object. Give it once."
+                raise problem("parse_exception", detail, path=f".{key[:100]}")
+            members[key] = value
+        return members
 
     json.loads(raw, object_pairs_hook=checked)
 
@@ -65,12 +84,25 @@ def _unreadable(raw: bytes) -> ApiError:
     try:
         value = json.loads(raw.decode("utf-8"), parse_float=_number, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
-        detail = f"The body is not UTF-8: byte {error.start + 1} does not belong. Encode it as UTF-8."
+        detail = (
+            f"The body is not UTF-8: byte {error.start + 1} does not belong. Encode it as UTF-8."
+        )
         return problem("parse_exception", detail, path=".")
     except (ValueError, RecursionError):
-        return problem("parse_exception", "The body is not JSON. Check its quotes, commas and braces.", path=".")
-    beyond = [parse_problem("number", path, json_values.BEYOND) for path in islice(_beyond(value, ""), MOST_PROBLEMS)]
-    return ApiError(beyond) if beyond else problem("parse_exception", "The body is not JSON that can be read.", path=".")
+        return problem(
+            "parse_exception",
+            "The body is not JSON. Check its quotes, commas and braces.",
+            path=".",
+        )
+    beyond = [
+        parse_problem("number", path, json_values.BEYOND)
+        for path in islice(_beyond(value, ""), MOST_PROBLEMS)
+    ]
+    return (
+        ApiError(beyond)
+        if beyond
+        else problem("parse_exception", "The body is not JSON that can be read.", path=".")
+    )
 
 
 def _no_constant(name: str) -> None:
@@ -97,66 +129,81 @@ def _beyond(value: Any, path: str) -> Iterator[str]:
 
 
 def _measured(value: Any) -> tuple[int, int]:
-    """How deep a value is, and how many keys it has at every depth; no further than one level too deep."""
+    """How deep a value is, and how many keys it has at every depth; no further than one level too
+    deep.
+    """
     depth, keys, level = 0, 0, [value]
     while level and depth <= DEEPEST:
         depth += 1
         below: list[Any] = []
-        for one in level:
-            if type(one) is dict:
-                keys += len(one)
-                below += one.values()
+        for inner in level:
+            if type(inner) is dict:
+                keys += len(inner)
+                below += inner.values()
             else:
-                below += one
-        level = [one for one in below if type(one) in (dict, list)]
+                below += inner
+        level = [inner for inner in below if type(inner) in (dict, list)]
     return depth, keys
 
 
 def values(
     resource: Resource,
-    given: Row,
+    body: Row,
     verb: Verb,
     shape: Shape,
     problems: Problems,
     whole: bool = False,
     ignored: Row | None = None,
 ) -> Row:
-    """The fields that a body names, decoded. Adds a problem for each that does not fit and, on Create, each that is missing.
+    """The fields that a body names, decoded. Adds a problem for each that does not fit and, on
+    Create, each that is missing.
 
-    ``whole`` is for writers inside the house, who set any field of the model, not only those that the API's verb sets. Into
-    ``ignored`` goes, by its key, what the body says of fields that the verb does not set, or that ``settle`` decided against.
-    """
+    ``whole`` is for writers inside the house, who set any field of the model, not only those that
+    the API's verb sets. Into ``ignored`` goes, by its key, what the body says of fields that the
+    verb does not set, or that ``settle`` decided against."""
     spelled = resource.spelled[shape]
     names = spelled.names
     creating = verb is Verb.CREATE
     known: dict[str, Field] = {}
     row: Row = {}
     passed: Row = {} if ignored is None else ignored
-    for key, value in given.items():
+    for key, value in body.items():
         field = names.get(key)
         if field is None or not (creating or field.returned or field.update):
             known = known or {n: f for n, f in names.items() if creating or f.returned or f.update}
             add_unknown(problems, key, "", known)
-        elif not (field.create if creating else field.update) and not (whole and _is_of_the_model(field)):
+        elif not (field.create if creating else field.update) and not (
+            whole and _is_of_the_model(field)
+        ):
             passed[key] = value
-        elif field.name in row and row[field.name] != value:
-            problems.append(_said_twice(field, key))
+        elif field.name in row and _differs(field, row[field.name], value):
+            problems.append(_double_field(field, key))
         elif value is not None:
             row[field.name] = field.kind.decode(value, f".{key}", problems)
         elif field.nullable and not field.required:
             row[field.name] = None
         elif field.required or not creating:
-            problems.append(replace(parse_problem(field.kind.name, f".{key}", "it cannot be null"), rule="required"))
+            problems.append(
+                replace(
+                    parse_problem(field.kind.name, f".{key}", "it cannot be null"), rule="required"
+                )
+            )
     if creating:
-        problems += [missing_field(f".{f.name}") for f in spelled.required if _missing(f, row, given, names)]
+        problems += [
+            missing_field(f".{f.name}") for f in spelled.required if _missing(f, row, body, names)
+        ]
     else:
-        problems += [missing_field(f".{f.name}") for f in spelled.update_required if f.name not in given]
+        problems += [
+            missing_field(f".{f.name}") for f in spelled.update_required if f.name not in body
+        ]
     if resource.settle is not None:
         before = dict(row)
         resource.settle(row)
         if row != before:
             passed.update(
-                (key, value) for key, value in given.items() if key in names and _decided_against(names[key], before, row)
+                (key, value)
+                for key, value in body.items()
+                if key in names and _decided_against(names[key], before, row)
             )
     return row
 
@@ -171,42 +218,60 @@ def _is_of_the_model(field: Field) -> bool:
     return field.generated is None and field.name not in ("id", "updated_at", "created_at")
 
 
-def _missing(field: Field, row: Row, given: Row, names: Mapping[str, Field]) -> bool:
-    return field.name not in row and all(names[key] is not field for key in given if key in names)
+def _missing(field: Field, row: Row, body: Row, names: Mapping[str, Field]) -> bool:
+    return field.name not in row and all(names[key] is not field for key in body if key in names)
 
 
-def _said_twice(field: Field, key: str) -> Problem:
+def _differs(field: Field, known: Any, value: Any) -> bool:
+    """Whether a value is another than the one known by another name, however it is spelled."""
+    other = None if value is None else field.kind.decode(value, "", [])
+    return bool(known != other)
+
+
+def _double_field(field: Field, key: str) -> Problem:
     detail = f"The field {field.name} is given under two of its names, with different values."
     return Problem("bad_request", detail, {"path": f".{key}"})
 
 
-def check(resource: Resource, row: Row, program: Program, named: frozenset[str] | None, before: Sequence[Problem] = ()) -> Problems:
-    """What the program and the resource's own rules refuse. ``named``: the fields that an Update names; None on Create.
+def check(
+    resource: Resource,
+    row: Row,
+    program: Program,
+    named: frozenset[str] | None,
+    before: Sequence[Problem] = (),
+) -> Problems:
+    """What the program and the resource's own rules refuse. ``named``: the fields that an Update
+    names; None on Create.
 
-    ``before``: what was found already. A rule that reads a field which did not parse is left out: it would only report what
-    follows from that.
-    """
-    found: Problems = []
+    ``before``: what was found already. A rule that reads a field which did not parse is left out:
+    it would only report what follows from that."""
+    problems: Problems = []
     for field, kind in resource.program_choices:
         value = row.get(field.name)
-        if value is not None and (named is None or field.name in named) and value not in program.names(kind.of):
+        if (
+            value is not None
+            and (named is None or field.name in named)
+            and value not in program.names(kind.of)
+        ):
             known = ", ".join(sorted(program.names(kind.of))) or "none; publish a program first"
             hint = f"the published program defines these {kind.of.replace('_', ' ')}: {known}"
-            found.append(parse_problem(kind.name, f".{field.name}", hint))
+            problems.append(parse_problem(kind.name, f".{field.name}", hint))
     unread = not before or resource.checked_fields.isdisjoint(map(_first_key, before))
     if unread and (named is None or named & resource.checked_fields):
         for rule in resource.checks:
-            rule(row, program, found)
-    return found
+            rule(row, program, problems)
+    return problems
 
 
-def _first_key(found: Problem) -> str:
+def _first_key(problem: Problem) -> str:
     """The field of the row that a problem is about: ``model`` of ``.model.pain_scale``."""
-    return str(found.extra.get("path", "")).removeprefix(".").partition(".")[0].partition("[")[0]
+    return str(problem.extra.get("path", "")).removeprefix(".").partition(".")[0].partition("[")[0]
 
 
 def complete(resource: Resource, row: Row) -> list[Any]:
-    """The parameters of an insert: every writable column in order, with its default where the row has none."""
+    """The parameters of an insert: every writable column in order, with its default where the row
+    has none.
+    """
     values: list[Any] = []
     for name, default, bind in _parameters(resource):
         value = row.get(name)
@@ -218,7 +283,9 @@ def complete(resource: Resource, row: Row) -> list[Any]:
 
 @cache
 def _parameters(resource: Resource) -> tuple[tuple[str, Any, Callable[[Any], Any] | None], ...]:
-    """Each writable column with its default (None where it has none of its own), and what binds it, where that does anything."""
+    """Each writable column with its default (None where it has none of its own), and what binds it,
+    where that does anything.
+    """
     return tuple(
         (
             f.name,
@@ -229,9 +296,11 @@ def _parameters(resource: Resource) -> tuple[tuple[str, Any, Callable[[Any], Any
     )
 
 
-def moved(found: Problem, prefix: str) -> Problem:
-    """The same problem, its path behind ``prefix``: of a related row (``.external_ids[0]``) or of a row among many (``[7]``)."""
-    path = str(found.extra.get("path", ""))
-    shown = prefix if path == "." else f"{prefix}{path}"
-    detail = found.detail.replace(path, shown, 1) if path else found.detail
-    return replace(found, detail=detail, extra={**found.extra, "path": shown})
+def moved(problem: Problem, prefix: str) -> Problem:
+    """The same problem, its path behind ``prefix``: of a related row (``.external_ids[0]``) or of a
+    row among many (``[7]``).
+    """
+    path = str(problem.extra.get("path", ""))
+    place = prefix if path == "." else f"{prefix}{path}"
+    detail = problem.detail.replace(path, place, 1) if path else problem.detail
+    return replace(problem, detail=detail, extra={**problem.extra, "path": place})

@@ -14,31 +14,56 @@ ANY = (408, 413, 414, 415, 429, 431, 500, 503)
 
 _HEADERS: dict[str, tuple[str, Schema, Any]] = {
     "X-Request-Id": (
-        "Names this request in the server's log, in the change feed and in the audit trail. It is the server's own.",
+        (
+            "Names this request in the server's log, in the change feed and in the audit trail. It"
+            " is the server's own."
+        ),
         TEXT,
         examples.REQUEST_ID,
     ),
     "X-Client-Request-Id": (
-        "The `X-Request-Id` that the request came with, if it has at most 128 letters, digits and `._:/+=-`; the log has it too.",
+        (
+            "The `X-Request-Id` that the request came with, if it has at most 128 letters, digits"
+            " and `._:/+=-`; the log has it too."
+        ),
         TEXT,
         "order-4711",
     ),
-    "ETag": ("The version of the row. Send it as `If-Match` with an Update or a Delete.", TEXT, f'"{examples.MOMENT}"'),
+    "ETag": (
+        "The version of the row. Send it as `If-Match` with an Update or a Delete.",
+        TEXT,
+        f'"{examples.MOMENT}"',
+    ),
     "X-Ignored-Fields": (
-        "What the body said of fields that were not set by it, and that is not what the row has. Absent where there is none.",
+        (
+            "What the body said of fields that were not set by it, and that is not what the row"
+            " has. Absent where there is none."
+        ),
         TEXT,
         "calendar_id, modality",
     ),
-    "Link": ('The next page, as `<...>; rel="next"`. Absent on the last page.', TEXT, '<https://.../next>; rel="next"'),
+    "Link": (
+        'The next page, as `<...>; rel="next"`. Absent on the last page.',
+        TEXT,
+        '<https://.../next>; rel="next"',
+    ),
     "WWW-Authenticate": ("How to authenticate.", TEXT, 'Bearer realm="almoner"'),
-    "Retry-After": ("Seconds to wait before the next attempt.", {"type": "integer", "minimum": 0}, 1),
+    "Retry-After": (
+        "Seconds to wait before the next attempt.",
+        {"type": "integer", "minimum": 0},
+        1,
+    ),
     "Allow": ("The methods that are offered here.", TEXT, "GET, POST"),
 }
-_BESIDES = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 503: ("Retry-After",)}
+_BESIDES = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 
 
 def headers() -> dict[str, Any]:
-    """The headers of answers, as components."""
     return {
         name.replace("-", ""): {"description": text, "schema": schema, "example": sample}
         for name, (text, schema, sample) in _HEADERS.items()
@@ -61,8 +86,8 @@ def responses() -> dict[str, Any]:
 
 def _refusal(status: int) -> dict[str, Any]:
     kinds = examples.problems_of(status)
-    shown = {k.code: {"summary": k.title, "value": examples.problem_body(k)} for k in kinds}
-    content = {"schema": {"$ref": "#/components/schemas/Errors"}, "examples": shown}
+    samples = {k.code: {"summary": k.title, "value": examples.problem_body(k)} for k in kinds}
+    content = {"schema": {"$ref": "#/components/schemas/Errors"}, "examples": samples}
     return {
         "description": " Or: ".join(f"`{k.code}`: {k.remedy}" for k in kinds),
         "headers": header_refs(*_BESIDES.get(status, ())),
@@ -72,11 +97,13 @@ def _refusal(status: int) -> dict[str, Any]:
 
 def refusals(*others: int) -> dict[str, Any]:
     """References to the responses of these statuses and of those that any request can get."""
-    return {str(status): {"$ref": f"#/components/responses/Status{status}"} for status in sorted({*others, *ANY})}
+    return {
+        str(status): {"$ref": f"#/components/responses/Status{status}"}
+        for status in sorted({*others, *ANY})
+    }
 
 
 def success(description: str, schema: Schema, example: Any, *header_names: str) -> dict[str, Any]:
-    """The 200 of an operation."""
     return {
         "description": description,
         "headers": header_refs(*header_names),
@@ -86,4 +113,7 @@ def success(description: str, schema: Schema, example: Any, *header_names: str) 
 
 def not_modified() -> dict[str, Any]:
     """The 304 of a Get whose row is still what the caller has."""
-    return {"description": "The row is what the caller has already.", "headers": header_refs("ETag")}
+    return {
+        "description": "The row is what the caller has already.",
+        "headers": header_refs("ETag"),
+    }

@@ -1,7 +1,8 @@
-"""Examples for the reference, made from the declarations' samples: rows, bodies, pages and problems that fit together.
+"""Examples for the reference, made from the declarations' samples: rows, bodies, pages and problems
+that fit together.
 
-Ids are the same for the same collection everywhere, so that one example's ``user_id`` is another's ``id``.
-"""
+Ids are the same for the same collection everywhere, so that one example's ``user_id`` is another's
+``id``."""
 
 from __future__ import annotations
 
@@ -37,44 +38,60 @@ def value(resource: Resource, field: Field) -> Any:
 
 
 def row(resource: Resource, shape: Shape = Shape.DOCUMENTED) -> Row:
-    """A row as Get answers with it: keys in the order of the contract, both names of a field in the enveloped shape."""
+    """A row as Get answers with it: keys in the order of the contract, both names of a field in the
+    enveloped shape.
+    """
     return {key: value(resource, field) for key, field in resource.spelled[shape].answered}
 
 
-def create_body(resource: Resource, everything: bool = False, shape: Shape = Shape.DOCUMENTED) -> Row:
-    """What a Create sends: the fields that become columns, and with ``everything`` those too that only come in."""
-    fields = [f for f in resource.spelled[shape].fields if f.create and (everything or (f.returned and f.generated is None))]
+def create_body(
+    resource: Resource, everything: bool = False, shape: Shape = Shape.DOCUMENTED
+) -> Row:
+    """What a Create sends: the fields that become columns, and with ``everything`` those too that
+    only come in.
+    """
+    fields = [
+        f
+        for f in resource.spelled[shape].fields
+        if f.create and (everything or (f.returned and f.generated is None))
+    ]
     return {f.name: v for f in fields if (v := value(resource, f)) is not None}
 
 
 def update_body(resource: Resource, shape: Shape = Shape.DOCUMENTED) -> Row:
     """What an Update sends: the few fields that change."""
-    fields = [f for f in resource.spelled[shape].fields if f.update and f.returned and f.generated is None]
-    given = {f.name: v for f in fields if (v := value(resource, f)) is not None}
-    return dict(list(given.items())[:3])
+    fields = [
+        f for f in resource.spelled[shape].fields if f.update and f.returned and f.generated is None
+    ]
+    body = {f.name: v for f in fields if (v := value(resource, f)) is not None}
+    return dict(list(body.items())[:3])
 
 
 def created(resource: Resource, shape: Shape = Shape.DOCUMENTED) -> Row:
     """The row that ``create_body`` makes: what it left out is at its default, or null."""
-    given = create_body(resource, shape=shape)
-    found = row(resource, shape)
+    body = create_body(resource, shape=shape)
+    answer = row(resource, shape)
     for key, field in resource.spelled[shape].answered:
-        if field.name in given or field.generated or field.name in ("id", "updated_at", "created_at"):
+        if (
+            field.name in body
+            or field.generated
+            or field.name in ("id", "updated_at", "created_at")
+        ):
             continue
-        found[key] = field.default if field.default not in (MISSING, NOW) else None
-    return found
+        answer[key] = field.default if field.default not in (MISSING, NOW) else None
+    return answer
 
 
 def updated(resource: Resource, shape: Shape = Shape.DOCUMENTED) -> Row:
     """The row after ``update_body``, at its new time."""
-    found = row(resource, shape)
-    return found | ({"updated_at": NOW_MOMENT} if "updated_at" in found else {})
+    answer = row(resource, shape)
+    return answer | ({"updated_at": NOW_MOMENT} if "updated_at" in answer else {})
 
 
 def following(resource: Resource, public_url: str) -> tuple[Row, str]:
     """``meta.next`` of a page that another follows, and the address of that one."""
     span = {"page[from]": MOMENT, "page[to]": NOW_MOMENT, "page[size]": 1}
-    filters = {name: found for name, found in find_body(resource).items() if name not in span}
+    filters = {name: value for name, value in find_body(resource).items() if name not in span}
     onward = {**filters, **span, "page[after]": row_id(resource.name)}
     query = "&".join(f"{quoted(k)}={quoted(str(v))}" for k, v in onward.items())
     return onward, f"{public_url}/v1/{resource.name}?{query}"
@@ -87,12 +104,18 @@ def quoted(text: str) -> str:
 
 def page(resource: Resource, public_url: str, shape: Shape = Shape.DOCUMENTED) -> Any:
     """One page of a Find of size 1 that another page follows."""
-    current = {"page[from]": "1970-01-01T00:00:00.000000+00:00", "page[to]": NOW_MOMENT, "page[size]": 1}
+    current = {
+        "page[from]": "1970-01-01T00:00:00.000000+00:00",
+        "page[to]": NOW_MOMENT,
+        "page[size]": 1,
+    }
     onward, href = following(resource, public_url)
     meta = {"current": current, "complete_until": NOW_MOMENT, "next": onward}
     if shape is Shape.DOCUMENTED:
         return [{"data": [row(resource)], "meta": meta, "links": {"next": {"href": href}}}]
-    here = f"{public_url}/v1/{resource.name}?" + "&".join(f"{quoted(k)}={quoted(str(v))}" for k, v in current.items())
+    here = f"{public_url}/v1/{resource.name}?" + "&".join(
+        f"{quoted(k)}={quoted(str(v))}" for k, v in current.items()
+    )
     links = {
         "href": {"current": here, "next": href},
         "current": {"href": here, "meta": current},
@@ -106,14 +129,14 @@ def find_body(resource: Resource) -> Row:
     """What a Find by POST sends: a size, and the first filter where there is one."""
     body: Row = {"page[size]": 50}
     for field in resource.filters[:1]:
-        found = value(resource, field)
-        body[field.filter_names[0]] = found[0] if isinstance(found, list) else found
+        sample = value(resource, field)
+        body[field.filter_names[0]] = sample[0] if isinstance(sample, list) else sample
     return body
 
 
-def filter_value(one: Filter) -> Any:
+def filter_value(finder: Filter) -> Any:
     """A value to filter by; ids are those of the rows that they name."""
-    return row_id(one.kind.to) if isinstance(one.kind, Ref) else one.sample
+    return row_id(finder.kind.to) if isinstance(finder.kind, Ref) else finder.sample
 
 
 def problem_body(kind: ProblemType) -> Row:
@@ -127,7 +150,6 @@ def problems_of(status: int) -> list[ProblemType]:
 
 
 def changes(resources: tuple[Resource, ...]) -> Row:
-    """One page of the change feed."""
     about = next((r for r in resources if r.patient == "id"), resources[0])
     entry = {
         "resource": about.name,

@@ -1,4 +1,4 @@
-"""The operations of the OpenAPI document: those of the collections, verb by verb, and the two that stand alone."""
+"""The operations of the OpenAPI document: those of the collections, verb by verb."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from almoner.vocabulary.fields import Shape
 from almoner.vocabulary.kinds import Ref, Schema
 
 Operation = dict[str, Any]
-JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _CHANGED = "The row as it is now. Under a token that may only write, its `id` alone."
 
 
 @dataclass(frozen=True)
 class Described:
-    """What all operations of one document have in common: who is there, where it is, and in which shape it answers."""
+    """What all operations of one document have in common: who is there, where it is, and in which
+    shape it answers.
+    """
 
     resources: Sequence[Resource]
     url: str
     enveloped: bool
 
-    def one(self, resource: Resource) -> Schema:
+    def row(self, resource: Resource) -> Schema:
         """The schema of a single row in this shape."""
-        found = schemas.ref(schemas.component(resource))
+        row_schema = schemas.ref(schemas.component(resource))
         if not self.enveloped:
-            return found
-        return {"type": "object", "properties": {"data": found}, "required": ["data"]}
+            return row_schema
+        return schemas.object_of({"data": row_schema})
 
     @property
     def shape(self) -> Shape:
@@ -43,7 +44,7 @@ class Described:
         return {"data": row} if self.enveloped else row
 
     @property
-    def id_of_one(self) -> str:
+    def id_of_row(self) -> str:
         return "$response.body#/data/id" if self.enveloped else "$response.body#/id"
 
     @property
@@ -52,29 +53,37 @@ class Described:
 
 
 def a(singular: str) -> str:
-    """The noun with its article."""
     return f"{'an' if singular[0] in 'aeiou' else 'a'} {singular}"
 
 
 def operation_id(verb: Verb, resource: Resource) -> str:
-    """``findPatients``, ``getPatient``, ``createPatient``: stable, so that generated clients keep their names."""
+    """``findPatients``, ``getPatient``, ``createPatient``: stable, so that generated clients keep
+    their names.
+    """
     if verb is Verb.FIND:
         return f"find{schemas.plural(resource)}"
     return f"{verb.name.lower()}{schemas.component(resource)}"
 
 
 def paths(described: Described) -> dict[str, Any]:
-    """Every path of the API with its operations."""
-    found: dict[str, Any] = {"/v1/token": {"post": token(described.url)}}
+    """Every path of the collections with its operations."""
+    operations: dict[str, Any] = {}
     for resource in described.resources:
-        builders = {Verb.FIND: find, Verb.CREATE: create, Verb.GET: get, Verb.UPDATE: update, Verb.DELETE: delete}
-        collection = {m: builders[v](described, resource) for v, m in _ON_COLLECTION if v in resource.verbs}
+        builders = {
+            Verb.FIND: find,
+            Verb.CREATE: create,
+            Verb.GET: get,
+            Verb.UPDATE: update,
+            Verb.DELETE: delete,
+        }
+        collection = {
+            m: builders[v](described, resource) for v, m in _ON_COLLECTION if v in resource.verbs
+        }
         row = {m: builders[v](described, resource) for v, m in _ON_ROW if v in resource.verbs}
-        found[f"/v1/{resource.name}"] = collection
-        found[f"/v1/{resource.name}/{{id}}"] = {"parameters": [_id_parameter(resource)], **row}
-        found[f"/v1/{resource.name}/find"] = {"post": find_by_body(described, resource)}
-    found["/v1/changes"] = {"get": changes(described)}
-    return found
+        operations[f"/v1/{resource.name}"] = collection
+        operations[f"/v1/{resource.name}/{{id}}"] = {"parameters": [_id_parameter(resource)], **row}
+        operations[f"/v1/{resource.name}/find"] = {"post": find_by_body(described, resource)}
+    return operations
 
 
 _ON_COLLECTION = ((Verb.FIND, "get"), (Verb.CREATE, "post"))
@@ -108,21 +117,41 @@ def _id_parameter(resource: Resource) -> dict[str, Any]:
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
-    "description": "The `ETag` of what is known already. When the row is still that, the answer is 304 without a body.",
+    "description": (
+        "The `ETag` of what is known already. When the row is still that, the answer is 304 without"
+        " a body."
+    ),
     "schema": {"type": "string"},
     "example": f'"{examples.MOMENT}"',
 }
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
-    "description": "The `ETag` that was read. When the row has changed since, nothing is done and the answer is 412.",
+    "description": (
+        "The `ETag` that was read. When the row has changed since, nothing is done and the answer"
+        " is 412."
+    ),
     "schema": {"type": "string"},
     "example": "*",
 }
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": (
+        "Makes it safe to send this again (draft-ietf-httpapi-idempotency-key-header): what was"
+        " done under a key is answered as before for a day where the same request comes, and 422"
+        " where another one does. Of two at once the second waits. What was refused is not"
+        " remembered."
+    ),
+    "schema": {"type": "string", "pattern": r'^"[ !#-\[\]-~]{1,255}"$'},
+    "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
+}
 
 
-def _body(schema: Schema, shown: dict[str, Any], media_type: str = "application/json") -> dict[str, Any]:
-    named = {name: {"value": value} for name, value in shown.items()}
+def _body(
+    schema: Schema, samples: dict[str, Any], media_type: str = "application/json"
+) -> dict[str, Any]:
+    named = {name: {"value": value} for name, value in samples.items()}
     return {"required": True, "content": {media_type: {"schema": schema, "examples": named}}}
 
 
@@ -130,7 +159,7 @@ def get(described: Described, resource: Resource) -> Operation:
     text = f"One {resource.singular} by its id."
     answer = success(
         f"The {resource.singular}.",
-        described.one(resource),
+        described.row(resource),
         described.wrapped(examples.row(resource, described.shape)),
         "ETag",
     )
@@ -142,18 +171,32 @@ def get(described: Described, resource: Resource) -> Operation:
 
 def find(described: Described, resource: Resource) -> Operation:
     text = (
-        "Rows in the order of `updated_at`, then `id`, a page at a time. Several filters must all hold. "
-        "A parameter that is not listed here is refused."
+        "Rows in the order of `updated_at`, then `id`, a page at a time. Several filters must all"
+        " hold. A parameter that is not listed here is refused."
     )
     onward, _ = examples.following(resource, described.url)
     parameters = [
-        {"name": name, "in": "query", "description": about, "schema": schema, "example": onward[name]}
+        {
+            "name": name,
+            "in": "query",
+            "description": about,
+            "schema": schema,
+            "example": onward[name],
+        }
         for name, about, schema in schemas.page_parameters()
     ]
-    for name, one in resource.spelled[described.shape].filters.items():
-        schema, about = one.kind.schema(), f"Filters. {one.about}"
-        shown = examples.filter_value(one)
-        parameters.append({"name": name, "in": "query", "description": about, "schema": schema, "example": shown})
+    for name, finder in resource.spelled[described.shape].filters.items():
+        schema, about = finder.kind.schema(), f"Filters. {finder.about}"
+        example = examples.filter_value(finder)
+        parameters.append(
+            {
+                "name": name,
+                "in": "query",
+                "description": about,
+                "schema": schema,
+                "example": example,
+            }
+        )
     return _operation(Verb.FIND, resource, f"Find {resource.title.lower()}", text) | {
         "parameters": parameters,
         "responses": {"200": _page_answer(described, resource), **refusals(400, 401, 403)},
@@ -162,13 +205,17 @@ def find(described: Described, resource: Resource) -> Operation:
 
 def find_by_body(described: Described, resource: Resource) -> Operation:
     text = (
-        "A Find with its parameters in a JSON body, or in a form (`application/x-www-form-urlencoded`), so that personal data "
-        "stays out of addresses and their logs."
+        "A Find with its parameters in a JSON body, or in a form"
+        " (`application/x-www-form-urlencoded`), so that personal data stays out of addresses and"
+        " their logs."
     )
-    found = _operation(Verb.FIND, resource, f"Find {resource.title.lower()} by a body", text)
-    name, shown = schemas.component(resource), {"example": examples.find_body(resource)}
-    body, form = (_body(schemas.ref(f"{name}{kind}"), shown, media_type) for kind, media_type in _FIND_BODIES)
-    return found | {
+    operation = _operation(Verb.FIND, resource, f"Find {resource.title.lower()} by a body", text)
+    name, example = schemas.component(resource), {"example": examples.find_body(resource)}
+    body, form = (
+        _body(schemas.ref(f"{name}{kind}"), example, media_type)
+        for kind, media_type in _FIND_BODIES
+    )
+    return operation | {
         "operationId": f"{operation_id(Verb.FIND, resource)}ByBody",
         "requestBody": {"required": True, "content": body["content"] | form["content"]},
         "responses": {"200": _page_answer(described, resource), **refusals(400, 401, 403)},
@@ -177,7 +224,9 @@ def find_by_body(described: Described, resource: Resource) -> Operation:
 
 def _page_answer(described: Described, resource: Resource) -> dict[str, Any]:
     schema = schemas.ref(f"{schemas.component(resource)}Page")
-    answer = success("A page.", schema, examples.page(resource, described.url, described.shape), "Link")
+    answer = success(
+        "A page.", schema, examples.page(resource, described.url, described.shape), "Link"
+    )
     return answer | {"links": _links_by_id(resource, described.id_of_first)}
 
 
@@ -195,174 +244,73 @@ def _links_by_id(resource: Resource, expression: str) -> dict[str, Any]:
 
 def _links_to_related(described: Described, resource: Resource) -> dict[str, Any]:
     """From a row that was created to the Finds that filter by it."""
-    found = {}
+    links = {}
     for other in described.resources:
         for field in other.filters:
             is_there = field.filter_names[0] in other.spelled[described.shape].filters
             if is_there and isinstance(field.kind, Ref) and field.kind.to == resource.name:
-                found[f"Find{schemas.plural(other)}Of{schemas.component(resource)}"] = {
+                links[f"Find{schemas.plural(other)}Of{schemas.component(resource)}"] = {
                     "operationId": operation_id(Verb.FIND, other),
-                    "parameters": {field.filter_names[0]: described.id_of_one},
+                    "parameters": {field.filter_names[0]: described.id_of_row},
                 }
-    return found
+    return links
 
 
 def create(described: Described, resource: Resource) -> Operation:
     text = (
-        f"Makes {a(resource.singular)}. All problems of the body are reported at once, and nothing is kept of a body that has one."
+        f"Makes {a(resource.singular)}. All problems of the body are reported at once, and nothing"
+        " is kept of a body that has one."
     )
-    shown = {"example": examples.create_body(resource, shape=described.shape)}
+    samples = {"example": examples.create_body(resource, shape=described.shape)}
     everything = examples.create_body(resource, True, described.shape)
-    if everything != shown["example"]:
-        shown["everything"] = everything
+    if everything != samples["example"]:
+        samples["everything"] = everything
     answer = success(
         _CHANGED,
-        described.one(resource),
+        described.row(resource),
         described.wrapped(examples.created(resource, described.shape)),
         "ETag",
         "X-Ignored-Fields",
     )
-    links = _links_by_id(resource, described.id_of_one) | _links_to_related(described, resource)
+    links = _links_by_id(resource, described.id_of_row) | _links_to_related(described, resource)
     return _operation(Verb.CREATE, resource, f"Create {a(resource.singular)}", text) | {
-        "requestBody": _body(schemas.ref(f"{schemas.component(resource)}Create"), shown),
-        "responses": {"200": answer | {"links": links}, **refusals(400, 401, 403, 404)},
+        "parameters": [IDEMPOTENCY_KEY],
+        "requestBody": _body(schemas.ref(f"{schemas.component(resource)}Create"), samples),
+        "responses": {"200": answer | {"links": links}, **refusals(400, 401, 403, 404, 422)},
     }
 
 
 def update(described: Described, resource: Resource) -> Operation:
-    text = "Changes the fields that the body names; the others stay as they are. Null clears a field that can be null."
+    text = (
+        "Changes the fields that the body names; the others stay as they are. Null clears a field"
+        " that can be null."
+    )
     answer = success(
         _CHANGED,
-        described.one(resource),
+        described.row(resource),
         described.wrapped(examples.updated(resource, described.shape)),
         "ETag",
         "X-Ignored-Fields",
     )
     return _operation(Verb.UPDATE, resource, f"Update {a(resource.singular)}", text) | {
-        "parameters": [_IF_MATCH],
+        "parameters": [_IF_MATCH, IDEMPOTENCY_KEY],
         "requestBody": _body(
-            schemas.ref(f"{schemas.component(resource)}Update"), {"example": examples.update_body(resource, described.shape)}
+            schemas.ref(f"{schemas.component(resource)}Update"),
+            {"example": examples.update_body(resource, described.shape)},
         ),
         "responses": {
-            "200": answer | {"links": _links_by_id(resource, described.id_of_one)},
-            **refusals(400, 401, 403, 404, 412),
+            "200": answer | {"links": _links_by_id(resource, described.id_of_row)},
+            **refusals(400, 401, 403, 404, 412, 422),
         },
     }
 
 
 def delete(described: Described, resource: Resource) -> Operation:
     text = f"Removes {a(resource.singular)} for good. The answer is what it was."
-    answer = success(text, described.one(resource), described.wrapped(examples.row(resource, described.shape)))
-    return _operation(Verb.DELETE, resource, f"Delete {a(resource.singular)}", text) | {
-        "parameters": [_IF_MATCH],
-        "responses": {"200": answer, **refusals(400, 401, 403, 404, 412)},
-    }
-
-
-def changes(described: Described) -> Operation:
-    """The change feed: additive, not in the contract's document."""
-    text = (
-        "Every create, update and delete in the order in which they are final, without gaps. Keep `meta.after` and pass "
-        "it as `after` next time: what is committed later is never behind it, and a cursor outlives a restored backup. Cursors "
-        "sort as texts: the greatest that you have seen is as good. An entry of the kind `epoch` tells that the database goes on "
-        "from an earlier state: look again at the rows whose cursors are greater than its `survived_until`."
+    answer = success(
+        text, described.row(resource), described.wrapped(examples.row(resource, described.shape))
     )
-    names = [resource.name for resource in described.resources]
-    about = next((r.name for r in described.resources if r.patient == "id"), names[0])
-    parameters = {
-        "after": (
-            "Continues behind this cursor. Empty is the beginning, as if it were left out; `latest` is the end.",
-            {"type": "string"},
-            examples.CURSOR,
-        ),
-        "limit": ("Entries of one answer; above 1000 it is 1000.", {"type": "integer", "minimum": 1, "default": 100}, 100),
-        "resource": (
-            "Only changes of these collections: several times, or with commas between them. Epochs are told in any case.",
-            {"type": "array", "items": {"type": "string", "enum": names}, "minItems": 1},
-            [about],
-        ),
-        "include": (
-            "`rows` gives each entry the row as it is now, as Find gives it; null where it is gone. It needs the read scope of "
-            "each collection that is asked for, and is noted as a read.",
-            {"type": "string", "enum": ["rows"]},
-            "rows",
-        ),
-    }
-    return {
-        "operationId": "findChanges",
-        "tags": ["changes"],
-        "summary": "Follow the changes",
-        "description": text,
-        "security": [{"bearer": ["changes.read"]}],
-        "parameters": [
-            {"name": name, "in": "query", "description": told, "schema": schema, "example": example}
-            for name, (told, schema, example) in parameters.items()
-        ],
-        "responses": {
-            "200": success("Changes.", schemas.ref("Changes"), examples.changes(tuple(described.resources))),
-            **refusals(400, 401, 403),
-        },
-    }
-
-
-def token(url: str) -> Operation:
-    """Where access tokens come from (RFC 7523, RFC 6749)."""
-    asked: Schema = {
-        "type": "object",
-        "properties": {
-            "grant_type": {"type": "string", "const": JWT_BEARER},
-            "assertion": {
-                "type": "string",
-                "description": "A JWT signed with the client secret by HS256. `iss`: the client id. `aud`: "
-                f"`{url}/v1/token`. `exp`: when it ends to be of use; further than a day ahead counts as a day. "
-                "`scope`: what the token shall cover; words that are no scope are left out.",
-            },
-        },
-        "required": ["grant_type", "assertion"],
-    }
-    asked["properties"]["scope"] = {
-        "type": "string",
-        "description": "What the token shall cover. Where the assertion has a scope too, the narrower of the two.",
-    }
-    sample = {"grant_type": JWT_BEARER, "assertion": "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl"}
-    given: Schema = {
-        "type": "object",
-        "properties": {
-            "access_token": {"type": "string"},
-            "token_type": {"type": "string", "const": "Bearer"},
-            "expires_in": {"type": "integer", "description": "Seconds until it expires."},
-            "scope": {"type": "string"},
-        },
-        "required": ["access_token", "token_type", "expires_in", "scope"],
-    }
-    answer = {"access_token": "eyJhbGciOiJIUzI1NiJ9...", "token_type": "Bearer", "expires_in": 3600, "scope": "all"}
-    refused = success("The assertion was refused.", schemas.ref("TokenRefused"), token_refused())
-    content = {kind: {"schema": asked, "example": sample} for kind in ("application/x-www-form-urlencoded", "application/json")}
-    return {
-        "operationId": "fetchToken",
-        "tags": ["token"],
-        "summary": "Fetch an access token",
-        "description": "Exchanges an assertion, signed with a client's secret, for an access token.",
-        "security": [],
-        "requestBody": {"required": True, "content": content},
-        "responses": {"200": success("A token.", given, answer), **refusals(), "400": refused},
-    }
-
-
-def token_refused() -> dict[str, Any]:
-    detail = "The assertion has expired."
-    problem = {"status": 400, "code": "bad_request", "title": "Bad Request", "detail": detail, "extra": {}}
-    return {"error": "invalid_grant", "error_description": detail, "errors": [problem]}
-
-
-def token_refused_schema() -> Schema:
-    """RFC 6749's error beside ours."""
-    return {
-        "type": "object",
-        "properties": {
-            "error": {"type": "string"},
-            "error_description": {"type": "string"},
-            "errors": {"type": "array", "items": schemas.ref("Problem")},
-        },
-        "required": ["error", "error_description", "errors"],
+    return _operation(Verb.DELETE, resource, f"Delete {a(resource.singular)}", text) | {
+        "parameters": [_IF_MATCH, IDEMPOTENCY_KEY],
+        "responses": {"200": answer, **refusals(400, 401, 403, 404, 412, 422)},
     }

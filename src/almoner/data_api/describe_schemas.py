@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from almoner.data_api.declare import IDS, Resource
@@ -10,7 +10,11 @@ from almoner.errors import PROBLEMS
 from almoner.vocabulary.fields import Field, Shape, described, nullable_schema
 from almoner.vocabulary.kinds import GUID_PATTERN, WITHOUT_NUL, Schema
 
-_PAGE_TEXT = "Times as ISO 8601, or a date, which is its midnight in UTC; the answer gives them in UTC."
+_PAGE_TEXT = (
+    "Times as ISO 8601, or a date, which is its midnight in UTC; the answer gives them in UTC."
+)
+# No schema can say that two values are equal (decision 63).
+_EQUAL_NAMES = "Give one of the two; where both are given, they have the same value."
 _SET_BY_DATABASE = ("id", "updated_at", "created_at")
 
 
@@ -28,8 +32,21 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def string(about: str, **constraints: Any) -> Schema:
+    """The schema of a text; ``constraints`` in the words of JSON Schema."""
+    return {"type": "string", **constraints, "description": about}
+
+
+def object_of(properties: dict[str, Any], required: Iterable[str] | None = None) -> Schema:
+    """The schema of an object; ``required``: the keys that are always there, None for all."""
+    names = list(properties if required is None else required)
+    return {"type": "object", "properties": properties, "required": names}
+
+
 def never_null(field: Field) -> bool:
-    """Whether an answer always has a value here: the database fills it in, or Create does not do without it."""
+    """Whether an answer always has a value here: the database fills it in, or Create does not do
+    without it.
+    """
     return not field.nullable or field.generated is not None or field.name in _SET_BY_DATABASE
 
 
@@ -37,31 +54,54 @@ def returned(resource: Resource, shape: Shape) -> Schema:
     """A row as it is answered. Every key is always there."""
     properties: dict[str, Any] = {}
     for key, field in resource.spelled[shape].answered:
-        about = described(field) if key == field.name else {"description": f"The same as `{field.name}`."}
+        about = (
+            described(field)
+            if key == field.name
+            else {"description": f"The same as `{field.name}`."}
+        )
         properties[key] = nullable_schema(field.kind.schema(), not never_null(field)) | about
-    return {"type": "object", "description": resource.about, "properties": properties, "required": list(properties)}
+    return {
+        "type": "object",
+        "description": resource.about,
+        "properties": properties,
+        "required": list(properties),
+    }
 
 
 def create(resource: Resource, shape: Shape) -> Schema:
-    """The body of a Create. What the model has besides is accepted and ignored, so that a whole row can be sent."""
+    """The body of a Create. What the model has besides is accepted and ignored, so that a whole row
+    can be sent.
+    """
     fields = [f for f in resource.spelled[shape].fields if f.create or f.returned]
     properties: dict[str, Any] = {}
     for field in fields:
         _add(properties, field, shape, writable=field.create, nullable=not field.required)
     needed = [f for f in fields if f.create and f.required]
-    schema = _closed(properties) | {"required": [f.name for f in needed if not _second_name(f, shape)]}
+    schema = _closed(properties) | {
+        "required": [f.name for f in needed if not _second_name(f, shape)]
+    }
     either = [(f.name, second) for f in needed if (second := _second_name(f, shape))]
     if either:
-        schema["allOf"] = [{"anyOf": [{"required": [one]}, {"required": [other]}]} for one, other in either]
+        schema["allOf"] = [
+            {"anyOf": [{"required": [first]}, {"required": [other]}]} for first, other in either
+        ]
     return schema
 
 
 def update(resource: Resource, shape: Shape) -> Schema:
-    """The body of an Update: any of the fields that it sets, and those that it needs. What is left out stays as it is."""
+    """The body of an Update: any of the fields that it sets, and those that it needs. What is left
+    out stays as it is.
+    """
     fields = [f for f in resource.spelled[shape].fields if f.update or f.returned]
     properties: dict[str, Any] = {}
     for field in fields:
-        _add(properties, field, shape, writable=field.update, nullable=field.nullable and not field.required)
+        _add(
+            properties,
+            field,
+            shape,
+            writable=field.update,
+            nullable=field.nullable and not field.required,
+        )
     needed = [f.name for f in fields if f.update_required]
     return _closed(properties) | ({"required": needed} if needed else {})
 
@@ -74,47 +114,75 @@ def _closed(properties: dict[str, Any]) -> Schema:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _add(properties: dict[str, Any], field: Field, shape: Shape, *, writable: bool, nullable: bool) -> None:
+def _add(
+    properties: dict[str, Any], field: Field, shape: Shape, *, writable: bool, nullable: bool
+) -> None:
     second = _second_name(field, shape)
     if not writable:
-        ignored = {"readOnly": True, "description": "Accepted and ignored, so that a row can be sent back whole."}
-        properties.update({name: ignored for name in (field.name, second) if name})
+        ignored = {
+            "readOnly": True,
+            "description": "Accepted and ignored, so that a row can be sent back whole.",
+        }
+        names = (field.name, *field.aliases, second)
+        properties.update({name: ignored for name in names if name})
         return
     schema = nullable_schema(field.kind.schema(), nullable) | described(field)
     properties[field.name] = schema
     for alias in field.aliases:
-        properties[alias] = {**schema, "deprecated": True, "description": f"Another spelling of `{field.name}`."}
+        properties[alias] = {
+            **schema,
+            "deprecated": True,
+            "description": f"Another spelling of `{field.name}`. {_EQUAL_NAMES}",
+        }
     if second:
-        properties[second] = {**schema, "description": f"Another name of `{field.name}`."}
+        properties[second] = {
+            **schema,
+            "description": f"Another name of `{field.name}`. {_EQUAL_NAMES}",
+        }
 
 
 def page_parameters() -> list[tuple[str, str, Schema]]:
     """The parameters that every Find takes: name, description and schema."""
     moment: Schema = {"type": "string", "format": "date-time"}
     return [
-        ("page[from]", "Rows that changed at this time or later. Everything when left out.", moment),
+        (
+            "page[from]",
+            "Rows that changed at this time or later. Everything when left out.",
+            moment,
+        ),
         ("page[to]", "Rows that changed at this time or earlier. Now when left out.", moment),
-        ("page[size]", "Rows of one page; above 1000 it is 1000.", {"type": "integer", "minimum": 1, "default": 50}),
+        (
+            "page[size]",
+            "Rows of one page; above 1000 it is 1000.",
+            {"type": "integer", "minimum": 1, "default": 50},
+        ),
         (
             "page[after]",
-            "Continues behind the row with this id, at the time `page[from]`; the two go together, as `meta.next` has them.",
+            (
+                "Continues behind the row with this id, at the time `page[from]`; the two go"
+                " together, as `meta.next` has them."
+            ),
             {"type": "string", "format": "uuid"},
         ),
     ]
 
 
 def find_form(resource: Resource, shape: Shape) -> Schema:
-    """A Find by POST as a form: the same parameters, without null, which no form can say; several ``ids`` are as many fields."""
+    """A Find by POST as a form: the same parameters, without null, which no form can say; several
+    ``ids`` are as many fields.
+    """
     return find_body(resource, shape, nullable=False) | {"minProperties": 1}
 
 
 def find_body(resource: Resource, shape: Shape, nullable: bool = True) -> Schema:
-    """A Find by POST: the parameters of the query as the keys of an object; null leaves a page parameter out."""
+    """A Find by POST: the parameters of the query as the keys of an object; null leaves a page
+    parameter out.
+    """
     properties: dict[str, Any] = {}
     for name, text, schema in page_parameters():
         properties[name] = nullable_schema(schema, nullable) | {"description": text}
-    for name, one in resource.spelled[shape].filters.items():
-        properties[name] = _as_key(one.kind.schema()) | {"description": one.about}
+    for name, finder in resource.spelled[shape].filters.items():
+        properties[name] = _as_key(finder.kind.schema()) | {"description": finder.about}
     properties[IDS.name] = {
         "type": "array",
         "items": {"type": "string", "format": "uuid", "pattern": f"^{GUID_PATTERN}$"},
@@ -127,19 +195,21 @@ def find_body(resource: Resource, shape: Shape, nullable: bool = True) -> Schema
 def _as_key(schema: Schema) -> Schema:
     """A filter's schema inside a body, where a number stands for its digits."""
     free = (
-        schema.get("type") == "string" and not schema.keys() & {"format", "enum"} and schema.get("pattern") in (None, WITHOUT_NUL)
+        schema.get("type") == "string"
+        and not schema.keys() & {"format", "enum"}
+        and schema.get("pattern") in (None, WITHOUT_NUL)
     )
     return {**schema, "type": ["string", "integer"]} if free else schema
 
 
 def find_page(resource: Resource, enveloped: bool) -> Schema:
-    """The answer of a Find."""
+    """A page of a Find in the contract's shape, a list of one object, or in the enveloped one."""
     rows = {"type": "array", "items": ref(component(resource))}
     if enveloped:
         properties = {"data": rows, "links": ref("PageLinks")}
-        return {"type": "object", "properties": properties, "required": ["data", "links"]}
+        return object_of(properties, ["data", "links"])
     properties = {"data": rows, "meta": ref("PageMeta"), "links": ref("PageLinks")}
-    page = {"type": "object", "properties": properties, "required": ["data", "meta"]}
+    page = object_of(properties, ["data", "meta"])
     return {
         "type": "array",
         "description": "One page: a list of one object.",
@@ -152,7 +222,11 @@ def find_page(resource: Resource, enveloped: bool) -> Schema:
 def shared(resources: Sequence[Resource], enveloped: bool) -> dict[str, Schema]:
     """The schemas that belong to no single collection."""
     moment: Schema = {"type": "string", "format": "date-time"}
-    used = {"page[from]": moment, "page[to]": moment, "page[size]": {"type": "integer", "minimum": 1, "maximum": 1000}}
+    used = {
+        "page[from]": moment,
+        "page[to]": moment,
+        "page[size]": {"type": "integer", "minimum": 1, "maximum": 1000},
+    }
     current = {
         "type": "object",
         "description": f"What was used. {_PAGE_TEXT}",
@@ -161,53 +235,65 @@ def shared(resources: Sequence[Resource], enveloped: bool) -> dict[str, Schema]:
     }
     onward = {
         "type": "object",
-        "description": "The parameters of the next page, filters included. Absent on the last page.",
-        "properties": used | {"page[after]": {"type": "string", "format": "uuid"}} | _given_back(resources, enveloped),
+        "description": (
+            "The parameters of the next page, filters included. Absent on the last page."
+        ),
+        "properties": (
+            used
+            | {"page[after]": {"type": "string", "format": "uuid"}}
+            | _filters_echoed(resources, enveloped)
+        ),
         "required": [*used, "page[after]"],
     }
     until = moment | {
-        "description": "Up to here no earlier change can still appear: a program that polls continues from this time."
+        "description": (
+            "Up to here no earlier change can still appear: a program that polls continues from"
+            " this time."
+        )
     }
-    meta: Schema = {
+    meta: Schema = object_of(
+        {"current": current, "complete_until": until, "next": onward}, ["current", "complete_until"]
+    )
+    href = string("An absolute address, to be followed as it stands.", format="uri")
+    following: Schema = object_of({"href": href})
+    links: Schema = {
         "type": "object",
-        "properties": {"current": current, "complete_until": until, "next": onward},
-        "required": ["current", "complete_until"],
+        "description": "Absent on the last page.",
+        "properties": {"next": following},
     }
-    href = {"type": "string", "format": "uri", "description": "An absolute address, to be followed as it stands."}
-    following: Schema = {"type": "object", "properties": {"href": href}, "required": ["href"]}
-    links: Schema = {"type": "object", "description": "Absent on the last page.", "properties": {"next": following}}
     if enveloped:
         links = _enveloped_links(href, current, onward)
     return {
         "PageMeta": meta,
         "PageLinks": links,
         "Problem": _problem(),
-        "Errors": {
-            "type": "object",
-            "properties": {"errors": {"type": "array", "minItems": 1, "items": ref("Problem")}},
-            "required": ["errors"],
-        },
-        "Change": _change(resources),
-        "Changes": _changes_page(),
+        "Errors": object_of({"errors": {"type": "array", "minItems": 1, "items": ref("Problem")}}),
     }
 
 
-def _given_back(resources: Sequence[Resource], enveloped: bool) -> dict[str, Schema]:
-    """The filters of a Find as its pages give them back, whatever the collection: as they were sent."""
-    told = "The filter of this name, where the Find has it."
+def _filters_echoed(resources: Sequence[Resource], enveloped: bool) -> dict[str, Schema]:
+    """The filters of a Find as its pages give them back, whatever the collection: as they were
+    sent.
+    """
+    text = "The filter of this name, where the Find has it."
     shape = Shape.ENVELOPED if enveloped else Shape.DOCUMENTED
-    return {name: {"type": "string", "description": told} for r in resources for name in r.spelled[shape].filters}
+    return {name: string(text) for r in resources for name in r.spelled[shape].filters}
 
 
 def _enveloped_links(href: Schema, current: Schema, onward: Schema) -> Schema:
     def place(meta: Schema) -> Schema:
-        return {"type": "object", "properties": {"href": href, "meta": meta}, "required": ["href", "meta"]}
+        return object_of({"href": href, "meta": meta})
 
-    both = {"type": "object", "properties": {"current": href, "next": href}, "required": ["current"]}
+    both = object_of({"current": href, "next": href}, ["current"])
     return {
         "type": "object",
         "description": "Where this page and the next are. On the last page `next` is absent.",
-        "properties": {"href": both, "current": place(current), "next": place(onward), "meta": ref("PageMeta")},
+        "properties": {
+            "href": both,
+            "current": place(current),
+            "next": place(onward),
+            "meta": ref("PageMeta"),
+        },
         "required": ["href", "current", "meta"],
     }
 
@@ -216,75 +302,28 @@ def _problem() -> Schema:
     codes = list(PROBLEMS)
     properties: dict[str, Any] = {
         "status": {"type": "integer", "description": "The status that this problem has by itself."},
-        "code": {"type": "string", "enum": codes, "description": "For programs."},
-        "title": {"type": "string", "description": "The code in words."},
-        "detail": {"type": "string", "description": "What is wrong, and where, for a person."},
+        "code": string("For programs.", enum=codes),
+        "title": string("The code in words."),
+        "detail": string("What is wrong, and where, for a person."),
         "extra": {
             "type": "object",
-            "description": "For programs. `path` names the field or parameter, as `.user_id` or `.model.pain_scale`.",
+            "description": (
+                "For programs. `path` names the field or parameter, as `.user_id` or"
+                " `.model.pain_scale`."
+            ),
             "properties": {
                 "path": {"type": "string"},
-                "scope": {"type": "string", "description": "The scope that is needed."},
+                "scope": string("The scope that is needed."),
                 "limit_bytes": {"type": "integer", "description": "What it may have at most."},
-                "request_id": {"type": "string", "description": "By which the server's log knows this request."},
-                "rule": {"type": "string", "description": "What an answer or a record breaks: `kind`, `required`, `not_asked` ..."},
-                "spec": {"type": "string", "description": "The id of the assessment spec that it does not fit."},
+                "request_id": string("By which the server's log knows this request."),
+                "rule": string(
+                    "What an answer or a record breaks: `kind`, `required`, `not_asked` ..."
+                ),
+                "spec": string("The id of the assessment spec that it does not fit."),
                 "spec_version": {"type": "integer"},
-                "type_name": {"type": "string", "description": "The custom data type that it does not fit."},
+                "type_name": string("The custom data type that it does not fit."),
                 "type_version": {"type": "integer"},
             },
         },
     }
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _change(resources: Sequence[Resource]) -> Schema:
-    text: Schema = {"type": "string"}
-    properties: dict[str, Any] = {
-        "resource": {
-            "type": ["string", "null"],
-            "enum": [*(r.name for r in resources), None],
-            "description": "The collection; null of an epoch.",
-        },
-        "id": {"type": ["string", "null"], "format": "uuid", "description": "The row; null of an epoch."},
-        "kind": {
-            "type": "string",
-            "enum": ["create", "update", "delete", "epoch"],
-            "description": "What was done to it. `epoch`: the database goes on from an earlier state, after a backup was restored "
-            "or a standby took over.",
-        },
-        "changed_at": {
-            "type": "string",
-            "format": "date-time",
-            "description": "When: the row's `updated_at` after it.",
-        },
-        "patient_id": {
-            "type": ["string", "null"],
-            "format": "uuid",
-            "description": "The patient whom the row is about.",
-        },
-        "fields": {"type": ["array", "null"], "items": text, "description": "The fields that changed."},
-        "actor": {"type": "string", "description": "Who did it."},
-        "through": {"type": "string", "description": "By what way: the API, the portal, an import."},
-        "request_id": {"type": "string", "description": "The `X-Request-Id` of the request that did it."},
-        "cursor": {**text, "description": "The position behind this change. Opaque, but that cursors sort as texts."},
-    }
-    required = list(properties)
-    properties["row"] = {
-        "type": ["object", "null"],
-        "description": "With `include=rows`: the row as it is now, as Find gives it in the client's shape; null where it is gone.",
-    }
-    properties["survived_until"] = {
-        **text,
-        "description": "Of an epoch: the cursor of the last change before it that is still there. What was told behind it may be "
-        "gone.",
-    }
-    return {"type": "object", "properties": properties, "required": required}
-
-
-def _changes_page() -> Schema:
-    after = {"type": "string", "description": "Pass it as `after` to go on from here."}
-    more = {"type": "boolean", "description": "Whether further changes are waiting already."}
-    meta = {"type": "object", "properties": {"after": after, "more": more}, "required": ["after", "more"]}
-    properties = {"data": {"type": "array", "items": ref("Change")}, "meta": meta}
-    return {"type": "object", "properties": properties, "required": ["data", "meta"]}
+    return object_of(properties)

@@ -1,11 +1,13 @@
-"""What a body says and the operation does not do: told in the header ``X-Ignored-Fields``, never dropped in silence."""
+"""What a body says and the operation does not do: told in the header ``X-Ignored-Fields``, never
+dropped in silence.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from almoner.data_api.declare import Resource, Row
-from almoner.data_api.store import Written
+from almoner.data_api.writes import Written
 from almoner.vocabulary import json_values
 from almoner.vocabulary.fields import Field, Shape
 from almoner.vocabulary.kinds import Problems
@@ -15,7 +17,8 @@ HEADER = b"x-ignored-fields"
 
 
 def differing(resource: Resource, shape: Shape, written: Written) -> list[str]:
-    """The names of what was ignored and is not what the row has (clarification 9), in the order in which they were sent.
+    """The names of what was ignored and is not what the row has (clarification 9), in the order in
+    which they were sent.
 
     What a body says of the id and the times of a new row is no loss: the database gives them.
     """
@@ -32,9 +35,13 @@ def differing(resource: Resource, shape: Shape, written: Written) -> list[str]:
     ]
 
 
-def _same(field: Field, one: Any, other: Any) -> bool:
-    """Whether two JSON values mean the same: a phone number in two notations, a moment in two zones."""
-    return one == other or (one is not None and other is not None and _meaning(field, one) == _meaning(field, other))
+def _same(field: Field, value: Any, other: Any) -> bool:
+    """Whether two JSON values mean the same: a phone number in two notations, a moment in two
+    zones.
+    """
+    return value == other or (
+        value is not None and other is not None and _meaning(field, value) == _meaning(field, other)
+    )
 
 
 def _meaning(field: Field, value: Any) -> Any:

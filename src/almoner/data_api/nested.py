@@ -1,4 +1,6 @@
-"""Rows of another collection inside of a body, created with the row that the body is of (``welkin-2020.md``, section 2: Batch)."""
+"""Rows of another collection inside of a body, created with the row that the body is of
+(``welkin-2020.md``, section 2: Batch).
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,14 @@ from almoner.vocabulary.kinds import Json, Kind, Problems, Schema
 
 @dataclass(frozen=True)
 class NewRows(Json):
-    """A list of bodies of a Create of ``resource``, all written or none. Each is about the row that it comes with, whose id goes
-    into the field ``by``; ``given`` are fields whose values follow from that. A body names neither. ``own_scope``: they need the
-    scope to write to their collection too, as roles may keep somebody from it who may create what they come with.
-    """
+    """A list of bodies of a Create of ``resource``, all written or none. Each is about the row that
+    it comes with, whose id goes into the field ``by``; ``fixed`` are fields whose values follow
+    from that. A body names neither. ``own_scope``: they need the scope to write to their collection
+    too, as roles may keep somebody from it who may create what they come with."""
 
     resource: Resource
     by: str
-    given: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
+    fixed: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
     shape: Shape = Shape.STORED
     own_scope: bool = False
 
@@ -34,7 +36,7 @@ class NewRows(Json):
     @property
     def inner(self) -> Resource:
         """The collection as such a body sees it."""
-        return _without(self.resource, (self.by, *self.given))
+        return _without(self.resource, (self.by, *self.fixed))
 
     def enveloped(self) -> Kind:
         return replace(self, shape=Shape.ENVELOPED)
@@ -51,16 +53,22 @@ class NewRows(Json):
             if type(body) is not dict:
                 problems.append(parse_problem("json", here, "a JSON object is expected"))
                 continue
-            found: Problems = []
-            rows.append(decode.values(self.inner, body, Verb.CREATE, self.shape, found))
-            problems += [decode.moved(one, here) for one in found]
+            row_problems: Problems = []
+            rows.append(decode.values(self.inner, body, Verb.CREATE, self.shape, row_problems))
+            problems += [decode.moved(problem, here) for problem in row_problems]
         return rows
 
     def schema(self) -> Schema:
         return {"type": "array", "items": describe_schemas.create(self.inner, self.shape)}
 
     def example(self) -> Any:
-        return [{f.name: f.example() for f in self.inner.spelled[self.shape].fields if f.create and f.required}]
+        return [
+            {
+                f.name: f.example()
+                for f in self.inner.spelled[self.shape].fields
+                if f.create and f.required
+            }
+        ]
 
 
 @cache
@@ -75,28 +83,41 @@ def fields(resource: Resource) -> tuple[tuple[Field, NewRows], ...]:
 
 
 def check(resource: Resource, row: Row, program: Program, before: Sequence[Problem]) -> Problems:
-    """What the program and the rules of their own collections refuse of the rows that come with a new one.
+    """What the program and the rules of their own collections refuse of the rows that come with a
+    new one.
 
     ``before``: what was found already; a row that did not parse is not looked at any further.
     """
-    found: Problems = []
+    problems: Problems = []
     of_others = fields(resource)
     if not of_others:
-        return found
-    unread = tuple(str(one.extra.get("path", "")) for one in before)
+        return problems
+    unread = tuple(str(problem.extra.get("path", "")) for problem in before)
     for item, kind in of_others:
         for number, values in enumerate(row.get(item.name) or ()):
             here = f".{item.name}[{number}]"
             if not any(path.startswith(here) for path in unread):
-                found += [decode.moved(one, here) for one in decode.check(kind.inner, values, program, None)]
-    return found
+                problems += [
+                    decode.moved(problem, here)
+                    for problem in decode.check(kind.inner, values, program, None)
+                ]
+    return problems
 
 
 def related(resource: Resource, row: Row) -> list[Related]:
     """All rows that the Create of ``row`` writes along, in the order in which they are written."""
-    found = list(resource.on_create(row)) if resource.on_create else []
+    rows = list(resource.on_create(row)) if resource.on_create else []
     for item, kind in fields(resource):
         for number, values in enumerate(row.get(item.name) or ()):
-            whole = {**values, **kind.given, kind.by: row["id"]}
-            found.append(Related(kind.resource.name, whole, f".{item.name}[{number}]"))
-    return found
+            whole = {**values, **kind.fixed, kind.by: row["id"]}
+            rows.append(Related(kind.resource.name, whole, f".{item.name}[{number}]"))
+    return rows
+
+
+def own_scopes(resource: Resource, body: Row) -> list[str]:
+    """The collections to which a body writes along and that need a scope of their own for it."""
+    return [
+        kind.resource.name
+        for item, kind in fields(resource)
+        if kind.own_scope and body.get(item.name)
+    ]

@@ -1,4 +1,6 @@
-"""Why the database refused a write, in words that the caller can act on. Off the hot path: asked only after a refusal."""
+"""Why the database refused a write, in words that the caller can act on. Off the hot path: asked
+only after a refusal.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from almoner.data_api import statements
+from almoner.data_api import set_statements, statements
 from almoner.data_api.declare import Resource, Row, Unique, unique_name
 from almoner.database import Connection
 from almoner.errors import ApiError, Problem, problem
@@ -20,60 +22,101 @@ class Refusals:
     def __init__(self, resources: Mapping[str, Resource]) -> None:
         self._resources = resources
 
-    async def missing(self, connection: Connection, environment_id: int, resource: Resource, row: Row) -> Problems:
-        """A problem for each reference of the row to what does not exist in this environment, or to what does not fit it."""
+    async def missing(
+        self, connection: Connection, environment_id: int, resource: Resource, row: Row
+    ) -> Problems:
+        """A problem for each reference of the row to what does not exist in this environment, or to
+        what does not fit it.
+        """
         problems: Problems = []
         unknown = set()
         for field, ref in resource.references:
             row_id = row.get(field.name)
             if row_id is None:
                 continue
-            found = await connection.fetchval(statements.exists(ref.to, ref.within), environment_id, row_id)
+            target_patient = await connection.fetchval(
+                statements.exists(ref.to, ref.within), environment_id, row_id
+            )
             target = self._resources[ref.to].singular
-            if found is None:
+            if target_patient is None:
                 unknown.add(field.name)
                 problems.append(_unknown(target, f".{field.name}"))
             elif ref.within and ref.within not in unknown and row.get(ref.within) is not None:
                 owner = resource.field(ref.within).kind
                 assert isinstance(owner, Ref)
-                if found == await connection.fetchval(statements.current(owner), environment_id, row[ref.within]):
+                if target_patient == await connection.fetchval(
+                    statements.current(owner), environment_id, row[ref.within]
+                ):
                     continue
-                detail = f"The {target} at .{field.name} belongs to another patient than .{ref.within}."
+                detail = (
+                    f"The {target} at .{field.name} belongs to another patient than .{ref.within}."
+                )
                 problems.append(Problem("bad_request", detail, {"path": f".{field.name}"}))
         return problems
 
-    async def any_reference(self, connection: Connection, environment_id: int, resource: Resource, row: Row) -> None:
-        """Refuses an id that is not in the collection that the row names beside it (clarification 16)."""
+    async def any_reference(
+        self, connection: Connection, environment_id: int, resource: Resource, row: Row
+    ) -> None:
+        """Refuses an id that is not in the collection that the row names beside it (clarification
+        16).
+        """
         if resource.any_reference is None:
             return
         collection, reference = resource.any_reference
         target = self._resources[row[collection]]
-        if await connection.fetchval(statements.exists(target.name, None), environment_id, row[reference]) is None:
+        if (
+            await connection.fetchval(
+                statements.exists(target.name, None), environment_id, row[reference]
+            )
+            is None
+        ):
             raise ApiError(_unknown(target.singular, f".{reference}"))
+
+    async def any_references(
+        self, connection: Connection, environment_id: int, resource: Resource, rows: Sequence[Row]
+    ) -> None:
+        """The same of many rows: refuses them together, whichever of them it is."""
+        if resource.any_reference is None:
+            return
+        collection, reference = resource.any_reference
+        for name in {row[collection] for row in rows}:
+            ids = {row[reference] for row in rows if row[collection] == name}
+            statement = set_statements.existing(self._resources[name])
+            if len(await connection.fetch(statement, environment_id, list(ids))) < len(ids):
+                raise ApiError(_unknown(self._resources[name].singular, f".{reference}"))
 
     async def claimed(
         self, connection: Connection, environment_id: int, resource: Resource, rows: Sequence[Row]
     ) -> list[tuple[int, Problem]]:
-        """The problem of each of these new rows that must be the only one with its values and is not, with its place."""
-        found: list[tuple[int, Problem]] = []
+        """The problem of each of these new rows that must be the only one with its values and is
+        not, with its place.
+        """
+        refused: list[tuple[int, Problem]] = []
         for rule in resource.claims:
-            seen: set[tuple[Any, ...]] = set()
+            keys: set[tuple[Any, ...]] = set()
             claims: list[tuple[int, tuple[Any, ...]]] = []
             for place, row in enumerate(rows):
                 key = tuple(row[name] for name in rule.fields)
-                if row.get(rule.where or "") and key in seen:
-                    found.append((place, _taken(rule)))
+                if row.get(rule.where or "") and key in keys:
+                    refused.append((place, _taken(rule)))
                 elif row.get(rule.where or ""):
                     claims.append((place, key))
-                seen.add(key)
+                keys.add(key)
             if claims:
                 values = ([key[n] for _, key in claims] for n in range(len(rule.fields)))
-                records = await connection.fetch(statements.taken(resource, rule), environment_id, *values)
-                found += [(claims[record["place"] - 1][0], _taken(rule)) for record in records]
-        return sorted(found, key=lambda one: one[0])
+                records = await connection.fetch(
+                    statements.taken(resource, rule), environment_id, *values
+                )
+                refused += [(claims[record["place"] - 1][0], _taken(rule)) for record in records]
+        return sorted(refused, key=lambda pair: pair[0])
 
     async def of(
-        self, connection: Connection, environment_id: int, resource: Resource, row: Row, error: asyncpg.PostgresError
+        self,
+        connection: Connection,
+        environment_id: int,
+        resource: Resource,
+        row: Row,
+        error: asyncpg.PostgresError,
     ) -> ApiError:
         """The error that this violated constraint is answered with."""
         violated = getattr(error, "constraint_name", None)
@@ -81,7 +124,14 @@ class Refusals:
             if violated == unique_name(resource, rule):
                 return ApiError(_taken(rule))
         problems = await self.missing(connection, environment_id, resource, row)
-        return ApiError(problems or [Problem("bad_request", "The row does not fit together; see the rules of the collection.")])
+        return ApiError(
+            problems
+            or [
+                Problem(
+                    "bad_request", "The row does not fit together; see the rules of the collection."
+                )
+            ]
+        )
 
 
 def _taken(rule: Unique) -> Problem:
@@ -89,7 +139,9 @@ def _taken(rule: Unique) -> Problem:
 
 
 def _unknown(singular: str, path: str) -> Problem:
-    return Problem("resource_not_found", f"There is no {singular} with the id at {path}.", {"path": path})
+    return Problem(
+        "resource_not_found", f"There is no {singular} with the id at {path}.", {"path": path}
+    )
 
 
 def not_found(resource: Resource) -> ApiError:

@@ -1,4 +1,6 @@
-"""What a row must be to be written, beside what each of its fields must be: the rules of its collection and of the program."""
+"""What a row must be to be written, beside what each of its fields must be: the rules of its
+collection and of the program.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +12,30 @@ from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.kinds import Problems
 
 
-def refused(resource: Resource, row: Row, program: Program, named: frozenset[str] | None, before: Problems) -> Problems:
-    """What the program and the rules refuse of a row and of those that come with it. ``named`` and ``before``: see decode.check."""
-    found = decode.check(resource, row, program, named, before)
-    return found if named is not None else found + nested.check(resource, row, program, before)
+def refused(
+    resource: Resource, row: Row, program: Program, named: frozenset[str] | None, before: Problems
+) -> Problems:
+    """What the program and the rules refuse of a row and of those that come with it. ``named`` and
+    ``before``: see decode.check.
+    """
+    problems = decode.check(resource, row, program, named, before)
+    return (
+        problems if named is not None else problems + nested.check(resource, row, program, before)
+    )
 
 
-async def ask(connection: Connection, environment_id: int, resource: Resource, given: Row, row: Row) -> None:
-    """Asks the questions that the ``given`` fields raise about a row. Raises ApiError with what the answers refuse."""
-    found: Problems = []
+async def ask(
+    connection: Connection, environment_id: int, resource: Resource, body: Row, row: Row
+) -> None:
+    """Asks the questions that the fields of ``body`` raise about a row. Raises ApiError with what
+    the answers refuse.
+    """
+    problems: Problems = []
     for question in resource.questions:
-        if question.asked(given):
-            records = await connection.fetch(question.sql, environment_id, *(row.get(name) for name in question.fields))
-            question.rule(row, records, found)
-    if found:
-        raise ApiError(found)
+        if question.asked(body):
+            records = await connection.fetch(
+                question.sql, environment_id, *(row.get(name) for name in question.fields)
+            )
+            question.rule(row, records, problems)
+    if problems:
+        raise ApiError(problems)

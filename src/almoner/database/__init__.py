@@ -1,7 +1,11 @@
-"""PostgreSQL as requests use it: connections, transactions, and what goes wrong with a database, as the API answers it."""
+"""PostgreSQL as requests use it: connections, transactions, and what goes wrong with a database, as
+the API answers it.
+"""
 
-from almoner.database.held_transaction import HeldTransaction
-from almoner.database.pool import Database, guard_wait, unavailable
+from almoner.database.held_connection import HeldConnection
+from almoner.database.outages import unavailable
+from almoner.database.pool import Database, guard_wait
+from almoner.database.read_together import read_together
 from almoner.database.sql_connection import Connection
 
-__all__ = ["Connection", "Database", "HeldTransaction", "guard_wait", "unavailable"]
+__all__ = ["Connection", "Database", "HeldConnection", "guard_wait", "read_together", "unavailable"]

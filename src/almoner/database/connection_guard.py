@@ -1,4 +1,6 @@
-"""What becomes of a task that waits for others while it holds a connection that they may be waiting for."""
+"""What becomes of a task that waits for others while it holds a connection that they may be waiting
+for.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ _logged: set[str] = set()
 
 
 class HoldingError(RuntimeError):
-    """A task that holds a connection was about to wait for another one, or for its caller: a fault in the code.
+    """A task that holds a connection was about to wait for another one, or for its caller: a fault
+    in the code.
 
     With as many such tasks as there are connections, each would wait for what the others hold.
     """
@@ -28,12 +31,16 @@ Reaction = Callable[[HoldingError], None]
 
 
 def logged(error: HoldingError) -> None:
-    """Logs each place in the code once: what has worked so far, unless the pool was empty, goes on doing so."""
+    """Logs each place in the code once: what has worked so far, unless the pool was empty, goes on
+    doing so.
+    """
     where = places(traceback.extract_stack(sys._getframe(1), _FRAMES))
     key = " ".join(where)
     if key not in _logged:
         _logged.add(key)
-        structlog.get_logger().error("fault", error=type(error).__name__, said=str(error), where=where)
+        structlog.get_logger().error(
+            "fault", error=type(error).__name__, said=str(error), where=where
+        )
 
 
 def raised(error: HoldingError) -> None:

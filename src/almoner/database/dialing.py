@@ -16,16 +16,19 @@ SESSION: Final = {
     "timezone": "UTC",
     "idle_in_transaction_session_timeout": "60000",
     "jit": "off",
-    # A statement whose caller has been sent away ends too, rather than wait on and write after all: by its own limit, a
-    # little before the caller's, and where the connection was cut, within half a second.
+    # A statement whose caller has been sent away ends too, rather than wait on and write after all:
+    # by its own limit, a little before the caller's, and where the connection was cut, within half
+    # a second.
     "client_connection_check_interval": "500",
-    # Statements are made so that one plan fits all values; planning them anew costs a fifth of a Find.
+    # Statements are made so that one plan fits all values; planning them anew costs a fifth of a
+    # Find.
     "plan_cache_mode": "force_generic_plan",
 }
 _PORT: Final = 5432
 POOLED: Final = (
-    "The address leads to a connection pooler such as PgBouncer, which does not pass the settings of a session on. Almoner keeps "
-    "few connections and prepares its statements on them: give it PostgreSQL's own address."
+    "The address leads to a connection pooler such as PgBouncer, which does not pass the settings"
+    " of a session on. Almoner keeps few connections and prepares its statements on them: give it"
+    " PostgreSQL's own address."
 )
 
 
@@ -36,8 +39,9 @@ class PooledError(OSError):
         super().__init__(POOLED)
 
 
-# What a pooler answers that does not know a setting of ours, or that gives each transaction another session, in which a
-# statement is prepared already or not at all. PostgreSQL itself has no cause to say any of it to us.
+# What a pooler answers that does not know a setting of ours, or that gives each transaction another
+# session, in which a statement is prepared already or not at all. PostgreSQL itself has no cause to
+# say any of it to us.
 _FROM_A_POOLER: Final = (
     asyncpg.DuplicatePreparedStatementError,
     asyncpg.InvalidSQLStatementNameError,
@@ -61,10 +65,17 @@ def addresses(dsn: str) -> list[tuple[str, int]]:
     listed = parts.netloc.rpartition("@")[2]
     if not listed and "host" not in query:
         return []
-    hosts = [_host_and_port(one) for one in listed.split(",")] if listed else [(one, "") for one in query["host"][-1].split(",")]
+    hosts = (
+        [_host_and_port(address) for address in listed.split(",")]
+        if listed
+        else [(host, "") for host in query["host"][-1].split(",")]
+    )
     ports = query.get("port", [""])[-1].split(",")
-    given = ports * len(hosts) if len(ports) == 1 else ports
-    return [(unquote(host), int(port or other or _PORT)) for (host, port), other in zip(hosts, given, strict=True)]
+    port_of_each = ports * len(hosts) if len(ports) == 1 else ports
+    return [
+        (unquote(host), int(port or other or _PORT))
+        for (host, port), other in zip(hosts, port_of_each, strict=True)
+    ]
 
 
 def _host_and_port(listed: str) -> tuple[str, str]:
@@ -75,25 +86,29 @@ def _host_and_port(listed: str) -> tuple[str, str]:
 
 
 class Dialler:
-    """Makes connections to a database. Of several hosts each is asked by itself, the one that answered last before the others.
+    """Makes connections to a database. Of several hosts each is asked by itself, the one that
+    answered last before the others.
 
-    A host that does not answer has its share of the time and no more, so that the next one is asked in any case.
-    """
+    A host that does not answer has its share of the time and no more, so that the next one is asked
+    in any case."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._hosts = addresses(dsn)
-        # A host that is not what is asked for may do where there is no other: asked of all of them first.
-        wanted = parse_qs(urlsplit(dsn).query).get("target_session_attrs", [""])[-1]
+        # A host that is not what is asked for may do where there is no other: asked of all of them
+        # first.
+        attributes = parse_qs(urlsplit(dsn).query).get("target_session_attrs", [""])[-1]
         self._rounds: tuple[dict[str, str], ...] = (
-            ({"target_session_attrs": "standby"}, {"target_session_attrs": "any"}) if wanted == "prefer-standby" else ({},)
+            ({"target_session_attrs": "standby"}, {"target_session_attrs": "any"})
+            if attributes == "prefer-standby"
+            else ({},)
         )
 
     async def dial(self, seconds: float, **options: Any) -> Connection:
         """A connection, made within so many seconds; ``options`` are asyncpg's.
 
-        Raises what the last host answered: OSError (PooledError among them), TimeoutError, asyncpg.PostgresError or InterfaceError.
-        """
+        Raises what the last host answered: OSError (PooledError among them), TimeoutError,
+        asyncpg.PostgresError or InterfaceError."""
         if len(self._hosts) < 2:
             return await _connect(self._dsn, timeout=seconds, **options)
         ends_at = asyncio.get_running_loop().time() + seconds
@@ -102,13 +117,17 @@ class Dialler:
             share = (ends_at - asyncio.get_running_loop().time()) / left
             try:
                 connection = await _connect(
-                    self._dsn, host=address[0], port=address[1], timeout=max(share, 0.1), **(options | more)
+                    self._dsn,
+                    host=address[0],
+                    port=address[1],
+                    timeout=max(share, 0.1),
+                    **(options | more),
                 )
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 if left == 1:
                     raise
             else:
-                self._hosts.sort(key=lambda one: one != address)
+                self._hosts.sort(key=lambda entry: entry != address)
                 return connection
         raise AssertionError("the last host either answers or raises")
 
@@ -125,10 +144,14 @@ async def _connect(dsn: str, **options: Any) -> Connection:
 
 
 async def prepared(connection: Connection) -> Connection:
-    """The connection, which knows the days and moments of Python from the first to the last. It is closed where it breaks."""
+    """The connection, which knows the days and moments of Python from the first to the last. It is
+    closed where it breaks.
+    """
     try:
         for name, encoder, decoder in _CODECS:
-            await connection.set_type_codec(name, schema="pg_catalog", encoder=encoder, decoder=decoder, format="tuple")
+            await connection.set_type_codec(
+                name, schema="pg_catalog", encoder=encoder, decoder=decoder, format="tuple"
+            )
     except BaseException as error:
         connection.terminate()
         if is_from_a_pooler(error):
@@ -137,10 +160,11 @@ async def prepared(connection: Connection) -> Connection:
     return connection
 
 
-# asyncpg takes the first and the last day and moment that Python knows for minus and plus infinity. They are days and moments
-# like any other: 9999-12-31 and 0001-01-01 are what other systems write for "without an end" and "not set". PostgreSQL counts
-# from the first of January 2000, in days and in microseconds. What it reckons beyond them, such as the local midnight of the first
-# day, is read as the nearest that Python knows.
+# asyncpg takes the first and the last day and moment that Python knows for minus and plus infinity.
+# They are days and moments like any other: 9999-12-31 and 0001-01-01 are what other systems write
+# for "without an end" and "not set". PostgreSQL counts from the first of January 2000, in days and
+# in microseconds. What it reckons beyond them, such as the local midnight of the first day, is read
+# as the nearest that Python knows.
 _FIRST_DAY = date(2000, 1, 1).toordinal()
 _FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

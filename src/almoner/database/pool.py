@@ -12,58 +12,40 @@ from typing import Any
 
 import asyncpg
 
-from almoner import errors
 from almoner.database import connection_guard, write_outcome
 from almoner.database.connection_guard import HoldingError, Reaction
 from almoner.database.dialing import SESSION, Dialler, prepared
+from almoner.database.outages import AWAY, BROKEN, settled, unavailable
 from almoner.database.sql_connection import Connection
-from almoner.errors import UnavailableError
 from almoner.vocabulary.clocks import DatabaseZones
-
-_AWAY_SAID = "The database cannot serve this request at the moment. Nothing was changed."
-# What PostgreSQL says as a session ends: a statement before that may have been done.
-_BROKEN = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.IdleSessionTimeoutError)
-# What says that the database is away, full or busy rather than that a statement is wrong.
-_AWAY = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.PostgresIOError,
-    asyncpg.CannotConnectNowError,
-    # What asyncpg raises where a session was ended at the very moment at which it was used again.
-    asyncpg.InternalClientError,
-)
 
 
 def guard_wait(what: str) -> None:
-    """To be called before a task waits for its caller (``what``): whoever holds a connection then has found a fault in the code.
+    """To be called before a task waits for its caller (``what``): whoever holds a connection then
+    has found a fault in the code.
 
     It holds one also where the task that started it does and has not given it back yet.
     """
-    lease = _HELD.get()
+    lease = _LEASE.get()
     while lease is not None:
-        if lease.is_held:
-            lease.database.on_holding(HoldingError(f"waits for {what} while it holds a database connection"))
+        if lease.is_open:
+            lease.database.on_holding(
+                HoldingError(f"waits for {what} while it holds a database connection")
+            )
             return
         lease = lease.before
 
 
 class Database:
-    """A PostgreSQL database: at most ``size`` connections, and callers who wait at most ``patience`` seconds for one.
+    """A PostgreSQL database: at most ``size`` connections, and callers who wait at most
+    ``patience`` seconds for one.
 
-    Connections are handed out bare, without asyncpg's pool around them, since that costs a tenth of a request (see
-    docs/decisions/0005). Statements are prepared once a connection. A connection comes back as it was: nothing here sets
-    anything that outlives a transaction, and one that was left in the middle of something is closed instead. ``on_holding`` is
-    called where a task that holds one waits for another, or for its caller; ``on_statement`` after each statement, with its text
-    and the seconds that it took.
-    """
+    Connections are handed out bare, without asyncpg's pool around them, since that costs a tenth of
+    a request (see docs/decisions/0005). Statements are prepared once a connection. A connection
+    comes back as it was: nothing here sets anything that outlives a transaction, and one that was
+    left in the middle of something is closed instead. ``on_holding`` is called where a task that
+    holds one waits for another, or for its caller; ``on_statement`` after each statement, with its
+    text and the seconds that it took."""
 
     def __init__(
         self,
@@ -97,8 +79,17 @@ class Database:
         on_holding: Reaction = connection_guard.logged,
         on_statement: Callable[[str, float], None] | None = None,
     ) -> Database:
-        """The database, with a first connection to it. Raises OSError or asyncpg.PostgresError where it cannot be reached."""
-        database = cls(dsn, size, patience, statement_seconds, on_holding, on_statement)
+        """The database, with a first connection to it. Raises OSError or asyncpg.PostgresError
+        where it cannot be reached.
+        """
+        database = cls(
+            dsn=dsn,
+            size=size,
+            patience=patience,
+            statement_seconds=statement_seconds,
+            on_holding=on_holding,
+            on_statement=on_statement,
+        )
         database._open += 1
         try:
             database._free.append(await database._dial())
@@ -108,55 +99,69 @@ class Database:
         return database
 
     async def agree_on_zones(self) -> None:
-        """Reads which time zones the database knows into ``zones``. It takes a tenth of a second: once a server's start."""
+        """Reads which time zones the database knows into ``zones``. It takes a tenth of a second:
+        once a server's start.
+        """
         async with self.connection() as connection:
             self.zones = DatabaseZones(
-                frozenset(row["name"] for row in await connection.fetch("SELECT name FROM pg_timezone_names"))
+                frozenset(
+                    row["name"]
+                    for row in await connection.fetch("SELECT name FROM pg_timezone_names")
+                )
             )
 
     @property
     def opened(self) -> int:
-        """How many connections are open."""
         return self._open
 
     @property
     def idle(self) -> int:
-        """How many of them nobody uses."""
+        """How many open connections nobody has taken."""
         return len(self._free)
 
     def connection(self) -> _Lease:
-        """``async with`` gives a connection. Raises ``UnavailableError`` where there is none to be had, or it breaks.
+        """``async with`` gives a connection. Raises ``UnavailableError`` where there is none to be
+        had, or it breaks.
 
         Where the task has one of this database already, ``on_holding`` is called first.
         """
         return _Lease(self)
 
     def guard_second(self) -> None:
-        """To be called before a task waits for what may need another connection: it must hold none of this database."""
-        lease = _HELD.get()
+        """To be called before a task waits for what may need another connection: it must hold none
+        of this database.
+        """
+        lease = _LEASE.get()
         while lease is not None:
-            if lease.is_held and lease.database is self:
-                self.on_holding(HoldingError("asks for a second connection while it holds one; use the one that it has"))
+            if lease.is_open and lease.database is self:
+                self.on_holding(
+                    HoldingError(
+                        "asks for a second connection while it holds one; use the one that it has"
+                    )
+                )
                 return
             lease = lease.before
 
     def transaction(self) -> _Transaction:
-        """``async with`` gives a connection in a transaction, which is rolled back when the block raises."""
+        """``async with`` gives a connection in a transaction, which is rolled back when the block
+        raises.
+        """
         return _Transaction(self)
 
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[Connection]:
-        """A connection beside those that are handed out, for what has to keep one while it waits for somebody.
+        """A connection beside those that are handed out, for what has to keep one while it waits
+        for somebody.
 
-        Nobody waits for it, and nothing but the caller bounds how many there are. Raises ``UnavailableError``.
-        """
+        Nobody waits for it, and nothing but the caller bounds how many there are. Raises
+        ``UnavailableError``."""
         try:
             connection = await self._dial()
-        except (*_AWAY, asyncpg.PostgresError) as error:
+        except (*AWAY, asyncpg.PostgresError) as error:
             raise unavailable(error) from error
         try:
             yield connection
-        except _AWAY as error:
+        except AWAY as error:
             raise unavailable(error) from error
         finally:
             connection.terminate()
@@ -169,13 +174,16 @@ class Database:
             self._open -= 1
             try:
                 await connection.close(timeout=5)
-            except _AWAY:
+            except AWAY:
                 connection.terminate()
 
     def _take_free(self) -> write_outcome.Connection | None:
-        """A connection that nobody uses. Nothing is awaited for it, since nearly every request finds one."""
+        """A connection that nobody uses. Nothing is awaited for it, since nearly every request
+        finds one.
+        """
         while self._free:
-            # The one that was used last: its statements are prepared, and what is too many goes stale and is noticed.
+            # The one that was used last: its statements are prepared, and what is too many goes
+            # stale and is noticed.
             connection = self._free.pop()
             if not connection.is_closed():
                 return connection
@@ -247,6 +255,8 @@ class Database:
                 command_timeout=self._statement_seconds,
                 statement_cache_size=2000,
                 max_cached_statement_lifetime=0,
+                # Reads that are sent together (read_together.py) are longer than it keeps.
+                max_cacheable_statement_size=0,
                 server_settings=settings,
             )
         )
@@ -261,7 +271,9 @@ def _give_up(turn: asyncio.Future[write_outcome.Connection | None]) -> None:
 
 
 class _Lease:
-    """A connection for the length of a block. ``before`` is the lease within which it was taken, of another database."""
+    """A connection for the length of a block. ``before`` is the lease within which it was taken, of
+    another database.
+    """
 
     __slots__ = ("_connection", "before", "database")
 
@@ -271,48 +283,51 @@ class _Lease:
         self._connection: write_outcome.Connection | None = None
 
     @property
-    def is_held(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the block has begun and not ended."""
         return self._connection is not None
 
     async def __aenter__(self) -> Connection:
-        self.before = _HELD.get()
+        self.before = _LEASE.get()
         if self.before is not None:
             self.database.guard_second()
         connection = self.database._take_free()
         if connection is None:
             try:
                 connection = await self.database._take()
-            except (*_AWAY, asyncpg.PostgresError) as error:
-                # Whatever keeps a connection from being opened, a changed password included: the database cannot be had.
+            except (*AWAY, asyncpg.PostgresError) as error:
+                # Whatever keeps a connection from being opened, a changed password included: the
+                # database cannot be had.
                 raise unavailable(error) from error
         connection.lent()
         self._connection = connection
-        _HELD.set(self)
+        _LEASE.set(self)
         return connection
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         connection, self._connection = self._connection, None
         assert connection is not None
-        _HELD.set(self.before)
+        _LEASE.set(self.before)
         if error is None:
             self.database._give(connection)
             return
-        if isinstance(error, asyncpg.PostgresError) and not isinstance(error, _BROKEN):
+        if isinstance(error, asyncpg.PostgresError) and not isinstance(error, BROKEN):
             connection.refused()
-        if _settled(error):
+        if settled(error):
             self.database._give(connection)
         else:
             # Cancelled, timed out or broken: what the connection is in the middle of is not known.
             connection.terminate()
             self.database._lost()
-        if isinstance(error, _AWAY):
+        if isinstance(error, AWAY):
             raise unavailable(error, connection.writes > 0) from error
 
 
-# The innermost block in which the current task, or the one that started it, has a connection. Tasks inherit it, so that it says
-# of each lease by itself whether it still is held.
-_HELD: ContextVar[_Lease | None] = ContextVar("almoner_held", default=None)
+# The innermost block in which the current task, or the one that started it, has a connection. Tasks
+# inherit it, so that it says of each lease by itself whether it still is held.
+_LEASE: ContextVar[_Lease | None] = ContextVar("almoner_held", default=None)
 
 
 class _Transaction:
@@ -334,8 +349,13 @@ class _Transaction:
             raise
         return connection
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if not _settled(error):
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not settled(error):
             await self._lease.__aexit__(kind, error, trace)
             return
         try:
@@ -346,19 +366,3 @@ class _Transaction:
                 raise
         else:
             await self._lease.__aexit__(kind, error, trace)
-
-
-def _settled(error: BaseException | None) -> bool:
-    """Whether a connection is in a known state after this: cancelled in the middle of a statement, it is not."""
-    broken = asyncio.TimeoutError | OSError | asyncpg.InterfaceError | asyncpg.InternalClientError
-    return error is None or (isinstance(error, Exception) and not isinstance(error, broken))
-
-
-def unavailable(error: BaseException, wrote: bool = False) -> UnavailableError:
-    """The 503 of a database that is away, full or busy. The cause goes to the log, never into the answer.
-
-    ``wrote``: a write was sent over this connection. Where that or anything else of the request may stand, the answer says so.
-    """
-    refused = errors.not_known() if wrote or write_outcome.may_be_done() else errors.unavailable(_AWAY_SAID)
-    refused.__cause__ = error
-    return refused

@@ -1,8 +1,9 @@
-"""Whether what a request asked for may have been done, where its answer from the database did not arrive.
+"""Whether what a request asked for may have been done, where its answer from the database did not
+arrive.
 
-A write that was sent, or the COMMIT of one, may stand although nobody heard of it: the connection broke, or nobody waited any
-longer. What was not sent, or was refused by the database itself, or lay in a transaction without its COMMIT, stands nowhere.
-"""
+A write that was sent, or the COMMIT of one, may stand although nobody heard of it: the connection
+broke, or nobody waited any longer. What was not sent, or was refused by the database itself, or lay
+in a transaction without its COMMIT, stands nowhere."""
 
 from __future__ import annotations
 
@@ -15,8 +16,12 @@ from typing import Any, Final
 import asyncpg
 
 # Our statements write their keywords in capitals, and their literals in small letters.
-_WRITING: Final = re.compile(r"\b(?:INSERT INTO|(?<!FOR )(?<!KEY )UPDATE|DELETE FROM|MERGE INTO|TRUNCATE)\b")
-_READING: Final = re.compile(r"\s*(?:SELECT|WITH|VALUES|SHOW|SET|RESET|LOCK|BEGIN|SAVEPOINT|RELEASE|ROLLBACK TO)\b")
+_WRITING: Final = re.compile(
+    r"\b(?:INSERT INTO|(?<!FOR )(?<!KEY )UPDATE|DELETE FROM|MERGE INTO|TRUNCATE)\b"
+)
+_READING: Final = re.compile(
+    r"\s*(?:SELECT|WITH|VALUES|SHOW|SET|RESET|LOCK|BEGIN|SAVEPOINT|RELEASE|ROLLBACK TO)\b"
+)
 _MOST_REMEMBERED: Final = 10_000
 
 
@@ -41,7 +46,9 @@ _kinds: dict[str, _Kind] = {}
 
 
 def begin(sent: SentWrites | None = None) -> None:
-    """A request begins in this task: nothing of it has been sent yet. ``sent`` takes the note, a new one where none is given."""
+    """A request begins in this task: nothing of it has been sent yet. ``sent`` takes the note, a
+    new one where none is given.
+    """
     _SENT.set(sent or SentWrites())
 
 

@@ -8,7 +8,9 @@ from random import Random
 from typing import Any
 
 from almoner.data_api.declare import Row
-from almoner.demo.people import City, DemoPerson
+from almoner.demo.people import DemoPerson
+from almoner.demo.places import City
+from almoner.resources import BY_NAME
 from almoner.vocabulary import clocks
 
 
@@ -24,7 +26,9 @@ class DemoWorker:
 
 @dataclass(frozen=True, slots=True)
 class DemoPatient:
-    """Who the patient is. ``days``: for how many days they have been in the program, at least six."""
+    """Who the patient is. ``days``: for how many days they have been in the program, at least
+    six.
+    """
 
     seed: int
     index: int
@@ -42,7 +46,9 @@ class DemoPatient:
 
     @property
     def record_number(self) -> str:
-        """The patient's number in the clinic's record system; no two patients of any two seeds have the same."""
+        """The patient's number in the clinic's record system; no two patients of any two seeds have
+        the same.
+        """
         return f"MRN-{self.seed}-{self.index + 20417:06d}"
 
 
@@ -60,8 +66,13 @@ class PatientRows:
 
     @property
     def joined(self) -> datetime:
-        """When the patient was entered."""
-        return moment(self.today, self.client.days, 9 * 60 + self.client.index % 420, self.client.place.timezone)
+        """When the patient was entered: in the morning, by the clocks where they live."""
+        return moment(
+            self.today,
+            self.client.days,
+            9 * 60 + self.client.index % 420,
+            self.client.place.timezone,
+        )
 
     @property
     def latest(self) -> datetime:
@@ -70,19 +81,29 @@ class PatientRows:
 
     def add(self, collection: str, created_at: datetime, **values: Any) -> str:
         """Adds a row about the patient; returns its id."""
-        row_id = guid(self.rng)
-        self.rows[collection].append({"id": row_id, "user_id": self.client.id, **values, "created_at": created_at})
+        row_id, owner = guid(self.rng), BY_NAME[collection].patient or ""
+        self.rows[collection].append(
+            {"id": row_id, owner: self.client.id, **values, "created_at": created_at}
+        )
         return row_id
 
     def map(self, namespace: str, collection: str, row_id: str, external_id: str) -> None:
         """Adds a mapping to an id of another system."""
-        row = {"id": guid(self.rng), "resource": collection, "namespace": namespace, "external_id": external_id}
+        row = {
+            "id": guid(self.rng),
+            "resource": collection,
+            "namespace": namespace,
+            "external_id": external_id,
+        }
         self.rows["external_ids"].append({**row, "welkin_id": row_id})
 
     def sometime(self) -> datetime:
         """A moment of the day between the patient's coming and yesterday."""
         return moment(
-            self.today, self.rng.randrange(2, self.client.days), self.rng.randrange(8 * 60, 20 * 60), self.client.place.timezone
+            self.today,
+            self.rng.randrange(2, self.client.days),
+            self.rng.randrange(8 * 60, 20 * 60),
+            self.client.place.timezone,
         )
 
     def times(self, count: int) -> list[datetime]:
@@ -98,5 +119,9 @@ def guid(rng: Random) -> str:
 
 
 def moment(today: date, days_ago: int, minute: int, timezone: str) -> datetime:
-    """The moment (UTC) at which it was, so many days ago, this minute of the day in the time zone."""
-    return clocks.earliest(today - timedelta(days=days_ago), time(minute // 60, minute % 60), timezone)
+    """The moment (UTC) at which it was, so many days ago, this minute of the day in the time
+    zone.
+    """
+    return clocks.earliest(
+        today - timedelta(days=days_ago), time(minute // 60, minute % 60), timezone
+    )

@@ -20,7 +20,14 @@ _MINUTES: Final = {
 }
 _LATER_TYPES: Final = ("coaching_call", "coaching_call", "coaching_call", *tuple(_MINUTES)[2:])
 _OUTCOMES: Final = ("completed", "cancelled", "no-show", None)
-_BUSY: Final = {"onboarding": 3, "active_coaching": 7, "maintenance": 4, "graduated": 6, "paused": 4, "withdrawn": 2}
+_BUSY: Final = {
+    "onboarding": 3,
+    "active_coaching": 7,
+    "maintenance": 4,
+    "graduated": 6,
+    "paused": 4,
+    "withdrawn": 2,
+}
 _HAS_FUTURE: Final = ("intake", "onboarding", "active_coaching", "maintenance")
 
 
@@ -52,7 +59,11 @@ def add_conversations(chart: PatientRows) -> None:
 
 
 def _add_dialogue(
-    chart: PatientRows, conversation: str, worker: DemoWorker, dialogue: texts.Dialogue, begin: tuple[int, int]
+    chart: PatientRows,
+    conversation: str,
+    worker: DemoWorker,
+    dialogue: texts.Dialogue,
+    begin: tuple[int, int],
 ) -> None:
     rng, client = chart.rng, chart.client
     words = {
@@ -73,7 +84,9 @@ def _add_dialogue(
             automatically_sent=line.automatic,
             send_time=iso(at),
         )
-        at += timedelta(minutes=rng.randint(1, 75), seconds=rng.randrange(60), microseconds=rng.randrange(10**6))
+        at += timedelta(
+            minutes=rng.randint(1, 75), seconds=rng.randrange(60), microseconds=rng.randrange(10**6)
+        )
 
 
 def add_events(chart: PatientRows) -> None:
@@ -82,27 +95,45 @@ def add_events(chart: PatientRows) -> None:
     if client.phase != "intake" or rng.random() < 0.5:
         _add_event(chart, "intake_call", client.coach, client.days - 4)
     busy = _BUSY.get(client.phase, 0)
-    # Not on the first days, so that one that moves off a weekend is still behind the patient's coming.
-    for day in sorted((rng.randrange(2, client.days - 3) for _ in range(rng.randint(busy // 2, busy))), reverse=True):
+    # Not on the first days, so that one that moves off a weekend is still behind the patient's
+    # coming.
+    for day in sorted(
+        (rng.randrange(2, client.days - 3) for _ in range(rng.randint(busy // 2, busy))),
+        reverse=True,
+    ):
         _add_event(chart, rng.choice(_LATER_TYPES), rng.choice(client.team), day)
     if client.phase in _HAS_FUTURE:
         for _ in range(rng.randint(0, 3)):
             kind = "intake_call" if client.phase == "intake" else rng.choice(_LATER_TYPES)
-            _add_event(chart, kind, rng.choice((client.coach, client.coach, client.team[1])), -rng.randrange(60))
+            _add_event(
+                chart,
+                kind,
+                rng.choice((client.coach, client.coach, client.team[1])),
+                -rng.randrange(60),
+            )
 
 
 def _add_event(chart: PatientRows, kind: str, worker: DemoWorker, days_ago: int) -> None:
-    """An appointment so many days ago, or ahead where negative. Weekends are free: it moves to a day further away."""
+    """An appointment so many days ago, or ahead where negative. Weekends are free: it moves to a
+    day further away.
+    """
     rng = chart.rng
     past = days_ago > 0
     minute, lead = rng.randrange(8 * 60, 17 * 60, 5), rng.randrange(1, 21)
-    modality = "visit" if kind in ("home_visit", "device_training") else rng.choice(("phone", "phone", "call", "video", "visit"))
+    modality = (
+        "visit"
+        if kind in ("home_visit", "device_training")
+        else rng.choice(("phone", "phone", "call", "video", "visit"))
+    )
     outcome = rng.choices(_OUTCOMES, (78, 11, 8, 3) if past else (0, 4, 0, 96))[0]
     all_day = rng.random() < (0.4 if kind == "home_visit" else 0.05)
     days_ago += _off_the_weekend(chart, days_ago, past)
     start = moment(chart.today, days_ago, minute, worker.timezone)
-    created = _made(chart, start, lead, past)
-    when: dict[str, str] = {"start_time": iso(start), "end_time": iso(start + timedelta(minutes=_MINUTES[kind]))}
+    created = _created_at(chart, start, lead, past)
+    when: dict[str, str] = {
+        "start_time": iso(start),
+        "end_time": iso(start + timedelta(minutes=_MINUTES[kind])),
+    }
     if all_day:
         when = {"day": (chart.today - timedelta(days=days_ago)).isoformat()}
     chart.add(
@@ -123,7 +154,9 @@ def _off_the_weekend(chart: PatientRows, days_ago: int, past: bool) -> int:
     return beyond_friday if past else beyond_friday - 3
 
 
-def _made(chart: PatientRows, start: datetime, lead: int, past: bool) -> datetime:
-    """When the appointment was made: ``lead`` days before it, or before today; never before the patient was entered."""
-    made = (start if past else chart.latest) - timedelta(days=lead, minutes=7)
-    return max(made, chart.joined + timedelta(minutes=20))
+def _created_at(chart: PatientRows, start: datetime, lead: int, past: bool) -> datetime:
+    """When the appointment was made: ``lead`` days before it, or before today; never before the
+    patient was entered.
+    """
+    created_at = (start if past else chart.latest) - timedelta(days=lead, minutes=7)
+    return max(created_at, chart.joined + timedelta(minutes=20))

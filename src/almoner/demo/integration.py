@@ -1,8 +1,9 @@
-"""What the clinic's custom integration did about a patient: jobs of ``kiwihealth_pull``, their tasks and their failures.
+"""What the clinic's custom integration did about a patient: jobs of ``kiwihealth_pull``, their
+tasks and their failures.
 
-A job is one top-level task that tells how the whole went, and its steps in order; where a step fails, the ones behind it
-are not attempted, and the error stays with the step (contract: Integration Tasks).
-"""
+A job is one top-level task that tells how the whole went, and its steps in order; where a step
+fails, the ones behind it are not attempted, and the error stays with the step (contract:
+Integration Tasks)."""
 
 from __future__ import annotations
 
@@ -18,7 +19,10 @@ _STEPS: Final = ("validate_user", "fetch_results", "process_response")
 _ERRORS: Final = {
     "validate_user": (
         ("user_not_found", "No patient here has this record number."),
-        ("customer_disabled", "The clinic has switched this integration off for the patient's site."),
+        (
+            "customer_disabled",
+            "The clinic has switched this integration off for the patient's site.",
+        ),
         ("consent_missing", "The patient has not agreed to the exchange of results."),
     ),
     "fetch_results": (
@@ -48,7 +52,9 @@ class _Job:
 
 
 def add_jobs(chart: PatientRows) -> None:
-    """None, one or two jobs; about one in four fails somewhere, and the newest may still be running."""
+    """None, one or two jobs; about one in four fails somewhere, and the newest may still be
+    running.
+    """
     rng = chart.rng
     for begun in chart.times(rng.choice((0, 0, 1, 1, 1, 2))):
         failing = rng.choices((None, *_STEPS, "process_item"), (76, 6, 7, 4, 7))[0]
@@ -77,7 +83,9 @@ def _add_job(chart: PatientRows, job: _Job, failing: str | None, running: bool) 
             stopped = name != "process_item"
         elif running and number == len(steps):
             status = "running"
-        _add_task(chart, job, number=number, name=name, status=status, ref_ids=ref_ids, errors=errors)
+        _add_task(
+            chart, job, number=number, name=name, status=status, ref_ids=ref_ids, errors=errors
+        )
 
 
 def _error(chart: PatientRows, step: str) -> Row:
@@ -86,7 +94,10 @@ def _error(chart: PatientRows, step: str) -> Row:
     extra = rng.choice(
         (
             {"record_number": chart.client.record_number, "attempt_number": rng.randint(1, 7)},
-            {"status": rng.choice((429, 500, 503)), "retry_after_seconds": rng.choice((5, 30, 600))},
+            {
+                "status": rng.choice((429, 500, 503)),
+                "retry_after_seconds": rng.choice((5, 30, 600)),
+            },
             None,
         )
     )
@@ -94,7 +105,15 @@ def _error(chart: PatientRows, step: str) -> Row:
     return error if extra is None else error | {"extra": extra}
 
 
-def _add_task(chart: PatientRows, job: _Job, number: int, name: str, status: str, ref_ids: list[str], errors: list[Row]) -> None:
+def _add_task(
+    chart: PatientRows,
+    job: _Job,
+    number: int,
+    name: str,
+    status: str,
+    ref_ids: list[str],
+    errors: list[Row],
+) -> None:
     chart.add(
         "integration_tasks",
         job.begun + timedelta(seconds=2 * number),

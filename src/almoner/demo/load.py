@@ -7,7 +7,8 @@ from datetime import date
 from typing import Final
 
 from almoner.data_api.declare import Row
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.demo import generate, own_fields
 from almoner.resources import BY_NAME
@@ -26,51 +27,63 @@ async def load(
     today: date,
     progress: Callable[[int, int], None],
 ) -> int:
-    """Sees to it that the environment has this many of the seed's patients, and returns how many were added or finished.
+    """Sees to it that the environment has this many of the seed's patients, and returns how many
+    were added or finished.
 
-    The program of the demo must be published in the environment. Times lie around ``today``. ``progress`` is told how many
-    patients are there and how many there will be. What is there already is left as it is, and so is what was deleted since: a
-    patient counts as complete by the row that is written last. Raises ApiError where the program refuses a row or the
-    database is away; what was written until then stays, and the next call goes on from there.
-    """
+    The program of the demo must be published in the environment. Times lie around ``today``.
+    ``progress`` is told how many patients are there and how many there will be. What is there
+    already is left as it is, and so is what was deleted since: a patient counts as complete by the
+    row that is written last. Raises ApiError where the program refuses a row or the database is
+    away; what was written until then stays, and the next call goes on from there."""
     by = Actor(environment_id, "demo", "demo", f"demo:{seed}", whole=True)
-    workers, calendars = await _workers(database, store, by, generate.workers(seed, today))
+    people = [
+        own_fields.filled(BY_NAME["workers"], row, today) for row in generate.workers(seed, today)
+    ]
+    workers, calendars = await _workers(database, store, by, people)
     missing = await _missing(database, environment_id, seed, patients)
     done = patients - len(missing)
     progress(done, patients)
     for first in range(0, len(missing), _BATCH):
         batch = missing[first : first + _BATCH]
-        await _add(database, store, by, [_file(seed, index, today, workers, calendars) for index in batch])
+        await _add(
+            database, store, by, [_file(seed, index, today, workers, calendars) for index in batch]
+        )
         done += len(batch)
         progress(done, patients)
     return len(missing)
 
 
-def _file(seed: int, index: int, today: date, workers: Sequence[Row], calendars: Mapping[str, str]) -> dict[str, list[Row]]:
+def _file(
+    seed: int, index: int, today: date, workers: Sequence[Row], calendars: Mapping[str, str]
+) -> dict[str, list[Row]]:
     return own_fields.with_own(generate.patient(seed, index, today, workers, calendars), today)
 
 
-async def _workers(database: Database, store: Store, by: Actor, wanted: Sequence[Row]) -> tuple[list[Row], Mapping[str, str]]:
-    """The workers as they are in the environment, in the order of ``wanted``, and the id of each one's calendar.
+async def _workers(
+    database: Database, store: Store, by: Actor, rows: Sequence[Row]
+) -> tuple[list[Row], Mapping[str, str]]:
+    """The workers as they are in the environment, in the order of ``rows``, and the id of each
+    one's calendar.
 
-    A worker is known by the e-mail address, which is unique: two seeds, or somebody at the command line, may have made one
-    with the same.
-    """
-    emails = [row["email"] for row in wanted]
+    A worker is known by the e-mail address, which is unique: two seeds, or somebody at the command
+    line, may have made one with the same."""
+    emails = [row["email"] for row in rows]
     async with database.connection() as connection:
-        found = await connection.fetch(
-            "SELECT email FROM workers WHERE environment_id = $1 AND email = ANY($2)", by.environment_id, emails
+        known_rows = await connection.fetch(
+            "SELECT email FROM workers WHERE environment_id = $1 AND email = ANY($2)",
+            by.environment_id,
+            emails,
         )
-    known = {record["email"] for record in found}
-    absent = [row for row in wanted if row["email"] not in known]
+    known = {record["email"] for record in known_rows}
+    absent = [row for row in rows if row["email"] not in known]
     if absent:
         await store.load(by, BY_NAME["workers"], absent)
     # The calendars were made with their workers, under ids that only the database knows.
     async with database.connection() as connection:
         records = await connection.fetch(
-            "SELECT w.email, w.id::text AS id, w.first_name, w.timezone, c.id::text AS calendar_id FROM workers w "
-            "JOIN calendars c ON c.environment_id = w.environment_id AND c.worker_id = w.id "
-            "WHERE w.environment_id = $1 AND w.email = ANY($2)",
+            "SELECT w.email, w.id::text AS id, w.first_name, w.timezone, c.id::text AS calendar_id"
+            " FROM workers w JOIN calendars c ON c.environment_id = w.environment_id AND"
+            " c.worker_id = w.id WHERE w.environment_id = $1 AND w.email = ANY($2)",
             by.environment_id,
             emails,
         )
@@ -83,15 +96,24 @@ async def _missing(database: Database, environment_id: int, seed: int, patients:
     """The numbers of the patients who are not there, or not with everything that is theirs."""
     missing: list[int] = []
     for first in range(0, patients, _LOOKED_UP):
-        last_rows = {generate.marks(seed, index)[1]: index for index in range(first, min(first + _LOOKED_UP, patients))}
+        last_rows = {
+            generate.marks(seed, index)[1]: index
+            for index in range(first, min(first + _LOOKED_UP, patients))
+        }
         there = await _present(database, environment_id, "external_ids", list(last_rows))
         missing += [index for row_id, index in last_rows.items() if row_id not in there]
     return missing
 
 
-async def _add(database: Database, store: Store, by: Actor, files: Sequence[Mapping[str, Sequence[Row]]]) -> None:
-    """Writes the files of these patients, one collection after the other, but for the rows that are there."""
-    begun = await _present(database, by.environment_id, "patients", [file["patients"][0]["id"] for file in files])
+async def _add(
+    database: Database, store: Store, by: Actor, files: Sequence[Mapping[str, Sequence[Row]]]
+) -> None:
+    """Writes the files of these patients, one collection after the other, but for the rows that are
+    there.
+    """
+    begun = await _present(
+        database, by.environment_id, "patients", [file["patients"][0]["id"] for file in files]
+    )
     for name in own_fields.collections():
         rows = [row for file in files for row in file[name]]
         if begun:
@@ -101,10 +123,14 @@ async def _add(database: Database, store: Store, by: Actor, files: Sequence[Mapp
             await store.load(by, BY_NAME[name], rows)
 
 
-async def _present(database: Database, environment_id: int, collection: str, ids: Sequence[str]) -> set[str]:
+async def _present(
+    database: Database, environment_id: int, collection: str, ids: Sequence[str]
+) -> set[str]:
     """Those of the ids that the collection has."""
     async with database.connection() as connection:
         records = await connection.fetch(
-            f"SELECT id::text FROM {collection} WHERE environment_id = $1 AND id = ANY($2::uuid[])", environment_id, ids
+            f"SELECT id::text FROM {collection} WHERE environment_id = $1 AND id = ANY($2::uuid[])",
+            environment_id,
+            ids,
         )
     return {record["id"] for record in records}

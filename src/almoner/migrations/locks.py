@@ -6,7 +6,8 @@ from typing import Final
 
 from alembic import op
 
-# Less than PostgreSQL waits before it looks for a deadlock (a second), so that it never ends somebody's request for it.
+# Less than PostgreSQL waits before it looks for a deadlock (a second), so that it never ends
+# somebody's request for it.
 _TAKEN: Final = """
 DO $$
 DECLARE patience timestamptz := clock_timestamp() + interval '1 minute';
@@ -27,9 +28,10 @@ END $$
 
 
 def take(*tables: str) -> None:
-    """Locks these tables until the migration ends, beside servers that write to them; gives up after a minute.
+    """Locks these tables until the migration ends, beside servers that write to them; gives up
+    after a minute.
 
-    A request locks tables in an order of its own, so that there is none that could not meet it halfway. Whoever cannot have all of
-    them lets go of those it has, and lets others through, before it asks again.
-    """
+    A request locks tables in an order of its own, so that there is none that could not meet it
+    halfway. Whoever cannot have all of them lets go of those it has, and lets others through,
+    before it asks again."""
     op.execute(_TAKEN.format(tables=", ".join(tables)))

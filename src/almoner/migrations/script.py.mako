@@ -9,6 +9,7 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    # A migration that cannot have its lock within five seconds gives up rather than stop everybody behind it.
+    # A migration that cannot have its lock within five seconds gives up rather than stop everybody
+    # behind it.
     op.execute("SET LOCAL lock_timeout = '5s'")
     ${re.sub(r"\n? *# ### .*", "", upgrades).strip()}

@@ -1,1 +1,3 @@
-"""Notifications: ping and pull that cannot lose a change (contract: Notification Job, clarifications 25 to 28)."""
+"""Notifications: ping and pull that cannot lose a change (contract: Notification Job,
+clarifications 25 to 28).
+"""

@@ -1,4 +1,6 @@
-"""What is done for one subscription at a time: reading its backlog, announcing what is new, and replays."""
+"""What is done for one subscription at a time: reading its backlog, announcing what is new, and
+replays.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,15 @@ from almoner.notifications.delivery import Courier, DeliveryAttempt
 from almoner.notifications.positions import ChangeSpan, Groups
 from almoner.notifications.track import Track
 
-_NOTHING = DeliveryAttempt(True, "nothing to send: no row of the resources was changed in that span", None, 0, "")
+_NOTHING = DeliveryAttempt(
+    True, "nothing to send: no row of the resources was changed in that span", None, 0, ""
+)
 
 
 class Announcer:
-    """Sends for the subscriptions of the notifier ``me``. ``counted`` is told of every attempt whether it went well."""
+    """Sends for the subscriptions of the notifier ``me``. ``counted`` is told of every attempt
+    whether it went well.
+    """
 
     def __init__(
         self,
@@ -40,10 +46,11 @@ class Announcer:
         self._log = structlog.get_logger()
 
     async def serve(self, track: Track, scanned: Position) -> bool:
-        """Does what is due. The log has been read up to ``scanned``, and all found there was handed to the track.
+        """Does what is due. The log has been read up to ``scanned``, and all found there was handed
+        to the track.
 
-        Returns whether the subscription is still ours; if not, nothing was written. Raises ApiError where the database is away.
-        """
+        Returns whether the subscription is still ours; if not, nothing was written. Raises ApiError
+        where the database is away."""
         if track.replays_next(self._watch()):
             track.replay_was_last = True
             return await self._replay(track)
@@ -58,25 +65,36 @@ class Announcer:
         progress = track.progress
         assert progress.unread is not None
         async with self._database.connection() as connection:
-            found = await backlog.behind(connection, track.subscription, progress.announced, progress.unread)
-        track.read(found, self._watch(), self._coalesce)
+            backlog_changes = await backlog.behind(
+                connection, track.subscription, progress.announced, progress.unread
+            )
+        track.read(backlog_changes, self._watch(), self._coalesce)
 
     async def _announce(self, track: Track, scanned: Position) -> bool:
         progress, subscription = track.progress, track.subscription
         groups = progress.begin(scanned)
         arrived = False
         try:
-            attempt = await self._courier.deliver(subscription, message.notification(groups, self._public_url))
+            attempt = await self._courier.deliver(
+                subscription, message.notification(groups, self._public_url)
+            )
             self._counted(attempt.well)
             async with self._database.connection() as connection:
                 if attempt.well:
                     until = progress.until
                     standing = await delivery_log.arrived(
-                        connection, self._me, subscription=subscription, groups=groups, attempt=attempt, until=until
+                        connection,
+                        self._me,
+                        subscription=subscription,
+                        groups=groups,
+                        attempt=attempt,
+                        until=until,
                     )
                     arrived = standing is not None
                 else:
-                    standing = await delivery_log.failed(connection, self._me, subscription, groups, attempt)
+                    standing = await delivery_log.failed(
+                        connection, self._me, subscription, groups, attempt
+                    )
         finally:
             if arrived:
                 progress.arrived()
@@ -94,18 +112,30 @@ class Announcer:
         async with self._database.connection() as connection:
             replay = await delivery_log.next_replay(connection, subscription)
             if replay is None:
-                track.replay_wanted = False
+                track.has_replay = False
                 return True
             settled = await feed.horizon(connection)
-            found = await backlog.between(connection, subscription, settled, replay.first, replay.last)
-        groups: Groups = {name: ChangeSpan(replay.first, replay.last, span.deleted) for name, span in found.items()}
+            spans = await backlog.between(
+                connection, subscription, settled, replay.first, replay.last
+            )
+        groups: Groups = {
+            name: ChangeSpan(replay.first, replay.last, span.deleted)
+            for name, span in spans.items()
+        }
         attempt = _NOTHING
         if groups:
-            attempt = await self._courier.deliver(subscription, message.notification(groups, self._public_url))
+            attempt = await self._courier.deliver(
+                subscription, message.notification(groups, self._public_url)
+            )
             self._counted(attempt.well)
         async with self._database.connection() as connection:
             standing = await delivery_log.replayed(
-                connection, self._me, subscription=subscription, groups=groups, attempt=attempt, replay=replay
+                connection,
+                self._me,
+                subscription=subscription,
+                groups=groups,
+                attempt=attempt,
+                replay=replay,
             )
         if attempt.well:
             track.replay_arrived()
@@ -113,7 +143,9 @@ class Announcer:
             track.replay_failed(self._watch())
         return standing is not None
 
-    def _complain(self, track: Track, standing: delivery_log.FailureCount, attempt: DeliveryAttempt) -> None:
+    def _complain(
+        self, track: Track, standing: delivery_log.FailureCount, attempt: DeliveryAttempt
+    ) -> None:
         if track.complains(standing.failing_seconds or 0.0, self._watch()):
             self._log.error(
                 "a subscriber has not been reached for an hour or more",
@@ -122,6 +154,8 @@ class Announcer:
                 failures=standing.failures,
                 hours=round((standing.failing_seconds or 0.0) / 3600, 1),
                 status=attempt.status,
-                what_to_do="See why with: almoner subscription show. Nothing is lost: all is sent once it is reached again. "
-                "Mend it, or pause or delete the subscription.",
+                what_to_do=(
+                    "See why with: almoner subscription show. Nothing is lost: all is sent once it"
+                    " is reached again. Mend it, or pause or delete the subscription."
+                ),
             )

@@ -1,8 +1,8 @@
-"""How the notifier proves to a subscriber who it is (contract: Webhook security; clarification 27; RFC 7523).
+"""How the notifier proves to a subscriber who it is (contract: Webhook security; clarification 27;
+RFC 7523).
 
-In both ways a JWT is signed by HS256 with the secret that the subscriber issued: as the bearer token itself, or as the
-assertion that is exchanged for one at the subscriber's token endpoint.
-"""
+In both ways a JWT is signed by HS256 with the secret that the subscriber issued: as the bearer
+token itself, or as the assertion that is exchanged for one at the subscriber's token endpoint."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from joserfc import jws
 from joserfc.jwk import OctKey
 
 from almoner.access.secrets import SealError, SecretBox
-from almoner.notifications.http import HttpAnswer, HttpClient, SendError
 from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription
+from almoner.outbound.http import HttpAnswer, HttpClient, SendError
 
 SCOPE: Final = "welkin"
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -33,7 +33,9 @@ _ERROR: Final = re.compile(r"[a-z_]{1,40}")
 
 
 class AuthenticationError(Exception):
-    """No token could be had. The message is a whole sentence; ``status`` and ``answer`` are the token endpoint's, if any."""
+    """No token could be had. The message is a whole sentence; ``status`` and ``answer`` are the
+    token endpoint's, if any.
+    """
 
     def __init__(self, words: str, status: int | None = None, answer: bytes = b"") -> None:
         super().__init__(words)
@@ -44,17 +46,33 @@ class AuthenticationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What goes into the Authorization header. ``cached``: it was fetched for an earlier request, so it may be out of date."""
+    """What goes into the Authorization header. ``cached``: it was fetched for an earlier request,
+    so it may be out of date.
+    """
 
     text: str
     cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedToken:
     terms: tuple[Any, ...]
     text: str
     until: float
+
+
+def signed_token(secret: str, issuer: str, audience: str, now: int) -> str:
+    """A JWT that is valid for some minutes from ``now`` on, in seconds since 1970."""
+    claims = {"iss": issuer, "aud": audience, "iat": now, "exp": now + _VALID, "scope": SCOPE}
+    key = secret.encode()
+    # The key is made directly, since importing one warns of short secrets, and these are the
+    # subscriber's choice.
+    return jws.serialize_compact(
+        {"alg": "HS256", "typ": "JWT"},
+        msgspec.json.encode(claims),
+        OctKey(key, key),
+        registry=_REGISTRY,
+    )
 
 
 class Authenticator:
@@ -74,76 +92,101 @@ class Authenticator:
         self._client = client
         self._clock = clock
         self._pace = pace
-        self._kept: dict[str, _Kept] = {}
+        self._cached: dict[str, _CachedToken] = {}
 
     async def token(self, subscription: Subscription) -> Token:
         """The token for a request to this subscriber. Raises AuthenticationError."""
         if subscription.authentication != TOKEN_EXCHANGE:
             return Token(self._signed(subscription))
-        kept = self._kept.get(subscription.id)
-        if kept is not None and kept.terms == _terms(subscription) and self._pace() < kept.until:
-            return Token(kept.text, cached=True)
+        cached = self._cached.get(subscription.id)
+        if (
+            cached is not None
+            and cached.terms == _terms(subscription)
+            and self._pace() < cached.until
+        ):
+            return Token(cached.text, cached=True)
         return Token(await self._fetched(subscription))
 
     def forget(self, subscription_id: str) -> None:
-        """Fetches a new token the next time, since the one that is kept was refused or is not needed any more."""
-        self._kept.pop(subscription_id, None)
+        """Fetches a new token the next time, since the one that is kept was refused or is not
+        needed any more.
+        """
+        self._cached.pop(subscription_id, None)
 
     def _signed(self, subscription: Subscription) -> str:
         try:
-            secret = self._box.open(subscription.sealed, subscription.id).encode()
+            secret = self._box.open(subscription.sealed, subscription.id)
         except SealError as error:
             raise AuthenticationError(f"No token could be signed: {error}") from None
-        now = int(self._clock())
-        claims = {
-            "iss": subscription.client_id,
-            "aud": subscription.audience,
-            "iat": now,
-            "exp": now + _VALID,
-            "scope": SCOPE,
-        }
-        # The key is made directly, since importing one warns of short secrets, and these are the subscriber's choice.
-        return jws.serialize_compact(
-            {"alg": "HS256", "typ": "JWT"}, msgspec.json.encode(claims), OctKey(secret, secret), registry=_REGISTRY
+        return signed_token(
+            secret, subscription.client_id, subscription.audience, int(self._clock())
         )
 
     async def _fetched(self, subscription: Subscription) -> str:
-        asked = urlencode({"grant_type": GRANT_TYPE, "assertion": self._signed(subscription), "scope": SCOPE}).encode()
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        asked = urlencode(
+            {"grant_type": GRANT_TYPE, "assertion": self._signed(subscription), "scope": SCOPE}
+        ).encode()
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        }
         if not subscription.token_url:
-            raise AuthenticationError("No token could be fetched: the subscription has no token URL.")
+            raise AuthenticationError(
+                "No token could be fetched: the subscription has no token URL."
+            )
         begun = self._pace()
         try:
             answer = await self._client.post(subscription.token_url, asked, headers)
         except SendError as error:
             # What a token endpoint said before it failed may hold a token.
-            raise AuthenticationError(f"No token could be fetched: the token endpoint {error.words}", error.status) from None
+            raise AuthenticationError(
+                f"No token could be fetched: the token endpoint {error.words}", error.status
+            ) from None
         text, seconds = _granted(answer)
         spare = min(_SPARE, seconds / 10)
-        self._kept[subscription.id] = _Kept(_terms(subscription), text, begun + seconds - spare)
+        self._cached[subscription.id] = _CachedToken(
+            _terms(subscription), text, begun + seconds - spare
+        )
         return text
 
 
 def _terms(subscription: Subscription) -> tuple[Any, ...]:
     """What a token was fetched with: it serves as long as none of that changes."""
-    return subscription.token_url, subscription.client_id, subscription.sealed, subscription.audience
+    return (
+        subscription.token_url,
+        subscription.client_id,
+        subscription.sealed,
+        subscription.audience,
+    )
 
 
 def _granted(answer: HttpAnswer) -> tuple[str, float]:
     """The token of an answer and how many seconds it lives. Raises AuthenticationError."""
     try:
-        told = msgspec.json.decode(answer.body)
+        decoded = msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        told = None
-    values = told if isinstance(told, dict) else {}
+        decoded = None
+    values = decoded if isinstance(decoded, dict) else {}
     if not 200 <= answer.status < 300:
         error = values.get("error")
         named = f" {error}" if isinstance(error, str) and _ERROR.fullmatch(error) else ""
-        words = f"The token endpoint refused: {answer.status}{named}. Check client id, client secret, audience and token URL."
+        words = (
+            f"The token endpoint refused: {answer.status}{named}. Check client id, client secret,"
+            " audience and token URL."
+        )
         raise AuthenticationError(words, answer.status, answer.body)
     token = values.get("access_token")
-    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable() or " " in token:
-        words = f"The token endpoint answered {answer.status}, but not with JSON that holds an access_token."
+    if (
+        not isinstance(token, str)
+        or not token
+        or not token.isascii()
+        or not token.isprintable()
+        or " " in token
+    ):
+        words = (
+            f"The token endpoint answered {answer.status}, but not with JSON that holds an"
+            " access_token."
+        )
         raise AuthenticationError(words, answer.status)
     return token, _seconds(values.get("expires_in"))
 

@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from almoner.notifications.authentication import AuthenticationError, Authenticator
-from almoner.notifications.http import HttpAnswer, HttpClient, SendError
 from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription
+from almoner.outbound.http import HttpAnswer, HttpClient, SendError
 
 DELIVERED: Final = "delivered"
 # As much of an answer is kept as tells a programmer what the receiver thought.
-_KEPT_ANSWER: Final = 2048
+_MOST_ANSWER: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
     """What came of one attempt, as the log of deliveries keeps it.
 
-    ``outcome`` is ``delivered`` or sentences that say what went wrong; ``status`` the HTTP status of the last answer, None
-    where there was none; ``answer`` its first bytes as text.
-    """
+    ``outcome`` is ``delivered`` or sentences that say what went wrong; ``status`` the HTTP status
+    of the last answer, None where there was none; ``answer`` its first bytes as text."""
 
     well: bool
     outcome: str
@@ -34,13 +33,20 @@ class DeliveryAttempt:
 class Courier:
     """Takes notifications to subscribers. Success is a 2xx (clarification 26)."""
 
-    def __init__(self, client: HttpClient, authenticator: Authenticator, pace: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: HttpClient,
+        authenticator: Authenticator,
+        pace: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.client = client
         self.authenticator = authenticator
         self._pace = pace
 
     async def deliver(self, subscription: Subscription, body: bytes) -> DeliveryAttempt:
-        """Sends one notification. A token that was fetched earlier and is refused now is renewed once."""
+        """Sends one notification. A token that was fetched earlier and is refused now is renewed
+        once.
+        """
         begun = self._pace()
         try:
             token = await self.authenticator.token(subscription)
@@ -51,11 +57,21 @@ class Courier:
                     token = await self.authenticator.token(subscription)
                     answer = await self._sent(subscription, body, token.text)
             well, outcome = judged(subscription, answer.status)
-            return DeliveryAttempt(well, outcome, answer.status, self._since(begun), _text(answer.body))
+            return DeliveryAttempt(
+                well, outcome, answer.status, self._since(begun), _text(answer.body)
+            )
         except SendError as error:
-            return DeliveryAttempt(False, f"The receiver {error.words}", error.status, self._since(begun), _text(error.answer))
+            return DeliveryAttempt(
+                False,
+                f"The receiver {error.words}",
+                error.status,
+                self._since(begun),
+                _text(error.answer),
+            )
         except AuthenticationError as error:
-            return DeliveryAttempt(False, error.words, error.status, self._since(begun), _text(error.answer))
+            return DeliveryAttempt(
+                False, error.words, error.status, self._since(begun), _text(error.answer)
+            )
 
     def _since(self, begun: float) -> int:
         return round((self._pace() - begun) * 1000)
@@ -66,11 +82,16 @@ class Courier:
 
 
 def judged(subscription: Subscription, status: int) -> tuple[bool, str]:
-    """Whether an answer of this status means that the notification has arrived, and the outcome in words."""
+    """Whether an answer of this status means that the notification has arrived, and the outcome in
+    words.
+    """
     if 200 <= status < 300:
         return True, DELIVERED
     if 300 <= status < 400:
-        outcome = f"The receiver answered {status}, a redirect. None is followed: set the notify URL to the address meant."
+        outcome = (
+            f"The receiver answered {status}, a redirect. None is followed: set the notify URL to"
+            " the address meant."
+        )
     elif status in (401, 403):
         checked = "client id, client secret, audience and token URL"
         if subscription.authentication != TOKEN_EXCHANGE:
@@ -81,5 +102,5 @@ def judged(subscription: Subscription, status: int) -> tuple[bool, str]:
     return False, outcome
 
 
-def _text(said: bytes) -> str:
-    return said[:_KEPT_ANSWER].decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+def _text(body: bytes) -> str:
+    return body[:_MOST_ANSWER].decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,19 +1,16 @@
 """How far each subscriber is behind, for Prometheus: the alarm that an operator needs.
 
-It is read from the database whenever it is asked for, so that it tells the truth when no notifier runs at all.
-"""
+It is read from the database whenever it is asked for, so that it tells the truth when no notifier
+runs at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from almoner.changes import feed
-from almoner.database import Connection, Database
+from almoner.database import Connection
 from almoner.notifications.subscriptions import OLDEST_UNANNOUNCED
 
 _LABELS: Final = ("environment", "subscription")
@@ -25,35 +22,26 @@ LEFT JOIN LATERAL ({OLDEST_UNANNOUNCED}) AS behind ON true
 """
 
 
-class _Read(Collector):
-    """Values that were read elsewhere; a gauge of the library would be kept and added up over processes."""
-
-    def __init__(self, families: list[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
-
-
-async def exposition(database: Database) -> bytes:
-    """The gauges as the text that Prometheus scrapes. Raises ApiError where the database is away."""
-    async with database.connection() as connection:
-        rows = await _standing(connection)
+async def gauges(connection: Connection) -> list[Metric]:
+    """The gauges, as the database has them now."""
+    rows = await _standing(connection)
     lag = GaugeMetricFamily(
         "almoner_subscription_lag_seconds",
         "Age of the oldest change that a subscriber has not been told of; 0 when there is none.",
         labels=_LABELS,
     )
-    failures = GaugeMetricFamily("almoner_subscription_failures", "Failed attempts in a row.", labels=_LABELS)
-    paused = GaugeMetricFamily("almoner_subscription_paused", "1 while a subscription is paused.", labels=_LABELS)
+    failures = GaugeMetricFamily(
+        "almoner_subscription_failures", "Failed attempts in a row.", labels=_LABELS
+    )
+    paused = GaugeMetricFamily(
+        "almoner_subscription_paused", "1 while a subscription is paused.", labels=_LABELS
+    )
     for row in rows:
         labels = (row["environment"], row["subscription"])
         lag.add_metric(labels, row["seconds"])
         failures.add_metric(labels, row["failures"])
         paused.add_metric(labels, row["paused"])
-    registry = CollectorRegistry()
-    registry.register(_Read([lag, failures, paused]))
-    return generate_latest(registry)
+    return [lag, failures, paused]
 
 
 async def _standing(connection: Connection) -> list[Any]:

@@ -16,22 +16,24 @@ EMPTY: Final = b"[]"
 def notification(groups: Groups, public_url: str) -> bytes:
     """One object a changed resource, in the order of their names.
 
-    ``deleted`` (additive) holds the ids of rows that are gone, at most 1,000; absent when there is none.
-    """
-    return msgspec.json.encode([_told(resource, groups, public_url) for resource in sorted(groups)])
+    ``deleted`` (additive) holds the ids of rows that are gone, at most 1,000; absent when there is
+    none."""
+    return msgspec.json.encode(
+        [_entry(resource, groups, public_url) for resource in sorted(groups)]
+    )
 
 
-def _told(resource: str, groups: Groups, public_url: str) -> dict[str, Any]:
+def _entry(resource: str, groups: Groups, public_url: str) -> dict[str, Any]:
     span = groups[resource]
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "resource": resource,
         "from": moment(span.first),
         "to": moment(span.last),
         "href": href(public_url, resource, span.first, span.last),
     }
     if span.deleted:
-        told["deleted"] = list(span.deleted)
-    return told
+        entry["deleted"] = list(span.deleted)
+    return entry
 
 
 def href(public_url: str, resource: str, first: datetime, last: datetime) -> str:
@@ -40,5 +42,7 @@ def href(public_url: str, resource: str, first: datetime, last: datetime) -> str
 
 
 def moment(time: datetime) -> str:
-    """A time as notifications write it: UTC without the offset, always six fraction digits (clarification 11)."""
+    """A time as notifications write it: UTC without the offset, always six fraction digits
+    (clarification 11).
+    """
     return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")

@@ -1,8 +1,9 @@
-"""The notifier: reads the change log as it settles, and tells each subscriber that it serves what is new for it.
+"""The notifier: reads the change log as it settles, and tells each subscriber that it serves what
+is new for it.
 
-One loop looks at the log for all subscriptions at once; each delivery is a task of its own, at most one a subscription. So an
-idle subscription costs nothing, and a receiver that is slow holds up nobody else.
-"""
+One loop looks at the log for all subscriptions at once; each delivery is a task of its own, at most
+one a subscription. So an idle subscription costs nothing, and a receiver that is slow holds up
+nobody else."""
 
 from __future__ import annotations
 
@@ -27,6 +28,7 @@ from almoner.notifications.ownership import Owned, Ownership
 from almoner.notifications.schedule import LONGEST_WAIT
 from almoner.notifications.track import Track
 from almoner.operations.logs import fault
+from almoner.work.rounds import keep_looking
 
 _XMIN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
@@ -35,11 +37,11 @@ _XMIN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 class Pace:
     """How often things are done, in seconds.
 
-    ``look``: at the log. ``touch``: the sign of life, and a look at who serves what. ``halt``: without a sign of life for so
-    long, nothing is sent. ``lost``: without one for so long, others take over; it must be longer than ``halt``. ``advance``:
-    positions of idle subscriptions are written down, so that nobody has to look so far back. ``prune``: old attempts go.
-    ``grace``: what is under way may end when the notifier stops.
-    """
+    ``look``: at the log. ``touch``: the sign of life, and a look at who serves what. ``halt``:
+    without a sign of life for so long, nothing is sent. ``lost``: without one for so long, others
+    take over; it must be longer than ``halt``. ``advance``: positions of idle subscriptions are
+    written down, so that nobody has to look so far back. ``prune``: old attempts go. ``grace``:
+    what is under way may end when the notifier stops."""
 
     look: float = 0.05
     touch: float = 2.0
@@ -52,7 +54,9 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class NotifierTerms:
-    """What an operator decides: the public URL that links begin with, seconds of coalescing, days that attempts are kept."""
+    """What an operator decides: the public URL that links begin with, seconds of coalescing, days
+    that attempts are kept.
+    """
 
     public_url: str
     coalesce: float
@@ -62,8 +66,8 @@ class NotifierTerms:
 class Notifier:
     """Serves a share of the subscriptions of a database, until it is asked to stop.
 
-    ``counted`` is told of every attempt whether it went well. ``watch`` counts seconds and only goes forward.
-    """
+    ``counted`` is told of every attempt whether it went well. ``watch`` counts seconds and only
+    goes forward."""
 
     def __init__(
         self,
@@ -92,7 +96,7 @@ class Notifier:
         self._courier = courier
         self._log = structlog.get_logger()
         self._tracks: dict[str, Track] = {}
-        self._wanted: set[Track] = set()
+        self._ready: set[Track] = set()
         self._scanned = feed.BEGINNING
         self._xmin = -1
         self._alive = self._halted = False
@@ -100,27 +104,23 @@ class Notifier:
         self._look_around_at = self._advance_at = self._prune_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Notifies until ``stop`` is set; then lets what is under way end, and leaves the rest to the others."""
+        """Notifies until ``stop`` is set; then lets what is under way end, and leaves the rest to
+        the others.
+        """
         signs = asyncio.create_task(self._show_life())
-        troubled = False
         try:
-            while not stop.is_set():
-                try:
-                    await self._round()
-                    troubled, wait = False, self._pace.look
-                except (UnavailableError, OSError) as error:
-                    # It may be another cluster that answers next, whose transactions count anew.
-                    self._xmin = -1
-                    if not troubled:
-                        self._log.error("the notifier cannot work", **fault(error.__cause__ or error))
-                    troubled, wait = True, 1.0
-                except Exception as error:
-                    self._log.error("a fault in the notifier", **fault(error))
-                    wait = 1.0
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), wait)
+            look = self._pace.look
+            await keep_looking(self._look_anew, stop, look, "notifying", after_fault=1.0)
         finally:
             await self._end(signs)
+
+    async def _look_anew(self) -> None:
+        try:
+            await self._round()
+        except BaseException:
+            # It may be another cluster that answers next, whose transactions count anew.
+            self._xmin = -1
+            raise
 
     async def _round(self) -> None:
         if not self._alive:
@@ -138,7 +138,7 @@ class Notifier:
                 await prune(connection, self._terms.delivery_days)
                 self._prune_at = now + self._pace.prune
         now = self._watch()
-        for track in [track for track in self._wanted if track.is_due(now)]:
+        for track in [track for track in self._ready if track.is_due(now)]:
             if self._alive:
                 self._serve(track)
 
@@ -149,7 +149,10 @@ class Notifier:
             began = loop.time()
             # Where it fails, for whatever reason, the halt comes by itself.
             with suppress(Exception):
-                async with asyncio.timeout(self._pace.halt), self._database.connection() as connection:
+                async with (
+                    asyncio.timeout(self._pace.halt),
+                    self._database.connection() as connection,
+                ):
                     await self._ownership.touch(connection)
                 self._lives(loop, began + self._pace.halt)
             await asyncio.sleep(self._pace.touch)
@@ -163,22 +166,37 @@ class Notifier:
         self._alive, self._halted = True, False
 
     def _halt(self) -> None:
-        """Others may be about to take over: what is under way is given up, and counts as not arrived."""
+        """Others may be about to take over: what is under way is given up, and counts as not
+        arrived.
+        """
         self._alive, self._halting, self._halted = False, None, True
-        self._log.error("the notifier cannot reach its database and sends nothing until it can; see what is wrong: almoner doctor")
+        self._log.error(
+            "the notifier cannot reach its database and sends nothing until it can; see what is"
+            " wrong: almoner doctor"
+        )
         self._give_up(list(self._tracks.values()))
 
     async def _look_around(self, connection: Connection) -> None:
-        """Takes what nobody serves, drops what others have taken, and sees what has changed of the rest."""
+        """Takes what nobody serves, drops what others have taken, and sees what has changed of the
+        rest.
+        """
         surplus = await self._ownership.claim(connection)
         if surplus:
             await self._share(connection, surplus)
         versions = await self._ownership.versions(connection)
-        lost = [track for one, track in self._tracks.items() if one not in versions]
+        lost = [
+            track
+            for subscription_id, track in self._tracks.items()
+            if subscription_id not in versions
+        ]
         self._give_up(lost)
         for track in lost:
             self._drop(track)
-        changed = [one for one, at in versions.items() if one not in self._tracks or self._tracks[one].version != at]
+        changed = [
+            subscription_id
+            for subscription_id, at in versions.items()
+            if subscription_id not in self._tracks or self._tracks[subscription_id].version != at
+        ]
         if changed:
             owned = await self._ownership.read(connection, changed)
             # Whoever served them before has read the log no further than it is settled now.
@@ -186,17 +204,17 @@ class Notifier:
             self._refresh(owned)
         for subscription_id in await self._ownership.with_replays(connection):
             if subscription_id in self._tracks:
-                self._tracks[subscription_id].replay_wanted = True
+                self._tracks[subscription_id].has_replay = True
                 self._sort(self._tracks[subscription_id])
 
     def _refresh(self, owned: list[Owned]) -> None:
         now = self._watch()
-        for one in owned:
-            track = self._tracks.get(one.subscription.id)
+        for row in owned:
+            track = self._tracks.get(row.subscription.id)
             if track is None:
-                self._tracks[one.subscription.id] = track = Track.begun(one, self._scanned, now)
+                self._tracks[row.subscription.id] = track = Track.begun(row, self._scanned, now)
             else:
-                track.refresh(one, self._scanned, now)
+                track.refresh(row, self._scanned, now)
             self._sort(track)
 
     async def _share(self, connection: Connection, surplus: int) -> None:
@@ -208,46 +226,58 @@ class Notifier:
 
     async def _look(self, connection: Connection) -> None:
         """Reads what has settled since the last look, for all subscriptions at once."""
-        # Nothing new can be settled as long as the oldest transaction under way is the same; this is a cheap look.
+        # Nothing new can be settled as long as the oldest transaction under way is the same; this
+        # is a cheap look.
         xmin = await connection.fetchval(_XMIN)
         if xmin == self._xmin:
             return
         settled = await feed.horizon(connection)
         environments = {track.subscription.environment_id for track in self._tracks.values()}
         if environments and self._scanned < settled:
-            found = await backlog.scan(connection, environments, self._scanned, settled)
-            self._take_note(found)
+            backlog_changes = await backlog.scan(connection, environments, self._scanned, settled)
+            self._take_note(backlog_changes)
         self._scanned, self._xmin = max(settled, self._scanned), xmin
 
-    def _take_note(self, found: dict[int, backlog.BacklogChanges]) -> None:
-        if not found:
+    def _take_note(self, changes: dict[int, backlog.BacklogChanges]) -> None:
+        if not changes:
             return
         now = self._watch()
         for track in self._tracks.values():
-            news = found.get(track.subscription.environment_id)
+            news = changes.get(track.subscription.environment_id)
             if news is not None and track.notice(news, now, self._terms.coalesce):
                 self._sort(track)
 
     async def _advance(self, connection: Connection) -> None:
         """Moves idle subscriptions over what they did not ask for."""
-        idle = [track for track in self._tracks.values() if track.passed and track.task is None and track.progress.idle]
+        idle = [
+            track
+            for track in self._tracks.values()
+            if track.passed and track.task is None and track.progress.idle
+        ]
         until = self._scanned
         if idle:
-            ours = await advanced(connection, self.id, [track.subscription.id for track in idle], until)
+            ours = await advanced(
+                connection, self.id, [track.subscription.id for track in idle], until
+            )
             for track in idle:
-                # What has come meanwhile was announced from its old position on, and moves it by itself.
+                # What has come meanwhile was announced from its old position on, and moves it by
+                # itself.
                 if track.subscription.id in ours and track.task is None and track.progress.idle:
                     track.progress.advance(until)
                     track.passed = False
 
     def _sort(self, track: Track) -> None:
-        if track.task is None and track.wanted and self._tracks.get(track.subscription.id) is track:
-            self._wanted.add(track)
+        if (
+            track.task is None
+            and track.has_work
+            and self._tracks.get(track.subscription.id) is track
+        ):
+            self._ready.add(track)
         else:
-            self._wanted.discard(track)
+            self._ready.discard(track)
 
     def _serve(self, track: Track) -> None:
-        self._wanted.discard(track)
+        self._ready.discard(track)
         track.task = asyncio.create_task(self._served(track))
         track.task.add_done_callback(lambda _: self._ended(track))
 
@@ -266,7 +296,7 @@ class Notifier:
         track.task = None
         self._sort(track)
         # What came meanwhile need not wait for the next look at the log.
-        if self._alive and track in self._wanted and track.is_due(self._watch()):
+        if self._alive and track in self._ready and track.is_due(self._watch()):
             self._serve(track)
 
     def _drop(self, track: Track) -> None:
@@ -275,7 +305,7 @@ class Notifier:
         if self._tracks.get(subscription_id) is track:
             del self._tracks[subscription_id]
             self._courier.authenticator.forget(subscription_id)
-        self._wanted.discard(track)
+        self._ready.discard(track)
 
     def _give_up(self, tracks: list[Track]) -> None:
         for track in tracks:

@@ -1,9 +1,10 @@
-"""Which notifier serves which subscription: any number of processes, each subscription served by one.
+"""Which notifier serves which subscription: any number of processes, each subscription served by
+one.
 
-Every notifier touches its row again and again. One whose row has stood still for some seconds, by the watch of the one who
-looks, is taken for dead and loses its subscriptions; no machine's clock matters. It may only be slow: so it stops sending when
-it has not been able to touch its row for a little less than that, and what it writes is fenced (record.py).
-"""
+Every notifier touches its row again and again. One whose row has stood still for some seconds, by
+the watch of the one who looks, is taken for dead and loses its subscriptions; no machine's clock
+matters. It may only be slow: so it stops sending when it has not been able to touch its row for a
+little less than that, and what it writes is fenced (record.py)."""
 
 from __future__ import annotations
 
@@ -20,11 +21,13 @@ _TOUCH: Final = """
 INSERT INTO notifiers (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp()
 """
 _OTHERS: Final = """
-SELECT id::text, seen_at, seen_at < clock_timestamp() - $2 * interval '1 second' AS old FROM notifiers WHERE id <> $1
+SELECT id::text, seen_at, seen_at < clock_timestamp() - $2 * interval '1 second' AS old
+    FROM notifiers WHERE id <> $1
 """
 _FREE: Final = """
 notifier_id IS NULL OR notifier_id <> $1
-  AND (notifier_id = ANY ($2::uuid[]) OR NOT EXISTS (SELECT FROM notifiers AS n WHERE n.id = s.notifier_id))
+  AND (notifier_id = ANY ($2::uuid[]) OR NOT EXISTS (SELECT FROM notifiers AS n
+      WHERE n.id = s.notifier_id))
 """
 _COUNT: Final = "SELECT count(*), count(*) FILTER (WHERE notifier_id = $1) FROM subscriptions"
 _CLAIM: Final = f"""
@@ -32,7 +35,8 @@ WITH free AS (
   SELECT environment_id, id FROM subscriptions AS s WHERE {_FREE}
   ORDER BY environment_id, id LIMIT $3 FOR UPDATE SKIP LOCKED
 )
-UPDATE subscriptions AS s SET notifier_id = $1 FROM free WHERE s.environment_id = free.environment_id AND s.id = free.id
+UPDATE subscriptions AS s SET notifier_id = $1 FROM free
+    WHERE s.environment_id = free.environment_id AND s.id = free.id
 """
 _BURY: Final = """
 DELETE FROM notifiers AS n
@@ -40,14 +44,18 @@ WHERE id = ANY ($1::uuid[]) AND NOT EXISTS (SELECT FROM subscriptions WHERE noti
 """
 _OWNED: Final = "SELECT id::text, xmin::text FROM subscriptions WHERE notifier_id = $1"
 _READ: Final = f"""
-SELECT {subscription.COLUMNS}, xmin::text AS version, extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS wait
+SELECT {subscription.COLUMNS}, xmin::text AS version, extract(epoch
+    FROM next_attempt_at - clock_timestamp())::float8 AS wait
 FROM subscriptions WHERE notifier_id = $1 AND id = ANY ($2::uuid[])
 """
 _REPLAYS: Final = """
 SELECT DISTINCT s.id::text FROM replays AS r
-JOIN subscriptions AS s ON s.environment_id = r.environment_id AND s.id = r.subscription_id WHERE s.notifier_id = $1
+JOIN subscriptions AS s ON s.environment_id = r.environment_id AND s.id = r.subscription_id
+    WHERE s.notifier_id = $1
 """
-_GIVE_BACK: Final = "UPDATE subscriptions SET notifier_id = NULL WHERE notifier_id = $1 AND id = ANY ($2::uuid[])"
+_GIVE_BACK: Final = (
+    "UPDATE subscriptions SET notifier_id = NULL WHERE notifier_id = $1 AND id = ANY ($2::uuid[])"
+)
 _LEAVE: Final = """
 WITH gone AS (DELETE FROM notifiers WHERE id = $1)
 UPDATE subscriptions SET notifier_id = NULL WHERE notifier_id = $1
@@ -56,7 +64,9 @@ UPDATE subscriptions SET notifier_id = NULL WHERE notifier_id = $1
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A subscription that this notifier serves, as it is now. ``wait``: seconds until its next attempt, None for at once."""
+    """A subscription that this notifier serves, as it is now. ``wait``: seconds until its next
+    attempt, None for at once.
+    """
 
     subscription: Subscription
     version: str
@@ -64,7 +74,9 @@ class Owned:
 
 
 class Ownership:
-    """The subscriptions of one notifier, ``me``. ``lost``: after so many seconds without a touch a notifier counts as dead."""
+    """The subscriptions of one notifier, ``me``. ``lost``: after so many seconds without a touch a
+    notifier counts as dead.
+    """
 
     def __init__(self, me: str, lost: float, pace: Callable[[], float]) -> None:
         self.me = me
@@ -78,7 +90,9 @@ class Ownership:
         await connection.execute(_TOUCH, self.me)
 
     async def claim(self, connection: Connection) -> int:
-        """Takes what nobody serves, up to our share. Returns how many we have too many, for those who came after us."""
+        """Takes what nobody serves, up to our share. Returns how many we have too many, for those
+        who came after us.
+        """
         dead, alive = await self._look(connection)
         total, own = map(int, await connection.fetchrow(_COUNT, self.me))
         share = -(-total // (len(alive) + 1))
@@ -96,9 +110,9 @@ class Ownership:
         """Those of the subscriptions that we serve, as they are now."""
         owned: list[Owned] = []
         for row in await connection.fetch(_READ, self.me, subscription_ids):
-            told: dict[str, Any] = dict(row)
-            version, wait = told.pop("version"), told.pop("wait")
-            owned.append(Owned(subscription.from_row(told), version, wait))
+            values: dict[str, Any] = dict(row)
+            version, wait = values.pop("version"), values.pop("wait")
+            owned.append(Owned(subscription.from_row(values), version, wait))
         return owned
 
     async def with_replays(self, connection: Connection) -> set[str]:
@@ -122,8 +136,11 @@ class Ownership:
         alive: list[str] = []
         for notifier_id, seen_at, old in rows:
             before = self._stands.get(notifier_id)
-            stands[notifier_id] = before if before is not None and before[0] == seen_at else (seen_at, now)
-            # One that was there before us and looks old already has not been touched since: no need to watch it first.
+            stands[notifier_id] = (
+                before if before is not None and before[0] == seen_at else (seen_at, now)
+            )
+            # One that was there before us and looks old already has not been touched since: no need
+            # to watch it first.
             still = now - stands[notifier_id][1] >= self._lost or (old and before is None)
             (dead if still else alive).append(notifier_id)
         self._stands = stands

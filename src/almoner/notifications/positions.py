@@ -1,8 +1,8 @@
 """Where a subscription stands: what is announced, what is under way and what waits. Pure.
 
-The notifier reads the log once for all subscriptions, span by span, and hands each the changes of its resources. So that
-nothing is lost, what is under way goes back to what waits unless it is known to have arrived and the position has moved.
-"""
+The notifier reads the log once for all subscriptions, span by span, and hands each the changes of
+its resources. So that nothing is lost, what is under way goes back to what waits unless it is known
+to have arrived and the position has moved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ MOST_DELETED: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class ChangeSpan:
-    """The changes of one resource: the first and the last time among them (UTC), and the ids of rows that were deleted."""
+    """The changes of one resource: the first and the last time among them (UTC), and the ids of
+    rows that were deleted.
+    """
 
     first: datetime
     last: datetime
@@ -27,7 +29,11 @@ class ChangeSpan:
 
     def joined(self, other: ChangeSpan) -> ChangeSpan:
         """Both spans in one; the deleted of this one come first."""
-        deleted = tuple(dict.fromkeys(self.deleted + other.deleted))[:MOST_DELETED] if other.deleted else self.deleted
+        deleted = (
+            tuple(dict.fromkeys(self.deleted + other.deleted))[:MOST_DELETED]
+            if other.deleted
+            else self.deleted
+        )
         return ChangeSpan(min(self.first, other.first), max(self.last, other.last), deleted)
 
 
@@ -47,9 +53,9 @@ def joined(earlier: Groups, later: Groups) -> dict[str, ChangeSpan]:
 class Progress:
     """How far one subscription is.
 
-    ``announced``: up to here all has arrived; it is what the database keeps. ``unread``: the part of the log, from
-    ``announced`` to that position, which has not been looked at yet, or None. ``waiting``: what has been found behind it.
-    """
+    ``announced``: up to here all has arrived; it is what the database keeps. ``unread``: the part
+    of the log, from ``announced`` to that position, which has not been looked at yet, or None.
+    ``waiting``: what has been found behind it."""
 
     announced: Position
     unread: Position | None = None
@@ -59,12 +65,13 @@ class Progress:
 
     @classmethod
     def taken_over(cls, announced: Position, scanned: Position) -> Progress:
-        """Of a subscription that is served from here on by a notifier which has read the log up to ``scanned``."""
+        """Of a subscription that is served from here on by a notifier which has read the log up to
+        ``scanned``.
+        """
         return cls(announced, scanned if announced < scanned else None)
 
     @property
     def sending(self) -> bool:
-        """Whether a notification is under way."""
         return self._sending is not None
 
     @property
@@ -72,17 +79,19 @@ class Progress:
         """Whether all that has been read of the log is announced."""
         return not self.waiting and self._sending is None and self.unread is None
 
-    def read(self, found: Groups) -> None:
+    def read(self, groups: Groups) -> None:
         """Adds what the unread part holds. What was noticed since comes behind it."""
-        self.waiting = joined(found, self.waiting)
+        self.waiting = joined(groups, self.waiting)
         self.unread = None
 
-    def notice(self, found: Groups) -> None:
+    def notice(self, groups: Groups) -> None:
         """Adds what was found in the part of the log that was read last."""
-        self.waiting = joined(self.waiting, found)
+        self.waiting = joined(self.waiting, groups)
 
     def begin(self, scanned: Position) -> Groups:
-        """What to announce now, the log having been read up to ``scanned``. Only when nothing is under way or unread."""
+        """What to announce now, the log having been read up to ``scanned``. Only when nothing is
+        under way or unread.
+        """
         if self._sending is not None or self.unread is not None:
             raise ValueError("a notification is under way, or a part of the log is unread")
         self._sending, self._until, self.waiting = self.waiting, max(scanned, self.announced), {}
@@ -98,7 +107,9 @@ class Progress:
         self.announced, self._sending, self._until = self.until, None, None
 
     def failed(self) -> None:
-        """What was under way has not arrived, or that is not known: it waits again, before what came since."""
+        """What was under way has not arrived, or that is not known: it waits again, before what
+        came since.
+        """
         self.waiting = joined(self._sending or {}, self.waiting)
         self._sending, self._until = None, None
 

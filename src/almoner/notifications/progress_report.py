@@ -1,4 +1,6 @@
-"""How far subscriptions are behind, counted: for people who look at them, not for every notification."""
+"""How far subscriptions are behind, counted: for people who look at them, not for every
+notification.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ MOST_COUNTED: Final = 1000
 class SubscriptionProgress:
     """What one subscription has not announced yet.
 
-    ``seconds`` is the age of the oldest settled change, 0 without any. ``changes`` is how many there are, at most
-    ``MOST_COUNTED`` + 1, which means more than that. ``replays`` wait to be sent.
-    """
+    ``seconds`` is the age of the oldest settled change, 0 without any. ``changes`` is how many
+    there are, at most ``MOST_COUNTED`` + 1, which means more than that. ``replays`` wait to be
+    sent."""
 
     seconds: float
     changes: int
@@ -30,12 +32,14 @@ NOTHING: Final = SubscriptionProgress(0.0, 0, 0)
 
 _STANDING: Final = f"""
 SELECT s.id::text, coalesce(behind.seconds, 0), waiting.changes,
-  (SELECT count(*) FROM replays AS r WHERE r.environment_id = s.environment_id AND r.subscription_id = s.id)
+  (SELECT count(*) FROM replays AS r WHERE r.environment_id = s.environment_id
+      AND r.subscription_id = s.id)
 FROM subscriptions AS s LEFT JOIN LATERAL ({OLDEST_UNANNOUNCED}) AS behind ON true
 CROSS JOIN LATERAL (
   SELECT count(*) AS changes FROM (
     SELECT FROM changes
-    WHERE environment_id = s.environment_id AND (epoch, xid, seq) > (s.epoch, s.xid, s.seq) AND (epoch, xid) < ($1, $2)
+    WHERE environment_id = s.environment_id AND (epoch, xid, seq) > (s.epoch, s.xid, s.seq)
+        AND (epoch, xid) < ($1, $2)
       AND resource = ANY (s.resources)
     LIMIT {MOST_COUNTED + 1}
   ) AS unannounced

@@ -8,7 +8,9 @@ LONGEST_WAIT: Final = 60.0
 
 
 def retry_after(failures: int) -> float:
-    """How long to wait after so many failures in a row: 1, 2, 4 ... at most 60 (clarification 26)."""
+    """How long to wait after so many failures in a row: 1, 2, 4 ... at most 60 (clarification
+    26).
+    """
     if failures < 1:
         return 0.0
     return min(2.0 ** min(failures - 1, 6), LONGEST_WAIT)

@@ -1,4 +1,6 @@
-"""A subscription, as a value: who is told of changes to what, how, and up to where all has been announced."""
+"""A subscription, as a value: who is told of changes to what, how, and up to where all has been
+announced.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ BEARER_JWT: Final = "bearer_jwt"
 class Subscription:
     """A subscriber of an environment's changes.
 
-    ``sealed`` is the secret that the subscriber gave us, encrypted (access/secrets.py, associated data: the subscription's id).
-    ``token_url`` is None unless tokens are exchanged. ``failing_since`` is the time of the first failure since the last success.
-    """
+    ``sealed`` is the secret that the subscriber gave us, encrypted (access/secrets.py, associated
+    data: the subscription's id). ``token_url`` is None unless tokens are exchanged.
+    ``failing_since`` is the time of the first failure since the last success."""
 
     environment_id: int
     id: str
@@ -41,18 +43,21 @@ class Subscription:
 
 
 COLUMNS: Final = (
-    "environment_id, id::text AS id, name, notify_url, resources, authentication, client_id, sealed, audience, token_url, paused, "
-    "epoch, xid, seq, failures, failing_since, next_attempt_at, notifier_id::text AS notifier_id, created_at"
+    "environment_id, id::text AS id, name, notify_url, resources, authentication, client_id,"
+    " sealed, audience, token_url, paused, epoch, xid, seq, failures, failing_since,"
+    " next_attempt_at, notifier_id::text AS notifier_id, created_at"
 )
 
 
 def from_row(row: Mapping[str, Any]) -> Subscription:
     """The subscription of a row of ``COLUMNS``."""
-    told = dict(row)
-    position = Position(told.pop("epoch"), told.pop("xid"), told.pop("seq"))
-    return Subscription(**{**told, "resources": tuple(told["resources"])}, position=position)
+    values = dict(row)
+    position = Position(values.pop("epoch"), values.pop("xid"), values.pop("seq"))
+    return Subscription(**{**values, "resources": tuple(values["resources"])}, position=position)
 
 
 def usual_audience(authentication: str, notify_url: str, token_url: str | None) -> str | None:
-    """Whom a JWT is made out to unless the subscriber says otherwise: whoever reads it (RFC 7523, 3; clarification 27)."""
+    """Whom a JWT is made out to unless the subscriber says otherwise: whoever reads it (RFC 7523,
+    3; clarification 27).
+    """
     return token_url if authentication == TOKEN_EXCHANGE else notify_url

@@ -1,4 +1,6 @@
-"""A subscription as a notifier serves it: how far it is, and when something is to be sent. Pure but for the task it holds."""
+"""A subscription as a notifier serves it: how far it is, and when something is to be sent. Pure but
+for the task it holds.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,11 @@ _COMPLAINT_SECONDS = 3600.0
 
 @dataclass(eq=False, slots=True)
 class Track:
-    """All times are those of one watch, in seconds. ``version`` changes whenever the subscription's row does.
+    """All times are those of one watch, in seconds. ``version`` changes whenever the subscription's
+    row does.
 
-    ``held``: nothing new begins until its row has been read again. ``passed``: the log has moved on in its environment, so that
-    the position that is kept may be an old one.
-    """
+    ``on_hold``: nothing new begins until its row has been read again. ``passed``: the log has moved
+    on in its environment, so that the position that is kept may be an old one."""
 
     subscription: Subscription
     version: str
@@ -31,9 +33,9 @@ class Track:
     task: asyncio.Task[None] | None = None
     due_at: float = _NEVER
     retry_at: float = 0.0
-    held: bool = False
+    on_hold: bool = False
     passed: bool = False
-    replay_wanted: bool = False
+    has_replay: bool = False
     replay_failures: int = 0
     replay_at: float = 0.0
     replay_was_last: bool = True
@@ -42,18 +44,23 @@ class Track:
     @classmethod
     def begun(cls, owned: Owned, scanned: Position, now: float) -> Track:
         """A subscription that is ours from now on, the log having been read up to ``scanned``."""
-        track = cls(owned.subscription, "", Progress.taken_over(owned.subscription.position, scanned))
+        track = cls(
+            owned.subscription, "", Progress.taken_over(owned.subscription.position, scanned)
+        )
         track.refresh(owned, scanned, now)
         return track
 
     def refresh(self, owned: Owned, scanned: Position, now: float) -> None:
-        """Takes over what has changed of the subscription; the position stays the one that we know, since only we move it."""
+        """Takes over what has changed of the subscription; the position stays the one that we know,
+        since only we move it.
+        """
         differs = set(self.subscription.resources) != set(owned.subscription.resources)
         if self.task is not None and differs:
-            # What is under way asks for the resources of before: it ends first, and nothing else begins until we come by again.
-            self.held = True
+            # What is under way asks for the resources of before: it ends first, and nothing else
+            # begins until we come by again.
+            self.on_hold = True
             return
-        self.subscription, self.version, self.held = owned.subscription, owned.version, False
+        self.subscription, self.version, self.on_hold = owned.subscription, owned.version, False
         if differs:
             self.progress.restart(scanned)
         if self.task is None:
@@ -61,34 +68,44 @@ class Track:
         if self.progress.unread is not None:
             self.due_at = now
 
-    def notice(self, found: BacklogChanges, now: float, coalesce: float) -> bool:
-        """Takes note of new changes; whether any is of a resource that the subscription asks for."""
+    def notice(self, changes: BacklogChanges, now: float, coalesce: float) -> bool:
+        """Takes note of new changes; whether any is of a resource that the subscription asks
+        for.
+        """
         self.passed = True
-        mine = {name: span for name, span in found.groups.items() if name in self.subscription.resources}
+        mine = {
+            name: span
+            for name, span in changes.groups.items()
+            if name in self.subscription.resources
+        }
         if not mine:
             return False
         if not self.progress.waiting:
-            oldest = max(found.ages[name] for name in mine)
+            oldest = max(changes.ages[name] for name in mine)
             self.due_at = now + schedule.coalesced_after(oldest, coalesce)
         self.progress.notice(mine)
         return True
 
-    def read(self, found: BacklogChanges, now: float, coalesce: float) -> None:
+    def read(self, changes: BacklogChanges, now: float, coalesce: float) -> None:
         """Takes over what the unread part of the log held."""
         self.passed = True
-        if found.groups:
-            self.due_at = now + schedule.coalesced_after(max(found.ages.values()), coalesce)
-        self.progress.read(found.groups)
+        if changes.groups:
+            self.due_at = now + schedule.coalesced_after(max(changes.ages.values()), coalesce)
+        self.progress.read(changes.groups)
 
     @property
-    def wanted(self) -> bool:
+    def has_work(self) -> bool:
         """Whether there is anything to do for it, now or later."""
-        something = bool(self.progress.waiting) or self.progress.unread is not None or self.replay_wanted
-        return something and not self.subscription.paused and not self.held
+        something = (
+            bool(self.progress.waiting) or self.progress.unread is not None or self.has_replay
+        )
+        return something and not self.subscription.paused and not self.on_hold
 
     def replays_next(self, now: float) -> bool:
-        """Whether it is a replay's turn: they take turns with what is new, so that neither holds up the other."""
-        if not self.replay_wanted or now < self.replay_at or self.progress.unread is not None:
+        """Whether it is a replay's turn: they take turns with what is new, so that neither holds up
+        the other.
+        """
+        if not self.has_replay or now < self.replay_at or self.progress.unread is not None:
             return False
         return not self.replay_was_last or not self._news_due(now)
 

@@ -10,14 +10,15 @@ from typing import Any, Final
 from almoner.access.secrets import SecretBox
 from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier, DeliveryAttempt
-from almoner.notifications.http import HttpAnswer, HttpClient, SendError
 from almoner.notifications.message import EMPTY
 from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription
 from almoner.outbound import targets
+from almoner.outbound.http import HttpAnswer, HttpClient, SendError
 
 # Two requests, one after the other, within the time that a request to the API may take.
-_PATIENCE: Final = 12.0
-# What comes one after the other when something is sent. A step that failed means that those before it went well.
+PATIENCE: Final = 12.0
+# What comes one after the other when something is sent. A step that failed means that those before
+# it went well.
 _ORDER: Final = ("name", "connection", "tls")
 _RECEIVER: Final = "receiver"
 _TOKEN_ENDPOINT: Final = "token endpoint"  # noqa: S105  # what it is called
@@ -31,15 +32,23 @@ class TrialStep:
     well: bool
     detail: str
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The step as the API shows it."""
         return {"step": self.step, "well": self.well, "detail": self.detail}
 
 
 class Trial:
-    """Sends an empty notification as the notifier would, but neither moves a position nor keeps what came of it."""
+    """Sends an empty notification as the notifier would, but neither moves a position nor keeps
+    what came of it.
+    """
 
-    def __init__(self, box: SecretBox, private_targets: bool, trusted: SSLContext, patience: float = _PATIENCE) -> None:
+    def __init__(
+        self,
+        box: SecretBox,
+        private_targets: bool,
+        trusted: SSLContext,
+        patience: float = PATIENCE,
+    ) -> None:
         self._box = box
         self._private = private_targets
         self._trusted = trusted
@@ -49,7 +58,9 @@ class Trial:
         """Every step that was come to, in order; the last one is not well where the test failed."""
         client = _NotingClient(self._private, self._patience, self._trusted)
         try:
-            attempt = await Courier(client, Authenticator(self._box, client)).deliver(subscription, EMPTY)
+            attempt = await Courier(client, Authenticator(self._box, client)).deliver(
+                subscription, EMPTY
+            )
         finally:
             await client.close()
         return _steps(subscription, client.noted, attempt)
@@ -72,8 +83,25 @@ class _NotingClient(HttpClient):
         return answer
 
 
+async def try_post(
+    client: HttpClient, url: str, body: bytes, headers: Mapping[str, str]
+) -> list[TrialStep]:
+    """The steps of a request that is sent as it is, whatever it is for."""
+    try:
+        answer = await client.post(url, body, headers)
+    except SendError as error:
+        steps = _reached(_RECEIVER, url, error)
+        failed = TrialStep("answer", False, f"The {_RECEIVER} {error.words}")
+        return [*steps, failed] if error.step == "answer" else steps
+    well = 200 <= answer.status < 300
+    last = TrialStep("answer", well, f"The {_RECEIVER} answered {answer.status}.")
+    return [*_reached(_RECEIVER, url, answer), last]
+
+
 def _steps(
-    subscription: Subscription, noted: list[tuple[str, HttpAnswer | SendError]], attempt: DeliveryAttempt
+    subscription: Subscription,
+    noted: list[tuple[str, HttpAnswer | SendError]],
+    attempt: DeliveryAttempt,
 ) -> list[TrialStep]:
     exchanged = subscription.authentication == TOKEN_EXCHANGE
     steps: list[TrialStep] = []
@@ -85,14 +113,26 @@ def _steps(
         return [*steps, TrialStep("token", False, attempt.outcome)]
     signed = f"A JWT was signed for the audience {subscription.audience}"
     steps.append(
-        TrialStep("token", True, f"{signed} and exchanged for a token." if exchanged else f"{signed}, as the bearer token.")
+        TrialStep(
+            "token",
+            True,
+            (
+                f"{signed} and exchanged for a token."
+                if exchanged
+                else f"{signed}, as the bearer token."
+            ),
+        )
     )
     steps += _reached(_RECEIVER, *posted[0])
     if attempt.well:
         took = f"The receiver answered {attempt.status}; all of it took {attempt.milliseconds} ms."
         return [*steps, TrialStep("answer", True, took)]
-    said = f" It said: {_line(attempt.answer)}" if attempt.answer.strip() else ""
-    return [*steps, TrialStep("answer", False, attempt.outcome + said)] if _answered(posted[-1][1]) else steps
+    answer = f" It said: {_line(attempt.answer)}" if attempt.answer.strip() else ""
+    return (
+        [*steps, TrialStep("answer", False, attempt.outcome + answer)]
+        if _answered(posted[-1][1])
+        else steps
+    )
 
 
 def _answered(came: HttpAnswer | SendError) -> bool:
@@ -114,7 +154,11 @@ def _reached(who: str, url: str, came: HttpAnswer | SendError) -> list[TrialStep
     well = {
         "name": f"{target.raw_host}{at} may be sent to.",
         "connection": f"There is a connection to {target.raw_authority}.",
-        "tls": "TLS is agreed on, and the certificate is trusted." if target.scheme == "https" else "No TLS; that is allowed here.",
+        "tls": (
+            "TLS is agreed on, and the certificate is trusted."
+            if target.scheme == "https"
+            else "No TLS; that is allowed here."
+        ),
     }
     steps: list[TrialStep] = []
     for name in _ORDER:

@@ -1,4 +1,6 @@
-"""The bodies of requests and answers on their way: nobody is waited for without a limit, and nobody while a connection is held."""
+"""The bodies of requests and answers on their way: nobody is waited for without a limit, and nobody
+while a connection is held.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# An answer is sent in pieces of so many bytes, each of which has the time that a request has: who is slow gets all of it, and who
-# takes nothing is not waited for.
+# An answer is sent in pieces of so many bytes, each of which has the time that a request has: who
+# is slow gets all of it, and who takes nothing is not waited for.
 PIECE: Final = 65_536
 
 
@@ -29,9 +31,8 @@ class ClientGone(Exception):  # noqa: N818  # it is no error, and nobody is told
 class BodyReader:
     """Reads a body whole, and refuses one that is too long as soon as that is known.
 
-    A byte order mark is passed over and gzip unpacked (clarification 8): what is handed on is what was meant.
-    ``is_reading``: it waits for the caller at this moment.
-    """
+    A byte order mark is passed over and gzip unpacked (clarification 8): what is handed on is what
+    was meant. ``is_reading``: it waits for the caller at this moment."""
 
     __slots__ = ("_headers", "_limit", "_receive", "is_reading")
 
@@ -93,8 +94,11 @@ def read_already(body: bytes, receive: Receive) -> Receive:
     return receiving
 
 
-async def send_body(send: Send, body: bytes, more: bool, deadlines: Deadlines, task: asyncio.Task[Any]) -> None:
-    """Sends a body, or a part of one after which more comes, to a caller who has the time of a request for each piece of it.
+async def send_body(
+    send: Send, body: bytes, more: bool, deadlines: Deadlines, task: asyncio.Task[Any]
+) -> None:
+    """Sends a body, or a part of one after which more comes, to a caller who has the time of a
+    request for each piece of it.
 
     That of the first piece began as the caller of this says: with the task, or ``again`` since.
     """
@@ -105,4 +109,10 @@ async def send_body(send: Send, body: bytes, more: bool, deadlines: Deadlines, t
         if start:
             deadlines.again(task)
         end = start + PIECE
-        await send({"type": "http.response.body", "body": body[start:end], "more_body": more or end < len(body)})
+        await send(
+            {
+                "type": "http.response.body",
+                "body": body[start:end],
+                "more_body": more or end < len(body),
+            }
+        )

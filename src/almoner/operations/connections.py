@@ -1,8 +1,8 @@
 """The connections of a process that wait for a request, and how long and how many of them may.
 
-Whoever is connected without having sent a whole request head costs a file descriptor and nothing else. So nobody is refused because
-of them: the one that has waited longest is closed where there are too many, and each is closed after its time.
-"""
+Whoever is connected without having sent a whole request head costs a file descriptor and nothing
+else. So nobody is refused because of them: the one that has waited longest is closed where there
+are too many, and each is closed after its time."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class IdleConnection(Protocol):
 class ConnectionLimits:
     """What a connection may take before a request is looked at.
 
-    ``head_bytes``: the request line, the header fields, and whatever frames a body without being of it. ``head_seconds``: from the
-    connection, or from the first byte of a further request, to the end of the head; the rest of a body has as long once its request
-    is answered. ``idle_seconds``: between two requests; longer than the 60 s after which usual proxies let an idle connection go,
+    ``head_bytes``: the request line, the header fields, and whatever frames a body without being of
+    it. ``head_seconds``: from the connection, or from the first byte of a further request, to the
+    end of the head; the rest of a body has as long once its request is answered. ``idle_seconds``:
+    between two requests; longer than the 60 s after which usual proxies let an idle connection go,
     so that it is they who end it. ``waiting``: connections of a process that wait, in either way.
     """
 
@@ -40,12 +41,15 @@ _LOOK_SECONDS = 0.5
 
 
 class Connections:
-    """The waiting connections of a process: those whose request has not come whole, and those between two requests."""
+    """The waiting connections of a process: those whose request has not come whole, and those
+    between two requests. ``stopping`` is set as soon as the server is asked to end.
+    """
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
         self.unfinished: Queue = OrderedDict()
         self.idle: Queue = OrderedDict()
+        self.stopping = asyncio.Event()
         self._next_look: asyncio.TimerHandle | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -66,7 +70,10 @@ class Connections:
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for queue, seconds in ((self.unfinished, self.limits.head_seconds), (self.idle, self.limits.idle_seconds)):
+        for queue, seconds in (
+            (self.unfinished, self.limits.head_seconds),
+            (self.idle, self.limits.idle_seconds),
+        ):
             while queue and next(iter(queue.values())) <= now - seconds:
                 _end_first(queue)
         waits = self.unfinished or self.idle
@@ -74,6 +81,7 @@ class Connections:
 
 
 def _end_first(queue: Queue) -> None:
-    # Taken out before it is told: one that is closing already may do nothing more, and must not be come across again and again.
+    # Taken out before it is told: one that is closing already may do nothing more, and must not be
+    # come across again and again.
     waiting, _ = queue.popitem(last=False)
     waiting.give_up()

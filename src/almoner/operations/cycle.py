@@ -1,4 +1,6 @@
-"""A request of a connection and its answer on the way to the socket: uvicorn's, with a shorter way for most answers."""
+"""A request of a connection and its answer on the way to the socket: uvicorn's, with a shorter way
+for most answers.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,16 @@ _COPIED: Final = 4_096
 class Cycle(RequestResponseCycle):
     """One request and its answer.
 
-    Where the length of an answer is known, its head and the first part of its body are written together, as ASGI allows, and all
-    header fields are looked through at once. What is sent in chunks goes uvicorn's way.
-    """
+    Where the length of an answer is known, its head and the first part of its body are written
+    together, as ASGI allows, and all header fields are looked through at once. What is sent in
+    chunks goes uvicorn's way."""
 
     _head = b""
 
     async def send(self, message: Message) -> None:  # type: ignore[override]
-        """Takes the next message of the application (ASGI). Raises RuntimeError where it is out of its order."""
+        """Takes the next message of the application (ASGI). Raises RuntimeError where it is out of
+        its order.
+        """
         if self.chunked_encoding or self.response_complete:
             await super().send(cast(Any, message))
             return
@@ -89,7 +93,9 @@ class Cycle(RequestResponseCycle):
 
 
 def _head(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The status line and the fields. Raises RuntimeError where a field holds what would be read as more than one."""
+    """The status line and the fields. Raises RuntimeError where a field holds what would be read as
+    more than one.
+    """
     lines = [b": ".join(field) for field in headers]
     # Nearly always everything can be printed, which is asked faster than what is forbidden.
     if not (text := b"".join(lines)).decode("latin-1").isprintable() and _FORBIDDEN.search(text):

@@ -1,4 +1,6 @@
-"""Ends requests that take too long: one look at all of them every half second, rather than a timer for each."""
+"""Ends requests that take too long: one look at all of them every half second, rather than a timer
+for each.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ LOOK_SECONDS = 0.5
 
 
 class Deadlines:
-    """The requests under way, each the task that works on it, and when it began (``time.monotonic``)."""
+    """The requests under way, each the task that works on it, and when it began
+    (``time.monotonic``).
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -44,7 +48,9 @@ class Deadlines:
             self._late.discard(task)
 
     def passed(self, task: asyncio.Task[Any]) -> bool:
-        """Whether a cancellation of the task came from here; if so it is taken back, so that the task can answer."""
+        """Whether a cancellation of the task came from here; if so it is taken back, so that the
+        task can answer.
+        """
         if task not in self._late:
             return False
         task.uncancel()

@@ -1,8 +1,8 @@
 """The edge: where every request comes in and every answer goes out.
 
-It gives each request its id, keeps the limits of size and time, turns what is raised into the answer that callers are
-promised, and sees to it that no answer and no log line holds more than it should.
-"""
+It gives each request its id, keeps the limits of size and time, turns what is raised into the
+answer that callers are promised, and sees to it that no answer and no log line holds more than it
+should."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from almoner.database import guard_wait, write_outcome
 from almoner.errors import Answerable, not_known, problem, render, unavailable
 from almoner.operations.bodies import ClientGone, Receive, Send, read_already, send_body
 from almoner.operations.deadlines import Deadlines
-from almoner.operations.encodings import WORTH_PACKING, is_wanted, packed
+from almoner.operations.encodings import WORTH_PACKING, accepts_packed, packed
 from almoner.operations.exchange import Exchange
 from almoner.operations.logs import fault
 from almoner.operations.metrics import Metrics
@@ -33,7 +33,8 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Methods whose bodies nothing reads.
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
-# Whether this process lives is answered also where it has too much to do: else it would be ended for that.
+# Whether this process lives is answered also where it has too much to do: else it would be ended
+# for that.
 _ALIVE = "/healthz"
 # Refusals that are logged whatever is logged otherwise: who may not, and who tries too often.
 _REFUSED = frozenset({401, 403, 429})
@@ -44,8 +45,9 @@ _PACKED: Headers = (*_UNPACKED, (b"content-encoding", b"gzip"))
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    # No path of ours is told to anybody, our own proxy's log included. With no-referrer a browser that does not trust the
-    # connection would send our own forms with "Origin: null", as a hostile frame does (Fetch, 3.2), and they would be refused.
+    # No path of ours is told to anybody, our own proxy's log included. With no-referrer a browser
+    # that does not trust the connection would send our own forms with "Origin: null", as a hostile
+    # frame does (Fetch, 3.2), and they would be refused.
     (b"referrer-policy", b"strict-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
@@ -68,11 +70,11 @@ class Limits:
 
 
 class Pages(Protocol):
-    """The application of everything that is not the API: what a browser, a probe or a collector of metrics fetches.
+    """The application of everything that is not the API: what a browser, a probe or a collector of
+    metrics fetches.
 
-    It may leave word in the scope for the log: ``actor``, who asks; ``problem``, why they were refused, in words without values;
-    ``error``, the Answerable that was answered.
-    """
+    It may leave word in the scope for the log: ``actor``, who asks; ``problem``, why they were
+    refused, in words without values; ``error``, the Answerable that was answered."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
@@ -88,11 +90,11 @@ class Pages(Protocol):
 class Edge:
     """The ASGI application of a server.
 
-    ``fixed`` maps a path to its handler, and ``below`` the first part of a path after ``/v1/``, whatever follows; ``api`` answers
-    everything else below ``/v1/``; ``pages`` answers the rest. All are under the same limits, metrics and log. What is sent in
-    parts is a stream: it has no deadline while its parts are made, only for each part to be taken, and is counted apart.
-    ``log`` takes one event and its values.
-    """
+    ``fixed`` maps a path to its handler, and ``below`` the first part of a path after ``/v1/``,
+    whatever follows; ``api`` answers everything else below ``/v1/``; ``pages`` answers the rest.
+    All are under the same limits, metrics and log. What is sent in parts is a stream: it has no
+    deadline while its parts are made, only for each part to be taken, and is counted apart. ``log``
+    takes one event and its values."""
 
     def __init__(
         self,
@@ -126,7 +128,7 @@ class Edge:
             await self._pages(scope, receive, send)
             return
         task = self._under_way.begin()
-        exchange = Exchange(scope, receive, self._limits.body)
+        exchange = Exchange(scope, receive, self._limits.body, self._under_way)
         write_outcome.begin(exchange)
         try:
             if exchange.path.startswith("/v1/"):
@@ -145,13 +147,17 @@ class Edge:
 
     async def _serve(self, exchange: Exchange, send: Send, task: asyncio.Task[Any]) -> None:
         path = exchange.path
-        handler = self._fixed.get(path.rstrip("/")) or self._below.get(path.split("/", 3)[2], self._api)
+        handler = self._fixed.get(path.rstrip("/")) or self._below.get(
+            path.split("/", 3)[2], self._api
+        )
         answer = await self._answer(handler, exchange, task)
         guard_wait("the caller")
         body, encoding = answer.body, _PLAIN
         if len(body) >= WORTH_PACKING:
-            wanted = is_wanted(exchange.headers.get(b"accept-encoding", b"").decode("latin-1"))
-            body, encoding = (await packed(body), _PACKED) if wanted else (body, _UNPACKED)
+            is_packed = accepts_packed(
+                exchange.headers.get(b"accept-encoding", b"").decode("latin-1")
+            )
+            body, encoding = (await packed(body), _PACKED) if is_packed else (body, _UNPACKED)
         headers = [
             (b"x-request-id", exchange.request_id.encode()),
             (b"content-length", b"%d" % len(body)),
@@ -162,10 +168,19 @@ class Edge:
         ]
         self._under_way.again(task)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send_body(send, b"" if exchange.method == "HEAD" else body, False, self._under_way, task)
+        if answer.is_cut:
+            half = {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
+            await send(half)
+            self._tell(exchange, answer.operation, answer.status, exchange.actor, "cut")
+            raise ClientGone
+        await send_body(
+            send, b"" if exchange.method == "HEAD" else body, False, self._under_way, task
+        )
         self._tell(exchange, answer.operation, answer.status, exchange.actor, answer.problem)
 
-    async def _answer(self, handler: Handler, exchange: Exchange, task: asyncio.Task[Any]) -> ApiAnswer:
+    async def _answer(
+        self, handler: Handler, exchange: Exchange, task: asyncio.Task[Any]
+    ) -> ApiAnswer:
         try:
             self._admit(exchange)
             return await handler(exchange)
@@ -181,15 +196,34 @@ class Edge:
             self._log.error("fault", **exchange.named, method=exchange.method, **fault(error))
             return refusal(_fault(exchange.request_id))
 
-    async def _serve_page(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, task: asyncio.Task[Any]) -> None:
+    async def _serve_page(
+        self,
+        exchange: Exchange,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        task: asyncio.Task[Any],
+    ) -> None:
         scope["request_id"] = exchange.request_id
-        added = ((b"x-request-id", exchange.request_id.encode()), *self._page_headers, *exchange.theirs)
-        out = PageAnswer(send=send, added=added, under_way=self._under_way, stalled=self._stalled, task=task, metrics=self._metrics)
+        added = (
+            (b"x-request-id", exchange.request_id.encode()),
+            *self._page_headers,
+            *exchange.theirs,
+        )
+        out = PageAnswer(
+            send=send,
+            added=added,
+            under_way=self._under_way,
+            stalled=self._stalled,
+            task=task,
+            metrics=self._metrics,
+        )
         refused: Answerable | None = None
         try:
             self._admit(exchange)
             if exchange.method not in _WITHOUT_BODY:
-                # Read here, before any page can have taken a connection: nothing that comes later waits for the caller.
+                # Read here, before any page can have taken a connection: nothing that comes later
+                # waits for the caller.
                 receive = read_already(await exchange.body(), receive)
             await self._pages(scope, receive, out.send)
         except Answerable as error:
@@ -213,8 +247,13 @@ class Edge:
         if "error" in scope:
             self._warn(scope["error"], exchange)
         if out.status:
-            told = (self._pages.operation(scope), out.status, scope.get("actor", ""), scope.get("problem", ""))
-            self._tell(exchange, *told, ended=out.first_part_at)
+            fields = (
+                self._pages.operation(scope),
+                out.status,
+                scope.get("actor", ""),
+                scope.get("problem", ""),
+            )
+            self._tell(exchange, *fields, ended=out.first_part_at)
 
     def _admit(self, exchange: Exchange) -> None:
         if len(self._under_way) > self._limits.requests and exchange.path != _ALIVE:
@@ -224,10 +263,16 @@ class Edge:
 
     def _late(self, exchange: Exchange) -> Answerable:
         if exchange.is_reading:
-            return problem("request_timeout", f"The body did not arrive within {self._limits.seconds:g} seconds.")
+            return problem(
+                "request_timeout",
+                f"The body did not arrive within {self._limits.seconds:g} seconds.",
+            )
         if write_outcome.may_be_done():
             return not_known()
-        return unavailable(f"The request was not finished within {self._limits.seconds:g} seconds. Nothing was changed.")
+        return unavailable(
+            f"The request was not finished within {self._limits.seconds:g} seconds. Nothing was"
+            " changed."
+        )
 
     def _refusal(self, refused: Answerable, exchange: Exchange) -> ApiAnswer:
         self._warn(refused, exchange)
@@ -242,8 +287,18 @@ class Edge:
         else:
             self._repeats.warn("unavailable", **exchange.named, **fault(refused.__cause__))
 
-    def _tell(self, exchange: Exchange, operation: str, status: int, actor: str, problem_said: str, ended: float = 0.0) -> None:
-        """Counts an answered request, and logs it where it is to be. ``ended``: when it did, where that was before now."""
+    def _tell(
+        self,
+        exchange: Exchange,
+        operation: str,
+        status: int,
+        actor: str,
+        problem_text: str,
+        ended: float = 0.0,
+    ) -> None:
+        """Counts an answered request, and logs it where it is to be. ``ended``: when it did, where
+        that was before now.
+        """
         seconds = (ended or time.perf_counter()) - exchange.began
         self._metrics.observe(operation, status, seconds)
         # What a 503 is about has been told already (``_warn``).
@@ -257,7 +312,9 @@ class Edge:
             "status": status,
             "milliseconds": round(seconds * 1000, 1),
         }
-        values |= {name: said for name, said in (("actor", actor), ("problem", problem_said)) if said}
+        values |= {
+            name: value for name, value in (("actor", actor), ("problem", problem_text)) if value
+        }
         if self._log_all or is_problem:
             self._log.info("request", **values)
         elif actor:
@@ -276,7 +333,9 @@ async def _cut(scope: Scope) -> None:
 
 
 def _fault(request_id: str) -> Answerable:
-    return problem("internal_server_error", "A fault in the server; its log has it.", request_id=request_id)
+    return problem(
+        "internal_server_error", "A fault in the server; its log has it.", request_id=request_id
+    )
 
 
 def refusal(error: Answerable) -> ApiAnswer:

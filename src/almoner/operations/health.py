@@ -1,4 +1,6 @@
-"""Whether this process lives (``/healthz``) and can serve (``/readyz``), and its metrics (``/metrics``)."""
+"""Whether this process lives (``/healthz``) and can serve (``/readyz``), and its metrics
+(``/metrics``).
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,14 @@ from almoner.operations.metrics import Metrics
 
 
 def routes(
-    database: Database, metrics: Metrics, dropped: Callable[[], int], standing: Callable[[], Awaitable[bytes]], token: str
+    database: Database,
+    metrics: Metrics,
+    dropped: Callable[[], int],
+    standing: Callable[[], Awaitable[bytes]],
+    token: str,
 ) -> list[Route]:
-    """The three routes. They tell nothing of what is stored. ``standing`` gives metrics that are read from the database.
+    """The three routes. They tell nothing of what is stored. ``standing`` gives metrics that are
+    read from the database.
 
     ``token`` is what metrics are told to; to nobody where it is empty.
     """
@@ -31,13 +38,18 @@ def routes(
             async with database.connection() as connection:
                 await connection.fetchval("SELECT 1")
         except UnavailableError:
-            return JSONResponse({"status": "the database cannot be reached"}, 503, {"Retry-After": "2"})
+            return JSONResponse(
+                {"status": "the database cannot be reached"}, 503, {"Retry-After": "2"}
+            )
         return JSONResponse({"status": "ready"})
 
     async def counted(request: Request) -> Response:
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if not token or not hmac.compare_digest(given, b"Bearer " + token.encode()):
-            refused = problem("unauthorized", "Metrics are told to whoever sends ALMONER_METRICS_TOKEN as a bearer token.")
+        header = request.headers.get("authorization", "").encode("latin-1")
+        if not token or not hmac.compare_digest(header, b"Bearer " + token.encode()):
+            refused = problem(
+                "unauthorized",
+                "Metrics are told to whoever sends ALMONER_METRICS_TOKEN as a bearer token.",
+            )
             headers = {"WWW-Authenticate": 'Bearer realm="metrics"'}
             return Response(render(refused), 401, headers, "application/json")
         text = metrics.exposition(database.opened, database.idle, dropped())

@@ -1,4 +1,6 @@
-"""Metrics for Prometheus, at ``/metrics``. With several worker processes, what they counted is added up."""
+"""Metrics for Prometheus, at ``/metrics``. With several worker processes, what they counted is
+added up.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _HAND_ON_SECONDS: Final = 1.0
 
 
 class _Tally:
-    """Requests since they were last handed on: a number for each of ``_BUCKETS`` and one for beyond, and their seconds together."""
+    """Requests since they were last handed on: a number for each of ``_BUCKETS`` and one for
+    beyond, and their seconds together.
+    """
 
     __slots__ = ("buckets", "seconds")
 
@@ -26,16 +30,22 @@ class _Tally:
 
 
 class Metrics:
-    """Counts requests by operation and status, and how long they took; of a stream, until its first part.
+    """Counts requests by operation and status, and how long they took; of a stream, until its first
+    part.
 
-    The library takes some 3 µs to count a request. So they are tallied here and handed on to it when somebody asks; with several
-    processes within a second, since any of them may be the one that is asked.
-    """
+    The library takes some 3 µs to count a request. So they are tallied here and handed on to it
+    when somebody asks; with several processes within a second, since any of them may be the one
+    that is asked."""
 
     def __init__(self) -> None:
         self._several = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
         self.registry = CollectorRegistry()
-        self._requests = Counter("almoner_requests", "Requests answered.", ("operation", "status"), registry=self.registry)
+        self._requests = Counter(
+            "almoner_requests",
+            "Requests answered.",
+            ("operation", "status"),
+            registry=self.registry,
+        )
         self._seconds = Histogram(
             "almoner_request_seconds",
             "Seconds from request to answer.",
@@ -64,17 +74,24 @@ class Metrics:
         )
         self._holding = Counter(
             "almoner_waits_while_holding",
-            "Waits for a connection or for the caller with a connection in hand: faults in the code.",
+            "Waits for a connection or for the caller with a connection in hand: faults in the"
+            " code.",
             registry=self.registry,
         )
         self._notifications = Counter(
-            "almoner_notifications", "Attempts to notify subscribers.", ("outcome",), registry=self.registry
+            "almoner_notifications",
+            "Attempts to notify subscribers.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._tries = Counter(
+            "almoner_work_tries", "Tries of steps.", ("queue", "outcome"), registry=self.registry
         )
         self._tallies: dict[tuple[str, int], _Tally] = {}
         self._next_look: asyncio.TimerHandle | None = None
 
     def observe(self, operation: str, status: int, seconds: float) -> None:
-        """Counts one answered request."""
+        """Counts an answered request, by the name of its operation and never by its address."""
         tally = self._tallies.get((operation, status))
         if tally is None:
             tally = self._tallies[operation, status] = _Tally()
@@ -84,11 +101,14 @@ class Metrics:
             self._next_look = asyncio.get_running_loop().call_later(_HAND_ON_SECONDS, self.hand_on)
 
     def hand_on(self) -> None:
-        """Hands the requests that were counted on to where they are read, as before the process ends."""
+        """Hands the requests that were counted on to where they are read, as before the process
+        ends.
+        """
         tallies, self._tallies, self._next_look = self._tallies, {}, None
         for (operation, status), tally in tallies.items():
             self._requests.labels(operation, str(status)).inc(sum(tally.buckets))
-            # The library has no call that takes many observations at once; this is what its own does for each.
+            # The library has no call that takes many observations at once; this is what its own
+            # does for each.
             timer = self._seconds.labels(operation)
             timer._sum.inc(tally.seconds)
             for bucket, number in zip(timer._buckets, tally.buckets, strict=True):
@@ -100,19 +120,24 @@ class Metrics:
         self._streams.inc()
 
     def stream_ended(self) -> None:
-        """Counts it no longer."""
         self._streams.dec()
 
-    def held(self) -> None:
-        """Counts a wait of a task that holds a connection (``almoner.database.connection_guard``)."""
+    def hold(self) -> None:
+        """Counts a wait of a task that holds a connection
+        (``almoner.database.connection_guard``).
+        """
         self._holding.inc()
 
     def notified(self, well: bool) -> None:
-        """Counts one attempt to notify a subscriber."""
+        """Counts an attempt to notify a subscriber, apart by whether it went well."""
         self._notifications.labels("delivered" if well else "failed").inc()
 
+    def tried(self, queue: str, outcome: str) -> None:
+        """Counts one try of a step of work, and what came of it."""
+        self._tries.labels(queue, outcome).inc()
+
     def exposition(self, pool_size: int, pool_idle: int, dropped: int) -> bytes:
-        """The text that Prometheus scrapes."""
+        """The metrics of all processes in Prometheus' text format."""
         self.hand_on()
         self._pool.labels("open").set(pool_size)
         self._pool.labels("idle").set(pool_idle)

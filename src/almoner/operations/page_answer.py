@@ -16,9 +16,8 @@ from almoner.operations.metrics import Metrics
 class PageAnswer:
     """The answer of a page on its way out: it gets the headers of every answer, and is watched.
 
-    ``status`` is 0 until it begins. ``first_part_at`` is when the first part of a stream was made (``time.perf_counter``), 0 where
-    it is none.
-    """
+    ``status`` is 0 until it begins. ``first_part_at`` is when the first part of a stream was made
+    (``time.perf_counter``), 0 where it is none."""
 
     def __init__(
         self,
@@ -44,7 +43,9 @@ class PageAnswer:
         return self.first_part_at > 0
 
     async def send(self, message: Message) -> None:
-        """Sends on what the page sends. Not for a task that holds a connection: this waits for the caller."""
+        """Sends on what the page sends. Not for a task that holds a connection: this waits for the
+        caller.
+        """
         guard_wait("the caller")
         if message["type"] == "http.response.start":
             self.status = message["status"]

@@ -1,4 +1,6 @@
-"""A worker process ends with the process that started it, however that ended: nobody else would end it, and it holds the port."""
+"""A worker process ends with the process that started it, however that ended: nobody else would end
+it, and it holds the port.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def ending_with_parent() -> Iterator[None]:
-    """Asks this process to stop, as SIGTERM does, once its parent is gone. Where no parent started it as a worker: nothing."""
+    """Asks this process to stop, as SIGTERM does, once its parent is gone. Where no parent started
+    it as a worker: nothing.
+    """
     parent = multiprocessing.parent_process()
     if parent is None:
         yield

@@ -1,7 +1,8 @@
-"""What stands between a socket and a request: uvicorn's protocol on httptools, with limits, and deaf to ``Upgrade``.
+"""What stands between a socket and a request: uvicorn's protocol on httptools, with limits, and
+deaf to ``Upgrade``.
 
-A request that cannot be read is answered like any other refusal: in the API's shape below ``/v1``, as a page elsewhere.
-"""
+A request that cannot be read is answered like any other refusal: in the API's shape below ``/v1``,
+as a page elsewhere."""
 
 from __future__ import annotations
 
@@ -21,22 +22,25 @@ from almoner.operations.connections import ConnectionLimits, Connections, Queue
 from almoner.operations.cycle import Cycle
 from almoner.operations.request_ids import next_request_id
 
-# Closed with unread bytes, a connection is reset, and the caller may never read why: it is read on for so long, and so much.
+# Closed with unread bytes, a connection is reset, and the caller may never read why: it is read on
+# for so long, and so much.
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 4_194_304
 # Chunks of a few bytes, as some programs write them, are framed by as many bytes again for each.
 _FRAMING_OF_A_BYTE = 16
 # Where the scope of a request has what cuts its connection.
 CUT = "almoner.cut"
+# Where it has the event that is set once the server is asked to stop.
+STOPPING = "almoner.stopping"
 _NOT_PASSED_ON = frozenset({b"upgrade", b"http2-settings"})
 
 
 class Protocol(HttpToolsProtocol):
     """One connection of a client.
 
-    ``Upgrade`` is ignored and the body read, as by every server that offers no other protocol (RFC 9110, section 7.8). httptools
-    takes the rest of the connection for another protocol instead, so such a head is read a second time without that field.
-    """
+    ``Upgrade`` is ignored and the body read, as by every server that offers no other protocol (RFC
+    9110, section 7.8). httptools takes the rest of the connection for another protocol instead, so
+    such a head is read a second time without that field."""
 
     def __init__(self, connections: Connections, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
@@ -45,8 +49,9 @@ class Protocol(HttpToolsProtocol):
         self.url = b""
         self._queue: Queue | None = None
         self._in_head = self._unfinished = False
-        # Bytes of this message beyond its body, in the packets before the one being read. Where it began within a packet, all of
-        # that packet is counted: ``_first`` says how much may be too much.
+        # Bytes of this message beyond its body, in the packets before the one being read. Where it
+        # began within a packet, all of that packet is counted: ``_first`` says how much may be too
+        # much.
         self._overhead = self._first = self._packet = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -75,12 +80,18 @@ class Protocol(HttpToolsProtocol):
                 self._wait(self._connections.unfinished)
 
     def _read_without_upgrade(self, data: bytes, offset: int) -> bool:
-        """Reads the head again, then the rest of the packet, in which others may follow. False where that cannot be read."""
+        """Reads the head again, then the rest of the packet, in which others may follow. False
+        where that cannot be read.
+        """
         rest = memoryview(data)[offset:]
         while True:
             method, version = self.parser.get_method(), self.parser.get_http_version().encode()
             head = [b"%s %s HTTP/%s\r\n" % (method, self.url, version)]
-            head += [b"%s: %s\r\n" % (name, value) for name, value in self.headers if name not in _NOT_PASSED_ON]
+            head += [
+                b"%s: %s\r\n" % (name, value)
+                for name, value in self.headers
+                if name not in _NOT_PASSED_ON
+            ]
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             try:
@@ -96,8 +107,10 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        # A connection that is closed still waits for its caller to take what was written; one that is cut waits for nobody.
+        # A connection that is closed still waits for its caller to take what was written; one that
+        # is cut waits for nobody.
         self.scope[CUT] = self.transport.abort  # type: ignore[literal-required]
+        self.scope[STOPPING] = self._connections.stopping  # type: ignore[literal-required]
         self._in_head = self._unfinished = True
         self._overhead, self._first = 0, self._packet
 
@@ -107,16 +120,21 @@ class Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise problem(
-                    "method_not_allowed", "This server is no proxy: it takes no CONNECT.", {"Allow": "GET, POST, PUT, DELETE"}
+                    "method_not_allowed",
+                    "This server is no proxy: it takes no CONNECT.",
+                    {"Allow": "GET, POST, PUT, DELETE"},
                 )
             return
         self._in_head = False
         self._leave()
         self._begin()
-        self.headers = []  # the request has its own; what comes now are trailers, which nobody waits for
+        # the request has its own; what comes now are trailers, which nobody waits for
+        self.headers = []
 
     def _begin(self) -> None:
-        """Makes the request of a head that was read, and has it answered after those before it (uvicorn's, for our ``Cycle``)."""
+        """Makes the request of a head that was read, and has it answered after those before it
+        (uvicorn's, for our ``Cycle``).
+        """
         parser, scope = self.parser, self.scope
         version = parser.get_http_version()
         scope["http_version"] = version
@@ -155,7 +173,9 @@ class Protocol(HttpToolsProtocol):
             return  # it is read again, without Upgrade
         self._unfinished = False
         if self._queue is self._connections.unfinished:
-            self._wait(self._connections.idle)  # what remained of a body whose request was answered already
+            self._wait(
+                self._connections.idle
+            )  # what remained of a body whose request was answered already
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -168,10 +188,19 @@ class Protocol(HttpToolsProtocol):
         else:
             self._wait(self._connections.unfinished if self._unfinished else self._connections.idle)
 
+    def shutdown(self) -> None:
+        """The server is asked to stop: who waits for something to happen waits no longer."""
+        self._connections.stopping.set()
+        super().shutdown()
+
     def give_up(self) -> None:
-        """Closes a connection that has waited for too long; who has sent a part of a request is told so."""
+        """Closes a connection that has waited for too long; who has sent a part of a request is
+        told so.
+        """
         if self._in_head:
-            self._refuse(problem("request_timeout", "The head of the request did not arrive in time."), b"")
+            self._refuse(
+                problem("request_timeout", "The head of the request did not arrive in time."), b""
+            )
             return
         self._leave()
         if self.transport.get_write_buffer_size():
@@ -192,15 +221,25 @@ class Protocol(HttpToolsProtocol):
     def _is_too_large(self) -> bool:
         if self._overhead - self._first > self._head_bytes:
             return True
-        return self._in_head and len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._head_bytes
+        return (
+            self._in_head
+            and len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            > self._head_bytes
+        )
 
     def _too_large(self) -> ApiError:
         if self._in_head and len(self.url) * 2 > self._head_bytes:
-            return problem("uri_too_long", f"The request line is longer than half of {self._head_bytes} bytes.")
-        return problem("header_fields_too_large", f"The header fields have more than {self._head_bytes} bytes.")
+            return problem(
+                "uri_too_long", f"The request line is longer than half of {self._head_bytes} bytes."
+            )
+        return problem(
+            "header_fields_too_large", f"The header fields have more than {self._head_bytes} bytes."
+        )
 
     def _refuse(self, refused: ApiError, data: bytes) -> None:
-        """Answers what cannot be read, and ends the connection. ``data``: the packet, which may name the target."""
+        """Answers what cannot be read, and ends the connection. ``data``: the packet, which may
+        name the target.
+        """
         if self.transport.is_closing():
             return
         cycle: RequestResponseCycle | None = self.cycle
@@ -213,14 +252,18 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
                 return
         target = self.url or data[:4096].partition(b" ")[2]
-        self.transport.write(_answer(refused, is_page=target.startswith(b"/") and not target.startswith(b"/v1/")))
+        self.transport.write(
+            _answer(refused, is_page=target.startswith(b"/") and not target.startswith(b"/v1/"))
+        )
         transport = self.transport
         self.connection_lost(ConnectionAbortedError())
         transport.set_protocol(_Lingering(transport, self.loop))
 
 
 class _Lingering(asyncio.Protocol):
-    """A connection that has had its last answer: it is read to its end, so that the answer arrives, but not for long."""
+    """A connection that has had its last answer: it is read to its end, so that the answer arrives,
+    but not for long.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -240,14 +283,27 @@ class _Lingering(asyncio.Protocol):
 
 
 def _reason(error: httptools.HttpParserError) -> ApiError:
-    """Why a request cannot be read: what the protocol found itself, or what the parser says of its syntax."""
+    """Why a request cannot be read: what the protocol found itself, or what the parser says of its
+    syntax.
+    """
     if isinstance(error.__context__, ApiError):
         return error.__context__
     if isinstance(error, httptools.HttpParserInvalidURLError):
-        return problem("bad_request", "The target of the request holds characters that no URL has. Percent-encode them as UTF-8.")
+        return problem(
+            "bad_request",
+            "The target of the request holds characters that no URL has. Percent-encode them as"
+            " UTF-8.",
+        )
     if isinstance(error, httptools.HttpParserInvalidMethodError):
-        return problem("bad_request", "This is not a request of HTTP/1.1. Is it sent in TLS, or as HTTP/2, to a port without them?")
-    return problem("bad_request", "The request is not HTTP/1.1: its request line, a header field or a chunk cannot be read.")
+        return problem(
+            "bad_request",
+            "This is not a request of HTTP/1.1. Is it sent in TLS, or as HTTP/2, to a port without"
+            " them?",
+        )
+    return problem(
+        "bad_request",
+        "The request is not HTTP/1.1: its request line, a header field or a chunk cannot be read.",
+    )
 
 
 def _answer(refused: ApiError, is_page: bool) -> bytes:
@@ -255,7 +311,10 @@ def _answer(refused: ApiError, is_page: bool) -> bytes:
     kind = PROBLEMS[refused.problems[0].code]
     if is_page:
         title, detail = html.escape(kind.title), html.escape(refused.problems[0].detail)
-        body, media_type = _PAGE.format(title=title, detail=detail).encode(), b"text/html; charset=utf-8"
+        body, media_type = (
+            _PAGE.format(title=title, detail=detail).encode(),
+            b"text/html; charset=utf-8",
+        )
     else:
         body, media_type = render(refused), b"application/json"
     lines = [
@@ -266,15 +325,23 @@ def _answer(refused: ApiError, is_page: bool) -> bytes:
         b"cache-control: no-store",
         b"x-content-type-options: nosniff",
         b"content-security-policy: default-src 'none'; frame-ancestors 'none'",
-        *(b"%s: %s" % (name.lower().encode(), value.encode()) for name, value in refused.headers.items()),
+        *(
+            b"%s: %s" % (name.lower().encode(), value.encode())
+            for name, value in refused.headers.items()
+        ),
         b"connection: close",
     ]
     return b"\r\n".join([*lines, b"", body])
 
 
-_PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><h1>{title}</h1><p>{detail}</p></html>'
+_PAGE = (
+    '<!doctype html><html lang="en"><meta'
+    ' charset="utf-8"><title>{title}</title><h1>{title}</h1><p>{detail}</p></html>'
+)
 
 
 def protocol(limits: ConnectionLimits | None = None) -> Any:
-    """What uvicorn makes a connection's protocol with (its setting ``http``); it can be handed to worker processes."""
+    """What uvicorn makes a connection's protocol with (its setting ``http``); it can be handed to
+    worker processes.
+    """
     return partial(Protocol, Connections(limits or ConnectionLimits()))

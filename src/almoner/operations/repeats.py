@@ -1,4 +1,6 @@
-"""Log lines of what can happen thousands of times in a minute: the first one whole, then how often, then that it is over."""
+"""Log lines of what can happen thousands of times in a minute: the first one whole, then how often,
+then that it is over.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ Later = Callable[[float, Callable[[], None]], object]
 
 @dataclass(slots=True)
 class _Run:
-    """Something that goes on: how often since the last line, how often since the first, for how many intervals."""
+    """Something that goes on: how often since the last line, how often since the first, for how
+    many intervals.
+    """
 
     new: int = 0
     total: int = 0
@@ -21,14 +25,17 @@ class _Run:
 
 
 class Repeats:
-    """Warns of the same event once, and of its repetitions every ``SECONDS`` by their number, until none came for so long.
+    """Warns of the same event once, and of its repetitions every ``SECONDS`` by their number, until
+    none came for so long.
 
     ``later`` calls something after so many seconds; by default the running event loop does.
     """
 
     def __init__(self, log: Any, later: Later | None = None) -> None:
         self._log = log
-        self._later = later or (lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call))
+        self._later = later or (
+            lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call)
+        )
         self._runs: dict[str, _Run] = {}
 
     def warn(self, event: str, **values: Any) -> None:
@@ -47,7 +54,9 @@ class Repeats:
         if not run.new:
             del self._runs[event]
             if run.total:
-                self._log.warning(event, over=True, repeated=run.total, within_seconds=run.intervals * SECONDS)
+                self._log.warning(
+                    event, over=True, repeated=run.total, within_seconds=run.intervals * SECONDS
+                )
             return
         self._log.warning(event, repeated=run.new, within_seconds=SECONDS)
         run.total, run.new = run.total + run.new, 0

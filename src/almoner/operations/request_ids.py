@@ -1,4 +1,6 @@
-"""The id of a request: our own, so that no caller can choose what the trail says (decision 0017)."""
+"""The id of a request: our own, so that no caller can choose what the trail says (decision
+0017).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Traces for OpenTelemetry, where an endpoint is configured; nothing of it is loaded where there is none."""
+"""Traces for OpenTelemetry, where an endpoint is configured; nothing of it is loaded where there is
+none.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,17 @@ Handler = Callable[[ApiRequest], Awaitable[ApiAnswer]]
 
 
 def traced(handler: Handler, endpoint: str) -> Handler:
-    """The handler, with a span around each request: its operation, status and id, and nothing that it says."""
+    """The handler, with a span around each request: its operation, status and id, and nothing that
+    it says.
+    """
     if not endpoint:
         return handler
     tracer = _tracer()
 
     async def spanned(request: ApiRequest) -> ApiAnswer:
-        with tracer.start_as_current_span("request", record_exception=False, set_status_on_exception=False) as span:
+        with tracer.start_as_current_span(
+            "request", record_exception=False, set_status_on_exception=False
+        ) as span:
             span.set_attribute("http.request.method", request.method)
             span.set_attribute("almoner.request_id", request.request_id)
             answer = await handler(request)

@@ -1,4 +1,6 @@
-"""Connections to where requests may go: the address of each is judged as it is dialled, before anything is sent."""
+"""Connections to where requests may go: the address of each is judged as it is dialled, before
+anything is sent.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from almoner.outbound import targets
 from almoner.outbound.targets import TargetError
 
-# Name look-ups block a thread each; a name server that does not answer must not hold up other requests.
+# Name look-ups block a thread each; a name server that does not answer must not hold up other
+# requests.
 _LOOK_UPS: Final = 64
 # Below the five seconds after which common servers close an idle connection.
 _KEEP_ALIVE: Final = 4.0
@@ -24,30 +27,47 @@ resolved: ContextVar[list[str] | None] = ContextVar("almoner_resolved", default=
 
 
 class RefusedError(OSError):
-    """An address that nothing is sent to; an OSError, as the client expects of a look-up or a connection that fails."""
+    """An address that nothing is sent to; an OSError, as the client expects of a look-up or a
+    connection that fails.
+    """
 
 
 class GuardedResolver(AbstractResolver):
-    """Looks a name up once and hands out the addresses that may be sent to; the connection goes to one of those."""
+    """Looks a name up once and hands out the addresses that may be sent to; the connection goes to
+    one of those.
+    """
 
     def __init__(self, private_targets: bool) -> None:
         self._private = private_targets
         self._threads = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="look-up")
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
-        """The addresses of a name. Raises OSError where there is none, or one of them is refused."""
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of a name. Raises OSError where there is none, or one of them is
+        refused.
+        """
         loop = asyncio.get_running_loop()
         infos = await loop.run_in_executor(self._threads, _look_up, host, port, family)
         results: list[ResolveResult] = []
-        for found, _, protocol, _, address in infos:
+        for address_family, _, protocol, _, address in infos:
             text = str(address[0])
             # A name with one address inside and one outside is not a mistake that one makes.
             check(text, self._private)
             flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-            results.append(ResolveResult(hostname=host, host=text, port=port, family=found, proto=protocol, flags=flags))
-        told = resolved.get()
-        if told is not None:
-            told += [result["host"] for result in results]
+            results.append(
+                ResolveResult(
+                    hostname=host,
+                    host=text,
+                    port=port,
+                    family=address_family,
+                    proto=protocol,
+                    flags=flags,
+                )
+            )
+        hosts = resolved.get()
+        if hosts is not None:
+            hosts += [result["host"] for result in results]
         return results
 
     async def close(self) -> None:
@@ -60,10 +80,9 @@ def connector(
 ) -> aiohttp.TCPConnector:
     """What every HTTP client of ours dials through. It is made and closed within one event loop.
 
-    Each socket is made for an address that was judged a moment before, whether a name server, a URL or the client's own race of
-    several addresses (RFC 8305) brought it here. ``trusted``: the certificates that are trusted; None for the system's.
-    ``dialled`` takes down the addresses.
-    """
+    Each socket is made for an address that was judged a moment before, whether a name server, a URL
+    or the client's own race of several addresses (RFC 8305) brought it here. ``trusted``: the
+    certificates that are trusted; None for the system's. ``dialled`` takes down the addresses."""
 
     def dial(address: Any) -> socket.socket:
         family, kind, protocol, _, (host, *_rest) = address

@@ -1,7 +1,7 @@
 """Where requests may go: no address inside the house, whatever a URL or a name server says. Pure.
 
-An address may be written in many ways and wrapped in others (IPv4 in IPv6). What carries an IPv4 address is judged by that.
-"""
+An address may be written in many ways and wrapped in others (IPv4 in IPv6). What carries an IPv4
+address is judged by that."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ class TargetError(Exception):
 
 
 def refused(address: Address, private_targets: bool) -> bool:
-    """Whether nothing may be sent to this address. Private ones are fine with ``private_targets``, senseless ones never."""
+    """Whether nothing may be sent to this address. Private ones are fine with ``private_targets``,
+    senseless ones never.
+    """
     inner = _carried(address)
     if inner is not None:
         return refused(inner, private_targets)
@@ -73,10 +75,11 @@ def _carried(address: Address) -> IPv4Address | None:
 
 
 def read(url: str, private_targets: bool) -> URL:
-    """The URL as the HTTP client dials it, judged as far as the URL itself tells. Raises TargetError.
+    """The URL as the HTTP client dials it, judged as far as the URL itself tells. Raises
+    TargetError.
 
-    There is one reading of a URL: whoever is handed this one dials the host that was judged, and no other. ``private_targets``:
-    whether addresses of private networks and URLs without TLS are fine.
+    There is one reading of a URL: whoever is handed this one dials the host that was judged, and no
+    other. ``private_targets``: whether addresses of private networks and URLs without TLS are fine.
     """
     written = _AUTHORITY.match(url)
     try:
@@ -95,19 +98,26 @@ def read(url: str, private_targets: bool) -> URL:
 
 
 def _check_host(host: str, written: str, private_targets: bool) -> None:
-    """Judges the host that is dialled; ``written`` is the authority that it was read from. Raises TargetError."""
+    """Judges the host that is dialled; ``written`` is the authority that it was read from. Raises
+    TargetError.
+    """
     if not _looks_like_address(host):
         if len(host) > _LONGEST_NAME or not _NAME.fullmatch(host):
-            raise TargetError(f"names the host {host[:100]}, which is neither a name nor an address")
+            raise TargetError(
+                f"names the host {host[:100]}, which is neither a name nor an address"
+            )
         return
     if not written.isascii():
-        # Letters that a name look-up turns into an address are there to deceive whoever reads them otherwise (UTS 46, 4).
+        # Letters that a name look-up turns into an address are there to deceive whoever reads them
+        # otherwise (UTS 46, 4).
         raise TargetError(f"names the address {host[:100]} in other characters than its own")
     check_address(host, private_targets)
 
 
 def check_address(text: str, private_targets: bool) -> None:
-    """Checks an address in the usual notation. Raises TargetError; so does any other notation, such as 2130706433."""
+    """Checks an address in the usual notation. Raises TargetError; so does any other notation, such
+    as 2130706433.
+    """
     try:
         # A zone names a network card of this machine: nothing beyond it can be meant.
         address = None if "%" in text else ip_address(text)
@@ -123,6 +133,8 @@ def check_address(text: str, private_targets: bool) -> None:
 
 
 def _looks_like_address(host: str) -> bool:
-    """Whether an HTTP client or the system would take this for an address rather than look it up."""
+    """Whether an HTTP client or the system would take this for an address rather than look it
+    up.
+    """
     last = host.rstrip(".").rpartition(".")[2]
     return ":" in host or last.isdigit() or last[:2].lower() == "0x"

@@ -1,1 +1,3 @@
-"""How any page is served: who may see it, in which shell, under which policy. It knows no page by name."""
+"""How any page is served: who may see it, in which shell, under which policy. It knows no page by
+name.
+"""

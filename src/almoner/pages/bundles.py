@@ -1,8 +1,8 @@
-"""Which small files a page's style sheet and its scripts are put together from, in the order of the browser's reading.
+"""Which small files a page's style sheet and its scripts are put together from, in the order of the
+browser's reading.
 
-A file is one component or one behaviour, with a sentence on top. Those of a folder make one bundle, so that a page asks for one
-file: the scripts of a bundle share a scope of their own.
-"""
+A file is one component or one behaviour, with a sentence on top. Those of a folder make one bundle,
+so that a page asks for one file: the scripts of a bundle share a scope of their own."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from pathlib import Path
 from typing import Final
 
 STYLES: Final[Mapping[str, str]] = {
-    "almoner": "page top_bar page_bar buttons cards forms rows alone columns parts questions account dialogs narrow contrast print",
+    "almoner": (
+        "page top_bar page_bar buttons cards forms rows alone columns parts questions account"
+        " dialogs narrow contrast print"
+    ),
     "portal": "profile care_records inbox admin care_flows touch patients merge print",
     "workshop": "tools assessment_editor element_editors versions",
     "calendar": "calendar placing",
 }
 SCRIPTS: Final[Mapping[str, str]] = {
-    "almoner": "core dates keys key_list menus banners print copy list_places search confirm focus typed_meanwhile connection "
-    "sent_once sign_out guard redraw rooms sent_by_script",
-    "portal": "live patient_bar clocks jumps kept_forms ticks picks",
+    "almoner": (
+        "core dates keys key_list menus banners print copy list_places search confirm focus"
+        " typed_meanwhile connection sent_once sign_out guard redraw rooms sent_by_script"
+    ),
+    "portal": "live patient_bar clocks jumps kept_forms ticks picks read_bytes",
     "workshop": "sort filters suggested_names read_files lines",
     "calendar": "calendar scroll places held ask answer pointer keyboard",
 }
@@ -31,8 +36,13 @@ _SCOPE: Final = '(() => {{\n"use strict";\n{}}})();\n'
 
 def bundles(folder: Path) -> dict[str, bytes]:
     """The bundles by the name that a page asks for."""
-    styles = {f"{name}.css": _joined(folder / name, files, ".css") for name, files in STYLES.items()}
-    scripts = {f"{name}.js": _SCOPE.format(_joined(folder / name, files, ".js")) for name, files in SCRIPTS.items()}
+    styles = {
+        f"{name}.css": _joined(folder / name, files, ".css") for name, files in STYLES.items()
+    }
+    scripts = {
+        f"{name}.js": _SCOPE.format(_joined(folder / name, files, ".js"))
+        for name, files in SCRIPTS.items()
+    }
     return {name: text.encode() for name, text in (styles | scripts).items()}
 
 

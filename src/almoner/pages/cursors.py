@@ -1,4 +1,6 @@
-"""Where a list that is ordered by time goes on: behind a row's time and id, in an address that nobody needs to read."""
+"""Where a list that is ordered by time goes on: behind a row's time and id, in an address that
+nobody needs to read.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Cursor(NamedTuple):
-    """The last row of a page; the next page begins behind it. ``at`` is in UTC, to the microsecond."""
+    """The last row of a page; the next page begins behind it. ``at`` is in UTC, to the
+    microsecond.
+    """
 
     at: datetime
     id: UUID
@@ -31,4 +35,6 @@ class Cursor(NamedTuple):
 
     def text(self) -> str:
         """The cursor as an address carries it."""
-        return base64.urlsafe_b64encode(_PACKED.pack((self.at - _EPOCH) // _MICROSECOND, self.id.bytes)).decode()
+        return base64.urlsafe_b64encode(
+            _PACKED.pack((self.at - _EPOCH) // _MICROSECOND, self.id.bytes)
+        ).decode()

@@ -1,11 +1,13 @@
-"""Fields of days and times: what they show and how they are read, in the notation of whoever reads the page.
+"""Fields of days and times: what they show and how they are read, in the notation of whoever reads
+the page.
 
-A browser draws its own controls of these in its own language, which need not be the reader's. So they are fields of text, and each
-comes with a hidden one that names it. What is typed is brought to the form of HTML's controls (``2026-11-24``, ``14:30``,
-``2026-11-24T14:30``) as a form arrives, in one place: no page reads anything else. What means nothing stays as it was typed, and
-what may mean one of two gets a question mark: neither is a value of HTML's, so the page refuses it. The field shows it again as it
-was typed, and says what it may mean (``two_meanings``) instead of what the page has to say.
-"""
+A browser draws its own controls of these in its own language, which need not be the reader's. So
+they are fields of text, and each comes with a hidden one that names it. What is typed is brought to
+the form of HTML's controls (``2026-11-24``, ``14:30``, ``2026-11-24T14:30``) as a form arrives, in
+one place: no page reads anything else. What means nothing stays as it was typed, and what may mean
+one of two gets a question mark: neither is a value of HTML's, so the page refuses it. The field
+shows it again as it was typed, and says what it may mean (``two_meanings``) instead of what the
+page has to say."""
 
 from __future__ import annotations
 
@@ -17,13 +19,31 @@ from typing import Final
 from almoner.pages import notation, parsing
 from almoner.pages.filters import day
 
-_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# As their names begin, in English: what is typed and searched for.
+MONTHS: Final = (
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+)
 _ISO: Final = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", re.ASCII)
 _IN_DIGITS: Final = re.compile(r"(\d{1,2})([-/. ])(\d{1,2})[-/. ](\d{4})", re.ASCII)
 _DAY_FIRST: Final = re.compile(
-    r"(?:[a-z]+,? +)?(\d{1,2})(?:st|nd|rd|th)?[-. ] *([a-z]{3,9})\.?,?[- ] *(\d{4})", re.ASCII | re.IGNORECASE
+    r"(?:[a-z]+,? +)?(\d{1,2})(?:st|nd|rd|th)?[-. ] *([a-z]{3,9})\.?,?[- ] *(\d{4})",
+    re.ASCII | re.IGNORECASE,
 )
-_MONTH_FIRST: Final = re.compile(r"(?:[a-z]+,? +)?([a-z]{3,9})\.? +(\d{1,2})(?:st|nd|rd|th)?,? +(\d{4})", re.ASCII | re.IGNORECASE)
+_MONTH_FIRST: Final = re.compile(
+    r"(?:[a-z]+,? +)?([a-z]{3,9})\.? +(\d{1,2})(?:st|nd|rd|th)?,? +(\d{4})",
+    re.ASCII | re.IGNORECASE,
+)
 _TIME: Final = r"\d{1,2}(?:[:.]\d\d(?::\d\d(?:\.\d{1,6})?)?)?\s*(?:[ap]\.?m\.?)?"
 _DAY_AND_TIME: Final = re.compile(rf"(.+?)(?:T|,?\s+(?:at\s+)?)({_TIME})", re.ASCII | re.IGNORECASE)
 _WITHOUT_HALF: Final = re.compile(r"[1-9]|1[0-2]|(?:[1-9]|1[0-2])[:.]\d\d", re.ASCII)
@@ -32,7 +52,9 @@ _UNCLEAR: Final = "?"
 
 
 def day_value(text: str) -> str:
-    """``2026-11-24`` of a day in a usual notation; the text where it is none, with a question mark where it may be one of two."""
+    """``2026-11-24`` of a day in a usual notation; the text where it is none, with a question mark
+    where it may be one of two.
+    """
     meant = _days(text)
     return meant[0] if len(meant) == 1 else f"{text.strip()}{_UNCLEAR}" if meant else text
 
@@ -40,14 +62,16 @@ def day_value(text: str) -> str:
 def time_value(text: str) -> str:
     """``14:30`` of a time of day in a usual notation; the text where it is none.
 
-    To whom reads 12 hours, ``2:30`` may be one of two, and gets a question mark; ``02:30`` and ``14:30`` are what they are.
-    """
+    To whom reads 12 hours, ``2:30`` may be one of two, and gets a question mark; ``02:30`` and
+    ``14:30`` are what they are."""
     meant = _times(text)
     return meant[0] if len(meant) == 1 else f"{text.strip()}{_UNCLEAR}" if meant else text
 
 
 def moment_value(text: str) -> str:
-    """``2026-11-24T14:30`` of a day with a time; the text where it is none, with a question mark where it may be one of several."""
+    """``2026-11-24T14:30`` of a day with a time; the text where it is none, with a question mark
+    where it may be one of several.
+    """
     match = _DAY_AND_TIME.fullmatch(text.strip())
     if match is None:
         return text
@@ -58,7 +82,9 @@ def moment_value(text: str) -> str:
 
 
 def two_meanings(value: object, type_: str) -> str:
-    """What a text of such a field may mean, where that is two things and it was refused for it; blank where it is not so."""
+    """What a text of such a field may mean, where that is two things and it was refused for it;
+    blank where it is not so.
+    """
     text = _asked(value, type_)
     if not text:
         return ""
@@ -66,16 +92,20 @@ def two_meanings(value: object, type_: str) -> str:
     on, at = (match[1], match[2]) if match else (text, text)
     days = _days(on) if type_ != "time" else ()
     times = _times(at) if type_ != "date" else ()
-    said = []
+    sentences = []
     if len(days) == 2:
-        said.append(f"{on} may be {' or '.join(map(shown_day, days))}. Write the month as a word.")
+        sentences.append(
+            f"{on} may be {' or '.join(map(day_text, days))}. Write the month as a word."
+        )
     if len(times) == 2:
-        said.append(f"{at} may be {' or '.join(map(_shown_time, times))}. Write am or pm.")
-    return " ".join(said)
+        sentences.append(f"{at} may be {' or '.join(map(_time_text, times))}. Write am or pm.")
+    return " ".join(sentences)
 
 
 def _asked(value: object, type_: str) -> str:
-    """What was typed, of a value that has the question mark of this module; blank of any other, or of another type."""
+    """What was typed, of a value that has the question mark of this module; blank of any other, or
+    of another type.
+    """
     text = str(value).strip().removesuffix(_UNCLEAR)
     reader = _READERS.get(f"typed_{type_}")
     return text if reader and text != value and reader(text) == value else ""
@@ -85,21 +115,22 @@ def _days(text: str) -> tuple[str, ...]:
     """What a text means in ISO 8601: a day, either of two in their order, or none."""
     text = " ".join(text.split())
     if match := _ISO.fullmatch(text):
-        found = {_iso(match[1], match[2], match[3])}
+        days = {_iso(match[1], match[2], match[3])}
     elif (match := _DAY_FIRST.fullmatch(text)) and (month := _month(match[2])):
-        found = {_iso(match[3], str(month), match[1])}
+        days = {_iso(match[3], str(month), match[1])}
     elif (match := _MONTH_FIRST.fullmatch(text)) and (month := _month(match[1])):
-        found = {_iso(match[3], str(month), match[2])}
+        days = {_iso(match[3], str(month), match[2])}
     elif match := _IN_DIGITS.fullmatch(text):
         first, mark, second, year = match.groups()
-        # Where points are written the day is first, everywhere; where strokes are, the month is to readers in the United States.
+        # Where points are written the day is first, everywhere; where strokes are, the month is to
+        # readers in the United States.
         day_first, month_first = _iso(year, second, first), _iso(year, first, second)
-        found = {day_first} if mark == "." else {day_first, month_first}
+        days = {day_first} if mark == "." else {day_first, month_first}
         if mark == "/" and month_first and notation.current().month_first:
-            found = {month_first}
+            days = {month_first}
     else:
-        found = set()
-    return tuple(sorted(found - {""}))
+        days = set()
+    return tuple(sorted(days - {""}))
 
 
 def _times(text: str) -> tuple[str, ...]:
@@ -109,7 +140,11 @@ def _times(text: str) -> tuple[str, ...]:
     if at is None:
         return ()
     if notation.current().clock_hours == 12 and _WITHOUT_HALF.fullmatch(text):
-        return tuple(f"{half:%H:%M}" for half in map(parsing.time_of_day, (f"{text} am", f"{text} pm")) if half)
+        return tuple(
+            f"{half:%H:%M}"
+            for half in map(parsing.time_of_day, (f"{text} am", f"{text} pm"))
+            if half
+        )
     return (f"{at:%H:%M}",)
 
 
@@ -121,12 +156,16 @@ _READERS: Final[dict[str, Callable[[str], str]]] = {
 
 
 def mark(name: str, type_: str) -> str:
-    """What the hidden field beside that of this name and type of HTML is called: ``typed_date.birthday``."""
+    """What the hidden field beside that of this name and type of HTML is called:
+    ``typed_date.birthday``.
+    """
     return f"typed_{type_}.{name}"
 
 
 def canonical(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """What a form sent, with days and times as HTML's own controls send them, and without the hidden fields that name them."""
+    """What a form sent, with days and times as HTML's own controls send them, and without the
+    hidden fields that name them.
+    """
     sent = tuple(pairs)
     marks = {name: name.partition(".") for name, _ in sent if name.partition(".")[0] in _READERS}
     readers = {field: _READERS[type_] for type_, _, field in marks.values()}
@@ -140,30 +179,36 @@ def canonical(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 
 
 def field_text(value: object, type_: str) -> str:
-    """What a field of this type of HTML shows: ``24 Nov 2026``, ``14:30`` or ``2:30 pm``, both; all else as it was typed."""
+    """What a field of this type of HTML shows: ``24 Nov 2026``, ``14:30`` or ``2:30 pm``, both; all
+    else as it was typed.
+    """
     asked, text = _asked(value, type_), "" if value is None else str(value)
     if asked:
         return asked
     if type_ == "date":
-        return shown_day(text)
+        return day_text(text)
     if type_ == "time":
-        return _shown_time(text)
+        return _time_text(text)
     on, at = text[:10], text[11:]
-    return f"{shown_day(on)} {_shown_time(at)}" if parsing.day(on) and parsing.time_of_day(at) else text
+    return (
+        f"{day_text(on)} {_time_text(at)}" if parsing.day(on) and parsing.time_of_day(at) else text
+    )
 
 
-def shown_day(text: str) -> str:
+def day_text(text: str) -> str:
     """``24 Nov 2026`` of ``2026-11-24``; what is no such day as it is."""
-    found = parsing.day(text)
-    return text if found is None else f"{day(found, '%b')} {found.year:04}"
+    there = parsing.day(text)
+    return text if there is None else f"{day(there, '%b')} {there.year:04}"
 
 
 def example(type_: str) -> str:
     """What one may type into a field of this type of HTML."""
-    return field_text({"date": "2026-11-24", "time": "14:30", "datetime-local": "2026-11-24T14:30"}[type_], type_)
+    return field_text(
+        {"date": "2026-11-24", "time": "14:30", "datetime-local": "2026-11-24T14:30"}[type_], type_
+    )
 
 
-def _shown_time(text: str) -> str:
+def _time_text(text: str) -> str:
     at: time | None = parsing.time_of_day(text)
     return text if at is None else notation.time_of_day(at)
 
@@ -171,7 +216,7 @@ def _shown_time(text: str) -> str:
 def _month(text: str) -> int:
     """From 1 to 12; 0 where this begins the name of none. ``Sept`` begins September's."""
     name = text.lower()
-    number = _MONTHS.index(name[:3]) + 1 if name[:3] in _MONTHS else 0
+    number = MONTHS.index(name[:3]) + 1 if name[:3] in MONTHS else 0
     return number if number and f"{date(2000, number, 1):%B}".lower().startswith(name) else 0
 
 

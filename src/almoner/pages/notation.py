@@ -1,8 +1,9 @@
-"""How the reader of a page writes times and weeks: hours to 12 or to 24, and the day that a week begins with.
+"""How the reader of a page writes times and weeks: hours to 12 or to 24, and the day that a week
+begins with.
 
-It is the request's, set once as the session is known, so that nothing that says a time can leave it out; two requests at the
-same time each have their own. Nothing else in a page writes a time of day: tests/test_clocks.py keeps that so.
-"""
+It is the request's, set once as the session is known, so that nothing that says a time can leave it
+out; two requests at the same time each have their own. Nothing else in a page writes a time of day:
+tests/test_clocks.py keeps that so."""
 
 from __future__ import annotations
 
@@ -60,7 +61,9 @@ def to_the_second(at: datetime) -> str:
 
 
 def minute_of_day(minute: int) -> str:
-    """The same of minutes since midnight; the midnight that ends a day is ``24:00``, or ``12:00 am``."""
+    """The same of minutes since midnight; the midnight that ends a day is ``24:00``, or ``12:00
+    am``.
+    """
     if current().clock_hours == 24:
         return minute_for_all(minute)
     return time_of_day(time(minute // 60 % 24, minute % 60))
@@ -73,7 +76,9 @@ def minute_for_all(minute: int) -> str:
 
 def hour(number: int) -> str:
     """A full hour from 0 to 23 as a line of a calendar: ``14:00``, ``2 pm``."""
-    return f"{number:02}:00" if current().clock_hours == 24 else f"{number % 12 or 12}{_half(number)}"
+    return (
+        f"{number:02}:00" if current().clock_hours == 24 else f"{number % 12 or 12}{_half(number)}"
+    )
 
 
 def week_of(day: date) -> date:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from almoner.access.sessions import csrf
 from almoner.pages import filters, moment_fields, notation
+from almoner.pages.options import options, suggestions
 from almoner.pages.security import masked
 from almoner.pages.sent_forms import TOKEN, new_token
 from almoner.pages.static_files import StaticFiles
@@ -23,7 +24,9 @@ _ROOT = Path(__file__).parent.parent
 
 
 class Visitor(Protocol):
-    """What templates know of whoever asks for a page: ``pages.visit.Visit``, which stands above this."""
+    """What templates know of whoever asks for a page: ``pages.visit.Visit``, which stands above
+    this.
+    """
 
     @property
     def token(self) -> str:
@@ -48,12 +51,15 @@ class Room:
 
 
 class Renderer:
-    """Draws templates by their path below the package, such as ``workshop/pages/clients/list.html``.
+    """Draws templates by their path below the package, such as
+    ``workshop/pages/clients/list.html``.
 
-    ``reloading``: a template that has changed is read anew, which asks the file system at each page.
-    """
+    ``reloading``: a template that has changed is read anew, which asks the file system at each
+    page."""
 
-    def __init__(self, static: StaticFiles, rooms: tuple[Room, ...], reloading: bool = False) -> None:
+    def __init__(
+        self, static: StaticFiles, rooms: tuple[Room, ...], reloading: bool = False
+    ) -> None:
         self._rooms = rooms
         self._environment = Environment(
             loader=FileSystemLoader(_ROOT),
@@ -66,7 +72,11 @@ class Renderer:
             finalize=_isolated,
         )
         self._environment.globals.update(
-            static=static.path, csrf=_csrf, csrf_token=_csrf_token, rooms=self.rooms_of, clock_hours=_clock_hours
+            static=static.path,
+            csrf=_csrf,
+            csrf_token=_csrf_token,
+            rooms=self.rooms_of,
+            clock_hours=_clock_hours,
         )
         self._environment.filters.update(
             initials=filters.initials,
@@ -82,29 +92,43 @@ class Renderer:
             mark=moment_fields.mark,
             moment_hint=_moment_hint,
             moment_refused=_moment_refused,
-            moment_shown=_moment_shown,
+            moment_shown=_moment_text,
             ago=filters.ago,
             on_paper=filters.on_paper,
             tel=filters.tel,
             iso=filters.iso,
+            options=options,
+            suggestions=suggestions,
             combined=_combined,
         )
 
         # What nearly every template draws with is at hand in all of them.
         for name in ("parts", "forms"):
             path = f"pages/templates/{name}.html"
-            macros = _Reloading(self._environment, path) if reloading else self._environment.get_template(path).module
+            macros = (
+                _Reloading(self._environment, path)
+                if reloading
+                else self._environment.get_template(path).module
+            )
             self._environment.globals[name] = macros
 
     def draw(self, template: str, values: Mapping[str, Any]) -> str:
-        """The HTML of a template. Raises jinja2.UndefinedError where it asks for what it was not given."""
+        """The HTML of a template. Raises jinja2.UndefinedError where it asks for what it was not
+        given.
+        """
         return self._environment.get_template(template).render(values)
 
     def rooms_of(self, visit: Visitor) -> list[tuple[Room, bool]]:
-        """The rooms that the visitor may enter, each with whether they are in it."""
-        here = visit.here
+        """The rooms that the visitor may enter, each with whether they are in it; of several of one
+        title the first.
+        """
+        here, open_to = visit.here, dict[str, Room]()
+        for room in self._rooms:
+            if visit.rights.may & {*room.may}:
+                open_to.setdefault(room.title, room)
         return [
-            (room, here == room.path or here.startswith(f"{room.path}/")) for room in self._rooms if visit.rights.may & {*room.may}
+            (room, here == room.path or here.startswith(f"{room.path}/"))
+            for room in open_to.values()
         ]
 
 
@@ -120,12 +144,16 @@ class _Reloading:
 
 
 def _isolated(value: Any) -> Any:
-    """What a template writes out: no text of others turns the words of the page round. What is HTML already is made of such."""
+    """What a template writes out: no text of others turns the words of the page round. What is HTML
+    already is made of such.
+    """
     return isolated(value) if type(value) is str else value
 
 
 def csrf_token(visit: Visitor) -> str:
-    """What shows that a request comes from a page of this session; empty where nobody has signed in."""
+    """What shows that a request comes from a page of this session; empty where nobody has signed
+    in.
+    """
     return masked(csrf(visit.token)) if visit.token else ""
 
 
@@ -138,14 +166,16 @@ def _csrf_token(context: Context) -> str:
 @pass_context
 def _csrf(context: Context) -> Markup:
     """The hidden fields that show that a form is our own, and that tell it from every other one."""
-    return Markup('<input type="hidden" name="csrf" value="{}"><input type="hidden" name="{}" value="{}">').format(
-        _csrf_token(context), TOKEN, new_token()
-    )
+    return Markup(
+        '<input type="hidden" name="csrf" value="{}"><input type="hidden" name="{}" value="{}">'
+    ).format(_csrf_token(context), TOKEN, new_token())
 
 
 @pass_context
 def _hour_line(_: Context, hour: int) -> str:
-    """A full hour as its reader writes it. With the context, since Jinja works out once for all what it gives a constant."""
+    """A full hour as its reader writes it. With the context, since Jinja works out once for all
+    what it gives a constant.
+    """
     return notation.hour(hour)
 
 
@@ -157,12 +187,14 @@ def _moment_hint(_: Context, type_: str) -> str:
 
 @pass_context
 def _moment_refused(_: Context, error: str, value: object, type_: str) -> str:
-    """What is wrong with such a field: where its text may mean one of two that, else what the page says; blank where nothing is."""
+    """What is wrong with such a field: where its text may mean one of two that, else what the page
+    says; blank where nothing is.
+    """
     return error and (moment_fields.two_meanings(value, type_) or error)
 
 
 @pass_context
-def _moment_shown(_: Context, value: object, type_: str) -> str:
+def _moment_text(_: Context, value: object, type_: str) -> str:
     """What such a field shows of a value in the form of HTML's controls."""
     return moment_fields.field_text(value, type_)
 
@@ -172,6 +204,6 @@ def _clock_hours() -> int:
     return notation.current().clock_hours
 
 
-def _combined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+def _combined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """Two sets of attributes as one; the second wins."""
-    return {**one, **other}
+    return {**first, **second}

@@ -1,7 +1,7 @@
 """What a page is to the server: an address, who may see it, and what answers it.
 
-The routes of a page stand in its own ``page.py``; tests walk them all, so that a new page cannot forget its permission.
-"""
+The routes of a page stand in its own ``page.py``; tests walk them all, so that a new page cannot
+forget its permission."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Answering = Callable[[Visit], Awaitable[Response]]
 class PageRoute:
     """An address below which one handler answers.
 
-    ``may`` is a permission of the program's roles, ANYONE or SIGNED_IN; several permissions: any of them opens it. ``background``:
-    the browser asks by itself, so the request does not count as activity of the person in front of it. ``shows`` is what the audit
-    trail says was looked through where the answer tells of patients. ``repeatable``: a POST that changes nothing, such as a search,
-    whose form may be sent as it is as often as anybody likes.
-    """
+    ``may`` is a permission of the program's roles, ANYONE or SIGNED_IN; several permissions: any of
+    them opens it. ``background``: the browser asks by itself, so the request does not count as
+    activity of the person in front of it. ``shows`` is what the audit trail says was looked through
+    where the answer tells of patients. ``repeatable``: a POST that changes nothing, such as a
+    search, whose form may be sent as it is as often as anybody likes."""
 
     path: str
     answer: Answering

@@ -1,8 +1,9 @@
-"""A form is taken once, however often it is sent: a double click, a second press on a slow line, a page that was gone back to.
+"""A form is taken once, however often it is sent: a double click, a second press on a slow line, a
+page that was gone back to.
 
-Each form carries a token that was made when it was drawn. What comes with the same token, to the same address and with the same
-content is the same form sent again: it is answered with what came of the first one, and nothing is done a second time.
-"""
+Each form carries a token that was made when it was drawn. What comes with the same token, to the
+same address and with the same content is the same form sent again: it is answered with what came of
+the first one, and nothing is done a second time."""
 
 from __future__ import annotations
 
@@ -22,23 +23,37 @@ TOKEN: Final = "form_token"  # noqa: S105  # a name
 # How long the second of two waits for what comes of the first, in seconds.
 PATIENCE: Final = 20.0
 _POLL_SECONDS: Final = 0.05
-# After so long without an end, the process that took a form is gone, and what came of it is not known.
+# After so long without an end, the process that took a form is gone, and what came of it is not
+# known.
 _GONE_SECONDS: Final = 60.0
-_NOT_KNOWN_YET: Final = "This was sent before, and what came of it is not known yet. Look before you repeat it."
+_NOT_KNOWN_YET: Final = (
+    "This was sent before, and what came of it is not known yet. Look before you repeat it."
+)
 
-# One statement: forgets what this worker sent more than a day ago, and takes the form where nobody has.
+# One statement: forgets what this worker sent more than a day ago, and takes the form where nobody
+# has.
 _CLAIM = """
 WITH forgotten AS (
-  DELETE FROM sent_forms WHERE environment_id = $1 AND worker_id = $2 AND sent_at < clock_timestamp() - interval '1 day'
+  DELETE FROM sent_forms WHERE environment_id = $1 AND worker_id = $2
+      AND sent_at < clock_timestamp() - interval '1 day'
 )
 INSERT INTO sent_forms AS known (environment_id, worker_id, digest) VALUES ($1, $2, $3)
 ON CONFLICT (environment_id, worker_id, digest) DO UPDATE SET sent_at = clock_timestamp()
 WHERE known.status IS NULL AND known.sent_at < clock_timestamp() - make_interval(secs => $4)
 RETURNING true
 """
-_READ = "SELECT status, location FROM sent_forms WHERE environment_id = $1 AND worker_id = $2 AND digest = $3"
-_SETTLE = "UPDATE sent_forms SET status = $4, location = $5 WHERE environment_id = $1 AND worker_id = $2 AND digest = $3"
-_RELEASE = "DELETE FROM sent_forms WHERE environment_id = $1 AND worker_id = $2 AND digest = $3 AND status IS NULL"
+_READ = (
+    "SELECT status, location FROM sent_forms WHERE environment_id = $1 AND worker_id = $2 AND"
+    " digest = $3"
+)
+_SETTLE = (
+    "UPDATE sent_forms SET status = $4, location = $5 WHERE environment_id = $1 AND worker_id = $2"
+    " AND digest = $3"
+)
+_RELEASE = (
+    "DELETE FROM sent_forms WHERE environment_id = $1 AND worker_id = $2 AND digest = $3 AND status"
+    " IS NULL"
+)
 
 
 def new_token() -> str:
@@ -55,17 +70,29 @@ class SentForm:
     digest: bytes
 
     @classmethod
-    def of(cls, environment_id: int, worker_id: str, token: str, address: str, content: tuple[tuple[str, str], ...]) -> SentForm:
-        """``content`` is what was typed: the fields without those that keep the form itself safe."""
+    def of(
+        cls,
+        environment_id: int,
+        worker_id: str,
+        token: str,
+        address: str,
+        content: tuple[tuple[str, str], ...],
+    ) -> SentForm:
+        """``content`` is what was typed: the fields without those that keep the form itself
+        safe.
+        """
         parts = [token, address, *(part for pair in content for part in pair)]
         # Each part with its length before it, so that no two forms give the same bytes.
-        told = b"".join(b"%d:%b" % (len(encoded), encoded) for encoded in (part.encode() for part in parts))
-        return cls(environment_id, worker_id, hashlib.sha256(told).digest())
+        identity = b"".join(
+            b"%d:%b" % (len(encoded), encoded) for encoded in (part.encode() for part in parts)
+        )
+        return cls(environment_id, worker_id, hashlib.sha256(identity).digest())
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a form that was sent before: the status of its answer and, for a redirect, where it led (else empty).
+class SentOutcome:
+    """What came of a form that was sent before: the status of its answer and, for a redirect, where
+    it led (else empty).
 
     ``waited``: it was still under way when this one came.
     """
@@ -82,12 +109,11 @@ class SentForms:
         self._database = database
         self._patience = patience
 
-    async def claim(self, form: SentForm) -> Outcome | None:
+    async def claim(self, form: SentForm) -> SentOutcome | None:
         """Takes a form: None where this is the first time, else what came of the first time.
 
-        Waits, holding no connection, while the first is under way. Raises UnavailableError where that takes too long, or the
-        database is away.
-        """
+        Waits, holding no connection, while the first is under way. Raises UnavailableError where
+        that takes too long, or the database is away."""
         key = (form.environment_id, form.worker_id, form.digest)
         until = time.monotonic() + self._patience
         waited = False
@@ -97,17 +123,21 @@ class SentForms:
                     return None
                 row = await connection.fetchrow(_READ, *key)
             if row is not None and row["status"] is not None:
-                return Outcome(row["status"], row["location"], waited)
+                return SentOutcome(row["status"], row["location"], waited)
             if time.monotonic() > until:
                 raise unavailable(_NOT_KNOWN_YET, outcome="unknown")
             waited = True
             await asyncio.sleep(_POLL_SECONDS)
 
     async def settle(self, form: SentForm, status: int, location: str) -> None:
-        """Writes down what came of a form. What was done stays done where this cannot be written."""
+        """Writes down what came of a form. What was done stays done where this cannot be
+        written.
+        """
         with suppress(UnavailableError):
             async with self._database.connection() as connection:
-                await connection.execute(_SETTLE, form.environment_id, form.worker_id, form.digest, status, location)
+                await connection.execute(
+                    _SETTLE, form.environment_id, form.worker_id, form.digest, status, location
+                )
 
     async def release(self, form: SentForm) -> None:
         """Gives a form back that was refused, so that it can be sent again as it is."""

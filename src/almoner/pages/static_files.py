@@ -1,7 +1,8 @@
-"""Style sheets and scripts: served under an address that names their content, so that a browser keeps them for good.
+"""Style sheets and scripts: served under an address that names their content, so that a browser
+keeps them for good.
 
-htmx comes out of the package that ships it; everything else is our own. Nothing is fetched from anywhere else.
-"""
+htmx comes out of the package that ships it; everything else is our own. Nothing is fetched from
+anywhere else."""
 
 from __future__ import annotations
 
@@ -15,11 +16,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from almoner.operations.encodings import is_wanted
+from almoner.operations.encodings import accepts_packed
 from almoner.pages.bundles import bundles
 
 _OURS = Path(__file__).parent / "static"
-_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -52,22 +57,37 @@ class StaticFiles:
 
     def _add(self, name: str, body: bytes) -> None:
         digest = hashlib.sha256(body).hexdigest()[:12]
-        self._files[f"{digest}/{name}"] = _File(body, gzip.compress(body, mtime=0), _TYPES[Path(name).suffix])
+        self._files[f"{digest}/{name}"] = _File(
+            body, gzip.compress(body, mtime=0), _TYPES[Path(name).suffix]
+        )
         self._paths[name] = f"/static/{digest}/{name}"
 
     async def _answer(self, request: Request) -> Response:
-        found = self._files.get(f"{request.path_params['digest']}/{request.path_params['name']}")
-        if found is None:
-            return Response("This file belongs to another version of the page; load the page again.\n", 404)
+        file = self._files.get(f"{request.path_params['digest']}/{request.path_params['name']}")
+        if file is None:
+            return Response(
+                "This file belongs to another version of the page; load the page again.\n", 404
+            )
         headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding"}
-        if is_wanted(request.headers.get("accept-encoding", "")):
-            return Response(found.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=found.media_type)
-        return Response(found.body, headers=headers, media_type=found.media_type)
+        if accepts_packed(request.headers.get("accept-encoding", "")):
+            return Response(
+                file.packed,
+                headers={**headers, "Content-Encoding": "gzip"},
+                media_type=file.media_type,
+            )
+        return Response(file.body, headers=headers, media_type=file.media_type)
 
 
 def _htmx() -> Path:
-    """The script inside the django-htmx wheel, found without importing it: Django is not installed."""
+    """The script inside the django-htmx wheel, found without importing it: Django is not
+    installed.
+    """
     spec = find_spec("django_htmx")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError("the package django-htmx, which htmx is served from, is not installed")
-    return Path(next(iter(spec.submodule_search_locations))) / "static" / "django_htmx" / "htmx-4.min.js"
+    return (
+        Path(next(iter(spec.submodule_search_locations)))
+        / "static"
+        / "django_htmx"
+        / "htmx-4.min.js"
+    )

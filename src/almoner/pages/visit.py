@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from ssl import SSLContext
@@ -20,8 +21,9 @@ from almoner.access.sessions import Session, Sessions
 from almoner.access.sign_in import SignIn
 from almoner.access.worker_events import By
 from almoner.changes.watch import Watch
-from almoner.data_api.store import Actor, Programs, Store
-from almoner.database import Database
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor, Programs
+from almoner.database import Connection, Database, guard_wait
 from almoner.database.query_cache import QueryCache
 from almoner.errors import problem
 from almoner.pages.moment_fields import canonical
@@ -33,17 +35,20 @@ from almoner.vocabulary.definitions import Program, Rights
 from almoner.vocabulary.names import unisolated
 
 _MOST_FIELDS: Final = 20_000
+# What a form has besides a file, in bytes.
+_BESIDE_A_FILE: Final = 16_384
 NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageParts:
-    """What pages work with. ``url`` is the public address of the server, without a slash at the end.
+    """What pages work with. ``url`` is the public address of the server, without a slash at the
+    end.
 
-    ``private_targets``: whether notifications may go to private addresses and without TLS; ``trusted``: the
-    certificates that their receivers may have. ``oidc`` is None where workers sign in
-    with a password only. ``inactive_days``: after so many without anything happening a patient comes up in the inbox.
-    """
+    ``private_targets``: whether notifications may go to private addresses and without TLS;
+    ``trusted``: the certificates that their receivers may have. ``oidc`` is None where workers sign
+    in with a password only. ``inactive_days``: after so many without anything happening a patient
+    comes up in the inbox."""
 
     database: Database
     store: Store
@@ -54,6 +59,7 @@ class PageParts:
     cookies: Cookies
     url: str
     body_limit: int
+    import_rows: int
     audit: ReadAudit
     private_targets: bool
     trusted: SSLContext
@@ -65,9 +71,16 @@ class PageParts:
     inactive_days: int
     sent_forms: SentForms
 
+    @property
+    def import_bytes(self) -> int:
+        """The longest file that a form takes along, in bytes: as base64 it is a third longer."""
+        return (self.body_limit - _BESIDE_A_FILE) * 3 // 4
+
 
 class Form:
-    """What a form sent: text by name, several values of one name in their order. ``token`` is that of the form itself, or empty."""
+    """What a form sent: text by name, several values of one name in their order. ``token`` is that
+    of the form itself, or empty.
+    """
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         sent = canonical((_without_nul(name), _without_nul(value)) for name, value in pairs)
@@ -92,11 +105,43 @@ class Form:
 
 
 def _without_nul(text: str) -> str:
-    """What was sent, without NUL: PostgreSQL holds none, nobody types one, and no page is to fail for one.
+    """What was sent, without NUL: PostgreSQL holds none, nobody types one, and no page is to fail
+    for one.
 
     What a page put around a text so that it does not turn the page's own words round goes too.
     """
     return unisolated(text.replace("\x00", "")) if "\x00" in text or not text.isascii() else text
+
+
+class TemplateResponse(Response):
+    """A page or a part of one that is drawn as it is sent, once its handler has given back what it
+    held (decision 38).
+
+    ``context`` is a dataclass, each of whose fields the template sees by its name.
+    """
+
+    def __init__(
+        self, visit: Visit, template: str, context: Any, status: int, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(None, status, {**HEADERS, **headers}, "text/html; charset=utf-8")
+        self._visit = visit
+        self._template = template
+        self._context = context
+
+    def draw(self) -> None:
+        """Makes the body. Raises jinja2.UndefinedError where the template asks for what it was not
+        given.
+        """
+        guard_wait("a page to be drawn")
+        values = {item.name: getattr(self._context, item.name) for item in fields(self._context)}
+        self.body = self._visit.parts.renderer.draw(
+            self._template, values | {"visit": self._visit}
+        ).encode()
+        self._visit.reads.sent(self.body)
+        small = packed(self.body, self._visit.request.headers)
+        if small is not None:
+            self.body, self.headers["Content-Encoding"] = small, "gzip"
+        self.headers["Content-Length"] = str(len(self.body))
 
 
 class PageSubject(Protocol):
@@ -107,9 +152,18 @@ class PageSubject(Protocol):
 
 
 class Visit:
-    """A request for a page, handed to the page's handler. ``session`` is None where nobody has signed in."""
+    """A request for a page, handed to the page's handler. ``session`` is None where nobody has
+    signed in.
+    """
 
-    def __init__(self, parts: PageParts, request: Request, session: Session | None, token: str, program: Program | None) -> None:
+    def __init__(
+        self,
+        parts: PageParts,
+        request: Request,
+        session: Session | None,
+        token: str,
+        program: Program | None,
+    ) -> None:
         self.parts = parts
         self.request = request
         self.session = session
@@ -117,14 +171,26 @@ class Visit:
         self._program = program
         self._form: Form | None = None
         self.reads = Reads()
-        # What the frame of the page's room shows the page to be about; None where it is about nothing of one's own.
+        # What the frame of the page's room shows the page to be about; None where it is about
+        # nothing of one's own.
         self.about: PageSubject | None = None
+        # Where the change log was before the page was read, for its stream of changes; empty on
+        # what has none.
+        self.since = ""
 
     @property
     def worker(self) -> Session:
         """Who has signed in. Only for pages that need somebody to have."""
         assert self.session is not None
         return self.session
+
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        """``async with`` gives a connection to the database."""
+        return self.parts.database.connection()
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
+        """``async with`` gives a connection in a transaction."""
+        return self.parts.database.transaction()
 
     @property
     def environment_id(self) -> int:
@@ -143,18 +209,28 @@ class Visit:
 
     @property
     def request_id(self) -> str:
-        """The id that the answer carries in ``X-Request-Id``, and the change log beside each write."""
-        found: str = self.request.scope.get("request_id", "")
-        return found
+        """The id that the answer carries in ``X-Request-Id``, and the change log beside each
+        write.
+        """
+        value: str = self.request.scope.get("request_id", "")
+        return value
 
     @property
     def actor(self) -> Actor:
         """The worker as a writer of rows, for the store and its change log."""
-        return Actor(self.environment_id, f"worker:{self.worker.worker_id}", "portal", self.request_id, whole=True)
+        return Actor(
+            self.environment_id,
+            f"worker:{self.worker.worker_id}",
+            "portal",
+            self.request_id,
+            whole=True,
+        )
 
     @cached_property
     def by(self) -> By:
-        """The worker as whoever gives or takes access; what they may hand on is what their roles open."""
+        """The worker as whoever gives or takes access; what they may hand on is what their roles
+        open.
+        """
         return By.worker(self.worker.worker_id, self.request_id, self.rights)
 
     @property
@@ -165,18 +241,25 @@ class Visit:
     @property
     def is_fragment(self) -> bool:
         """Whether a part of the page asks, and not the browser's address line."""
-        return self.request.headers.get("hx-request") == "true" and self.request.headers.get("hx-boosted") is None
+        return (
+            self.request.headers.get("hx-request") == "true"
+            and self.request.headers.get("hx-boosted") is None
+        )
 
     @property
     def is_led(self) -> bool:
-        """Whether a script asks, for a part or for a whole page. Where a redirect leads it would not see, so a header says it."""
+        """Whether a script asks, for a part or for a whole page. Where a redirect leads it would
+        not see, so a header says it.
+        """
         return self.request.headers.get("hx-request") == "true"
 
     @property
     def here(self) -> str:
-        """The path that was asked for. Never out of ``request.url``, which is put together with the ``Host`` that a caller sent."""
-        found: str = self.request.scope["path"]
-        return found
+        """The path that was asked for. Never out of ``request.url``, which is put together with the
+        ``Host`` that a caller sent.
+        """
+        value: str = self.request.scope["path"]
+        return value
 
     @property
     def here_whole(self) -> str:
@@ -198,7 +281,8 @@ class Visit:
         return Form(self.request.query_params.multi_items())
 
     async def form(self) -> Form:
-        """What was sent; the edge has read it before the page began, so that nothing is waited for here.
+        """What was sent; the edge has read it before the page began, so that nothing is waited for
+        here.
 
         Raises a 413 ApiError where it has more fields than may be, 400 where it is no form.
         """
@@ -208,13 +292,19 @@ class Visit:
             except UnicodeDecodeError:
                 raise problem("bad_request", "What was sent is not UTF-8.") from None
             try:
-                self._form = Form(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+                self._form = Form(
+                    parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+                )
             except ValueError:
-                raise problem("payload_too_large", f"What was sent has more than {_MOST_FIELDS} fields.") from None
+                raise problem(
+                    "payload_too_large", f"What was sent has more than {_MOST_FIELDS} fields."
+                ) from None
         return self._form
 
     async def sent_form(self) -> SentForm | None:
-        """The form as it is taken once; None where nobody has signed in, or it came without a token. Raises what ``form`` does."""
+        """The form as it is taken once; None where nobody has signed in, or it came without a
+        token. Raises what ``form`` does.
+        """
         form = await self.form()
         if self.session is None or not form.token:
             return None
@@ -223,16 +313,26 @@ class Visit:
         return SentForm.of(self.environment_id, self.worker.worker_id, form.token, address, content)
 
     def page(self, template: str, context: Any, status: int = 200) -> Response:
-        """A whole page. ``context`` is a dataclass, each of whose fields the template sees by its name."""
-        return self._sent(template, context, status, {})
+        """A whole page. ``context`` is a dataclass, each of whose fields the template sees by its
+        name.
+        """
+        return TemplateResponse(self, template, context, status, {})
 
-    def fragment(self, template: str, context: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    def fragment(
+        self,
+        template: str,
+        context: Any,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
         """A part of a page, to be put where the browser asked for it."""
-        return self._sent(template, context, status, headers or {})
+        return TemplateResponse(self, template, context, status, headers or {})
 
     def show(self, page: str, part: str, context: Any, status: int = 200) -> Response:
-        """The template ``page``; its ``part`` alone, which sees the same, where a part of the page asked."""
-        return self._sent(part if self.is_fragment else page, context, status, {})
+        """The template ``page``; its ``part`` alone, which sees the same, where a part of the page
+        asked.
+        """
+        return TemplateResponse(self, part if self.is_fragment else page, context, status, {})
 
     def go(self, path: str) -> Response:
         """On to another page, after something was done; also where a script asked."""
@@ -240,30 +340,50 @@ class Visit:
             return Response(status_code=204, headers={**HEADERS, "HX-Redirect": path})
         return RedirectResponse(path, 303, dict(HEADERS))
 
+    def unchanged(self) -> Response:
+        """What a part of a page hears that asks whether there is anything new, where it shows all
+        there is: it stays as it is.
+        """
+        return Response(status_code=204, headers=dict(HEADERS))
+
     def file_is_ready(self) -> Response:
-        """What a script hears instead of a file: the browser may ask for it itself (``data-file``, sent_by_script.js)."""
+        """What a script hears instead of a file: the browser may ask for it itself (``data-file``,
+        sent_by_script.js).
+        """
         return Response(status_code=204, headers={**HEADERS, "Content-Disposition": "attachment"})
 
-    def file(self, part: FilePart, headers: Mapping[str, str], media_type: str, reader: Reader, through: str) -> Response:
-        """A file in one part, for a ``reader`` who need not have signed in; ``through`` says what they read with."""
-        self.parts.audit.note(reader, self.request_id, "find", part.resource, part.patients, through)
+    def file(
+        self,
+        part: FilePart,
+        headers: Mapping[str, str],
+        media_type: str,
+        reader: Reader,
+        through: str,
+    ) -> Response:
+        """A file in one part, for a ``reader`` who need not have signed in; ``through`` says what
+        they read with.
+        """
+        self.parts.audit.note(
+            reader, self.request_id, "find", part.resource, part.patients, through=through
+        )
         return Response(part.body, 200, {**HEADERS, **headers}, media_type)
 
-    def stream(self, parts: AsyncIterator[FilePart], headers: Mapping[str, str], media_type: str) -> Response:
+    def stream(
+        self, parts: AsyncIterator[FilePart], headers: Mapping[str, str], media_type: str
+    ) -> Response:
         """A file, a part at a time. Of whom each part tells is noted before the part is sent."""
         return StreamingResponse(self._noted(parts), 200, {**HEADERS, **headers}, media_type)
 
     async def _noted(self, parts: AsyncIterator[FilePart]) -> AsyncIterator[bytes]:
         async for part in parts:
             if part.resource:
-                self.parts.audit.note(self.actor, self.request_id, "find", part.resource, part.patients, "portal")
+                self.parts.audit.note(
+                    self.actor,
+                    self.request_id,
+                    "find",
+                    part.resource,
+                    part.patients,
+                    through="portal",
+                )
             if part.body:
                 yield part.body
-
-    def _sent(self, template: str, context: Any, status: int, headers: Mapping[str, str]) -> Response:
-        values = {item.name: getattr(context, item.name) for item in fields(context)}
-        body = self.parts.renderer.draw(template, values | {"visit": self}).encode()
-        self.reads.sent(body)
-        small = packed(body, self.request.headers)
-        encoding = {} if small is None else {"Content-Encoding": "gzip"}
-        return Response(small or body, status, {**HEADERS, **headers, **encoding}, "text/html; charset=utf-8")

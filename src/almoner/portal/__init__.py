@@ -1,1 +1,3 @@
-"""The Coach Portal: where coaches give care. A page is a folder with its ``page.py`` and its templates."""
+"""The Coach Portal: where coaches give care. A page is a folder with its ``page.py`` and its
+templates.
+"""

@@ -1,4 +1,6 @@
-"""The cards beside a patient's timeline: each is a module of some folder of the portal, found by what it shows."""
+"""The cards beside a patient's timeline: each is a module of some folder of the portal, found by
+what it shows.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from almoner.portal.patient import Patient
 
 @dataclass(frozen=True)
 class Card:
-    """What the program's designer says of a card: its title, what it shows and of what (``workshop.design.SidebarModule``)."""
+    """What the program's designer says of a card: its title, what it shows and of what
+    (``workshop.design.SidebarModule``).
+    """
 
     title: str
     of: str = ""
@@ -25,7 +29,9 @@ class Card:
 
 @dataclass(frozen=True)
 class Panel:
-    """A drawn card: the template below the package, and the typed context that it sees as ``panel``."""
+    """A drawn card: the template below the package, and the typed context that it sees as
+    ``panel``.
+    """
 
     card: Card
     template: str
@@ -33,20 +39,19 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class CardDrawing:
     """What draws a sort of card, and the collections after whose changes it draws it again."""
 
     panel: Callable[[Visit, Connection, Patient, Card], Awaitable[Panel | None]]
     live: str
 
 
-def panels() -> Mapping[str, Drawing]:
-    """What draws each sort of card: ``portal/<folder>/panel.py`` names it in SHOWS, with what it is drawn from, and draws it in
-    ``panel``.
-    """
-    found: dict[str, Drawing] = {}
+def panels() -> Mapping[str, CardDrawing]:
+    """What draws each sort of card: ``portal/<folder>/panel.py`` names it in SHOWS, with what it is
+    drawn from, and draws it in ``panel``."""
+    drawings: dict[str, CardDrawing] = {}
     for path in sorted(Path(__file__).parent.glob("*/panel.py")):
         module = import_module(f"almoner.portal.{path.parent.name}.panel")
         for shows, live in module.SHOWS.items():
-            found[shows] = Drawing(module.panel, live)
-    return found
+            drawings[shows] = CardDrawing(module.panel, live)
+    return drawings

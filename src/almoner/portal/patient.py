@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from almoner.vocabulary.names import full_name
+from almoner.vocabulary.names import Named
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patient:
-    """A patient as every page about one shows them. ``timezone`` is an IANA name; ``birthday`` and the coach may be None.
+class Patient(Named):
+    """A patient as every page about one shows them. ``timezone`` is an IANA name; ``birthday`` and
+    the coach may be None.
 
-    ``merged_into`` is the id of the record that this one was merged into, None where it was not. ``phone`` is the number to call
-    them at, None where none is known; ``takes_calls``: they agreed to that.
-    """
+    ``merged_into`` is the id of the record that this one was merged into, None where it was not.
+    ``phone`` is the number to call them at, None where none is known; ``takes_calls``: they agreed
+    to that."""
 
     id: str
     first_name: str
@@ -29,7 +30,3 @@ class Patient:
     merged_into: str | None
     phone: str | None
     takes_calls: bool
-
-    @property
-    def name(self) -> str:
-        return full_name(self.first_name, self.last_name)

@@ -1,8 +1,8 @@
 """Whom a worker may see: every query of the portal that tells of patients goes through here.
 
-A record that is read by its id is noted as read here, and makes the page one about this patient (``patient_bar.py``); everybody
-else whom a page shows is found in the page as it is sent (``pages/shown_patients.py``).
-"""
+A record that is read by its id is noted as read here, and makes the page one about this patient
+(``patient_bar.py``); everybody else whom a page shows is found in the page as it is sent
+(``pages/shown_patients.py``)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from almoner.pages.visit import Visit
 from almoner.portal import patient_bar
 from almoner.portal.merges_sql import kept_id
 from almoner.portal.patient import Patient
+from almoner.portal.patient_bar import PatientBar
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.names import full_name_sql
 
-# The condition on a patient ``p`` that keeps a role to its own patients; ``$2`` is what ``only_of`` returns.
+# The condition on a patient ``p`` that keeps a role to its own patients; ``$2`` is what ``only_of``
+# returns.
 OF_WORKER: Final = "($2::uuid IS NULL OR p.coach_id = $2)"
 
 # The numbers of a patient, those first that they agreed to be called at; ``$1`` is the environment.
@@ -36,7 +38,8 @@ LEFT JOIN LATERAL ({NUMBERS.format(id="p.id")} LIMIT 1) n ON true
 WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = {{id}}
 """
 _ITSELF = _PATIENT.format(id="$3")
-# A record that was merged leads to the kept one, so that a page that was open meanwhile goes on writing to the right one.
+# A record that was merged leads to the kept one, so that a page that was open meanwhile goes on
+# writing to the right one.
 _FOLLOWED = _PATIENT.format(id=f"coalesce({kept_id('$3')}, $3)")
 _CURRENT = f"SELECT coalesce({kept_id('$2')}, $2)::text"
 
@@ -46,27 +49,38 @@ def only_of(visit: Visit) -> str | None:
     return None if visit.rights.all_patients else visit.worker.worker_id
 
 
-async def patient(visit: Visit, connection: Connection, patient_id: str, itself: bool = False) -> Patient:
-    """The patient of this id, whose reading is noted; the kept one where this record was merged into another.
+async def patient(
+    visit: Visit, connection: Connection, patient_id: str, itself: bool = False
+) -> Patient:
+    """The patient of this id, whose reading is noted; the kept one where this record was merged
+    into another.
 
-    ``itself``: the record of this id, also where it was merged. Raises a 404 ApiError where there is none whom the visitor may see.
+    ``itself``: the record of this id, also where it was merged. Raises a 404 ApiError where there
+    is none whom the visitor may see.
     """
     parsed = Guid().decode(patient_id, "", [])
-    row = parsed and await connection.fetchrow(_ITSELF if itself else _FOLLOWED, visit.environment_id, only_of(visit), parsed)
+    statement = _ITSELF if itself else _FOLLOWED
+    row = parsed and await connection.fetchrow(
+        statement, visit.environment_id, only_of(visit), parsed
+    )
     if not row:
         raise problem("not_found", "There is no such patient, or your role does not show them.")
     visit.reads.subject(row["id"])
-    found = Patient(**row)
-    patient_bar.put(visit, found)
-    return found
+    patient = Patient(**row)
+    # A whole page has the bar; one about another patient already stays so.
+    about = visit.about
+    if not visit.is_fragment and (
+        not isinstance(about, PatientBar) or about.patient.id == row["id"]
+    ):
+        visit.about = patient_bar.of(visit, patient)
+    return patient
 
 
 async def current_id(visit: Visit, connection: Connection, patient_id: str) -> str:
     """The id that this record goes by now: the kept one's, where it was merged into another.
 
-    It tells nothing of the patient, so nothing is noted and nobody's right is looked at; that is for whoever goes on with it.
-    Raises a 404 ApiError where the text is no id.
-    """
+    It tells nothing of the patient, so nothing is noted and nobody's right is looked at; that is
+    for whoever goes on with it. Raises a 404 ApiError where the text is no id."""
     parsed = Guid().decode(patient_id, "", [])
     if not parsed:
         raise problem("not_found", "There is no such patient, or your role does not show them.")
@@ -74,13 +88,16 @@ async def current_id(visit: Visit, connection: Connection, patient_id: str) -> s
     return current
 
 
-async def merged_patient(visit: Visit, connection: Connection, old_id: str, kept: Patient) -> Patient:
-    """The record that was merged into ``kept``, whom the visitor may see: it is a part of that one, whose ever patient it was.
+async def merged_patient(
+    visit: Visit, connection: Connection, old_id: str, survivor: Patient
+) -> Patient:
+    """The record that was merged into ``kept``, whom the visitor may see: it is a part of that one,
+    whose ever patient it was.
 
     Raises a 404 ApiError where it was not.
     """
     row = await connection.fetchrow(_ITSELF, visit.environment_id, None, old_id)
-    if not row or row["merged_into"] != kept.id:
+    if not row or row["merged_into"] != survivor.id:
         raise problem("not_found", "No such record was merged into this one.")
     visit.reads.subject(row["id"])
     return Patient(**row)

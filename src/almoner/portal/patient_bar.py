@@ -1,8 +1,8 @@
 """Whose record a page is about: the bar that stays in view on every page of a patient.
 
-Reading a patient by id (``patient_access.patient``) makes the page one about them, and the portal's frame draws the bar on it: no
-page can forget it, neither one of a conflict nor one that a refused form leads to.
-"""
+Reading a patient by id (``patient_access.patient``) makes the page one about them, and the portal's
+frame draws the bar on it: no page can forget it, neither one of a conflict nor one that a refused
+form leads to."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from almoner.vocabulary import clocks
 
 @dataclass(frozen=True, kw_only=True)
 class PatientBar:
-    """What the bar shows. ``age`` is in words, blank without a birthday; ``now`` (UTC) is when it was drawn.
+    """What the bar shows. ``age`` is in words, blank without a birthday; ``now`` (UTC) is when it
+    was drawn.
 
-    ``zone`` is the patient's time zone in words, ``your_zone`` the visitor's, empty where both clocks show the same. ``frame`` is
-    the template that draws the bar, for pages that are none of the portal's: of what is not there, or went wrong.
-    """
+    ``zone`` is the patient's time zone in words, ``your_zone`` the visitor's, empty where both
+    clocks show the same. ``frame`` is the template that draws the bar, for pages that are none of
+    the portal's: of what is not there, or went wrong."""
 
     frame: ClassVar[str] = "portal/portal.html"
 
@@ -36,7 +37,8 @@ class PatientBar:
 
 @dataclass(frozen=True)
 class PatientBarPart:
-    """The bar alone. ``opened`` is what is being changed in it, ``phase`` or ``coach``, empty for nothing, and ``form`` its form.
+    """The bar alone. ``opened`` is what is being changed in it, ``phase`` or ``coach``, empty for
+    nothing, and ``form`` its form.
 
     ``focus``: which of the two was, and gets the focus back; empty where the focus stays.
     """
@@ -45,12 +47,6 @@ class PatientBarPart:
     opened: str = ""
     form: Any = None
     focus: str = ""
-
-
-def put(visit: Visit, patient: Patient) -> None:
-    """Makes the page one about this patient; one that is about another already stays so."""
-    if not isinstance(visit.about, PatientBar) or visit.about.patient.id == patient.id:
-        visit.about = of(visit, patient)
 
 
 def of(visit: Visit, patient: Patient) -> PatientBar:

@@ -1,4 +1,6 @@
-"""Noting that messages were read: at the messages themselves, beside what the contract knows of them, so that it changes none."""
+"""Noting that messages were read: at the messages themselves, beside what the contract knows of
+them, so that it changes none.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from almoner.data_api.store import Actor
+from almoner.data_api.writes import Actor
 from almoner.database import Connection
 from almoner.resources.messages import UNREAD
 
-# In one order, so that two who read the same conversation wait for each other, and not both for ever.
+# In one order, so that two who read the same conversation wait for each other, and not both for
+# ever.
 _READ: Final = f"""
 WITH unread AS (
   SELECT id FROM messages WHERE environment_id = $1 AND conversation_id = $2 AND {UNREAD}
@@ -33,14 +36,17 @@ async def note(
     ids: Sequence[str] | None = None,
     until: datetime | None = None,
 ) -> datetime | None:
-    """Notes what came in in a conversation as read: the messages of these ids, or those up to a moment; None for all.
+    """Notes what came in in a conversation as read: the messages of these ids, or those up to a
+    moment; None for all.
 
-    What was read already stays as who read it first left it. Returns what ``take_back`` takes back, None where that is nothing.
-    """
+    What was read already stays as who read it first left it. Returns what ``take_back`` takes back,
+    None where that is nothing."""
     rows = await connection.fetch(_READ, by.environment_id, conversation_id, by.actor, ids, until)
     return rows[0]["read_at"] if rows else None
 
 
-async def take_back(connection: Connection, by: Actor, conversation_id: str, read_at: datetime) -> None:
+async def take_back(
+    connection: Connection, by: Actor, conversation_id: str, read_at: datetime
+) -> None:
     """Makes unread again what the same actor noted at that moment."""
     await connection.execute(_UNREAD, by.environment_id, conversation_id, by.actor, read_at)

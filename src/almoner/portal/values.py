@@ -1,4 +1,6 @@
-"""The values of a collection's fields as people read them: on pages, in the timeline, beside each other in a merge."""
+"""The values of a collection's fields as people read them: on pages, in the timeline, beside each
+other in a merge.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from almoner.data_api.declare import PATIENT, Resource
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.patient import Patient
-from almoner.portal.records.values import Zones, day
-from almoner.vocabulary.choices import Choice, ProgramChoice
+from almoner.portal.value_words import Zones, kind_in_words
+from almoner.vocabulary.choices import Choice, ProgramName
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import MISSING, Field
 from almoner.vocabulary.kinds import Consent, Ref
 from almoner.vocabulary.names import full_name_sql
-from almoner.vocabulary.times import IsoDate, IsoDateTime, Timezone
+from almoner.vocabulary.times import Timezone
 
 # What the ids of these collections are told by: the names of workers.
 OF_WORKERS: Final = ("workers", "calendars")
@@ -33,9 +33,8 @@ WHERE w.environment_id = $1 AND (w.id = ANY ($2::uuid[]) OR w.id IN (
 
 @dataclass(frozen=True)
 class Speaking:
-    """What values are put in words with. ``zones`` are whose clocks moments are told by; ``names`` are workers' names by their ids
-    and by those of their calendars.
-    """
+    """What values are put in words with. ``zones`` are whose clocks moments are told by; ``names``
+    are workers' names by their ids and by those of their calendars."""
 
     program: Program
     zones: Zones
@@ -45,32 +44,27 @@ class Speaking:
 
 def in_words(field: Field, value: Any, speaking: Speaking) -> str:
     """A JSON value of a field in words; blank where there is none."""
-    if value is None or value in ("", []):
-        return ""
-    if isinstance(value, bool):
-        if isinstance(field.kind, Consent):
-            return "given" if value else "not given"
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(one if isinstance(one, str) else msgspec.json.encode(one).decode() for one in value)
-    return _text(field, value, speaking) if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _text(field: Field, value: str, speaking: Speaking) -> str:
     kind = field.kind
-    if isinstance(kind, ProgramChoice):
+    if isinstance(kind, Consent) and isinstance(value, bool):
+        return "given" if value else "not given"
+    if not isinstance(value, str) or not value:
+        return kind_in_words(kind, value, speaking.zones)
+    if isinstance(kind, ProgramName):
         return speaking.program.title(kind.of, value)
     if isinstance(kind, Ref) and kind.to in OF_WORKERS:
         return speaking.names.get(value, NOBODY_KNOWN)
     if kind == PATIENT or field.name == "welkin_id":
-        return "this patient" if value == speaking.patient_id else "another one"
-    if isinstance(kind, IsoDateTime):
-        return speaking.zones.moment(kind.parse(value))
-    if isinstance(kind, IsoDate):
-        return day(kind.parse(value))
+        return "this patient" if value == speaking.patient_id else "another patient"
     if isinstance(kind, Timezone):
         return value.replace("_", " ")
-    return kind.said(value) if isinstance(kind, Choice) else value
+    if isinstance(kind, Choice):
+        return kind.in_words(value)
+    return kind_in_words(kind, value, speaking.zones)
+
+
+def in_sentence(title: str) -> str:
+    """The title of a field within a sentence: ``SMS``, ``calls``."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 
 def people(fields: Iterable[Field], *rows: Mapping[str, Any]) -> Iterator[str]:
@@ -80,30 +74,57 @@ def people(fields: Iterable[Field], *rows: Mapping[str, Any]) -> Iterator[str]:
             yield from (value for row in rows if isinstance(value := row.get(field.name), str))
 
 
-async def names_of(connection: Connection, environment_id: int, ids: Iterable[str]) -> dict[str, str]:
-    """The names of workers by these ids, which are theirs or those of their calendars: one query, or none."""
-    wanted = list(set(ids))
-    if not wanted:
+async def names_of(
+    connection: Connection, environment_id: int, ids: Iterable[str]
+) -> dict[str, str]:
+    """The names of workers by these ids, which are theirs or those of their calendars: one query,
+    or none.
+    """
+    worker_ids = list(set(ids))
+    if not worker_ids:
         return {}
-    rows = await connection.fetch(_NAMES, environment_id, wanted)
+    rows = await connection.fetch(_NAMES, environment_id, worker_ids)
     return {row[key]: row["name"] for row in rows for key in ("id", "calendar") if row[key]}
 
 
 async def speaking(
-    visit: Visit, connection: Connection, patient: Patient, fields: Iterable[Field], *rows: Mapping[str, Any]
+    visit: Visit,
+    connection: Connection,
+    patient: Patient,
+    fields: Iterable[Field],
+    *rows: Mapping[str, Any],
 ) -> Speaking:
     """What these fields of rows about the patient are put in words with."""
     names = await names_of(connection, visit.environment_id, people(fields, *rows))
-    return Speaking(visit.program, Zones(patient.timezone, visit.worker.timezone), names, patient.id)
+    return Speaking(
+        visit.program, Zones(patient.timezone, visit.worker.timezone), names, patient.id
+    )
 
 
-def fields_in_words(fields: Iterable[Field], row: Mapping[str, Any], speaking: Speaking) -> Iterator[tuple[str, str]]:
-    """What a row says in these fields, each with its title; without what is blank, or as it is where nobody said anything."""
+@dataclass(frozen=True)
+class Fact:
+    """What a row says in a field, in words; ``line`` is what it says among others in a line."""
+
+    title: str
+    words: str
+    line: str
+
+
+def facts(fields: Iterable[Field], row: Mapping[str, Any], speaking: Speaking) -> Iterator[Fact]:
+    """What a row says in these fields; without what is blank, or as it is where nobody said
+    anything.
+    """
     for field in fields:
         value = row.get(field.name)
         words = in_words(field, value, speaking)
         if words and (field.default is MISSING or value != field.default):
-            yield field.title, words
+            line = f"{field.title}: {words}" if field.titled else words
+            yield Fact(field.title, words, field.title if words == "yes" else line)
+
+
+def in_line(facts: Iterable[Fact], before: str = "") -> str:
+    """Facts in a line, behind what stands there before."""
+    return " · ".join(filter(None, (before, *(fact.line for fact in facts))))
 
 
 @dataclass(frozen=True)
@@ -112,25 +133,33 @@ class Compared:
 
     name: str
     title: str
-    one: str
-    other: str
+    first: str
+    second: str
     differs: bool
 
 
 def compare_rows(
-    fields: Iterable[Field], one: Mapping[str, Any], other: Mapping[str, Any], speaking: Speaking
+    fields: Iterable[Field], first: Mapping[str, Any], second: Mapping[str, Any], speaking: Speaking
 ) -> Iterator[Compared]:
-    """These fields of both rows (JSON values by name), but for those of which neither says anything."""
+    """These fields of both rows (JSON values by name), but for those of which neither says
+    anything.
+    """
     for field in fields:
-        values = [row.get(field.name) for row in (one, other)]
+        values = [row.get(field.name) for row in (first, second)]
         known = [value not in (None, "", []) for value in values]
         if any(known):
             words = [in_words(field, value, speaking) for value in values]
-            yield Compared(field.name, field.title, words[0], words[1], all(known) and values[0] != values[1])
+            yield Compared(
+                field.name, field.title, words[0], words[1], all(known) and values[0] != values[1]
+            )
 
 
 def value_fields(resource: Resource, section: str = "") -> tuple[Field, ...]:
-    """What a row says, in all of it or in a section, beside whom it is about and what the database notes at each row."""
+    """What a row says, in all of it or in a section, beside whom it is about and what the database
+    notes at each row.
+    """
     apart = ("id", "updated_at", "created_at", resource.patient)
     fields = resource.by_section[section] if section else resource.fields
-    return tuple(f for f in fields if f.stored and f.returned and f.kind != PATIENT and f.name not in apart)
+    return tuple(
+        f for f in fields if f.stored and f.returned and f.kind != PATIENT and f.name not in apart
+    )

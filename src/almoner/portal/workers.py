@@ -22,7 +22,8 @@ ORDER BY almoner_plain(w.last_name || ' ' || w.first_name) COLLATE "C", w.id
 # Counted no farther than it matters.
 _NUMBER: Final = """
 SELECT count(*) FROM (
-  SELECT FROM workers w LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
+  SELECT FROM workers w LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id
+      AND a.worker_id = w.id
   WHERE w.environment_id = $1 AND a.disabled_at IS NULL LIMIT $2
 ) AS first
 """
@@ -30,24 +31,41 @@ SELECT count(*) FROM (
 
 @dataclass(frozen=True)
 class Worker:
-    """Somebody who can be chosen. ``name`` says so where their account is closed; they have no ``roles`` then."""
+    """Somebody who can be chosen. ``name`` says so where their account is closed; they have no
+    ``roles`` then.
+    """
 
     id: str
     name: str
     roles: tuple[str, ...]
 
+    @property
+    def choice(self) -> tuple[str, str]:
+        """The value and the label of an option."""
+        return self.id, self.name
+
 
 async def to_choose(
-    connection: Connection, environment_id: int, chosen: Iterable[str | None] = (), among: Iterable[str] | None = None
+    connection: Connection,
+    environment_id: int,
+    chosen: Iterable[str | None] = (),
+    among: Iterable[str] | None = None,
 ) -> tuple[Worker, ...]:
-    """The workers of an environment by name, all of them; those whose account is closed only where they are ``chosen`` already.
+    """The workers of an environment by name, all of them; those whose account is closed only where
+    they are ``chosen`` already.
 
     ``among``: of these ids alone.
     """
-    already = [one for one in chosen if one]
-    rows = await connection.fetch(_TO_CHOOSE, environment_id, already, None if among is None else list(among))
+    already = [worker_id for worker_id in chosen if worker_id]
+    rows = await connection.fetch(
+        _TO_CHOOSE, environment_id, already, None if among is None else list(among)
+    )
     return tuple(
-        Worker(row["id"], f"{row['name']} (account closed)" if row["is_disabled"] else row["name"], tuple(row["roles"]))
+        Worker(
+            row["id"],
+            f"{row['name']} (account closed)" if row["is_disabled"] else row["name"],
+            tuple(row["roles"]),
+        )
         for row in rows
     )
 

@@ -1,5 +1,3 @@
-"""A receiver of notifications to start from: it checks who sends, pulls what changed, and hands on every row.
-
-It stands on nothing of the server but the check of a signed JWT, and keeps nothing: read it as an example of what a
-subscriber does.
+"""What `almoner receive` pulls with: it keeps nothing, and stands on nothing of the server. What it
+receives with is ``almoner_client.receiver``.
 """

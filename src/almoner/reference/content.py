@@ -25,18 +25,27 @@ TYPES = {
     "string": "Text of any script and length. A NUL character is refused.",
     "name": "Text with at least one visible character.",
     "email": "Text of 1 to 320 characters. The format of an address is not checked.",
-    "phone": "Ten digits of a +1 number, in any common notation, E.164 included; returned as `555-555-5555`, "
-    "in the enveloped shape as `+15555555555`.",
-    "guid": "Thirty-six characters of hexadecimal digits and dashes, in any letter case; returned in lower case.",
+    "phone": (
+        "Ten digits of a +1 number, in any common notation, E.164 included; returned as"
+        " `555-555-5555`, in the enveloped shape as `+15555555555`."
+    ),
+    "guid": (
+        "Thirty-six characters of hexadecimal digits and dashes, in any letter case; returned in"
+        " lower case."
+    ),
     "boolean": "`true` or `false`.",
     "integer": "A whole number of at most 64 bits.",
     "number": "A number.",
     "zip_code": "Five or nine digits of a US zip code: `94110` or `94110-1234`.",
-    "boolean_or_word": "`true` or `false`; as a text too, as programs for the enveloped shape send them.",
+    "boolean_or_word": (
+        "`true` or `false`; as a text too, as programs for the enveloped shape send them."
+    ),
     "array": "A list of texts.",
     "list": "A list of objects.",
     "json": "A JSON object or value, kept as it was sent, the order of its keys included.",
-    "isodate": "A day, as `2018-09-15`, without a time zone: it is that day where the person lives.",
+    "isodate": (
+        "A day, as `2018-09-15`, without a time zone: it is that day where the person lives."
+    ),
     "birthday": "A day, as `2018-09-15`. A date with a time is accepted, and its date counts.",
     "isodatetime": "A moment. See Times.",
     "timezone": "An IANA name such as `America/Los_Angeles`; older names such as `US/Pacific` too.",
@@ -48,7 +57,9 @@ TYPES = {
 
 @dataclass(frozen=True)
 class FieldLine:
-    """A line of the table of fields. ``children`` are the lines of the object that the field holds."""
+    """A line of the table of fields. ``children`` are the lines of the object that the field
+    holds.
+    """
 
     name: str
     type: str
@@ -80,7 +91,9 @@ class VerbText:
 
 @dataclass(frozen=True)
 class OperationText:
-    """An operation that belongs to no collection, with what it takes, if anything, and what it answers."""
+    """An operation that belongs to no collection, with what it takes, if anything, and what it
+    answers.
+    """
 
     title: str
     method: str
@@ -114,21 +127,29 @@ def _operation_text(path: str, method: str, operation: dict[str, Any]) -> Operat
     )
 
 
-_TITLES = {Verb.GET: "Get", Verb.FIND: "Find", Verb.CREATE: "Create", Verb.UPDATE: "Update", Verb.DELETE: "Delete"}
+_TITLES = {
+    Verb.GET: "Get",
+    Verb.FIND: "Find",
+    Verb.CREATE: "Create",
+    Verb.UPDATE: "Update",
+    Verb.DELETE: "Delete",
+}
 
 
 def lines(resource: Resource) -> list[FieldLine]:
-    """The fields that a caller sees or sends, those inside of objects below the one that holds them."""
-    found: list[FieldLine] = []
+    """The fields that a caller sees or sends, those inside of objects below the one that holds
+    them.
+    """
+    lines: list[FieldLine] = []
     for field in resource.fields:
         if field.returned or field.create or field.update:
-            found += _with_children(_line(resource, field), _nested(field.kind), field.name, 1)
-    return found
+            lines += _with_children(_line(resource, field), _nested(field.kind), field.name, 1)
+    return lines
 
 
 def _line(resource: Resource, field: Field) -> FieldLine:
     names = ", ".join(field.filter_names)
-    found = any(one.name == field.name for one in resource.finders)
+    is_filter = any(finder.name == field.name for finder in resource.finders)
     return FieldLine(
         name=field.name,
         type=field.kind.name,
@@ -138,7 +159,13 @@ def _line(resource: Resource, field: Field) -> FieldLine:
         null=_null(field),
         create=_create(resource, field),
         update=_update(resource, field),
-        filter=("yes" if names == field.name else names) if field.filters else "yes" if found else "no",
+        filter=(
+            ("yes" if names == field.name else names)
+            if field.filters
+            else "yes"
+            if is_filter
+            else "no"
+        ),
     )
 
 
@@ -170,6 +197,8 @@ def _about(field: Field) -> str:
         more.append(f"In the enveloped shape also `{field.enveloped_name}`.")
     if field.only_enveloped:
         more.append("In the enveloped shape only.")
+    if field.not_enveloped:
+        more.append("Not in the enveloped shape.")
     if field.optional_when_enveloped:
         more.append("Optional in the enveloped shape.")
     if field.aliases:
@@ -187,8 +216,10 @@ def _nested(kind: Kind) -> tuple[Field, ...]:
     return kind.fields if isinstance(kind, Object) else ()
 
 
-def _with_children(line: FieldLine, nested: Sequence[Field], path: str, depth: int) -> list[FieldLine]:
-    found = [line]
+def _with_children(
+    line: FieldLine, nested: Sequence[Field], path: str, depth: int
+) -> list[FieldLine]:
+    lines = [line]
     for field in nested:
         name = f"{path}.{field.name}"
         child = FieldLine(
@@ -205,8 +236,8 @@ def _with_children(line: FieldLine, nested: Sequence[Field], path: str, depth: i
         )
         sent = line.create != "no"
         child = child if sent else _read_only(child)
-        found += _with_children(child, _nested(field.kind), name, depth + 1)
-    return found
+        lines += _with_children(child, _nested(field.kind), name, depth + 1)
+    return lines
 
 
 def _read_only(line: FieldLine) -> FieldLine:
@@ -246,13 +277,13 @@ def _verb(described: operations.Described, resource: Resource, verb: Verb) -> Ve
 
 def _parameters(operation: dict[str, Any]) -> tuple[tuple[str, str, str], ...]:
     """Name, type and description of each parameter."""
-    found = []
+    rows = []
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         words = {"date-time": "isodatetime", "uuid": "guid"}
         kind = words.get(schema.get("format", ""), "enum" if "enum" in schema else schema["type"])
-        found.append((parameter["name"], kind, parameter["description"]))
-    return tuple(found)
+        rows.append((parameter["name"], kind, parameter["description"]))
+    return tuple(rows)
 
 
 def _command(resource: Resource, verb: Verb, url: str) -> str:
@@ -265,12 +296,14 @@ def _command(resource: Resource, verb: Verb, url: str) -> str:
     if verb is Verb.DELETE:
         return f"curl -X DELETE {address} \\\n  {authorized}"
     if verb is Verb.FIND:
-        given = {**examples.find_body(resource), "page[size]": 1}
-        pairs = " \\\n".join(f"  -d '{name}={value}'" for name, value in given.items())
+        filters = {**examples.find_body(resource), "page[size]": 1}
+        pairs = " \\\n".join(f"  -d '{name}={value}'" for name, value in filters.items())
         return f"curl -G {address} \\\n  {authorized} \\\n{pairs}"
     body = examples.create_body(resource) if verb is Verb.CREATE else examples.update_body(resource)
     method = "" if verb is Verb.CREATE else "-X PUT "
-    sent = json.dumps(body, indent=2, ensure_ascii=False).replace("'", "'\\''").replace("\n", "\n  ")
+    sent = (
+        json.dumps(body, indent=2, ensure_ascii=False).replace("'", "'\\''").replace("\n", "\n  ")
+    )
     return f"curl {method}{address} \\\n  {authorized} \\\n  -d '{sent}'"
 
 

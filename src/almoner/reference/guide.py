@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from almoner.data_api import describe_examples as examples
 from almoner.data_api.declare import Resource
-from almoner.data_api.describe_operations import JWT_BEARER
+from almoner.data_api.describe_token import JWT_BEARER
 from almoner.errors import ApiError, Problem, parse_problem, problem_objects
 from almoner.reference.highlight import python, shell
 
@@ -28,9 +28,7 @@ SECTIONS = (
 
 
 def token_example(url: str) -> Markup:
-    """How a program fetches a token."""
-    return python(
-        f"""\
+    return python(f"""\
 import time
 import jwt        # PyJWT
 import requests
@@ -48,13 +46,11 @@ answer = requests.post(f"{{URL}}/v1/token", data={{
     "assertion": jwt.encode(claims, CLIENT_SECRET, "HS256"),
 }})
 answer.raise_for_status()
-token = answer.json()["access_token"]"""
-    )
+token = answer.json()["access_token"]""")
 
 
 def first_call(url: str) -> Markup:
-    return python(
-        """\
+    return python("""\
 patients = requests.get(
     f"{URL}/v1/patients",
     headers={"Authorization": f"Bearer {token}"},
@@ -62,17 +58,19 @@ patients = requests.get(
 ).json()
 
 for patient in patients[0]["data"]:
-    print(patient["first_name"], patient["phase"])"""
-    )
+    print(patient["first_name"], patient["phase"])""")
 
 
 def test_call(url: str) -> Markup:
-    return shell(f"""curl -G {url}/v1/patients \\\n  -H "Authorization: Bearer $TOKEN" \\\n  -d 'page[size]=2'""")
+    return shell(
+        f"curl -G {url}/v1/patients \\\n"
+        '  -H "Authorization: Bearer $TOKEN" \\\n'
+        "  -d 'page[size]=2'"
+    )
 
 
 def paging_example(url: str) -> Markup:
-    return python(
-        """\
+    return python("""\
 href = f"{URL}/v1/patients"
 while href:
     page = session.get(href).json()[0]
@@ -81,29 +79,25 @@ while href:
     href = page.get("links", {}).get("next", {}).get("href")
 
 # Where the next poll goes on: its page[from].
-remember(page["meta"]["complete_until"])"""
-    )
+remember(page["meta"]["complete_until"])""")
 
 
 def changes_call(url: str) -> Markup:
-    return shell(
-        f"""\
+    return shell(f"""\
 curl -G {url}/v1/changes \\
   -H "Authorization: Bearer $TOKEN" \\
   -d after=$CURSOR \\
-  -d limit=100"""
-    )
+  -d limit=100""")
 
 
 def if_match_call(resource: Resource, url: str) -> Markup:
     name = f"{url}/v1/{resource.name}/{examples.row_id(resource.name)}"
-    return shell(
-        f"""\
+    return shell(f"""\
 curl -X PUT {name} \\
   -H "Authorization: Bearer $TOKEN" \\
   -H 'If-Match: "{examples.MOMENT}"' \\
-  -d '{{"friendly_name": "work"}}'"""
-    )
+  -H "Idempotency-Key: \\"$(uuidgen)\\"" \\
+  -d '{{"friendly_name": "work"}}'""")
 
 
 def brief(row: dict[str, Any], keys: int = 4) -> dict[str, Any]:
@@ -120,6 +114,10 @@ def brief_page(page: Any) -> Any:
 
 def two_problems() -> dict[str, Any]:
     """A body with two problems, reported at once."""
-    missing = Problem("parse_exception", "Missing required field at .last_name", {"path": ".last_name"})
+    missing = Problem(
+        "parse_exception", "Missing required field at .last_name", {"path": ".last_name"}
+    )
     hint = "a zip code of five digits is expected, such as 94110"
-    return {"errors": problem_objects(ApiError([parse_problem("zip_code", ".zip_code", hint), missing]))}
+    return {
+        "errors": problem_objects(ApiError([parse_problem("zip_code", ".zip_code", hint), missing]))
+    }

@@ -12,7 +12,9 @@ _JSON = re.compile(
     r'(?P<key>"(?:[^"\\]|\\.)*"(?=\s*:))|(?P<string>"(?:[^"\\]|\\.)*")'
     r"|(?P<word>\b(?:true|false|null)\b)|(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
 )
-_SHELL = re.compile(r"(?P<note>(?m:^#.*$))|(?P<string>\"[^\"]*\"|'[^']*')|(?P<key>(?<=\s)-{1,2}[A-Za-z-]+)")
+_SHELL = re.compile(
+    r"(?P<note>(?m:^#.*$))|(?P<string>\"[^\"]*\"|'[^']*')|(?P<key>(?<=\s)-{1,2}[A-Za-z-]+)"
+)
 _PYTHON = re.compile(
     r"(?P<note>\#.*)|(?P<string>\"[^\"]*\"|'[^']*')"
     r"|(?P<key>\b(?:import|from|def|return|for|in|while|if|else|not|and|or)\b)"
@@ -21,7 +23,6 @@ _PYTHON = re.compile(
 
 
 def as_json(value: Any) -> Markup:
-    """A value as indented, coloured JSON."""
     return _coloured(_JSON, json.dumps(value, indent=2, ensure_ascii=False))
 
 
@@ -36,7 +37,10 @@ def python(text: str) -> Markup:
 def prose(text: str) -> Markup:
     """A sentence whose `code` in backticks is shown as code."""
     parts = text.split("`")
-    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in enumerate(parts))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if n % 2 else escape(part)
+        for n, part in enumerate(parts)
+    )
 
 
 def _coloured(pattern: re.Pattern[str], text: str) -> Markup:

@@ -1,7 +1,8 @@
-"""The reference under ``/docs``: a guide and a page for each collection, whole in their HTML, without a script.
+"""The reference under ``/docs``: a guide and a page for each collection, whole in their HTML,
+without a script.
 
-Everything comes from this server, so that the pages work without the internet and under the strictest content policy.
-"""
+Everything comes from this server, so that the pages work without the internet and under the
+strictest content policy."""
 
 from __future__ import annotations
 
@@ -21,35 +22,47 @@ from almoner.data_api import describe_examples as examples
 from almoner.data_api.declare import Resource
 from almoner.data_api.describe import Addition, scopes
 from almoner.errors import PROBLEMS
-from almoner.operations.encodings import is_wanted
+from almoner.operations.encodings import accepts_packed
 from almoner.reference import content, guide
 from almoner.reference.highlight import as_json, prose
 from almoner.vocabulary.fields import Shape
 
 _HERE = Path(__file__).parent
-_POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action"
+    " 'none'; frame-ancestors 'none'"
+)
 _HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
 
 
-def routes(resources: Sequence[Resource], public_url: str, additions: Sequence[Addition] = ()) -> list[Route]:
+def routes(
+    resources: Sequence[Resource], public_url: str, additions: Sequence[Addition] = ()
+) -> list[Route]:
     """The routes of the reference.
 
-    ``public_url`` is the address by which clients reach the server, without a slash at the end: the commands on the
-    pages are made of it. The pages are drawn here, once; answering is sending bytes.
-    """
+    ``public_url`` is the address by which clients reach the server, without a slash at the end: the
+    commands on the pages are made of it. The pages are drawn here, once; answering is sending
+    bytes."""
     css = (_HERE / "static" / "reference.css").read_bytes()
     version = hashlib.sha256(css).hexdigest()[:12]
-    found = [
+    answers = [
         Route("/docs/", _to_guide),
         Route("/docs/reference.css", _file(css, "text/css; charset=utf-8"), name="reference_css"),
     ]
     for path, html in pages(resources, public_url, version, additions).items():
-        found.append(Route(path, _page(html)))
-    return found
+        answers.append(Route(path, _page(html)))
+    return answers
 
 
-def pages(resources: Sequence[Resource], public_url: str, version: str = "", additions: Sequence[Addition] = ()) -> dict[str, str]:
-    """The HTML of every page by its path. ``version`` names the style sheet's content: a new one is fetched at once."""
+def pages(
+    resources: Sequence[Resource],
+    public_url: str,
+    version: str = "",
+    additions: Sequence[Addition] = (),
+) -> dict[str, str]:
+    """The HTML of every page by its path. ``version`` names the style sheet's content: a new one is
+    fetched at once.
+    """
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -62,10 +75,19 @@ def pages(resources: Sequence[Resource], public_url: str, version: str = "", add
         "resources": resources,
         "url": public_url,
         "version": version,
-        "sections": (*guide.SECTIONS, *((one.tag, one.tag.capitalize()) for one in additions)),
+        "sections": (
+            *guide.SECTIONS,
+            *((addition.tag, addition.tag.capitalize()) for addition in additions),
+        ),
         "titles": {r.name: r.title for r in resources},
     }
-    found = {"/docs": environment.get_template("guide.html").render(common | _guide(resources, public_url, additions))}
+    texts = {
+        "/docs": (
+            environment.get_template("guide.html").render(
+                common | _guide(resources, public_url, additions)
+            )
+        )
+    }
     template = environment.get_template("collection.html")
     for resource in resources:
         own = {
@@ -74,55 +96,64 @@ def pages(resources: Sequence[Resource], public_url: str, version: str = "", add
             "verbs": content.verbs(resource, public_url),
             "row": as_json(examples.row(resource)),
         }
-        found[f"/docs/{resource.name}"] = template.render(common | own)
-    return found
+        texts[f"/docs/{resource.name}"] = template.render(common | own)
+    return texts
 
 
-def _guide(resources: Sequence[Resource], url: str, additions: Sequence[Addition]) -> dict[str, Any]:
-    shown = next((r for r in resources if r.name == "phone_numbers"), resources[0])
+def _guide(
+    resources: Sequence[Resource], url: str, additions: Sequence[Addition]
+) -> dict[str, Any]:
+    sample = next((r for r in resources if r.name == "phone_numbers"), resources[0])
     return {
         "resource": None,
+        "chapters": guide.SECTIONS,
         "verbs": (),
         "token": guide.token_example(url),
         "call": guide.first_call(url),
         "short_call": guide.test_call(url),
-        "bare_one": as_json(guide.brief(examples.row(shown))),
-        "enveloped_one": as_json(guide.brief({"data": guide.brief(examples.row(shown, Shape.ENVELOPED), 4)})),
-        "bare_page": as_json(guide.brief_page(examples.page(shown, url))),
-        "enveloped_page": as_json(guide.brief_page(examples.page(shown, url, Shape.ENVELOPED))),
+        "bare_one": as_json(guide.brief(examples.row(sample))),
+        "enveloped_one": as_json(
+            guide.brief({"data": guide.brief(examples.row(sample, Shape.ENVELOPED), 4)})
+        ),
+        "bare_page": as_json(guide.brief_page(examples.page(sample, url))),
+        "enveloped_page": as_json(guide.brief_page(examples.page(sample, url, Shape.ENVELOPED))),
         "paging": guide.paging_example(url),
         "problems": tuple(PROBLEMS.values()),
         "problem": as_json(guide.two_problems()),
         "kinds": content.kinds(resources),
         "scopes": scopes(resources, additions),
-        "additions": [(one, content.operations_of(one)) for one in additions],
+        "additions": [(addition, content.operations_of(addition)) for addition in additions],
         "changes": as_json(examples.changes(tuple(resources))),
         "changes_call": guide.changes_call(url),
-        "if_match": guide.if_match_call(shown, url),
+        "if_match": guide.if_match_call(sample, url),
     }
 
 
-class Handler(Protocol):
-    """What answers a route."""
-
+class PageHandler(Protocol):
     async def __call__(self, request: Request) -> Response: ...
 
 
-def _page(html: str) -> Handler:
+def _page(html: str) -> PageHandler:
     return _file(html.encode(), "text/html; charset=utf-8")
 
 
-def _file(body: bytes, media_type: str) -> Handler:
-    """A handler that sends these bytes, under gzip to who takes that, and 304 to who has them already."""
+def _file(body: bytes, media_type: str) -> PageHandler:
+    """A handler that sends these bytes, under gzip to who takes that, and 304 to who has them
+    already.
+    """
     tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
     headers = {**_HEADERS, "ETag": tag, "Vary": "Accept-Encoding"}
     small = gzip.compress(body, mtime=0)
 
     async def answer(request: Request) -> Response:
-        if conditions.names(request.headers.get("if-none-match", "").encode("latin-1"), tag.encode()):
+        if conditions.names(
+            request.headers.get("if-none-match", "").encode("latin-1"), tag.encode()
+        ):
             return Response(status_code=304, headers=headers)
-        if is_wanted(request.headers.get("accept-encoding", "")):
-            return Response(small, media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
+        if accepts_packed(request.headers.get("accept-encoding", "")):
+            return Response(
+                small, media_type=media_type, headers={**headers, "Content-Encoding": "gzip"}
+            )
         return Response(body, media_type=media_type, headers=headers)
 
     return answer

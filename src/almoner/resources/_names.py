@@ -4,4 +4,10 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Final
 
-NAMES: Final = tuple(sorted(name for _, name, _ in iter_modules([str(Path(__file__).parent)]) if not name.startswith("_")))
+NAMES: Final = tuple(
+    sorted(
+        name
+        for _, name, _ in iter_modules([str(Path(__file__).parent)])
+        if not name.startswith("_")
+    )
+)

@@ -1,21 +1,33 @@
 """Answers to an assessment, given here or in another system (contract: Assessment Responses)."""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb, patient_reference
+from almoner.data_api.declare import (
+    CREATED_AT,
+    ID,
+    UPDATED_AT,
+    Resource,
+    Row,
+    Verb,
+    patient_reference,
+)
 from almoner.data_api.presented import Presented
 from almoner.errors import Problem
 from almoner.vocabulary.definitions import Program, Spec
-from almoner.vocabulary.fields import Field, missing_field
-from almoner.vocabulary.kinds import AnyObject, Integer, Problems, Ref, Text
+from almoner.vocabulary.fields import MORE, Field, Section, missing_field
+from almoner.vocabulary.kinds import AnyObject, Problems, Ref, Text
+from almoner.vocabulary.numbers import Integer
 
 
 class SpecName(Text):
-    """What the assessment is called in the version that was answered: as the published program has it."""
+    """What the assessment is called in the version that was answered: as the published program has
+    it.
+    """
 
     def to_json(self, column: str) -> str:
         row = column.rpartition(".")[0]
         return (
-            f"(SELECT e.definition ->> 'name' FROM program_elements e WHERE e.environment_id = {row}.environment_id "
-            f"AND e.kind = 'assessment' AND e.name = {row}.spec_id AND e.version = {row}.version)"
+            "(SELECT e.definition ->> 'name' FROM program_elements e WHERE e.environment_id ="
+            f" {row}.environment_id AND e.kind = 'assessment' AND e.name = {row}.spec_id AND"
+            f" e.version = {row}.version)"
         )
 
 
@@ -27,7 +39,9 @@ class SpecVersion(Text):
 
 
 def fits_its_spec(row: Row, program: Program, problems: Problems) -> None:
-    """Names the spec by id or name, in the version asked for or the newest, and checks the model (clarification 19)."""
+    """Names the spec by id or name, in the version asked for or the newest, and checks the model
+    (clarification 19).
+    """
     spec = _spec(row, program, problems)
     if spec is None:
         return
@@ -43,21 +57,27 @@ def _spec(row: Row, program: Program, problems: Problems) -> Spec | None:
         return None
     if spec_id is None:
         newest = program.newest_specs.get(program.spec_ids.get(name or "", ""))
-        path, shown = ".spec_name", "name"
+        path, key = ".spec_name", "name"
     else:
         newest = program.newest_specs.get(spec_id)
-        path, shown = ".spec_id", "id"
+        path, key = ".spec_id", "id"
     if newest is None:
-        problems.append(_unknown(path, f"the published program has no assessment with this {shown}"))
+        problems.append(_unknown(path, f"the published program has no assessment with this {key}"))
         return None
     if name not in (None, newest.name):
         problems.append(_unknown(".spec_name", "spec_id and spec_name name different assessments"))
         return None
     if version is None:
         return newest
-    spec = program.specs.get((newest.id, int(version))) if version.isascii() and version.isdigit() and len(version) < 10 else None
+    spec = (
+        program.specs.get((newest.id, int(version)))
+        if version.isascii() and version.isdigit() and len(version) < 10
+        else None
+    )
     if spec is None:
-        problems.append(_unknown(".spec_version", f"the newest published version is {newest.version}"))
+        problems.append(
+            _unknown(".spec_version", f"the newest published version is {newest.version}")
+        )
     return spec
 
 
@@ -69,10 +89,26 @@ assessment_responses = Resource(
     name="assessment_responses",
     title="Assessment Responses",
     singular="assessment response",
-    about="Answers to an assessment that the program defines. The model must satisfy the version of the spec that it names.",
+    about=(
+        "Answers to an assessment that the program defines. The model must satisfy the version of"
+        " the spec that it names."
+    ),
     verbs=(Verb.GET, Verb.CREATE, Verb.FIND),
     checks=(fits_its_spec,),
-    presented=Presented(things="Assessments", named="spec_id", versions=("version", "title"), place="/assessments/{id}"),
+    presented=Presented(
+        things="Assessments",
+        named="spec_id",
+        versions=("version", "title"),
+        place="/assessments/{id}",
+    ),
+    sections=(
+        Section(
+            "answers",
+            "Answers",
+            ("spec_id", "model", "spec_name", "spec_version", "worker_id", "title"),
+        ),
+        MORE,
+    ),
     fields=(
         ID,
         Field(
@@ -123,7 +159,13 @@ assessment_responses = Resource(
             "The worker who filled it in; null where it was the patient, or where nobody said.",
             only_enveloped=True,
         ),
-        Field("title", Text(), "What the response is called in the portal.", returned=False, sample="Intake"),
+        Field(
+            "title",
+            Text(),
+            "What the response is called in the portal.",
+            returned=False,
+            sample="Intake",
+        ),
         Field("version", Integer(), "", create=False, update=False, returned=False),
     ),
 )

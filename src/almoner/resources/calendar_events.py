@@ -1,6 +1,16 @@
 """Appointments on a worker's calendar, at a time of day or on a day (contract: Calendar Events)."""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, IndexedPart, Resource, Row, Verb, patient_reference
+from almoner.data_api.declare import (
+    CREATED_AT,
+    ID,
+    UPDATED_AT,
+    Filter,
+    Resource,
+    Row,
+    Verb,
+    patient_reference,
+)
+from almoner.data_api.indexed import IndexedPart
 from almoner.data_api.nested import NewRows
 from almoner.data_api.presented import Presented
 from almoner.errors import Problem
@@ -8,16 +18,17 @@ from almoner.resources._availability import QUESTIONS
 from almoner.resources.external_ids import external_ids
 from almoner.vocabulary.choices import Choice, ProgramChoice
 from almoner.vocabulary.definitions import Program
-from almoner.vocabulary.fields import Field, Section
+from almoner.vocabulary.fields import MORE, Field, Section
 from almoner.vocabulary.kinds import Boolean, Problems, Ref
 from almoner.vocabulary.times import Bound, IsoDate, IsoDateTime
 
 
-def one_side(row: Row) -> None:
-    """What a body says of when the event is, as one side of it: a time of day or a day (clarification 18).
+def choose_side(row: Row) -> None:
+    """What a body says of when the event is, as one side of it: a time of day or a day
+    (clarification 18).
 
-    Where both come, ``is_all_day`` decides. The side that is meant clears the other, so that an update can turn one into the other.
-    """
+    Where both come, ``is_all_day`` decides. The side that is meant clears the other, so that an
+    update can turn one into the other."""
     timed = row.get("start_time") is not None or row.get("end_time") is not None
     all_day = row.get("day") is not None
     if timed and all_day and row.get("is_all_day") is not None:
@@ -30,25 +41,33 @@ def one_side(row: Row) -> None:
 
 
 def timed_or_all_day(row: Row, program: Program, problems: Problems) -> None:
-    """Either ``start_time`` and ``end_time``, the end after the start, or ``day`` (clarification 18)."""
+    """Either ``start_time`` and ``end_time``, the end after the start, or ``day`` (clarification
+    18).
+    """
     start, end, day = row.get("start_time"), row.get("end_time"), row.get("day")
     if start is None and end is None and day is None:
         problems.append(_refused(".start_time", "give start_time and end_time, or day"))
     elif day is not None and (start is not None or end is not None):
         problems.append(
             _refused(
-                ".day", "an event has either a day or a start_time and end_time; leave the others out, or let is_all_day say which"
+                ".day",
+                "an event has either a day or a start_time and end_time; leave the others out, or"
+                " let is_all_day say which",
             )
         )
     elif day is None and (start is None or end is None):
         missing = ".start_time" if start is None else ".end_time"
-        problems.append(_refused(missing, "an event at a time of day needs both start_time and end_time"))
+        problems.append(
+            _refused(missing, "an event at a time of day needs both start_time and end_time")
+        )
     elif start is not None and end is not None and end <= start:
         problems.append(_refused(".end_time", "the end must be after the start"))
 
 
 def _refused(path: str, hint: str) -> Problem:
-    return Problem("parse_exception", f"Failed to parse calendar event at {path}: {hint}", {"path": path})
+    return Problem(
+        "parse_exception", f"Failed to parse calendar event at {path}: {hint}", {"path": path}
+    )
 
 
 def _ignoring(what: str, words: str) -> Field:
@@ -57,7 +76,8 @@ def _ignoring(what: str, words: str) -> Field:
 
 
 _STARTS = "2018-09-10T18:56:19.357228+00:00"
-# An event of at most a day that overlaps a span begins in it or in the day before; the few longer ones are looked through apart.
+# An event of at most a day that overlaps a span begins in it or in the day before; the few longer
+# ones are looked through apart.
 _PARTS = (
     IndexedPart("timed", ("calendar_id", "start_time"), "start_time IS NOT NULL"),
     IndexedPart("long", ("calendar_id", "end_time"), "end_time - start_time > interval '1 day'"),
@@ -74,9 +94,19 @@ _SECTIONS = (
     Section(
         "appointment",
         "Appointment",
-        ("calendar_id", "user_id", "is_all_day", "start_time", "end_time", "day", "outcome", "modality", "appointment_type"),
+        (
+            "calendar_id",
+            "user_id",
+            "is_all_day",
+            "start_time",
+            "end_time",
+            "day",
+            "outcome",
+            "modality",
+            "appointment_type",
+        ),
     ),
-    Section("more", "More about it"),
+    MORE,
 )
 
 
@@ -89,19 +119,36 @@ calendar_events = Resource(
     name="calendar_events",
     title="Calendar Events",
     singular="calendar event",
-    about="Appointments of a patient on a worker's calendar: at a time of day, or on a day as a whole.",
+    about=(
+        "Appointments of a patient on a worker's calendar: at a time of day, or on a day as a"
+        " whole."
+    ),
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
-    settle=one_side,
+    settle=choose_side,
     checks=(timed_or_all_day,),
     questions=QUESTIONS,
-    checked_fields=frozenset({"start_time", "end_time", "day", "ignore_unavailable_times", "ignore_working_hours"}),
+    checked_fields=frozenset(
+        {"start_time", "end_time", "day", "ignore_unavailable_times", "ignore_working_hours"}
+    ),
     finders=(
-        Filter("start_time[from]", Bound(), "Events that start at this time or later.", "start_time >= {value}", sample=_STARTS),
-        Filter("start_time[to]", Bound(), "Events that start at this time or earlier.", "start_time <= {value}", sample=_STARTS),
+        Filter(
+            "start_time[from]",
+            Bound(),
+            "Events that start at this time or later.",
+            "start_time >= {value}",
+            sample=_STARTS,
+        ),
+        Filter(
+            "start_time[to]",
+            Bound(),
+            "Events that start at this time or earlier.",
+            "start_time <= {value}",
+            sample=_STARTS,
+        ),
     ),
     parts=_PARTS,
     sections=_SECTIONS,
-    presented=Presented("appointment", "Appointments", "appointment_type", "appointment_types", place=""),
+    presented=Presented("appointment", "Appointments", "appointment_type", place=""),
     fields=(
         ID,
         Field(
@@ -116,7 +163,8 @@ calendar_events = Resource(
         Field(
             "is_all_day",
             Boolean(),
-            "Whether the event is on a day as a whole. It follows from the others; where both come, it says which count.",
+            "Whether the event is on a day as a whole. It follows from the others; where both come,"
+            " it says which count.",
             generated="day IS NOT NULL",
             sample=False,
         ),

@@ -1,19 +1,35 @@
 """Care flows: what is to be done for one patient, goal by goal (contract: Care Flows)."""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, IndexedPart, Resource, Verb, patient_reference
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
+from almoner.data_api.indexed import IndexedPart
 from almoner.data_api.presented import Presented
-from almoner.vocabulary.fields import Field, ListOf, Object
+from almoner.vocabulary.fields import MORE, Field, ListOf, Object, Section
 from almoner.vocabulary.kinds import Guid, LongText, Text
 from almoner.vocabulary.times import IsoDateTime
 
 INTERVENTION = Object(
     (
-        Field("title", Text(), "What is to be done.", required=True, sample="decide on type of exercise"),
-        Field("reminder_date", IsoDateTime(), "When it is due.", sample="2018-08-07T00:00:00+00:00"),
-        Field("completed_at", IsoDateTime(), "When it was done; null while it is open.", sample=None),
+        Field(
+            "title",
+            Text(),
+            "What is to be done.",
+            required=True,
+            sample="decide on type of exercise",
+        ),
+        Field(
+            "reminder_date", IsoDateTime(), "When it is due.", sample="2018-08-07T00:00:00+00:00"
+        ),
+        Field(
+            "completed_at", IsoDateTime(), "When it was done; null while it is open.", sample=None
+        ),
         Field("completed_by_worker_id", Guid(), "The worker who did it.", sample=None),
         Field("worker_id", Guid(), "The worker to whom it is assigned.", sample=None),
-        Field("instructions", LongText(), "How to do it.", sample="Help the patient choose an exercise to commit to."),
+        Field(
+            "instructions",
+            LongText(),
+            "How to do it.",
+            sample="Help the patient choose an exercise to commit to.",
+        ),
     )
 )
 GOAL = Object(
@@ -24,8 +40,19 @@ GOAL = Object(
 )
 CARE_FLOW = Object(
     (
-        Field("description", Text(), "What the flow is for.", required=True, sample="increase daily exercise"),
-        Field("diagnosis", Text(), "Why it is needed.", sample="patient needs at least 30min exercise per day"),
+        Field(
+            "description",
+            Text(),
+            "What the flow is for.",
+            required=True,
+            sample="increase daily exercise",
+        ),
+        Field(
+            "diagnosis",
+            Text(),
+            "Why it is needed.",
+            sample="patient needs at least 30min exercise per day",
+        ),
         Field("goals", ListOf(GOAL), "The goals, in order.", required=True),
     )
 )
@@ -44,14 +71,20 @@ care_flows = Resource(
     name="care_flows",
     title="Care Flows",
     singular="care flow",
-    about="Goals and interventions of one patient. A flow keeps no link to the template that it was made from.",
+    about=(
+        "Goals and interventions of one patient. A flow keeps no link to the template that it was"
+        " made from."
+    ),
     verbs=(Verb.GET, Verb.FIND),
     parts=_PARTS,
     presented=Presented(named="care_flow ->> 'description'", place="/care-flows/{id}"),
+    sections=(Section("flow", "Care flow", ("care_flow",)), MORE),
     fields=(
         ID,
         patient_reference("The patient whom the flow is for."),
-        Field("care_flow", CARE_FLOW, "The flow, its goals and their interventions.", required=True),
+        Field(
+            "care_flow", CARE_FLOW, "The flow, its goals and their interventions.", required=True
+        ),
         UPDATED_AT,
         CREATED_AT,
     ),

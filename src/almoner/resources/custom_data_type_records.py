@@ -1,19 +1,30 @@
-"""Structured data about a patient whose form the program defines (contract: Custom Data Type Records)."""
+"""Structured data about a patient whose form the program defines (contract: Custom Data Type
+Records).
+"""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Unique, Verb, patient_reference
+from almoner.data_api.declare import (
+    CREATED_AT,
+    ID,
+    UPDATED_AT,
+    Resource,
+    Row,
+    Unique,
+    Verb,
+    patient_reference,
+)
 from almoner.data_api.presented import Presented
 from almoner.vocabulary.choices import ProgramChoice
 from almoner.vocabulary.definitions import Program
-from almoner.vocabulary.fields import Field
-from almoner.vocabulary.kinds import AnyObject, Boolean, Integer, Problems
+from almoner.vocabulary.fields import MORE, Field, Section
+from almoner.vocabulary.kinds import AnyObject, Boolean, Problems
+from almoner.vocabulary.numbers import Integer
 
 
 def fits_its_type(row: Row, program: Program, problems: Problems) -> None:
     """The body must satisfy the newest published version of its type (clarification 19).
 
-    A new record is marked where the type allows one of a patient. An Update leaves the mark: patients keep what they had
-    while a type allowed several.
-    """
+    A new record is marked where the type allows one of a patient. An Update leaves the mark:
+    patients keep what they had while a type allowed several."""
     data_type = program.custom_data_types.get(row.get("type_name") or "")
     if data_type is None:
         return
@@ -28,7 +39,10 @@ custom_data_type_records = Resource(
     name="custom_data_type_records",
     title="Custom Data Type Records",
     singular="custom data type record",
-    about="Records of the program's own data types. The program tells whether a patient has one or several of a type.",
+    about=(
+        "Records of the program's own data types. The program tells whether a patient has one or"
+        " several of a type."
+    ),
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
     checks=(fits_its_type,),
     checked_fields=frozenset({"body"}),
@@ -40,7 +54,10 @@ custom_data_type_records = Resource(
             where="single",
         ),
     ),
-    presented=Presented("record", "Records", "type_name", versions=("version",), place="/records/{id}"),
+    presented=Presented(
+        "record", "Records", "type_name", versions=("version",), place="/records/{id}"
+    ),
+    sections=(Section("record", "Record", ("body", "type_name")), MORE),
     fields=(
         ID,
         Field(

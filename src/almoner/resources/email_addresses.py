@@ -1,6 +1,15 @@
 """E-mail addresses of a patient, each with its own consents (contract: Email Addresses)."""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Filter, Resource, Search, Verb, patient_reference
+from almoner.data_api.declare import (
+    CREATED_AT,
+    ID,
+    UPDATED_AT,
+    Filter,
+    Resource,
+    Verb,
+    patient_reference,
+)
+from almoner.data_api.indexed import Search
 from almoner.data_api.presented import Presented
 from almoner.resources.phone_numbers import CALLED
 from almoner.vocabulary.fields import Field
@@ -14,15 +23,39 @@ email_addresses = Resource(
     name="email_addresses",
     title="Email Addresses",
     singular="email address",
-    about="Where a patient can be written to. Keep a record of how and when each consent was received.",
+    about=(
+        "Where a patient can be written to. Keep a record of how and when each consent was"
+        " received."
+    ),
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
     searches=(EMAIL,),
-    finders=(Filter("email", Email(), "The address, letter by letter.", HAS_ADDRESS, sample=Email.sample),),
-    presented=Presented("e-mail address", "E-mail addresses", says=("email", "friendly_name"), place="/contact#{id}"),
+    finders=(
+        Filter(
+            "email", Email(), "The address, letter by letter.", HAS_ADDRESS, sample=Email.sample
+        ),
+    ),
+    presented=Presented(
+        "e-mail address", "E-mail addresses", page="contact", slug="emails", card="contact"
+    ),
     fields=(
         ID,
-        Field("email", Email(), "The address. Its format is not checked.", required=True, label="Address", help=""),
-        Field("friendly_name", Text(), "Tells workers which address it is.", sample="work", label="Called", help=CALLED),
+        Field(
+            "email",
+            Email(),
+            "The address. Its format is not checked.",
+            required=True,
+            label="Address",
+            help="",
+        ),
+        Field(
+            "friendly_name",
+            Text(),
+            "Tells workers which address it is.",
+            sample="work",
+            label="Called",
+            help=CALLED,
+            titled=False,
+        ),
         patient_reference("The patient whose address it is."),
         Field(
             "verified",

@@ -1,6 +1,7 @@
 """Mappings between ids here and ids in other systems (contract: External Ids)."""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Search, Unique, Verb
+from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Unique, Verb
+from almoner.data_api.indexed import Search
 from almoner.data_api.presented import Presented
 from almoner.resources._names import NAMES
 from almoner.vocabulary.choices import Choice
@@ -33,7 +34,14 @@ external_ids = Resource(
         ),
     ),
     searches=(EXTERNAL_ID,),
-    presented=Presented(things="Ids in other systems", named="namespace", place="/contact#ids"),
+    # By what a merge writes, programs that know the other record find this one.
+    presented=Presented(
+        things="Ids in other systems",
+        named="namespace",
+        page="contact",
+        slug="ids",
+        where="namespace NOT LIKE 'merged:%'",
+    ),
     fields=(
         ID,
         Field(

@@ -1,4 +1,6 @@
-"""Tasks of custom integrations, with the errors that they ended in (contract: Integration Tasks)."""
+"""Tasks of custom integrations, with the errors that they ended in (contract: Integration
+Tasks).
+"""
 
 from almoner.data_api.declare import CREATED_AT, ID, PATIENT, UPDATED_AT, Resource, Verb
 from almoner.data_api.presented import Presented
@@ -9,8 +11,15 @@ from almoner.vocabulary.kinds import Json, Text, Texts
 INTEGRATION_ERROR = Object(
     (
         Field("code", Text(), "For programs.", required=True, sample="user_not_found"),
-        Field("message", Text(), "For people.", required=True, sample="There is no user with that ID."),
-        Field("extra", Json(), "What else is known of it.", sample={"user_id": "abc", "attempt_number": 7}),
+        Field(
+            "message", Text(), "For people.", required=True, sample="There is no user with that ID."
+        ),
+        Field(
+            "extra",
+            Json(),
+            "What else is known of it.",
+            sample={"user_id": "abc", "attempt_number": 7},
+        ),
     )
 )
 
@@ -21,7 +30,7 @@ integration_tasks = Resource(
     about="What custom integrations did, task by task. Tasks with one job_id belong together.",
     provisional=True,
     verbs=(Verb.GET, Verb.FIND),
-    presented=Presented(named="", place="", in_timeline=False),
+    presented=Presented(named="task_name", place="", in_timeline=False),
     fields=(
         ID,
         Field(
@@ -31,7 +40,13 @@ integration_tasks = Resource(
             required=True,
             sample="failed",
         ),
-        Field("user_id", PATIENT, "The patient whom it is about, where there is one.", enveloped_name="patient_id"),
+        Field(
+            "user_id",
+            PATIENT,
+            "The patient whom it is about, where there is one.",
+            enveloped_name="patient_id",
+            label="Patient",
+        ),
         Field(
             "ref_ids",
             Texts(),

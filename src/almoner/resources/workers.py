@@ -1,6 +1,15 @@
 """Workers: the people who log in to the Coach Portal (contract: Workers)."""
 
-from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Related, Resource, Row, Unique, Verb
+from almoner.data_api.declare import (
+    CREATED_AT,
+    ID,
+    UPDATED_AT,
+    Related,
+    Resource,
+    Row,
+    Unique,
+    Verb,
+)
 from almoner.vocabulary.choices import Choice
 from almoner.vocabulary.contact_kinds import Name, Phone
 from almoner.vocabulary.fields import Field
@@ -17,7 +26,10 @@ workers = Resource(
     name="workers",
     title="Workers",
     singular="worker",
-    about="The people who give care. A worker is a patient's primary coach where the patient's coach_id names them.",
+    about=(
+        "The people who give care. A worker is a patient's primary coach where the patient's"
+        " coach_id names them."
+    ),
     verbs=(Verb.GET, Verb.FIND),
     patient=None,
     on_create=calendar,
@@ -32,9 +44,27 @@ workers = Resource(
             required=True,
             filter=True,
             filter_either="person",
+            label="E-mail",
+            help="Also the name to sign in with.",
         ),
-        Field("first_name", Name(), "Given name.", required=True, sample="Emily"),
-        Field("last_name", Name(), "Family name.", required=True, sample="Smith"),
+        Field(
+            "first_name",
+            Name(),
+            "Given name.",
+            required=True,
+            sample="Emily",
+            label="Given name",
+            help="",
+        ),
+        Field(
+            "last_name",
+            Name(),
+            "Family name.",
+            required=True,
+            sample="Smith",
+            label="Family name",
+            help="",
+        ),
         Field(
             "phone_number",
             Phone(),
@@ -43,8 +73,17 @@ workers = Resource(
             filter_as="phone",
             indexed=False,
             filter_either="person",
+            label="Direct line",
+            help="",
         ),
-        Field("timezone", Timezone(), "The time zone of the working hours.", required=True, sample="US/Eastern"),
+        Field(
+            "timezone",
+            Timezone(),
+            "The time zone of the working hours.",
+            required=True,
+            sample="US/Eastern",
+            label="Time zone",
+        ),
         Field(
             "gender",
             Choice(("Male", "Female", "Unknown", "Other", "Transgender", "Decline")),

@@ -4,34 +4,83 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import TIMESTAMP, UUID, Column, ForeignKeyConstraint, Integer, PrimaryKeyConstraint, Text, text
+from sqlalchemy import (
+    TIMESTAMP,
+    UUID,
+    BigInteger,
+    Column,
+    ForeignKeyConstraint,
+    Identity,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
 
 MOMENT = TIMESTAMP(timezone=True)
 
 
-def key(table: str, *columns: str) -> list[Any]:
-    """A primary key, and the environment's foreign key. The collections and the logs do without the latter: every write would
+def table(metadata: MetaData, name: str, *parts: Any) -> Table:
+    """A table whose rows are of an environment each."""
+    return Table(name, metadata, environment(), *parts)
 
-    lock the environment's one row, and what writes them has the environment from a client or worker of it.
+
+def key(table: str, *columns: str) -> list[Any]:
+    """A primary key, and the environment's foreign key. The collections and the logs do without the
+    latter: every write would lock the environment's one row, and what writes them has the
+    environment from a client or worker of it.
     """
-    environment = ForeignKeyConstraint(["environment_id"], ["environments.id"], name=f"{table}_environment_id_fkey")
+    environment = ForeignKeyConstraint(
+        ["environment_id"], ["environments.id"], name=f"{table}_environment_id_fkey"
+    )
     return [PrimaryKeyConstraint(*columns), environment]
 
 
 def moment(name: str = "created_at", now: bool = True) -> Column[Any]:
-    return Column(name, MOMENT, nullable=not now, server_default=text("clock_timestamp()") if now else None)
+    return Column(
+        name, MOMENT, nullable=not now, server_default=text("clock_timestamp()") if now else None
+    )
 
 
-def string(name: str, nullable: bool = False) -> Column[Any]:
-    return Column(name, Text, nullable=nullable)
+def string(name: str, nullable: bool = False, default: str | None = None) -> Column[Any]:
+    written = None if default is None else text(f"'{default}'")
+    return Column(name, Text, nullable=nullable, server_default=written)
+
+
+def guid(name: str = "id") -> Column[Any]:
+    return Column(name, UUID, nullable=False)
+
+
+def binary(name: str = "digest") -> Column[Any]:
+    return Column(name, LargeBinary, nullable=False)
+
+
+def integer(name: str) -> Column[Any]:
+    return Column(name, Integer, nullable=False)
+
+
+def numbered() -> Column[Any]:
+    """An id that counts up by itself."""
+    return Column("id", BigInteger, Identity(always=True), nullable=False)
 
 
 def environment() -> Column[Any]:
-    return Column("environment_id", Integer, nullable=False)
+    return integer("environment_id")
+
+
+def refers(table: str, column: str, to: str, ondelete: str | None = None) -> list[Any]:
+    """A column of ``table`` that holds the id of a row of ``to``, in the same environment."""
+    reference = ForeignKeyConstraint(
+        ["environment_id", column],
+        [f"{to}.environment_id", f"{to}.id"],
+        name=f"{table}_{column}_fkey",
+        ondelete=ondelete,
+    )
+    return [guid(column), reference]
 
 
 def worker_key(table: str) -> list[Any]:
-    reference = ForeignKeyConstraint(
-        ["environment_id", "worker_id"], ["workers.environment_id", "workers.id"], name=f"{table}_worker_id_fkey"
-    )
-    return [Column("worker_id", UUID, nullable=False), reference]
+    return refers(table, "worker_id", "workers")

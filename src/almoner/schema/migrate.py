@@ -1,35 +1,29 @@
-"""Bringing a database to the present schema, and telling whether it is there."""
+"""Bringing a database to the present schema."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.resources import files
-from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from almoner.database.dialing import Dialler
+from almoner.database.revisions import SECONDS, unknown
 from almoner.errors import SettingError
 
 T = TypeVar("T")
-VERSIONS: Final = Path(str(files("almoner"))) / "migrations" / "versions"
-
-# How long an address is tried.
-_SECONDS = 10.0
 # Only one process migrates a database at a time; the others wait.
 _LOCK = 4702650318
 
 
 def configuration(connection: Connection | None = None, metadata: MetaData | None = None) -> Config:
-    """Alembic's configuration for this connection, which it works over."""
+    """Alembic's configuration, which works over this connection and opens none."""
     config = Config()
     config.set_main_option("script_location", str(files("almoner") / "migrations"))
     config.set_main_option("file_template", "%%(rev)s")
@@ -37,26 +31,9 @@ def configuration(connection: Connection | None = None, metadata: MetaData | Non
     return config
 
 
-def newest() -> str:
-    """The revision that this version of Almoner needs."""
-    head = ScriptDirectory.from_config(configuration()).get_current_head()
-    assert head is not None
-    return head
-
-
-def unknown(there: str | None) -> str | None:
-    """What to say of a database at this revision where this version does not know it; None where it does."""
-    try:
-        ScriptDirectory.from_config(configuration()).get_revision(there or "base")
-    except CommandError:
-        return (
-            f"The database's schema is at {there}, which this version of Almoner does not know: a newer one has migrated it. "
-            "Use that version or a newer one; nothing was changed."
-        )
-    return None
-
-
-async def migrate(dsn: str, metadata: MetaData, revision: str = "head") -> tuple[str | None, str | None]:
+async def migrate(
+    dsn: str, metadata: MetaData, revision: str = "head"
+) -> tuple[str | None, str | None]:
     """Runs what is missing up to ``revision``. Returns the revisions before and after.
 
     Raises SettingError where the database is at a revision that this version does not know.
@@ -65,9 +42,10 @@ async def migrate(dsn: str, metadata: MetaData, revision: str = "head") -> tuple
     def run(connection: Connection) -> tuple[str | None, str | None]:
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK})")
         before = _revision(connection)
-        if said := unknown(before):
-            raise SettingError(said)
-        # Each migration is a transaction of its own: locks of one are not held while the next waits for others.
+        if text := unknown(before):
+            raise SettingError(text)
+        # Each migration is a transaction of its own: locks of one are not held while the next waits
+        # for others.
         connection.commit()
         command.upgrade(configuration(connection, metadata), revision)
         after = _revision(connection)
@@ -78,18 +56,19 @@ async def migrate(dsn: str, metadata: MetaData, revision: str = "head") -> tuple
     return await with_connection(dsn, run)
 
 
-async def revision(dsn: str) -> str | None:
-    """The revision that the database is at; None where it was never migrated."""
-    return await with_connection(dsn, _revision)
-
-
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
 async def with_connection(dsn: str, run: Callable[[Connection], T]) -> T:
-    """What ``run`` answers, called with a connection of SQLAlchemy's to this address; what it wrote is committed."""
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: Dialler(dsn).dial(_SECONDS), poolclass=NullPool)
+    """What ``run`` answers, called with a connection of SQLAlchemy's to this address; what it wrote
+    is committed.
+    """
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: Dialler(dsn).dial(SECONDS),
+        poolclass=NullPool,
+    )
     try:
         async with engine.connect() as connection:
             answer = await connection.run_sync(run)

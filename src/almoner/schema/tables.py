@@ -1,11 +1,11 @@
 """The tables: those of the collections, derived from their declarations, and those of the house.
 
-SQLAlchemy holds them as data for Alembic to compare and migrate; no request passes through here. Every table's key starts
-with the environment (design: One database, everywhere).
-"""
+SQLAlchemy holds them as data for Alembic to compare and migrate; no request passes through here.
+Every table's key starts with the environment (design: One database, everywhere)."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
@@ -31,7 +31,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
-from almoner.data_api.declare import Resource, Search, unique_name
+from almoner.data_api.declare import Resource, unique_name
+from almoner.data_api.indexed import Search
 from almoner.schema.columns import MOMENT
 from almoner.schema.system_tables import APPEND_ONLY, house_tables
 from almoner.vocabulary.fields import MISSING, NOW, Field
@@ -48,30 +49,41 @@ _TYPES: dict[str, Any] = {
     "text[]": ARRAY(Text()),
     "json": JSON(),
 }
-# Names of constraints follow one rule, so that an error of the database can be traced to its declaration.
+# Names of constraints follow one rule, so that an error of the database can be traced to its
+# declaration.
 _NAMING = {"pk": "%(table_name)s_pkey"}
 
 
 def functions() -> str:
-    """The SQL of the functions and of the triggers' bodies, but for those that follow from a declaration (``triggers``)."""
+    """The SQL of the functions and of the triggers' bodies, but for those that follow from a
+    declaration (``triggers``).
+    """
     return files("almoner.schema").joinpath("functions.sql").read_text(encoding="utf-8")
 
 
 def triggers(resources: Iterable[Resource]) -> list[str]:
-    """The statements that attach the triggers: the stamp on every collection, what is searched, and the lock on the logs."""
+    """The statements that attach the triggers: the stamp on every collection, what is searched, and
+    the lock on the logs.
+    """
     known = list(resources)
     stamps = [
         f"CREATE TRIGGER almoner_touch BEFORE INSERT OR UPDATE{_stamping(r)} ON {r.name} "
         "FOR EACH ROW EXECUTE FUNCTION almoner_touch()"
         for r in known
     ]
-    kept = [statement for r in known for search in r.searches if search.column for statement in _keeping(r, search)]
+    immutable = [
+        statement
+        for r in known
+        for search in r.searches
+        if search.column
+        for statement in _keeping(r, search)
+    ]
     locks = [
         f"CREATE TRIGGER almoner_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
         "FOR EACH STATEMENT EXECUTE FUNCTION almoner_append_only()"
         for table in APPEND_ONLY
     ]
-    return [*stamps, *kept, *locks]
+    return [*stamps, *immutable, *locks]
 
 
 def _stamping(resource: Resource) -> str:
@@ -80,12 +92,19 @@ def _stamping(resource: Resource) -> str:
 
 
 def _keeping(resource: Resource, search: Search) -> list[str]:
-    """What fills in the column of a search. Not a generated column: its expression would be read and planned at every write."""
+    """What fills in the column of a search. Not a generated column: its expression would be read
+    and planned at every write.
+    """
     name = f"almoner_{resource.name}_{search.column}"
     return [
-        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n"
-        f"  NEW.{search.column} := {search.worked_out('NEW.')};\n  RETURN NEW;\nEND $$",
-        f"CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON {resource.name} FOR EACH ROW EXECUTE FUNCTION {name}()",
+        (
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n"
+            f"  NEW.{search.column} := {search.worked_out('NEW.')};\n  RETURN NEW;\nEND $$"
+        ),
+        (
+            f"CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON {resource.name} FOR EACH ROW EXECUTE"
+            f" FUNCTION {name}()"
+        ),
     ]
 
 
@@ -100,7 +119,9 @@ def build(resources: Iterable[Resource]) -> MetaData:
 
 
 def create(connection: Connection, metadata: MetaData, resources: Iterable[Resource]) -> None:
-    """Makes all that is declared in an empty database, without any migration: what the migrations' work is compared with."""
+    """Makes all that is declared in an empty database, without any migration: what the migrations'
+    work is compared with.
+    """
     connection.exec_driver_sql("SET check_function_bodies = off")
     for statement in functions().split("--#\n"):
         connection.exec_driver_sql(statement)
@@ -114,18 +135,41 @@ def reference_name(resource: Resource, field: Field) -> str:
 
 
 def _collection_table(metadata: MetaData, resource: Resource, known: list[Resource]) -> Table:
-    columns = [Column("environment_id", Integer, nullable=False), *(_column(f) for f in (*resource.stored, *resource.marks))]
-    columns += [Column(search.column, Text(collation="C"), nullable=False) for search in resource.searches if search.column]
+    columns = [
+        Column("environment_id", Integer, nullable=False),
+        *(_column(f) for f in (*resource.stored, *resource.marks)),
+    ]
+    columns += [
+        Column(search.column, Text(collation="C"), nullable=False)
+        for search in resource.searches
+        if search.column
+    ]
     keys: list[Any] = [PrimaryKeyConstraint("environment_id", "id")]
     for field, ref in resource.references:
         local, remote = ["environment_id", field.name], [f"{ref.to}.environment_id", f"{ref.to}.id"]
         if ref.within:
             local.append(ref.within)
             remote.append(f"{ref.to}.{ref.within}")
-        # What hangs together moves to another owner row by row: such a reference may be looked at when all have moved.
-        keys.append(ForeignKeyConstraint(local, remote, name=reference_name(resource, field), deferrable=bool(ref.within) or None))
-    inner = {ref.within for r in known for _, ref in r.references if ref.to == resource.name and ref.within}
-    keys += [UniqueConstraint("environment_id", "id", column, name=f"{resource.name}_id_{column}_key") for column in sorted(inner)]
+        # What hangs together moves to another owner row by row: such a reference may be looked at
+        # when all have moved.
+        keys.append(
+            ForeignKeyConstraint(
+                local,
+                remote,
+                name=reference_name(resource, field),
+                deferrable=bool(ref.within) or None,
+            )
+        )
+    inner = {
+        ref.within
+        for r in known
+        for _, ref in r.references
+        if ref.to == resource.name and ref.within
+    }
+    keys += [
+        UniqueConstraint("environment_id", "id", column, name=f"{resource.name}_id_{column}_key")
+        for column in sorted(inner)
+    ]
     table = Table(resource.name, metadata, *columns, *keys)
     _indexes(table, resource)
     return table
@@ -136,7 +180,13 @@ def _column(field: Field) -> Column[Any]:
         return Column(field.name, MOMENT, nullable=False)
     computed = [] if field.generated is None else [Computed(field.generated, persisted=True)]
     nullable = field.nullable and field.name != "id"
-    return Column(field.name, _TYPES[field.kind.column], *computed, nullable=nullable, server_default=_default(field))
+    return Column(
+        field.name,
+        _TYPES[field.kind.column],
+        *computed,
+        nullable=nullable,
+        server_default=_default(field),
+    )
 
 
 def _default(field: Field) -> Any:
@@ -144,10 +194,12 @@ def _default(field: Field) -> Any:
         return None
     if field.default is NOW:
         return text("clock_timestamp()")
-    literals = {False: "false", True: "true"}
     if field.default == []:
         return text("'{}'" if isinstance(field.kind, Texts) else "'[]'")
-    return text(literals[field.default])
+    if isinstance(field.default, str):
+        return text("'" + field.default.replace("'", "''") + "'")
+    # JSON spells booleans and numbers as SQL does.
+    return text(json.dumps(field.default))
 
 
 def _indexes(table: Table, resource: Resource) -> None:
@@ -163,26 +215,47 @@ def _indexes(table: Table, resource: Resource) -> None:
         key = table.c[field.name] if indexed == field.name else text(indexed)
         Index(name, table.c.environment_id, key, table.c.updated_at, table.c.id)
     for search in resource.searches:
-        held = text(f"{search.plain} gin_trgm_ops")
+        expression = text(f"{search.plain} gin_trgm_ops")
         beside = [table.c[name] for name in search.beside]
-        Index(f"{resource.name}_{search.name}_search", table.c.environment_id, held, *beside, postgresql_using="gin")
+        Index(
+            f"{resource.name}_{search.name}_search",
+            table.c.environment_id,
+            expression,
+            *beside,
+            postgresql_using="gin",
+        )
     for name, order in resource.orders.items():
-        Index(f"{resource.name}_{name}_order", table.c.environment_id, *(text(key) for key in order), table.c.id)
+        Index(
+            f"{resource.name}_{name}_order",
+            table.c.environment_id,
+            *(text(key) for key in order),
+            table.c.id,
+        )
     for part in resource.parts:
         keys = [table.c[key] if key in table.c else text(key) for key in part.keys]
         name, where = f"{resource.name}_{part.name}_part", text(part.where)
-        Index(name, table.c.environment_id, *keys, postgresql_where=where, postgresql_using=part.using)
+        Index(
+            name, table.c.environment_id, *keys, postgresql_where=where, postgresql_using=part.using
+        )
     if resource.happened:
         name, happened = f"{resource.name}_{resource.happened}_idx", table.c[resource.happened]
         Index(name, table.c.environment_id, table.c[resource.patient or "id"], happened, table.c.id)
     for rule in resource.unique:
         keys = [key for name in rule.fields for key in _unique_keys(resource.field(name))]
         only = None if rule.where is None else text(rule.where)
-        Index(unique_name(resource, rule), table.c.environment_id, *keys, unique=True, postgresql_where=only)
+        Index(
+            unique_name(resource, rule),
+            table.c.environment_id,
+            *keys,
+            unique=True,
+            postgresql_where=only,
+        )
 
 
 def _unique_keys(field: Field) -> list[Any]:
-    """What a unique index holds for a field: the value, or 128 bits of hash where a string may be too long to be indexed."""
+    """What a unique index holds for a field: the value, or 128 bits of hash where a string may be
+    too long to be indexed.
+    """
     if field.kind.filter_index(field.name) == field.name:
         return [text(field.name)]
     return [text(f"hashtextextended({field.name}, {seed})") for seed in (0, 1)]

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final
 from almoner.errors import parse_problem
 from almoner.vocabulary.kinds import Kind, Problems, Schema, Text
 
-# States, the District of Columbia, territories, freely associated states, and the military (USPS Publication 28).
+# States, the District of Columbia, territories, freely associated states, and the military (USPS
+# Publication 28).
 # fmt: off
 STATES: Final = (
     "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI",
@@ -23,7 +24,8 @@ STATES: Final = (
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """One of a fixed set of strings. ``respelled``: a spelling of the enveloped shape, with the one of these that it stands for.
+    """One of a fixed set of strings. ``respelled``: a spelling of the enveloped shape, with the one
+    of these that it stands for.
 
     ``words``: what people read for a value, where that does not follow from it.
     """
@@ -38,7 +40,9 @@ class Choice(Kind):
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
         if type(value) is str and value in self.values:
             return value
-        problems.append(parse_problem(self.name, path, f"one of {', '.join(self.schema()['enum'])} is expected"))
+        problems.append(
+            parse_problem(self.name, path, f"one of {', '.join(self.schema()['enum'])} is expected")
+        )
         return None
 
     def schema(self) -> Schema:
@@ -50,19 +54,23 @@ class Choice(Kind):
     def enveloped(self) -> Kind:
         return Respelled(self.values, self.respelled) if self.respelled else self
 
-    def said(self, value: str) -> str:
-        """A value as people read it."""
+    def in_words(self, value: str) -> str:
+        """The words of a value for people; without any of its own, the value with a capital and
+        spaces.
+        """
         words = value.replace("_", " ")
         return dict(self.words).get(value, words[:1].upper() + words[1:])
 
 
 @dataclass(frozen=True)
 class Respelled(Choice):
-    """The same choice in the shape that spells some of its values otherwise. The first spelling is taken as well."""
+    """The same choice in the shape that spells some of its values otherwise. The first spelling is
+    taken as well.
+    """
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
-        given = dict(self.respelled).get(value, value) if type(value) is str else value
-        return super().decode(given, path, problems)
+        spelled = dict(self.respelled).get(value, value) if type(value) is str else value
+        return super().decode(spelled, path, problems)
 
     def schema(self) -> Schema:
         return {"type": "string", "enum": [self._spelled(value) for value in self.values]}
@@ -91,7 +99,11 @@ class State(Choice):
     hint: ClassVar[str] = "a USPS code of two letters is expected, such as CA"
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
-        return value if type(value) is str and value in self.values else Kind.decode(self, None, path, problems)
+        return (
+            value
+            if type(value) is str and value in self.values
+            else Kind.decode(self, None, path, problems)
+        )
 
     def parse(self, value: Any) -> Any:
         raise ValueError
@@ -99,7 +111,7 @@ class State(Choice):
     def example(self) -> Any:
         return "CA"
 
-    def said(self, value: str) -> str:
+    def in_words(self, value: str) -> str:
         return value
 
 
@@ -114,24 +126,46 @@ class Several(Kind):
     widget: ClassVar[str] = "checkboxes"
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
-        if type(value) is list and all(type(v) is str and v in self.values for v in value) and len(set(value)) == len(value):
+        if (
+            type(value) is list
+            and all(type(v) is str and v in self.values for v in value)
+            and len(set(value)) == len(value)
+        ):
             return value
-        problems.append(parse_problem(self.name, path, f"a list of different ones of {', '.join(self.values)} is expected"))
+        problems.append(
+            parse_problem(
+                self.name, path, f"a list of different ones of {', '.join(self.values)} is expected"
+            )
+        )
         return None
 
     def schema(self) -> Schema:
-        return {"type": "array", "uniqueItems": True, "items": {"type": "string", "enum": list(self.values)}}
+        return {
+            "type": "array",
+            "uniqueItems": True,
+            "items": {"type": "string", "enum": list(self.values)},
+        }
 
     def example(self) -> Any:
         return [self.values[0]]
 
 
 @dataclass(frozen=True)
-class ProgramChoice(Text):
-    """A name that the environment's published program defines. ``of`` tells of what: ``phases``, ``appointment_types``."""
+class ProgramName(Text):
+    """Any text: pages offer what the environment's published program defines, and have its titles
+    for that.
+
+    ``of`` tells what of the program: ``task_types``, ``phases``.
+    """
 
     of: str
 
+    widget: ClassVar[str] = "select"
+
+
+@dataclass(frozen=True)
+class ProgramChoice(ProgramName):
+    """A name that the published program has to define."""
+
     name: ClassVar[str] = "enum"
     bounded: ClassVar[bool] = True
-    widget: ClassVar[str] = "select"

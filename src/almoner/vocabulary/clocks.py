@@ -1,12 +1,13 @@
 """The one place where a moment becomes what a clock on a wall shows, and the other way round.
 
-A row may hold any moment from the first of January 1 to the last microsecond of 9999, since other systems write these for "not
-set" and "without an end", and clients of any age are taken at their word. In some zone each of them lies beyond what a calendar
-can say. It is said as the nearest that can be said: what is stored stays as it is, and no page fails because of it. Nothing else
-here or in a page converts between zones; tests/test_clocks.py keeps that so.
+A row may hold any moment from the first of January 1 to the last microsecond of 9999, since other
+systems write these for "not set" and "without an end", and clients of any age are taken at their
+word. In some zone each of them lies beyond what a calendar can say. It is said as the nearest that
+can be said: what is stored stays as it is, and no page fails because of it. Nothing else here or in
+a page converts between zones; tests/test_clocks.py keeps that so.
 
-Twice a year a clock skips an hour or passes one twice (daylight saving): a time of day then means no moment, or two.
-"""
+Twice a year a clock skips an hour or passes one twice (daylight saving): a time of day then means
+no moment, or two."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ _MIDDLE: Final = 5000
 
 @lru_cache(1024)
 def zone(timezone: str) -> tzinfo:
-    """The rules of an IANA zone. A name that the zone data of this machine does not have counts as UTC."""
+    """The rules of an IANA zone. A name that the zone data of this machine does not have counts as
+    UTC.
+    """
     try:
         return ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):
@@ -51,8 +54,22 @@ def in_utc(moment: datetime) -> datetime:
     return _within(moment, UTC)
 
 
+def stamp(moment: datetime) -> str:
+    """A moment as the name of a file has it, such as ``20261130T140500Z``; names sort as moments
+    do.
+    """
+    return f"{in_utc(moment):%Y%m%dT%H%M%SZ}"
+
+
+def utc_words(moment: datetime) -> str:
+    """A moment as operators read it, to the second: ``2026-11-30 14:05:00 UTC``."""
+    return f"{in_utc(moment):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def iso(moment: datetime) -> str:
-    """The moment as a form and the API write it: UTC, six fraction digits, with the offset (clarification 11)."""
+    """The moment as a form and the API write it: UTC, six fraction digits, with the offset
+    (clarification 11).
+    """
     return in_utc(moment).isoformat(timespec="microseconds")
 
 
@@ -72,33 +89,48 @@ def today(timezone: str) -> date:
 
 
 def moments(day: date, at: time, timezone: str) -> tuple[datetime, ...]:
-    """What a date and a time of day mean, in UTC: one moment; none where the clocks skip it; two where they pass it twice."""
-    found: list[datetime] = []
+    """What a date and a time of day mean, in UTC: one moment; none where the clocks skip it; two
+    where they pass it twice.
+    """
+    matches: list[datetime] = []
     for fold in (0, 1):
         here = datetime.combine(day, at, zone(timezone)).replace(fold=fold)
         moment = in_utc(here)
-        if local(moment, timezone).replace(tzinfo=None) == here.replace(tzinfo=None) and moment not in found:
-            found.append(moment)
-    return tuple(found)
+        if (
+            local(moment, timezone).replace(tzinfo=None) == here.replace(tzinfo=None)
+            and moment not in matches
+        ):
+            matches.append(moment)
+    return tuple(matches)
 
 
 def start_of(day: date, timezone: str) -> datetime:
-    """The first moment of a day, in UTC; where the clocks skip midnight, the moment at which they do."""
+    """The first moment of a day, in UTC; where the clocks skip midnight, the moment at which they
+    do.
+    """
     return earliest(day, time(), timezone)
 
 
 def earliest(day: date, at: time, timezone: str) -> datetime:
-    """The first moment that a date and a time of day mean, in UTC; where the clocks skip it, as far behind it as it is in it."""
+    """The first moment that a date and a time of day mean, in UTC; where the clocks skip it, as far
+    behind it as it is in it.
+    """
     return in_utc(datetime.combine(day, at, zone(timezone)))
 
 
 def shifted(day: date, days: int) -> date:
-    """The day so many days later, or earlier where ``days`` is negative; at most the last, at least the first of the calendar."""
-    return date.fromordinal(min(max(day.toordinal() + days, date.min.toordinal()), date.max.toordinal()))
+    """The day so many days later, or earlier where ``days`` is negative; at most the last, at least
+    the first of the calendar.
+    """
+    return date.fromordinal(
+        min(max(day.toordinal() + days, date.min.toordinal()), date.max.toordinal())
+    )
 
 
 def later(moment: datetime, length: timedelta) -> datetime:
-    """The moment so much later, or earlier where ``length`` is negative; at most the last that a calendar can say."""
+    """The moment so much later, or earlier where ``length`` is negative; at most the last that a
+    calendar can say.
+    """
     try:
         return moment + length
     except OverflowError:
@@ -106,7 +138,9 @@ def later(moment: datetime, length: timedelta) -> datetime:
 
 
 def skipped(day: date, timezone: str) -> tuple[datetime, datetime] | None:
-    """The local times, without a zone, from and to which the clocks go forward on this day; None where they do not."""
+    """The local times, without a zone, from and to which the clocks go forward on this day; None
+    where they do not.
+    """
     moment, end = later(start_of(day, timezone), -_QUARTER), start_of(shifted(day, 1), timezone)
     if offset(local(moment, timezone)) == offset(local(end, timezone)):
         return None
@@ -114,7 +148,9 @@ def skipped(day: date, timezone: str) -> tuple[datetime, datetime] | None:
         following = moment + _QUARTER
         before, after = local(moment, timezone), local(following, timezone)
         if offset(after) > offset(before):
-            return after.replace(tzinfo=None) - (offset(after) - offset(before)), after.replace(tzinfo=None)
+            return after.replace(tzinfo=None) - (offset(after) - offset(before)), after.replace(
+                tzinfo=None
+            )
         moment = following
     return None
 
@@ -125,24 +161,25 @@ def differ(timezone: str, other: str, at: datetime) -> bool:
 
 
 def offset(here: datetime) -> timedelta:
-    """How far a local time is ahead of UTC."""
+    """How far a local time is ahead of UTC; behind it, the span is negative."""
     return here.utcoffset() or timedelta()
 
 
-def _within(moment: datetime, wanted: tzinfo) -> datetime:
+def _within(moment: datetime, zone: tzinfo) -> datetime:
     try:
-        return moment.astimezone(wanted)
+        return moment.astimezone(zone)
     except OverflowError:
-        return (_FIRST if moment.year < _MIDDLE else _LAST).replace(tzinfo=wanted)
+        return (_FIRST if moment.year < _MIDDLE else _LAST).replace(tzinfo=zone)
 
 
 @dataclass(frozen=True)
 class DatabaseZones:
-    """What SQL is given for a time zone: zone data of a database may be older than ours, or without the old names of zones.
+    """What SQL is given for a time zone: zone data of a database may be older than ours, or without
+    the old names of zones.
 
-    ``names`` are those that the database knows; None before it was asked, when every name counts as known. A zone that it does not
-    know is given as its present offset: a name that PostgreSQL does not know ends the whole statement.
-    """
+    ``names`` are those that the database knows; None before it was asked, when every name counts as
+    known. A zone that it does not know is given as its present offset: a name that PostgreSQL does
+    not know ends the whole statement."""
 
     names: frozenset[str] | None = None
 
@@ -153,11 +190,17 @@ class DatabaseZones:
         ahead = int(offset(now_in(timezone)).total_seconds())
         minutes, seconds = divmod(abs(ahead), 60)
         # POSIX writes what is ahead of UTC with a minus.
-        return f"<local>{'-' if ahead > 0 else '+'}{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+        return (
+            f"<local>{'-' if ahead > 0 else '+'}{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+        )
 
     def document(self, timezones: Iterable[str]) -> str:
-        """The same for all of these as a JSON object, for statements that look up the zone of each row."""
-        return _document(self, frozenset(timezones), now_in("UTC").replace(minute=0, second=0, microsecond=0))
+        """The same for all of these as a JSON object, for statements that look up the zone of each
+        row.
+        """
+        return _document(
+            self, frozenset(timezones), now_in("UTC").replace(minute=0, second=0, microsecond=0)
+        )
 
 
 @lru_cache(2)

@@ -1,23 +1,25 @@
 """A program: what an environment's care program is made of, as the API checks against it.
 
-The Workshop designs and publishes it; here it is a value. Its assessment specs and custom data types are made of the same
-fields as the built-in collections.
-"""
+The Workshop designs and publishes it; here it is a value. Its assessment specs and custom data
+types are made of the same fields as the built-in collections."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
-from almoner.vocabulary.fields import Object
+from almoner.vocabulary.fields import Field, Object
 
 Permission = Literal["give_care", "design", "integrate", "administer"]
 
 
 @dataclass(frozen=True)
 class Spec:
-    """One published version of an assessment spec. ``version`` starts at 1 and grows when the spec changes."""
+    """One published version of an assessment spec. ``version`` starts at 1 and grows when the spec
+    changes.
+    """
 
     id: str
     name: str
@@ -28,12 +30,21 @@ class Spec:
 
 @dataclass(frozen=True)
 class DataType:
-    """One published version of a custom data type. ``single``: a patient has at most one record of it."""
+    """One published version of a custom data type. ``single``: a patient has at most one record of
+    it. ``title`` and ``description`` are for people.
+    """
 
     name: str
     version: int
     body: Object
     single: bool = False
+    title: str = ""
+    description: str = ""
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields of its records by their paths in the row: ``body.dose``."""
+        return tuple(replace(inside, name=f"body.{inside.name}") for inside in self.body.fields)
 
 
 @dataclass(frozen=True)
@@ -48,20 +59,31 @@ class Rights:
 
 
 NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
-# The roles that every program has, whatever its designer says: by name, the title and what the role opens.
+# What comes of a call in every program, as people read it.
+CALL_OUTCOMES: Mapping[str, str] = {
+    "reached": "Reached",
+    "voicemail": "Left a voicemail",
+    "no_answer": "No answer",
+    "wrong_number": "Wrong number",
+}
+# The roles that every program has, whatever its designer says: by name, the title and what the role
+# opens.
 BUILT_IN: Mapping[str, tuple[str, tuple[Permission, ...]]] = {
     "coach": ("Coach", ("give_care",)),
     "designer": ("Designer", ("design", "integrate")),
     "admin": ("Administrator", ("administer", "integrate")),
 }
 BUILT_IN_RIGHTS: Mapping[str, Rights] = {
-    name: Rights(frozenset(may), True, frozenset(), frozenset(), False) for name, (_, may) in BUILT_IN.items()
+    name: Rights(frozenset(may), True, frozenset(), frozenset(), False)
+    for name, (_, may) in BUILT_IN.items()
 }
 
 
 @dataclass(frozen=True)
 class SidebarCard:
-    """A card beside a patient's timeline, as the designer laid it out (``workshop.design.SidebarModule``)."""
+    """A card beside a patient's timeline, as the designer laid it out
+    (``workshop.design.SidebarModule``).
+    """
 
     title: str
     shows: str
@@ -71,7 +93,9 @@ class SidebarCard:
 
 @dataclass(frozen=True)
 class AppointmentKind:
-    """How a type of appointment is usually held. ``minutes`` is None where that is left open; no ``modalities``: any of them."""
+    """How a type of appointment is usually held. ``minutes`` is None where that is left open; no
+    ``modalities``: any of them.
+    """
 
     minutes: int | None = None
     modalities: tuple[str, ...] = ()
@@ -79,20 +103,23 @@ class AppointmentKind:
 
 @dataclass(frozen=True)
 class Program:
-    """The newest published program of an environment; ``version`` is 0 where nothing has been published yet.
+    """The newest published program of an environment; ``version`` is 0 where nothing has been
+    published yet.
 
-    ``specs`` holds every published version, keyed by spec id and version, so that a response can name an older one;
-    ``spec_ids`` has the ids of the newest by their names. ``next_phases`` tells what may follow a phase, None where any may.
-    ``titles`` has what people read, by group and name (``("phases", "intake")``); ``terminology`` what the program calls a
-    ``patient``, ``patients``, a ``coach`` and ``coaches``, empty where nothing has been published. ``sidebar`` has the cards of
-    the profile in their order. ``appointments`` tells how each of the ``appointment_types`` is usually held.
-    """
+    ``specs`` holds every published version, keyed by spec id and version, so that a response can
+    name an older one; ``spec_ids`` has the ids of the newest by their names. ``next_phases`` tells
+    what may follow a phase, None where any may. ``titles`` has what people read, by group and name
+    (``("phases", "intake")``); ``terminology`` what the program calls a ``patient``, ``patients``,
+    a ``coach`` and ``coaches``, empty where nothing has been published. ``sidebar`` has the cards
+    of the profile in their order. ``appointments`` tells how each of the ``appointment_types`` is
+    usually held; ``acts`` whether it has processes."""
 
     version: int = 0
     name: str = ""
     phases: Collection[str] = ()
     appointment_types: Collection[str] = ()
     task_types: Collection[str] = ()
+    call_outcomes: Collection[str] = tuple(CALL_OUTCOMES)
     specs: Mapping[tuple[str, int], Spec] = field(default_factory=dict)
     newest_specs: Mapping[str, Spec] = field(default_factory=dict)
     spec_ids: Mapping[str, str] = field(default_factory=dict)
@@ -103,30 +130,40 @@ class Program:
     roles: Mapping[str, Rights] = field(default_factory=lambda: BUILT_IN_RIGHTS)
     sidebar: tuple[SidebarCard, ...] = ()
     appointments: Mapping[str, AppointmentKind] = field(default_factory=dict)
+    acts: bool = False
 
     def rights(self, roles: Collection[str]) -> Rights:
-        """What these roles open together: each opens more, and only what all of them hide stays hidden."""
-        held = [self.roles[name] for name in roles if name in self.roles]
-        if not held:
+        """What these roles open together: each opens more, and only what all of them hide stays
+        hidden.
+        """
+        in_force = [self.roles[name] for name in roles if name in self.roles]
+        if not in_force:
             return NO_RIGHTS
         return Rights(
-            may=frozenset().union(*(role.may for role in held)),
-            all_patients=any(role.all_patients for role in held),
-            hidden_data=frozenset.intersection(*(role.hidden_data for role in held)),
-            hidden_assessments=frozenset.intersection(*(role.hidden_assessments for role in held)),
-            second_factor=any(role.second_factor for role in held),
+            may=frozenset().union(*(role.may for role in in_force)),
+            all_patients=any(role.all_patients for role in in_force),
+            hidden_data=frozenset.intersection(*(role.hidden_data for role in in_force)),
+            hidden_assessments=frozenset.intersection(
+                *(role.hidden_assessments for role in in_force)
+            ),
+            second_factor=any(role.second_factor for role in in_force),
         )
 
     def title(self, group: str, name: str) -> str:
-        """What people call an element of a ``group`` such as ``phases``: its title, or its name where it has none or is gone."""
-        return self.titles.get((group, name), name)
+        """What people call an element of a ``group`` such as ``phases``: its title, or its name
+        where it has none or is gone.
+        """
+        built_in = CALL_OUTCOMES.get(name, name) if group == "call_outcomes" else name
+        return self.titles.get((group, name), built_in)
 
     def role_title(self, name: str) -> str:
-        """What people call a role."""
+        """The program's title of a role, or ours; of a role that is gone, its name in words."""
         built_in, _ = BUILT_IN.get(name, ("", ()))
         return self.titles.get(("roles", name)) or built_in or name.replace("_", " ").capitalize()
 
     def names(self, of: str) -> Collection[str]:
-        """The names that the program defines: of ``phases``, ``appointment_types`` or ``custom_data_types``."""
+        """The names that the program defines: of ``phases``, ``appointment_types`` or
+        ``custom_data_types``.
+        """
         choices: Collection[str] = getattr(self, of)
         return choices

@@ -1,4 +1,5 @@
-"""The vocabulary of fields: a kind with a name, a description and its rules, and the JSON objects made of such fields.
+"""The vocabulary of fields: a kind with a name, a description and its rules, and the JSON objects
+made of such fields.
 
 Built-in collections and what a program designer defines in the Workshop are made of these alike.
 """
@@ -20,8 +21,8 @@ NOW: Final = object()
 
 
 class Shape(Enum):
-    """How a collection is spelled (clarifications 4, 5 and 7): as the contract has it, as its later edition has it, or as it is
-    stored, which is how pages, imports and exports read and write it.
+    """How a collection is spelled (clarifications 4, 5 and 7): as the contract has it, as its later
+    edition has it, or as it is stored, which is how pages, imports and exports read and write it.
     """
 
     DOCUMENTED = "documented"
@@ -36,22 +37,26 @@ class Shape(Enum):
 class Field:
     """One field of a collection, of a nested object or of a Workshop definition.
 
-    ``about`` is its description in the reference. ``required`` holds on Create, ``update_required`` on Update.
+    ``about`` is its description in the reference. ``required`` holds on Create, ``update_required``
+    on Update.
 
-    ``default`` is what a row gets where Create leaves the field out; a field with a default is never null. ``create`` and
-    ``update`` tell whether the verb sets it; where it does not, the value is accepted and ignored (clarification 9).
-    ``returned`` and ``stored`` are false for what only comes in. ``label`` is what people call it, where that does not follow from
-    the name; ``help`` says in a form how to fill it in (``about`` where it is None); ``section`` names the part of the collection's
-    forms that it is in (``Section``), the last one where it names none.
+    ``default`` is what a row gets where Create leaves the field out; a field with a default is
+    never null. ``create`` and ``update`` tell whether the verb sets it; where it does not, the
+    value is accepted and ignored (clarification 9). ``returned`` and ``stored`` are false for what
+    only comes in. ``label`` is what people call it, where that does not follow from the name;
+    ``help`` says in a form how to fill it in (``about`` where it is None); ``section`` names the
+    part of the collection's forms that it is in (``Section``), the last one where it names none.
+    ``titled`` is false where its words need no title in a line, as what a number is called.
 
-    ``filter`` makes it a parameter of Find, under its own name or ``filter_as``; of those with one ``filter_either``, one must
-    hold. ``indexed`` is false where so few rows are looked through that an index saves nothing. ``generated`` is the SQL expression
-    of a column that PostgreSQL computes.
+    ``filter`` makes it a parameter of Find, under its own name or ``filter_as``; of those with one
+    ``filter_either``, one must hold. ``indexed`` is false where so few rows are looked through that
+    an index saves nothing. ``generated`` is the SQL expression of a column that PostgreSQL
+    computes.
 
-    What the enveloped shape has otherwise: ``enveloped_name`` is a second name there, ``optional_when_enveloped``,
-    ``update_when_enveloped`` and ``returned_when_enveloped`` hold there alone, and a field ``only_enveloped`` is not in the
-    documented shape at all. How its values are spelled there, its kind knows.
-    """
+    What the enveloped shape has otherwise: ``enveloped_name`` is a second name there,
+    ``optional_when_enveloped``, ``update_when_enveloped`` and ``returned_when_enveloped`` hold
+    there alone, and a field ``only_enveloped`` is not in the documented shape at all, as one
+    ``not_enveloped`` is not in that shape. How its values are spelled there, its kind knows."""
 
     name: str
     kind: Kind
@@ -69,6 +74,7 @@ class Field:
     update_when_enveloped: bool = False
     returned_when_enveloped: bool = False
     only_enveloped: bool = False
+    not_enveloped: bool = False
     update_required: bool = False
     generated: str | None = None
     filter_as: str | None = None
@@ -79,19 +85,27 @@ class Field:
     label: str = ""
     help: str | None = None
     section: str = ""
+    titled: bool = True
 
     @property
     def title(self) -> str:
         """What people call it, in forms, on pages and in the timeline."""
-        words = self.label or self.name.removeprefix("is_").removesuffix("_id").replace("_", " ")
-        return words[:1].upper() + words[1:]
+        words = self.name.removeprefix("is_").removesuffix("_id").replace("_", " ")
+        return self.label or words[:1].upper() + words[1:]
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it is a key of a field that is an object, by its path: ``body.dose``."""
+        return "." in self.name
 
     @property
     def nullable(self) -> bool:
         return (not self.required or self.optional_when_enveloped) and self.default is MISSING
 
     def in_shape(self, shape: Shape) -> Field:
-        """The field as this shape has it. Whether the shape has it at all, ``only_enveloped`` tells."""
+        """The field as this shape has it. Whether the shape has it at all, ``only_enveloped``
+        and ``not_enveloped`` tell.
+        """
         if shape is not Shape.ENVELOPED:
             return self
         required = self.required and not self.optional_when_enveloped
@@ -100,7 +114,9 @@ class Field:
         kind = self.kind.enveloped()
         # A sample in the contract's spelling is none of a kind that has its own.
         sample = self.sample if kind is self.kind else MISSING
-        return replace(self, kind=kind, required=required, update=update, returned=returned, sample=sample)
+        return replace(
+            self, kind=kind, required=required, update=update, returned=returned, sample=sample
+        )
 
     @property
     def filters(self) -> bool:
@@ -118,23 +134,32 @@ class Field:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a collection's forms under its heading. ``fields`` names some that are in it, in this order, before the others.
+    """A part of a collection's forms under its heading. ``fields`` names some that are in it, in
+    this order, before the others.
 
-    A field is in the section that it or this names; one that nobody names is in the last of the collection.
-    """
+    A field is in the section that it or this names; one that nobody names is in the last of the
+    collection."""
 
     name: str
     title: str
     fields: tuple[str, ...] = ()
 
 
+# The last section where a collection's pages lay out the fields of the others by hand.
+MORE: Final = Section("more", "More about it")
+
+
 @dataclass(frozen=True)
 class Object(Json):
-    """A JSON object of known fields: unknown keys are refused by name, every violation is reported with its path."""
+    """A JSON object of known fields: unknown keys are refused by name, every violation is reported
+    with its path.
+    """
 
     fields: tuple[Field, ...]
     closed: bool = True
-    by_name: Mapping[str, Field] = field(init=False, repr=False, compare=False, default_factory=dict)
+    by_name: Mapping[str, Field] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     hint: ClassVar[str] = "a JSON object is expected"
 
@@ -148,16 +173,16 @@ class Object(Json):
         for key in value:
             if key not in self.by_name:
                 add_unknown(problems, key, path, self.by_name)
-        kept = {}
+        members = {}
         for item in self.fields:
-            given = value.get(item.name)
-            if given is not None:
-                kept[item.name] = item.kind.keep(given, f"{path}.{item.name}", problems)
+            member = value.get(item.name)
+            if member is not None:
+                members[item.name] = item.kind.keep(member, f"{path}.{item.name}", problems)
             elif item.required:
                 problems.append(missing_field(f"{path}.{item.name}"))
             elif item.name in value:
-                kept[item.name] = None
-        return kept
+                members[item.name] = None
+        return members
 
     def schema(self) -> Schema:
         return object_schema(self.fields, [f.name for f in self.fields if f.required])
@@ -177,12 +202,12 @@ class ListOf(Json):
 
     def keep(self, value: Any, path: str, problems: Problems) -> Any:
         if type(value) is list:
-            kept = []
+            items = []
             for n, item in enumerate(value):
-                kept.append(self.item.keep(item, f"{path}[{n}]", problems))
+                items.append(self.item.keep(item, f"{path}[{n}]", problems))
                 if len(problems) > MOST_PROBLEMS:
                     break
-            return kept
+            return items
         problems.append(parse_problem(self.name, path, self.hint))
         return None
 
@@ -195,7 +220,9 @@ class ListOf(Json):
 
 def object_schema(fields: Sequence[Field], required: Sequence[str]) -> Schema:
     """The closed JSON schema of these fields."""
-    properties = {f.name: nullable_schema(f.kind.schema(), f.nullable) | described(f) for f in fields}
+    properties = {
+        f.name: nullable_schema(f.kind.schema(), f.nullable) | described(f) for f in fields
+    }
     schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return schema | ({"required": list(required)} if required else {})
 
@@ -212,29 +239,40 @@ def nullable_schema(schema: Schema, nullable: bool) -> Schema:
     return widened | ({"enum": [*schema["enum"], None]} if "enum" in schema else {})
 
 
-def add_unknown(problems: Problems, key: str, path: str, known: Mapping[str, Any], what: str = "field") -> None:
-    """Adds the problem of a name that the model does not know: a typo must never be silently lost (clarification 9).
+def add_unknown(
+    problems: Problems, key: str, path: str, known: Mapping[str, Any], what: str = "field"
+) -> None:
+    """Adds the problem of a name that the model does not know: a typo must never be silently lost
+    (clarification 9).
 
-    ``what`` it is: a field of a body or a parameter of a query. Past ``MOST_PROBLEMS`` it is counted and no more.
-    """
+    ``what`` it is: a field of a body or a parameter of a query. Past ``MOST_PROBLEMS`` it is
+    counted and no more."""
     if len(problems) >= MOST_PROBLEMS:
-        problems.append(_ONE_MORE)
+        problems.append(_YET_ANOTHER)
         return
-    shown = printable(key)
-    near = get_close_matches(shown, known, n=1)
+    plain = printable(key)
+    near = get_close_matches(plain, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else f" Known here: {', '.join(sorted(known))}."
-    detail = f"Unknown {what} at {path}.{shown}.{hint}"
-    problems.append(Problem("parse_exception", detail, {"path": f"{path}.{shown}"}, rule="unknown_field"))
+    detail = f"Unknown {what} at {path}.{plain}.{hint}"
+    problems.append(
+        Problem("parse_exception", detail, {"path": f"{path}.{plain}"}, rule="unknown_field")
+    )
 
 
-_ONE_MORE: Final = Problem("parse_exception", "Unknown field.", {"path": "."}, rule="unknown_field")
+_YET_ANOTHER: Final = Problem(
+    "parse_exception", "Unknown field.", {"path": "."}, rule="unknown_field"
+)
 
 
 def printable(key: str) -> str:
-    """A name that a caller sent, fit to be shown back to that caller: short, without control characters."""
-    shown = "".join(c if c.isprintable() else "?" for c in key[:80])
-    return shown if len(key) <= 80 else f"{shown}..."
+    """A name that a caller sent, fit to be shown back to that caller: short, without control
+    characters.
+    """
+    plain = "".join(c if c.isprintable() else "?" for c in key[:80])
+    return plain if len(key) <= 80 else f"{plain}..."
 
 
 def missing_field(path: str) -> Problem:
-    return Problem("parse_exception", f"Missing required field at {path}", {"path": path}, rule="required")
+    return Problem(
+        "parse_exception", f"Missing required field at {path}", {"path": path}, rule="required"
+    )

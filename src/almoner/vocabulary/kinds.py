@@ -1,9 +1,8 @@
 """What a value can be (contract: Types): the kinds that every field is made of.
 
-A kind knows its check, its column, how PostgreSQL renders it as JSON, its JSON schema and its form widget. Built-in
-collections and what a program designer defines in the Workshop are made of the same kinds, so that one decoder and one
-error format serve both.
-"""
+A kind knows its check, its column, how PostgreSQL renders it as JSON, its JSON schema and its form
+widget. Built-in collections and what a program designer defines in the Workshop are made of the
+same kinds, so that one decoder and one error format serve both."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ Problems = list[Problem]
 Schema = dict[str, Any]
 
 GUID_PATTERN: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-_GUID = re.compile(GUID_PATTERN, re.ASCII)
+GUID: Final = re.compile(GUID_PATTERN, re.ASCII)
 # PostgreSQL cannot hold NUL.
 WITHOUT_NUL: Final = r"^[^\x00]*$"
 
@@ -34,10 +33,14 @@ class Kind:
     column: ClassVar[str] = "text"
     widget: ClassVar[str] = "text"
     hint: ClassVar[str] = ""
+    # What people type, as a sentence goes on behind "Give"; blank where anything goes.
+    form_hint: ClassVar[str] = ""
     sample: ClassVar[Any] = None
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
-        """The value as the database takes it; a problem is added, and None returned, where it does not fit."""
+        """The value as the database takes it; a problem is added, and None returned, where it does
+        not fit.
+        """
         try:
             return self.parse(value)
         except (ValueError, TypeError, OverflowError):
@@ -45,12 +48,16 @@ class Kind:
             return None
 
     def keep(self, value: Any, path: str, problems: Problems) -> Any:
-        """The value as it is kept inside a JSON document: checked, and as it was sent unless the kind normalises it."""
+        """The value as it is kept inside a JSON document: checked, and as it was sent unless the
+        kind normalises it.
+        """
         self.decode(value, path, problems)
         return value
 
     def parse(self, value: Any) -> Any:
-        """The value as the database takes it. Raises ValueError or TypeError where it does not fit."""
+        """The value as the database takes it. Raises ValueError or TypeError where it does not
+        fit.
+        """
         return value
 
     def schema(self) -> Schema:
@@ -66,7 +73,9 @@ class Kind:
         return column
 
     def enveloped(self) -> Kind:
-        """The kind that spells the same values as the enveloped shape does (clarification 7): mostly itself."""
+        """The kind that spells the same values as the enveloped shape does (clarification 7):
+        mostly itself.
+        """
         return self
 
     def filter_sql(self, column: str, value: str) -> str:
@@ -78,7 +87,7 @@ class Kind:
         return column
 
     def filter_kind(self) -> Kind:
-        """The kind of the filter's value."""
+        """The kind that a Find reads a filter by this field as; usually the same."""
         return self
 
     def example(self) -> Any:
@@ -86,11 +95,11 @@ class Kind:
 
 
 class Text(Kind):
-    """Any string, of any script and length. NUL is refused: PostgreSQL cannot hold it (clarification 21).
+    """Any string, of any script and length. NUL is refused: PostgreSQL cannot hold it
+    (clarification 21).
 
-    A string may be longer than an index can hold, so filters go by its hash and compare the string after that. ``bounded``
-    kinds are short enough to be indexed as they are.
-    """
+    A string may be longer than an index can hold, so filters go by its hash and compare the string
+    after that. ``bounded`` kinds are short enough to be indexed as they are."""
 
     name = "string"
     bounded: ClassVar[bool] = False
@@ -108,7 +117,9 @@ class Text(Kind):
     def filter_sql(self, column: str, value: str) -> str:
         if self.bounded:
             return f"{column} = {value}"
-        return f"hashtextextended({column}, 0) = hashtextextended({value}, 0) AND {column} = {value}"
+        return (
+            f"hashtextextended({column}, 0) = hashtextextended({value}, 0) AND {column} = {value}"
+        )
 
     def filter_index(self, column: str) -> str:
         return column if self.bounded else f"hashtextextended({column}, 0)"
@@ -121,12 +132,15 @@ class LongText(Text):
 
 
 class Email(Text):
-    """An e-mail address: any non-empty string of at most 320 characters. No format is checked (clarification 21)."""
+    """An e-mail address: any non-empty string of at most 320 characters. No format is checked
+    (clarification 21).
+    """
 
     name = "email"
     bounded = True
     widget = "email"
     hint = "a string of 1 to 320 characters is expected"
+    form_hint = "an address such as grace@example.org"
     sample = "grace.hopper@example.org"
 
     def parse(self, value: Any) -> str:
@@ -140,14 +154,16 @@ class Email(Text):
 
 
 class Guid(Kind):
-    """A GUID of 36 characters, accepted in any letter case, returned in lower case (clarification 14)."""
+    """A GUID of 36 characters, accepted in any letter case, returned in lower case (clarification
+    14).
+    """
 
     name = "guid"
     column = "uuid"
     sample = "45ceeba9-4944-43d1-b34d-0c36846acd4c"
 
     def parse(self, value: Any) -> str:
-        if _GUID.fullmatch(value) is None:
+        if GUID.fullmatch(value) is None:
             raise ValueError
         lower: str = value.lower()
         return lower
@@ -168,10 +184,10 @@ class Guids(Kind):
     sample = Guid.sample
 
     def parse(self, value: Any) -> list[str]:
-        given = value.split(",") if value else []
-        if len(given) > 1000:
+        ids = value.split(",") if value else []
+        if len(ids) > 1000:
             raise ValueError
-        return [Guid().parse(one.strip(" ")) for one in given]
+        return [Guid().parse(text.strip(" ")) for text in ids]
 
     def schema(self) -> Schema:
         # Blank names no row, and is no mistake: a program that has none to ask for sends it.
@@ -182,10 +198,10 @@ class Guids(Kind):
 class Ref(Guid):
     """The id of a row of another collection in the same environment.
 
-    ``within`` names a field of this row that must hold the same value in the row referred to: a message's conversation
-    belongs to the message's patient. ``current`` names the function of the database that tells as which row one goes on that
-    has become part of another; what is written for it is written for that one.
-    """
+    ``within`` names a field of this row that must hold the same value in the row referred to: a
+    message's conversation belongs to the message's patient. ``current`` names the function of the
+    database that tells as which row one goes on that has become part of another; what is written
+    for it is written for that one."""
 
     to: str
     within: str | None = None
@@ -193,7 +209,7 @@ class Ref(Guid):
 
 
 class Boolean(Kind):
-    """A JSON boolean."""
+    """JSON's true or false, never 0, 1 or a text."""
 
     name = "boolean"
     column = "boolean"
@@ -212,7 +228,8 @@ class Boolean(Kind):
 
 @dataclass(frozen=True)
 class Consent(Boolean):
-    """Whether the patient consents to something. ``needs`` names the consent without which this one means nothing.
+    """Whether the patient consents to something. ``needs`` names the consent without which this one
+    means nothing.
 
     Pages never set it alone: how and when it was received is recorded with it.
     """
@@ -221,7 +238,9 @@ class Consent(Boolean):
 
 
 class BooleanOrWord(Boolean):
-    """A JSON boolean, or one of the words ``true`` and ``false``: the later document's examples have them as strings."""
+    """A JSON boolean, or one of the words ``true`` and ``false``: the later document's examples
+    have them as strings.
+    """
 
     name = "boolean_or_word"
 
@@ -233,86 +252,19 @@ class BooleanOrWord(Boolean):
         return self.decode(value, path, problems)
 
 
-def _as_written(value: Any) -> Any:
-    """A float as it was written. Beyond 2**53 the two differ: 5.318178323384654e+16 is held as 53181783233846544."""
-    return int(Decimal(repr(value))) if type(value) is float and 2**53 <= abs(value) <= sys.float_info.max else value
-
-
-@dataclass(frozen=True)
-class Integer(Kind):
-    """A whole number of 64 bits, within ``low`` and ``high`` where they are given (both inclusive)."""
-
-    low: int | None = None
-    high: int | None = None
-
-    name: ClassVar[str] = "integer"
-    column: ClassVar[str] = "bigint"
-    widget: ClassVar[str] = "number"
-    sample: ClassVar[Any] = 42
-
-    @property
-    def bounds(self) -> tuple[int, int]:
-        return (
-            -(2**63) if self.low is None else self.low,
-            2**63 - 1 if self.high is None else self.high,
-        )
-
-    def decode(self, value: Any, path: str, problems: Problems) -> Any:
-        low, high = self.bounds
-        # JSON knows one kind of number: 7.0 is 7. What came through ``json_values`` was not rounded.
-        written = _as_written(value)
-        if type(written) in (int, float, Decimal) and low <= written <= high and written == int(written):
-            return int(written)
-        problems.append(parse_problem(self.name, path, f"a whole number{self._limits} is expected"))
-        return None
-
-    def keep(self, value: Any, path: str, problems: Problems) -> Any:
-        return self.decode(value, path, problems)
-
-    @property
-    def _limits(self) -> str:
-        if self.low is None:
-            return "" if self.high is None else f" of at most {self.high}"
-        return f" of at least {self.low}" if self.high is None else f" from {self.low} to {self.high}"
-
-    def schema(self) -> Schema:
-        low, high = self.bounds
-        return {"type": "integer", "minimum": low, "maximum": high}
-
-
-@dataclass(frozen=True)
-class Number(Kind):
-    """A number, within ``low`` and ``high`` where they are given (both inclusive), stored with all of its digits."""
-
-    low: float | None = None
-    high: float | None = None
-
-    name: ClassVar[str] = "number"
-    column: ClassVar[str] = "numeric"
-    widget: ClassVar[str] = "number"
-    sample: ClassVar[Any] = 0.4
-
-    def decode(self, value: Any, path: str, problems: Problems) -> Any:
-        number = type(value) in (int, float, Decimal) and abs(value) <= sys.float_info.max
-        value = _as_written(value)
-        if number and (self.low is None or value >= self.low) and (self.high is None or value <= self.high):
-            return value
-        ends = [] if self.low is None else [f"from {self.low:g}"]
-        ends += [] if self.high is None else [f"to {self.high:g}"]
-        problems.append(parse_problem(self.name, path, " ".join(["a number", *ends, "is expected"])))
-        return None
-
-    def bind(self, value: Any) -> Any:
-        return None if value is None else Decimal(str(value))
-
-    def schema(self) -> Schema:
-        largest = sys.float_info.max
-        low, high = (-largest if self.low is None else self.low, largest if self.high is None else self.high)
-        return {"type": "number", "minimum": low, "maximum": high}
+def as_written(value: Any) -> Any:
+    """A float as it was written. Beyond 2**53 the two differ: 5.318178323384654e+16 is held as
+    53181783233846544.
+    """
+    return (
+        int(Decimal(repr(value)))
+        if type(value) is float and 2**53 <= abs(value) <= sys.float_info.max
+        else value
+    )
 
 
 class Texts(Kind):
-    """A list of strings."""
+    """A JSON array of strings in their order; an array in PostgreSQL."""
 
     name = "array"
     column = "text[]"
@@ -352,12 +304,17 @@ class Json(Kind):
         return None if value is None else json_values.encode(value)
 
     def keep(self, value: Any, path: str, problems: Problems) -> Any:
-        problems += [parse_problem(self.name, at, self.hint) for at in islice(_nul_places(value, path), MOST_PROBLEMS)]
+        problems += [
+            parse_problem(self.name, at, self.hint)
+            for at in islice(_nul_places(value, path), MOST_PROBLEMS)
+        ]
         return value
 
 
 def _nul_places(value: Any, path: str) -> Iterator[str]:
-    """The paths of the strings and keys of a JSON value that hold NUL; a key is told by the path of its object."""
+    """The paths of the strings and keys of a JSON value that hold NUL; a key is told by the path of
+    its object.
+    """
     if type(value) is str:
         if "\x00" in value:
             yield path
@@ -372,7 +329,9 @@ def _nul_places(value: Any, path: str) -> Iterator[str]:
 
 
 class AnyObject(Json):
-    """Any JSON object; what it must hold, NUL included, is checked elsewhere (against a Workshop definition)."""
+    """Any JSON object; what it must hold, NUL included, is checked elsewhere (against a Workshop
+    definition).
+    """
 
     hint = "a JSON object is expected"
     sample: ClassVar[Any] = {}

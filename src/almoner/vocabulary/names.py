@@ -1,42 +1,61 @@
-"""How a person's name is written out, by Python and by SQL alike: the family name first where it is written so."""
+"""How a person's name is written out, by Python and by SQL alike: the family name first where it is
+written so.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-# Han, Hiragana and Hangul, in which a family name is; a given name may stand in Katakana too. A family name in
-# Katakana alone is one of a language that puts it last.
+# Han, Hiragana and Hangul, in which a family name is; a given name may stand in Katakana too. A
+# family name in Katakana alone is one of a language that puts it last.
 _HAN: Final = r"\u3005-\u3007\u3040-\u309f\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _FAMILY: Final = f"^[{_HAN}]+$"
-_GIVEN: Final = rf"^[{_HAN}\u30a0-\u30ff]+$"
+_FIRST: Final = rf"^[{_HAN}\u30a0-\u30ff]+$"
 _IS_FAMILY: Final = re.compile(_FAMILY)
-_IS_GIVEN: Final = re.compile(_GIVEN)
-# What turns the direction of the text behind it, and what ends that (Unicode, UAX 9): nobody types these, and a name that holds one
-# would turn the sentence around it.
+_IS_FIRST: Final = re.compile(_FIRST)
+# What turns the direction of the text behind it, and what ends that (Unicode, UAX 9): nobody types
+# these, and a name that holds one would turn the sentence around it.
 TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _OPENS, _CLOSES, _MARK = "\u2068", "\u2069", "\u200b"
 
 
 def full_name(first_name: str, last_name: str) -> str:
-    """``Grace Hopper``, and ``山田花子``: names of East Asian scripts have the family name first, and no space.
+    """``Grace Hopper``, and ``山田花子``: names of East Asian scripts have the family name
+    first, and no space.
 
     A name that would turn the direction of the sentence it stands in is isolated.
     """
-    if not last_name.isascii() and _IS_FAMILY.match(last_name) and _IS_GIVEN.match(first_name):
+    if not last_name.isascii() and _IS_FAMILY.match(last_name) and _IS_FIRST.match(first_name):
         return last_name + first_name
     return isolated(f"{first_name} {last_name}")
 
 
+class Named:
+    """Somebody with a first and a last name: the base of what people are to the pages."""
+
+    first_name: str
+    last_name: str
+
+    @property
+    def name(self) -> str:
+        """The whole name."""
+        return full_name(self.first_name, self.last_name)
+
+
 def full_name_sql(row: str = "") -> str:
-    """The SQL expression of the same; ``row`` is the alias of the row, blank where there is none."""
+    """The SQL expression of the same; ``row`` is the alias of the row, blank where there is
+    none.
+    """
     first, last = (f"{row}.{name}" if row else name for name in ("first_name", "last_name"))
-    family_first = f"{last} ~ '{_FAMILY}' AND {first} ~ '{_GIVEN}'"
+    family_first = f"{last} ~ '{_FAMILY}' AND {first} ~ '{_FIRST}'"
     return f"CASE WHEN {family_first} THEN {last} || {first} ELSE {first} || ' ' || {last} END"
 
 
 def isolated(text: str) -> str:
-    """A text whose direction ends where it ends, in an element as in an attribute; most texts are as they were."""
+    """A text whose direction ends where it ends, in an element as in an attribute; most texts are
+    as they were.
+    """
     if text.isascii() or not TURNS.search(text):
         return text
     depth = before = 0

@@ -1,4 +1,6 @@
-"""Kinds of field that are about time: days, moments and time zones (contract: Types, clarification 11)."""
+"""Kinds of field that are about time: days, moments and time zones (contract: Types, clarification
+11).
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,19 @@ from typing import Any, Final
 from almoner.vocabulary.kinds import Kind, Problems, Schema, Text
 
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
-# The offset's sign may have become a space: a raw "+" in a query string is decoded as one (clarification 11).
+# The offset's sign may have become a space: a raw "+" in a query string is decoded as one
+# (clarification 11).
 _DATETIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([-+ ])(\d\d)(?::?(\d\d))?)?", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([-+"
+    r" ])(\d\d)(?::?(\d\d))?)?",
+    re.ASCII,
 )
 # ISO 8601's basic format has neither hyphens nor colons.
-_BASIC = re.compile(r"(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(?:(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([-+ ])(\d\d)(?::?(\d\d))?)?", re.ASCII)
+_BASIC = re.compile(
+    r"(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(?:(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([-+"
+    r" ])(\d\d)(?::?(\d\d))?)?",
+    re.ASCII,
+)
 # RFC 3339 has a year 0; neither Python nor PostgreSQL has one.
 _YEAR_0: Final[Schema] = {"type": "string", "pattern": "^0000"}
 
@@ -53,12 +62,12 @@ class Birthday(IsoDate):
 
 
 class IsoDateTime(Kind):
-    """A moment. In: ISO 8601 as clarification 11 takes it, basic format included, no offset meaning UTC. Out: UTC, always six
-    fraction digits.
+    """A moment. In: ISO 8601 as clarification 11 takes it, basic format included, no offset meaning
+    UTC. Out: UTC, always six fraction digits.
 
-    Digits of a fraction beyond the sixth are cut off, since a microsecond is what is kept. Inside a document a moment is kept as it
-    was sent, but never in basic format: what reads documents knows one notation (``of_text``, ``almoner_open_since``).
-    """
+    Digits of a fraction beyond the sixth are cut off, since a microsecond is what is kept. Inside a
+    document a moment is kept as it was sent, but never in basic format: what reads documents knows
+    one notation (``of_text``, ``almoner_open_since``)."""
 
     name = "isodatetime"
     column = "timestamptz"
@@ -75,7 +84,17 @@ class IsoDateTime(Kind):
         # A leap second is the one after the 59th: no clock of ours counts it (RFC 3339, 5.7).
         leap = timedelta(seconds=1) if second == "60" else timedelta()
         moment = (
-            datetime(int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second or 0), micros, UTC) + leap
+            datetime(
+                int(year),
+                int(month),
+                int(day),
+                int(hour),
+                int(minute),
+                59 if leap else int(second or 0),
+                micros,
+                UTC,
+            )
+            + leap
         )
         if sign is None:
             return moment
@@ -92,13 +111,17 @@ class IsoDateTime(Kind):
         return {"type": "string", "format": "date-time", "not": _YEAR_0}
 
     def of_text(self, text: str) -> str:
-        """The SQL expression of a moment that is kept in a JSON document as it was sent, in any notation; null where it is none."""
+        """The SQL expression of a moment that is kept in a JSON document as it was sent, in any
+        notation; null where it is none.
+        """
         return (
-            "(SELECT greatest((m.part[1] || ' ' || m.part[2] || coalesce('.' || m.part[3], ''))::timestamp"
-            " - CASE m.part[4] WHEN '-' THEN -1 ELSE 1 END * make_interval(hours => coalesce(m.part[5], '0')::integer,"
-            " mins => coalesce(m.part[6], '0')::integer), '0001-01-01'::timestamp) AT TIME ZONE 'UTC'"
-            f" FROM regexp_match({text}, '^(\\d{{4}}-\\d\\d-\\d\\d)[Tt ](\\d\\d:\\d\\d(?::\\d\\d)?)"
-            "(?:[.,](\\d{1,6})\\d*)?(?:[Zz]|([-+ ])(\\d\\d):?(\\d\\d)?)?$') AS m(part) WHERE m.part IS NOT NULL)"
+            "(SELECT greatest((m.part[1] || ' ' || m.part[2] || coalesce('.' || m.part[3],"
+            " ''))::timestamp - CASE m.part[4] WHEN '-' THEN -1 ELSE 1 END * make_interval(hours"
+            " => coalesce(m.part[5], '0')::integer, mins => coalesce(m.part[6], '0')::integer),"
+            f" '0001-01-01'::timestamp) AT TIME ZONE 'UTC' FROM regexp_match({text},"
+            " '^(\\d{4}-\\d\\d-\\d\\d)[Tt"
+            " ](\\d\\d:\\d\\d(?::\\d\\d)?)(?:[.,](\\d{1,6})\\d*)?(?:[Zz]|([-+"
+            " ])(\\d\\d):?(\\d\\d)?)?$') AS m(part) WHERE m.part IS NOT NULL)"
         )
 
     def to_json(self, column: str) -> str:
@@ -106,7 +129,8 @@ class IsoDateTime(Kind):
 
 
 class Bound(IsoDateTime):
-    """A moment at which a span begins or ends, both inclusive: also a bare date, which is its midnight in UTC (clarification 11).
+    """A moment at which a span begins or ends, both inclusive: also a bare date, which is its
+    midnight in UTC (clarification 11).
 
     Elsewhere a bare date is no moment: an appointment on a day is none at midnight of another zone.
     """
@@ -121,8 +145,16 @@ class Bound(IsoDateTime):
 
 
 def iso(moment: datetime) -> str:
-    """A moment as the API writes it: UTC, six fraction digits, with the offset (clarification 11)."""
-    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")
+    """A moment as the API writes it: UTC, six fraction digits, with the offset (clarification
+    11).
+    """
+    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(
+        timespec="microseconds"
+    )
+
+
+def iso_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else iso(moment)
 
 
 class Timezone(Text):

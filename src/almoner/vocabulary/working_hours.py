@@ -26,7 +26,9 @@ class Span:
 
 @dataclass(frozen=True)
 class Hours:
-    """The working hours of a worker: by weekday (Monday is 0) minutes from and to, in their own zone. Empty: nobody has set any."""
+    """The working hours of a worker: by weekday (Monday is 0) minutes from and to, in their own
+    zone. Empty: nobody has set any.
+    """
 
     timezone: str
     week: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
@@ -38,7 +40,10 @@ class Hours:
 
     def on(self, day: date) -> list[Span]:
         """The hours of a day, as moments."""
-        return [Span(self._moment(day, first), self._moment(day, last)) for first, last in self.week.get(day.weekday(), ())]
+        return [
+            Span(self._moment(day, first), self._moment(day, last))
+            for first, last in self.week.get(day.weekday(), ())
+        ]
 
     def between(self, start: datetime, end: datetime) -> list[Span]:
         """The hours that overlap a span; those that meet at midnight are one."""
@@ -46,20 +51,25 @@ class Hours:
         first = clocks.shifted(clocks.day_of(start, self.timezone), -1)
         count = (clocks.day_of(end, self.timezone) - first).days + 2
         joined: list[Span] = []
-        for one in (span for n in range(count) for span in self.on(clocks.shifted(first, n))):
-            if joined and joined[-1].end >= one.start:
-                joined[-1] = Span(joined[-1].start, max(joined[-1].end, one.end))
+        for span in (span for n in range(count) for span in self.on(clocks.shifted(first, n))):
+            if joined and joined[-1].end >= span.start:
+                joined[-1] = Span(joined[-1].start, max(joined[-1].end, span.end))
             else:
-                joined.append(one)
-        return [one for one in joined if one.overlaps(whole)]
+                joined.append(span)
+        return [span for span in joined if span.overlaps(whole)]
 
     def covers(self, span: Span) -> bool:
-        """Whether all of a span is within them; where none are known, it is. What is longer than a month is not looked at."""
+        """Whether all of a span is within them; where none are known, it is. What is longer than a
+        month is not looked at.
+        """
         if not self.known:
             return True
         if span.end - span.start > _LONGEST:
             return False
-        return any(one.start <= span.start and span.end <= one.end for one in self.between(span.start, span.end))
+        return any(
+            hours.start <= span.start and span.end <= hours.end
+            for hours in self.between(span.start, span.end)
+        )
 
     def _moment(self, day: date, minute: int) -> datetime:
         if minute == MIDNIGHT:

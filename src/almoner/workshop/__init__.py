@@ -1,1 +1,3 @@
-"""Where a care program is designed: from a file or a page, through checks, to an immutable published version."""
+"""Where a care program is designed: from a file or a page, through checks, to an immutable
+published version.
+"""

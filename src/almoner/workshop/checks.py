@@ -12,14 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from almoner.vocabulary.contact_kinds import is_blank
-from almoner.workshop import question_checks
+from almoner.workshop import process_checks, question_checks
+from almoner.workshop.assessment_design import Assessment, FieldDesign, Question
 from almoner.workshop.design import (
-    Assessment,
     CustomDataType,
-    FieldDesign,
     MessageTemplate,
     ProgramDesign,
-    Question,
     SidebarModule,
     Terminology,
     roles,
@@ -27,39 +25,68 @@ from almoner.workshop.design import (
 from almoner.workshop.design_problem import DesignProblem, instead, short
 from almoner.workshop.field_kinds import FIELD_KINDS
 from almoner.workshop.placeholders import pieces
+from almoner.workshop.process_design import (
+    Process,
+    ProcessAction,
+    ProcessCondition,
+    Wait,
+    WorkingHours,
+)
 from almoner.workshop.shape import Member, distinct, members, walk
+from almoner.workshop.trigger_design import Trigger
 
 __all__ = ["DesignProblem", "design_from", "every_problem", "problems"]
 
-_CALLED: Final = {"phases": "phase", "custom_data_types": "custom data type", "assessments": "assessment", "roles": "role"}
+_CALLED: Final = {
+    "phases": "phase",
+    "custom_data_types": "custom data type",
+    "assessments": "assessment",
+    "roles": "role",
+    "appointment_types": "appointment type",
+    "care_flows": "care flow",
+    "task_types": "task type",
+    "message_templates": "message template",
+}
 # Nobody reads on behind so many, and finding out what was meant takes its time for each.
-MOST_TOLD: Final = 500
+MOST_LISTED: Final = 500
 Known = Mapping[str, Mapping[str, Any]]
 
 
 def design_from(builtins: Any) -> ProgramDesign:
-    """The program in plain lists and mappings, as JSON holds it. Raises msgspec.ValidationError where its shape is wrong."""
+    """The program in plain lists and mappings, as JSON holds it. Raises msgspec.ValidationError
+    where its shape is wrong.
+    """
     return msgspec.convert(builtins, ProgramDesign)
 
 
 def problems(design: ProgramDesign) -> list[DesignProblem]:
-    """What is wrong with a program, to be listed: ``MOST_TOLD`` things at most; empty where it can be published."""
-    return list(islice(every_problem(design), MOST_TOLD))
+    """What is wrong with a program, to be listed: ``MOST_LISTED`` things at most; empty where it
+    can be published.
+    """
+    return list(islice(every_problem(design), MOST_LISTED))
 
 
 def every_problem(design: ProgramDesign) -> Iterator[DesignProblem]:
-    """What is wrong with a program, in the order of its parts, to be looked through for what is wrong with one of them."""
+    """What is wrong with a program, in the order of its parts, to be looked through for what is
+    wrong with one of them.
+    """
     known: Known = {
         "phases": {phase.name: phase for phase in design.phases},
         "custom_data_types": {item.name: item for item in design.custom_data_types},
         "assessments": {item.id: item for item in design.assessments},
         "roles": roles(design),
+        "appointment_types": {item.name: item for item in design.appointment_types},
+        "care_flows": {item.name: item for item in design.care_flows},
+        "task_types": {item.name: item for item in design.task_types},
+        "message_templates": {item.name: item for item in design.message_templates},
     }
     for path, part in walk(design):
         for member in members(type(part)):
             value = getattr(part, member.attribute)
             if value != member.default:
-                yield from _of_member(member, value, f"{path}.{member.key}" if path else member.key, known)
+                yield from _of_member(
+                    member, value, f"{path}.{member.key}" if path else member.key, known
+                )
         check = _CHECKS.get(type(part))
         if check is not None:
             yield from check(part, path, known)
@@ -72,15 +99,17 @@ def _of_member(member: Member, value: Any, path: str, known: Known) -> Iterator[
         yield from _of_list(value, member, path, known)
     elif member.holds == "numbers":
         for name, number in value.items():
-            yield from _kept(name, f"{path}{question_checks.key(name)}")
-            yield from _kept(number, f"{path}{question_checks.key(name)}")
+            yield from _storable(name, f"{path}{question_checks.key(name)}")
+            yield from _storable(number, f"{path}{question_checks.key(name)}")
     elif member.holds != "part" and value is not None:
-        yield from _kept(value, path)
+        yield from _storable(value, path)
         yield from _referred(value, member, path, known)
 
 
 def _distinct(items: tuple[Struct, ...], member: Member, path: str) -> Iterator[DesignProblem]:
-    """Names that are used before in the same list. Those of questions are looked at across all sections of an assessment."""
+    """Names that are used before in the same list. Those of questions are looked at across all
+    sections of an assessment.
+    """
     assert member.struct is not None
     if member.struct is Question:
         return
@@ -90,13 +119,19 @@ def _distinct(items: tuple[Struct, ...], member: Member, path: str) -> Iterator[
         for number, item in enumerate(items):
             value, at = getattr(item, name.attribute), f"{path}[{number}]"
             if value in places:
-                what = f"the {name.key} {short(value)} is used before" if value else f"another one has no {name.key} either"
+                what = (
+                    f"the {name.key} {short(value)} is used before"
+                    if value
+                    else f"another one has no {name.key} either"
+                )
                 yield DesignProblem(f"{at}.{name.key}" if value else at, what, places[value])
             elif is_optional or not is_blank(value):
                 places[value] = f"{at}.{name.key}"
 
 
-def _of_list(values: tuple[str, ...], member: Member, path: str, known: Known) -> Iterator[DesignProblem]:
+def _of_list(
+    values: tuple[str, ...], member: Member, path: str, known: Known
+) -> Iterator[DesignProblem]:
     places: dict[str, str] = {}
     for number, value in enumerate(values):
         at = f"{path}[{number}]"
@@ -106,17 +141,20 @@ def _of_list(values: tuple[str, ...], member: Member, path: str, known: Known) -
             yield DesignProblem(at, f"{short(value)} is listed before", places[value])
         else:
             places[value] = at
-            yield from _kept(value, at)
+            yield from _storable(value, at)
             yield from _referred(value, member, at, known)
 
 
 def _referred(value: Any, member: Member, path: str, known: Known) -> Iterator[DesignProblem]:
     if member.names and value not in known[member.names]:
-        text, hint = f"there is no {_CALLED[member.names]} {short(value)}", partial(instead, value, known[member.names])
+        text, hint = (
+            f"there is no {_CALLED[member.names]} {short(value)}",
+            partial(instead, value, known[member.names]),
+        )
         yield DesignProblem(path, text, rests_on=(member.names,), hint=hint)
 
 
-def _kept(value: Any, path: str) -> Iterator[DesignProblem]:
+def _storable(value: Any, path: str) -> Iterator[DesignProblem]:
     """What neither JSON nor the database can keep."""
     if isinstance(value, str):
         if "\x00" in value:
@@ -147,41 +185,74 @@ def _of_module(module: SidebarModule, path: str, known: Known) -> Iterator[Desig
     types, assessments = known["custom_data_types"], known["assessments"]
     for option in ("of", "field") if module.shows not in ("chart", "records") else ():
         if getattr(module, option):
-            yield DesignProblem(f"{path}.{option}", f"{option} does not go with {module.shows}", rests_on=(f"{path}.shows",))
+            yield DesignProblem(
+                f"{path}.{option}",
+                f"{option} does not go with {module.shows}",
+                rests_on=(f"{path}.shows",),
+            )
     if module.shows == "records":
         if module.field:
-            yield DesignProblem(f"{path}.field", "field does not go with records", rests_on=(f"{path}.shows",))
+            yield DesignProblem(
+                f"{path}.field", "field does not go with records", rests_on=(f"{path}.shows",)
+            )
         if not module.of:
-            yield DesignProblem(path, "of is missing; name a custom data type", rests_on=(f"{path}.of",))
+            yield DesignProblem(
+                path, "of is missing; name a custom data type", rests_on=(f"{path}.of",)
+            )
         elif module.of not in types:
-            text, hint = f"there is no custom data type {short(module.of)}", partial(instead, module.of, types)
+            text, hint = (
+                f"there is no custom data type {short(module.of)}",
+                partial(instead, module.of, types),
+            )
             yield DesignProblem(f"{path}.of", text, rests_on=("custom_data_types",), hint=hint)
     elif module.shows == "chart":
         if not module.of:
-            yield DesignProblem(path, "of is missing; name an assessment or a custom data type", rests_on=(f"{path}.of",))
+            yield DesignProblem(
+                path,
+                "of is missing; name an assessment or a custom data type",
+                rests_on=(f"{path}.of",),
+            )
         elif module.of not in types and module.of not in assessments:
             text = f"there is no assessment or custom data type {short(module.of)}"
             hint = partial(instead, module.of, [*assessments, *types])
-            yield DesignProblem(f"{path}.of", text, rests_on=("assessments", "custom_data_types"), hint=hint)
+            yield DesignProblem(
+                f"{path}.of", text, rests_on=("assessments", "custom_data_types"), hint=hint
+            )
         else:
             yield from _of_chart(module, assessments.get(module.of) or types[module.of], path)
 
 
-def _of_chart(module: SidebarModule, shown: Assessment | CustomDataType, path: str) -> Iterator[DesignProblem]:
-    fields: tuple[FieldDesign, ...] = shown.questions if isinstance(shown, Assessment) else shown.fields
-    numbers = [field.name for field in fields if field.kind in FIELD_KINDS and FIELD_KINDS[field.kind].answer == "number"]
-    rests_on = "assessments" if isinstance(shown, Assessment) else "custom_data_types"
+def _of_chart(
+    module: SidebarModule, source: Assessment | CustomDataType, path: str
+) -> Iterator[DesignProblem]:
+    fields: tuple[FieldDesign, ...] = (
+        source.questions if isinstance(source, Assessment) else source.fields
+    )
+    numbers = [
+        field.name
+        for field in fields
+        if field.kind in FIELD_KINDS and FIELD_KINDS[field.kind].answer == "number"
+    ]
+    rests_on = "assessments" if isinstance(source, Assessment) else "custom_data_types"
     if not module.field:
-        if not isinstance(shown, Assessment):
-            yield DesignProblem(path, "field is missing; name the number to draw", rests_on=(f"{path}.field",))
-        elif shown.scoring is None:
+        if not isinstance(source, Assessment):
+            yield DesignProblem(
+                path, "field is missing; name the number to draw", rests_on=(f"{path}.field",)
+            )
+        elif source.scoring is None:
             text = f"field is missing; {short(module.of)} has no score to draw, so name a number"
             yield DesignProblem(path, text, rests_on=(rests_on,))
     elif module.field not in (field.name for field in fields):
-        text, hint = f"{short(module.of)} has no field {short(module.field)}", partial(instead, module.field, numbers)
+        text, hint = (
+            f"{short(module.of)} has no field {short(module.field)}",
+            partial(instead, module.field, numbers),
+        )
         yield DesignProblem(f"{path}.field", text, rests_on=(rests_on,), hint=hint)
     elif module.field not in numbers and all(field.kind in FIELD_KINDS for field in fields):
-        text, hint = f"a chart draws numbers, and {short(module.field)} is none", partial(instead, module.field, numbers)
+        text, hint = (
+            f"a chart draws numbers, and {short(module.field)} is none",
+            partial(instead, module.field, numbers),
+        )
         yield DesignProblem(f"{path}.field", text, rests_on=(rests_on,), hint=hint)
 
 
@@ -200,4 +271,11 @@ _CHECKS: Final[Mapping[type[Struct], Callable[[Any, str, Known], Iterator[Design
     MessageTemplate: _of_template,
     SidebarModule: _of_module,
     Terminology: _of_terminology,
+    ProgramDesign: process_checks.of_program,
+    Process: process_checks.of_process,
+    Trigger: process_checks.of_trigger,
+    ProcessCondition: process_checks.of_condition,
+    Wait: process_checks.of_wait,
+    WorkingHours: process_checks.of_working_hours,
+    ProcessAction: process_checks.of_action,
 }

@@ -17,17 +17,18 @@ from almoner.workshop.shape import Member, members
 Kind = Literal["added", "removed", "changed", "moved"]
 _MOST_CLAUSES: Final = 6
 _MOST_NAMES: Final = 3
-_LONGEST_SHOWN: Final = 60
+_LONGEST_TEXT: Final = 60
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference between two versions. ``before`` is None for what was added, ``after`` for what was removed.
+    """One difference between two versions. ``before`` is None for what was added, ``after`` for
+    what was removed.
 
-    ``trail`` pairs what each part on the way is called with its name: ("assessment", "Intake assessment"), ("question", "plan").
-    ``member`` is the title of what changed in the last of them; blank where the part itself was added, removed or moved.
-    For what moved, ``before`` and ``after`` are the names in their order.
-    """
+    ``trail`` pairs what each part on the way is called with its name: ("assessment", "Intake
+    assessment"), ("question", "plan"). ``member`` is the title of what changed in the last of them;
+    blank where the part itself was added, removed or moved. For what moved, ``before`` and
+    ``after`` are the names in their order."""
 
     where: str
     path: str
@@ -41,18 +42,25 @@ class Difference:
         if self.kind == "moved":
             return f"{self.where}: the order changed"
         if self.member and self.kind == "changed":
-            return f"{self.where}: {_shown(self.before)} became {_shown(self.after)}"
+            return f"{self.where}: {_shortened(self.before)} became {_shortened(self.after)}"
         if self.member:
-            return f"{self.where}: {_shown(self.before if self.kind == 'removed' else self.after)} {self.kind}"
+            return (
+                f"{self.where}: {_shortened(self.before if self.kind == 'removed' else self.after)}"
+                f" {self.kind}"
+            )
         return f"{self.where}: {self.kind}"
 
 
 def compare(before: ProgramDesign, after: ProgramDesign) -> tuple[Difference, ...]:
-    """All differences, in the order of the parts. What is added or removed as a whole is one difference."""
+    """All differences, in the order of the parts. What is added or removed as a whole is one
+    difference.
+    """
     return tuple(_of_part("", (), before, after))
 
 
-def _of_part(path: str, trail: tuple[tuple[str, str], ...], before: Struct, after: Struct) -> Iterator[Difference]:
+def _of_part(
+    path: str, trail: tuple[tuple[str, str], ...], before: Struct, after: Struct
+) -> Iterator[Difference]:
     for member in members(type(before)):
         old, new = getattr(before, member.attribute), getattr(after, member.attribute)
         if same(old, new):
@@ -60,50 +68,86 @@ def _of_part(path: str, trail: tuple[tuple[str, str], ...], before: Struct, afte
         if member.holds == "parts":
             yield from _of_parts(path, trail, member, old, new)
         elif member.holds == "texts" and None not in (old, new):
-            points = tuple(getattr(part, "points", {}) if member.attribute == "choices" else {} for part in (before, after))
+            points = tuple(
+                getattr(part, "points", {}) if member.attribute == "choices" else {}
+                for part in (before, after)
+            )
             yield from _of_texts(path, trail, member, (old, new), points)
         elif member.holds == "part" and None not in (old, new):
             inner = trail or ((label(member), ""),)
             yield from _of_part(at(path, member), inner, old, new)
         elif member.holds == "numbers":
-            yield from _of_numbers(path, trail, member, *_apart_from_choices(before, after, old, new))
+            yield from _of_numbers(
+                path, trail, member, *_apart_from_choices(before, after, old, new)
+            )
         else:
             yield _changed(path, trail, member, old, new)
 
 
-def _of_parts(path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any) -> Iterator[Difference]:
+def _of_parts(
+    path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any
+) -> Iterator[Difference]:
     before, after = keyed(old), paired(old, new)
     for key, item in after.items():
         inner = (*trail, (word(member), called(item)))
         if key not in before:
-            yield Difference(where=_where(inner), path=step(path, member, key), kind="added", before=None, after=item, trail=inner)
+            yield Difference(
+                where=_where(inner),
+                path=step(path, member, key),
+                kind="added",
+                before=None,
+                after=item,
+                trail=inner,
+            )
         elif not same(before[key], item):
-            yield from _of_part(step(path, member, key), (*trail, (word(member), called(before[key]))), before[key], item)
+            yield from _of_part(
+                step(path, member, key),
+                (*trail, (word(member), called(before[key]))),
+                before[key],
+                item,
+            )
     for key, item in before.items():
         if key not in after:
             inner = (*trail, (word(member), called(item)))
             yield Difference(
-                where=_where(inner), path=step(path, member, key), kind="removed", before=item, after=None, trail=inner
+                where=_where(inner),
+                path=step(path, member, key),
+                kind="removed",
+                before=item,
+                after=None,
+                trail=inner,
             )
     yield from _of_order(path, trail, member, (before, after))
 
 
 def _of_texts(
-    path: str, trail: tuple[tuple[str, str], ...], member: Member, sides: tuple[Any, Any], points: tuple[Any, ...]
+    path: str,
+    trail: tuple[tuple[str, str], ...],
+    member: Member,
+    sides: tuple[Any, Any],
+    points: tuple[Any, ...],
 ) -> Iterator[Difference]:
-    """A text in the place of another is that one changed. What is added or removed is told with its points, where it has some."""
+    """A text in the place of another is that one changed. What is added or removed is told with its
+    points, where it has some.
+    """
     before, after = keyed(sides[0]), keyed(sides[1])
-    shown, title = _where(trail, label(member)), label(member)
+    where, title = _where(trail, label(member)), label(member)
     changed = _reworded(*sides)
     fresh = set(changed.values())
     for old, new in changed.items():
         yield Difference(
-            where=shown, path=step(path, member, (old, 0)), kind="changed", before=old, after=new, trail=trail, member=title
+            where=where,
+            path=step(path, member, (old, 0)),
+            kind="changed",
+            before=old,
+            after=new,
+            trail=trail,
+            member=title,
         )
     for key, item in after.items():
         if key not in before and item not in fresh:
             yield Difference(
-                where=shown,
+                where=where,
                 path=step(path, member, key),
                 kind="added",
                 before=None,
@@ -114,7 +158,7 @@ def _of_texts(
     for key, item in before.items():
         if key not in after and item not in changed:
             yield Difference(
-                where=shown,
+                where=where,
                 path=step(path, member, key),
                 kind="removed",
                 before=_with_points(item, points[0]),
@@ -126,37 +170,54 @@ def _of_texts(
 
 
 def _reworded(old: tuple[str, ...], new: tuple[str, ...]) -> dict[str, str]:
-    """The texts that stand in the place of another, in lists that have the rest in common: which became which."""
+    """The texts that stand in the place of another, in lists that have the rest in common: which
+    became which.
+    """
     if len(old) != len(new):
         return {}
-    kept, was = set(new), set(old)
-    pairs = {one: other for one, other in zip(old, new, strict=True) if one != other}
-    return pairs if all(one not in kept and other not in was for one, other in pairs.items()) else {}
+    after, was = set(new), set(old)
+    pairs = {before: other for before, other in zip(old, new, strict=True) if before != other}
+    return (
+        pairs
+        if all(before not in after and other not in was for before, other in pairs.items())
+        else {}
+    )
 
 
 def _with_points(choice: str, points: Mapping[str, float]) -> str:
     number = points.get(choice)
-    return choice if number is None else f"{choice} ({number} {'point' if number == 1 else 'points'})"
+    return (
+        choice if number is None else f"{choice} ({number} {'point' if number == 1 else 'points'})"
+    )
 
 
-def _apart_from_choices(before: Struct, after: Struct, old: Mapping[str, float], new: Mapping[str, float]) -> tuple[Any, Any]:
-    """The points of both, without those that are told with a choice that is added or removed; a reworded choice keeps its own."""
+def _apart_from_choices(
+    before: Struct, after: Struct, old: Mapping[str, float], new: Mapping[str, float]
+) -> tuple[Any, Any]:
+    """The points of both, without those that are told with a choice that is added or removed; a
+    reworded choice keeps its own.
+    """
     was, now = (getattr(part, "choices", ()) for part in (before, after))
     renamed = _reworded(was, now)
-    kept = set(renamed.values())
+    reworded = set(renamed.values())
     carried = {renamed.get(name, name): number for name, number in old.items()}
     gone, fresh = set(was) - set(now), set(now) - set(was)
     return (
         {name: number for name, number in carried.items() if name not in gone},
-        {name: number for name, number in new.items() if name not in fresh or name in kept},
+        {name: number for name, number in new.items() if name not in fresh or name in reworded},
     )
 
 
-def _of_order(path: str, trail: tuple[tuple[str, str], ...], member: Member, sides: Any) -> Iterator[Difference]:
+def _of_order(
+    path: str, trail: tuple[tuple[str, str], ...], member: Member, sides: Any
+) -> Iterator[Difference]:
     before, after = sides
     old, new = [key for key in before if key in after], [key for key in after if key in before]
     if old != new:
-        was, now = (tuple(called(side[key]) for key in order) for side, order in ((before, old), (after, new)))
+        was, now = (
+            tuple(called(side[key]) for key in order)
+            for side, order in ((before, old), (after, new))
+        )
         yield Difference(
             where=_where(trail, label(member)),
             path=at(path, member),
@@ -168,14 +229,16 @@ def _of_order(path: str, trail: tuple[tuple[str, str], ...], member: Member, sid
         )
 
 
-def _of_numbers(path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any) -> Iterator[Difference]:
+def _of_numbers(
+    path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any
+) -> Iterator[Difference]:
     for name in dict.fromkeys((*new, *old)):
         before, after = old.get(name), new.get(name)
         if not same(before, after):
-            shown = f"{label(member)} of {name}"
+            where = f"{label(member)} of {name}"
             kind: Kind = "added" if before is None else "removed" if after is None else "changed"
             yield Difference(
-                where=_where(trail, shown),
+                where=_where(trail, where),
                 path=step(path, member, (name, 0)),
                 kind=kind,
                 before=before,
@@ -185,9 +248,13 @@ def _of_numbers(path: str, trail: tuple[tuple[str, str], ...], member: Member, o
             )
 
 
-def _changed(path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any) -> Difference:
+def _changed(
+    path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any
+) -> Difference:
     is_part = member.holds == "part"
-    kind: Kind = "added" if is_part and old is None else "removed" if is_part and new is None else "changed"
+    kind: Kind = (
+        "added" if is_part and old is None else "removed" if is_part and new is None else "changed"
+    )
     return Difference(
         where=_where(trail, label(member)),
         path=at(path, member),
@@ -200,10 +267,13 @@ def _changed(path: str, trail: tuple[tuple[str, str], ...], member: Member, old:
 
 
 def _where(trail: tuple[tuple[str, str], ...], member: str = "") -> str:
-    return where([*(f"{kind} {name}".strip() for kind, name in trail), *([member] if member else [])]) or "Program"
+    return (
+        where([*(f"{kind} {name}".strip() for kind, name in trail), *([member] if member else [])])
+        or "Program"
+    )
 
 
-def _shown(value: Any) -> str:
+def _shortened(value: Any) -> str:
     if value is None or value in ("", ()):
         return "nothing"
     if isinstance(value, bool):
@@ -211,15 +281,19 @@ def _shown(value: Any) -> str:
     if isinstance(value, Struct):
         return msgspec.json.encode(value).decode()
     text = ", ".join(value) if isinstance(value, tuple) else str(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 3]}..."
 
 
 def summary(differences: Iterable[Difference]) -> str:
-    """The differences in one short paragraph: ``2 questions added to Intake assessment; phase paused removed``."""
+    """The differences in one short paragraph: ``2 questions added to Intake assessment; phase
+    paused removed``.
+    """
     groups: dict[tuple[str, str, str], dict[str, None]] = {}
     for difference in differences:
         root, kind, of = _group(difference)
-        groups.setdefault((root, kind, of), {})[difference.trail[-1][1] if difference.trail else difference.member] = None
+        groups.setdefault((root, kind, of), {})[
+            difference.trail[-1][1] if difference.trail else difference.member
+        ] = None
     clauses = [_clause(root, kind, of, list(names)) for (root, kind, of), names in groups.items()]
     if len(clauses) > _MOST_CLAUSES:
         rest = len(clauses) - _MOST_CLAUSES + 1
@@ -228,7 +302,9 @@ def summary(differences: Iterable[Difference]) -> str:
 
 
 def _group(difference: Difference) -> tuple[str, str, str]:
-    """What a difference is counted with: the element that it is inside of, what happened, and to what sort of thing."""
+    """What a difference is counted with: the element that it is inside of, what happened, and to
+    what sort of thing.
+    """
     trail = difference.trail
     if difference.kind == "moved":
         return (trail[0][1] or trail[0][0] if trail else ""), "moved", difference.member

@@ -1,4 +1,6 @@
-"""What is in an environment and in those that its programs are tested in: for the people who look after them."""
+"""What is in an environment and in those that its programs are tested in: for the people who look
+after them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ MOST_COUNTED: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """A published version of a program. ``published_at`` is in UTC; ``summary`` says what it changed."""
+    """A published version of a program. ``published_at`` is in UTC; ``summary`` says what it
+    changed.
+    """
 
     number: int
     published_at: datetime
@@ -26,7 +30,9 @@ class VersionFacts:
 
 @dataclass(frozen=True, slots=True)
 class LockFacts:
-    """A draft's revision that is under test. ``version`` is its number where it is tested; ``locked_at`` is in UTC."""
+    """A draft's revision that is under test. ``version`` is its number where it is tested;
+    ``locked_at`` is in UTC.
+    """
 
     number: int
     revision: int
@@ -38,10 +44,11 @@ class LockFacts:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentFacts:
-    """An environment. ``patients`` is at most ``MOST_COUNTED`` + 1, which means more; ``version`` is None before the first publish.
+    """An environment. ``patients`` is at most ``MOST_COUNTED`` + 1, which means more; ``version``
+    is None before the first publish.
 
-    ``lock`` is the newest one that is tested here, None where it is no test environment or nothing was locked yet.
-    """
+    ``lock`` is the newest one that is tested here, None where it is no test environment or nothing
+    was locked yet."""
 
     id: int
     name: str
@@ -62,16 +69,20 @@ coalesce((SELECT {full_name_sql("w")} FROM workers w
 """
 _FACTS: Final = f"""
 SELECT e.id, e.name, e.test_of, e.created_at,
-  (SELECT count(*) FROM (SELECT FROM patients WHERE environment_id = e.id LIMIT {MOST_COUNTED + 1}) p) AS patients,
+  (SELECT count(*) FROM (SELECT FROM patients WHERE environment_id = e.id
+      LIMIT {MOST_COUNTED + 1}) p) AS patients,
   (SELECT count(*) FROM workers WHERE environment_id = e.id) AS workers,
   (SELECT count(*) FROM clients WHERE environment_id = e.id AND disabled_at IS NULL) AS clients,
   (SELECT count(*) FROM subscriptions WHERE environment_id = e.id) AS webhooks,
   p.version, p.published_at, {_WHO.format(by="p.published_by")} AS published_by, p.summary,
-  l.number, l.revision, l.test_version, l.locked_at, {_WHO.format(by="l.locked_by")} AS locked_by, l.message
+  l.number, l.revision, l.test_version, l.locked_at, {_WHO.format(by="l.locked_by")} AS locked_by,
+      l.message
 FROM environments e
-LEFT JOIN LATERAL (SELECT * FROM programs WHERE environment_id = e.id ORDER BY version DESC LIMIT 1) p ON true
+LEFT JOIN LATERAL (SELECT * FROM programs WHERE environment_id = e.id ORDER BY version DESC
+    LIMIT 1) p ON true
 LEFT JOIN LATERAL (
-  SELECT * FROM program_locks WHERE environment_id = e.test_of AND test_environment_id = e.id ORDER BY number DESC LIMIT 1
+  SELECT * FROM program_locks WHERE environment_id = e.test_of AND test_environment_id = e.id
+      ORDER BY number DESC LIMIT 1
 ) l ON true
 WHERE $1 IN (e.id, e.test_of)
 ORDER BY e.id <> $1, e.name
@@ -86,9 +97,11 @@ async def facts(connection: Connection, environment_id: int) -> list[Environment
 def _from_row(row: Mapping[str, Any]) -> EnvironmentFacts:
     version = lock = None
     if row["version"] is not None:
-        version = VersionFacts(row["version"], row["published_at"], row["published_by"], row["summary"])
+        version = VersionFacts(
+            row["version"], row["published_at"], row["published_by"], row["summary"]
+        )
     if row["number"] is not None:
         locked = (row["test_version"], row["locked_at"], row["locked_by"], row["message"])
         lock = LockFacts(row["number"], row["revision"], *locked)
-    counts = (row["patients"], row["workers"], row["clients"], row["webhooks"])
-    return EnvironmentFacts(row["id"], row["name"], row["test_of"], row["created_at"], *counts, version, lock)
+    own = ("id", "name", "test_of", "created_at", "patients", "workers", "clients", "webhooks")
+    return EnvironmentFacts(**{name: row[name] for name in own}, version=version, lock=lock)

@@ -1,25 +1,30 @@
-"""The kinds of field that a program designer chooses from, each with the kind of value that it is checked as.
+"""The kinds of field that a program designer chooses from, each with the kind of value that it is
+checked as.
 
-``FIELD_KINDS`` is the only place that knows their names: the file, the checks and the forms read it.
-"""
+``FIELD_KINDS`` is the only place that knows their names: the file, the checks and the forms read
+it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Literal
 
 from almoner.vocabulary.choices import Choice, Several, State
 from almoner.vocabulary.contact_kinds import Phone, ZipCode
 from almoner.vocabulary.fields import Field, Object
-from almoner.vocabulary.kinds import Boolean, Email, Integer, Kind, LongText, Number, Schema, Text
+from almoner.vocabulary.kinds import Boolean, Email, Kind, LongText, Schema, Text
+from almoner.vocabulary.numbers import Integer, Number
 from almoner.vocabulary.times import TIMEZONES, IsoDate, IsoDateTime, Timezone
-from almoner.workshop.design import FieldDesign
+from almoner.workshop.assessment_design import FieldDesign
 
 
 @dataclass(frozen=True)
 class Scale(Integer):
-    """A step on a scale from ``low`` to ``high``, both inclusive: a whole number, shown as a row of buttons."""
+    """A step on a scale from ``low`` to ``high``, both inclusive: a whole number, shown as a row of
+    buttons.
+    """
 
     widget: ClassVar[str] = "scale"
 
@@ -31,25 +36,37 @@ class ListedTimezone(Timezone):
         return {"type": "string", "enum": sorted(TIMEZONES)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FieldKind:
     """A kind that a designer can choose.
 
-    ``takes`` names the options that go with it (of ``OPTIONS``), ``needs`` those that must be given. ``answer`` is what its values
-    are compared as: by the condition of a follow-up, and when they count towards a score. ``whole`` tells that they are whole
-    numbers, and so are its limits. ``make`` turns a designed field into what checks its values.
-    """
+    ``title`` is what a designer reads where the name, without its underscores, is not that.
+    ``takes`` names the options that go with it (of ``OPTIONS``), ``needs`` those that must be
+    given, ``begins`` what a new one has; ``words`` are the title and the help of an option where
+    they are not those of its declaration. ``answer`` is what its values are compared as: by the
+    condition of a follow-up, and when they count towards a score. ``whole`` tells that they are
+    whole numbers, and so are its limits; ``most_steps`` is how many of them there may be. ``make``
+    turns a designed field into what checks its values."""
 
     about: str
     make: Callable[[FieldDesign], Kind]
+    title: str = ""
     answer: Literal["text", "number", "truth", "choice", "choices"] = "text"
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    begins: Mapping[str, int | float] = field(default_factory=dict)
+    words: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     whole: bool = False
+    most_steps: int | None = None
 
 
 def _integer(field: FieldDesign) -> Kind:
     return Integer(_whole(field.low), _whole(field.high))
+
+
+def _choice(field: FieldDesign) -> Kind:
+    # Their words are the designer's own.
+    return Choice(field.choices, words=tuple((choice, choice) for choice in field.choices))
 
 
 def _scale(field: FieldDesign) -> Kind:
@@ -60,35 +77,151 @@ def _whole(limit: float | None) -> int | None:
     return None if limit is None else int(limit)
 
 
-def _kind_of_number(about: str, make: Callable[[FieldDesign], Kind], needs: tuple[str, ...] = (), whole: bool = True) -> FieldKind:
-    return FieldKind(about=about, make=make, answer="number", takes=("low", "high", "weight"), needs=needs, whole=whole)
-
-
 # What a field may say besides its kind, label and help.
 OPTIONS: Final = ("choices", "low", "high", "points", "weight")
-_LIMITS = ("low", "high")
-_LIST = ("choices",)
-_CHOOSE = ("choices", "points")
+_WEIGHT: Final = (
+    "Weight in the score",
+    "The answer times this is added. Blank: it does not count.",
+)
+_NUMBER: Final[Mapping[str, Any]] = {
+    "answer": "number",
+    "takes": ("low", "high", "weight"),
+    "words": {"weight": _WEIGHT},
+}
+_CHOOSE: Final[Mapping[str, Any]] = {"takes": ("choices", "points"), "needs": ("choices",)}
+_YES: Final = (
+    "Points for yes",
+    "Added to the score where the answer is yes. Blank: it does not count.",
+)
 
 FIELD_KINDS: Final[Mapping[str, FieldKind]] = {
-    "text": FieldKind("A line of text.", lambda field: Text()),
-    "long_text": FieldKind("Text of several lines.", lambda field: LongText()),
-    "integer": _kind_of_number("A whole number, between limits if you like.", _integer),
-    "number": _kind_of_number("A number, between limits if you like.", lambda field: Number(field.low, field.high), whole=False),
-    "boolean": FieldKind("Yes or no.", lambda field: Boolean(), "truth", ("weight",)),
-    "date": FieldKind("A day.", lambda field: IsoDate()),
-    "datetime": FieldKind("A day and a time of day.", lambda field: IsoDateTime()),
-    "choice": FieldKind("One of several choices.", lambda field: Choice(field.choices), "choice", _CHOOSE, _LIST),
-    "choices": FieldKind("Any number of several choices.", lambda field: Several(field.choices), "choices", _CHOOSE, _LIST),
-    "scale": _kind_of_number("A step on a scale, from low to high.", _scale, _LIMITS),
-    "phone": FieldKind("A US or Canadian phone number.", lambda field: Phone()),
-    "email": FieldKind("An e-mail address.", lambda field: Email()),
-    "timezone": FieldKind("A time zone, such as America/Los_Angeles.", lambda field: ListedTimezone()),
-    "state": FieldKind("A state or territory of the US, as two letters.", lambda field: State()),
-    "zip_code": FieldKind("A US zip code of five digits.", lambda field: ZipCode()),
+    "text": FieldKind(about="A line of text.", make=lambda field: Text()),
+    "long_text": FieldKind(about="Text of several lines.", make=lambda field: LongText()),
+    "integer": FieldKind(
+        title="whole number",
+        about="A whole number, between limits if you like.",
+        make=_integer,
+        whole=True,
+        **_NUMBER,
+    ),
+    "number": FieldKind(
+        about="A number, between limits if you like.",
+        make=lambda field: Number(field.low, field.high),
+        **_NUMBER,
+    ),
+    "boolean": FieldKind(
+        title="yes or no",
+        about="Yes or no.",
+        make=lambda field: Boolean(),
+        answer="truth",
+        takes=("weight",),
+        words={"weight": _YES},
+    ),
+    "date": FieldKind(about="A day.", make=lambda field: IsoDate()),
+    "datetime": FieldKind(
+        title="date and time", about="A day and a time of day.", make=lambda field: IsoDateTime()
+    ),
+    "choice": FieldKind(
+        about="One of several choices.",
+        make=_choice,
+        answer="choice",
+        **_CHOOSE,
+    ),
+    "choices": FieldKind(
+        title="several choices",
+        about="Any number of several choices.",
+        make=lambda field: Several(field.choices),
+        answer="choices",
+        **_CHOOSE,
+    ),
+    # A scale is shown as a row of buttons.
+    "scale": FieldKind(
+        about="A step on a scale, from low to high.",
+        make=_scale,
+        needs=("low", "high"),
+        begins={"low": 0, "high": 10},
+        whole=True,
+        most_steps=101,
+        **_NUMBER,
+    ),
+    "phone": FieldKind(about="A US or Canadian phone number.", make=lambda field: Phone()),
+    "email": FieldKind(title="e-mail", about="An e-mail address.", make=lambda field: Email()),
+    "timezone": FieldKind(
+        title="time zone",
+        about="A time zone, such as America/Los_Angeles.",
+        make=lambda field: ListedTimezone(),
+    ),
+    "state": FieldKind(
+        about="A state or territory of the US, as two letters.", make=lambda field: State()
+    ),
+    "zip_code": FieldKind(about="A US zip code of five digits.", make=lambda field: ZipCode()),
 }
+
+
+def kind_title(name: str) -> str:
+    """What a designer reads for the name of a kind, in a sentence; the name itself where there is
+    no such kind.
+    """
+    kind = FIELD_KINDS.get(name)
+    return (kind.title if kind else "") or name.replace("_", " ")
+
+
+def kind_of(field: FieldDesign) -> Kind:
+    """What checks the values of a field; any text where its kind is none that there is, as in a
+    draft that is not right yet.
+    """
+    known = FIELD_KINDS.get(field.kind)
+    is_endless = any(
+        isinstance(limit, float) and not math.isfinite(limit) for limit in (field.low, field.high)
+    )
+    return Text() if known is None or is_endless else known.make(field)
 
 
 def model(fields: tuple[FieldDesign, ...]) -> Object:
     """The JSON object that these fields describe, ready to check answers with."""
-    return Object(tuple(Field(f.name, FIELD_KINDS[f.kind].make(f), f.help or f.label, required=f.required) for f in fields))
+    return Object(tuple(map(declared, fields)))
+
+
+def declared(field: FieldDesign) -> Field:
+    """The field as collections declare theirs."""
+    return Field(
+        field.name,
+        kind_of(field),
+        field.help or field.label,
+        required=field.required,
+        label=field.label or field.name,
+        help=field.help,
+    )
+
+
+def reference_page() -> str:
+    """The page of the documentation that lists the question types, in Markdown."""
+    rows = [
+        f"| `{name}` | {kind_title(name)} | {kind.about} | {_COMPARED[kind.answer]} |"
+        f" {_options(kind)} |"
+        for name, kind in FIELD_KINDS.items()
+    ]
+    return "\n".join((_PAGE, *rows)) + "\n"
+
+
+def _options(kind: FieldKind) -> str:
+    return ", ".join(f"`{name}`{' (needed)' if name in kind.needs else ''}" for name in kind.takes)
+
+
+_COMPARED: Final = {
+    "text": "a text",
+    "number": "a number",
+    "truth": "yes or no",
+    "choice": "a choice",
+    "choices": "choices",
+}
+_PAGE: Final = """<!-- Generated by `almoner docs write`. -->
+
+# Question types
+
+The kinds of question of an assessment, and of field of a custom data type. What an answer is
+compared as says which conditions a follow-up may have ([program files](../program.md)). `points`
+and `weight` are for questions alone.
+
+| kind | in the Workshop | what it takes | compared as | options |
+| - | - | - | - | - |"""

@@ -1,25 +1,27 @@
-"""The forms of a program's assessments and custom data types, made from their design: to preview them, and to fill them in."""
+"""The forms of a program's assessments and custom data types, made from their design: to preview
+them, and to fill them in.
+"""
 
 from __future__ import annotations
 
-import math
-import re
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from almoner.errors import Problem
 from almoner.pages.forms import controls
 from almoner.pages.forms.controls import FieldView
+from almoner.pages.forms.problems import by_name
 from almoner.pages.moment_fields import two_meanings
 from almoner.pages.visit import Form
-from almoner.vocabulary.kinds import Kind, Text
+from almoner.vocabulary.fields import Object
 from almoner.workshop import questions
-from almoner.workshop.design import Assessment, FieldDesign, Question
-from almoner.workshop.field_kinds import FIELD_KINDS
+from almoner.workshop.assessment_design import Assessment, FieldDesign, Question
+from almoner.workshop.field_kinds import kind_of
 from almoner.workshop.score import Score, score
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
+# What is said at a question that must be answered and is blank.
+UNANSWERED: Final = "This must be answered."
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,19 @@ def form_view(
     errors: Mapping[str, str] | None = None,
     prefix: str = "",
     timezone: str = "UTC",
-    live: bool = False,
+    left: Container[str] = (),
 ) -> FormView:
     """An assessment with these answers, without the follow-ups that they do not call for.
 
-    ``answers`` are JSON values by name, as the API has them; one that does not fit is shown as it is, and counts for nothing.
-    ``errors`` are sentences by name. ``timezone`` is whose clock dates with a time are shown in. ``live``: the page is being
-    filled in at this moment, and what is typed in it is left to the browser.
-    """
+    ``answers`` are JSON values by name, as the API has them; one that does not fit is shown as it
+    is, and counts for nothing. ``errors`` are sentences by name. ``timezone`` is whose clock dates
+    with a time are shown in. ``left`` names the questions that the browser shows already: what is
+    typed there is left to it."""
     known = fitting(assessment.questions, answers)
     asked = questions.visible_questions(assessment, known)
-    views = fields_view(assessment.questions, answers, errors=errors, prefix=prefix, timezone=timezone, live=live)
+    views = fields_view(
+        assessment.questions, answers, errors=errors, prefix=prefix, timezone=timezone, left=left
+    )
     by_question = iter(zip(assessment.questions, views, strict=True))
     depths = depth_of(assessment.questions)
     sections = []
@@ -69,7 +73,13 @@ def form_view(
             if question.name in asked
         ]
         sections.append(
-            SectionView(f"{prefix}section-{number}", section.heading, section.description, section.footer, tuple(fields))
+            SectionView(
+                f"{prefix}section-{number}",
+                section.heading,
+                section.description,
+                section.footer,
+                tuple(fields),
+            )
         )
     return FormView(assessment.title or assessment.name, tuple(sections), score(assessment, known))
 
@@ -80,31 +90,45 @@ def fields_view(
     errors: Mapping[str, str] | None = None,
     prefix: str = "",
     timezone: str = "UTC",
-    live: bool = False,
+    left: Container[str] = (),
 ) -> tuple[FieldView, ...]:
-    """These fields with these values, each with an id of its own. The arguments are those of ``form_view``."""
-    told = errors or {}
-    seen: dict[str, int] = {}
+    """These fields with these values, each with an id of its own. The arguments are those of
+    ``form_view``.
+    """
+    messages = errors or {}
+    counts: dict[str, int] = {}
     views = []
     for field in fields:
-        plain = field.name if _PLAIN.fullmatch(field.name) else f"x{zlib.crc32(field.name.encode()):08x}"
-        seen[plain] = seen.get(plain, 0) + 1
-        at = f"{prefix}{plain}" + (f"--{seen[plain]}" if seen[plain] > 1 else "")
+        plain = controls.id_of(field.name)
+        counts[plain] = counts.get(plain, 0) + 1
+        at = f"{prefix}{plain}" + (f"--{counts[plain]}" if counts[plain] > 1 else "")
         plain_view = FieldView(
-            id=at, name=f"{prefix}{field.name}", label=field.label or field.name, help=field.help, required=field.required
+            id=at,
+            name=f"{prefix}{field.name}",
+            label=field.label or field.name,
+            help=field.help,
+            required=field.required,
         )
         view = controls.with_value(
-            plain_view, kind_of(field), value=answers.get(field.name), timezone=timezone, low=field.low, high=field.high
+            plain_view,
+            kind_of(field),
+            value=answers.get(field.name),
+            timezone=timezone,
+            low=field.low,
+            high=field.high,
         )
-        error = view.error or told.get(field.name, "")
+        error = view.error or messages.get(field.name, "")
         error = error and (two_meanings(view.value, view.widget) or error)
-        views.append(replace(view, error=error, value="" if live else view.value))
+        views.append(replace(view, error=error, value="" if field.name in left else view.value))
     return tuple(views)
 
 
 def depth_of(asked: Iterable[Question]) -> dict[str, int]:
     """How many follow-ups lead to each question; a circle ends where it closes."""
-    waits = {question.name: question.shown_when.question if question.shown_when else "" for question in asked}
+    waits = {
+        question.name: question.shown_when.question if question.shown_when else ""
+        for question in asked
+    }
     depths = {}
     for name in waits:
         walked = {name}
@@ -116,30 +140,40 @@ def depth_of(asked: Iterable[Question]) -> dict[str, int]:
     return depths
 
 
-def read(fields: Iterable[FieldDesign], form: Form, prefix: str = "", timezone: str = "UTC") -> dict[str, Any]:
+def read(
+    fields: Iterable[FieldDesign], form: Form, prefix: str = "", timezone: str = "UTC"
+) -> dict[str, Any]:
     """The answers of a form that was sent, as JSON values. A blank is no answer.
 
-    What cannot be read as its kind stays as it was typed, for the check that every answer goes through to say what is wrong.
-    ``timezone`` is whose clock dates with a time were typed by.
-    """
-    answers = {field.name: controls.value_of(kind_of(field), form.texts(f"{prefix}{field.name}"), timezone) for field in fields}
+    What cannot be read as its kind stays as it was typed, for the check that every answer goes
+    through to say what is wrong. ``timezone`` is whose clock dates with a time were typed by."""
+    answers = {
+        field.name: controls.value_of(kind_of(field), form.texts(f"{prefix}{field.name}"), timezone)
+        for field in fields
+    }
     return {name: answer for name, answer in answers.items() if answer is not None}
 
 
 def fitting(fields: Iterable[FieldDesign], answers: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the answers that their kind accepts."""
-    kept = {}
+    accepted = {}
     for field in fields:
         problems: list[Any] = []
         if field.name in answers:
             kind_of(field).decode(answers[field.name], field.name, problems)
             if not problems:
-                kept[field.name] = answers[field.name]
-    return kept
+                accepted[field.name] = answers[field.name]
+    return accepted
 
 
-def kind_of(field: FieldDesign) -> Kind:
-    """What checks the values of a field; any text where its kind is none that there is, as in a draft that is not right yet."""
-    known = FIELD_KINDS.get(field.kind)
-    is_endless = any(isinstance(limit, float) and not math.isfinite(limit) for limit in (field.low, field.high))
-    return Text() if known is None or is_endless else known.make(field)
+def asked_answers(assessment: Assessment, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """The answers to what is asked: what an assessment is finished with."""
+    asked = questions.visible_questions(assessment, fitting(assessment.questions, answers))
+    return {name: answer for name, answer in answers.items() if name in asked}
+
+
+def answer_errors(checked: Object, answers: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with answers, as a sentence by the name of the question."""
+    problems: list[Problem] = []
+    checked.keep(dict(answers), ".model", problems)
+    return by_name(problems, {*answers, *checked.by_name}, ".model", UNANSWERED)[0]

@@ -16,7 +16,9 @@ from almoner.workshop.publish import publish
 
 @dataclass(frozen=True)
 class Lock:
-    """A revision that is tested. ``test_version`` is its version in the test environment; ``locked_at`` is in UTC."""
+    """A revision that is tested. ``test_version`` is its version in the test environment;
+    ``locked_at`` is in UTC.
+    """
 
     number: int
     revision: int
@@ -40,13 +42,16 @@ async def lock(
 
     The version and the lock stand together or not at all.
 
-    What it breaks among the made-up patients there is nobody's loss. Raises Unfit with every problem that the revision has,
-    LookupError where there is no such revision, ApiError where the other environment is no test environment of this one, Widens
-    where it opens more to workers of that one and ``granter`` does not administer.
-    """
+    What it breaks among the made-up patients there is nobody's loss. Raises Unfit with every
+    problem that the revision has, LookupError where there is no such revision, ApiError where the
+    other environment is no test environment of this one, Widens where it opens more to workers of
+    that one and ``granter`` does not administer."""
     tests = {test.id for test in await environments.tests_of(connection, environment_id)}
     if test_environment_id not in tests:
-        raise problem("bad_request", "A program is tested in a test environment of its own environment, and this is none.")
+        raise problem(
+            "bad_request",
+            "A program is tested in a test environment of its own environment, and this is none.",
+        )
     draft = await drafts.at(connection, environment_id, revision)
     number = 0
 
@@ -54,9 +59,9 @@ async def lock(
         nonlocal number
         await drafts.hold(connection, environment_id)
         number = await connection.fetchval(
-            "INSERT INTO program_locks (environment_id, number, revision, test_environment_id, test_version, message, locked_by) "
-            "SELECT $1, 1 + coalesce(max(number), 0), $2, $3, $4, $5, $6 FROM program_locks WHERE environment_id = $1 "
-            "RETURNING number",
+            "INSERT INTO program_locks (environment_id, number, revision, test_environment_id,"
+            " test_version, message, locked_by) SELECT $1, 1 + coalesce(max(number), 0), $2, $3,"
+            " $4, $5, $6 FROM program_locks WHERE environment_id = $1 RETURNING number",
             *(environment_id, revision, test_environment_id, version, message, by),
         )
 
@@ -71,14 +76,17 @@ async def lock(
         granter=granter,
         recording=record,
     )
-    return next(made for made in await list_locks(connection, environment_id) if made.number == number)
+    return next(
+        each for each in await list_locks(connection, environment_id) if each.number == number
+    )
 
 
 async def list_locks(connection: Connection, environment_id: int) -> tuple[Lock, ...]:
-    """What was locked, the latest first."""
+    """Every lock of an environment, the latest first."""
     rows = await connection.fetch(
-        "SELECT l.number, l.revision, e.name, l.test_version, l.message, l.locked_by, l.locked_at FROM program_locks l "
-        "JOIN environments e ON e.id = l.test_environment_id WHERE l.environment_id = $1 ORDER BY l.number DESC",
+        "SELECT l.number, l.revision, e.name, l.test_version, l.message, l.locked_by, l.locked_at"
+        " FROM program_locks l JOIN environments e ON e.id = l.test_environment_id WHERE"
+        " l.environment_id = $1 ORDER BY l.number DESC",
         environment_id,
     )
     return tuple(Lock(*row) for row in rows)

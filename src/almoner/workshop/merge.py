@@ -1,4 +1,6 @@
-"""Two designers' edits of one program brought together, part by part, and what they must choose between."""
+"""Two designers' edits of one program brought together, part by part, and what they must choose
+between.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,15 @@ from msgspec import Struct
 from almoner.merging.three_way import ABSENT, MINE, Merge, Side, ThreeWay, merge_items, merge_values
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pairing import Key, at, called, keyed, label, paired, step, where, word
-from almoner.workshop.shape import Member, is_said_as_one, members
+from almoner.workshop.shape import Member, is_whole, members
 
 
 @dataclass(frozen=True)
 class MergeConflict:
     """One part that both changed differently; None stands for a part that is not there.
 
-    ``path`` names it from one merge of the same designs to the next; ``where`` says it to people. The values are plain values,
-    parts of a program or, for an order, the names in that order.
-    """
+    ``path`` names it from one merge of the same designs to the next; ``where`` says it to people.
+    The values are plain values, parts of a program or, for an order, the names in that order."""
 
     path: str
     where: str
@@ -32,7 +33,9 @@ class MergeConflict:
 
 @dataclass(frozen=True)
 class Merged:
-    """Two designs brought together. In ``design``, what is in conflict is as it is in ``theirs``."""
+    """Two designs brought together. In ``design``, what is in conflict is as it is in
+    ``theirs``.
+    """
 
     design: ProgramDesign
     conflicts: tuple[MergeConflict, ...]
@@ -48,7 +51,9 @@ def merge(base: ProgramDesign, theirs: ProgramDesign, mine: ProgramDesign) -> Me
 
 
 def resolve(merged: Merged, choices: Mapping[str, Side]) -> ProgramDesign:
-    """The merged design with a side chosen for each conflict, by its path. Raises KeyError where a conflict has no choice."""
+    """The merged design with a side chosen for each conflict, by its path. Raises KeyError where a
+    conflict has no choice.
+    """
     for conflict in merged.conflicts:
         if conflict.path not in choices:
             raise KeyError(conflict.path)
@@ -60,7 +65,10 @@ def _merge(
 ) -> tuple[ProgramDesign, tuple[MergeConflict, ...]]:
     merging = _Merging(lambda place, _: choices.get(place.path, ""))
     design: ProgramDesign = merging.part(_Place("", ()), base, theirs, mine)
-    return design, tuple(MergeConflict(c.path.path, where(c.path.trail), c.base, c.theirs, c.mine) for c in merging.conflicts)
+    return design, tuple(
+        MergeConflict(c.path.path, where(c.path.trail), c.base, c.theirs, c.mine)
+        for c in merging.conflicts
+    )
 
 
 @dataclass(frozen=True)
@@ -102,20 +110,33 @@ class _Merging(ThreeWay[_Place]):
             return lambda _, *lists: self._list(place, member, *lists)
         if member.holds == "numbers":
             return self._numbers
-        return self.part if member.struct is not None and not is_said_as_one(member.struct) else None
+        return self.part if member.struct is not None and not is_whole(member.struct) else None
 
-    def _list(self, place: _Place, member: Member, base: Any, theirs: Any, mine: Any) -> tuple[Any, ...]:
+    def _list(
+        self, place: _Place, member: Member, base: Any, theirs: Any, mine: Any
+    ) -> tuple[Any, ...]:
         sides = keyed(base), paired(base, theirs), paired(base, mine)
 
         def merge_item(key: Key, *items: Any) -> Any:
-            shown = next(item for item in items if item is not ABSENT)
-            return self.value(place.item(member, key, shown), *items, inside=self.part)
+            sample = next(item for item in items if item is not ABSENT)
+            return self.value(place.item(member, key, sample), *items, inside=self.part)
 
         def choose_order(*orders: list[Key]) -> list[Key]:
-            names = [tuple(called(side[key]) for key in order) for side, order in zip(sides, orders, strict=True)]
-            return orders[2] if self.choose(place.member(member).order(), *names) == MINE else orders[1]
+            names = [
+                tuple(called(side[key]) for key in order)
+                for side, order in zip(sides, orders, strict=True)
+            ]
+            return (
+                orders[2]
+                if self.choose(place.member(member).order(), *names) == MINE
+                else orders[1]
+            )
 
         return tuple(merge_items(sides, merge_item, choose_order).values())
 
     def _numbers(self, place: _Place, *sides: Mapping[str, float]) -> dict[str, float]:
-        return merge_values((*sides[1], *sides[2]), sides, lambda name, *numbers: self.value(place.number(name), *numbers))
+        return merge_values(
+            (*sides[1], *sides[2]),
+            sides,
+            lambda name, *numbers: self.value(place.number(name), *numbers),
+        )

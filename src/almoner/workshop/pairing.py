@@ -1,4 +1,6 @@
-"""Which item of a list of a program is which in another version of it, and what people and paths call it."""
+"""Which item of a list of a program is which in another version of it, and what people and paths
+call it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from almoner.merging.pairing import pair
 from almoner.merging.three_way import same
 from almoner.workshop.shape import Member, identity, members
 
-# An item's name, and how many of that name stand before it in its list: a draft may hold two of one name for a while.
+# An item's name, and how many of that name stand before it in its list: a draft may hold two of one
+# name for a while.
 Key = tuple[str, int]
 # Above this share of members in common, an item under another name is the same item renamed.
 _ALIKE: Final = 0.5
@@ -24,24 +27,27 @@ _CALLED: Final = {"sidebar": "sidebar card"}
 
 def keyed(items: Sequence[Any]) -> dict[Key, Any]:
     """The items of a list by their keys, in order; an item is a part of a program, or a text."""
-    seen: Counter[str] = Counter()
-    found = {}
+    counts: Counter[str] = Counter()
+    by_key = {}
     for item in items:
         name = item if isinstance(item, str) else getattr(item, identity(type(item)))
-        found[name, seen[name]] = item
-        seen[name] += 1
-    return found
+        by_key[name, counts[name]] = item
+        counts[name] += 1
+    return by_key
 
 
 def paired(base: Sequence[Any], other: Sequence[Any]) -> dict[Key, Any]:
-    """The items of ``other`` by the keys that they have in ``base``, in their own order; what is new keeps its own key.
+    """The items of ``other`` by the keys that they have in ``base``, in their own order; what is
+    new keeps its own key.
 
-    An item that is in neither list under the other's name, and is otherwise much like one, is that item renamed.
-    """
+    An item that is in neither list under the other's name, and is otherwise much like one, is that
+    item renamed."""
     before, after = keyed(base), keyed(other)
     gone = [key for key in before if key not in after]
     new = [key for key in after if key not in before]
-    if len(gone) * len(new) > _MOST_COMPARED or not all(isinstance(item, Struct) for item in base[:1]):
+    if len(gone) * len(new) > _MOST_COMPARED or not all(
+        isinstance(item, Struct) for item in base[:1]
+    ):
         # Texts are never alike; and where so much is new, it is another program.
         return after
 
@@ -54,27 +60,29 @@ def paired(base: Sequence[Any], other: Sequence[Any]) -> dict[Key, Any]:
     return {renamed.get(key, key): item for key, item in after.items()}
 
 
-def likeness(one: Any, other: Any) -> float:
+def likeness(item: Any, other: Any) -> float:
     """The share of what two items say that they have in common, their names aside: from 0 to 1."""
-    if isinstance(one, str):
+    if isinstance(item, str):
         return 0.0
-    of: type[Struct] = type(one)
+    of: type[Struct] = type(item)
     shares = [
-        _common(member, getattr(one, member.attribute), getattr(other, member.attribute))
+        _common(member, getattr(item, member.attribute), getattr(other, member.attribute))
         for member in members(of)
-        if member.attribute != identity(of) and not _both_default(member, one, other)
+        if member.attribute != identity(of) and not _both_default(member, item, other)
     ]
     return sum(shares) / len(shares) if shares else 0.0
 
 
-def _both_default(member: Member, one: Struct, other: Struct) -> bool:
-    return same(getattr(one, member.attribute), member.default) and same(getattr(other, member.attribute), member.default)
+def _both_default(member: Member, item: Struct, other: Struct) -> bool:
+    return same(getattr(item, member.attribute), member.default) and same(
+        getattr(other, member.attribute), member.default
+    )
 
 
-def _common(member: Member, one: Any, other: Any) -> float:
+def _common(member: Member, item: Any, other: Any) -> float:
     if member.holds != "parts":
-        return float(same(one, other))
-    names = [set(keyed(items)) for items in (one, other)]
+        return float(same(item, other))
+    names = [set(keyed(items)) for items in (item, other)]
     return len(names[0] & names[1]) / max(map(len, names))
 
 
@@ -97,7 +105,11 @@ def word(member: Member) -> str:
 
 def called(item: Any) -> str:
     """What people call an item: its name, else what tells it from its neighbours."""
-    name: str = item if isinstance(item, str) else getattr(item, "name", "") or getattr(item, identity(type(item)))
+    name: str = (
+        item
+        if isinstance(item, str)
+        else getattr(item, "name", "") or getattr(item, identity(type(item)))
+    )
     return name.strip() or "without a name"
 
 
@@ -107,6 +119,8 @@ def label(member: Member) -> str:
 
 
 def where(trail: Sequence[str]) -> str:
-    """Where something is, for people: ``Assessment Intake assessment, question plan_type, label``."""
+    """Where something is, for people: ``Assessment Intake assessment, question plan_type,
+    label``.
+    """
     text = ", ".join(trail)
     return text[:1].upper() + text[1:]

@@ -1,4 +1,6 @@
-"""The placeholders of message templates: ``{{patient.first_name}}`` stands for what is filled in when a coach picks one."""
+"""The placeholders of message templates: ``{{patient.first_name}}`` stands for what is filled in
+when a coach picks one.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,23 @@ PLACEHOLDERS: Final[Mapping[str, str]] = {
     "program.name": "The name of the program.",
     "appointment.type": "The title of the patient's next appointment.",
     "appointment.day": "The day of the patient's next appointment, in the patient's time zone.",
-    "appointment.time": "The time of day of the patient's next appointment, in the patient's time zone.",
+    "appointment.time": (
+        "The time of day of the patient's next appointment, in the patient's time zone."
+    ),
 }
 _OPEN: Final = "{{"
 _CLOSE: Final = "}}"
 # Plain words; a placeholder; braces that have no partner, with the words behind those that open.
-_PIECE: Final = re.compile(r"(?:(?!\{\{|\}\}).)+|\{\{(?P<name>(?:(?!\{\{|\}\}).)*)\}\}|\{\{(?:(?!\{\{|\}\}).)*|\}\}", re.DOTALL)
+_PIECE: Final = re.compile(
+    r"(?:(?!\{\{|\}\}).)+|\{\{(?P<name>(?:(?!\{\{|\}\}).)*)\}\}|\{\{(?:(?!\{\{|\}\}).)*|\}\}",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a template: plain words, or a placeholder where ``name`` is given; ``problem`` tells what is wrong with it.
+    """A stretch of a template: plain words, or a placeholder where ``name`` is given; ``problem``
+    tells what is wrong with it.
 
     ``hint`` tells what was probably meant, which takes its time.
     """
@@ -49,7 +57,9 @@ def pieces(body: str) -> Iterator[Piece]:
         if name is not None:
             yield _placeholder(text, name.strip())
         elif text.startswith(_OPEN):
-            yield Piece(text, problem=f"{_OPEN} is not closed: write {_OPEN}patient.first_name{_CLOSE}")
+            yield Piece(
+                text, problem=f"{_OPEN} is not closed: write {_OPEN}patient.first_name{_CLOSE}"
+            )
         elif text == _CLOSE:
             yield Piece(text, problem=f"{_CLOSE} stands without {_OPEN} before it")
         else:
@@ -57,7 +67,9 @@ def pieces(body: str) -> Iterator[Piece]:
 
 
 def filled(body: str, words: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """The template with the placeholders put in that ``words`` has, and the names of the others, which stay as they are written."""
+    """The template with the placeholders put in that ``words`` has, and the names of the others,
+    which stay as they are written.
+    """
     text, unknown = [], []
     for piece in pieces(body):
         known = words.get(piece.name) if piece.name else None
@@ -70,4 +82,6 @@ def filled(body: str, words: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
 def _placeholder(text: str, name: str) -> Piece:
     if name in PLACEHOLDERS:
         return Piece(text, name)
-    return Piece(text, name, f"there is no placeholder {short(name)}", partial(instead, name, PLACEHOLDERS))
+    return Piece(
+        text, name, f"there is no placeholder {short(name)}", partial(instead, name, PLACEHOLDERS)
+    )

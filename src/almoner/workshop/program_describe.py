@@ -10,26 +10,40 @@ from almoner.data_api.describe import Addition
 from almoner.data_api.describe_answers import not_modified, refusals, success
 from almoner.vocabulary.kinds import Schema
 from almoner.vocabulary.times import IsoDateTime
-from almoner.workshop.design import Assessment, Phase, ProgramDesign, Question, Section
-from almoner.workshop.program_api import PATH, shown_program
+from almoner.workshop.assessment_design import Assessment, Question, Section
+from almoner.workshop.design import Phase, ProgramDesign
+from almoner.workshop.program_api import PATH, program_json
 
-_ABOUT: Final = "What the environment's program defines, as published. The keys are those of a program file: docs/program.md."
-_TEXT: Final = (
-    "The newest version, or the one that `version` names. Each assessment and custom data type tells its own `version`, which "
-    "grows when it changes, and in `schema` the JSON Schema of what fits it. A group without items is left out. Send the `ETag` "
-    "as `If-None-Match` to learn whether anything has been published since."
+_ABOUT: Final = (
+    "What the environment's program defines, as published. The keys are those of a program file:"
+    " docs/program.md."
 )
-_EXAMPLE: Final = shown_program(
+_TEXT: Final = (
+    "The newest version, or the one that `version` names. Each assessment and custom data type"
+    " tells its own `version`, which grows when it changes, and in `schema` the JSON Schema of what"
+    " fits it. A group without items is left out. Send the `ETag` as `If-None-Match` to learn"
+    " whether anything has been published since."
+)
+_EXAMPLE: Final = program_json(
     3,
     datetime(2018, 9, 12, 1, 27, 32, 31245, UTC),
     ProgramDesign(
         name="Kiwi Health",
-        phases=(Phase(name="intake", title="Intake", next=("graduated",)), Phase(name="graduated", title="Graduated", next=())),
+        phases=(
+            Phase(name="intake", title="Intake", next=("graduated",)),
+            Phase(name="graduated", title="Graduated", next=()),
+        ),
         assessments=(
             Assessment(
                 id="mood_check",
                 name="Mood check",
-                sections=(Section(questions=(Question(name="low_mood", kind="boolean", label="Low?", required=True),)),),
+                sections=(
+                    Section(
+                        questions=(
+                            Question(name="low_mood", kind="boolean", label="Low?", required=True),
+                        )
+                    ),
+                ),
             ),
         ),
     ),
@@ -38,11 +52,16 @@ _EXAMPLE: Final = shown_program(
 _GROUPS: Final = {
     "phases": "Where a patient is on the way through the program.",
     "appointment_types": "Kinds of appointment.",
-    "assessments": "Forms whose answers are kept, each with its `version` and the `schema` of its model.",
-    "custom_data_types": "Records in the program's own form, each with its `version` and the `schema` of its body.",
+    "assessments": (
+        "Forms whose answers are kept, each with its `version` and the `schema` of its model."
+    ),
+    "custom_data_types": (
+        "Records in the program's own form, each with its `version` and the `schema` of its body."
+    ),
     "care_flows": "Goals and steps that coaches start from.",
     "task_types": "Kinds of task that a patient is shown.",
     "message_templates": "Words that coaches begin a message with.",
+    "processes": "What is done by itself when something happens.",
     "roles": "What workers may do and see.",
     "sidebar": "The cards beside a patient's timeline.",
 }
@@ -57,12 +76,18 @@ _VERSIONED: Final[dict[str, Schema]] = {
 def addition(enveloped: bool = False) -> Addition:
     """The description of the operation in one of the shapes."""
     scope = (f"{PROGRAM}.read", "The published program.")
-    return Addition(PROGRAM, _ABOUT, (scope,), {PATH: {"get": _operation(enveloped)}}, {"Program": _schema()})
+    return Addition(
+        PROGRAM, _ABOUT, (scope,), {PATH: {"get": _operation(enveloped)}}, {"Program": _schema()}
+    )
 
 
 def _operation(enveloped: bool) -> dict[str, Any]:
     reference: Schema = {"$ref": "#/components/schemas/Program"}
-    schema = {"type": "object", "properties": {"data": reference}, "required": ["data"]} if enveloped else reference
+    schema = (
+        {"type": "object", "properties": {"data": reference}, "required": ["data"]}
+        if enveloped
+        else reference
+    )
     example = {"data": _EXAMPLE} if enveloped else _EXAMPLE
     return {
         "operationId": "getProgram",
@@ -81,7 +106,9 @@ def _operation(enveloped: bool) -> dict[str, Any]:
             {
                 "name": "If-None-Match",
                 "in": "header",
-                "description": "The `ETag` of the program that the caller has; 304 where it is still that.",
+                "description": (
+                    "The `ETag` of the program that the caller has; 304 where it is still that."
+                ),
                 "schema": {"type": "string"},
                 "example": '"5f2c9a41d07b1a3e5f2c9a41d07b1a3e"',
             },
@@ -110,9 +137,16 @@ def _schema() -> Schema:
         "published_at": {**IsoDateTime().schema(), "description": "When it was published."},
         "program": {"type": "string", "description": "Its name."},
         **groups,
-        "terminology": {"type": "object", "description": "What the program calls people, where it is not the usual."},
+        "terminology": {
+            "type": "object",
+            "description": "What the program calls people, where it is not the usual.",
+        },
     }
-    return {"type": "object", "properties": properties, "required": ["version", "published_at", "program"]}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": ["version", "published_at", "program"],
+    }
 
 
 def _versioned(own: Schema) -> Schema:

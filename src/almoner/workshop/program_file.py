@@ -12,7 +12,8 @@
         sections:
           - heading: The past two weeks
             questions:
-              - {name: low_mood, kind: choice, choices: [never, often], points: {never: 0, often: 1}, required: true}
+              - {name: low_mood, kind: choice, choices: [never, often], points: {never: 0, often:
+              1}, required: true}
               - {name: since_when, kind: text, shown_when: {question: low_mood, is: often}}
         scoring:
           bands:
@@ -34,14 +35,20 @@ __all__ = ["FileProblem", "ProgramFileError", "parse"]
 
 
 def parse(source: str) -> ProgramDesign:
-    """The design that a program file holds. Raises ProgramFileError with everything that is wrong with it."""
+    """The design that a program file holds. Raises ProgramFileError with everything that is wrong
+    with it.
+    """
     root, reader = root_of(source), PartReader()
     design = cast(ProgramDesign, reader.part(ProgramDesign, root))
     problems = list(reader.problems)
     for problem in checks.problems(design):
         if not reader.is_moot(problem):
             before = f", on line {line_of(located(root, problem.before))}" if problem.before else ""
-            problems.append(FileProblem(line_of(located(root, problem.path)), problem.path, f"{problem.text}{before}"))
+            problems.append(
+                FileProblem(
+                    line_of(located(root, problem.path)), problem.path, f"{problem.text}{before}"
+                )
+            )
     if problems:
         raise ProgramFileError(problems)
     return design

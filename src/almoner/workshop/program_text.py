@@ -14,23 +14,28 @@ from almoner.workshop.design import ProgramDesign
 from almoner.workshop.shape import Member, members
 
 _TAG: Final = "tag:yaml.org,2002:"
-# Lines end before this column where a text allows it; a group of keys stands on one line where it is no longer than that.
+# Lines end before this column where a text allows it; a group of keys stands on one line where it
+# is no longer than that.
 _WIDTH: Final = 120
 _LONGEST_INLINE: Final = 110
-_ONE_SPACE_APART: Final = re.compile(r"[^\s]+(?: [^\s]+)*")
-# A text of several lines that a block can hold as it is: it neither begins nor ends a line with a blank.
+_SINGLE_SPACED: Final = re.compile(r"[^\s]+(?: [^\s]+)*")
+# A text of several lines that a block can hold as it is: it neither begins nor ends a line with a
+# blank.
 _BLOCK: Final = re.compile(r"[^\s](?:[^\n]*[^\s])?(?:\n+[^\s](?:[^\n]*[^\s])?)*\n?")
 
 
 def write(design: ProgramDesign, schema: str = "") -> str:
-    """The program as YAML; reading it gives the same program again. What has its default is left out.
+    """The program as YAML; reading it gives the same program again. What has its default is left
+    out.
 
-    ``schema`` is the address of the file's JSON Schema, for editors that complete by it; none is named where it is blank.
-    """
+    ``schema`` is the address of the file's JSON Schema, for editors that complete by it; none is
+    named where it is blank."""
     parts = [f"# yaml-language-server: $schema={schema}\n"] if schema else []
     for key_node, value_node in _part(design, 0).value:
-        one = yaml.MappingNode(f"{_TAG}map", [(key_node, value_node)], flow_style=False)
-        text: str = yaml.serialize(one, Dumper=yaml.CSafeDumper, allow_unicode=True, width=_WIDTH)
+        mapping = yaml.MappingNode(f"{_TAG}map", [(key_node, value_node)], flow_style=False)
+        text: str = yaml.serialize(
+            mapping, Dumper=yaml.CSafeDumper, allow_unicode=True, width=_WIDTH
+        )
         if isinstance(value_node, yaml.SequenceNode) and not all(map(_is_inline, value_node.value)):
             first, _, rest = text.partition("\n")
             text = first + "\n" + rest.replace("\n- ", "\n\n- ")
@@ -56,7 +61,10 @@ def _mapping(pairs: list[tuple[yaml.ScalarNode, yaml.Node]], depth: int) -> yaml
 
 def _list(items: list[yaml.Node], depth: int) -> yaml.SequenceNode:
     node = yaml.SequenceNode(f"{_TAG}seq", items, flow_style=True)
-    node.flow_style = all(isinstance(i, yaml.ScalarNode) for i in items) and _length(node) + 2 * depth <= _LONGEST_INLINE
+    node.flow_style = (
+        all(isinstance(i, yaml.ScalarNode) for i in items)
+        and _length(node) + 2 * depth <= _LONGEST_INLINE
+    )
     return node
 
 
@@ -66,7 +74,11 @@ def _length(node: yaml.Node) -> int:
         return 10 * _WIDTH if node.style in ("|", ">") else len(node.value) + 2
     if not _is_inline(node):
         return 10 * _WIDTH
-    inner = [n for pair in node.value for n in pair] if isinstance(node, yaml.MappingNode) else node.value
+    inner = (
+        [n for pair in node.value for n in pair]
+        if isinstance(node, yaml.MappingNode)
+        else node.value
+    )
     return 2 + sum(map(_length, inner))
 
 
@@ -79,7 +91,7 @@ def _text(value: str) -> yaml.ScalarNode:
     style = None
     if "\n" in value:
         style = "|" if _BLOCK.fullmatch(value) else '"'
-    elif len(value) > _LONGEST_INLINE and _ONE_SPACE_APART.fullmatch(value):
+    elif len(value) > _LONGEST_INLINE and _SINGLE_SPACED.fullmatch(value):
         style = ">"
     return yaml.ScalarNode(f"{_TAG}str", value, style=style)
 
@@ -107,7 +119,7 @@ def _numbers(member: Member, value: Any, depth: int) -> yaml.Node:
     return _mapping([(_text(name), _scalar(number)) for name, number in value.items()], depth)
 
 
-def _one(member: Member, value: Any, depth: int) -> yaml.Node:
+def _single_part(member: Member, value: Any, depth: int) -> yaml.Node:
     return _part(value, depth)
 
 
@@ -119,6 +131,6 @@ _WRITE: Final[Mapping[str, Callable[[Member, Any, int], yaml.Node]]] = {
     **dict.fromkeys(("text", "truth", "whole", "number", "scalar"), _single),
     "texts": _texts,
     "numbers": _numbers,
-    "part": _one,
+    "part": _single_part,
     "parts": _many,
 }

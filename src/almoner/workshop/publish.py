@@ -1,7 +1,8 @@
-"""Publishing a program: an immutable, numbered version of the whole, and of each element that changed.
+"""Publishing a program: an immutable, numbered version of the whole, and of each element that
+changed.
 
-What opens more to anybody is published by a second person who administers, or at the command line (``access.grants``).
-"""
+What opens more to anybody is published by a second person who administers, or at the command line
+(``access.grants``)."""
 
 from __future__ import annotations
 
@@ -17,10 +18,11 @@ from almoner.database import Connection
 from almoner.errors import problem
 from almoner.merging.three_way import same
 from almoner.vocabulary.definitions import NO_RIGHTS, Program, Rights
-from almoner.workshop.breakages import Progress, Report, examine, unfollowed
+from almoner.workshop.breakages import Report
 from almoner.workshop.checks import DesignProblem, problems
 from almoner.workshop.compare import Difference, compare, summary
 from almoner.workshop.design import ProgramDesign
+from almoner.workshop.dry_run import Progress, examine, unfollowed
 from almoner.workshop.program_file import parse
 from almoner.workshop.program_text import write
 from almoner.workshop.published_programs import (
@@ -34,7 +36,8 @@ from almoner.workshop.published_programs import (
     rights,
 )
 
-# The first half of the advisory lock of an environment's publishing; its second half is the environment's id.
+# The first half of the advisory lock of an environment's publishing; its second half is the
+# environment's id.
 _LOCK: Final = 470265031
 _APPROVE: Final = """
 UPDATE publish_requests SET state = 'approved', decided_by = $3, decided_at = clock_timestamp()
@@ -51,7 +54,8 @@ async def nothing_more(version: int) -> None:
 
 @dataclass(frozen=True)
 class Published:
-    """What a publish led to. ``is_new`` is false where this was published already; nothing is written then.
+    """What a publish led to. ``is_new`` is false where this was published already; nothing is
+    written then.
 
     ``report`` is what it broke, with the publisher's leave.
     """
@@ -66,13 +70,15 @@ class Published:
 class Unfit(Exception):  # noqa: N818  # it tells what happened
     """A design that cannot be published; ``problems`` are all that it has."""
 
-    def __init__(self, found: Collection[DesignProblem]) -> None:
-        super().__init__("; ".join(map(str, found)))
-        self.problems = tuple(found)
+    def __init__(self, problems: Collection[DesignProblem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = tuple(problems)
 
 
 class Breaks(Exception):  # noqa: N818  # it tells what happened
-    """A publish that breaks something without leave: ``missing`` are the words that were not said. Nothing was published."""
+    """A publish that breaks something without leave: ``missing`` are the words that were not said.
+    Nothing was published.
+    """
 
     def __init__(self, report: Report, missing: Collection[str]) -> None:
         super().__init__(" ".join(b.sentence for b in report.breakages if b.word in missing))
@@ -81,7 +87,9 @@ class Breaks(Exception):  # noqa: N818  # it tells what happened
 
 
 class Overtaken(Exception):  # noqa: N818  # it tells what happened
-    """A publish over a version that its publisher has not seen: ``version`` went live meanwhile. Nothing was published."""
+    """A publish over a version that its publisher has not seen: ``version`` went live meanwhile.
+    Nothing was published.
+    """
 
     def __init__(self, version: int) -> None:
         super().__init__(f"Version {version} went live meanwhile.")
@@ -89,11 +97,13 @@ class Overtaken(Exception):  # noqa: N818  # it tells what happened
 
 
 class Widens(Exception):  # noqa: N818  # it tells what happened
-    """A publish that opens more to workers and waits for a second person; ``found`` says what. Nothing was published."""
+    """A publish that opens more to workers and waits for a second person; ``sentences`` say what.
+    Nothing was published.
+    """
 
-    def __init__(self, found: tuple[str, ...]) -> None:
-        super().__init__(" ".join(found))
-        self.found = found
+    def __init__(self, sentences: tuple[str, ...]) -> None:
+        super().__init__(" ".join(sentences))
+        self.sentences = sentences
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,7 @@ class RequestedPublish:
 
 
 @dataclass(frozen=True)
-class _Given:
+class _Submission:
     """What is to be published, and what is said of it."""
 
     design: ProgramDesign
@@ -134,28 +144,31 @@ async def publish(
     asked: RequestedPublish | None = None,
     recording: Recording = nothing_more,
 ) -> Published:
-    """Publishes a program file, or a design, in an environment; ``by`` names who does it, ``message`` is what they say of it.
+    """Publishes a program file, or a design, in an environment; ``by`` names who does it,
+    ``message`` is what they say of it.
 
-    ``granter`` is who does it and what they hold; with ``asked`` they approve of what somebody else asked for. What ``recording``
-    writes stands with the version or not at all, also where that was published already.
+    ``granter`` is who does it and what they hold; with ``asked`` they approve of what somebody else
+    asked for. What ``recording`` writes stands with the version or not at all, also where that was
+    published already.
 
-    What it breaks is found out first (``breakages.examine``), and once more in the publishing transaction for what was written
-    meanwhile. ``accepting`` are the words for what may break. Two publishes in one environment wait for each other; with ``over``
-    this is to replace that version (0: nothing), and no other. The connection must not be in a transaction: an examination may
-    take a minute.
+    What it breaks is found out first (``dry_run.examine``), and once more in the publishing
+    transaction for what was written meanwhile. ``accepting`` are the words for what may break. Two
+    publishes in one environment wait for each other; with ``over`` this is to replace that version
+    (0: nothing), and no other. The connection must not be in a transaction: an examination may take
+    a minute.
 
-    Raises ProgramFileError, with every problem and its line, or Unfit where this holds no program that can be published;
-    Breaks where it breaks what is not accepted; Overtaken where another version than ``over`` is live; Widens where it opens more
-    to workers and nobody asked a second person yet; a 403 ``ApiError`` where this is no such person.
-    """
-    given = _given(program, by, message, granter, asked)
+    Raises ProgramFileError, with every problem and its line, or Unfit where this holds no program
+    that can be published; Breaks where it breaks what is not accepted; Overtaken where another
+    version than ``over`` is live; Widens where it opens more to workers and nobody asked a second
+    person yet; a 403 ``ApiError`` where this is no such person."""
+    submission = _submission(program, by, message, granter, asked)
     while True:
         async with connection.transaction():
-            known = await _already(connection, environment_id, given)
+            known = await _already(connection, environment_id, submission)
             if known is not None:
                 await recording(known.version)
                 return known
-        report = await examine(connection, environment_id, given.design, progress)
+        report = await examine(connection, environment_id, submission.design, progress)
         if over not in (None, report.version):
             raise Overtaken(report.version)
         _insist(report, accepting)
@@ -164,49 +177,96 @@ async def publish(
             if await newest_version(connection, environment_id) != report.version:
                 # Somebody published meanwhile: what this breaks is to be found out anew.
                 continue
-            _insist(await examine(connection, environment_id, given.design, since=report.began_at), accepting)
+            _insist(
+                await examine(connection, environment_id, submission.design, since=report.began_at),
+                accepting,
+            )
             before = await _roles_before(connection, environment_id, report.version)
-            await _authorise(connection, environment_id, given, before)
-            published = await _write(connection, environment_id, given, report, before)
+            await _authorise(connection, environment_id, submission, before)
+            published = await _write(connection, environment_id, submission, report, before)
             await recording(published.version)
             return published
 
 
-def _given(program: str | ProgramDesign, by: str, message: str, granter: By, asked: RequestedPublish | None) -> _Given:
+def _submission(
+    program: str | ProgramDesign, by: str, message: str, granter: By, asked: RequestedPublish | None
+) -> _Submission:
     if isinstance(program, str):
-        return _Given(design=parse(program), source=program, by=by, message=message, is_file=True, granter=granter, asked=asked)
-    found = problems(program)
-    if found:
-        raise Unfit(found)
-    return _Given(design=program, source=write(program), by=by, message=message, is_file=False, granter=granter, asked=asked)
+        return _Submission(
+            design=parse(program),
+            source=program,
+            by=by,
+            message=message,
+            is_file=True,
+            granter=granter,
+            asked=asked,
+        )
+    design_problems = problems(program)
+    if design_problems:
+        raise Unfit(design_problems)
+    return _Submission(
+        design=program,
+        source=write(program),
+        by=by,
+        message=message,
+        is_file=False,
+        granter=granter,
+        asked=asked,
+    )
 
 
-async def _roles_before(connection: Connection, environment_id: int, version: int) -> Mapping[str, Rights]:
-    """The roles that are in force now: those that every program has where nothing is published yet."""
+async def _roles_before(
+    connection: Connection, environment_id: int, version: int
+) -> Mapping[str, Rights]:
+    """The roles that are in force now: those that every program has where nothing is published
+    yet.
+    """
     outline = await outline_at(connection, environment_id, version)
-    return Program().roles if outline is None else rights(ProgramDesign(name=outline.name, roles=outline.roles))
+    return (
+        Program().roles
+        if outline is None
+        else rights(ProgramDesign(name=outline.name, roles=outline.roles))
+    )
 
 
-async def _authorise(connection: Connection, environment_id: int, given: _Given, before: Mapping[str, Rights]) -> None:
-    """In the publishing transaction: that whoever publishes may open what this opens. Raises Widens, or a 403 ``ApiError``."""
-    holds = given.granter.holds
-    if given.asked is not None:
-        require_second_person(holds, given.granter.actor, given.asked.by)
-        if not await connection.fetchval(_APPROVE, environment_id, given.asked.number, given.granter.actor):
-            raise problem("bad_request", "This was decided meanwhile, or a newer one took its place. Look at what waits now.")
+async def _authorise(
+    connection: Connection,
+    environment_id: int,
+    submission: _Submission,
+    before: Mapping[str, Rights],
+) -> None:
+    """In the publishing transaction: that whoever publishes may open what this opens. Raises
+    Widens, or a 403 ``ApiError``.
+    """
+    holds = submission.granter.holds
+    if submission.asked is not None:
+        require_second_person(holds, submission.granter.actor, submission.asked.by)
+        if not await connection.fetchval(
+            _APPROVE, environment_id, submission.asked.number, submission.granter.actor
+        ):
+            raise problem(
+                "bad_request",
+                "This was decided meanwhile, or a newer one took its place. Look at what waits"
+                " now.",
+            )
     if holds.everything:
         return
-    after = rights(given.design)
-    held = await connection.fetch("SELECT DISTINCT roles FROM worker_accounts WHERE environment_id = $1", environment_id)
-    found = widened(before, after, [row["roles"] for row in held])
-    if found and given.asked is None:
-        # Nobody is cared for in a test environment: who administers the live one opens what they like there.
-        is_for_tests = await connection.fetchval("SELECT test_of IS NOT NULL FROM environments WHERE id = $1", environment_id)
+    after = rights(submission.design)
+    role_rows = await connection.fetch(
+        "SELECT DISTINCT roles FROM worker_accounts WHERE environment_id = $1", environment_id
+    )
+    widenings = widened(before, after, [row["roles"] for row in role_rows])
+    if widenings and submission.asked is None:
+        # Nobody is cared for in a test environment: who administers the live one opens what they
+        # like there.
+        is_for_tests = await connection.fetchval(
+            "SELECT test_of IS NOT NULL FROM environments WHERE id = $1", environment_id
+        )
         if not (is_for_tests and holds.administers):
-            raise Widens(found)
-    if found:
+            raise Widens(widenings)
+    if widenings:
         # A role that comes back opens itself again to whoever has it still.
-        in_use = before.keys() | {name for row in held for name in row["roles"]}
+        in_use = before.keys() | {name for row in role_rows for name in row["roles"]}
         for name in sorted(in_use & after.keys()):
             require(holds, Grant(rights=after[name], had=before.get(name, NO_RIGHTS)))
 
@@ -217,67 +277,101 @@ def _insist(report: Report, accepting: Collection[str]) -> None:
         raise Breaks(report, missing)
 
 
-async def _already(connection: Connection, environment_id: int, given: _Given) -> Published | None:
-    """What there is to say where the newest version is this very file, or holds this very design."""
+async def _already(
+    connection: Connection, environment_id: int, submission: _Submission
+) -> Published | None:
+    """What there is to say where the newest version is this very file, or holds this very
+    design.
+    """
     last = await connection.fetchrow(
-        "SELECT version, digest FROM programs WHERE environment_id = $1 ORDER BY version DESC LIMIT 1", environment_id
+        "SELECT version, digest FROM programs WHERE environment_id = $1 ORDER BY version DESC"
+        " LIMIT 1",
+        environment_id,
     )
     if last is None:
         return None
-    if last["digest"] != given.digest and (
-        given.is_file or not same(await design_of(connection, environment_id, last["version"]), given.design)
+    if last["digest"] != submission.digest and (
+        submission.is_file
+        or not same(await design_of(connection, environment_id, last["version"]), submission.design)
     ):
         return None
-    return Published(last["version"], (), f"This is version {last['version']} already; nothing was published.", False)
+    return Published(
+        last["version"],
+        (),
+        f"This is version {last['version']} already; nothing was published.",
+        False,
+    )
 
 
 async def _write(
-    connection: Connection, environment_id: int, given: _Given, report: Report, roles_before: Mapping[str, Rights]
+    connection: Connection,
+    environment_id: int,
+    submission: _Submission,
+    report: Report,
+    roles_before: Mapping[str, Rights],
 ) -> Published:
     version = 1 + report.version
+    before = ProgramDesign(name=submission.design.name)
+    if report.version:
+        before = await design_of(connection, environment_id, report.version)
+    changes = compare(before, submission.design)
+    change_text = (
+        summary(changes)
+        if changes
+        else "only comments or layout changed"
+        if report.version
+        else "a program without any parts"
+    )
+    await connection.execute(
+        "INSERT INTO programs (environment_id, version, source, digest, summary, message,"
+        " published_by) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        *(environment_id, version, submission.source, submission.digest),
+        *(change_text, submission.message, submission.by),
+    )
+    await _write_elements(connection, environment_id, submission.design, version)
+    await worker_events.changed(
+        *(connection, environment_id, "program published", submission.granter),
+        about=f"program:{version}",
+        before=_rights_json(report.version, roles_before),
+        after=_rights_json(version, rights(submission.design)),
+        detail=f"asked for by {submission.by}" if submission.asked else "",
+    )
+    return Published(version, changes, change_text, True, report)
+
+
+async def _write_elements(
+    connection: Connection, environment_id: int, design: ProgramDesign, version: int
+) -> None:
+    """The elements that are not as their newest version is, and the outline of which versions the
+    program has.
+    """
     latest = await latest_elements(connection, environment_id)
     versions: dict[Key, int] = {}
-    fresh: list[tuple[str, str, int, Any]] = []
-    for kind, key, element in _elements(given.design):
+    rows: list[tuple[str, str, int, Any]] = []
+    for kind, key, element in _elements(design):
         number, known = latest.get((kind, key), (0, None))
         if known is None or not same(known, element):
             number += 1
-            fresh.append((kind, key, number, element))
+            rows.append((kind, key, number, element))
         versions[kind, key] = number
-    before = ProgramDesign(name=given.design.name)
-    if report.version:
-        before = await design_of(connection, environment_id, report.version)
-    changes = compare(before, given.design)
-    told = summary(changes) if changes else "only comments or layout changed" if report.version else "a program without any parts"
-    await connection.execute(
-        "INSERT INTO programs (environment_id, version, source, digest, summary, message, published_by) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        *(environment_id, version, given.source, given.digest, told, given.message, given.by),
-    )
-    rows = [*fresh, ("program", given.design.name, version, outline_of(given.design, versions))]
+    rows.append(("program", design.name, version, outline_of(design, versions)))
     await connection.executemany(
-        "INSERT INTO program_elements (environment_id, kind, name, version, program_version, definition) "
-        "VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO program_elements (environment_id, kind, name, version, program_version,"
+        " definition) VALUES ($1, $2, $3, $4, $5, $6)",
         [(environment_id, kind, name, n, version, encoded(value)) for kind, name, n, value in rows],
     )
-    old, new = _told(report.version, roles_before), _told(version, rights(given.design))
-    about, detail = f"program:{version}", f"asked for by {given.by}" if given.asked else ""
-    await worker_events.changed(
-        connection, environment_id, event="program published", by=given.granter, about=about, before=old, after=new, detail=detail
-    )
-    return Published(version, changes, told, True, report)
 
 
-def _told(version: int, roles: Mapping[str, Rights]) -> dict[str, Any]:
+def _rights_json(version: int, roles: Mapping[str, Rights]) -> dict[str, Any]:
     """What an event tells of a version: its number, and what each role opens."""
     return {"version": version} | {
         f"role {name}": {
-            "may": sorted(one.may),
-            "patients": "all" if one.all_patients else "own",
-            "hidden": sorted(one.hidden_assessments | one.hidden_data),
-            "second_factor": one.second_factor,
+            "may": sorted(role_rights.may),
+            "patients": "all" if role_rights.all_patients else "own",
+            "hidden": sorted(role_rights.hidden_assessments | role_rights.hidden_data),
+            "second_factor": role_rights.second_factor,
         }
-        for name, one in roles.items()
+        for name, role_rights in roles.items()
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -13,9 +14,9 @@ from almoner.database import Connection
 from almoner.vocabulary.definitions import AppointmentKind, Program, Rights, SidebarCard, Spec
 from almoner.vocabulary.definitions import DataType as CheckedType
 from almoner.workshop import questions
+from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.design import (
     AppointmentType,
-    Assessment,
     CareFlowTemplate,
     CustomDataType,
     MessageTemplate,
@@ -28,21 +29,24 @@ from almoner.workshop.design import (
     Terminology,
     roles,
 )
+from almoner.workshop.process_design import Process, WorkingHours
 
 # The elements that have versions of their own; the rest of a program is kept in its outline.
-ELEMENTS: Final[Mapping[str, type[Any]]] = {"assessment": Assessment, "custom_data_type": CustomDataType}
+ELEMENTS: Final[Mapping[str, type[Any]]] = {
+    "assessment": Assessment,
+    "custom_data_type": CustomDataType,
+}
 Element = Assessment | CustomDataType
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-T = TypeVar("T")
+T = TypeVar("T", bound=Struct)
 
 
 class Outline(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a version of a program consists of, as the element of kind ``program`` keeps it.
 
-    ``assessments`` and ``custom_data_types`` pair the id or name with the version that this program has of it, in the
-    designer's order; everything else is kept whole.
-    """
+    ``assessments`` and ``custom_data_types`` pair the id or name with the version that this program
+    has of it, in the designer's order; everything else is kept whole."""
 
     name: str
     phases: tuple[Phase, ...] = ()
@@ -52,6 +56,8 @@ class Outline(Struct, frozen=True, kw_only=True, omit_defaults=True):
     care_flows: tuple[CareFlowTemplate, ...] = ()
     task_types: tuple[TaskType, ...] = ()
     message_templates: tuple[MessageTemplate, ...] = ()
+    processes: tuple[Process, ...] = ()
+    working_hours: WorkingHours = WorkingHours()
     roles: tuple[Role, ...] = ()
     terminology: Terminology = Terminology()
     sidebar: tuple[SidebarModule, ...] = ()
@@ -64,39 +70,45 @@ class Outline(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def outline_of(design: ProgramDesign, versions: Mapping[tuple[str, str], int]) -> Outline:
-    """The outline of a design; ``versions`` has the version of every element, by kind and id or name."""
+    """The outline of a design; ``versions`` has the version of every element, by kind and id or
+    name.
+    """
     whole = {name: getattr(design, name) for name in Outline.__struct_fields__}
     return Outline(
         **whole
         | {
             "assessments": tuple((a.id, versions["assessment", a.id]) for a in design.assessments),
-            "custom_data_types": tuple((t.name, versions["custom_data_type", t.name]) for t in design.custom_data_types),
+            "custom_data_types": tuple(
+                (t.name, versions["custom_data_type", t.name]) for t in design.custom_data_types
+            ),
         }
     )
 
 
 _FORMER: Final = """
-SELECT DISTINCT ON (of, one.name) of, one.name, item ->> 'title' AS title
+SELECT DISTINCT ON (of, element.name) of, element.name, item ->> 'title' AS title
 FROM program_elements p CROSS JOIN unnest(ARRAY['phases', 'appointment_types', 'task_types']) AS of
 CROSS JOIN LATERAL json_array_elements(coalesce(p.definition -> of, '[]')) AS item
-CROSS JOIN LATERAL (SELECT item ->> 'name') AS one(name)
-WHERE p.environment_id = $1 AND p.kind = 'program' ORDER BY of, one.name, p.program_version DESC
+CROSS JOIN LATERAL (SELECT item ->> 'name') AS element(name)
+WHERE p.environment_id = $1 AND p.kind = 'program' ORDER BY of, element.name, p.program_version DESC
 """
 
 
 class OnDemand(Mapping[Key, Value]):
-    """Values that are made when somebody asks for one, and then kept: a version that nobody names costs nothing."""
+    """Values that are made when somebody asks for one, and then kept: a version that nobody names
+    costs nothing.
+    """
 
     def __init__(self, sources: Mapping[Key, Any], make: Callable[[Any], Value]) -> None:
         self._sources = sources
         self._make = make
-        self._made: dict[Key, Value] = {}
+        self._values: dict[Key, Value] = {}
 
     def __getitem__(self, key: Key) -> Value:
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = self._make(self._sources[key])
-        return made
+        value = self._values.get(key)
+        if value is None:
+            value = self._values[key] = self._make(self._sources[key])
+        return value
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._sources)
@@ -117,11 +129,14 @@ async def newest_version(connection: Connection, environment_id: int) -> int:
 
 
 async def load(connection: Connection, environment_id: int) -> Program:
-    """The newest published program as the API checks against it, with every published version of its specs."""
+    """The newest published program as the API checks against it, with every published version of
+    its specs.
+    """
     # One statement, so that what is read belongs together even while someone publishes.
     rows = await connection.fetch(
-        "SELECT kind, name, version, definition FROM program_elements WHERE environment_id = $1 AND (kind <> 'program' "
-        "OR program_version = (SELECT max(version) FROM programs WHERE environment_id = $1))",
+        "SELECT kind, name, version, definition FROM program_elements WHERE environment_id = $1 AND"
+        " (kind <> 'program' OR program_version = (SELECT max(version) FROM programs WHERE"
+        " environment_id = $1))",
         environment_id,
     )
     program = next((r for r in rows if r["kind"] == "program"), None)
@@ -140,36 +155,61 @@ async def load(connection: Connection, environment_id: int) -> Program:
         task_types=_names(outline.task_types),
         specs=specs,
         newest_specs=OnDemand(newest, specs.__getitem__),
-        spec_ids={_called(assessments[spec_id, number]): spec_id for spec_id, number in outline.assessments},
-        custom_data_types=OnDemand({name: types[name, number] for name, number in outline.custom_data_types}, _type),
+        spec_ids={
+            _called(assessments[spec_id, number]): spec_id
+            for spec_id, number in outline.assessments
+        },
+        custom_data_types=OnDemand(
+            {name: types[name, number] for name, number in outline.custom_data_types}, _type
+        ),
         roles=rights(ProgramDesign(name=outline.name, roles=outline.roles)),
         next_phases={phase.name: phase.next for phase in outline.phases},
         titles=await _former(connection, environment_id) | _titles(outline),
         terminology=msgspec.structs.asdict(outline.terminology),
-        sidebar=tuple(SidebarCard(one.title, one.shows, one.of, one.field) for one in outline.sidebar),
-        appointments={one.name: AppointmentKind(one.minutes, one.modalities) for one in outline.appointment_types},
+        sidebar=tuple(
+            SidebarCard(module.title, module.shows, module.of, module.field)
+            for module in outline.sidebar
+        ),
+        appointments={
+            kind.name: AppointmentKind(kind.minutes, kind.modalities)
+            for kind in outline.appointment_types
+        },
+        acts=bool(outline.processes),
     )
 
 
-async def program_at(connection: Connection, environment_id: int, version: int) -> tuple[ProgramDesign, datetime] | None:
-    """The design of a published version, and when it was published; None where there is no such version."""
+async def program_at(
+    connection: Connection, environment_id: int, version: int
+) -> tuple[ProgramDesign, datetime] | None:
+    """The design of a published version, and when it was published; None where there is no such
+    version.
+    """
     published_at = await connection.fetchval(
-        "SELECT published_at FROM programs WHERE environment_id = $1 AND version = $2", environment_id, version
+        "SELECT published_at FROM programs WHERE environment_id = $1 AND version = $2",
+        environment_id,
+        version,
     )
-    return None if published_at is None else (await design_of(connection, environment_id, version), published_at)
+    return (
+        None
+        if published_at is None
+        else (await design_of(connection, environment_id, version), published_at)
+    )
 
 
 async def design_of(connection: Connection, environment_id: int, version: int) -> ProgramDesign:
-    """The design of a published version, exactly as it was published. Raises LookupError where there is no such version."""
+    """The design of a published version, exactly as it was published. Raises LookupError where
+    there is no such version.
+    """
     outline = await outline_at(connection, environment_id, version)
     if outline is None:
         raise LookupError(f"there is no version {version} of the program")
     # What is published never changes, so that a second statement reads what belongs to the first.
-    wanted = list(outline.elements)
+    parts = list(outline.elements)
     rows = await connection.fetch(
         "SELECT kind, name, version, definition FROM program_elements WHERE environment_id = $1 "
-        "AND (kind, name, version) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::integer[]))",
-        *(environment_id, *([part[n] for part in wanted] for n in range(3))),
+        "AND (kind, name, version) IN (SELECT * FROM unnest($2::text[], $3::text[],"
+        " $4::integer[]))",
+        *(environment_id, *([part[n] for part in parts] for n in range(3))),
     )
     return _assembled(outline, {(r["kind"], r["name"], r["version"]): r for r in rows})
 
@@ -177,24 +217,34 @@ async def design_of(connection: Connection, environment_id: int, version: int) -
 async def outline_at(connection: Connection, environment_id: int, version: int) -> Outline | None:
     """The outline of a published version; None where there is no such version."""
     row = await connection.fetchrow(
-        "SELECT definition FROM program_elements WHERE environment_id = $1 AND kind = 'program' AND program_version = $2",
+        "SELECT definition FROM program_elements WHERE environment_id = $1 AND kind = 'program' AND"
+        " program_version = $2",
         *(environment_id, version),
     )
     return None if row is None else decoded(row, Outline)
 
 
-async def element(connection: Connection, environment_id: int, kind: str, key: str, version: int) -> Element | None:
-    """A version of an ``assessment`` (``key`` is its id) or a ``custom_data_type`` (its name); None where there is none."""
+async def element(
+    connection: Connection, environment_id: int, kind: str, key: str, version: int
+) -> Element | None:
+    """A version of an ``assessment`` (``key`` is its id) or a ``custom_data_type`` (its name); None
+    where there is none.
+    """
     row = await connection.fetchrow(
-        "SELECT definition FROM program_elements WHERE environment_id = $1 AND kind = $2 AND name = $3 AND version = $4",
+        "SELECT definition FROM program_elements WHERE environment_id = $1 AND kind = $2 AND name ="
+        " $3 AND version = $4",
         *(environment_id, kind, key, version),
     )
-    found: Element | None = None if row is None else decoded(row, ELEMENTS[kind])
-    return found
+    decoded_element: Element | None = None if row is None else decoded(row, ELEMENTS[kind])
+    return decoded_element
 
 
-async def latest_elements(connection: Connection, environment_id: int) -> dict[tuple[str, str], tuple[int, Element]]:
-    """The last published version of every assessment and type, those included that the program no longer has."""
+async def latest_elements(
+    connection: Connection, environment_id: int
+) -> dict[tuple[str, str], tuple[int, Element]]:
+    """The last published version of every assessment and type, those included that the program no
+    longer has.
+    """
     rows = await connection.fetch(
         "SELECT DISTINCT ON (kind, name) kind, name, version, definition FROM program_elements "
         "WHERE environment_id = $1 AND kind <> 'program' ORDER BY kind, name, version DESC",
@@ -210,17 +260,29 @@ def encoded(value: Struct) -> str:
 
 def decoded(row: Mapping[str, Any], of: type[T]) -> T:
     """The part of a program that a row of ``program_elements`` holds."""
-    return msgspec.json.decode(row["definition"], type=of)
+    part: T = _decoded(row["definition"], of)
+    return part
 
 
-def _assembled(outline: Outline, rows: Mapping[tuple[str, str, int], Mapping[str, Any]]) -> ProgramDesign:
+# What is published is asked for again and again, and never changes.
+@lru_cache(maxsize=128)
+def _decoded(definition: str, of: type[Any]) -> Any:
+    return msgspec.json.decode(definition, type=of)
+
+
+def _assembled(
+    outline: Outline, rows: Mapping[tuple[str, str, int], Mapping[str, Any]]
+) -> ProgramDesign:
     whole = {name: getattr(outline, name) for name in Outline.__struct_fields__}
     return ProgramDesign(
         **whole
         | {
-            "assessments": tuple(decoded(rows["assessment", key, n], Assessment) for key, n in outline.assessments),
+            "assessments": tuple(
+                decoded(rows["assessment", key, n], Assessment) for key, n in outline.assessments
+            ),
             "custom_data_types": tuple(
-                decoded(rows["custom_data_type", key, n], CustomDataType) for key, n in outline.custom_data_types
+                decoded(rows["custom_data_type", key, n], CustomDataType)
+                for key, n in outline.custom_data_types
             ),
         }
     )
@@ -242,7 +304,9 @@ def _names(group: Iterable[Named]) -> Any:
 
 
 async def _former(connection: Connection, environment_id: int) -> dict[tuple[str, str], str]:
-    """What phases, appointment and task types were called last, those that the program no longer has: rows still name them."""
+    """What phases, appointment and task types were called last, those that the program no longer
+    has: rows still name them.
+    """
     rows = await connection.fetch(_FORMER, environment_id)
     return {(r["of"], r["name"]): r["title"] or r["name"] for r in rows}
 
@@ -254,18 +318,35 @@ def _titles(outline: Outline) -> dict[tuple[str, str], str]:
         "task_types": outline.task_types,
         "roles": outline.roles,
     }
-    return {(group, item.name): item.title or item.name for group, items in groups.items() for item in items}
+    return {
+        (group, item.name): item.title or item.name
+        for group, items in groups.items()
+        for item in items
+    }
 
 
 def _spec(row: Mapping[str, Any]) -> Spec:
     design = decoded(row, Assessment)
-    return Spec(design.id, design.name, row["version"], design.title, questions.of_assessment(design, row["version"]))
+    return Spec(
+        design.id,
+        design.name,
+        row["version"],
+        design.title,
+        questions.of_assessment(design, row["version"]),
+    )
 
 
 def _type(row: Mapping[str, Any]) -> CheckedType:
     design = decoded(row, CustomDataType)
     body = questions.of_custom_data_type(design, row["version"])
-    return CheckedType(design.name, row["version"], body, design.records == "one")
+    return CheckedType(
+        design.name,
+        row["version"],
+        body,
+        single=design.records == "one",
+        title=design.title or design.name,
+        description=design.description,
+    )
 
 
 def rights(design: ProgramDesign) -> dict[str, Rights]:

@@ -1,4 +1,6 @@
-"""What can be wrong with the fields of a program, and with the questions of an assessment taken together."""
+"""What can be wrong with the fields of a program, and with the questions of an assessment taken
+together.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,14 @@ from functools import partial
 from typing import Final
 
 from almoner.vocabulary.contact_kinds import is_blank
-from almoner.workshop.design import Assessment, Condition, FieldDesign, Question, Scoring
+from almoner.workshop.assessment_design import Assessment, Condition, FieldDesign, Question, Scoring
 from almoner.workshop.design_problem import DesignProblem, instead, short
 from almoner.workshop.field_kinds import FIELD_KINDS, OPTIONS, FieldKind
+from almoner.workshop.process_design import ProcessCondition
 from almoner.workshop.shape import by_key
 
-# A scale is shown as a row of buttons.
-MOST_STEPS: Final = 101
-# Condition's tests by their names in a file, with the attribute and the kinds of answer that each can be asked about.
+# Condition's tests by their names in a file, with the attribute and the kinds of answer that each
+# can be asked about.
 _ANY: Final = ("text", "number", "truth", "choice", "choices")
 TESTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "is": ("equals", ("text", "number", "truth", "choice")),
@@ -27,10 +29,16 @@ TESTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "at_most": ("at_most", ("number",)),
     "answered": ("answered", _ANY),
 }
-# What is said of a condition without a test, in the words of a file; pages say it in words of their own.
+# What is said of a condition without a test, in the words of a file; pages say it in words of their
+# own.
 NO_TEST: Final = f"a test is missing; one of {', '.join(TESTS)} is expected"
 NOT_FINITE: Final = "a number is expected, not an endless one"
-_WORDS: Final = {"text": "a text", "number": "a number", "truth": "true or false", "choice": "one of its choices"}
+_WORDS: Final = {
+    "text": "a text",
+    "number": "a number",
+    "truth": "true or false",
+    "choice": "one of its choices",
+}
 _MOST_NAMED: Final = 10
 Places = Mapping[str, tuple[str, Question]]
 
@@ -41,30 +49,49 @@ def of_field(field: FieldDesign, path: str) -> Iterator[DesignProblem]:
     if kind is None:
         blank = is_blank(field.kind)
         text = "this must not be blank" if blank else f"there is no kind {short(field.kind)}"
-        yield DesignProblem(f"{path}.kind", text, hint=None if blank else partial(instead, field.kind, FIELD_KINDS))
+        yield DesignProblem(
+            f"{path}.kind", text, hint=None if blank else partial(instead, field.kind, FIELD_KINDS)
+        )
         return
     for option in OPTIONS:
-        is_given = getattr(field, option, None) not in (None, (), {})
-        if is_given and option not in kind.takes:
-            yield DesignProblem(f"{path}.{option}", f"{option} does not go with the kind {field.kind}")
-        elif not is_given and option in kind.needs:
-            yield DesignProblem(path, f"{option} is missing; the kind {field.kind} needs it", rests_on=(f"{path}.{option}",))
+        is_set = getattr(field, option, None) not in (None, (), {})
+        if is_set and option not in kind.takes:
+            yield DesignProblem(
+                f"{path}.{option}", f"{option} does not go with the kind {field.kind}"
+            )
+        elif not is_set and option in kind.needs:
+            yield DesignProblem(
+                path,
+                f"{option} is missing; the kind {field.kind} needs it",
+                rests_on=(f"{path}.{option}",),
+            )
     yield from _of_limits(field, kind, path)
     if isinstance(field, Question) and "points" in kind.takes:
         for choice in field.points:
             if choice not in field.choices:
-                text, hint = f"there is no choice {short(choice)}", partial(instead, choice, field.choices)
-                yield DesignProblem(f"{path}.points{key(choice)}", text, rests_on=(f"{path}.choices",), hint=hint)
+                text, hint = (
+                    f"there is no choice {short(choice)}",
+                    partial(instead, choice, field.choices),
+                )
+                yield DesignProblem(
+                    f"{path}.points{key(choice)}", text, rests_on=(f"{path}.choices",), hint=hint
+                )
 
 
 def key(name: str) -> str:
-    """The end of a path that leads to what a text stands for in a mapping, such as ``points["some days"]``."""
+    """The end of a path that leads to what a text stands for in a mapping, such as ``points["some
+    days"]``.
+    """
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'["{escaped}"]'
 
 
 def _of_limits(field: FieldDesign, kind: FieldKind, path: str) -> Iterator[DesignProblem]:
-    limits = [(name, limit) for name, limit in (("low", field.low), ("high", field.high)) if limit is not None]
+    limits = [
+        (name, limit)
+        for name, limit in (("low", field.low), ("high", field.high))
+        if limit is not None
+    ]
     if kind.answer != "number":
         return
     if kind.whole:
@@ -74,8 +101,10 @@ def _of_limits(field: FieldDesign, kind: FieldKind, path: str) -> Iterator[Desig
         return
     if field.low >= field.high:
         yield DesignProblem(f"{path}.high", "high must be above low", rests_on=(f"{path}.low",))
-    elif field.kind == "scale" and field.high - field.low >= MOST_STEPS:
-        text = f"a scale has at most {MOST_STEPS} steps; the kind integer takes any number"
+    elif kind.most_steps is not None and field.high - field.low >= kind.most_steps:
+        text = (
+            f"a {field.kind} has at most {kind.most_steps} steps; the kind integer takes any number"
+        )
         yield DesignProblem(f"{path}.high", text, rests_on=(f"{path}.low",))
 
 
@@ -87,62 +116,78 @@ def of_assessment(assessment: Assessment, path: str) -> Iterator[DesignProblem]:
             at = f"{path}.sections[{number}].questions[{index}]"
             if question.name in places:
                 before = f"{places[question.name][0]}.name"
-                yield DesignProblem(f"{at}.name", f"the name {short(question.name)} is used before", before)
+                yield DesignProblem(
+                    f"{at}.name", f"the name {short(question.name)} is used before", before
+                )
             elif not is_blank(question.name):
                 places[question.name] = (at, question)
             if question.shown_when is not None:
                 yield from _of_tests(question.shown_when, f"{at}.shown_when")
-    lists = (f"{path}.sections", *(f"{path}.sections[{n}].questions" for n in range(len(assessment.sections))))
+    lists = (
+        f"{path}.sections",
+        *(f"{path}.sections[{n}].questions" for n in range(len(assessment.sections))),
+    )
     for at, question in places.values():
         if question.shown_when is not None:
-            yield from _of_reference(question, question.shown_when, places, f"{at}.shown_when", lists)
+            yield from _of_reference(
+                question, question.shown_when, places, f"{at}.shown_when", lists
+            )
     yield from _cycles(places, lists)
     if assessment.scoring is not None:
         yield from _of_scoring(assessment, assessment.scoring, f"{path}.scoring", lists)
 
 
-def given_tests(condition: Condition) -> list[str]:
+def tests_of(condition: Condition | ProcessCondition) -> list[str]:
     """The names of the tests that a condition states; exactly one in a condition that is right."""
-    defaults = by_key(Condition)
-    return [name for name, (attribute, _) in TESTS.items() if getattr(condition, attribute) != defaults[name].default]
+    defaults = by_key(type(condition))
+    return [
+        name
+        for name, (attribute, _) in TESTS.items()
+        if getattr(condition, attribute) != defaults[name].default
+    ]
 
 
 def _of_tests(condition: Condition, path: str) -> Iterator[DesignProblem]:
-    given = given_tests(condition)
-    if not given:
+    tests = tests_of(condition)
+    if not tests:
         yield DesignProblem(path, NO_TEST, rests_on=(path,))
-    elif len(given) > 1:
-        yield DesignProblem(path, f"exactly one test is expected, not {' and '.join(given)}")
+    elif len(tests) > 1:
+        yield DesignProblem(path, f"exactly one test is expected, not {' and '.join(tests)}")
 
 
 def _of_reference(
     question: Question, condition: Condition, places: Places, path: str, lists: tuple[str, ...]
 ) -> Iterator[DesignProblem]:
-    wanted = condition.question
-    if is_blank(wanted):
+    waits_for = condition.question
+    if is_blank(waits_for):
         yield DesignProblem(f"{path}.question", "this must not be blank")
-    elif wanted == question.name:
+    elif waits_for == question.name:
         yield DesignProblem(f"{path}.question", "a question cannot wait for its own answer")
-    elif wanted not in places:
-        text = f"there is no question {short(wanted)} in this assessment"
-        hint = partial(_instead_of_question, wanted, question.name, places)
+    elif waits_for not in places:
+        text = f"there is no question {short(waits_for)} in this assessment"
+        hint = partial(_instead_of_question, waits_for, question.name, places)
         yield DesignProblem(f"{path}.question", text, rests_on=lists, hint=hint)
     else:
-        target_path, target = places[wanted]
+        target_path, target = places[waits_for]
         kind = FIELD_KINDS.get(target.kind)
         if kind is None:
             return
-        for test in given_tests(condition):
+        for test in tests_of(condition):
             yield from _of_fit(condition, test, target, kind, (path, target_path))
 
 
-def _of_fit(condition: Condition, test: str, target: Question, kind: FieldKind, paths: tuple[str, str]) -> Iterator[DesignProblem]:
+def _of_fit(
+    condition: Condition, test: str, target: Question, kind: FieldKind, paths: tuple[str, str]
+) -> Iterator[DesignProblem]:
     """Whether a test can be asked about this question, and can ever hold."""
     path, rests_on = f"{paths[0]}.{test}", paths[1]
     attribute, fitting = TESTS[test]
     if kind.answer not in fitting:
         usable = ", ".join(name for name, (_, answers) in TESTS.items() if kind.answer in answers)
-        text = f"{test} does not go with the kind {target.kind} of {short(target.name)}; these do: {usable}"
+        text = (
+            f"{test} does not go with the kind {target.kind} of {short(target.name)}; these do:"
+            f" {usable}"
+        )
         yield DesignProblem(path, text, rests_on=(rests_on,))
     elif test in ("one_of", "includes"):
         for number, choice in enumerate(getattr(condition, attribute)):
@@ -158,18 +203,26 @@ def _of_fit(condition: Condition, test: str, target: Question, kind: FieldKind, 
 
 def _unknown_choice(path: str, choice: object, target: Question, rests_on: str) -> DesignProblem:
     hint = partial(instead, str(choice), target.choices)
-    return DesignProblem(path, f"{short(target.name)} has no choice {short(choice)}", rests_on=(rests_on,), hint=hint)
+    return DesignProblem(
+        path, f"{short(target.name)} has no choice {short(choice)}", rests_on=(rests_on,), hint=hint
+    )
 
 
-def _instead_of_question(wanted: str, own: str, places: Places) -> str:
-    return instead(wanted, sorted(places.keys() - {own}))
+def _instead_of_question(name: str, own: str, places: Places) -> str:
+    return instead(name, sorted(places.keys() - {own}))
 
 
-def _of_value(value: object, target: Question, kind: FieldKind, path: str, rests_on: str) -> Iterator[DesignProblem]:
+def _of_value(
+    value: object, target: Question, kind: FieldKind, path: str, rests_on: str
+) -> Iterator[DesignProblem]:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = {"truth": isinstance(value, bool), "number": is_number}.get(kind.answer, isinstance(value, str))
+    fits = {"truth": isinstance(value, bool), "number": is_number}.get(
+        kind.answer, isinstance(value, str)
+    )
     if not fits:
-        text = f"{_WORDS[kind.answer]} is expected; that is what the answer to {short(target.name)} is"
+        text = (
+            f"{_WORDS[kind.answer]} is expected; that is what the answer to {short(target.name)} is"
+        )
         yield DesignProblem(path, text, rests_on=(rests_on,))
     elif kind.answer == "choice" and value not in target.choices:
         yield _unknown_choice(path, value, target, rests_on)
@@ -177,7 +230,9 @@ def _of_value(value: object, target: Question, kind: FieldKind, path: str, rests
         if not math.isfinite(value):
             yield DesignProblem(path, NOT_FINITE)
         elif kind.whole and value != int(value):
-            yield DesignProblem(path, f"the answer to {short(target.name)} is a whole number", rests_on=(rests_on,))
+            yield DesignProblem(
+                path, f"the answer to {short(target.name)} is a whole number", rests_on=(rests_on,)
+            )
         elif text := _never("at_least", value, target) or _never("at_most", value, target):
             yield DesignProblem(path, text, rests_on=(rests_on,))
 
@@ -185,16 +240,22 @@ def _of_value(value: object, target: Question, kind: FieldKind, path: str, rests
 def _never(test: str, value: float, target: Question) -> str:
     """Why no answer within the question's limits passes the test; blank where one may."""
     name, low, high = short(target.name), target.low, target.high
-    if high is not None and ((test == "above" and value >= high) or (test == "at_least" and value > high)):
+    if high is not None and (
+        (test == "above" and value >= high) or (test == "at_least" and value > high)
+    ):
         return f"this never holds: the highest answer to {name} is {high}"
-    if low is not None and ((test == "below" and value <= low) or (test == "at_most" and value < low)):
+    if low is not None and (
+        (test == "below" and value <= low) or (test == "at_most" and value < low)
+    ):
         return f"this never holds: the lowest answer to {name} is {low}"
     return ""
 
 
 def _cycles(places: Places, lists: tuple[str, ...]) -> Iterator[DesignProblem]:
     """Questions that wait for each other, each circle once, told at the first of them."""
-    waits = {name: q.shown_when.question for name, (_, q) in places.items() if q.shown_when is not None}
+    waits = {
+        name: q.shown_when.question for name, (_, q) in places.items() if q.shown_when is not None
+    }
     settled: set[str] = set()
     for first in waits:
         walked: dict[str, None] = {}
@@ -210,16 +271,20 @@ def _cycles(places: Places, lists: tuple[str, ...]) -> Iterator[DesignProblem]:
         settled |= walked.keys()
 
 
-def _circle(circle: list[str], waits: Mapping[str, str], places: Places, lists: tuple[str, ...]) -> DesignProblem:
+def _circle(
+    circle: list[str], waits: Mapping[str, str], places: Places, lists: tuple[str, ...]
+) -> DesignProblem:
     first, *others = circle[:_MOST_NAMED]
-    shown = [f"{short(first)} is shown after {short(waits[first])}"]
-    shown += [f"{short(name)} after {short(waits[name])}" for name in others]
+    links = [f"{short(first)} is shown after {short(waits[first])}"]
+    links += [f"{short(name)} after {short(waits[name])}" for name in others]
     more = f", and {len(circle) - _MOST_NAMED} more" if len(circle) > _MOST_NAMED else ""
-    text = f"these questions wait for each other and are never asked: {', '.join(shown)}{more}"
+    text = f"these questions wait for each other and are never asked: {', '.join(links)}{more}"
     return DesignProblem(f"{places[circle[0]][0]}.shown_when.question", text, rests_on=lists)
 
 
-def _of_scoring(assessment: Assessment, scoring: Scoring, path: str, lists: tuple[str, ...]) -> Iterator[DesignProblem]:
+def _of_scoring(
+    assessment: Assessment, scoring: Scoring, path: str, lists: tuple[str, ...]
+) -> Iterator[DesignProblem]:
     if not any(question.points or question.weight is not None for question in assessment.questions):
         yield DesignProblem(path, "no question counts; give one points or a weight", rests_on=lists)
     in_order = []

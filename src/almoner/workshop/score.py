@@ -2,53 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from almoner.workshop.design import Assessment, Question
+from almoner.workshop.assessment_design import Assessment, Question
 from almoner.workshop.questions import visible_questions
+
+_Adding = Callable[[Any], int | Decimal | None]
 
 
 @dataclass(frozen=True)
 class Score:
-    """A sum without rounding errors, whole where it is a whole number; ``band`` is None outside of every band."""
+    """A sum without rounding errors, whole where it is a whole number; ``band`` is None outside of
+    every band.
+    """
 
     total: int | float
     band: str | None
 
 
 def score(assessment: Assessment, model: Mapping[str, Any]) -> Score | None:
-    """The score of these answers (JSON values by name); None where there is no scoring, or nothing that counts was answered.
+    """The score of these answers (JSON values by name); None where there is no scoring, or nothing
+    that counts was answered.
 
-    A question that is not asked counts nothing, and neither does an answer that does not fit its question.
+    A question that is not asked counts nothing, and neither does an answer that does not fit its
+    question."""
+    return Scorer(assessment).score(model)
+
+
+class Scorer:
+    """Works out the scores of many answers to one assessment."""
+
+    def __init__(self, assessment: Assessment) -> None:
+        self._assessment = assessment
+        self._is_scored = assessment.scoring is not None
+        questions = assessment.questions
+        self._counting = [
+            (each.name, _adding(each))
+            for each in questions
+            if each.points or each.weight is not None
+        ]
+        self._asks_all = all(question.shown_when is None for question in questions)
+        self._bands = [
+            (band.name, _exact(band.low), _exact(band.high))
+            for band in (assessment.scoring.bands if assessment.scoring is not None else ())
+        ]
+
+    def score(self, model: Mapping[str, Any]) -> Score | None:
+        """As ``score`` has it."""
+        if not self._is_scored:
+            return None
+        counting = self._counting
+        if not self._asks_all:
+            asked = visible_questions(self._assessment, model)
+            counting = [(name, adding) for name, adding in counting if name in asked]
+        answered = [
+            added for name, adding in counting if (added := adding(model.get(name))) is not None
+        ]
+        if not answered:
+            return None
+        total = sum(answered)
+        band = next((name for name, low, high in self._bands if low <= total <= high), None)
+        whole = int(total)
+        return Score(whole if total == whole else float(total), band)
+
+
+def _adding(question: Question) -> _Adding:
+    """What tells what an answer adds; None where it does not count. A choice without points adds
+    nothing, and counts as answered.
     """
-    if assessment.scoring is None:
-        return None
-    asked = visible_questions(assessment, model)
-    counted = [_counted(question, model.get(question.name)) for question in assessment.questions if question.name in asked]
-    answered = [value for value in counted if value is not None]
-    if not answered:
-        return None
-    total = sum(answered, Decimal(0))
-    bands = assessment.scoring.bands
-    band = next((band.name for band in bands if _exact(band.low) <= total <= _exact(band.high)), None)
-    return Score(int(total) if total == total.to_integral_value() else float(total), band)
-
-
-def _counted(question: Question, answer: Any) -> Decimal | None:
-    """What an answer adds; None where it does not count. A choice without points adds nothing, and counts as answered."""
     if question.points:
-        if type(answer) is str and answer in question.choices:
-            return _exact(question.points.get(answer, 0))
-        if type(answer) is list and all(choice in question.choices for choice in answer):
-            return sum((_exact(question.points.get(choice, 0)) for choice in answer), Decimal(0))
-    elif question.weight is not None and type(answer) in (bool, int, float):
-        return _exact(question.weight) * _exact(answer)
-    return None
+        points = {choice: _exact(question.points.get(choice, 0)) for choice in question.choices}
+
+        def add_points(answer: Any) -> int | Decimal | None:
+            if type(answer) is str:
+                return points.get(answer)
+            if type(answer) is list and all(
+                type(choice) is str and choice in points for choice in answer
+            ):
+                return sum(points[choice] for choice in answer)
+            return None
+
+        return add_points
+    weight = _exact(question.weight or 0)
+
+    def add_weighted(answer: Any) -> int | Decimal | None:
+        kind = type(answer)
+        if kind is int:
+            return weight * int(answer)
+        return weight * _exact(answer) if kind is float or kind is bool else None
+
+    return add_weighted
 
 
-def _exact(number: float) -> Decimal:
+def _exact(number: float) -> int | Decimal:
     """The number as it is written: 0.1 is a tenth."""
-    return Decimal(int(number)) if isinstance(number, bool) else Decimal(str(number))
+    return int(number) if isinstance(number, int) else _decimal(number)
+
+
+# Answers, weights and bands are few and are asked for again and again.
+@lru_cache(maxsize=1024)
+def _decimal(number: float) -> Decimal:
+    return Decimal(str(number))

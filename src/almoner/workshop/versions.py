@@ -8,12 +8,17 @@ from typing import Final
 
 from almoner.database import Connection
 
-_COLUMNS: Final = "SELECT version, published_by, published_at, message, summary FROM programs WHERE environment_id = $1"
+_COLUMNS: Final = (
+    "SELECT version, published_by, published_at, message, summary FROM programs WHERE"
+    " environment_id = $1"
+)
 
 
 @dataclass(frozen=True)
 class Version:
-    """A published version. ``published_at`` is in UTC; ``message`` is what its publisher says, blank where they said nothing."""
+    """A published version. ``published_at`` is in UTC; ``message`` is what its publisher says,
+    blank where they said nothing.
+    """
 
     number: int
     published_by: str

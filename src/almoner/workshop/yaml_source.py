@@ -1,4 +1,6 @@
-"""YAML with its line numbers: from the text of a file to a tree of nodes, and from there to single values."""
+"""YAML with its line numbers: from the text of a file to a tree of nodes, and from there to single
+values.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ LONGEST_SOURCE: Final = 4 * 1024 * 1024
 DEEPEST: Final = 20
 # YAML's anchors let a small file stand for a huge one; no program needs more values than this.
 MOST_VALUES: Final = 500_000
-# A number of more characters is no 64-bit one, and reading it takes long: 1:1:1:... is a number to YAML.
+# A number of more characters is no 64-bit one, and reading it takes long: 1:1:1:... is a number to
+# YAML.
 _LONGEST_NUMBER: Final = 100
 _TAG: Final = "tag:yaml.org,2002:"
 _WORDS: Final = {
@@ -27,13 +30,20 @@ _WORDS: Final = {
     "seq": "a list",
 }
 _CONSTRUCTOR: Final = SafeConstructor()
-_NUMBERS: Final = {"int": _CONSTRUCTOR.construct_yaml_int, "float": _CONSTRUCTOR.construct_yaml_float}
-_STEP: Final = re.compile(r'(?P<key>[a-z_]+)|\[(?P<item>[0-9]+)\]|\["(?P<quoted>(?:[^"\\]|\\.)*)"\]', re.DOTALL)
+_NUMBERS: Final = {
+    "int": _CONSTRUCTOR.construct_yaml_int,
+    "float": _CONSTRUCTOR.construct_yaml_float,
+}
+_STEP: Final = re.compile(
+    r'(?P<key>[a-z_]+)|\[(?P<item>[0-9]+)\]|\["(?P<quoted>(?:[^"\\]|\\.)*)"\]', re.DOTALL
+)
 
 
 @dataclass(frozen=True, order=True)
 class FileProblem:
-    """One thing that is wrong: the line it is on (from 1), where in the program that is, and what to do in words."""
+    """One thing that is wrong: the line it is on (from 1), where in the program that is, and what
+    to do in words.
+    """
 
     line: int
     path: str
@@ -58,7 +68,9 @@ def line_of(node: yaml.Node | yaml.Event) -> int:
 
 
 def root_of(source: str) -> yaml.Node:
-    """The top of a YAML document. Raises ProgramFileError where there is none, or where it is not YAML."""
+    """The top of a YAML document. Raises ProgramFileError where there is none, or where it is not
+    YAML.
+    """
     try:
         _refuse_excess(source)
         root = yaml.compose(source, Loader=yaml.CSafeLoader)
@@ -66,16 +78,24 @@ def root_of(source: str) -> yaml.Node:
         raise ProgramFileError([_syntax_problem(source, error)]) from None
     except UnicodeEncodeError as error:
         line = source.count("\n", 0, error.start) + 1
-        raise ProgramFileError([FileProblem(line, "", "half of a surrogate pair is not a character")]) from None
+        raise ProgramFileError(
+            [FileProblem(line, "", "half of a surrogate pair is not a character")]
+        ) from None
     if root is None:
-        raise ProgramFileError([FileProblem(1, "", "the file is empty; begin with `program: <name>`")])
+        raise ProgramFileError(
+            [FileProblem(1, "", "the file is empty; begin with `program: <name>`")]
+        )
     return root
 
 
 def _refuse_excess(source: str) -> None:
-    """Refuses what is too long or too deep before a tree is made of it: that tree is made by recursion in C."""
+    """Refuses what is too long or too deep before a tree is made of it: that tree is made by
+    recursion in C.
+    """
     if len(source) > LONGEST_SOURCE:
-        raise ProgramFileError([FileProblem(1, "", f"the file is longer than {LONGEST_SOURCE:,} characters")])
+        raise ProgramFileError(
+            [FileProblem(1, "", f"the file is longer than {LONGEST_SOURCE:,} characters")]
+        )
     depth = 0
     for event in yaml.parse(source, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -83,7 +103,9 @@ def _refuse_excess(source: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > DEEPEST:
-            raise ProgramFileError([FileProblem(line_of(event), "", f"nested deeper than {DEEPEST} levels")])
+            raise ProgramFileError(
+                [FileProblem(line_of(event), "", f"nested deeper than {DEEPEST} levels")]
+            )
 
 
 def _syntax_problem(source: str, error: yaml.YAMLError) -> FileProblem:
@@ -92,7 +114,9 @@ def _syntax_problem(source: str, error: yaml.YAMLError) -> FileProblem:
     if isinstance(error, yaml.reader.ReaderError):
         # The position counts the bytes of the UTF-8 that libyaml reads.
         before = source.encode()[: error.position]
-        return FileProblem(before.count(b"\n") + 1, "", f"a character that YAML does not allow: {error.reason}")
+        return FileProblem(
+            before.count(b"\n") + 1, "", f"a character that YAML does not allow: {error.reason}"
+        )
     return FileProblem(1, "", "this is not YAML")
 
 
@@ -131,13 +155,15 @@ def truth_of(node: yaml.Node) -> bool | None:
 
 
 def located(root: yaml.Node, path: str) -> yaml.Node:
-    """The node at a path such as ``phases[0].name``, or the innermost one around it that is there."""
+    """The node at a path such as ``phases[0].name``, or the innermost one around it that is
+    there.
+    """
     node = root
     for step in _STEP.finditer(path):
-        found = _inner(node, step)
-        if found is None:
+        inner = _inner(node, step)
+        if inner is None:
             break
-        node = found
+        node = inner
     return node
 
 
@@ -146,6 +172,17 @@ def _inner(node: yaml.Node, step: re.Match[str]) -> yaml.Node | None:
         number = int(step["item"])
         return node.value[number] if number < len(node.value) else None
     if isinstance(node, yaml.MappingNode) and step["item"] is None:
-        key = step["key"] if step["quoted"] is None else re.sub(r"\\(.)", r"\1", step["quoted"], flags=re.DOTALL)
-        return next((value for name, value in node.value if isinstance(name, yaml.ScalarNode) and name.value == key), None)
+        key = (
+            step["key"]
+            if step["quoted"] is None
+            else re.sub(r"\\(.)", r"\1", step["quoted"], flags=re.DOTALL)
+        )
+        return next(
+            (
+                value
+                for name, value in node.value
+                if isinstance(name, yaml.ScalarNode) and name.value == key
+            ),
+            None,
+        )
     return None

@@ -2,58 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import Struct
 
-import almoner
-from almoner.pages import filters, parsing
+from almoner.pages import parsing
+from almoner.pages.render import Renderer
+from almoner.pages.static_files import StaticFiles
 from almoner.pages.visit import Form
 from almoner.workshop import kiwi_health
+from almoner.workshop.assessment_design import Assessment, Band, FieldDesign, Question
 from almoner.workshop.checks import problems
 from almoner.workshop.design import (
     AppointmentType,
-    Assessment,
-    Band,
     CareFlowTemplate,
     CustomDataType,
-    FieldDesign,
     Goal,
     Phase,
     ProgramDesign,
-    Question,
     Role,
     SidebarModule,
 )
-from almoner.workshop.pages.editor.controls import fields_of, placed, sources
+from almoner.workshop.pages.editor.condition_values import condition_values, trigger_values
+from almoner.workshop.pages.editor.controls import fields_of
+from almoner.workshop.pages.editor.field_errors import placed
 from almoner.workshop.pages.editor.form import of_value, read, written
 from almoner.workshop.pages.editor.items import acted
+from almoner.workshop.pages.editor.member_control import MemberControl
+from almoner.workshop.pages.editor.sources import sources
+from almoner.workshop.process_design import CHOSEN, GROUPS, Process, ProcessCondition
 from almoner.workshop.program_file import parse
+from almoner.workshop.question_checks import TESTS
 from almoner.workshop.shape import Member, members, walk
+from almoner.workshop.trigger_design import Trigger
 from tests.tries import tries
 
 KIWI = parse(kiwi_health.source())
-DRAWN = Environment(
-    loader=FileSystemLoader(Path(almoner.__file__).parent),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
+TEMPLATE = Renderer(StaticFiles(), ())._environment.from_string(
+    '{% import "workshop/pages/editor/fields.html" as editor %}{{ editor.fields(controls) }}'
 )
-DRAWN.filters.update(combined=lambda one, other: {**one, **other}, initials=filters.initials)
-DRAWN.globals.update({name: DRAWN.get_template(f"pages/templates/{name}.html").module for name in ("parts", "forms")})
-TEMPLATE = DRAWN.from_string('{% import "workshop/pages/editor/fields.html" as editor %}{{ editor.fields(shown) }}')
 
 
 class Browser(HTMLParser):
-    """What a browser would send of a form: the values of its controls, in order, buttons left out."""
+    """What a browser would send of a form: the values of its controls, in order, buttons left
+    out.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +69,9 @@ class Browser(HTMLParser):
             self._select = (name, [])
         elif tag == "option" and self._select:
             self._select[1].append((given.get("value") or "", "selected" in given))
-        elif tag == "input" and (given.get("type") not in ("checkbox", "radio") or "checked" in given):
+        elif tag == "input" and (
+            given.get("type") not in ("checkbox", "radio") or "checked" in given
+        ):
             self.pairs.append((name, given.get("value") or ""))
 
     def handle_data(self, data: str) -> None:
@@ -84,25 +85,42 @@ class Browser(HTMLParser):
             self._area = None
         elif tag == "select" and self._select:
             name, options = self._select
-            self.pairs.append((name, next((value for value, chosen in options if chosen), options[0][0] if options else "")))
+            self.pairs.append(
+                (
+                    name,
+                    next(
+                        (value for value, chosen in options if chosen),
+                        options[0][0] if options else "",
+                    ),
+                )
+            )
             self._select = None
 
 
-def sent_back(struct: type[Struct], form: Form, design: ProgramDesign = KIWI) -> Form:
+def sent_back(controls: Iterable[MemberControl]) -> Form:
     """The form as a browser sends it after it was drawn, nothing touched."""
     browser = Browser()
-    browser.feed(TEMPLATE.render(shown=fields_of(struct, form, sources(design))))
+    browser.feed(TEMPLATE.render(controls=controls))
     return Form(browser.pairs)
 
 
 def through_a_form(part: Struct) -> Struct:
-    found = read(sent_back(type(part), written(part)), type(part))
+    found = read(
+        sent_back(
+            fields_of(type(part), written(part), {**sources(KIWI), **condition_values(KIWI)})
+        ),
+        type(part),
+    )
     assert not found.errors
     return of_value(type(part), found.value)
 
 
 LINE = (
-    st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1, max_size=12)
+    st.text(
+        st.characters(exclude_categories=("C", "Z"), include_characters=" "),
+        min_size=1,
+        max_size=12,
+    )
     .map(str.strip)
     .filter(bool)
 )
@@ -123,7 +141,9 @@ def value_of(member: Member, depth: int) -> st.SearchStrategy[Any]:
     if member.holds == "text":
         made = text
     elif member.holds == "texts":
-        made = st.lists(st.sampled_from(member.choices) if member.choices else LINE, unique=True, max_size=4).map(tuple)
+        made = st.lists(
+            st.sampled_from(member.choices) if member.choices else LINE, unique=True, max_size=4
+        ).map(tuple)
     elif member.holds == "truth":
         made = st.booleans()
     elif member.holds == "whole":
@@ -136,15 +156,31 @@ def value_of(member: Member, depth: int) -> st.SearchStrategy[Any]:
         made = st.dictionaries(LINE, NUMBER, max_size=3)
     else:
         assert member.struct is not None
-        part = parts(member.struct, depth - 1)
-        made = part if member.holds == "part" else st.lists(part, max_size=2 if depth > 0 else 0).map(tuple)
+        struct = member.struct
+        part = st.deferred(lambda: parts(struct, depth - 1))
+        made = (
+            part
+            if member.holds == "part"
+            else st.lists(part, max_size=2 if depth > 0 else 0).map(tuple)
+        )
     return st.one_of(st.none(), made) if member.may_be_none else made
 
 
 def parts(struct: type[Struct], depth: int = 2) -> st.SearchStrategy[Any]:
-    return st.fixed_dictionaries({member.attribute: value_of(member, depth) for member in members(struct)}).map(
-        lambda values: struct(**values)
-    )
+    chosen_in, goes_with = CHOSEN.get(struct, ("", {}))
+    others = {key for keys in goes_with.values() for key in keys}
+
+    def made(values: dict[str, Any]) -> Struct:
+        """With what goes with the word that is chosen: a form has nothing else."""
+        hidden = others.difference(goes_with.get(values.get(chosen_in, ""), ()))
+        if struct is ProcessCondition and values["of"] in GROUPS:
+            hidden |= set(TESTS)
+        left_out = {member.attribute for member in members(struct) if member.key in hidden}
+        return struct(**{name: value for name, value in values.items() if name not in left_out})
+
+    return st.fixed_dictionaries(
+        {member.attribute: value_of(member, depth) for member in members(struct)}
+    ).map(made)
 
 
 STRUCTS = sorted({type(part) for _, part in walk(KIWI)}, key=lambda struct: struct.__name__)
@@ -183,8 +219,24 @@ def test_any_phase_and_no_phase_are_told_apart() -> None:
 
 
 def test_numbers_are_read_with_a_dot_and_anything_else_is_told_at_its_field() -> None:
-    assert [parsing.number(text) for text in ("1.5", "2", "-3", "1e3", "7,5")] == [1.5, 2, -3, 1000.0, 7.5]
-    for text in ("1,5,2", "abc", "1_000", "inf", "nan", "1e999", "٣", "9" * 500, "99999999999999999999"):
+    assert [parsing.number(text) for text in ("1.5", "2", "-3", "1e3", "7,5")] == [
+        1.5,
+        2,
+        -3,
+        1000.0,
+        7.5,
+    ]
+    for text in (
+        "1,5,2",
+        "abc",
+        "1_000",
+        "inf",
+        "nan",
+        "1e999",
+        "٣",
+        "9" * 500,
+        "99999999999999999999",
+    ):
         with pytest.raises(ValueError, match="number"):
             parsing.number(text)
     found = read(Form([("name", "x"), ("minutes", "1,5")]), AppointmentType)
@@ -213,7 +265,9 @@ def test_what_cannot_be_a_value_is_told_and_stays_in_the_form() -> None:
 
 
 def test_a_nested_field_is_named_with_its_list_in_an_error() -> None:
-    form = Form([("name", "t"), ("fields:item", "7"), ("fields.7.name", "a"), ("fields.7.low", "x")])
+    form = Form(
+        [("name", "t"), ("fields:item", "7"), ("fields.7.name", "a"), ("fields.7.low", "x")]
+    )
     assert set(read(form, CustomDataType).errors) == {"fields.7.low"}
 
 
@@ -234,7 +288,9 @@ def test_buttons_add_remove_and_move_items_and_keep_what_was_typed() -> None:
     assert (titles(added.form), added.focus) == (["a", "c", ""], "goals.3")
     nested = acted(added.form, "add:goals.3.interventions")
     assert len(read(nested.form, CareFlowTemplate).value["goals"][2]["interventions"]) == 1
-    emptied = acted(acted(acted(form, "remove:goals:0").form, "remove:goals:1").form, "remove:goals:2")
+    emptied = acted(
+        acted(acted(form, "remove:goals:0").form, "remove:goals:1").form, "remove:goals:2"
+    )
     assert (titles(emptied.form), emptied.focus) == ([], "add:goals")
     for nonsense in ("", "save", "up:goals:99", "explode:goals:1", "remove:nothing:0"):
         assert titles(acted(form, nonsense).form) == ["a", "typed", "c"]
@@ -248,14 +304,20 @@ def test_dragging_reorders_by_the_order_of_the_hidden_values_alone() -> None:
 
 
 def test_problems_stand_at_the_fields_of_items_that_were_moved() -> None:
-    fields = (FieldDesign(name="a", kind="text"), FieldDesign(name="b", kind="choice", choices=("GOLD", "GOLD")))
+    fields = (
+        FieldDesign(name="a", kind="text"),
+        FieldDesign(name="b", kind="choice", choices=("GOLD", "GOLD")),
+    )
     kind = CustomDataType(name="t", fields=fields)
     other = CustomDataType(name="noise", fields=(FieldDesign(name="x", kind="nonsense"),))
     design = ProgramDesign(name="p", custom_data_types=(other, kind))
     form = acted(written(kind), "up:fields:1").form
-    moved = msgspec.structs.replace(design, custom_data_types=(other, of_value(CustomDataType, read(form, CustomDataType).value)))
+    moved = msgspec.structs.replace(
+        design,
+        custom_data_types=(other, of_value(CustomDataType, read(form, CustomDataType).value)),
+    )
     at = placed(problems(moved), "custom_data_types[1]", form)
-    assert at == {"fields.1.choices": "GOLD is listed before."}
+    assert at == {"fields.1.choices.1": "GOLD is listed before."}
 
 
 def test_options_that_do_not_go_with_a_kind_are_left_out_unless_something_was_said() -> None:
@@ -266,12 +328,82 @@ def test_options_that_do_not_go_with_a_kind_are_left_out_unless_something_was_sa
     assert "low" not in names(("kind", "choice"))
     assert "low" in names(("kind", "scale"))
     assert "choices" not in names(("kind", "scale"))
-    assert "choices" in names(("kind", "text"), ("choices", "left over"))
+    assert "choices" in names(("kind", "text"), ("choices:item", "0"), ("choices.0", "left over"))
 
 
 def test_what_a_field_can_name_shows_titles_and_keeps_what_is_not_there() -> None:
     role = Role(name="r", hidden_data=("gone", "hcp"))
-    shown = next(one for one in fields_of(Role, written(role), sources(KIWI)) if one.name == "hidden_data")
-    assert [option.title for option in shown.options[:3]] == ["gone (not in the program)", "Health care provider", "Medication"]
+    shown = next(
+        one for one in fields_of(Role, written(role), sources(KIWI)) if one.name == "hidden_data"
+    )
+    assert [option.title for option in shown.options[:3]] == [
+        "gone (not in the program)",
+        "Health care provider",
+        "Medication",
+    ]
     assert through_a_form(role) == role
-    assert through_a_form(Assessment(id="i", name="n", title="two\nlines")) == Assessment(id="i", name="n", title="two\nlines")
+    assert through_a_form(Assessment(id="i", name="n", title="two\nlines")) == Assessment(
+        id="i", name="n", title="two\nlines"
+    )
+
+
+def test_a_field_without_a_name_has_the_one_that_its_label_suggests_until_it_has_its_own() -> None:
+    def name_of(*pairs: tuple[str, str]) -> str:
+        name: str = read(Form([("kind", "text"), *pairs]), FieldDesign).value["name"]
+        return name
+
+    assert name_of(("label", "How old?"), ("name", "")) == "how_old"
+    following = (("name", "how"), ("name:suggested", "yes"))
+    assert name_of(("label", "How"), *following) == "how"
+    assert name_of(("label", "How old?"), ("name", "age")) == "age"
+    controls = {
+        one.name: one for one in fields_of(FieldDesign, Form([("label", "How"), *following]), {})
+    }
+    assert (controls["label"].suggests, controls["name"].suggested) == ("name", True)
+
+
+def test_a_condition_of_a_process_offers_what_fits_what_it_looks_at() -> None:
+    known = {**sources(KIWI), **condition_values(KIWI), **trigger_values(KIWI)}
+    when = fields_of(Trigger, Form([("event", "date_reached")]), known)
+    (date,) = [control for control in when if control.name == "field"]
+    assert "birthday" in [option.value for option in date.options]
+
+    def drawn(*pairs: tuple[str, str]) -> dict[str, MemberControl]:
+        every = [("when.event", "assessment_finished"), ("when.assessment", "mood_check"), *pairs]
+        (conditions,) = [
+            control
+            for part in fields_of(Process, Form(every), known)
+            for control in part.fields
+            if control.name == "if.all"
+        ]
+        controls = list(conditions.items[0].fields)
+        for control in controls:
+            controls += [inner for item in control.items for inner in item.fields]
+        return {control.name: control for control in controls}
+
+    item = ("if.all:item", "0")
+    band = drawn(item, ("if.all.0.of", "band"))
+    assert [option.value for option in band["if.all.0:test"].options] == [
+        "is",
+        "one_of",
+        "answered",
+    ]
+    assert "needs follow-up" in [option.value for option in band["if.all.0.is"].options]
+    phase = drawn(item, ("if.all.0.of", "patient"), ("if.all.0.field", "phase"))
+    assert "intake" in [option.value for option in phase["if.all.0.is"].options]
+    number = drawn(item, ("if.all.0.of", "score"), ("if.all.0:test", "at_least"))
+    assert number["if.all.0.at_least"].control == "number"
+    assert "if.all.0.is" not in number
+    group = drawn(
+        item,
+        ("if.all.0.of", "any"),
+        ("if.all.0.conditions:item", "0"),
+        ("if.all.0.conditions.0.of", "consent"),
+        ("if.all.0.conditions.0.field", "sms"),
+    )
+    assert "if.all.0:test" not in group
+    inner = group["if.all.0.conditions.0.is"]
+    assert [option.value for option in inner.options if option.value] == ["yes", "no"]
+    # What the program does not know is not lost.
+    unknown = drawn(item, ("if.all.0.of", "answer"), ("if.all.0.field", "x"), ("if.all.0.is", "3"))
+    assert unknown["if.all.0.is"].text == "3"

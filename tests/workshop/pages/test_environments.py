@@ -1,4 +1,6 @@
-"""Environments in the Workshop: this one and those that its programs are tested in, and of no other anything."""
+"""Environments in the Workshop: this one and those that its programs are tested in, and of no other
+anything.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from tests.conftest import Server, new_environment
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
 from tests.programs import published
+from tests.web.document import Document
 
 PATH = "/workshop/environments"
 BOX = SecretBox(bytes(32))
@@ -29,12 +32,16 @@ async def integrator(people: People, program: int) -> AsyncIterator[Person]:
 
 async def name_of(database: Database, environment_id: int) -> str:
     async with database.connection() as connection:
-        name: str = await connection.fetchval("SELECT name FROM environments WHERE id = $1", environment_id)
+        name: str = await connection.fetchval(
+            "SELECT name FROM environments WHERE id = $1", environment_id
+        )
         return name
 
 
 async def made(person: Person, database: Database) -> str:
-    """The whole name of a new test environment: it begins with that of the environment that it is made in."""
+    """The whole name of a new test environment: it begins with that of the environment that it is
+    made in.
+    """
     given = f"trial-{uuid.uuid4().hex}"
     name = f"{await name_of(database, person.environment_id)}.{given}"
     answer = await person.send_form(PATH, name=given)
@@ -48,23 +55,28 @@ async def test_the_list_shows_this_environment_and_says_what_a_test_environment_
     page = await integrator.get(PATH)
     own = await name_of(database, integrator.environment_id)
     assert page.text.count("<h1") == 1
-    assert f'href="{PATH}/{own}"' in page.text
-    assert "Version 1, published" in page.text
-    assert "0 patients · 1 worker · 0 clients · 0 webhooks" in page.text
-    assert "No test environment yet" in page.text
+    assert Document(page).link(to=f"{PATH}/{own}")
+    assert Document(page).row("Version 1, published")
+    assert Document(page).row("0 patients · 1 worker · 0 clients · 0 webhooks")
+    assert "No test environment yet" in Document(page).region("For testing")
 
 
-async def test_a_test_environment_is_made_and_leads_to_its_sign_in(integrator: Person, database: Database) -> None:
+async def test_a_test_environment_is_made_and_leads_to_its_sign_in(
+    integrator: Person, database: Database
+) -> None:
+    assert Document(await integrator.get(PATH)).field("Name of a new test environment")
     name = await made(integrator, database)
     page = await integrator.get(f"{PATH}/{name}?done=made")
-    assert "The test environment is made" in page.text
-    assert f'href="/sign-in?environment={name}"' in page.text
-    assert f"almoner worker create --environment {name}" in page.text
-    assert "No program is published here yet" in page.text
+    assert Document(page).status("The test environment is made")
+    assert Document(page).link(to=f"/sign-in?environment={name}")
+    assert f"almoner worker create --environment {name}" in Document(page).region("How to reach it")
+    assert "No program is published here yet" in Document(page).region("Program")
     assert name in (await integrator.get(PATH)).text
     async with database.connection() as connection:
         made_id = await environments.find(connection, name)
-        test_of = await connection.fetchval("SELECT test_of FROM environments WHERE id = $1", made_id)
+        test_of = await connection.fetchval(
+            "SELECT test_of FROM environments WHERE id = $1", made_id
+        )
     assert test_of == integrator.environment_id
 
 
@@ -72,17 +84,20 @@ async def test_a_test_environment_is_made_and_leads_to_its_sign_in(integrator: P
 async def test_a_name_that_does_not_fit_is_told_at_its_field(integrator: Person, name: str) -> None:
     page = await integrator.send_form(PATH, name=name)
     assert page.status_code == 400
-    assert 'id="name-error">The name of an environment is made of small letters' in page.text
-    assert "No test environment yet" in page.text
-    assert "<b>" not in page.text
+    words = "The name of an environment is made of small letters" if name else "Fill this in."
+    assert words in Document(page).field("name").error
+    assert "No test environment yet" in Document(page).region("For testing")
+    assert not Document(page).main().node.css("b")
 
 
-async def test_a_name_that_is_taken_is_told_and_stays(integrator: Person, database: Database) -> None:
+async def test_a_name_that_is_taken_is_told_and_stays(
+    integrator: Person, database: Database
+) -> None:
     name = (await made(integrator, database)).partition(".")[2]
     page = await integrator.send_form(PATH, name=name)
     assert page.status_code == 400
-    assert 'id="name-error">There is an environment of this name already.' in page.text
-    assert f'value="{name}"' in page.text
+    assert "There is an environment of this name already." in Document(page).field("name").error
+    assert Document(page).field("name").value == name
 
 
 async def test_the_page_tells_what_is_in_force_and_what_is_under_test(
@@ -94,28 +109,36 @@ async def test_the_page_tells_what_is_in_force_and_what_is_under_test(
         assert test is not None
         await publish(connection, test, kiwi_health.source(), f"worker:{integrator.worker_id}")
         await connection.execute(
-            "INSERT INTO program_locks (environment_id, number, revision, test_environment_id, test_version, message, locked_by) "
-            "VALUES ($1, 3, 7, $2, 1, 'for the <nurses>', $3)",
+            "INSERT INTO program_locks (environment_id, number, revision, test_environment_id,"
+            " test_version, message, locked_by) VALUES ($1, 3, 7, $2, 1, 'for the <nurses>', $3)",
             *(integrator.environment_id, test, f"worker:{integrator.worker_id}"),
         )
-        kept = await clients.create(connection, BOX, environment_id=test, name="kept", scope="all", shape="documented")
-        ended = await clients.create(connection, BOX, environment_id=test, name="ended", scope="all", shape="documented")
+        kept = await clients.create(
+            connection, BOX, environment_id=test, name="kept", scope="all", shape="documented"
+        )
+        ended = await clients.create(
+            connection, BOX, environment_id=test, name="ended", scope="all", shape="documented"
+        )
         await clients.disable(connection, test, ended.client_id)
     async with await people(test, "coach"):
         page = await integrator.get(f"{PATH}/{name}")
     text = " ".join(page.text.split())
-    assert "by Emily Smith" in text
-    assert "Lock 3: revision 7 of the draft, version 1 here" in text
-    assert "for the &lt;nurses&gt;" in text
-    assert "1 that may be used" in text
+    assert "by Emily Smith" in Document(text).definition("Published")
+    assert "Lock 3: revision 7 of the draft, version 1 here" in Document(text).definition(
+        "Under test"
+    )
+    assert "for the <nurses>" in Document(text).definition("Under test")
+    assert "1 that may be used" in Document(text).definition("Clients")
     assert "<dt>Workers</dt><dd>1</dd>" in text
     assert kept.client_id not in text
     assert "Nobody can sign in there yet" not in text
     assert f'value="{str(integrator.base_url).rstrip("/")}/v1/token"' in text
-    assert "lock 3 is under test" in (await integrator.get(PATH)).text
+    assert Document(await integrator.get(PATH)).row("lock 3 is under test")
 
 
-async def test_a_test_environment_has_none_of_its_own(integrator: Person, people: People, database: Database) -> None:
+async def test_a_test_environment_has_none_of_its_own(
+    integrator: Person, people: People, database: Database
+) -> None:
     name = await made(integrator, database)
     async with database.connection() as connection:
         test = await environments.find(connection, name)
@@ -126,14 +149,16 @@ async def test_a_test_environment_has_none_of_its_own(integrator: Person, people
         page = await tester.get(PATH)
         refused = await tester.send_form(PATH, name=f"trial-{uuid.uuid4().hex}")
         above = await tester.get(f"{PATH}/{live}")
-    assert "Name of a new test environment" not in page.text
-    assert f'href="{PATH}/{live}"' not in page.text
+    assert Document(page).lacks("field", "Name of a new test environment")
+    assert not Document(page).mentions(f'href="{PATH}/{live}"')
     assert refused.status_code == 400
-    assert "Nothing was saved" in refused.text
+    assert Document(refused).alert("Nothing was saved")
     assert above.status_code == 404
 
 
-async def test_of_other_environments_nothing_is_told(integrator: Person, people: People, database: Database) -> None:
+async def test_of_other_environments_nothing_is_told(
+    integrator: Person, people: People, database: Database
+) -> None:
     others = await new_environment(database)
     async with database.connection() as connection:
         await published(connection, others, kiwi_health.source())
@@ -145,18 +170,26 @@ async def test_of_other_environments_nothing_is_told(integrator: Person, people:
         assert (await integrator.get(f"{PATH}/{name}")).status_code == 404
 
 
-async def test_the_names_of_others_are_not_found_out_by_making_one(integrator: Person, people: People, database: Database) -> None:
+async def test_the_names_of_others_are_not_found_out_by_making_one(
+    integrator: Person, people: People, database: Database
+) -> None:
     others = await new_environment(database)
     async with await people(others, "admin") as other:
         whole = await made(other, database)
-    names = [await name_of(database, others), whole.partition(".")[2], f"nobodys-{uuid.uuid4().hex}"]
+    names = [
+        await name_of(database, others),
+        whole.partition(".")[2],
+        f"nobodys-{uuid.uuid4().hex}",
+    ]
     answers = [await integrator.send_form(PATH, name=name) for name in names]
     assert [answer.status_code for answer in answers] == [303, 303, 303]
     by_others = await integrator.send_form(PATH, name=whole)
-    assert "is made of small letters" in by_others.text
+    assert "is made of small letters" in Document(by_others).field("name").error
 
 
-async def test_only_who_may_integrate_comes_in(people: People, program: int, server: Server) -> None:
+async def test_only_who_may_integrate_comes_in(
+    people: People, program: int, server: Server
+) -> None:
     async with await people(program, "coach") as coach:
         assert (await coach.get(PATH)).status_code == 403
         assert (await coach.send_form(PATH, name="coachs-own")).status_code == 403
@@ -166,10 +199,12 @@ async def test_only_who_may_integrate_comes_in(people: People, program: int, ser
 
 async def test_a_form_without_its_proof_makes_no_environment(integrator: Person) -> None:
     assert (await integrator.post(PATH, data={"name": "x"})).status_code == 403
-    assert "No test environment yet" in (await integrator.get(PATH)).text
+    assert "No test environment yet" in Document(await integrator.get(PATH)).region("For testing")
 
 
-async def test_who_published_is_told_as_it_was_kept_where_it_is_no_worker(integrator: Person, database: Database) -> None:
+async def test_who_published_is_told_as_it_was_kept_where_it_is_no_worker(
+    integrator: Person, database: Database
+) -> None:
     async with database.connection() as connection:
         [found] = await environment_facts.facts(connection, integrator.environment_id)
     assert (found.patients, found.workers, found.lock) == (0, 1, None)

@@ -1,4 +1,6 @@
-"""A publish that opens more to workers waits for a second person; whoever asked cannot be that one, and neither can who designs."""
+"""A publish that opens more to workers waits for a second person; whoever asked cannot be that one,
+and neither can who designs.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,7 @@ from almoner.workshop.publish import publish
 from almoner.workshop.published_programs import design_of, newest_version
 from tests.conftest import new_environment
 from tests.people import People, Person
+from tests.web.document import Document
 
 PATH = "/workshop/publish"
 WAITING = f"{PATH}/waiting"
@@ -28,9 +31,17 @@ WAITING = f"{PATH}/waiting"
 @pytest.fixture
 async def crew(people: People, program: int) -> AsyncIterator[dict[str, Person]]:
     """A designer, two who administer, one of them a designer as well, and a coach."""
-    wanted = {"designer": ("designer",), "both": ("designer", "admin"), "admin": ("admin",), "coach": ("coach",)}
+    wanted = {
+        "designer": ("designer",),
+        "both": ("designer", "admin"),
+        "admin": ("admin",),
+        "coach": ("coach",),
+    }
     async with AsyncExitStack() as stack:
-        yield {name: await stack.enter_async_context(await people(program, *roles)) for name, roles in wanted.items()}
+        yield {
+            name: await stack.enter_async_context(await people(program, *roles))
+            for name, roles in wanted.items()
+        }
 
 
 def text(answer: httpx.Response) -> str:
@@ -48,9 +59,16 @@ async def asks(database: Database, person: Person, change: object) -> httpx.Resp
     async with database.connection() as connection:
         now = await drafts.current(connection, person.environment_id)
         design: ProgramDesign = replace(now.design, roles=change(now.design.roles))
-        saved = await drafts.save(connection, person.environment_id, now.revision, design, "Lesley Jones")
-        given = {"revision": str(saved.draft.revision), "live": str(await newest_version(connection, person.environment_id))}
-    answer = await person.send_form(PATH, ("accept", "roles"), **given, lock="0", message="Because of the winter")
+        saved = await drafts.save(
+            connection, person.environment_id, now.revision, design, "Lesley Jones"
+        )
+        given = {
+            "revision": str(saved.draft.revision),
+            "live": str(await newest_version(connection, person.environment_id)),
+        }
+    answer = await person.send_form(
+        PATH, ("accept", "roles"), **given, lock="0", message="Because of the winter"
+    )
     while "/run/" in answer.headers["location"]:
         answer = await person.get(answer.headers["location"])
         if answer.status_code == 200:
@@ -61,7 +79,7 @@ async def asks(database: Database, person: Person, change: object) -> httpx.Resp
 async def approves(person: Person, number: str) -> None:
     answer = await person.send_form(f"{WAITING}/approve", number=number)
     assert answer.headers["location"] in (WAITING, f"{WAITING}?done=approved"), text(answer)
-    while "It is being published" in (await person.get(WAITING)).text:
+    while Document(await person.get(WAITING)).testids("publishing"):
         pass
 
 
@@ -70,7 +88,9 @@ def with_role(role: Role) -> object:
 
 
 def changed(name: str, **members: object) -> object:
-    return lambda roles: tuple(replace(one, **members) if one.name == name else one for one in roles)
+    return lambda roles: tuple(
+        replace(one, **members) if one.name == name else one for one in roles
+    )
 
 
 TAKES_OVER = with_role(Role(name="designer", may=("administer", "give_care")))
@@ -83,29 +103,38 @@ WIDER = (
 )
 
 
-@pytest.mark.parametrize("change", WIDER, ids=("permissions", "second factor", "patients", "hidden", "billing"))
+@pytest.mark.parametrize(
+    "change", WIDER, ids=("permissions", "second factor", "patients", "hidden", "billing")
+)
 async def test_what_opens_more_is_not_live_until_a_second_person_says_so(
     change: object, crew: dict[str, Person], database: Database
 ) -> None:
     answer = await asks(database, crew["designer"], change)
     assert answer.headers["location"] == WAITING
     assert await version(database, crew["designer"]) == 1
-    assert "approves of it: 2 workers can" in text(await crew["designer"].get(WAITING))
+    assert "approves of it: 2 workers can" in Document(await crew["designer"].get(WAITING)).region(
+        "What it opens"
+    )
     for name in ("designer", "coach"):
         refused = await crew[name].send_form(f"{WAITING}/approve", number="1")
         assert refused.status_code == 403, name
     assert await version(database, crew["designer"]) == 1
-    assert "waits for a second person" in text(await crew["admin"].get("/admin"))
-    shown = text(await crew["admin"].get(WAITING))
-    assert "What it opens" in shown
-    assert "Because of the winter" in shown
+    assert Document(await crew["admin"].get("/admin")).link("waits for a second person")
+    shown = Document(await crew["admin"].get(WAITING))
+    assert shown.heading("What it opens")
+    assert "Because of the winter" in shown.region("What it opens")
     await approves(crew["admin"], "1")
     assert await version(database, crew["designer"]) == 2
     async with database.connection() as connection:
         live = await design_of(connection, crew["designer"].environment_id, 2)
-        newest, asked = (await worker_events.list_events(connection, crew["designer"].environment_id))[:2]
+        newest, asked = (
+            await worker_events.list_events(connection, crew["designer"].environment_id)
+        )[:2]
     assert live.roles == (await current(database, crew["designer"])).roles
-    assert (newest.event, newest.actor) == ("program published", f"worker:{crew['admin'].worker_id}")
+    assert (newest.event, newest.actor) == (
+        "program published",
+        f"worker:{crew['admin'].worker_id}",
+    )
     assert (asked.event, asked.actor) == ("publish asked", f"worker:{crew['designer'].worker_id}")
     assert newest.before is not None
     assert newest.after is not None
@@ -117,41 +146,49 @@ async def current(database: Database, person: Person) -> ProgramDesign:
         return (await drafts.current(connection, person.environment_id)).design
 
 
-async def test_who_asked_is_no_second_person_though_they_administer(crew: dict[str, Person], database: Database) -> None:
+async def test_who_asked_is_no_second_person_though_they_administer(
+    crew: dict[str, Person], database: Database
+) -> None:
     both = crew["both"]
     assert (await asks(database, both, TAKES_OVER)).headers["location"] == WAITING
     refused = await both.send_form(f"{WAITING}/approve", number="1")
     assert refused.status_code == 409
-    assert "Another administrator decides" in text(refused)
+    assert Document(refused).alert("Another administrator decides")
     assert await version(database, both) == 1
     assert (await both.send_form(f"{WAITING}/refuse", number="1")).status_code == 303
-    assert "Nothing waits" in text(await both.get(WAITING))
+    assert Document(await both.get(WAITING)).heading("Nothing waits")
 
 
 async def test_a_refused_one_is_over_and_a_newer_one_takes_the_place_of_an_older(
     crew: dict[str, Person], database: Database
 ) -> None:
     await asks(database, crew["designer"], TAKES_OVER)
-    assert (await crew["admin"].send_form(f"{WAITING}/refuse", number="1")).headers["location"] == f"{WAITING}?done=refused"
+    assert (await crew["admin"].send_form(f"{WAITING}/refuse", number="1")).headers[
+        "location"
+    ] == f"{WAITING}?done=refused"
     again = await crew["admin"].send_form(f"{WAITING}/approve", number="1")
-    assert "does not wait any more" in text(again)
+    assert Document(again).alert("does not wait any more")
     await asks(database, crew["designer"], changed("nurse", second_factor=False))
     await asks(database, crew["designer"], changed("community_health_worker", patients="all"))
     stale = await crew["admin"].send_form(f"{WAITING}/approve", number="2")
-    assert "does not wait any more" in text(stale)
+    assert Document(stale).alert("does not wait any more")
     assert await version(database, crew["designer"]) == 1
     await approves(crew["admin"], "3")
     assert await version(database, crew["designer"]) == 2
 
 
-async def test_what_was_asked_for_over_another_version_is_not_published(crew: dict[str, Person], database: Database) -> None:
+async def test_what_was_asked_for_over_another_version_is_not_published(
+    crew: dict[str, Person], database: Database
+) -> None:
     await asks(database, crew["designer"], TAKES_OVER)
     async with database.connection() as connection:
         environment = crew["designer"].environment_id
-        await publish(connection, environment, replace(parse(kiwi_health.source()), name="Meanwhile"), "test")
+        await publish(
+            connection, environment, replace(parse(kiwi_health.source()), name="Meanwhile"), "test"
+        )
     refused = await crew["admin"].send_form(f"{WAITING}/approve", number="1")
     assert refused.status_code == 409
-    assert "Version 2 went live meanwhile" in text(refused)
+    assert Document(refused).alert("Version 2 went live meanwhile")
     assert await version(database, crew["designer"]) == 2
 
 
@@ -160,28 +197,44 @@ async def test_without_another_administrator_the_page_names_the_command_line(
 ) -> None:
     async with await people(program, "designer", "admin") as alone:
         await asks(database, alone, TAKES_OVER)
-        assert "almoner workshop publish" in text(await alone.get(WAITING))
+        assert "almoner workshop publish" in Document(await alone.get(WAITING)).region(
+            "What it opens"
+        )
 
 
-async def test_what_opens_nothing_to_anybody_is_published_at_once(crew: dict[str, Person], database: Database) -> None:
+async def test_what_opens_nothing_to_anybody_is_published_at_once(
+    crew: dict[str, Person], database: Database
+) -> None:
     narrower = changed("supervisor", may=("give_care",))
-    assert (await asks(database, crew["designer"], narrower)).headers["location"] == "/workshop?done=published"
+    assert (await asks(database, crew["designer"], narrower)).headers[
+        "location"
+    ] == "/workshop?done=published"
     new = with_role(Role(name="dietitian", may=("give_care",), patients="own"))
-    assert (await asks(database, crew["designer"], new)).headers["location"] == "/workshop?done=published"
+    assert (await asks(database, crew["designer"], new)).headers[
+        "location"
+    ] == "/workshop?done=published"
 
 
-async def test_a_role_that_somebody_still_has_does_not_come_back_wider(people: People, program: int, database: Database) -> None:
+async def test_a_role_that_somebody_still_has_does_not_come_back_wider(
+    people: People, program: int, database: Database
+) -> None:
     async with await people(program, "designer", "keeper") as designer:
         back = with_role(Role(name="keeper", may=("administer",)))
         assert (await asks(database, designer, back)).headers["location"] == WAITING
 
 
-async def test_the_first_program_of_an_environment_takes_nobody_over(people: People, database: Database) -> None:
+async def test_the_first_program_of_an_environment_takes_nobody_over(
+    people: People, database: Database
+) -> None:
     async with await people(await new_environment(database), "designer") as first:
         async with database.connection() as connection:
-            await drafts.save(connection, first.environment_id, 0, parse(kiwi_health.source()), "Lesley Jones")
+            await drafts.save(
+                connection, first.environment_id, 0, parse(kiwi_health.source()), "Lesley Jones"
+            )
         assert (await asks(database, first, TAKES_OVER)).headers["location"] == WAITING
-        plain = await asks(database, first, lambda roles: tuple(one for one in roles if one.name != "designer"))
+        plain = await asks(
+            database, first, lambda roles: tuple(one for one in roles if one.name != "designer")
+        )
         assert plain.headers["location"] == "/workshop?done=published"
 
 
@@ -192,12 +245,26 @@ async def test_a_lock_opens_nothing_more_where_it_is_tested_either(
     for name, status in (("designer", 400), ("both", 303)):
         async with database.connection() as connection:
             now = await drafts.current(connection, crew[name].environment_id)
-            wide = replace(now.design, roles=(*now.design.roles[1:], Role(name="designer", may=("administer",))))
+            wide = replace(
+                now.design,
+                roles=(*now.design.roles[1:], Role(name="designer", may=("administer",))),
+            )
             design = wide if name == "designer" else now.design
-            revision = (await drafts.save(connection, crew[name].environment_id, now.revision, design, "L")).draft.revision
-        answer = await crew[name].send_form("/workshop/lock", revision=str(revision), **given | {"name": f"trial-{name}"})
+            revision = (
+                await drafts.save(connection, crew[name].environment_id, now.revision, design, "L")
+            ).draft.revision
+        answer = await crew[name].send_form(
+            "/workshop/lock", revision=str(revision), **given | {"name": f"trial-{name}"}
+        )
         assert answer.status_code == status, text(answer)
-    assert "may also administer" in text(await crew["designer"].send_form("/workshop/lock", revision=str(revision), **given))
+    assert (
+        "may also administer"
+        in Document(
+            await crew["designer"].send_form("/workshop/lock", revision=str(revision), **given)
+        )
+        .field("environment")
+        .error
+    )
 
 
 async def test_a_role_that_comes_back_to_who_has_it_still_opens_no_more_than_the_second_person_may_hand_on(
@@ -207,15 +274,21 @@ async def test_a_role_that_comes_back_to_who_has_it_still_opens_no_more_than_the
     secret = hidden.assessments[0].id
     roles = (*hidden.roles, Role(name="admin", may=("administer",), hidden_assessments=(secret,)))
     async with database.connection() as connection:
-        await publish(connection, program, replace(hidden, roles=roles), "test", accepting={"roles"})
+        await publish(
+            connection, program, replace(hidden, roles=roles), "test", accepting={"roles"}
+        )
     async with await people(program, "visitor"):
         # Nobody has this one, so that it opens nothing to anybody.
-        answer = await asks(database, crew["designer"], with_role(Role(name="noise", may=("give_care",), patients="all")))
+        answer = await asks(
+            database,
+            crew["designer"],
+            with_role(Role(name="noise", may=("give_care",), patients="all")),
+        )
         assert answer.headers["location"] != WAITING
         here = await version(database, crew["designer"])
         returns = with_role(Role(name="visitor", may=("give_care",), patients="all"))
         assert (await asks(database, crew["designer"], returns)).headers["location"] == WAITING
         refused = await crew["admin"].send_form(f"{WAITING}/approve", number="1")
         assert refused.status_code in (403, 409), refused.headers.get("location")
-        assert f"answers to {secret}" in text(refused)
+        assert Document(refused).alert(f"answers to {secret}")
         assert await version(database, crew["designer"]) == here

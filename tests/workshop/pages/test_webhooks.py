@@ -13,7 +13,12 @@ import pytest
 
 from almoner.database import Database
 from almoner.notifications import subscriptions
-from almoner.notifications.progress_report import MOST_COUNTED, NOTHING, SubscriptionProgress, standing
+from almoner.notifications.progress_report import (
+    MOST_COUNTED,
+    NOTHING,
+    SubscriptionProgress,
+    standing,
+)
 from almoner.notifications.subscription import Subscription
 from almoner.notifications.subscription_terms import Rules
 from almoner.resources import BY_NAME
@@ -22,6 +27,7 @@ from tests.conftest import Callers, Server, ServerThread, free_port, new_environ
 from tests.notifications.subscribers import Listening, Subscriber
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
+from tests.web.document import Document
 
 PATH = "/workshop/webhooks"
 TERMS: dict[str, Any] = {
@@ -59,30 +65,42 @@ async def made(person: Person, **changed: Any) -> str:
 
 async def one(person: Person, database: Database, address: str) -> Subscription:
     async with database.connection() as connection:
-        return await subscriptions.find(connection, person.environment_id, address.rpartition("/")[2])
+        return await subscriptions.find(
+            connection, person.environment_id, address.rpartition("/")[2]
+        )
 
 
 async def test_without_webhooks_the_page_says_what_one_is(integrator: Person) -> None:
     page = await integrator.get(PATH)
-    assert "No system is told of changes yet" in page.text
+    assert "No system is told of changes yet" in Document(page).region(
+        "Systems that are told of changes"
+    )
     assert page.text.count("<h1") == 1
 
 
-async def test_a_webhook_is_made_and_its_secret_is_never_shown(integrator: Person, database: Database) -> None:
+async def test_a_webhook_is_made_and_its_secret_is_never_shown(
+    integrator: Person, database: Database
+) -> None:
     answer = await integrator.send_form(PATH, *RESOURCES, **TERMS)
     address, _, query = answer.headers["location"].partition("?")
     assert (answer.status_code, query) == (303, "done=made")
     found = await one(integrator, database, address)
-    assert (found.name, found.resources, found.audience) == ("EHR bridge", ("patients", "messages"), found.token_url)
+    assert (found.name, found.resources, found.audience) == (
+        "EHR bridge",
+        ("patients", "messages"),
+        found.token_url,
+    )
     for path in (PATH, address, f"{address}/edit", f"{address}/deliveries"):
         page = await integrator.get(path)
         assert page.status_code == 200
-        assert "EHR bridge" in page.text
+        assert Document(page).mentions("EHR bridge")
         assert TERMS["client_secret"] not in page.text
-    assert ">running<" in (await integrator.get(PATH)).text
+    assert Document(await integrator.get(PATH)).row("running")
 
 
-async def test_every_problem_stands_at_its_field_and_what_was_typed_stays(integrator: Person) -> None:
+async def test_every_problem_stands_at_its_field_and_what_was_typed_stays(
+    integrator: Person,
+) -> None:
     typed: dict[str, Any] = {
         **TERMS,
         "notify_url": "http://insecure.example.org",
@@ -96,55 +114,74 @@ async def test_every_problem_stands_at_its_field_and_what_was_typed_stays(integr
     assert errors == {
         "notify_url": "It must begin with https://.",
         "resources": "Tick at least one.",
-        "client_id": "Give the client id that the receiver issued for us.",
-        "token_url": "Give the address where the receiver exchanges tokens.",
+        "client_id": "Fill this in.",
+        "token_url": "Fill this in.",
     }
-    assert 'value="&lt;Bridge&gt;"' in page.text
-    assert 'value="http://insecure.example.org"' in page.text
-    assert "No system is told of changes yet" in (await integrator.get(PATH)).text
+    assert Document(page).field("name").value == "<Bridge>"
+    assert Document(page).field("notify_url").value == "http://insecure.example.org"
+    assert "No system is told of changes yet" in Document(await integrator.get(PATH)).region(
+        "Systems that are told of changes"
+    )
 
 
 async def test_a_name_that_is_taken_is_told_at_the_name(integrator: Person) -> None:
     await made(integrator)
     page = await integrator.send_form(PATH, *RESOURCES, **TERMS)
-    assert 'id="name-error">Another subscription of this environment has this name.' in page.text
-    assert 'value="messages" checked' in page.text
+    assert (
+        "Another subscription of this environment has this name."
+        in Document(page).field("name").error
+    )
+    assert "messages" in Document(page).field("resources").values
 
 
-async def test_a_token_address_out_of_sight_is_no_problem(integrator: Person, database: Database) -> None:
+async def test_a_token_address_out_of_sight_is_no_problem(
+    integrator: Person, database: Database
+) -> None:
     address = await made(integrator, authentication="bearer_jwt", token_url="not a url at all")
     assert (await one(integrator, database, address)).token_url is None
 
 
-async def test_a_change_without_a_secret_keeps_the_one_there_is(integrator: Person, database: Database, callers: Callers) -> None:
+async def test_a_change_without_a_secret_keeps_the_one_there_is(
+    integrator: Person, database: Database, callers: Callers
+) -> None:
     address = await made(integrator)
     before = await one(integrator, database, address)
     answer = await integrator.send_form(
-        f"{address}/edit", ("resources", "workers"), **{**TERMS, "client_secret": "", "name": "Renamed", "audience": "them"}
+        f"{address}/edit",
+        ("resources", "workers"),
+        **{**TERMS, "client_secret": "", "name": "Renamed", "audience": "them"},
     )
     assert answer.headers["location"] == f"{address}?done=changed"
     after = await one(integrator, database, address)
     assert (after.name, after.resources, after.audience) == ("Renamed", ("workers",), "them")
-    assert callers.box.open(after.sealed, after.id) == callers.box.open(before.sealed, before.id) == TERMS["client_secret"]
-    await integrator.send_form(f"{address}/edit", *RESOURCES, **{**TERMS, "client_secret": "another"})
+    assert (
+        callers.box.open(after.sealed, after.id)
+        == callers.box.open(before.sealed, before.id)
+        == TERMS["client_secret"]
+    )
+    await integrator.send_form(
+        f"{address}/edit", *RESOURCES, **{**TERMS, "client_secret": "another"}
+    )
     again = await one(integrator, database, address)
     assert callers.box.open(again.sealed, again.id) == "another"
     refused = await integrator.send_form(f"{address}/edit", **{**TERMS, "name": ""})
     assert refused.status_code == 400
-    assert "Give it a name" in refused.text
+    assert "Fill this in." in Document(refused).field("name").error
 
 
 async def test_it_is_paused_resumed_and_deleted(integrator: Person, database: Database) -> None:
     address, other = await made(integrator), await made(integrator, name="Another")
     paused = await integrator.send_form(f"{address}/pause")
-    assert "Paused. What changes meanwhile" in (await integrator.get(paused.headers["location"])).text
+    assert Document(await integrator.get(paused.headers["location"])).status(
+        "Paused. What changes meanwhile"
+    )
     assert (await one(integrator, database, address)).paused
     await integrator.send_form(f"{address}/resume")
     assert not (await one(integrator, database, address)).paused
     page = await integrator.get(address)
-    assert 'data-confirm="Delete EHR bridge?' in page.text
+    assert Document(page).button("Delete")
     gone = await integrator.send_form(f"{address}/delete")
-    assert gone.headers["location"] == f"{PATH}?done=deleted"
+    assert gone.headers["location"] == f"{PATH}?done=delete"
     assert (await integrator.get(address)).status_code == 404
     assert (await integrator.get(other)).status_code == 200
 
@@ -154,37 +191,49 @@ async def test_a_test_is_told_step_by_step_in_a_part_and_in_a_page(
 ) -> None:
     subscriber = Subscriber()
     with Listening(subscriber.app()) as listening:
-        terms = {**TERMS, "notify_url": f"{listening.url}/notifications", "token_url": f"{listening.url}/token", "audience": None}
+        terms = {
+            **TERMS,
+            "notify_url": f"{listening.url}/notifications",
+            "token_url": f"{listening.url}/token",
+            "audience": None,
+        }
         async with database.connection() as connection:
             rules = Rules(BY_NAME, private_targets=True)
             given = {**terms, "resources": ["patients"]}
-            found = await subscriptions.create(connection, callers.box, integrator.environment_id, given, rules)
+            found = await subscriptions.create(
+                connection, callers.box, integrator.environment_id, given, rules
+            )
         integrator.base_url = httpx.URL(open_server.url)
         well = await integrator.send_form(f"{PATH}/{found.id}/test", htmx=True)
         subscriber.token_status = 500
         failed = await integrator.send_form(f"{PATH}/{found.id}/test")
-    assert "<html" not in well.text
-    assert "The test went well" in well.text
-    assert "The receiver answered 204" in well.text
+    assert not Document(well).all("main")
+    assert "The test went well" in Document(well).testid("trial")
+    assert Document(well).row("The receiver answered 204")
     assert len(subscriber.seen) == 1
-    assert "<html" in failed.text
-    assert "The test failed at the last step" in failed.text
-    assert "Nothing has been sent yet" in failed.text
+    assert Document(failed).main()
+    assert Document(failed).status("The test failed at the last step")
+    assert "Nothing has been sent yet" in Document(failed).region("Latest attempts")
 
 
-async def test_a_replay_is_asked_for_in_the_time_zone_of_the_worker(integrator: Person, database: Database) -> None:
+async def test_a_replay_is_asked_for_in_the_time_zone_of_the_worker(
+    integrator: Person, database: Database
+) -> None:
     address = await made(integrator)
-    assert "US/Eastern" in (await integrator.get(address)).text
+    assert "US/Eastern" in Document(await integrator.get(address)).region("Send again")
     # The second day is after the clocks went forward.
-    answer = await integrator.send_form(f"{address}/replay", ("from", "2026-03-01T08:30"), ("to", "2026-03-09T08:30"))
+    answer = await integrator.send_form(
+        f"{address}/replay", ("from", "2026-03-01T08:30"), ("to", "2026-03-09T08:30")
+    )
     assert answer.headers["location"] == f"{address}?done=replay"
     async with database.connection() as connection:
         [row] = await connection.fetch(
-            "SELECT from_time, to_time FROM replays WHERE environment_id = $1", integrator.environment_id
+            "SELECT from_time, to_time FROM replays WHERE environment_id = $1",
+            integrator.environment_id,
         )
     assert row["from_time"] == datetime(2026, 3, 1, 13, 30, tzinfo=UTC)
     assert row["to_time"] == datetime(2026, 3, 9, 12, 30, tzinfo=UTC)
-    assert "1 replay waits to be sent" in (await integrator.get(address)).text
+    assert "1 replay waits to be sent" in Document(await integrator.get(address)).region("State")
 
 
 @pytest.mark.parametrize(
@@ -202,22 +251,36 @@ async def test_a_span_that_does_not_fit_is_told_at_its_field(
     address = await made(integrator)
     page = await integrator.send_form(f"{address}/replay", ("from", start), ("to", end))
     assert page.status_code == 400
-    assert f'id="{field}-error">{words}' in page.text
+    assert words in Document(page).field(field).error
     shown = start.replace("2026-03-02T", "2 Mar 2026 ")
-    assert f'value="{shown}" id="from"' in page.text
+    assert Document(page).field("from").value == shown
 
 
-async def attempt(database: Database, found: Subscription, number: int, outcome: str = "delivered", answer: str = "") -> None:
+async def attempt(
+    database: Database,
+    found: Subscription,
+    number: int,
+    outcome: str = "delivered",
+    answer: str = "",
+) -> None:
     async with database.connection() as connection:
         await connection.execute(
-            "INSERT INTO deliveries (environment_id, subscription_id, attempted_at, reason, from_time, to_time, resources, "
-            "outcome, status, milliseconds, answer) VALUES ($1, $2, $3, 'change', $3, $3, $4, $5, $6, $7, $8)",
-            *(found.environment_id, found.id, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number), ["patients"]),
+            "INSERT INTO deliveries (environment_id, subscription_id, attempted_at, reason,"
+            " from_time, to_time, resources, outcome, status, milliseconds, answer) VALUES ($1, $2,"
+            " $3, 'change', $3, $3, $4, $5, $6, $7, $8)",
+            *(
+                found.environment_id,
+                found.id,
+                datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number),
+                ["patients"],
+            ),
             *(outcome, 204 if outcome == "delivered" else None, number, answer),
         )
 
 
-async def test_attempts_are_paged_through_the_newest_first(integrator: Person, database: Database) -> None:
+async def test_attempts_are_paged_through_the_newest_first(
+    integrator: Person, database: Database
+) -> None:
     address, noise = await made(integrator), await made(integrator, name="Noise")
     found, other = await one(integrator, database, address), await one(integrator, database, noise)
     for number in range(1, 121):
@@ -235,7 +298,9 @@ async def test_attempts_are_paged_through_the_newest_first(integrator: Person, d
     assert seen == list(range(120, 0, -1))
     assert pages == 3
     assert (await integrator.get(f"{address}/deliveries?before=nonsense")).status_code == 200
-    assert "There are no older ones" in (await integrator.get(f"{address}/deliveries?before=1")).text
+    assert "There are no older ones" in Document(
+        await integrator.get(f"{address}/deliveries?before=1")
+    ).region("Older ones")
 
 
 async def test_what_a_receiver_answered_is_text(integrator: Person, database: Database) -> None:
@@ -244,29 +309,43 @@ async def test_what_a_receiver_answered_is_text(integrator: Person, database: Da
     await attempt(database, found, 1, "The receiver answered 500.", "<script>alert(1)</script>")
     for path in (address, f"{address}/deliveries"):
         page = await integrator.get(path)
-        assert "<script>alert" not in page.text
-        assert "&lt;script&gt;alert(1)" in page.text
-        assert "The receiver answered 500." in page.text
+        assert not Document(page).main().node.css("script")
+        assert Document(page).get("cell", "<script>alert(1)")
+        assert Document(page).get("cell", "The receiver answered 500.")
 
 
-async def test_another_environments_webhook_is_not_there(integrator: Person, database: Database, callers: Callers) -> None:
+async def test_another_environments_webhook_is_not_there(
+    integrator: Person, database: Database, callers: Callers
+) -> None:
     other = await new_environment(database)
     async with database.connection() as connection:
         given = {**TERMS, "audience": None, "resources": ["patients"], "name": "Theirs"}
-        theirs = await subscriptions.create(connection, callers.box, other, given, Rules(BY_NAME, False))
-    assert "Theirs" not in (await integrator.get(PATH)).text
+        theirs = await subscriptions.create(
+            connection, callers.box, other, given, Rules(BY_NAME, False)
+        )
+    assert not Document(await integrator.get(PATH)).mentions("Theirs")
     for key in (theirs.id, "Theirs", "1"):
         address = f"{PATH}/{key}"
-        for path in (address, f"{address}/edit", f"{address}/deliveries", f"{address}/test", f"{address}/replay"):
+        for path in (
+            address,
+            f"{address}/edit",
+            f"{address}/deliveries",
+            f"{address}/test",
+            f"{address}/replay",
+        ):
             assert (await integrator.get(path)).status_code == 404, path
         for action in ("edit", "pause", "resume", "delete", "test", "replay"):
-            answer = await integrator.send_form(f"{address}/{action}", *RESOURCES, ("from", "2026-03-01T00:00"), **TERMS)
+            answer = await integrator.send_form(
+                f"{address}/{action}", *RESOURCES, ("from", "2026-03-01T00:00"), **TERMS
+            )
             assert answer.status_code == 404, action
     async with database.connection() as connection:
         assert await subscriptions.find(connection, other, theirs.id) == theirs
 
 
-async def test_only_who_may_integrate_comes_in(people: People, program: int, server: Server) -> None:
+async def test_only_who_may_integrate_comes_in(
+    people: People, program: int, server: Server
+) -> None:
     async with await people(program, "coach") as coach:
         assert (await coach.get(PATH)).status_code == 403
         assert (await coach.send_form(PATH, *RESOURCES, **TERMS)).status_code == 403
@@ -276,13 +355,19 @@ async def test_only_who_may_integrate_comes_in(people: People, program: int, ser
 
 async def test_a_form_without_its_proof_makes_no_webhook(integrator: Person) -> None:
     assert (await integrator.post(PATH, data={**TERMS, "resources": "patients"})).status_code == 403
-    assert "No system is told of changes yet" in (await integrator.get(PATH)).text
+    assert "No system is told of changes yet" in Document(await integrator.get(PATH)).region(
+        "Systems that are told of changes"
+    )
 
 
-async def test_what_waits_is_counted_by_subscription(integrator: Person, database: Database, callers: Callers) -> None:
+async def test_what_waits_is_counted_by_subscription(
+    integrator: Person, database: Database, callers: Callers
+) -> None:
     owner = integrator.environment_id
     address, workers_only = await made(integrator), await made(integrator, name="Workers")
-    await integrator.send_form(f"{workers_only}/edit", ("resources", "workers"), **{**TERMS, "name": "Workers"})
+    await integrator.send_form(
+        f"{workers_only}/edit", ("resources", "workers"), **{**TERMS, "name": "Workers"}
+    )
     async with await callers(owner) as api:
         people = [
             {"phase": "intake", "timezone": "US/Pacific", "first_name": "Grace", "last_name": str(number), "birthday": "1906-12-09",
@@ -296,7 +381,9 @@ async def test_what_waits_is_counted_by_subscription(integrator: Person, databas
     assert how[(await one(integrator, database, address)).id].changes == 3
     assert how[(await one(integrator, database, workers_only)).id] == NOTHING
     await integrator.send_form(f"{address}/pause")
-    assert "3 changes will be announced when it is resumed." in (await integrator.get(address)).text
+    assert "3 changes will be announced when it is resumed." in Document(
+        await integrator.get(address)
+    ).region("State")
 
 
 FAILING = datetime(2026, 3, 1, tzinfo=UTC)
@@ -324,7 +411,12 @@ FAILING = datetime(2026, 3, 1, tzinfo=UTC)
     ],
 )  # fmt: skip
 async def test_the_state_is_told_in_words(
-    integrator: Person, database: Database, changed: dict[str, Any], how: SubscriptionProgress, word: str, sentence: str
+    integrator: Person,
+    database: Database,
+    changed: dict[str, Any],
+    how: SubscriptionProgress,
+    word: str,
+    sentence: str,
 ) -> None:
     found = await one(integrator, database, await made(integrator))
     told = state(replace(found, **changed), how)

@@ -14,7 +14,12 @@ def upgrade() -> None:
     op.create_table(
         "notifiers",
         sa.Column("id", sa.UUID(), nullable=False),
-        sa.Column("seen_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "seen_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("notifiers_pkey")),
     )
     op.create_table(
@@ -37,8 +42,15 @@ def upgrade() -> None:
         sa.Column("failing_since", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("next_attempt_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("notifier_id", sa.UUID(), nullable=True),
-        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.ForeignKeyConstraint(["environment_id"], ["environments.id"], name="subscriptions_environment_id_fkey"),
+        sa.Column(
+            "created_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["environment_id"], ["environments.id"], name="subscriptions_environment_id_fkey"
+        ),
         sa.PrimaryKeyConstraint("environment_id", "id", name=op.f("subscriptions_pkey")),
         sa.UniqueConstraint("environment_id", "name", name="subscriptions_name_key"),
     )
@@ -52,7 +64,12 @@ def _attempts() -> None:
         sa.Column("environment_id", sa.Integer(), nullable=False),
         sa.Column("subscription_id", sa.UUID(), nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("attempted_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "attempted_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("from_time", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("to_time", sa.TIMESTAMP(timezone=True), nullable=True),
@@ -67,7 +84,9 @@ def _attempts() -> None:
             name="deliveries_subscription_id_fkey",
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("environment_id", "subscription_id", "id", name=op.f("deliveries_pkey")),
+        sa.PrimaryKeyConstraint(
+            "environment_id", "subscription_id", "id", name=op.f("deliveries_pkey")
+        ),
     )
     op.create_index("deliveries_attempted_at_idx", "deliveries", ["attempted_at"], unique=False)
     op.create_table(
@@ -77,12 +96,19 @@ def _attempts() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("from_time", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("to_time", sa.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("asked_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "asked_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
             ["environment_id", "subscription_id"],
             ["subscriptions.environment_id", "subscriptions.id"],
             name="replays_subscription_id_fkey",
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("environment_id", "subscription_id", "id", name=op.f("replays_pkey")),
+        sa.PrimaryKeyConstraint(
+            "environment_id", "subscription_id", "id", name=op.f("replays_pkey")
+        ),
     )

@@ -46,13 +46,25 @@ def _care() -> None:
         sa.Column("received_on", sa.Date(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("recorded_by", sa.Text(), nullable=False),
-        sa.Column("recorded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "recorded_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
-            ["environment_id", "patient_id"], ["patients.environment_id", "patients.id"], name="consent_records_patient_id_fkey"
+            ["environment_id", "patient_id"],
+            ["patients.environment_id", "patients.id"],
+            name="consent_records_patient_id_fkey",
         ),
         sa.PrimaryKeyConstraint("environment_id", "id", name=op.f("consent_records_pkey")),
     )
-    op.create_index("consent_records_row_id_idx", "consent_records", ["environment_id", "row_id", "id"], unique=False)
+    op.create_index(
+        "consent_records_row_id_idx",
+        "consent_records",
+        ["environment_id", "row_id", "id"],
+        unique=False,
+    )
     op.create_table(
         "timeline_stars",
         sa.Column("environment_id", sa.Integer(), nullable=False),
@@ -60,20 +72,36 @@ def _care() -> None:
         sa.Column("resource", sa.Text(), nullable=False),
         sa.Column("row_id", sa.UUID(), nullable=False),
         sa.Column("starred_by", sa.Text(), nullable=False),
-        sa.Column("starred_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["environment_id", "patient_id"], ["patients.environment_id", "patients.id"], name="timeline_stars_patient_id_fkey"
+        sa.Column(
+            "starred_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
         ),
-        sa.PrimaryKeyConstraint("environment_id", "patient_id", "resource", "row_id", name=op.f("timeline_stars_pkey")),
+        sa.ForeignKeyConstraint(
+            ["environment_id", "patient_id"],
+            ["patients.environment_id", "patients.id"],
+            name="timeline_stars_patient_id_fkey",
+        ),
+        sa.PrimaryKeyConstraint(
+            "environment_id", "patient_id", "resource", "row_id", name=op.f("timeline_stars_pkey")
+        ),
     )
     op.create_table(
         "message_reads",
         sa.Column("environment_id", sa.Integer(), nullable=False),
         sa.Column("message_id", sa.UUID(), nullable=False),
         sa.Column("read_by", sa.Text(), nullable=False),
-        sa.Column("read_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "read_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
-            ["environment_id", "message_id"], ["messages.environment_id", "messages.id"], name="message_reads_message_id_fkey"
+            ["environment_id", "message_id"],
+            ["messages.environment_id", "messages.id"],
+            name="message_reads_message_id_fkey",
         ),
         sa.PrimaryKeyConstraint("environment_id", "message_id", name=op.f("message_reads_pkey")),
     )
@@ -89,14 +117,29 @@ def _work() -> None:
         sa.Column("worker_id", sa.UUID(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("answers", sa.JSON(), nullable=False),
-        sa.Column("saved_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["environment_id", "patient_id"], ["patients.environment_id", "patients.id"], name="assessment_drafts_patient_id_fkey"
+        sa.Column(
+            "saved_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
         ),
         sa.ForeignKeyConstraint(
-            ["environment_id", "worker_id"], ["workers.environment_id", "workers.id"], name="assessment_drafts_worker_id_fkey"
+            ["environment_id", "patient_id"],
+            ["patients.environment_id", "patients.id"],
+            name="assessment_drafts_patient_id_fkey",
         ),
-        sa.PrimaryKeyConstraint("environment_id", "patient_id", "spec_id", "worker_id", name=op.f("assessment_drafts_pkey")),
+        sa.ForeignKeyConstraint(
+            ["environment_id", "worker_id"],
+            ["workers.environment_id", "workers.id"],
+            name="assessment_drafts_worker_id_fkey",
+        ),
+        sa.PrimaryKeyConstraint(
+            "environment_id",
+            "patient_id",
+            "spec_id",
+            "worker_id",
+            name=op.f("assessment_drafts_pkey"),
+        ),
     )
     op.create_table(
         "patient_merges",
@@ -105,13 +148,22 @@ def _work() -> None:
         sa.Column("kept_id", sa.UUID(), nullable=False),
         sa.Column("moved", sa.JSON(), nullable=False),
         sa.Column("merged_by", sa.Text(), nullable=False),
-        sa.Column("merged_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "merged_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
-            ["environment_id", "patient_id"], ["patients.environment_id", "patients.id"], name="patient_merges_patient_id_fkey"
+            ["environment_id", "patient_id"],
+            ["patients.environment_id", "patients.id"],
+            name="patient_merges_patient_id_fkey",
         ),
         sa.PrimaryKeyConstraint("environment_id", "patient_id", name=op.f("patient_merges_pkey")),
     )
-    op.create_index("patient_merges_kept_id_idx", "patient_merges", ["environment_id", "kept_id"], unique=False)
+    op.create_index(
+        "patient_merges_kept_id_idx", "patient_merges", ["environment_id", "kept_id"], unique=False
+    )
 
 
 def _calendar() -> None:
@@ -125,20 +177,34 @@ def _calendar() -> None:
         sa.Column("to_time", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["environment_id", "worker_id"], ["workers.environment_id", "workers.id"], name="absences_worker_id_fkey"
+            ["environment_id", "worker_id"],
+            ["workers.environment_id", "workers.id"],
+            name="absences_worker_id_fkey",
         ),
         sa.PrimaryKeyConstraint("environment_id", "id", name=op.f("absences_pkey")),
     )
-    op.create_index("absences_worker_id_idx", "absences", ["environment_id", "worker_id", "to_time"], unique=False)
+    op.create_index(
+        "absences_worker_id_idx",
+        "absences",
+        ["environment_id", "worker_id", "to_time"],
+        unique=False,
+    )
     op.create_table(
         "calendar_feeds",
         sa.Column("environment_id", sa.Integer(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("worker_id", sa.UUID(), nullable=False),
         sa.Column("whole_names", sa.Boolean(), nullable=False),
-        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
-            ["environment_id", "worker_id"], ["workers.environment_id", "workers.id"], name="calendar_feeds_worker_id_fkey"
+            ["environment_id", "worker_id"],
+            ["workers.environment_id", "workers.id"],
+            name="calendar_feeds_worker_id_fkey",
         ),
         sa.PrimaryKeyConstraint("environment_id", "digest", name=op.f("calendar_feeds_pkey")),
         sa.UniqueConstraint("digest", name="calendar_feeds_digest_key"),
@@ -151,9 +217,13 @@ def _calendar() -> None:
         sa.Column("from_minute", sa.SmallInteger(), nullable=False),
         sa.Column("to_minute", sa.SmallInteger(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["environment_id", "worker_id"], ["workers.environment_id", "workers.id"], name="working_hours_worker_id_fkey"
+            ["environment_id", "worker_id"],
+            ["workers.environment_id", "workers.id"],
+            name="working_hours_worker_id_fkey",
         ),
-        sa.PrimaryKeyConstraint("environment_id", "worker_id", "weekday", "from_minute", name=op.f("working_hours_pkey")),
+        sa.PrimaryKeyConstraint(
+            "environment_id", "worker_id", "weekday", "from_minute", name=op.f("working_hours_pkey")
+        ),
     )
     for name, key, where in (
         ("timed", "start_time", "start_time IS NOT NULL"),
@@ -161,12 +231,23 @@ def _calendar() -> None:
         ("day", "day", "day IS NOT NULL"),
     ):
         keys = ["environment_id", "calendar_id", key]
-        op.create_index(f"calendar_events_{name}_part", "calendar_events", keys, unique=False, postgresql_where=sa.text(where))
+        op.create_index(
+            f"calendar_events_{name}_part",
+            "calendar_events",
+            keys,
+            unique=False,
+            postgresql_where=sa.text(where),
+        )
 
 
 def _timeline() -> None:
     """What a patient's timeline is read by."""
-    op.create_index("messages_send_time_idx", "messages", ["environment_id", "user_id", "send_time", "id"], unique=False)
+    op.create_index(
+        "messages_send_time_idx",
+        "messages",
+        ["environment_id", "user_id", "send_time", "id"],
+        unique=False,
+    )
     op.create_index(
         "changes_timeline_idx",
         "changes",
@@ -174,4 +255,6 @@ def _timeline() -> None:
         unique=False,
         postgresql_where=sa.text("patient_id IS NOT NULL AND kind <> 'create'"),
     )
-    op.create_index("changes_changed_at_idx", "changes", ["environment_id", "changed_at", "seq"], unique=False)
+    op.create_index(
+        "changes_changed_at_idx", "changes", ["environment_id", "changed_at", "seq"], unique=False
+    )

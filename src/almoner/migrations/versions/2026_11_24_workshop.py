@@ -36,27 +36,53 @@ def _workers() -> None:
         sa.Column("totp_step", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("oidc_subject", sa.Text(), nullable=True),
         sa.Column("disabled_at", sa.TIMESTAMP(timezone=True), nullable=True),
-        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
-            ["environment_id", "worker_id"], ["workers.environment_id", "workers.id"], name="worker_accounts_worker_id_fkey"
+            ["environment_id", "worker_id"],
+            ["workers.environment_id", "workers.id"],
+            name="worker_accounts_worker_id_fkey",
         ),
         sa.PrimaryKeyConstraint("environment_id", "worker_id", name=op.f("worker_accounts_pkey")),
-        sa.UniqueConstraint("environment_id", "oidc_subject", name="worker_accounts_oidc_subject_key"),
+        sa.UniqueConstraint(
+            "environment_id", "oidc_subject", name="worker_accounts_oidc_subject_key"
+        ),
     )
     op.create_table(
         "worker_sessions",
         sa.Column("environment_id", sa.Integer(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("worker_id", sa.UUID(), nullable=False),
-        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.Column("seen_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "seen_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
-            ["environment_id", "worker_id"], ["workers.environment_id", "workers.id"], name="worker_sessions_worker_id_fkey"
+            ["environment_id", "worker_id"],
+            ["workers.environment_id", "workers.id"],
+            name="worker_sessions_worker_id_fkey",
         ),
         sa.PrimaryKeyConstraint("environment_id", "digest", name=op.f("worker_sessions_pkey")),
         sa.UniqueConstraint("digest", name="worker_sessions_digest_key"),
     )
-    op.create_index("worker_sessions_worker_id_idx", "worker_sessions", ["environment_id", "worker_id"], unique=False)
+    op.create_index(
+        "worker_sessions_worker_id_idx",
+        "worker_sessions",
+        ["environment_id", "worker_id"],
+        unique=False,
+    )
 
 
 def _ways_in() -> None:
@@ -66,15 +92,30 @@ def _ways_in() -> None:
         sa.Column("environment_id", sa.Integer(), nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("account", sa.LargeBinary(), nullable=False),
-        sa.Column("failed_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "failed_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.PrimaryKeyConstraint("environment_id", "id", name=op.f("sign_in_failures_pkey")),
     )
-    op.create_index("sign_in_failures_account_idx", "sign_in_failures", ["environment_id", "account", "failed_at"], unique=False)
+    op.create_index(
+        "sign_in_failures_account_idx",
+        "sign_in_failures",
+        ["environment_id", "account", "failed_at"],
+        unique=False,
+    )
     op.create_table(
         "worker_events",
         sa.Column("environment_id", sa.Integer(), nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("happened_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "happened_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.Column("worker_id", sa.UUID(), nullable=True),
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
@@ -82,18 +123,30 @@ def _ways_in() -> None:
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("environment_id", "id", name=op.f("worker_events_pkey")),
     )
-    op.create_index("worker_events_worker_id_idx", "worker_events", ["environment_id", "worker_id", "id"], unique=False)
+    op.create_index(
+        "worker_events_worker_id_idx",
+        "worker_events",
+        ["environment_id", "worker_id", "id"],
+        unique=False,
+    )
     op.create_table(
         "reset_links",
         sa.Column("environment_id", sa.Integer(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("worker_id", sa.UUID(), nullable=False),
         sa.Column("made_by", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.Column("expires_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("used_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["environment_id", "worker_id"], ["workers.environment_id", "workers.id"], name="reset_links_worker_id_fkey"
+            ["environment_id", "worker_id"],
+            ["workers.environment_id", "workers.id"],
+            name="reset_links_worker_id_fkey",
         ),
         sa.PrimaryKeyConstraint("environment_id", "digest", name=op.f("reset_links_pkey")),
         sa.UniqueConstraint("digest", name="reset_links_digest_key"),
@@ -107,9 +160,16 @@ def _programs() -> None:
         sa.Column("environment_id", sa.Integer(), nullable=False),
         sa.Column("worker_id", sa.UUID(), nullable=False),
         sa.Column("part", sa.Text(), nullable=False),
-        sa.Column("seen_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "seen_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
-            ["environment_id", "worker_id"], ["workers.environment_id", "workers.id"], name="draft_editors_worker_id_fkey"
+            ["environment_id", "worker_id"],
+            ["workers.environment_id", "workers.id"],
+            name="draft_editors_worker_id_fkey",
         ),
         sa.PrimaryKeyConstraint("environment_id", "worker_id", name=op.f("draft_editors_pkey")),
     )
@@ -120,8 +180,15 @@ def _programs() -> None:
         sa.Column("definition", sa.JSON(), nullable=False),
         sa.Column("summary", sa.Text(), nullable=False),
         sa.Column("saved_by", sa.Text(), nullable=False),
-        sa.Column("saved_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.ForeignKeyConstraint(["environment_id"], ["environments.id"], name="program_drafts_environment_id_fkey"),
+        sa.Column(
+            "saved_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["environment_id"], ["environments.id"], name="program_drafts_environment_id_fkey"
+        ),
         sa.PrimaryKeyConstraint("environment_id", "revision", name=op.f("program_drafts_pkey")),
     )
     op.create_table(
@@ -133,13 +200,24 @@ def _programs() -> None:
         sa.Column("test_version", sa.Integer(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("locked_by", sa.Text(), nullable=False),
-        sa.Column("locked_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.ForeignKeyConstraint(["environment_id"], ["environments.id"], name="program_locks_environment_id_fkey"),
+        sa.Column(
+            "locked_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["environment_id"], ["environments.id"], name="program_locks_environment_id_fkey"
+        ),
         sa.PrimaryKeyConstraint("environment_id", "number", name=op.f("program_locks_pkey")),
     )
     op.add_column("environments", sa.Column("test_of", sa.Integer(), nullable=True))
-    op.create_foreign_key("environments_test_of_fkey", "environments", "environments", ["test_of"], ["id"])
-    op.add_column("programs", sa.Column("message", sa.Text(), server_default=sa.text("''"), nullable=False))
+    op.create_foreign_key(
+        "environments_test_of_fkey", "environments", "environments", ["test_of"], ["id"]
+    )
+    op.add_column(
+        "programs", sa.Column("message", sa.Text(), server_default=sa.text("''"), nullable=False)
+    )
 
 
 def _sections() -> None:
@@ -155,7 +233,10 @@ def _sections() -> None:
 
 def _single_records() -> None:
     """Custom data types of which a patient has one record."""
-    op.add_column("custom_data_type_records", sa.Column("single", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column(
+        "custom_data_type_records",
+        sa.Column("single", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+    )
     op.create_index(
         "custom_data_type_records_user_id_type_name_key",
         "custom_data_type_records",

@@ -9,4 +9,7 @@ down_revision = "2026_11_29_secret_keys"
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    op.add_column("worker_sessions", sa.Column("provider_factor", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column(
+        "worker_sessions",
+        sa.Column("provider_factor", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+    )

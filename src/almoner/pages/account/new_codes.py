@@ -1,7 +1,8 @@
-"""From making recovery codes to the page that shows them: a sealed cookie, for the session that made them and for two minutes.
+"""From making recovery codes to the page that shows them: a sealed cookie, for the session that
+made them and for two minutes.
 
-The page takes the cookie away. The server itself keeps no code, and has no address that tells them again.
-"""
+The page takes the cookie away. The server itself keeps no code, and has no address that tells them
+again."""
 
 from __future__ import annotations
 

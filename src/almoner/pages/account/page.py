@@ -28,7 +28,9 @@ from almoner.vocabulary import regions
 _FACTOR: Final = "/account/second-factor"
 _CODES: Final = "/account/recovery-codes"
 _NEW_CODES: Final = "pages/account/new_codes.html"
-_NOT_RIGHT: Final = "This is not your password, or it is not looked at for some minutes after several failures."
+_NOT_RIGHT: Final = (
+    "This is not your password, or it is not looked at for some minutes after several failures."
+)
 _NOT_THE_CODE: Final = "This is not the code that the app shows now. Wait for the next one."
 
 
@@ -36,9 +38,9 @@ _NOT_THE_CODE: Final = "This is not the code that the app shows now. Wait for th
 class AccountPage:
     """``titles`` are what the roles are called; ``errors`` is by the name of the form's field.
 
-    ``must_have_factor``: a role of the worker asks for a second factor. ``by_password``: workers may sign in with one.
-    ``clocks`` and ``weeks`` are the choices of how times are shown; an empty value is what is usual in the zone.
-    """
+    ``must_have_factor``: a role of the worker asks for a second factor. ``by_password``: workers
+    may sign in with one. ``clocks`` and ``weeks`` are the choices of how times are shown; an empty
+    value is what is usual in the zone."""
 
     account: Account
     titles: tuple[str, ...]
@@ -48,7 +50,7 @@ class AccountPage:
     by_password: bool
     clocks: tuple[tuple[str, str], ...]
     weeks: tuple[tuple[str, str], ...]
-    told: str = ""
+    notice: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
 
@@ -60,40 +62,57 @@ class FactorPage:
 
 
 _CLOCKS: Final = {"24": "24 hours, such as 14:30", "12": "12 hours, such as 2:30 pm"}
-_WEEKS: Final = {str(regions.MONDAY): "Monday", str(regions.SUNDAY): "Sunday", str(regions.SATURDAY): "Saturday"}
-_TOLD: Final = {
+_WEEKS: Final = {
+    str(regions.MONDAY): "Monday",
+    str(regions.SUNDAY): "Sunday",
+    str(regions.SATURDAY): "Saturday",
+}
+_NOTICES: Final = {
     "times": "Times are shown so from now on.",
     "password": "Your password is changed. You are signed out everywhere else.",
-    "factor": "The second factor is set up. Its code is asked for from the next time on. You are signed out everywhere else.",
-    "recovered": "You came in with a recovery code, which is used up now. How many are left stands below.",
+    "factor": (
+        "The second factor is set up. Its code is asked for from the next time on. You are signed"
+        " out everywhere else."
+    ),
+    "recovered": (
+        "You came in with a recovery code, which is used up now. How many are left stands below."
+    ),
     "codes": "Your new recovery codes are in force. Those from before are not good any more.",
     "removed": "The second factor is removed.",
 }
 
 
 async def show(visit: Visit) -> Response:
-    return await _page(visit, told=_TOLD.get(visit.query("done"), ""))
+    return await _page(visit, notice=_NOTICES.get(visit.query("done"), ""))
 
 
 async def change_notation(visit: Visit) -> Response:
-    """How times and weeks are shown to the worker. Raises a 400 ``ApiError`` for what is no choice of the form."""
+    """How times and weeks are shown to the worker. Raises a 400 ``ApiError`` for what is no choice
+    of the form.
+    """
     form, worker = await visit.form(), visit.worker
     hours, first = form.text("clock_hours"), form.text("first_weekday")
     if hours not in ("", *_CLOCKS) or first not in ("", *_WEEKS):
-        raise problem("bad_request", "Choose one of the clocks and of the first days that the form has.")
+        raise problem(
+            "bad_request", "Choose one of the clocks and of the first days that the form has."
+        )
     chosen = [int(text) if text else None for text in (hours, first)]
-    async with visit.parts.database.connection() as connection:
-        await accounts.set_notation(connection, worker.environment_id, worker.worker_id, *chosen)
+    async with visit.connection() as connection:
+        await accounts.set_notation(connection, *worker.owner, *chosen)
     return visit.go("/account?done=times")
 
 
 async def change_password(visit: Visit) -> Response:
-    """Another password, for who knows the present one. Every session ends, and this browser gets a new one."""
+    """Another password, for who knows the present one. Every session ends, and this browser gets a
+    new one.
+    """
     require_passwords(visit)
     form, worker = await visit.form(), visit.worker
     new = form.text("new")
     errors = {}
-    if wrong := password_problem(new, (worker.email, worker.first_name, worker.last_name, worker.environment)):
+    if wrong := password_problem(
+        new, (worker.email, worker.first_name, worker.last_name, worker.environment)
+    ):
         errors["new"] = wrong
     if form.text("again") != new:
         errors["again"] = "These are not the same characters. Type the password again."
@@ -102,13 +121,18 @@ async def change_password(visit: Visit) -> Response:
     if errors:
         return await _page(visit, errors, 422)
     hashed = await visit.parts.passwords.hash(new)
-    async with visit.parts.database.transaction() as connection:
-        await accounts.set_password(connection, worker.environment_id, worker.worker_id, hashed, _by(visit))
+    async with visit.transaction() as connection:
+        await accounts.set_password(connection, *worker.owner, hashed, _by(visit))
         token = await accounts.session_anew(connection, worker)
     response = visit.go("/account?done=password")
     visit.parts.cookies.put(response, SESSION, token)
     # This device stays known, as the only one.
-    visit.parts.cookies.put(response, DEVICE, await visit.parts.sign_in.device_of(worker, caller(visit)), devices.SECONDS)
+    visit.parts.cookies.put(
+        response,
+        DEVICE,
+        await visit.parts.sign_in.device_of(worker, caller(visit)),
+        devices.SECONDS,
+    )
     return response
 
 
@@ -117,8 +141,8 @@ async def begin_factor(visit: Visit) -> Response:
     if not await _knows_password(visit, (await visit.form()).text("factor_password")):
         return await _page(visit, {"factor_password": _NOT_RIGHT}, 422)
     worker = visit.worker
-    async with visit.parts.database.connection() as connection:
-        await second_factor.begin(connection, visit.parts.box, worker.environment_id, worker.worker_id)
+    async with visit.connection() as connection:
+        await second_factor.begin(connection, visit.parts.box, *worker.owner)
     return visit.go(_FACTOR)
 
 
@@ -128,13 +152,21 @@ async def show_factor(visit: Visit) -> Response:
 
 
 async def confirm_factor(visit: Visit) -> Response:
-    """The app's first code. Sessions that began without one end, and this browser gets a new one; the recovery codes are shown."""
+    """The app's first code. Sessions that began without one end, and this browser gets a new one;
+    the recovery codes are shown.
+    """
     code, worker = (await visit.form()).text("code"), visit.worker
-    owner = (worker.environment_id, worker.worker_id)
-    async with visit.parts.database.transaction() as connection:
-        fits = await second_factor.confirm(connection, visit.parts.box, *owner, code, visit.parts.sign_in.now(), _by(visit))
+    async with visit.transaction() as connection:
+        fits = await second_factor.confirm(
+            connection,
+            visit.parts.box,
+            *worker.owner,
+            code=code,
+            now=visit.parts.sign_in.now(),
+            by=_by(visit),
+        )
         if fits:
-            codes = await recovery_codes.make(connection, *owner, _by(visit))
+            codes = await recovery_codes.make(connection, *worker.owner, _by(visit))
             # The page that follows is of the new session already.
             visit.token = await accounts.session_anew(connection, worker)
     if not fits:
@@ -145,16 +177,23 @@ async def confirm_factor(visit: Visit) -> Response:
 
 
 async def make_codes(visit: Visit) -> Response:
-    """Ten new recovery codes in place of those from before, shown by the page after: to load that again makes none."""
+    """Ten new recovery codes in place of those from before, shown by the page after: to load that
+    again makes none.
+    """
     if not await _knows_password(visit, (await visit.form()).text("codes_password")):
         return await _page(visit, {"codes_password": _NOT_RIGHT}, 422)
     worker = visit.worker
     if not await _has_factor(visit):
         return visit.go("/account")
-    async with visit.parts.database.connection() as connection:
-        codes = await recovery_codes.make(connection, worker.environment_id, worker.worker_id, _by(visit))
+    async with visit.connection() as connection:
+        codes = await recovery_codes.make(connection, *worker.owner, _by(visit))
     response = visit.go(_CODES)
-    visit.parts.cookies.put(response, new_codes.COOKIE, new_codes.sealed(visit.parts.box, worker, codes), new_codes.SECONDS)
+    visit.parts.cookies.put(
+        response,
+        new_codes.COOKIE,
+        new_codes.sealed(visit.parts.box, worker, codes),
+        new_codes.SECONDS,
+    )
     return response
 
 
@@ -162,7 +201,11 @@ async def show_codes(visit: Visit) -> Response:
     """The codes that were just made, once; the account where there are none to be shown."""
     cookie = visit.parts.cookies.read(visit.request.cookies, new_codes.COOKIE)
     codes = new_codes.open_codes(visit.parts.box, visit.worker, cookie)
-    response = visit.page(_NEW_CODES, NewCodes.of(codes, "/account?done=codes")) if codes else visit.go("/account")
+    response = (
+        visit.page(_NEW_CODES, NewCodes.of(codes, "/account?done=codes"))
+        if codes
+        else visit.go("/account")
+    )
     if cookie:
         visit.parts.cookies.drop(response, new_codes.COOKIE)
     return response
@@ -171,45 +214,53 @@ async def show_codes(visit: Visit) -> Response:
 async def remove_factor(visit: Visit) -> Response:
     """Takes the second factor off the account, where no role asks for one."""
     if visit.rights.second_factor:
-        raise problem("forbidden", "Your role asks for a second factor. For a new phone, an administrator takes the old one off.")
+        raise problem(
+            "forbidden",
+            "Your role asks for a second factor. For a new phone, an administrator takes the old"
+            " one off.",
+        )
     if not await _knows_password(visit, (await visit.form()).text("factor_password")):
         return await _page(visit, {"factor_password": _NOT_RIGHT}, 422)
     worker = visit.worker
-    async with visit.parts.database.connection() as connection:
-        await second_factor.remove(connection, worker.environment_id, worker.worker_id, _by(visit))
+    async with visit.connection() as connection:
+        await second_factor.remove(connection, *worker.owner, _by(visit))
     return visit.go("/account?done=removed")
 
 
 async def sign_out_everywhere(visit: Visit) -> Response:
     """Ends every session of the worker, this one too."""
     worker = visit.worker
-    async with visit.parts.database.connection() as connection:
-        await accounts.sign_out_everywhere(connection, worker.environment_id, worker.worker_id, _by(visit))
+    async with visit.connection() as connection:
+        await accounts.sign_out_everywhere(connection, *worker.owner, _by(visit))
     response = visit.go("/signed-out?everywhere=yes")
     visit.parts.cookies.drop(response, SESSION)
     return response
 
 
-async def _page(visit: Visit, errors: dict[str, str] | None = None, status: int = 200, told: str = "") -> Response:
+async def _page(
+    visit: Visit, errors: dict[str, str] | None = None, status: int = 200, notice: str = ""
+) -> Response:
     worker = visit.worker
-    async with visit.parts.database.connection() as connection:
-        account = await accounts.find(connection, worker.environment_id, worker.worker_id)
-        open_sessions = await visit.parts.sessions.listed(connection, worker.environment_id, worker.worker_id)
-        recovery = await recovery_codes.standing(connection, worker.environment_id, worker.worker_id)
+    async with visit.connection() as connection:
+        account = await accounts.find(connection, *worker.owner)
+        open_sessions = await visit.parts.sessions.listed(connection, *worker.owner)
+        recovery = await recovery_codes.standing(connection, *worker.owner)
     assert account is not None
     titles = tuple(visit.program.role_title(role) for role in account.roles)
-    shown = AccountPage(
-        account,
-        titles,
-        open_sessions,
-        visit.rights.second_factor,
-        recovery,
-        visit.parts.sign_in.by_password,
-        *_notations(visit),
-        told,
-        errors or {},
+    clocks, weeks = _notations(visit)
+    page = AccountPage(
+        account=account,
+        titles=titles,
+        open_sessions=open_sessions,
+        must_have_factor=visit.rights.second_factor,
+        recovery=recovery,
+        by_password=visit.parts.sign_in.by_password,
+        clocks=clocks,
+        weeks=weeks,
+        notice=notice,
+        errors=errors or {},
     )
-    return visit.page("pages/account/account.html", shown, status)
+    return visit.page("pages/account/account.html", page, status)
 
 
 def _notations(visit: Visit) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
@@ -223,16 +274,16 @@ def _notations(visit: Visit) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[s
 
 async def _factor(visit: Visit, error: str = "", status: int = 200) -> Response:
     worker = visit.worker
-    async with visit.parts.database.connection() as connection:
-        secret = await second_factor.pending(connection, visit.parts.box, worker.environment_id, worker.worker_id)
+    async with visit.connection() as connection:
+        secret = await second_factor.pending(connection, visit.parts.box, *worker.owner)
     if secret is None:
         return visit.go("/account")
-    shown = FactorPage(picture(second_factor.uri(secret, worker.email)), groups(secret), error)
-    return visit.page("pages/account/second_factor.html", shown, status)
+    page = FactorPage(picture(second_factor.uri(secret, worker.email)), groups(secret), error)
+    return visit.page("pages/account/second_factor.html", page, status)
 
 
 async def _has_factor(visit: Visit) -> bool:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         account = await accounts.find(connection, visit.environment_id, visit.worker.worker_id)
     return account is not None and account.second_factor
 
@@ -255,5 +306,7 @@ ROUTES = (
     PageRoute(f"{_FACTOR}/remove", remove_factor, may=SIGNED_IN, methods=("POST",)),
     PageRoute(_CODES, make_codes, may=SIGNED_IN, methods=("POST",)),
     PageRoute(_CODES, show_codes, may=SIGNED_IN),
-    PageRoute("/account/sign-out-everywhere", sign_out_everywhere, may=SIGNED_IN, methods=("POST",)),
+    PageRoute(
+        "/account/sign-out-everywhere", sign_out_everywhere, may=SIGNED_IN, methods=("POST",)
+    ),
 )

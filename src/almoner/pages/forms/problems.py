@@ -1,4 +1,6 @@
-"""What is wrong with a form, as sentences for the fields that they are about; and what is said where nothing is there."""
+"""What is wrong with a form, as sentences for the fields that they are about; and what is said
+where nothing is there.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +15,25 @@ _FIELD = re.compile(r"\.([a-z0-9_]+)")
 
 
 def by_field(error: ApiError) -> dict[str, str]:
-    """The problems by the name of their field, the first of each; those of no field under the empty name.
+    """The problems by the name of their field, the first of each; those of no field under the empty
+    name.
 
     Raises the error again where it is about no form: nothing is there, or the server is at fault.
     """
     if error.status != 400 and not (error.status == 403 and "path" in error.problems[0].extra):
         raise error
-    found: dict[str, str] = {}
-    for one in error.problems:
-        match = _FIELD.match(one.extra.get("path", ""))
-        found.setdefault(match[1] if match else "", refusal(one))
-    return found
+    errors: dict[str, str] = {}
+    for refused in error.problems:
+        match = _FIELD.match(refused.extra.get("path", ""))
+        errors.setdefault(match[1] if match else "", refusal(refused))
+    return errors
 
 
 @contextmanager
 def missing_as(text: str) -> Iterator[None]:
-    """Says a 404 ApiError of the block in the words of the page, which speaks to people and not to programs."""
+    """Says a 404 ApiError of the block in the words of the page, which speaks to people and not to
+    programs.
+    """
     try:
         yield
     except ApiError as error:
@@ -40,19 +45,22 @@ def missing_as(text: str) -> Iterator[None]:
 def by_name(
     problems: Iterable[Problem], names: Iterable[str], within: str, required: str = BLANK
 ) -> tuple[dict[str, str], list[str]]:
-    """The problems as sentences: those of a field by its name, and those that are about no field of the form.
+    """The problems as sentences: those of a field by its name, and those that are about no field of
+    the form.
 
-    ``within`` is the path of what the form fills in, such as ``.body``; ``required`` is said at a blank field that must be filled.
-    """
+    ``within`` is the path of what the form fills in, such as ``.body``; ``required`` is said at a
+    blank field that must be filled."""
     known = list(names)
     by_field: dict[str, str] = {}
     others: list[str] = []
-    for one in problems:
-        path = one.extra.get("path", "")
+    for refused in problems:
+        path = refused.extra.get("path", "")
         at = path.removeprefix(f"{within}.") if path.startswith(f"{within}.") else ""
-        name = next((each for each in known if at == each or at.startswith((f"{each}[", f"{each}."))), "")
+        name = next(
+            (each for each in known if at == each or at.startswith((f"{each}[", f"{each}."))), ""
+        )
         if name:
-            by_field.setdefault(name, required if one.rule == "required" else refusal(one))
+            by_field.setdefault(name, required if refused.rule == "required" else refusal(refused))
         else:
-            others.append(refusal(one))
+            others.append(refusal(refused))
     return by_field, others

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.pages.visit import Visit
 
-# What somebody does most comes first; a page of clients is where nobody begins who has anything else to do.
+# What somebody does most comes first; a page of clients is where nobody begins who has anything
+# else to do.
 _FIRST: Final = ("give_care", "design", "administer", "integrate")
 
 
@@ -18,7 +19,13 @@ async def start(visit: Visit) -> Response:
     if visit.session is None:
         return visit.go("/sign-in")
     rooms = [room for room, _ in visit.parts.renderer.rooms_of(visit)]
-    opening = (room.path for one in _FIRST if one in visit.rights.may for room in rooms if one in room.may)
+    opening = (
+        room.path
+        for permission in _FIRST
+        if permission in visit.rights.may
+        for room in rooms
+        if permission in room.may
+    )
     return visit.go(next(opening, "/account"))
 
 

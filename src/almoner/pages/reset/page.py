@@ -33,9 +33,11 @@ class DonePage:
 
 
 async def show(visit: Visit) -> Response:
-    """The form, where the link is still good. Looking does not use it up: programs that preview links look too."""
+    """The form, where the link is still good. Looking does not use it up: programs that preview
+    links look too.
+    """
     require_passwords(visit)
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         link = await reset_links.look(connection, visit.path("token"))
     return _ended(visit) if link is None else visit.page("pages/reset/reset.html", ResetPage(link))
 
@@ -44,23 +46,30 @@ async def send(visit: Visit) -> Response:
     """Sets the password."""
     require_passwords(visit)
     form, token = await visit.form(), visit.path("token")
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         link = await reset_links.look(connection, token)
     if link is None:
         return _ended(visit)
     password = form.text("password")
     wrong = password_problem(password, link.personal)
-    again = "" if form.text("again") == password else "These are not the same characters. Type the password again."
+    again = (
+        ""
+        if form.text("again") == password
+        else "These are not the same characters. Type the password again."
+    )
     if wrong or again:
         return visit.page("pages/reset/reset.html", ResetPage(link, wrong or "", again), 422)
     hashed = await visit.parts.passwords.hash(password)
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         used = await reset_links.use(connection, token, hashed, visit.request_id)
     if used is None:
         return _ended(visit)
     # Whoever forgot the password has failed often enough; a new one starts afresh.
     await attempts.forgive(visit.parts.database, used.environment_id, used.email)
-    return visit.page("pages/reset/done.html", DonePage(f"/sign-in?environment={quote(used.environment, safe='')}"))
+    return visit.page(
+        "pages/reset/done.html",
+        DonePage(f"/sign-in?environment={quote(used.environment, safe='')}"),
+    )
 
 
 def _ended(visit: Visit) -> Response:

@@ -1,7 +1,8 @@
-"""Whether the session of an open page goes on: asked before a form is sent, so that its end does not cost what was typed.
+"""Whether the session of an open page goes on: asked before a form is sent, so that its end does
+not cost what was typed.
 
-Who signs in again does it in another tab; the open page then goes on with the token of the new session.
-"""
+Who signs in again does it in another tab; the open page then goes on with the token of the new
+session."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from almoner.pages.visit import Visit
 
 _SOMEBODY_ELSE: Final = PageProblem(
     "Somebody else has signed in since",
-    "Nothing of this page is sent in another worker's name. Copy what you need, then load the page again.",
+    "Nothing of this page is sent in another worker's name. Copy what you need, then load the page"
+    " again.",
 )
 
 
@@ -29,10 +31,16 @@ class _Nothing:
 
 
 async def go_on(visit: Visit) -> Response:
-    """The token that forms of the open page are sent with from now on; 409 where the page is not this worker's."""
+    """The token that forms of the open page are sent with from now on; 409 where the page is not
+    this worker's.
+    """
     if visit.query("worker") != visit.worker.worker_id:
         return visit.fragment("pages/templates/problem_notice.html", _SOMEBODY_ELSE, 409)
-    return Response(msgspec.json.encode({"csrf": csrf_token(visit)}), headers=dict(HEADERS), media_type="application/json")
+    return Response(
+        msgspec.json.encode({"csrf": csrf_token(visit)}),
+        headers=dict(HEADERS),
+        media_type="application/json",
+    )
 
 
 async def back(visit: Visit) -> Response:

@@ -9,14 +9,24 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from almoner.access import sessions, worker_events
-from almoner.access.sign_in import Ended, NewFactor, Outcome, Refused, SignedIn, StepNeeded
+from almoner.access.sign_in_steps import Ended, NewFactor, Outcome, Refused, SignedIn, StepNeeded
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import local_path
 from almoner.pages.serve import SESSION
 from almoner.pages.sign_in import provider
 from almoner.pages.sign_in.picture import groups, picture
 from almoner.pages.sign_in.recovery import NewCodes
-from almoner.pages.sign_in.sign_in_cookies import CODE, ENVIRONMENT, HALF, NEXT, SET_UP, caller, enter, next_step, start_over
+from almoner.pages.sign_in.sign_in_cookies import (
+    CODE,
+    ENVIRONMENT,
+    HALF,
+    NEXT,
+    SET_UP,
+    caller,
+    enter,
+    next_step,
+    start_over,
+)
 from almoner.pages.visit import Visit
 
 _RECOVERY: Final = "/sign-in/recovery"
@@ -24,7 +34,8 @@ _RECOVERY: Final = "/sign-in/recovery"
 
 @dataclass(frozen=True, kw_only=True)
 class SignInPage:
-    """``environment`` is None where there is only one; ``provider`` where there is none but the password.
+    """``environment`` is None where there is only one; ``provider`` where there is none but the
+    password.
 
     ``by_password``: workers may sign in with one.
     """
@@ -59,30 +70,51 @@ async def show(visit: Visit) -> Response:
     target = local_path(visit.query("next", "/"))
     if visit.session is not None:
         return visit.go(target)
-    given = visit.query("environment") or visit.parts.cookies.read(visit.request.cookies, ENVIRONMENT)
-    known = given or await provider.only_live_environment(visit) or ""
+    name = visit.query("environment") or visit.parts.cookies.read(
+        visit.request.cookies, ENVIRONMENT
+    )
+    known = name or await provider.only_live_environment(visit) or ""
     return visit.page("pages/sign_in/sign_in.html", await _form(visit, "", known, target))
 
 
 async def sign_in(visit: Visit) -> Response:
     """The first step."""
     form = await visit.form()
-    target, email, environment = local_path(form.text("next", "/")), form.text("email"), form.text("environment")
+    target, email, environment = (
+        local_path(form.text("next", "/")),
+        form.text("email"),
+        form.text("environment"),
+    )
     named = environment or await provider.only_environment(visit) or ""
-    outcome = await visit.parts.sign_in.with_password(named, email, form.text("password"), caller(visit))
+    outcome = await visit.parts.sign_in.with_password(
+        named, email, form.text("password"), caller(visit)
+    )
     if isinstance(outcome, StepNeeded):
         return await next_step(visit, outcome, named, target)
     if isinstance(outcome, SignedIn):
         return enter(visit, outcome, visit.go(target), named)
-    error = outcome.text if isinstance(outcome, Refused) else "Your account has just been changed. Try again."
-    return visit.page("pages/sign_in/sign_in.html", await _form(visit, email, environment, target, error), 403)
+    error = (
+        outcome.text
+        if isinstance(outcome, Refused)
+        else "Your account has just been changed. Try again."
+    )
+    return visit.page(
+        "pages/sign_in/sign_in.html", await _form(visit, email, environment, target, error), 403
+    )
 
 
-async def _form(visit: Visit, email: str, environment: str, target: str, error: str = "") -> SignInPage:
-    shown = None if await provider.only_environment(visit) else environment
+async def _form(
+    visit: Visit, email: str, environment: str, target: str, error: str = ""
+) -> SignInPage:
+    field_value = None if await provider.only_environment(visit) else environment
     known = visit.parts.oidc.provider.name if visit.parts.oidc else None
     return SignInPage(
-        email=email, environment=shown, next=target, provider=known, by_password=visit.parts.sign_in.by_password, error=error
+        email=email,
+        environment=field_value,
+        next=target,
+        provider=known,
+        by_password=visit.parts.sign_in.by_password,
+        error=error,
     )
 
 
@@ -123,7 +155,11 @@ async def send_recovery(visit: Visit) -> Response:
 async def show_set_up(visit: Visit) -> Response:
     """Where an authenticator app is set up, for a role that asks for one."""
     new = await visit.parts.sign_in.pending_factor(_half(visit))
-    return visit.go("/sign-in") if new is None else visit.page("pages/sign_in/set_up.html", _set_up(new))
+    return (
+        visit.go("/sign-in")
+        if new is None
+        else visit.page("pages/sign_in/set_up.html", _set_up(new))
+    )
 
 
 async def send_set_up(visit: Visit) -> Response:
@@ -135,7 +171,11 @@ async def send_set_up(visit: Visit) -> Response:
         if new is not None:
             return visit.page("pages/sign_in/set_up.html", _set_up(new, outcome.text), 403)
     if isinstance(outcome, SignedIn):
-        return enter(visit, outcome, visit.page("pages/sign_in/new_codes.html", NewCodes.of(outcome.codes, _target(visit))))
+        return enter(
+            visit,
+            outcome,
+            visit.page("pages/sign_in/new_codes.html", NewCodes.of(outcome.codes, _target(visit))),
+        )
     return _entered(visit, outcome)
 
 
@@ -161,10 +201,12 @@ def _half(visit: Visit) -> str:
 async def sign_out(visit: Visit) -> Response:
     """Ends this session."""
     worker = visit.worker
-    async with visit.parts.database.transaction() as connection:
+    async with visit.transaction() as connection:
         await sessions.end(connection, worker.environment_id, worker.digest)
         by = worker_events.By.worker(worker.worker_id, visit.request_id)
-        await worker_events.record(connection, worker.environment_id, worker.worker_id, "signed out", by)
+        await worker_events.record(
+            connection, worker.environment_id, worker.worker_id, "signed out", by
+        )
     response = visit.go("/signed-out")
     visit.parts.cookies.drop(response, SESSION)
     return response
@@ -172,7 +214,9 @@ async def sign_out(visit: Visit) -> Response:
 
 async def signed_out(visit: Visit) -> Response:
     """Says that it is done."""
-    return visit.page("pages/sign_in/signed_out.html", SignedOutPage(visit.query("everywhere") == "yes"))
+    return visit.page(
+        "pages/sign_in/signed_out.html", SignedOutPage(visit.query("everywhere") == "yes")
+    )
 
 
 ROUTES = (

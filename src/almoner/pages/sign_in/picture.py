@@ -9,9 +9,12 @@ _GROUP = 4
 
 
 def picture(uri: str) -> Markup:
-    """A QR code as SVG, dark on light with its margin, whatever the page's colours: phones read nothing else."""
+    """A QR code as SVG, dark on light with its margin, whatever the page's colours: phones read
+    nothing else.
+    """
     # What is drawn is made of numbers alone; nothing of the URI is written into it.
-    return Markup(segno.make(uri, error="m").svg_inline(scale=4, border=4, dark="black", light="white"))  # noqa: S704
+    code = segno.make(uri, error="m")
+    return Markup(code.svg_inline(scale=4, border=4, dark="black", light="white"))  # noqa: S704
 
 
 def groups(secret: str) -> tuple[str, ...]:

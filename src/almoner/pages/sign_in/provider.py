@@ -9,7 +9,7 @@ import structlog
 from starlette.responses import Response
 
 from almoner.access.oidc import SECONDS, Oidc, OidcError
-from almoner.access.sign_in import Refused, SignedIn, StepNeeded
+from almoner.access.sign_in_steps import Refused, SignedIn, StepNeeded
 from almoner.errors import problem
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.pages.security import local_path
@@ -32,21 +32,27 @@ class NotInPage:
 
 
 async def only_environment(visit: Visit) -> str | None:
-    """The name of the only environment; None where there are several, whose names a stranger is not told."""
-    async with visit.parts.database.connection() as connection:
+    """The name of the only environment; None where there are several, whose names a stranger is not
+    told.
+    """
+    async with visit.connection() as connection:
         names = await connection.fetch("SELECT name FROM environments ORDER BY id LIMIT 2")
     return names[0][0] if len(names) == 1 else None
 
 
 async def only_live_environment(visit: Visit) -> str | None:
     """The name of the only environment that is not for testing; None where there are several."""
-    async with visit.parts.database.connection() as connection:
-        names = await connection.fetch("SELECT name FROM environments WHERE test_of IS NULL ORDER BY id LIMIT 2")
+    async with visit.connection() as connection:
+        names = await connection.fetch(
+            "SELECT name FROM environments WHERE test_of IS NULL ORDER BY id LIMIT 2"
+        )
     return names[0][0] if len(names) == 1 else None
 
 
 async def start(visit: Visit) -> Response:
-    """On to the provider. A page between, since a form's policy lets no form lead to another site."""
+    """On to the provider. A page between, since a form's policy lets no form lead to another
+    site.
+    """
     oidc = _configured(visit)
     environment = visit.query("environment") or await only_environment(visit) or ""
     try:
@@ -68,7 +74,11 @@ async def back(visit: Visit) -> Response:
     except OidcError as error:
         return _not_in(visit, oidc, error)
     outcome = await visit.parts.sign_in.with_identity(
-        identity.environment, identity.subject, identity.email, caller(visit), identity.second_factor
+        identity.environment,
+        identity.subject,
+        identity.email,
+        caller(visit),
+        identity.second_factor,
     )
     if isinstance(outcome, StepNeeded):
         return await next_step(visit, outcome, identity.environment, local_path(identity.target))
@@ -85,9 +95,16 @@ def _configured(visit: Visit) -> Oidc:
 
 
 def _not_in(visit: Visit, oidc: Oidc, error: OidcError) -> Response:
-    structlog.get_logger().warning("sign-in through provider failed", request_id=visit.request_id, reason=str(error))
-    text = "It could not be found out who you are. Begin again; if it happens again, tell whoever runs the server."
-    return visit.page("pages/sign_in/not_in.html", NotInPage(error.told or text, oidc.provider.name), 403)
+    structlog.get_logger().warning(
+        "sign-in through provider failed", request_id=visit.request_id, reason=str(error)
+    )
+    text = (
+        "It could not be found out who you are. Begin again; if it happens again, tell whoever runs"
+        " the server."
+    )
+    return visit.page(
+        "pages/sign_in/not_in.html", NotInPage(error.message or text, oidc.provider.name), 403
+    )
 
 
 ROUTES = (

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from almoner.access import devices
 from almoner.access.half_sessions import SECONDS
-from almoner.access.sign_in import NO_PASSWORDS, Caller, SignedIn, StepNeeded
+from almoner.access.sign_in_steps import NO_PASSWORDS, Caller, SignedIn, StepNeeded
 from almoner.errors import problem
 from almoner.pages.serve import SESSION
 from almoner.pages.visit import Visit
@@ -25,7 +25,12 @@ REMEMBERED_SECONDS: Final = 180 * 86_400
 
 def caller(visit: Visit) -> Caller:
     """Who knocks."""
-    return Caller(visit.address, visit.request_id, visit.parts.cookies.read(visit.request.cookies, DEVICE), visit.session)
+    return Caller(
+        visit.address,
+        visit.request_id,
+        visit.parts.cookies.read(visit.request.cookies, DEVICE),
+        visit.session,
+    )
 
 
 def enter(visit: Visit, entered: SignedIn, response: Response, environment: str = "") -> Response:

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from almoner.access import created_by
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.admin.navigation import AdminPlace, places
 from almoner.vocabulary.names import full_name_sql
 from almoner.workshop import publish_requests
 from almoner.workshop.publish_requests import PublishRequest
@@ -20,17 +19,22 @@ from almoner.workshop.publish_requests import PublishRequest
 _COUNTS: Final = """
 SELECT count(*) AS workers,
   count(*) FILTER (WHERE cardinality(coalesce(a.roles, '{}')) = 0) AS roleless,
-  count(*) FILTER (WHERE cardinality(a.roles) > 0 AND a.disabled_at IS NULL AND a.password_hash IS NULL
+  count(*) FILTER (WHERE cardinality(a.roles) > 0 AND a.disabled_at IS NULL
+      AND a.password_hash IS NULL
     AND a.oidc_subject IS NULL) AS never_in,
-  count(*) FILTER (WHERE a.disabled_at IS NULL AND (a.password_hash IS NOT NULL AND a.totp_confirmed_at IS NULL)
-    AND a.oidc_subject IS NULL) AS one_factor,
+  count(*) FILTER (WHERE a.disabled_at IS NULL AND (a.password_hash IS NOT NULL
+      AND a.totp_confirmed_at IS NULL)
+    AND a.oidc_subject IS NULL) AS password_alone,
   count(*) FILTER (WHERE a.disabled_at IS NOT NULL) AS disabled,
-  (SELECT count(*) FROM sign_in_failures WHERE environment_id = $1 AND failed_at > clock_timestamp() - interval '24 hours')
+  (SELECT count(*) FROM sign_in_failures WHERE environment_id = $1
+      AND failed_at > clock_timestamp() - interval '24 hours')
     AS failures,
   (SELECT count(*) FROM environments WHERE test_of = $1) AS tests,
   (SELECT max(happened_at) FROM worker_events WHERE environment_id = $1 AND event = 'data exported'
-    AND id > (SELECT coalesce(max(id), 0) - 100000 FROM worker_events WHERE environment_id = $1)) AS exported_at
-FROM workers w LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
+    AND id > (SELECT coalesce(max(id), 0) - 100000 FROM worker_events
+        WHERE environment_id = $1)) AS exported_at
+FROM workers w LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id
+    AND a.worker_id = w.id
 WHERE w.environment_id = $1
 """
 _NAMES: Final = f"""
@@ -42,15 +46,14 @@ SELECT id::text, {full_name_sql()} FROM workers WHERE environment_id = $1 AND id
 class AccountCounts:
     """How the environment's accounts stand.
 
-    ``roleless`` have no role; ``never_in`` have one and no way to sign in yet; ``one_factor`` sign in with a password alone;
-    ``failures`` are refused sign-ins of the last day; ``tests`` its test environments;
-    ``exported_at`` is None before the first export.
-    """
+    ``roleless`` have no role; ``never_in`` have one and no way to sign in yet; ``password_alone``
+    sign in with a password alone; ``failures`` are refused sign-ins of the last day; ``tests`` its
+    test environments; ``exported_at`` is None before the first export."""
 
     workers: int
     roleless: int
     never_in: int
-    one_factor: int
+    password_alone: int
     disabled: int
     failures: int
     tests: int
@@ -59,24 +62,24 @@ class AccountCounts:
 
 @dataclass(frozen=True)
 class AdminStartPage:
-    """The page. ``waiting`` is a publish that waits for a second person; ``review`` what disabled workers made that works still:
-    the worker's id, their name, and how much.
-    """
+    """The page. ``waiting`` is a publish that waits for a second person; ``review`` what disabled
+    workers made that works still: the worker's id, their name, and how much."""
 
-    places: tuple[AdminPlace, ...]
     counts: AccountCounts
     waiting: PublishRequest | None
     review: tuple[tuple[str, str, int], ...]
 
 
 async def show(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         counts = AccountCounts(**await connection.fetchrow(_COUNTS, visit.environment_id))
         waiting = await publish_requests.waiting(connection, visit.environment_id)
         left = await created_by.of_disabled(connection, visit.environment_id)
-        names = dict(await connection.fetch(_NAMES, visit.environment_id, list(left))) if left else {}
+        names = (
+            dict(await connection.fetch(_NAMES, visit.environment_id, list(left))) if left else {}
+        )
     review = tuple((worker_id, names[worker_id], count) for worker_id, count in left.items())
-    return visit.page("portal/admin/start.html", AdminStartPage(places(visit), counts, waiting, review))
+    return visit.page("portal/admin/start.html", AdminStartPage(counts, waiting, review))
 
 
 ROUTES: Final = (PageRoute("/admin", show, may="administer"),)

@@ -1,1 +1,3 @@
-"""Who gave access: clients, secrets, tokens, webhooks, environments, published programs, accounts and sign-ins."""
+"""Who gave access: clients, secrets, tokens, webhooks, environments, published programs, accounts
+and sign-ins.
+"""

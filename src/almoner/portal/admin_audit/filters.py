@@ -1,4 +1,6 @@
-"""What narrows the audit trail: read from an address or a form, put back into one, and said in words."""
+"""What narrows the audit trail: read from an address or a form, put back into one, and said in
+words.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,12 @@ from almoner.vocabulary.times import IsoDate
 
 NAMES: Final = ("patient", "actor", "begin", "end", "resource", "verb")
 # Reads that are of no collection of the contract.
-_FURTHER: Final = (("changes", "Change feed"), ("audit_trail", "Audit trail"))
+_FURTHER: Final = (
+    ("changes", "Change feed"),
+    ("audit_trail", "Audit trail"),
+    ("integrations", "Integrations"),
+    ("processes", "Processes"),
+)
 RESOURCE_OPTIONS: Final = (("", "Everything"), *((r.name, r.title) for r in RESOURCES), *_FURTHER)
 VERB_OPTIONS: Final = (
     ("", "Reads and changes"),
@@ -28,6 +35,7 @@ VERB_OPTIONS: Final = (
     ("create", "Created"),
     ("update", "Changed"),
     ("delete", "Deleted"),
+    ("refuse", "Refused"),
 )
 _ACTORS: Final = f"""
 SELECT 'worker:' || id::text AS actor, {full_name_sql()} AS name, false AS is_client,
@@ -42,19 +50,19 @@ ORDER BY is_client, by, further, actor
 class Filters:
     """The filters as they were typed, and what is wrong with them by field."""
 
-    typed: Mapping[str, str]
-    wanted: AuditQuery
+    texts: Mapping[str, str]
+    query: AuditQuery
     errors: Mapping[str, str]
 
     def address(self, path: str, **further: str) -> str:
         """The address of the trail with these filters."""
-        given = {name: value for name, value in {**self.typed, **further}.items() if value}
-        return f"{path}?{urlencode(given)}" if given else path
+        values = {name: value for name, value in {**self.texts, **further}.items() if value}
+        return f"{path}?{urlencode(values)}" if values else path
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """The filters that narrow something, for a form that sends them along."""
-        return tuple((name, value) for name, value in self.typed.items() if value)
+        return tuple((name, value) for name, value in self.texts.items() if value)
 
 
 @dataclass(frozen=True)
@@ -67,19 +75,28 @@ class Actors:
 
 def filters(text: Callable[[str], str], timezone: str) -> Filters:
     """The filters that ``text`` gives by name. Days are those of ``timezone``, an IANA name."""
-    typed = {name: text(name).strip() for name in NAMES}
+    texts = {name: text(name).strip() for name in NAMES}
     errors: dict[str, str] = {}
-    patient = Guid().decode(typed["patient"], "", []) if typed["patient"] else None
-    if typed["patient"] and patient is None:
-        errors["patient"] = "A patient is named by an id of 36 characters, such as the profile's address has it."
-    begin = _midnight(typed["begin"], timezone, 0, "begin", errors)
-    end = _midnight(typed["end"], timezone, 1, "end", errors)
+    patient = Guid().decode(texts["patient"], "", []) if texts["patient"] else None
+    if texts["patient"] and patient is None:
+        errors["patient"] = (
+            "A patient is named by an id of 36 characters, such as the profile's address has it."
+        )
+    begin = _midnight(texts["begin"], timezone, 0, "begin", errors)
+    end = _midnight(texts["end"], timezone, 1, "end", errors)
     if begin and end and end <= begin and not errors:
         errors["end"] = "The last day is before the first."
-    verb = typed["verb"] if typed["verb"] in (*READ_VERBS, *WRITE_VERBS) else ""
+    verb = texts["verb"] if texts["verb"] in (*READ_VERBS, *WRITE_VERBS) else ""
     return Filters(
-        typed,
-        AuditQuery(patient=patient, actor=typed["actor"][:100], begin=begin, end=end, resource=typed["resource"][:100], verb=verb),
+        texts,
+        AuditQuery(
+            patient=patient,
+            actor=texts["actor"][:100],
+            begin=begin,
+            end=end,
+            resource=texts["resource"][:100],
+            verb=verb,
+        ),
         errors,
     )
 
@@ -93,11 +110,13 @@ async def actors(connection: Connection, environment_id: int) -> Actors:
     )
 
 
-def _midnight(typed: str, timezone: str, later: int, name: str, errors: dict[str, str]) -> datetime | None:
-    if not typed:
+def _midnight(
+    text: str, timezone: str, later: int, name: str, errors: dict[str, str]
+) -> datetime | None:
+    if not text:
         return None
     try:
-        return clocks.start_of(clocks.shifted(IsoDate().parse(typed), later), timezone)
+        return clocks.start_of(clocks.shifted(IsoDate().parse(text), later), timezone)
     except ValueError:
         errors[name] = f"Give a day such as {example('date')}."
         return None

@@ -1,1 +1,3 @@
-"""The environment that an administrator answers for, and its test environments, each with somebody who can sign in to it."""
+"""The environment that an administrator answers for, and its test environments, each with somebody
+who can sign in to it.
+"""

@@ -11,8 +11,8 @@ import msgspec
 
 from almoner.data_api.declare import Resource
 from almoner.data_api.statements import ROW_END
-from almoner.portal.admin_export import csv_text
 from almoner.portal.admin_export.parquet import Holds, ParquetColumn, ParquetFile
+from almoner_files import csv_text
 
 # Values stay as the database wrote them, so that no number is rounded on the way.
 _ROW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -41,7 +41,8 @@ class Making(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """A format: how it is called, what is said of it, its files' ending and type, and how one is begun.
+    """A format: how it is called, what is said of it, its files' ending and type, and how one is
+    begun.
 
     ``packed``: its files are compressed already.
     """
@@ -76,7 +77,9 @@ class _Csv:
 
     def __init__(self, resource: Resource) -> None:
         # Days, moments and ids are no texts: a spreadsheet may know them for what they are.
-        self._fields = tuple((field.name, field.kind.column == "text") for field in resource.returned)
+        self._fields = tuple(
+            (field.name, field.kind.column == "text") for field in resource.returned
+        )
 
     def begin(self) -> bytes:
         return csv_text.heading(name for name, _ in self._fields).encode()
@@ -96,7 +99,10 @@ class _Parquet:
     """Typed columns; objects and lists are JSON in theirs."""
 
     def __init__(self, resource: Resource) -> None:
-        self._columns = tuple(ParquetColumn(field.name, _HOLDS.get(field.kind.column, Holds.TEXT)) for field in resource.returned)
+        self._columns = tuple(
+            ParquetColumn(field.name, _HOLDS.get(field.kind.column, Holds.TEXT))
+            for field in resource.returned
+        )
         self._file = ParquetFile(self._columns)
 
     def begin(self) -> bytes:
@@ -110,7 +116,7 @@ class _Parquet:
 
     def _row(self, row: bytes) -> list[Any]:
         values = _ROW.decode(row)
-        return [_typed(values[column.name], column.holds) for column in self._columns]
+        return [_value(values[column.name], column.holds) for column in self._columns]
 
 
 def _cell(raw: msgspec.Raw, is_text: bool) -> str | csv_text.AsIs | None:
@@ -123,7 +129,7 @@ def _cell(raw: msgspec.Raw, is_text: bool) -> str | csv_text.AsIs | None:
     return value if is_text else csv_text.AsIs(value)
 
 
-def _typed(raw: msgspec.Raw, holds: Holds) -> Any:
+def _value(raw: msgspec.Raw, holds: Holds) -> Any:
     text = bytes(raw)
     if text == b"null":
         return None
@@ -164,4 +170,4 @@ FORMATS: Final = (
         begin=_Parquet,
     ),
 )
-BY_NAME: Final = {one.name: one for one in FORMATS}
+BY_NAME: Final = {format_.name: format_ for format_ in FORMATS}

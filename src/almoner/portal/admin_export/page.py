@@ -10,29 +10,41 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from almoner.access.actors import name_sql
-from almoner.data_api.declare import Resource
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.admin.navigation import AdminPlace, places
+from almoner.portal.admin.withheld import withheld
 from almoner.portal.admin_export import formats
 from almoner.portal.admin_export.formats import FORMATS, Format
-from almoner.portal.admin_export.sending import MOST, Export, Full, UnderWay, begun, is_full, stream, under_way
+from almoner.portal.admin_export.sending import (
+    MOST,
+    Export,
+    Full,
+    UnderWay,
+    begun,
+    is_full,
+    stream,
+    under_way,
+)
 from almoner.resources import RESOURCES
 
 _FOLDER: Final = "portal/admin_export"
-_FULL: Final = f"{MOST} exports are under way on this server already. Begin this one when one of them is done."
+_FULL: Final = (
+    f"{MOST} exports are under way on this server already. Begin this one when one of them is done."
+)
 _PATH: Final = "/admin/export"
 MOST_COUNTED: Final = 100_000
 _LISTED: Final = 10  # exports so far
 _COUNTS: Final = "SELECT " + ", ".join(
-    f"(SELECT count(*) FROM (SELECT FROM {one.name} WHERE environment_id = $1 LIMIT {MOST_COUNTED + 1}) c) AS {one.name}"
-    for one in RESOURCES
+    f"(SELECT count(*) FROM (SELECT FROM {resource.name} WHERE environment_id = $1 LIMIT"
+    f" {MOST_COUNTED + 1}) c) AS {resource.name}"
+    for resource in RESOURCES
 )
 # Begun and finished are two events of one request. Only the newest events are looked through.
 _PAST: Final = f"""
 SELECT b.happened_at, {name_sql("b.actor")} AS name, b.detail, d.detail AS done
 FROM (SELECT * FROM worker_events WHERE environment_id = $1 ORDER BY id DESC LIMIT 5000) AS b
-LEFT JOIN LATERAL (SELECT detail FROM worker_events d WHERE d.environment_id = $1 AND d.worker_id = b.worker_id AND d.id > b.id
+LEFT JOIN LATERAL (SELECT detail FROM worker_events d WHERE d.environment_id = $1
+    AND d.worker_id = b.worker_id AND d.id > b.id
   AND d.request_id = b.request_id AND d.event = 'data exported' LIMIT 1) AS d ON true
 WHERE b.event = 'data export begun' ORDER BY b.id DESC LIMIT {_LISTED}
 """
@@ -50,7 +62,9 @@ class ExportChoice:
 
 @dataclass(frozen=True)
 class Past:
-    """An export that was begun. ``done`` is blank where it was not taken to its end, or is not yet; ``happened_at`` is in UTC."""
+    """An export that was begun. ``done`` is blank where it was not taken to its end, or is not yet;
+    ``happened_at`` is in UTC.
+    """
 
     happened_at: datetime
     name: str
@@ -63,7 +77,6 @@ class Past:
 class ExportPage:
     """The form, as it was sent where something is wrong with it, and what was exported before."""
 
-    places: tuple[AdminPlace, ...]
     choices: tuple[ExportChoice, ...]
     chosen: frozenset[str]
     format: str
@@ -76,7 +89,9 @@ class ExportPage:
 
 @dataclass(frozen=True)
 class CountsPart:
-    """How many rows each collection has: (name, number), where more than ``most`` are not counted on."""
+    """How many rows each collection has: (name, number), where more than ``most`` are not counted
+    on.
+    """
 
     counts: tuple[tuple[str, int], ...]
     most: int = MOST_COUNTED
@@ -102,13 +117,13 @@ async def show(visit: Visit) -> Response:
 
 
 async def show_counts(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         row = await connection.fetchrow(_COUNTS, visit.environment_id)
     return visit.fragment(f"{_FOLDER}/counts.html", CountsPart(tuple(row.items())))
 
 
 async def show_progress(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         running = await under_way(connection, visit.environment_id)
     return visit.fragment(f"{_FOLDER}/progress.html", ProgressPart(running))
 
@@ -120,58 +135,84 @@ async def show_past(visit: Visit) -> Response:
 async def export(visit: Visit) -> Response:
     form = await visit.form()
     chosen, named = frozenset(form.texts("collections")), form.text("format")
-    resources = tuple(one for one in RESOURCES if one.name in chosen)
+    resources = tuple(resource for resource in RESOURCES if resource.name in chosen)
     errors = {}
     if not resources:
         errors["collections"] = "Choose at least one collection."
     if named not in formats.BY_NAME:
         errors["format"] = "Choose a format."
-    withheld = [one.title for one in resources if _withheld(visit, one)]
-    if withheld:
-        errors["collections"] = f"Your role does not see all of {', '.join(withheld)}: leave that out."
+    hidden = [resource.title for resource in resources if withheld(visit.rights, resource)]
+    if hidden:
+        errors["collections"] = (
+            f"Your role does not see all of {', '.join(hidden)}: leave that out."
+        )
     if errors:
         return await _page(visit, chosen, named, errors)
     if visit.is_led:
-        async with visit.parts.database.connection() as connection:
+        async with visit.connection() as connection:
             full = await is_full(connection)
         return await _page(visit, chosen, named, {}, _FULL) if full else visit.file_is_ready()
-    wanted = Export(visit.worker.environment, resources, formats.BY_NAME[named], datetime.now(UTC))
+    order = Export(visit.worker.environment, resources, formats.BY_NAME[named], datetime.now(UTC))
     try:
-        parts = await begun(stream(visit, wanted))
+        parts = await begun(stream(visit, order))
     except Full:
         return await _page(visit, chosen, named, {}, _FULL)
-    headers = {"Content-Disposition": f'attachment; filename="{wanted.file_name}"', "X-Accel-Buffering": "no"}
-    return visit.stream(parts, headers, wanted.media_type)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{order.file_name}"',
+        "X-Accel-Buffering": "no",
+    }
+    return visit.stream(parts, headers, order.media_type)
 
 
-async def _page(visit: Visit, chosen: frozenset[str], named: str, errors: Mapping[str, str], refused: str = "") -> Response:
+async def _page(
+    visit: Visit, chosen: frozenset[str], named: str, errors: Mapping[str, str], refused: str = ""
+) -> Response:
     past = await _past(visit)
-    choices = tuple(ExportChoice(one.name, one.title, one.about, _withheld(visit, one)) for one in RESOURCES)
+    choices = tuple(
+        ExportChoice(r.name, r.title, r.about, withheld(visit.rights, r)) for r in RESOURCES
+    )
     context = ExportPage(
-        places=places(visit), choices=choices, chosen=chosen, format=named, past=past, refused=refused, errors=errors
+        choices=choices,
+        chosen=chosen,
+        format=named,
+        past=past,
+        refused=refused,
+        errors=errors,
     )
     return visit.page(f"{_FOLDER}/export.html", context, 503 if refused else 400 if errors else 200)
 
 
 async def _past(visit: Visit) -> list[Past]:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         rows = await connection.fetch(_PAST, visit.environment_id)
-        running = {_begun_at(one, rows) for one in await under_way(connection, visit.environment_id)}
-    return [Past(row["happened_at"], row["name"], row["detail"], row["done"] or "", row["happened_at"] in running) for row in rows]
+        running = {
+            _begun_at(running, rows)
+            for running in await under_way(connection, visit.environment_id)
+        }
+    return [
+        Past(
+            row["happened_at"],
+            row["name"],
+            row["detail"],
+            row["done"] or "",
+            row["happened_at"] in running,
+        )
+        for row in rows
+    ]
 
 
 def _begun_at(running: UnderWay, rows: Sequence[Mapping[str, Any]]) -> datetime | None:
-    """When its beginning was noted: right before its snapshot was taken. None where that is not among the newest."""
-    return max((row["happened_at"] for row in rows if row["happened_at"] <= running.begun_at and not row["done"]), default=None)
-
-
-def _withheld(visit: Visit, resource: Resource) -> str:
-    """Why the visitor's role keeps a collection from being exported whole; blank where it does not."""
-    rights = visit.rights
-    if not rights.all_patients and resource.patient is not None:
-        return "Your role shows your own patients only, and an export has everybody’s."
-    hidden = {"custom_data_type_records": rights.hidden_data, "assessment_responses": rights.hidden_assessments}
-    return "Your role hides some of it." if hidden.get(resource.name) else ""
+    """When its beginning was noted: right before its snapshot was taken. None where that is not
+    among the newest.
+    """
+    return max(
+        (
+            row["happened_at"]
+            for row in rows
+            if row["happened_at"] <= running.begun_at and not row["done"]
+        ),
+        default=None,
+    )
 
 
 ROUTES: Final = (

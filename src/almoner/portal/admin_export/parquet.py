@@ -1,9 +1,10 @@
-"""Apache Parquet, as far as an export needs it: flat columns that may be null, written in one go to what only takes bytes.
+"""Apache Parquet, as far as an export needs it: flat columns that may be null, written in one go to
+what only takes bytes.
 
-Each column of a row group is one page of plain values (Parquet 1.0, data page version 1), compressed with gzip, and the footer says
-where they are; every reader of Parquet takes that. It is written here rather than by a library since those weigh forty megabytes.
-Source: the format's description and parquet.thrift, https://github.com/apache/parquet-format.
-"""
+Each column of a row group is one page of plain values (Parquet 1.0, data page version 1),
+compressed with gzip, and the footer says where they are; every reader of Parquet takes that. It is
+written here rather than by a library since those weigh forty megabytes. Source: the format's
+description and parquet.thrift, https://github.com/apache/parquet-format."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from enum import Enum
 from typing import Any, Final
 
 _MAGIC: Final = b"PAR1"
-# A row group is ended where it holds so many rows, or so many bytes of values: as much is kept in memory.
+# A row group is ended where it holds so many rows, or so many bytes of values: as much is kept in
+# memory.
 MOST_ROWS: Final = 100_000
 MOST_BYTES: Final = 8 * 1024 * 1024
 _PLAIN, _RLE, _OPTIONAL, _GZIP = 0, 3, 1, 2
@@ -29,7 +31,9 @@ _Field = tuple[int, int, bytes]
 
 
 class Holds(Enum):
-    """What a column holds: the physical type, the converted type and the field of the logical type (parquet.thrift)."""
+    """What a column holds: the physical type, the converted type and the field of the logical type
+    (parquet.thrift).
+    """
 
     TEXT = (6, 0, 1)
     JSON = (6, 19, 12)
@@ -42,7 +46,9 @@ class Holds(Enum):
 
 @dataclass(frozen=True)
 class ParquetColumn:
-    """A column. Of TEXT and JSON values are text; of DAY dates; of MOMENT datetimes with a time zone; any may be None."""
+    """A column. Of TEXT and JSON values are text; of DAY dates; of MOMENT datetimes with a time
+    zone; any may be None.
+    """
 
     name: str
     holds: Holds
@@ -50,7 +56,9 @@ class ParquetColumn:
 
 @dataclass
 class _Values:
-    """The values of a column in the row group that is being filled: ``present`` has a byte for each row, 1 where there is one."""
+    """The values of a column in the row group that is being filled: ``present`` has a byte for each
+    row, 1 where there is one.
+    """
 
     column: ParquetColumn
     present: bytearray = field(default_factory=bytearray)
@@ -83,7 +91,9 @@ class _Values:
 
 
 class ParquetFile:
-    """A file in the making. What each method returns is the next part of it, to be written in that order."""
+    """A file in the making. What each method returns is the next part of it, to be written in that
+    order.
+    """
 
     def __init__(self, columns: Sequence[ParquetColumn]) -> None:
         self._columns = tuple(columns)
@@ -97,12 +107,17 @@ class ParquetFile:
         return self._moved(_MAGIC)
 
     def add(self, rows: Iterable[Sequence[Any]]) -> bytes:
-        """Adds rows, each with a value for every column in order; returns the row groups that are full, mostly nothing."""
+        """Adds rows, each with a value for every column in order; returns the row groups that are
+        full, mostly nothing.
+        """
         parts = []
         for row in rows:
             for values, value in zip(self._values, row, strict=True):
                 values.add(value)
-            if len(self._values[0].present) >= MOST_ROWS or sum(len(values.plain) for values in self._values) >= MOST_BYTES:
+            if (
+                len(self._values[0].present) >= MOST_ROWS
+                or sum(len(values.plain) for values in self._values) >= MOST_BYTES
+            ):
                 parts.append(self._group())
         return b"".join(parts)
 
@@ -129,7 +144,13 @@ class ParquetFile:
             chunks.append(_chunk(values.column, rows, sizes, self._offset))
             parts.append(self._moved(header + packed))
             whole += sizes[0]
-        self._groups.append(_struct((1, _LIST, _list(_STRUCT, chunks)), (2, _I64, _zigzag(whole)), (3, _I64, _zigzag(rows))))
+        self._groups.append(
+            _struct(
+                (1, _LIST, _list(_STRUCT, chunks)),
+                (2, _I64, _zigzag(whole)),
+                (3, _I64, _zigzag(rows)),
+            )
+        )
         self._rows += rows
         self._values = [_Values(column) for column in self._columns]
         return b"".join(parts)
@@ -148,14 +169,31 @@ def _schema(column: ParquetColumn) -> bytes:
     ]
     if converted is not None and logical is not None:
         # In UTC, in microseconds.
-        details = _struct((1, _TRUE, b""), (2, _STRUCT, _struct((2, _STRUCT, _struct())))) if logical == 8 else _struct()
-        fields += [(6, _I32, _zigzag(converted)), (10, _STRUCT, _struct((logical, _STRUCT, details)))]
+        details = (
+            _struct((1, _TRUE, b""), (2, _STRUCT, _struct((2, _STRUCT, _struct()))))
+            if logical == 8
+            else _struct()
+        )
+        fields += [
+            (6, _I32, _zigzag(converted)),
+            (10, _STRUCT, _struct((logical, _STRUCT, details))),
+        ]
     return _struct(*fields)
 
 
 def _page_header(rows: int, whole: int, packed: int) -> bytes:
-    data = _struct((1, _I32, _zigzag(rows)), (2, _I32, _zigzag(_PLAIN)), (3, _I32, _zigzag(_RLE)), (4, _I32, _zigzag(_RLE)))
-    return _struct((1, _I32, _zigzag(0)), (2, _I32, _zigzag(whole)), (3, _I32, _zigzag(packed)), (5, _STRUCT, data))
+    data = _struct(
+        (1, _I32, _zigzag(rows)),
+        (2, _I32, _zigzag(_PLAIN)),
+        (3, _I32, _zigzag(_RLE)),
+        (4, _I32, _zigzag(_RLE)),
+    )
+    return _struct(
+        (1, _I32, _zigzag(0)),
+        (2, _I32, _zigzag(whole)),
+        (3, _I32, _zigzag(packed)),
+        (5, _STRUCT, data),
+    )
 
 
 def _chunk(column: ParquetColumn, rows: int, sizes: tuple[int, int], offset: int) -> bytes:
@@ -191,7 +229,8 @@ def _gzip(content: bytes) -> bytes:
     return packer.compress(content) + packer.flush()
 
 
-# Thrift's compact protocol: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
+# Thrift's compact protocol:
+# https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 def _varint(number: int) -> bytes:
     out = bytearray()
     while number > 127:
@@ -211,7 +250,11 @@ def _binary(text: str) -> bytes:
 
 
 def _list(kind: int, items: Sequence[bytes]) -> bytes:
-    header = bytes([len(items) << 4 | kind]) if len(items) < 15 else bytes([0xF0 | kind]) + _varint(len(items))
+    header = (
+        bytes([len(items) << 4 | kind])
+        if len(items) < 15
+        else bytes([0xF0 | kind]) + _varint(len(items))
+    )
     return header + b"".join(items)
 
 

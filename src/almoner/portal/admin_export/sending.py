@@ -1,28 +1,28 @@
-"""An export as it is sent: read in one snapshot a part at a time, and handed on before the next part is read.
+"""An export as it is sent: read in one snapshot a part at a time, and handed on before the next
+part is read.
 
-Nothing of it is kept on the server, neither in memory nor on disk. How far it is stands in the name of its database session, where
-every process of the server can read it, and is gone with the session, however that ends.
-"""
+Nothing of it is kept on the server, neither in memory nor on disk. How far it is stands in the name
+of its database session, where every process of the server can read it, and is gone with the
+session, however that ends."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-import struct
 import time
 import zipfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import IO, Any, Final, cast
 
 from almoner.access import worker_events
 from almoner.access.worker_events import By
 from almoner.data_api import statements
 from almoner.data_api.declare import Resource
-from almoner.data_api.find import BEGINNING, FOREVER, somebody
+from almoner.data_api.find import FOREVER, last_key, somebody
 from almoner.database import Connection
 from almoner.pages.shown_patients import FilePart
 from almoner.pages.visit import Visit
@@ -34,13 +34,10 @@ MOST: Final = 2  # exports under way on one database, since each keeps a connect
 # The first half of the advisory locks that are their places; the second halves count from 0.
 _PLACES: Final = 470_265_033
 _PART: Final = 1_000  # rows that are read at once
-_BEFORE_ALL: Final = "00000000-0000-0000-0000-000000000000"
-_KEY: Final = struct.Struct(">q16s")
-_POSTGRES_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 # Whoever takes the file may be slow: for so long the snapshot waits for them without a statement.
 _PATIENCE: Final = "15min"
 _SESSION: Final = re.compile(r"almoner export (\d+) (\w+) (\d+)/(\d+)")
-_TOLD_SECONDS: Final = 0.5
+_PROGRESS_SECONDS: Final = 0.5
 
 _UNDER_WAY: Final = """
 SELECT application_name, xact_start FROM pg_stat_activity
@@ -50,7 +47,9 @@ WHERE datname = current_database() AND application_name LIKE 'almoner export %' 
 
 @dataclass(frozen=True)
 class Export:
-    """What is exported: these collections in this format. ``environment`` is the environment's name."""
+    """What is exported: these collections in this format. ``environment`` is the environment's
+    name.
+    """
 
     environment: str
     resources: tuple[Resource, ...]
@@ -58,30 +57,33 @@ class Export:
     at: datetime
 
     @property
-    def is_one_file(self) -> bool:
+    def is_single_file(self) -> bool:
         """Whether it is the file of one collection, and no archive of several."""
         return len(self.resources) == 1
 
     @property
     def file_name(self) -> str:
         """The name that it is saved under."""
-        what = self.resources[0].name if self.is_one_file else "almoner"
-        return f"{what}-{self.environment}-{self.at:%Y%m%dT%H%M%SZ}.{self.format.suffix if self.is_one_file else 'zip'}"
+        what = self.resources[0].name if self.is_single_file else "almoner"
+        suffix = self.format.suffix if self.is_single_file else "zip"
+        return f"{what}-{self.environment}-{self.at:%Y%m%dT%H%M%SZ}.{suffix}"
 
     @property
     def media_type(self) -> str:
         """The type of that file."""
-        return self.format.media_type if self.is_one_file else "application/zip"
+        return self.format.media_type if self.is_single_file else "application/zip"
 
     @property
     def words(self) -> str:
         """What it is, for the events of a worker."""
-        return f"{', '.join(one.name for one in self.resources)} as {self.format.title}"
+        return f"{', '.join(resource.name for resource in self.resources)} as {self.format.title}"
 
 
 @dataclass(frozen=True)
 class UnderWay:
-    """An export that is being sent. ``begun_at`` is in UTC; ``total`` is what the snapshot holds of what was chosen."""
+    """An export that is being sent. ``begun_at`` is in UTC; ``total`` is what the snapshot holds of
+    what was chosen.
+    """
 
     format: str
     done: int
@@ -90,21 +92,29 @@ class UnderWay:
 
 
 async def under_way(connection: Connection, environment_id: int | None) -> list[UnderWay]:
-    """The exports of an environment that are being sent, the oldest first; with None those of all, to count them."""
-    found = []
+    """The exports of an environment that are being sent, the oldest first; with None those of all,
+    to count them.
+    """
+    exports = []
     for name, begun_at in await connection.fetch(_UNDER_WAY):
         match = _SESSION.fullmatch(name)
         if match is not None and environment_id in (None, int(match[1])):
-            found.append(UnderWay(match[2], int(match[3]), int(match[4]), begun_at))
-    return found
+            exports.append(UnderWay(match[2], int(match[3]), int(match[4]), begun_at))
+    return exports
 
 
 async def stream(visit: Visit, export: Export) -> AsyncIterator[FilePart]:
-    """The file, a part at a time, each with the patients that it was read of. The end is noted when all has been taken."""
+    """The file, a part at a time, each with the patients that it was read of. The end is noted when
+    all has been taken.
+    """
     counts: dict[str, int] = {}
     by = By.worker(visit.worker.worker_id, visit.request_id)
     async with _snapshot(visit, export, by) as snapshot:
-        file = _One(export.format.begin(export.resources[0])) if export.is_one_file else _Archive(export)
+        file = (
+            _SingleFile(export.format.begin(export.resources[0]))
+            if export.is_single_file
+            else _Archive(export)
+        )
         for resource in export.resources:
             yield FilePart(await asyncio.to_thread(file.begin, resource))
             async for rows, patients, number in snapshot.rows(resource):
@@ -112,23 +122,28 @@ async def stream(visit: Visit, export: Export) -> AsyncIterator[FilePart]:
                 yield FilePart(await asyncio.to_thread(file.add, rows), patients, resource.name)
             yield FilePart(await asyncio.to_thread(file.end))
         yield FilePart(file.close(_about(visit, export, snapshot.at, counts)))
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         detail = f"{sum(counts.values()):,} rows: {export.words}"
         await worker_events.record(
-            connection, visit.environment_id, worker_id=visit.worker.worker_id, event="data exported", by=by, detail=detail
+            connection,
+            visit.environment_id,
+            worker_id=visit.worker.worker_id,
+            event="data exported",
+            by=by,
+            detail=detail,
         )
 
 
 def _about(visit: Visit, export: Export, at: datetime, counts: Mapping[str, int]) -> bytes:
     """What an archive says of itself, so that whoever gets it can see whether it is whole."""
-    said = {
+    facts = {
         "environment": export.environment,
         "snapshot_at": iso(at),
         "format": export.format.name,
         "request_id": visit.request_id,
         "rows": {resource.name: counts.get(resource.name, 0) for resource in export.resources},
     }
-    return json.dumps(said, indent=2).encode() + b"\n"
+    return json.dumps(facts, indent=2).encode() + b"\n"
 
 
 class Full(Exception):  # noqa: N818  # it is no error, but an answer
@@ -136,7 +151,9 @@ class Full(Exception):  # noqa: N818  # it is no error, but an answer
 
 
 async def begun(parts: AsyncIterator[FilePart]) -> AsyncIterator[FilePart]:
-    """The same export, begun: it has its place among those that may be under way. Raises Full where there is none."""
+    """The same export, begun: it has its place among those that may be under way. Raises Full where
+    there is none.
+    """
     first = await anext(parts)
 
     async def whole() -> AsyncIterator[FilePart]:
@@ -150,44 +167,48 @@ async def begun(parts: AsyncIterator[FilePart]) -> AsyncIterator[FilePart]:
 class _Snapshot:
     """The rows of an environment as they were at one moment, whatever is written meanwhile."""
 
-    def __init__(self, connection: Connection, environment_id: int, format_name: str, at: datetime, total: int) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        environment_id: int,
+        format_name: str,
+        at: datetime,
+        total: int,
+    ) -> None:
         self.at = at
         self._connection = connection
         self._environment_id = environment_id
         self._format = format_name
         self._total = total
         self._done = 0
-        self._told_at = 0.0
+        self._reported_at = 0.0
 
     async def rows(self, resource: Resource) -> AsyncIterator[tuple[bytes, bytes, int]]:
-        """The rows of a collection as the API's Find renders them: JSON parted by ROW_END, their patients packed, how many."""
-        statement, place = statements.find(resource, Shape.STORED, ()), (BEGINNING, _BEFORE_ALL)
+        """The rows of a collection as the API's Find renders them: JSON parted by ROW_END, their
+        patients packed, how many.
+        """
+        statement, place = statements.find(resource, Shape.STORED, ()), last_key(b"")
         while True:
             await self._tell()
-            record = await self._connection.fetchrow(statement, self._environment_id, *place, FOREVER, _PART)
+            record = await self._connection.fetchrow(
+                statement, self._environment_id, *place, FOREVER, _PART
+            )
             keys = record["keys"] or b""
             number = len(keys) // statements.KEY_BYTES
             if number:
                 self._done += number
                 yield record["body"], somebody(record["patients"] or b""), number
-                place = _last(keys)
+                place = last_key(keys)
             if number < _PART:
                 return
 
     async def _tell(self) -> None:
         now = time.monotonic()
-        if now - self._told_at < _TOLD_SECONDS:
+        if now - self._reported_at < _PROGRESS_SECONDS:
             return
-        self._told_at = now
+        self._reported_at = now
         name = f"almoner export {self._environment_id} {self._format} {self._done}/{self._total}"
         await self._connection.execute("SELECT set_config('application_name', $1, true)", name)
-
-
-def _last(keys: bytes) -> tuple[datetime, str]:
-    micros, row_id = _KEY.unpack(keys[-statements.KEY_BYTES :])
-    digits = row_id.hex()
-    guid = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-    return _POSTGRES_EPOCH + timedelta(microseconds=micros), guid
 
 
 @asynccontextmanager
@@ -196,24 +217,34 @@ async def _snapshot(visit: Visit, export: Export, by: By) -> AsyncIterator[_Snap
     async with visit.parts.database.apart() as connection, _place(connection):
         environment_id = visit.environment_id
         await worker_events.record(
-            connection, environment_id, worker_id=visit.worker.worker_id, event="data export begun", by=by, detail=export.words
+            connection,
+            environment_id,
+            worker_id=visit.worker.worker_id,
+            event="data export begun",
+            by=by,
+            detail=export.words,
         )
-        async with _at_one_moment(connection, environment_id, export) as snapshot:
+        async with _at_a_moment(connection, environment_id, export) as snapshot:
             yield snapshot
 
 
 @asynccontextmanager
-async def _at_one_moment(connection: Connection, environment_id: int, export: Export) -> AsyncIterator[_Snapshot]:
+async def _at_a_moment(
+    connection: Connection, environment_id: int, export: Export
+) -> AsyncIterator[_Snapshot]:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         # In the transaction alone: the connection goes back as it was.
         await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{_PATIENCE}'")
         await connection.execute(
-            "SELECT set_config('application_name', $1, true)", f"almoner export {environment_id} {export.format.name} 0/0"
+            "SELECT set_config('application_name', $1, true)",
+            f"almoner export {environment_id} {export.format.name} 0/0",
         )
         at = await connection.fetchval("SELECT clock_timestamp()")
         total = 0
         for resource in export.resources:
-            total += await connection.fetchval(f"SELECT count(*) FROM {resource.name} WHERE environment_id = $1", environment_id)
+            total += await connection.fetchval(
+                f"SELECT count(*) FROM {resource.name} WHERE environment_id = $1", environment_id
+            )
         yield _Snapshot(connection, environment_id, export.format.name, at, total)
 
 
@@ -228,7 +259,9 @@ async def is_full(connection: Connection) -> bool:
 
 @asynccontextmanager
 async def _place(connection: Connection) -> AsyncIterator[None]:
-    """Holds one of the places of exports; one whose connection is lost is free again. Raises Full where all are taken."""
+    """Holds one of the places of exports; one whose connection is lost is free again. Raises Full
+    where all are taken.
+    """
     for place in range(MOST):
         if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _PLACES, place):
             break
@@ -240,7 +273,7 @@ async def _place(connection: Connection) -> AsyncIterator[None]:
         await connection.execute("SELECT pg_advisory_unlock($1, $2)", _PLACES, place)
 
 
-class _One:
+class _SingleFile:
     """The file of one collection as it is."""
 
     def __init__(self, making: Making) -> None:
@@ -260,7 +293,9 @@ class _One:
 
 
 class _Archive:
-    """A ZIP with a file for each collection, and ``about.json`` as the last; made without going back in it."""
+    """A ZIP with a file for each collection, and ``about.json`` as the last; made without going
+    back in it.
+    """
 
     def __init__(self, export: Export) -> None:
         self._export = export
@@ -271,7 +306,9 @@ class _Archive:
 
     def begin(self, resource: Resource) -> bytes:
         self._making = self._export.format.begin(resource)
-        self._entry = self._zip.open(self._info(f"{resource.name}.{self._export.format.suffix}"), "w", force_zip64=True)
+        self._entry = self._zip.open(
+            self._info(f"{resource.name}.{self._export.format.suffix}"), "w", force_zip64=True
+        )
         self._entry.write(self._making.begin())
         return self._out.taken()
 
@@ -291,13 +328,17 @@ class _Archive:
 
     def _info(self, name: str) -> zipfile.ZipInfo:
         info = zipfile.ZipInfo(name, self._export.at.timetuple()[:6])
-        info.compress_type = zipfile.ZIP_STORED if self._export.format.packed else zipfile.ZIP_DEFLATED
+        info.compress_type = (
+            zipfile.ZIP_STORED if self._export.format.packed else zipfile.ZIP_DEFLATED
+        )
         info.external_attr = 0o600 << 16
         return info
 
 
 class _Out:
-    """What an archive is written to: bytes that are taken away again, without a place that could be gone back to."""
+    """What an archive is written to: bytes that are taken away again, without a place that could be
+    gone back to.
+    """
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

@@ -1,393 +1,389 @@
-"""Workers: listed, made, changed; their links, second factors and sessions. A link is in one answer only."""
+"""Workers: listed, made, changed; their links, second factors and sessions. A link is in one answer
+only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import ClassVar, Final
 
+from markupsafe import Markup
 from starlette.responses import Response
 
 from almoner.access import accounts, created_by, reset_links, second_factor
 from almoner.access.accounts import Account
 from almoner.access.created_by import CreatedAccess
-from almoner.access.sessions import OpenSession
-from almoner.database import Connection
-from almoner.errors import ApiError, problem
+from almoner.errors import ApiError, Problem, problem
 from almoner.pages import parsing
-from almoner.pages.forms.problems import by_field
-from almoner.pages.route import Answering, PageRoute
+from almoner.pages.filters import ago, counted, moment
+from almoner.pages.forms.inputs import Input
+from almoner.pages.objects.pages import Values
+from almoner.pages.objects.views import Chip, ObjectRow, Offer, RowGroup, Tab, dotted
 from almoner.pages.sign_in.sign_in_cookies import require_passwords
-from almoner.pages.visit import Form, Visit
 from almoner.portal import editing
-from almoner.portal.admin.navigation import AdminPlace, places
+from almoner.portal.admin.object_pages import AdminPages
 from almoner.portal.admin_workers import queries
-from almoner.portal.admin_workers.queries import AccountEvent, Profile, RoleChoice
-from almoner.portal.admin_workers.worker_form import FIELDS, TITLES, WorkerForm, parse_form, zones
+from almoner.portal.admin_workers.invitation import link_secret
+from almoner.portal.admin_workers.queries import Profile
+from almoner.portal.admin_workers.view import EventsPage, RoleBoxes, WorkerView
+from almoner.portal.inputs import form_fields, inputs
+from almoner.portal.value_words import Zones
+from almoner.portal.values import Speaking, facts, names_of, people, value_fields
 from almoner.resources.workers import workers
-from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.kinds import Guid, Problems
 
 _FOLDER: Final = "portal/admin_workers"
-_PATH: Final = "/admin/workers"
 _LAST: Final = (
-    "This is the last administrator who can sign in: give somebody else the role first, and let them set a password. "
-    "Otherwise nobody could administer this environment any more."
+    "This is the last administrator who can sign in: give somebody else the role first, and let"
+    " them set a password. Otherwise nobody could administer this environment any more."
 )
-_DONE: Final[Mapping[str, str]] = {
-    "changed": "Saved.",
-    "roles": "The roles are saved. They hold from the worker's next click on.",
-    "factor": "The second factor is removed. Where a role asks for one, the worker sets up another at the next sign-in.",
-    "disabled": "The account is disabled and signed out everywhere. So have the tokens they made ended.",
-    "enabled": "The worker can sign in again, with the password and the roles from before.",
-    "out": "The worker is signed out everywhere.",
+# What is said of a worker beside the name, which stands above.
+_FACTS: Final = [f for f in value_fields(workers) if f.name not in ("first_name", "last_name")]
+_EMPTY: Final = ("Nobody here", "No worker of this environment is in this state.")
+
+
+def _has_no_way_in(account: Account) -> bool:
+    return not (account.has_password or account.single_sign_on)
+
+
+def _has_password_alone(account: Account) -> bool:
+    return account.has_password and not (account.second_factor or account.single_sign_on)
+
+
+# The parts of the list by what asks for them: what they are called, and who is in them.
+_TABS: Final[Mapping[str, tuple[str, Callable[[Account], bool]]]] = {
+    "": ("All", lambda account: True),
+    "active": ("Active", lambda account: bool(account.roles) and not account.disabled_at),
+    "waiting": (
+        "Not in yet",
+        lambda account: bool(account.roles) and not account.disabled_at and _has_no_way_in(account),
+    ),
+    "one-factor": (
+        "Password alone",
+        lambda account: not account.disabled_at and _has_password_alone(account),
+    ),
+    "disabled": ("Disabled", lambda account: account.disabled_at is not None),
+    "roleless": ("No role", lambda account: not account.roles),
 }
-_SHOWN: Final[Mapping[str, Callable[[Account], bool]]] = {
-    "active": lambda one: bool(one.roles) and one.disabled_at is None,
-    "waiting": lambda one: bool(one.roles) and one.disabled_at is None and not (one.has_password or one.single_sign_on),
-    "one-factor": lambda one: one.disabled_at is None and one.has_password and not one.second_factor and not one.single_sign_on,
-    "disabled": lambda one: one.disabled_at is not None,
-    "roleless": lambda one: not one.roles,
-}
 
 
-@dataclass(frozen=True)
-class WorkerRow:
-    """A worker in the list."""
-
-    account: Account
-    roles: tuple[str, ...]
-    sessions: int
-
-
-@dataclass(frozen=True)
-class WorkersPage:
-    """The list. ``tabs`` are (name, title, how many); ``show`` is the chosen one, blank for everybody."""
-
-    places: tuple[AdminPlace, ...]
-    lines: list[WorkerRow]
-    tabs: tuple[tuple[str, str, int], ...]
-    show: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerFormPage:
-    """The form of a worker; of a new one where ``account`` is None."""
-
-    places: tuple[AdminPlace, ...]
-    account: Account | None
-    form: WorkerForm
-    choices: tuple[RoleChoice, ...]
-    kept: tuple[tuple[str, str], ...]
-    errors: Mapping[str, str]
-    zones: tuple[str, ...] = field(default_factory=zones)
-    genders: tuple[str, ...] = ("Male", "Female", "Unknown", "Other", "Transgender", "Decline")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerPage:
-    """One worker. ``link`` is shown once, ``link_ends`` is when it ends, in UTC; ``own``: it is the visitor.
-
-    ``made`` is what they made that works still, to be looked at where the account is disabled.
-    """
-
-    places: tuple[AdminPlace, ...]
-    account: Account
-    profile: Profile
-    choices: tuple[RoleChoice, ...]
-    held: tuple[str, ...]
-    titles: tuple[str, ...]
-    sessions: list[OpenSession]
-    events: list[AccountEvent]
-    more: bool
-    made: list[CreatedAccess]
-    own: bool
-    url: str
-    done: str
-    link: str
-    link_ends: datetime | None
-    errors: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class EventsPage:
-    """Further events of a worker, put below those that are shown."""
-
-    account: Account
-    events: list[AccountEvent]
-    more: bool
-
-
-async def show_all(visit: Visit) -> Response:
-    show = visit.query("show") if visit.query("show") in _SHOWN else ""
-    async with visit.parts.database.connection() as connection:
-        found = await accounts.list_accounts(connection, visit.environment_id)
-        open_sessions = await visit.parts.sessions.counted(connection, visit.environment_id)
-    titles = {"active": "Active", "waiting": "Not in yet", "one-factor": "Password alone", "disabled": "Disabled"}
-    titles["roleless"] = "No role"
-    tabs = (
-        ("", "All", len(found)),
-        *((name, titles[name], sum(map(chosen, found))) for name, chosen in _SHOWN.items()),
-    )
-    lines = [
-        WorkerRow(one, tuple(visit.program.role_title(role) for role in one.roles), open_sessions.get(one.worker_id, 0))
-        for one in found
-        if not show or _SHOWN[show](one)
-    ]
-    return visit.page(f"{_FOLDER}/list.html", WorkersPage(places(visit), lines, tabs, show))
-
-
-async def show_new(visit: Visit) -> Response:
-    return _form(visit, None, WorkerForm(dict.fromkeys(FIELDS, "") | {"timezone": visit.worker.timezone}), (), {})
-
-
-async def create(visit: Visit) -> Response:
-    form = await visit.form()
-    typed = parse_form(form)
-    errors = typed.wrong | _unknown_roles(visit, typed.roles)
-    if not errors:
-        try:
-            return await _create(visit, typed, form.truth("invite"))
-        except ApiError as refused:
-            errors = by_field(refused)
-    return _form(visit, None, typed, (), errors)
-
-
-async def _create(visit: Visit, typed: WorkerForm, invite: bool) -> Response:
-    """The worker, the roles and the link are one transaction: none without the others."""
-    async with visit.parts.database.transaction() as connection:
-        written = await visit.parts.store.within(connection).create(visit.actor, workers, typed.given)
-        if typed.roles:
-            await accounts.set_roles(
-                connection, visit.environment_id, worker_id=written.id, roles=typed.roles, by=visit.by, in_force=visit.program.roles
-            )
-        token = ""
-        if invite and typed.roles and visit.parts.sign_in.by_password:
-            token = await reset_links.make(connection, visit.environment_id, written.id, visit.by, visit.program.roles)
-    if not token:
-        return visit.go(f"{_PATH}/{written.id}")
-    async with visit.parts.database.connection() as connection:
-        return await _one(visit, connection, await _found(visit, connection, written.id), token=token)
-
-
-async def show(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        return await _one(visit, connection, await _found(visit, connection))
-
-
-async def show_events(visit: Visit) -> Response:
-    number = parsing.whole(visit.query("before"))
-    async with visit.parts.database.connection() as connection:
-        account = await _found(visit, connection)
-        found, more = await queries.events(connection, visit.environment_id, account.worker_id, number)
-    if not visit.is_fragment:
-        return visit.go(f"{_PATH}/{account.worker_id}#events")
-    return visit.fragment(f"{_FOLDER}/events.html", EventsPage(account, found, more))
-
-
-async def show_form(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        account = await _found(visit, connection)
-        held = await queries.profile(connection, visit.environment_id, account.worker_id)
-    values = {
-        "first_name": account.first_name,
-        "last_name": account.last_name,
-        "email": account.email,
-        "timezone": held.timezone,
-        "phone_number": held.phone_number,
-        "gender": held.gender,
+class WorkerPages(AdminPages[Account]):
+    path = "/admin/workers"
+    title = "Workers"
+    noun = "worker"
+    form_template = f"{_FOLDER}/form.html"
+    page_template = f"{_FOLDER}/worker.html"
+    remarks = ("A calendar is made along.", "")
+    saved = "Saved."
+    offers_title = "Signing in"
+    actions: ClassVar = {
+        "roles": "The roles are saved. They hold from the worker's next click on.",
+        "link": "",
+        "second-factor": (
+            "The second factor is removed. Where a role asks for one, the worker sets up"
+            " another at the next sign-in."
+        ),
+        "sign-out": "The worker is signed out everywhere.",
+        "disable": (
+            "The account is disabled and signed out everywhere. So have the tokens they made ended."
+        ),
+        "enable": "The worker can sign in again, with the password and the roles from before.",
     }
-    typed = WorkerForm({name: value or "" for name, value in values.items()})
-    return _form(visit, account, typed, editing.hidden_fields(held.updated_at, values), {})
+    always = ("edit", "roles", "enable")
 
+    async def groups(self) -> Sequence[RowGroup]:
+        listed, chosen = await self._accounts(), _TABS[self._tab][1]
+        sessions = await self.visit.parts.sessions.counted(self.connection, self.owner)
+        rows = [
+            self._row(account, sessions.get(account.worker_id, 0))
+            for account in listed
+            if chosen(account)
+        ]
+        return [RowGroup("Workers", rows, _EMPTY)]
 
-async def change(visit: Visit) -> Response:
-    form = await visit.form()
-    typed = parse_form(form)
-    async with visit.parts.database.connection() as connection:
-        account = await _found(visit, connection)
-    errors = typed.wrong
-    if not errors:
-        try:
-            result = await _update(visit, account.worker_id, typed, form)
-        except ApiError as refused:
-            errors = by_field(refused)
-        else:
-            if isinstance(result, editing.EditConflict):
-                return editing.conflict(visit, result, form, titles=TITLES)
-            return _go(visit, account, "changed")
-    return _form(visit, account, typed, editing.sent_again(form), errors)
-
-
-async def _update(visit: Visit, worker_id: str, typed: WorkerForm, form: Form) -> editing.SavedRow | editing.EditConflict:
-    """Saves what was typed, in one transaction with what it takes: roles are not given in between."""
-    async with visit.parts.database.transaction() as connection:
-        account = await _found(visit, connection, worker_id)
-        if typed.values["email"] != account.email:
-            # Whoever has the address may be let in by an identity provider.
-            await _require_entering(visit, connection, account)
-        return await editing.update(visit, workers, worker_id, typed.given, form, within=connection)
-
-
-async def set_roles(visit: Visit) -> Response:
-    roles = (await visit.form()).texts("roles")
-    async with visit.parts.database.transaction() as connection:
-        account = await _found(visit, connection)
-        errors = _unknown_roles(visit, [role for role in roles if role not in account.roles])
-        if not errors and not await queries.leaves_an_administrator(visit, connection, account.worker_id, roles):
-            errors = {"roles": _LAST}
-        if errors:
-            return await _one(visit, connection, account, errors=errors, held=roles)
-        try:
-            await accounts.set_roles(
-                connection,
-                visit.environment_id,
-                worker_id=account.worker_id,
-                roles=roles,
-                by=visit.by,
-                in_force=visit.program.roles,
+    async def tabs(self) -> Sequence[Tab]:
+        listed = await self._accounts()
+        return [
+            Tab(
+                f"{self.path}?show={name}" if name else self.path,
+                title,
+                sum(map(chosen, listed)),
+                name == self._tab,
             )
-        except ApiError as refused:
-            return await _one(visit, connection, account, errors=by_field(refused), held=roles)
-    return _go(visit, account, "roles")
+            for name, (title, chosen) in _TABS.items()
+        ]
+
+    async def find(self, key: str) -> Account:
+        worker_id = Guid().decode(key, "", [])
+        account = worker_id and await accounts.find(self.connection, self.owner, worker_id)
+        if not account:
+            raise problem("not_found", "")
+        return account
+
+    def named(self) -> tuple[str, str]:
+        return self.subject.worker_id, self.subject.name
+
+    def unusable(self) -> str:
+        if self.subject.has_account and not self.subject.disabled_at:
+            return ""
+        return (
+            "This worker has no account that is in use. Give a role, or enable the account, first."
+        )
+
+    @cached_property
+    def inputs(self) -> Sequence[Input]:
+        return inputs(form_fields(workers, new=self.is_new), self.visit)
+
+    async def stored(self) -> Values:
+        if self.is_new:
+            return {"timezone": self.visit.worker.timezone}
+        profile = await queries.profile(self.connection, self.owner, self.subject.worker_id)
+        return {control.name: profile.row[control.name] for control in self.inputs}
+
+    async def hidden(self) -> Sequence[tuple[str, str]]:
+        if self.is_new or self.errors:
+            return editing.sent_again(self.form)
+        profile = await queries.profile(self.connection, self.owner, self.subject.worker_id)
+        return editing.hidden_fields(profile.updated_at, await self.stored())
+
+    def check(self, values: Values, problems: Problems) -> None:
+        problems += self._unknown_roles(self.form.texts("roles"))
+
+    async def create(self) -> Response:
+        """The worker, the roles and the link are one transaction: none without the others."""
+        store = self.visit.parts.store.within(self.connection)
+        roles = self.form.texts("roles")
+        written = await store.create(self.visit.actor, workers, self.values)
+        if roles:
+            await self._give(written.id, roles)
+        self.subject, self.is_new = await self.find(written.id), False
+        if roles and self.form.truth("invite") and self.visit.parts.sign_in.by_password:
+            return await self.link()
+        return self.go()
+
+    async def change(self) -> Response:
+        account = self.subject
+        if self.values["email"] != account.email:
+            # Whoever has the address may be let in by an identity provider.
+            await self._require_entering()
+        result = await editing.update(
+            self.visit, workers, account.worker_id, self.values, self.form, within=self.connection
+        )
+        if isinstance(result, editing.EditConflict):
+            titles = {field.name: field.title for field in workers.fields}
+            return editing.conflict(self.visit, result, self.form, titles=titles)
+        return self.go("changed")
+
+    async def beside(self) -> RoleBoxes:
+        return RoleBoxes(queries.role_choices(self.visit.program), self.form.texts("roles"))
+
+    async def view(self) -> WorkerView:
+        account, key = self.subject, self.subject.worker_id
+        events, more = await queries.events(self.connection, self.owner, key, None)
+        created: Sequence[CreatedAccess] = ()
+        if account.disabled_at:
+            created = await created_by.of_worker(self.connection, self.owner, key)
+        profile = await queries.profile(self.connection, self.owner, key)
+        zone = self.visit.worker.timezone
+        names = await names_of(self.connection, self.owner, people(_FACTS, profile.row))
+        words = Speaking(self.visit.program, Zones(zone, zone), names, "")
+        return WorkerView(
+            account=account,
+            profile=profile,
+            facts=list(facts(_FACTS, profile.row, words)),
+            choices=queries.role_choices(self.visit.program),
+            ticked=self.form.texts("roles") if self.errors else account.roles,
+            titles=[self.visit.program.role_title(role) for role in account.roles],
+            sessions=await self.visit.parts.sessions.listed(self.connection, self.owner, key),
+            events=events,
+            more=more,
+            created=created,
+            is_visitor=key == self.visit.worker.worker_id,
+            state=_state(account) if account.disabled_at or _has_no_way_in(account) else None,
+        )
+
+    def offers(self, view: WorkerView) -> Iterator[Offer]:
+        account, profile, zone = view.account, view.profile, self.visit.worker.timezone
+        if not account.has_account:
+            return
+        if account.disabled_at:
+            about = "Enabled, it has the password, the second factor and the roles from before."
+            yield Offer("enable", "The account is disabled", about, "Enable", tone="primary")
+            return
+        yield self._way_in(account, profile)
+        if account.second_factor:
+            yield Offer(
+                "second-factor",
+                "Second factor",
+                "Set: a code of an app is asked for at each sign-in.",
+                "Remove",
+                question=(
+                    f"Remove the second factor of {account.name}? Until they set up another, their"
+                    " password alone is enough. Be sure that it is they who asked."
+                ),
+                yes="Remove it",
+            )
+        else:
+            about = "None. They set one up under Your account; a role can ask for it."
+            yield Offer("second-factor", "Second factor", about)
+        who, many = "yourself" if view.is_visitor else account.name, len(view.sessions)
+        line = Markup("Signed in {}, active {}")
+        yield Offer(
+            "sign-out",
+            counted(many, "open session"),
+            Markup("<br>").join(
+                line.format(moment(session.created_at, zone), ago(session.seen_at, zone))
+                for session in view.sessions
+            ),
+            "Sign out everywhere" if many else "",
+            question=(
+                f"Sign {who} out everywhere? {counted(many, 'session ends', 'sessions end')}, and"
+                " what is typed and not saved there cannot be sent any more."
+            ),
+            yes="Sign out everywhere",
+        )
+        first, coached = account.first_name, profile.coached
+        patients = counted(coached, "patient keeps", "patients keep")
+        keep = f"{patients} {first} as coach until you give them another."
+        them = f"{patients} them as coach. " if coached else ""
+        yield Offer(
+            "disable",
+            "Disable the account",
+            f"{keep if coached else f'No patient has {first} as coach.'} It can be undone.",
+            "Disable",
+            question=(
+                f"Disable {account.name}? {counted(many, 'open session ends', 'open sessions end')}"
+                " at once, a link that was made cannot be used, and they cannot sign in."
+                f" {them}What they wrote stays. You can enable them again."
+            ),
+            yes="Disable",
+        )
+
+    async def roles(self) -> None:
+        roles, key = self.form.texts("roles"), self.subject.worker_id
+        added = [role for role in roles if role not in self.subject.roles]
+        if unknown := self._unknown_roles(added):
+            raise ApiError(unknown)
+        await self._require_administrator(roles, ".roles")
+        await self._give(key, roles)
+
+    async def link(self) -> Response:
+        require_passwords(self.visit)
+        key = self.subject.worker_id
+        token = await reset_links.make(
+            self.connection, self.owner, key, self.by, self.visit.program.roles
+        )
+        again = self.subject.has_password
+        title = "A link to set a new password" if again else "An invitation link"
+        return await self.show(link_secret(self.visit, token, title, self.subject.name))
+
+    async def second_factor(self) -> None:
+        await self._require_entering()
+        await second_factor.remove(self.connection, self.owner, self.subject.worker_id, self.by)
+
+    async def disable(self) -> None:
+        await self._require_administrator((), ".disable")
+        await accounts.disable(self.connection, self.owner, self.subject.worker_id, self.by)
+
+    async def enable(self) -> None:
+        key, in_force = self.subject.worker_id, self.visit.program.roles
+        await accounts.enable(self.connection, self.owner, key, self.by, in_force)
+
+    async def sign_out(self) -> None:
+        key = self.subject.worker_id
+        await accounts.sign_out_everywhere(self.connection, self.owner, key, self.by)
+
+    async def show_events(self) -> Response:
+        """Older events of the account."""
+        before, key = parsing.whole(self.visit.query("before")), self.subject.worker_id
+        events, more = await queries.events(self.connection, self.owner, key, before)
+        if not self.visit.is_fragment:
+            return self.visit.go(f"{self.here}#events")
+        return self.visit.fragment(f"{_FOLDER}/events.html", EventsPage(self.here, events, more))
+
+    @property
+    def _tab(self) -> str:
+        show = self.visit.query("show")
+        return show if show in _TABS else ""
+
+    async def _accounts(self) -> list[Account]:
+        return await accounts.list_accounts(self.connection, self.owner)
+
+    def _row(self, account: Account, sessions: int) -> ObjectRow:
+        titles = ", ".join(map(self.visit.program.role_title, account.roles))
+        activity = "never signed in"
+        if account.last_seen_at:
+            activity = "last seen " + ago(account.last_seen_at, self.visit.worker.timezone)
+        open_sessions = counted(sessions, "open session") if sessions else ""
+        return ObjectRow(
+            name=account.name,
+            path=f"{self.path}/{account.worker_id}",
+            aside=account.email,
+            lines=[dotted(titles or "No role, so nothing to sign in to", activity, open_sessions)],
+            chips=[_state(account)],
+            person=(account.first_name, account.last_name),
+        )
+
+    def _way_in(self, account: Account, profile: Profile) -> Offer:
+        if not self.visit.parts.sign_in.by_password:
+            about = (
+                "Through the identity provider, by this e-mail address; passwords are turned off"
+                " here."
+            )
+            return Offer("link", "Signing in", about)
+        about = "They have set no password yet."
+        if account.has_password:
+            about = "Set. A link lets them set another, which signs them out everywhere."
+        if profile.link_until:
+            ends = moment(profile.link_until, self.visit.worker.timezone)
+            words = Markup("A link was made; unused, it ends {}. A new one ends it at once.")
+            about = words.format(ends)
+        if account.single_sign_on:
+            about += " They also sign in through the identity provider."
+        if account.has_password:
+            return Offer("link", "Password", about, "Make a reset link")
+        return Offer("link", "Invitation", about, "Make an invitation link")
+
+    async def _give(self, worker_id: str, roles: Collection[str]) -> None:
+        await accounts.set_roles(
+            self.connection,
+            self.owner,
+            worker_id=worker_id,
+            roles=roles,
+            by=self.by,
+            in_force=self.visit.program.roles,
+        )
+
+    async def _require_entering(self) -> None:
+        key, in_force = self.subject.worker_id, self.visit.program.roles
+        await accounts.require_entering(self.connection, self.owner, key, self.by, in_force)
+
+    async def _require_administrator(self, roles: Collection[str], path: str) -> None:
+        key = self.subject.worker_id
+        if not await queries.leaves_an_administrator(self.visit, self.connection, key, roles):
+            raise problem("bad_request", _LAST, path=path)
+
+    def _unknown_roles(self, roles: Collection[str]) -> Problems:
+        unknown = [role for role in roles if role not in self.visit.program.roles]
+        listed = ", ".join(unknown)
+        text = f"There is no role {listed} any more. Choose from those that are shown."
+        return [Problem("bad_request", text, {"path": ".roles"})] if unknown else []
 
 
-async def make_link(visit: Visit) -> Response:
-    require_passwords(visit)
-    async with visit.parts.database.connection() as connection:
-        account = await _usable(visit, connection)
-        token = await reset_links.make(connection, visit.environment_id, account.worker_id, visit.by, visit.program.roles)
-        return await _one(visit, connection, account, token=token)
-
-
-async def remove_factor(visit: Visit) -> Response:
-    async with visit.parts.database.transaction() as connection:
-        account = await _usable(visit, connection)
-        await _require_entering(visit, connection, account)
-        await second_factor.remove(connection, visit.environment_id, account.worker_id, visit.by)
-    return _go(visit, account, "factor")
-
-
-async def disable(visit: Visit) -> Response:
-    async with visit.parts.database.transaction() as connection:
-        account = await _usable(visit, connection)
-        if not await queries.leaves_an_administrator(visit, connection, account.worker_id, ()):
-            return await _one(visit, connection, account, errors={"disable": _LAST})
-        await accounts.disable(connection, visit.environment_id, account.worker_id, visit.by)
-    return _go(visit, account, "disabled")
-
-
-async def enable(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        account = await _found(visit, connection)
-        await accounts.enable(connection, visit.environment_id, account.worker_id, visit.by, visit.program.roles)
-    return _go(visit, account, "enabled")
-
-
-async def sign_out(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        account = await _usable(visit, connection)
-        await accounts.sign_out_everywhere(connection, visit.environment_id, account.worker_id, visit.by)
-    return _go(visit, account, "out")
-
-
-async def back(visit: Visit) -> Response:
-    """Where an answer was shown once, loading it again shows the worker without it."""
-    async with visit.parts.database.connection() as connection:
-        account = await _found(visit, connection)
-    return visit.go(f"{_PATH}/{account.worker_id}")
-
-
-async def _require_entering(visit: Visit, connection: Connection, account: Account) -> None:
-    owner = visit.environment_id
-    await accounts.require_entering(connection, owner, account.worker_id, visit.by, visit.program.roles)
-
-
-def _go(visit: Visit, account: Account, done: str) -> Response:
-    return visit.go(f"{_PATH}/{account.worker_id}?done={done}")
-
-
-def _unknown_roles(visit: Visit, roles: tuple[str, ...] | list[str]) -> dict[str, str]:
-    unknown = [role for role in roles if role not in visit.program.roles]
-    if not unknown:
-        return {}
-    return {"roles": f"There is no role {', '.join(unknown)} any more. Choose from those that are shown."}
-
-
-async def _found(visit: Visit, connection: Connection, worker_id: str = "") -> Account:
-    """The worker of this environment that the address names. Raises a 404 ApiError."""
-    parsed = Guid().decode(worker_id or visit.path("id"), "", [])
-    account = parsed and await accounts.find(connection, visit.environment_id, parsed)
-    if not account:
-        raise problem("not_found", "There is no such worker in your environment.")
-    return account
-
-
-async def _usable(visit: Visit, connection: Connection) -> Account:
-    """The same. Raises a 404 ApiError also where they have no account, or a disabled one."""
-    account = await _found(visit, connection)
-    if not account.has_account or account.disabled_at is not None:
-        raise problem("not_found", "This worker has no account that is in use. Give a role, or enable the account, first.")
-    return account
-
-
-def _form(
-    visit: Visit, account: Account | None, typed: WorkerForm, kept: tuple[tuple[str, str], ...], errors: Mapping[str, str]
-) -> Response:
-    context = WorkerFormPage(
-        places=places(visit), account=account, form=typed, choices=queries.role_choices(visit.program), kept=kept, errors=errors
-    )
-    return visit.page(f"{_FOLDER}/form.html", context, 400 if errors else 200)
-
-
-async def _one(
-    visit: Visit,
-    connection: Connection,
-    account: Account,
-    token: str = "",
-    errors: Mapping[str, str] | None = None,
-    held: tuple[str, ...] | None = None,
-) -> Response:
-    owner = visit.environment_id
-    found, more = await queries.events(connection, owner, account.worker_id, None)
-    context = WorkerPage(
-        places=places(visit),
-        account=account,
-        profile=await queries.profile(connection, owner, account.worker_id),
-        choices=queries.role_choices(visit.program),
-        held=account.roles if held is None else held,
-        titles=tuple(visit.program.role_title(role) for role in account.roles),
-        sessions=await visit.parts.sessions.listed(connection, owner, account.worker_id),
-        events=found,
-        more=more,
-        made=await created_by.of_worker(connection, owner, account.worker_id) if account.disabled_at else [],
-        own=account.worker_id == visit.worker.worker_id,
-        url=visit.parts.url,
-        done=_DONE.get(visit.query("done"), ""),
-        link=visit.parts.url + reset_links.path(token) if token else "",
-        link_ends=datetime.now(UTC) + timedelta(hours=reset_links.HOURS) if token else None,
-        errors=errors or {},
-    )
-    return visit.page(f"{_FOLDER}/worker.html", context, 400 if errors else 200)
-
-
-def _action(name: str, answer: Answering) -> tuple[PageRoute, PageRoute]:
-    path = f"{_PATH}/{{id}}/{name}"
-    return PageRoute(path, answer, may="administer", methods=("POST",)), PageRoute(path, back, may="administer")
+def _state(account: Account) -> Chip:
+    if account.disabled_at:
+        return Chip("disabled", "bad")
+    if not account.roles:
+        return Chip("no role")
+    if _has_no_way_in(account):
+        return Chip("not in yet", "warn")
+    if account.second_factor:
+        return Chip("second factor", "good")
+    return Chip("single sign-on", "good") if account.single_sign_on else Chip("password alone")
 
 
 ROUTES: Final = (
-    PageRoute(_PATH, show_all, may="administer"),
-    PageRoute(_PATH, create, may="administer", methods=("POST",)),
-    PageRoute(f"{_PATH}/new", show_new, may="administer"),
-    PageRoute(f"{_PATH}/{{id}}", show, may="administer"),
-    PageRoute(f"{_PATH}/{{id}}/events", show_events, may="administer"),
-    PageRoute(f"{_PATH}/{{id}}/edit", show_form, may="administer"),
-    PageRoute(f"{_PATH}/{{id}}/edit", change, may="administer", methods=("POST",)),
-    *_action("roles", set_roles),
-    *_action("link", make_link),
-    *_action("second-factor", remove_factor),
-    *_action("disable", disable),
-    *_action("enable", enable),
-    *_action("sign-out", sign_out),
+    *WorkerPages.routes(),
+    WorkerPages.get(f"{WorkerPages.path}/{{id}}/events", WorkerPages.show_events),
 )

@@ -1,4 +1,6 @@
-"""What the pages of workers read, and the one rule that keeps an environment from being left without an administrator."""
+"""What the pages of workers read, and the one rule that keeps an environment from being left
+without an administrator.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from almoner.access.actors import name_sql
+from almoner.data_api import statements
+from almoner.data_api.declare import Row
 from almoner.database import Connection
 from almoner.pages.visit import Visit
+from almoner.resources.workers import workers
 from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import Shape
 
 EVENTS: Final = 30  # on a page
 # What a permission opens, for a person who gives roles.
@@ -21,28 +29,37 @@ OPENS: Final[Mapping[str, str]] = {
     "administer": "workers, environments, audit trail and exports",
 }
 
-_PROFILE: Final = """
-SELECT w.phone_number, w.timezone, w.gender, w.created_at, w.updated_at,
+_PROFILE: Final = f"""
+SELECT {statements.body(workers, Shape.STORED, "w")}, w.created_at, w.updated_at,
   (SELECT count(*) FROM patients p WHERE p.environment_id = $1 AND p.coach_id = w.id) AS coached,
-  (SELECT max(l.expires_at) FROM reset_links l WHERE l.environment_id = $1 AND l.worker_id = w.id AND l.used_at IS NULL
+  (SELECT max(l.expires_at) FROM reset_links l WHERE l.environment_id = $1 AND l.worker_id = w.id
+      AND l.used_at IS NULL
     AND l.expires_at > clock_timestamp()) AS link_until
 FROM workers w WHERE w.environment_id = $1 AND w.id = $2
 """
 _EVENTS: Final = f"""
-SELECT v.id, v.happened_at, v.event, v.detail, {name_sql("v.actor")} AS by, v.actor = 'worker:' || $2::text AS own, v.request_id
-FROM worker_events v WHERE v.environment_id = $1 AND v.worker_id = $2::uuid AND ($3::bigint IS NULL OR v.id < $3)
-ORDER BY v.id DESC LIMIT {EVENTS + 1}
+SELECT id, happened_at, event, detail, CASE WHEN actor = 'worker:' || $2::text THEN ''
+  WHEN actor = 'operator' THEN 'whoever runs the server'
+  WHEN by LIKE 'worker:%' THEN 'an administrator of the live environment' ELSE by END, request_id
+FROM (SELECT v.*, {name_sql("v.actor")} AS by FROM worker_events v
+  WHERE v.environment_id = $1 AND v.worker_id = $2::uuid AND ($3::bigint IS NULL OR v.id < $3)
+  ORDER BY v.id DESC LIMIT {EVENTS + 1}) AS newest
+ORDER BY id DESC
 """
 # Locked, so that of two administrators who take the role from each other at once one is refused.
 _ADMINISTRATORS: Final = """
-SELECT worker_id::text, roles, password_hash IS NOT NULL OR oidc_subject IS NOT NULL OR $3 AS gets_in FROM worker_accounts
-WHERE environment_id = $1 AND disabled_at IS NULL AND roles && $2::text[] ORDER BY worker_id FOR UPDATE
+SELECT worker_id::text, roles, password_hash IS NOT NULL OR oidc_subject IS NOT NULL
+    OR $3 AS gets_in FROM worker_accounts
+WHERE environment_id = $1 AND disabled_at IS NULL AND roles && $2::text[]
+    ORDER BY worker_id FOR UPDATE
 """
 
 
 @dataclass(frozen=True)
 class RoleChoice:
-    """A role that can be given. ``opens`` says what it opens; ``remarks`` what else it does, such as asking for a second factor."""
+    """A role that can be given. ``opens`` says what it opens; ``remarks`` what else it does, such
+    as asking for a second factor.
+    """
 
     name: str
     title: str
@@ -52,23 +69,23 @@ class RoleChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What is known of a worker beside the account.
+    """What is known of a worker beside the account. ``row`` is the worker as the API shows one.
 
-    ``coached`` counts the patients whose coach the worker is; ``link_until`` is when an unused link ends, None where there is none.
-    """
+    ``coached`` counts the patients whose coach the worker is; ``link_until`` is when an unused link
+    ends, None where there is none."""
 
-    phone_number: str | None
-    timezone: str
-    gender: str | None
+    row: Row
     created_at: datetime
     updated_at: datetime
     coached: int
     link_until: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class AccountEvent:
-    """Something that happened to an account. ``by`` is empty where the worker did it; ``happened_at`` is in UTC."""
+    """Something that happened to an account. ``by`` is empty where the worker did it;
+    ``happened_at`` is in UTC.
+    """
 
     id: int
     happened_at: datetime
@@ -80,7 +97,7 @@ class AccountEvent:
 
 def role_choices(program: Program) -> tuple[RoleChoice, ...]:
     """Every role in force, in the program's order."""
-    found = []
+    listed = []
     for name, rights in program.roles.items():
         remarks = []
         if "give_care" in rights.may and not rights.all_patients:
@@ -91,48 +108,41 @@ def role_choices(program: Program) -> tuple[RoleChoice, ...]:
         if rights.second_factor:
             remarks.append("asks for a second factor")
         opens = tuple(text for permission, text in OPENS.items() if permission in rights.may)
-        found.append(RoleChoice(name, program.role_title(name), opens, tuple(remarks)))
-    return tuple(found)
+        listed.append(RoleChoice(name, program.role_title(name), opens, tuple(remarks)))
+    return tuple(listed)
 
 
 async def profile(connection: Connection, environment_id: int, worker_id: str) -> Profile:
     """The profile of a worker who is there."""
-    return Profile(**await connection.fetchrow(_PROFILE, environment_id, worker_id))
+    record = dict(await connection.fetchrow(_PROFILE, environment_id, worker_id))
+    return Profile(row=msgspec.json.decode(record.pop("body")), **record)
 
 
 async def events(
     connection: Connection, environment_id: int, worker_id: str, before: int | None
 ) -> tuple[list[AccountEvent], bool]:
-    """What happened to a worker's account, newest first, older than the event ``before``; and whether there is more."""
+    """What happened to a worker's account, newest first, older than the event ``before``; and
+    whether there is more.
+    """
     rows = await connection.fetch(_EVENTS, environment_id, worker_id, before)
-    found = [
-        AccountEvent(
-            id=r["id"],
-            happened_at=r["happened_at"],
-            event=r["event"],
-            detail=r["detail"],
-            by="" if r["own"] else _named(r["by"]),
-            request_id=r["request_id"],
-        )
-        for r in rows[:EVENTS]
-    ]
-    return found, len(rows) > EVENTS
+    return [AccountEvent(*row) for row in rows[:EVENTS]], len(rows) > EVENTS
 
 
-def _named(by: str) -> str:
-    if by == "operator":
-        return "whoever runs the server"
-    return "an administrator of the live environment" if by.startswith("worker:") else by
-
-
-async def leaves_an_administrator(visit: Visit, connection: Connection, worker_id: str, roles: Collection[str]) -> bool:
-    """Whether somebody who can sign in may still administer once this worker has these roles; none where they are disabled.
+async def leaves_an_administrator(
+    visit: Visit, connection: Connection, worker_id: str, roles: Collection[str]
+) -> bool:
+    """Whether somebody who can sign in may still administer once this worker has these roles; none
+    where they are disabled.
 
     For a transaction: the accounts of administrators are locked until it ends.
     """
     opening = [name for name, rights in visit.program.roles.items() if "administer" in rights.may]
     if set(opening) & set(roles):
         return True
-    rows = await connection.fetch(_ADMINISTRATORS, visit.environment_id, opening, visit.parts.oidc is not None)
-    held = {row["worker_id"]: row["gets_in"] for row in rows}
-    return worker_id not in held or any(gets_in for one, gets_in in held.items() if one != worker_id)
+    rows = await connection.fetch(
+        _ADMINISTRATORS, visit.environment_id, opening, visit.parts.oidc is not None
+    )
+    gets_in_by_worker = {row["worker_id"]: row["gets_in"] for row in rows}
+    return worker_id not in gets_in_by_worker or any(
+        gets_in for other, gets_in in gets_in_by_worker.items() if other != worker_id
+    )

@@ -1,8 +1,9 @@
-"""Half-filled assessments: what one worker has typed so far for one patient, exactly as it was typed.
+"""Half-filled assessments: what one worker has typed so far for one patient, exactly as it was
+typed.
 
-Two tabs of one person may fill in one draft. A save says what its tab saw of each question; where the other tab has answered the
-same one differently meanwhile, both texts are kept, until somebody chooses.
-"""
+Two tabs of one person may fill in one draft. A save says which answers of the draft its tab has
+read; where the other tab has answered the same one differently meanwhile, both texts are kept,
+until somebody chooses."""
 
 from __future__ import annotations
 
@@ -17,12 +18,13 @@ from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import OF_WORKER, only_of
 
-# What was typed for each question by its name, each text of several choices; blank where it was emptied.
+# What was typed for each question by its name, each text of several choices; blank where it was
+# emptied.
 Texts = Mapping[str, list[str]]
-# Under this name, which no question has, a draft keeps what clashes with its answers.
-_CLASHES: Final = ""
-# Which text of a clash holds.
-KEPT, OTHER = "kept", "other"
+# Under this name, which no question has, a draft keeps what conflicts with its answers.
+_CONFLICTS: Final = ""
+# Which text of a conflict holds.
+DRAFT, OTHER = "draft", "other"
 
 _FIND: Final = """
 SELECT spec_id, version, answers, saved_at FROM assessment_drafts
@@ -30,19 +32,25 @@ WHERE environment_id = $1 AND patient_id = $2 AND spec_id = $3 AND worker_id = $
 """
 _LISTED: Final = """
 SELECT d.spec_id, d.version, d.saved_at, e.definition FROM assessment_drafts d
-JOIN program_elements e ON e.environment_id = $1 AND e.kind = 'assessment' AND e.name = d.spec_id AND e.version = d.version
-WHERE d.environment_id = $1 AND d.patient_id = $2 AND d.worker_id = $3 AND d.spec_id <> ALL($4::text[])
+JOIN program_elements e ON e.environment_id = $1 AND e.kind = 'assessment' AND e.name = d.spec_id
+    AND e.version = d.version
+WHERE d.environment_id = $1 AND d.patient_id = $2 AND d.worker_id = $3
+    AND d.spec_id <> ALL($4::text[])
 ORDER BY d.saved_at DESC
 """
 # Only of patients whom one may see.
 _BEGIN: Final = f"""
-INSERT INTO assessment_drafts (environment_id, patient_id, spec_id, worker_id, version, answers, saved_at)
-SELECT $1, p.id, $4, $5, $6, '{{}}', clock_timestamp() FROM patients p WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = $3
+INSERT INTO assessment_drafts (environment_id, patient_id, spec_id, worker_id, version, answers,
+    saved_at)
+SELECT $1, p.id, $4, $5, $6, '{{}}', clock_timestamp() FROM patients p WHERE p.environment_id = $1
+    AND {OF_WORKER} AND p.id = $3
 ON CONFLICT DO NOTHING
 """
 _HOLD: Final = f"""
-SELECT d.answers FROM assessment_drafts d JOIN patients p ON p.environment_id = $1 AND p.id = d.patient_id AND {OF_WORKER}
-WHERE d.environment_id = $1 AND d.patient_id = $3 AND d.spec_id = $4 AND d.worker_id = $5 FOR UPDATE OF d
+SELECT d.answers FROM assessment_drafts d JOIN patients p ON p.environment_id = $1
+    AND p.id = d.patient_id AND {OF_WORKER}
+WHERE d.environment_id = $1 AND d.patient_id = $3 AND d.spec_id = $4
+    AND d.worker_id = $5 FOR UPDATE OF d
 """
 _KEEP: Final = """
 UPDATE assessment_drafts SET version = $5, answers = $6::json, saved_at = clock_timestamp()
@@ -50,58 +58,68 @@ WHERE environment_id = $1 AND patient_id = $2 AND spec_id = $3 AND worker_id = $
 RETURNING spec_id, version, answers, saved_at
 """
 _DROP: Final = """
-DELETE FROM assessment_drafts WHERE environment_id = $1 AND patient_id = $2 AND spec_id = $3 AND worker_id = $4 RETURNING true
+DELETE FROM assessment_drafts WHERE environment_id = $1 AND patient_id = $2 AND spec_id = $3
+    AND worker_id = $4 RETURNING true
 """
 
 
 @dataclass(frozen=True)
 class AnswerDraft:
-    """What a worker has typed, for which version of the spec, and when it was last kept: None where nothing is, as nobody has
-    answered anything yet.
+    """What a worker has typed, for which version of the spec, and when it was last kept: None where
+    nothing is, as nobody has answered anything yet.
 
-    ``clashes`` has what was typed in another tab for questions that ``texts`` answers otherwise.
+    ``conflicts`` has what was typed in another tab for questions that ``texts`` answers otherwise.
     """
 
     spec_id: str
     version: int
     texts: Texts
     saved_at: datetime | None
-    clashes: Texts
+    conflicts: Texts
 
 
 @dataclass(frozen=True)
 class TabInput:
-    """What one tab sends. ``seen``: for each question the texts that the tab saw as kept, or has sent itself.
+    """What one tab sends. ``bases``: for each question the answers of the draft that the tab has
+    read, or has sent itself.
 
-    ``choice`` settles a clash: of the question ``chosen``, the ``kept`` text holds or the ``other`` one; both blank where none is.
-    """
+    ``side`` settles the conflict of a ``question``: its text in the ``draft`` holds, or the
+    ``other`` one; both blank where none is settled."""
 
     texts: Texts
-    seen: Mapping[str, list[list[str]]]
-    choice: str = ""
-    chosen: str = ""
+    bases: Mapping[str, list[list[str]]]
+    side: str = ""
+    question: str = ""
 
 
 @dataclass(frozen=True)
 class SavedDraft:
-    """The draft as it is kept now. ``mine`` has the texts of this tab that clash with it.
+    """The draft as it is kept now. ``mine`` has the texts of this tab that conflict with it.
 
-    ``others`` names the questions whose text the tab does not have yet: it was typed in another one, or just chosen.
-    """
+    ``others`` names the questions whose text the tab does not have yet: it was typed in another
+    one, or just chosen."""
 
     draft: AnswerDraft
     mine: Texts
     others: frozenset[str]
 
 
-async def find(visit: Visit, connection: Connection, patient_id: str, spec_id: str) -> AnswerDraft | None:
+async def find(
+    visit: Visit, connection: Connection, patient_id: str, spec_id: str
+) -> AnswerDraft | None:
     """The visitor's draft of this spec for this patient; None where there is none."""
-    row = await connection.fetchrow(_FIND, visit.environment_id, patient_id, spec_id, visit.worker.worker_id)
+    row = await connection.fetchrow(
+        _FIND, visit.environment_id, patient_id, spec_id, visit.worker.worker_id
+    )
     return None if row is None else _draft(row)
 
 
-async def list_drafts(visit: Visit, connection: Connection, patient_id: str) -> list[Mapping[str, Any]]:
-    """The visitor's drafts for this patient, the last first, each with the definition of the spec in its version."""
+async def list_drafts(
+    visit: Visit, connection: Connection, patient_id: str
+) -> list[Mapping[str, Any]]:
+    """The visitor's drafts for this patient, the last first, each with the definition of the spec
+    in its version.
+    """
     hidden = list(visit.rights.hidden_assessments)
     rows: list[Mapping[str, Any]] = await connection.fetch(
         _LISTED, visit.environment_id, patient_id, visit.worker.worker_id, hidden
@@ -110,62 +128,82 @@ async def list_drafts(visit: Visit, connection: Connection, patient_id: str) -> 
 
 
 async def save(
-    visit: Visit, connection: Connection, patient_id: str, spec_id: str, version: int, typed: TabInput, begun: bool
+    visit: Visit,
+    connection: Connection,
+    patient_id: str,
+    spec_id: str,
+    version: int,
+    entered: TabInput,
+    begun: bool,
 ) -> SavedDraft | None:
-    """Keeps what was typed; questions that it does not name keep what they had. ``connection`` is in a transaction.
+    """Keeps what was typed; questions that it does not name keep what they had. ``connection`` is
+    in a transaction.
 
-    ``begun``: there was a draft before. A draft begins with the first answer. None where it has been finished or dropped
-    meanwhile, and where the visitor may not see the patient.
-    """
+    ``begun``: there was a draft before. A draft begins with the first answer. None where it has
+    been finished or dropped meanwhile, and where the visitor may not see the patient."""
     only, me = only_of(visit), visit.worker.worker_id
-    is_answered = any(_said(texts) for texts in typed.texts.values())
+    is_answered = any(_answered(texts) for texts in entered.texts.values())
     if not begun and is_answered:
-        await connection.execute(_BEGIN, visit.environment_id, only, patient_id, spec_id, me, version)
-    kept = await connection.fetchval(_HOLD, visit.environment_id, only, patient_id, spec_id, me)
-    if kept is None:
-        return None if begun or is_answered else SavedDraft(AnswerDraft(spec_id, version, typed.texts, None, {}), {}, frozenset())
-    texts, clashes = _opened(kept)
-    mine, others = merge(texts, clashes, typed)
-    answers = msgspec.json.encode(texts | {_CLASHES: clashes} if clashes else texts).decode()
-    row = await connection.fetchrow(_KEEP, visit.environment_id, patient_id, spec_id, me, version, answers)
+        await connection.execute(
+            _BEGIN, visit.environment_id, only, patient_id, spec_id, me, version
+        )
+    stored = await connection.fetchval(_HOLD, visit.environment_id, only, patient_id, spec_id, me)
+    if stored is None:
+        blank = AnswerDraft(spec_id, version, entered.texts, None, {})
+        return None if begun or is_answered else SavedDraft(blank, {}, frozenset())
+    texts, conflicts = _opened(stored)
+    mine, others = merge(texts, conflicts, entered)
+    answers = msgspec.json.encode(texts | {_CONFLICTS: conflicts} if conflicts else texts).decode()
+    row = await connection.fetchrow(
+        _KEEP, visit.environment_id, patient_id, spec_id, me, version, answers
+    )
     return None if row is None else SavedDraft(_draft(row), mine, others)
 
 
-def merge(texts: dict[str, list[str]], clashes: dict[str, list[str]], typed: TabInput) -> tuple[Texts, frozenset[str]]:
-    """Puts what was typed into a draft; returns what of it clashes, and what the tab did not have yet."""
+def merge(
+    texts: dict[str, list[str]], conflicts: dict[str, list[str]], entered: TabInput
+) -> tuple[Texts, frozenset[str]]:
+    """Puts what was typed into a draft; returns what of it conflicts, and what the tab did not have
+    yet.
+    """
     mine, others = {}, set()
-    for name, given in typed.texts.items():
-        there, seen = _said(texts.get(name, [])), [_said(one) for one in typed.seen.get(name, [[]])]
-        if _said(given) == there or there in seen:
-            texts[name] = given
-        elif _said(given) in seen:
+    for name, answer in entered.texts.items():
+        theirs = _answered(texts.get(name, []))
+        bases = [_answered(base) for base in entered.bases.get(name, [[]])]
+        if _answered(answer) == theirs or theirs in bases:
+            texts[name] = answer
+        elif _answered(answer) in bases:
             others.add(name)
         else:
-            mine[name] = clashes[name] = given
-    if typed.chosen in clashes:
-        other = clashes.pop(typed.chosen)
-        if typed.choice == OTHER:
-            texts[typed.chosen] = other
-        mine.pop(typed.chosen, None)
-        others.add(typed.chosen)
+            mine[name] = conflicts[name] = answer
+    if entered.question in conflicts:
+        other = conflicts.pop(entered.question)
+        if entered.side == OTHER:
+            texts[entered.question] = other
+        mine.pop(entered.question, None)
+        others.add(entered.question)
     return mine, frozenset(others)
 
 
-def _said(texts: list[str]) -> list[str]:
+def _answered(texts: list[str]) -> list[str]:
     """The texts of an answer; none where it is blank."""
     return texts if any(text.strip() for text in texts) else []
 
 
 async def drop(visit: Visit, connection: Connection, patient_id: str, spec_id: str) -> bool:
     """Removes the draft. Returns whether there was one."""
-    return bool(await connection.fetchval(_DROP, visit.environment_id, patient_id, spec_id, visit.worker.worker_id))
+    return bool(
+        await connection.fetchval(
+            _DROP, visit.environment_id, patient_id, spec_id, visit.worker.worker_id
+        )
+    )
 
 
 def _draft(row: Mapping[str, Any]) -> AnswerDraft:
-    texts, clashes = _opened(row["answers"])
-    return AnswerDraft(row["spec_id"], row["version"], texts, row["saved_at"], clashes)
+    texts, conflicts = _opened(row["answers"])
+    return AnswerDraft(row["spec_id"], row["version"], texts, row["saved_at"], conflicts)
 
 
 def _opened(answers: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     texts: dict[str, Any] = msgspec.json.decode(answers)
-    return texts, texts.pop(_CLASHES, {})
+    return texts, texts.pop(_CONFLICTS, {})

@@ -1,4 +1,6 @@
-"""The card of assessments beside a patient's timeline: drafts to go on with, the last answers, and the way to start one."""
+"""The card of assessments beside a patient's timeline: drafts to go on with, the last answers, and
+the way to start one.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from typing import Final
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.assessments import drafts, responses
-from almoner.portal.assessments.page import Begun, begun_by
+from almoner.portal.assessments import responses
+from almoner.portal.assessments.page import Begun, begun_here
 from almoner.portal.assessments.responses import Answered
 from almoner.portal.panels import Card, Panel
 from almoner.portal.patient import Patient
@@ -28,6 +30,10 @@ class Assessments:
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel | None:
     """The card; there is nothing that keeps it from being drawn."""
-    begun = await begun_by(visit, [dict(row) for row in await drafts.list_drafts(visit, connection, patient.id)])
+    begun = await begun_here(visit, connection, patient.id)
     answered = await responses.latest(visit, connection, patient.id)
-    return Panel(card, "portal/assessments/panel.html", Assessments(begun, answered[:_FEW], len(answered) > _FEW))
+    return Panel(
+        card,
+        "portal/assessments/panel.html",
+        Assessments(begun, answered[:_FEW], len(answered) > _FEW),
+    )

@@ -1,4 +1,6 @@
-"""Answered assessments of a patient as they are read: in the version that was asked, with score, band and who answered."""
+"""Answered assessments of a patient as they are read: in the version that was asked, with score,
+band and who answered.
+"""
 
 from __future__ import annotations
 
@@ -10,46 +12,64 @@ from typing import Any, Final
 import msgspec
 
 from almoner.access.actors import name_sql, through
+from almoner.data_api.declare import Row
 from almoner.database import Connection
 from almoner.pages.cursors import Cursor
 from almoner.pages.visit import Visit
-from almoner.workshop.design import Assessment
+from almoner.portal.own_fields import OwnFields
+from almoner.resources.assessment_responses import assessment_responses
+from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.published_programs import decoded
 from almoner.workshop.score import Score, score
 
 MOST: Final = 50
+# What answers say beside those to the questions. In their form a name begins as that of a question
+# does, with a point that no question's has.
+OWN: Final = OwnFields(assessment_responses, "a-.")
 
 
 def _statement(condition: str, limit: int) -> str:
-    """The visible answers of a patient that meet a condition, newest first. ``$2`` is the patient, ``$3`` the hidden specs."""
+    """The visible answers of a patient that meet a condition, newest first. ``$2`` is the patient,
+    ``$3`` the hidden specs.
+    """
     return f"""
 WITH listed AS (
-  SELECT r.id, r.spec_id, r.version, r.title, r.model, r.created_at FROM assessment_responses r
+  SELECT r.id, r.spec_id, r.version, r.title, r.model, r.created_at,
+    {OWN.row_sql("r")}
+  FROM assessment_responses r
   WHERE r.environment_id = $1 AND r.user_id = $2 AND r.spec_id <> ALL($3::text[]) AND {condition}
   ORDER BY r.created_at DESC, r.id DESC LIMIT {limit}
 )
-SELECT l.id::text, l.spec_id, l.version, l.title, l.model, l.created_at, m.through, {name_sql("m.actor")} AS by, e.definition
+SELECT l.id::text, l.spec_id, l.version, l.title, l.model, l.created_at, l.body, m.through,
+    {name_sql("m.actor")} AS by, e.definition
 FROM listed l
 LEFT JOIN (
-  SELECT c.row_id, c.actor, c.through FROM changes c WHERE c.environment_id = $1 AND c.patient_id = $2
-  AND c.resource = 'assessment_responses' AND c.kind = 'create' AND c.row_id IN (SELECT id FROM listed)
+  SELECT c.row_id, c.actor, c.through FROM changes c WHERE c.environment_id = $1
+      AND c.patient_id = $2
+  AND c.resource = 'assessment_responses' AND c.kind = 'create' AND c.row_id IN (SELECT id
+      FROM listed)
 ) m ON m.row_id = l.id
-LEFT JOIN program_elements e ON e.environment_id = $1 AND e.kind = 'assessment' AND e.name = l.spec_id AND e.version = l.version
+LEFT JOIN program_elements e ON e.environment_id = $1 AND e.kind = 'assessment'
+    AND e.name = l.spec_id AND e.version = l.version
 ORDER BY l.created_at DESC, l.id DESC
 """
 
 
-_NEWEST: Final = _statement("($4::timestamptz IS NULL OR (r.created_at, r.id) < ($4, $5::uuid))", MOST + 1)
+_NEWEST: Final = _statement(
+    "($4::timestamptz IS NULL OR (r.created_at, r.id) < ($4, $5::uuid))", MOST + 1
+)
 _LATEST: Final = _statement("true", 5)
 _OF_SPEC: Final = _statement("r.spec_id = $4", 3)
-_ONE: Final = _statement("r.id = $4", 1)
+_BY_ID: Final = _statement("r.id = $4", 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """An answered assessment. ``assessment`` is the spec in the version that was asked, None where that is not known any more.
+    """An answered assessment. ``assessment`` is the spec in the version that was asked, None where
+    that is not known any more.
 
-    ``by`` is who sent the answers and through what, blank where the log does not tell.
+    ``by`` is who sent the answers and through what, blank where the log does not tell; ``row`` is
+    as ``OwnFields.row`` has it.
     """
 
     id: str
@@ -61,10 +81,15 @@ class Answered:
     model: Mapping[str, Any]
     assessment: Assessment | None
     score: Score | None
+    row: Row
 
 
-async def newest(visit: Visit, connection: Connection, patient_id: str, before: Cursor | None = None) -> list[Answered]:
-    """At most ``MOST`` answered ones and one more, which tells that there are older ones. ``before``: time and id of a row."""
+async def newest(
+    visit: Visit, connection: Connection, patient_id: str, before: Cursor | None = None
+) -> list[Answered]:
+    """At most ``MOST`` answered ones and one more, which tells that there are older ones.
+    ``before``: time and id of a row.
+    """
     at, row_id = before or (None, None)
     return await _read(visit, connection, _NEWEST, patient_id, at, row_id)
 
@@ -74,18 +99,24 @@ async def latest(visit: Visit, connection: Connection, patient_id: str) -> list[
     return await _read(visit, connection, _LATEST, patient_id)
 
 
-async def of_spec(visit: Visit, connection: Connection, patient_id: str, spec_id: str) -> list[Answered]:
+async def of_spec(
+    visit: Visit, connection: Connection, patient_id: str, spec_id: str
+) -> list[Answered]:
     """The last three of one spec."""
     return await _read(visit, connection, _OF_SPEC, patient_id, spec_id)
 
 
-async def response_by_id(visit: Visit, connection: Connection, patient_id: str, row_id: str) -> Answered | None:
+async def response_by_id(
+    visit: Visit, connection: Connection, patient_id: str, row_id: str
+) -> Answered | None:
     """One of them; None where the patient has none of this id that the visitor may see."""
-    found = await _read(visit, connection, _ONE, patient_id, row_id)
-    return found[0] if found else None
+    answered = await _read(visit, connection, _BY_ID, patient_id, row_id)
+    return answered[0] if answered else None
 
 
-async def _read(visit: Visit, connection: Connection, statement: str, patient_id: str, *more: Any) -> list[Answered]:
+async def _read(
+    visit: Visit, connection: Connection, statement: str, patient_id: str, *more: Any
+) -> list[Answered]:
     hidden = list(visit.rights.hidden_assessments)
     rows = await connection.fetch(statement, visit.environment_id, patient_id, hidden, *more)
     specs: dict[tuple[str, int], Assessment] = {}
@@ -111,4 +142,5 @@ def _answered(row: Mapping[str, Any], assessment: Assessment | None) -> Answered
         model=model,
         assessment=assessment,
         score=counted,
+        row=OWN.row(row),
     )

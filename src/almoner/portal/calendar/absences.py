@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from almoner.access import worker_events
 from almoner.access.worker_events import By
-from almoner.data_api.store import new_id
+from almoner.data_api.writes import new_id
 from almoner.errors import problem
 from almoner.pages import parsing
 from almoner.pages.moment_fields import example
@@ -21,76 +21,115 @@ from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.working_hours import Span
 
 _LONGEST_REASON: Final = 200
-_INSERT: Final = "INSERT INTO absences (environment_id, id, worker_id, from_time, to_time, reason) VALUES ($1, $2, $3, $4, $5, $6)"
+_INSERT: Final = (
+    "INSERT INTO absences (environment_id, id, worker_id, from_time, to_time, reason) VALUES ($1,"
+    " $2, $3, $4, $5, $6)"
+)
 _DELETE: Final = """
-DELETE FROM absences WHERE environment_id = $1 AND worker_id = $2 AND id = $3 RETURNING from_time, to_time
+DELETE FROM absences WHERE environment_id = $1 AND worker_id = $2 AND id = $3
+    RETURNING from_time, to_time
 """
 
 
 async def add(visit: Visit) -> Response:
     form = await visit.form()
-    typed = AbsenceForm(*(form.text(name).strip() for name in ("from_day", "from_time", "to_day", "to_time", "reason")))
-    async with visit.parts.database.transaction() as connection:
+    absence = AbsenceForm(
+        *(
+            form.text(name).strip()
+            for name in ("from_day", "from_time", "to_day", "to_time", "reason")
+        )
+    )
+    async with visit.transaction() as connection:
         worker = await hours_page.owner(visit, connection)
-        span, errors = meant(typed, worker.timezone)
+        span, errors = meant(absence, worker.timezone)
         if span is None:
-            return await hours_page.answer(visit, connection, worker, absence=typed, errors=errors, status=400)
-        await connection.execute(_INSERT, visit.environment_id, new_id(), worker.id, span.start, span.end, typed.reason)
+            return await hours_page.answer(
+                visit, connection, worker, absence=absence, errors=errors, status=400
+            )
+        await connection.execute(
+            _INSERT, visit.environment_id, new_id(), worker.id, span.start, span.end, absence.reason
+        )
         by = By.worker(visit.worker.worker_id, visit.request_id)
         await worker_events.record(
-            connection, visit.environment_id, worker_id=worker.id, event="absence set", by=by, detail=_said(span.start, span.end)
+            connection,
+            visit.environment_id,
+            worker_id=worker.id,
+            event="absence set",
+            by=by,
+            detail=_in_words(span.start, span.end),
         )
     return visit.go(f"/calendar/hours/{worker.id}?done=absence")
 
 
 async def remove(visit: Visit) -> Response:
     absence_id = Guid().decode(visit.path("id"), "", [])
-    async with visit.parts.database.transaction() as connection:
+    async with visit.transaction() as connection:
         worker = await hours_page.owner(visit, connection)
-        row = absence_id and await connection.fetchrow(_DELETE, visit.environment_id, worker.id, absence_id)
+        row = absence_id and await connection.fetchrow(
+            _DELETE, visit.environment_id, worker.id, absence_id
+        )
         if not row:
-            raise problem("not_found", "There is no such absence. Somebody may have removed it already.")
+            raise problem(
+                "not_found", "There is no such absence. Somebody may have removed it already."
+            )
         by = By.worker(visit.worker.worker_id, visit.request_id)
-        said = _said(row["from_time"], row["to_time"])
+        words = _in_words(row["from_time"], row["to_time"])
         await worker_events.record(
-            connection, visit.environment_id, worker_id=worker.id, event="absence removed", by=by, detail=said
+            connection,
+            visit.environment_id,
+            worker_id=worker.id,
+            event="absence removed",
+            by=by,
+            detail=words,
         )
     return visit.go(f"/calendar/hours/{worker.id}?done=removed")
 
 
-def meant(typed: AbsenceForm, timezone: str) -> tuple[Span | None, dict[str, str]]:
-    """From when until when, in the worker's zone: whole days where no times are given. None with the errors by field."""
+def meant(absence: AbsenceForm, timezone: str) -> tuple[Span | None, dict[str, str]]:
+    """From when until when, in the worker's zone: whole days where no times are given. None with
+    the errors by field.
+    """
     errors: dict[str, str] = {}
-    first = time_form.parsed_date(typed.from_day)
-    last = time_form.parsed_date(typed.to_day or typed.from_day)
+    first = time_form.parsed_date(absence.from_day)
+    last = time_form.parsed_date(absence.to_day or absence.from_day)
     if first is None:
         errors["from_day"] = f"Give the first day, such as {example('date')}."
-    if last is None and typed.to_day:
-        errors["to_day"] = f"Give the last day, such as {example('date')}, or leave it blank for one day."
-    if len(typed.reason) > _LONGEST_REASON:
+    if last is None and absence.to_day:
+        errors["to_day"] = (
+            f"Give the last day, such as {example('date')}, or leave it blank for one day."
+        )
+    if len(absence.reason) > _LONGEST_REASON:
         errors["reason"] = f"Say it in at most {_LONGEST_REASON} characters."
-    start = None if first is None else _edge(first, typed.from_time, timezone, "from_time", errors)
+    start = (
+        None if first is None else _edge(first, absence.from_time, timezone, "from_time", errors)
+    )
     until = None
     if last is not None:
         until = (
-            _edge(last, typed.to_time, timezone, "to_time", errors)
-            if typed.to_time
+            _edge(last, absence.to_time, timezone, "to_time", errors)
+            if absence.to_time
             else clocks.start_of(clocks.shifted(last, 1), timezone)
         )
     if errors or start is None or until is None:
         return None, errors
     if until <= start:
-        return None, {"to_time" if typed.to_time else "to_day": "This is before it begins."}
+        return None, {"to_time" if absence.to_time else "to_day": "This is before it begins."}
     return Span(start, until), {}
 
 
-def _edge(day: date, text: str, timezone: str, field: str, errors: dict[str, str]) -> datetime | None:
-    """The moment of one end. Where the clocks pass a time twice, an absence covers both; one that they skip is an error."""
+def _edge(
+    day: date, text: str, timezone: str, field: str, errors: dict[str, str]
+) -> datetime | None:
+    """The moment of one end. Where the clocks pass a time twice, an absence covers both; one that
+    they skip is an error.
+    """
     if not text:
         return clocks.start_of(day, timezone)
     at = parsing.time_of_day(text)
     if at is None:
-        errors[field] = f"Give a time such as {example('time')}, or leave it blank for the whole day."
+        errors[field] = (
+            f"Give a time such as {example('time')}, or leave it blank for the whole day."
+        )
         return None
     meant = parsing.moment(day, at, timezone, which="0" if field == "from_time" else "1")
     if meant.moment is None:
@@ -98,5 +137,5 @@ def _edge(day: date, text: str, timezone: str, field: str, errors: dict[str, str
     return meant.moment
 
 
-def _said(start: datetime, end: datetime) -> str:
+def _in_words(start: datetime, end: datetime) -> str:
     return f"{clocks.in_utc(start):%Y-%m-%d %H:%M} to {clocks.in_utc(end):%Y-%m-%d %H:%M} UTC"

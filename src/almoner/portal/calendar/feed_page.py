@@ -1,4 +1,6 @@
-"""A worker's calendar as a feed for other calendars: its secret address, and what is read from there."""
+"""A worker's calendar as a feed for other calendars: its secret address, and what is read from
+there.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from starlette.responses import Response
 from almoner.access import calendar_feeds
 from almoner.access.calendar_feeds import Feed
 from almoner.data_api import conditions
-from almoner.data_api.store import Actor
+from almoner.data_api.writes import Actor
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.filters import initials
@@ -36,11 +38,13 @@ _NOT_RIGHT: Final = (
     "Without a password, sign out and in again, then make the address."
 )
 _ENTRIES = f"""
-SELECT e.id::text, e.start_time, e.end_time, e.day, e.outcome, e.modality, e.appointment_type, e.created_at, e.updated_at,
+SELECT e.id::text, e.start_time, e.end_time, e.day, e.outcome, e.modality, e.appointment_type,
+    e.created_at, e.updated_at,
   p.id::text AS patient_id, p.first_name, p.last_name
 FROM (
   SELECT * FROM calendar_events WHERE environment_id = $1 AND calendar_id = $3
-    AND start_time >= now() - interval '{PAST_DAYS} days' AND start_time < now() + interval '{FUTURE_DAYS} days'
+    AND start_time >= now() - interval '{PAST_DAYS} days'
+        AND start_time < now() + interval '{FUTURE_DAYS} days'
   UNION ALL
   SELECT * FROM calendar_events WHERE environment_id = $1 AND calendar_id = $3
     AND day >= current_date - {PAST_DAYS} AND day < current_date + {FUTURE_DAYS}
@@ -51,11 +55,12 @@ ORDER BY coalesce(e.start_time, e.day), e.id
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeedPage:
-    """The feed of the visitor, None where there is none; ``address`` is told once, after it was made.
+class CalendarFeedPage:
+    """The feed of the visitor, None where there is none; ``address`` is told once, after it was
+    made.
 
-    ``asks_password``: the session is not fresh, so that the password is asked for before an address is made.
-    """
+    ``asks_password``: the session is not fresh, so that the password is asked for before an address
+    is made."""
 
     feed: Feed | None
     address: str
@@ -68,24 +73,28 @@ class FeedPage:
 
 
 async def show(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         page = await _page(visit, connection)
     return visit.page(f"{FOLDER}/feed.html", page)
 
 
 async def change(visit: Visit) -> Response:
-    """Makes a new address (an older one ends with it), lets the one there is go on for a year, or ends it (``do``)."""
+    """Makes a new address (an older one ends with it), lets the one there is go on for a year, or
+    ends it (``do``).
+    """
     form = await visit.form()
     who = (visit.environment_id, visit.worker.worker_id)
     if form.text("do") == "end":
-        async with visit.parts.database.connection() as connection:
+        async with visit.connection() as connection:
             await calendar_feeds.end(connection, *who, visit.by)
         return visit.go("/calendar/feed?done=ended")
-    if not _is_fresh(visit) and not await visit.parts.sign_in.knows_password(visit.worker, form.text("password"), caller(visit)):
-        async with visit.parts.database.connection() as connection:
+    if not _is_fresh(visit) and not await visit.parts.sign_in.knows_password(
+        visit.worker, form.text("password"), caller(visit)
+    ):
+        async with visit.connection() as connection:
             page = await _page(visit, connection, errors={"password": _NOT_RIGHT})
         return visit.page(f"{FOLDER}/feed.html", page, 403)
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         if form.text("do") == "renew":
             await calendar_feeds.renew(connection, *who, visit.by)
             return visit.go("/calendar/feed")
@@ -100,24 +109,42 @@ def _is_fresh(visit: Visit) -> bool:
 
 
 async def feed(visit: Visit) -> Response:
-    """The feed of whoever's address this is. What it may tell is asked anew each time: roles change, accounts are disabled."""
-    async with visit.parts.database.connection() as connection:
+    """The feed of whoever's address this is. What it may tell is asked anew each time: roles
+    change, accounts are disabled.
+    """
+    async with visit.connection() as connection:
         row = await calendar_feeds.look(connection, visit.path("token"))
-        program = await visit.parts.programs.within(connection).of(row["environment_id"]) if row else Program()
+        program = (
+            await visit.parts.programs.within(connection).of(row["environment_id"])
+            if row
+            else Program()
+        )
         rights = program.rights(row["roles"]) if row else None
         if row is None or rights is None or "give_care" not in rights.may:
-            raise problem("not_found", "This calendar address is not good any more. Make a new one in Almoner, under Calendar.")
+            raise problem(
+                "not_found",
+                "This calendar address is not good any more. Make a new one in Almoner, under"
+                " Calendar.",
+            )
         only = None if rights.all_patients else row["worker_id"]
         rows = await connection.fetch(_ENTRIES, row["environment_id"], only, row["calendar_id"])
     # Nobody has signed in here: the read is noted as the worker's, whose address it is.
     reader = Actor(row["environment_id"], f"worker:{row['worker_id']}", "portal", visit.request_id)
-    entries = (_entry(one, program, row["whole_names"], visit.parts.url) for one in rows)
+    entries = (_entry(entry, program, row["whole_names"], visit.parts.url) for entry in rows)
     body = ics.calendar(f"{row['first_name']} {row['last_name']}, Almoner", entries).encode()
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Content-Disposition": 'inline; filename="almoner.ics"'}
-    told = packed(row["patient_id"] for row in rows if row["patient_id"])
-    answer = visit.file(FilePart(body, told, "calendar_events"), headers, "text/calendar; charset=utf-8", reader, "feed")
-    if conditions.names(visit.request.headers.get("if-none-match", "").encode("latin-1"), tag.encode()):
+    patients = packed(row["patient_id"] for row in rows if row["patient_id"])
+    answer = visit.file(
+        FilePart(body, patients, "calendar_events"),
+        headers,
+        "text/calendar; charset=utf-8",
+        reader,
+        "feed",
+    )
+    if conditions.names(
+        visit.request.headers.get("if-none-match", "").encode("latin-1"), tag.encode()
+    ):
         return Response(status_code=304, headers={**HEADERS, **headers})
     return answer
 
@@ -141,7 +168,15 @@ def _entry(row: Any, program: Program, whole_names: bool, url: str) -> IcsEvent:
     )
 
 
-async def _page(visit: Visit, connection: Connection, address: str = "", errors: Mapping[str, str] | None = None) -> FeedPage:
+async def _page(
+    visit: Visit, connection: Connection, address: str = "", errors: Mapping[str, str] | None = None
+) -> CalendarFeedPage:
     feed = await calendar_feeds.find(connection, visit.environment_id, visit.worker.worker_id)
     ended = visit.query("done") == "ended" and feed is None
-    return FeedPage(feed=feed, address=address, ended=ended, asks_password=not _is_fresh(visit), errors=errors or {})
+    return CalendarFeedPage(
+        feed=feed,
+        address=address,
+        ended=ended,
+        asks_password=not _is_fresh(visit),
+        errors=errors or {},
+    )

@@ -37,7 +37,8 @@ SELECT a.id::text, a.from_time, a.to_time, a.reason,
   (SELECT count(*) FROM calendar_events e WHERE e.environment_id = $1 AND e.calendar_id = $3
     AND e.start_time >= a.from_time AND e.start_time < a.to_time
     AND coalesce(e.outcome, '') NOT IN ('cancelled', 'no-show')) AS inside
-FROM absences a WHERE a.environment_id = $1 AND a.worker_id = $2 AND a.to_time > $4 ORDER BY a.from_time, a.id
+FROM absences a WHERE a.environment_id = $1 AND a.worker_id = $2 AND a.to_time > $4
+    ORDER BY a.from_time, a.id
 """
 _LOCK: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
 
@@ -48,14 +49,16 @@ class Weekday:
 
     number: int
     name: str
-    typed: str
+    text: str
     was: str
     error: str
 
 
 @dataclass(frozen=True)
 class Away:
-    """An absence to come. ``inside`` counts the appointments that begin in it; ``href`` leads to the first day of it."""
+    """An absence to come. ``inside`` counts the appointments that begin in it; ``href`` leads to
+    the first day of it.
+    """
 
     id: str
     when: str
@@ -77,7 +80,9 @@ class AbsenceForm:
 
 @dataclass(frozen=True, kw_only=True)
 class HoursPage:
-    """The working hours and absences of a worker, in the worker's own time zone. ``errors`` are those of the new absence."""
+    """The working hours and absences of a worker, in the worker's own time zone. ``errors`` are
+    those of the new absence.
+    """
 
     worker: CalendarWorker
     own: bool
@@ -103,44 +108,58 @@ async def own(visit: Visit) -> Response:
 
 
 async def show(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         worker = await owner(visit, connection)
         stored = await _stored(visit, connection, worker)
         return await answer(visit, connection, worker, _weekdays(stored, stored, {}))
 
 
 async def save(visit: Visit) -> Response:
-    """Saves the week as a whole. A day that somebody else changed meanwhile is told of at that day, and nothing is saved."""
+    """Saves the week as a whole. A day that somebody else changed meanwhile is told of at that day,
+    and nothing is saved.
+    """
     form = await visit.form()
-    typed = [form.text(f"day{number}").strip() for number in range(7)]
-    async with visit.parts.database.transaction() as connection:
+    texts = [form.text(f"day{number}").strip() for number in range(7)]
+    async with visit.transaction() as connection:
         worker = await owner(visit, connection)
         await connection.execute(_LOCK, visit.environment_id, worker.calendar_id)
         stored = await _stored(visit, connection, worker)
         week: dict[int, list[tuple[int, int]]] = {}
         errors: dict[int, str] = {}
-        for number, text in enumerate(typed):
+        for number, text in enumerate(texts):
             week[number], error = parsed(text)
-            if not error and stored[number] not in (form.text(f"was{number}"), in_words(week[number])):
+            if not error and stored[number] not in (
+                form.text(f"was{number}"),
+                in_words(week[number]),
+            ):
                 now = stored[number] or "no hours"
-                error = f"Somebody changed this to {now} meanwhile. Save again to put yours in its place, or type theirs."
+                error = (
+                    f"Somebody changed this to {now} meanwhile. Save again to put yours in its"
+                    " place, or type theirs."
+                )
             if error:
                 errors[number] = error
         if errors:
-            return await answer(visit, connection, worker, _weekdays(typed, stored, errors), status=400)
+            return await answer(
+                visit, connection, worker, _weekdays(texts, stored, errors), status=400
+            )
         await _write(visit, connection, worker, week)
     return visit.go(f"/calendar/hours/{worker.id}?done=hours")
 
 
 async def owner(visit: Visit, connection: Connection) -> CalendarWorker:
-    """The worker of the path. Raises ApiError: 404 where there is none, 403 for a colleague's unless one administers."""
-    wanted = Guid().decode(visit.path("worker"), "", [])
-    if wanted != visit.worker.worker_id and "administer" not in visit.rights.may:
-        raise problem("forbidden", "These are a colleague's working hours. An administrator can change them.")
-    found = await queries.these(visit, connection, [wanted] if wanted else ())
-    if not found:
+    """The worker of the path. Raises ApiError: 404 where there is none, 403 for a colleague's
+    unless one administers.
+    """
+    worker_id = Guid().decode(visit.path("worker"), "", [])
+    if worker_id != visit.worker.worker_id and "administer" not in visit.rights.may:
+        raise problem(
+            "forbidden", "These are a colleague's working hours. An administrator can change them."
+        )
+    workers = await queries.these(visit, connection, [worker_id] if worker_id else ())
+    if not workers:
         raise problem("not_found", "There is no such worker.")
-    return found[0]
+    return workers[0]
 
 
 async def answer(
@@ -174,28 +193,41 @@ async def answer(
 
 
 def parsed(text: str) -> tuple[list[tuple[int, int]], str]:
-    """The spans of a day, as ``9:00-12:30, 13:30-17:00`` says them; or what is wrong with it, as a sentence."""
+    """The spans of a day, as ``9:00-12:30, 13:30-17:00`` says them; or what is wrong with it, as a
+    sentence.
+    """
     spans = []
     for part in (part.strip() for part in re.split(r"[,;]|\band\b", text) if part.strip()):
         ends = [end.strip() for end in _TO.split(part)]
         if len(ends) != 2 or not all(end[:1] in _DIGITS for end in ends):
-            return [], f"“{part}” is no span of time. Write {_example()}, several with commas between them."
+            return (
+                [],
+                (
+                    f"“{part}” is no span of time. Write {_example()}, several with commas between"
+                    " them."
+                ),
+            )
         first, last = _minute(ends[0]), _minute(ends[1], is_end=True)
         if first is None or last is None:
             return [], f"“{part}” is not within a day. Times go from 0:00 to 24:00."
         if first >= last:
-            return [], f"“{part}” ends before it begins. Hours beyond midnight belong to the next day."
+            return (
+                [],
+                f"“{part}” ends before it begins. Hours beyond midnight belong to the next day.",
+            )
         spans.append((first, last))
     spans.sort()
     if len(spans) > _MOST_SPANS:
         return [], f"A day has at most {_MOST_SPANS} spans."
-    if any(one[1] > other[0] for one, other in pairwise(spans)):
+    if any(span[1] > other[0] for span, other in pairwise(spans)):
         return [], "Two of these spans overlap."
     return spans, ""
 
 
 def _minute(text: str, is_end: bool = False) -> int | None:
-    """The minute of the day of a typed time; the midnight that a span ends with is that of the day's end."""
+    """The minute of the day of a typed time; the midnight that a span ends with is that of the
+    day's end.
+    """
     if is_end and text in _END:
         return MIDNIGHT
     at = parsing.time_of_day(text)
@@ -223,34 +255,56 @@ async def _stored(visit: Visit, connection: Connection, worker: CalendarWorker) 
     return [in_words(hours.week.get(number, ())) for number in range(7)]
 
 
-def _weekdays(typed: Sequence[str], stored: Sequence[str], errors: Mapping[int, str]) -> list[Weekday]:
+def _weekdays(
+    texts: Sequence[str], stored: Sequence[str], errors: Mapping[int, str]
+) -> list[Weekday]:
     """The days in the order of the reader's week."""
-    return [Weekday(n, WEEKDAYS[n], typed[n], stored[n], errors.get(n, "")) for n in weekdays()]
+    return [Weekday(n, WEEKDAYS[n], texts[n], stored[n], errors.get(n, "")) for n in weekdays()]
 
 
 async def _write(
-    visit: Visit, connection: Connection, worker: CalendarWorker, week: Mapping[int, Sequence[tuple[int, int]]]
+    visit: Visit,
+    connection: Connection,
+    worker: CalendarWorker,
+    week: Mapping[int, Sequence[tuple[int, int]]],
 ) -> None:
     await connection.execute(
-        "DELETE FROM working_hours WHERE environment_id = $1 AND worker_id = $2", visit.environment_id, worker.id
+        "DELETE FROM working_hours WHERE environment_id = $1 AND worker_id = $2",
+        visit.environment_id,
+        worker.id,
     )
-    rows = [(visit.environment_id, worker.id, day, first, last) for day, spans in week.items() for first, last in spans]
+    rows = [
+        (visit.environment_id, worker.id, day, first, last)
+        for day, spans in week.items()
+        for first, last in spans
+    ]
     await connection.executemany(
-        "INSERT INTO working_hours (environment_id, worker_id, weekday, from_minute, to_minute) VALUES ($1, $2, $3, $4, $5)", rows
+        "INSERT INTO working_hours (environment_id, worker_id, weekday, from_minute, to_minute)"
+        " VALUES ($1, $2, $3, $4, $5)",
+        rows,
     )
     by = By.worker(visit.worker.worker_id, visit.request_id)
-    said = "; ".join(f"{WEEKDAYS[day]} {_written(spans)}" for day, spans in week.items() if spans)
+    words = "; ".join(f"{WEEKDAYS[day]} {_written(spans)}" for day, spans in week.items() if spans)
     await worker_events.record(
-        connection, visit.environment_id, worker_id=worker.id, event="working hours set", by=by, detail=said or "none"
+        connection,
+        visit.environment_id,
+        worker_id=worker.id,
+        event="working hours set",
+        by=by,
+        detail=words or "none",
     )
 
 
 async def _absences(visit: Visit, connection: Connection, worker: CalendarWorker) -> list[Away]:
-    rows = await connection.fetch(_ABSENCES, visit.environment_id, worker.id, worker.calendar_id, datetime.now(UTC))
-    found = []
+    rows = await connection.fetch(
+        _ABSENCES, visit.environment_id, worker.id, worker.calendar_id, datetime.now(UTC)
+    )
+    absences = []
     for row in rows:
         first = clocks.local(row["from_time"], visit.worker.timezone).date()
         href = f"/calendar?view=day&date={first.isoformat()}&worker={worker.id}"
         when = rules.absence_in_words(Span(row["from_time"], row["to_time"]), worker.timezone)
-        found.append(Away(row["id"], when[:1].upper() + when[1:], row["reason"], row["inside"], href))
-    return found
+        absences.append(
+            Away(row["id"], when[:1].upper() + when[1:], row["reason"], row["inside"], href)
+        )
+    return absences

@@ -1,4 +1,6 @@
-"""Calendars as other programs read them: iCalendar (RFC 5545), written by hand and no larger than it needs to be."""
+"""Calendars as other programs read them: iCalendar (RFC 5545), written by hand and no larger than
+it needs to be.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _SECOND: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, kw_only=True)
 class IcsEvent:
-    """An event of a feed: from ``start`` to ``end``, or on a day. ``uid`` never changes; ``changed_at`` does with every change."""
+    """An event of a feed: from ``start`` to ``end``, or on a day. ``uid`` never changes;
+    ``changed_at`` does with every change.
+    """
 
     uid: str
     when: tuple[datetime, datetime] | date
@@ -49,7 +53,8 @@ def calendar(name: str, entries: Iterable[IcsEvent]) -> str:
 def _event(entry: IcsEvent) -> Iterator[str]:
     yield "BEGIN:VEVENT"
     yield f"UID:{entry.uid}"
-    # Of a feed, when the entry last changed (RFC 5545 3.8.7.2): the same text for as long as nothing changes.
+    # Of a feed, when the entry last changed (RFC 5545 3.8.7.2): the same text for as long as
+    # nothing changes.
     yield f"DTSTAMP:{moment(entry.changed_at)}"
     yield f"CREATED:{moment(entry.created_at)}"
     yield f"LAST-MODIFIED:{moment(entry.changed_at)}"
@@ -83,20 +88,30 @@ def _day(at: date) -> str:
 
 
 def _end(start: datetime, end: datetime) -> datetime:
-    """The end in whole seconds, and behind the beginning (RFC 5545 3.6.1): what ends in the second that it begins in takes one."""
+    """The end in whole seconds, and behind the beginning (RFC 5545 3.6.1): what ends in the second
+    that it begins in takes one.
+    """
     whole = end if end.microsecond == 0 else clocks.later(end.replace(microsecond=0), _SECOND)
     return max(whole, clocks.later(start, _SECOND))
 
 
 def escaped(text: str) -> str:
-    """A text as a value (RFC 5545 3.3.11): what has a meaning is escaped, control characters are left out."""
+    """A text as a value (RFC 5545 3.3.11): what has a meaning is escaped, control characters are
+    left out.
+    """
     whole = text.replace("\r\n", "\n").replace("\r", "\n")
-    kept = "".join(char for char in whole if char in "\n\t" or (ord(char) >= 0x20 and ord(char) != 0x7F))
-    return kept.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+    printable = "".join(
+        char for char in whole if char in "\n\t" or (ord(char) >= 0x20 and ord(char) != 0x7F)
+    )
+    return (
+        printable.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+    )
 
 
 def folded(line: str) -> str:
-    """A long line as several, the further ones beginning with a space; never within a character (RFC 5545 3.1)."""
+    """A long line as several, the further ones beginning with a space; never within a character
+    (RFC 5545 3.1).
+    """
     parts, part, size = [], "", 0
     for char in line:
         length = len(char.encode())

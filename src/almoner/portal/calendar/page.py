@@ -14,10 +14,20 @@ from almoner.pages.filters import zone_in_words
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal import live
-from almoner.portal.calendar import absences, appointment, booking, feed_page, hours_page, placement, queries, views
+from almoner.portal.calendar import (
+    absences,
+    appointment,
+    booking,
+    feed_page,
+    hours_page,
+    placement,
+    queries,
+    views,
+)
+from almoner.portal.calendar.appointment_detail import appointment_route
 from almoner.portal.calendar.queries import CalendarWorker
 from almoner.portal.calendar.time_form import parsed_date
-from almoner.portal.calendar.views import CalendarView, Columns, Table
+from almoner.portal.calendar.views import CalendarView, DayColumns, Table
 from almoner.vocabulary import clocks
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.working_hours import Span
@@ -31,12 +41,12 @@ _MOST_OFFERED: Final = 50
 
 @dataclass(frozen=True, kw_only=True)
 class CalendarPage:
-    """What is looked at. Either ``columns`` or ``table`` is drawn; ``left_out`` counts chosen workers
-    beyond the most that are shown at once. ``since`` is where the change log was before all was read.
-    """
+    """What is looked at. Either ``columns`` or ``table`` is drawn; ``left_out`` counts chosen
+    workers beyond the most that are shown at once. ``since`` is where the change log was before all
+    was read."""
 
     looking: CalendarView
-    columns: Columns | None
+    columns: DayColumns | None
     table: Table | None
     zone: str
     left_out: int
@@ -45,54 +55,67 @@ class CalendarPage:
 
 
 async def show(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         return visit.page(f"{FOLDER}/calendar.html", await _page(visit, connection))
 
 
 async def grid(visit: Visit) -> Response:
-    """The calendar alone, drawn again while it is open: the present moment moves, and others book."""
-    async with visit.parts.database.connection() as connection:
+    """The calendar alone, drawn again while it is open: the present moment moves, and others
+    book.
+    """
+    async with visit.connection() as connection:
         return visit.fragment(f"{FOLDER}/grid.html", await _page(visit, connection))
 
 
 async def changes_stream(visit: Visit) -> Response:
     """The stream of changes of the calendars that are looked at."""
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         chosen = await _chosen(visit, connection)
     return await live.of_calendars(visit, [worker.calendar_id for worker in chosen[:MOST_WORKERS]])
 
 
 @dataclass(frozen=True)
 class People:
-    """Whose calendars one can look at: those ``chosen``, some ``others`` whose name has what was ``typed``, how many ``more``."""
+    """Whose calendars one can look at: those ``chosen``, some ``others`` whose name has what was
+    ``typed``, how many ``more``.
+    """
 
     chosen: Sequence[CalendarWorker]
     others: Sequence[CalendarWorker]
     more: int
-    typed: str
+    text: str
     own: str
 
 
 async def people(visit: Visit) -> Response:
-    """The workers to choose from, those first who are chosen already; the others are too many to draw in each page."""
-    typed, wanted = visit.query("find").strip(), _wanted(visit)
-    async with visit.parts.database.connection() as connection:
-        chosen = await queries.these(visit, connection, wanted)
-        others, number = await queries.others(visit, connection, wanted, typed, _MOST_OFFERED)
-    return visit.fragment(f"{FOLDER}/people.html", People(chosen, others, number - len(others), typed, visit.worker.worker_id))
+    """The workers to choose from, those first who are chosen already; the others are too many to
+    draw in each page.
+    """
+    text, worker_ids = visit.query("find").strip(), _worker_ids(visit)
+    async with visit.connection() as connection:
+        chosen = await queries.these(visit, connection, worker_ids)
+        others, number = await queries.others(visit, connection, worker_ids, text, _MOST_OFFERED)
+    return visit.fragment(
+        f"{FOLDER}/people.html",
+        People(chosen, others, number - len(others), text, visit.worker.worker_id),
+    )
 
 
-def _wanted(visit: Visit) -> list[str]:
+def _worker_ids(visit: Visit) -> list[str]:
     """The ids in the address that may be workers'."""
-    given = (Guid().decode(one, "", []) for one in visit.request.query_params.getlist("worker"))
-    return [one for one in given if one]
+    parsed = (Guid().decode(text, "", []) for text in visit.request.query_params.getlist("worker"))
+    return [worker_id for worker_id in parsed if worker_id]
 
 
 async def _chosen(visit: Visit, connection: Connection) -> list[CalendarWorker]:
-    """Whose calendars are asked for, the visitor's own first; theirs alone where nobody is asked for."""
+    """Whose calendars are asked for, the visitor's own first; theirs alone where nobody is asked
+    for.
+    """
     own = visit.worker.worker_id
-    wanted = _wanted(visit) or [own]
-    chosen = await queries.these(visit, connection, wanted) or await queries.these(visit, connection, [own])
+    worker_ids = _worker_ids(visit) or [own]
+    chosen = await queries.these(visit, connection, worker_ids) or await queries.these(
+        visit, connection, [own]
+    )
     return sorted(chosen, key=lambda worker: worker.id != own)
 
 
@@ -103,7 +126,12 @@ async def _page(visit: Visit, connection: Connection) -> CalendarPage:
     view = visit.query("view") if visit.query("view") in views.VIEWS else "week"
     day = parsed_date(visit.query("date")) or today
     looking = CalendarView(
-        view=view, day=day, today=today, timezone=timezone, chosen=tuple(chosen[:MOST_WORKERS]), own=visit.worker.worker_id
+        view=view,
+        day=day,
+        today=today,
+        timezone=timezone,
+        chosen=tuple(chosen[:MOST_WORKERS]),
+        own=visit.worker.worker_id,
     )
     span, days = _reach(looking.days, timezone)
     several = len(looking.chosen) > 1
@@ -122,21 +150,30 @@ async def _page(visit: Visit, connection: Connection) -> CalendarPage:
             most=views.MOST_IN_A_CELL,
             apart=view == "week",
         )
-        table = (views.month if view == "month" else views.team_week)(looking, frame, of_days, visit.program)
+        table = (views.month if view == "month" else views.team_week)(
+            looking, frame, of_days, visit.program
+        )
     return CalendarPage(
         looking=looking,
         columns=columns,
         table=table,
         zone=zone_in_words(timezone),
         left_out=len(chosen) - len(looking.chosen),
-        no_hours=not frame.hours[visit.worker.worker_id].known if visit.worker.worker_id in frame.hours else False,
+        no_hours=(
+            not frame.hours[visit.worker.worker_id].known
+            if visit.worker.worker_id in frame.hours
+            else False
+        ),
         since=since,
     )
 
 
 def _reach(days: Sequence[date], timezone: str) -> tuple[Span, tuple[date, date]]:
     beyond = clocks.shifted(days[-1], 1)
-    return Span(clocks.start_of(days[0], timezone), clocks.start_of(beyond, timezone)), (days[0], beyond)
+    return Span(clocks.start_of(days[0], timezone), clocks.start_of(beyond, timezone)), (
+        days[0],
+        beyond,
+    )
 
 
 _CARE: Final = "give_care"
@@ -149,18 +186,27 @@ ROUTES: Final = (
     PageRoute("/calendar/live", changes_stream, may=_CARE, background=True),
     PageRoute("/calendar/new", booking.show, may=_CARE, shows=_EVENTS),
     PageRoute("/calendar/new", booking.send, may=_CARE, methods=("POST",), shows=_EVENTS),
-    PageRoute("/calendar/new/patients", booking.candidates, may=_CARE, methods=("POST",), repeatable=True),
+    PageRoute(
+        "/calendar/new/patients", booking.candidates, may=_CARE, methods=("POST",), repeatable=True
+    ),
     PageRoute("/calendar/place", placement.place, may=_CARE, methods=("POST",), shows=_EVENTS),
-    PageRoute("/calendar/events/{id}", appointment.show, may=_CARE, shows=_EVENTS),
-    PageRoute("/calendar/events/{id}", appointment.save, may=_CARE, methods=("POST",), shows=_EVENTS),
-    PageRoute("/calendar/events/{id}/move", appointment.show_move, may=_CARE, shows=_EVENTS),
-    PageRoute("/calendar/events/{id}/move", appointment.move, may=_CARE, methods=("POST",), shows=_EVENTS),
-    PageRoute("/calendar/events/{id}/outcome", appointment.outcome, may=_CARE, methods=("POST",), shows=_EVENTS),
+    appointment_route("", appointment.show),
+    appointment_route("", appointment.save, "POST"),
+    appointment_route("/move", appointment.show_move),
+    appointment_route("/move", appointment.move, "POST"),
+    appointment_route("/outcome", appointment.outcome, "POST"),
     PageRoute("/calendar/hours", hours_page.own, may=_OWN_OR_ALL),
     PageRoute("/calendar/hours/{worker}", hours_page.show, may=_OWN_OR_ALL),
     PageRoute("/calendar/hours/{worker}", hours_page.save, may=_OWN_OR_ALL, methods=("POST",)),
-    PageRoute("/calendar/hours/{worker}/absences", absences.add, may=_OWN_OR_ALL, methods=("POST",)),
-    PageRoute("/calendar/hours/{worker}/absences/{id}/remove", absences.remove, may=_OWN_OR_ALL, methods=("POST",)),
+    PageRoute(
+        "/calendar/hours/{worker}/absences", absences.add, may=_OWN_OR_ALL, methods=("POST",)
+    ),
+    PageRoute(
+        "/calendar/hours/{worker}/absences/{id}/remove",
+        absences.remove,
+        may=_OWN_OR_ALL,
+        methods=("POST",),
+    ),
     PageRoute("/calendar/feed", feed_page.show, may=_CARE),
     PageRoute("/calendar/feed", feed_page.change, may=_CARE, methods=("POST",)),
     PageRoute("/calendar/feed/{token}.ics", feed_page.feed, may=ANYONE),

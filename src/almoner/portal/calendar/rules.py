@@ -1,4 +1,6 @@
-"""Why not: what keeps an appointment from a time, each rule in words; and the times that nothing keeps one from."""
+"""Why not: what keeps an appointment from a time, each rule in words; and the times that nothing
+keeps one from.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,15 @@ from almoner.vocabulary import clocks
 from almoner.vocabulary.names import full_name_sql
 from almoner.vocabulary.working_hours import MIDNIGHT, Hours, Span
 
-# Free times are looked for in so many days, at every half hour, no more than so many a day and a few in all.
+# Free times are looked for in so many days, at every half hour, no more than so many a day and a
+# few in all.
 AHEAD: Final = 14
 _STEP: Final = timedelta(minutes=30)
 _APART: Final = timedelta(hours=2)
 _A_DAY: Final = 3
 _DAYS: Final = 4
-# Nobody is called at night: between these hours where the patient is times are offered, and beyond them they are warned of.
+# Nobody is called at night: between these hours where the patient is times are offered, and beyond
+# them they are warned of.
 WAKING: Final = (8, 20)
 # What is taken for working hours where a worker has set none: weekdays from nine to five.
 USUAL: Final = {weekday: [(9 * 60, 17 * 60)] for weekday in range(5)}
@@ -35,7 +39,8 @@ _OWN = f"""
 SELECT e.start_time, e.end_time, {full_name_sql("w")} AS worker FROM calendar_events e
 JOIN calendars c ON c.environment_id = e.environment_id AND c.id = e.calendar_id
 JOIN workers w ON w.environment_id = c.environment_id AND w.id = c.worker_id
-WHERE e.environment_id = $1 AND e.user_id = $2 AND e.start_time < $4 AND e.end_time > $3 AND e.calendar_id <> $5
+WHERE e.environment_id = $1 AND e.user_id = $2 AND e.start_time < $4 AND e.end_time > $3
+    AND e.calendar_id <> $5
   AND e.id <> $6 AND coalesce(e.outcome, '') NOT IN ('cancelled', 'no-show')
 ORDER BY e.start_time LIMIT 1
 """
@@ -43,8 +48,9 @@ _NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True)
-class Reason:
-    """Why a time cannot be booked, as a sentence. ``rule`` names what it breaks; ``firm``: not even for who knows better.
+class BookingReason:
+    """Why a time cannot be booked, as a sentence. ``rule`` names what it breaks; ``firm``: not even
+    for who knows better.
 
     ``patient_id``: whom the sentence names, None where it names nobody.
     """
@@ -62,27 +68,36 @@ class Reason:
 
 @dataclass(frozen=True)
 class Override:
-    """Whether somebody wants a time anyway, and the keys of the reasons that they had been told of when they said so."""
+    """Whether somebody wants a time anyway, and the keys of the reasons that they had been told of
+    when they said so.
+    """
 
-    given: bool = False
+    confirmed: bool = False
     known: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, form: Form) -> Override:
-        """What a form says: a box or button ``anyway``, beside a hidden ``known`` for each reason."""
-        return cls(form.truth("anyway"), frozenset(value for name, value in form.pairs if name == "known"))
+        """What a form says: a box or button ``anyway``, beside a hidden ``known`` for each
+        reason.
+        """
+        return cls(
+            form.truth("anyway"), frozenset(value for name, value in form.pairs if name == "known")
+        )
 
-    def covers(self, reasons: Iterable[Reason]) -> bool:
-        """Whether it is enough: not for a firm reason, nor for one that arose after it was given."""
-        return self.given and all(not reason.firm and reason.key in self.known for reason in reasons)
+    def covers(self, reasons: Iterable[BookingReason]) -> bool:
+        """Whether it is enough: not for a firm reason, nor for one that arose after it was
+        given.
+        """
+        return self.confirmed and all(
+            not reason.firm and reason.key in self.known for reason in reasons
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class WantedAppointment:
-    """An appointment to be: of a worker with a patient, None where nobody is chosen yet, from a moment to another, or on a day.
-    ``event_id`` is its own where it is moved: it is not in its own way. ``begins_anew``: its beginning is chosen now, so that it
-    cannot be over.
-    """
+class ProposedAppointment:
+    """An appointment to be: of a worker with a patient, None where nobody is chosen yet, from a
+    moment to another, or on a day. ``event_id`` is its own where it is moved: it is not in its own
+    way. ``begins_anew``: its beginning is chosen now, so that it cannot be over."""
 
     worker: CalendarWorker
     patient: Patient | None
@@ -92,64 +107,94 @@ class WantedAppointment:
     begins_anew: bool = True
 
 
-async def why_not(visit: Visit, connection: Connection, wanted: WantedAppointment, now: datetime | None = None) -> list[Reason]:
-    """Each rule that the time breaks, the firm ones first; none where it is free. Times are told in the visitor's zone."""
+async def why_not(
+    visit: Visit, connection: Connection, proposal: ProposedAppointment, now: datetime | None = None
+) -> list[BookingReason]:
+    """Each rule that the time breaks, the firm ones first; none where it is free. Times are told in
+    the visitor's zone.
+    """
     at = now or datetime.now(UTC)
-    span = _whole(wanted)
-    days = (wanted.when, clocks.shifted(wanted.when, 1)) if isinstance(wanted.when, date) else (date.min, date.min)
-    known = await queries.diary(visit, connection, [wanted.worker], span, days)
+    span = _whole(proposal)
+    days = (
+        (proposal.when, clocks.shifted(proposal.when, 1))
+        if isinstance(proposal.when, date)
+        else (date.min, date.min)
+    )
+    known = await queries.diary(visit, connection, [proposal.worker], span, days)
     timezone = visit.worker.timezone
-    found = [*(_past(wanted, at) if wanted.begins_anew else ()), *_away(wanted, known, span, timezone), *_outside(wanted, known)]
-    if isinstance(wanted.when, Span):
-        taken = _taken(wanted, known, wanted.when)
-        found += [Reason("Overlap", _overlap(event, timezone), patient_id=event.patient_id) for event in taken]
-        found += await _twice(visit, connection, wanted, wanted.when)
-        found += _at_night(wanted, wanted.when)
-    found += await _without_consent(visit, connection, wanted)
-    return sorted(found, key=lambda reason: not reason.firm)
+    reasons = [
+        *(_past(proposal, at) if proposal.begins_anew else ()),
+        *_away(proposal, known, span, timezone),
+        *_outside(proposal, known),
+    ]
+    if isinstance(proposal.when, Span):
+        taken = _taken(proposal, known, proposal.when)
+        reasons += [
+            BookingReason("Overlap", _overlap(event, timezone), patient_id=event.patient_id)
+            for event in taken
+        ]
+        reasons += await _twice(visit, connection, proposal, proposal.when)
+        reasons += _at_night(proposal, proposal.when)
+    reasons += await _without_consent(visit, connection, proposal)
+    return sorted(reasons, key=lambda reason: not reason.firm)
 
 
-def _whole(wanted: WantedAppointment) -> Span:
-    if isinstance(wanted.when, Span):
-        return wanted.when
-    timezone = wanted.worker.timezone
-    return Span(clocks.start_of(wanted.when, timezone), clocks.start_of(clocks.shifted(wanted.when, 1), timezone))
+def _whole(proposal: ProposedAppointment) -> Span:
+    if isinstance(proposal.when, Span):
+        return proposal.when
+    timezone = proposal.worker.timezone
+    return Span(
+        clocks.start_of(proposal.when, timezone),
+        clocks.start_of(clocks.shifted(proposal.when, 1), timezone),
+    )
 
 
-def _past(wanted: WantedAppointment, now: datetime) -> Iterator[Reason]:
-    if isinstance(wanted.when, Span):
-        if wanted.when.start < now:
-            yield Reason("Past", "This time is in the past.", firm=True)
-    elif wanted.when < clocks.local(now, wanted.worker.timezone).date():
-        yield Reason("Past", "This day is in the past.", firm=True)
+def _past(proposal: ProposedAppointment, now: datetime) -> Iterator[BookingReason]:
+    if isinstance(proposal.when, Span):
+        if proposal.when.start < now:
+            yield BookingReason("Past", "This time is in the past.", firm=True)
+    elif proposal.when < clocks.local(now, proposal.worker.timezone).date():
+        yield BookingReason("Past", "This day is in the past.", firm=True)
 
 
-def _away(wanted: WantedAppointment, known: Diary, span: Span, timezone: str) -> Iterator[Reason]:
-    for absence in known.absences.get(wanted.worker.id, ()):
+def _away(
+    proposal: ProposedAppointment, known: Diary, span: Span, timezone: str
+) -> Iterator[BookingReason]:
+    for absence in known.absences.get(proposal.worker.id, ()):
         if absence.overlaps(span):
             why = f" ({absence.reason})" if absence.reason else ""
-            yield Reason("Absence", f"{wanted.worker.name} is away {absence_in_words(absence, timezone)}{why}.", firm=True)
+            yield BookingReason(
+                "Absence",
+                f"{proposal.worker.name} is away {absence_in_words(absence, timezone)}{why}.",
+                firm=True,
+            )
 
 
-def _outside(wanted: WantedAppointment, known: Diary) -> Iterator[Reason]:
-    hours = known.hours[wanted.worker.id]
+def _outside(proposal: ProposedAppointment, known: Diary) -> Iterator[BookingReason]:
+    hours = known.hours[proposal.worker.id]
     if not hours.known:
         return
-    if isinstance(wanted.when, Span):
-        within = hours.covers(wanted.when)
-        day = clocks.local(wanted.when.start, hours.timezone).date()
+    if isinstance(proposal.when, Span):
+        within = hours.covers(proposal.when)
+        day = clocks.local(proposal.when.start, hours.timezone).date()
     else:
-        within, day = bool(hours.on(wanted.when)), wanted.when
+        within, day = bool(hours.on(proposal.when)), proposal.when
     if not within:
-        yield Reason("Working hours", f"Outside {wanted.worker.name}'s working hours: {hours_in_words(hours, day)}.")
+        yield BookingReason(
+            "Working hours",
+            f"Outside {proposal.worker.name}'s working hours: {hours_in_words(hours, day)}.",
+        )
 
 
-def _taken(wanted: WantedAppointment, known: Diary, span: Span) -> list[CalendarEvent]:
+def _taken(proposal: ProposedAppointment, known: Diary, span: Span) -> list[CalendarEvent]:
     """The worker's appointments at that time."""
     return [
         event
-        for event in known.events.get(wanted.worker.id, ())
-        if event.id != wanted.event_id and event.span is not None and event.takes_time and event.span.overlaps(span)
+        for event in known.events.get(proposal.worker.id, ())
+        if event.id != proposal.event_id
+        and event.span is not None
+        and event.takes_time
+        and event.span.overlaps(span)
     ]
 
 
@@ -159,33 +204,48 @@ def _overlap(event: CalendarEvent, timezone: str) -> str:
     return f"Overlaps with {whose}, {at}."
 
 
-async def _twice(visit: Visit, connection: Connection, wanted: WantedAppointment, span: Span) -> list[Reason]:
+async def _twice(
+    visit: Visit, connection: Connection, proposal: ProposedAppointment, span: Span
+) -> list[BookingReason]:
     """The patient is somewhere else at that time."""
-    row = wanted.patient and await connection.fetchrow(
-        *(_OWN, visit.environment_id, wanted.patient.id, span.start, span.end),
-        *(wanted.worker.calendar_id, wanted.event_id or _NOBODY),
+    row = proposal.patient and await connection.fetchrow(
+        *(_OWN, visit.environment_id, proposal.patient.id, span.start, span.end),
+        *(proposal.worker.calendar_id, proposal.event_id or _NOBODY),
     )
     if not row:
         return []
     at = zones.span(row["start_time"], row["end_time"], visit.worker.timezone)
-    return [Reason("Overlap", f"Overlaps with this patient's appointment with {row['worker']}, {at}.")]
+    return [
+        BookingReason(
+            "Overlap", f"Overlaps with this patient's appointment with {row['worker']}, {at}."
+        )
+    ]
 
 
-def _at_night(wanted: WantedAppointment, span: Span) -> Iterator[Reason]:
-    patient = wanted.patient
+def _at_night(proposal: ProposedAppointment, span: Span) -> Iterator[BookingReason]:
+    patient = proposal.patient
     if patient is not None and not _is_awake(span, patient.timezone):
         first, last = WAKING
-        theirs = f"{zones.span(span.start, span.end, patient.timezone)} in {zone_in_words(patient.timezone)}"
+        theirs = (
+            f"{zones.span(span.start, span.end, patient.timezone)} in"
+            f" {zone_in_words(patient.timezone)}"
+        )
         text = f"It is {theirs} for {patient.name}, and not between {first}:00 and {last}:00."
-        yield Reason("Night", text, patient_id=patient.id)
+        yield BookingReason("Night", text, patient_id=patient.id)
 
 
-async def _without_consent(visit: Visit, connection: Connection, wanted: WantedAppointment) -> list[Reason]:
+async def _without_consent(
+    visit: Visit, connection: Connection, proposal: ProposedAppointment
+) -> list[BookingReason]:
     """Who is to be called has a number, and agreed to calls there."""
-    if wanted.patient is None or wanted.modality not in BY_PHONE:
+    if proposal.patient is None or proposal.modality not in BY_PHONE:
         return []
-    found = await consents.to_calls(connection, visit.environment_id, wanted.patient.id)
-    return [Reason("Consent", found.refusal, patient_id=wanted.patient.id)] if found.refusal else []
+    consent = await consents.to_calls(connection, visit.environment_id, proposal.patient.id)
+    return (
+        [BookingReason("Consent", consent.refusal, patient_id=proposal.patient.id)]
+        if consent.refusal
+        else []
+    )
 
 
 async def free(
@@ -196,25 +256,31 @@ async def free(
     patient_timezone: str,
     now: datetime | None = None,
 ) -> list[Span]:
-    """A few free times of the next days, in their order: in working hours, and not at night where the patient is."""
+    """A few free times of the next days, in their order: in working hours, and not at night where
+    the patient is.
+    """
     start = now or datetime.now(UTC)
     whole = Span(start, clocks.later(start, AHEAD * clocks.DAY))
     known = await queries.diary(visit, connection, [worker], whole, (date.min, date.min))
     hours = known.hours[worker.id]
-    working = (hours if hours.known else Hours(worker.timezone, dict(USUAL))).between(whole.start, whole.end)
+    working = (hours if hours.known else Hours(worker.timezone, dict(USUAL))).between(
+        whole.start, whole.end
+    )
     away: Sequence[Span] = known.absences.get(worker.id, ())
     in_the_way = [*away, *_busy(known.events.get(worker.id, ()))]
-    found: dict[date, list[Span]] = {}
+    by_day: dict[date, list[Span]] = {}
     for hours_of_day in working:
         for slot in _slots(hours_of_day, length, start, worker.timezone):
-            chosen = found.get(clocks.local(slot.start, worker.timezone).date(), [])
+            chosen = by_day.get(clocks.local(slot.start, worker.timezone).date(), [])
             if len(chosen) == _A_DAY or (chosen and slot.start - chosen[-1].start < _APART):
                 continue
-            if _is_awake(slot, patient_timezone) and not any(slot.overlaps(one) for one in in_the_way):
-                found.setdefault(clocks.local(slot.start, worker.timezone).date(), []).append(slot)
-        if len(found) > _DAYS:
+            if _is_awake(slot, patient_timezone) and not any(
+                slot.overlaps(other) for other in in_the_way
+            ):
+                by_day.setdefault(clocks.local(slot.start, worker.timezone).date(), []).append(slot)
+        if len(by_day) > _DAYS:
             break
-    return [slot for day in list(found)[:_DAYS] for slot in found[day]]
+    return [slot for day in list(by_day)[:_DAYS] for slot in by_day[day]]
 
 
 def _busy(events: Sequence[CalendarEvent]) -> list[Span]:
@@ -235,14 +301,21 @@ def _slots(hours: Span, length: timedelta, after: datetime, timezone: str) -> It
 
 def _is_awake(slot: Span, timezone: str) -> bool:
     first, last = clocks.local(slot.start, timezone), clocks.local(slot.end, timezone)
-    return first.hour >= WAKING[0] and first.date() == last.date() and (last.hour, last.minute) <= (WAKING[1], 0)
+    return (
+        first.hour >= WAKING[0]
+        and first.date() == last.date()
+        and (last.hour, last.minute) <= (WAKING[1], 0)
+    )
 
 
 def hours_in_words(hours: Hours, day: date) -> str:
     """``09:00–12:30 and 13:30–17:00 on Tuesday, New York time``."""
     spans = hours.week.get(day.weekday(), ())
-    said = " and ".join(f"{minute_of_day(first)}–{minute_of_day(last)}" for first, last in spans) or "none"
-    return f"{said} on {day:%A}, {zone_in_words(hours.timezone)} time"
+    times = (
+        " and ".join(f"{minute_of_day(first)}–{minute_of_day(last)}" for first, last in spans)
+        or "none"
+    )
+    return f"{times} on {day:%A}, {zone_in_words(hours.timezone)} time"
 
 
 def absence_in_words(span: Span, timezone: str) -> str:
@@ -260,4 +333,7 @@ def absence_in_words(span: Span, timezone: str) -> str:
         until, final = minute_of_day(MIDNIGHT), clocks.shifted(final, -1)
     if final == first.date():
         return f"on {day_in_words(final, now)}, {time_of_day(first)}–{until}"
-    return f"from {day_in_words(first.date(), now)} {time_of_day(first)} to {day_in_words(final, now)} {until}"
+    return (
+        f"from {day_in_words(first.date(), now)} {time_of_day(first)} to {day_in_words(final, now)}"
+        f" {until}"
+    )

@@ -1,4 +1,6 @@
-"""A date and a time as people type them, in a zone that is said: the moments that they mean, or what is wrong with them."""
+"""A date and a time as people type them, in a zone that is said: the moments that they mean, or
+what is wrong with them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ LONGEST: Final = 24 * 60
 
 @dataclass(frozen=True)
 class TypedTime:
-    """What a form says of the time of an appointment, as it was typed. ``which`` tells the first (0) or second (1) of two."""
+    """What a form says of the time of an appointment, as it was typed. ``which`` tells the first
+    (0) or second (1) of two.
+    """
 
     date: str
     time: str
@@ -33,23 +37,31 @@ class TypedTime:
         """As a form was sent; ``timezone`` where it names none that exists."""
         zone = form.text("timezone")
         return cls(
-            form.text("date").strip(),
-            form.text("time").strip(),
-            zone if zone in TIMEZONES else timezone,
-            form.text("minutes", minutes).strip(),
-            form.truth("all_day"),
-            form.text("which"),
+            date=form.text("date").strip(),
+            time=form.text("time").strip(),
+            timezone=zone if zone in TIMEZONES else timezone,
+            minutes=form.text("minutes", minutes).strip(),
+            all_day=form.truth("all_day"),
+            which=form.text("which"),
         )
 
     def at(self, moment: datetime) -> TypedTime:
         """The same at another moment, in the zone that it is asked in."""
         here = clocks.local(moment, self.timezone)
-        return replace(self, date=here.date().isoformat(), time=f"{here:%H:%M}", which=str(here.fold), all_day=False)
+        return replace(
+            self,
+            date=here.date().isoformat(),
+            time=f"{here:%H:%M}",
+            which=str(here.fold),
+            all_day=False,
+        )
 
 
 @dataclass(frozen=True)
 class When:
-    """What was asked for: moments or a day, None where there are ``errors`` (by field). ``twice``: the two that a time may mean."""
+    """What was asked for: moments or a day, None where there are ``errors`` (by field). ``twice``:
+    the two that a time may mean.
+    """
 
     when: Span | date | None
     errors: Mapping[str, str]
@@ -72,17 +84,23 @@ def read(asked: TypedTime) -> When:
         errors["minutes"] = f"Give how many minutes it takes, from 1 to {LONGEST}."
     if day is None or at is None or length is None:
         return When(None, errors)
-    found = parsing.moment(day, at, asked.timezone, asked.which)
-    if found.moment is None:
-        return When(None, {"which" if found.twice else "time": found.error}, found.twice)
-    return When(Span(found.moment, clocks.later(found.moment, timedelta(minutes=length))), {}, found.twice)
+    meant = parsing.moment(day, at, asked.timezone, asked.which)
+    if meant.moment is None:
+        return When(None, {"which" if meant.twice else "time": meant.error}, meant.twice)
+    return When(
+        Span(meant.moment, clocks.later(meant.moment, timedelta(minutes=length))), {}, meant.twice
+    )
 
 
 def parsed_date(text: str) -> date | None:
-    """A date such as ``2026-11-24`` of the years in which calendars are kept; None where it is none."""
+    """A date such as ``2026-11-24`` of the years in which calendars are kept; None where it is
+    none.
+    """
     return parsing.day(text, 1900, 2200)
 
 
 def parsed_minutes(text: str) -> int | None:
-    """How many minutes something takes, from 1 to a day; None where the text says no such number."""
+    """How many minutes something takes, from 1 to a day; None where the text says no such
+    number.
+    """
     return parsing.whole(text, 1, LONGEST)

@@ -1,4 +1,6 @@
-"""The three views of the calendar as values: the columns of days, the weeks of several workers, the month."""
+"""The three views of the calendar as values: the columns of days, the weeks of several workers, the
+month.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from typing import Final
 from almoner.pages.filters import day_in_words, initials, zone_in_words
 from almoner.pages.notation import week_of
 from almoner.portal.calendar import layout, zones
-from almoner.portal.calendar.layout import DayBand, DayPlace, ShownAppointment
+from almoner.portal.calendar.layout import AppointmentView, DayBand, DayPlace
 from almoner.portal.calendar.queries import Absence, CalendarEvent, CalendarWorker, Days, Diary
 from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Program
@@ -33,17 +35,34 @@ class CalendarView:
     chosen: tuple[CalendarWorker, ...]
     own: str
 
-    def href(self, view: str = "", day: date | None = None, worker: str = "", path: str = "/calendar", since: str = "") -> str:
-        """The address of the same in another view, on another day, or of one worker alone; of its changes ``since`` a position."""
-        said = f"{path}?view={view or self.view}&date={(day or self.day).isoformat()}"
-        said += f"&worker={worker}" if worker and worker != self.own else "" if worker else self._workers
-        return f"{said}&since={since}" if since else said
+    def href(
+        self,
+        view: str = "",
+        day: date | None = None,
+        worker: str = "",
+        path: str = "/calendar",
+        since: str = "",
+    ) -> str:
+        """The address of the same in another view, on another day, or of one worker alone; of its
+        changes ``since`` a position.
+        """
+        address = f"{path}?view={view or self.view}&date={(day or self.day).isoformat()}"
+        address += (
+            f"&worker={worker}"
+            if worker and worker != self.own
+            else ""
+            if worker
+            else self._workers
+        )
+        return f"{address}&since={since}" if since else address
 
     @cached_property
     def _workers(self) -> str:
-        """Whose calendars, as a part of an address: it stands in each day of a month. Nobody where they are the visitor's own."""
-        ids = [one.id for one in self.chosen]
-        return "" if ids == [self.own] else "".join(f"&worker={one}" for one in ids)
+        """Whose calendars, as a part of an address: it stands in each day of a month. Nobody where
+        they are the visitor's own.
+        """
+        ids = [worker.id for worker in self.chosen]
+        return "" if ids == [self.own] else "".join(f"&worker={worker_id}" for worker_id in ids)
 
     @property
     def days(self) -> list[date]:
@@ -78,7 +97,10 @@ class CalendarView:
         first, last = self.days[0], self.days[-1]
         if first.month == last.month:
             return f"{first.day}–{last.day} {last:%B %Y}"
-        return f"{first.day} {first:%B}{'' if first.year == last.year else f' {first.year}'} – {last.day} {last:%B %Y}"
+        return (
+            f"{first.day} {first:%B}{'' if first.year == last.year else f' {first.year}'} –"
+            f" {last.day} {last:%B %Y}"
+        )
 
     def _beyond(self, step: int) -> date:
         if self.view != "month":
@@ -88,7 +110,8 @@ class CalendarView:
 
 @dataclass(frozen=True, kw_only=True)
 class DayColumn:
-    """A day of one worker, drawn hour by hour. ``worker_id`` is whose free time is booked with a click on it.
+    """A day of one worker, drawn hour by hour. ``worker_id`` is whose free time is booked with a
+    click on it.
 
     ``always``: no working hours are known, so that no time is outside of them.
     """
@@ -99,15 +122,15 @@ class DayColumn:
     href: str
     today: bool
     worker_id: str
-    all_day: Sequence[ShownAppointment]
-    timed: Sequence[ShownAppointment]
+    all_day: Sequence[AppointmentView]
+    timed: Sequence[AppointmentView]
     bands: Sequence[DayBand]
     now: DayPlace | None
     always: bool
 
 
 @dataclass(frozen=True)
-class Columns:
+class DayColumns:
     """Days side by side. ``first`` and ``last`` are the hours that they show, from and up to."""
 
     columns: Sequence[DayColumn]
@@ -118,7 +141,8 @@ class Columns:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A day in a month, or of one worker in the week of a team. ``beside``: of another month; ``away``: why nobody is there.
+    """A day in a month, or of one worker in the week of a team. ``beside``: of another month;
+    ``away``: why nobody is there.
 
     ``worker_id`` is whose day it is, empty where it is of several.
     """
@@ -128,14 +152,16 @@ class Cell:
     href: str
     today: bool
     beside: bool
-    events: Sequence[tuple[str, ShownAppointment]]
+    events: Sequence[tuple[str, AppointmentView]]
     more: int
     away: str
 
 
 @dataclass(frozen=True)
-class WeekRow:
-    """A row of cells: a week of the month, or the week of one worker, whose zone is told where it is another."""
+class CalendarWeek:
+    """A row of cells: a week of the month, or the week of one worker, whose zone is told where it
+    is another.
+    """
 
     heading: str
     beside: str
@@ -145,29 +171,44 @@ class WeekRow:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells. ``month``: they are weeks; else they are workers. ``heads`` are the days' names and whether each is today."""
+    """Rows of cells. ``month``: they are weeks; else they are workers. ``heads`` are the days'
+    names and whether each is today.
+    """
 
     month: bool
     heads: Sequence[tuple[str, bool]]
-    lines: Sequence[WeekRow]
+    lines: Sequence[CalendarWeek]
 
 
-def columns(looking: CalendarView, diary: Diary, program: Program, now: datetime) -> Columns:
+def columns(looking: CalendarView, diary: Diary, program: Program, now: datetime) -> DayColumns:
     """A day of each worker side by side, or the week of one."""
     of = [(worker, day) for worker in looking.chosen for day in looking.days]
     by_day: dict[tuple[str, date], list[CalendarEvent]] = {
-        (worker.id, day): layout.on_day(diary.events.get(worker.id, ()), day, looking.timezone) for worker, day in of
+        (worker.id, day): layout.on_day(diary.events.get(worker.id, ()), day, looking.timezone)
+        for worker, day in of
     }
     drawn = [
-        _column(looking, diary, program=program, now=now, worker=worker, day=day, events=by_day[worker.id, day])
+        _column(
+            looking,
+            diary,
+            program=program,
+            now=now,
+            worker=worker,
+            day=day,
+            events=by_day[worker.id, day],
+        )
         for worker, day in of
     ]
-    stretches = [found for (_, day), events in by_day.items() for found in layout.reach({day: events}, looking.timezone)]
+    stretches = [
+        reached
+        for (_, day), events in by_day.items()
+        for reached in layout.reach({day: events}, looking.timezone)
+    ]
     if looking.today in looking.days:
         minute = clocks.local(now, looking.timezone).hour * 60
         stretches.append((minute, minute + 60))
-    first, last = layout.hours_shown(stretches)
-    return Columns(drawn, first, last, len(looking.chosen) > 1)
+    first, last = layout.hours_reached(stretches)
+    return DayColumns(drawn, first, last, len(looking.chosen) > 1)
 
 
 def _column(
@@ -181,8 +222,14 @@ def _column(
 ) -> DayColumn:
     several = len(looking.chosen) > 1
     away: Sequence[Absence] = diary.absences.get(worker.id, ())
-    elsewhere = clocks.differ(worker.timezone, looking.timezone, clocks.start_of(day, looking.timezone))
-    zone = f"{zone_in_words(worker.timezone)} {zones.clock(now, worker.timezone)} now" if elsewhere else ""
+    elsewhere = clocks.differ(
+        worker.timezone, looking.timezone, clocks.start_of(day, looking.timezone)
+    )
+    zone = (
+        f"{zone_in_words(worker.timezone)} {zones.clock(now, worker.timezone)} now"
+        if elsewhere
+        else ""
+    )
     return DayColumn(
         day=day,
         heading=worker.name if several else f"{day:%a} {day.day}",
@@ -190,7 +237,11 @@ def _column(
         href=looking.href("week" if several else "day", day, worker.id),
         today=day == looking.today,
         worker_id=worker.id,
-        all_day=[layout.appointment_view(event, program, looking.timezone) for event in events if event.day],
+        all_day=[
+            layout.appointment_view(event, program, looking.timezone)
+            for event in events
+            if event.day
+        ],
         timed=[
             layout.appointment_view(event, program, looking.timezone, at)
             for event, at in layout.placed(events, day, looking.timezone)
@@ -205,29 +256,56 @@ def team_week(looking: CalendarView, frame: Diary, days: Days, program: Program)
     """The week of several workers, a row each."""
     lines = []
     for worker in looking.chosen:
-        cells = [_cell(looking, frame, days=days, program=program, day=day, worker=worker) for day in looking.days]
-        elsewhere = clocks.differ(worker.timezone, looking.timezone, clocks.start_of(looking.day, looking.timezone))
+        cells = [
+            _cell(looking, frame, days=days, program=program, day=day, worker=worker)
+            for day in looking.days
+        ]
+        elsewhere = clocks.differ(
+            worker.timezone, looking.timezone, clocks.start_of(looking.day, looking.timezone)
+        )
         zone = zone_in_words(worker.timezone) if elsewhere else ""
-        lines.append(WeekRow(worker.name, zone, looking.href("week", worker=worker.id), cells))
-    return Table(False, [(f"{day:%a} {day.day}", day == looking.today) for day in looking.days], lines)
+        lines.append(CalendarWeek(worker.name, zone, looking.href("week", worker=worker.id), cells))
+    return Table(
+        False, [(f"{day:%a} {day.day}", day == looking.today) for day in looking.days], lines
+    )
 
 
 def month(looking: CalendarView, frame: Diary, days: Days, program: Program) -> Table:
     """A month in weeks, of one worker or of several together."""
     alone = looking.chosen[0] if len(looking.chosen) == 1 else None
-    cells = [_cell(looking, frame, days=days, program=program, day=day, worker=alone) for day in looking.days]
+    cells = [
+        _cell(looking, frame, days=days, program=program, day=day, worker=alone)
+        for day in looking.days
+    ]
     weeks = [cells[n : n + 7] for n in range(0, len(cells), 7)]
     heads = [(f"{day:%a}", False) for day in looking.days[:7]]
-    return Table(True, heads, [WeekRow("", "", "", week) for week in weeks])
+    return Table(True, heads, [CalendarWeek("", "", "", week) for week in weeks])
 
 
-def _cell(looking: CalendarView, frame: Diary, days: Days, program: Program, day: date, worker: CalendarWorker | None) -> Cell:
+def _cell(
+    looking: CalendarView,
+    frame: Diary,
+    days: Days,
+    program: Program,
+    day: date,
+    worker: CalendarWorker | None,
+) -> Cell:
     """A day of a worker, or of all of them, each appointment then with whose it is."""
     apart = looking.view == "week"
     key = (worker.id if apart and worker else "", day)
-    whose = {} if worker else {one.calendar_id: initials(one.first_name, one.last_name) for one in looking.chosen}
+    whose = (
+        {}
+        if worker
+        else {w.calendar_id: initials(w.first_name, w.last_name) for w in looking.chosen}
+    )
     events = days.first.get(key, ())
-    drawn = [(whose.get(event.calendar_id, ""), layout.appointment_view(event, program, looking.timezone)) for event in events]
+    drawn = [
+        (
+            whose.get(event.calendar_id, ""),
+            layout.appointment_view(event, program, looking.timezone),
+        )
+        for event in events
+    ]
     absences = frame.absences.get(worker.id, ()) if worker else ()
     away = layout.bands(Hours(looking.timezone), absences, day, looking.timezone)
     return Cell(

@@ -12,12 +12,17 @@ from almoner.vocabulary import clocks
 def span(start: datetime, end: datetime, timezone: str) -> str:
     """``10:00–10:30``, ``10:00–10:30 am``.
 
-    With the zone's own letters where the clocks pass that time twice, and the day where it ends on another.
-    """
+    With the zone's own letters where the clocks pass that time twice, and the day where it ends on
+    another."""
     first, last = clocks.local(start, timezone), clocks.local(end, timezone)
     further = "" if last.date() == first.date() else f" {last:%a} {last.day}"
     begins, ends = time_of_day(first), time_of_day(last)
-    if not further and not _which(first) and begins[-3:] in (" am", " pm") and begins[-3:] == ends[-3:]:
+    if (
+        not further
+        and not _which(first)
+        and begins[-3:] in (" am", " pm")
+        and begins[-3:] == ends[-3:]
+    ):
         begins = begins[:-3]
     return f"{begins}{_which(first)}–{ends}{_which(last)}{further}"
 

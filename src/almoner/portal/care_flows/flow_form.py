@@ -1,4 +1,6 @@
-"""What can be done in a care flow: the forms that open in it, what they and its buttons ask for, and the question of a conflict."""
+"""What can be done in a care flow: the forms that open in it, what they and its buttons ask for,
+and the question of a conflict.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,15 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
+from almoner.database import Connection
 from almoner.pages import parsing
+from almoner.pages.forms.controls import FieldView
 from almoner.pages.visit import Form, Visit
-from almoner.portal.care_flows import changes, queries, view
+from almoner.portal.care_flows import changes, view
 from almoner.portal.care_flows.changes import At, Change, Merging, Part
-from almoner.portal.care_flows.view import FlowView
 from almoner.portal.editing import ConflictSide, EditConflictPage, last_change
 from almoner.portal.patient import Patient
+from almoner.portal.values import names_of
 from almoner.portal.workers import Worker
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.times import iso
@@ -30,6 +34,9 @@ _NEEDED: Final = {
 }
 # The form that each button of a form belongs to.
 _SAVES: Final = {"save": "step", "add": "new", "goal": "goal", "rename": "rename", "about": "about"}
+# From where each form was opened: what gets the focus back.
+_LEADS: Final = {"step": "step-{}", "rename": "goal-{}", "about": "about"}
+_BLANK: Final = {"title": "", "due": "", "worker_id": "", "instructions": ""}
 _TITLES: Final = {
     "title": "Title",
     "reminder_date": "Due",
@@ -44,13 +51,19 @@ _TITLES: Final = {
 
 @dataclass(frozen=True)
 class OpenFlowForm:
-    """An open form of a flow: ``step``, ``new`` (an intervention), ``goal``, ``rename`` or ``about``, at a place of ``base``."""
+    """An open form of a flow: ``step``, ``new`` (an intervention), ``goal``, ``rename`` or
+    ``about``, at a place of ``base``. ``workers`` are those to choose from, ``own`` the controls of
+    what a site has added, and ``own_base`` what those were made from.
+    """
 
     what: str
     at: str
     values: Mapping[str, str]
     base: str
     errors: Mapping[str, str] = field(default_factory=dict)
+    workers: Sequence[Worker] = ()
+    own: Sequence[FieldView] = ()
+    own_base: Sequence[tuple[str, str]] = ()
 
     @property
     def assigns(self) -> bool:
@@ -63,110 +76,158 @@ class OpenFlowForm:
         assigned: str | None = Guid().decode(_was(self).get("worker_id"), "", [])
         return assigned
 
+    @property
+    def wrong(self) -> dict[str, str]:
+        """What is wrong with what was typed, by field."""
+        errors = {}
+        name, sentence = _NEEDED[self.what]
+        if not self.values[name].strip():
+            errors[name] = sentence
+        if self.assigns:
+            if self.values["due"].strip() and _day(self.values["due"]) is None:
+                errors["due"] = "Choose a day, or leave it blank."
+            worker_id = self.values["worker_id"]
+            if (
+                worker_id
+                and worker_id != _was(self).get("worker_id")
+                and worker_id not in {worker.id for worker in self.workers}
+            ):
+                errors["worker_id"] = "This worker is not here any more. Choose another one."
+        return errors
+
 
 @dataclass(frozen=True)
 class FlowCommand:
-    """What a button asks for: a change, out of a form where ``open_form``. ``told`` is said when it is done."""
+    """What a button asks for: a change, out of a form where one is ``opened``. ``notice`` says that
+    it was done.
+
+    ``leads`` is the link that gets the focus then, as its id begins; blank where the focus stays.
+    ``adds``: another form follows, of an intervention in the goal of ``at``, or in a new one.
+    """
 
     change: Change | None
     opened: OpenFlowForm | None = None
-    told: str = ""
-
-    def wrong(self, workers: Sequence[Worker]) -> dict[str, str]:
-        """What is wrong with what was typed, by field."""
-        if self.opened is None:
-            return {}
-        found = {}
-        name, sentence = _NEEDED[self.opened.what]
-        if not self.opened.values[name].strip():
-            found[name] = sentence
-        if self.opened.assigns:
-            if self.opened.values["due"].strip() and _day(self.opened.values["due"]) is None:
-                found["due"] = "Choose a day, or leave it blank."
-            worker_id = self.opened.values["worker_id"]
-            if worker_id and worker_id != _was(self.opened).get("worker_id") and worker_id not in {one.id for one in workers}:
-                found["worker_id"] = "This worker is not here any more. Choose another one."
-        return found
+    notice: str = ""
+    leads: str = ""
+    adds: bool = False
+    at: At | None = None
 
 
-def open_form(text: str, flow: FlowView, timezone: str) -> OpenFlowForm | None:
-    """The form that ``step:0.1`` or ``goal`` opens in a flow as it is now; None where it has no such place."""
+def open_form(text: str, whole: Part, timezone: str) -> OpenFlowForm | None:
+    """The form that ``step:0.1`` or ``goal`` opens in a flow as it is now; None where it has no
+    such place.
+    """
     what, _, place = text.partition(":")
-    at = At.read(place)
-    whole: Part = msgspec.json.decode(flow.base)
+    at, base = At.read(place), msgspec.json.encode(whole).decode()
     if what == "about":
-        return OpenFlowForm(what, "", {"description": flow.description, "diagnosis": flow.diagnosis}, flow.base)
+        return OpenFlowForm(
+            what,
+            "",
+            {"description": whole["description"], "diagnosis": whole["diagnosis"] or ""},
+            base,
+        )
     if what == "goal":
-        return OpenFlowForm(what, "", {"title": ""}, flow.base)
+        return OpenFlowForm(what, "", {"title": ""}, base)
     if what not in ("step", "new", "rename") or at is None or at.goal >= len(whole["goals"]):
         return None
     goal = whole["goals"][at.goal]
     if what == "rename":
-        return OpenFlowForm(what, place, {"title": goal["title"]}, flow.base)
+        return OpenFlowForm(what, place, {"title": goal["title"]}, base)
     if what == "new":
-        return OpenFlowForm(what, place, {"title": "", "due": "", "worker_id": "", "instructions": ""}, flow.base)
+        return OpenFlowForm(what, place, _BLANK, base)
     if at.step is None or at.step >= len(goal["interventions"]):
         return None
-    return OpenFlowForm(what, place, _values(goal["interventions"][at.step], timezone), flow.base)
+    return OpenFlowForm(what, place, _values(goal["interventions"][at.step], timezone), base)
 
 
-def following(form: Form, now: FlowView, merging: Merging) -> OpenFlowForm | None:
-    """The next form after one was saved: another intervention in the same goal, or the first of a new goal."""
-    name, _, place = form.text("do").partition(":")
-    blank = {"title": "", "due": "", "worker_id": "", "instructions": ""}
-    if name == "goal" and now.goals:
-        return OpenFlowForm("new", now.goals[-1].at, blank, now.base)
-    at = At.read(place)
-    if name != "add" or at is None:
-        return None
-    home = merging.home(at)
+def following(command: FlowCommand, merging: Merging, flow: Part) -> OpenFlowForm | None:
+    """The form after one that ``adds`` was saved in ``flow``: another intervention in the same
+    goal, or the first of a new goal.
+    """
+    goals, base = merging.flow["goals"], msgspec.json.encode(flow).decode()
+    home = merging.home(command.at) if command.at else goals[-1]
     return next(
-        (OpenFlowForm("new", str(n), blank, now.base) for n, goal in enumerate(merging.flow["goals"]) if goal is home), None
+        (OpenFlowForm("new", str(n), _BLANK, base) for n, goal in enumerate(goals) if goal is home),
+        None,
     )
 
 
 def read(form: Form, timezone: str, worker_id: str, now: datetime) -> FlowCommand:
-    """What a sent form asks for. ``timezone`` is the patient's; ``worker_id`` and ``now``: who completes what when."""
+    """What a sent form asks for. ``timezone`` is the patient's; ``worker_id`` and ``now``: who
+    completes what when.
+    """
     name, _, place = form.text("do").partition(":")
     at = At.read(place)
     what = _SAVES.get(name)
     if what is not None and (at is not None or what in ("goal", "about")):
-        typed = OpenFlowForm(what, place, _typed(what, form), form.text("was.care_flow"))
-        return FlowCommand(_saving(typed, at or At(0), timezone), typed, "Saved.")
+        opened = OpenFlowForm(what, place, _texts(what, form), form.text("was.care_flow"))
+        return FlowCommand(
+            change=_saving(opened, at or At(0), timezone),
+            opened=opened,
+            notice="Saved.",
+            leads=_LEADS.get(what, "").format(place),
+            adds=what in ("new", "goal"),
+            at=at,
+        )
     if at is None:
         return FlowCommand(None)
     if name == "remove":
-        return FlowCommand(changes.remove(at), told="Removed.")
+        return FlowCommand(changes.remove(at), notice="Removed.", leads="goal")
     if name in ("up", "down"):
         return FlowCommand(changes.move(at, -1 if name == "up" else 1))
     if at.step is not None and name == "complete":
-        return FlowCommand(changes.complete(at, worker_id, iso(now)), told="Completed.")
+        return FlowCommand(changes.complete(at, worker_id, iso(now)), notice="Completed.")
     if at.step is not None and name == "reopen":
-        return FlowCommand(changes.reopen(at), told="Reopened.")
+        return FlowCommand(changes.reopen(at), notice="Reopened.")
     return FlowCommand(None)
 
 
-async def conflict(visit: Visit, patient: Patient, flow_id: str, merging: Merging, form: Form) -> Response:
-    """The 409 answer with both values of each conflict. What is chosen counts only against what was shown."""
-    async with visit.parts.database.connection() as connection:
-        by, at = await last_change(visit, connection, patient.id, flow_id)
-        named = {v for c in merging.conflicts for v in (c.base, c.mine, c.theirs) if c.path == "worker_id" and v}
-        names = await queries.names_of(visit, connection, named)
-    say = _Saying(patient.timezone, names)
+async def conflict(
+    visit: Visit,
+    connection: Connection,
+    patient: Patient,
+    flow_id: str,
+    merging: Merging,
+    form: Form,
+) -> Response:
+    """The 409 answer with both values of each conflict. What is chosen counts only against what was
+    shown.
+    """
+    by, at = await last_change(visit, connection, patient.id, flow_id)
+    workers = {
+        v
+        for c in merging.conflicts
+        for v in (c.base, c.mine, c.theirs)
+        if c.path == "worker_id" and v
+    }
+    in_words = _ConflictWords(
+        patient.timezone, await names_of(connection, visit.environment_id, workers)
+    )
     sides = [
-        ConflictSide(c.path, _TITLES[c.path], *(say(c.path, v) for v in (c.base, c.mine, c.theirs))) for c in merging.conflicts
+        ConflictSide(
+            c.path, _TITLES[c.path], *(in_words(c.path, v) for v in (c.base, c.mine, c.theirs))
+        )
+        for c in merging.conflicts
     ]
-    again = [(key, value) for key, value in form.pairs if key != "csrf" and not key.startswith(("choose.", "seen."))]
+    again = [
+        (key, value)
+        for key, value in form.pairs
+        if key != "csrf" and not key.startswith(("choose.", "seen."))
+    ]
     # Earlier decisions stand; those asked about now are taken against what is shown now.
     asked = {c.path for c in merging.conflicts}
-    again += [(k, v) for k, v in form.pairs if k.startswith(("choose.", "seen.")) and k.partition(".")[2] not in asked]
+    again += [
+        (k, v)
+        for k, v in form.pairs
+        if k.startswith(("choose.", "seen.")) and k.partition(".")[2] not in asked
+    ]
     again += [(f"seen.{c.path}", msgspec.json.encode(c.theirs).decode()) for c in merging.conflicts]
     page = EditConflictPage(visit.here, tuple(again), tuple(sides), by, at)
     return visit.show("portal/conflict_page.html", "portal/conflict.html", page, 409)
 
 
 @dataclass(frozen=True)
-class _Saying:
+class _ConflictWords:
     """A value of a conflict in words."""
 
     timezone: str
@@ -183,65 +244,72 @@ class _Saying:
             day = view.day_of(value, self.timezone)
             return "nothing" if day is None else f"{day.day} {day:%B %Y}"
         if isinstance(value, dict):
-            return "\n".join([value["title"], *(f"· {one['title']}" for one in value.get("interventions", ()))])
+            return "\n".join(
+                [value["title"], *(f"· {step['title']}" for step in value.get("interventions", ()))]
+            )
         return str(value)
 
 
-def _saving(typed: OpenFlowForm, at: At, timezone: str) -> Change:
-    values = {name: value.strip() for name, value in typed.values.items()}
-    if typed.what == "goal":
+def _saving(opened: OpenFlowForm, at: At, timezone: str) -> Change:
+    values = {name: value.strip() for name, value in opened.values.items()}
+    if opened.what == "goal":
         return changes.add_goal(values["title"])
-    if typed.what == "rename":
+    if opened.what == "rename":
         return changes.rename_goal(at, values["title"])
-    if typed.what == "about":
-        return changes.describe({"description": values["description"], "diagnosis": values["diagnosis"] or None})
+    if opened.what == "about":
+        return changes.describe(
+            {"description": values["description"], "diagnosis": values["diagnosis"] or None}
+        )
     day = _day(values["due"])
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "title": values["title"],
         "reminder_date": None if day is None else view.reminder(day, timezone),
         "worker_id": values["worker_id"] or None,
         "instructions": values["instructions"] or None,
     }
-    if typed.what == "new":
-        return changes.add(at, changes.step(**given))
-    was = _was(typed)
-    # What was not touched keeps what it held to the letter: a time of day beside the date, spaces at an end.
+    if opened.what == "new":
+        return changes.add(at, changes.step(**fields))
+    was = _was(opened)
+    # What was not touched keeps what it held to the letter: a time of day beside the date, spaces
+    # at an end.
     before = _values(was, timezone) if was else {}
     if before.get("due") == values["due"]:
-        given["reminder_date"] = was.get("reminder_date")
+        fields["reminder_date"] = was.get("reminder_date")
     for name in ("title", "instructions"):
         if before.get(name, "").strip() == values[name]:
-            given[name] = was.get(name)
-    return changes.edit(at, given)
+            fields[name] = was.get(name)
+    return changes.edit(at, fields)
 
 
-def _was(typed: OpenFlowForm) -> Part:
+def _was(opened: OpenFlowForm) -> Part:
     """The intervention that an open form is about, as its base has it; empty for a new one."""
-    at = At.read(typed.at)
-    if typed.what != "step" or at is None or at.step is None:
+    at = At.read(opened.at)
+    if opened.what != "step" or at is None or at.step is None:
         return {}
     try:
-        found: Part = msgspec.json.decode(typed.base)["goals"][at.goal]["interventions"][at.step]
+        step: Part = msgspec.json.decode(opened.base)["goals"][at.goal]["interventions"][at.step]
     except (msgspec.DecodeError, LookupError, TypeError):
         return {}
-    return found
+    return step
 
 
-def _values(one: Part, timezone: str) -> dict[str, str]:
-    day = view.day_of(one.get("reminder_date"), timezone)
+def _values(step: Part, timezone: str) -> dict[str, str]:
+    day = view.day_of(step.get("reminder_date"), timezone)
     return {
-        "title": one["title"],
+        "title": step["title"],
         "due": "" if day is None else day.isoformat(),
-        "worker_id": one.get("worker_id") or "",
-        "instructions": one.get("instructions") or "",
+        "worker_id": step.get("worker_id") or "",
+        "instructions": step.get("instructions") or "",
     }
 
 
-def _typed(what: str, form: Form) -> dict[str, str]:
+def _texts(what: str, form: Form) -> dict[str, str]:
     if what == "about":
         names: tuple[str, ...] = ("description", "diagnosis")
     else:
-        names = ("title", "due", "worker_id", "instructions") if what in ("step", "new") else ("title",)
+        names = (
+            ("title", "due", "worker_id", "instructions") if what in ("step", "new") else ("title",)
+        )
     return {name: form.text(name) for name in names}
 
 

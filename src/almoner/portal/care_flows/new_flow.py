@@ -1,4 +1,6 @@
-"""A new care flow out of a template of the published program: what is chosen of it, due when, done by whom."""
+"""A new care flow out of a template of the published program: what is chosen of it, due when, done
+by whom.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ NOBODY = "nobody"
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """An intervention of the template: its place (``0.1``), whether it is taken, and when it would be due."""
+    """An intervention of the template: its place (``0.1``), whether it is taken, and when it would
+    be due.
+    """
 
     at: str
     title: str
@@ -32,7 +36,9 @@ class Planned:
 
 @dataclass(frozen=True)
 class Assignees:
-    """Who is meant by a role: those who have it, ``chosen`` being a worker's id, ``nobody`` or blank while that is open."""
+    """Who is meant by a role: those who have it, ``chosen`` being a worker's id, ``nobody`` or
+    blank while that is open.
+    """
 
     role: str
     title: str
@@ -46,35 +52,46 @@ class NewFlowForm:
 
     description: str
     diagnosis: str
-    start_typed: str
+    start_text: str
     start: date | None
     taken: frozenset[str]
     assignees: Mapping[str, str]
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-def fresh(template: CareFlowTemplate | None, today: date, roles: Iterable[Assignees]) -> NewFlowForm:
+def fresh(
+    template: CareFlowTemplate | None, today: date, roles: Iterable[Assignees]
+) -> NewFlowForm:
     """The form before anybody typed: everything taken, from today."""
     places = frozenset(_places(template))
     chosen = {choice.role: choice.chosen for choice in roles}
     if template is None:
-        return NewFlowForm(description="", diagnosis="", start_typed=today.isoformat(), start=today, taken=places, assignees=chosen)
+        return NewFlowForm(
+            description="",
+            diagnosis="",
+            start_text=today.isoformat(),
+            start=today,
+            taken=places,
+            assignees=chosen,
+        )
     return NewFlowForm(
         description=template.description or template.name,
         diagnosis=template.diagnosis,
-        start_typed=today.isoformat(),
+        start_text=today.isoformat(),
         start=today,
         taken=places,
         assignees=chosen,
     )
 
 
-def parse_form(form: Form, roles: Iterable[Assignees]) -> NewFlowForm:
-    """What was typed, with what is wrong with it."""
-    typed = form.text("start").strip()
-    start = parsing.day(typed, 1901, 2199)
+def parse_form(
+    form: Form, template: CareFlowTemplate | None, roles: Iterable[Assignees]
+) -> NewFlowForm:
+    """What was typed, with what is wrong with it. A flow from nothing has no day to begin on."""
+    text = form.text("start").strip()
+    start = parsing.day(text, 1901, 2199)
     errors: dict[str, str] = {}
-    if start is None:
+    if template and start is None:
         errors["start"] = "Choose the day from which due dates are counted."
     if not form.text("description").strip():
         errors["description"] = "Say in a few words what the flow is for."
@@ -86,7 +103,7 @@ def parse_form(form: Form, roles: Iterable[Assignees]) -> NewFlowForm:
     return NewFlowForm(
         description=form.text("description"),
         diagnosis=form.text("diagnosis"),
-        start_typed=typed,
+        start_text=text,
         start=start,
         taken=taken,
         assignees=chosen,
@@ -95,65 +112,91 @@ def parse_form(form: Form, roles: Iterable[Assignees]) -> NewFlowForm:
 
 
 def choices(
-    template: CareFlowTemplate | None, titles: Mapping[str, str], workers: Sequence[Worker], patient: Patient
+    template: CareFlowTemplate | None,
+    titles: Mapping[str, str],
+    workers: Sequence[Worker],
+    patient: Patient,
 ) -> tuple[Assignees, ...]:
-    """The roles that the template assigns to. The patient's coach is chosen where they have the role, else who alone has it."""
-    named = dict.fromkeys(i.assignee for goal in (template.goals if template else ()) for i in goal.interventions if i.assignee)
-    found = []
+    """The roles that the template assigns to. The patient's coach is chosen where they have the
+    role, else who alone has it.
+    """
+    named = dict.fromkeys(
+        i.assignee
+        for goal in (template.goals if template else ())
+        for i in goal.interventions
+        if i.assignee
+    )
+    assignees = []
     for role in named:
         holders = tuple(worker for worker in workers if role in worker.roles)
         coach = [worker.id for worker in holders if worker.id == patient.coach_id]
-        chosen = coach[0] if coach else holders[0].id if len(holders) == 1 else "" if holders else NOBODY
-        found.append(Assignees(role, titles.get(role, role), holders, chosen))
-    return tuple(found)
+        chosen = (
+            coach[0] if coach else holders[0].id if len(holders) == 1 else "" if holders else NOBODY
+        )
+        assignees.append(Assignees(role, titles.get(role, role), holders, chosen))
+    return tuple(assignees)
 
 
 def planned(
-    template: CareFlowTemplate, said: NewFlowForm, titles: Mapping[str, str]
+    template: CareFlowTemplate, plan: NewFlowForm, titles: Mapping[str, str]
 ) -> tuple[tuple[str, tuple[Planned, ...]], ...]:
     """The template's goals, each with its interventions as they would be."""
     goals = []
     for g, goal in enumerate(template.goals):
         steps = []
-        for s, one in enumerate(goal.interventions):
-            at, days = f"{g}.{s}", one.due_in_days
-            day = said.start + timedelta(days=days) if said.start is not None and days is not None else None
+        for s, intervention in enumerate(goal.interventions):
+            at, days = f"{g}.{s}", intervention.due_in_days
+            day = (
+                plan.start + timedelta(days=days)
+                if plan.start is not None and days is not None
+                else None
+            )
             steps.append(
                 Planned(
                     at=at,
-                    title=one.title,
-                    instructions=one.instructions,
-                    taken=at in said.taken,
+                    title=intervention.title,
+                    instructions=intervention.instructions,
+                    taken=at in plan.taken,
                     due=day,
                     days=days,
-                    role=titles.get(one.assignee, one.assignee),
+                    role=titles.get(intervention.assignee, intervention.assignee),
                 )
             )
         goals.append((goal.title, tuple(steps)))
     return tuple(goals)
 
 
-def flow(template: CareFlowTemplate | None, said: NewFlowForm, timezone: str) -> Part:
-    """The care flow that the form states. ``timezone`` is the patient's. A goal of which nothing is taken is left out."""
+def flow(template: CareFlowTemplate | None, plan: NewFlowForm, timezone: str) -> Part:
+    """The care flow that the form states. ``timezone`` is the patient's. A goal of which nothing is
+    taken is left out.
+    """
     goals = []
     for g, goal in enumerate(template.goals if template else ()):
         steps = []
-        for s, one in enumerate(goal.interventions):
-            if f"{g}.{s}" not in said.taken:
+        for s, intervention in enumerate(goal.interventions):
+            if f"{g}.{s}" not in plan.taken:
                 continue
-            day = said.start + timedelta(days=one.due_in_days) if said.start and one.due_in_days is not None else None
-            worker = said.assignees.get(one.assignee, NOBODY)
+            day = (
+                plan.start + timedelta(days=intervention.due_in_days)
+                if plan.start and intervention.due_in_days is not None
+                else None
+            )
+            worker = plan.assignees.get(intervention.assignee, NOBODY)
             steps.append(
                 step(
-                    one.title,
+                    intervention.title,
                     reminder_date=None if day is None else view.reminder(day, timezone),
                     worker_id=None if worker == NOBODY else worker,
-                    instructions=one.instructions.strip() or None,
+                    instructions=intervention.instructions.strip() or None,
                 )
             )
         if steps or not goal.interventions:
             goals.append({"title": goal.title, "interventions": steps})
-    return {"description": said.description.strip(), "diagnosis": said.diagnosis.strip() or None, "goals": goals}
+    return {
+        "description": plan.description.strip(),
+        "diagnosis": plan.diagnosis.strip() or None,
+        "goals": goals,
+    }
 
 
 def _places(template: CareFlowTemplate | None) -> Iterable[str]:

@@ -1,25 +1,32 @@
-"""A patient's care flows: begun from a template or from nothing, worked through with one click a step, changed at any place."""
+"""A patient's care flows: begun from a template or from nothing, worked through with one click a
+step, changed at any place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from starlette.responses import Response
 
+from almoner.data_api.declare import Row
 from almoner.database import Connection
-from almoner.errors import problem
-from almoner.pages.route import PageRoute
+from almoner.errors import ApiError, problem
+from almoner.pages.forms.controls import FieldView
+from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form, Visit
-from almoner.portal import live
+from almoner.portal import editing, live
 from almoner.portal.care_flows import flow_form, new_flow, queries
 from almoner.portal.care_flows.flow_form import OpenFlowForm
-from almoner.portal.care_flows.queries import MOST
+from almoner.portal.care_flows.queries import MOST, OWN, OWN_OF_NEW, CareFlow
 from almoner.portal.care_flows.view import FlowView
+from almoner.portal.editing import EditConflict
 from almoner.portal.patient import Patient
-from almoner.portal.workers import Worker, to_choose
+from almoner.portal.patient_routes import patient_route
+from almoner.portal.workers import to_choose
+from almoner.resources.care_flows import care_flows
 from almoner.vocabulary import clocks
 from almoner.workshop import published_programs
 from almoner.workshop.design import CareFlowTemplate
@@ -30,35 +37,37 @@ _FOLDER: Final = "portal/care_flows"
 
 @dataclass(frozen=True, kw_only=True)
 class FlowsPage:
-    """The flows of a patient, or one of them where ``only``. ``opened`` is the form that is open in one, if any."""
+    """The flows of a patient, or one of them where ``only``. ``opened`` is the form that is open in
+    one, if any.
+    """
 
     patient: Patient
-    flows: tuple[FlowView, ...]
+    flows: Sequence[FlowView]
     only: bool
-    since: str
-    workers: tuple[Worker, ...] = ()
     opened: OpenFlowForm | None = None
     most: int = MOST
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlowPart:
-    """The inside of one flow's card. ``told`` is what the person should know of what they just did.
+    """The inside of one flow's card. ``notice`` is what the person should know of what they just
+    did.
 
     ``leads``: the link that gets the focus, as its id begins; blank where the focus stays.
     """
 
     patient: Patient
     flow: FlowView
-    workers: tuple[Worker, ...] = ()
     opened: OpenFlowForm | None = None
-    told: str = ""
+    notice: str = ""
     leads: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewFlowPage:
-    """The form of a new flow. ``template`` is None for one from nothing; ``goals`` are those of the template."""
+    """The form of a new flow. ``template`` is None for one from nothing; ``goals`` are those of the
+    template.
+    """
 
     patient: Patient
     names: tuple[str, ...]
@@ -66,6 +75,7 @@ class NewFlowPage:
     form: new_flow.NewFlowForm
     roles: tuple[new_flow.Assignees, ...]
     goals: tuple[tuple[str, tuple[new_flow.Planned, ...]], ...]
+    own: Sequence[FieldView]
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -76,162 +86,214 @@ class Notice:
     text: str
 
 
-async def show_all(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        since = await live.since(connection)
-        patient = await queries.patient_of_path(visit, connection)
-        page = FlowsPage(patient=patient, flows=await queries.list_flows(visit, connection, patient), only=False, since=since)
-    return visit.page(f"{_FOLDER}/flows.html", page)
+async def show_all(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    flows = await queries.list_flows(visit, connection, patient)
+    return visit.page(f"{_FOLDER}/flows.html", FlowsPage(patient=patient, flows=flows, only=False))
 
 
-async def show_one(visit: Visit) -> Response:
+async def show(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """One flow, with the form that the query string opens in it: ``?open=step:0.1``."""
-    async with visit.parts.database.connection() as connection:
-        since = await live.since(connection)
-        patient = await queries.patient_of_path(visit, connection)
-        flow = await queries.flow_by_id(visit, connection, patient, visit.path("flow"))
-        opened = flow_form.open_form(visit.query("open"), flow, patient.timezone)
-        workers = await _workers(visit, connection, opened)
+    flow = await queries.flow_by_id(visit, connection, patient, visit.path("flow"))
+    opened = flow_form.open_form(visit.query("open"), flow.flow, patient.timezone)
+    if opened:
+        opened = await _ready(visit, connection, opened, flow, flow.row)
+    return await _flow(visit, connection, patient, flow, opened)
+
+
+async def _flow(
+    visit: Visit,
+    connection: Connection,
+    patient: Patient,
+    flow: CareFlow,
+    opened: OpenFlowForm | None = None,
+    status: int = 200,
+) -> Response:
+    """The inside of a flow's card where a part of the page asked, else a page of this flow
+    alone.
+    """
+    (view,) = await queries.in_words(visit, connection, patient, [flow])
     if visit.is_fragment:
-        return visit.fragment(f"{_FOLDER}/flow.html", FlowPart(patient=patient, flow=flow, workers=workers, opened=opened))
-    return visit.page(
-        f"{_FOLDER}/flows.html", FlowsPage(patient=patient, flows=(flow,), only=True, since=since, workers=workers, opened=opened)
-    )
+        part = FlowPart(patient=patient, flow=view, opened=opened)
+        return visit.fragment(f"{_FOLDER}/flow.html", part, status)
+    page = FlowsPage(patient=patient, flows=[view], only=True, opened=opened)
+    return visit.page(f"{_FOLDER}/flows.html", page, status)
 
 
-async def show_now(visit: Visit) -> Response:
+async def show_now(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """The inside of a flow's card as it is now."""
-    async with visit.parts.database.connection() as connection:
-        patient = await queries.patient_of_path(visit, connection)
-        flow = await queries.flow_by_id(visit, connection, patient, visit.path("flow"))
-    return visit.fragment(f"{_FOLDER}/flow.html", FlowPart(patient=patient, flow=flow))
+    flow = await queries.flow_by_id(visit, connection, patient, visit.path("flow"))
+    (view,) = await queries.in_words(visit, connection, patient, [flow])
+    return visit.fragment(f"{_FOLDER}/flow.html", FlowPart(patient=patient, flow=view))
 
 
-async def act(visit: Visit) -> Response:
+async def act(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """Does what the button ``do`` says: ``complete:0.1``, ``save:0.1``, ``goal``."""
     form = await visit.form()
-    async with visit.parts.database.connection() as connection:
-        patient = await queries.patient_of_path(visit, connection)
+    command = flow_form.read(form, patient.timezone, visit.worker.worker_id, datetime.now(UTC))
+    if command.opened:
+        refused = await _refused(visit, connection, patient, command.opened, form)
+        if refused:
+            return refused
+    if command.change is None:
         flow = await queries.flow_by_id(visit, connection, patient, visit.path("flow"))
-        wanted = flow_form.read(form, patient.timezone, visit.worker.worker_id, datetime.now(UTC))
-        workers = await _workers(visit, connection, wanted.opened)
-    wrong = wanted.wrong(workers)
-    if wanted.change is None or wrong:
-        return await _refused(
-            visit,
-            FlowPart(patient=patient, flow=flow, workers=workers, opened=wanted.opened and replace(wanted.opened, errors=wrong)),
-        )
-    merging = await queries.change(visit, patient, flow.id, form, wanted.change)
+        return await _flow(visit, connection, patient, flow, status=400)
+    merging, flow = await queries.change(
+        visit, connection, patient, visit.path("flow"), form=form, changing=command.change
+    )
     if merging.conflicts:
-        return await flow_form.conflict(visit, patient, flow.id, merging, form)
+        return await flow_form.conflict(
+            visit, connection, patient, flow.id, merging=merging, form=form
+        )
     if form.text("from") == "card":
-        return _to_card(visit, patient, merging.told)
+        if merging.notice and visit.is_fragment:
+            return _notice(visit, merging.notice)
+        return live.redraw(visit, f"/patients/{patient.id}", "care_flows")
     if not visit.is_fragment:
         return visit.go(f"/patients/{patient.id}/care-flows")
-    async with visit.parts.database.connection() as connection:
-        now = await queries.flow_by_id(visit, connection, patient, flow.id)
-    following = flow_form.following(form, now, merging)
+    (view,) = await queries.in_words(visit, connection, patient, [flow])
+    following = flow_form.following(command, merging, flow.flow) if command.adds else None
     part = FlowPart(
         patient=patient,
-        flow=now,
-        workers=workers if following else (),
-        opened=following,
-        told=merging.told or wanted.told,
-        leads=_leads(form),
+        flow=view,
+        opened=following and await _ready(visit, connection, following, flow, {}),
+        notice=merging.notice or command.notice,
+        leads=command.leads,
     )
     # The flow is in this answer already; what else shows what is late draws itself again.
     return visit.fragment(f"{_FOLDER}/flow.html", part, 200, live.trigger("inbox"))
 
 
-async def show_new(visit: Visit) -> Response:
+async def _refused(
+    visit: Visit, connection: Connection, patient: Patient, opened: OpenFlowForm, form: Form
+) -> Response | None:
+    """The form again with what is wrong in it; None where its change can be made. What a site has
+    added is saved here, or both values are shown where somebody else has changed one."""
+    flow = await queries.flow_by_id(visit, connection, patient, visit.path("flow"))
+    own = OWN.read(visit, form) if opened.what == "about" else {}
+    opened = await _ready(visit, connection, opened, flow, own)
+    wrong = opened.wrong
+    if own and not wrong:
+        try:
+            saved = await editing.update(visit, care_flows, flow.id, own, form, within=connection)
+        except ApiError as error:
+            wrong = by_field(error)
+        else:
+            if isinstance(saved, EditConflict):
+                return editing.conflict(visit, saved, form)
+    if not wrong:
+        return None
+    again = replace(
+        await _ready(visit, connection, replace(opened, errors=wrong), flow, own),
+        own_base=[pair for pair in editing.sent_again(form) if pair[0] != "was.care_flow"],
+    )
+    return await _flow(visit, connection, patient, flow, again, status=400)
+
+
+async def show_new(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """The form of a new flow, out of the template of the query string where it names one."""
-    return await _new(visit, visit.query("template"), None)
+    return await _new(visit, connection, patient, visit.query("template"), None)
 
 
-async def create(visit: Visit) -> Response:
-    """Starts a flow; draws the form again with another day or other people where only that was asked."""
+async def create(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    """Starts a flow; draws the form again with another day or other people where only that was
+    asked.
+    """
     form = await visit.form()
-    return await _new(visit, form.text("template"), form)
+    return await _new(visit, connection, patient, form.text("template"), form)
 
 
-async def _new(visit: Visit, name: str, form: Form | None) -> Response:
-    async with visit.parts.database.connection() as connection:
-        patient = await queries.patient_of_path(visit, connection)
-        outline = await published_programs.outline_at(connection, visit.environment_id, visit.program.version)
-        template = _template(outline, name)
-        titles = {role.name: role.title or role.name for role in outline.roles} if outline else {}
-        workers = await to_choose(connection, visit.environment_id) if template else ()
+async def _new(
+    visit: Visit, connection: Connection, patient: Patient, name: str, form: Form | None
+) -> Response:
+    outline = await published_programs.outline_at(
+        connection, visit.environment_id, visit.program.version
+    )
+    template = _template(outline, name)
+    titles = {role.name: role.title or role.name for role in outline.roles} if outline else {}
+    workers = await to_choose(connection, visit.environment_id) if template else ()
     roles = new_flow.choices(template, titles, workers, patient)
     today = clocks.today(patient.timezone)
-    said = new_flow.parse_form(form, roles) if form else new_flow.fresh(template, today, roles)
-    if form and form.text("do") != "draw" and not said.errors:
-        flow_id = await queries.start(visit, patient, new_flow.flow(template, said, patient.timezone))
-        ends = "" if template else "?open=goal"
-        return visit.go(f"/patients/{patient.id}/care-flows/{flow_id}{ends}")
+    parsed = (
+        new_flow.parse_form(form, template, roles)
+        if form
+        else new_flow.fresh(template, today, roles)
+    )
+    own = OWN_OF_NEW.read(visit, form, new=True) if form else {}
+    if form and form.text("do") != "draw" and not parsed.errors:
+        planned = new_flow.flow(template, parsed, patient.timezone)
+        try:
+            flow_id = await queries.start(visit, connection, patient, planned, own)
+        except ApiError as error:
+            parsed = replace(parsed, errors=by_field(error))
+        else:
+            ends = "" if template else "?open=goal"
+            return visit.go(f"/patients/{patient.id}/care-flows/{flow_id}{ends}")
     is_refused = form is not None and form.text("do") != "draw"
     page = NewFlowPage(
         patient=patient,
-        names=tuple(one.name for one in outline.care_flows) if outline else (),
+        names=tuple(template.name for template in outline.care_flows) if outline else (),
         template=template,
-        form=said,
-        roles=tuple(replace(role, chosen=said.assignees.get(role.role, "")) for role in roles),
-        goals=new_flow.planned(template, said, titles) if template else (),
-        errors=said.errors if is_refused else {k: v for k, v in said.errors.items() if k == "start"},
+        form=parsed,
+        roles=tuple(replace(role, chosen=parsed.assignees.get(role.role, "")) for role in roles),
+        goals=new_flow.planned(template, parsed, titles) if template else (),
+        own=await OWN_OF_NEW.controls(
+            visit, connection, own, parsed.errors if is_refused else {}, new=True
+        ),
+        errors=(
+            parsed.errors
+            if is_refused
+            else {name: text for name, text in parsed.errors.items() if name == "start"}
+        ),
     )
     status = 400 if is_refused else 200
     return visit.show(f"{_FOLDER}/new.html", f"{_FOLDER}/new_form.html", page, status)
 
 
 def _template(outline: Outline | None, name: str) -> CareFlowTemplate | None:
-    """The template of this name; None where none is named. Raises a 404 ApiError where there is none such any more."""
+    """The template of this name; None where none is named. Raises a 404 ApiError where there is
+    none such any more.
+    """
     if not name:
         return None
-    found = next((one for one in outline.care_flows if one.name == name), None) if outline else None
-    if found is None:
-        raise problem("not_found", "The program has no such care flow any more. Choose another one.")
-    return found
+    templates = outline.care_flows if outline else ()
+    template = next((template for template in templates if template.name == name), None)
+    if template is None:
+        raise problem(
+            "not_found", "The program has no such care flow any more. Choose another one."
+        )
+    return template
 
 
-async def _workers(visit: Visit, connection: Connection, opened: OpenFlowForm | None) -> tuple[Worker, ...]:
-    if not opened or not opened.assigns:
-        return ()
-    return await to_choose(connection, visit.environment_id, [opened.assigned])
+async def _ready(
+    visit: Visit, connection: Connection, opened: OpenFlowForm, flow: CareFlow, own: Row
+) -> OpenFlowForm:
+    """The form with what there is to choose from in it, and with these values of what a site has
+    added."""
+    if opened.assigns:
+        workers = await to_choose(connection, visit.environment_id, [opened.assigned])
+        return replace(opened, workers=workers)
+    if opened.what == "about":
+        return replace(
+            opened,
+            own=await OWN.controls(visit, connection, own, opened.errors, at=f"{flow.id}-"),
+            own_base=OWN.base_fields(flow.updated_at, flow.row),
+        )
+    return opened
 
 
-async def _refused(visit: Visit, part: FlowPart) -> Response:
-    """The flow again, with what is wrong in its open form."""
-    if visit.is_fragment:
-        return visit.fragment(f"{_FOLDER}/flow.html", part, 400)
-    async with visit.parts.database.connection() as connection:
-        since = await live.since(connection)
-    page = FlowsPage(patient=part.patient, flows=(part.flow,), only=True, since=since, workers=part.workers, opened=part.opened)
-    return visit.page(f"{_FOLDER}/flows.html", page, 400)
-
-
-def _leads(form: Form) -> str:
-    """From where the form was opened that was just saved; the last link where what it was about is gone."""
-    name, _, place = form.text("do").partition(":")
-    return {"save": f"step-{place}", "rename": f"goal-{place}", "about": "about", "remove": "goal"}.get(name, "")
-
-
-def _to_card(visit: Visit, patient: Patient, told: str) -> Response:
-    """The answer to a button of the profile's card, which draws itself again; what is to be said stands above the page."""
-    answer = live.redraw(visit, f"/patients/{patient.id}", "care_flows")
-    if not told or not visit.is_fragment:
-        return answer
-    headers = {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML", "HX-Trigger": answer.headers["hx-trigger"]}
-    return visit.fragment(f"{_FOLDER}/notice.html", Notice(told), 200, headers)
-
-
-def _route(path: str, answer: object, *methods: str, background: bool = False) -> PageRoute:
-    return PageRoute(f"/patients/{{id}}/care-flows{path}", answer, "give_care", methods or ("GET",), background)  # type: ignore[arg-type]
+def _notice(visit: Visit, text: str) -> Response:
+    """What is to be said above the page to a button of the profile's card, which draws itself
+    again.
+    """
+    headers = {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML", **live.trigger("care_flows")}
+    return visit.fragment(f"{_FOLDER}/notice.html", Notice(text), 200, headers)
 
 
 ROUTES = (
-    _route("", show_all),
-    _route("/new", show_new),
-    _route("/new", create, "POST"),
-    _route("/{flow}", show_one),
-    _route("/{flow}", act, "POST"),
-    _route("/{flow}/now", show_now, background=True),
+    patient_route("/care-flows", show_all),
+    patient_route("/care-flows/new", show_new),
+    patient_route("/care-flows/new", create, "POST"),
+    patient_route("/care-flows/{flow}", show),
+    patient_route("/care-flows/{flow}", act, "POST"),
+    patient_route("/care-flows/{flow}/now", show_now, background=True),
 )

@@ -17,13 +17,21 @@ SHOWS: Final = {"care_flows": "care_flows"}
 
 @dataclass(frozen=True)
 class CareFlowsPanel:
-    """The flows that have something to do, or were only just finished; and how many more there are."""
+    """The flows that have something to do, or were only just finished; and how many more there
+    are.
+    """
 
     flows: tuple[FlowView, ...]
     finished: int
 
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
-    found = await queries.list_flows(visit, connection, patient)
-    shown = tuple(flow for flow in found if not flow.finished or any(step.fresh for goal in flow.goals for step in goal.steps))
-    return Panel(card, "portal/care_flows/panel.html", CareFlowsPanel(shown, len(found) - len(shown)))
+    flows = await queries.list_flows(visit, connection, patient)
+    active = tuple(
+        flow
+        for flow in flows
+        if not flow.finished or any(step.fresh for goal in flow.goals for step in goal.steps)
+    )
+    return Panel(
+        card, "portal/care_flows/panel.html", CareFlowsPanel(active, len(flows) - len(active))
+    )

@@ -1,1 +1,3 @@
-"""The page and the card of each collection about a patient that has none of its own: made of its declaration."""
+"""A patient's rows as their collections are declared: pages that list and edit them, consents, and
+cards beside the timeline.
+"""

@@ -1,9 +1,12 @@
-"""A patient's rows of a collection: shown, added, changed and removed, by what its declaration says."""
+"""A patient's page of one or several collections: rows are shown, added, changed, put away and
+removed, and consents recorded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -12,167 +15,292 @@ from starlette.responses import Response
 from almoner.data_api.declare import Resource, Row, Verb
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
-from almoner.pages.forms.controls import FieldView
 from almoner.pages.forms.problems import by_field
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
-from almoner.portal import editing, live, patient_access
-from almoner.portal.collections.queries import MOST, ShownRow, owned, rows
-from almoner.portal.editing import EditConflict
-from almoner.portal.inputs import inputs, to_choose, typed_in
+from almoner.portal import editing, live
+from almoner.portal.collections import consents, forms
+from almoner.portal.collections.consents import (
+    ANSWERS,
+    WAYS,
+    ConsentRecord,
+    Records,
+    needed_for,
+)
+from almoner.portal.collections.forms import RefusedForm, RowForm
+from almoner.portal.collections.queries import MOST, CollectionRow, owned, rows
+from almoner.portal.collections.shared_pages import PAGES, address, page_address, title
+from almoner.portal.editing import EditConflict, SavedRow
 from almoner.portal.patient import Patient
-from almoner.resources import RESOURCES
-from almoner.vocabulary.fields import Field
-from almoner.vocabulary.kinds import Guid
-
-NEW = "new"
+from almoner.portal.patient_routes import patient_route
+from almoner.resources._consents import consents_of
+from almoner.vocabulary import clocks
 
 
-@dataclass(frozen=True)
-class RefusedForm:
-    """The form that could not be saved: that of a row, or of a NEW one, with what was typed and what is wrong with it by field."""
+@dataclass(frozen=True, kw_only=True)
+class RowConsent:
+    """A consent of a row, what was recorded of it, and its form. ``waits_for``: the consent without
+    which it is not in force.
+    """
 
-    row_id: str = ""
-    typed: Mapping[str, Any] = field(default_factory=dict)
-    errors: Mapping[str, str] = field(default_factory=dict)
-    made_from: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class RowForm:
-    """A form: its controls, what is wrong with none of them in particular, and the hidden fields that say what it was made from."""
-
-    row_id: str
-    controls: Sequence[FieldView]
-    error: str
-    made_from: tuple[tuple[str, str], ...]
+    name: str
+    title: str
+    is_granted: bool
+    waits_for: str
+    records: Sequence[ConsentRecord]
+    form: RefusedForm
     is_open: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class CollectionPage:
-    """The rows, each with its form (None where it cannot be changed), and the form of a new one. ``since`` is where the log was."""
+class EditedRow:
+    """A row with its consents and its form; None where it cannot be changed."""
 
-    patient: Patient
+    row: CollectionRow
+    consents: Sequence[RowConsent]
+    form: RowForm | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectionSection:
+    """The rows of a collection, and the form of a new one. ``address`` is where its forms go to,
+    each behind it.
+    """
+
     resource: Resource
-    rows: Sequence[tuple[ShownRow, RowForm | None]]
+    address: str
+    rows: Sequence[EditedRow]
     new: RowForm | None
     can_remove: bool
-    since: str
+
+    @property
+    def about(self) -> str:
+        """What rows say, in a sentence."""
+        return self.resource.about.partition(". ")[0].removesuffix(".") + "."
+
+    @property
+    def is_list(self) -> bool:
+        """Whether rows are told in a line each: there is nothing to edit in them."""
+        return not forms.changed_fields(self.resource) and not consents_of(self.resource)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectionPage:
+    """The page. ``details`` is the patient's own row, None where that is edited elsewhere.
+
+    ``today`` is the day at the visitor."""
+
+    patient: Patient
+    title: str
+    address: str
+    sections: Sequence[CollectionSection]
+    details: CollectionSection | None
+    today: date
     most: int = MOST
+    ways: tuple[tuple[str, str], ...] = WAYS
+    answers: tuple[tuple[str, str], ...] = ANSWERS
 
 
-async def show(resource: Resource, visit: Visit) -> Response:
-    return await _page(resource, visit)
+async def show(
+    resource: Resource, visit: Visit, connection: Connection, patient: Patient
+) -> Response:
+    return await _page(resource, visit, connection, patient)
 
 
-async def add(resource: Resource, visit: Visit) -> Response:
-    form, patient = await visit.form(), await _patient(visit)
-    typed = _typed(resource, visit, form, new=True)
-    given = {name: value for name, value in typed.items() if value is not None} | {resource.patient or "": patient.id}
-    try:
-        await visit.parts.store.create(visit.actor, resource, given)
-    except ApiError as error:
-        return await _page(resource, visit, RefusedForm(NEW, typed, by_field(error)))
-    return visit.go(f"/patients/{patient.id}/{resource.slug}")
+async def add(
+    resource: Resource, visit: Visit, connection: Connection, patient: Patient
+) -> Response:
+    form, fields = await visit.form(), forms.new_fields(resource)
+    values = forms.submitted(visit, fields, form)
+    errors = forms.wrong(visit, patient, fields, values)
+    if not errors:
+        row = {name: value for name, value in values.items() if value is not None}
+        try:
+            store = visit.parts.store.within(connection)
+            await store.create(visit.actor, resource, row | _about(resource, patient))
+            return _done(visit, resource, patient, resource.presented.slug)
+        except ApiError as error:
+            errors = by_field(error)
+    refused = RefusedForm(forms.new_id(resource), values, errors)
+    return await _page(resource, visit, connection, patient, refused)
 
 
-async def save(resource: Resource, visit: Visit) -> Response:
+async def save(
+    resource: Resource, visit: Visit, connection: Connection, patient: Patient
+) -> Response:
     """Saves what was changed of a row, or shows both values where somebody else has changed one."""
-    form, (patient, row_id) = await visit.form(), await _row_of(resource, visit)
-    typed = _typed(resource, visit, form, new=False)
-    try:
-        result = await editing.update(visit, resource, row_id, typed, form)
-    except ApiError as error:
-        return await _page(resource, visit, RefusedForm(row_id, typed, by_field(error), editing.sent_again(form)))
-    if isinstance(result, EditConflict):
-        return editing.conflict(visit, result, form, {one.name: one.title for one in resource.fields})
-    return visit.go(f"/patients/{patient.id}/{resource.slug}#{row_id}")
+    form, row_id = await visit.form(), await _row_id(resource, visit, connection, patient)
+    fields = forms.changed_fields(resource)
+    values = forms.dismissed(resource, form) or forms.submitted(visit, fields, form)
+    if not values:
+        raise problem("bad_request", "This form is not whole. Load the page again.")
+    errors = forms.wrong(visit, patient, fields, values)
+    if not errors:
+        try:
+            result = await editing.update(visit, resource, row_id, values, form, within=connection)
+        except ApiError as error:
+            errors = by_field(error)
+        else:
+            return _saved(resource, visit, patient, result, form)
+    refused = RefusedForm(row_id, values, errors, editing.sent_again(form))
+    return await _page(resource, visit, connection, patient, refused)
 
 
-async def remove(resource: Resource, visit: Visit) -> Response:
+async def remove(
+    resource: Resource, visit: Visit, connection: Connection, patient: Patient
+) -> Response:
     """Removes a row for good."""
-    patient, row_id = await _row_of(resource, visit)
-    await visit.parts.store.delete(visit.actor, resource, row_id, None)
-    return visit.go(f"/patients/{patient.id}/{resource.slug}")
+    row_id = await _row_id(resource, visit, connection, patient)
+    await visit.parts.store.within(connection).delete(visit.actor, resource, row_id, None)
+    return _done(visit, resource, patient)
 
 
-def _typed(resource: Resource, visit: Visit, form: Form, new: bool) -> Row:
-    controls = inputs(typed_in(resource, new=new), visit)
-    return {one.name: one.value(form) for one in controls if one.is_ticked or one.name in form}
+async def consent(
+    resource: Resource, visit: Visit, connection: Connection, patient: Patient
+) -> Response:
+    """Gives a consent or takes it back, and records how and when that was received."""
+    form, name = await visit.form(), visit.path("consent")
+    if name not in consents_of(resource):
+        raise problem("not_found", "There is no such consent.")
+    row_id = await _row_id(resource, visit, connection, patient)
+    result = await consents.record(
+        visit, connection, patient, resource, row_id=row_id, consent=name, form=form
+    )
+    if not isinstance(result, dict):
+        return _saved(resource, visit, patient, result, form)
+    base_fields = editing.sent_again(form)
+    refused = RefusedForm(f"{row_id}-{name}", consents.answer_of(form), result, base_fields)
+    return await _page(resource, visit, connection, patient, refused)
 
 
-async def _patient(visit: Visit) -> Patient:
-    async with visit.parts.database.connection() as connection:
-        return await patient_access.patient(visit, connection, visit.path("id"))
+def _saved(
+    resource: Resource, visit: Visit, patient: Patient, result: SavedRow | EditConflict, form: Form
+) -> Response:
+    """Back to the row, or both values where somebody else has changed one."""
+    if isinstance(result, EditConflict):
+        return editing.conflict(visit, result, form)
+    return _done(visit, resource, patient, str(result.row["id"]))
 
 
-async def _row_of(resource: Resource, visit: Visit) -> tuple[Patient, str]:
-    """The patient and the row of the address. Raises a 404 ApiError where it is none of this patient's."""
-    row_id: str | None = Guid().decode(visit.path("row"), "", [])
-    async with visit.parts.database.connection() as connection:
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
-        if not row_id or not await owned(connection, visit.environment_id, resource, patient.id, row_id):
-            raise problem("not_found", f"This patient has no such {resource.thing} any more. Load the page again.")
-    return patient, row_id
-
-
-async def _page(resource: Resource, visit: Visit, refused: RefusedForm | None = None) -> Response:
-    async with visit.parts.database.connection() as connection:
-        since = await live.since(connection)
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
-        found = await rows(visit, connection, resource, patient)
-        failed = refused or RefusedForm()
-        new, changed = typed_in(resource, new=True), _changed(resource)
-        page = CollectionPage(
-            patient=patient,
-            resource=resource,
-            rows=[(one, await _form(visit, connection, changed, one, failed)) for one in found],
-            new=await _form(visit, connection, new, None, failed) if Verb.CREATE in resource.verbs else None,
-            can_remove=Verb.DELETE in resource.verbs,
-            since=since,
-        )
-    return visit.page("portal/collections/list.html", page, 400 if refused else 200)
-
-
-async def _form(
-    visit: Visit, connection: Connection, fields: Sequence[Field], one: ShownRow | None, refused: RefusedForm
-) -> RowForm | None:
-    """The form of a row, or of a new one; None where none of its fields can be set."""
-    row_id, stored = (one.id, one.row) if one else (NEW, {})
-    controls = inputs(fields, visit, await to_choose(visit, connection, fields, stored))
-    if not controls:
-        return None
-    is_refused = refused.row_id == row_id
-    values, errors = (refused.typed, refused.errors) if is_refused else (stored, {})
-    at = f"{row_id}-"
-    made_from = editing.hidden_fields(one.updated_at, {field.name: stored.get(field.name) for field in fields}) if one else ()
-    return RowForm(
-        row_id,
-        [control.view(values.get(control.name), errors.get(control.name, ""), at) for control in controls],
-        errors.get("", ""),
-        refused.made_from if is_refused else made_from,
-        is_refused,
+def _done(visit: Visit, resource: Resource, patient: Patient, anchor: str = "") -> Response:
+    """Back to the page; where a part of one asked, it draws itself again."""
+    return live.redraw(
+        visit, f"{page_address(resource, patient.id)}{anchor and f'#{anchor}'}", resource.name
     )
 
 
-def _changed(resource: Resource) -> Sequence[Field]:
-    return typed_in(resource) if Verb.UPDATE in resource.verbs else ()
+def _about(resource: Resource, patient: Patient) -> Row:
+    """What of a new row says whom it is about."""
+    if resource.any_reference:
+        return dict(zip(resource.any_reference, ("patients", patient.id), strict=True))
+    return {resource.patient or "": patient.id}
 
 
-def _routes(resource: Resource) -> Iterator[PageRoute]:
-    here = f"/patients/{{id}}/{resource.slug}"
-    yield _route(here, show, resource, "GET")
-    if Verb.CREATE in resource.verbs:
-        yield _route(here, add, resource, "POST")
-    if _changed(resource):
-        yield _route(f"{here}/{{row}}", save, resource, "POST")
+async def _row_id(
+    resource: Resource, visit: Visit, connection: Connection, patient: Patient
+) -> str:
+    """The row of the address. Raises a 404 ApiError where it is none of this patient's."""
+    if resource.patient == "id":
+        return patient.id
+    return await owned(
+        connection, visit.environment_id, resource, patient.id, row_id=visit.path("row")
+    )
+
+
+async def _page(
+    resource: Resource,
+    visit: Visit,
+    connection: Connection,
+    patient: Patient,
+    refused: RefusedForm | None = None,
+) -> Response:
+    sections = [
+        await _section(visit, connection, shared, patient, refused or RefusedForm())
+        for shared in PAGES[resource.page]
+    ]
+    own = next((section for section in sections if section.resource.patient == "id"), None)
+    page = CollectionPage(
+        patient=patient,
+        title=title(resource.page),
+        address=page_address(resource, patient.id),
+        sections=[section for section in sections if section is not own],
+        details=own,
+        today=clocks.today(visit.worker.timezone),
+    )
+    return visit.page("portal/collections/page.html", page, 400 if refused else 200)
+
+
+async def _section(
+    visit: Visit, connection: Connection, resource: Resource, patient: Patient, refused: RefusedForm
+) -> CollectionSection:
+    fields = forms.changed_fields(resource)
+    patient_rows = await rows(visit, connection, resource, patient)
+    names = tuple(consents_of(resource))
+    row_ids = [row.id for row in patient_rows] if names else []
+    records = await consents.records_of(connection, visit.environment_id, row_ids)
+    return CollectionSection(
+        resource=resource,
+        address=f"/patients/{patient.id}{address(resource)}",
+        rows=[
+            EditedRow(
+                row=row,
+                consents=[_consent(resource, row, name, records, refused) for name in names],
+                form=await forms.row_form(visit, connection, fields, row, refused),
+            )
+            for row in patient_rows
+        ],
+        new=await forms.row_form(
+            visit, connection, forms.new_fields(resource), forms.new_id(resource), refused
+        ),
+        can_remove=Verb.DELETE in resource.verbs,
+    )
+
+
+def _consent(
+    resource: Resource, row: CollectionRow, name: str, records: Records, refused: RefusedForm
+) -> RowConsent:
+    titles, needed, form_id = consents_of(resource), needed_for(resource, name), f"{row.id}-{name}"
+    is_granted, is_refused = row.values[name], refused.id == form_id
+    drawn = RefusedForm(
+        form_id, base_fields=editing.hidden_fields(row.updated_at, {name: is_granted})
+    )
+    return RowConsent(
+        name=name,
+        title=titles[name],
+        is_granted=is_granted,
+        waits_for=titles[needed] if is_granted and needed and not row.values[needed] else "",
+        records=records.get((row.id, name), ()),
+        form=refused if is_refused else drawn,
+        is_open=is_refused,
+    )
+
+
+def _routes(page: str, together: Sequence[Resource]) -> Iterator[PageRoute]:
+    shows = together[0].name if len(together) == 1 else "patients"
+    yield patient_route(f"/{page}", partial(show, together[0]), shows=shows)
+    for resource in together:
+        for path, handler in _handlers(resource):
+            answer = partial(handler, resource)
+            yield patient_route(f"{address(resource)}{path}", answer, "POST", shows=shows)
+
+
+def _handlers(
+    resource: Resource,
+) -> Iterator[
+    tuple[str, Callable[[Resource, Visit, Connection, Patient], Coroutine[Any, Any, Response]]]
+]:
+    """What answers the forms of a collection, behind its address."""
+    if resource.patient == "id":
+        yield "", save
+        return
+    if forms.new_fields(resource):
+        yield "", add
+    if forms.changed_fields(resource) or resource.presented.dismissal:
+        yield "/{row}", save
     if Verb.DELETE in resource.verbs:
-        yield _route(f"{here}/{{row}}/remove", remove, resource, "POST")
+        yield "/{row}/remove", remove
+    if consents_of(resource):
+        yield "/{row}/{consent}", consent
 
 
-def _route(path: str, answer: Callable[[Resource, Visit], Awaitable[Response]], resource: Resource, method: str) -> PageRoute:
-    return PageRoute(path, partial(answer, resource), may="give_care", methods=(method,), shows=resource.name)
-
-
-ROUTES = tuple(route for resource in RESOURCES if resource.slug for route in _routes(resource))
+ROUTES = tuple(route for page, together in PAGES.items() for route in _routes(page, together))

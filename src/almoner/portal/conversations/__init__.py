@@ -1,1 +1,3 @@
-"""Conversations with a patient: what was written to whom and when, and recording what was sent elsewhere."""
+"""Conversations with a patient: what was written to whom and when, and recording what was sent
+elsewhere.
+"""

@@ -1,7 +1,8 @@
-"""Whether a patient consents to SMS or calls to one of their numbers, or to e-mail to one of their addresses.
+"""Whether a patient consents to SMS or calls to one of their numbers, or to e-mail to one of their
+addresses.
 
-One address may be there twice, such as after a merge of two records: a refusal at either refuses it.
-"""
+One address may be there twice, such as after a merge of two records: a refusal at either refuses
+it."""
 
 from __future__ import annotations
 
@@ -12,12 +13,14 @@ from typing import Any, Final
 from almoner.database import Connection
 
 _PHONES: Final = """
-SELECT n.phone_number AS address, n.friendly_name, n.opted_in_to_sms AS given, n.phone_number AS same FROM phone_numbers n
+SELECT n.phone_number AS address, n.friendly_name, n.opted_in_to_sms AS consented,
+    n.phone_number AS same FROM phone_numbers n
 WHERE n.environment_id = $1 AND n.user_id = $2 ORDER BY n.created_at, n.id
 """
 _CALLED: Final = _PHONES.replace("opted_in_to_sms", "opted_in_to_phone")
 _EMAILS: Final = """
-SELECT n.email AS address, n.friendly_name, n.opted_in_to_email AS given, lower(n.email) AS same FROM email_addresses n
+SELECT n.email AS address, n.friendly_name, n.opted_in_to_email AS consented, lower(n.email) AS same
+    FROM email_addresses n
 WHERE n.environment_id = $1 AND n.user_id = $2 ORDER BY n.created_at, n.id
 """
 
@@ -26,7 +29,7 @@ WHERE n.environment_id = $1 AND n.user_id = $2 ORDER BY n.created_at, n.id
 class _Channel:
     addresses: str
     name: str
-    one: str
+    noun: str
 
 
 # The types of conversation that need a consent.
@@ -39,57 +42,84 @@ _CALLS: Final = _Channel(_CALLED, "calls", "phone number")
 
 @dataclass(frozen=True)
 class Address:
-    """A number or an address of the patient with what they call it; ``state`` says in words whether it is opted in."""
+    """A number or an address of the patient with what they call it; ``state`` says in words whether
+    it is opted in.
+    """
 
     words: str
-    given: bool
+    consented: bool
     state: str
 
 
 @dataclass(frozen=True)
-class Consent:
-    """Every number or address; ``refusal`` says why none of them may be written to or called, blank where one may."""
+class ChannelConsent:
+    """Every number or address; ``refusal`` says why none of them may be written to or called, blank
+    where one may.
+    """
 
     addresses: tuple[Address, ...] = ()
     refusal: str = ""
 
     @property
-    def given(self) -> tuple[Address, ...]:
+    def usable(self) -> tuple[Address, ...]:
         """Those that may be written to or called."""
-        return tuple(one for one in self.addresses if one.given)
+        return tuple(address for address in self.addresses if address.consented)
 
 
 async def consent(
-    connection: Connection, environment_id: int, patient_id: str, conversation_type: str | None, hold: bool = False
-) -> Consent:
+    connection: Connection,
+    environment_id: int,
+    patient_id: str,
+    conversation_type: str | None,
+    hold: bool = False,
+) -> ChannelConsent:
     """The consent for a type of conversation; other types than SMS and e-mail need none.
 
     ``hold``: it stays as it is until the transaction of the connection ends.
     """
     channel = _CHANNELS.get(conversation_type or "")
-    return await _consent(connection, environment_id, patient_id, channel, hold) if channel else Consent()
+    return (
+        await _consent(connection, environment_id, patient_id, channel, hold)
+        if channel
+        else ChannelConsent()
+    )
 
 
-async def to_calls(connection: Connection, environment_id: int, patient_id: str) -> Consent:
+async def to_calls(connection: Connection, environment_id: int, patient_id: str) -> ChannelConsent:
     """The consent to be called at each phone number of the patient."""
     return await _consent(connection, environment_id, patient_id, _CALLS)
 
 
-async def _consent(connection: Connection, environment_id: int, patient_id: str, channel: _Channel, hold: bool = False) -> Consent:
-    rows = await connection.fetch(channel.addresses + ("FOR SHARE" if hold else ""), environment_id, patient_id)
+async def _consent(
+    connection: Connection,
+    environment_id: int,
+    patient_id: str,
+    channel: _Channel,
+    hold: bool = False,
+) -> ChannelConsent:
+    rows = await connection.fetch(
+        channel.addresses + ("FOR SHARE" if hold else ""), environment_id, patient_id
+    )
     if not rows:
-        return Consent((), f"The patient has no {channel.one}, so none is opted in to {channel.name}.")
-    refused = {row["same"] for row in rows if not row["given"]}
+        return ChannelConsent(
+            (), f"The patient has no {channel.noun}, so none is opted in to {channel.name}."
+        )
+    refused = {row["same"] for row in rows if not row["consented"]}
     known = tuple(dict.fromkeys(_address(row, row["same"] not in refused, channel) for row in rows))
-    if any(one.given for one in known):
-        return Consent(known)
+    if any(address.consented for address in known):
+        return ChannelConsent(known)
     are = "is" if len(known) == 1 else "are"
-    return Consent(known, f"{_joined([one.words for one in known])} {are} not opted in to {channel.name}.")
+    return ChannelConsent(
+        known,
+        f"{_joined([address.words for address in known])} {are} not opted in to {channel.name}.",
+    )
 
 
-def _address(row: Mapping[str, Any], given: bool, channel: _Channel) -> Address:
+def _address(row: Mapping[str, Any], consented: bool, channel: _Channel) -> Address:
     words = f"{row['address']} ({row['friendly_name']})" if row["friendly_name"] else row["address"]
-    return Address(words, given, f"{'opted in' if given else 'not opted in'} to {channel.name}")
+    return Address(
+        words, consented, f"{'opted in' if consented else 'not opted in'} to {channel.name}"
+    )
 
 
 def _joined(names: list[str]) -> str:

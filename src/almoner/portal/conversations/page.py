@@ -1,4 +1,6 @@
-"""The conversations with a patient: read, marked as read, and written down. Nothing here sends a message."""
+"""The conversations with a patient: read, marked as read, and written down. Nothing here sends a
+message.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,21 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.database import Connection
-from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
-from almoner.portal import live, patient_access
+from almoner.portal import live
 from almoner.portal.conversations import message_form, templates
-from almoner.portal.conversations.message_form import Composed
-from almoner.portal.conversations.queries import Conversation, Talk, chosen, conversations, mark_read, talk
+from almoner.portal.conversations.message_form import MessageForm
+from almoner.portal.conversations.queries import (
+    Conversation,
+    Talk,
+    chosen,
+    conversations,
+    mark_read,
+    talk,
+)
 from almoner.portal.conversations.view import ConversationView, view
 from almoner.portal.patient import Patient
+from almoner.portal.patient_routes import patient_route
 
 _FOLDER: Final = "portal/conversations"
 NEW: Final = "new"
@@ -26,7 +35,6 @@ _PUT_IN: Final = "Put in. Change what you like before you record it."
 class ConversationsPage:
     view: ConversationView
     patient: Patient
-    since: str
 
 
 @dataclass(frozen=True)
@@ -46,116 +54,153 @@ class Earlier:
     composer: str
 
 
-async def show(visit: Visit) -> Response:
-    """A conversation, the newest where none is named; the inside of its card where a part of a page asks."""
-    async with visit.parts.database.connection() as connection:
-        since = await live.since(connection)
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
-        conversation_id = visit.request.path_params.get("conversation", "")
-        shown = await view(visit, connection, patient, conversation_id, _in_card(visit))
+async def show(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    """A conversation, the newest where none is named; the inside of its card where a part of a page
+    asks.
+    """
+    conversation_id = visit.request.path_params.get("conversation", "")
+    conversation = await view(visit, connection, patient, conversation_id, _in_card(visit))
     if visit.is_fragment:
-        return visit.fragment(f"{_FOLDER}/inside.html", ConversationPart(shown))
-    return visit.page(f"{_FOLDER}/page.html", ConversationsPage(shown, patient, since))
+        return visit.fragment(f"{_FOLDER}/inside.html", ConversationPart(conversation))
+    return visit.page(f"{_FOLDER}/page.html", ConversationsPage(conversation, patient))
 
 
-async def show_now(visit: Visit) -> Response:
+async def show_now(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """The messages as they are now; the form below them is left alone."""
-    async with visit.parts.database.connection() as connection:
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
-        shown = await view(visit, connection, patient, visit.path("conversation"), _in_card(visit))
-    return visit.fragment(f"{_FOLDER}/talk.html", ConversationPart(shown))
+    conversation = await view(
+        visit, connection, patient, visit.path("conversation"), _in_card(visit)
+    )
+    return visit.fragment(f"{_FOLDER}/talk.html", ConversationPart(conversation))
 
 
-async def show_earlier(visit: Visit) -> Response:
+async def show_earlier(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """The messages before the one of the path; the page where no part of one asks."""
     if not visit.is_fragment:
         return visit.go(f"/patients/{visit.path('id')}/conversations/{visit.path('conversation')}")
-    async with visit.parts.database.connection() as connection:
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
-        of = chosen(await conversations(visit, connection, patient), visit.path("conversation"))
-        found = await talk(visit, connection, patient, of, visit.path("message"))
+    of = chosen(await conversations(visit, connection, patient), visit.path("conversation"))
+    messages = await talk(visit, connection, patient, of, visit.path("message"))
     here = f"/patients/{patient.id}/conversations/{of.id}"
-    return visit.fragment(f"{_FOLDER}/earlier.html", Earlier(found, patient, here, f"compose-{of.id}"))
+    return visit.fragment(
+        f"{_FOLDER}/earlier.html", Earlier(messages, patient, here, f"compose-{of.id}")
+    )
 
 
-async def act(visit: Visit) -> Response:
-    """Records a message, marks messages as read, or begins one from a template: what the button ``do`` says."""
+async def act(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    """Records a message, marks messages as read, or begins one from a template: what the button
+    ``do`` says.
+    """
     form = await visit.form()
-    said, do = message_form.parse_message(form), form.text("do") or "record"
-    async with visit.parts.database.transaction() as connection:
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
-        conversation_id = visit.path("conversation")
-        of = None
-        if conversation_id != NEW:
-            of = chosen(await conversations(visit, connection, patient), conversation_id)
+    message, do, conversation_id = (
+        message_form.parse_message(visit, form),
+        form.text("do") or "record",
+        visit.path("conversation"),
+    )
+    async with connection.transaction():
+        of = (
+            chosen(await conversations(visit, connection, patient), conversation_id)
+            if conversation_id != NEW
+            else None
+        )
         if do == "fill":
-            said = await _filled(visit, connection, patient=patient, of=of, said=said, form=form)
+            message = await _filled(
+                visit, connection, patient=patient, of=of, message=message, form=form
+            )
         elif do == "read" and of:
             await mark_read(visit, connection, of.id, form.texts("seen"))
         elif do == "record":
-            recorded, said = await message_form.record(
-                visit, connection, patient=patient, of=of, said=said, seen=form.texts("seen")
+            recorded, message = await message_form.record(
+                visit,
+                connection,
+                patient=patient,
+                of=of,
+                message=message,
+                read_ids=form.texts("seen"),
             )
             if recorded:
-                return await _recorded(visit, connection, patient, recorded, said)
-        return await _shown(
-            visit,
-            connection,
-            patient=patient,
-            conversation_id=conversation_id,
-            said=said,
-            changed="message_reads" if do == "read" else "",
+                return await _recorded(visit, connection, patient, recorded, message)
+        changed = "message_reads" if do == "read" else ""
+        return await _answer(
+            visit, connection, patient, conversation_id, message=message, changed=changed
         )
 
 
-async def _recorded(visit: Visit, connection: Connection, patient: Patient, conversation_id: str, said: Composed) -> Response:
-    """The conversation with the new message in it, and a form that is empty again."""
-    if not visit.is_fragment:
-        return visit.go(f"/patients/{patient.id}/conversations/{conversation_id}")
-    if visit.path("conversation") == NEW and not _in_card(visit):
-        return visit.go(f"/patients/{patient.id}/conversations/{conversation_id}")
-    blank = Composed(direction=said.direction, worker_id=said.worker_id, status="Recorded. Nothing was sent.")
-    return await _shown(visit, connection, patient=patient, conversation_id=conversation_id, said=blank, changed="message_reads")
-
-
-async def _shown(
-    visit: Visit, connection: Connection, patient: Patient, conversation_id: str, said: Composed, changed: str
+async def _recorded(
+    visit: Visit,
+    connection: Connection,
+    patient: Patient,
+    conversation_id: str,
+    message: MessageForm,
 ) -> Response:
-    shown = await view(visit, connection, patient=patient, conversation_id=conversation_id, card=_in_card(visit), composed=said)
-    status = 400 if said.errors else 200
+    """The conversation with the new message in it, and a form that is empty again."""
+    if not visit.is_fragment or (visit.path("conversation") == NEW and not _in_card(visit)):
+        return visit.go(f"/patients/{patient.id}/conversations/{conversation_id}")
+    blank = MessageForm(
+        direction=message.direction,
+        worker_id=message.worker_id,
+        status="Recorded. Nothing was sent.",
+    )
+    return await _answer(
+        visit, connection, patient, conversation_id, message=blank, changed="message_reads"
+    )
+
+
+async def _answer(
+    visit: Visit,
+    connection: Connection,
+    patient: Patient,
+    conversation_id: str,
+    message: MessageForm,
+    changed: str,
+) -> Response:
+    conversation = await view(
+        visit, connection, patient, conversation_id, card=_in_card(visit), message=message
+    )
+    status = 400 if message.errors else 200
     if not visit.is_fragment:
-        return visit.page(f"{_FOLDER}/page.html", ConversationsPage(shown, patient, await live.since(connection)), status)
-    # The card is in this answer already: only what shows everything, such as a timeline, draws itself again.
-    return visit.fragment(f"{_FOLDER}/inside.html", ConversationPart(shown), status, live.trigger(changed) if changed else {})
+        return visit.page(f"{_FOLDER}/page.html", ConversationsPage(conversation, patient), status)
+    # The card is in this answer already: only what shows everything, such as a timeline, draws
+    # itself again.
+    headers = live.trigger(changed) if changed else {}
+    return visit.fragment(f"{_FOLDER}/inside.html", ConversationPart(conversation), status, headers)
 
 
 async def _filled(
-    visit: Visit, connection: Connection, patient: Patient, of: Conversation | None, said: Composed, form: Form
-) -> Composed:
+    visit: Visit,
+    connection: Connection,
+    patient: Patient,
+    of: Conversation | None,
+    message: MessageForm,
+    form: Form,
+) -> MessageForm:
     """What was typed with the chosen template behind it."""
-    offered = await templates.templates(visit, connection, of.type if of else said.type)
-    template = next((one for one in offered if one.name == form.text("template")), None)
+    offered = await templates.templates(visit, connection, of.type if of else message.type)
+    template = next((t for t in offered if t.name == form.text("template")), None)
     if template is None:
-        told = "Choose a template first." if not form.text("template") else "The program has no such template any more."
-        return replace(said, status=told)
+        is_chosen = form.text("template")
+        return replace(
+            message,
+            status=(
+                "The program has no such template any more."
+                if is_chosen
+                else "Choose a template first."
+            ),
+        )
     begun = await templates.begun(visit, connection, patient, template)
-    before = said.contents.rstrip()
+    before = message.contents.rstrip()
     contents = f"{before}\n\n{begun.text}" if before else begun.text
-    return replace(said, contents=contents, direction=message_form.OUTBOUND, status=begun.told or _PUT_IN)
+    return replace(
+        message, contents=contents, direction=message_form.OUTBOUND, status=begun.unknown or _PUT_IN
+    )
 
 
 def _in_card(visit: Visit) -> bool:
     return visit.query("in") == "card"
 
 
-def _route(path: str, answer: object, *methods: str, background: bool = False) -> PageRoute:
-    return PageRoute(f"/patients/{{id}}/conversations{path}", answer, "give_care", methods or ("GET",), background)  # type: ignore[arg-type]
-
-
 ROUTES = (
-    _route("", show),
-    _route("/{conversation}", show),
-    _route("/{conversation}", act, "POST"),
-    _route("/{conversation}/now", show_now, background=True),
-    _route("/{conversation}/before/{message}", show_earlier),
+    patient_route("/conversations", show),
+    patient_route("/conversations/{conversation}", show),
+    patient_route("/conversations/{conversation}", act, "POST"),
+    patient_route("/conversations/{conversation}/now", show_now, background=True),
+    patient_route("/conversations/{conversation}/before/{message}", show_earlier),
 )

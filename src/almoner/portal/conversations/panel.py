@@ -1,4 +1,6 @@
-"""The left column of the profile: the newest conversation, and the form that records a message in it."""
+"""The left column of the profile: the newest conversation, and the form that records a message in
+it.
+"""
 
 from __future__ import annotations
 
@@ -22,4 +24,8 @@ class ConversationPanel:
 
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
-    return Panel(card, "portal/conversations/panel.html", ConversationPanel(await view(visit, connection, patient, "", card=True)))
+    return Panel(
+        card,
+        "portal/conversations/panel.html",
+        ConversationPanel(await view(visit, connection, patient, "", card=True)),
+    )

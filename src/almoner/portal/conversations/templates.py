@@ -1,4 +1,6 @@
-"""Message templates of the program, with what is known of a patient put in for their placeholders."""
+"""Message templates of the program, with what is known of a patient put in for their
+placeholders.
+"""
 
 from __future__ import annotations
 
@@ -17,31 +19,42 @@ from almoner.workshop.placeholders import filled
 
 _KNOWN: Final = f"""
 SELECT w.first_name, w.last_name, w.phone_number, e.appointment_type, e.start_time, e.day
-FROM (SELECT) AS one
+FROM (SELECT) AS nothing
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = $3::uuid
-LEFT JOIN LATERAL ({next_of("$2", "$4::text", "e.appointment_type, e.start_time, e.day")}) AS e ON true
+LEFT JOIN LATERAL ({next_of("$2", "$4::text", "e.appointment_type, e.start_time, e.day")}) AS e
+    ON true
 """
 
 
 @dataclass(frozen=True)
 class FilledTemplate:
-    """A message begun from a template. ``told`` says what nobody knows, and what therefore still stands in braces."""
+    """A message begun from a template. ``unknown`` says what nobody knows, and what therefore still
+    stands in braces.
+    """
 
     text: str
-    told: str
+    unknown: str
 
 
-async def templates(visit: Visit, connection: Connection, conversation_type: str | None) -> tuple[MessageTemplate, ...]:
+async def templates(
+    visit: Visit, connection: Connection, conversation_type: str | None
+) -> tuple[MessageTemplate, ...]:
     """The templates that the program offers in a type of conversation."""
-    outline = await published_programs.outline_at(connection, visit.environment_id, visit.program.version)
-    found = outline.message_templates if outline else ()
-    return tuple(one for one in found if one.channel in ("any", conversation_type))
+    outline = await published_programs.outline_at(
+        connection, visit.environment_id, visit.program.version
+    )
+    offered = outline.message_templates if outline else ()
+    return tuple(template for template in offered if template.channel in ("any", conversation_type))
 
 
-async def begun(visit: Visit, connection: Connection, patient: Patient, template: MessageTemplate) -> FilledTemplate:
+async def begun(
+    visit: Visit, connection: Connection, patient: Patient, template: MessageTemplate
+) -> FilledTemplate:
     """The template with everything put in that is known."""
     zone = visit.parts.database.zones.of(patient.timezone)
-    row = await connection.fetchrow(_KNOWN, visit.environment_id, patient.id, patient.coach_id, zone)
+    row = await connection.fetchrow(
+        _KNOWN, visit.environment_id, patient.id, patient.coach_id, zone
+    )
     words = {
         "patient.first_name": patient.first_name,
         "patient.last_name": patient.last_name,
@@ -61,10 +74,12 @@ async def begun(visit: Visit, connection: Connection, patient: Patient, template
     if row["appointment_type"] is not None and row["start_time"] is not None:
         words["appointment.time"] = time_of_day(clocks.local(row["start_time"], patient.timezone))
     text, unknown = filled(template.body, words)
-    return FilledTemplate(text.strip("\n"), _told(unknown, patient, row["appointment_type"] is not None))
+    return FilledTemplate(
+        text.strip("\n"), _unknown_words(unknown, patient, row["appointment_type"] is not None)
+    )
 
 
-def _told(unknown: tuple[str, ...], patient: Patient, booked: bool) -> str:
+def _unknown_words(unknown: tuple[str, ...], patient: Patient, booked: bool) -> str:
     if not unknown:
         return ""
     reasons = []

@@ -1,8 +1,8 @@
-"""How many there are of what everybody's inbox shows the first of: counted after the page has been drawn.
+"""How many there are of what everybody's inbox shows the first of: counted after the page has been
+drawn.
 
-Each count goes through all that the environment has of a sort, which takes longer than a page may; so it is asked for by itself,
-and what takes longest is shared by all who look (``QueryCache``).
-"""
+Each count goes through all that the environment has of a sort, which takes longer than a page may;
+so it is asked for by itself, and what takes longest is shared by all who look (``QueryCache``)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,19 @@ from almoner.resources.care_flows import OPEN_SINCE
 
 _OF_PHASE: Final = f"($2::text IS NULL OR p.phase = $2) AND {IS_CURRENT}"
 _DUE: Final = f"""
-SELECT f.care_flow::text AS body, p.timezone FROM care_flows f JOIN patients p ON p.environment_id = $1 AND p.id = f.user_id
+SELECT f.care_flow::text AS body, p.timezone FROM care_flows f JOIN patients p
+    ON p.environment_id = $1 AND p.id = f.user_id
 WHERE f.environment_id = $1 AND {OPEN_SINCE} < $3 AND {_OF_PHASE}
 """
 # So many flows are taken apart at once, before other requests have their turn.
 _AT_ONCE: Final = 200
 _INACTIVE: Final = f"""
-SELECT count(*) FROM patients p WHERE p.environment_id = $1 AND {_OF_PHASE} AND p.phase <> ALL ($4::text[]) AND {IS_QUIET}
+SELECT count(*) FROM patients p WHERE p.environment_id = $1 AND {_OF_PHASE}
+    AND p.phase <> ALL ($4::text[]) AND {IS_QUIET}
 """
 _NEW: Final = f"""
-SELECT count(*) FROM patients p WHERE p.environment_id = $1 AND {_OF_PHASE} AND p.created_at >= $3 AND p.updated_at >= $3
+SELECT count(*) FROM patients p WHERE p.environment_id = $1 AND {_OF_PHASE} AND p.created_at >= $3
+    AND p.updated_at >= $3
   AND (p.coach_id = $4 OR (p.coach_id IS NULL AND $5))
 """
 
@@ -53,13 +56,19 @@ class Tally:
 
 
 async def due(query_cache: QueryCache, whose: Whose, now: datetime) -> Due | None:
-    """How many open interventions of everybody's patients are due by today, where their patients live."""
+    """How many open interventions of everybody's patients are due by today, where their patients
+    live.
+    """
     of = (whose.environment_id, whose.phase)
     return await query_cache.of(("due", *of), lambda connection: _due(connection, of, now))
 
 
-async def inactive(query_cache: QueryCache, whose: Whose, since: datetime, ends: Collection[str]) -> int | None:
-    """How many of all patients nothing was heard of; the arguments are those of ``find.inactive``."""
+async def inactive(
+    query_cache: QueryCache, whose: Whose, since: datetime, ends: Collection[str]
+) -> int | None:
+    """How many of all patients nothing was heard of; the arguments are those of
+    ``find.inactive``.
+    """
     of = (whose.environment_id, whose.phase)
 
     async def count(connection: Connection) -> int:
@@ -96,8 +105,8 @@ async def _due(connection: Connection, of: tuple[int, str | None], now: datetime
     async with connection.transaction():
         async for row in connection.cursor(_DUE, *of, due_before(now), prefetch=_AT_ONCE):
             for goal in _FLOWS.decode(row["body"]).goals:
-                for one in goal.interventions:
-                    if one.completed_at is None and one.reminder_date is not None:
-                        days = days_late(moment(one.reminder_date), row["timezone"], now)
+                for step in goal.interventions:
+                    if step.completed_at is None and step.reminder_date is not None:
+                        days = days_late(moment(step.reminder_date), row["timezone"], now)
                         late, due = late + (days > 0), due + (days >= 0)
     return Due(due, late)

@@ -1,13 +1,17 @@
-"""The buttons of the inbox: what each does, and the way back that stands in its row for a moment."""
+"""The buttons of the inbox: what each does, and the way back that stands in its row for a
+moment.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from starlette.responses import Response
 
+from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal import live
@@ -16,7 +20,8 @@ from almoner.portal.care_flows.changes import At
 from almoner.portal.inbox import services
 from almoner.portal.inbox.rows import Action, ticking
 from almoner.portal.inbox.services import Gone
-from almoner.portal.inbox.view import MOST_SHOWN, ActionResult, gather, view_of
+from almoner.portal.inbox.view import MOST_ROWS, InboxActionResult, gather, view_of
+from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
 from almoner.vocabulary.times import iso
 
@@ -26,80 +31,141 @@ _ONLY: Final = At(0, 0)
 
 
 async def complete(visit: Visit) -> Response:
-    async def do(form: Form) -> ActionResult:
+    async def do(connection: Connection, form: Form) -> InboxActionResult:
         done = changes.complete(_ONLY, visit.worker.worker_id, iso(datetime.now(UTC)))
-        patient, merging = await services.tick(visit, form, done)
-        undo = Action("Undo", "/inbox/reopen", "u", ticking(form.text("flow"), merging.around(_ONLY)))
-        return ActionResult(f"Done: {merging.seen(_ONLY)['title']}", patient, undo)
+        patient, merging = await services.tick(visit, connection, form, done)
+        undo = Action(
+            "Undo", "/inbox/reopen", "u", ticking(form.text("flow"), merging.around(_ONLY))
+        )
+        return InboxActionResult(f"Done: {merging.before(_ONLY)['title']}", patient, undo)
 
     return await _done(visit, do, "care_flows")
 
 
 async def reopen(visit: Visit) -> Response:
-    """Opens a step again. Where somebody else has completed it anew meanwhile, both are shown to choose from."""
+    """Opens a step again. Where somebody else has completed it anew meanwhile, both are shown to
+    choose from.
+    """
 
-    async def do(form: Form) -> ActionResult | Response:
-        patient, merging = await services.tick(visit, form, changes.reopen(_ONLY))
+    async def do(connection: Connection, form: Form) -> InboxActionResult | Response:
+        patient, merging = await services.tick(visit, connection, form, changes.reopen(_ONLY))
         if merging.conflicts:
-            return await flow_form.conflict(visit, patient, form.text("flow"), merging, form)
-        return ActionResult(f"Open again: {merging.seen(_ONLY)['title']}", patient)
+            return await flow_form.conflict(
+                visit, connection, patient, form.text("flow"), merging=merging, form=form
+            )
+        return InboxActionResult(f"Open again: {merging.before(_ONLY)['title']}", patient)
 
     return await _done(visit, do, "care_flows")
 
 
 async def read(visit: Visit) -> Response:
-    async def do(form: Form) -> ActionResult:
+    async def do(connection: Connection, form: Form) -> InboxActionResult:
         conversation = form.text("conversation")
-        patient, at = await services.read(visit, conversation, _moment(form.text("until")))
+        patient, at = await services.read(
+            visit, connection, conversation, _moment(form.text("until"))
+        )
         if at is None:
-            return ActionResult("The messages had been read already.", patient)
+            return InboxActionResult("The messages had been read already.", patient)
         fields = (("conversation", conversation), ("at", at.isoformat()))
-        return ActionResult("The messages are marked as read.", patient, Action("Undo", "/inbox/unread", "u", fields))
+        return InboxActionResult(
+            "The messages are marked as read.",
+            patient,
+            Action("Undo", "/inbox/unread", "u", fields),
+        )
 
     return await _done(visit, do, "message_reads")
 
 
 async def unread(visit: Visit) -> Response:
-    async def do(form: Form) -> ActionResult:
-        patient = await services.unread(visit, form.text("conversation"), _moment(form.text("at")))
-        return ActionResult("The messages are unread again.", patient)
+    async def do(connection: Connection, form: Form) -> InboxActionResult:
+        patient = await services.unread(
+            visit, connection, form.text("conversation"), _moment(form.text("at"))
+        )
+        return InboxActionResult("The messages are unread again.", patient)
 
     return await _done(visit, do, "message_reads")
 
 
 async def assign(visit: Visit) -> Response:
-    async def do(form: Form) -> ActionResult:
-        patient = await services.assign(visit, form.text("patient"), visit.worker.worker_id, None)
-        return ActionResult("Assigned to you.", patient, Action("Undo", "/inbox/unassign", "u", (("patient", patient.id),)))
+    async def do(connection: Connection, form: Form) -> InboxActionResult:
+        patient = await services.assign(
+            visit, connection, form.text("patient"), visit.worker.worker_id, None
+        )
+        return InboxActionResult(
+            "Assigned to you.",
+            patient,
+            Action("Undo", "/inbox/unassign", "u", (("patient", patient.id),)),
+        )
 
     return await _done(visit, do, "patients")
 
 
 async def unassign(visit: Visit) -> Response:
-    async def do(form: Form) -> ActionResult:
-        patient = await services.assign(visit, form.text("patient"), None, visit.worker.worker_id)
-        return ActionResult("With no coach again.", patient)
+    async def do(connection: Connection, form: Form) -> InboxActionResult:
+        patient = await services.assign(
+            visit, connection, form.text("patient"), None, visit.worker.worker_id
+        )
+        return InboxActionResult("With no coach again.", patient)
 
     return await _done(visit, do, "patients")
 
 
-async def _done(visit: Visit, do: Callable[[Form], Awaitable[ActionResult | Response]], changed: str) -> Response:
-    """Does something and draws the list again, with what was done; the focus goes to the row that took the place of this one.
+async def take_alert(visit: Visit) -> Response:
+    return await _about_alert(visit, services.take_alert, "You take care of it.", "alert-return")
 
-    ``changed`` is the collection that was written, for what else on the page shows it. A Response of ``do`` is a question first.
-    """
+
+async def return_alert(visit: Visit) -> Response:
+    give_back = partial(services.take_alert, taken=False)
+    return await _about_alert(visit, give_back, "Nobody takes care of it now.")
+
+
+async def dismiss_alert(visit: Visit) -> Response:
+    return await _about_alert(visit, services.dismiss_alert, "The alert is done.", "alert-reopen")
+
+
+async def reopen_alert(visit: Visit) -> Response:
+    reopen = partial(services.dismiss_alert, done=False)
+    return await _about_alert(visit, reopen, "The alert is open again.")
+
+
+async def _about_alert(
+    visit: Visit,
+    write: Callable[[Visit, Connection, str], Awaitable[Patient]],
+    words: str,
+    way_back: str = "",
+) -> Response:
+    async def do(connection: Connection, form: Form) -> InboxActionResult:
+        alert = form.text("alert")
+        patient = await write(visit, connection, alert)
+        undo = Action("Undo", f"/inbox/{way_back}", "u", (("alert", alert),)) if way_back else None
+        return InboxActionResult(words, patient, undo)
+
+    return await _done(visit, do, "alerts")
+
+
+async def _done(
+    visit: Visit,
+    do: Callable[[Connection, Form], Awaitable[InboxActionResult | Response]],
+    changed: str,
+) -> Response:
+    """Does something and draws the list again, with what was done; the focus goes to the row that
+    took the place of this one.
+
+    ``changed`` is the collection that was written, for what else on the page shows it. A Response
+    of ``do`` is a question first."""
     form = await visit.form()
     view = view_of(visit, form.text)
     try:
-        told = await do(form)
+        async with visit.connection() as connection:
+            result = await do(connection, form)
     except Gone as gone:
-        told = ActionResult(gone.text, refused=True)
-    if isinstance(told, Response):
-        return told
-    if not visit.is_fragment and not told.refused:
+        result = InboxActionResult(gone.text, refused=True)
+    if isinstance(result, Response):
+        return result
+    if not visit.is_fragment and not result.refused:
         return visit.go(view.path())
-    inbox = await gather(visit, view, told, parsing.whole(form.text("row"), high=MOST_SHOWN) or 0)
-    status = 409 if told.refused else 200
+    inbox = await gather(visit, view, result, parsing.whole(form.text("row"), high=MOST_ROWS) or 0)
+    status = 409 if result.refused else 200
     if not visit.is_fragment:
         return visit.page(f"{_FOLDER}/inbox.html", inbox, status)
     return visit.fragment(f"{_FOLDER}/list.html", inbox, status, live.trigger(changed))

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.inbox import handlers, queries, today
-from almoner.portal.inbox.rows import Count
-from almoner.portal.inbox.view import Inbox, InboxView, badge, gather, view_of, whose_of
+from almoner.portal.inbox.tab_counts import Count
+from almoner.portal.inbox.view import InboxPage, InboxView, badge, gather, view_of, whose_of
 
 _FOLDER: Final = "portal/inbox"
 _CARE: Final = "give_care"
@@ -20,12 +20,13 @@ _CARE: Final = "give_care"
 
 @dataclass(frozen=True)
 class InboxCounts:
-    """What the counts draw again. ``stale``: the list has other rows by now than those that are shown.
+    """What the counts draw again. ``stale``: the list has other rows by now than those that are
+    shown.
 
     ``counted``: the page did not know yet how many there are.
     """
 
-    inbox: Inbox
+    inbox: InboxPage
     stale: bool
     counted: bool
 
@@ -58,13 +59,14 @@ async def show_counts(visit: Visit) -> Response:
     """The counts, also of what the list was drawn with the least of."""
     inbox = await gather(visit, view_of(visit, visit.query), exact=True)
     return visit.fragment(
-        f"{_FOLDER}/counts.html", InboxCounts(inbox, inbox.digest != visit.query("digest"), visit.query("counting") == "yes")
+        f"{_FOLDER}/counts.html",
+        InboxCounts(inbox, inbox.digest != visit.query("digest"), visit.query("counting") == "yes"),
     )
 
 
 async def show_day(visit: Visit) -> Response:
     now = datetime.now(UTC)
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         whose = whose_of(visit, InboxView())
         day = await today.of(visit, connection, await queries.calendar_of(connection, whose), now)
     return visit.fragment(f"{_FOLDER}/day.html", DayPart(today.day_view(visit, day, now)))
@@ -85,5 +87,9 @@ ROUTES: Final = (
     PageRoute("/inbox/read", handlers.read, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/unread", handlers.unread, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/assign", handlers.assign, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/alert-take", handlers.take_alert, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/alert-return", handlers.return_alert, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/alert-done", handlers.dismiss_alert, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/alert-reopen", handlers.reopen_alert, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/unassign", handlers.unassign, may=_CARE, methods=("POST",)),
 )

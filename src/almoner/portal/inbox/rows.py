@@ -1,4 +1,6 @@
-"""The inbox in words: a row for each thing that waits, with how late it is, and the one thing to do about it."""
+"""The inbox in words: a row for each thing that waits, with how late it is, and the one thing to do
+about it.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,7 @@ from almoner.portal.calendar import zones
 from almoner.portal.calendar.appointment_detail import has_begun
 from almoner.portal.calendar.queries import MODALITIES, CalendarEvent
 from almoner.portal.care_flows.changes import Part
-from almoner.portal.inbox.full_counts import Tally
-from almoner.portal.inbox.queries import DueStep, Inactive, InboxPatient, Matches, New, Unread
+from almoner.portal.inbox.entries import DueStep, Inactive, InboxPatient, Matches, New, Unread
 from almoner.portal.inbox.today import CalendarDay
 from almoner.vocabulary import clocks
 
@@ -42,7 +43,9 @@ _SOON: Final = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Action:
-    """What a button does: a link, or a form that is sent with these fields. ``letter`` does the same from the keyboard."""
+    """What a button does: a link, or a form that is sent with these fields. ``letter`` does the
+    same from the keyboard.
+    """
 
     label: str
     path: str
@@ -52,7 +55,9 @@ class Action:
 
 @dataclass(frozen=True)
 class DueChip:
-    """How late or when, in words; ``at`` is the moment and ``exact`` tells it in full, in both zones where they differ."""
+    """How late or when, in words; ``at`` is the moment and ``exact`` tells it in full, in both
+    zones where they differ.
+    """
 
     text: str
     tone: str
@@ -79,7 +84,8 @@ class InboxRow:
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
-    """A thing that waits, before it is put in words: hundreds are counted and put in order by ``rank``, some thirty are shown.
+    """A thing that waits, before it is put in words: hundreds are counted and put in order by
+    ``rank``, some thirty are shown.
 
     ``key`` stays the same as long as it is the same thing.
     """
@@ -89,17 +95,6 @@ class InboxItem:
     patient: InboxPatient
     rank: tuple[float, ...]
     in_words: Callable[[], InboxRow]
-
-
-@dataclass(frozen=True)
-class Count:
-    """How many; ``more``: at least so many."""
-
-    number: int
-    more: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.number:,}{'+' if self.more else ''}"
 
 
 @dataclass(frozen=True)
@@ -114,12 +109,19 @@ class WaitingItems:
     @property
     def more(self) -> bool:
         """Whether there is more of any sort than was found."""
-        return any(found.more for found in (self.steps, self.unread, self.inactive, self.new))
+        return any(matches.more for matches in (self.steps, self.unread, self.inactive, self.new))
 
     def of_phase(self, phase: str) -> WaitingItems:
-        """What of it is of patients in a phase; all of it where that is empty. How much more there is stays as it was found."""
+        """What of it is of patients in a phase; all of it where that is empty. How much more there
+        is stays as it was found.
+        """
         return (
-            WaitingItems(*(_of_phase(found, phase) for found in (self.steps, self.unread, self.inactive, self.new)))
+            WaitingItems(
+                *(
+                    _of_phase(matches, phase)
+                    for matches in (self.steps, self.unread, self.inactive, self.new)
+                )
+            )
             if phase
             else self
         )
@@ -128,7 +130,9 @@ class WaitingItems:
 class Wording:
     """Puts what was found in words, for one reader at one moment."""
 
-    def __init__(self, visit: Visit, day: CalendarDay, now: datetime, phases: Mapping[str, str]) -> None:
+    def __init__(
+        self, visit: Visit, day: CalendarDay, now: datetime, phases: Mapping[str, str]
+    ) -> None:
         """``phases``: those of the patients of the day's appointments, by id."""
         self._visit = visit
         self._day = day
@@ -138,28 +142,44 @@ class Wording:
 
     def items(self, waiting: WaitingItems, events: Iterable[CalendarEvent]) -> list[InboxItem]:
         """Everything in the order in which it is to be done."""
-        found = [self._step(one) for one in waiting.steps.entries]
-        found += [self._event(one) for one in events if one.patient_id and one.outcome is None]
-        found += [self._unread(one) for one in waiting.unread.entries]
-        found += [self._inactive(one) for one in waiting.inactive.entries]
-        found += [self._new(one) for one in waiting.new.entries]
-        return sorted(found, key=lambda item: (item.rank, item.key))
+        items = [self._step(step) for step in waiting.steps.entries]
+        items += [self._event(e) for e in events if e.patient_id and e.outcome is None]
+        items += [self._unread(unread) for unread in waiting.unread.entries]
+        items += [self._inactive(inactive) for inactive in waiting.inactive.entries]
+        items += [self._new(new) for new in waiting.new.entries]
+        return sorted(items, key=lambda item: (item.rank, item.key))
 
     def _step(self, step: DueStep) -> InboxItem:
         late = step.late > 0
         key = f"step-{step.flow_id}-{step.goal}-{step.step}"
         rank = (0 if late else 3, step.due.timestamp())
-        return InboxItem(key, "overdue" if late else "next", step.patient, rank, partial(self._step_row, key, step))
+        return InboxItem(
+            key,
+            "overdue" if late else "next",
+            step.patient,
+            rank,
+            partial(self._step_row, key, step),
+        )
 
     def _step_row(self, key: str, step: DueStep) -> InboxRow:
         late, theirs = step.late > 0, clocks.local(step.due, step.patient.timezone)
         if late:
-            chip = DueChip(f"{counted(step.late, 'day')} late", "bad", step.due, self._exact(step.due, step.patient))
+            chip = DueChip(
+                f"{counted(step.late, 'day')} late",
+                "bad",
+                step.due,
+                self._exact(step.due, step.patient),
+            )
         else:
             # What is due at no time of its day begins with it, where the patient lives.
             whole = (theirs.hour, theirs.minute) == (0, 0)
             at = "today" if whole else f"today {zones.clock(step.due, self._zone, self._day.date)}"
-            chip = DueChip(at, "warn" if step.due <= self._now else "", step.due, self._exact(step.due, step.patient))
+            chip = DueChip(
+                at,
+                "warn" if step.due <= self._now else "",
+                step.due,
+                self._exact(step.due, step.patient),
+            )
         fields = ticking(step.flow_id, step.base)
         return InboxRow(
             key=key,
@@ -186,31 +206,40 @@ class Wording:
 
     def _event_row(self, key: str, event: CalendarEvent, patient: InboxPatient) -> InboxRow:
         kind = self._title("appointment_types", event.appointment_type)
-        told = [kind, MODALITIES.get(event.modality, event.modality)]
+        words = [kind, MODALITIES.get(event.modality, event.modality)]
         start, end = event.start_time or self._day.start, event.end_time or self._day.end
         if event.start_time:
-            told.append(zones.span(start, end, self._zone))
+            words.append(zones.span(start, end, self._zone))
         theirs = self._theirs(start, patient) if event.start_time else ""
         path = f"/calendar/events/{event.id}"
         over = event.start_time is not None and end <= self._now
         begun = has_begun(event, self._zone, self._now)
-        main = Action("Outcome", path, "o") if over else Action("Prepare", f"/patients/{patient.id}", "p")
+        main = (
+            Action("Outcome", path, "o")
+            if over
+            else Action("Prepare", f"/patients/{patient.id}", "p")
+        )
         return InboxRow(
             key=key,
             patient=patient,
             phase=self._phase(patient),
-            text=" · ".join([*told, theirs] if theirs else told),
+            text=" · ".join([*words, theirs] if theirs else words),
             chip=self._event_chip(event, start, end, patient),
             main=main,
             other=None if over else Action("Outcome", path, "o") if begun else Action("Open", path),
             sort="is-today",
         )
 
-    def _event_chip(self, event: CalendarEvent, start: datetime, end: datetime, patient: InboxPatient) -> DueChip:
+    def _event_chip(
+        self, event: CalendarEvent, start: datetime, end: datetime, patient: InboxPatient
+    ) -> DueChip:
         exact = self._exact(start, patient)
         if event.start_time is None:
             return DueChip(
-                "today, all day", "", start, f"{self._day.date:%A}, {self._day.date.day} {self._day.date:%B %Y}, all day"
+                "today, all day",
+                "",
+                start,
+                f"{self._day.date:%A}, {self._day.date.day} {self._day.date:%B %Y}, all day",
             )
         if end <= self._now:
             return DueChip("no outcome yet", "warn", start, exact)
@@ -221,59 +250,85 @@ class Wording:
             return DueChip(f"in {minutes} min", "good", start, exact)
         return DueChip(zones.clock(start, self._zone), "", start, exact)
 
-    def _unread(self, one: Unread) -> InboxItem:
-        at = one.at.timestamp()
-        key = f"message-{one.conversation_id}-{at}"
-        return InboxItem(key, "messages", one.patient, (2, at), partial(self._unread_row, key, one))
+    def _unread(self, unread: Unread) -> InboxItem:
+        at = unread.at.timestamp()
+        key = f"message-{unread.conversation_id}-{at}"
+        row = partial(self._unread_row, key, unread)
+        return InboxItem(key, "messages", unread.patient, (2, at), row)
 
-    def _unread_row(self, key: str, one: Unread) -> InboxRow:
-        days = self._days_since(one.at)
+    def _unread_row(self, key: str, unread: Unread) -> InboxRow:
+        days = self._days_since(unread.at)
         when = (
-            f"{'yesterday ' if days == 1 else ''}{zones.clock(one.at, self._zone)}" if days <= 1 else f"{counted(days, 'day')} ago"
+            f"{'yesterday ' if days == 1 else ''}{zones.clock(unread.at, self._zone)}"
+            if days <= 1
+            else f"{counted(days, 'day')} ago"
         )
-        more = f" · {one.number:,} unread" if one.number > 1 else ""
-        fields = (("conversation", one.conversation_id), ("until", one.at.isoformat()))
+        more = f" · {unread.number:,} unread" if unread.number > 1 else ""
+        fields = (("conversation", unread.conversation_id), ("until", unread.at.isoformat()))
         return InboxRow(
             key=key,
-            patient=one.patient,
-            phase=self._phase(one.patient),
-            text=f"“{' '.join(one.contents.split())}”{more}",
-            chip=DueChip(f"{CHANNELS.get(one.kind, 'Message')} {when}", "info", one.at, self._exact(one.at, one.patient)),
-            main=Action("Reply", f"/patients/{one.patient.id}#conversation", "r"),
+            patient=unread.patient,
+            phase=self._phase(unread.patient),
+            text=f"“{' '.join(unread.contents.split())}”{more}",
+            chip=DueChip(
+                f"{CHANNELS.get(unread.kind, 'Message')} {when}",
+                "info",
+                unread.at,
+                self._exact(unread.at, unread.patient),
+            ),
+            main=Action("Reply", f"/patients/{unread.patient.id}#conversation", "r"),
             other=Action("Mark read", "/inbox/read", "", fields),
         )
 
-    def _inactive(self, one: Inactive) -> InboxItem:
-        key = f"inactive-{one.patient.id}"
-        return InboxItem(key, "inactive", one.patient, (5, one.last_at.timestamp()), partial(self._inactive_row, key, one))
-
-    def _inactive_row(self, key: str, one: Inactive) -> InboxRow:
-        days = self._days_since(one.last_at)
-        return InboxRow(
-            key=key,
-            patient=one.patient,
-            phase=self._phase(one.patient),
-            text=f"No activity for {counted(days, 'day')}, and nothing booked",
-            chip=DueChip(counted(days, "day"), "warn", one.last_at, f"Last: {self._exact(one.last_at, one.patient)}"),
-            main=Action("Schedule", f"/calendar/new?patient={one.patient.id}", "s"),
+    def _inactive(self, inactive: Inactive) -> InboxItem:
+        key = f"inactive-{inactive.patient.id}"
+        return InboxItem(
+            key,
+            "inactive",
+            inactive.patient,
+            (5, inactive.last_at.timestamp()),
+            partial(self._inactive_row, key, inactive),
         )
 
-    def _new(self, one: New) -> InboxItem:
-        key = f"new-{one.patient.id}"
-        return InboxItem(key, "new", one.patient, (6, -one.at.timestamp()), partial(self._new_row, key, one))
-
-    def _new_row(self, key: str, one: New) -> InboxRow:
-        by = f" by {one.by}" if one.by else ""
-        fields = (("patient", one.patient.id),)
+    def _inactive_row(self, key: str, inactive: Inactive) -> InboxRow:
+        days = self._days_since(inactive.last_at)
         return InboxRow(
             key=key,
-            patient=one.patient,
-            phase=self._phase(one.patient),
-            text=f"{'New, yours' if one.is_mine else 'New, with no coach yet'} · created{by} {self._ago(one.at)}",
-            chip=DueChip("new", "info", one.at, self._exact(one.at, one.patient)),
-            main=Action("Open", f"/patients/{one.patient.id}", "o")
-            if one.is_mine
-            else Action("Assign to me", "/inbox/assign", "a", fields),
+            patient=inactive.patient,
+            phase=self._phase(inactive.patient),
+            text=f"No activity for {counted(days, 'day')}, and nothing booked",
+            chip=DueChip(
+                counted(days, "day"),
+                "warn",
+                inactive.last_at,
+                f"Last: {self._exact(inactive.last_at, inactive.patient)}",
+            ),
+            main=Action("Schedule", f"/calendar/new?patient={inactive.patient.id}", "s"),
+        )
+
+    def _new(self, new: New) -> InboxItem:
+        key = f"new-{new.patient.id}"
+        return InboxItem(
+            key, "new", new.patient, (6, -new.at.timestamp()), partial(self._new_row, key, new)
+        )
+
+    def _new_row(self, key: str, new: New) -> InboxRow:
+        by = f" by {new.by}" if new.by else ""
+        fields = (("patient", new.patient.id),)
+        return InboxRow(
+            key=key,
+            patient=new.patient,
+            phase=self._phase(new.patient),
+            text=(
+                f"{'New, yours' if new.is_mine else 'New, with no coach yet'} · created{by}"
+                f" {self._ago(new.at)}"
+            ),
+            chip=DueChip("new", "info", new.at, self._exact(new.at, new.patient)),
+            main=(
+                Action("Open", f"/patients/{new.patient.id}", "o")
+                if new.is_mine
+                else Action("Assign to me", "/inbox/assign", "a", fields)
+            ),
         )
 
     def _days_since(self, at: datetime) -> int:
@@ -296,12 +351,14 @@ class Wording:
         """The time where the patient is, where it is another."""
         if not clocks.differ(self._zone, patient.timezone, at):
             return ""
-        return f"their time {zones.clock(at, patient.timezone, clocks.local(at, self._zone).date())}"
+        return (
+            f"their time {zones.clock(at, patient.timezone, clocks.local(at, self._zone).date())}"
+        )
 
     def _exact(self, at: datetime, patient: InboxPatient) -> str:
         here, theirs = clocks.local(at, self._zone), self._theirs(at, patient)
-        said = f"{here:%A}, {here.day} {here:%B %Y} {time_of_day(here)} {here.tzname()}"
-        return f"{said}; {theirs}" if theirs else said
+        exact = f"{here:%A}, {here.day} {here:%B %Y} {time_of_day(here)} {here.tzname()}"
+        return f"{exact}; {theirs}" if theirs else exact
 
     def _phase(self, patient: InboxPatient) -> str:
         return self._title("phases", patient.phase)
@@ -311,33 +368,15 @@ class Wording:
 
 
 def ticking(flow_id: str, base: Part) -> tuple[tuple[str, str], ...]:
-    """The fields of a form that completes or reopens the one intervention of ``base``, as it was seen."""
+    """The fields of a form that completes or reopens the one intervention of ``base``, as it was
+    seen.
+    """
     return (("flow", flow_id), ("was.care_flow", msgspec.json.encode(base).decode()))
 
 
-def counts(waiting: WaitingItems, appointments: int, tally: Tally) -> dict[str, Count]:
-    """How many rows each tab has: the one place that counts what waits, for the tabs, the figures at the top and the badge.
-
-    Where not all were found, as many as ``tally`` says, and else at least so many. ``appointments``: of today, without an outcome.
-    """
-    late = sum(step.late > 0 for step in waiting.steps.entries)
-    found = {
-        "overdue": Count(late + (waiting.steps.rest or 0), waiting.steps.more),
-        "messages": Count(waiting.unread.number, waiting.unread.more),
-        "inactive": Count(waiting.inactive.number, waiting.inactive.more),
-        "new": Count(waiting.new.number, waiting.new.more),
-    }
-    today = appointments + len(waiting.steps.entries) - late
-    if tally.due is not None:
-        found["overdue"] = Count(tally.due.late)
-        today = appointments + tally.due.all - tally.due.late
-    found |= {tab: Count(number) for tab, number in (("inactive", tally.inactive), ("new", tally.new)) if number is not None}
-    total = today + sum(count.number for count in found.values())
-    return {"next": Count(total, any(count.more for count in found.values()))} | found
-
-
-def _of_phase(found: Matches[Any], phase: str) -> Matches[Any]:
-    return Matches([entry for entry in found.entries if entry.patient.phase == phase], found.rest)
+def _of_phase(matches: Matches[Any], phase: str) -> Matches[Any]:
+    entries = [entry for entry in matches.entries if entry.patient.phase == phase]
+    return Matches(entries, matches.rest)
 
 
 def of_tab(items: Sequence[InboxItem], tab: str) -> list[InboxItem]:
@@ -345,6 +384,6 @@ def of_tab(items: Sequence[InboxItem], tab: str) -> list[InboxItem]:
     return [item for item in items if tab in ("next", item.tab)]
 
 
-def digest(items: Iterable[InboxItem]) -> str:
-    """What changes when other rows are in the list than before."""
-    return hashlib.sha256("\n".join(sorted(item.key for item in items)).encode()).hexdigest()[:16]
+def digest(keys: Iterable[str]) -> str:
+    """What changes when other rows are in the list than before, by their keys."""
+    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:16]

@@ -1,4 +1,6 @@
-"""The worker's day, hour by hour: what stands in their calendar, and where in it the present moment is."""
+"""The worker's day, hour by hour: what stands in their calendar, and where in it the present moment
+is.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,13 @@ from almoner.database import Connection
 from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
 from almoner.portal.calendar import zones
-from almoner.portal.calendar.queries import MODALITIES, Absence, CalendarEvent, CalendarWorker, diary
+from almoner.portal.calendar.queries import (
+    MODALITIES,
+    Absence,
+    CalendarEvent,
+    CalendarWorker,
+    diary,
+)
 from almoner.vocabulary import clocks
 from almoner.vocabulary.working_hours import Span
 
@@ -23,7 +31,9 @@ _QUARTER: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True, kw_only=True)
 class CalendarDay:
-    """What is in the worker's calendar on ``date``, from ``start`` up to ``end`` (UTC), in their zone."""
+    """What is in the worker's calendar on ``date``, from ``start`` up to ``end`` (UTC), in their
+    zone.
+    """
 
     date: date
     timezone: str
@@ -35,11 +45,11 @@ class CalendarDay:
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Something in the day: whom it is with (empty: nobody whom the visitor may see), what it is, from when to when.
+    """Something in the day: whom it is with (empty: nobody whom the visitor may see), what it is,
+    from when to when.
 
-    ``path`` leads to it, empty where there is nothing to open; ``muted``: it takes no time, or is no appointment. ``patient_id`` is
-    None where the visitor sees nobody in it.
-    """
+    ``path`` leads to it, empty where there is nothing to open; ``muted``: it takes no time, or is
+    no appointment. ``patient_id`` is None where the visitor sees nobody in it."""
 
     title: str
     text: str
@@ -51,7 +61,9 @@ class Block:
 
 @dataclass(frozen=True)
 class Hour:
-    """An hour of the day. ``quarter``: in which quarter of it (0 to 3) the present moment is, None where in another hour."""
+    """An hour of the day. ``quarter``: in which quarter of it (0 to 3) the present moment is, None
+    where in another hour.
+    """
 
     label: str
     blocks: tuple[Block, ...]
@@ -60,7 +72,9 @@ class Hour:
 
 @dataclass(frozen=True)
 class ShownDay:
-    """The day as it is drawn: what is on it as a whole, and its hours. ``zone`` says whose times these are."""
+    """The day as it is drawn: what is on it as a whole, and its hours. ``zone`` says whose times
+    these are.
+    """
 
     zone: str
     whole: tuple[Block, ...]
@@ -71,23 +85,32 @@ async def of(visit: Visit, connection: Connection, calendar_id: str, now: dateti
     """The visitor's own day."""
     me = visit.worker
     today = clocks.local(now, me.timezone).date()
-    start, end = clocks.start_of(today, me.timezone), clocks.start_of(clocks.shifted(today, 1), me.timezone)
+    start, end = (
+        clocks.start_of(today, me.timezone),
+        clocks.start_of(clocks.shifted(today, 1), me.timezone),
+    )
     worker = CalendarWorker(me.worker_id, me.first_name, me.last_name, me.timezone, calendar_id)
-    found = await diary(visit, connection, [worker], Span(start, end), (today, clocks.shifted(today, 1)))
+    day_of_worker = await diary(
+        visit, connection, [worker], Span(start, end), (today, clocks.shifted(today, 1))
+    )
     return CalendarDay(
         date=today,
         timezone=me.timezone,
         start=start,
         end=end,
-        events=found.events.get(worker.id, []),
-        absences=found.absences.get(worker.id, []),
+        events=day_of_worker.events.get(worker.id, []),
+        absences=day_of_worker.absences.get(worker.id, []),
     )
 
 
 def day_view(visit: Visit, day: CalendarDay, now: datetime) -> ShownDay:
     """The day in words."""
-    timed = [(max(e.start_time, day.start), _event(visit, e, day)) for e in day.events if e.start_time]
-    timed += [(max(a.start, day.start), _absence(a, day)) for a in day.absences if not _covers(a, day)]
+    timed = [
+        (max(e.start_time, day.start), _event(visit, e, day)) for e in day.events if e.start_time
+    ]
+    timed += [
+        (max(a.start, day.start), _absence(a, day)) for a in day.absences if not _covers(a, day)
+    ]
     whole = [_event(visit, e, day) for e in day.events if not e.start_time]
     whole += [_absence(a, day) for a in day.absences if _covers(a, day)]
     return ShownDay(zone_in_words(day.timezone), tuple(whole), tuple(_hours(day, timed, now)))
@@ -98,9 +121,11 @@ def _covers(absence: Absence, day: CalendarDay) -> bool:
 
 
 def _hours(day: CalendarDay, timed: Sequence[tuple[datetime, Block]], now: datetime) -> list[Hour]:
-    """The hours as they pass: one that the clocks skip is not there, one that they pass twice is there twice."""
-    found, at = [], day.start
-    ordered = sorted(timed, key=lambda one: one[0])
+    """The hours as they pass: one that the clocks skip is not there, one that they pass twice is
+    there twice.
+    """
+    hours, at = [], day.start
+    ordered = sorted(timed, key=lambda block: block[0])
     busy = [start for start, _ in ordered]
     while at < day.end:
         following = min(at + _HOUR, day.end)
@@ -109,24 +134,43 @@ def _hours(day: CalendarDay, timed: Sequence[tuple[datetime, Block]], now: datet
         if usual or (busy and busy[0] < following and at <= busy[-1]):
             blocks = tuple(block for start, block in ordered if at <= start < following)
             quarter = int((now - at) / _QUARTER) if at <= now < following else None
-            found.append(Hour(zones.clock(at, day.timezone), blocks, quarter))
+            hours.append(Hour(zones.clock(at, day.timezone), blocks, quarter))
         at = following
-    return found
+    return hours
 
 
 def _event(visit: Visit, event: CalendarEvent, day: CalendarDay) -> Block:
     kind = visit.program.title("appointment_types", event.appointment_type)
-    told = [kind, MODALITIES.get(event.modality, event.modality)] if event.patient_id else []
-    if event.start_time and event.timezone and clocks.differ(day.timezone, event.timezone, event.start_time):
-        told.append(f"their time {zones.clock(event.start_time, event.timezone, day.date)}")
+    words = [kind, MODALITIES.get(event.modality, event.modality)] if event.patient_id else []
+    if (
+        event.start_time
+        and event.timezone
+        and clocks.differ(day.timezone, event.timezone, event.start_time)
+    ):
+        words.append(f"their time {zones.clock(event.start_time, event.timezone, day.date)}")
     if event.outcome:
-        told.append(event.outcome)
-    span = zones.span(event.start_time, event.end_time, day.timezone) if event.start_time and event.end_time else "all day"
+        words.append(event.outcome)
+    span = (
+        zones.span(event.start_time, event.end_time, day.timezone)
+        if event.start_time and event.end_time
+        else "all day"
+    )
     path = f"/calendar/events/{event.id}" if event.patient_id else ""
     muted = not event.takes_time or not event.patient_id
-    return Block(title=event.name or "Busy", text=" · ".join(told), span=span, path=path, muted=muted, patient_id=event.patient_id)
+    return Block(
+        title=event.name or "Busy",
+        text=" · ".join(words),
+        span=span,
+        path=path,
+        muted=muted,
+        patient_id=event.patient_id,
+    )
 
 
 def _absence(absence: Absence, day: CalendarDay) -> Block:
-    span = "all day" if _covers(absence, day) else zones.span(max(absence.start, day.start), absence.end, day.timezone)
+    span = (
+        "all day"
+        if _covers(absence, day)
+        else zones.span(max(absence.start, day.start), absence.end, day.timezone)
+    )
     return Block(title="Away", text=absence.reason, span=span, path="", muted=True)

@@ -12,20 +12,26 @@ from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
-from almoner.portal.inbox import full_counts, queries, rows, today
+from almoner.portal.failures import queries as failed
+from almoner.portal.inbox import alert_rows, full_counts, queries, rows, tab_counts, today
+from almoner.portal.inbox.alert_rows import AlertWording
+from almoner.portal.inbox.entries import Matches
 from almoner.portal.inbox.full_counts import Tally
-from almoner.portal.inbox.rows import TABS, Action, Count, InboxRow, WaitingItems
+from almoner.portal.inbox.rows import TABS, Action, InboxRow, WaitingItems
+from almoner.portal.inbox.tab_counts import Count
 from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
 
 # How many rows are shown at first, and how many more each time.
 _PAGE: Final = 30
-MOST_SHOWN: Final = 600
+MOST_ROWS: Final = 600
 
 
 @dataclass(frozen=True)
 class InboxView:
-    """What of the inbox is looked at: a tab, a phase (empty: all), own patients or everybody's, and how many rows."""
+    """What of the inbox is looked at: a tab, a phase (empty: all), own patients or everybody's, and
+    how many rows.
+    """
 
     tab: str = "next"
     phase: str = ""
@@ -34,10 +40,15 @@ class InboxView:
 
     def path(self, **changed: Any) -> str:
         """The address of this view, with something changed."""
-        values = {"tab": self.tab, "phase": self.phase, "of": "all" if self.everybody else "", "rows": self.rows} | changed
+        values = {
+            "tab": self.tab,
+            "phase": self.phase,
+            "of": "all" if self.everybody else "",
+            "rows": self.rows,
+        } | changed
         usual = {"tab": "next", "phase": "", "of": "", "rows": _PAGE}
-        kept = {name: value for name, value in values.items() if value != usual[name]}
-        return f"/inbox?{urlencode(kept)}" if kept else "/inbox"
+        changed = {name: value for name, value in values.items() if value != usual[name]}
+        return f"/inbox?{urlencode(changed)}" if changed else "/inbox"
 
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:
@@ -48,9 +59,9 @@ class InboxView:
 
 @dataclass(frozen=True)
 class Figures:
-    """The four numbers at the top. ``overdue`` and ``unread`` (conversations) are those of the tabs below them, and of the same
-    patients: ``whose`` says of whom. The visitor's ``appointments`` of today and ``patients`` are their own whatever is looked at.
-    """
+    """The four numbers at the top. ``overdue`` and ``unread`` (conversations) are those of the tabs
+    below them, and of the same patients: ``whose`` says of whom. The visitor's ``appointments`` of
+    today and ``patients`` are their own whatever is looked at."""
 
     appointments: int
     overdue: Count
@@ -60,8 +71,10 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class ActionResult:
-    """What was just done for whom, and how it is taken back. ``refused``: it could not be done, and there is no patient."""
+class InboxActionResult:
+    """What was just done for whom, and how it is taken back. ``refused``: it could not be done, and
+    there is no patient.
+    """
 
     text: str
     patient: Patient | None = None
@@ -70,11 +83,12 @@ class ActionResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inbox:
+class InboxPage:
     """What the inbox's page and its parts need.
 
-    ``place`` is the number of the row in which something was just done, None where nothing was; ``focus`` that of the one that the
-    focus goes to, None where it stays, -1 where there is no row.
+    ``failures`` of what runs by itself are there for who administers, None for others. ``place`` is
+    the number of the row in which something was just done, None where nothing was;
+    ``focus`` that of the one that the focus goes to, None where it stays, -1 where there is no row.
     """
 
     view: InboxView
@@ -83,7 +97,7 @@ class Inbox:
     zone: str
     figures: Figures
     counts: dict[str, Count]
-    shown: tuple[InboxRow, ...]
+    rows: tuple[InboxRow, ...]
     total: Count
     digest: str
     day: today.ShownDay
@@ -91,57 +105,78 @@ class Inbox:
     may_see_all: bool
     tasks: int
     inactive_days: int
-    told: ActionResult | None = None
+    failures: int | None
+    result: InboxActionResult | None = None
     place: int | None = None
     focus: int | None = None
     tabs: dict[str, str] = field(default_factory=lambda: dict(TABS))
 
 
 async def gather(
-    visit: Visit, view: InboxView, told: ActionResult | None = None, place: int | None = None, exact: bool = False
-) -> Inbox:
+    visit: Visit,
+    view: InboxView,
+    result: InboxActionResult | None = None,
+    place: int | None = None,
+    exact: bool = False,
+) -> InboxPage:
     """Everything about a view.
 
     ``exact``: what there is more of than was found is counted, which takes its time.
     """
     now, whose, zone = datetime.now(UTC), whose_of(visit, view), visit.worker.timezone
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         mine = whose_of(visit, InboxView())
         day = await today.of(visit, connection, await queries.calendar_of(connection, mine), now)
         waiting = await _waiting(visit, connection, whose, now)
-        phases = await queries.phases(connection, whose, {e.patient_id for e in day.events if e.patient_id})
-        patients, tasks = await queries.own_patients(connection, mine), await queries.open_tasks(connection, mine)
+        open_alerts = await alert_rows.alerts_for(visit, connection)
+        phases = await queries.phases(
+            connection, whose, {e.patient_id for e in day.events if e.patient_id}
+        )
+        patients = await queries.own_patients(connection, mine)
+        tasks = await queries.open_tasks(connection, mine)
+        failures = None
+        if "administer" in visit.rights.may:
+            failures = await failed.count(connection, visit.environment_id)
     waiting = waiting.of_phase(view.phase)
     events = [event for event in day.events if event.patient_id and event.outcome is None]
-    events = [event for event in events if view.phase in ("", phases.get(event.patient_id or "", ""))]
+    events = [
+        event for event in events if view.phase in ("", phases.get(event.patient_id or "", ""))
+    ]
     everything = rows.Wording(visit, day, now, phases).items(waiting, events)
-    counts = rows.counts(waiting, len(events), await _tally(visit, whose, waiting, now) if exact else Tally())
+    alerts = AlertWording(visit, day, now, phases).rows(open_alerts, view.phase)
+    tally = await _tally(visit, whose, waiting, now) if exact else Tally()
+    counts = tab_counts.counts(waiting, len(events) + len(alerts), tally)
     listed = rows.of_tab(everything, view.tab)
-    shown = tuple(item.in_words() for item in listed[: view.rows])
+    drawn = tuple(item.in_words() for item in listed[: view.rows])
     appointments = sum(event.takes_time for event in day.events)
-    return Inbox(
+    return InboxPage(
         view=view,
         greeting=_greeting(clocks.local(now, zone).hour),
         date=f"{day.date:%A}, {day.date.day} {day.date:%B}",
         zone=zone_in_words(zone),
-        figures=Figures(appointments, counts["overdue"], counts["messages"], patients, _whose(visit, view)),
+        figures=Figures(
+            appointments, counts["overdue"], counts["messages"], patients, _whose(visit, view)
+        ),
         counts=counts,
-        shown=shown,
+        rows=(*alerts, *drawn) if view.tab == "next" else drawn,
         total=counts[view.tab],
-        digest=rows.digest(listed),
+        digest=rows.digest([*(row.key for row in alerts), *(item.key for item in listed)]),
         day=today.day_view(visit, day, now),
         phases=tuple((name, visit.program.title("phases", name)) for name in visit.program.phases),
         may_see_all=visit.rights.all_patients,
         tasks=tasks,
         inactive_days=visit.parts.inactive_days,
-        told=told,
+        failures=failures,
+        result=result,
         place=place,
-        focus=None if place is None else min(place, len(shown) - 1),
+        focus=None if place is None else min(place, len(drawn) - 1),
     )
 
 
 def _whose(visit: Visit, view: InboxView) -> str:
-    """``yours``, ``everybody's``, ``everybody's, in Maintenance``: whose the counts of a view are."""
+    """``yours``, ``everybody's``, ``everybody's, in Maintenance``: whose the counts of a view
+    are.
+    """
     whose = "everybody’s" if view.everybody else "yours"
     return f"{whose}, in {visit.program.title('phases', view.phase)}" if view.phase else whose
 
@@ -149,31 +184,52 @@ def _whose(visit: Visit, view: InboxView) -> str:
 async def badge(visit: Visit) -> Count:
     """How many rows of the visitor's own inbox are overdue or unread, as its tabs count them."""
     whose, now = whose_of(visit, InboxView()), datetime.now(UTC)
-    async with visit.parts.database.connection() as connection:
-        steps, unread = await queries.steps(connection, whose, now), await queries.unread(connection, whose)
-    found = rows.counts(WaitingItems(steps, unread, queries.Matches([]), queries.Matches([])), 0, Tally())
-    return Count(found["overdue"].number + found["messages"].number, found["overdue"].more or found["messages"].more)
+    async with visit.connection() as connection:
+        steps, unread = (
+            await queries.steps(connection, whose, now),
+            await queries.unread(connection, whose),
+        )
+        alerts = await alert_rows.alerts_for(visit, connection)
+    numbers = tab_counts.counts(WaitingItems(steps, unread, Matches([]), Matches([])), 0, Tally())
+    return Count(
+        numbers["overdue"].number
+        + numbers["messages"].number
+        + sum(alert.taken_by is None for alert in alerts),
+        numbers["overdue"].more or numbers["messages"].more,
+    )
 
 
 def _quiet(visit: Visit, now: datetime) -> tuple[datetime, list[str]]:
-    """Since when nothing was heard of who comes up, and the phases that nothing leads on from: in those nothing is expected."""
+    """Since when nothing was heard of who comes up, and the phases that nothing leads on from: in
+    those nothing is expected.
+    """
     ends = [name for name, following in visit.program.next_phases.items() if following == ()]
     return now - timedelta(days=visit.parts.inactive_days), ends
 
 
 async def _tally(visit: Visit, whose: queries.Whose, waiting: WaitingItems, now: datetime) -> Tally:
-    """How many there are of what there is more of. Of own patients all was found that anybody could look through."""
+    """How many there are of what there is more of. Of own patients all was found that anybody could
+    look through.
+    """
     query_cache, everybody = visit.parts.query_cache, whose.everybody
-    due = await full_counts.due(query_cache, whose, now) if everybody and waiting.steps.more else None
-    inactive = await full_counts.inactive(query_cache, whose, *_quiet(visit, now)) if everybody and waiting.inactive.more else None
+    due = (
+        await full_counts.due(query_cache, whose, now) if everybody and waiting.steps.more else None
+    )
+    inactive = (
+        await full_counts.inactive(query_cache, whose, *_quiet(visit, now))
+        if everybody and waiting.inactive.more
+        else None
+    )
     new = None
     if waiting.new.more:
-        async with visit.parts.database.connection() as connection:
+        async with visit.connection() as connection:
             new = await full_counts.new(connection, whose, now - timedelta(days=queries.NEW_DAYS))
     return Tally(due, inactive, new)
 
 
-async def _waiting(visit: Visit, connection: Connection, whose: queries.Whose, now: datetime) -> WaitingItems:
+async def _waiting(
+    visit: Visit, connection: Connection, whose: queries.Whose, now: datetime
+) -> WaitingItems:
     since, ends = _quiet(visit, now)
     return WaitingItems(
         await queries.steps(connection, whose, now),
@@ -189,7 +245,7 @@ def view_of(visit: Visit, text: Callable[[str], str]) -> InboxView:
         tab if tab in TABS else "next",
         phase if phase in visit.program.phases else "",
         text("of") == "all" and visit.rights.all_patients,
-        min(max(parsing.whole(text("rows")) or 0, _PAGE), MOST_SHOWN),
+        min(max(parsing.whole(text("rows")) or 0, _PAGE), MOST_ROWS),
     )
 
 
@@ -206,4 +262,10 @@ def whose_of(visit: Visit, view: InboxView) -> queries.Whose:
 
 
 def _greeting(hour: int) -> str:
-    return "Good morning" if 4 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening"
+    return (
+        "Good morning"
+        if 4 <= hour < 12
+        else "Good afternoon"
+        if 12 <= hour < 18
+        else "Good evening"
+    )

@@ -1,8 +1,9 @@
-"""Finding a patient by what a coach has at hand: a name, a phone number, an e-mail address, a date of birth or an id.
+"""Finding a patient by what a coach has at hand: a name, a phone number, an e-mail address, a date
+of birth or an id.
 
-Typing errors are forgiven. Four looks, each asked for only where those before found too few: what is exactly that or begins with
-it; what holds it; what is much like it; what is somewhat like it. Each look is one query, whose parts use one index each.
-"""
+Typing errors are forgiven. Four looks, each asked for only where those before found too few: what
+is exactly that or begins with it; what holds it; what is much like it; what is somewhat like it.
+Each look is one query, whose parts use one index each."""
 
 from __future__ import annotations
 
@@ -19,22 +20,27 @@ from almoner.resources.email_addresses import EMAIL
 from almoner.resources.external_ids import EXTERNAL_ID
 from almoner.resources.patients import NAME, NAME_ORDER
 from almoner.resources.phone_numbers import DIGITS
-from almoner.vocabulary.names import full_name, full_name_sql
+from almoner.vocabulary.names import Named, full_name_sql
 
-# How alike the words of a text must be to what was typed (pg_trgm.word_similarity_threshold), look by look, after those that want
-# the very text: at the beginning, which the order of names finds at once however many there are, and anywhere.
+# How alike the words of a text must be to what was typed (pg_trgm.word_similarity_threshold), look
+# by look, after those that want the very text: at the beginning, which the order of names finds at
+# once however many there are, and anywhere.
 _BEGINS: Final = 2.0
 _HOLDS: Final = 1.0
 _LIKENESS: Final = (0.6, 0.38)
-# So many candidates are compared in a look: a name that is like half of all names is not worth comparing with each.
+# So many candidates are compared in a look: a name that is like half of all names is not worth
+# comparing with each.
 _CANDIDATES: Final = 400
-# Less than three letters are in too many numbers, addresses and ids; one letter is in too many names as well.
+# Less than three letters are in too many numbers, addresses and ids; one letter is in too many
+# names as well.
 _SHORTEST: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatientMatch:
-    """A patient who was found. ``by`` is the number, address or id that matched, empty where it was the name."""
+class PatientMatch(Named):
+    """A patient who was found. ``by`` is the number, address or id that matched, empty where it was
+    the name.
+    """
 
     id: str
     first_name: str
@@ -44,61 +50,88 @@ class PatientMatch:
     coach: str | None
     by: str
 
-    @property
-    def name(self) -> str:
-        return full_name(self.first_name, self.last_name)
-
 
 async def find(
-    connection: Connection, environment_id: int, only: str | None, text: str, limit: int, but: Iterable[str] = ()
+    connection: Connection,
+    environment_id: int,
+    only: str | None,
+    text: str,
+    limit: int,
+    but: Iterable[str] = (),
 ) -> list[PatientMatch]:
-    """At most ``limit`` patients who fit what was typed, the best first; records that were merged into others are left out.
+    """At most ``limit`` patients who fit what was typed, the best first; records that were merged
+    into others are left out.
 
     ``only`` keeps to the patients of one coach. ``but``: ids that are not looked for.
     """
-    typed = await parse_search(connection, text)
-    if not typed.words and not typed.birthday:
+    search = await parse_search(connection, text)
+    if not search.words and not search.birthday:
         return []
-    found: dict[str, PatientMatch] = {}
+    matches: dict[str, PatientMatch] = {}
     leaving = [*but]
     for likeness in (_BEGINS, _HOLDS, *_LIKENESS):
         look = _Look(
-            environment_id=environment_id, only=only, typed=typed, likeness=likeness, limit=limit, leaving=[*leaving, *found]
+            environment_id=environment_id,
+            only=only,
+            search=search,
+            likeness=likeness,
+            limit=limit,
+            leaving=[*leaving, *matches],
         )
         async with connection.transaction():
             if likeness in _LIKENESS:
-                await connection.execute(f"SET LOCAL pg_trgm.word_similarity_threshold = {likeness}")
+                await connection.execute(
+                    f"SET LOCAL pg_trgm.word_similarity_threshold = {likeness}"
+                )
             sql = look.sql()
-            found |= {row["id"]: PatientMatch(**row) for row in (await connection.fetch(sql, *look.parameters) if sql else ())}
-        # Whoever types a number or an address means that one, and not what is like it; digits alone may be of a phone or of an id.
-        if len(found) >= limit or (found and typed.is_address and not (typed.digits and likeness == _BEGINS)):
+            matches |= {
+                row["id"]: PatientMatch(**row)
+                for row in (await connection.fetch(sql, *look.parameters) if sql else ())
+            }
+        # Whoever types a number or an address means that one, and not what is like it; digits alone
+        # may be of a phone or of an id.
+        if len(matches) >= limit or (
+            matches and search.is_address and not (search.digits and likeness == _BEGINS)
+        ):
             break
-    return list(found.values())[:limit]
+    return list(matches.values())[:limit]
 
 
 class _Look:
-    """One query: its parts, each of which gives ids with their place, their likeness and what matched."""
+    """One query: its parts, each of which gives ids with their place, their likeness and what
+    matched.
+    """
 
     def __init__(
-        self, environment_id: int, only: str | None, typed: SearchText, likeness: float, limit: int, leaving: list[str]
+        self,
+        environment_id: int,
+        only: str | None,
+        search: SearchText,
+        likeness: float,
+        limit: int,
+        leaving: list[str],
     ) -> None:
-        self._typed, self._likeness, self._only = typed, likeness, only
+        self._search, self._likeness, self._only = search, likeness, only
         self.parameters: list[Any] = [environment_id, only, leaving, limit]
         self._parts = self._fitting()
 
     def sql(self) -> str:
-        """The query; blank where no part of it fits what was typed. First parameters: environment, coach, ids to leave, limit."""
+        """The query; blank where no part of it fits what was typed. First parameters: environment,
+        coach, ids to leave, limit.
+        """
         hits = " UNION ALL ".join(f"({part})" for part in self._parts)
         return (
             hits
             and f"""
 WITH hits (id, place, near, by) AS ({hits}),
 best AS (
-  SELECT coalesce(m.kept_id, h.id) AS id, min(h.place) AS place, max(h.near) AS near, min(h.by) AS by
+  SELECT coalesce(m.kept_id, h.id) AS id, min(h.place) AS place, max(h.near) AS near,
+      min(h.by) AS by
   FROM hits h LEFT JOIN patient_merges m ON m.environment_id = $1 AND m.patient_id = h.id GROUP BY 1
 )
 SELECT p.id::text, first_name, last_name, birthday, phase, best.by,
-  (SELECT {full_name_sql("w")} FROM workers w WHERE w.environment_id = $1 AND w.id = p.coach_id) AS coach
+  (SELECT {full_name_sql("w")} FROM workers w WHERE w.environment_id = $1
+      AND w.id = p.coach_id) AS coach
 FROM best JOIN patients p ON p.environment_id = $1 AND p.id = best.id
 WHERE {OF_WORKER} AND NOT p.id = ANY ($3::uuid[])
 ORDER BY best.place, best.near DESC, {NAME_ORDER}, p.id LIMIT $4
@@ -106,47 +139,51 @@ ORDER BY best.place, best.near DESC, {NAME_ORDER}, p.id LIMIT $4
         )
 
     def _fitting(self) -> list[str]:
-        exact, typed = self._likeness == _HOLDS, self._typed
+        exact, search = self._likeness == _HOLDS, self._search
         if self._likeness == _BEGINS:
             return self._first()
-        if typed.birthday:
-            return self._named() if typed.words else []
-        found = []
-        if not typed.digits:
-            found += self._named()
-        elif exact or len(typed.digits) >= 7:
-            found.append(self._attached("phone_numbers", DIGITS.plain, "phone_number", typed.digits, 3))
-        if len(typed.plain) <= _SHORTEST:
-            return found
-        if not typed.digits and (typed.is_address or (exact and len(typed.words) == 1)):
+        if search.birthday:
+            return self._named() if search.words else []
+        parts = []
+        if not search.digits:
+            parts += self._named()
+        elif exact or len(search.digits) >= 7:
+            parts.append(
+                self._attached("phone_numbers", DIGITS.plain, "phone_number", search.digits, 3)
+            )
+        if len(search.plain) <= _SHORTEST:
+            return parts
+        if not search.digits and (search.is_address or (exact and len(search.words) == 1)):
             # The names of the great providers are like each other: what is before them tells more.
-            address = typed.plain if exact else typed.mailbox
-            found.append(self._attached("email_addresses", EMAIL.plain, "email", address, 4))
-        if any(char.isdigit() for char in typed.text):
-            found.append(self._mapped())
-        return found
+            address = search.plain if exact else search.mailbox
+            parts.append(self._attached("email_addresses", EMAIL.plain, "email", address, 4))
+        if any(char.isdigit() for char in search.text):
+            parts.append(self._mapped())
+        return parts
 
-    def _given(self, value: Any, kind: str = "text") -> str:
+    def _parameter(self, value: Any, kind: str = "text") -> str:
         self.parameters.append(value)
         return f"${len(self.parameters)}::{kind}"
 
     def _first(self) -> list[str]:
-        if self._typed.birthday:
-            return [*self._exact(), *([] if self._typed.words else [self._born()])]
-        return [*self._exact(), *([] if self._typed.digits else [self._beginning()])]
+        if self._search.birthday:
+            return [*self._exact(), *([] if self._search.words else [self._born()])]
+        return [*self._exact(), *([] if self._search.digits else [self._beginning()])]
 
     def _exact(self) -> list[str]:
-        typed = self._given(self._typed.text)
+        external_id = self._parameter(self._search.text)
         parts = [
-            "SELECT welkin_id AS id, 0 AS place, 1.0::real AS near, external_id AS by FROM external_ids "
-            f"WHERE environment_id = $1 AND hashtextextended(external_id, 0) = hashtextextended({typed}, 0) "
-            f"AND external_id = {typed} AND resource = 'patients' LIMIT {_CANDIDATES}"
+            "SELECT welkin_id AS id, 0 AS place, 1.0::real AS near, external_id AS by FROM"
+            " external_ids WHERE environment_id = $1 AND hashtextextended(external_id, 0) ="
+            f" hashtextextended({external_id}, 0) AND external_id = {external_id}"
+            " AND resource = 'patients'"
+            f" LIMIT {_CANDIDATES}"
         ]
-        if self._typed.ids:
-            first, last = (self._given(one, "uuid") for one in self._typed.ids)
+        if self._search.ids:
+            first, last = (self._parameter(edge, "uuid") for edge in self._search.ids)
             parts.append(
-                f"SELECT id, 0, 1.0::real, '' FROM patients WHERE environment_id = $1 AND id BETWEEN {first} AND {last} "
-                f"ORDER BY id LIMIT {_CANDIDATES}"
+                "SELECT id, 0, 1.0::real, '' FROM patients WHERE environment_id = $1 AND id"
+                f" BETWEEN {first} AND {last} ORDER BY id LIMIT {_CANDIDATES}"
             )
         return parts
 
@@ -155,60 +192,75 @@ ORDER BY best.place, best.near DESC, {NAME_ORDER}, p.id LIMIT $4
 
     def _of_worker(self) -> str:
         """The patients to look among: those born on the day, where one was typed."""
-        born = f" AND p.birthday = {self._given(self._typed.birthday, 'date')}" if self._typed.birthday else ""
+        born = (
+            f" AND p.birthday = {self._parameter(self._search.birthday, 'date')}"
+            if self._search.birthday
+            else ""
+        )
         return f"patients p WHERE p.environment_id = $1 AND {OF_WORKER}{born}"
 
     def _named(self) -> list[str]:
-        words = self._typed.words
-        whole = self._given(self._typed.plain)
+        words = self._search.words
+        whole = self._parameter(self._search.plain)
         of_worker = self._of_worker()
         near = f"word_similarity({whole}, {NAME.plain})"
         if self._likeness != _HOLDS:
-            # Too short a word has too few trigrams to be like anything; it begins another word, or the look finds nothing.
+            # Too short a word has too few trigrams to be like anything; it begins another word, or
+            # the look finds nothing.
             fits = " AND ".join(
-                f"{NAME.plain} %> {self._given(word)}" if len(word) > 2 else f"{NAME.plain} LIKE {self._given(f'% {word}%')}"
+                (
+                    f"{NAME.plain} %> {self._parameter(word)}"
+                    if len(word) > 2
+                    else f"{NAME.plain} LIKE {self._parameter(f'% {word}%')}"
+                )
                 for word in words
             )
             return [f"SELECT p.id, 5, {near}, '' FROM {of_worker} AND {fits} LIMIT {_CANDIDATES}"]
-        if len(self._typed.plain) < _SHORTEST and not self._typed.birthday:
+        if len(self._search.plain) < _SHORTEST and not self._search.birthday:
             return []
-        fits = " AND ".join(f"{NAME.plain} LIKE {self._given(f'% {word}%')}" for word in words)
+        fits = " AND ".join(f"{NAME.plain} LIKE {self._parameter(f'% {word}%')}" for word in words)
         return [f"SELECT p.id, 2, {near}, '' FROM {of_worker} AND {fits} LIMIT {_CANDIDATES}"]
 
     def _beginning(self) -> str:
         """By the order of names itself, so that the first of very many are the first."""
-        whole = self._given(self._typed.plain)
+        whole = self._parameter(self._search.plain)
         return (
-            f"SELECT p.id, 1, 1.0::real, '' FROM {self._of_worker()} AND {NAME_ORDER} >= {whole} AND {NAME_ORDER} < {whole} || '~' "
-            f"ORDER BY {NAME_ORDER}, p.id LIMIT $4"
+            f"SELECT p.id, 1, 1.0::real, '' FROM {self._of_worker()} AND {NAME_ORDER} >= {whole}"
+            f" AND {NAME_ORDER} < {whole} || '~' ORDER BY {NAME_ORDER}, p.id LIMIT $4"
         )
 
-    def _attached(self, table: str, plain: str, shown: str, typed: str, place: int) -> str:
+    def _attached(self, table: str, plain: str, column: str, text: str, place: int) -> str:
         """What belongs to a patient and has what was typed in it, or is like it."""
         return (
-            f"SELECT t.user_id, {place}, word_similarity({self._given(typed.strip())}, {plain}), {shown} FROM {table} t "
-            f"WHERE t.environment_id = $1 AND {self._fits(plain, typed)}{self._own('t.user_id')} LIMIT {_CANDIDATES}"
+            f"SELECT t.user_id, {place}, word_similarity({self._parameter(text.strip())}, {plain}),"
+            f" {column} FROM {table} t WHERE t.environment_id = $1 AND"
+            f" {self._fits(plain, text)}{self._own('t.user_id')} LIMIT {_CANDIDATES}"
         )
 
     def _mapped(self) -> str:
-        plain, typed = EXTERNAL_ID.plain, self._typed.plain
+        plain, text = EXTERNAL_ID.plain, self._search.plain
         return (
-            f"SELECT t.welkin_id, 4, word_similarity({self._given(typed.strip())}, {plain}), external_id FROM external_ids t "
-            f"WHERE t.environment_id = $1 AND {self._fits(plain, typed)} AND resource = 'patients'{self._own('t.welkin_id')} "
-            f"LIMIT {_CANDIDATES}"
+            f"SELECT t.welkin_id, 4, word_similarity({self._parameter(text.strip())}, {plain}),"
+            " external_id FROM external_ids t WHERE t.environment_id = $1 AND"
+            f" {self._fits(plain, text)} AND resource = 'patients'{self._own('t.welkin_id')} LIMIT"
+            f" {_CANDIDATES}"
         )
 
     def _own(self, whose: str) -> str:
-        """Keeps what is compared to the patients of the coach, where others are not shown: theirs would fill the candidates.
+        """Keeps what is compared to the patients of the coach, where others are not shown: theirs
+        would fill the candidates.
 
-        The record that a mapping stayed with is not the coach's, but the one that it was merged into may be.
-        """
+        The record that a mapping stayed with is not the coach's, but the one that it was merged
+        into may be."""
         if self._only is None:
             return ""
         ids = f"{whose}, {kept_id(whose)}"
-        return f" AND EXISTS (SELECT FROM patients p WHERE p.environment_id = $1 AND p.id IN ({ids}) AND {OF_WORKER})"
+        return (
+            f" AND EXISTS (SELECT FROM patients p WHERE p.environment_id = $1 AND p.id IN ({ids})"
+            f" AND {OF_WORKER})"
+        )
 
-    def _fits(self, plain: str, typed: str) -> str:
+    def _fits(self, plain: str, text: str) -> str:
         if self._likeness == _HOLDS:
-            return f"{plain} LIKE {self._given(f'%{typed}%')}"
-        return f"{plain} %> {self._given(typed.strip())}"
+            return f"{plain} LIKE {self._parameter(f'%{text}%')}"
+        return f"{plain} %> {self._parameter(text.strip())}"

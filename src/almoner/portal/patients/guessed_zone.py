@@ -1,4 +1,6 @@
-"""The time zone in which most people of a state live: a guess that saves typing, to be looked at."""
+"""The time zone in which most people of a state live: a guess that saves typing, to be looked
+at.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,22 @@ _STATES: Final = {
 # Of the military and of islands without people no zone is known.
 ZONES: Final = {state: zone for zone, states in _STATES.items() for state in states.split()}
 # States in which many live in another zone than the one that is guessed.
-SPLIT: Final = frozenset(["AK", "FL", "ID", "IN", "KS", "KY", "MI", "ND", "NE", "NV", "OR", "SD", "TN", "TX", "FM"])
+SPLIT: Final = frozenset(
+    ["AK", "FL", "ID", "IN", "KS", "KY", "MI", "ND", "NE", "NV", "OR", "SD", "TN", "TX", "FM"]
+)
 
 
-def guessed(state: str, typed: str, last: str = "") -> str:
-    """The zone for somebody who lives in this state: the guess, unless something else than the ``last`` guess was typed."""
-    return ZONES.get(state, typed) if typed in ("", last) else typed
+def guessed(state: str, text: str, last: str = "") -> str:
+    """The zone for somebody who lives in this state: the guess, unless something else than the
+    ``last`` guess was text.
+    """
+    return ZONES.get(state, text) if text in ("", last) else text
 
 
 def guess_hint(state: str) -> str:
     """What stands below a zone that was guessed; blank where it was not."""
     if state not in ZONES:
         return ""
-    return f"Guessed from {state}" + (", parts of which have another: look twice." if state in SPLIT else ".")
+    return f"Guessed from {state}" + (
+        ", parts of which have another: look twice." if state in SPLIT else "."
+    )

@@ -16,14 +16,17 @@ from almoner.portal.patients import by_next
 from almoner.portal.patients.by_next import ZONE
 from almoner.resources.patients import NAME_ORDER
 from almoner.vocabulary.kinds import Guid
-from almoner.vocabulary.names import full_name, full_name_sql
+from almoner.vocabulary.names import Named, full_name_sql
 
 PAGE: Final = 50
 # By the next appointment: whoever has one. It walks the appointments, not the patients.
 NEXT: Final = "next"
 # What is next for the patient ``page``.
-_NEXT_OF: Final = next_of("page.id", ZONE.format("page.timezone"), "e.start_time AS next_at, e.day AS next_day")
-# More patients of a coach than these are found by walking all appointments: one in so many is soon theirs.
+_NEXT_OF: Final = next_of(
+    "page.id", ZONE.format("page.timezone"), "e.start_time AS next_at, e.day AS next_day"
+)
+# More patients of a coach than these are found by walking all appointments: one in so many is soon
+# theirs.
 _MANY: Final = 4000
 # The keys of each order, and whether the first is the greatest.
 ORDERS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
@@ -34,7 +37,7 @@ ORDERS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
     NEXT: ((), False),
 }
 NOBODY: Final = "nobody"
-_SHOWN: Final = f"""
+_COLUMNS: Final = f"""
 page.id::text, page.first_name, page.last_name, birthday, page.timezone, phase, coach_id::text,
 {full_name_sql("w")} AS coach, page.created_at, page.updated_at, n.next_at, n.next_day
 """
@@ -42,11 +45,11 @@ _IS_CURRENT: Final = is_current("patients.id")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatientRow:
+class PatientRow(Named):
     """A patient in the list. ``timezone`` is an IANA name; birthday and coach may be None.
 
-    ``next_at`` (UTC) or ``next_day`` is the next appointment, where there is one: at a time, or on a day as a whole.
-    """
+    ``next_at`` (UTC) or ``next_day`` is the next appointment, where there is one: at a time, or on
+    a day as a whole."""
 
     id: str
     first_name: str
@@ -61,17 +64,14 @@ class PatientRow:
     next_at: datetime | None
     next_day: date | None
 
-    @property
-    def name(self) -> str:
-        return full_name(self.first_name, self.last_name)
-
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the list is asked for. ``phase`` and ``coach`` are blank where all are shown; ``coach`` is an id or NOBODY.
+    """What the list is asked for. ``phase`` and ``coach`` are blank where all are shown; ``coach``
+    is an id or NOBODY.
 
-    ``after`` and ``before`` are ids of patients between whom and the reader the page lies, blank at the beginning.
-    """
+    ``after`` and ``before`` are ids of patients between whom and the reader the page lies, blank at
+    the beginning."""
 
     phase: str
     coach: str
@@ -90,7 +90,9 @@ class Listed:
 
 
 def chosen(visit: Visit) -> Chosen:
-    """What the address asks for; what it cannot mean is left out. A role that keeps to its own patients sees those."""
+    """What the address asks for; what it cannot mean is left out. A role that keeps to its own
+    patients sees those.
+    """
     coach = only_of(visit) or visit.query("coach")
     order = visit.query("sort")
     return Chosen(
@@ -102,26 +104,33 @@ def chosen(visit: Visit) -> Chosen:
     )
 
 
-async def list_patients(connection: Connection, environment_id: int, wanted: Chosen, number: int, zones: str) -> Listed:
-    """A page of the patients who are wanted. ``number`` is how many fit the filters, ``zones`` what SQL is given for each zone."""
-    if wanted.order == NEXT:
-        return await _by_next(connection, environment_id, wanted, number, zones)
-    keys, descends = ORDERS[wanted.order]
-    backwards = bool(wanted.before) and not wanted.after
-    beyond = wanted.after or wanted.before
+async def list_patients(
+    connection: Connection, environment_id: int, chosen: Chosen, number: int, zones: str
+) -> Listed:
+    """A page of the patients who are chosen. ``number`` is how many fit the filters, ``zones`` what
+    SQL is given for each zone.
+    """
+    if chosen.order == NEXT:
+        return await _by_next(connection, environment_id, chosen, number, zones)
+    keys, descends = ORDERS[chosen.order]
+    backwards = bool(chosen.before) and not chosen.after
+    beyond = chosen.after or chosen.before
     parameters: list[Any] = [environment_id, zones]
-    conditions = _conditions(wanted, parameters)
+    conditions = _conditions(chosen, parameters)
     if beyond:
         parameters.append(beyond)
         number = len(parameters)
-        place = ", ".join(f"(SELECT {key} FROM patients WHERE environment_id = $1 AND id = ${number})" for key in keys[:-1])
+        place = ", ".join(
+            f"(SELECT {key} FROM patients WHERE environment_id = $1 AND id = ${number})"
+            for key in keys[:-1]
+        )
         sign = "<" if descends != backwards else ">"
         conditions += f" AND ({', '.join(keys)}) {sign} ({place}, ${number}::uuid)"
     direction = "DESC" if descends != backwards else "ASC"
     order = ", ".join(f"{key} {direction}" for key in keys)
     rows = await connection.fetch(
         f"""
-SELECT {_SHOWN}
+SELECT {_COLUMNS}
 FROM (SELECT *, row_number() OVER (ORDER BY {order}) AS place FROM patients
   WHERE environment_id = $1{conditions} AND {_IS_CURRENT} ORDER BY {order} LIMIT {PAGE + 1}) AS page
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = page.coach_id
@@ -134,32 +143,34 @@ ORDER BY place
 
 
 def _page(rows: Sequence[Mapping[str, Any]], backwards: bool, beyond: bool) -> Listed:
-    found = [PatientRow(**row) for row in rows]
-    more, shown = len(found) > PAGE, found[:PAGE]
+    patients = [PatientRow(**row) for row in rows]
+    more, page = len(patients) > PAGE, patients[:PAGE]
     if backwards:
-        return Listed(tuple(reversed(shown)), more, True)
-    return Listed(tuple(shown), beyond, more)
+        return Listed(tuple(reversed(page)), more, True)
+    return Listed(tuple(page), beyond, more)
 
 
-async def _by_next(connection: Connection, environment_id: int, wanted: Chosen, number: int, zones: str) -> Listed:
+async def _by_next(
+    connection: Connection, environment_id: int, chosen: Chosen, number: int, zones: str
+) -> Listed:
     """A page of those who have an appointment ahead, the next one first.
 
-    The appointments are walked in their order, and of each patient the first one counts; the patients of a coach or in a
-    phase, if they are few, are looked up one by one instead (``by_next``).
-    """
-    backwards = bool(wanted.before) and not wanted.after
-    beyond = wanted.after or wanted.before
+    The appointments are walked in their order, and of each patient the first one counts; the
+    patients of a coach or in a phase, if they are few, are looked up one by one instead
+    (``by_next``)."""
+    backwards = bool(chosen.before) and not chosen.after
+    beyond = chosen.after or chosen.before
     parameters: list[Any] = [environment_id, zones]
-    conditions = f"{_conditions(wanted, parameters)} AND {_IS_CURRENT}"
+    conditions = f"{_conditions(chosen, parameters)} AND {_IS_CURRENT}"
     place = f"${len(parameters) + 1}::uuid" if beyond else ""
     parameters += [beyond] if beyond else []
-    are_few = bool(wanted.coach or wanted.phase) and number <= _MANY
+    are_few = bool(chosen.coach or chosen.phase) and number <= _MANY
     way = "DESC" if backwards else "ASC"
     rows: Sequence[Any] = ()
     for statement in by_next.statements(conditions, place, backwards, are_few, PAGE + 1):
         rows = await connection.fetch(
             f"""
-SELECT {_SHOWN} FROM ({statement}) AS page
+SELECT {_COLUMNS} FROM ({statement}) AS page
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = page.coach_id
 LEFT JOIN LATERAL ({_NEXT_OF}) AS n ON true
 ORDER BY page.starts {way}, page.user_id {way}
@@ -171,12 +182,16 @@ ORDER BY page.starts {way}, page.user_id {way}
     return _page(rows, backwards, bool(beyond))
 
 
-async def fitting(connection: Connection, environment_id: int, wanted: Chosen, limit: int) -> list[str]:
+async def fitting(
+    connection: Connection, environment_id: int, chosen: Chosen, limit: int
+) -> list[str]:
     """The ids of all who fit the filters, on whatever page they are; no more than ``limit``."""
     parameters: list[Any] = [environment_id]
-    conditions = _conditions(wanted, parameters)
+    conditions = _conditions(chosen, parameters)
     rows = await connection.fetch(
-        f"SELECT id::text FROM patients WHERE environment_id = $1{conditions} AND {_IS_CURRENT} LIMIT {limit}", *parameters
+        f"SELECT id::text FROM patients WHERE environment_id = $1{conditions} AND {_IS_CURRENT}"
+        f" LIMIT {limit}",
+        *parameters,
     )
     return [row["id"] for row in rows]
 
@@ -197,14 +212,17 @@ class PhaseCounts:
         return self.by_phase.get(phase, 0) if phase else self.all
 
 
-async def counts(connection: Connection, environment_id: int, wanted: Chosen) -> PhaseCounts:
-    """How many there are in each phase, whatever phase is wanted, without those that were merged into others."""
+async def counts(connection: Connection, environment_id: int, chosen: Chosen) -> PhaseCounts:
+    """How many there are in each phase, whatever phase is wanted, without those that were merged
+    into others.
+    """
     parameters: list[Any] = [environment_id]
-    conditions = _conditions(Chosen("", wanted.coach, "name", "", ""), parameters)
+    conditions = _conditions(Chosen("", chosen.coach, "name", "", ""), parameters)
     rows = await connection.fetch(
         f"""
 SELECT phase, sum(number)::bigint AS number FROM (
-  SELECT phase, count(*) AS number FROM patients WHERE environment_id = $1{conditions} GROUP BY phase
+  SELECT phase, count(*) AS number FROM patients WHERE environment_id = $1{conditions}
+      GROUP BY phase
   UNION ALL
   SELECT phase, -count(*) FROM patient_merges m JOIN patients USING (environment_id)
   WHERE environment_id = $1 AND patients.id = m.patient_id{conditions} GROUP BY phase
@@ -215,15 +233,15 @@ SELECT phase, sum(number)::bigint AS number FROM (
     return PhaseCounts({row["phase"]: row["number"] for row in rows if row["number"]})
 
 
-def _conditions(wanted: Chosen, parameters: list[Any]) -> str:
+def _conditions(chosen: Chosen, parameters: list[Any]) -> str:
     conditions = ""
-    if wanted.phase:
-        parameters.append(wanted.phase)
+    if chosen.phase:
+        parameters.append(chosen.phase)
         conditions += f" AND phase = ${len(parameters)}"
-    if wanted.coach == NOBODY:
+    if chosen.coach == NOBODY:
         conditions += " AND coach_id IS NULL"
-    elif wanted.coach:
-        parameters.append(wanted.coach)
+    elif chosen.coach:
+        parameters.append(chosen.coach)
         conditions += f" AND coach_id = ${len(parameters)}::uuid"
     return conditions
 

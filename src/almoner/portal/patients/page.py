@@ -12,10 +12,20 @@ from starlette.responses import Response
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import only_of
+from almoner.portal.patient_routes import patient_route
 from almoner.portal.patients import assignment, merge_page, merged_record, new_patient, phase
 from almoner.portal.patients.assignment import AssignmentResult
 from almoner.portal.patients.find import PatientMatch, find
-from almoner.portal.patients.listing import NEXT, NOBODY, Chosen, Listed, PhaseCounts, chosen, counts, list_patients
+from almoner.portal.patients.listing import (
+    NEXT,
+    NOBODY,
+    Chosen,
+    Listed,
+    PhaseCounts,
+    chosen,
+    counts,
+    list_patients,
+)
 from almoner.portal.workers import Worker, are_more_than, to_choose
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.times import TIMEZONES
@@ -35,29 +45,30 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Suggestions:
-    """What fits what was typed so far. ``typed`` is blank where nothing is."""
+    """What fits what was typed so far. ``text`` is blank where nothing is."""
 
-    typed: str
-    found: list[PatientMatch]
+    text: str
+    matches: list[PatientMatch]
 
 
 @dataclass(frozen=True)
 class Results:
     """Everybody who fits what was searched, the best first."""
 
-    typed: str
-    found: list[PatientMatch]
+    text: str
+    matches: list[PatientMatch]
     more: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatientListPage:
-    """The list. ``only_own``: the visitor's role shows no other patients. ``done`` is what was just changed, else None.
+    """The list. ``only_own``: the visitor's role shows no other patients. ``done`` is what was just
+    changed, else None.
 
     ``more_coaches``: there are so many that a select fetches them when somebody turns to it.
     """
 
-    wanted: Chosen
+    chosen: Chosen
     page: Listed
     numbers: PhaseCounts
     coaches: tuple[Worker, ...]
@@ -79,7 +90,7 @@ class PatientListPage:
     @property
     def number(self) -> int:
         """How many fit the filters."""
-        return self.numbers.of(self.wanted.phase)
+        return self.numbers.of(self.chosen.phase)
 
     @property
     def columns(self) -> tuple[tuple[str, str, str], ...]:
@@ -98,9 +109,17 @@ class PatientListPage:
 
     def address(self, **changed: str) -> str:
         """The list as it is, but for what is named; from its beginning unless a place is named."""
-        wanted = {"phase": self.wanted.phase, "coach": "" if self.only_own else self.wanted.coach, "sort": self.wanted.order}
-        given = {key: value for key, value in (wanted | changed).items() if value and (key, value) != ("sort", "name")}
-        return "/patients" + (f"?{urlencode(given)}" if given else "")
+        query = {
+            "phase": self.chosen.phase,
+            "coach": "" if self.only_own else self.chosen.coach,
+            "sort": self.chosen.order,
+        }
+        named = {
+            key: value
+            for key, value in (query | changed).items()
+            if value and (key, value) != ("sort", "name")
+        }
+        return "/patients" + (f"?{urlencode(named)}" if named else "")
 
 
 @dataclass(frozen=True)
@@ -116,17 +135,21 @@ async def show(visit: Visit) -> Response:
 
 
 async def _list(visit: Visit, done: AssignmentResult | None) -> Response:
-    wanted = chosen(visit)
-    async with visit.parts.database.connection() as connection:
+    asked = chosen(visit)
+    async with visit.connection() as connection:
         # By the clock of what is written: who was given to another coach after this was so unseen.
         now = await connection.fetchval("SELECT almoner_now()")
-        numbers = await counts(connection, visit.environment_id, wanted)
+        numbers = await counts(connection, visit.environment_id, asked)
         zones = visit.parts.database.zones.document(TIMEZONES)
-        page = await list_patients(connection, visit.environment_id, wanted, numbers.of(wanted.phase), zones)
+        page = await list_patients(
+            connection, visit.environment_id, asked, numbers.of(asked.phase), zones
+        )
         many = await are_more_than(connection, visit.environment_id, _MANY_COACHES)
-        drawn = await to_choose(connection, visit.environment_id, among=_coach(wanted) if many else None)
-    shown = PatientListPage(
-        wanted=wanted,
+        drawn = await to_choose(
+            connection, visit.environment_id, among=_coach(asked) if many else None
+        )
+    view = PatientListPage(
+        chosen=asked,
         page=page,
         numbers=numbers,
         coaches=drawn,
@@ -135,12 +158,14 @@ async def _list(visit: Visit, done: AssignmentResult | None) -> Response:
         done=done,
         now=now,
     )
-    return visit.page("portal/patients/list.html", ListContext(shown), 400 if done and done.problem else 200)
+    return visit.page(
+        "portal/patients/list.html", ListContext(view), 400 if done and done.problem else 200
+    )
 
 
-def _coach(wanted: Chosen) -> list[str]:
+def _coach(asked: Chosen) -> list[str]:
     """The coach whose patients are asked for, if it is one."""
-    return [wanted.coach] if wanted.coach not in ("", NOBODY) else []
+    return [asked.coach] if asked.coach not in ("", NOBODY) else []
 
 
 @dataclass(frozen=True)
@@ -153,37 +178,54 @@ class CoachOptions:
 
 async def coach_options(visit: Visit) -> Response:
     """Every coach as an option, for a select that was drawn without them."""
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         offered = await to_choose(connection, visit.environment_id)
-    return visit.fragment("portal/patients/coach_options.html", CoachOptions(offered, visit.query("but")))
+    return visit.fragment(
+        "portal/patients/coach_options.html", CoachOptions(offered, visit.query("but"))
+    )
 
 
 async def search(visit: Visit) -> Response:
-    """What the search box shows while somebody types; Enter without a choice goes on to all results."""
-    typed = (await visit.form()).text("find").strip()
-    async with visit.parts.database.connection() as connection:
-        found = await find(connection, visit.environment_id, only_of(visit), typed, _SUGGESTED)
-    return visit.fragment("portal/patients/suggestions.html", Suggestions(typed, found))
+    """What the search box shows while somebody types; Enter without a choice goes on to all
+    results.
+    """
+    text = (await visit.form()).text("find").strip()
+    async with visit.connection() as connection:
+        matches = await find(connection, visit.environment_id, only_of(visit), text, _SUGGESTED)
+    return visit.fragment("portal/patients/suggestions.html", Suggestions(text, matches))
 
 
 async def results(visit: Visit) -> Response:
-    """All that a search finds. By POST, since what is searched is about a patient and must not stand in an address."""
-    typed = (await visit.form()).text("find").strip()
-    async with visit.parts.database.connection() as connection:
-        found = await find(connection, visit.environment_id, only_of(visit), typed, _RESULTS + 1)
-    if typed == "":
+    """All that a search finds. By POST, since what is searched is about a patient and must not
+    stand in an address.
+    """
+    text = (await visit.form()).text("find").strip()
+    async with visit.connection() as connection:
+        matches = await find(connection, visit.environment_id, only_of(visit), text, _RESULTS + 1)
+    if text == "":
         return visit.go("/patients")
-    return visit.page("portal/patients/results.html", Results(typed, found[:_RESULTS], len(found) > _RESULTS))
+    return visit.page(
+        "portal/patients/results.html", Results(text, matches[:_RESULTS], len(matches) > _RESULTS)
+    )
 
 
 async def assign(visit: Visit) -> Response:
     """Gives the chosen patients to a coach; or goes on to the comparison of two of them."""
     form = await visit.form()
     if form.text("do") == "merge":
-        two = list(dict.fromkeys(found for text in form.texts("patient") if (found := Guid().decode(text, "", []))))
+        two = list(
+            dict.fromkeys(
+                parsed for text in form.texts("patient") if (parsed := Guid().decode(text, "", []))
+            )
+        )
         if len(two) == 2:
             return visit.go(f"/patients/{two[0]}/merge/{two[1]}")
-        return await _list(visit, AssignmentResult(problem="Tick the two records that are to be one.", ticked=frozenset(two)))
+        return await _list(
+            visit,
+            AssignmentResult(
+                problem="Tick the two records that are to be one.", ticked=frozenset(two)
+            ),
+        )
     return await _list(visit, await assignment.assign(visit, chosen(visit)))
 
 
@@ -201,15 +243,17 @@ ROUTES = (
     PageRoute("/patients/assign/undo", undo, may="give_care", methods=("POST",)),
     PageRoute("/patients/new", new_patient.show, may="give_care"),
     PageRoute("/patients/new", new_patient.create, may="give_care", methods=("POST",)),
-    PageRoute("/patients/new/zone", new_patient.zone, may="give_care", methods=("POST",), repeatable=True),
-    PageRoute("/patients/{id}/phase", phase.show, may="give_care"),
-    PageRoute("/patients/{id}/phase", phase.change, may="give_care", methods=("POST",)),
-    PageRoute("/patients/{id}/coach", phase.show_coach, may="give_care"),
-    PageRoute("/patients/{id}/coach", phase.assign, may="give_care", methods=("POST",)),
-    PageRoute("/patients/{id}/merge", merge_page.show, may="give_care"),
-    PageRoute("/patients/{id}/merge", merge_page.merge, may="give_care", methods=("POST",)),
-    PageRoute("/patients/{id}/merge/find", merge_page.search, may="give_care", methods=("POST",), repeatable=True),
-    PageRoute("/patients/{id}/merge/{other}", merge_page.preview, may="give_care"),
-    PageRoute("/patients/{id}/merged/{other}", merged_record.show, may="give_care"),
-    PageRoute("/patients/{id}/merged/{other}/draft", merged_record.swap, may="give_care", methods=("POST",)),
+    PageRoute(
+        "/patients/new/zone", new_patient.zone, may="give_care", methods=("POST",), repeatable=True
+    ),
+    patient_route("/phase", phase.show),
+    patient_route("/phase", phase.change, "POST"),
+    patient_route("/coach", phase.show_coach),
+    patient_route("/coach", phase.assign, "POST"),
+    patient_route("/merge", merge_page.show),
+    patient_route("/merge", merge_page.merge, "POST", itself=True),
+    patient_route("/merge/find", merge_page.search, "POST", repeatable=True),
+    patient_route("/merge/{other}", merge_page.preview, itself=True),
+    patient_route("/merged/{other}", merged_record.show),
+    patient_route("/merged/{other}/draft", merged_record.swap, "POST"),
 )

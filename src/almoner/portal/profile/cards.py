@@ -11,7 +11,8 @@ from urllib.parse import quote
 from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.visit import Visit
-from almoner.portal.panels import Card, Drawing, Panel, panels
+from almoner.portal.collections.shared_pages import PAGES, title
+from almoner.portal.panels import Card, CardDrawing, Panel, panels
 from almoner.portal.patient import Patient
 from almoner.portal.records import queries
 from almoner.resources import RESOURCES
@@ -25,24 +26,37 @@ DEFAULT: Final = (
     Card("Assessments", shows="assessments"),
     Card("Other systems", shows="external_ids"),
 )
-_OWN: Final = tuple(Card(resource.things, shows=resource.name) for resource in RESOURCES if resource.slug)
+# What a site has added, which has a card behind the others until a designer places it.
+_OWN: Final = tuple(
+    Card(resource.things, shows=resource.card)
+    for resource in RESOURCES
+    if resource.card and resource.card not in {card.shows for card in DEFAULT}
+)
 CONVERSATION: Final = Card("Conversation", shows="conversation")
-# What has a page of its own under a patient's address, by the sort of card that shows it: the page and what it is called.
+# What has a page of its own under a patient's address, by the sort of card that shows it: the page
+# and what it is called.
 _PAGES: Final[Mapping[str, tuple[str, str]]] = {
     "care_flows": ("care-flows", "Care flows"),
-    "tasks": ("tasks", "Tasks"),
-    "contact": ("contact", "Contact and consent"),
     "assessments": ("assessments", "Assessments"),
+    **{
+        resource.card: (page, title(page))
+        for page, together in PAGES.items()
+        for resource in together
+        if resource.card != resource.name
+    },
 }
 _RECORDS: Final = """
 SELECT r.type_name, count(*) AS number FROM custom_data_type_records r
-WHERE r.environment_id = $1 AND r.user_id = $2 AND r.type_name = ANY ($3::text[]) GROUP BY r.type_name
+WHERE r.environment_id = $1 AND r.user_id = $2 AND r.type_name = ANY ($3::text[])
+    GROUP BY r.type_name
 """
 
 
 @dataclass(frozen=True)
-class ShownCard:
-    """A card on the page. ``place`` is the address that draws it again, ``live`` the collections after whose changes it is."""
+class DrawnCard:
+    """A card on the page. ``place`` is the address that draws it again, ``live`` the collections
+    after whose changes it is.
+    """
 
     panel: Panel
     place: str
@@ -52,7 +66,9 @@ class ShownCard:
 
 @dataclass(frozen=True)
 class Omitted:
-    """What there is of a patient and no card shows: its address, what it is called, and how many where that was counted."""
+    """What there is of a patient and no card shows: its address, what it is called, and how many
+    where that was counted.
+    """
 
     href: str
     title: str
@@ -60,51 +76,67 @@ class Omitted:
 
 
 def cards(visit: Visit) -> tuple[Card, ...]:
-    """The cards of the published program, in its order; those of a site's own collections behind them."""
-    return (tuple(Card(one.title, one.of, one.field, one.shows) for one in visit.program.sidebar) or DEFAULT) + _OWN
+    """The cards of the published program, in its order; those of a site's own collections behind
+    them.
+    """
+    placed = (
+        tuple(
+            Card(module.title, module.of, module.field, module.shows)
+            for module in visit.program.sidebar
+        )
+        or DEFAULT
+    )
+    return placed + tuple(own for own in _OWN if own.shows not in {card.shows for card in placed})
 
 
-def card(visit: Visit, number: str) -> Card | None:
-    """The card of an address: its number from 0, or ``conversation``; None where there is none."""
+async def read_card(
+    visit: Visit, patient: Patient, number: str, connection: Connection
+) -> DrawnCard | None:
+    """The card of an address: its number from 0, or ``conversation``. None where there is none,
+    nothing draws its sort, or the visitor may not see what it is of.
+    """
     if number == CONVERSATION.shows:
-        return CONVERSATION
-    known = cards(visit)
-    at = parsing.whole(number, high=len(known) - 1)
-    return None if at is None else known[at]
-
-
-async def drawn(visit: Visit, connection: Connection, patient: Patient, one: Card, number: str) -> ShownCard | None:
-    """The card, drawn; None where nothing draws its sort, or the visitor may not see what it is of."""
-    drawing = _known().get(one.shows)
-    panel = await drawing.panel(visit, connection, patient, one) if drawing else None
+        card, anchor = CONVERSATION, "conversation"
+    else:
+        there = cards(visit)
+        place = parsing.whole(number, high=len(there) - 1)
+        if place is None:
+            return None
+        card, anchor = there[place], f"card-{number}"
+    drawing = _drawings().get(card.shows)
+    panel = await drawing.panel(visit, connection, patient, card) if drawing else None
     if panel is None or drawing is None:
         return None
-    anchor = "conversation" if one is CONVERSATION else f"card-{number}"
-    return ShownCard(panel, f"/patients/{patient.id}/panels/{number}", drawing.live, anchor)
-
-
-async def sidebar(visit: Visit, connection: Connection, patient: Patient) -> tuple[ShownCard, ...]:
-    """Every card that there is to see."""
-    found = [await drawn(visit, connection, patient, one, str(n)) for n, one in enumerate(cards(visit))]
-    return tuple(shown for shown in found if shown)
+    return DrawnCard(panel, f"/patients/{patient.id}/panels/{number}", drawing.live, anchor)
 
 
 async def omitted(visit: Visit, connection: Connection, patient: Patient) -> tuple[Omitted, ...]:
-    """The way to what the program's layout leaves out: pages of the patient, and records that they have of other types."""
+    """The way to what the program's layout leaves out: pages of the patient, and records that they
+    have of other types.
+    """
     drawn_by = cards(visit)
-    sorts = {one.shows for one in drawn_by}
+    sorts = {card.shows for card in drawn_by}
     here = f"/patients/{patient.id}"
-    pages = [Omitted(f"{here}/{path}", title) for sort, (path, title) in _PAGES.items() if sort not in sorts]
-    shown = {one.of for one in drawn_by if one.shows == "records"} | visit.rights.hidden_data
-    others = [name for name in visit.program.custom_data_types if name not in shown]
+    pages = [
+        Omitted(f"{here}/{path}", title)
+        for sort, (path, title) in _PAGES.items()
+        if sort not in sorts
+    ]
+    drawn = {card.of for card in drawn_by if card.shows == "records"} | visit.rights.hidden_data
+    others = [name for name in visit.program.custom_data_types if name not in drawn]
     if not others:
         return tuple(pages)
-    rows = {row["type_name"]: row["number"] for row in await connection.fetch(_RECORDS, visit.environment_id, patient.id, others)}
-    types = await queries.types(visit, connection, [name for name in others if name in rows])
-    records = [Omitted(f"{here}/records?type={quote(one.name)}", one.title, rows[one.name]) for one in types]
+    rows = {
+        row["type_name"]: row["number"]
+        for row in await connection.fetch(_RECORDS, visit.environment_id, patient.id, others)
+    }
+    records = [
+        Omitted(f"{here}/records?type={quote(type_.name)}", type_.title, rows[type_.name])
+        for type_ in queries.types(visit, list(rows))
+    ]
     return (*pages, *records)
 
 
 @cache
-def _known() -> Mapping[str, Drawing]:
+def _drawings() -> Mapping[str, CardDrawing]:
     return panels()

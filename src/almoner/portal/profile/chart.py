@@ -1,4 +1,6 @@
-"""Numbers about a patient over time: scores of an assessment, or a number of an assessment or of a custom record."""
+"""Numbers about a patient over time: scores of an assessment, or a number of an assessment or of a
+custom record.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from almoner.portal.patient import Patient
 from almoner.portal.profile.published_designs import designs
 from almoner.vocabulary import clocks
 from almoner.vocabulary.times import IsoDate, IsoDateTime
-from almoner.workshop.design import Assessment, Band, CustomDataType
+from almoner.workshop.assessment_design import Assessment, Band
+from almoner.workshop.design import CustomDataType
 from almoner.workshop.score import score
 
 RECENT_DAYS: Final = 90
@@ -35,18 +38,22 @@ _HALF: Final = 0.5
 
 _RESPONSES = f"""
 SELECT created_at AS at, version, model AS body FROM assessment_responses
-WHERE environment_id = $1 AND user_id = $2 AND spec_id = $3 AND created_at >= $4 ORDER BY created_at DESC, id DESC LIMIT {_MOST}
+WHERE environment_id = $1 AND user_id = $2 AND spec_id = $3 AND created_at >= $4
+    ORDER BY created_at DESC, id DESC LIMIT {_MOST}
 """
 _RECORDS = f"""
 SELECT created_at AS at, version, body FROM custom_data_type_records
-WHERE environment_id = $1 AND user_id = $2 AND type_name = $3 AND created_at >= $4 ORDER BY created_at DESC, id DESC LIMIT {_MOST}
+WHERE environment_id = $1 AND user_id = $2 AND type_name = $3 AND created_at >= $4
+    ORDER BY created_at DESC, id DESC LIMIT {_MOST}
 """
 _EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Point:
-    """A number at a moment, with what it means where that is known, and its place in the drawing."""
+    """A number at a moment, with what it means where that is known, and its place in the
+    drawing.
+    """
 
     at: datetime
     value: int | float
@@ -55,7 +62,7 @@ class Point:
     y: float
 
     @property
-    def shown(self) -> str:
+    def text(self) -> str:
         """The number as people write it."""
         return f"{self.value:g}"
 
@@ -70,9 +77,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Zone:
-    """What a range of numbers means, as a stripe across the drawing. ``x`` is where its name begins, beside the line of the values;
-    None where it is too low for a name, or the line leaves no room.
-    """
+    """What a range of numbers means, as a stripe across the drawing. ``x`` is where its name
+    begins, beside the line of the values; None where it is too low for a name, or the line leaves
+    no room."""
 
     name: str
     y: float
@@ -82,7 +89,9 @@ class Zone:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A drawn chart: its points, the earliest first. ``everything``: not only those of the last days."""
+    """A drawn chart: its points, the earliest first. ``everything``: not only those of the last
+    days.
+    """
 
     title: str
     points: tuple[Point, ...]
@@ -111,13 +120,15 @@ class Chart:
         first, last = self.points[0], self.points[-1]
         band = f", {last.band}" if last.band else ""
         if len(values) == 1:
-            return f"One value: {last.shown}{band}."
+            return f"One value: {last.text}{band}."
         span = f"the lowest is {min(values):g}, the highest {max(values):g}"
-        return f"{len(values)} values from {first.shown} to {last.shown}{band}; {span}."
+        return f"{len(values)} values from {first.text} to {last.text}{band}; {span}."
 
 
 async def chart(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Chart | None:
-    """The chart of a card; None where the visitor may not see what it is of, or the program has it no more."""
+    """The chart of a card; None where the visitor may not see what it is of, or the program has it
+    no more.
+    """
     rights, program = visit.rights, visit.program
     everything = visit.query("all") == "1"
     since = _EVER if everything else datetime.now(UTC) - timedelta(days=RECENT_DAYS)
@@ -131,25 +142,38 @@ async def chart(visit: Visit, connection: Connection, patient: Patient, card: Ca
         kind = "custom_data_type"
     else:
         return None
-    wanted = {(kind, card.of, row["version"] or newest) for row in rows} | {(kind, card.of, newest)}
-    known = await designs(connection, visit.environment_id, wanted)
-    found = []
+    keys = {(kind, card.of, row["version"] or newest) for row in rows} | {(kind, card.of, newest)}
+    known = await designs(connection, visit.environment_id, keys)
+    points = []
     for row in reversed(rows):
-        design, body = known.get((kind, card.of, row["version"] or newest)), msgspec.json.decode(row["body"])
+        design, body = (
+            known.get((kind, card.of, row["version"] or newest)),
+            msgspec.json.decode(row["body"]),
+        )
         number = _number(design, body, card.field)
         if number is not None:
-            found.append((_when(design, body, row["at"]), *number))
+            points.append((_when(design, body, row["at"]), *number))
     bands = () if card.field else _bands(known.get((kind, card.of, newest)))
-    return drawn(card.title, sorted(found, key=lambda one: one[0]), everything, bands)
+    return drawn(card.title, sorted(points, key=lambda point: point[0]), everything, bands)
 
 
-def drawn(title: str, values: Sequence[tuple[datetime, int | float, str]], everything: bool, bands: Sequence[Band] = ()) -> Chart:
-    """The chart of these moments, numbers and meanings, the earliest first. ``bands`` are drawn as far as a number is in them."""
+def drawn(
+    title: str,
+    values: Sequence[tuple[datetime, int | float, str]],
+    everything: bool,
+    bands: Sequence[Band] = (),
+) -> Chart:
+    """The chart of these moments, numbers and meanings, the earliest first. ``bands`` are drawn as
+    far as a number is in them.
+    """
     if not values:
         return Chart(title=title, points=(), marks=(), everything=everything)
     numbers = [value for _, value, _ in values]
-    met = [band for band in bands if any(band.low <= one <= band.high for one in numbers)]
-    lowest, highest = min([*numbers, *(band.low for band in met)]), max([*numbers, *(band.high for band in met)])
+    met = [band for band in bands if any(band.low <= number <= band.high for number in numbers)]
+    lowest, highest = (
+        min([*numbers, *(band.low for band in met)]),
+        max([*numbers, *(band.high for band in met)]),
+    )
     if lowest == highest:
         lowest, highest = lowest - 1, highest + 1
     begin, end = values[0][0], values[-1][0]
@@ -163,8 +187,15 @@ def drawn(title: str, values: Sequence[tuple[datetime, int | float, str]], every
         return round(_BOTTOM - (value - lowest) / (highest - lowest) * (_BOTTOM - _TOP), 1)
 
     points = tuple(Point(at, value, band, across(at), up(value)) for at, value, band in values)
-    marks = tuple(Mark(up(value), f"{round(value, 2):g}") for value in (highest, (lowest + highest) / 2, lowest))
-    stripes = tuple(_zone(band, up, lowest, highest, points) for band in bands if band.high >= lowest and band.low <= highest)
+    marks = tuple(
+        Mark(up(value), f"{round(value, 2):g}")
+        for value in (highest, (lowest + highest) / 2, lowest)
+    )
+    stripes = tuple(
+        _zone(band, up, lowest, highest, points)
+        for band in bands
+        if band.high >= lowest and band.low <= highest
+    )
     return Chart(title=title, points=points, marks=marks, everything=everything, zones=stripes)
 
 
@@ -172,23 +203,33 @@ def _bands(design: Any) -> tuple[Band, ...]:
     return design.scoring.bands if isinstance(design, Assessment) and design.scoring else ()
 
 
-def _zone(band: Band, up: Callable[[float], float], lowest: float, highest: float, points: Sequence[Point]) -> Zone:
+def _zone(
+    band: Band, up: Callable[[float], float], lowest: float, highest: float, points: Sequence[Point]
+) -> Zone:
     """The stripe of a band. Both ends belong to it, so that it meets its neighbours half way."""
     top, bottom = up(min(band.high + _HALF, highest)), up(max(band.low - _HALF, lowest))
-    width = sum(_WIDE if unicodedata.east_asian_width(one) in "FW" else _LETTER for one in band.name)
+    width = sum(
+        _WIDE if unicodedata.east_asian_width(letter) in "FW" else _LETTER for letter in band.name
+    )
     places = range(_LEFT + 4, int(_RIGHT - width - 4) + 1, 4) if bottom - top >= _LABEL else ()
-    free = (x for x in places if not _crossed(points, x - 4, x + width + 4, top - 2, top + _LABEL + 2))
+    free = (
+        x for x in places if not _crossed(points, x - 4, x + width + 4, top - 2, top + _LABEL + 2)
+    )
     return Zone(band.name, top, round(bottom - top, 1), next(free, None))
 
 
 def _crossed(points: Sequence[Point], left: float, right: float, top: float, bottom: float) -> bool:
     """Whether the line through the points, or a single point, goes through a box of the drawing."""
-    for one, other in pairwise(points) if len(points) > 1 else [(points[0], points[0])]:
-        begin, end = max(left, one.x), min(right, other.x)
+    for start, end_ in pairwise(points) if len(points) > 1 else [(points[0], points[0])]:
+        begin, end = max(left, start.x), min(right, end_.x)
         if begin > end:
             continue
-        slope = (other.y - one.y) / (other.x - one.x) if other.x > one.x else 0.0
-        heights = [one.y + slope * (x - one.x) for x in (begin, end)] if other.x > one.x else [one.y, other.y]
+        slope = (end_.y - start.y) / (end_.x - start.x) if end_.x > start.x else 0.0
+        heights = (
+            [start.y + slope * (x - start.x) for x in (begin, end)]
+            if end_.x > start.x
+            else [start.y, end_.y]
+        )
         if min(heights) <= bottom and max(heights) >= top:
             return True
     return False
@@ -204,7 +245,9 @@ def _number(design: Any, body: dict[str, Any], name: str) -> tuple[int | float, 
 
 
 def _when(design: Any, body: dict[str, Any], entered: datetime) -> datetime:
-    """When a record was true: the first day or moment that its type requires, else when it was entered."""
+    """When a record was true: the first day or moment that its type requires, else when it was
+    entered.
+    """
     if isinstance(design, CustomDataType):
         for field in design.fields:
             value = body.get(field.name)
@@ -215,6 +258,10 @@ def _when(design: Any, body: dict[str, Any], entered: datetime) -> datetime:
 
 def _moment(value: str) -> datetime | None:
     try:
-        return clocks.start_of(IsoDate().parse(value), "UTC") if len(value) == 10 else IsoDateTime().parse(value)
+        return (
+            clocks.start_of(IsoDate().parse(value), "UTC")
+            if len(value) == 10
+            else IsoDateTime().parse(value)
+        )
     except (ValueError, OverflowError):
         return None

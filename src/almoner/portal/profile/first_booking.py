@@ -1,4 +1,6 @@
-"""What an appointment was when it was booked: the change log undone, for the entries of a timeline that tell of a booking."""
+"""What an appointment was when it was booked: the change log undone, for the entries of a timeline
+that tell of a booking.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,14 @@ from almoner.database import Connection
 from almoner.portal.merges_sql import with_merged
 from almoner.portal.profile.timeline import TimelineEntry
 
-# What each field held before its first change. What was written while it was another record's, merged since, belongs to it.
+# What each field held before its first change. What was written while it was another record's,
+# merged since, belongs to it.
 _FIRST: Final = f"""
-SELECT DISTINCT ON (c.row_id, d.key) c.row_id::text AS id, d.key AS name, (d.value -> 0)::text AS was
+SELECT DISTINCT ON (c.row_id, d.key) c.row_id::text AS id, d.key AS name,
+    (d.value -> 0)::text AS was
 FROM changes c CROSS JOIN LATERAL json_each(c.differences) d
-WHERE c.environment_id = $1 AND c.kind <> 'create' AND c.kind = 'update' AND c.resource = 'calendar_events'
+WHERE c.environment_id = $1 AND c.kind <> 'create' AND c.kind = 'update'
+    AND c.resource = 'calendar_events'
   AND c.row_id = ANY ($3::uuid[]) AND c.changed_at >= $4 AND c.patient_id IN (
   {with_merged("$2")})
 ORDER BY c.row_id, d.key, c.changed_at, c.seq
@@ -31,7 +36,8 @@ def tells_of_booking(entry: TimelineEntry) -> bool:
 async def as_booked(
     connection: Connection, environment_id: int, patient_id: str, entries: Sequence[TimelineEntry]
 ) -> dict[str, dict[str, Any]]:
-    """By the ids of the entries that tell of a booking: what has changed since, as it was then, by the names of the API.
+    """By the ids of the entries that tell of a booking: what has changed since, as it was then, by
+    the names of the API.
 
     One query, or none.
     """
@@ -39,15 +45,22 @@ async def as_booked(
     if not of:
         return {}
     since = min(entry.at for entry in of)
-    found: dict[str, dict[str, Any]] = defaultdict(dict)
-    for row in await connection.fetch(_FIRST, environment_id, patient_id, [entry.id for entry in of], since):
-        found[row["id"]][row["name"]] = msgspec.json.decode(row["was"])
-    return found
+    booked: dict[str, dict[str, Any]] = defaultdict(dict)
+    for row in await connection.fetch(
+        _FIRST, environment_id, patient_id, [entry.id for entry in of], since
+    ):
+        booked[row["id"]][row["name"]] = msgspec.json.decode(row["was"])
+    return booked
 
 
 def changes_of(booked: Mapping[str, Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """The same as changes of the log, so that the names in them are looked up with those of the others."""
+    """The same as changes of the log, so that the names in them are looked up with those of the
+    others.
+    """
     return [
-        {"resource": "calendar_events", "differences": {name: [value] for name, value in values.items()}}
+        {
+            "resource": "calendar_events",
+            "differences": {name: [value] for name, value in values.items()},
+        }
         for values in booked.values()
     ]

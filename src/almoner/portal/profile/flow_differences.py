@@ -1,4 +1,6 @@
-"""What changed within a care flow: goals and interventions that came, went, were renamed, rescheduled, assigned, done."""
+"""What changed within a care flow: goals and interventions that came, went, were renamed,
+rescheduled, assigned, done.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Any
 
 from almoner.merging.pairing import pair
 from almoner.portal.care_flows.changes import Part
-from almoner.portal.records.values import day
+from almoner.portal.value_words import day
 from almoner.vocabulary import clocks
 from almoner.vocabulary.times import IsoDateTime
 
@@ -15,17 +17,25 @@ from almoner.vocabulary.times import IsoDateTime
 Change = tuple[str, str, str]
 
 
-def flow_changes(was: Sequence[Part], now: Sequence[Part], names: Mapping[str, str], zone: str) -> Iterator[Change]:
-    """The differences between the goals of a flow before and after. ``zone`` is the IANA name that days are told in."""
+def flow_changes(
+    was: Sequence[Part], now: Sequence[Part], names: Mapping[str, str], zone: str
+) -> Iterator[Change]:
+    """The differences between the goals of a flow before and after. ``zone`` is the IANA name that
+    days are told in.
+    """
     for before, after in _paired(was, now):
         if before is None or after is None:
             gone = after is None
-            yield f"Goal “{(before or after or {})['title']}” {'removed' if gone else 'added'}", "", ""
+            yield (
+                f"Goal “{(before or after or {})['title']}” {'removed' if gone else 'added'}",
+                "",
+                "",
+            )
             continue
         if before["title"] != after["title"]:
             yield "Goal", before["title"], after["title"]
-        for one, other in _paired(before["interventions"], after["interventions"]):
-            yield from _step(one, other, names, zone)
+        for earlier, later in _paired(before["interventions"], after["interventions"]):
+            yield from _step(earlier, later, names, zone)
 
 
 def flow_workers(goals: Sequence[Part]) -> Iterator[str]:
@@ -34,7 +44,9 @@ def flow_workers(goals: Sequence[Part]) -> Iterator[str]:
         yield from (step["worker_id"] for step in goal["interventions"] if step.get("worker_id"))
 
 
-def _step(was: Part | None, now: Part | None, names: Mapping[str, str], zone: str) -> Iterator[Change]:
+def _step(
+    was: Part | None, now: Part | None, names: Mapping[str, str], zone: str
+) -> Iterator[Change]:
     if was is None or now is None:
         yield f"“{(was or now or {})['title']}” {'removed' if now is None else 'added'}", "", ""
         return
@@ -44,17 +56,36 @@ def _step(was: Part | None, now: Part | None, names: Mapping[str, str], zone: st
     if bool(was.get("completed_at")) != bool(now.get("completed_at")):
         yield f"{named} {'completed' if now.get('completed_at') else 'reopened'}", "", ""
     if was.get("reminder_date") != now.get("reminder_date"):
-        yield f"{named} is due", _day(was.get("reminder_date"), zone), _day(now.get("reminder_date"), zone)
+        yield (
+            f"{named} is due",
+            _day(was.get("reminder_date"), zone),
+            _day(now.get("reminder_date"), zone),
+        )
     if was.get("worker_id") != now.get("worker_id"):
-        yield f"{named} is for", _name(was.get("worker_id"), names), _name(now.get("worker_id"), names)
+        yield (
+            f"{named} is for",
+            _name(was.get("worker_id"), names),
+            _name(now.get("worker_id"), names),
+        )
     if was.get("instructions") != now.get("instructions"):
-        yield f"Instructions of {named}", was.get("instructions") or "nothing", now.get("instructions") or "nothing"
+        yield (
+            f"Instructions of {named}",
+            was.get("instructions") or "nothing",
+            now.get("instructions") or "nothing",
+        )
 
 
 def _paired(was: Sequence[Part], now: Sequence[Part]) -> Iterator[tuple[Part | None, Part | None]]:
-    """What belongs together: by title, and what was renamed by its place. What is on one side alone stands with None."""
+    """What belongs together: by title, and what was renamed by its place. What is on one side alone
+    stands with None.
+    """
     placed = list(enumerate(now))
-    after = pair(list(enumerate(was)), placed, lambda a, b: a[1]["title"] == b[1]["title"], lambda a, b: a[0] == b[0])
+    after = pair(
+        list(enumerate(was)),
+        placed,
+        lambda a, b: a[1]["title"] == b[1]["title"],
+        lambda a, b: a[0] == b[0],
+    )
     before = {match[0]: part for part, match in zip(was, after, strict=True) if match}
     yield from ((before.get(place), part) for place, part in placed)
     yield from ((part, None) for part, match in zip(was, after, strict=True) if match is None)

@@ -11,6 +11,8 @@ from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import next_of
 from almoner.portal.patient import Patient
 from almoner.portal.profile.timeline_words import day_in_words
+from almoner.processes import pauses
+from almoner.processes.pauses import Pause
 from almoner.vocabulary import clocks
 
 _NEXT = next_of("$2", "$3::text", "e.id::text, e.start_time, e.day, e.appointment_type")
@@ -18,7 +20,9 @@ _NEXT = next_of("$2", "$3::text", "e.id::text, e.start_time, e.day, e.appointmen
 
 @dataclass(frozen=True)
 class Next:
-    """The next appointment. ``when`` is in the patient's zone, ``yours`` in the visitor's where that differs, else empty."""
+    """The next appointment. ``when`` is in the patient's zone, ``yours`` in the visitor's where
+    that differs, else empty.
+    """
 
     id: str
     when: str
@@ -27,27 +31,38 @@ class Next:
 
 
 @dataclass(frozen=True)
-class Header:
-    """What the head shows. ``next`` is None where nothing is booked."""
+class ProfileHeader:
+    """What the head shows. ``next`` is None where nothing is booked, and ``pause`` where none keeps
+    processes from acting for the patient; ``acts``: the program has processes.
+    """
 
     patient: Patient
     next: Next | None
+    pause: Pause | None
+    acts: bool
 
 
-async def header(visit: Visit, connection: Connection, patient: Patient) -> Header:
+async def header(visit: Visit, connection: Connection, patient: Patient) -> ProfileHeader:
     """The head of this patient's profile."""
     now, mine = datetime.now(UTC), visit.worker.timezone
-    row = await connection.fetchrow(_NEXT, visit.environment_id, patient.id, visit.parts.database.zones.of(patient.timezone))
+    row = await connection.fetchrow(
+        _NEXT, visit.environment_id, patient.id, visit.parts.database.zones.of(patient.timezone)
+    )
     coming = None
     if row:
         kind = visit.program.title("appointment_types", row["appointment_type"])
         when, yours = appointment_words(row["start_time"], row["day"], patient.timezone, mine, now)
         coming = Next(row["id"], when, yours, kind)
-    return Header(patient, coming)
+    pause = await pauses.of_patient(connection, visit.environment_id, patient.id)
+    return ProfileHeader(patient, coming, pause, visit.program.acts)
 
 
-def appointment_words(start: datetime | None, day: date | None, zone: str, mine: str, now: datetime) -> tuple[str, str]:
-    """When an appointment is, in the patient's zone, and in the visitor's where their clocks differ then (else empty)."""
+def appointment_words(
+    start: datetime | None, day: date | None, zone: str, mine: str, now: datetime
+) -> tuple[str, str]:
+    """When an appointment is, in the patient's zone, and in the visitor's where their clocks differ
+    then (else empty).
+    """
     today = clocks.day_of(now, zone)
     if start is None:
         return f"{_short(day or today, today)}, all day", ""
@@ -61,4 +76,8 @@ def appointment_words(start: datetime | None, day: date | None, zone: str, mine:
 
 def _short(day: date, today: date) -> str:
     words = day_in_words(day, today)
-    return words if "," not in words else f"{day:%a} {day.day} {day:%b}" + (f" {day.year}" if day.year != today.year else "")
+    return (
+        words
+        if "," not in words
+        else f"{day:%a} {day.day} {day:%b}" + (f" {day.year}" if day.year != today.year else "")
+    )

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from almoner.database import Connection
+from almoner.database import Connection, read_together
 from almoner.errors import problem
 from almoner.pages import parsing
 from almoner.pages.filters import zone_in_words
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal import live, patient_access, patient_bar
+from almoner.portal import live, patient_bar
 from almoner.portal.patient import Patient
 from almoner.portal.patient_bar import PatientBarPart
+from almoner.portal.patient_routes import patient_route
 from almoner.portal.profile import timeline
-from almoner.portal.profile.cards import CONVERSATION, Omitted, ShownCard, card, drawn, omitted, sidebar
+from almoner.portal.profile.cards import CONVERSATION, DrawnCard, Omitted, cards, omitted, read_card
 from almoner.portal.profile.change_words import names_in
 from almoner.portal.profile.first_booking import as_booked, changes_of
-from almoner.portal.profile.header import Header, header
+from almoner.portal.profile.header import ProfileHeader, header
 from almoner.portal.profile.published_designs import designs
-from almoner.portal.profile.timeline_line import TimelineContext
-from almoner.portal.profile.timeline_words import TimelineDay, days, designs_needed, lines, rows_told
+from almoner.portal.profile.timeline_line import TimelineContext, TimelineLine
+from almoner.portal.profile.timeline_words import TimelineDay, days, designs_needed, lines, rows_of
+from almoner.processes.reasons import reasons
 from almoner.vocabulary import clocks
 from almoner.vocabulary.kinds import Guid
 
@@ -50,11 +54,12 @@ class TimelineChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """A page of the timeline. ``older`` is the query string of the next one, empty at the end; ``zone`` an IANA name.
+    """A page of the timeline. ``older`` is the query string of the next one, empty at the end;
+    ``zone`` an IANA name.
 
-    ``whose`` says whose zone it is where there are two. ``until``: the day that somebody jumped to, empty at the newest;
-    ``today`` is the day that it is in the zone; ``no_day`` what was typed where that is none.
-    """
+    ``whose`` says whose zone it is where there are two. ``until``: the day that somebody jumped to,
+    empty at the newest; ``today`` is the day that it is in the zone; ``no_day`` what was typed
+    where that is none."""
 
     patient: Patient
     filters: tuple[TimelineChoice, ...]
@@ -82,21 +87,22 @@ class Timeline:
         return _query(self.show, self.mine)
 
     @property
-    def kept(self) -> tuple[tuple[str, str], ...]:
+    def fields(self) -> tuple[tuple[str, str], ...]:
         """What a jump to another day keeps."""
-        return tuple(pair for pair in (("show", self.show), ("zone", "mine" if self.mine else "theirs")) if pair[1] != "all")
+        return tuple(
+            pair
+            for pair in (("show", self.show), ("zone", "mine" if self.mine else "theirs"))
+            if pair[1] != "all"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProfilePage:
-    """The whole page. ``since`` is where the change log was before it was read."""
-
-    head: Header
+    head: ProfileHeader
     timeline: Timeline
-    conversation: ShownCard | None
-    sidebar: tuple[ShownCard, ...]
+    conversation: DrawnCard | None
+    sidebar: Sequence[DrawnCard]
     omitted: tuple[Omitted, ...]
-    since: str
 
 
 @dataclass(frozen=True)
@@ -106,14 +112,14 @@ class TimelinePart:
 
 @dataclass(frozen=True)
 class HeaderPart:
-    head: Header
+    head: ProfileHeader
 
 
 @dataclass(frozen=True)
 class CardPart:
     """The inside of a card alone."""
 
-    shown: ShownCard
+    drawn: DrawnCard
     patient: Patient
 
 
@@ -125,79 +131,82 @@ class Star:
     starred: bool
 
 
-async def show(visit: Visit) -> Response:
+async def show(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """The profile; on to the other record where this one was merged into it."""
-    async with visit.parts.database.connection() as connection:
-        since = await live.since(connection)
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
-        if patient.id != visit.path("id").lower():
-            return visit.go(f"/patients/{patient.id}")
-        page = ProfilePage(
-            head=await header(visit, connection, patient),
-            timeline=await _timeline(visit, connection, patient),
-            conversation=await drawn(visit, connection, patient, CONVERSATION, CONVERSATION.shows),
-            sidebar=await sidebar(visit, connection, patient),
-            omitted=await omitted(visit, connection, patient),
-            since=since,
-        )
+    if patient.id != visit.path("id").lower():
+        return visit.go(f"/patients/{patient.id}")
+    numbers = [CONVERSATION.shows, *map(str, range(len(cards(visit))))]
+    head, entries, elsewhere, conversation, *sidebar = await read_together(
+        connection,
+        lambda reading: header(visit, reading, patient),
+        lambda reading: _timeline(visit, reading, patient),
+        lambda reading: omitted(visit, reading, patient),
+        *(partial(read_card, visit, patient, number) for number in numbers),
+    )
+    page = ProfilePage(
+        head=head,
+        timeline=entries,
+        conversation=conversation,
+        sidebar=[card for card in sidebar if card],
+        omitted=elsewhere,
+    )
     return visit.page("portal/profile/profile.html", page)
 
 
-async def show_timeline(visit: Visit) -> Response:
-    """The timeline by another filter or zone, or its next page; the whole profile where no part of a page asks."""
+async def show_timeline(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    """The timeline by another filter or zone, or its next page; the whole profile where no part of
+    a page asks.
+    """
     if not visit.is_fragment:
         _, mark, query = visit.here_whole.partition("?")
         return visit.go(f"/patients/{visit.path('id')}{mark}{query}")
-    async with visit.parts.database.connection() as connection:
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
-        part = TimelinePart(await _timeline(visit, connection, patient))
+    part = TimelinePart(await _timeline(visit, connection, patient))
     template = "rows" if part.timeline.goes_on else "timeline"
     return visit.fragment(f"portal/profile/{template}.html", part)
 
 
-async def show_bar(visit: Visit) -> Response:
+async def show_bar(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """The bar of the patient's pages as it is now; ``focus`` says what was open in it."""
-    async with visit.parts.database.connection() as connection:
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
     part = PatientBarPart(patient_bar.of(visit, patient), focus=visit.query("focus"))
     return visit.fragment("portal/patient_bar.html", part)
 
 
-async def show_header(visit: Visit) -> Response:
+async def show_header(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """The head as it is now."""
-    async with visit.parts.database.connection() as connection:
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
-        part = HeaderPart(await header(visit, connection, patient))
+    part = HeaderPart(await header(visit, connection, patient))
     return visit.fragment("portal/profile/header.html", part)
 
 
-async def show_card(visit: Visit) -> Response:
+async def show_card(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """A card as it is now. Raises a 404 ApiError where the profile has none such any more."""
     number = visit.path("number")
-    async with visit.parts.database.connection() as connection:
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
-        one = card(visit, number)
-        shown = await drawn(visit, connection, patient, one, number) if one else None
-    if shown is None:
+    drawn = await read_card(visit, patient, number, connection)
+    if drawn is None:
         raise problem("not_found", "The profile has no such card any more. Load the page again.")
-    return visit.fragment("portal/profile/card.html", CardPart(shown, patient))
+    return visit.fragment("portal/profile/card.html", CardPart(drawn, patient))
 
 
-async def put_star(visit: Visit) -> Response:
+async def put_star(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """Puts a star at an entry of the timeline, or takes it away."""
     row_id = Guid().decode(visit.path("row"), "", [])
     resource, starred = visit.path("resource"), visit.path("state") == "on"
-    async with visit.parts.database.connection() as connection:
-        patient = await patient_access.patient(visit, connection, visit.path("id"))
-        if not starred and row_id:
-            await timeline.unstar(connection, visit.environment_id, patient.id, resource, row_id)
-        elif not row_id or not await timeline.star(
-            connection, visit.environment_id, patient_id=patient.id, resource=resource, row_id=row_id, by=visit.actor.actor
-        ):
-            raise problem("not_found", "The timeline has no such entry any more. Load the page again.")
+    if not starred and row_id:
+        await timeline.unstar(connection, visit.environment_id, patient.id, resource, row_id)
+    elif not row_id or not await timeline.star(
+        connection,
+        visit.environment_id,
+        patient_id=patient.id,
+        resource=resource,
+        row_id=row_id,
+        by=visit.actor.actor,
+    ):
+        raise problem("not_found", "The timeline has no such entry any more. Load the page again.")
     if not visit.is_fragment:
         return visit.go(f"/patients/{patient.id}")
-    return visit.fragment("portal/profile/star.html", Star(f"/patients/{patient.id}/stars/{resource}/{row_id}", starred))
+    return visit.fragment(
+        "portal/profile/star.html",
+        Star(f"/patients/{patient.id}/stars/{resource}/{row_id}", starred),
+    )
 
 
 async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> Timeline:
@@ -210,33 +219,27 @@ async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> T
     begin = after or (timeline.until(until, zone) if until else None)
     there = visit.parts.database.zones.of(patient.timezone)
     entries, older = await timeline.entries(
-        connection, visit.environment_id, patient_id=patient.id, rights=visit.rights, zone=there, show=show, after=begin
+        connection,
+        visit.environment_id,
+        patient_id=patient.id,
+        rights=visit.rights,
+        zone=there,
+        show=show,
+        after=begin,
     )
-    known = await designs(connection, visit.environment_id, designs_needed(entries, visit.program))
-    booked = await as_booked(connection, visit.environment_id, patient.id, entries)
-    changes = [*(one.details for one in entries if one.resource == "changes"), *changes_of(booked), *rows_told(entries)]
-    names = await names_in(connection, visit.environment_id, changes)
-    told = lines(
-        entries,
-        TimelineContext(
-            program=visit.program,
-            designs=known,
-            base=f"/patients/{patient.id}",
-            zone=zone,
-            names=names,
-            patient_id=patient.id,
-            booked=booked,
-        ),
-    )
+    drawn = await _lines(visit, connection, patient, entries, zone)
     jumped = until.isoformat() if until else ""
     return Timeline(
         patient=patient,
-        filters=tuple(TimelineChoice(title, _query(key, mine, until=jumped), key == show) for key, title in _FILTERS.items()),
+        filters=tuple(
+            TimelineChoice(title, _query(key, mine, until=jumped), key == show)
+            for key, title in _FILTERS.items()
+        ),
         zones=_zones(visit, patient, show, jumped) if apart else (),
         zone=zone,
         zone_words=zone_in_words(zone),
         whose=(" (yours)" if mine else " (theirs)") if apart else "",
-        days=days(told, zone, now, after.at if after else None),
+        days=days(drawn, zone, now, after.at if after else None),
         show=show,
         mine=mine,
         until=jumped,
@@ -247,17 +250,63 @@ async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> T
     )
 
 
+async def _lines(
+    visit: Visit,
+    connection: Connection,
+    patient: Patient,
+    entries: Sequence[timeline.TimelineEntry],
+    zone: str,
+) -> tuple[TimelineLine, ...]:
+    """The entries in words, with what is looked up for them."""
+    known = await designs(connection, visit.environment_id, designs_needed(entries, visit.program))
+    booked = await as_booked(connection, visit.environment_id, patient.id, entries)
+    changes = [
+        *(entry.details for entry in entries if entry.resource == "changes"),
+        *changes_of(booked),
+        *rows_of(entries),
+    ]
+    names = await names_in(connection, visit.environment_id, changes)
+    why = await reasons(
+        connection,
+        visit.environment_id,
+        {entry.firing_id for entry in entries if entry.firing_id},
+        program=visit.program,
+        rights=visit.rights,
+    )
+    return lines(
+        entries,
+        TimelineContext(
+            program=visit.program,
+            designs=known,
+            base=f"/patients/{patient.id}",
+            zone=zone,
+            names=names,
+            patient_id=patient.id,
+            booked=booked,
+            reasons=why,
+        ),
+    )
+
+
 def _zones(visit: Visit, patient: Patient, show: str, until: str) -> tuple[TimelineChoice, ...]:
     """The two zones to choose from."""
     mine = visit.query("zone") == "mine"
     return (
-        TimelineChoice(f"{zone_in_words(patient.timezone)} (theirs)", _query(show, False, until=until), not mine),
-        TimelineChoice(f"{zone_in_words(visit.worker.timezone)} (yours)", _query(show, True, until=until), mine),
+        TimelineChoice(
+            f"{zone_in_words(patient.timezone)} (theirs)",
+            _query(show, False, until=until),
+            not mine,
+        ),
+        TimelineChoice(
+            f"{zone_in_words(visit.worker.timezone)} (yours)", _query(show, True, until=until), mine
+        ),
     )
 
 
 def _day(text: str) -> date | None:
-    """The day that somebody jumped to; None where none is meant, or one that calendars do not have."""
+    """The day that somebody jumped to; None where none is meant, or one that calendars do not
+    have.
+    """
     return parsing.day(text, 1900, 9998)
 
 
@@ -270,13 +319,13 @@ def _query(show: str, mine: bool, after: str = "", until: str = "") -> str:
 
 
 ROUTES = (
-    PageRoute("/patients/{id}", show, may="give_care"),
-    PageRoute("/patients/{id}/timeline", show_timeline, may="give_care"),
+    patient_route("", show),
+    patient_route("/timeline", show_timeline),
     # The same for a page that draws itself again: nobody needs to be in front of it.
-    PageRoute("/patients/{id}/timeline/now", show_timeline, may="give_care", background=True),
-    PageRoute("/patients/{id}/header", show_header, may="give_care", background=True),
-    PageRoute("/patients/{id}/bar", show_bar, may="give_care", background=True),
-    PageRoute("/patients/{id}/panels/{number}", show_card, may="give_care", background=True),
+    patient_route("/timeline/now", show_timeline, background=True),
+    patient_route("/header", show_header, background=True),
+    patient_route("/bar", show_bar, background=True),
+    patient_route("/panels/{number}", show_card, background=True),
     PageRoute("/patients/{id}/live", live.stream, may="give_care", background=True),
-    PageRoute("/patients/{id}/stars/{resource}/{row}/{state}", put_star, may="give_care", methods=("POST",)),
+    patient_route("/stars/{resource}/{row}/{state}", put_star, "POST"),
 )

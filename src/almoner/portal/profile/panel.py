@@ -16,11 +16,15 @@ from almoner.portal.profile.chart import RECENT_DAYS, chart
 from almoner.portal.profile.header import appointment_words
 from almoner.vocabulary.names import full_name_sql
 
-SHOWS: Final = {"appointments": "calendar_events", "chart": "assessment_responses custom_data_type_records"}
+SHOWS: Final = {
+    "appointments": "calendar_events",
+    "chart": "assessment_responses custom_data_type_records",
+}
 _COMING: Final = 5
 
 _APPOINTMENTS = f"""
-SELECT e.id::text, e.start_time, e.day, e.modality, e.appointment_type, {full_name_sql("w")} AS worker
+SELECT e.id::text, e.start_time, e.day, e.modality, e.appointment_type,
+    {full_name_sql("w")} AS worker
 FROM ({next_of("$2", "$3::text", "e.*", _COMING + 1)}) AS e
 JOIN calendars k ON k.environment_id = e.environment_id AND k.id = e.calendar_id
 JOIN workers w ON w.environment_id = k.environment_id AND w.id = k.worker_id
@@ -30,7 +34,9 @@ ORDER BY {starts("$3::text")}, e.id
 
 @dataclass(frozen=True)
 class Appointment:
-    """An appointment to come; ``when`` is in the patient's zone, ``yours`` in the visitor's where that differs, else empty."""
+    """An appointment to come; ``when`` is in the patient's zone, ``yours`` in the visitor's where
+    that differs, else empty.
+    """
 
     id: str
     title: str
@@ -42,7 +48,9 @@ class Appointment:
 
 @dataclass(frozen=True)
 class Appointments:
-    """The next few appointments. ``more``: there are others behind them; ``zone`` is the patient's, in words."""
+    """The next few appointments. ``more``: there are others behind them; ``zone`` is the patient's,
+    in words.
+    """
 
     coming: tuple[Appointment, ...]
     more: bool
@@ -52,9 +60,15 @@ class Appointments:
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel | None:
     """The card; None for a chart of what the visitor may not see."""
     if card.shows == "chart":
-        found = await chart(visit, connection, patient, card)
-        return Panel(card, "portal/profile/chart.html", ChartCard(found, RECENT_DAYS)) if found else None
-    return Panel(card, "portal/profile/appointments.html", await _appointments(visit, connection, patient))
+        drawn = await chart(visit, connection, patient, card)
+        return (
+            Panel(card, "portal/profile/chart.html", ChartCard(drawn, RECENT_DAYS))
+            if drawn
+            else None
+        )
+    return Panel(
+        card, "portal/profile/appointments.html", await _appointments(visit, connection, patient)
+    )
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,9 @@ class ChartCard:
 
 async def _appointments(visit: Visit, connection: Connection, patient: Patient) -> Appointments:
     now, mine, zone = datetime.now(UTC), visit.worker.timezone, patient.timezone
-    rows = await connection.fetch(_APPOINTMENTS, visit.environment_id, patient.id, visit.parts.database.zones.of(zone))
+    rows = await connection.fetch(
+        _APPOINTMENTS, visit.environment_id, patient.id, visit.parts.database.zones.of(zone)
+    )
     coming = [
         Appointment(
             row["id"],

@@ -1,8 +1,9 @@
-"""Everything that happened about a patient, newest first: one statement over the collections and the change log.
+"""Everything that happened about a patient, newest first: one statement over the collections and
+the change log.
 
-Each source is read by its own index from where the page before ended, a page of rows at most, so that a patient with ten thousand
-entries costs what one with ten does. What is shown of an entry is looked up for the entries of the page alone.
-"""
+Each source is read by its own index from where the page before ended, a page of rows at most, so
+that a patient with ten thousand entries costs what one with ten does. What is shown of an entry is
+looked up for the entries of the page alone."""
 
 from __future__ import annotations
 
@@ -15,55 +16,65 @@ from uuid import UUID
 import msgspec
 
 from almoner.access.actors import name_sql
+from almoner.data_api.declare import Resource
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.cursors import Cursor
 from almoner.portal.calendar.ahead import starts
+from almoner.portal.values import value_fields
 from almoner.resources import RESOURCES
 from almoner.resources.messages import UNREAD
 from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Rights
+from almoner.vocabulary.fields import MORE
 from almoner.vocabulary.names import full_name_sql
 from almoner.vocabulary.times import IsoDateTime
 
 PAGE: Final = 30
 
-# An entry of the change log has no id of its own: it is known by its number in the log, written as an id that comes first.
+# An entry of the change log has no id of its own: it is known by its number in the log, written as
+# an id that comes first.
 _CHANGE_ID: Final = "('00000000-0000-0000-0000-' || lpad(to_hex(c.seq), 12, '0'))::uuid"
 _LAST_SEQ: Final = 2**63 - 1
 
 # What is still to come stands where it was booked.
-_STARTS: Final = starts("given.zone")
+_STARTS: Final = starts("asked.zone")
 _EVENT_AT: Final = f"CASE WHEN {_STARTS} > now() THEN e.created_at ELSE {_STARTS} END"
-_STEP_ID: Final = "md5(f.id::text || (g.value ->> 'title') || (i.value ->> 'title') || (i.value ->> 'completed_at'))::uuid"
+_STEP_ID: Final = (
+    "md5(f.id::text || (g.value ->> 'title') || (i.value ->> 'title') || (i.value ->>"
+    " 'completed_at'))::uuid"
+)
 
 # What a change is of, by the names of its collection: the row as it is now, null where it is gone.
 _OF: Final = {
-    one.name: ", ".join((f"{one.named} AS name", *one.presented.versions))
-    for one in RESOURCES
-    if one.tells_of_patients and one.named
+    resource.name: ", ".join((f"{resource.named} AS name", *resource.presented.versions))
+    for resource in RESOURCES
+    if resource.tells_of_patients and resource.named
 }
 _OF_ROW: Final = " ".join(
-    f"WHEN '{name}' THEN (SELECT to_json(row) FROM (SELECT {shown} FROM {name} WHERE environment_id = $1 AND id = c.row_id) row)"
-    for name, shown in _OF.items()
+    f"WHEN '{name}' THEN (SELECT to_json(row) FROM (SELECT {columns} FROM {name}"
+    " WHERE environment_id = $1 AND id = c.row_id) row)"
+    for name, columns in _OF.items()
 )
 # A consent is recorded in the transaction of its change.
 _RECEIVED: Final = (
-    "(SELECT to_json(row) FROM (SELECT k.how, k.received_on, k.note FROM consent_records k WHERE k.environment_id = $1 "
-    "AND k.row_id = c.row_id AND k.consent = ANY (c.fields) AND k.given::text = c.differences -> k.consent ->> 1 "
-    "AND k.recorded_at BETWEEN c.changed_at - interval '1 second' AND c.changed_at + interval '10 seconds' "
-    "ORDER BY k.id LIMIT 1) row)"
+    "(SELECT to_json(row) FROM (SELECT k.how, k.received_on, k.note FROM consent_records k WHERE"
+    " k.environment_id = $1 AND k.row_id = c.row_id AND k.consent = ANY (c.fields) AND"
+    " k.given::text = c.differences -> k.consent ->> 1 AND k.recorded_at BETWEEN c.changed_at -"
+    " interval '1 second' AND c.changed_at + interval '10 seconds' ORDER BY k.id LIMIT 1) row)"
 )
 # The columns of a change ``c`` as it is put in words. The environment is ``$1``.
 CHANGE: Final = (
-    f"c.resource, c.kind, c.row_id, c.fields, c.differences, c.actor, c.through, {name_sql('c.actor')} AS name, "
-    f"CASE c.resource {_OF_ROW} END AS of, {_RECEIVED} AS received"
+    "c.resource, c.kind, c.row_id, c.fields, c.differences, c.actor, c.through,"
+    f" {name_sql('c.actor')} AS name, CASE c.resource {_OF_ROW} END AS of, {_RECEIVED} AS received"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """Where entries come from. ``key``: what orders those of one moment; ``mine``: the condition on their table's patient."""
+    """Where entries come from. ``key``: what orders those of one moment; ``mine``: the condition on
+    their table's patient.
+    """
 
     name: str
     table: str
@@ -71,28 +82,55 @@ class _Source:
     at: str
     id: str
     key: str = ""
-    bound: str = "given.id"
+    bound: str = "asked.id"
     also: str = ""
 
 
-def _collection(name: str, alias: str, at: str = "", also: str = "", owner: str = "user_id") -> _Source:
+def _collection(
+    name: str, alias: str, at: str = "", also: str = "", owner: str = "user_id"
+) -> _Source:
     return _Source(
-        name=name, table=f"{name} {alias}", mine=f"{alias}.{owner}", at=at or f"{alias}.created_at", id=f"{alias}.id", also=also
+        name=name,
+        table=f"{name} {alias}",
+        mine=f"{alias}.{owner}",
+        at=at or f"{alias}.created_at",
+        id=f"{alias}.id",
+        also=also,
     )
+
+
+def _declared(resource: Resource) -> _Source:
+    """New rows of a collection, by what its declaration says of whom they are about and which of
+    them people see.
+    """
+    collection, owner = resource.any_reference or ("", resource.patient or "")
+    conditions = (f"r.{collection} = 'patients'" if collection else "", resource.presented.where)
+    also = " ".join(f"AND {condition}" for condition in conditions if condition)
+    at = f"r.{resource.happened or 'created_at'}"
+    return _collection(resource.name, "r", at, also, owner)
 
 
 _OF_THEIR_OWN: Final = (
     _collection("messages", "m", "m.send_time"),
     _collection("calendar_events", "e", _EVENT_AT),
-    _collection("assessment_responses", "a", also="AND a.spec_id <> ALL (given.hidden_assessments)"),
-    _collection("custom_data_type_records", "r", also="AND r.type_name <> ALL (given.hidden_data)"),
+    _collection(
+        "assessment_responses", "a", also="AND a.spec_id <> ALL (asked.hidden_assessments)"
+    ),
+    _collection("custom_data_type_records", "r", also="AND r.type_name <> ALL (asked.hidden_data)"),
     _collection("patients", "p", owner="id"),
-    _collection("external_ids", "x", also="AND x.resource = 'patients' AND x.namespace NOT LIKE 'merged:%'", owner="welkin_id"),
-    _Source(name="patient_merges", table="patient_merges g", mine="g.kept_id", at="g.merged_at", id="g.patient_id"),
+    _Source(
+        name="patient_merges",
+        table="patient_merges g",
+        mine="g.kept_id",
+        at="g.merged_at",
+        id="g.patient_id",
+    ),
     _Source(
         name="interventions",
-        table="care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
-        "CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i",
+        table=(
+            "care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
+            "CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i"
+        ),
         mine="f.user_id",
         at=IsoDateTime().of_text("i.value ->> 'completed_at'"),
         id=_STEP_ID,
@@ -105,17 +143,25 @@ _OF_THEIR_OWN: Final = (
         at="c.changed_at",
         id=_CHANGE_ID,
         key="c.seq",
-        bound="given.seq",
+        bound="asked.seq",
         # What a merge moved is told by the merge; what the API does not show is nobody's change.
-        also="AND c.kind <> 'create' AND c.fields IS DISTINCT FROM '{user_id}' AND c.fields IS DISTINCT FROM '{single}' "
-        "AND NOT (c.resource = 'custom_data_type_records' AND EXISTS (SELECT FROM custom_data_type_records r "
-        "WHERE r.environment_id = $1 AND r.id = c.row_id AND r.type_name = ANY (given.hidden_data))) "
-        "AND NOT (c.resource = 'assessment_responses' AND EXISTS (SELECT FROM assessment_responses a "
-        "WHERE a.environment_id = $1 AND a.id = c.row_id AND a.spec_id = ANY (given.hidden_assessments)))",
+        also=(
+            "AND c.kind <> 'create' AND coalesce(array_to_string(c.fields, ' '), '') NOT IN"
+            " ('user_id', 'patient_id', 'single') AND NOT (c.resource ="
+            " 'custom_data_type_records' AND EXISTS (SELECT FROM custom_data_type_records r WHERE"
+            " r.environment_id = $1 AND r.id = c.row_id AND r.type_name = ANY"
+            " (asked.hidden_data))) AND NOT (c.resource = 'assessment_responses' AND EXISTS"
+            " (SELECT FROM assessment_responses a WHERE a.environment_id = $1 AND a.id = c.row_id"
+            " AND a.spec_id = ANY (asked.hidden_assessments)))"
+        ),
     ),
 )
 _BY_NAME: Final = {
-    **{one.name: _collection(one.name, "r") for one in RESOURCES if one.patient and one.presented.in_timeline},
+    **{
+        resource.name: _declared(resource)
+        for resource in RESOURCES
+        if resource.tells_of_patients and resource.presented.in_timeline
+    },
     **{source.name: source for source in _OF_THEIR_OWN},
 }
 # Each with a filter of its own.
@@ -130,42 +176,76 @@ FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
     "starred": tuple(_BY_NAME),
 }
 
+# What a site has added to collections whose lines are worded by hand, which a line of one says
+# behind the rest.
+OWN_FIELDS: Final = {
+    resource.name: value_fields(resource, MORE.name)
+    for resource in RESOURCES
+    if resource.sections[-1] == MORE
+}
+
+
+def _own(name: str, alias: str) -> str:
+    return "".join(f"{alias}.{field.name}, " for field in OWN_FIELDS[name])
+
+
 # What an entry is put in words with, where that is not its whole row.
-_TOLD: Final = {
-    "messages": "SELECT m.direction, left(m.contents, 240) AS contents, m.automatically_sent, v.conversation_type, "
-    f"{full_name_sql('w')} AS worker, {UNREAD} AS unread FROM messages m "
-    "LEFT JOIN conversations v ON v.environment_id = $1 AND v.id = m.conversation_id "
-    "LEFT JOIN workers w ON w.environment_id = $1 AND w.id = m.worker_id WHERE m.environment_id = $1 AND m.id = page.id",
-    "calendar_events": "SELECT e.appointment_type, e.modality, e.outcome, e.start_time, e.end_time, e.day, "
-    f"{starts('$9::text')} > now() AS ahead, {full_name_sql('w')} AS worker FROM calendar_events e "
-    "JOIN calendars k ON k.environment_id = $1 AND k.id = e.calendar_id "
-    "JOIN workers w ON w.environment_id = $1 AND w.id = k.worker_id WHERE e.environment_id = $1 AND e.id = page.id",
-    "care_flows": "SELECT f.care_flow ->> 'description' AS description FROM care_flows f "
-    "WHERE f.environment_id = $1 AND f.id = page.id",
-    "interventions": "SELECT f.id, f.care_flow ->> 'description' AS description, g.value ->> 'title' AS goal, "
-    f"i.value ->> 'title' AS title, (SELECT {full_name_sql('w')} FROM workers w WHERE w.environment_id = $1 "
-    "AND w.id = (i.value ->> 'completed_by_worker_id')::uuid) AS worker FROM care_flows f "
-    "CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
-    "CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i "
-    f"WHERE f.environment_id = $1 AND f.user_id = $2 AND i.value ->> 'completed_at' IS NOT NULL AND {_STEP_ID} = page.id LIMIT 1",
-    "patient_merges": f"SELECT g.moved, {name_sql('g.merged_by')} AS name, (SELECT {full_name_sql('o')} "
-    "FROM patients o WHERE o.environment_id = $1 AND o.id = g.patient_id) AS other "
-    "FROM patient_merges g WHERE g.environment_id = $1 AND g.patient_id = page.id",
-    "changes": f"SELECT {CHANGE} FROM changes c "
-    "WHERE c.environment_id = $1 AND c.patient_id = $2 AND c.changed_at = page.at AND c.kind <> 'create' "
-    f"AND {_CHANGE_ID} = page.id",
+_DETAILS: Final = {
+    "messages": (
+        f"SELECT {_own('messages', 'm')}m.direction, left(m.contents, 240) AS contents,"
+        f" m.automatically_sent, v.conversation_type, {full_name_sql('w')} AS worker,"
+        f" {UNREAD} AS unread FROM messages m"
+        " LEFT JOIN conversations v ON v.environment_id = $1 AND v.id = m.conversation_id LEFT"
+        " JOIN workers w ON w.environment_id = $1 AND w.id = m.worker_id WHERE m.environment_id ="
+        " $1 AND m.id = page.id"
+    ),
+    "calendar_events": (
+        f"SELECT {_own('calendar_events', 'e')}e.appointment_type, e.modality, e.outcome,"
+        " e.start_time, e.end_time, e.day,"
+        f" {starts('$9::text')} > now() AS ahead, {full_name_sql('w')} AS worker FROM"
+        " calendar_events e JOIN calendars k ON k.environment_id = $1 AND k.id = e.calendar_id"
+        " JOIN workers w ON w.environment_id = $1 AND w.id = k.worker_id WHERE e.environment_id ="
+        " $1 AND e.id = page.id"
+    ),
+    "care_flows": (
+        f"SELECT {_own('care_flows', 'f')}f.care_flow ->> 'description' AS description"
+        " FROM care_flows f WHERE f.environment_id = $1 AND f.id = page.id"
+    ),
+    "interventions": (
+        "SELECT f.id, f.care_flow ->> 'description' AS description, g.value ->> 'title' AS goal,"
+        f" i.value ->> 'title' AS title, (SELECT {full_name_sql('w')} FROM workers w WHERE"
+        " w.environment_id = $1 AND w.id = (i.value ->> 'completed_by_worker_id')::uuid) AS worker"
+        " FROM care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g"
+        " CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i WHERE"
+        " f.environment_id = $1 AND f.user_id = $2 AND i.value ->> 'completed_at' IS NOT NULL AND"
+        f" {_STEP_ID} = page.id LIMIT 1"
+    ),
+    "patient_merges": (
+        f"SELECT g.moved, {name_sql('g.merged_by')} AS name, (SELECT {full_name_sql('o')} "
+        "FROM patients o WHERE o.environment_id = $1 AND o.id = g.patient_id) AS other "
+        "FROM patient_merges g WHERE g.environment_id = $1 AND g.patient_id = page.id"
+    ),
+    "changes": (
+        f"SELECT {CHANGE}, CASE WHEN c.through IN ('process', 'undo') THEN c.request_id"
+        " END AS firing_id"
+        " FROM changes c WHERE c.environment_id = $1 AND c.patient_id = $2 AND"
+        f" c.changed_at = page.at AND c.kind <> 'create' AND {_CHANGE_ID} = page.id"
+    ),
 }
 
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """Something that happened. ``details`` is what its collection says of it, by column; ``at`` is in UTC."""
+    """Something that happened. ``details`` is what its collection says of it, by column; ``at`` is
+    in UTC. ``firing_id``: of the process that did it by itself; blank where somebody did.
+    """
 
     resource: str
     id: str
     at: datetime
     starred: bool
     details: Mapping[str, Any]
+    firing_id: str = ""
 
 
 _NEWEST: Final = Cursor(datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
@@ -177,11 +257,13 @@ def until(day: date, zone: str) -> Cursor:
 
 
 def cursor(text: str) -> Cursor | None:
-    """The cursor of an address; None where there is none. Raises a 404 ApiError where it is not one of ours."""
-    found = Cursor.parse(text)
-    if text and found is None:
+    """The cursor of an address; None where there is none. Raises a 404 ApiError where it is not one
+    of ours.
+    """
+    parsed = Cursor.parse(text)
+    if text and parsed is None:
         raise problem("not_found", "This part of the timeline does not exist; begin at its top.")
-    return found
+    return parsed
 
 
 def _seq(cursor: Cursor) -> int:
@@ -190,79 +272,117 @@ def _seq(cursor: Cursor) -> int:
 
 
 async def entries(
-    connection: Connection, environment_id: int, patient_id: str, rights: Rights, zone: str, show: str, after: Cursor | None
+    connection: Connection,
+    environment_id: int,
+    patient_id: str,
+    rights: Rights,
+    zone: str,
+    show: str,
+    after: Cursor | None,
 ) -> tuple[list[TimelineEntry], Cursor | None]:
     """A page of the timeline behind ``after``, and where the next one begins (None at the end).
 
-    ``show`` is one of FILTERS; ``zone`` what SQL is given for the patient's zone, where an appointment
-    without a time begins its day.
-    """
+    ``show`` is one of FILTERS; ``zone`` what SQL is given for the patient's zone, where an
+    appointment without a time begins its day."""
     before = after or _NEWEST
     rows = await connection.fetch(
         _STATEMENTS[show],
         *(environment_id, patient_id, before.at, before.id, PAGE + 1, _seq(before)),
         *(list(rights.hidden_assessments), list(rights.hidden_data), zone),
     )
-    found = [
-        TimelineEntry(r["resource"], r["id"], r["at"], r["starred"], msgspec.json.decode(r["told"] or "{}")) for r in rows[:PAGE]
+    page = [
+        TimelineEntry(
+            resource=r["resource"],
+            id=r["id"],
+            at=r["at"],
+            starred=r["starred"],
+            details=(details := msgspec.json.decode(r["details"] or "{}")),
+            firing_id=r["firing_id"] or details.get("firing_id") or "",
+        )
+        for r in rows[:PAGE]
     ]
     more = len(rows) > PAGE
-    return found, Cursor(found[-1].at, UUID(found[-1].id)) if more else None
+    return page, Cursor(page[-1].at, UUID(page[-1].id)) if more else None
 
 
-async def star(connection: Connection, environment_id: int, patient_id: str, resource: str, row_id: str, by: str) -> bool:
-    """Puts a star at an entry of this patient; False where they have none such. Doing it again changes nothing."""
+async def star(
+    connection: Connection,
+    environment_id: int,
+    patient_id: str,
+    resource: str,
+    row_id: str,
+    by: str,
+) -> bool:
+    """Puts a star at an entry of this patient; False where they have none such. Doing it again
+    changes nothing.
+    """
     source = _BY_NAME.get(resource)
     if source is None:
         return False
-    theirs = f"{source.table.split()[1]}.environment_id = $1 AND {source.mine} = $2 AND {source.id} = $3"
+    theirs = (
+        f"{source.table.split()[1]}.environment_id = $1 AND {source.mine} = $2 AND {source.id} = $3"
+    )
     exists = f"SELECT 1 FROM {source.table} WHERE {theirs} LIMIT 1"
     if not await connection.fetchval(exists, environment_id, patient_id, row_id):
         return False
     await connection.execute(
-        "INSERT INTO timeline_stars (environment_id, patient_id, resource, row_id, starred_by) VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT DO NOTHING",
+        "INSERT INTO timeline_stars (environment_id, patient_id, resource, row_id, starred_by)"
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
         *(environment_id, patient_id, resource, row_id, by),
     )
     return True
 
 
-async def unstar(connection: Connection, environment_id: int, patient_id: str, resource: str, row_id: str) -> None:
+async def unstar(
+    connection: Connection, environment_id: int, patient_id: str, resource: str, row_id: str
+) -> None:
     """Takes the star away again."""
     await connection.execute(
-        "DELETE FROM timeline_stars WHERE environment_id = $1 AND patient_id = $2 AND resource = $3 AND row_id = $4",
+        "DELETE FROM timeline_stars WHERE environment_id = $1 AND patient_id = $2 AND resource = $3"
+        " AND row_id = $4",
         *(environment_id, patient_id, resource, row_id),
     )
 
 
 def _statement(names: tuple[str, ...], starred: bool) -> str:
     sources = " UNION ALL ".join(_selected(_BY_NAME[name], starred) for name in names)
-    told = " ".join(f"WHEN '{name}' THEN (SELECT to_json(told) FROM ({_details_sql(name)}) AS told)" for name in names)
+    details = " ".join(
+        f"WHEN '{name}' THEN (SELECT to_json(row_of) FROM ({_details_sql(name)}) AS row_of)"
+        for name in names
+    )
     return (
-        "WITH given AS (SELECT $3::timestamptz AS at, $4::uuid AS id, $6::bigint AS seq, $7::text[] AS hidden_assessments, "
-        f"$8::text[] AS hidden_data, $9::text AS zone), page AS (SELECT * FROM ({sources}) AS entries "
-        "ORDER BY at DESC, id DESC LIMIT $5) "
-        "SELECT page.resource, page.id::text, page.at, EXISTS (SELECT FROM timeline_stars s WHERE s.environment_id = $1 "
-        "AND s.patient_id = $2 AND s.resource = page.resource AND s.row_id = page.id) AS starred, "
-        f"CASE page.resource {told} END::text AS told FROM page ORDER BY page.at DESC, page.id DESC"
+        "WITH asked AS (SELECT $3::timestamptz AS at, $4::uuid AS id, $6::bigint AS seq,"
+        " $7::text[] AS hidden_assessments, $8::text[] AS hidden_data, $9::text AS zone), page AS"
+        f" (SELECT * FROM ({sources}) AS entries ORDER BY at DESC, id DESC LIMIT $5) SELECT"
+        " page.resource, page.id::text, page.at, EXISTS (SELECT FROM timeline_stars s WHERE"
+        " s.environment_id = $1 AND s.patient_id = $2 AND s.resource = page.resource AND s.row_id"
+        f" = page.id) AS starred, (SELECT x.firing_id::text FROM process_effects x WHERE"
+        " x.environment_id = $1 AND x.row_id = page.id AND x.resource = page.resource AND"
+        " x.resource <> 'patients' LIMIT 1) AS firing_id,"
+        f" CASE page.resource {details} END::text AS details FROM page ORDER BY"
+        " page.at DESC, page.id DESC"
     )
 
 
 def _details_sql(name: str) -> str:
-    return _TOLD.get(name) or f"SELECT t.* FROM {name} t WHERE t.environment_id = $1 AND t.id = page.id"
+    return (
+        _DETAILS.get(name)
+        or f"SELECT t.* FROM {name} t WHERE t.environment_id = $1 AND t.id = page.id"
+    )
 
 
 def _selected(source: _Source, starred: bool) -> str:
     key = source.key or source.id
     alias = source.table.split()[1]
     stars = (
-        f" AND {source.id} IN (SELECT s.row_id FROM timeline_stars s WHERE s.environment_id = $1 AND s.patient_id = $2 "
-        f"AND s.resource = '{source.name}')"
+        f" AND {source.id} IN (SELECT s.row_id FROM timeline_stars s WHERE s.environment_id = $1"
+        f" AND s.patient_id = $2 AND s.resource = '{source.name}')"
     )
     select = (
-        f"SELECT '{source.name}' AS resource, {source.id} AS id, {source.at} AS at FROM {source.table} "
-        f"WHERE {alias}.environment_id = $1 AND {source.mine} = $2 AND ({source.at}, {key}) < ($3, {source.bound}) {source.also}"
-        f"{stars if starred else ''} ORDER BY {source.at} DESC, {key} DESC LIMIT $5"
+        f"SELECT '{source.name}' AS resource, {source.id} AS id, {source.at} AS at FROM"
+        f" {source.table} WHERE {alias}.environment_id = $1 AND {source.mine} = $2 AND"
+        f" ({source.at}, {key}) < ($3, {source.bound}) {source.also}{stars if starred else ''}"
+        f" ORDER BY {source.at} DESC, {key} DESC LIMIT $5"
     )
     # A parameter is compared with the index; what is read out of a table in between is not.
     for name, parameter in _PARAMETERS.items():
@@ -271,10 +391,10 @@ def _selected(source: _Source, starred: bool) -> str:
 
 
 _PARAMETERS: Final = {
-    "given.id": "$4",
-    "given.seq": "$6",
-    "given.hidden_assessments": "$7::text[]",
-    "given.hidden_data": "$8::text[]",
-    "given.zone": "$9::text",
+    "asked.id": "$4",
+    "asked.seq": "$6",
+    "asked.hidden_assessments": "$7::text[]",
+    "asked.hidden_data": "$8::text[]",
+    "asked.zone": "$9::text",
 }
 _STATEMENTS: Final = {show: _statement(names, show == "starred") for show, names in FILTERS.items()}

@@ -8,10 +8,12 @@ from typing import Any
 
 from almoner.portal.profile.differences import FieldDifference
 from almoner.portal.profile.timeline import TimelineEntry
-from almoner.portal.records.values import Zones
+from almoner.portal.value_words import Zones
 from almoner.portal.values import Speaking
+from almoner.processes.reasons import Reason
 from almoner.vocabulary.definitions import Program
-from almoner.workshop.design import Assessment, CustomDataType
+from almoner.workshop.assessment_design import Assessment
+from almoner.workshop.design import CustomDataType
 
 # Looks up a published design: its kind, its id or name, its version.
 Designs = Mapping[tuple[str, str, int], Assessment | CustomDataType]
@@ -27,11 +29,12 @@ class LineChip:
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineContext:
-    """What entries are put in words with. ``base`` is the address of the profile, ``zone`` the IANA name that days are told in.
+    """What entries are put in words with. ``base`` is the address of the profile, ``zone`` the IANA
+    name that days are told in.
 
-    ``names`` are workers' names by their ids and by those of their calendars; ``booked`` is what has changed of appointments since
-    they were booked, as it was then, by their ids.
-    """
+    ``names`` are workers' names by their ids and by those of their calendars; ``booked`` is what
+    has changed of appointments since they were booked, as it was then, by their ids; ``reasons`` is
+    why processes did what they did, by their firings."""
 
     program: Program
     designs: Designs
@@ -40,6 +43,7 @@ class TimelineContext:
     names: Mapping[str, str]
     patient_id: str
     booked: Mapping[str, Mapping[str, Any]]
+    reasons: Mapping[str, Reason]
 
     @property
     def speaking(self) -> Speaking:
@@ -51,8 +55,9 @@ class TimelineContext:
 class TimelineLine:
     """An entry as it is shown. ``path`` leads to the whole of it, empty where this is all there is.
 
-    ``whole_day``: it has no time of day. ``differences``: what changed from what to what; ``by``: who changed it through what.
-    """
+    ``whole_day``: it has no time of day. ``differences``: what changed from what to what; ``by``:
+    who changed it through what. ``why``: the process that did it by itself, ``why_path`` what set
+    that off, ``undo_path`` takes it back; blank where somebody did it."""
 
     entry: TimelineEntry
     icon: str
@@ -63,3 +68,6 @@ class TimelineLine:
     whole_day: bool = False
     differences: tuple[FieldDifference, ...] = ()
     by: str = ""
+    why: str = ""
+    why_path: str = ""
+    undo_path: str = ""

@@ -1,82 +1,87 @@
-"""Records of a patient as they are read: by type, newest first, each in the version that it was checked against."""
+"""Records of a patient as they are read: by type, newest first, each in the version that it was
+checked against.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
+from almoner.data_api import statements
 from almoner.database import Connection
 from almoner.pages.cursors import Cursor
 from almoner.pages.visit import Visit
-from almoner.workshop.design import CustomDataType
-from almoner.workshop.published_programs import decoded
+from almoner.portal.collections.queries import StoredRow
+from almoner.portal.inputs import form_fields
+from almoner.portal.values import value_fields
+from almoner.resources.custom_data_type_records import custom_data_type_records as records
+from almoner.vocabulary.definitions import DataType
+from almoner.vocabulary.fields import MORE, Field, Shape
+from almoner.vocabulary.kinds import Guid
 
-_TYPES: Final = """
-SELECT e.name, e.version, e.definition FROM program_elements e
-JOIN unnest($2::text[], $3::integer[]) t(name, version) USING (name, version)
-WHERE e.environment_id = $1 AND e.kind = 'custom_data_type'
-"""
-_ROWS: Final = """
+_FIELDS: Final = (
+    f"r.id::text, {statements.body(records, Shape.STORED, 'r')}, r.version, r.updated_at"
+)
+_ROWS: Final = f"""
 SELECT t.name, r.* FROM unnest($3::text[]) t(name) CROSS JOIN LATERAL (
-  SELECT r.id::text, r.body, r.version, r.updated_at FROM custom_data_type_records r
+  SELECT {_FIELDS} FROM custom_data_type_records r
   WHERE r.environment_id = $1 AND r.user_id = $2 AND r.type_name = t.name
     AND ($5::timestamptz IS NULL OR (r.updated_at, r.id) < ($5, $6::uuid))
   ORDER BY r.updated_at DESC, r.id DESC LIMIT $4
 ) r
 """
-_ONE: Final = """
-SELECT r.id::text, r.type_name, r.body, r.version, r.updated_at FROM custom_data_type_records r
+_BY_ID: Final = f"""
+SELECT {_FIELDS} FROM custom_data_type_records r
 WHERE r.environment_id = $1 AND r.user_id = $2 AND r.id = $3
 """
+# What a record says beside the fields of its type.
+BESIDE: Final = value_fields(records, MORE.name)
 
 
-@dataclass(frozen=True)
-class PatientRecord:
-    """A record: its values as JSON by the names of the fields, and the version of the type that they were checked against."""
-
-    id: str
-    type_name: str
-    body: Mapping[str, Any]
-    version: int
-    updated_at: datetime
-
-
-@dataclass(frozen=True)
-class Type:
-    """A published type in its newest version."""
+@dataclass(frozen=True, kw_only=True)
+class PatientRecord(StoredRow):
+    """A record, with the values of its type by their paths, and the version of the type that they
+    were checked against.
+    """
 
     version: int
-    design: CustomDataType
 
-    @property
-    def name(self) -> str:
-        """The name in the API."""
-        return self.design.name
-
-    @property
-    def title(self) -> str:
-        """What people read."""
-        return self.design.title or self.design.name
-
-    @property
-    def single(self) -> bool:
-        """Whether a patient has one record of it at most."""
-        return self.design.records == "one"
+    def left_over(self, data_type: DataType) -> Mapping[str, Any]:
+        """The values by their paths that the type has no field for, as an older version may have
+        left them.
+        """
+        known = {field.name for field in data_type.fields}
+        return {
+            path: value
+            for path, value in self.values.items()
+            if path.startswith("body.") and path not in known and value is not None
+        }
 
 
-async def types(visit: Visit, connection: Connection, names: Sequence[str] | None = None) -> list[Type]:
-    """The types that the visitor's role shows, in the designer's order; only those of ``names`` where they are given."""
-    known = visit.program.custom_data_types
-    wanted = [name for name in known if name not in visit.rights.hidden_data and (names is None or name in names)]
-    if not wanted:
-        return []
-    rows = await connection.fetch(_TYPES, visit.environment_id, wanted, [known[name].version for name in wanted])
-    found = {row["name"]: Type(row["version"], decoded(row, CustomDataType)) for row in rows}
-    return [found[name] for name in wanted if name in found]
+def column_fields(data_type: DataType) -> Sequence[Field]:
+    """What a record of this type says: the fields that the program gives it, then those of the
+    collection.
+    """
+    return (*data_type.fields, *BESIDE)
+
+
+def settable_fields(data_type: DataType, new: bool) -> Sequence[Field]:
+    """Those that a form can set: on a ``new`` record, or on one that is there."""
+    return (*data_type.fields, *form_fields(records, MORE.name, new))
+
+
+def types(visit: Visit, names: Sequence[str] | None = None) -> Sequence[DataType]:
+    """The types that the visitor's role shows, in the designer's order; only those of ``names``
+    where they are given.
+    """
+    return [
+        data_type
+        for name, data_type in visit.program.custom_data_types.items()
+        if name not in visit.rights.hidden_data and (names is None or name in names)
+    ]
 
 
 async def rows(
@@ -87,21 +92,35 @@ async def rows(
     limit: int,
     before: Cursor | None = None,
 ) -> dict[str, list[PatientRecord]]:
-    """The newest records of each of these types, at most ``limit`` of each, older than ``before`` (time and id of a record)."""
+    """The newest records of each of these types, at most ``limit`` of each, older than ``before``
+    (time and id of a record).
+    """
     at, row_id = before or (None, None)
-    found: dict[str, list[PatientRecord]] = {name: [] for name in names}
-    for row in await connection.fetch(_ROWS, visit.environment_id, patient_id, list(names), limit, at, row_id):
-        found[row["name"]].append(_record(row, row["name"]))
-    return found
+    by_type: dict[str, list[PatientRecord]] = {name: [] for name in names}
+    for row in await connection.fetch(
+        _ROWS, visit.environment_id, patient_id, list(names), limit, at, row_id
+    ):
+        by_type[row["name"]].append(_record(row))
+    return by_type
 
 
-async def record_by_id(visit: Visit, connection: Connection, patient_id: str, row_id: str) -> PatientRecord | None:
-    """A record of this patient; None where there is none, or where the visitor's role hides its type."""
-    row = await connection.fetchrow(_ONE, visit.environment_id, patient_id, row_id)
-    if row is None or row["type_name"] in visit.rights.hidden_data:
-        return None
-    return _record(row, row["type_name"])
+async def record_by_id(
+    visit: Visit, connection: Connection, patient_id: str, record_id: str
+) -> PatientRecord | None:
+    """A record of this patient; None where there is none, or where the visitor's role hides its
+    type.
+    """
+    parsed = Guid().decode(record_id, "", [])
+    row = parsed and await connection.fetchrow(_BY_ID, visit.environment_id, patient_id, parsed)
+    record = _record(row) if row else None
+    return (
+        None if record is None or record.values["type_name"] in visit.rights.hidden_data else record
+    )
 
 
-def _record(row: Mapping[str, Any], type_name: str) -> PatientRecord:
-    return PatientRecord(row["id"], type_name, msgspec.json.decode(row["body"]), row["version"], row["updated_at"])
+def _record(row: Mapping[str, Any]) -> PatientRecord:
+    values = msgspec.json.decode(row["body"])
+    values |= {f"body.{name}": value for name, value in values.pop("body").items()}
+    return PatientRecord(
+        id=row["id"], values=values, version=row["version"], updated_at=row["updated_at"]
+    )

@@ -1,4 +1,6 @@
-"""The differences of two states of a program, grouped by element, each with before and after in words."""
+"""The differences of two states of a program, grouped by element, each with before and after in
+words.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from almoner.workshop.assessment_design import Condition
 from almoner.workshop.compare import Difference, Kind
-from almoner.workshop.design import Condition
 from almoner.workshop.pages.program_prose import ProsePart, reading, words
 
 _ORDER: Final[tuple[Kind, ...]] = ("added", "changed", "removed", "moved")
@@ -18,7 +20,9 @@ _ORDER: Final[tuple[Kind, ...]] = ("added", "changed", "removed", "moved")
 
 @dataclass(frozen=True)
 class DifferenceSide:
-    """One side of a difference: a text, a list in its order, or a part; all of them are blank where there is nothing."""
+    """One side of a difference: a text, a list in its order, or a part; all of them are blank where
+    there is nothing.
+    """
 
     text: str = ""
     names: tuple[str, ...] = ()
@@ -37,7 +41,9 @@ class ShownDifference:
 
 @dataclass(frozen=True)
 class ElementChanges:
-    """What differs in one element: ``sort`` is such as assessment, ``name`` what it is called; blank for the program itself."""
+    """What differs in one element: ``sort`` is such as assessment, ``name`` what it is called;
+    blank for the program itself.
+    """
 
     sort: str
     name: str
@@ -46,29 +52,35 @@ class ElementChanges:
     @property
     def counts(self) -> tuple[tuple[Kind, int], ...]:
         """How many there are of each kind, without those that there are none of."""
-        found = Counter(change.kind for change in self.changes)
-        return tuple((kind, found[kind]) for kind in _ORDER if found[kind])
+        number = Counter(change.kind for change in self.changes)
+        return tuple((kind, number[kind]) for kind in _ORDER if number[kind])
 
 
 def grouped(differences: Iterable[Difference]) -> tuple[ElementChanges, ...]:
     """The differences by element, in the order of the program."""
-    found: dict[tuple[str, str], list[ShownDifference]] = {}
+    by_element: dict[tuple[str, str], list[ShownDifference]] = {}
     for difference in differences:
         element = difference.trail[0] if difference.trail else ("program", "")
         inner = [f"{sort} {name}".strip() for sort, name in difference.trail[1:]]
         member = _quoted(difference)
         where = " · ".join([*inner, *([member] if member else [])])
         sides = (_side(difference, value) for value in (difference.before, difference.after))
-        found.setdefault(element, []).append(ShownDifference(where[:1].upper() + where[1:], difference.kind, *sides))
-    return tuple(ElementChanges(sort, name, tuple(changes)) for (sort, name), changes in found.items())
+        by_element.setdefault(element, []).append(
+            ShownDifference(where[:1].upper() + where[1:], difference.kind, *sides)
+        )
+    return tuple(
+        ElementChanges(sort, name, tuple(changes)) for (sort, name), changes in by_element.items()
+    )
 
 
 def _quoted(difference: Difference) -> str:
-    """What changed in the last part of the way: the order of a list, one number of several, a member."""
+    """What changed in the last part of the way: the order of a list, one number of several, a
+    member.
+    """
     if difference.kind == "moved":
         return f"order of {difference.member}"
-    told = difference.where.rpartition(", ")[2]
-    return told if told.startswith(f"{difference.member} of ") else difference.member
+    place = difference.where.rpartition(", ")[2]
+    return place if place.startswith(f"{difference.member} of ") else difference.member
 
 
 def _side(difference: Difference, value: Any) -> DifferenceSide:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from almoner.database import Database
-from almoner.workshop.breakages import WORDS, Breakage, Report, examine
+from almoner.workshop.breakages import WORDS, Breakage, Report
 from almoner.workshop.design import ProgramDesign
+from almoner.workshop.dry_run import examine
 from almoner.workshop.pages.runs import RUNS, Progress, Run
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is examined: a revision of the draft, against the version that was live when that began."""
+    """What is examined: a revision of the draft, against the version that was live when that
+    began.
+    """
 
     revision: int
     live_version: int
@@ -20,7 +23,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class BreakageKind:
-    """What breaks of one kind: the word that accepts it, what that stands for, and each thing that breaks."""
+    """What breaks of one kind: the word that accepts it, what that stands for, and each thing that
+    breaks.
+    """
 
     word: str
     title: str
@@ -29,7 +34,9 @@ class BreakageKind:
 
 
 def begin(database: Database, environment_id: int, subject: Subject, design: ProgramDesign) -> Run:
-    """Begins the examination of a design without problems. Raises UnavailableError where too much is under way."""
+    """Begins the examination of a design without problems. Raises UnavailableError where too much
+    is under way.
+    """
 
     async def work(progress: Progress) -> Report:
         async with database.connection() as connection:
@@ -40,8 +47,10 @@ def begin(database: Database, environment_id: int, subject: Subject, design: Pro
 
 def kinds(report: Report) -> tuple[BreakageKind, ...]:
     """What breaks, by the word that accepts it."""
-    found = []
+    kinds_of_breakage = []
     for word in report.words:
         breakages = tuple(breakage for breakage in report.breakages if breakage.word == word)
-        found.append(BreakageKind(word, WORDS[word], sum(b.count for b in breakages), breakages))
-    return tuple(found)
+        kinds_of_breakage.append(
+            BreakageKind(word, WORDS[word], sum(b.count for b in breakages), breakages)
+        )
+    return tuple(kinds_of_breakage)

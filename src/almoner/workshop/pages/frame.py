@@ -1,4 +1,6 @@
-"""What stands around every page of the Workshop: the groups of the program with their counts, and the state of the draft."""
+"""What stands around every page of the Workshop: the groups of the program with their counts, and
+the state of the draft.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,43 @@ from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.workshop import drafts
 from almoner.workshop.design import ProgramDesign
+from almoner.workshop.pages.program_owner import is_for_tests
 from almoner.workshop.shape import members
 
-# The members of a program that have a page, in the order of the side; the title is the member's own.
+# The members of a program that have a page, in the order of the side; the title is the member's
+# own.
 GROUPS: Final = tuple(member for member in members(ProgramDesign) if member.attribute != "name")
 _TOOLS: Final = (
-    ("Clients", "/workshop/clients", "SELECT count(*) FROM clients WHERE environment_id = $1 AND disabled_at IS NULL"),
-    ("Webhooks", "/workshop/webhooks", "SELECT count(*) FROM subscriptions WHERE environment_id = $1"),
-    ("Environments", "/workshop/environments", "SELECT count(*) FROM environments WHERE $1 IN (id, test_of)"),
+    (
+        "Clients",
+        "/workshop/clients",
+        "SELECT count(*) FROM clients WHERE environment_id = $1 AND disabled_at IS NULL",
+    ),
+    (
+        "Webhooks",
+        "/workshop/webhooks",
+        "SELECT count(*) FROM subscriptions WHERE environment_id = $1",
+    ),
+    (
+        "Integrations",
+        "/workshop/integrations",
+        "SELECT count(*) FROM integrations WHERE environment_id = $1 AND enabled",
+    ),
+    (
+        "Process hooks",
+        "/workshop/process-hooks",
+        "SELECT count(*) FROM process_hooks WHERE environment_id = $1",
+    ),
+    (
+        "Process webhooks",
+        "/workshop/process-webhooks",
+        "SELECT count(*) FROM process_webhooks WHERE environment_id = $1",
+    ),
+    (
+        "Environments",
+        "/workshop/environments",
+        "SELECT count(*) FROM environments WHERE $1 IN (id, test_of)",
+    ),
 )
 
 
@@ -33,7 +64,9 @@ class SideItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """The frame as templates see it. ``saved_at`` is None before the first save; ``others`` are names and what they edit."""
+    """The frame as templates see it. ``saved_at`` is None before the first save; ``others`` are
+    names and what they edit.
+    """
 
     designs: bool
     groups: tuple[SideItem, ...]
@@ -46,7 +79,9 @@ class Frame:
 
 async def frame(visit: Visit, connection: Connection, draft: drafts.Draft | None = None) -> Frame:
     """The frame of this page. ``draft`` is handed in where the page has read it already."""
-    designs = "design" in visit.rights.may and not await _is_for_tests(connection, visit.environment_id)
+    designs = "design" in visit.rights.may and not await is_for_tests(
+        connection, visit.environment_id
+    )
     here = visit.here
     if designs and draft is None:
         draft = await drafts.current(connection, visit.environment_id)
@@ -62,13 +97,16 @@ async def frame(visit: Visit, connection: Connection, draft: drafts.Draft | None
         live_version=visit.program.version,
         differs=bool(draft and await drafts.differs(connection, visit.environment_id, draft)),
         saved_at=draft.saved_at if draft else None,
-        others=tuple(await drafts.others_editing(connection, visit.environment_id, visit.worker.worker_id)) if designs else (),
+        others=(
+            tuple(
+                await drafts.others_editing(
+                    connection, visit.environment_id, visit.worker.worker_id
+                )
+            )
+            if designs
+            else ()
+        ),
     )
-
-
-async def _is_for_tests(connection: Connection, environment_id: int) -> bool:
-    """Whether programs of another environment are tested here: there is no draft then, and nothing to design."""
-    return bool(await connection.fetchval("SELECT test_of IS NOT NULL FROM environments WHERE id = $1", environment_id))
 
 
 def path_of(group: str) -> str:
@@ -78,7 +116,12 @@ def path_of(group: str) -> str:
 
 def _groups(design: ProgramDesign, here: str) -> tuple[SideItem, ...]:
     return tuple(
-        SideItem(member.title, path_of(member.key), _count(getattr(design, member.attribute)), _is_below(here, path_of(member.key)))
+        SideItem(
+            member.title,
+            path_of(member.key),
+            _count(getattr(design, member.attribute)),
+            _is_below(here, path_of(member.key)),
+        )
         for member in GROUPS
     )
 

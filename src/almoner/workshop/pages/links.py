@@ -23,7 +23,9 @@ OVERVIEW: Final = "/workshop"
 
 @dataclass(frozen=True)
 class LinkedProblem:
-    """Something that keeps a program from being published: where it is in words, what to do, and the page to do it on."""
+    """Something that keeps a program from being published: where it is in words, what to do, and
+    the page to do it on.
+    """
 
     where: str
     text: str
@@ -38,19 +40,25 @@ async def linked_problems(design: ProgramDesign) -> tuple[LinkedProblem, ...]:
 
 def _linked(design: ProgramDesign) -> tuple[LinkedProblem, ...]:
     return tuple(
-        LinkedProblem(_where(design, problem.path), sentence(problem.text), editor(design, problem.path))
+        LinkedProblem(
+            _where(design, problem.path), sentence(problem.text), editor(design, problem.path)
+        )
         for problem in problems(design)
     )
 
 
 def editor(design: ProgramDesign, path: str) -> str:
-    """The page that edits what is at a path such as ``assessments[0].sections[1].name``: that of the item, where it has a name."""
+    """The page that edits what is at a path such as ``assessments[0].sections[1].name``: that of
+    the item, where it has a name.
+    """
     match = _FIRST.match(path)
     if match is None or match["key"] == "program":
         return OVERVIEW
     item = _item(design, match)
     name = getattr(item, identity(type(item))) if item is not None else ""
-    return f"{path_of(match['key'])}/{quote(name, safe='')}" if name.strip() else path_of(match["key"])
+    return (
+        f"{path_of(match['key'])}/{quote(name, safe='')}" if name.strip() else path_of(match["key"])
+    )
 
 
 def _item(design: ProgramDesign, match: re.Match[str]) -> Struct | None:

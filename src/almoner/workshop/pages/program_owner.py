@@ -1,4 +1,6 @@
-"""Whose program an environment holds: its own, with a draft, or that of another one that is tested in it."""
+"""Whose program an environment holds: its own, with a draft, or that of another one that is tested
+in it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from almoner.pages.visit import Visit
 
 @dataclass(frozen=True)
 class Tested:
-    """That an environment is for tests of another. The rest is blank, 0 and None where nothing was locked in it yet."""
+    """That an environment is for tests of another. The rest is blank, 0 and None where nothing was
+    locked in it yet.
+    """
 
     live: str
     version: int
@@ -25,15 +29,29 @@ class Tested:
 async def tested_here(connection: Connection, environment_id: int) -> Tested | None:
     """Whose program is tested in this environment; None where patients are cared for in it."""
     row = await connection.fetchrow(
-        "SELECT live.name, coalesce(l.test_version, 0), coalesce(l.message, ''), coalesce(l.locked_by, ''), l.locked_at "
-        "FROM environments e JOIN environments live ON live.id = e.test_of LEFT JOIN LATERAL (SELECT * FROM program_locks "
-        "WHERE environment_id = e.test_of AND test_environment_id = e.id ORDER BY number DESC LIMIT 1) l ON true WHERE e.id = $1",
+        "SELECT live.name, coalesce(l.test_version, 0), coalesce(l.message, ''),"
+        " coalesce(l.locked_by, ''), l.locked_at FROM environments e JOIN environments live ON"
+        " live.id = e.test_of LEFT JOIN LATERAL (SELECT * FROM program_locks WHERE environment_id ="
+        " e.test_of AND test_environment_id = e.id ORDER BY number DESC LIMIT 1) l ON true WHERE"
+        " e.id = $1",
         environment_id,
     )
     return None if row is None else Tested(*row)
 
 
 async def away(visit: Visit, connection: Connection) -> Response | None:
-    """To the overview, which explains it, where this environment has no draft of its own; None where it has."""
-    test_of = await connection.fetchval("SELECT test_of FROM environments WHERE id = $1", visit.environment_id)
-    return None if test_of is None else visit.go("/workshop")
+    """To the overview, which explains it, where this environment has no draft of its own; None
+    where it has.
+    """
+    return visit.go("/workshop") if await is_for_tests(connection, visit.environment_id) else None
+
+
+async def is_for_tests(connection: Connection, environment_id: int) -> bool:
+    """Whether programs of another environment are tested here: there is no draft then, and nothing
+    to design.
+    """
+    return bool(
+        await connection.fetchval(
+            "SELECT test_of IS NOT NULL FROM environments WHERE id = $1", environment_id
+        )
+    )

@@ -1,4 +1,6 @@
-"""A program in words: each of its parts as a title with lines below it, for whoever reads and does not edit."""
+"""A program in words: each of its parts as a title with lines below it, for whoever reads and does
+not edit.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,13 @@ from typing import Any, Final
 from msgspec import Struct
 
 from almoner.merging.three_way import same
-from almoner.workshop.design import Condition, ProgramDesign
+from almoner.workshop.assessment_design import Condition
+from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pairing import called
 from almoner.workshop.shape import Member, members
 
-# What people know a part by, the best first; its name in the API stands beside it where that is another.
+# What people know a part by, the best first; its name in the API stands beside it where that is
+# another.
 _TITLES: Final = ("label", "title", "heading", "name")
 
 
@@ -48,20 +52,28 @@ def reading(part: Struct) -> ProsePart:
     """A part in words. What is as it is by default is left out."""
     key = next((name for name in _TITLES if getattr(part, name, "")), "")
     title, name = (getattr(part, key) if key else ""), called(part) if hasattr(part, "name") else ""
-    lines = (_line(part, member) for member in members(type(part)) if member.attribute not in (key, "name"))
-    return ProsePart(title or name, name if name != title else "", tuple(line for line in lines if line is not None))
+    lines = (
+        _line(part, member)
+        for member in members(type(part))
+        if member.attribute not in (key, "name")
+    )
+    return ProsePart(
+        title or name,
+        name if name != title else "",
+        tuple(line for line in lines if line is not None),
+    )
 
 
 def groups(design: ProgramDesign) -> tuple[ProseGroup, ...]:
     """A whole program in words, without the groups that are empty."""
-    found = []
+    groups_in_words = []
     for member in members(ProgramDesign):
         value = getattr(design, member.attribute)
         parts = value if isinstance(value, tuple) else (value,) if isinstance(value, Struct) else ()
         items = tuple(reading(part) for part in parts)
         if any(item.title or item.lines for item in items):
-            found.append(ProseGroup(member.key, member.title, items))
-    return tuple(found)
+            groups_in_words.append(ProseGroup(member.key, member.title, items))
+    return tuple(groups_in_words)
 
 
 def words(value: Any) -> str:
@@ -88,7 +100,9 @@ def _line(part: Struct, member: Member) -> ProseLine | None:
     if isinstance(value, Struct) and not isinstance(value, Condition):
         inner = reading(value)
         # A part that says nothing more than that it is there.
-        return ProseLine(member.title, "" if inner.lines else "yes", (inner,) if inner.lines else ())
+        return ProseLine(
+            member.title, "" if inner.lines else "yes", (inner,) if inner.lines else ()
+        )
     if member.holds == "parts":
         return ProseLine(member.title, inner=tuple(reading(item) for item in value))
     text = words(value)
@@ -97,11 +111,18 @@ def _line(part: Struct, member: Member) -> ProseLine | None:
 
 def _condition(condition: Condition) -> str:
     """Such as: pain is above 3."""
-    return " and ".join([f"{condition.question} {test}" for test in _tests(condition)] or [f"{condition.question} ..."])
+    return " and ".join(
+        [f"{condition.question} {test}" for test in _tests(condition)]
+        or [f"{condition.question} ..."]
+    )
 
 
 def _tests(condition: Condition) -> Iterator[str]:
     for member in members(Condition):
         value = getattr(condition, member.attribute)
         if member.attribute != "question" and not same(value, member.default):
-            yield member.title if value is True and member.holds == "truth" else f"{member.title} {words(value)}"
+            yield (
+                member.title
+                if value is True and member.holds == "truth"
+                else f"{member.title} {words(value)}"
+            )

@@ -23,7 +23,7 @@ document.addEventListener("dragover", (event) => {
 document.addEventListener("dragend", () => {
   const list = dragged?.closest("[data-sort]");
   dragged = null;
-  const form = list?.closest("form[data-guard]");
-  if (form) form.dataset.changed = "yes";
-  if (list) htmx.trigger(list, "sorted");
+  if (!list) return;
+  /* In a form it is typed like anything else there. */
+  if (list.closest("form[data-guard]")) list.dispatchEvent(new Event("input", { bubbles: true })); else htmx.trigger(list, "sorted");
 });

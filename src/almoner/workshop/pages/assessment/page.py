@@ -1,11 +1,11 @@
-"""The page where one assessment is edited: questions, follow-ups, points and bands, beside the form as a coach will see it."""
+"""The page where one assessment is edited: questions, follow-ups, points and bands, beside the form
+as a coach will see it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Final
 
 from starlette.responses import Response
 
@@ -14,45 +14,65 @@ from almoner.errors import problem
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop import checks
-from almoner.workshop.design import Assessment
+from almoner.workshop.assessment_design import Assessment, Question, Section
 from almoner.workshop.drafts import Draft
 from almoner.workshop.forms import FormView, form_view
-from almoner.workshop.pages.assessment.commands import CommandResult, OpenForm, act, open_part
-from almoner.workshop.pages.assessment.edits import index_of
-from almoner.workshop.pages.assessment.outline import ScoreCard, SectionOutline, cards, range_in_words, score_card
-from almoner.workshop.pages.assessment.parts_form import AUDIENCES, ScoringText, put_scoring
-from almoner.workshop.pages.assessment.question_form import QuestionText
-from almoner.workshop.pages.assessment.question_view import QuestionForm, question_form
-from almoner.workshop.pages.assessment.score_range import reach, remarks
+from almoner.workshop.pages.assessment.actions import ActionResult, OpenPart, act
+from almoner.workshop.pages.assessment.outline import (
+    ScoreCard,
+    SectionOutline,
+    cards,
+    score_card,
+    score_of,
+)
+from almoner.workshop.pages.assessment.parts import (
+    ASSESSMENTS,
+    Part,
+    entered,
+    followers,
+    opener,
+    own_keys,
+    part_of,
+    read_part,
+    title_of,
+)
 from almoner.workshop.pages.editor import saving
 from almoner.workshop.pages.editor.form import sentence
+from almoner.workshop.pages.editor.member_control import MemberControl
+from almoner.workshop.pages.elements.summaries import AUDIENCE
 from almoner.workshop.pages.frame import Frame, frame
-from almoner.workshop.shape import by_key
 
 PREFIX: Final = "preview-"
-# The preview has answers of its own, which the editor does not send: it asks for what it shows then.
+# The preview has answers of its own, which the editor does not send: it asks for what it shows
+# then.
 _TELL_PREVIEW: Final = {"HX-Trigger": '{"edited": {"target": "#preview-form"}}'}
 
 
-@dataclass(frozen=True)
-class Focus:
-    """The id of what gets the focus; ``edit-first`` is the first field of the form that is open."""
+@dataclass(frozen=True, kw_only=True)
+class PartForm:
+    """The form that is open. ``error`` is about the whole part, ``removal`` what is asked before it
+    is removed, blank where it stays.
 
-    id: str
+    ``back`` is the id of what opens it; ``sections`` are those that a question can stand in,
+    ``section`` the number of its own. ``score`` tells of the score as its bands are typed."""
 
-    def attrs(self, field_id: str, first: bool = False) -> dict[str, Any]:
-        """The attributes of a field that has this id; ``first``: it is the first of its form."""
-        is_wanted = self.id == field_id or (first and self.id == "edit-first")
-        return {"id": field_id} | ({"data-focus": True} if is_wanted else {})
+    part: str
+    title: str
+    is_new: bool
+    changed: bool
+    error: str
+    fields: tuple[MemberControl, ...]
+    removal: str
+    back: str
+    sections: tuple[tuple[str, str], ...] = ()
+    section: str = ""
+    score: ScoreCard | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class AssessmentPage:
-    """The editor. ``opened`` is the one form that is open, ``told`` what readers are told.
-
-    ``question`` is what the form of a question offers; ``scoring_range`` and ``scoring_remarks`` tell of the bands as they are
-    typed.
-    """
+    """The editor. ``opened`` is the one form that is open; ``focus`` the id of what gets the focus,
+    ``message`` what readers are told."""
 
     frame: Frame
     assessment: Assessment
@@ -61,105 +81,144 @@ class AssessmentPage:
     cards: tuple[SectionOutline, ...]
     score: ScoreCard
     audience: str
-    audiences: tuple[tuple[str, str], ...]
-    descriptions: Mapping[str, str]
     problems: tuple[str, ...]
-    opened: OpenForm | None
-    question: QuestionForm | None
-    scoring_range: str
-    scoring_remarks: tuple[str, ...]
+    opened: PartForm | None
     preview: FormView
     finished: str
-    focus: Focus
-    told: str
+    focus: str
+    message: str
 
 
 async def show(visit: Visit) -> Response:
     """The editor of an assessment; as a part of the page with the form that ``open`` names."""
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         draft = await saving.draft_for_editor(visit, connection, "Assessments")
         if isinstance(draft, Response):
             return draft
-        index = index_of(draft.design, visit.path("assessment"))
-        if index is None:
-            raise _gone()
-        opened = open_part(draft.design.assessments[index], visit.query("open"))
-        focus = visit.query("focus") or ("edit-first" if opened else "")
-        return await _answer(visit, connection, draft, index, CommandResult(None, opened, focus))
+        index = _index_of(draft, visit.path("assessment"))
+        part = part_of(draft.design, index, visit.query("open"))
+        opened = OpenPart(part, part.form(), changed=False) if part else None
+        return await _answer(
+            visit, connection, draft, index, ActionResult(None, opened, visit.query("focus"))
+        )
 
 
 async def edit(visit: Visit) -> Response:
     """Does what a button of the editor asks for, and shows what came of it."""
     form = await visit.form()
-    base = form.text("base")
-    async with visit.parts.database.connection() as connection:
-        before = await saving.base_of(connection, visit.environment_id, base)
-        index = index_of(before.design, form.text("assessment"))
-        done = None if index is None else act(before.design, index, form)
-        if index is None or done is None:
+    async with visit.connection() as connection:
+        before = await saving.base_of(connection, visit.environment_id, form.text("base"))
+        index = _index_of(before, form.text("assessment"))
+        result = act(before.design, index, form)
+        if result is None:
             raise _gone()
-        if done.design is None:
-            return await _answer(visit, connection, before, index, done)
-        made = done.design.assessments[index]
-        back = path_of(before.design.assessments[index].id)
-        saved = await saving.save(visit, connection, before, done.design, back=back)
+        if result.design is None:
+            return await _answer(visit, connection, before, index, result)
+        assessment, earlier = result.design.assessments[index], before.design.assessments[index]
+        saved = await saving.save(
+            visit, connection, before, result.design, back=ASSESSMENTS.to("", earlier)
+        )
         if isinstance(saved, Response):
             return saved
-        if made.id != before.design.assessments[index].id or not visit.is_fragment:
-            return visit.go(path_of(made.id))
-        index = index_of(saved.design, made.id)
-        if index is None:
-            raise _gone()
-        told = " ".join((done.told, *await saving.notes(connection, visit, before.revision, saved)))
-        return await _answer(visit, connection, saved, index, replace(done, told=told))
+        if assessment.id != earlier.id or not visit.is_fragment:
+            return visit.go(ASSESSMENTS.to("", assessment))
+        message = " ".join(
+            (result.message, *await saving.notes(connection, visit, before.revision, saved))
+        )
+        return await _answer(
+            visit,
+            connection,
+            saved,
+            _index_of(saved, assessment.id),
+            replace(result, message=message),
+        )
 
 
-def path_of(assessment_id: str) -> str:
-    """The address of an assessment's editor."""
-    return f"/workshop/assessments/{quote(assessment_id, safe='')}"
-
-
-async def _answer(visit: Visit, connection: Connection, draft: Draft, index: int, done: CommandResult) -> Response:
-    design = draft.design
-    assessment = design.assessments[index]
-    at = f"assessments[{index}]"
-    found = [one for one in checks.every_problem(design) if one.path == at or one.path.startswith(f"{at}.")]
-    opened = done.opened
-    text = opened.text if opened else None
-    question = None
-    if opened and isinstance(text, QuestionText):
-        number, place = map(int, opened.part.split(".")[1:])
-        question = question_form(assessment, (number, place), text)
-    typed = put_scoring(assessment, text)[0] if isinstance(text, ScoringText) else assessment
-    members = by_key(Assessment)
+async def _answer(
+    visit: Visit, connection: Connection, draft: Draft, index: int, result: ActionResult
+) -> Response:
+    assessment, at = draft.design.assessments[index], f"assessments[{index}]"
+    problems = [
+        problem
+        for problem in checks.every_problem(draft.design)
+        if problem.path == at or problem.path.startswith(f"{at}.")
+    ]
+    opened = _part_form(result.opened) if result.opened else None
+    first = opened.fields[0] if opened and not opened.changed else None
     page = AssessmentPage(
         frame=await frame(visit, connection, draft),
         assessment=assessment,
-        path=path_of(assessment.id),
+        path=ASSESSMENTS.to("", assessment),
         base=draft.revision,
-        cards=cards(assessment, at, found),
-        score=score_card(assessment, at, found),
-        audience=dict(AUDIENCES)[assessment.audience],
-        audiences=AUDIENCES,
-        descriptions={name: members[name].description for name in ("id", "name", "title", "audience")},
-        problems=tuple(sentence(one.text) for one in found if one.path in (at, f"{at}.id", f"{at}.name")),
+        cards=cards(assessment, at, problems),
+        score=score_card(assessment, at, problems),
+        audience=AUDIENCE[assessment.audience],
+        problems=tuple(
+            sentence(problem.text)
+            for problem in problems
+            if problem.path in (at, *(f"{at}.{key}" for key in own_keys(Assessment)))
+        ),
         opened=opened,
-        question=question,
-        scoring_range=range_in_words(reach(typed)),
-        scoring_remarks=tuple(remarks(typed.scoring.bands, reach(typed))) if typed.scoring else (),
         preview=form_view(assessment, {}, prefix=PREFIX, timezone=visit.worker.timezone),
         finished="",
-        focus=Focus(done.focus),
-        told=done.told,
+        focus=result.focus
+        or (f"{first.name}{':given' if first.control == 'part' else ''}" if first else ""),
+        message=result.message,
     )
     if visit.is_fragment:
-        status = 422 if opened and opened.errors else 200
+        status = 422 if result.opened and result.opened.errors else 200
         return visit.fragment("workshop/pages/assessment/changed.html", page, status, _TELL_PREVIEW)
     return visit.page("workshop/pages/assessment/page.html", page)
 
 
+def _part_form(opened: OpenPart) -> PartForm:
+    part = opened.part
+    number, sections = part.place[0] if part.place else 0, part.assessment.sections
+    is_whole = part.name != "scoring" or not read_part(part, opened.form).errors
+    options = tuple(
+        (str(at), section.heading or f"Section {at + 1}") for at, section in enumerate(sections)
+    )
+    return PartForm(
+        part=part.name,
+        title=title_of(part, opened.form),
+        is_new=part.part is None,
+        changed=opened.changed,
+        error=opened.errors.get("", ""),
+        fields=part.fields(opened.form, opened.errors),
+        removal=_removal(part) if part.place and part.part else "",
+        back=(
+            "add-section"
+            if part.struct is Section and part.part is None
+            else opener(part, part.place)
+        ),
+        sections=options if part.struct is Question and len(options) > 1 else (),
+        section=str(number if opened.section is None else opened.section),
+        score=(
+            score_of(entered(part, opened.form)) if part.name == "scoring" and is_whole else None
+        ),
+    )
+
+
+def _removal(part: Part) -> str:
+    waiting = ", ".join(f"“{title}”" for title in followers(part))
+    after = "What is published keeps it until the next publish."
+    after = f"{waiting} waits for its answer and will need another condition." if waiting else after
+    with_it = "with its questions " if part.struct is Section else ""
+    return f"Remove “{title_of(part, part.form())}” {with_it}from the draft? {after}"
+
+
+def _index_of(draft: Draft, assessment_id: str) -> int:
+    index = ASSESSMENTS.find(draft.design, assessment_id)
+    if index is None:
+        raise _gone()
+    return index
+
+
 def _gone() -> Exception:
-    return problem("not_found", "This assessment, or the part of it, is no longer in the draft. Load the page again.")
+    return problem(
+        "not_found",
+        "This assessment, or the part of it, is no longer in the draft. Load the page again.",
+    )
 
 
 ROUTES = (

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from almoner.pages.forms.controls import number
-from almoner.workshop.design import Assessment, Band, Question
+from almoner.workshop.assessment_design import Assessment, Band, Question
 from almoner.workshop.field_kinds import FIELD_KINDS
 
 
 @dataclass(frozen=True)
 class Reach:
-    """The scores from ``lowest`` to ``highest``, both None where there is no end; ``whole``: they are whole numbers.
+    """The scores from ``lowest`` to ``highest``, both None where there is no end; ``whole``: they
+    are whole numbers.
 
     ``counting`` is how many questions count.
     """
@@ -43,28 +44,34 @@ def counts(question: Question) -> bool:
 
 def remarks(bands: tuple[Band, ...], scores: Reach) -> list[str]:
     """What stands between these bands and one band for every score, as sentences."""
-    said = []
+    sentences = []
     step = 1 if scores.whole else 0
-    ordered = sorted((band for band in bands if band.low <= band.high), key=lambda band: (band.low, band.high))
+    ordered = sorted(
+        (band for band in bands if band.low <= band.high), key=lambda band: (band.low, band.high)
+    )
     if not ordered:
         return []
     if scores.lowest is not None and ordered[0].low > scores.lowest:
-        said.append(_left_out(scores.lowest, ordered[0].low, step, first=True))
+        sentences.append(_left_out(scores.lowest, ordered[0].low, step, first=True))
     reached = ordered[0]
     for band in ordered[1:]:
         if band.low <= reached.high:
-            said.append(f"{reached.name} and {band.name} overlap: a score belongs to one band only.")
+            sentences.append(
+                f"{reached.name} and {band.name} overlap: a score belongs to one band only."
+            )
         elif band.low > reached.high + step:
-            said.append(_left_out(reached.high, band.low, step))
+            sentences.append(_left_out(reached.high, band.low, step))
         if band.high > reached.high:
             reached = band
     if scores.highest is not None and reached.high < scores.highest:
-        said.append(_left_out(reached.high, scores.highest, step, last=True))
-    return said
+        sentences.append(_left_out(reached.high, scores.highest, step, last=True))
+    return sentences
 
 
 def _left_out(low: float, high: float, step: int, first: bool = False, last: bool = False) -> str:
-    """That no band holds what lies between two scores; the first and the last score that there is lie outside as well."""
+    """That no band holds what lies between two scores; the first and the last score that there is
+    lie outside as well.
+    """
     if not step:
         return f"No band holds the scores between {number(low)} and {number(high)}."
     start, end = low if first else low + 1, high if last else high - 1
@@ -82,7 +89,7 @@ def _ends(question: Question) -> tuple[float | None, float | None]:
     if kind.answer == "choice":
         return min(points), max(points)
     if kind.answer == "choices":
-        return sum(one for one in points if one < 0), sum(one for one in points if one > 0)
+        return sum(each for each in points if each < 0), sum(each for each in points if each > 0)
     weight = question.weight or 0
     if kind.answer == "truth":
         return min(0, weight), max(0, weight)
@@ -98,4 +105,4 @@ def _is_whole(question: Question) -> bool:
     kind = FIELD_KINDS.get(question.kind)
     numbers = [*question.points.values(), *(() if question.weight is None else (question.weight,))]
     is_broken = kind is not None and kind.answer == "number" and not kind.whole
-    return not is_broken and all(float(one).is_integer() for one in numbers)
+    return not is_broken and all(float(each).is_integer() for each in numbers)

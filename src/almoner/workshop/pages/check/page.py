@@ -1,4 +1,6 @@
-"""The dry run's page, and the part of it that follows a run. The page that publishes shows the same part."""
+"""The dry run's page, and the part of it that follows a run. The page that publishes shows the same
+part.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ MOST_MISSES: Final = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Following:
-    """A run as a page follows it. ``run`` is None where this process does not know it; ``misses`` counts how often that was so.
+    """A run as a page follows it. ``run`` is None where this process does not know it; ``misses``
+    counts how often that was so.
 
     ``accepts``: the page offers to accept what breaks; ``accepted`` are the words that are ticked.
     """
@@ -64,12 +67,17 @@ def followed(run: Run, accepts: bool, accepted: frozenset[str] = frozenset()) ->
     """A run as it is now."""
     report: Report | None = run.result
     return Following(
-        run_id=run.id, run=run, kinds=kinds(report) if report else (), report=report, accepts=accepts, accepted=accepted
+        run_id=run.id,
+        run=run,
+        kinds=kinds(report) if report else (),
+        report=report,
+        accepts=accepts,
+        accepted=accepted,
     )
 
 
 async def show(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         elsewhere = await away(visit, connection)
         if elsewhere is not None:
             return elsewhere
@@ -77,16 +85,18 @@ async def show(visit: Visit) -> Response:
         live = await newest_version(connection, visit.environment_id)
         known = RUNS.find(visit.environment_id, visit.query("run"))
         run = known or RUNS.latest(visit.environment_id, Subject(draft.revision, live))
-        found = await linked_problems(draft.design)
+        problems = await linked_problems(draft.design)
         following = followed(run, accepts=False) if run else None
-        context = CheckPage(await frame(visit, connection, draft), draft.revision, live, found, following)
+        context = CheckPage(
+            await frame(visit, connection, draft), draft.revision, live, problems, following
+        )
     return visit.page(f"{_FOLDER}/check.html", context)
 
 
 async def begin(visit: Visit) -> Response:
     """Begins a run, or joins one of the same; a short one is over when this is answered."""
     accepts = visit.query("for") == "publish"
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         draft = await _asked(visit, connection)
         subject = Subject(draft.revision, await newest_version(connection, visit.environment_id))
         examined = draft.design
@@ -95,7 +105,11 @@ async def begin(visit: Visit) -> Response:
             examined = await asyncio.to_thread(sound, examined, live)
     known = RUNS.latest(visit.environment_id, subject)
     fresh = known is not None and not known.is_over
-    run = known if known and fresh else dry_runs.begin(visit.parts.database, visit.environment_id, subject, examined)
+    run = (
+        known
+        if known and fresh
+        else dry_runs.begin(visit.parts.database, visit.environment_id, subject, examined)
+    )
     await run.settle()
     if not visit.is_fragment:
         return visit.go(f"{_PATH}?run={run.id}")
@@ -119,10 +133,16 @@ async def follow(visit: Visit) -> Response:
     accepts = visit.query("for") == "publish"
     if run is not None and isinstance(run.about, Subject):
         return visit.fragment(f"{_FOLDER}/following.html", followed(run, accepts))
-    given = visit.query("misses", "0")
-    misses = 1 + (parsing.whole(given, high=999) or 0)
+    misses_so_far = visit.query("misses", "0")
+    misses = 1 + (parsing.whole(misses_so_far, high=999) or 0)
     context = Following(
-        run_id=visit.path("run"), run=None, kinds=(), report=None, accepts=accepts, misses=misses, gives_up=misses >= MOST_MISSES
+        run_id=visit.path("run"),
+        run=None,
+        kinds=(),
+        report=None,
+        accepts=accepts,
+        misses=misses,
+        gives_up=misses >= MOST_MISSES,
     )
     # Over a new connection another process may be asked.
     return visit.fragment(f"{_FOLDER}/following.html", context, headers={"Connection": "close"})

@@ -1,287 +1,255 @@
-"""Clients: made, changed and ended. A secret or a token is in one answer only, the one to the form that asked for it."""
+"""Clients: made, changed and ended. A secret or a token is in one answer only, the one to the form
+that asked for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 from starlette.responses import Response
 
-from almoner.access import clients, grants, policy
-from almoner.access.clients import LONGEST_DAYS, Client, Secret
+from almoner.access import client_secrets, clients, grants, policy
+from almoner.access.clients import LONGEST_DAYS, LONGEST_NAME, SHAPES, Client
 from almoner.access.grants import Grant
-from almoner.database import Connection
-from almoner.errors import ApiError, problem
+from almoner.errors import problem
+from almoner.notifications.subscription_terms import Short
 from almoner.pages import parsing
-from almoner.pages.forms.problems import by_field, missing_as
-from almoner.pages.route import PageRoute
-from almoner.pages.visit import Form, Visit
+from almoner.pages.filters import ago, counted
+from almoner.pages.forms.inputs import control
+from almoner.pages.objects.pages import Values
+from almoner.pages.objects.views import Chip, NewSecret, ObjectRow, Offer, RowGroup, dotted
 from almoner.resources import BY_NAME
-from almoner.workshop.pages.frame import Frame, frame
+from almoner.vocabulary.choices import Choice, Several
+from almoner.vocabulary.fields import missing_field
+from almoner.vocabulary.kinds import Problems
+from almoner.workshop.pages.object_pages import WorkshopPages
 
-_FOLDER: Final = "workshop/pages/clients"
-_PATH: Final = "/workshop/clients"
-_USUAL_DAYS: Final = "30"
-SHAPES: Final = (
+_GRANTS: Final = (
+    ("some", "Only what is ticked here"),
+    ("all", "Everything, also what is added later"),
+)
+_SHAPES: Final = (
     ("documented", "As the API's reference shows them: the row itself"),
     ("enveloped", 'In an envelope: the row under "data"'),
 )
-_DONE: Final[Mapping[str, str]] = {
-    "changed": "Saved. Tokens that cover more than this end within five seconds.",
-    "revoked": "The secret has ended: no token is given for it any more.",
-    "ended": "Its tokens end within five seconds. With a secret that works it fetches new ones.",
-    "disabled": "The client is disabled. Its tokens end within five seconds.",
-}
-
-
-@dataclass(frozen=True)
-class ClientForm:
-    """A client as its form states it. ``everything``: all scopes, also those that are added later."""
-
-    name: str = ""
-    everything: bool = False
-    scopes: frozenset[str] = frozenset()
-    shape: str = "documented"
-
-    @property
-    def scope(self) -> str:
-        """The scopes in one text, as they are kept."""
-        return policy.ALL if self.everything else " ".join(sorted(self.scopes))
-
-
-@dataclass(frozen=True)
-class IssuedSecret:
-    """A secret or a token, told this once. ``what`` is ``client``, ``secret`` or ``token``; ``days`` are those of a token."""
-
-    what: str
-    value: str
-    days: int = 0
-
-
-@dataclass(frozen=True)
-class ClientsPage:
-    frame: Frame
-    clients: list[Client]
+_SCOPES: Final = policy.grantable(BY_NAME)
+_NAMED: Final = "What people know the program by, such as “Data warehouse”."
+_EMPTY: Final = (
+    "No program may use the API yet",
+    (
+        "A client is a program with an id and a secret: it fetches tokens with them, and reads and"
+        " writes what its scopes cover."
+    ),
+)
+_MOST_LISTED: Final = 4
+_COPY: Final = "Copy it now: it is kept in no form that could be shown again."
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClientFormPage:
-    """The form of a client; of a new one where ``client`` is None. ``grantable`` are the scopes by what they are about.
+class ClientView:
+    """One client, and what its form offers.
 
-    ``offered`` are those that can be chosen: what the visitor may hand on, and what the client has already.
-    """
+    ``may_hand_on``: all that it may do is the visitor's to hand on, and so are its secrets and
+    tokens. ``most_days``: for how many days a token of this visitor may be good. ``scopes`` are by
+    what they are about, ``offered`` those that can be chosen: what the visitor may hand on, and
+    what there is already."""
 
-    frame: Frame
     client: Client | None
-    form: ClientForm
-    errors: Mapping[str, str]
-    offered: frozenset[str]
-    grantable: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: policy.grantable(BY_NAME))
-    shapes: tuple[tuple[str, str], ...] = SHAPES
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClientPage:
-    """One client. ``done`` says what was just done, ``told`` is what is shown once, ``days`` is what was typed.
-
-    ``may_hand_on``: all that it may do is the visitor's to hand on, and so are its secrets and tokens.
-    """
-
-    frame: Frame
-    client: Client
-    secrets: list[Secret]
-    done: str
-    told: IssuedSecret | None
-    days: str
-    errors: Mapping[str, str]
+    secrets: Sequence[client_secrets.Secret]
     token_url: str
     most_days: int
     may_hand_on: bool
+    offered: frozenset[str]
+    scopes: Mapping[str, tuple[str, ...]]
 
 
-async def show_all(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        found = await clients.list_clients(connection, visit.environment_id)
-        return visit.page(f"{_FOLDER}/list.html", ClientsPage(await frame(visit, connection), found))
-
-
-async def show_new(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        return await _form(visit, connection, None, ClientForm(), {})
-
-
-async def create(visit: Visit) -> Response:
-    form = _parse_form(await visit.form())
-    async with visit.parts.database.connection() as connection:
-        errors, status = _wrong(form), 400
-        if not errors:
-            try:
-                terms = (form.name, form.scope, form.shape, BY_NAME)
-                made = await clients.create(connection, visit.parts.box, visit.environment_id, *terms, by=visit.by)
-            except ApiError as error:
-                errors, status = by_field(error), error.status
-            else:
-                client = await clients.find(connection, visit.environment_id, made.client_id)
-                return await _one(visit, connection, client, told=IssuedSecret("client", made.client_secret))
-        return await _form(visit, connection, client=None, form=form, errors=errors, status=status)
-
-
-async def show(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        return await _one(visit, connection, await _found(visit, connection))
-
-
-async def show_form(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        client = await _usable(visit, connection)
-        scopes = frozenset(client.scope.split())
-        form = ClientForm(client.name, policy.ALL in scopes, scopes - {policy.ALL}, client.shape)
-        return await _form(visit, connection, client, form, {})
-
-
-async def change(visit: Visit) -> Response:
-    form = _parse_form(await visit.form())
-    async with visit.parts.database.connection() as connection:
-        client = await _usable(visit, connection)
-        errors, status = _wrong(form), 400
-        if not errors:
-            try:
-                terms = (form.name, form.scope, form.shape, BY_NAME)
-                await clients.change(connection, visit.environment_id, client.id, *terms, by=visit.by)
-            except ApiError as error:
-                errors, status = by_field(error), error.status
-            else:
-                return _go(visit, client, "changed")
-        return await _form(visit, connection, client=client, form=form, errors=errors, status=status)
-
-
-async def rotate(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        client = await _usable(visit, connection)
-        made = await clients.rotate(connection, visit.parts.box, visit.environment_id, client.id, by=visit.by)
-        return await _one(visit, connection, client, told=IssuedSecret("secret", made.client_secret))
-
-
-async def revoke(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        client = await _usable(visit, connection)
-        await clients.revoke(connection, visit.environment_id, client.id, (await visit.form()).text("secret"), visit.by)
-    return _go(visit, client, "revoked")
-
-
-async def make_token(visit: Visit) -> Response:
-    typed = (await visit.form()).text("days").strip()
-    async with visit.parts.database.connection() as connection:
-        client = await _usable(visit, connection)
-        days = parsing.whole(typed, 1, _most_days(visit))
-        if days is None:
-            errors = {"days": f"Give a whole number of days from 1 to {_most_days(visit):,}."}
-            return await _one(visit, connection, client, days=typed, errors=errors)
-        token = await clients.long_lived_token(connection, client.id, days, by=visit.by)
-        client = await clients.find(connection, visit.environment_id, client.id)
-        return await _one(visit, connection, client, days=typed, told=IssuedSecret("token", token, days))
-
-
-async def end_tokens(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        client = await _usable(visit, connection)
-        await clients.end_tokens(connection, visit.environment_id, client.id, visit.by)
-    return _go(visit, client, "ended")
-
-
-async def disable(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        client = await _found(visit, connection)
-        await clients.disable(connection, visit.environment_id, client.id, visit.by)
-    return _go(visit, client, "disabled")
-
-
-async def back(visit: Visit) -> Response:
-    """Where an answer was shown once, loading it again shows the client without it."""
-    async with visit.parts.database.connection() as connection:
-        client = await _found(visit, connection)
-    return visit.go(f"{_PATH}/{client.id}")
-
-
-def _most_days(visit: Visit) -> int:
-    """For how many days a token of this visitor may be good."""
-    return LONGEST_DAYS if visit.by.holds.administers else grants.MOST_DAYS
-
-
-def _parse_form(form: Form) -> ClientForm:
-    return ClientForm(form.text("name").strip(), form.text("grant") == "all", frozenset(form.texts("scopes")), form.text("shape"))
-
-
-def _wrong(form: ClientForm) -> dict[str, str]:
-    if form.everything or form.scopes:
-        return {}
-    return {"scopes": "Tick at least one, or choose everything."}
-
-
-def _go(visit: Visit, client: Client, done: str) -> Response:
-    return visit.go(f"{_PATH}/{client.id}?done={done}")
-
-
-async def _found(visit: Visit, connection: Connection) -> Client:
-    """The client of this environment that the address names. Raises a 404 ApiError."""
-    with missing_as("There is no such client in your environment."):
-        return await clients.find(connection, visit.environment_id, visit.path("id"))
-
-
-async def _usable(visit: Visit, connection: Connection) -> Client:
-    """The same. Raises a 404 ApiError also where it is disabled."""
-    client = await _found(visit, connection)
-    if client.disabled_at is not None:
-        raise problem("not_found", "This client is disabled: nothing about it can be changed any more.")
-    return client
-
-
-async def _form(
-    visit: Visit, connection: Connection, client: Client | None, form: ClientForm, errors: Mapping[str, str], status: int = 200
-) -> Response:
-    # What is granted already may stay, whoever changes the rest.
-    had = frozenset(client.scope.split()) if client else frozenset()
-    offered = had | grants.grantable(visit.by.holds, BY_NAME)
-    context = ClientFormPage(frame=await frame(visit, connection), client=client, form=form, errors=errors, offered=offered)
-    return visit.page(f"{_FOLDER}/form.html", context, status)
-
-
-async def _one(
-    visit: Visit,
-    connection: Connection,
-    client: Client,
-    told: IssuedSecret | None = None,
-    days: str = _USUAL_DAYS,
-    errors: Mapping[str, str] | None = None,
-) -> Response:
-    context = ClientPage(
-        frame=await frame(visit, connection),
-        client=client,
-        secrets=await clients.secrets_of(connection, visit.parts.box, visit.environment_id, client.id),
-        done=_DONE.get(visit.query("done"), ""),
-        told=told,
-        days=days,
-        errors=errors or {},
-        token_url=f"{visit.parts.url}/v1/token",
-        most_days=_most_days(visit),
-        may_hand_on=not grants.beyond(visit.by.holds, Grant(tuple(client.scope.split()))),
+class ClientPages(WorkshopPages[Client]):
+    path = "/workshop/clients"
+    title = "Clients"
+    noun = "client"
+    form_template = "workshop/pages/clients/form.html"
+    page_template = "workshop/pages/clients/client.html"
+    submits = ("Create and show the secret", "Save")
+    remarks = (
+        "",
+        (
+            "A token that covers more than is ticked ends within five seconds; the program fetches"
+            " another."
+        ),
     )
-    return visit.page(f"{_FOLDER}/client.html", context, 400 if errors else 200)
+    saved = "Saved. Tokens that cover more than this end within five seconds."
+    offers_title = "Ending access"
+    actions: ClassVar = {
+        "rotate": "",
+        "revoke": "The secret has ended: no token is given for it any more.",
+        "token": "",
+        "end-tokens": (
+            "Its tokens end within five seconds. With a secret that works it fetches new ones."
+        ),
+        "disable": "The client is disabled. Its tokens end within five seconds.",
+    }
+    always = ("disable",)
+    inputs = (
+        control("name", Short(LONGEST_NAME), hint=_NAMED, required=True),
+        control("grant", Choice(("some", "all"), words=_GRANTS)),
+        control(
+            "scopes", Several(tuple(f"{of}.{right}" for of in _SCOPES for right in _SCOPES[of]))
+        ),
+        control("shape", Choice(SHAPES, words=_SHAPES), "How answers to it are shaped"),
+    )
+
+    async def groups(self) -> Sequence[RowGroup]:
+        listed = await clients.list_clients(self.connection, self.owner)
+        return [
+            RowGroup(
+                "Programs that may use the API", [self._row(client) for client in listed], _EMPTY
+            )
+        ]
+
+    async def find(self, key: str) -> Client:
+        return await clients.find(self.connection, self.owner, key)
+
+    def unusable(self) -> str:
+        text = "This client is disabled: nothing about it can be changed any more."
+        return text if self.subject.disabled_at else ""
+
+    async def stored(self) -> Values:
+        if self.is_new:
+            return {"grant": "some", "shape": "documented"}
+        client, scopes = self.subject, self.subject.scope.split()
+        grant = policy.ALL if policy.ALL in scopes else "some"
+        return {"name": client.name, "grant": grant, "scopes": scopes, "shape": client.shape}
+
+    def check(self, values: Values, problems: Problems) -> None:
+        if values["grant"] != policy.ALL and not values["scopes"]:
+            problems.append(missing_field(".scopes"))
+
+    async def create(self) -> Response:
+        box, terms = self.visit.parts.box, self._terms()
+        created = await clients.create(self.connection, box, self.owner, by=self.by, **terms)
+        self.subject, self.is_new = await self.find(created.client_id), False
+        values = (
+            ("issued-value", "Client secret", created.client_secret),
+            ("issued-id", "Client id", created.client_id),
+            ("issued-url", "Token URL", f"{self.visit.parts.url}/v1/token"),
+        )
+        return await self.show(NewSecret("The client is made", _COPY, values))
+
+    async def change(self) -> Response:
+        key, terms = self.subject.id, self._terms()
+        await clients.change(self.connection, self.owner, key, by=self.by, **terms)
+        return self.go("changed")
+
+    async def view(self) -> ClientView:
+        client = None if self.is_new else self.subject
+        granted = client.scope.split() if client else ()
+        box, key = self.visit.parts.box, client.id if client else ""
+        secrets = (
+            await client_secrets.secrets_of(self.connection, box, self.owner, key) if client else ()
+        )
+        return ClientView(
+            client=client,
+            secrets=secrets,
+            token_url=f"{self.visit.parts.url}/v1/token",
+            most_days=self._most_days(),
+            may_hand_on=not grants.beyond(self.by.holds, Grant(tuple(granted))),
+            # What is granted already may stay, whoever changes the rest.
+            offered=grants.grantable(self.by.holds, BY_NAME) | {*granted},
+            scopes=_SCOPES,
+        )
+
+    def offers(self, view: ClientView) -> Iterator[Offer]:
+        if self.subject.disabled_at:
+            return
+        name = self.subject.name
+        yield Offer(
+            "end-tokens",
+            "End its tokens",
+            "When one may have been seen by others. With a secret that works the program fetches"
+            " new ones.",
+            "End its tokens",
+            f"End every token of {name}, those for testing too? Requests with them are refused"
+            " within five seconds.",
+            yes="End its tokens",
+        )
+        yield Offer(
+            "disable",
+            "Disable the client",
+            "For good: its secrets and tokens are of no use any more.",
+            "Disable",
+            f"Disable {name} for good? Its secrets and tokens end, and the program can neither read"
+            " nor write. This cannot be undone.",
+            yes="Disable it",
+        )
+
+    async def rotate(self) -> Response:
+        box, older = self.visit.parts.box, self.subject.live_secrets
+        created = await client_secrets.rotate(
+            self.connection, box, self.owner, self.subject.id, by=self.by
+        )
+        which, them = ("secrets work", "them") if older > 1 else ("secret works", "it")
+        words = f" The older {which} on, until you end {them} below." if older else ""
+        value = ("issued-value", "Client secret", created.client_secret)
+        return await self.show(NewSecret("A new secret is made", f"{_COPY}{words}", [value]))
+
+    async def revoke(self) -> None:
+        secret = self.form.text("secret")
+        await client_secrets.revoke(self.connection, self.owner, self.subject.id, secret, self.by)
+
+    async def token(self) -> Response:
+        days = parsing.whole(self.form.text("days").strip(), 1, most := self._most_days())
+        if days is None:
+            text = f"Give a whole number of days from 1 to {most:,}."
+            raise problem("bad_request", text, path=".days")
+        token = await clients.long_lived_token(self.connection, self.subject.id, days, by=self.by)
+        self.subject = await self.find(self.subject.id)
+        about = f"It is good for {counted(days, 'day')}, and covers all that the client may do."
+        value = ("issued-value", "Access token", token)
+        return await self.show(
+            NewSecret("A token for testing is made", f"{_COPY} {about}", [value])
+        )
+
+    async def end_tokens(self) -> None:
+        await clients.end_tokens(self.connection, self.owner, self.subject.id, self.by)
+
+    async def disable(self) -> None:
+        await clients.disable(self.connection, self.owner, self.subject.id, self.by)
+
+    def _most_days(self) -> int:
+        return LONGEST_DAYS if self.by.holds.administers else grants.MOST_DAYS
+
+    def _terms(self) -> dict[str, Any]:
+        values = self.values
+        is_all = values["grant"] == policy.ALL
+        scope = policy.ALL if is_all else " ".join(sorted(values["scopes"]))
+        terms = {"name": values["name"], "scope": scope, "shape": values["shape"] or ""}
+        return {**terms, "collections": BY_NAME}
+
+    def _row(self, client: Client) -> ObjectRow:
+        scopes = client.scope.split()
+        may = "everything" if policy.ALL in scopes else ", ".join(scopes[:_MOST_LISTED])
+        if len(scopes) > _MOST_LISTED:
+            may += f" and {counted(len(scopes) - _MOST_LISTED, 'more scope')}"
+        last = "no token in the last day"
+        if client.token_at:
+            last = "last token " + ago(client.token_at, self.visit.worker.timezone)
+        return ObjectRow(
+            name=client.name,
+            path=f"{self.path}/{client.id}",
+            aside=client.id,
+            lines=[dotted(may, f"{client.shape} answers", last)],
+            chips=[_state(client)],
+        )
 
 
-ROUTES: Final = (
-    PageRoute(_PATH, show_all, may="integrate"),
-    PageRoute(_PATH, create, may="integrate", methods=("POST",)),
-    PageRoute(f"{_PATH}/new", show_new, may="integrate"),
-    PageRoute(f"{_PATH}/{{id}}", show, may="integrate"),
-    PageRoute(f"{_PATH}/{{id}}/edit", show_form, may="integrate"),
-    PageRoute(f"{_PATH}/{{id}}/edit", change, may="integrate", methods=("POST",)),
-    PageRoute(f"{_PATH}/{{id}}/rotate", back, may="integrate"),
-    PageRoute(f"{_PATH}/{{id}}/rotate", rotate, may="integrate", methods=("POST",)),
-    PageRoute(f"{_PATH}/{{id}}/revoke", revoke, may="integrate", methods=("POST",)),
-    PageRoute(f"{_PATH}/{{id}}/token", back, may="integrate"),
-    PageRoute(f"{_PATH}/{{id}}/token", make_token, may="integrate", methods=("POST",)),
-    PageRoute(f"{_PATH}/{{id}}/end-tokens", end_tokens, may="integrate", methods=("POST",)),
-    PageRoute(f"{_PATH}/{{id}}/disable", disable, may="integrate", methods=("POST",)),
-)
+def _state(client: Client) -> Chip:
+    if client.disabled_at:
+        return Chip("disabled", "bad")
+    if not client.live_secrets:
+        return Chip("no secret works", "warn")
+    return Chip(counted(client.live_secrets, "secret"), "info" if client.live_secrets > 1 else "")
+
+
+ROUTES: Final = ClientPages.routes()

@@ -31,21 +31,21 @@ class ComparePage:
 
 
 async def show(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         newest = await versions.newest(connection, visit.environment_id)
         live = str(newest.number) if newest else DRAFT
         before = await state(connection, visit.environment_id, visit.query("from") or live)
         after = await state(connection, visit.environment_id, visit.query("to") or DRAFT)
-        found = compare(before.design, after.design)
+        differences = compare(before.design, after.design)
         offered = await choices(connection, visit.environment_id, _MOST_SAVES)
-        shown = (*offered, *((one.reference, one.title.capitalize()) for one in (before, after)))
-        unique = tuple(dict(reversed(shown)).items())[::-1]
+        listed = (*offered, *((end.reference, end.title.capitalize()) for end in (before, after)))
+        unique = tuple(dict(reversed(listed)).items())[::-1]
         context = ComparePage(
             frame=await frame(visit, connection),
             before=before,
             after=after,
-            count=len(found),
-            elements=grouped(found),
+            count=len(differences),
+            elements=grouped(differences),
             choices=unique,
         )
     return visit.page("workshop/pages/compare/compare.html", context)

@@ -1,7 +1,8 @@
-"""What the buttons of a form's lists do: an item more, one less, one up or down. Nothing is saved by them.
+"""What the buttons of a form's lists do: an item more, one less, one up or down. Nothing is saved
+by them.
 
-A button sends ``do``: ``add:fields``, ``remove:fields:3``, ``up:fields:3``, ``down:fields:3``; its id is the same.
-"""
+A button sends ``do``: ``add:fields``, ``remove:fields:3``, ``up:fields:3``, ``down:fields:3``; its
+id is the same."""
 
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ from almoner.workshop.pages.editor.form import positions
 
 @dataclass(frozen=True)
 class Acted:
-    """The form after it, the id of what gets the focus, a control or an item that holds some, and what readers are told."""
+    """The form after it, the id of what gets the focus, a control or an item that holds some, and
+    what readers hear.
+    """
 
     form: Form
     focus: str
-    told: str
+    message: str
 
 
 def acted(form: Form, action: str) -> Acted:
@@ -33,8 +36,8 @@ def acted(form: Form, action: str) -> Acted:
     at = order.index(number)
     if word == "remove":
         rest_of = order[:at] + order[at + 1 :]
-        next_one = rest_of[min(at, len(rest_of) - 1)] if rest_of else ""
-        focus = f"remove:{name}:{next_one}" if next_one else f"add:{name}"
+        neighbour = rest_of[min(at, len(rest_of) - 1)] if rest_of else ""
+        focus = f"remove:{name}:{neighbour}" if neighbour else f"add:{name}"
         return Acted(_without(_ordered(form, name, rest_of), f"{name}.{number}"), focus, "Removed.")
     to = at + {"up": -1, "down": 1}.get(word, 0)
     if not 0 <= to < len(order):
@@ -51,4 +54,8 @@ def _ordered(form: Form, name: str, order: list[str]) -> Form:
 
 def _without(form: Form, prefix: str) -> Form:
     """The form without what was sent of an item: its number may be taken again."""
-    return Form((key, value) for key, value in form.pairs if not key.startswith((f"{prefix}.", f"{prefix}:")))
+    return Form(
+        (key, value)
+        for key, value in form.pairs
+        if key != prefix and not key.startswith((f"{prefix}.", f"{prefix}:"))
+    )

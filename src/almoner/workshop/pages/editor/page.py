@@ -1,4 +1,6 @@
-"""The line that tells the state of the draft and who else edits it; the editors ask for it again and again."""
+"""The line that tells the state of the draft and who else edits it; the editors ask for it again
+and again.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,12 @@ class DraftState:
 async def presence(visit: Visit) -> Response:
     """Notes that the part is still open, and answers with the state of the draft."""
     part = visit.query("part")[:200]
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         if part:
             await drafts.editing(connection, visit.environment_id, visit.worker.worker_id, part)
-        return visit.fragment("workshop/pages/draft_state.html", DraftState(await frame(visit, connection)))
+        return visit.fragment(
+            "workshop/pages/draft_state.html", DraftState(await frame(visit, connection))
+        )
 
 
 ROUTES = (PageRoute("/workshop/presence", presence, may="design", background=True),)

@@ -1,13 +1,14 @@
-"""Saving what a designer edited: merged with what others saved meanwhile, or, where both changed the same, given back to choose.
+"""Saving what a designer edited: merged with what others saved meanwhile, or, where both changed
+the same, given back to choose.
 
-A conflict is answered by a form that holds everything that was sent, and a choice for each part in conflict. It goes to the
-address that the edit went to, so that the edit is made once more and the choices are laid over it. A choice counts only while the
-other side still is what was shown: where somebody saved a third time, what changed is asked again.
-"""
+A conflict is answered by a form that holds everything that was sent, and a choice for each part in
+conflict. It goes to the address that the edit went to, so that the edit is made once more and the
+choices are laid over it. A choice counts only while the other side still is what was shown: where
+somebody saved a third time, what changed is asked again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
@@ -27,13 +28,16 @@ from almoner.workshop.drafts import Conflicted, Draft, Revision
 from almoner.workshop.merge import MergeConflict, merge, resolve
 from almoner.workshop.pages.editor.value_lines import ValueLine, lines
 from almoner.workshop.pages.frame import Frame, frame
+from almoner.workshop.pages.program_owner import away
 from almoner.workshop.shape import by_key
 
 CHOOSE: Final = "choose:"
-SEEN: Final = "seen"
-# As many saves are looked through for who changed a part; an edit that is older than that is told without a name.
+READ: Final = "read"
+# As many saves are looked through for who changed a part; an edit that is older than that is told
+# without a name.
 _MOST_LOOKED_AT: Final = 20
-# Whoever saves while somebody chooses is merged at once; this many in a row means that something else is wrong.
+# Whoever saves while somebody chooses is merged at once; this many in a row means that something
+# else is wrong.
 _MOST_TRIES: Final = 5
 
 
@@ -55,22 +59,28 @@ class MergeChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class DraftConflictPage:
-    """What has to be chosen, and everything that was sent, to be sent again. ``back`` leads away without saving."""
+    """What has to be chosen, and everything that was sent, to be sent again. ``back`` leads away
+    without saving.
+    """
 
     choices: tuple[MergeChoice, ...]
     sent: tuple[tuple[str, str], ...]
     action: str
-    seen: int
+    read: int
     back: str
     frame: Frame | None
 
 
 async def base_of(connection: Connection, environment_id: int, base: str) -> Draft:
-    """The revision that a form was made from, as the form names it. Raises a 404 ApiError where there is none such."""
+    """The revision that a form was made from, as the form names it. Raises a 404 ApiError where
+    there is none such.
+    """
     try:
         return await drafts.at(connection, environment_id, parsing.place(base))
     except (ValueError, LookupError):
-        raise problem("not_found", "What this form was made from is not there. Load the page again.") from None
+        raise problem(
+            "not_found", "What this form was made from is not there. Load the page again."
+        ) from None
 
 
 async def draft_for_editor(visit: Visit, connection: Connection, part: str) -> Draft | Response:
@@ -78,53 +88,79 @@ async def draft_for_editor(visit: Visit, connection: Connection, part: str) -> D
 
     In a test environment there is no draft: the answer is the way to the page that says so.
     """
-    if await _is_for_tests(visit, connection):
-        return visit.go("/workshop")
+    if elsewhere := await away(visit, connection):
+        return elsewhere
     await drafts.editing(connection, visit.environment_id, visit.worker.worker_id, part)
     return await drafts.current(connection, visit.environment_id)
 
 
-async def save(visit: Visit, connection: Connection, before: Draft, design: ProgramDesign, *, back: str) -> Draft | Response:
-    """Saves a design that was made from ``before``: the draft that it became, or the answer that asks to choose (409).
+async def save(
+    visit: Visit, connection: Connection, before: Draft, design: ProgramDesign, *, back: str
+) -> Draft | Response:
+    """Saves a design that was made from ``before``: the draft that it became, or the answer that
+    asks to choose (409).
 
     ``back`` is where somebody goes on who does not want to save after all.
     """
     form = await visit.form()
-    if await _is_for_tests(visit, connection):
-        return visit.go("/workshop")
+    if elsewhere := await away(visit, connection):
+        return elsewhere
     for _ in range(_MOST_TRIES):
         try:
-            saved = await drafts.save(connection, visit.environment_id, before.revision, design, author(visit))
+            saved = await drafts.save(
+                connection, visit.environment_id, before.revision, design, author(visit)
+            )
         except Conflicted as conflict:
             chosen = await _chosen(visit, connection, form, before, conflict)
-            if any(one.path not in chosen for one in conflict.conflicts):
-                return await _ask(visit, connection, form=form, before=before, conflict=conflict, chosen=chosen, back=back)
+            if any(part.path not in chosen for part in conflict.conflicts):
+                return await _ask(
+                    visit,
+                    connection,
+                    form=form,
+                    before=before,
+                    conflict=conflict,
+                    chosen=chosen,
+                    back=back,
+                )
             before, design = conflict.current, resolve(conflict.merged, chosen)
         else:
             return saved.draft
     raise unavailable("Others are saving this very moment. Send it once more.")
 
 
-async def _is_for_tests(visit: Visit, connection: Connection) -> bool:
-    """Whether programs of another environment are tested in this one: it has no draft of its own."""
-    return await connection.fetchval("SELECT test_of FROM environments WHERE id = $1", visit.environment_id) is not None
-
-
 async def notes(connection: Connection, visit: Visit, base: int, draft: Draft) -> tuple[str, ...]:
-    """What others saved between the revision that an edit began from and the draft that it became, as sentences."""
-    between = [
-        one
-        for one in await drafts.history(connection, visit.environment_id, _MOST_LOOKED_AT)
-        if base < one.revision < draft.revision
-    ]
+    """What others saved between the revision that an edit began from and the draft that it became,
+    as sentences.
+    """
     groups: dict[str, dict[str, None]] = {}
-    before = await drafts.at(connection, visit.environment_id, base) if between else draft
-    for one in reversed(between):
-        after = await drafts.at(connection, visit.environment_id, one.revision)
-        if one.saved_by != author(visit):
-            groups.setdefault(one.saved_by, {}).update(dict.fromkeys(_changed_groups(before.design, after.design)))
-        before = after
-    return tuple(f"{name} changed {_listed(titles)} meanwhile; both are kept." for name, titles in groups.items() if titles)
+    saves = _saves_between(connection, visit.environment_id, base, draft.revision)
+    async for revision, before, after in saves:
+        if revision.saved_by != author(visit):
+            titles = dict.fromkeys(_changed_groups(before, after))
+            groups.setdefault(revision.saved_by, {}).update(titles)
+    return tuple(
+        f"{name} changed {_listed(titles)} meanwhile; both are kept."
+        for name, titles in groups.items()
+        if titles
+    )
+
+
+async def _saves_between(
+    connection: Connection, environment_id: int, base: int, end: int
+) -> AsyncIterator[tuple[Revision, ProgramDesign, ProgramDesign]]:
+    """The saves between two revisions, the oldest first, each with the program before and after
+    it.
+    """
+    history = await drafts.history(connection, environment_id, _MOST_LOOKED_AT)
+    between = [revision for revision in reversed(history) if base < revision.revision < end]
+    place = base
+    for revision in between:
+        before, after = [
+            (await drafts.at(connection, environment_id, each)).design
+            for each in (place, revision.revision)
+        ]
+        yield revision, before, after
+        place = revision.revision
 
 
 def author(visit: Visit) -> str:
@@ -135,7 +171,9 @@ def author(visit: Visit) -> str:
 
 def _changed_groups(before: ProgramDesign, after: ProgramDesign) -> Iterable[str]:
     titles = by_key(ProgramDesign)
-    for key in dict.fromkeys(one.path.partition(".")[0].partition("[")[0] for one in compare(before, after)):
+    for key in dict.fromkeys(
+        difference.path.partition(".")[0].partition("[")[0] for difference in compare(before, after)
+    ):
         yield titles[key].title if key in titles else key
 
 
@@ -144,17 +182,24 @@ def _listed(titles: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-async def _chosen(visit: Visit, connection: Connection, form: Form, before: Draft, conflict: Conflicted) -> Mapping[str, Side]:
+async def _chosen(
+    visit: Visit, connection: Connection, form: Form, before: Draft, conflict: Conflicted
+) -> Mapping[str, Side]:
     """The choices that were sent, those whose other side is what was shown then."""
-    if SEEN not in form:
+    if READ not in form:
         return {}
-    shown = await base_of(connection, visit.environment_id, form.text(SEEN))
-    now = {one.path: one for one in conflict.conflicts}
-    then = {one.path: one for one in merge(before.design, shown.design, conflict.merged.mine).conflicts}
+    read = await base_of(connection, visit.environment_id, form.text(READ))
+    now = {part.path: part for part in conflict.conflicts}
+    then = {
+        part.path: part
+        for part in merge(before.design, read.design, conflict.merged.mine).conflicts
+    }
     return {
         path: cast(Side, side)
-        for path, one in now.items()
-        if (side := form.text(f"{CHOOSE}{path}")) in ("theirs", "mine") and path in then and same(then[path].theirs, one.theirs)
+        for path, part in now.items()
+        if (side := form.text(f"{CHOOSE}{path}")) in ("theirs", "mine")
+        and path in then
+        and same(then[path].theirs, part.theirs)
     }
 
 
@@ -167,52 +212,65 @@ async def _ask(
     chosen: Mapping[str, Side],
     back: str,
 ) -> Response:
-    by = await _by(visit, connection, before, conflict.conflicts)
-    again = SEEN in form
+    by = await _by(visit, connection, before, conflict)
+    again = READ in form
     page = DraftConflictPage(
-        choices=tuple(_choice(one, number, by, chosen, again) for number, one in enumerate(conflict.conflicts)),
-        sent=tuple(pair for pair in form.pairs if pair[0] not in ("csrf", SEEN) and not pair[0].startswith(CHOOSE)),
+        choices=tuple(
+            _choice(part, number, by, chosen, again)
+            for number, part in enumerate(conflict.conflicts)
+        ),
+        sent=tuple(
+            pair
+            for pair in form.pairs
+            if pair[0] not in ("csrf", READ) and not pair[0].startswith(CHOOSE)
+        ),
         action=_address(visit),
-        seen=conflict.current.revision,
+        read=conflict.current.revision,
         back=back,
         frame=None if visit.is_fragment else await frame(visit, connection, conflict.current),
     )
-    return visit.show("workshop/pages/editor/conflict_page.html", "workshop/pages/editor/conflict.html", page, 409)
+    return visit.show(
+        "workshop/pages/editor/conflict_page.html", "workshop/pages/editor/conflict.html", page, 409
+    )
 
 
 def _address(visit: Visit) -> str:
     return visit.here_whole
 
 
-def _choice(one: MergeConflict, number: int, by: Mapping[str, Revision], chosen: Mapping[str, Side], again: bool) -> MergeChoice:
-    revision = by.get(one.path)
-    side = chosen.get(one.path, "")
+def _choice(
+    part: MergeConflict,
+    number: int,
+    by: Mapping[str, Revision],
+    chosen: Mapping[str, Side],
+    again: bool,
+) -> MergeChoice:
+    revision = by.get(part.path)
+    side = chosen.get(part.path, "")
     return MergeChoice(
         name=f"conflict-{number}",
-        path=one.path,
-        where=one.where,
+        path=part.path,
+        where=part.where,
         by=revision.saved_by if revision else "",
         at=revision.saved_at if revision else None,
-        theirs=lines(one.theirs),
-        mine=lines(one.mine),
+        theirs=lines(part.theirs),
+        mine=lines(part.mine),
         chosen=side,
         error="Choose one of the two." if again and not side else "",
     )
 
 
-async def _by(visit: Visit, connection: Connection, before: Draft, conflicts: Iterable[MergeConflict]) -> Mapping[str, Revision]:
+async def _by(
+    visit: Visit, connection: Connection, before: Draft, conflict: Conflicted
+) -> Mapping[str, Revision]:
     """Who last changed each part that is in conflict."""
-    between = [
-        one for one in await drafts.history(connection, visit.environment_id, _MOST_LOOKED_AT) if one.revision > before.revision
-    ]
-    found: dict[str, Revision] = {}
-    earlier = before.design
-    for one in reversed(between):
-        later = (await drafts.at(connection, visit.environment_id, one.revision)).design
+    by: dict[str, Revision] = {}
+    end = conflict.current.revision + 1
+    saves = _saves_between(connection, visit.environment_id, before.revision, end)
+    async for revision, earlier, later in saves:
         paths = [difference.path for difference in compare(earlier, later)]
-        for conflict in conflicts:
-            place = conflict.path.removesuffix(".order")
+        for part in conflict.conflicts:
+            place = part.path.removesuffix(".order")
             if any(path.startswith(place) or place.startswith(path) for path in paths):
-                found[conflict.path] = one
-        earlier = later
-    return found
+                by[part.path] = revision
+    return by

@@ -1,4 +1,6 @@
-"""A value of a program in lines that people read: beside another one to choose from, or as what would be lost."""
+"""A value of a program in lines that people read: beside another one to choose from, or as what
+would be lost.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from almoner.workshop.shape import members
 
 @dataclass(frozen=True)
 class ValueLine:
-    """A line. ``title`` is blank for a value by itself; ``depth`` counts the parts that it is inside of."""
+    """A line. ``title`` is blank for a value by itself; ``depth`` counts the parts that it is
+    inside of.
+    """
 
     title: str
     text: str
@@ -22,7 +26,9 @@ class ValueLine:
 
 
 def lines(value: Any) -> tuple[ValueLine, ...]:
-    """The value in lines. None is a part that is not there; of a part, what is as by default is left out."""
+    """The value in lines. None is a part that is not there; of a part, what is as by default is
+    left out.
+    """
     if isinstance(value, Struct):
         return tuple(_of_part(value, 0))
     return (ValueLine("", words(value)),)

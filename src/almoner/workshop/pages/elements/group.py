@@ -1,4 +1,6 @@
-"""A group of a program's elements: where its pages are, and its edits as plain functions of a design."""
+"""A group of a program's elements: where its pages are, and its edits as plain functions of a
+design.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from almoner.pages import parsing
-from almoner.workshop.design import BUILT_IN_ROLES, LONGEST_NAME, ProgramDesign, Role, SidebarModule
+from almoner.workshop.design import BUILT_IN_ROLES, ProgramDesign, Role, SidebarModule
+from almoner.workshop.design_words import LONGEST_NAME
 from almoner.workshop.pages.frame import GROUPS, path_of
 from almoner.workshop.pairing import called, label, where, word
 from almoner.workshop.shape import Member, distinct, identity, members, walk
@@ -20,7 +23,9 @@ from almoner.workshop.shape import Member, distinct, identity, members, walk
 
 @dataclass(frozen=True)
 class ElementGroup:
-    """A group by its member of ProgramDesign. ``is_list`` is false for what a program has exactly one of."""
+    """A group by its member of ProgramDesign. ``is_list`` is false for what a program has exactly
+    one of.
+    """
 
     member: Member
 
@@ -43,7 +48,7 @@ class ElementGroup:
         return self.member.holds == "parts"
 
     @property
-    def one(self) -> str:
+    def noun(self) -> str:
         """What an element is called in a sentence."""
         return word(self.member) if self.is_list else label(self.member)
 
@@ -77,16 +82,24 @@ class ElementGroup:
         return f"{base}/{quote(self.name_of(element), safe='')}{at}"
 
     def find(self, design: ProgramDesign, name: str, at: str = "") -> int | None:
-        """Where the element of this name stands, the one at ``at`` where several have it; None where there is none."""
-        found = [number for number, item in enumerate(self.items(design)) if self.name_of(item) == name]
-        if (number := parsing.whole(at)) in found:
+        """Where the element of this name stands, the one at ``at`` where several have it; None
+        where there is none.
+        """
+        places = [
+            number for number, item in enumerate(self.items(design)) if self.name_of(item) == name
+        ]
+        if (number := parsing.whole(at)) in places:
             return number
-        return found[0] if found else None
+        return places[0] if places else None
 
     def link(self, design: ProgramDesign, index: int, verb: str = "") -> str:
         """The address of an element's editor, or of what is done to it."""
         items = self.items(design)
-        same = [number for number, item in enumerate(items) if self.name_of(item) == self.name_of(items[index])]
+        same = [
+            number
+            for number, item in enumerate(items)
+            if self.name_of(item) == self.name_of(items[index])
+        ]
         return self.to(verb, items[index], index if same[0] != index else None)
 
     def with_items(self, design: ProgramDesign, items: Sequence[Any]) -> ProgramDesign:
@@ -95,7 +108,9 @@ class ElementGroup:
         return msgspec.structs.replace(design, **{self.member.attribute: value})
 
     def put(self, design: ProgramDesign, index: int | None, element: Any) -> ProgramDesign:
-        """The design with an element at its place, whatever it is called now; at the end where it is new."""
+        """The design with an element at its place, whatever it is called now; at the end where it
+        is new.
+        """
         items = list(self.items(design))
         if index is None:
             items.append(element)
@@ -105,38 +120,60 @@ class ElementGroup:
 
     def without(self, design: ProgramDesign, index: int) -> ProgramDesign:
         """The design without one element."""
-        return self.with_items(design, [item for number, item in enumerate(self.items(design)) if number != index])
+        return self.with_items(
+            design, [item for number, item in enumerate(self.items(design)) if number != index]
+        )
 
     def with_copy(self, design: ProgramDesign, index: int) -> tuple[ProgramDesign, str]:
         """The design with a copy behind the element, and what identifies the copy."""
         items = list(self.items(design))
-        made = items[index]
+        copy = items[index]
         for member in distinct(self.struct):
             taken = {getattr(item, member.attribute) for item in items}
-            made = msgspec.structs.replace(made, **{member.attribute: _another(getattr(made, member.attribute), member, taken)})
-        if _has_title(made) and identity(self.struct) != "title":
-            made = msgspec.structs.replace(made, title=f"{made.title} (copy)")
-        items.insert(index + 1, made)
-        return self.with_items(design, items), self.name_of(made)
+            copy = msgspec.structs.replace(
+                copy, **{member.attribute: _another(getattr(copy, member.attribute), member, taken)}
+            )
+        if _has_title(copy) and identity(self.struct) != "title":
+            copy = msgspec.structs.replace(copy, title=f"{copy.title} (copy)")
+        items.insert(index + 1, copy)
+        return self.with_items(design, items), self.name_of(copy)
 
     def ordered(self, design: ProgramDesign, order: Sequence[str]) -> ProgramDesign:
-        """The design with the elements in this order of their places; places that are not named stay at the end."""
+        """The design with the elements in this order of their places; places that are not named
+        stay at the end.
+        """
         items = self.items(design)
-        places = list(dict.fromkeys(at for text in order if (at := parsing.whole(text, high=len(items) - 1)) is not None))
-        return self.with_items(design, [items[place] for place in (*places, *(p for p in range(len(items)) if p not in places))])
+        places = list(
+            dict.fromkeys(
+                at for text in order if (at := parsing.whole(text, high=len(items) - 1)) is not None
+            )
+        )
+        return self.with_items(
+            design,
+            [
+                items[place]
+                for place in (*places, *(p for p in range(len(items)) if p not in places))
+            ],
+        )
 
 
 GROUP: Final = {member.key: ElementGroup(member) for member in GROUPS}
 
 
 def _another(name: str, member: Member, taken: Collection[str]) -> str:
-    """The name with an ending that makes it one that is not taken, in the way that such names are written."""
+    """The name with an ending that makes it one that is not taken, in the way that such names are
+    written.
+    """
     endings = ("_copy{}", "_copy_{}") if member.widget == "code" else (" (copy{})", " (copy {})")
-    made = (endings[0 if n == 1 else 1].format("" if n == 1 else n) for n in count(1))
-    return next(found for end in made if (found := name[: LONGEST_NAME - len(end)] + end) not in taken)
+    endings_in_order = (endings[0 if n == 1 else 1].format("" if n == 1 else n) for n in count(1))
+    return next(
+        other
+        for end in endings_in_order
+        if (other := name[: LONGEST_NAME - len(end)] + end) not in taken
+    )
 
 
-def shown_name(element: Any) -> str:
+def title_of(element: Any) -> str:
     """What people know an element by."""
     return getattr(element, "title", "") if _has_title(element) else called(element)
 
@@ -155,13 +192,21 @@ def _uses(design: ProgramDesign, group: ElementGroup, name: str) -> Iterator[str
     for path, part in walk(design):
         for member in members(type(part)):
             value = getattr(part, member.attribute)
-            named = member.names == group.key or (isinstance(part, SidebarModule) and member.key == "of" and _is_shown(part, group))
-            if named and value is not None and (name == value if isinstance(value, str) else name in value):
+            named = member.names == group.key or (
+                isinstance(part, SidebarModule) and member.key == "of" and _shows_group(part, group)
+            )
+            if (
+                named
+                and value is not None
+                and (name == value if isinstance(value, str) else name in value)
+            ):
                 yield where([_root(design, path), label(member)])
 
 
-def _is_shown(module: SidebarModule, group: ElementGroup) -> bool:
-    return group.key == "custom_data_types" or (group.key == "assessments" and module.shows == "chart")
+def _shows_group(module: SidebarModule, group: ElementGroup) -> bool:
+    return group.key == "custom_data_types" or (
+        group.key == "assessments" and module.shows == "chart"
+    )
 
 
 def _root(design: ProgramDesign, path: str) -> str:
@@ -169,7 +214,7 @@ def _root(design: ProgramDesign, path: str) -> str:
     key, _, rest = path.partition("[")
     group = GROUP[key]
     element = group.items(design)[int(rest.partition("]")[0])]
-    return f"{group.one} {called(element)}"
+    return f"{group.noun} {called(element)}"
 
 
 def is_built_in(element: Any) -> bool:

@@ -1,4 +1,6 @@
-"""The list of a group: its elements in their order, what is wrong with each, and moving and removing them."""
+"""The list of a group: its elements in their order, what is wrong with each, and moving and
+removing them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from almoner.workshop import drafts
 from almoner.workshop.checks import every_problem
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pages.editor import saving
-from almoner.workshop.pages.elements.group import ElementGroup, is_built_in, shown_name, uses
+from almoner.workshop.pages.elements.group import ElementGroup, is_built_in, title_of, uses
 from almoner.workshop.pages.elements.summaries import summary
 from almoner.workshop.pages.frame import Frame, frame
 
@@ -23,7 +25,9 @@ LIST = "workshop/pages/elements/list.html"
 
 @dataclass(frozen=True, kw_only=True)
 class ElementRow:
-    """An element in the list. ``place`` is where it stands in the revision that the list was made from."""
+    """An element in the list. ``place`` is where it stands in the revision that the list was made
+    from.
+    """
 
     place: int
     title: str
@@ -37,14 +41,16 @@ class ElementRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ElementListPage:
-    """A group's elements. ``notes`` tell what others changed meanwhile, ``focus`` is the id of what gets the focus."""
+    """A group's elements. ``notes`` tell what others changed meanwhile, ``focus`` is the id of what
+    gets the focus.
+    """
 
     frame: Frame
     group: ElementGroup
     rows: tuple[ElementRow, ...]
     base: int
     notes: tuple[str, ...]
-    told: str
+    message: str
     focus: str
 
 
@@ -63,34 +69,44 @@ class RemovePage:
 
 
 async def show(visit: Visit, group: ElementGroup) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         draft = await saving.draft_for_editor(visit, connection, group.title)
         if isinstance(draft, Response):
             return draft
         notes = ("It is removed from the draft.",) if visit.query("removed") else ()
-        return await _list(visit, connection, group=group, draft=draft, notes=notes, told="", focus="")
+        return await _list(
+            visit, connection, group=group, draft=draft, notes=notes, message="", focus=""
+        )
 
 
 async def arrange(visit: Visit, group: ElementGroup) -> Response:
     """Puts the elements into the order that was sent; a button moves one of them up or down."""
     form = await visit.form()
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         before = await saving.base_of(connection, visit.environment_id, form.text("base"))
-        order, told = _moved(list(form.texts("item")), form.text("do"))
-        saved = await saving.save(visit, connection, before, group.ordered(before.design, order), back=group.path)
+        order, message = _moved(list(form.texts("item")), form.text("do"))
+        saved = await saving.save(
+            visit, connection, before, group.ordered(before.design, order), back=group.path
+        )
         if isinstance(saved, Response):
             return saved
         if not visit.is_fragment:
             return visit.go(group.path)
         notes = await saving.notes(connection, visit, before.revision, saved)
         return await _list(
-            visit, connection, group=group, draft=saved, notes=notes, told=told, focus=_focus(form.text("do"), order)
+            visit,
+            connection,
+            group=group,
+            draft=saved,
+            notes=notes,
+            message=message,
+            focus=_focus(form.text("do"), order),
         )
 
 
 async def ask(visit: Visit, group: ElementGroup) -> Response:
     """The page that asks before an element is removed."""
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         draft = await saving.draft_for_editor(visit, connection, group.title)
         if isinstance(draft, Response):
             return draft
@@ -99,7 +115,7 @@ async def ask(visit: Visit, group: ElementGroup) -> Response:
         page = RemovePage(
             frame=await frame(visit, connection, draft),
             group=group,
-            title=shown_name(element),
+            title=title_of(element),
             uses=uses(draft.design, group, group.name_of(element)),
             stays=is_built_in(element),
             base=draft.revision,
@@ -112,17 +128,21 @@ async def ask(visit: Visit, group: ElementGroup) -> Response:
 async def remove(visit: Visit, group: ElementGroup) -> Response:
     """Removes an element from the draft."""
     form = await visit.form()
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         before = await saving.base_of(connection, visit.environment_id, form.text("base"))
         index = index_of(group, before.design, visit)
-        saved = await saving.save(visit, connection, before, group.without(before.design, index), back=group.path)
+        saved = await saving.save(
+            visit, connection, before, group.without(before.design, index), back=group.path
+        )
         return saved if isinstance(saved, Response) else visit.go(f"{group.path}?removed=yes")
 
 
 async def duplicate(visit: Visit, group: ElementGroup) -> Response:
-    """Puts a copy behind an element, and opens its editor: the copy has a name of its own, to be changed there."""
+    """Puts a copy behind an element, and opens its editor: the copy has a name of its own, to be
+    changed there.
+    """
     form = await visit.form()
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         before = await saving.base_of(connection, visit.environment_id, form.text("base"))
         design, name = group.with_copy(before.design, index_of(group, before.design, visit))
         saved = await saving.save(visit, connection, before, design, back=group.path)
@@ -136,11 +156,16 @@ async def duplicate(visit: Visit, group: ElementGroup) -> Response:
 
 
 def index_of(group: ElementGroup, design: ProgramDesign, visit: Visit) -> int:
-    """Where the element stands that the address names. Raises a 404 ApiError where it is not there."""
-    found = group.find(design, visit.path("item"), visit.query("at")) if group.is_list else 0
-    if found is None:
-        raise problem("not_found", f"The draft has no such {group.one}. Somebody may have renamed or removed it.")
-    return found
+    """Where the element stands that the address names. Raises a 404 ApiError where it is not
+    there.
+    """
+    index = group.find(design, visit.path("item"), visit.query("at")) if group.is_list else 0
+    if index is None:
+        raise problem(
+            "not_found",
+            f"The draft has no such {group.noun}. Somebody may have renamed or removed it.",
+        )
+    return index
 
 
 def _moved(order: list[str], action: str) -> tuple[list[str], str]:
@@ -161,7 +186,13 @@ def _focus(action: str, order: list[str]) -> str:
 
 
 async def _list(
-    visit: Visit, connection: Connection, group: ElementGroup, draft: drafts.Draft, notes: tuple[str, ...], told: str, focus: str
+    visit: Visit,
+    connection: Connection,
+    group: ElementGroup,
+    draft: drafts.Draft,
+    notes: tuple[str, ...],
+    message: str,
+    focus: str,
 ) -> Response:
     page = ElementListPage(
         frame=await frame(visit, connection, draft),
@@ -169,7 +200,7 @@ async def _list(
         rows=rows(group, draft.design),
         base=draft.revision,
         notes=notes,
-        told=told,
+        message=message,
         focus=focus,
     )
     return visit.show(LIST, "workshop/pages/elements/rows.html", page)
@@ -177,13 +208,17 @@ async def _list(
 
 def rows(group: ElementGroup, design: ProgramDesign) -> tuple[ElementRow, ...]:
     """The elements of a group as rows."""
-    wrong = Counter(one.path.partition("]")[0] for one in every_problem(design) if one.path.startswith(f"{group.key}["))
+    wrong = Counter(
+        problem.path.partition("]")[0]
+        for problem in every_problem(design)
+        if problem.path.startswith(f"{group.key}[")
+    )
     phases = {phase.name: phase.title or phase.name for phase in design.phases}
     return tuple(
         ElementRow(
             place=index,
-            title=shown_name(element),
-            name=group.name_of(element) if group.name_of(element) != shown_name(element) else "",
+            title=title_of(element),
+            name=group.name_of(element) if group.name_of(element) != title_of(element) else "",
             summary=summary(element, phases),
             problems=wrong[f"{group.key}[{index}"],
             path=group.link(design, index),

@@ -20,7 +20,9 @@ def _routes(group: ElementGroup) -> Iterator[PageRoute]:
     if not group.is_list:
         yield _route(group.path, editor_page.show, group)
         yield _route(f"/workshop/save/{key}", editor_page.save, group, "POST")
-        yield _route(f"/workshop/preview/{key}", editor_page.show_preview, group, "POST", repeatable=True)
+        yield _route(
+            f"/workshop/preview/{key}", editor_page.show_preview, group, "POST", repeatable=True
+        )
         return
     yield _route(group.path, list_page.show, group)
     yield _route(f"/workshop/arrange/{key}", list_page.arrange, group, "POST")
@@ -29,14 +31,24 @@ def _routes(group: ElementGroup) -> Iterator[PageRoute]:
     yield _route(f"/workshop/duplicate/{key}/{{item:path}}", list_page.duplicate, group, "POST")
     yield _route(f"/workshop/new/{key}", editor_page.new, group)
     yield _route(f"/workshop/add/{key}", editor_page.save, group, "POST")
-    yield _route(f"/workshop/preview/{key}", editor_page.show_preview, group, "POST", repeatable=True)
+    yield _route(
+        f"/workshop/preview/{key}", editor_page.show_preview, group, "POST", repeatable=True
+    )
     if key != editor_page.EDITED_ELSEWHERE:
         yield _route(f"{group.path}/{{item:path}}", editor_page.show, group)
         yield _route(f"/workshop/save/{key}/{{item:path}}", editor_page.save, group, "POST")
 
 
-def _route(path: str, handler: Handler, group: ElementGroup, method: str = "GET", repeatable: bool = False) -> PageRoute:
-    return PageRoute(path, partial(_answer, handler, group), may="design", methods=(method,), repeatable=repeatable)
+def _route(
+    path: str, handler: Handler, group: ElementGroup, method: str = "GET", repeatable: bool = False
+) -> PageRoute:
+    return PageRoute(
+        path,
+        partial(_answer, handler, group),
+        may="design",
+        methods=(method,),
+        repeatable=repeatable,
+    )
 
 
 async def _answer(handler: Handler, group: ElementGroup, visit: Visit) -> Response:

@@ -8,7 +8,9 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from almoner.pages.forms.controls import FieldView
+from almoner.resources import RESOURCES
 from almoner.vocabulary import clocks
+from almoner.workshop import process_words
 from almoner.workshop.design import (
     AppointmentType,
     CareFlowTemplate,
@@ -22,9 +24,10 @@ from almoner.workshop.design import (
     roles,
 )
 from almoner.workshop.forms import fields_view
-from almoner.workshop.pages.editor.controls import label
-from almoner.workshop.pages.elements.group import ElementGroup, shown_name
+from almoner.workshop.pages.editor.sources import label
+from almoner.workshop.pages.elements.group import ElementGroup, title_of
 from almoner.workshop.placeholders import Piece, pieces
+from almoner.workshop.process_design import Process, WorkingHours
 from almoner.workshop.shape import by_key
 
 # Nobody's: the names are made up, and the number is one that is kept free for stories.
@@ -59,10 +62,12 @@ _CARDS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class ElementPreview:
-    """What is drawn: ``kind`` is the group's key, ``view`` what its template needs; None where there is nothing to see."""
+    """What is drawn: ``kind`` is the group's key, ``view`` what its template needs; None where
+    there is nothing to see.
+    """
 
     kind: str
-    seen_by: str
+    audience: str
     view: Any
 
 
@@ -85,31 +90,56 @@ class PreviewCard:
     here: bool
 
 
-def preview(group: ElementGroup, design: ProgramDesign, index: int | None, timezone: str) -> ElementPreview:
+def preview(
+    group: ElementGroup, design: ProgramDesign, index: int | None, timezone: str
+) -> ElementPreview:
     """What is seen of the element at ``index``; ``timezone`` is whose today dates count from."""
     items = group.items(design)
     element = items[index] if index is not None and index < len(items) else None
     make = _VIEWS.get(group.key)
     view = make(design, element, timezone) if make and element is not None else None
-    return ElementPreview(group.key, "as the role sees it" if group.key == "roles" else "as a coach sees it", view)
+    return ElementPreview(
+        group.key, "as the role sees it" if group.key == "roles" else "as a coach sees it", view
+    )
 
 
 def _phase(design: ProgramDesign, phase: Phase, timezone: str) -> Any:
-    allowed = [one for one in design.phases if one.name != phase.name and (phase.next is None or one.name in phase.next)]
-    return {"title": shown_name(phase), "description": phase.description, "allowed": [shown_name(one) for one in allowed]}
+    allowed = [
+        other
+        for other in design.phases
+        if other.name != phase.name and (phase.next is None or other.name in phase.next)
+    ]
+    return {
+        "title": title_of(phase),
+        "description": phase.description,
+        "allowed": [title_of(other) for other in allowed],
+    }
 
 
 def _appointment_type(design: ProgramDesign, kind: AppointmentType, timezone: str) -> Any:
     ways = kind.modalities or by_key(AppointmentType)["modalities"].choices
-    titles = [shown_name(one) for one in design.appointment_types]
+    titles = [title_of(each) for each in design.appointment_types]
     start = clocks.now_in(timezone).replace(hour=10, minute=30) + timedelta(days=1)
     end = start + timedelta(minutes=kind.minutes) if kind.minutes else None
-    return {"title": shown_name(kind), "titles": titles, "ways": [label(way) for way in ways], "start": start, "end": end}
+    return {
+        "title": title_of(kind),
+        "titles": titles,
+        "ways": [label(way) for way in ways],
+        "start": start,
+        "end": end,
+    }
 
 
 def _custom_data_type(design: ProgramDesign, kind: CustomDataType, timezone: str) -> Any:
-    fields: tuple[FieldView, ...] = fields_view(kind.fields, {}, prefix="preview-", timezone=timezone)
-    return {"title": shown_name(kind), "description": kind.description, "many": kind.records == "many", "fields": fields}
+    fields: tuple[FieldView, ...] = fields_view(
+        kind.fields, {}, prefix="preview-", timezone=timezone
+    )
+    return {
+        "title": title_of(kind),
+        "description": kind.description,
+        "many": kind.records == "many",
+        "fields": fields,
+    }
 
 
 def _care_flow(design: ProgramDesign, flow: CareFlowTemplate, timezone: str) -> Any:
@@ -119,44 +149,66 @@ def _care_flow(design: ProgramDesign, flow: CareFlowTemplate, timezone: str) -> 
     for goal in flow.goals:
         steps = [
             PreviewStep(
-                one.title,
-                one.instructions,
-                None if one.due_in_days is None else today + timedelta(days=one.due_in_days),
-                named.get(one.assignee, one.assignee),
+                step.title,
+                step.instructions,
+                None if step.due_in_days is None else today + timedelta(days=step.due_in_days),
+                named.get(step.assignee, step.assignee),
             )
-            for one in goal.interventions
+            for step in goal.interventions
         ]
         goals.append((goal.title, steps))
-    return {"title": flow.name, "description": flow.description, "diagnosis": flow.diagnosis, "goals": goals}
+    return {
+        "title": flow.name,
+        "description": flow.description,
+        "diagnosis": flow.diagnosis,
+        "goals": goals,
+    }
 
 
 def _task_type(design: ProgramDesign, kind: TaskType, timezone: str) -> Any:
-    return {"title": shown_name(kind), "description": kind.description, "patient": design.terminology.patient}
+    return {
+        "title": title_of(kind),
+        "description": kind.description,
+        "patient": design.terminology.patient,
+    }
 
 
 def _message(design: ProgramDesign, template: MessageTemplate, timezone: str) -> Any:
-    filled = {**_FILLED, "program.name": design.name, "appointment.type": _first_appointment(design)}
-    shown = [
-        piece if piece.problem or not piece.name else Piece(filled.get(piece.name, piece.name), piece.name)
+    filled = {
+        **_FILLED,
+        "program.name": design.name,
+        "appointment.type": _first_appointment(design),
+    }
+    filled_in = [
+        (
+            piece
+            if piece.problem or not piece.name
+            else Piece(filled.get(piece.name, piece.name), piece.name)
+        )
         for piece in pieces(template.body)
     ]
-    return {"pieces": shown, "channel": "Any conversation" if template.channel == "any" else label(template.channel)}
+    return {
+        "pieces": filled_in,
+        "channel": "Any conversation" if template.channel == "any" else label(template.channel),
+    }
 
 
 def _first_appointment(design: ProgramDesign) -> str:
-    return shown_name(design.appointment_types[0]) if design.appointment_types else "appointment"
+    return title_of(design.appointment_types[0]) if design.appointment_types else "appointment"
 
 
 def _role(design: ProgramDesign, role: Role, timezone: str) -> Any:
     in_force = roles(design).get(role.name, role)
-    types = {one.name: shown_name(one) for one in design.custom_data_types}
-    assessments = {one.id: one.name for one in design.assessments}
+    types = {data_type.name: title_of(data_type) for data_type in design.custom_data_types}
+    assessments = {assessment.id: assessment.name for assessment in design.assessments}
     return {
-        "title": shown_name(role),
-        "rooms": [_ROOMS.get(one, (label(one), "")) for one in in_force.may],
+        "title": title_of(role),
+        "rooms": [_ROOMS.get(right, (label(right), "")) for right in in_force.may],
         "own": role.patients == "own",
-        "hidden": [types.get(one, one) for one in role.hidden_data]
-        + [assessments.get(one, one) for one in role.hidden_assessments],
+        "hidden": (
+            [types.get(name, name) for name in role.hidden_data]
+            + [assessments.get(name, name) for name in role.hidden_assessments]
+        ),
         "second_factor": role.second_factor,
         "words": design.terminology,
     }
@@ -166,13 +218,40 @@ def _terminology(design: ProgramDesign, words: Any, timezone: str) -> Any:
     return {"words": words}
 
 
+def _card(module: SidebarModule) -> str:
+    """What a card may say; of a collection that a site has added, what it is about."""
+    return _CARDS.get(module.shows) or next(
+        resource.about for resource in RESOURCES if resource.card == module.shows
+    )
+
+
 def _sidebar(design: ProgramDesign, module: SidebarModule, timezone: str) -> Any:
-    titles = {one.id: one.name for one in design.assessments} | {one.name: shown_name(one) for one in design.custom_data_types}
+    titles = {assessment.id: assessment.name for assessment in design.assessments} | {
+        data_type.name: title_of(data_type) for data_type in design.custom_data_types
+    }
     cards = []
-    for one in design.sidebar:
-        about = " · ".join(filter(None, (titles.get(one.of, one.of), one.field)))
-        cards.append(PreviewCard(one.title, f"{about}: {_CARDS[one.shows]}" if about else _CARDS[one.shows], one is module))
+    for card in design.sidebar:
+        about = " · ".join(filter(None, (titles.get(card.of, card.of), card.field)))
+        text = f"{about}: {_card(card)}" if about else _card(card)
+        cards.append(PreviewCard(card.title, text, card is module))
     return {"cards": cards}
+
+
+def _process(design: ProgramDesign, process: Process, timezone: str) -> Any:
+    return {
+        "title": title_of(process),
+        "name": process.name,
+        "lines": process_words.lines(process, process_words.titles_of(design)),
+    }
+
+
+def _working_hours(design: ProgramDesign, hours: WorkingHours, timezone: str) -> Any:
+    waiting = [
+        title_of(process)
+        for process in design.processes
+        if process.wait is not None and process.wait.working_hours
+    ]
+    return {"hours": process_words.working_hours(hours), "waiting": waiting}
 
 
 _VIEWS: Final[Mapping[str, Callable[[ProgramDesign, Any, str], Any]]] = {
@@ -182,6 +261,8 @@ _VIEWS: Final[Mapping[str, Callable[[ProgramDesign, Any, str], Any]]] = {
     "care_flows": _care_flow,
     "task_types": _task_type,
     "message_templates": _message,
+    "processes": _process,
+    "working_hours": _working_hours,
     "roles": _role,
     "terminology": _terminology,
     "sidebar": _sidebar,

@@ -9,9 +9,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 from almoner.pages.filters import counted
+from almoner.workshop import process_words
+from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.design import (
     AppointmentType,
-    Assessment,
     CareFlowTemplate,
     CustomDataType,
     MessageTemplate,
@@ -19,7 +20,8 @@ from almoner.workshop.design import (
     Role,
     SidebarModule,
 )
-from almoner.workshop.pages.editor.controls import label
+from almoner.workshop.pages.editor.sources import label
+from almoner.workshop.process_design import Process
 
 _LONGEST: Final = 120
 
@@ -29,8 +31,12 @@ def summary(element: Struct, phases: Mapping[str, str]) -> str:
 
     ``phases`` are the titles of the program's phases by their names.
     """
-    made = partial(_phase, titles=phases) if isinstance(element, Phase) else _BY_TYPE.get(type(element))
-    text = made(element) if made else getattr(element, "description", "")
+    summarise = (
+        partial(_phase, titles=phases)
+        if isinstance(element, Phase)
+        else _BY_TYPE.get(type(element))
+    )
+    text = summarise(element) if summarise else getattr(element, "description", "")
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
@@ -48,17 +54,27 @@ def _phase(phase: Phase, titles: Mapping[str, str]) -> str:
 
 
 def _appointment_type(kind: AppointmentType) -> str:
-    parts = ("" if kind.minutes is None else counted(kind.minutes, "minute"), either(kind.modalities))
+    parts = (
+        "" if kind.minutes is None else counted(kind.minutes, "minute"),
+        either(kind.modalities),
+    )
     return ", ".join(filter(None, parts)) or "any length, any way"
 
 
 def _assessment(assessment: Assessment) -> str:
-    parts = [counted(len(assessment.questions), "question"), "scored" if assessment.scoring else "", _AUDIENCE[assessment.audience]]
+    parts = [
+        counted(len(assessment.questions), "question"),
+        "scored" if assessment.scoring else "",
+        AUDIENCE[assessment.audience],
+    ]
     return ", ".join(filter(None, parts))
 
 
 def _custom_data_type(kind: CustomDataType) -> str:
-    return f"{counted(len(kind.fields), 'field')}, {'one record' if kind.records == 'one' else 'many records'} for each patient"
+    return (
+        f"{counted(len(kind.fields), 'field')},"
+        f" {'one record' if kind.records == 'one' else 'many records'} for each patient"
+    )
 
 
 def _care_flow(flow: CareFlowTemplate) -> str:
@@ -67,12 +83,21 @@ def _care_flow(flow: CareFlowTemplate) -> str:
 
 
 def _message(template: MessageTemplate) -> str:
-    return f"{'any conversation' if template.channel == 'any' else label(template.channel)}: {template.body}"
+    return (
+        f"{'any conversation' if template.channel == 'any' else label(template.channel)}:"
+        f" {template.body}"
+    )
 
 
 def _role(role: Role) -> str:
     may = ", ".join(label(permission).lower() for permission in role.may) or "opens nothing"
-    return ", ".join(filter(None, (may, "own patients only" if role.patients == "own" else "", _second(role))))
+    return ", ".join(
+        filter(None, (may, "own patients only" if role.patients == "own" else "", _second(role)))
+    )
+
+
+def _process(process: Process) -> str:
+    return process_words.summary(process, {})
 
 
 def _second(role: Role) -> str:
@@ -84,13 +109,17 @@ def _module(module: SidebarModule) -> str:
     return label(module.shows) + (f" of {module.of}{field}" if module.of else "")
 
 
-_AUDIENCE: Final = {"coach": "filled in by a coach", "coach_and_patient": "filled in by a coach or the patient"}
+AUDIENCE: Final = {
+    "coach": "filled in by a coach",
+    "coach_and_patient": "filled in by a coach and the patient",
+}
 _BY_TYPE: Final[Mapping[type[Struct], Callable[[Any], str]]] = {
     AppointmentType: _appointment_type,
     Assessment: _assessment,
     CustomDataType: _custom_data_type,
     CareFlowTemplate: _care_flow,
     MessageTemplate: _message,
+    Process: _process,
     Role: _role,
     SidebarModule: _module,
 }

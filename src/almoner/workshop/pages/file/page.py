@@ -1,4 +1,6 @@
-"""The program as a file: the draft or a version to be downloaded, and a file to be merged into the draft."""
+"""The program as a file: the draft or a version to be downloaded, and a file to be merged into the
+draft.
+"""
 
 from __future__ import annotations
 
@@ -40,19 +42,21 @@ class LocatedProblem:
 
 @dataclass(frozen=True, kw_only=True)
 class FilePage:
-    """The file that was sent, with what is wrong with it; ``base`` is the save that it is laid over."""
+    """The file that was sent, with what is wrong with it; ``base`` is the save that it is laid
+    over.
+    """
 
     frame: Frame
     source: str
     base: int
-    found: tuple[LocatedProblem, ...]
+    problems: tuple[LocatedProblem, ...]
     count: int
     choices: tuple[tuple[str, str], ...]
     limit: int
 
 
 async def show(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         elsewhere = await away(visit, connection)
         if elsewhere is not None:
             return elsewhere
@@ -61,16 +65,19 @@ async def show(visit: Visit) -> Response:
 
 
 async def load(visit: Visit) -> Response:
-    """Merges a file into the draft: what it does not hold is gone from the draft, unless somebody saved it meanwhile."""
+    """Merges a file into the draft: what it does not hold is gone from the draft, unless somebody
+    saved it meanwhile.
+    """
     form = await visit.form()
     source = form.text("source")
     try:
-        # Out of the way of everybody else's pages, and with no connection held: a file of thousands of errors takes seconds.
+        # Out of the way of everybody else's pages, and with no connection held: a file of thousands
+        # of errors takes seconds.
         design = await asyncio.to_thread(parse, source)
         wrong: tuple[FileProblem, ...] = ()
     except ProgramFileError as error:
         design, wrong = None, tuple(error.problems)
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         elsewhere = await away(visit, connection)
         if elsewhere is not None:
             return elsewhere
@@ -81,15 +88,19 @@ async def load(visit: Visit) -> Response:
     return visit.go("/workshop?done=loaded") if isinstance(saved, Draft) else saved
 
 
-async def _page(visit: Visit, connection: Connection, source: str, base: int, problems: tuple[FileProblem, ...]) -> Response:
+async def _page(
+    visit: Visit, connection: Connection, source: str, base: int, problems: tuple[FileProblem, ...]
+) -> Response:
     lines = source.split("\n")
-    found = tuple(LocatedProblem(one, _line(lines, one.line)) for one in problems[:_MOST_LISTED])
+    located = tuple(
+        LocatedProblem(problem, _line(lines, problem.line)) for problem in problems[:_MOST_LISTED]
+    )
     offered = (await choices(connection, visit.environment_id, 0))[:20]
     context = FilePage(
         frame=await frame(visit, connection),
         source=source,
         base=base,
-        found=found,
+        problems=located,
         count=len(problems),
         choices=offered,
         limit=visit.parts.body_limit,
@@ -102,12 +113,13 @@ def _line(lines: list[str], number: int) -> str:
 
 
 async def download(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        found = await state(connection, visit.environment_id, visit.query("state") or DRAFT)
-    name = _UNFIT.sub("-", found.design.name.lower()).strip("-")[:60] or "program"
-    called = f"{name}-{found.reference if parsing.whole(found.reference) is None else 'v' + found.reference}.yaml"
+    async with visit.connection() as connection:
+        source = await state(connection, visit.environment_id, visit.query("state") or DRAFT)
+    name = _UNFIT.sub("-", source.design.name.lower()).strip("-")[:60] or "program"
+    is_version = parsing.whole(source.reference) is not None
+    called = f"{name}-{'v' if is_version else ''}{source.reference}.yaml"
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{called}"'}
-    return Response(write(found.design), 200, headers, "application/yaml; charset=utf-8")
+    return Response(write(source.design), 200, headers, "application/yaml; charset=utf-8")
 
 
 ROUTES: Final = (

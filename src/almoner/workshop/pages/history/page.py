@@ -1,4 +1,6 @@
-"""The history of a program: its versions and the saves of its draft, to be read and to be restored."""
+"""The history of a program: its versions and the saves of its draft, to be read and to be
+restored.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,7 @@ class RestorePage:
     """What restoring does to the draft. ``moved``: somebody saved after this page was opened."""
 
     frame: Frame
-    wanted: ProgramState
+    target: ProgramState
     draft: Draft
     elements: tuple[ElementChanges, ...]
     moved: bool
@@ -64,7 +66,7 @@ class RestorePage:
 
 async def show(visit: Visit) -> Response:
     limit = _MOST_SAVES if visit.query("saves") == "all" else _FEW_SAVES
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         draft = await drafts.current(connection, visit.environment_id)
         saves = await drafts.history(connection, visit.environment_id, limit + 1)
         context = HistoryPage(
@@ -78,10 +80,10 @@ async def show(visit: Visit) -> Response:
 
 
 async def show_version(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
-        found = await state(connection, visit.environment_id, visit.path("version"))
+    async with visit.connection() as connection:
+        state_of_version = await state(connection, visit.environment_id, visit.path("version"))
         version = None
-        if (number := parsing.whole(found.reference)) is not None:
+        if (number := parsing.whole(state_of_version.reference)) is not None:
             version = await versions.find(connection, visit.environment_id, number)
         if version is None:
             raise problem("not_found", "There is no such version of this program.")
@@ -89,8 +91,8 @@ async def show_version(visit: Visit) -> Response:
         context = VersionPage(
             frame=await frame(visit, connection),
             version=version,
-            name=found.design.name,
-            groups=groups(found.design),
+            name=state_of_version.design.name,
+            groups=groups(state_of_version.design),
             is_live=newest is not None and newest.number == version.number,
         )
     return visit.page(f"{_FOLDER}/version.html", context)
@@ -103,34 +105,36 @@ async def ask(visit: Visit) -> Response:
 
 async def restore(visit: Visit) -> Response:
     form = await visit.form()
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         elsewhere = await away(visit, connection)
         if elsewhere is not None:
             return elsewhere
-        wanted = await state(connection, visit.environment_id, form.text("state"))
+        target = await state(connection, visit.environment_id, form.text("state"))
         async with connection.transaction():
             await drafts.hold(connection, visit.environment_id)
             draft = await drafts.current(connection, visit.environment_id)
             is_same = form.text("revision") == str(draft.revision)
             if is_same:
-                by, number = author(visit), wanted.reference.removeprefix("save-")
-                make = drafts.restore if number == wanted.reference else drafts.restore_save
-                if wanted.reference != DRAFT:
+                by, number = author(visit), target.reference.removeprefix("save-")
+                make = drafts.restore if number == target.reference else drafts.restore_save
+                if target.reference != DRAFT:
                     await make(connection, visit.environment_id, parsing.place(number), by)
     if not is_same:
-        return await _restoring(visit, wanted.reference, moved=True)
+        return await _restoring(visit, target.reference, moved=True)
     return visit.go("/workshop?done=restored")
 
 
 async def _restoring(visit: Visit, reference: str, moved: bool) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         elsewhere = await away(visit, connection)
         if elsewhere is not None:
             return elsewhere
-        wanted = await state(connection, visit.environment_id, reference)
+        restored = await state(connection, visit.environment_id, reference)
         draft = await drafts.current(connection, visit.environment_id)
-        elements = grouped(compare(draft.design, wanted.design))
-        context = RestorePage(await frame(visit, connection, draft), wanted, draft, elements, moved)
+        elements = grouped(compare(draft.design, restored.design))
+        context = RestorePage(
+            await frame(visit, connection, draft), restored, draft, elements, moved
+        )
     return visit.page(f"{_FOLDER}/restore.html", context, 409 if moved else 200)
 
 

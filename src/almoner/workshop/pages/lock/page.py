@@ -1,4 +1,6 @@
-"""Lock and test: the draft, as it is, is published where only test patients are; from there it can go live as it was tested."""
+"""Lock and test: the draft, as it is, is published where only test patients are; from there it can
+go live as it was tested.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ _LONGEST_MESSAGE: Final = 2000
 
 @dataclass(frozen=True)
 class Locked:
-    """A lock and what became of it: ``live`` is the version that it is in the live environment, 0 where it is none.
+    """A lock and what became of it: ``live`` is the version that it is in the live environment, 0
+    where it is none.
 
     ``is_tested``: it is what its test environment checks against now.
     """
@@ -60,13 +63,13 @@ class LockPage:
 
 
 async def show(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         return await away(visit, connection) or await _page(visit, connection, Form(()))
 
 
 async def create(visit: Visit) -> Response:
     form = await visit.form()
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         elsewhere = await away(visit, connection)
         if elsewhere is not None:
             return elsewhere
@@ -79,10 +82,15 @@ async def create(visit: Visit) -> Response:
         try:
             test = await _environment(visit, connection, form)
         except ApiError as error:
-            found = by_field(error)
-            return await _page(visit, connection, form, {"name": found.get("name") or found.get("", "This name does not fit.")})
+            messages = by_field(error)
+            return await _page(
+                visit,
+                connection,
+                form,
+                {"name": messages.get("name") or messages.get("", "This name does not fit.")},
+            )
         try:
-            made = await locks.lock(
+            new_lock = await locks.lock(
                 connection,
                 visit.environment_id,
                 revision=draft.revision,
@@ -94,9 +102,12 @@ async def create(visit: Visit) -> Response:
         except Unfit:
             return await _page(visit, connection, form)
         except Widens as widens:
-            told = f"{widens} Somebody who administers can lock this, or whoever runs the server: almoner workshop lock."
-            return await _page(visit, connection, form, {"environment": told})
-    return visit.go(f"{_PATH}?done={made.number}")
+            notice = (
+                f"{widens} Somebody who administers can lock this, or whoever runs the server:"
+                " almoner workshop lock."
+            )
+            return await _page(visit, connection, form, {"environment": notice})
+    return visit.go(f"{_PATH}?done={new_lock.number}")
 
 
 async def _errors(visit: Visit, connection: Connection, form: Form) -> dict[str, str]:
@@ -112,19 +123,29 @@ async def _errors(visit: Visit, connection: Connection, form: Form) -> dict[str,
 
 
 async def _environment(visit: Visit, connection: Connection, form: Form) -> int:
-    """The id of the environment that was chosen, made where it is a new one. Raises ApiError where its name does not fit."""
+    """The id of the environment that was chosen, made where it is a new one. Raises ApiError where
+    its name does not fit.
+    """
     if form.text("environment") == _NEW:
-        return (await environments.create_test(connection, form.text("name").strip(), visit.environment_id, visit.by)).id
+        return (
+            await environments.create_test(
+                connection, form.text("name").strip(), visit.environment_id, visit.by
+            )
+        ).id
     return parsing.place(form.text("environment"))
 
 
 async def _page(
-    visit: Visit, connection: Connection, form: Form, errors: Mapping[str, str] | None = None, moved: bool = False
+    visit: Visit,
+    connection: Connection,
+    form: Form,
+    errors: Mapping[str, str] | None = None,
+    moved: bool = False,
 ) -> Response:
     draft = await drafts.current(connection, visit.environment_id)
     tests = tuple(await environments.tests_of(connection, visit.environment_id))
-    made = await _locked(connection, visit.environment_id)
-    found = await linked_problems(draft.design)
+    locks_so_far = await _locked(connection, visit.environment_id)
+    problems = await linked_problems(draft.design)
     context = LockPage(
         frame=await frame(visit, connection, draft),
         revision=draft.revision,
@@ -133,22 +154,32 @@ async def _page(
         name=form.text("name"),
         message=form.text("message"),
         errors=errors or {},
-        problems=found,
-        locked=made,
+        problems=problems,
+        locked=locks_so_far,
         moved=moved,
-        done=next((one.lock for one in made if str(one.lock.number) == visit.query("done")), None),
+        done=next(
+            (entry.lock for entry in locks_so_far if str(entry.lock.number) == visit.query("done")),
+            None,
+        ),
     )
     refused = visit.request.method == "POST"
-    return visit.page(f"{_FOLDER}/lock.html", context, 409 if moved or (refused and not errors) else 400 if refused else 200)
+    return visit.page(
+        f"{_FOLDER}/lock.html",
+        context,
+        409 if moved or (refused and not errors) else 400 if refused else 200,
+    )
 
 
 async def _locked(connection: Connection, environment_id: int) -> tuple[Locked, ...]:
-    """The locks with what became of each. A version that was published from a lock has the same text as its test."""
+    """The locks with what became of each. A version that was published from a lock has the same
+    text as its test.
+    """
     rows = await connection.fetch(
-        "SELECT l.number, coalesce((SELECT max(p.version) FROM programs p WHERE p.environment_id = l.environment_id "
-        "AND p.digest = t.digest), 0) AS live, NOT EXISTS (SELECT FROM programs n WHERE n.environment_id = l.test_environment_id "
-        "AND n.version > l.test_version) AS is_tested FROM program_locks l JOIN programs t "
-        "ON t.environment_id = l.test_environment_id AND t.version = l.test_version WHERE l.environment_id = $1",
+        "SELECT l.number, coalesce((SELECT max(p.version) FROM programs p WHERE p.environment_id ="
+        " l.environment_id AND p.digest = t.digest), 0) AS live, NOT EXISTS (SELECT FROM programs n"
+        " WHERE n.environment_id = l.test_environment_id AND n.version > l.test_version) AS"
+        " is_tested FROM program_locks l JOIN programs t ON t.environment_id ="
+        " l.test_environment_id AND t.version = l.test_version WHERE l.environment_id = $1",
         environment_id,
     )
     became = {row["number"]: row for row in rows}

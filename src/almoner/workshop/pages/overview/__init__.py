@@ -1,1 +1,3 @@
-"""Where the program stands: what is live, what the draft changes, what keeps it from being published."""
+"""Where the program stands: what is live, what the draft changes, what keeps it from being
+published.
+"""

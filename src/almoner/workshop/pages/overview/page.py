@@ -34,10 +34,11 @@ _MOST_LOCKS: Final = 3
 
 @dataclass(frozen=True, kw_only=True)
 class OverviewPage:
-    """Where the program stands. ``name`` is what was typed; ``differences`` counts those of the draft to what is live.
+    """Where the program stands. ``name`` is what was typed; ``differences`` counts those of the
+    draft to what is live.
 
-    ``done`` is what was just done, in a sentence; ``begins`` that the program has nothing in it yet.
-    """
+    ``done`` is what was just done, in a sentence; ``begins`` that the program has nothing in it
+    yet."""
 
     frame: Frame
     name: str
@@ -64,15 +65,19 @@ class TestPage:
 async def show(visit: Visit) -> Response:
     if "design" not in visit.rights.may:
         return visit.go("/workshop/clients")
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         tested = await tested_here(connection, visit.environment_id)
         if tested is not None:
             live = await versions.newest(connection, visit.environment_id)
-            return visit.page(f"{_FOLDER}/test.html", TestPage(await frame(visit, connection), tested, live))
+            return visit.page(
+                f"{_FOLDER}/test.html", TestPage(await frame(visit, connection), tested, live)
+            )
         return await _overview(visit, connection)
 
 
-async def _overview(visit: Visit, connection: Connection, name: str | None = None, error: str = "") -> Response:
+async def _overview(
+    visit: Visit, connection: Connection, name: str | None = None, error: str = ""
+) -> Response:
     draft = await drafts.current(connection, visit.environment_id)
     live = await versions.newest(connection, visit.environment_id)
     published = await design_of(connection, visit.environment_id, live.number) if live else None
@@ -97,42 +102,50 @@ def _is_empty(design: ProgramDesign) -> bool:
 
 
 def _done(visit: Visit, live: Version | None) -> str:
-    given = visit.query("done")
-    if given == "published" and live:
+    action = visit.query("done")
+    if action == "published" and live:
         return f"Version {live.number} is live. The API checks against it from now on."
     return {
         "renamed": "The program has its new name in the draft.",
-        "begun": "The example is the draft now. Change what you like; nothing is live until you publish.",
+        "begun": (
+            "The example is the draft now. Change what you like; nothing is live until you publish."
+        ),
         "restored": "The draft was restored. What it was before is in the list of saves.",
         "loaded": "The file was loaded into the draft.",
-    }.get(given, "")
+    }.get(action, "")
 
 
 async def rename(visit: Visit) -> Response:
     form = await visit.form()
     name = form.text("name").strip()
     error = _NAME.problem(name)
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         elsewhere = await away(visit, connection)
         if elsewhere is not None:
             return elsewhere
         if error:
             return await _overview(visit, connection, name, f"{error[:1].upper()}{error[1:]}.")
         before = await saving.base_of(connection, visit.environment_id, form.text("base"))
-        saved = await saving.save(visit, connection, before, replace(before.design, name=name), back=_PATH)
+        saved = await saving.save(
+            visit, connection, before, replace(before.design, name=name), back=_PATH
+        )
     return visit.go(f"{_PATH}?done=renamed") if isinstance(saved, Draft) else saved
 
 
 async def begin(visit: Visit) -> Response:
     """Begins with the example, where the program has nothing in it yet."""
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         elsewhere = await away(visit, connection)
         if elsewhere is not None:
             return elsewhere
-        before = await saving.base_of(connection, visit.environment_id, (await visit.form()).text("base"))
+        before = await saving.base_of(
+            connection, visit.environment_id, (await visit.form()).text("base")
+        )
         if not _is_empty(before.design):
             return visit.go(_PATH)
-        saved = await saving.save(visit, connection, before, parse(kiwi_health.source()), back=_PATH)
+        saved = await saving.save(
+            visit, connection, before, parse(kiwi_health.source()), back=_PATH
+        )
     return visit.go(f"{_PATH}?done=begun") if isinstance(saved, Draft) else saved
 
 

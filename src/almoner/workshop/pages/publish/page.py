@@ -1,4 +1,6 @@
-"""Publishing the draft, or what was locked: nothing is published that its publisher has not seen."""
+"""Publishing the draft, or what was locked: nothing is published that its publisher has not
+seen.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,11 @@ LONGEST_MESSAGE: Final = 2000
 
 @dataclass(frozen=True)
 class Intent:
-    """What somebody wants to publish, as their form states it. ``lock`` is 0 for the draft; ``seen`` is what they were shown."""
+    """What somebody wants to publish, as their form states it. ``lock`` is 0 for the draft;
+    ``subject`` is what they were shown.
+    """
 
-    seen: Subject
+    subject: Subject
     lock: int = 0
     message: str = ""
     accepted: frozenset[str] = frozenset()
@@ -48,10 +52,11 @@ class Intent:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishPage:
-    """What would be published. ``moved`` tells, in a sentence, that this is not what the form was about that was sent.
+    """What would be published. ``moved`` tells, in a sentence, that this is not what the form was
+    about that was sent.
 
-    ``following`` is the dry run, None as long as it has not begun; ``waiting`` is a publish that waits for a second person.
-    """
+    ``following`` is the dry run, None as long as it has not begun; ``waiting`` is a publish that
+    waits for a second person."""
 
     frame: Frame
     intent: Intent
@@ -99,25 +104,34 @@ class _Source:
 
 
 async def show(visit: Visit) -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         elsewhere = await away(visit, connection)
         if elsewhere is not None:
             return elsewhere
         source = await _source(visit, connection, _number(visit.query("lock")))
-        return await _page(visit, connection, source, Intent(source.subject, source.lock.number if source.lock else 0))
+        return await _page(
+            visit,
+            connection,
+            source,
+            Intent(source.subject, source.lock.number if source.lock else 0),
+        )
 
 
 async def begin(visit: Visit) -> Response:
     """Publishes what was shown. What takes long goes on in the background."""
     form = await visit.form()
     intent = _intent(form)
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         elsewhere = await away(visit, connection)
         if elsewhere is not None:
             return elsewhere
         source = await _source(visit, connection, intent.lock)
         moved = _moved(intent, source)
-        error = "" if len(intent.message) <= LONGEST_MESSAGE else f"This is longer than {LONGEST_MESSAGE:,} characters. Shorten it."
+        error = (
+            ""
+            if len(intent.message) <= LONGEST_MESSAGE
+            else f"This is longer than {LONGEST_MESSAGE:,} characters. Shorten it."
+        )
         if moved or error:
             return await _page(visit, connection, source, intent, moved=moved, error=error)
     run = _publishing(visit, source.draft.design, intent)
@@ -131,18 +145,35 @@ def _publishing(visit: Visit, design: ProgramDesign, intent: Intent) -> Run:
 
     async def work(progress: Progress) -> Published | Waits:
         async with parts.database.connection() as connection:
-            said = (name, intent.message, intent.accepted, progress, intent.seen.live_version)
+            arguments = (
+                name,
+                intent.message,
+                intent.accepted,
+                progress,
+                intent.subject.live_version,
+            )
             try:
-                made = await publish.publish(connection, environment_id, design, *said, granter=by)
+                published = await publish.publish(
+                    connection, environment_id, design, *arguments, granter=by
+                )
             except Widens as widens:
-                wish = Wish(design, intent.message, intent.accepted, intent.seen.live_version)
+                wish = Wish(design, intent.message, intent.accepted, intent.subject.live_version)
                 return Waits(
-                    await publish_requests.ask(connection, environment_id, wish=wish, widens=widens.found, author=name, by=by)
+                    await publish_requests.ask(
+                        connection,
+                        environment_id,
+                        wish=wish,
+                        widens=widens.sentences,
+                        author=name,
+                        by=by,
+                    )
                 )
         await parts.programs.newest(environment_id)
-        return made
+        return published
 
-    return RUNS.begin(environment_id, ("publish", intent.seen), work, intent, (Breaks, Unfit, Overtaken))
+    return RUNS.begin(
+        environment_id, ("publish", intent.subject), work, intent, (Breaks, Unfit, Overtaken)
+    )
 
 
 async def show_run(visit: Visit) -> Response:
@@ -152,16 +183,18 @@ async def show_run(visit: Visit) -> Response:
         return visit.go(_PATH)
     if run.is_over:
         return await _outcome(visit, run)
-    async with visit.parts.database.connection() as connection:
-        return visit.page(f"{_FOLDER}/run.html", RunPage(await frame(visit, connection), run, run.id))
+    async with visit.connection() as connection:
+        return visit.page(
+            f"{_FOLDER}/run.html", RunPage(await frame(visit, connection), run, run.id)
+        )
 
 
 async def follow(visit: Visit) -> Response:
     """How far a publish is; once it is over, the page goes on to what came of it."""
     run = _run(visit)
     if run is None:
-        given = visit.query("misses", "0")
-        misses = 1 + (parsing.whole(given, high=999) or 0)
+        misses_so_far = visit.query("misses", "0")
+        misses = 1 + (parsing.whole(misses_so_far, high=999) or 0)
         # Another process may know it: over a new connection that one may be asked.
         context = RunOnly(None, visit.path("run"), misses, misses >= MOST_MISSES)
         return visit.fragment(f"{_FOLDER}/progress.html", context, headers={"Connection": "close"})
@@ -172,7 +205,9 @@ async def follow(visit: Visit) -> Response:
 
 @dataclass(frozen=True)
 class RunOnly:
-    """A publish under way, as the part of the page that follows it. ``run`` is None where this process does not know it."""
+    """A publish under way, as the part of the page that follows it. ``run`` is None where this
+    process does not know it.
+    """
 
     run: Run | None
     run_id: str
@@ -191,28 +226,34 @@ async def cancel(visit: Visit) -> Response:
 
 def _run(visit: Visit) -> Run | None:
     run = RUNS.find(visit.environment_id, visit.path("run"))
-    return run if run is not None and isinstance(run.given, Intent) else None
+    return run if run is not None and isinstance(run.intent, Intent) else None
 
 
 async def _outcome(visit: Visit, run: Run) -> Response:
     """What came of a publish: the news, or the form again with what was typed."""
-    intent: Intent = run.given
+    intent: Intent = run.intent
     if isinstance(run.result, Waits):
         return visit.go(f"{_PATH}/waiting")
     if isinstance(run.result, Published):
         return visit.go("/workshop?done=published" if run.result.is_new else "/workshop")
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         source = await _source(visit, connection, intent.lock)
-        refused = "The publish was cancelled." if run.cancelled else run.failure or "The program has problems."
+        refused = (
+            "The publish was cancelled."
+            if run.cancelled
+            else run.failure or "The program has problems."
+        )
         if isinstance(run.raised, Overtaken):
             return await _page(visit, connection, source, intent, moved=_moved(intent, source))
         if isinstance(run.raised, Breaks):
-            following = _found(run, run.raised)
-            return await _page(visit, connection, source, intent, following=following, moved=_moved(intent, source))
+            following = _dry_run_of(run, run.raised)
+            return await _page(
+                visit, connection, source, intent, following=following, moved=_moved(intent, source)
+            )
         return await _page(visit, connection, source, intent, refused=refused)
 
 
-def _found(run: Run, raised: Breaks) -> Following:
+def _dry_run_of(run: Run, raised: Breaks) -> Following:
     """What the publish found out, as the dry run of the page."""
     return Following(
         run_id=run.id,
@@ -220,7 +261,7 @@ def _found(run: Run, raised: Breaks) -> Following:
         kinds=dry_runs.kinds(raised.report),
         report=raised.report,
         accepts=True,
-        accepted=run.given.accepted,
+        accepted=run.intent.accepted,
         missing=frozenset(raised.missing),
     )
 
@@ -239,8 +280,8 @@ async def _page(
     before = ProgramDesign(name=source.draft.design.name)
     if source.live_version:
         before = await design_of(connection, visit.environment_id, source.live_version)
-    found = await linked_problems(source.draft.design)
-    if following is None and not found:
+    problems = await linked_problems(source.draft.design)
+    if following is None and not problems:
         known = RUNS.latest(visit.environment_id, source.subject)
         following = followed(known, True, intent.accepted) if known else None
     # What was accepted was accepted for what was shown then.
@@ -252,15 +293,17 @@ async def _page(
         lock=source.lock,
         live_version=source.live_version,
         elements=grouped(compare(before, source.draft.design)),
-        problems=found,
-        following=None if moved or found else following,
+        problems=problems,
+        following=None if moved or problems else following,
         moved=moved,
         error=error,
         refused=refused,
         waiting=await publish_requests.waiting(connection, visit.environment_id),
     )
     is_refused = bool(moved or refused or (following and following.missing))
-    return visit.page(f"{_FOLDER}/publish.html", context, 400 if error else 409 if is_refused else 200)
+    return visit.page(
+        f"{_FOLDER}/publish.html", context, 400 if error else 409 if is_refused else 200
+    )
 
 
 async def _source(visit: Visit, connection: Connection, lock_number: int) -> _Source:
@@ -268,24 +311,42 @@ async def _source(visit: Visit, connection: Connection, lock_number: int) -> _So
     live = await newest_version(connection, visit.environment_id)
     if not lock_number:
         return _Source(await drafts.current(connection, visit.environment_id), None, live)
-    lock = next((one for one in await locks.list_locks(connection, visit.environment_id) if one.number == lock_number), None)
+    lock = next(
+        (
+            candidate
+            for candidate in await locks.list_locks(connection, visit.environment_id)
+            if candidate.number == lock_number
+        ),
+        None,
+    )
     if lock is None:
         raise problem("not_found", "There is no such lock in this environment.")
     return _Source(await drafts.at(connection, visit.environment_id, lock.revision), lock, live)
 
 
 def _moved(intent: Intent, source: _Source) -> str:
-    if intent.seen.revision != source.draft.revision:
+    if intent.subject.revision != source.draft.revision:
         who = source.draft.saved_by or "Somebody"
-        return f"{who} saved the draft after you opened this page. Nothing was published: look at the differences once more."
-    if intent.seen.live_version != source.live_version:
-        return f"Version {source.live_version} went live after you opened this page. Nothing was published: look once more."
+        return (
+            f"{who} saved the draft after you opened this page. Nothing was published: look at the"
+            " differences once more."
+        )
+    if intent.subject.live_version != source.live_version:
+        return (
+            f"Version {source.live_version} went live after you opened this page. Nothing was"
+            " published: look once more."
+        )
     return ""
 
 
 def _intent(form: Form) -> Intent:
-    seen = Subject(_number(form.text("revision")), _number(form.text("live")))
-    return Intent(seen, _number(form.text("lock")), form.text("message").strip(), frozenset(form.texts("accept")))
+    subject = Subject(_number(form.text("revision")), _number(form.text("live")))
+    return Intent(
+        subject,
+        _number(form.text("lock")),
+        form.text("message").strip(),
+        frozenset(form.texts("accept")),
+    )
 
 
 def _number(text: str) -> int:

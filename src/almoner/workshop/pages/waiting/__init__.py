@@ -1,1 +1,3 @@
-"""A publish that waits for a second person: what it opens, and the word of somebody who administers."""
+"""A publish that waits for a second person: what it opens, and the word of somebody who
+administers.
+"""

@@ -1,4 +1,6 @@
-"""A publish that waits: who asks, what it opens to whom, and what else it changes; approved, refused or withdrawn."""
+"""A publish that waits: who asks, what it opens to whom, and what else it changes; approved,
+refused or withdrawn.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,11 @@ _DONE: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class WaitingPage:
-    """What waits; None where nothing does. ``own``: the visitor asked for it. ``may_decide``: they may approve of it.
+    """What waits; None where nothing does. ``own``: the visitor asked for it. ``may_decide``: they
+    may approve of it.
 
-    ``deciders`` counts who may, besides whoever asked; ``live_version`` is what is live now; ``is_running``: it is being published.
-    """
+    ``deciders`` counts who may, besides whoever asked; ``live_version`` is what is live now;
+    ``is_running``: it is being published."""
 
     frame: Frame
     request: PublishRequest | None
@@ -59,9 +62,11 @@ async def approve(visit: Visit) -> Response:
 
     async def work(progress: Progress) -> Published:
         async with parts.database.connection() as connection:
-            made = await publish_requests.approve(connection, environment_id, number, by, progress)
+            published = await publish_requests.approve(
+                connection, environment_id, number, by, progress
+            )
         await parts.programs.newest(environment_id)
-        return made
+        return published
 
     run = RUNS.begin(environment_id, ("approve", number), work, number, (Breaks, Unfit, Overtaken))
     if not await run.settle() or isinstance(run.result, Published):
@@ -71,7 +76,7 @@ async def approve(visit: Visit) -> Response:
 
 async def refuse(visit: Visit) -> Response:
     number = parsing.whole((await visit.form()).text("number"), 1, 10**9) or 0
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         await publish_requests.refuse(connection, visit.environment_id, number, visit.by)
     return visit.go(f"{_PATH}?done=refused")
 
@@ -83,27 +88,41 @@ async def back(visit: Visit) -> Response:
 
 def _why(run: Run) -> str:
     if isinstance(run.raised, Overtaken):
-        return f"{run.raised} It was asked for over another one: refuse it, and let its designer publish the draft once more."
+        return (
+            f"{run.raised} It was asked for over another one: refuse it, and let its designer"
+            " publish the draft once more."
+        )
     if isinstance(run.raised, Breaks):
-        return f"{run.raised} Nobody has accepted that: refuse it, and let its designer publish the draft once more."
+        return (
+            f"{run.raised} Nobody has accepted that: refuse it, and let its designer publish the"
+            " draft once more."
+        )
     return run.failure or "The program has problems: refuse it, and let its designer mend them."
 
 
 async def _page(visit: Visit, error: str = "") -> Response:
-    async with visit.parts.database.connection() as connection:
+    async with visit.connection() as connection:
         request = await publish_requests.waiting(connection, visit.environment_id)
         live = await newest_version(connection, visit.environment_id)
-        administering = [name for name, rights in visit.program.roles.items() if "administer" in rights.may]
+        administering = [
+            name for name, rights in visit.program.roles.items() if "administer" in rights.may
+        ]
         asked_by = request.asked_by if request else ""
         run = RUNS.latest(visit.environment_id, ("approve", request.number)) if request else None
         own = asked_by == visit.by.actor
         context = WaitingPage(
             frame=await frame(visit, connection),
             request=request,
-            elements=await _differences(connection, visit.environment_id, request, live) if request else (),
+            elements=(
+                await _differences(connection, visit.environment_id, request, live)
+                if request
+                else ()
+            ),
             own=own,
             may_decide=visit.by.holds.administers and not own,
-            deciders=await publish_requests.deciders(connection, visit.environment_id, administering, asked_by),
+            deciders=await publish_requests.deciders(
+                connection, visit.environment_id, administering, asked_by
+            ),
             live_version=live,
             is_running=run is not None and not run.is_over,
             done=_DONE.get(visit.query("done"), ""),
@@ -115,7 +134,11 @@ async def _page(visit: Visit, error: str = "") -> Response:
 async def _differences(
     connection: Connection, environment_id: int, request: PublishRequest, live: int
 ) -> tuple[ElementChanges, ...]:
-    before = await design_of(connection, environment_id, live) if live else ProgramDesign(name=request.design.name)
+    before = (
+        await design_of(connection, environment_id, live)
+        if live
+        else ProgramDesign(name=request.design.name)
+    )
     return grouped(compare(before, request.design))
 
 

@@ -15,35 +15,45 @@ _NOT_BEHIND_SECONDS: Final = 15.0
 
 @dataclass(frozen=True)
 class WebhookState:
-    """A word for the eye with its tone, and a sentence; ``sentence`` is empty where the word says all."""
+    """A word for the eye with its tone, and a sentence; ``sentence`` is empty where the word says
+    all.
+    """
 
     word: str
     tone: str
     sentence: str
 
 
-def state(subscription: Subscription, standing: SubscriptionProgress) -> WebhookState:
+def state(subscription: Subscription, progress: SubscriptionProgress) -> WebhookState:
     """How a subscription is doing."""
-    behind = _behind(standing)
+    behind = _behind(progress)
     if subscription.paused:
-        waiting = _sentence(f"{_changes(standing)} will be announced when it is resumed") if standing.changes else ""
+        waiting = (
+            _sentence(f"{_changes(progress)} will be announced when it is resumed")
+            if progress.changes
+            else ""
+        )
         return WebhookState("paused", "warn", waiting)
     if subscription.failing_since is not None:
         failed = f"{counted(subscription.failures, 'attempt')} in a row failed."
         return WebhookState("failing", "bad", f"{failed} {_sentence(behind)}".strip())
-    if standing.seconds >= _NOT_BEHIND_SECONDS:
+    if progress.seconds >= _NOT_BEHIND_SECONDS:
         return WebhookState("behind", "warn", _sentence(behind))
     return WebhookState("running", "good", "")
 
 
-def _behind(standing: SubscriptionProgress) -> str:
-    return f"behind by {_changes(standing)}, the oldest {_duration(standing.seconds)} old" if standing.changes else ""
+def _behind(progress: SubscriptionProgress) -> str:
+    return (
+        f"behind by {_changes(progress)}, the oldest {_duration(progress.seconds)} old"
+        if progress.changes
+        else ""
+    )
 
 
-def _changes(standing: SubscriptionProgress) -> str:
-    if standing.changes > MOST_COUNTED:
+def _changes(progress: SubscriptionProgress) -> str:
+    if progress.changes > MOST_COUNTED:
         return f"more than {MOST_COUNTED:,} changes"
-    return counted(standing.changes, "change")
+    return counted(progress.changes, "change")
 
 
 def _duration(seconds: float) -> str:

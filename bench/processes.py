@@ -1,0 +1,292 @@
+"""A thousand processes beside creates: what they cost those who write, and those who read the feed.
+
+    python -m bench.processes [--rounds 4] [--loaded 12500] [--creates 1000] [--processes 1000]
+
+Answers to fifty assessments are loaded, and others created one after the other, in turns with a
+worker that acts on the processes and without one: the worker has all that was loaded since to read
+while others write. Each answer is looked at by twenty processes, and one in a thousand sets one
+off. The worker has one core; writer and PostgreSQL share the other."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from statistics import median
+
+from almoner.data_api.declare import Row
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
+from almoner.database import Database
+from almoner.resources import BY_NAME, RESOURCES
+from almoner.workshop.programs import PublishedPrograms
+from almoner.workshop.publish import publish
+from bench import database, machine, page
+
+ASSESSMENTS = 50
+PATIENTS = 200
+_RESPONSES = BY_NAME["assessment_responses"]
+# How old the oldest change is that is committed and that the feed does not tell yet.
+_LAG = """
+SELECT coalesce(extract(epoch FROM clock_timestamp() - min(c.changed_at)), 0)::float
+FROM changes c, almoner_horizon() h WHERE c.environment_id = $1 AND (c.epoch, c.xid) >= (h.epoch,
+  h.xid)
+"""
+_BEHIND = """
+SELECT count(*) FROM changes c LEFT JOIN process_positions p ON p.environment_id = $1
+WHERE c.environment_id = $1 AND c.resource = 'assessment_responses'
+  AND (p.xid IS NULL OR (c.epoch, c.xid, c.seq) > (p.epoch, p.xid, p.seq))
+"""
+_OTHERS = """
+SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> $1
+"""
+_FIRED = "SELECT count(*) FROM process_firings WHERE environment_id = $1"
+
+
+@dataclass(frozen=True)
+class Round:
+    """Creates a second, microseconds of the processor for one, and the lag of the feed in seconds.
+    ``caught_up``: seconds from the last create until the processes had looked at it; 0 without a
+    worker.
+    """
+
+    rate: float
+    processor: float
+    lag_median: float
+    lag_most: float
+    caught_up: float = 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.processes", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--loaded", type=int, default=12_500)
+    parser.add_argument("--creates", type=int, default=1_000)
+    parser.add_argument("--processes", type=int, default=1_000)
+    given = parser.parse_args()
+    machine.take_load_core()
+    with database.server() as server:
+        text = asyncio.run(_compare(server, given.rounds, given))
+    print(text)
+    if vars(given) == {"rounds": 4, "loaded": 12_500, "creates": 1_000, "processes": 1_000}:
+        page.write("Processes beside creates", text)
+
+
+async def _compare(server: str, rounds: int, sizes: argparse.Namespace) -> str:
+    url = await database.fresh(server)
+    opened = await Database.connect(url, size=4)
+    # Creates have a session of their own.
+    writing = await Database.connect(url, size=1)
+    store = Store(writing, PublishedPrograms(writing), RESOURCES)
+    try:
+        async with opened.connection() as connection:
+            environment = await database.production(connection)
+            await publish(connection, environment, _program(sizes.processes), "bench")
+        by = Actor(environment, "bench", "api", "bench", whole=True)
+        patients = [
+            (await store.create(by, BY_NAME["patients"], _PATIENT)).id for _ in range(PATIENTS)
+        ]
+        without, beside = [], []
+        for _ in range(rounds):
+            without.append(await _round((opened, writing), store, by, patients, sizes=sizes))
+            async with _worker(url):
+                beside.append(
+                    await _round((opened, writing), store, by, patients, sizes=sizes, follows=True)
+                )
+        async with opened.connection() as connection:
+            fired = await connection.fetchval(_FIRED, environment)
+    finally:
+        await writing.close()
+        await opened.close()
+    return _text(without, beside, sizes, fired)
+
+
+_PATIENT = {
+    "first_name": "Grace",
+    "last_name": "Hopper",
+    "birthday": "1906-12-09",
+    "timezone": "US/Eastern",
+    "phase": "intake",
+}
+
+
+async def _round(
+    databases: tuple[Database, Database],
+    store: Store,
+    by: Actor,
+    patients: list[str],
+    sizes: argparse.Namespace,
+    follows: bool = False,
+) -> Round:
+    opened, writing = databases
+    loaded = [_answers(patients, number) for number in range(sizes.loaded)]
+    await store.load(by, _RESPONSES, loaded)
+    if follows:
+        # The worker is at it from the first create on.
+        await _behind(opened, by.environment_id, fewer=True)
+    stop, lags = asyncio.Event(), list[float]()
+    async with writing.connection() as connection:
+        session = await connection.fetchval("SELECT pg_backend_pid()")
+    looking = asyncio.create_task(_look(opened, by.environment_id, session, stop=stop, lags=lags))
+    began, processor = time.perf_counter(), _processor_ms(session)
+    for number in range(sizes.creates):
+        await store.create(by, _RESPONSES, _answers(patients, number))
+    ended, processor = time.perf_counter(), _processor_ms(session) - processor
+    stop.set()
+    await looking
+    if follows:
+        await _behind(opened, by.environment_id)
+    caught_up = time.perf_counter() - ended if follows else 0.0
+    return Round(
+        rate=sizes.creates / (ended - began),
+        processor=1000 * processor / sizes.creates,
+        lag_median=median(lags),
+        lag_most=max(lags),
+        caught_up=caught_up,
+    )
+
+
+def _processor_ms(session: int) -> float:
+    """What the writer and its session of the database have used."""
+    return time.process_time() * 1000 + machine.processor_ms(session)
+
+
+def _answers(patients: list[str], number: int) -> Row:
+    model = {"low": number % 7, "lost": number // 7 % 7, "slept": number // 49 % 21}
+    return {
+        "user_id": patients[number % PATIENTS],
+        "spec_id": f"a{number % ASSESSMENTS}",
+        "model": model,
+    }
+
+
+async def _look(
+    opened: Database, environment: int, session: int, stop: asyncio.Event, lags: list[float]
+) -> None:
+    """Looks at the lag of the feed ten times a second, and keeps all sessions but the writer's on
+    the worker's core.
+    """
+    async with opened.connection() as connection:
+        while not stop.is_set():
+            for row in await connection.fetch(_OTHERS, session):
+                os.sched_setaffinity(row["pid"], {machine.SERVER_CORE})
+            lags.append(await connection.fetchval(_LAG, environment))
+            await asyncio.sleep(0.1)
+
+
+async def _behind(opened: Database, environment: int, fewer: bool = False) -> None:
+    """Waits until the processes have looked at everything, or at more than now."""
+    async with opened.connection() as connection:
+        before = await connection.fetchval(_BEHIND, environment) if fewer else 1
+        while await connection.fetchval(_BEHIND, environment) >= before:
+            await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def _worker(url: str) -> AsyncIterator[None]:
+    """`almoner worker` on the other core."""
+    worker = await asyncio.create_subprocess_exec(
+        *machine.on_server_core([database.ALMONER, "worker"]),
+        env=os.environ | database.variables(url),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        await worker.wait()
+
+
+def _program(processes: int) -> str:
+    assessments = "".join(
+        f"""
+  - id: a{number}
+    name: A{number}
+    sections:
+      - questions:
+          - {{name: low, kind: scale, low: 0, high: 6, weight: 1}}
+          - {{name: lost, kind: scale, low: 0, high: 6, weight: 1}}
+          - {{name: slept, kind: integer}}
+    scoring: {{bands: [{{name: fine, low: 0, high: 11}}, {{name: low, low: 12, high: 12}}]}}"""
+        for number in range(ASSESSMENTS)
+    )
+    acting = "".join(
+        f"""
+  - name: p{number}
+    when: {{event: assessment_finished, assessment: a{number % ASSESSMENTS}}}
+    if: {{all: [{{of: band, is: low}}, {{of: answer, field: slept, is: {number // ASSESSMENTS}}}]}}
+    then: [{{do: give_task, task: survey}}]"""
+        for number in range(processes)
+    )
+    return (
+        f"program: Bench\nphases: [{{name: intake}}]\ntask_types: [{{name: survey}}]\n"
+        f"assessments:{assessments}\nprocesses:{acting}\n"
+    )
+
+
+def _text(without: list[Round], beside: list[Round], sizes: argparse.Namespace, fired: int) -> str:
+    rates = [median(each.rate for each in rounds) for rounds in (without, beside)]
+    lags = [median(each.lag_median for each in rounds) for rounds in (without, beside)]
+    most = [max(each.lag_most for each in rounds) for rounds in (without, beside)]
+    caught_up = max(each.caught_up for each in beside)
+    took = [median(each.processor for each in rounds) for rounds in (without, beside)]
+    lost, dearer = 1 - rates[1] / rates[0], took[1] / took[0] - 1
+    added = most[1] - most[0]
+    rows = [
+        [
+            "creates a second",
+            f"{rates[0]:,.0f}",
+            f"{rates[1]:,.0f}",
+            f"{lost:.1%} fewer",
+            "5%",
+            _yes(lost < 0.05),
+        ],
+        [
+            "processor time of a create",
+            f"{took[0]:,.0f} µs",
+            f"{took[1]:,.0f} µs",
+            f"{dearer:.1%} more",
+            "5%",
+            _yes(dearer < 0.05),
+        ],
+        [
+            "lag of the feed, median",
+            f"{lags[0]:.3f} s",
+            f"{lags[1]:.3f} s",
+            f"{lags[1] - lags[0]:.3f} s",
+            "",
+            "",
+        ],
+        [
+            "lag of the feed, at most",
+            f"{most[0]:.3f} s",
+            f"{most[1]:.3f} s",
+            f"{added:.3f} s",
+            "2 s",
+            _yes(added < 2),
+        ],
+    ]
+    read = len(beside) * 2 * (sizes.loaded + sizes.creates)
+    how = (
+        f"`python -m bench.processes`: {read:,} answers, most of them loaded, {sizes.creates:,} in"
+        f" each of {len(beside)} rounds created one after the other, in turns without and beside a"
+        f" worker with {sizes.processes:,} processes, of which twenty look at each answer;"
+        f" {fired:,} were set off. The worker reads what was loaded while the others are created,"
+        f" and was through with all at most {caught_up:.1f} s after the last of them."
+    )
+    columns = ["what", "without", "beside", "difference", "at most", "reached"]
+    return f"{how}\n\nMachine: {machine.description()}.\n\n{page.table(columns, rows)}"
+
+
+def _yes(reached: bool) -> str:
+    return "yes" if reached else "**no**"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Restoring a backup to nowhere, to know that it can be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from almoner.backups.counts import counted
+from almoner.backups.folder import Backup, BackupFolder, Count
+from almoner.backups.restore import Target, restored
+
+
+async def rehearse(folder: BackupFolder, backup: Backup, place: Path) -> dict[str, Any]:
+    """Restores the backup into a server of its own up to the position that its tables were counted
+    at, and compares each with what it was then.
+
+    ``is_equal`` says whether all of them are the same; ``seconds`` is how long a restore took."""
+    begin = time.monotonic()
+    async with restored(folder, backup, Target(position=backup.checked_at), place) as server:
+        seconds = time.monotonic() - begin
+        async with server.connected() as connection, connection.transaction():
+            tables = compared(backup.tables, await counted(connection))
+    return {
+        "backup": backup.name,
+        "ended_at": backup.ended_at.isoformat(),
+        "is_equal": all(table["is_equal"] for table in tables),
+        "seconds": round(seconds, 1),
+        "tables": tables,
+    }
+
+
+def compared(expected: Mapping[str, Count], there: Mapping[str, Count]) -> list[dict[str, Any]]:
+    """Each table of either side: its rows, those expected, and whether what is in them is equal."""
+    return [
+        {
+            "name": name,
+            "rows": there[name].rows if name in there else None,
+            "expected_rows": expected[name].rows if name in expected else None,
+            "is_equal": there.get(name) == expected.get(name),
+        }
+        for name in sorted(expected.keys() | there.keys())
+    ]

@@ -1,0 +1,281 @@
+"""Making a database of a backup and its log, as it was at a moment or a position."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Final
+
+import asyncpg
+
+from almoner import embedded
+from almoner.backups import source
+from almoner.backups.folder import Backup, BackupFolder, Log
+from almoner.backups.sealing import BackupError, Readable, opened
+from almoner.embedded import adoption, clients
+from almoner.embedded.programs import PostgresPrograms
+from almoner.embedded.record import DATABASE, SUPERUSER
+from almoner.embedded.server import end
+from almoner.vocabulary import clocks
+
+# A standby must allow for as much as the server did whose log it replays; what pg_controldata says.
+_ALLOWED: Final = {
+    "max_connections": "max_connections setting",
+    "max_worker_processes": "max_worker_processes setting",
+    "max_wal_senders": "max_wal_senders setting",
+    "max_prepared_transactions": "max_prepared_xacts setting",
+    "max_locks_per_transaction": "max_locks_per_xact setting",
+}
+_NEVER_REACHED: Final = "recovery ended before configured recovery target was reached"
+_POLL_SECONDS: Final = 0.1
+_HBA: Final = "host all,replication all 127.0.0.1/32 scram-sha-256\n"
+
+
+class Target:
+    """Up to where the log is replayed: a moment, a position, or its end."""
+
+    def __init__(self, *, time: datetime | None = None, position: str = "") -> None:
+        self.time, self.position = time, position
+
+    def settings(self) -> dict[str, str]:
+        """As PostgreSQL's settings say it."""
+        if self.time is not None:
+            moment = clocks.iso(self.time)
+            return {"recovery_target_time": moment, "recovery_target_inclusive": "on"}
+        if self.position:
+            return {"recovery_target_lsn": self.position, "recovery_target_inclusive": "off"}
+        return {}
+
+
+def chosen(folder: BackupFolder, time: datetime | None) -> Backup:
+    """The newest backup, or the newest that had ended at this moment. Raises BackupError where
+    there is none.
+    """
+    backups = folder.backups()
+    if not backups:
+        raise BackupError(
+            f"There is no backup in {folder.path}. Make one with: almoner backup create --to"
+            f" {folder.path}"
+        )
+    usable = [b for b in backups if time is None or b.ended_at <= time]
+    if not usable:
+        raise BackupError(
+            f"The oldest backup in {folder.path} ended at {clocks.utc_words(backups[0].ended_at)}:"
+            " nothing before that can be restored."
+        )
+    _must_reach(folder.fetched_to(), time, folder)
+    return usable[-1]
+
+
+def _must_reach(log: Log | None, time: datetime | None, folder: BackupFolder) -> None:
+    if time is not None and (log is None or log.fetched_at < time):
+        until = "" if log is None else f" up to {clocks.utc_words(log.fetched_at)}"
+        raise BackupError(
+            f"The log in {folder.path} is there{until} only. Where the database still answers,"
+            f" fetch the rest with: almoner backup wal --to {folder.path}"
+        )
+
+
+class Scratch:
+    """A server of a folder of its own, reached by a socket that only this account can reach, which
+    replays the log up to the target and then takes writes.
+    """
+
+    def __init__(self, folder: BackupFolder, backup: Backup, place: Path, socket: Path) -> None:
+        self._folder, self._backup, self._socket = folder, backup, socket
+        self.data = place / "data"
+        self._log, self._wal = place / "log", place / "wal"
+        self._programs = PostgresPrograms(place)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+
+    def unpack(self) -> None:
+        """Opens the files of the database and the log. Raises BackupError."""
+        self.data.mkdir(mode=0o700)
+        self._wal.mkdir(mode=0o700)
+        pieces = opened(self._folder.base(self._backup.name), self._folder.keys)
+        with tarfile.open(fileobj=Readable(pieces), mode="r|") as archive:
+            archive.extractall(self.data, filter="tar")
+        for number, file in self._folder.log_files():
+            if not number or number >= self._backup.first_segment:
+                whole = self._wal / file.name.removesuffix(".partial")
+                if not whole.exists():
+                    with open(whole, "wb") as out:
+                        out.writelines(opened(file, self._folder.keys))
+        for name, text in (
+            ("recovery.signal", ""),
+            ("postgresql.auto.conf", ""),
+            ("postgresql.conf", ""),
+            ("pg_hba.conf", "local all all trust\n"),
+            ("pg_ident.conf", ""),
+        ):
+            (self.data / name).write_text(text)
+        for place in (self.data, self._wal, self._socket):
+            self._programs.own(place)
+
+    async def recover(self, target: Target) -> None:
+        """Starts the server and waits until it has replayed the log. Raises BackupError."""
+        await asyncio.to_thread(self._start, target)
+        while True:
+            if self._process is not None and self._process.poll() is not None:
+                output = self._log.read_text(errors="replace")
+                if _NEVER_REACHED in output and target.time is not None:
+                    # Nothing was written between the last entry of the log and that moment.
+                    self._log.unlink()
+                    return await self.recover(Target())
+                raise BackupError(
+                    f"The log could not be replayed. PostgreSQL says: {output[-600:]}"
+                )
+            try:
+                async with self.connected() as connection:
+                    if not await connection.fetchval("SELECT pg_is_in_recovery()"):
+                        return None
+            except (OSError, asyncpg.PostgresError):
+                pass
+            await asyncio.sleep(_POLL_SECONDS)
+
+    @asynccontextmanager
+    async def connected(self, database: str = "") -> AsyncIterator[asyncpg.Connection]:
+        """A connection as its superuser."""
+        connection = await asyncpg.connect(
+            host=str(self._socket),
+            user=self._backup.superuser,
+            database=database or self._backup.database,
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    def dump(self, dsn: str) -> None:
+        """Copies its database into the empty one that the address names. Raises BackupError."""
+        dump = ("--format=custom", "--compress=0", "--no-owner", "--no-privileges")
+        where = ("--host", str(self._socket), "--username", self._backup.superuser)
+        into = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
+        binaries = embedded.binaries()
+        environment = clients.environment(dsn)
+        with subprocess.Popen(
+            [binaries / "pg_dump", *dump, *where, self._backup.database], stdout=subprocess.PIPE
+        ) as dumping:
+            done = subprocess.run(
+                [binaries / "pg_restore", *into, "--dbname", environment["PGDATABASE"]],
+                env=environment,
+                stdin=dumping.stdout,
+                capture_output=True,
+                check=False,
+            )
+        if done.returncode or dumping.returncode:
+            output = done.stderr.decode(errors="replace").strip()[-600:]
+            raise BackupError(f"The database was not filled; nothing of it is there. {output}")
+
+    def stop(self) -> None:
+        """Ends the server with a checkpoint. Harmless when none runs."""
+        if self._process is not None:
+            end(self._process.send_signal, self._process.wait)
+            self._process = None
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+
+    def _start(self, target: Target) -> None:
+        output = self._programs.run("pg_controldata", "-D", str(self.data))
+        facts = dict(line.split(":", 1) for line in output.splitlines() if ":" in line)
+        settings = {name: facts[label].strip() for name, label in _ALLOWED.items()} | {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self._socket),
+            "unix_socket_permissions": "0700",
+            "restore_command": f'cp "{self._wal}/%f" "%p"',
+            "recovery_target_action": "promote",
+            "recovery_target_timeline": "current",
+            "archive_mode": "off",
+            "log_min_error_statement": "panic",
+            "log_error_verbosity": "terse",
+            **target.settings(),
+        }
+        arguments = [f"--{name}={value}" for name, value in settings.items()]
+        self.stop()
+        self._output = open(self._log, "ab")  # noqa: SIM115 (stop closes it)
+        self._process = self._programs.start(
+            "postgres", "-D", str(self.data), *arguments, output=self._output
+        )
+
+
+@asynccontextmanager
+async def restored(
+    folder: BackupFolder, backup: Backup, target: Target, place: Path
+) -> AsyncIterator[Scratch]:
+    """A backup as a running server in a folder below this place, which goes when it is left."""
+    with (
+        tempfile.TemporaryDirectory(prefix="almoner-restore-", dir=place) as scratch,
+        # A socket's path may have 100 letters.
+        tempfile.TemporaryDirectory(prefix="almoner-", dir="/tmp") as socket,
+    ):
+        server = Scratch(folder, backup, Path(scratch), Path(socket))
+        try:
+            await asyncio.to_thread(server.unpack)
+            await server.recover(target)
+            yield server
+        finally:
+            await asyncio.to_thread(server.stop)
+
+
+async def restore_home(
+    folder: BackupFolder, backup: Backup, target: Target, home: Path
+) -> Path | None:
+    """Makes the restored database that of the home's embedded server. What the home had before
+    stays beside it, and where is returned.
+
+    Raises BackupError, or EmbeddedServerError while the home's server runs."""
+    adoption.must_not_run(home)
+    waiting, password = adoption.restored_folder(home), secrets.token_urlsafe(24)
+    async with restored(folder, backup, target, home) as server:
+        await _be_embedded(server, backup, password)
+        await asyncio.to_thread(server.stop)
+        (server.data / "pg_hba.conf").write_text(_HBA)
+        if waiting.exists():
+            shutil.rmtree(waiting)
+        server.data.rename(waiting)
+    return adoption.adopt(home, password)
+
+
+async def _be_embedded(server: Scratch, backup: Backup, password: str) -> None:
+    """Names the superuser and the database as the embedded server has them."""
+    async with server.connected("template1") as connection:
+        verb = (
+            "ALTER"
+            if await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", SUPERUSER
+            )
+            else "CREATE"
+        )
+        await connection.execute(
+            f"{verb} ROLE {SUPERUSER} LOGIN SUPERUSER REPLICATION PASSWORD '{password}'"
+        )
+        if backup.database != DATABASE:
+            await connection.execute(f'ALTER DATABASE "{backup.database}" RENAME TO {DATABASE}')
+
+
+async def restore_into(
+    folder: BackupFolder, backup: Backup, target: Target, *, dsn: str, place: Path
+) -> None:
+    """Fills the empty database that the address names. Raises BackupError where it is not empty."""
+    async with source.connected(dsn) as connection:
+        tables = await connection.fetchval(
+            "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog',"
+            " 'information_schema')"
+        )
+    if tables:
+        raise BackupError(
+            f"The database that ALMONER_DATABASE_URL names has {tables} tables, and a restore"
+            " overwrites nothing. Make an empty one (createdb), and name that."
+        )
+    async with restored(folder, backup, target, place) as server:
+        await asyncio.to_thread(server.dump, dsn)

@@ -1,0 +1,170 @@
+"""``almoner backup``: copies of the whole database, and whether they can be restored."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from almoner import home as homes
+from almoner.backups import source
+from almoner.backups.create import create
+from almoner.backups.folder import Backup, BackupFolder, Log
+from almoner.backups.rehearse import rehearse
+from almoner.backups.restore import chosen
+from almoner.backups.sealing import BackupError, BackupKeys
+from almoner.commands.answering import Answer, Rows, acting
+from almoner.commands.session import called, connect, read_settings, stop
+from almoner.settings import Settings
+from almoner.vocabulary import clocks
+
+app = typer.Typer(
+    help="Copies of the whole database, and whether they can be restored.", no_args_is_help=True
+)
+TO = Annotated[
+    Path | None,
+    typer.Option(
+        "--to", help="The folder of the backups (ALMONER_BACKUP_DIR).", show_default=False
+    ),
+]
+FROM = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", help="The folder of the backups (ALMONER_BACKUP_DIR).", show_default=False
+    ),
+]
+
+
+@app.command("create")
+@acting()
+async def create_backup(
+    to: TO = None,
+    keep: Annotated[
+        int, typer.Option(min=1, help="How many backups stay; older ones and their log go.")
+    ] = 7,
+) -> Answer:
+    """Copy the running database and its log into a folder, sealed with the key of this set-up.
+
+    From then on the database keeps its log until `almoner backup wal` or the next backup fetches
+    it, so that every moment since can be restored. Nothing is locked. The key is not in the folder:
+    keep a copy of it elsewhere, since nothing opens a backup without it.
+
+    Example: almoner backup create --to /var/backups/almoner
+    """
+    async with connect() as (_, settings):
+        folder = folder_of(settings, to)
+        try:
+            backup = await create(settings.database_url, folder)
+            removed = folder.prune(keep)
+        except BackupError as error:
+            stop(str(error))
+    return Answer(
+        _described(backup) | {"removed": removed},
+        f"The backup {backup.name} is in {folder.path}: {_size(backup.bytes)}, of which"
+        f" {sum(t.rows for t in backup.tables.values()):,} rows.",
+        *([f"Removed: {', '.join(removed)}"] if removed else []),
+        f"See that it can be restored with: {called()} backup rehearse --from {folder.path}",
+    )
+
+
+@app.command()
+@acting()
+async def wal(to: TO = None) -> Answer:
+    """Fetch what the database logged since the last time, so that every moment up to now can be
+    restored. A timer that runs it each five minutes is how much can be lost at most.
+
+    Example: almoner backup wal --to /var/backups/almoner
+    """
+    async with connect() as (_, settings):
+        folder = folder_of(settings, to)
+        try:
+            if not folder.backups():
+                raise BackupError(
+                    f"There is no backup in {folder.path} yet. Begin with: {called()} backup create"
+                    f" --to {folder.path}"
+                )
+            with folder.locked():
+                log = await source.fetch_log(settings.database_url, folder)
+        except BackupError as error:
+            stop(str(error))
+    return Answer(
+        msgspec.to_builtins(log),
+        _reach(log),
+    )
+
+
+@app.command("list")
+@acting()
+async def list_backups(begin: FROM = None) -> Answer:
+    """List the backups of a folder, the oldest first, and up to when their log reaches.
+
+    Example: almoner backup list --from /var/backups/almoner
+    """
+    folder = folder_of(read_settings(), begin)
+    try:
+        backups, log = folder.backups(), folder.fetched_to()
+    except BackupError as error:
+        stop(str(error))
+    rows = [_described(backup) for backup in backups]
+    reach = [_reach(log)] if log and rows else []
+    return Answer(
+        {"backups": rows, "restorable_to": log.fetched_at if log else None},
+        Rows(rows, ("name", "ended_at", "rows", "size"), f"No backups in {folder.path} yet."),
+        *reach,
+    )
+
+
+@app.command("rehearse")
+@acting()
+async def rehearse_backup(begin: FROM = None) -> Answer:
+    """Restore the newest backup to nowhere, and compare every table with what it was. Ends with 1
+    where one differs. The running database is not touched, and need not run.
+
+    Example: almoner backup rehearse --from /var/backups/almoner
+    """
+    settings = read_settings()
+    folder = folder_of(settings, begin)
+    try:
+        with folder.locked(), tempfile.TemporaryDirectory(prefix="almoner-") as place:
+            report = await rehearse(folder, chosen(folder, None), Path(place))
+    except BackupError as error:
+        stop(str(error))
+    different = [table for table in report["tables"] if not table["is_equal"]]
+    words = (
+        f"The backup {report['backup']} was restored in {report['seconds']} seconds, and all of its"
+        f" {len(report['tables'])} tables are what they were."
+        if not different
+        else f"The backup {report['backup']} does not hold what it should. Make another one."
+    )
+    columns = ("name", "rows", "expected_rows")
+    tables = [Rows(different, columns, "")] if different else []
+    return Answer(report, words, *tables, status=1 if different else 0)
+
+
+def folder_of(settings: Settings, named: Path | None) -> BackupFolder:
+    """The folder that an option or the setting names. Ends the command where neither does."""
+    path = named or (Path(settings.backup_dir) if settings.backup_dir else None)
+    if path is None:
+        stop("Say which folder: --to or --from DIR, or ALMONER_BACKUP_DIR.", 2)
+    homes.make(settings.home)
+    return BackupFolder(path, BackupKeys(settings.key_source.read(), settings.key_source.name))
+
+
+def _reach(log: Log) -> str:
+    return f"Every moment up to {clocks.utc_words(log.fetched_at)} can be restored."
+
+
+def _described(backup: Backup) -> dict[str, Any]:
+    facts: dict[str, Any] = msgspec.to_builtins(backup)
+    del facts["tables"]
+    return facts | {
+        "rows": sum(t.rows for t in backup.tables.values()),
+        "size": _size(backup.bytes),
+    }
+
+
+def _size(count: int) -> str:
+    return f"{count / 1_048_576:,.0f} MiB"

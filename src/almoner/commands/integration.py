@@ -1,0 +1,302 @@
+"""``almoner integration``: what brings data in from other systems, its jobs, and new ones of one's
+own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from almoner.access import keys
+from almoner.commands import new_integration
+from almoner.commands.answering import Answer, Rows, acting, listing
+from almoner.commands.session import (
+    ENVIRONMENT,
+    called,
+    connect,
+    environment_id,
+    stop,
+    warn,
+    within,
+    working_in,
+)
+from almoner.data_api.store import Store
+from almoner.database import Database
+from almoner.integrations import changed, hooks, installed, jobs, schedules
+from almoner.resources import BY_NAME, RESOURCES
+from almoner.vocabulary.times import iso
+from almoner.workshop.programs import PublishedPrograms
+
+app = typer.Typer(
+    help="Integrations: what brings data in from other systems, and their jobs.",
+    no_args_is_help=True,
+)
+NAME = Annotated[str, typer.Argument(help="Its name, as `almoner integration list` shows.")]
+JOB = Annotated[str, typer.Argument(metavar="JOB", help="The job_id that `run` printed.")]
+_SEE = "integration list"
+_LOOK_SECONDS = 0.2
+# After so long without any process that works, somebody who waits is told.
+_PATIENCE = 15.0
+
+
+@app.command("list")
+@listing(
+    ("name", "title", "enabled", "job_id", "status", "began_at", "next_at"),
+    "No integrations are installed. Begin one: {called} integration new NAME",
+)
+async def list_integrations(environment: ENVIRONMENT = None) -> list[dict[str, Any]]:
+    """List the integrations that are installed, with the newest job of each.
+
+    Example: almoner integration list --environment production
+    """
+    async with working_in(environment) as (connection, owner):
+        configured = await installed.all_configured(connection, owner)
+        latest = await jobs.latest(connection, owner, installed.installed())
+    rows = []
+    for name, integration in sorted(installed.installed().items()):
+        of, job = configured.get(name, {}), latest.get(name, {})
+        rows.append(
+            {
+                "name": name,
+                "title": integration.title,
+                "about": integration.about,
+                "enabled": bool(of.get("enabled")),
+                "schedule": of.get("schedule"),
+                "zone": of.get("zone"),
+                "next_at": iso(of["next_at"]) if of.get("next_at") else None,
+                "scopes": list(of.get("scopes", ())),
+                "scopes_missing": list(installed.missing_scopes(integration, of.get("scopes", ()))),
+                "job_id": job.get("job_id"),
+                "status": job.get("status"),
+                "began_at": iso(job["created_at"]) if job else None,
+            }
+        )
+    return rows
+
+
+@app.command("set")
+@acting(_SEE)
+async def set_settings(
+    name: NAME,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SETTING=VALUE]...", help="What is to be changed; the rest stays."),
+    ] = None,
+    secret_file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SETTING=FILE", help="A setting whose value is in a file."),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(help="When jobs begin by themselves, as cron writes it; blank for never."),
+    ] = None,
+    zone: Annotated[str, typer.Option(help="The time zone that the schedule is in.")] = "UTC",
+    hook: Annotated[
+        str | None,
+        typer.Option(
+            metavar="hmac|bearer|none", help="Let the partner begin jobs; prints a new secret."
+        ),
+    ] = None,
+    off: Annotated[
+        bool, typer.Option("--off", help="Switch it off: its jobs are refused.")
+    ] = False,
+    environment: ENVIRONMENT = None,
+) -> Answer:
+    """Set an integration up in an environment, and grant it the scopes that it asks for.
+
+    Example: almoner integration set kiwihealth_pull base_url=https://api.kiwi.example
+    client_id=almoner --secret-file client_secret=kiwi.secret
+    """
+    values = dict(_pair(text) for text in settings or ())
+    for setting, path in map(_pair, secret_file or ()):
+        values[setting] = _content(path)
+    integration = installed.named(name)
+    async with connect() as (database, options), database.transaction() as connection:
+        owner = await environment_id(connection, environment)
+        box = await keys.box(connection, options.key_source)
+        granted = await installed.configure(
+            connection, box, owner, integration, values, enabled=not off
+        )
+        if integration.changes:
+            await changed.watch(connection, owner, name)
+        if schedule is not None:
+            await schedules.set_schedule(
+                connection, owner, name, schedule.strip(), zone=zone, now=datetime.now(UTC)
+            )
+        secret = None if hook is None else await hooks.HOOKS.set(connection, box, owner, name, hook)
+    value: dict[str, Any] = {"name": name, "enabled": not off, "scopes": list(granted)}
+    address = hooks.HOOKS.address(options.url, name)
+    if secret is not None:
+        value |= {"hook": address, "hook_secret": secret}
+    if off:
+        return Answer(value, f"{integration.title} is switched off.")
+    return Answer(
+        value,
+        f"{integration.title} is set up, and may use: {', '.join(granted) or 'nothing'}.",
+        f"Run it: {called()} integration run {name}{within(environment)}",
+        *([f"Its hook is {address}, and the secret, shown once: {secret}"] if secret else ()),
+    )
+
+
+@app.command()
+@acting(_SEE)
+async def run(
+    name: NAME,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when the job has ended.")] = False,
+    environment: ENVIRONMENT = None,
+) -> Answer:
+    """Begin a job of an integration. It is done by `almoner worker`, or a server with
+    --with-worker.
+
+    Example: almoner integration run kiwihealth_pull --wait --json
+    """
+    integration = installed.named(name)
+    async with connect() as (database, options):
+        async with database.connection() as connection:
+            owner = await environment_id(connection, environment)
+            box = await keys.box(connection, options.key_source)
+            # What is missing is told before anything is begun.
+            await installed.configured(connection, box, owner, integration)
+        store, tasks = _store(database), jobs.tasks_of(BY_NAME)
+        job_id = await jobs.begin(database, store, tasks, owner, integration)
+        if wait:
+            await _ended(database, owner, job_id)
+        async with database.connection() as connection:
+            job = await jobs.show(connection, owner, job_id)
+    value = {name: job[name] for name in ("job_id", "integration", "status", "counts")}
+    see = f"{called()} integration show {job_id}{within(environment)}"
+    ending = f"It {_ending(job['status'])}." if wait else "It is done beside this."
+    return Answer(value, f"Began the job {job_id}. {ending} See it: {see}")
+
+
+@app.command()
+@acting(_SEE)
+async def show(job: JOB, environment: ENVIRONMENT = None) -> Answer:
+    """Show a job: its tasks as a tree, how each ended, and the errors in words.
+
+    Example: almoner integration show 0193a8a2-6e6c-7e6b-9d7b-2f6f0f3f3f3f
+    """
+    async with working_in(environment) as (connection, owner):
+        whole = await jobs.show(connection, owner, job)
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(whole["counts"].items()))
+    rows = Rows(_tree(whole["tasks"]), ("task", "status", "tries", "ref_ids", "errors"), "")
+    return Answer(whole, f"{whole['integration']} {_ending(whole['status'])}: {counts}.", rows)
+
+
+@app.command()
+@acting(_SEE)
+async def retry(
+    job: JOB,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only what failed, not what was called off.")
+    ] = False,
+    environment: ENVIRONMENT = None,
+) -> Answer:
+    """Do again what of a job went wrong; what succeeded stays as it is.
+
+    Example: almoner integration retry 0193a8a2-6e6c-7e6b-9d7b-2f6f0f3f3f3f --failed
+    """
+    async with connect() as (database, _):
+        async with database.connection() as connection:
+            owner = await environment_id(connection, environment)
+        values = (database, _store(database), jobs.tasks_of(BY_NAME), owner, job)
+        count = await jobs.retry(*values, failed_only=failed)
+    value = {"job_id": job, "retried": count}
+    return Answer(value, f"{count} tasks are done again." if count else "Nothing went wrong in it.")
+
+
+@app.command()
+@acting(_SEE)
+async def cancel(job: JOB, environment: ENVIRONMENT = None) -> Answer:
+    """Call off what of a job has not ended. What a task was writing is undone.
+
+    Example: almoner integration cancel 0193a8a2-6e6c-7e6b-9d7b-2f6f0f3f3f3f
+    """
+    async with connect() as (database, _):
+        async with database.connection() as connection:
+            owner = await environment_id(connection, environment)
+        count = await jobs.cancel(database, _store(database), jobs.tasks_of(BY_NAME), owner, job)
+    value = {"job_id": job, "cancelled": count}
+    return Answer(value, f"Called off {count} tasks." if count else "It had ended already.")
+
+
+@app.command()
+@acting()
+async def new(
+    name: Annotated[str, typer.Argument(help="Its name: small letters, digits and _.")],
+    folder: Annotated[Path, typer.Option(help="Where its folder is made.")] = Path(),
+) -> Answer:
+    """Make a package for an integration of one's own, with a test that runs it.
+
+    Example: almoner integration new clinic_pull
+    """
+    package = new_integration.write(folder, name)
+    return Answer(
+        {"name": name, "folder": str(package), "files": sorted(new_integration.files(name))},
+        f"Made {package}. Install it beside Almoner and try it:",
+        f"  pip install --editable {package}\n  pytest {package}\n  {called()} integration list",
+    )
+
+
+def _store(database: Database) -> Store:
+    return Store(database, PublishedPrograms(database), RESOURCES)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    setting, parted, value = text.partition("=")
+    if not parted:
+        stop(f"Write a setting as SETTING=VALUE, not {setting}.", 2)
+    return setting, value
+
+
+def _content(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        stop(f"{path} cannot be read.", 2)
+
+
+def _ending(status: str) -> str:
+    return {"succeeded": "has succeeded", "failed": "has failed"}.get(status, f"is {status}")
+
+
+async def _ended(database: Database, owner: int, job_id: str) -> None:
+    """Waits until a job has ended; says so where nobody is there to do it."""
+    waited = 0.0
+    while True:
+        async with database.connection() as connection:
+            if await jobs.has_ended(connection, owner, job_id):
+                return
+            if waited > _PATIENCE and not await jobs.any_runner(connection):
+                warn(f"Nobody is there to do it. Start who does: {called()} worker")
+                waited = -3600.0
+        await asyncio.sleep(_LOOK_SECONDS)
+        waited += _LOOK_SECONDS
+
+
+def _tree(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The tasks below those that called them, each a step further in."""
+    below: dict[str | None, list[dict[str, Any]]] = {}
+    for task in tasks:
+        below.setdefault(task["parent_id"], []).append(task)
+    rows: list[dict[str, Any]] = []
+
+    def add(parent: str | None, depth: int) -> None:
+        for task in sorted(below.get(parent, ()), key=lambda task: task["created_at"]):
+            rows.append(
+                {
+                    "task": "  " * depth + task["task_name"],
+                    "status": task["status"],
+                    "tries": task["attempts"],
+                    "ref_ids": ", ".join(task["ref_ids"]),
+                    "errors": "; ".join(f"{e['code']}: {e['message']}" for e in task["errors"]),
+                }
+            )
+            add(task["id"], depth + 1)
+
+    add(None, 0)
+    return rows

@@ -1,0 +1,50 @@
+"""The SQL that writes the change log beside a row: one statement for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from almoner.data_api.declare import Resource
+
+# Actor, way and request id: the parameters that say who wrote.
+_ACTOR = 3
+
+
+def log_cte(
+    resource: Resource,
+    kind: str,
+    source: str,
+    first: int,
+    fields: bool = False,
+    differences: str = "",
+) -> str:
+    """The CTE that writes the change rows of ``source``; the actor's three parameters begin at
+    ``first``.
+
+    ``differences``: the SQL of what the row held before and after, where that is kept.
+    """
+    actor = ", ".join(f"${first + n}::text" for n in range(_ACTOR))
+    named = f"${first + _ACTOR}::text[]" if fields else "NULL::text[]"
+    moment = "almoner_stamp()" if kind == "delete" else f"{source}.updated_at"
+    return (
+        "INSERT INTO changes (environment_id, kind, resource, row_id, patient_id, changed_at,"
+        f" actor, through, request_id, fields, differences) SELECT {source}.environment_id,"
+        f" '{kind}', '{resource.name}', {source}.id, {about_patient(resource, source)}, {moment},"
+        f" {actor}, {named}, {differences or 'NULL::json'} FROM {source}"
+    )
+
+
+def about_patient(resource: Resource, source: str) -> str:
+    """The patient whom a row is about, a mapping of a patient's id included."""
+    if resource.any_reference:
+        collection, reference = resource.any_reference
+        return f"CASE WHEN {source}.{collection} = 'patients' THEN {source}.{reference} END"
+    return f"{source}.{resource.patient}" if resource.patient else "NULL::uuid"
+
+
+def values_json(resource: Resource, names: Iterable[str], source: str) -> str:
+    """These fields of a row as a JSON object."""
+    pairs = ", ".join(
+        f"'{name}', {resource.field(name).kind.to_json(f'{source}.{name}')}" for name in names
+    )
+    return f"json_build_object({pairs})"

@@ -1,0 +1,386 @@
+"""Many rows of one request, written set by set (decision 50).
+
+Each is decoded and checked as a single Create or Update is. What a set is refused for is found by
+halving it, down to the one row that a single write then explains."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from almoner.data_api import decode, nested, rules, set_statements, statements
+from almoner.data_api.batch import columns
+from almoner.data_api.batch_rows import (
+    KEEP,
+    REFUSE,
+    UPDATE,
+    BatchAnswer,
+    BatchRequest,
+    BatchRow,
+    by_halves,
+    refuse_twice,
+    twice,
+)
+from almoner.data_api.declare import Related, Resource, Row, Verb
+from almoner.data_api.idempotency_sql import STORE
+from almoner.data_api.row_writes import RowWrites
+from almoner.data_api.writes import Actor, Update, Written, new_id, stored_row, written
+from almoner.database import Connection, HeldConnection
+from almoner.errors import ApiError, Problem
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import Shape
+from almoner.vocabulary.kinds import Problems, Texts
+
+# So many rows are decoded before others have their turn.
+_AT_A_TIME = 100
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What all rows of a batch are written by."""
+
+    by: Actor
+    resource: Resource
+    request: BatchRequest
+    program: Program
+
+    @property
+    def shape(self) -> Shape:
+        """How their bodies and their answers are spelled."""
+        return self.request.shape
+
+
+class ManyWrites(RowWrites):
+    """Writes many rows at once, as one row at a time is written."""
+
+    async def write_many(
+        self,
+        by: Actor,
+        resource: Resource,
+        request: BatchRequest,
+        answer: Callable[[Sequence[BatchRow]], bytes],
+    ) -> BatchAnswer:
+        """Writes a batch, and answers with what ``answer`` makes of it; with what it was before
+        where it comes again under the same key.
+
+        Raises ApiError with the problems of every row where all are written or none."""
+        if by.once is None:
+            return await self._write_many(by, resource, request, answer)
+        before = await self._answer_before(by)
+        if before is not None:
+            return before
+        try:
+            return await self._write_many(by, resource, request, answer)
+        except (ApiError, asyncpg.UniqueViolationError):
+            # As of single writes: of two at once, the second is refused by what the first has done.
+            before = await self._answer_before(by)
+            if before is None:
+                raise
+            return before
+
+    async def _answer_before(self, by: Actor) -> BatchAnswer | None:
+        assert by.once is not None
+        async with self._database.connection() as connection:
+            record = await by.once.record(connection, by.environment_id)
+        return None if record is None else BatchAnswer(record["body"], record["patient"])
+
+    async def _write_many(
+        self,
+        by: Actor,
+        resource: Resource,
+        request: BatchRequest,
+        answer: Callable[[Sequence[BatchRow]], bytes],
+    ) -> BatchAnswer:
+        program = await self._programs.newest(by.environment_id)
+        once = by.once
+        # No row stores anything under the key of its batch.
+        batch = _Batch(replace(by, once=None), resource, request, program)
+        is_new = request.verb is Verb.CREATE
+        decode_row = self._decode_new if is_new else self._decode_update
+        write = self._create_all if is_new else self._update_all
+        rows: list[BatchRow] = []
+        for number, body in enumerate(request.rows):
+            each = BatchRow(f".{request.name}[{number}]", body, row_id=body.get("id", ""))
+            decode_row(batch, each)
+            rows.append(each)
+            if number % _AT_A_TIME == _AT_A_TIME - 1:
+                await asyncio.sleep(0)
+        if not is_new:
+            refuse_twice(rows, [each.row_id for each in rows], ".id")
+        async with self._database.transaction() as connection:
+            await write(connection, batch, rows)
+            refused = [decode.moved(p, each.place) for each in rows for p in each.problems]
+            if refused and request.atomic:
+                raise ApiError(refused)
+            answered = answer(rows)
+            answered_rows = [each.written for each in rows if each.written]
+            if once is not None:
+                everybody = b"".join(row.patient for row in answered_rows)
+                what = (answered, everybody, *once.stamp)
+                await connection.execute(STORE, by.environment_id, *what)
+        unlogged = (row.patient for row in answered_rows if not row.logged)
+        return BatchAnswer(answered, b"".join(unlogged))
+
+    def _decode_new(self, batch: _Batch, each: BatchRow) -> None:
+        body, resource = dict(each.body), batch.resource
+        mappings = self._take_mappings(resource, body, each.problems)
+        self._decode(batch, each, body, Verb.CREATE)
+        each.problems += rules.refused(resource, each.row, batch.program, None, each.problems)
+        each.row["id"] = each.row_id = new_id()
+        if not each.problems:
+            each.related = nested.related(resource, each.row)
+            each.related += [
+                Related(of.name, values | {reference: each.row_id}, path)
+                for of, reference, values, path in mappings
+            ]
+
+    def _take_mappings(
+        self, resource: Resource, body: Row, problems: Problems
+    ) -> list[tuple[Resource, str, Row, str]]:
+        """What a row says of its ids in other systems, in a field that batches have of every
+        collection but that of the mappings; taken out of ``body`` where the collection has none.
+        """
+        taken: list[tuple[Resource, str, Row, str]] = []
+        for pointer in self._pointers:
+            assert pointer.any_reference is not None
+            collection, reference = pointer.any_reference
+            has_own = any(field.name == pointer.name for field in resource.fields)
+            if pointer is resource or has_own or pointer.name not in body:
+                continue
+            kind = nested.NewRows(pointer, reference, {collection: resource.name})
+            rows = kind.keep(body.pop(pointer.name), f".{pointer.name}", problems) or []
+            taken += [
+                (pointer, reference, row | kind.fixed, f".{pointer.name}[{number}]")
+                for number, row in enumerate(rows)
+            ]
+        return taken
+
+    def _decode_update(self, batch: _Batch, each: BatchRow) -> None:
+        """Decodes an Update; of a row that was to be created, without what a Create alone takes."""
+        body, names = each.body, batch.resource.spelled[batch.shape].names
+        if each.place.startswith(".create"):
+            body = {
+                key: value
+                for key, value in body.items()
+                if key in names and (names[key].returned or names[key].update)
+            }
+            each.ignored = {k: v for k, v in each.body.items() if k in names and k not in body}
+        self._decode(batch, each, body, Verb.UPDATE)
+
+    def _decode(self, batch: _Batch, each: BatchRow, body: Row, verb: Verb) -> None:
+        each.row = decode.values(
+            *(batch.resource, body, verb, batch.shape, each.problems),
+            whole=batch.by.whole,
+            ignored=each.ignored,
+        )
+
+    async def _create_all(
+        self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]
+    ) -> None:
+        if batch.request.on_existing != REFUSE:
+            there = await self._there_already(connection, batch, rows)
+            if batch.request.on_existing == KEEP:
+                await self._read(connection, batch, there, "kept")
+            else:
+                for each in there:
+                    self._decode_update(batch, each)
+                await self._update_all(connection, batch, there)
+        new = [each for each in rows if not each.problems and not each.outcome]
+        insert = partial(self._insert_all, connection, batch)
+        alone = partial(self._insert_alone, connection, batch)
+        await by_halves(connection, new, insert, alone, batch.request.atomic)
+
+    async def _there_already(
+        self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]
+    ) -> list[BatchRow]:
+        """The rows that are there already, by their ids in other systems, each with its id."""
+        there: dict[int, BatchRow] = {}
+        for pointer in self._pointers:
+            assert pointer.any_reference is not None
+            by_key = next(
+                rule for rule in pointer.unique if pointer.any_reference[1] not in rule.fields
+            )
+            keys: dict[tuple[Any, ...], BatchRow] = {}
+            for each in rows:
+                for related in each.related if not each.problems else ():
+                    if related.resource == pointer.name:
+                        key = tuple(related.values[name] for name in by_key.fields)
+                        if keys.setdefault(key, each) is not each:
+                            each.problems.append(twice(f"{related.path}{by_key.path}"))
+            if not keys:
+                continue
+            sent = list(keys.items())
+            arrays = [[key[n] for key, _ in sent] for n in range(len(by_key.fields))]
+            records = await connection.fetch(
+                set_statements.pointed_at(pointer, by_key),
+                batch.by.environment_id,
+                batch.resource.name,
+                *arrays,
+            )
+            for record in records:
+                each = sent[record["place"] - 1][1]
+                if id(each) in there and each.row_id != record["row_id"]:
+                    detail = "Its external ids are those of several rows."
+                    each.problems.append(Problem("bad_request", detail, {"path": "."}))
+                each.row_id = record["row_id"]
+                there[id(each)] = each
+        return [each for each in there.values() if not each.problems]
+
+    async def _insert_all(
+        self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]
+    ) -> None:
+        by, resource, values = batch.by, batch.resource, [each.row for each in rows]
+        for row in values:
+            if any(question.asked(row) for question in resource.questions):
+                await rules.ask(connection, by.environment_id, resource, row, row)
+        records = await self._insert_set(connection, by, resource, values, batch.shape)
+        by_id = {str(record["id"]): record for record in records}
+        for each in rows:
+            record = by_id[each.row_id]
+            now = Written(
+                record["body"], record["updated_at"], record["patient"], each.row_id, None
+            )
+            each.finish("created", now)
+        along: dict[str, list[Row]] = defaultdict(list)
+        for each in rows:
+            for related in each.related:
+                along[related.resource].append(related.values | {"id": new_id()})
+        for name, others in along.items():
+            await self._insert_set(connection, by, self._resources[name], others, None)
+
+    async def _insert_alone(self, connection: Connection, batch: _Batch, each: BatchRow) -> None:
+        alone = self._alone(connection)
+        now = await alone._write_new(batch.by, batch.resource, each.row, each.related, batch.shape)
+        each.finish("created", now)
+
+    async def _insert_set(
+        self,
+        connection: Connection,
+        by: Actor,
+        resource: Resource,
+        rows: Sequence[Row],
+        shape: Shape | None,
+    ) -> Any:
+        """Raises what a constraint or a rule refuses, of whichever row."""
+        claimed = await self._refusals.claimed(connection, by.environment_id, resource, rows)
+        if claimed:
+            raise ApiError([problem for _, problem in claimed])
+        await self._refusals.any_references(connection, by.environment_id, resource, rows)
+        statement = set_statements.load(resource, shape)
+        return await connection.fetch(
+            statement, by.environment_id, *columns(resource, rows), *by.stamp
+        )
+
+    async def _update_all(
+        self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]
+    ) -> None:
+        resource, ids = batch.resource, [each.row_id for each in rows]
+        records = await connection.fetch(
+            set_statements.lock_all(resource), batch.by.environment_id, ids
+        )
+        stored = {str(record["id"]): stored_row(resource, record) for record in records}
+        same: dict[tuple[str, ...], list[BatchRow]] = defaultdict(list)
+        for each in rows:
+            whole = stored.get(each.row_id)
+            if whole is None:
+                detail = f"There is no {resource.singular} with this id."
+                each.problems.append(Problem("not_found", detail, {"path": ".id"}))
+                continue
+            names = await self._changing(connection, batch, each, whole)
+            if not each.problems:
+                same[names].append(each)
+        for names, alike in same.items():
+            if not names:
+                await self._read(connection, batch, alike, "unchanged")
+                continue
+            change = partial(self._change_all, connection, batch, names)
+            alone = partial(self._change_alone, connection, batch, names)
+            await by_halves(connection, alike, change, alone, batch.request.atomic)
+
+    async def _changing(
+        self, connection: Connection, batch: _Batch, each: BatchRow, whole: Row
+    ) -> tuple[str, ...]:
+        """Checks a row as it will be, and answers with the fields that are written."""
+        resource, environment_id = batch.resource, batch.by.environment_id
+        row, merged = each.row, whole | each.row
+        named = frozenset(row)
+        each.problems += decode.check(resource, merged, batch.program, named, each.problems)
+        if not each.problems:
+            try:
+                await self._refusals.any_reference(connection, environment_id, resource, merged)
+                await rules.ask(connection, environment_id, resource, row, merged)
+            except ApiError as refused:
+                each.problems += refused.problems
+        each.row = merged
+        if batch.request.on_existing == UPDATE:
+            # What is loaded once more as it is makes no change, and nobody is told of one.
+            changed = [name for name, value in merged.items() if _differs(value, whole.get(name))]
+        else:
+            changed = [n for n, value in merged.items() if n in row or value != whole[n]]
+        return statements.ordered(resource, changed)
+
+    async def _change_all(
+        self,
+        connection: Connection,
+        batch: _Batch,
+        names: tuple[str, ...],
+        rows: Sequence[BatchRow],
+    ) -> None:
+        arrays = []
+        for item in map(batch.resource.field, names):
+            values = [item.kind.bind(each.row[item.name]) for each in rows]
+            if isinstance(item.kind, Texts):
+                values = [value and msgspec.json.encode(value).decode() for value in values]
+            arrays.append(values)
+        records = await connection.fetch(
+            set_statements.update_each(batch.resource, batch.shape, names),
+            batch.by.environment_id,
+            [each.row_id for each in rows],
+            *arrays,
+            *batch.by.stamp,
+            list(names),
+        )
+        by_id = {str(record["id"]): record for record in records}
+        for each in rows:
+            each.finish("updated", written(by_id[each.row_id], each.row_id))
+
+    async def _change_alone(
+        self, connection: Connection, batch: _Batch, names: tuple[str, ...], each: BatchRow
+    ) -> None:
+        row = {name: each.row[name] for name in names}
+        update = Update(batch.by, batch.resource, each.row_id, row, shape=batch.shape)
+        each.finish("updated", await self._alone(connection)._update(update))
+
+    async def _read(
+        self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow], outcome: str
+    ) -> None:
+        """Gives rows that are not written what they are."""
+        records = await connection.fetch(
+            statements.rows(batch.resource, batch.shape),
+            batch.by.environment_id,
+            [each.row_id for each in rows],
+        )
+        by_id = {record["row_id"]: record for record in records}
+        for each in rows:
+            each.finish(outcome, written(by_id[each.row_id], each.row_id, logged=False))
+
+    def _alone(self, connection: Connection) -> RowWrites:
+        """Writes single rows over this connection; one that is refused undoes itself alone."""
+        programs = self._programs.within(connection)
+        return RowWrites(HeldConnection(connection), programs, tuple(self._resources.values()))
+
+
+def _differs(value: Any, stored: Any) -> bool:
+    """Whether a value is another than the stored one; ``1`` and ``true`` within JSON are, though
+    Python has them equal.
+    """
+    if isinstance(value, dict | list) and value == stored:
+        return msgspec.json.encode(value) != msgspec.json.encode(stored)
+    return bool(value != stored)

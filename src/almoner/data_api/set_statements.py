@@ -1,0 +1,156 @@
+"""The SQL that writes many rows at once, each its own values: one statement for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from almoner.data_api.change_log_sql import log_cte, values_json
+from almoner.data_api.declare import Resource, Unique
+from almoner.data_api.statements import answer, current_value
+from almoner.vocabulary.fields import NOW, Field, Shape
+from almoner.vocabulary.kinds import Ref, Texts
+
+
+@cache
+def load(resource: Resource, shape: Shape | None = None) -> str:
+    """Many rows at once. Parameters: environment, ids, an array for each writable column, the
+    ``created_at``s, the actor's three. Answers with the rows in this shape, without one with how
+    many there are.
+
+    An array of arrays cannot be taken apart by row, so lists of strings come as JSON.
+    """
+    columns = resource.writable
+    names = ", ".join(["environment_id", "id", *(f.name for f in columns), "created_at"])
+    types = [
+        "uuid",
+        *("json" if isinstance(f.kind, Texts) else f.kind.column for f in columns),
+        "timestamptz",
+    ]
+    arrays = ", ".join(f"${2 + n}::{kind}[]" for n, kind in enumerate(types))
+    aliases = ", ".join(f"c{n}" for n in range(len(types)))
+    picked = ", ".join(
+        ["c0", *(_picked(f, f"c{1 + n}") for n, f in enumerate(columns)), f"c{len(columns) + 1}"]
+    )
+    log = log_cte(resource, "create", "written", 2 + len(types))
+    about = resource.any_reference or (
+        () if resource.patient in (None, "id") else (resource.patient,)
+    )
+    needed = ", ".join((*about, "environment_id", "id", "updated_at"))
+    rows = answer(resource, shape, "written", "id") if shape else "SELECT count(*) FROM written"
+    return (
+        f"WITH written AS (INSERT INTO {resource.name} ({names}) SELECT $1, {picked} FROM"
+        f" unnest({arrays}) WITH ORDINALITY AS loaded({aliases}, place){_looked_up(columns)} ORDER"
+        f" BY place RETURNING {'*' if shape else needed}), log AS ({log}) {rows}"
+    )
+
+
+def _picked(field: Field, alias: str) -> str:
+    if isinstance(field.kind, Texts):
+        return f"ARRAY(SELECT json_array_elements_text({alias}))"
+    if isinstance(field.kind, Ref) and field.kind.current:
+        return f"{field.name}_now.id"
+    return f"coalesce({alias}, clock_timestamp())" if field.default is NOW else alias
+
+
+def _looked_up(columns: Iterable[Field]) -> str:
+    """What a load refers to, as it is now: each looked up once, in the order in which everybody
+    locks several.
+    """
+    looked_up = ""
+    for number, field in enumerate(columns):
+        if isinstance(field.kind, Ref) and field.kind.current:
+            once = (
+                f"(SELECT DISTINCT id FROM unnest(${3 + number}::uuid[]) AS sent(id) ORDER BY id)"
+                " AS once"
+            )
+            now = (
+                f"(SELECT once.id AS was, {current_value(field, 'once.id')} AS id FROM {once}) AS"
+                f" {field.name}_now"
+            )
+            looked_up += f" LEFT JOIN {now} ON {field.name}_now.was = c{1 + number}"
+    return looked_up
+
+
+@cache
+def update_each(resource: Resource, shape: Shape, fields: tuple[str, ...]) -> str:
+    """The same fields of many rows, each to values of its own. Parameters: environment, ids, an
+    array for each of ``fields``, the actor's three, and the names of the fields for the change log.
+    Answers with the rows, and what the ``updated_at`` of each was."""
+    columns = [resource.field(name) for name in fields]
+    arrays = ", ".join(f"${3 + n}::{_array(f)}[]" for n, f in enumerate(columns))
+    aliases = ", ".join(f"c{n}" for n in range(len(columns)))
+    named = ", ".join(f"{f.name} = {_changed(f, f'sent.c{n}')}" for n, f in enumerate(columns))
+    differences = (
+        f"almoner_differences({values_json(resource, fields, 'was')},"
+        f" {values_json(resource, fields, 'changed')})"
+    )
+    log = log_cte(
+        resource,
+        "update",
+        source="written",
+        first=3 + len(columns),
+        fields=True,
+        differences="written.differences",
+    )
+    return (
+        f"WITH sent AS (SELECT * FROM unnest($2::uuid[], {arrays}) AS sent(row_id, {aliases})), was"
+        f" AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = ANY ($2::uuid[])"
+        f" ORDER BY id FOR NO KEY UPDATE), written AS (UPDATE {resource.name} AS changed SET"
+        f" {named} FROM was JOIN sent ON sent.row_id = was.id WHERE changed.environment_id = $1 AND"
+        f" changed.id = was.id RETURNING changed.*, was.updated_at AS before, {differences} AS"
+        f" differences), log AS ({log}) {answer(resource, shape, 'written', 'before, written.id')}"
+    )
+
+
+def _array(field: Field) -> str:
+    """What the elements of an array of values are: an array of arrays cannot be taken apart."""
+    return "json" if isinstance(field.kind, Texts) else field.kind.column
+
+
+def _changed(field: Field, alias: str) -> str:
+    if isinstance(field.kind, Texts):
+        texts = f"ARRAY(SELECT json_array_elements_text({alias}))"
+        return f"CASE WHEN {alias} IS NOT NULL THEN {texts} END"
+    return current_value(field, alias)
+
+
+@cache
+def lock_all(resource: Resource) -> str:
+    """Parameters: environment, ids. The rows as they are, kept from changing until the transaction
+    ends; in one order, so that two who lock many wait for each other, and not both for ever."""
+    names = ", ".join(f.name for f in resource.stored)
+    return (
+        f"SELECT {names} FROM {resource.name} WHERE environment_id = $1 AND id = ANY ($2::uuid[])"
+        " ORDER BY id FOR NO KEY UPDATE"
+    )
+
+
+@cache
+def existing(resource: Resource) -> str:
+    """Parameters: environment, ids. Those of them that there are, which stay until the transaction
+    ends.
+    """
+    return (
+        f"SELECT id::text FROM {resource.name} WHERE environment_id = $1 AND id = ANY ($2::uuid[])"
+        " ORDER BY id FOR KEY SHARE"
+    )
+
+
+@cache
+def pointed_at(pointer: Resource, rule: Unique) -> str:
+    """Rows that others point at by values that occur once. Parameters: environment, the collection,
+    an array for each field of the rule. The places in the arrays, from 1, each with the id."""
+    assert pointer.any_reference is not None
+    collection, reference = pointer.any_reference
+    fields = [pointer.field(name) for name in rule.fields]
+    arrays = ", ".join(f"${3 + n}::{f.kind.column}[]" for n, f in enumerate(fields))
+    aliases = ", ".join(f"c{n}" for n in range(len(fields)))
+    same = " AND ".join(
+        f.kind.filter_sql(f"rows.{f.name}", f"sent.c{n}") for n, f in enumerate(fields)
+    )
+    return (
+        f"SELECT sent.place, rows.{reference}::text AS row_id FROM unnest({arrays}) WITH ORDINALITY"
+        f" AS sent({aliases}, place) JOIN {pointer.name} AS rows ON rows.environment_id = $1 AND"
+        f" rows.{collection} = $2 AND {same} ORDER BY sent.place"
+    )

@@ -1,0 +1,104 @@
+"""Calls and visits that the demo's appointments became, calls that nobody planned, and alerts.
+
+Chance is asked here by the patient's id, so that what the demo says elsewhere stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+
+from almoner.data_api.declare import Row
+from almoner.demo.chart import PatientRows
+from almoner.vocabulary.times import iso
+
+_BY_TELEPHONE: Final = ("phone", "call")
+_OUTCOMES: Final = ("reached", "reached", "voicemail", "no_answer", "wrong_number")
+_NOTES: Final = (
+    "Feels well. Walks every morning and sleeps through.",
+    "Asked about side effects of the new tablets; will bring the box next time.",
+    "Blood pressure at home is around 135 over 80. Goes on writing it down.",
+    "Was at the pharmacy, the refill is there.",
+    "Wants to speak about meals next time.",
+    None,
+)
+
+
+def add_contacts(chart: PatientRows) -> None:
+    """Fills in the calls, visits and alerts of a patient."""
+    rng = Random(f"{chart.client.id}:contacts")  # noqa: S311 -- made-up data, the same each time
+    own = replace(chart, rng=rng)
+    workers = {worker.calendar_id: worker.id for worker in chart.client.team}
+    for event in chart.rows["calendar_events"]:
+        if event["outcome"] != "completed" or "start_time" not in event:
+            continue
+        if event["modality"] in _BY_TELEPHONE:
+            _add_call(own, event, workers[event["calendar_id"]])
+        elif event["modality"] == "visit":
+            _add_visit(own, event, workers[event["calendar_id"]])
+    for at in own.times(rng.randrange(3)):
+        outcome = rng.choice(_OUTCOMES)
+        _call(own, at, chart.client.coach.id, outcome, inbound=rng.random() < 0.3)
+    if rng.random() < 0.7:
+        at = own.sometime()
+        is_open = rng.random() < 0.1
+        ending: Row = {} if is_open else {"completed": True, "finished_time": iso(chart.latest)}
+        config = {"count": rng.randint(1, 4)}
+        own.add(
+            "alerts", at, alert_type="app_message", active_time=iso(at), config=config, **ending
+        )
+
+
+def _add_call(chart: PatientRows, event: Row, worker_id: str) -> None:
+    start = datetime.fromisoformat(event["start_time"])
+    length = datetime.fromisoformat(event["end_time"]) - start
+    rng = chart.rng
+    start += timedelta(seconds=rng.randrange(240))
+    lasted = int(length.total_seconds() * rng.uniform(0.4, 1.1))
+    _call(chart, start, worker_id, "reached", event=event["id"], duration=lasted)
+
+
+def _call(
+    chart: PatientRows,
+    start: datetime,
+    worker_id: str,
+    outcome: str,
+    inbound: bool = False,
+    event: str | None = None,
+    duration: int = 0,
+) -> None:
+    rng = chart.rng
+    numbers = chart.rows["phone_numbers"]
+    number = numbers[0]["phone_number"] if numbers else None
+    if inbound:
+        outcome = "reached"
+    if outcome == "reached" and not duration:
+        duration = rng.randrange(90, 1500)
+    chart.add(
+        "calls",
+        min(start + timedelta(seconds=duration + 40), chart.latest),
+        call_type="inbound" if inbound else "outbound",
+        from_number=number if inbound else None,
+        to_number=None if inbound else number,
+        start_time=iso(start),
+        duration=duration,
+        calendar_event_id=event,
+        worker_id=worker_id,
+        outcome=outcome,
+        note=rng.choice(_NOTES) if outcome == "reached" else None,
+    )
+
+
+def _add_visit(chart: PatientRows, event: Row, worker_id: str) -> None:
+    start = datetime.fromisoformat(event["start_time"])
+    end = datetime.fromisoformat(event["end_time"]) + timedelta(minutes=chart.rng.randrange(-5, 20))
+    chart.add(
+        "visits",
+        min(end + timedelta(minutes=5), chart.latest),
+        worker_id=worker_id,
+        calendar_event_id=event["id"],
+        start_time=iso(start),
+        end_time=iso(end),
+        note=chart.rng.choice(_NOTES),
+    )

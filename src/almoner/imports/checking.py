@@ -1,0 +1,225 @@
+"""Rows of an import made ready: their bodies, with what keeps them from being taken; tried without
+being written; and who may be here already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from almoner.data_api import decode
+from almoner.data_api.batch_rows import KEEP, UPDATE, BatchRequest, BatchRow
+from almoner.data_api.declare import Resource, Row, Verb
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
+from almoner.database import Connection
+from almoner.errors import Problem
+from almoner.imports.rows import LikelyDuplicate, RowProblem
+from almoner.imports.sources import IMPORTED, fields_of
+from almoner.patient_merges.duplicates import likely
+from almoner.resources.external_ids import external_ids
+from almoner.vocabulary.fields import Shape
+from almoner.vocabulary.kinds import Problems, Ref
+from almoner_files.delimited import SourceRow
+from almoner_files.mapping import EXTERNAL_ID, Target
+from almoner_files.mapping import Mapping as Columns
+from almoner_files.prepare import body_of, id_of, is_id
+
+EXISTING: Final = "existing"
+_MAPPED: Final = """
+SELECT resource, external_id, welkin_id::text FROM external_ids
+WHERE environment_id = $1 AND namespace = $2 AND resource = ANY ($3::text[])
+  AND external_id = ANY ($4::text[])
+"""
+_WORKERS: Final = """
+SELECT lower(email), id::text FROM workers
+WHERE environment_id = $1 AND lower(email) = ANY ($2::text[])
+"""
+
+
+class Undone(Exception):  # noqa: N818  # it ends a trial
+    """Nothing of what was tried is to stand."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A row of the file and the body of its Create."""
+
+    source: SourceRow
+    body: Row
+
+
+async def prepare(
+    connection: Connection,
+    environment_id: int,
+    resource: Resource,
+    columns: Columns,
+    sources: Sequence[SourceRow],
+) -> tuple[list[Prepared], list[RowProblem]]:
+    """The bodies of rows, and what is wrong with the others. A reference may be an id of the other
+    system; of a worker, an e-mail address as well.
+    """
+    known = await _references(connection, environment_id, resource, columns, sources)
+
+    def look_up(target: Target, value: str) -> str:
+        if is_id(value):
+            return value
+        if (target.field, value) not in known:
+            raise ValueError(f"nothing has this id in {target.namespace}")
+        return known[target.field, value]
+
+    fields = fields_of(resource)
+    prepared: list[Prepared] = []
+    problems: list[RowProblem] = []
+    for source in sources:
+        body, errors = body_of(source, columns, fields, look_up)
+        problems += [RowProblem(error.line, error.column, error.reason) for error in errors]
+        if errors:
+            continue
+        own = id_of(source, columns)
+        if own and resource is not external_ids:
+            body[external_ids.name] = [{"namespace": columns.namespace, EXTERNAL_ID: own}]
+        prepared.append(Prepared(source, body))
+    return prepared, problems
+
+
+async def _references(
+    connection: Connection,
+    environment_id: int,
+    resource: Resource,
+    columns: Columns,
+    sources: Sequence[SourceRow],
+) -> Mapping[tuple[str, str], str]:
+    """The ids here, by field and what stands in a cell."""
+    known: dict[tuple[str, str], str] = {}
+    for column, target in columns.columns.items():
+        if target is None or target.namespace is None:
+            continue
+        kind = resource.field(target.field).kind
+        assert isinstance(kind, Ref)
+        cells = {str(source.values.get(column) or "").strip() for source in sources} - {""}
+        mappings = await connection.fetch(
+            _MAPPED, environment_id, target.namespace, [kind.to], list(cells)
+        )
+        known |= {(target.field, row["external_id"]): row["welkin_id"] for row in mappings}
+        if kind.to == "workers":
+            mails = {cell.lower(): cell for cell in cells}
+            people = await connection.fetch(_WORKERS, environment_id, list(mails))
+            known |= {(target.field, mails[mail]): worker_id for mail, worker_id in people}
+    return known
+
+
+async def create_all(
+    store: Store, by: Actor, resource: Resource, prepared: Sequence[Prepared], existing: str
+) -> list[BatchRow]:
+    """Creates rows, each by itself; what becomes of one whose id is known here, ``existing`` says:
+    ``update`` or ``keep``.
+    """
+    updated = existing == UPDATE and Verb.UPDATE in resource.verbs
+    request = BatchRequest(
+        verb=Verb.CREATE,
+        rows=[each.body for each in prepared],
+        shape=Shape.STORED,
+        atomic=False,
+        on_existing=UPDATE if updated else KEEP,
+    )
+    return await write_all(store, by, resource, request)
+
+
+async def write_all(
+    store: Store, by: Actor, resource: Resource, request: BatchRequest
+) -> list[BatchRow]:
+    """Writes rows, and answers with what came of each."""
+    if not request.rows:
+        return []
+    written: list[BatchRow] = []
+
+    def answer(batch: Sequence[BatchRow]) -> bytes:
+        written.extend(batch)
+        return b""
+
+    await store.write_many(by, resource, request, answer)
+    return written
+
+
+async def tried(
+    connection: Connection,
+    store: Store,
+    by: Actor,
+    resource: Resource,
+    prepared: Sequence[Prepared],
+    existing: str,
+) -> list[BatchRow]:
+    """What would come of creating rows; nothing of it stands."""
+    written: list[BatchRow] = []
+    try:
+        async with connection.transaction():
+            written = await create_all(store, by, resource, prepared, existing)
+            raise Undone
+    except Undone:
+        return written
+
+
+def problems_of(
+    columns: Columns, source: SourceRow, problems: Sequence[Problem]
+) -> list[RowProblem]:
+    """What a row was refused for, with the column that it came from."""
+    reasons = []
+    for problem in problems:
+        path = str(problem.extra.get("path", "")).lstrip(".")
+        if path.startswith(external_ids.name):
+            column = columns.identified_by or ""
+        else:
+            column = columns.column_of(path) if path else ""
+        reasons.append(RowProblem(source.line, column, problem.detail))
+    return reasons
+
+
+async def duplicates(
+    connection: Connection,
+    environment_id: int,
+    prepared: Sequence[Prepared],
+) -> list[LikelyDuplicate]:
+    """The rows of patients that may be somebody who is here already, each with who is the most
+    likely.
+    """
+    patients = IMPORTED["patients"]
+    rows_known: list[LikelyDuplicate] = []
+    for each in prepared:
+        problems: Problems = []
+        row = decode.values(
+            patients, dict(each.body), Verb.CREATE, Shape.STORED, problems, whole=True
+        )
+        candidates = [] if problems else await likely(connection, environment_id, None, row)
+        rows_known += [
+            LikelyDuplicate(each.source.line, candidate.id, candidate.why)
+            for candidate in candidates[:1]
+        ]
+    return rows_known
+
+
+def repeated(parts: Iterable[Sequence[SourceRow]], columns: Columns) -> list[dict[str, int]]:
+    """For each part, the lines whose id an earlier line has, with that one."""
+    first: dict[str, int] = {}
+    by_part: list[dict[str, int]] = []
+    for part in parts:
+        there: dict[str, int] = {}
+        for source in part:
+            own = id_of(source, columns)
+            if own and first.setdefault(own, source.line) != source.line:
+                there[str(source.line)] = first[own]
+        by_part.append(there)
+    return by_part
+
+
+def choice_of(choices: Mapping[str, str], line: int) -> str:
+    """What is done with a row that may be somebody who is here: ``skip``, ``update`` or
+    ``create``.
+    """
+    return choices.get(str(line)) or choices.get("default", "skip")
+
+
+def existing_of(choices: Mapping[str, Any]) -> str:
+    """What is done with a row whose id is known here: ``update`` or ``keep``."""
+    return str(choices.get(EXISTING, UPDATE))

@@ -1,0 +1,244 @@
+"""How the engine does imports (``work.step.Handler``): each part is checked, written or taken back
+in one transaction with the mark that it was.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+
+from almoner.access.secrets import SecretBox
+from almoner.data_api.batch_rows import BatchRequest
+from almoner.data_api.declare import Row, Verb
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
+from almoner.database import Connection, Database
+from almoner.errors import UnavailableError
+from almoner.imports import checking, results, rows, undo
+from almoner.imports.checking import Prepared
+from almoner.imports.rows import (
+    CHECK,
+    FORGET,
+    QUEUE,
+    UNDO,
+    WRITE,
+    Checked,
+    ImportRow,
+    Part,
+    RowProblem,
+)
+from almoner.imports.sources import IMPORTED
+from almoner.operations.logs import fault
+from almoner.vocabulary.fields import Shape
+from almoner.work import backoff
+from almoner.work.step import DONE, FAILED, READY, Outcome, Step, StepRun
+from almoner_files import mapping
+from almoner_files.mapping import Mapping as Columns
+
+THROUGH: Final = "import"
+ATTEMPTS: Final = 5
+_LATER: Final = 3600.0
+# What the store says came of a row, where it has a word of its own.
+_OUTCOMES: Final = {"kept": "unchanged"}
+
+
+class ImportHandler:
+    """Does the imports of every environment."""
+
+    queue = QUEUE
+    concurrency = 2
+
+    def __init__(self, database: Database, store: Store, box: SecretBox) -> None:
+        self._database = database
+        self._store = store
+        self._box = box
+        self._chance = random.SystemRandom()
+
+    async def claimed(
+        self, connection: Connection, environment_id: int, steps: Sequence[Step]
+    ) -> None:
+        """An import is under way from when its phase began."""
+
+    async def released(
+        self, connection: Connection, environment_id: int, step_ids: Sequence[str]
+    ) -> None:
+        """A part is done from when it has ended."""
+
+    async def settled(
+        self, connection: Connection, environment_id: int, settled: Sequence[tuple[Step, Outcome]]
+    ) -> None:
+        for step, outcome in settled:
+            if step.name != FORGET and outcome.state in (DONE, FAILED):
+                await rows.advance(connection, environment_id, step.job_id, step.name)
+
+    async def run(self, run: StepRun) -> Outcome:
+        step = run.step
+        doing = {CHECK: self._check, WRITE: self._write, UNDO: self._undo, FORGET: self._forget}
+        try:
+            return await doing[step.name](run)
+        except UnavailableError:
+            # Whether anything was done is not known: the engine has it done once more.
+            raise
+        except Exception as error:
+            structlog.get_logger().error("a fault in an import", **fault(error))
+            if step.attempts < ATTEMPTS:
+                return Outcome(READY, wait=backoff.wait(step.attempts, self._chance))
+            return Outcome(FAILED)
+
+    async def _check(self, run: StepRun) -> Outcome:
+        connection = await run.transaction()
+        import_, part = await self._part(connection, run.step)
+        if part is None:
+            return Outcome(DONE)
+        environment_id, resource = run.step.environment_id, IMPORTED[import_.collection]
+        columns = _columns(import_)
+        prepared, problems = await checking.prepare(
+            connection, environment_id, resource, columns, part.rows
+        )
+        repeated: dict[str, int] = run.step.args["repeated"]
+        problems += [
+            RowProblem(int(line), columns.identified_by or "", f"line {first} has the same id")
+            for line, first in repeated.items()
+        ]
+        prepared = [each for each in prepared if str(each.source.line) not in repeated]
+        store, by = self._store.within(connection), _actor(environment_id, import_)
+        existing = checking.existing_of(import_.choices)
+        tried = await checking.tried(
+            connection, store, by, resource, prepared=prepared, existing=existing
+        )
+        outcomes: list[tuple[int, str, str | None, Any]] = []
+        new: list[Prepared] = []
+        for each, row in zip(prepared, tried, strict=True):
+            problems += checking.problems_of(columns, each.source, row.problems)
+            if row.outcome == "created":
+                new.append(each)
+            if row.outcome:
+                outcome = _OUTCOMES.get(row.outcome, row.outcome)
+                outcomes.append((each.source.line, outcome, None, None))
+        outcomes += [(line, "refused", None, None) for line in {each.line for each in problems}]
+        duplicates = (
+            await checking.duplicates(connection, environment_id, new)
+            if import_.collection == "patients"
+            else []
+        )
+        problems.sort(key=lambda problem: problem.line)
+        place = (environment_id, import_.id, part.place)
+        await results.set_results(connection, *place, outcomes)
+        await rows.set_checked(connection, self._box, *place, Checked(problems, duplicates))
+        return Outcome(DONE)
+
+    async def _write(self, run: StepRun) -> Outcome:
+        connection = await run.transaction()
+        import_, part = await self._part(connection, run.step)
+        if part is None:
+            return Outcome(DONE)
+        environment_id, resource = run.step.environment_id, IMPORTED[import_.collection]
+        columns = _columns(import_)
+        checked = part.checked or Checked([], [])
+        bad = {problem.line for problem in checked.problems}
+        sources = [source for source in part.rows if source.line not in bad]
+        prepared, problems = await checking.prepare(
+            connection, environment_id, resource, columns, sources
+        )
+        outcomes: list[tuple[int, str, str | None, Any]] = []
+        writing = _Writing(prepared, checked, import_)
+        outcomes += [(line, "skipped", None, None) for line in writing.skipped]
+        store, by = self._store.within(connection), _actor(environment_id, import_)
+        existing = checking.existing_of(import_.choices)
+        written = await checking.create_all(store, by, resource, writing.created, existing)
+        changed = await checking.write_all(store, by, resource, writing.changes())
+        every = (*writing.created, *writing.changed)
+        for each, row in zip(every, (*written, *changed), strict=True):
+            problems += checking.problems_of(columns, each.source, row.problems)
+            if row.written is not None:
+                outcome = _OUTCOMES.get(row.outcome, row.outcome)
+                moment = row.written.updated_at
+                outcomes.append((each.source.line, outcome, row.written.id, moment))
+        problems = sorted([*checked.problems, *problems], key=lambda problem: problem.line)
+        refused = {problem.line for problem in problems}
+        outcomes += [(line, "refused", None, None) for line in refused]
+        place = (environment_id, import_.id, part.place)
+        await results.set_results(connection, *place, outcomes)
+        left = [source for source in part.rows if source.line in refused]
+        await rows.keep_bad_rows(connection, self._box, *place, left, problems)
+        return Outcome(DONE)
+
+    async def _undo(self, run: StepRun) -> Outcome:
+        connection = await run.transaction()
+        environment_id = run.step.environment_id
+        import_ = await rows.get(connection, environment_id, run.step.job_id)
+        store, by = self._store.within(connection), _actor(environment_id, import_)
+        resource = IMPORTED[import_.collection]
+        place = run.step.args["part"]
+        for result in await results.results(
+            connection, environment_id, import_.id, place, ("created", "updated")
+        ):
+            outcome, note = "taken back", None
+            try:
+                async with connection.transaction():
+                    await undo.take_back(connection, store, by, resource, result)
+            except undo.KeptError as error:
+                outcome, note = "left", str(error)
+            await results.mark(
+                connection, environment_id, import_.id, line=result.line, outcome=outcome, note=note
+            )
+        return Outcome(DONE)
+
+    async def _forget(self, run: StepRun) -> Outcome:
+        connection = await run.transaction()
+        environment_id, import_id = run.step.environment_id, run.step.job_id
+        import_ = await rows.get(connection, environment_id, import_id)
+        if import_.is_under_way:
+            return Outcome(READY, wait=_LATER)
+        if await rows.is_old(connection, environment_id, import_id):
+            await rows.forget(connection, environment_id, import_id)
+        return Outcome(DONE)
+
+    async def _part(self, connection: Connection, step: Step) -> tuple[ImportRow, Part | None]:
+        environment_id, import_id = step.environment_id, step.job_id
+        import_ = await rows.get(connection, environment_id, import_id)
+        place = step.args["part"]
+        return import_, await rows.part(connection, self._box, environment_id, import_id, place)
+
+
+class _Writing:
+    """What is done with each row of a part: created, made a change of who is here, or skipped."""
+
+    def __init__(self, prepared: Sequence[Prepared], checked: Checked, import_: ImportRow) -> None:
+        self.created: list[Prepared] = []
+        self.changed: list[Prepared] = []
+        self.skipped: list[int] = []
+        self._here = {each.line: each.patient_id for each in checked.duplicates}
+        for each in prepared:
+            line = each.source.line
+            choice = checking.choice_of(import_.choices, line) if line in self._here else "create"
+            if choice == "create":
+                self.created.append(each)
+            elif choice == "update":
+                self.changed.append(each)
+            else:
+                self.skipped.append(line)
+
+    def changes(self) -> BatchRequest:
+        """The updates of those who are here."""
+        # What a Create alone takes, such as a first phone number, is no part of a change.
+        fields = {field.name for field in IMPORTED["patients"].fields if field.update}
+        bodies: list[Row] = [
+            {name: value for name, value in each.body.items() if name in fields}
+            | {"id": self._here[each.source.line]}
+            for each in self.changed
+        ]
+        return BatchRequest(verb=Verb.UPDATE, rows=bodies, shape=Shape.STORED, atomic=False)
+
+
+def _columns(import_: ImportRow) -> Columns:
+    assert import_.columns is not None
+    return mapping.of_values(import_.columns)
+
+
+def _actor(environment_id: int, import_: ImportRow) -> Actor:
+    actor = f"worker:{import_.worker_id}"
+    return Actor(environment_id, actor, THROUGH, import_.id, whole=True)

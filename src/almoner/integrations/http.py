@@ -1,0 +1,106 @@
+"""HTTP as a task has it: guarded in where it goes, bounded in what it reads and how long it waits.
+
+Nobody is waited for with a transaction open (decision 23).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from almoner.integrations.declare import IntegrationError, TemporaryError
+from almoner.outbound.http import HttpClient, SendError, TooLongError
+from almoner.work.step import StepRun
+
+LONGEST: Final = 4 * 1024 * 1024
+_PASSING: Final = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a partner answered: its status, and its body of at most 4 MiB."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON. Raises IntegrationError where it is none."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise IntegrationError(
+                "malformed_response", "The partner's answer is not JSON.", status=self.status
+            ) from None
+
+    def well(self) -> Answer:
+        """This answer. Raises TemporaryError where another one may come to the same request later,
+        else IntegrationError.
+        """
+        if 200 <= self.status < 300:
+            return self
+        if self.status >= 500 or self.status in _PASSING:
+            raise TemporaryError(
+                "partner_unavailable", f"The partner answered {self.status}.", status=self.status
+            )
+        raise IntegrationError(
+            "partner_refused", f"The partner answered {self.status}.", status=self.status
+        )
+
+
+class GuardedHttp:
+    """Sends requests for one task. POST, PUT and DELETE carry ``Idempotency-Key``, which is the
+    same in each try of the task.
+
+    Raises TemporaryError where there is no answer, IntegrationError where nothing may be sent there
+    or the answer is too long."""
+
+    def __init__(self, client: HttpClient, run: StepRun) -> None:
+        self._client = client
+        self._run = run
+
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """The answer to a GET."""
+        return await self._send("GET", url, {**(headers or {})}, None)
+
+    async def post(
+        self, url: str, json: Any = None, form: Mapping[str, str] | None = None, **headers: str
+    ) -> Answer:
+        """The answer to a POST of JSON or of a form; ``headers`` by their names, ``_`` for
+        ``-``.
+        """
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if form is None:
+            named["Content-Type"], body = "application/json", msgspec.json.encode(json)
+        else:
+            named["Content-Type"], body = (
+                "application/x-www-form-urlencoded",
+                urlencode(form).encode(),
+            )
+        return await self._send("POST", url, named, body)
+
+    async def _send(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None
+    ) -> Answer:
+        if self._run.writes:
+            raise RuntimeError(
+                "A task asks others first and writes then: while others are waited for, no"
+                " transaction is open."
+            )
+        if method != "GET":
+            headers["Idempotency-Key"] = self._run.step.id
+        try:
+            answer = await self._client.send(method, url, headers, body, LONGEST)
+        except TooLongError as error:
+            raise IntegrationError(
+                "answer_too_long", f"The partner {error.words}", limit_bytes=LONGEST
+            ) from None
+        except SendError as error:
+            known = IntegrationError if error.step == "url" else TemporaryError
+            raise known(
+                "partner_unreachable", f"The partner {error.words}", step=error.step
+            ) from None
+        return Answer(answer.status, answer.body)

@@ -1,0 +1,114 @@
+"""Jobs that begin by themselves, on a schedule as cron writes it, in a time zone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from almoner.data_api.declare import Resource
+from almoner.data_api.store import Store
+from almoner.database import Connection, Database
+from almoner.errors import problem
+from almoner.integrations import changed, jobs
+from almoner.integrations.declare import Integration
+from almoner.vocabulary import cron
+from almoner.vocabulary.times import TIMEZONES
+from almoner.work.rounds import keep_looking
+
+_LOOK_SECONDS: Final = 2.0
+_SET: Final = """
+UPDATE integrations SET schedule = $3, zone = $4, next_at = $5, changed_at = clock_timestamp()
+WHERE environment_id = $1 AND name = $2
+"""
+# Of every environment; whoever is faster begins it.
+_DUE: Final = """
+SELECT environment_id, name, schedule, zone FROM integrations
+WHERE enabled AND next_at <= $1 AND name = ANY ($2::text[])
+ORDER BY environment_id, name LIMIT 20 FOR UPDATE SKIP LOCKED
+"""
+_ADVANCE: Final = "UPDATE integrations SET next_at = $3 WHERE environment_id = $1 AND name = $2"
+
+
+def upcoming(schedule: str, zone: str, after: datetime, count: int) -> list[datetime]:
+    """The next so many moments of a schedule after this one, in UTC."""
+    moments: list[datetime] = []
+    while len(moments) < count:
+        moments.append(cron.following(schedule, zone, moments[-1] if moments else after))
+    return moments
+
+
+def check(schedule: str, zone: str) -> None:
+    """Raises a 400 ApiError where the schedule or the zone is none, which names its field."""
+    if not cron.is_schedule(schedule):
+        raise problem(
+            "bad_request",
+            "A schedule has five parts as cron has them: minute, hour, day of the month, month, day"
+            " of the week. 0 6 * * 1-5 is six o'clock from Monday to Friday.",
+            path=".schedule",
+        )
+    if zone not in TIMEZONES:
+        raise problem("bad_request", "Name a time zone as US/Eastern.", path=".zone")
+
+
+async def set_schedule(
+    connection: Connection,
+    environment_id: int,
+    name: str,
+    schedule: str,
+    zone: str,
+    now: datetime,
+) -> datetime | None:
+    """Sets when the jobs of an integration begin, or that none does where the schedule is blank.
+
+    Answers with the first moment. Raises a 400 ApiError where the schedule or the zone is none.
+    """
+    if not schedule:
+        await connection.execute(_SET, environment_id, name, None, None, None)
+        return None
+    check(schedule, zone)
+    first = cron.following(schedule, zone, now)
+    await connection.execute(_SET, environment_id, name, schedule, zone, first)
+    return first
+
+
+async def begin_due(
+    database: Database,
+    store: Store,
+    tasks: Resource,
+    known: Mapping[str, Integration],
+    now: datetime,
+) -> list[str]:
+    """Begins a job for each schedule that is due, in one transaction with the moment of the next:
+    once, however many look and whatever was missed meanwhile. Answers with the ids of the jobs."""
+    begun = []
+    async with database.transaction() as connection:
+        for row in await connection.fetch(_DUE, now, list(known)):
+            environment_id, name = row["environment_id"], row["name"]
+            job_id = await jobs.begin_within(
+                connection, store, tasks, environment_id, integration=known[name]
+            )
+            moment = cron.following(row["schedule"], row["zone"], now)
+            await connection.execute(_ADVANCE, environment_id, name, moment)
+            begun.append(job_id)
+    return begun
+
+
+async def keep_beginning(
+    database: Database,
+    store: Store,
+    tasks: Resource,
+    known: Mapping[str, Integration],
+    stop: asyncio.Event,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
+    """Begins what is due, and what changes begin, until ``stop`` is set. Where the database is
+    away, what was missed begins later.
+    """
+
+    async def look() -> None:
+        await begin_due(database, store, tasks, known, now())
+        await changed.begin_for_changes(database, store, tasks, known)
+
+    await keep_looking(look, stop, _LOOK_SECONDS, "beginning jobs")

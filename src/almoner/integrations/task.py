@@ -1,0 +1,190 @@
+"""What a task's function is given: settings, the store, HTTP, and other tasks to call.
+
+A task that calls others is left while they run, and begun anew when they have ended: what it called
+already answers at once then. So what stands before a call is done more than once, and only what
+comes after the last call may write."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from almoner.data_api.declare import Resource, Row
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor, new_id
+from almoner.database import Connection
+from almoner.integrations.declare import Integration, TaskFunction
+from almoner.integrations.http import GuardedHttp
+from almoner.integrations.store import ScopedStore
+from almoner.work import queries
+from almoner.work.step import DONE, OPEN, NewStep, StepRun
+
+# Rows of one statement: more of them take no less time each.
+_BATCH: Final = 5_000
+ItemT = TypeVar("ItemT")
+
+
+class Waiting(BaseException):
+    """The task is left until what it called has ended. No error: what an author catches does not
+    catch it.
+    """
+
+
+class CalledTaskError(Exception):
+    """A task that was called did not succeed. Its errors are its own (contract: they do not roll
+    up).
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """How many tasks of a fan-out succeeded, and how many did not."""
+
+    succeeded: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """What writes the rows of integration_tasks of one job."""
+
+    store: Store
+    resource: Resource
+    by: Actor
+    job_id: str
+
+    async def add(
+        self,
+        connection: Connection,
+        integration: Integration,
+        kind: str,
+        tasks: Sequence[tuple[str, Sequence[str]]],
+    ) -> None:
+        """Writes tasks of one kind, each an id and its ``ref_ids``, as not attempted yet."""
+        rows: list[Row] = [
+            {
+                "id": task_id,
+                "status": "unattempted",
+                "job_id": self.job_id,
+                "task_name": integration.task_name(kind),
+                "ref_ids": list(ref_ids),
+            }
+            for task_id, ref_ids in tasks
+        ]
+        within = self.store.within(connection)
+        for start in range(0, len(rows), _BATCH):
+            await within.load(self.by, self.resource, rows[start : start + _BATCH])
+
+
+class Task:
+    """One try of a task. ``id`` is that of its row and the same in each try, ``attempt`` is the
+    number of this one.
+    """
+
+    def __init__(
+        self,
+        integration: Integration,
+        run: StepRun,
+        rows: TaskRows,
+        settings: Any,
+        store: ScopedStore,
+        http: GuardedHttp,
+    ) -> None:
+        self.id = run.step.id
+        self.job_id = run.step.job_id
+        self.attempt = run.step.attempts
+        self.settings = settings
+        self.store = store
+        self.http = http
+        self.user_id: str | None = None
+        self._integration = integration
+        self._run = run
+        self._rows = rows
+        self._calls = 0
+
+    def about(self, user_id: str) -> None:
+        """Says which patient the task is about: ``user_id`` of its row."""
+        self.user_id = user_id
+
+    async def call(self, function: TaskFunction, *args: Any, ref_ids: Iterable[str] = ()) -> Any:
+        """What another task of this integration returns, once it has succeeded. Where it does not,
+        this one fails as well.
+        """
+        number, kind = self._next_call(), self._integration.kinds[function.__name__]
+        async with self._looking() as connection:
+            there = await queries.child(connection, self._run.step, number)
+        if there is None:
+            await self._create(kind.name, number, [(list(args), list(ref_ids))])
+            raise Waiting
+        state, result = there
+        if state in OPEN:
+            raise Waiting
+        if state != DONE:
+            raise CalledTaskError(kind.name)
+        return msgspec.convert(result, kind.returns) if kind.returns is not Any else result
+
+    async def each(
+        self,
+        function: TaskFunction,
+        items: Sequence[ItemT],
+        ref_ids: Callable[[ItemT], Iterable[str]] = lambda item: (),
+    ) -> Outcomes:
+        """One task for each item, side by side; how they ended, once all of them have.
+
+        One that fails keeps no other from going on.
+        """
+        number, kind = self._next_call(), self._integration.kinds[function.__name__]
+        async with self._looking() as connection:
+            steps, opened, succeeded = await queries.counted(connection, self._run.step, number)
+        if not steps and items:
+            await self._create(kind.name, number, [([item], list(ref_ids(item))) for item in items])
+            raise Waiting
+        if opened:
+            raise Waiting
+        return Outcomes(succeeded, steps - succeeded)
+
+    async def results(self) -> AsyncIterator[Any]:
+        """What those tasks of the last ``each`` returned that succeeded, as JSON, in the order of
+        their items; a few are read at a time.
+        """
+        place = -1
+        while True:
+            async with self._looking() as connection:
+                page = await queries.results(connection, self._run.step, self._calls, place)
+            for place, result in page:  # noqa: B007  # where the next page begins
+                yield result
+            if not page:
+                return
+
+    def _next_call(self) -> int:
+        if self._run.writes:
+            raise RuntimeError(
+                "A task calls others first and writes then: it is begun anew when they have ended."
+            )
+        self._calls += 1
+        return self._calls
+
+    def _looking(self) -> Any:
+        return self._run.database.connection()
+
+    async def _create(
+        self, kind: str, number: int, calls: Sequence[tuple[list[Any], list[str]]]
+    ) -> None:
+        step = self._run.step
+        new = [
+            NewStep(new_id(), kind, args, number, place) for place, (args, _) in enumerate(calls)
+        ]
+        connection = await self._run.transaction()
+        tasks = [(new_step.id, ref_ids) for new_step, (_, ref_ids) in zip(new, calls, strict=True)]
+        await self._rows.add(connection, self._integration, kind, tasks)
+        await queries.add(
+            connection,
+            step.environment_id,
+            queue=step.queue,
+            job_id=step.job_id,
+            parent_id=step.id,
+            steps=new,
+        )

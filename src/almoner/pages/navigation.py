@@ -1,0 +1,18 @@
+"""The main navigation of the pages."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from almoner.pages.render import Room
+
+# In their order. Of several of one title the first that is open is shown: the inbox of who gives no
+# care has failures alone.
+ROOMS: Final = (
+    Room("Inbox", "/inbox", ("give_care",)),
+    Room("Patients", "/patients", ("give_care",)),
+    Room("Calendar", "/calendar", ("give_care",)),
+    Room("Workshop", "/workshop", ("design", "integrate")),
+    Room("Admin", "/admin", ("administer",)),
+    Room("Inbox", "/inbox/failures", ("administer",)),
+)

@@ -1,0 +1,160 @@
+"""What the pages of an import see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from almoner.data_api.declare import Resource
+from almoner.imports import rows
+from almoner.imports.results import Result
+from almoner.imports.rows import ImportRow, RowProblem
+from almoner.imports.sources import documents, targets
+from almoner.patient_merges.duplicates import Likely
+from almoner_files.delimited import SourceRow
+from almoner_files.fields import example
+from almoner_files.mapping import EXTERNAL_ID, NOTATIONS
+from almoner_files.mapping import Mapping as Columns
+
+PREVIEW: Final = 20
+STATES: Final = {
+    rows.MAPPING: "to be mapped",
+    rows.CHECKING: "being checked",
+    rows.CHECKED: "checked",
+    rows.WRITING: "being written",
+    rows.DONE: "written",
+    rows.UNDOING: "being taken back",
+    rows.UNDONE: "taken back",
+    rows.REMOVED: "not written",
+}
+# Outcomes in the order in which they are told.
+OUTCOMES: Final = (
+    *("created", "updated", "unchanged", "skipped", "refused"),
+    *("taken back", "left"),
+)
+# Days as people write the last of January.
+DAYS: Final = tuple((notation, example(notation)) for notation in NOTATIONS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportsPage:
+    """The form, as it was sent where something is wrong with it, and the imports so far."""
+
+    choices: Sequence[tuple[str, str]]
+    collection: str
+    namespace: str
+    error: str
+    past: Sequence[ImportRow]
+    titles: Mapping[str, str]
+    limit: int
+    limit_words: str
+    most_rows: int
+    states: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ColumnChoice:
+    """A column, what stands in it at first, and the field that it goes into; ``options`` are those
+    that it could go into.
+    """
+
+    name: str
+    sample: str
+    chosen: str
+    options: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappingPage:
+    """An import whose columns are looked at."""
+
+    row: ImportRow
+    title: str
+    columns: Sequence[ColumnChoice]
+    preview: Sequence[SourceRow]
+    dates: str
+    notations: Sequence[tuple[str, str]]
+    existing: str
+    missing: Sequence[str]
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuplicateRow:
+    """A row of the file that may be somebody who is here, beside them."""
+
+    line: int
+    name: str
+    likely: Likely
+    choice: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatePage:
+    """An import that is under way, checked, written or taken back. ``more`` problems are in the
+    file alone.
+    """
+
+    row: ImportRow
+    title: str
+    state: str
+    counts: Sequence[tuple[str, int]]
+    problems: Sequence[RowProblem]
+    more: int
+    duplicates: Sequence[DuplicateRow]
+    all_duplicates: int
+    written: Sequence[tuple[str, str]]
+    left: Sequence[Result]
+    may_be_undone: bool
+    has_bad_rows: bool
+    writes: int
+
+
+@dataclass(frozen=True)
+class ProgressPart:
+    """How far an import is."""
+
+    row: ImportRow
+    state: str
+
+
+def columns(resource: Resource, mapped: Columns, first: SourceRow | None) -> list[ColumnChoice]:
+    """Each column with the fields that it may go into, by what people call them."""
+    fields = [(field.name, field.title) for field in targets(resource)]
+    listed = []
+    for name, target in mapped.columns.items():
+        members = [
+            (f"{field.name}.{part}", f"{field.title}: {part}")
+            for field in documents(resource)
+            for part in [name.removeprefix(f"{field.name}.")]
+        ]
+        options = [
+            ("", "Left out"),
+            *fields,
+            *members,
+            (EXTERNAL_ID, "Id in the other system"),
+        ]
+        sample = "" if first is None else str(first.values.get(name, ""))
+        listed.append(ColumnChoice(name, sample, target.field if target else "", options))
+    return listed
+
+
+def missing(resource: Resource, mapped: Columns) -> list[str]:
+    """The fields that a new row needs and no column goes into."""
+    there = {target.field.partition(".")[0] for target in mapped.columns.values() if target}
+    needed = [field for field in targets(resource) if field.required]
+    return [field.title for field in needed if field.name not in there]
+
+
+def may_be_undone(row: ImportRow) -> bool:
+    """Whether what was written can be taken back still."""
+    ended = row.ended_at
+    day = timedelta(seconds=rows.DAY)
+    return row.state == rows.DONE and ended is not None and datetime.now(UTC) - ended < day
+
+
+def counted(row: ImportRow) -> list[tuple[str, int]]:
+    """How many rows came to what, in the order in which that is told."""
+    return [(outcome, row.counts[outcome]) for outcome in OUTCOMES if row.counts.get(outcome)]

@@ -1,1 +1,0 @@
-"""How a patient is reached, and what they consented to; their name, address and ids elsewhere."""

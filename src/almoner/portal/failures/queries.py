@@ -1,0 +1,119 @@
+"""What has failed and can be mended: firings of processes, and jobs of integrations whose tasks
+failed. Each is there until it is mended: tried again with success, or begun anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from almoner.database import Connection
+from almoner.processes.firings import QUEUE
+from almoner.vocabulary.names import full_name_sql
+
+MOST: Final = 200
+# One that was stopped is mended by a new version of the program alone.
+_FAILED: Final = """
+FROM process_firings f WHERE f.environment_id = $1 AND (f.state = 'failed' OR (f.state = 'stopped'
+  AND f.version = (SELECT max(version) FROM programs WHERE environment_id = $1)))
+"""
+_FIRINGS: Final = f"""
+SELECT f.id::text, f.process AS name, f.version, f.patient_id::text, f.state, f.error::text,
+  coalesce(f.ended_at, f.fired_at) AS at {_FAILED} ORDER BY at DESC, f.id LIMIT {MOST}
+"""
+# What the tasks of an old job were given is not kept: that one cannot be mended any more.
+_WRONG: Final = """
+FROM (
+  SELECT s.job_id, s.queue, count(*) AS tasks, max(s.finished_at) AS at,
+    (array_agg(s.id ORDER BY s.finished_at DESC, s.id))[1] AS newest
+  FROM work_steps s WHERE s.environment_id = $1 AND s.state IN ('failed', 'refused')
+    AND s.queue <> $2 GROUP BY s.job_id, s.queue) AS wrong
+WHERE EXISTS (SELECT FROM work_steps top WHERE top.environment_id = $1 AND top.job_id = wrong.job_id
+  AND top.parent_id IS NULL AND top.args IS NOT NULL)
+"""
+_JOBS: Final = f"""
+SELECT wrong.*, t.user_id::text AS patient_id, t.errors::text FROM (SELECT * {_WRONG}
+  ORDER BY at DESC, job_id LIMIT {MOST}) AS wrong
+LEFT JOIN integration_tasks t ON t.environment_id = $1 AND t.id = wrong.newest
+ORDER BY at DESC, job_id
+"""
+_COUNT: Final = f"SELECT (SELECT count(*) {_FAILED}) + (SELECT count(*) {_WRONG})"
+_NAMES: Final = f"""
+SELECT p.id::text, {full_name_sql("p")} FROM patients AS p
+WHERE p.environment_id = $1 AND ($2::uuid IS NULL OR p.coach_id = $2) AND p.id = ANY ($3::uuid[])
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What has failed. ``of`` is ``process`` or ``integration`` and ``id`` that of the firing or
+    the job; ``code`` and ``text`` say what went wrong and what to do, of a job its newest error.
+
+    ``tasks``: how many of a job's have failed; 1 of a firing. ``patient_id`` is None where it is
+    about nobody; ``may_retry`` is false where trying again changes nothing. ``at`` is in UTC."""
+
+    of: str
+    id: str
+    name: str
+    at: datetime
+    code: str
+    text: str
+    tasks: int
+    patient_id: str | None
+    may_retry: bool
+
+
+async def failures(connection: Connection, environment_id: int) -> list[Failure]:
+    """The newest failures of processes and of integrations, the newest first."""
+    rows = [_of_process(row) for row in await connection.fetch(_FIRINGS, environment_id)] + [
+        _of_job(row) for row in await connection.fetch(_JOBS, environment_id, QUEUE)
+    ]
+    return sorted(rows, key=lambda failure: (failure.at, failure.id), reverse=True)[:MOST]
+
+
+async def count(connection: Connection, environment_id: int) -> int:
+    """How many failures there are."""
+    number: int = await connection.fetchval(_COUNT, environment_id, QUEUE)
+    return number
+
+
+async def names(
+    connection: Connection, environment_id: int, only_of: str | None, patient_ids: Sequence[str]
+) -> dict[str, str]:
+    """The names of those of these patients whom this worker has, or all where it is None."""
+    return dict(await connection.fetch(_NAMES, environment_id, only_of, patient_ids))
+
+
+def _of_process(row: Mapping[str, Any]) -> Failure:
+    error = msgspec.json.decode(row["error"]) if row["error"] else {}
+    return Failure(
+        of="process",
+        id=row["id"],
+        name=row["name"],
+        at=row["at"],
+        code=error.get("code", ""),
+        text=error.get("message", ""),
+        tasks=1,
+        patient_id=row["patient_id"],
+        may_retry=row["state"] == "failed",
+    )
+
+
+def _of_job(row: Mapping[str, Any]) -> Failure:
+    errors = msgspec.json.decode(row["errors"]) if row["errors"] else []
+    error = errors[0] if errors else {}
+    return Failure(
+        of="integration",
+        id=str(row["job_id"]),
+        name=row["queue"],
+        at=row["at"],
+        code=str(error.get("code", "")),
+        text=str(error.get("message", "")),
+        tasks=row["tasks"],
+        patient_id=row["patient_id"],
+        may_retry=True,
+    )

@@ -1,1 +1,0 @@
-"""Tasks that a patient is shown: given, put away, brought back."""

@@ -1,0 +1,114 @@
+"""Values of a form as people read them: numbers, days, moments, yes and no, choices."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+from almoner.pages.forms.controls import number
+from almoner.pages.notation import time_of_day
+from almoner.vocabulary import clocks
+from almoner.vocabulary.fields import Field
+from almoner.vocabulary.kinds import Kind
+from almoner.vocabulary.times import IsoDate, IsoDateTime
+from almoner.workshop.field_kinds import Scale
+
+
+@dataclass(frozen=True)
+class Zones:
+    """Whose clocks a moment is told by: the patient's, and the worker's who reads. Both are IANA
+    names.
+    """
+
+    patient: str
+    worker: str
+
+    def moment(self, at: datetime) -> str:
+        """The moment in the patient's zone, and in the worker's where that differs: ``2 Aug 2026
+        07:20 (you: 10:20)``.
+        """
+        there, here = clocks.local(at, self.patient), clocks.local(at, self.worker)
+        theirs = f"{day(there)} {time_of_day(there)}"
+        if there.utcoffset() == here.utcoffset():
+            return theirs
+        return (
+            f"{theirs} (you: {time_of_day(here)})"
+            if there.date() == here.date()
+            else f"{theirs} (you: {day(here)} {time_of_day(here)})"
+        )
+
+
+@dataclass(frozen=True)
+class FieldValue:
+    """A field with its value in words; ``value`` is blank where there is none."""
+
+    name: str
+    label: str
+    value: str
+
+
+def day(at: date) -> str:
+    """A day as people write it: 2 Aug 2026."""
+    return f"{at.day} {at:%b %Y}"
+
+
+def field_values(
+    fields: Iterable[Field], values: Mapping[str, Any], zones: Zones
+) -> tuple[FieldValue, ...]:
+    """These fields with their values in words, in order."""
+    return tuple(
+        FieldValue(
+            field.name, field.title, kind_in_words(field.kind, values.get(field.name), zones)
+        )
+        for field in fields
+    )
+
+
+def beyond(
+    known: Container[str], values: Mapping[str, Any], zones: Zones
+) -> tuple[FieldValue, ...]:
+    """The values that no field is known for, as an older version may have left them, under their
+    names.
+    """
+    return tuple(
+        FieldValue(name, name, kind_in_words(None, value, zones))
+        for name, value in values.items()
+        if name not in known and value is not None
+    )
+
+
+def is_numeric(kind: Kind) -> bool:
+    """Whether its values are numbers, which stand right in a column."""
+    return kind.column in ("bigint", "numeric")
+
+
+def kind_in_words(kind: Kind | None, value: Any, zones: Zones) -> str:
+    """A JSON value of a kind in words, as it is where the kind is None or means nothing by it."""
+    if value is None or value in ("", []):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if is_number(value):
+        of = f" of {kind.high}" if isinstance(kind, Scale) and kind.high is not None else ""
+        return f"{number(value)}{of}"
+    if isinstance(value, list):
+        return ", ".join(kind_in_words(None, item, zones) for item in value)
+    if not isinstance(value, str):
+        return msgspec.json.encode(value).decode()
+    try:
+        if isinstance(kind, IsoDateTime):
+            return zones.moment(kind.parse(value))
+        if isinstance(kind, IsoDate):
+            return day(kind.parse(value))
+    except (ValueError, OverflowError):
+        pass
+    return value
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number; yes and no are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

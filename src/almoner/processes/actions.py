@@ -1,0 +1,371 @@
+"""What a process does for a patient: each action writes through the store, in the transaction of
+its firing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, NoReturn
+
+from almoner.data_api.declare import Row
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
+from almoner.database import Connection
+from almoner.pages import notation
+from almoner.pages.notation import Notation
+from almoner.processes import webhooks
+from almoner.processes.firings import Firing
+from almoner.resources import BY_NAME
+from almoner.vocabulary import clocks
+from almoner.vocabulary.names import full_name
+from almoner.workshop.design import MessageTemplate
+from almoner.workshop.placeholders import filled
+from almoner.workshop.process_design import ProcessAction
+from almoner.workshop.published_programs import Outline
+
+_PATIENT: Final = """
+SELECT id::text, phase, coach_id::text, timezone, first_name, last_name FROM patients
+WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE
+"""
+_OF_ROLE: Final = """
+SELECT a.worker_id::text, (SELECT count(*) FROM patients p WHERE p.environment_id = $1
+  AND p.coach_id = a.worker_id) AS patients
+FROM worker_accounts a WHERE a.environment_id = $1 AND a.disabled_at IS NULL AND $2 = ANY (a.roles)
+ORDER BY patients, a.worker_id
+"""
+# How many a process has assigned. One assigns at a time, so that each comes in turn.
+_ASSIGNED: Final = """
+SELECT count(*) FROM process_firings f JOIN process_effects e ON e.environment_id = $1
+  AND e.firing_id = f.id AND e.resource = 'patients'
+WHERE f.environment_id = $1 AND f.process = $2
+"""
+_IN_TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended('assign ' || $2, $1::int))"
+_WHOSE: Final = """
+SELECT c.worker_id::text FROM calendar_events e
+JOIN calendars c ON c.environment_id = $1 AND c.id = e.calendar_id
+WHERE e.environment_id = $1 AND e.id = $2
+"""
+_COACH: Final = """
+SELECT first_name, last_name, phone_number FROM workers WHERE environment_id = $1 AND id = $2
+"""
+_CONVERSATION: Final = """
+SELECT id::text FROM conversations WHERE environment_id = $1 AND user_id = $2
+  AND conversation_type = $3 ORDER BY created_at DESC, id DESC LIMIT 1
+"""
+# Consent to what nobody writes by hand; a number or an address that is there twice is refused where
+# either is. It stays as it is until the message is written.
+_AUTOMATIC: Final = {
+    "phone": """
+SELECT phone_number AS address, opted_in_to_sms AND automatic_recipient AS consented
+FROM phone_numbers WHERE environment_id = $1 AND user_id = $2 FOR SHARE
+""",
+    "email": """
+SELECT lower(email) AS address, opted_in_to_email AND automatic_recipient AS consented
+FROM email_addresses WHERE environment_id = $1 AND user_id = $2 FOR SHARE
+""",
+}
+_APPOINTMENT: Final = """
+SELECT appointment_type, start_time, day FROM calendar_events
+WHERE environment_id = $1 AND id = $2
+"""
+# In which a message goes that is for any type of conversation, the first that may be used.
+_CHANNELS: Final = ("phone", "email", "app", "third_party_app")
+
+
+class ActionError(Exception):
+    """Why an action cannot be done as things stand: ``code`` for programs, and what to do in
+    words.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Acting:
+    """What an action is done with. ``at`` is now, in UTC; ``place`` numbers the action among those
+    of its process.
+    """
+
+    connection: Connection
+    store: Store
+    by: Actor
+    firing: Firing
+    program: Outline
+    at: datetime
+    place: int = 0
+
+    async def patient(self) -> Mapping[str, Any]:
+        """The patient as they are now, kept from changing. Raises ActionError."""
+        row: Mapping[str, Any] | None = await self.connection.fetchrow(
+            _PATIENT, self.by.environment_id, self.firing.patient_id
+        )
+        if row is None:
+            raise ActionError("patient_gone", "The patient is not there any more.")
+        return row
+
+    async def create(self, collection: str, row: Row) -> tuple[str, str]:
+        """Creates a row; the answer is its collection and id."""
+        written = await self.store.create(self.by, BY_NAME[collection], row)
+        return collection, written.id
+
+    async def update_patient(self, patient_id: str, row: Row) -> tuple[str, str]:
+        await self.store.update(self.by, BY_NAME["patients"], patient_id, row, None)
+        return "patients", patient_id
+
+
+async def perform(acting: Acting, action: ProcessAction) -> tuple[str, str] | None:
+    """Does an action; the answer is the collection and id of what it wrote, None where nothing was
+    left to do. Raises ActionError, and ApiError as the API does.
+    """
+    return await _DO[action.do](acting, action)
+
+
+async def _start_care_flow(acting: Acting, action: ProcessAction) -> tuple[str, str] | None:
+    template = _named(acting.program.care_flows, action.care_flow, "care flow")
+    patient = await acting.patient()
+    timezone = patient["timezone"]
+    today = clocks.day_of(acting.at, timezone)
+    workers: dict[str, str | None] = {"": None}
+    goals = []
+    for goal in template.goals:
+        steps = []
+        for step in goal.interventions:
+            if step.assignee not in workers:
+                workers[step.assignee] = await _worker_of(
+                    acting, step.assignee, patient["coach_id"]
+                )
+            due = None if step.due_in_days is None else today + timedelta(days=step.due_in_days)
+            steps.append(
+                {
+                    "title": step.title,
+                    "reminder_date": (
+                        None if due is None else clocks.iso(clocks.start_of(due, timezone))
+                    ),
+                    "completed_at": None,
+                    "completed_by_worker_id": None,
+                    "worker_id": workers[step.assignee],
+                    "instructions": step.instructions.strip() or None,
+                }
+            )
+        goals.append({"title": goal.title, "interventions": steps})
+    flow = {
+        "description": template.description or template.name,
+        "diagnosis": template.diagnosis or None,
+        "goals": goals,
+    }
+    return await acting.create("care_flows", {"user_id": patient["id"], "care_flow": flow})
+
+
+async def _worker_of(acting: Acting, role: str, coach_id: str | None) -> str | None:
+    """Who is meant by a role: the patient's coach where they have it, else who alone has it."""
+    rows = await acting.connection.fetch(_OF_ROLE, acting.by.environment_id, role)
+    holders = [row["worker_id"] for row in rows]
+    if coach_id in holders:
+        return coach_id
+    return holders[0] if len(holders) == 1 else None
+
+
+async def _give_task(acting: Acting, action: ProcessAction) -> tuple[str, str] | None:
+    patient = await acting.patient()
+    return await acting.create(
+        "patient_tasks", {"user_id": patient["id"], "task_type": action.task}
+    )
+
+
+async def _change_phase(acting: Acting, action: ProcessAction) -> tuple[str, str] | None:
+    patient = await acting.patient()
+    if patient["phase"] == action.phase:
+        return None
+    here = next((phase for phase in acting.program.phases if phase.name == patient["phase"]), None)
+    if here is not None and here.next is not None and action.phase not in here.next:
+        raise ActionError(
+            "phase_not_allowed",
+            f"The phase {action.phase} does not follow {patient['phase']} in the program. Move the"
+            " patient by hand, let it follow in the program, or ask for the phase in the process.",
+        )
+    return await acting.update_patient(patient["id"], {"phase": action.phase})
+
+
+async def _assign_coach(acting: Acting, action: ProcessAction) -> tuple[str, str] | None:
+    patient = await acting.patient()
+    if patient["coach_id"] is not None:
+        return None
+    rows = await acting.connection.fetch(_OF_ROLE, acting.by.environment_id, action.role)
+    if not rows:
+        raise ActionError(
+            "nobody_of_role",
+            f"Nobody who may sign in has the role {action.role}. Give it to somebody, then try"
+            " again.",
+        )
+    holders = [row["worker_id"] for row in rows]
+    coach_id = await _by_rule(acting, action.rule, holders)
+    return await acting.update_patient(patient["id"], {"coach_id": coach_id})
+
+
+async def _by_rule(acting: Acting, rule: str, holders: list[str]) -> str:
+    """Who of the holders of a role becomes the coach; they come with the fewest patients first."""
+    if rule == "round_robin":
+        turn = (acting.by.environment_id, acting.firing.process)
+        await acting.connection.execute(_IN_TURN, *turn)
+        count = await acting.connection.fetchval(_ASSIGNED, *turn)
+        in_order: str = sorted(holders)[count % len(holders)]
+        return in_order
+    if rule != "same_as_appointment":
+        return holders[0]
+    worker: str | None = await acting.connection.fetchval(
+        _WHOSE, acting.by.environment_id, acting.firing.event["row_id"]
+    )
+    if worker not in holders:
+        raise ActionError(
+            "not_of_role",
+            "Whose appointment it is has not the role that the process asks for. Give it to them,"
+            " or assign a coach by hand.",
+        )
+    return worker
+
+
+async def _make_alert(acting: Acting, action: ProcessAction) -> tuple[str, str] | None:
+    patient = await acting.patient()
+    row = {"patient_id": patient["id"], "alert_type": "process"}
+    return await acting.create("alerts", row | {"role": action.role, "text": action.text})
+
+
+async def _call_webhook(acting: Acting, action: ProcessAction) -> tuple[str, str] | None:
+    connection, environment_id = acting.connection, acting.by.environment_id
+    if not await webhooks.is_declared(connection, environment_id, action.webhook):
+        raise ActionError("webhook_unknown", webhooks.unknown(action.webhook))
+    await webhooks.schedule(
+        connection, environment_id, acting.firing.id, name=action.webhook, place=acting.place
+    )
+    return None
+
+
+async def _write_record(acting: Acting, action: ProcessAction) -> tuple[str, str] | None:
+    patient = await acting.patient()
+    row = {
+        "user_id": patient["id"],
+        "type_name": action.record,
+        "body": {value.field: value.equals for value in action.values},
+    }
+    return await acting.create("custom_data_type_records", row)
+
+
+async def _send_message(acting: Acting, action: ProcessAction) -> tuple[str, str] | None:
+    template = _named(acting.program.message_templates, action.message, "message template")
+    patient = await acting.patient()
+    if patient["coach_id"] is None:
+        raise ActionError(
+            "no_coach",
+            "The patient has no coach in whose name the message could be sent. Assign one, then"
+            " try again.",
+        )
+    text, unknown = filled(template.body, await _words(acting, patient))
+    if unknown:
+        names = ", ".join(f"{{{{{name}}}}}" for name in unknown)
+        raise ActionError(
+            "unknown_words",
+            f"Nothing is known for {names}, which the message needs. Add it, or take it out of the"
+            " template.",
+        )
+    channel = await _channel(acting, template, patient["id"])
+    conversation = await acting.connection.fetchval(
+        _CONVERSATION, acting.by.environment_id, patient["id"], channel
+    )
+    if conversation is None:
+        row = {"user_id": patient["id"], "conversation_type": channel}
+        _, conversation = await acting.create("conversations", row)
+    message = {
+        "user_id": patient["id"],
+        "worker_id": patient["coach_id"],
+        "conversation_id": conversation,
+        "direction": "outbound",
+        "contents": text.strip("\n"),
+        "automatically_sent": True,
+    }
+    return await acting.create("messages", message)
+
+
+async def _channel(acting: Acting, template: MessageTemplate, patient_id: str) -> str:
+    """The type of conversation that the message may go in. Raises ActionError."""
+    channels = _CHANNELS if template.channel == "any" else (template.channel,)
+    for channel in channels:
+        statement = _AUTOMATIC.get(channel)
+        if statement is None:
+            if template.channel != "any" or await acting.connection.fetchval(
+                _CONVERSATION, acting.by.environment_id, patient_id, channel
+            ):
+                return channel
+            continue
+        rows = await acting.connection.fetch(statement, acting.by.environment_id, patient_id)
+        refused = {row["address"] for row in rows if not row["consented"]}
+        if {row["address"] for row in rows} - refused:
+            return channel
+    words = {"phone": "automated SMS", "email": "automated e-mail"}
+    asked = " or ".join(words[channel] for channel in channels if channel in words)
+    raise ActionError(
+        "no_consent",
+        f"The patient has not consented to {asked}. Record the consent, then try again.",
+    )
+
+
+async def _words(acting: Acting, patient: Mapping[str, Any]) -> dict[str, str]:
+    """What stands for the placeholders of a message, as far as it is known. The appointment is the
+    one that set the process off.
+    """
+    coach = await acting.connection.fetchrow(_COACH, acting.by.environment_id, patient["coach_id"])
+    words = {
+        "program.name": acting.program.name,
+        "patient.first_name": patient["first_name"],
+        "patient.last_name": patient["last_name"],
+        "patient.full_name": full_name(patient["first_name"], patient["last_name"]),
+        "coach.first_name": coach["first_name"],
+        "coach.last_name": coach["last_name"],
+        "coach.full_name": full_name(coach["first_name"], coach["last_name"]),
+    }
+    if coach["phone_number"]:
+        words["coach.phone_number"] = coach["phone_number"]
+    event = acting.firing.event
+    row = None
+    if event["resource"] == "calendar_events":
+        row = await acting.connection.fetchrow(
+            _APPOINTMENT, acting.by.environment_id, event["row_id"]
+        )
+    if row is None:
+        return words
+    timezone, start = patient["timezone"], row["start_time"]
+    kinds = {kind.name: kind.title or kind.name for kind in acting.program.appointment_types}
+    day = row["day"] or clocks.day_of(start, timezone)
+    words["appointment.type"] = kinds.get(row["appointment_type"], row["appointment_type"])
+    words["appointment.day"] = f"{day:%A}, {day.day} {day:%B}"
+    if start is not None:
+        notation.read_in(Notation.of(timezone, None, None))
+        words["appointment.time"] = notation.time_of_day(clocks.local(start, timezone))
+    return words
+
+
+def _named(group: Any, name: str, what: str) -> Any:
+    item = next((each for each in group if each.name == name), None)
+    if item is None:
+        _gone(name, what)
+    return item
+
+
+def _gone(name: str, what: str) -> NoReturn:
+    raise ActionError("not_in_program", f"The program has no {what} {name} any more.")
+
+
+_DO: Final[Mapping[str, Callable[[Acting, ProcessAction], Awaitable[tuple[str, str] | None]]]] = {
+    "start_care_flow": _start_care_flow,
+    "give_task": _give_task,
+    "change_phase": _change_phase,
+    "send_message": _send_message,
+    "assign_coach": _assign_coach,
+    "write_record": _write_record,
+    "make_alert": _make_alert,
+    "call_webhook": _call_webhook,
+}

@@ -1,0 +1,254 @@
+"""What sets processes off as time passes: silences, dates of patients and schedules, looked for
+among an environment's patients, a page of them at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from almoner.database import Connection
+from almoner.processes.events import Event
+from almoner.vocabulary import clocks, cron
+from almoner.vocabulary.times import iso
+from almoner.workshop.process_checks import moment_of
+from almoner.workshop.trigger_design import Trigger
+
+PAGE: Final = 500
+# How often each is looked for; a schedule says so itself.
+_EVERY: Final = {"no_activity": timedelta(hours=1), "date_reached": timedelta(minutes=5)}
+_A_MOMENT: Final = timedelta(microseconds=1)
+_PATIENTS: Final = """
+SELECT p.id::text AS patient_id, p.timezone FROM patients p
+WHERE p.environment_id = $1 AND ($2::uuid IS NULL OR p.id > $2) AND NOT EXISTS (
+  SELECT FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = p.id)
+ORDER BY p.id LIMIT $3
+"""
+# Of each kind of activity, when the patient had it. An appointment that did not take place counts
+# until that was known.
+_ACTIVITY: Final = {
+    "messages": "SELECT user_id, send_time AS at FROM messages WHERE environment_id = $1"
+    " AND user_id = ANY ($2::uuid[]) AND direction = 'inbound'",
+    "answers": "SELECT user_id, created_at FROM assessment_responses WHERE environment_id = $1"
+    " AND user_id = ANY ($2::uuid[])",
+    "records": "SELECT user_id, created_at FROM custom_data_type_records WHERE environment_id = $1"
+    " AND user_id = ANY ($2::uuid[])",
+    "appointments": """
+SELECT user_id, CASE WHEN outcome IN ('cancelled', 'no-show')
+  THEN least(coalesce(start_time, day::timestamptz), updated_at)
+  ELSE coalesce(start_time, day::timestamptz) END
+FROM calendar_events WHERE environment_id = $1 AND user_id = ANY ($2::uuid[])""",
+}
+# A silence begins with the last activity, or with the patient.
+_SILENCES: Final = """
+SELECT user_id::text AS patient_id, at FROM (
+  SELECT user_id, at, lead(at) OVER (PARTITION BY user_id ORDER BY at) AS next FROM (
+    SELECT id AS user_id, created_at AS at FROM patients
+    WHERE environment_id = $1 AND id = ANY ($2::uuid[])
+    UNION ALL {activity}) activity
+  WHERE at > $3) gaps
+WHERE at <= $4 AND (next IS NULL OR next > at + $5::interval) ORDER BY at
+"""
+_RECORDS: Final = """
+SELECT DISTINCT ON (user_id) user_id::text AS patient_id, body ->> $3 AS day
+FROM custom_data_type_records
+WHERE environment_id = $1 AND user_id = ANY ($2::uuid[]) AND type_name = $4
+ORDER BY user_id, created_at DESC, id DESC
+"""
+_FIELD: Final = """
+SELECT id::text AS patient_id, {field}::text AS day FROM patients
+WHERE environment_id = $1 AND id = ANY ($2::uuid[])
+"""
+_READ: Final = """
+SELECT process, looked_until, until, patient_id::text FROM process_clocks WHERE environment_id = $1
+"""
+_WRITE: Final = """
+INSERT INTO process_clocks (environment_id, process, looked_until, until, patient_id)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT (environment_id, process) DO UPDATE
+SET looked_until = excluded.looked_until, until = excluded.until, patient_id = excluded.patient_id
+"""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How far the clock was followed for a process, in UTC. ``until`` is up to when it is followed
+    just now, behind the patient of ``patient_id``; both are None where nothing is under way.
+    """
+
+    looked_until: datetime
+    until: datetime | None = None
+    patient_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Span:
+    """From a moment, itself left out, to another, in UTC."""
+
+    first: datetime
+    last: datetime
+
+
+def follows(when: Trigger) -> bool:
+    """Whether this is a trigger that is looked for here."""
+    return when.event == "schedule" or when.event in _EVERY
+
+
+async def watches(connection: Connection, environment_id: int) -> dict[str, Watch]:
+    """How far the clock was followed, by the name of the process."""
+    rows = await connection.fetch(_READ, environment_id)
+    return {row["process"]: Watch(*list(row)[1:]) for row in rows}
+
+
+def begun(when: Trigger, watch: Watch, at: datetime) -> Watch | None:
+    """What is followed now; None where nothing is due yet."""
+    if watch.until is not None:
+        return watch
+    until: datetime | None = at
+    if when.event == "schedule":
+        until = _newest_tick(when, watch.looked_until, at)
+    elif at - watch.looked_until < _EVERY[when.event]:
+        until = None
+    return None if until is None else Watch(watch.looked_until, until)
+
+
+def _newest_tick(when: Trigger, after: datetime, at: datetime) -> datetime | None:
+    """Of what a schedule says up to now, the last: what was missed is made up for once."""
+    newest = None
+    tick = cron.following(when.cron, when.zone, after)
+    while tick <= at:
+        newest, tick = tick, cron.following(when.cron, when.zone, tick)
+    return newest
+
+
+async def page(
+    connection: Connection,
+    environment_id: int,
+    process: str,
+    when: Trigger,
+    watch: Watch,
+    most: int = PAGE,
+) -> tuple[list[Event], bool]:
+    """The events of the next patients, and whether there may be more; that they were looked at is
+    written down.
+    """
+    assert watch.until is not None
+    first = watch.until - _A_MOMENT if when.event == "schedule" else watch.looked_until
+    span = Span(first, watch.until)
+    happened, last_id = await events(
+        connection, environment_id, when, span, after=watch.patient_id, most=most
+    )
+    ended = last_id is None
+    now = Watch(watch.until) if ended else Watch(watch.looked_until, watch.until, last_id)
+    values = (now.looked_until, now.until, now.patient_id)
+    await connection.execute(_WRITE, environment_id, process, *values)
+    return happened, not ended
+
+
+async def events(
+    connection: Connection,
+    environment_id: int,
+    when: Trigger,
+    span: Span,
+    after: str | None = None,
+    most: int = PAGE,
+) -> tuple[list[Event], str | None]:
+    """The events of a span of time among the patients behind this one, and the patient to go on
+    behind; None at the end.
+    """
+    patients = await connection.fetch(_PATIENTS, environment_id, after, most)
+    ids = [row["patient_id"] for row in patients]
+    zones = {row["patient_id"]: row["timezone"] for row in patients}
+    if when.event == "no_activity":
+        happened = await _silences(connection, environment_id, when, span, ids)
+    elif when.event == "date_reached":
+        happened = await _dates(connection, environment_id, when, span, zones)
+    else:
+        ticks = list(_ticks(when, span))
+        happened = [_event(when, patient, tick, iso(tick)) for patient in ids for tick in ticks]
+    return happened, ids[-1] if len(ids) == most else None
+
+
+async def _silences(
+    connection: Connection, environment_id: int, when: Trigger, span: Span, ids: Sequence[str]
+) -> list[Event]:
+    length = timedelta(days=when.days or 0)
+    activity = " UNION ALL ".join(_ACTIVITY[name] for name in when.activity)
+    rows = await connection.fetch(
+        _SILENCES.format(activity=activity),
+        *(environment_id, ids, span.first - length, span.last - length, length),
+    )
+    return [_event(when, row["patient_id"], row["at"] + length, iso(row["at"])) for row in rows]
+
+
+async def _dates(
+    connection: Connection,
+    environment_id: int,
+    when: Trigger,
+    span: Span,
+    zones: dict[str, str],
+) -> list[Event]:
+    values: Sequence[Any] = (environment_id, list(zones))
+    if when.record:
+        query, values = _RECORDS, (*values, when.field, when.record)
+    else:
+        # The field is one of those that the patients' declaration has.
+        query = _FIELD.format(field=when.field)
+    return [
+        _event(when, row["patient_id"], moment, iso(moment))
+        for row in await connection.fetch(query, *values)
+        for moment in moments_of(row["day"], zones[row["patient_id"]], when, span)
+    ]
+
+
+def moments_of(text: str | None, timezone: str, when: Trigger, span: Span) -> Iterator[datetime]:
+    """When a date that is written so, or an anniversary of it, is as far as a trigger says: each
+    such moment within a span. None where it is no date.
+    """
+    at = moment_of(when.at)
+    try:
+        day = date.fromisoformat(text or "")
+    except ValueError:
+        return
+    if at is None:
+        return
+    days = when.days or 0
+    # The day that is counted from may be in another year than the moment.
+    around = range(
+        (span.first - timedelta(days=max(days, 0) + 2)).year,
+        (span.last + timedelta(days=max(-days, 0) + 2)).year + 1,
+    )
+    for year in around if when.yearly else (day.year,):
+        if year < day.year:
+            continue
+        moment = clocks.earliest(clocks.shifted(_in_year(day, year), days), at, timezone)
+        if span.first < moment <= span.last:
+            yield moment
+
+
+def _in_year(day: date, year: int) -> date:
+    """The anniversary: of the 29th of February the 28th where there is none."""
+    try:
+        return day.replace(year=year)
+    except ValueError:
+        return date(year, 2, 28)
+
+
+def _ticks(when: Trigger, span: Span) -> Iterator[datetime]:
+    tick = cron.following(when.cron, when.zone, span.first)
+    while tick <= span.last:
+        yield tick
+        tick = cron.following(when.cron, when.zone, tick)
+
+
+def _event(when: Trigger, patient_id: str, at: datetime, of: str) -> Event:
+    return Event(
+        on=when.event,
+        of="",
+        patient_id=patient_id,
+        resource="patients",
+        row_id=patient_id,
+        cause=f"{patient_id}:{of}",
+        at=at,
+    )

@@ -1,0 +1,1 @@
+"""What the processes of the published program do: tried, paused, and what of it has failed."""

@@ -1,0 +1,1 @@
+"""Hooks of processes: addresses by which other systems set them off."""

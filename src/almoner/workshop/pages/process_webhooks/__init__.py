@@ -1,0 +1,1 @@
+"""Webhooks of processes: addresses of other systems that they call."""

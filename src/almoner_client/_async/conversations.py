@@ -1,0 +1,48 @@
+# Made by tools/client.py; `make client` makes it anew.
+"""The operations of conversations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal, Unpack, cast
+
+from almoner_client._async.collection import AsyncCollection
+from almoner_client.answers import BatchResult
+from almoner_client.rows.conversations import Conversation, ConversationCreate, ConversationFind
+
+
+class AsyncConversations(AsyncCollection[Conversation]):
+    """Written conversations with a patient. A patient may have several of one type."""
+
+    async def get(self, row_id: str) -> Conversation:
+        """The conversation with this id. Raises NotFound, ApiError, ConnectionFailed."""
+        return await self._get(row_id)
+
+    def find(self, **filters: Unpack[ConversationFind]) -> AsyncIterator[Conversation]:
+        """Those that fit all of these, in the order of their last change; each page is asked for
+        when it is wanted. Raises InvalidRequest for what does not fit, at the first page.
+        """
+        return self._find(filters)
+
+    async def create(
+        self, *, idempotency_key: str | None = None, **fields: Unpack[ConversationCreate]
+    ) -> Conversation:
+        """Creates one, once however often it is sent: by a key of its own, or one that you keep to
+        ask again after a restart. Raises InvalidRequest with every path.
+        """
+        return await self._create(fields, idempotency_key)
+
+    async def batch(
+        self,
+        *,
+        create: Sequence[ConversationCreate] | None = None,
+        on_existing: Literal["refuse", "keep", "update"] | None = None,
+        atomic: bool = True,
+        idempotency_key: str | None = None,
+    ) -> list[BatchResult[Conversation]]:
+        """Up to 1,000 at once, all or nothing; each by itself where not ``atomic``.
+        ``on_existing`` tells what is done where one of its ``external_ids`` is known.
+        Raises InvalidRequest with every path, such as ``.create[3].user_id``.
+        """
+        options = {"on_existing": on_existing, "atomic": atomic}
+        return await self._batch(cast(Any, create), None, options, idempotency_key)

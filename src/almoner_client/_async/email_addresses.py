@@ -1,0 +1,70 @@
+# Made by tools/client.py; `make client` makes it anew.
+"""The operations of email addresses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal, Unpack, cast
+
+from almoner_client._async.collection import AsyncCollection
+from almoner_client.answers import BatchResult
+from almoner_client.rows.email_addresses import (
+    EmailAddress,
+    EmailAddressCreate,
+    EmailAddressFind,
+    EmailAddressUpdate,
+    EmailAddressUpdateRow,
+)
+
+
+class AsyncEmailAddresses(AsyncCollection[EmailAddress]):
+    """Where a patient can be written to. Keep a record of how and when each consent was
+    received."""
+
+    async def get(self, row_id: str) -> EmailAddress:
+        """The email address with this id. Raises NotFound, ApiError, ConnectionFailed."""
+        return await self._get(row_id)
+
+    def find(self, **filters: Unpack[EmailAddressFind]) -> AsyncIterator[EmailAddress]:
+        """Those that fit all of these, in the order of their last change; each page is asked for
+        when it is wanted. Raises InvalidRequest for what does not fit, at the first page.
+        """
+        return self._find(filters)
+
+    async def create(
+        self, *, idempotency_key: str | None = None, **fields: Unpack[EmailAddressCreate]
+    ) -> EmailAddress:
+        """Creates one, once however often it is sent: by a key of its own, or one that you keep to
+        ask again after a restart. Raises InvalidRequest with every path.
+        """
+        return await self._create(fields, idempotency_key)
+
+    async def update(
+        self,
+        row_id: str,
+        *,
+        idempotency_key: str | None = None,
+        if_match: str | None = None,
+        **fields: Unpack[EmailAddressUpdate],
+    ) -> EmailAddress:
+        """Changes the fields that are named; None clears one. ``if_match`` is the ``ETag`` that the
+        row must still have. Raises InvalidRequest, NotFound, PreconditionFailed.
+        """
+        return await self._update(row_id, fields, idempotency_key, if_match)
+
+    async def batch(
+        self,
+        *,
+        create: Sequence[EmailAddressCreate] | None = None,
+        update: Sequence[EmailAddressUpdateRow] | None = None,
+        on_existing: Literal["refuse", "keep", "update"] | None = None,
+        atomic: bool = True,
+        idempotency_key: str | None = None,
+    ) -> list[BatchResult[EmailAddress]]:
+        """Up to 1,000 at once, all or nothing; each by itself where not ``atomic``.
+        ``on_existing`` tells what is done where one of its ``external_ids`` is known.
+        Each row of ``update`` has its ``id``.
+        Raises InvalidRequest with every path, such as ``.create[3].user_id``.
+        """
+        options = {"on_existing": on_existing, "atomic": atomic}
+        return await self._batch(cast(Any, create), cast(Any, update), options, idempotency_key)

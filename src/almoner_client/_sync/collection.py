@@ -1,0 +1,158 @@
+# Made by tools/client.py; `make client` makes it anew.
+"""What every collection offers: the operations of the contract, by HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Literal
+
+import msgspec
+
+from almoner_client._sync.transport import Transport
+from almoner_client.answers import (
+    BatchResult,
+    JsonRow,
+    Row,
+    RowPage,
+    bare,
+    batch_results,
+    parameters,
+    row_of,
+    row_page,
+)
+
+LARGEST_PAGE = 1000
+
+
+class Collection(Generic[Row]):
+    """One collection, whose rows are of one type. The classes of the contract's collections name
+    what each operation takes; ``Client.collection`` gives any other, with dictionaries.
+    """
+
+    def __init__(self, transport: Transport, name: str, kind: type[Row]) -> None:
+        self.name = name
+        self._transport = transport
+        self._kind = kind
+
+    def pages(self, query: Mapping[str, Any] | None = None) -> Iterator[RowPage]:
+        """The pages of a Find, each asked for when it is wanted. ``query`` has the API's own names;
+        a page's ``following`` goes on behind it. Raises ApiError, ConnectionFailed.
+
+        What may be personal goes in a body and not in an address."""
+        following: Mapping[str, Any] | None = {"page[size]": LARGEST_PAGE, **(query or {})}
+        while following is not None:
+            page = self._page(following)
+            yield page
+            following = page.following
+
+    def _page(self, query: Mapping[str, Any]) -> RowPage:
+        if all(name.startswith("page[") for name in query):
+            return row_page(self._transport.read(f"/v1/{self.name}", query))
+        return row_page(self._transport.ask(f"/v1/{self.name}/find", query))
+
+    def _get(self, row_id: str) -> Row:
+        return self._read(self._transport.read(f"/v1/{self.name}/{row_id}"))
+
+    def _find(self, filters: Mapping[str, Any]) -> Iterator[Row]:
+        for page in self.pages(parameters(filters)):
+            for row in page.rows:
+                yield row_of(self._kind, row)
+
+    def _create(self, fields: Mapping[str, Any], key: str | None) -> Row:
+        path = f"/v1/{self.name}"
+        return self._read(self._transport.write("POST", path, fields, key))
+
+    def _update(
+        self, row_id: str, fields: Mapping[str, Any], key: str | None, if_match: str | None
+    ) -> Row:
+        path = f"/v1/{self.name}/{row_id}"
+        return self._read(self._transport.write("PUT", path, fields, key, if_match))
+
+    def _delete(self, row_id: str, key: str | None, if_match: str | None) -> Row:
+        path = f"/v1/{self.name}/{row_id}"
+        return self._read(self._transport.write("DELETE", path, None, key, if_match))
+
+    def _batch(
+        self,
+        create: Sequence[Mapping[str, Any]] | None,
+        update: Sequence[Mapping[str, Any]] | None,
+        options: Mapping[str, Any],
+        key: str | None,
+    ) -> list[BatchResult[Row]]:
+        if (create is None) == (update is None):
+            raise ValueError("Give one of create and update.")
+        rows = {"create": create} if update is None else {"update": update}
+        body = {**rows, **{name: value for name, value in options.items() if value is not None}}
+        path = f"/v1/{self.name}/batch"
+        return batch_results(self._kind, self._transport.write("POST", path, body, key))
+
+    def _read(self, body: bytes) -> Row:
+        return row_of(self._kind, bare(body))
+
+
+class Rows(Collection[JsonRow]):
+    """A collection by its name, whose rows are dictionaries: one that an installation has added, or
+    any for programs that know none by name.
+    """
+
+    def get(self, row_id: str) -> JsonRow:
+        """The row. Raises NotFound."""
+        return self._get(row_id)
+
+    def find(self, **filters: Any) -> Iterator[JsonRow]:
+        """The rows that fit, page after page as they are wanted."""
+        return self._find(filters)
+
+    def with_ids(self, ids: Iterable[str]) -> dict[str, msgspec.Raw]:
+        """The rows with these ids as JSON texts, by their id; what is gone is not among them."""
+        wanted = list(ids)
+        rows: dict[str, msgspec.Raw] = {}
+        for start in range(0, len(wanted), LARGEST_PAGE):
+            part = wanted[start : start + LARGEST_PAGE]
+            for page in self.pages({"ids": part}):
+                rows |= {_id.decode(row).id: row for row in page.rows}
+        return rows
+
+    def create(self, fields: Mapping[str, Any], idempotency_key: str | None = None) -> JsonRow:
+        """Creates a row. Raises InvalidRequest with every path."""
+        return self._create(fields, idempotency_key)
+
+    def update(
+        self,
+        row_id: str,
+        fields: Mapping[str, Any],
+        idempotency_key: str | None = None,
+        if_match: str | None = None,
+    ) -> JsonRow:
+        """Changes the fields that are named. Raises InvalidRequest, NotFound and
+        PreconditionFailed.
+        """
+        return self._update(row_id, fields, idempotency_key, if_match)
+
+    def delete(
+        self, row_id: str, idempotency_key: str | None = None, if_match: str | None = None
+    ) -> JsonRow:
+        """Deletes a row, and answers with what it was. Raises NotFound, PreconditionFailed."""
+        return self._delete(row_id, idempotency_key, if_match)
+
+    def batch(
+        self,
+        *,
+        create: Sequence[Mapping[str, Any]] | None = None,
+        update: Sequence[Mapping[str, Any]] | None = None,
+        on_existing: Literal["refuse", "keep", "update"] | None = None,
+        atomic: bool = True,
+        idempotency_key: str | None = None,
+    ) -> list[BatchResult[JsonRow]]:
+        """Up to 1,000 creates or updates, all or nothing unless not ``atomic``. Raises
+        InvalidRequest with every path.
+        """
+        options = {"on_existing": on_existing, "atomic": atomic}
+        return self._batch(create, update, options, idempotency_key)
+
+
+class _RowId(msgspec.Struct):
+    id: str
+
+
+_id = msgspec.json.Decoder(_RowId)

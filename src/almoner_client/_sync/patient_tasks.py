@@ -1,0 +1,54 @@
+# Made by tools/client.py; `make client` makes it anew.
+"""The operations of patient tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Unpack, cast
+
+from almoner_client._sync.collection import Collection
+from almoner_client.answers import BatchResult
+from almoner_client.rows.patient_tasks import PatientTask, PatientTaskCreate, PatientTaskFind
+
+
+class PatientTasks(Collection[PatientTask]):
+    """Tasks for a patient. Deleting one removes it for good."""
+
+    def get(self, row_id: str) -> PatientTask:
+        """The patient task with this id. Raises NotFound, ApiError, ConnectionFailed."""
+        return self._get(row_id)
+
+    def find(self, **filters: Unpack[PatientTaskFind]) -> Iterator[PatientTask]:
+        """Those that fit all of these, in the order of their last change; each page is asked for
+        when it is wanted. Raises InvalidRequest for what does not fit, at the first page.
+        """
+        return self._find(filters)
+
+    def create(
+        self, *, idempotency_key: str | None = None, **fields: Unpack[PatientTaskCreate]
+    ) -> PatientTask:
+        """Creates one, once however often it is sent: by a key of its own, or one that you keep to
+        ask again after a restart. Raises InvalidRequest with every path.
+        """
+        return self._create(fields, idempotency_key)
+
+    def delete(
+        self, row_id: str, *, idempotency_key: str | None = None, if_match: str | None = None
+    ) -> PatientTask:
+        """Deletes one, and answers with what it was. Raises NotFound, PreconditionFailed."""
+        return self._delete(row_id, idempotency_key, if_match)
+
+    def batch(
+        self,
+        *,
+        create: Sequence[PatientTaskCreate] | None = None,
+        on_existing: Literal["refuse", "keep", "update"] | None = None,
+        atomic: bool = True,
+        idempotency_key: str | None = None,
+    ) -> list[BatchResult[PatientTask]]:
+        """Up to 1,000 at once, all or nothing; each by itself where not ``atomic``.
+        ``on_existing`` tells what is done where one of its ``external_ids`` is known.
+        Raises InvalidRequest with every path, such as ``.create[3].user_id``.
+        """
+        options = {"on_existing": on_existing, "atomic": atomic}
+        return self._batch(cast(Any, create), None, options, idempotency_key)

@@ -1,0 +1,257 @@
+"""What answers say, in either of the two shapes (clarifications 4 and 5 of the contract)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from almoner_client.errors import NotAnAnswer, Problem, problem_of
+
+Row = TypeVar("Row")
+JsonRow = dict[str, Any]
+NULL = msgspec.Raw(b"null")
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of the change feed.
+
+    ``kind`` is ``create``, ``update``, ``delete`` or ``epoch``. An epoch is about no row
+    (``resource`` and ``id`` are None): the database goes on from an earlier state, as where a
+    backup was restored, and what was told behind ``survived_until`` may be gone. ``changed_at`` is
+    in UTC. ``row`` is the JSON text of the row as it is now, where rows were asked for; ``null``
+    where it is gone."""
+
+    resource: str | None
+    id: str | None
+    kind: str
+    changed_at: datetime
+    cursor: str
+    patient_id: str | None = None
+    fields: list[str] | None = None
+    actor: str = ""
+    through: str = ""
+    request_id: str = ""
+    survived_until: str | None = None
+    row: msgspec.Raw = NULL
+
+    @property
+    def values(self) -> JsonRow | None:
+        """``row`` as a dictionary."""
+        values: JsonRow | None = msgspec.json.decode(self.row)
+        return values
+
+
+class FeedMeta(msgspec.Struct, frozen=True):
+    """Where to go on, and whether something is there already."""
+
+    after: str
+    more: bool
+
+
+class FeedPage(msgspec.Struct, frozen=True):
+    """A page of the feed: ``meta.after`` is what to keep."""
+
+    data: list[Change]
+    meta: FeedMeta
+
+
+@dataclass(frozen=True, slots=True)
+class RowPage:
+    """A page of Find: its rows as JSON texts, and the parameters of the next page; None on the
+    last one.
+    """
+
+    rows: list[msgspec.Raw]
+    following: dict[str, Any] | None
+    complete_until: str | None = None
+    current: dict[str, Any] = field(default_factory=dict)
+    enveloped: bool = False
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The rows whose ids begin with ``prefix`` (hexadecimal digits without hyphens): how many they
+    are, and the sum of their hashes.
+    """
+
+    prefix: str
+    count: int
+    digest: str
+
+
+class RowDigest(msgspec.Struct, frozen=True):
+    """A row's id and hash."""
+
+    id: str
+    digest: str
+
+
+class Digest(msgspec.Struct, frozen=True):
+    """The digest of a collection, or of a part of it: either of its ``children`` or of its
+    ``rows``, where a prefix was asked for.
+    """
+
+    count: int
+    digest: str
+    prefix: str = ""
+    children: list[Part] | None = None
+    rows: list[RowDigest] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult(Generic[Row]):
+    """What became of one row of a batch: ``outcome`` is ``created``, ``updated``, ``kept`` or
+    ``unchanged``; ``refused`` where it was not taken, and ``problems`` say why.
+
+    ``ignored_fields`` are those that an Update does not take."""
+
+    outcome: str
+    row: Row | None
+    problems: tuple[Problem, ...] = ()
+    ignored_fields: tuple[str, ...] = ()
+
+
+class _BatchItem(msgspec.Struct):
+    status: int
+    outcome: str = "refused"
+    row: msgspec.Raw = NULL
+    errors: list[dict[str, Any]] = []
+    ignored_fields: list[str] = []
+
+
+class _Batch(msgspec.Struct):
+    data: list[_BatchItem]
+
+
+class _Body(msgspec.Struct):
+    data: list[msgspec.Raw]
+    meta: dict[str, Any] = {}
+    links: dict[str, Any] = {}
+
+
+class _DigestBody(msgspec.Struct):
+    data: Digest
+
+
+_page = msgspec.json.Decoder(_Body | list[_Body])
+_digest = msgspec.json.Decoder(_DigestBody)
+_feed = msgspec.json.Decoder(FeedPage)
+_batch = msgspec.json.Decoder(_Batch)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def row_page(body: bytes) -> RowPage:
+    """A page of Find in either shape. Raises NotAnAnswer."""
+    try:
+        decoded = _page.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotAnAnswer(f"A page of rows was expected: {error}") from None
+    if isinstance(decoded, list):
+        if not decoded:
+            return RowPage([], None)
+        page, meta, enveloped = decoded[0], decoded[0].meta, False
+    else:
+        page, meta, enveloped = decoded, decoded.links.get("meta", {}), True
+    return RowPage(
+        rows=page.data,
+        following=meta.get("next"),
+        complete_until=meta.get("complete_until"),
+        current=meta.get("current", {}),
+        enveloped=enveloped,
+    )
+
+
+def feed_page(body: bytes) -> FeedPage:
+    """A page of the change feed. Raises NotAnAnswer."""
+    try:
+        return _feed.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotAnAnswer(f"A page of the change feed was expected: {error}") from None
+
+
+def digest_of(body: bytes) -> Digest:
+    """A digest. Raises NotAnAnswer."""
+    try:
+        return _digest.decode(body).data
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotAnAnswer(f"A digest was expected: {error}") from None
+
+
+def batch_results(kind: type[Row], body: bytes) -> list[BatchResult[Row]]:
+    """What became of the rows of a batch, in their order. Raises NotAnAnswer."""
+    try:
+        items = _batch.decode(body).data
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotAnAnswer(f"The results of a batch were expected: {error}") from None
+    return [
+        BatchResult(
+            outcome=item.outcome,
+            row=None if item.row == NULL else row_of(kind, item.row),
+            problems=tuple(problem_of(value, item.status) for value in item.errors),
+            ignored_fields=tuple(item.ignored_fields),
+        )
+        for item in items
+    ]
+
+
+def bare(body: bytes) -> bytes | msgspec.Raw:
+    """The row of an answer: as it is, or what the enveloped shape has under ``data``. Raises
+    NotAnAnswer.
+    """
+    try:
+        members = _members.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotAnAnswer(f"A JSON object was expected: {error}") from None
+    return members["data"] if members.keys() == {"data"} else body
+
+
+def row_of(kind: type[Row], body: bytes | msgspec.Raw) -> Row:
+    """The row as this type. Under a scope that may write and not read, the server tells the ``id``
+    alone: everything else is None then. Raises NotAnAnswer.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        values = msgspec.json.decode(body)
+        if isinstance(values, dict) and values.keys() == {"id"} and isinstance(values["id"], str):
+            nothing = dict.fromkeys(field.name for field in msgspec.structs.fields(kind))  # type: ignore[arg-type]
+            return kind(**{**nothing, **values})
+        raise NotAnAnswer(
+            f"A {kind.__name__} was expected: {error}. Where the server is newer than this package,"
+            " install the package of its version."
+        ) from None
+
+
+def parameters(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a Find by the names of Python: ``updated_from`` for ``page[from]``,
+    ``start_time_from`` for ``start_time[from]``. What is None is left out.
+    """
+    return {
+        _NAMES.get(name, name): sent(value) for name, value in filters.items() if value is not None
+    }
+
+
+_NAMES = {
+    "updated_from": "page[from]",
+    "updated_to": "page[to]",
+    "page_size": "page[size]",
+    "start_time_from": "start_time[from]",
+    "start_time_to": "start_time[to]",
+}
+
+
+def sent(value: Any) -> Any:
+    """A value as JSON has it. A moment without a zone is in UTC."""
+    if isinstance(value, datetime):
+        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return moment.isoformat(timespec="microseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {name: sent(member) for name, member in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [sent(member) for member in value]
+    return value

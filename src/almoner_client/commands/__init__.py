@@ -1,0 +1,1 @@
+"""The commands of ``almoner-client``, a file each."""

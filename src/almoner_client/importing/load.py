@@ -1,0 +1,261 @@
+"""Writes the rows of a file, hundreds at a time, each once however often the file is fed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, Literal
+from uuid import uuid4
+
+import msgspec
+
+from almoner_client._sync.client import Client
+from almoner_client.errors import ApiError, InvalidRequest, NotFound, Problem
+from almoner_client.mirror.progress import Progress
+from almoner_files import files
+from almoner_files.bad_rows import BadRows
+from almoner_files.delimited import SourceRow
+from almoner_files.fields import Fields
+from almoner_files.mapping import EXTERNAL_ID, Mapping, Target
+from almoner_files.prepare import RowError, body_of, id_of, is_id
+
+OnExisting = Literal["update", "keep", "refuse"]
+# A batch may have 1,000 rows and, by default, a megabyte.
+_ROWS: Final = 500
+_BYTES: Final = 700_000
+_PLACE: Final = re.compile(r"\.create\[\d+\](\.)")
+_ITEM: Final = re.compile(r"\.create\[(\d+)\]\.?(.*)")
+
+
+@dataclass
+class Report:
+    """What came of an import. ``bad_rows`` is the file of the rows that were not taken, to be
+    mended and fed again.
+    """
+
+    rows: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    errors: list[RowError] = field(default_factory=list)
+    bad_rows: Path | None = None
+
+
+@dataclass
+class Prepared:
+    """A row of the file as the API takes it."""
+
+    source: SourceRow
+    body: dict[str, Any]
+    size: int = 0
+
+
+class Import:
+    """One file on its way into one collection. Where it is a ``dry_run``, the server is asked what
+    it would say, and nothing is written.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        path: Path,
+        mapping: Mapping,
+        fields: Fields,
+        *,
+        on_existing: OnExisting = "update",
+        dry_run: bool = False,
+    ) -> None:
+        self._client = client
+        self._path = path
+        self._mapping = mapping
+        self._fields = fields
+        self._on_existing = on_existing
+        self._dry_run = dry_run
+        self._rows = client.collection(mapping.collection)
+        self._known: dict[str, dict[str, str]] = {}
+        self._seen: dict[str, int] = {}
+        self._bad = BadRows(path)
+        self._place = Place(path, mapping)
+        self.report = Report()
+
+    def run(self) -> Report:
+        """Takes every row. A run that was ended is taken up where it was."""
+        progress = Progress(None)
+        done_until = 0 if self._dry_run else self._place.line()
+        for batch in self._batches(done_until):
+            self._send(batch)
+            progress.add(len(batch))
+            if not self._dry_run and not self.report.errors:
+                self._place.reach(batch[-1].source.line)
+        progress.end()
+        self._place.forget()
+        self.report.errors.sort(key=lambda error: error.line)
+        if self.report.errors:
+            self.report.bad_rows = self._bad.path
+        return self.report
+
+    def _batches(self, done_until: int) -> Iterator[list[Prepared]]:
+        batch: list[Prepared] = []
+        size = 0
+        for source in files.rows(self._path):
+            self.report.rows += 1
+            prepared = self._prepared(source)
+            if prepared is None:
+                continue
+            if source.line <= done_until:
+                self._count("done before")
+                continue
+            if batch and (len(batch) == _ROWS or size + prepared.size > _BYTES):
+                yield batch
+                batch, size = [], 0
+            batch.append(prepared)
+            size += prepared.size
+        if batch:
+            yield batch
+
+    def _prepared(self, source: SourceRow) -> Prepared | None:
+        """The row as the API takes it; None where it is bad already."""
+        body, errors = body_of(source, self._mapping, self._fields, self._by_external_id)
+        if errors:
+            self._refuse(source, errors)
+            return None
+        if self._mapping.collection != "external_ids":
+            mapped = {
+                "namespace": self._mapping.namespace,
+                "external_id": self._own_id(source, body),
+            }
+            body["external_ids"] = [*body.get("external_ids", []), mapped]
+        return Prepared(source, body, len(msgspec.json.encode(body)))
+
+    def _own_id(self, source: SourceRow, body: dict[str, Any]) -> str:
+        """The id of the row in its own system: that of its column, or one made of what is in it, so
+        that a file that is fed twice makes no row twice.
+        """
+        told = id_of(source, self._mapping)
+        if told:
+            return told
+        content = sha256(msgspec.json.encode(body, order="sorted")).hexdigest()[:32]
+        # Two rows of a file that are the same to the letter are two.
+        self._seen[content] = self._seen.get(content, 0) + 1
+        return f"{content}-{self._seen[content]}" if self._seen[content] > 1 else content
+
+    def _by_external_id(self, target: Target, value: str) -> str:
+        namespace = target.namespace or self._mapping.namespace
+        if is_id(value):
+            return value
+        if namespace not in self._known:
+            rows = self._client.external_ids.find(namespace=namespace, page_size=1000)
+            self._known[namespace] = {row.external_id: row.welkin_id for row in rows}
+        if value not in self._known[namespace]:
+            raise ValueError(f"nothing has this id in the namespace {namespace}")
+        return self._known[namespace][value]
+
+    def _send(self, batch: list[Prepared]) -> None:
+        if self._dry_run:
+            self._ask(batch)
+            return
+        results = self._rows.batch(
+            create=[p.body for p in batch],
+            on_existing=self._on_existing,
+            atomic=False,
+        )
+        for prepared, result in zip(batch, results, strict=True):
+            if result.problems:
+                self._refuse(prepared.source, self._errors(prepared.source, result.problems))
+            else:
+                self._count(result.outcome)
+
+    def _ask(self, batch: list[Prepared]) -> None:
+        """Has the server check the rows, and write none of them: beside them it is given one that
+        it must refuse, and either all are written or none.
+        """
+        left = list(batch)
+        while left:
+            refusing = _refused_copy(left[0].body, self._fields)
+            create = [*(prepared.body for prepared in left), refusing]
+            try:
+                self._rows.batch(create=create, on_existing=self._on_existing)
+            except (InvalidRequest, NotFound) as error:
+                by_row = _by_row(error)
+            bad = [n for n in sorted(by_row) if n < len(left)]
+            for n in bad:
+                source = left[n].source
+                self._refuse(source, self._errors(source, by_row[n]))
+            left = [prepared for n, prepared in enumerate(left) if n not in by_row]
+            if not bad:
+                break
+        self._count("would be taken", len(left))
+
+    def _errors(self, source: SourceRow, problems: Sequence[Problem]) -> list[RowError]:
+        return [
+            RowError(
+                source.line,
+                self._column(problem.path or ""),
+                # Which row of a request it was is nothing that a reader of the file can look up.
+                _PLACE.sub(r"\1", problem.detail),
+            )
+            for problem in problems
+        ]
+
+    def _column(self, path: str) -> str:
+        match = _ITEM.fullmatch(path)
+        name = match[2] if match else path.lstrip(".")
+        if name.startswith("external_ids"):
+            return self._mapping.identified_by or EXTERNAL_ID
+        return self._mapping.column_of(name)
+
+    def _refuse(self, source: SourceRow, errors: list[RowError]) -> None:
+        self.report.errors += errors
+        self._count("refused")
+        self._bad.add(source, [f"{e.column}: {e.reason}" if e.column else e.reason for e in errors])
+
+    def _count(self, outcome: str, rows: int = 1) -> None:
+        if rows:
+            self.report.outcomes[outcome] = self.report.outcomes.get(outcome, 0) + rows
+
+
+def _refused_copy(body: dict[str, Any], fields: Fields) -> dict[str, Any]:
+    """A row that no server takes: like this one, but about somebody whom there is not."""
+    nobody = {fields.reference() or "id": str(uuid4())}
+    return {name: value for name, value in body.items() if name != "external_ids"} | nobody
+
+
+def _by_row(error: ApiError) -> dict[int, list[Problem]]:
+    rows: dict[int, list[Problem]] = {}
+    for problem in error.problems:
+        match = _ITEM.fullmatch(problem.path or "")
+        if match is None:
+            # It is about the request as a whole.
+            raise error
+        rows.setdefault(int(match[1]), []).append(problem)
+    return rows
+
+
+class Place:
+    """How far an import is, in a file beside the one that is read; only where that and its mapping
+    are as they were.
+    """
+
+    def __init__(self, source: Path, mapping: Mapping) -> None:
+        self._path = source.with_name(f"{source.name}.progress")
+        stat = source.stat()
+        known = [stat.st_size, stat.st_mtime_ns, mapping.as_values()]
+        self._digest = sha256(json.dumps(known).encode()).hexdigest()
+
+    def line(self) -> int:
+        """The line up to which all is done; 0 at the beginning."""
+        try:
+            values = json.loads(self._path.read_text())
+            return int(values["line"]) if values["of"] == self._digest else 0
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
+    def reach(self, line: int) -> None:
+        """All is done up to this line."""
+        self._path.write_text(json.dumps({"of": self._digest, "line": line}))
+
+    def forget(self) -> None:
+        """The import is done."""
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,223 @@
+"""A copy of a server's collections: its first load, and how it catches up with the change feed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from almoner_client._sync.client import Client
+from almoner_client.answers import NULL, FeedPage
+from almoner_client.errors import AlmonerError, Forbidden, NotFound
+from almoner_client.mirror import layout
+from almoner_client.mirror.destination import VIEWS, Destination, Fence, TableChanges
+from almoner_client.mirror.layout import Table
+from almoner_client.mirror.loading import PagesSideBySide
+from almoner_client.mirror.progress import Progress
+from almoner_client.mirror.rows import CopiedRow, LayoutChangedError, reader
+
+AFTER, COLLECTIONS = "after", "collections"
+# How every row is to be compared, where there is doubt: by version or by JSON.
+REPAIR: Final = "repair"
+DONE: Final = "done"
+# What a transaction of somebody else may hold up before a copy that is asked to end goes on waiting
+# in vain.
+_SETTLED_SECONDS: Final = 60
+# The server looks anew at what is settled a tenth of a second after it was asked.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.12, 1.0
+_FROM, _TO, _SIZE = "page[from]", "page[to]", "page[size]"
+
+
+def load_of(name: str) -> str:
+    """What the state calls how far the first load of a collection is: the parameters of its next
+    page, or ``done``.
+    """
+    return f"load:{name}"
+
+
+class Mirror:
+    """A copy of chosen collections, all of them where none are named. ``say`` is told what
+    happens, in words.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        destination: Destination,
+        collections: Sequence[str] = (),
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.client = client
+        self.destination = destination
+        self.tables: dict[str, Table] = {}
+        self.say = say
+        self._asked = tuple(collections)
+        self._readers: dict[str, Callable[[msgspec.Raw], CopiedRow]] = {}
+        self._all = False
+        self._read_after = ""
+
+    @property
+    def after(self) -> str:
+        """Where the copy stands in the feed."""
+        return self.destination.state()[AFTER]
+
+    def prepare(self) -> None:
+        """Makes what is missing in the copy: tables, columns, views, and where it begins in the
+        feed. Raises AlmonerError where a collection is not known.
+        """
+        state = self.destination.state()
+        known = layout.tables(self.client.openapi())
+        names = self._names(state, known)
+        if self._is_enveloped(names[0]):
+            known = layout.tables(self.client.openapi("enveloped"))
+        self.tables = {name: known[name] for name in names}
+        self._all = set(names) == set(known)
+        self._readers = {
+            name: reader(table, partial(self.destination.normalised, table))
+            for name, table in self.tables.items()
+        }
+        widened = self.destination.prepare(self.tables.values())
+        began = {} if AFTER in state else {AFTER: self.client.feed("latest").meta.after}
+        # Rows that did not change lack what the new columns have.
+        repair = {REPAIR: "json"} if widened else {}
+        self.destination.write([], {**began, **repair, COLLECTIONS: json.dumps(names)})
+        self.renew_views()
+
+    def _is_enveloped(self, name: str) -> bool:
+        """How this client's answers are spelled, as its first page tells."""
+        return next(iter(self.client.collection(name).pages({_SIZE: 1}))).enveloped
+
+    def _names(self, state: Mapping[str, str], known: Mapping[str, Table]) -> list[str]:
+        unknown = [name for name in self._asked if name not in known]
+        if unknown:
+            raise AlmonerError(
+                f"There is no collection {', '.join(unknown)}. They are {', '.join(known)}."
+            )
+        before = json.loads(state.get(COLLECTIONS, "[]"))
+        return list(dict.fromkeys([*before, *self._asked])) or list(known)
+
+    def renew_views(self) -> None:
+        """Makes the views of the program as it is now; a scope without it has none."""
+        try:
+            program = self.client.program()
+        except (NotFound, Forbidden):
+            return
+        noted = self.destination.state().get(VIEWS)
+        before = {view.name: view for view in layout.noted_views(noted)}
+        views = layout.widened(layout.views(program, self.tables), before)
+        text = json.dumps([asdict(view) for view in views])
+        if text != noted:
+            self.destination.make_views(views)
+            self.destination.write([], {VIEWS: text})
+
+    def load(self) -> None:
+        """The first load of what is not loaded yet, several collections side by side. Where it was
+        ended, it goes on. Raises AlmonerError.
+        """
+        state = self.destination.state()
+        starts: dict[str, dict[str, Any]] = {
+            name: json.loads(state.get(load_of(name), "{}"))
+            for name in self.tables
+            if state.get(load_of(name)) != DONE
+        }
+        if not starts:
+            return
+        self.say(f"Loading {', '.join(starts)}.")
+        progress = Progress(self._total(starts) if not any(starts.values()) else None)
+        fences = {name: Fence(load_of(name), state.get(load_of(name))) for name in starts}
+        with PagesSideBySide(self.client, starts) as pages:
+            for name, page in pages:
+                rows = [self._readers[name](row) for row in page.rows]
+                position = DONE if page.following is None else json.dumps(page.following)
+                changes = [TableChanges(self.tables[name], rows)]
+                if not self.destination.write(changes, {load_of(name): position}, fences[name]):
+                    raise AlmonerError("Another process is loading this copy. End one of them.")
+                fences[name] = Fence(load_of(name), position)
+                progress.add(len(rows))
+        progress.end()
+
+    def _total(self, names: Iterable[str]) -> int | None:
+        """How many rows there are; None where the server cannot tell."""
+        try:
+            return sum(self.client.digest(name).count for name in names)
+        except (NotFound, Forbidden):
+            return None
+
+    def catch_up(self) -> None:
+        """Follows the feed until everything is in the copy that was committed before this was
+        called. Raises AlmonerError where somebody's transaction holds that up for a minute.
+        """
+        name = next(iter(self.tables))
+        asked_at = self._moment(name, _TO)
+        ends_at, pause = time.monotonic() + _SETTLED_SECONDS, _FIRST_PAUSE
+        while True:
+            is_settled = self._moment(name, "complete_until") >= asked_at
+            while self.apply(self.next_page(wait=0)):
+                pass
+            if is_settled:
+                return
+            if time.monotonic() > ends_at:
+                raise AlmonerError(
+                    "The server's feed does not settle: a transaction has been open for longer than"
+                    " a minute. Its operator finds it in pg_stat_activity."
+                )
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _moment(self, name: str, which: str) -> datetime:
+        """The end of a Find, which is the server's time, or up to when a Find misses nothing."""
+        page = next(iter(self.client.collection(name).pages({_SIZE: 1})))
+        text = page.complete_until if which == "complete_until" else page.current[_TO]
+        return datetime.fromisoformat(str(text))
+
+    def next_page(self, wait: int) -> FeedPage:
+        """The feed behind where the copy stands."""
+        resources = () if self._all else tuple(self.tables)
+        self._read_after = self.after
+        if wait:
+            self.destination.released()
+        return self.client.feed(self._read_after, resources, rows=True, wait=wait)
+
+    def apply(self, page: FeedPage) -> bool:
+        """Writes a page of the feed into the copy; whether more is there."""
+        try:
+            self._apply(page)
+        except LayoutChangedError as error:
+            self.say(f"The server has something new ({error}).")
+            self.prepare()
+            self._apply(page)
+        return page.meta.more
+
+    def _apply(self, page: FeedPage) -> None:
+        latest: dict[str, dict[str, msgspec.Raw]] = {}
+        state: dict[str, str | None] = {AFTER: page.meta.after}
+        for change in page.data:
+            if change.kind == "epoch":
+                # What was told behind ``survived_until`` may be gone, and what was told to be gone
+                # may be there again: every row is compared.
+                state[REPAIR] = self.destination.state().get(REPAIR, "version")
+            elif change.resource in self.tables and change.id is not None:
+                latest.setdefault(change.resource, {})[change.id] = change.row
+        changes = [self._changes(name, rows) for name, rows in latest.items()]
+        if page.meta.after != self._read_after or changes or REPAIR in state:
+            # Where another process has gone on meanwhile, this page is there already.
+            self.destination.write(changes, state, Fence(AFTER, self._read_after))
+
+    def _changes(self, name: str, rows: Mapping[str, msgspec.Raw]) -> TableChanges:
+        read = self._readers[name]
+        return TableChanges(
+            self.tables[name],
+            [read(row) for row in rows.values() if row != NULL],
+            [row_id for row_id, row in rows.items() if row == NULL],
+        )
+
+    def fetched(self, name: str, ids: Sequence[str]) -> dict[str, CopiedRow]:
+        """Rows as the server has them now, by their id; what is gone is not among them."""
+        rows = self.client.collection(name).with_ids(ids)
+        return {row_id: self._readers[name](row) for row_id, row in rows.items()}

@@ -1,0 +1,136 @@
+"""A copy in a database of PostgreSQL (extra ``postgresql``)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any, ClassVar, TypeVar
+
+import asyncpg
+import msgspec
+
+from almoner_client.errors import AlmonerError
+from almoner_client.mirror import layout
+from almoner_client.mirror.destination import STATE
+from almoner_client.mirror.layout import Member, Table
+from almoner_client.mirror.rows import day, each, moment
+from almoner_client.mirror.sql import SqlDestination, quoted
+
+_STREAMED = 2000
+_sorted = msgspec.json.Encoder(order="sorted").encode
+Answer = TypeVar("Answer")
+
+
+def _document(value: Any) -> str:
+    # jsonb keeps a document's members in an order of its own.
+    return _sorted(msgspec.json.decode(value)).decode()
+
+
+_READ_AS: Mapping[str, Callable[[Any], Any]] = {
+    layout.ID: str,
+    layout.TIME: moment,
+    layout.DATE: day,
+    layout.NUMBER: float,
+    layout.JSON: _document,
+}
+_BOUND_AS: Mapping[str, Callable[[Any], Any]] = {
+    layout.TIME: datetime.fromisoformat,
+    layout.DATE: date.fromisoformat,
+}
+# How a member of a document is read where it is of its kind; it is null where an older version of
+# the program asked something else by its name.
+_MEMBERS: Mapping[str, str] = {
+    layout.INTEGER: "CASE jsonb_typeof({value}) WHEN 'number' THEN ({text})::numeric END",
+    layout.NUMBER: "CASE jsonb_typeof({value}) WHEN 'number' THEN ({text})::numeric END",
+    layout.BOOLEAN: "CASE jsonb_typeof({value}) WHEN 'boolean' THEN ({text})::boolean END",
+    layout.DATE: r"CASE WHEN {text} ~ '^\d{{4}}-\d\d-\d\d' THEN left({text}, 10)::date END",
+    layout.TIME: r"CASE WHEN {text} ~ '^\d{{4}}-\d\d-\d\dT' THEN ({text})::timestamptz END",
+    layout.JSON: "{value}",
+}
+
+
+class PostgresDestination(SqlDestination):
+    """The schema that the connection's ``search_path`` names first."""
+
+    types: ClassVar = {
+        layout.TEXT: "text",
+        layout.ID: "uuid",
+        layout.INTEGER: "bigint",
+        layout.NUMBER: "double precision",
+        layout.BOOLEAN: "boolean",
+        layout.TIME: "timestamptz",
+        layout.DATE: "date",
+        layout.JSON: "jsonb",
+    }
+    digest_type = "text"
+
+    def __init__(self, address: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        try:
+            self._connection = self._run(asyncpg.connect(address))
+        except OSError as error:
+            self._loop.close()
+            raise AlmonerError(f"The copy's database cannot be reached: {error}") from None
+
+    def _run(self, work: Awaitable[Answer]) -> Answer:
+        try:
+            return self._loop.run_until_complete(asyncio.ensure_future(work, loop=self._loop))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise AlmonerError(f"The copy's database: {error}") from error
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        statement = _numbered(sql) if parameters else sql
+        records = self._run(self._connection.fetch(statement, *parameters))
+        return [tuple(record) for record in records]
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._run(self._connection.executemany(_numbered(sql), rows))
+
+    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        with self.transaction():
+            cursor: Any = self._run(self._connection.cursor(sql))
+            while records := self._run(cursor.fetch(_STREAMED)):
+                yield from map(tuple, records)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.execute("BEGIN")
+        try:
+            # One process at a time, and what the fence reads stays so until the end.
+            self.execute(f"SELECT pg_advisory_xact_lock(hashtext('{STATE}'))")
+            yield
+        except BaseException:
+            self.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT")
+
+    def columns_of(self, table: str) -> list[str]:
+        records = self.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0"
+            " AND NOT attisdropped ORDER BY attnum",
+            (quoted(table),),
+        )
+        return [name for (name,) in records]
+
+    def close(self) -> None:
+        self._run(self._connection.close())
+        self._loop.close()
+
+    def out_of_document(self, document: str, member: Member) -> str:
+        key = "'" + member.key.replace("'", "''") + "'"
+        value, text = f"{quoted(document)}->{key}", f"{quoted(document)}->>{key}"
+        return _MEMBERS.get(member.kind, "{text}").format(value=value, text=text)
+
+    def normalised(self, table: Table, values: Sequence[Any]) -> tuple[Any, ...]:
+        return each(table, values, _READ_AS)
+
+    def bound(self, table: Table, values: Sequence[Any]) -> Sequence[Any]:
+        return each(table, values, _BOUND_AS)
+
+
+def _numbered(sql: str) -> str:
+    """The statement with ``$1``, ``$2`` ... in place of the marks."""
+    first, *others = sql.split("?")
+    return first + "".join(f"${n}{part}" for n, part in enumerate(others, 1))

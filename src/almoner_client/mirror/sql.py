@@ -1,0 +1,186 @@
+"""A copy in a database that speaks SQL: what all of them have alike."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Final
+
+from almoner_client.mirror.destination import (
+    CHECK,
+    DIGEST,
+    STATE,
+    Destination,
+    Fence,
+    KeptRow,
+    TableChanges,
+    kept_rows,
+)
+from almoner_client.mirror.layout import Column, Member, Table, View
+from almoner_client.mirror.rows import CopiedRow
+
+MAKE_STATE: Final = (
+    f"CREATE TABLE IF NOT EXISTS {STATE} (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+)
+# Parameters of one statement; SQLite takes 32,766.
+_AT_ONCE: Final = 500
+
+
+def quoted(name: str) -> str:
+    """A name in a statement."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class SqlDestination(Destination):
+    """A copy in a database that speaks SQL."""
+
+    mark = "?"
+    types: ClassVar[Mapping[str, str]]
+    digest_type = "TEXT"
+
+    @abstractmethod
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Runs a statement, and answers with its rows."""
+
+    @abstractmethod
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Runs a statement for each of these rows of parameters."""
+
+    @abstractmethod
+    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, without holding all of them."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[None]:
+        """What is written within is written as a whole, or not at all."""
+
+    @abstractmethod
+    def columns_of(self, table: str) -> list[str]:
+        """The names of a table's columns; none where there is no such table."""
+
+    @abstractmethod
+    def out_of_document(self, document: str, member: Member) -> str:
+        """The SQL expression of a member of a JSON document, as its column has it."""
+
+    def normalised(self, table: Table, values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(values)
+
+    def state(self) -> dict[str, str]:
+        if not self.columns_of(STATE):
+            return {}
+        return dict(self.execute(f"SELECT name, value FROM {STATE}"))
+
+    def prepare(self, tables: Iterable[Table]) -> bool:
+        added = False
+        with self.transaction():
+            self.execute(MAKE_STATE)
+            for table in tables:
+                existing = self.columns_of(table.name)
+                if not existing:
+                    self.execute(self._create(table))
+                for column in table.columns if existing else ():
+                    if column.name not in existing:
+                        added = True
+                        self.execute(
+                            f"ALTER TABLE {quoted(table.name)} ADD COLUMN"
+                            f" {quoted(column.name)} {self.types[column.kind]}"
+                        )
+        return added
+
+    def _create(self, table: Table) -> str:
+        columns = [
+            f"{quoted(c.name)} {self.types[c.kind]}{' PRIMARY KEY' if c.name == 'id' else ''}"
+            for c in table.columns
+        ]
+        columns += [f"{name} {self.digest_type}" for name in (DIGEST, CHECK)]
+        return f"CREATE TABLE {quoted(table.name)} ({', '.join(columns)})"
+
+    def make_views(self, views: Iterable[View]) -> None:
+        with self.transaction():
+            for view in views:
+                members = [
+                    f"{self.out_of_document(view.document, member)} AS {quoted(member.name)}"
+                    for member in view.members
+                ]
+                columns = ", ".join([*map(quoted, view.plain), *members])
+                value = view.value.replace("'", "''")
+                self.execute(f"DROP VIEW IF EXISTS {quoted(view.name)}")
+                self.execute(
+                    f"CREATE VIEW {quoted(view.name)} AS SELECT {columns}"
+                    f" FROM {quoted(view.table)} WHERE {quoted(view.by)} = '{value}'"
+                )
+
+    def write(
+        self,
+        changes: Iterable[TableChanges],
+        state: Mapping[str, str | None],
+        fence: Fence | None = None,
+    ) -> bool:
+        with self.transaction():
+            if fence is not None and self.state().get(fence.name) != fence.value:
+                return False
+            for change in changes:
+                self._upsert(change.table, change.rows)
+                self._delete(change.table, change.deleted)
+            for name, value in state.items():
+                if value is None:
+                    self.execute(f"DELETE FROM {STATE} WHERE name = {self.mark}", (name,))
+                    continue
+                self.execute(
+                    f"INSERT INTO {STATE} (name, value) VALUES ({self.mark}, {self.mark})"
+                    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    (name, value),
+                )
+        return True
+
+    def _upsert(self, table: Table, rows: Sequence[CopiedRow]) -> None:
+        if not rows:
+            return
+        names = [quoted(c.name) for c in table.columns] + [DIGEST, CHECK]
+        sets = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
+        self.execute_many(
+            f"INSERT INTO {quoted(table.name)} ({', '.join(names)})"
+            f" VALUES ({', '.join([self.mark] * len(names))})"
+            f" ON CONFLICT (id) DO UPDATE SET {sets}",
+            [(*self.bound(table, row.values), row.digest, row.check) for row in rows],
+        )
+
+    def bound(self, table: Table, values: Sequence[Any]) -> Sequence[Any]:
+        """Values as parameters."""
+        return values
+
+    def _delete(self, table: Table, ids: Sequence[str]) -> None:
+        for start in range(0, len(ids), _AT_ONCE):
+            part = ids[start : start + _AT_ONCE]
+            marks = ", ".join([self.mark] * len(part))
+            self.execute(f"DELETE FROM {quoted(table.name)} WHERE id IN ({marks})", part)
+
+    def rows(self, table: Table) -> Iterator[KeptRow]:
+        return self._kept(table, self.stream(f"{self._selection(table)} ORDER BY id"))
+
+    def rows_with(self, table: Table, ids: Sequence[str]) -> dict[str, KeptRow]:
+        kept: dict[str, KeptRow] = {}
+        for start in range(0, len(ids), _AT_ONCE):
+            part = ids[start : start + _AT_ONCE]
+            marks = ", ".join([self.mark] * len(part))
+            records = self.execute(f"{self._selection(table)} WHERE id IN ({marks})", part)
+            kept |= {row.id: row for row in self._kept(table, records)}
+        return kept
+
+    def selected(self, column: Column) -> str:
+        """The SQL expression by which a column is read."""
+        return quoted(column.name)
+
+    def _selection(self, table: Table) -> str:
+        names = ", ".join(map(self.selected, table.columns))
+        return f"SELECT {names}, {DIGEST}, {CHECK} FROM {quoted(table.name)}"
+
+    def _kept(self, table: Table, records: Iterable[tuple[Any, ...]]) -> Iterator[KeptRow]:
+        return kept_rows(
+            table,
+            (
+                (*self.normalised(table, values), digest, noted)
+                for *values, digest, noted in records
+            ),
+        )

@@ -1,0 +1,121 @@
+"""What Create of a collection takes, by its JSON Schema, and cells as such."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+import msgspec
+
+from almoner_files import kinds
+
+# January 31: it tells days from months in any notation.
+_EXAMPLE: Final = date(1970, 1, 31)
+# A sheet that is saved as CSV may have a time behind its days.
+_MIDNIGHT: Final = re.compile(r"[ T]0?0:00(:00(\.0+)?)?$")
+ISO: Final = "%Y-%m-%d"
+_TRUE: Final = frozenset({"true", "yes", "y", "1", "t", "x"})
+_FALSE: Final = frozenset({"false", "no", "n", "0", "f"})
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field: its name, and what it holds."""
+
+    name: str
+    kind: str
+
+
+class Fields:
+    """The fields of Create of one collection."""
+
+    def __init__(self, collection: str, schema: Mapping[str, Any]) -> None:
+        self.collection = collection
+        self._fields = {
+            name: Field(name, kinds.kind_of(property_))
+            for name, property_ in schema["properties"].items()
+        }
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._fields)
+
+    def get(self, name: str) -> Field | None:
+        """The field of this name; of ``model.low_mood``, a member of a JSON field whose kind is not
+        known.
+        """
+        document, _, member = name.partition(".")
+        if member:
+            parent = self._fields.get(document)
+            return Field(name, "") if parent is not None and parent.kind == kinds.JSON else None
+        return self._fields.get(name)
+
+    def reference(self) -> str | None:
+        """A field that names another row."""
+        return next((f.name for f in self._fields.values() if f.kind == kinds.ID), None)
+
+
+def value_of(field: Field, text: Any, dates: str) -> Any:
+    """A cell as the API takes it. Raises ValueError, saying what is expected."""
+    if not isinstance(text, str):
+        # A sheet has numbers where people typed digits.
+        return _digits(text) if field.kind == kinds.TEXT else text
+    text = text.strip()
+    if field.kind == kinds.DATE:
+        return _day(text, dates)
+    if field.kind == kinds.BOOLEAN:
+        return _boolean(text)
+    if field.kind in (kinds.INTEGER, kinds.NUMBER, kinds.JSON, ""):
+        return _from_json(field.kind, text)
+    return text
+
+
+def example(notation: str) -> str:
+    """January 31, 1970 in a notation of ``strptime``."""
+    return _EXAMPLE.strftime(notation)
+
+
+def is_day(text: str, notation: str) -> bool:
+    """Whether a cell is a day in a notation of ``strptime``."""
+    return _parsed(text, notation) is not None
+
+
+def _parsed(text: str, notation: str) -> date | None:
+    try:
+        return datetime.strptime(_MIDNIGHT.sub("", text), notation).date()  # noqa: DTZ007
+    except ValueError:
+        return None
+
+
+def _digits(value: Any) -> Any:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def _day(text: str, dates: str) -> str:
+    day = _parsed(text, dates) or _parsed(text, ISO)
+    if day is not None:
+        return day.isoformat()
+    raise ValueError(f"a day is expected, written as {example(dates)} for January 31, 1970")
+
+
+def _boolean(text: str) -> bool:
+    word = text.lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("yes or no is expected")
+    return word in _TRUE
+
+
+def _from_json(kind: str, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        if kind == "":
+            # A member of a document: what is no number, truth value or list is a text.
+            return text
+        expected = "JSON" if kind == kinds.JSON else "a number"
+        raise ValueError(f"{expected} is expected") from None

@@ -1,0 +1,211 @@
+"""Which column of a file is which field of a collection: guessed, shown, and kept as YAML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import yaml
+
+from almoner_files import kinds
+from almoner_files.errors import FileError
+from almoner_files.fields import ISO, Fields, is_day
+
+# The column whose values identify the rows in the system that they come from.
+EXTERNAL_ID: Final = "external_id"
+NOTATIONS: Final = (ISO, "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y")
+# Words of files for the fields of the contract.
+_SYNONYMS: Final = {
+    "dob": "birthday",
+    "date_of_birth": "birthday",
+    "birth_date": "birthday",
+    "birthdate": "birthday",
+    "given_name": "first_name",
+    "firstname": "first_name",
+    "forename": "first_name",
+    "family_name": "last_name",
+    "lastname": "last_name",
+    "surname": "last_name",
+    "zip": "zip_code",
+    "postal_code": "zip_code",
+    "address": "street",
+    "address_1": "street",
+    "address_2": "street_line_two",
+    "e_mail": "email",
+    "email_address": "email",
+    "mobile": "phone",
+    "telephone": "phone",
+    "phone": "phone_number",
+    "phone_number": "phone",
+    "time_zone": "timezone",
+    "tz": "timezone",
+    "patient": "user_id",
+    "patient_id": "user_id",
+    "coach": "coach_id",
+    "worker": "worker_id",
+    "mrn": EXTERNAL_ID,
+    "id": EXTERNAL_ID,
+    "external_id": EXTERNAL_ID,
+    "record_number": EXTERNAL_ID,
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a column goes: a field, or a member of a JSON field (``model.low_mood``). With a
+    ``namespace``, its values are ids of another system, by which rows are looked up.
+    """
+
+    field: str
+    namespace: str | None = None
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """What is made of a file. ``namespace`` is that of the ids in the column that is mapped to
+    ``external_id``; a row that has none is known by what is in it. ``dates`` is how days are
+    written, as ``strptime`` has it. A column without a target is left out.
+    """
+
+    collection: str
+    namespace: str
+    columns: dict[str, Target | None]
+    dates: str = ISO
+    constants: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def identified_by(self) -> str | None:
+        """The column that tells the ids of the rows."""
+        return next(
+            (c for c, target in self.columns.items() if target and target.field == EXTERNAL_ID),
+            None,
+        )
+
+    def column_of(self, path: str) -> str:
+        """The column that a field's value came from; the field itself where none did."""
+        for column, target in self.columns.items():
+            if target and (path == target.field or target.field.startswith(f"{path}.")):
+                return column
+        parent = path.rpartition(".")[0]
+        return self.column_of(parent) if parent else path
+
+    def as_values(self) -> dict[str, Any]:
+        """The mapping as YAML keeps it."""
+        columns: dict[str, Any] = {}
+        for column, target in self.columns.items():
+            if target is None or target.namespace is None:
+                columns[column] = target and target.field
+            else:
+                columns[column] = {"field": target.field, "namespace": target.namespace}
+        return {
+            "collection": self.collection,
+            "namespace": self.namespace,
+            "dates": self.dates,
+            "columns": columns,
+            "constants": self.constants,
+        }
+
+    def save(self, path: Path) -> None:
+        """Keeps it."""
+        text = yaml.safe_dump(self.as_values(), sort_keys=False, allow_unicode=True)
+        path.write_text(f"# Which column is which field; change it, and import again.\n{text}")
+
+
+def read(path: Path, fields: Fields) -> Mapping:
+    """A mapping that was kept. Raises FileError, saying what is wrong with it."""
+    try:
+        mapping = of_values(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise FileError(f"{path} is no mapping: {error}. Delete it to have it made anew.") from None
+    targets = [target.field for target in mapping.columns.values() if target]
+    named = targets + list(mapping.constants)
+    unknown = [name for name in named if name != EXTERNAL_ID and fields.get(name) is None]
+    if unknown:
+        raise FileError(
+            f"{path} names {', '.join(unknown)}, and {mapping.collection} has no such field. They"
+            f" are {', '.join(fields.names)}."
+        )
+    return mapping
+
+
+def of_values(values: Any) -> Mapping:
+    """The mapping of which ``as_values`` was kept. Raises KeyError, TypeError, AttributeError or
+    ValueError where it is none.
+    """
+    columns = {str(column): _target(target) for column, target in (values["columns"] or {}).items()}
+    return Mapping(
+        collection=values["collection"],
+        namespace=values["namespace"],
+        columns=columns,
+        dates=values.get("dates") or ISO,
+        constants=values.get("constants") or {},
+    )
+
+
+def _target(value: Any) -> Target | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return Target(value)
+    return Target(value["field"], value.get("namespace"))
+
+
+def guess(
+    collection: str, namespace: str, samples: Sequence[dict[str, Any]], fields: Fields
+) -> Mapping:
+    """The likely mapping of a file that begins with these rows."""
+    names = list(dict.fromkeys(name for row in samples for name in row))
+    columns: dict[str, Target | None] = {}
+    taken: set[str] = set()
+    for exact in (True, False):
+        for column in names:
+            target = None if columns.get(column) else _guessed(column, exact, fields)
+            if target is not None and target not in taken:
+                taken.add(target)
+                columns[column] = Target(target)
+            else:
+                columns.setdefault(column, None)
+    for column, found in columns.items():
+        meant = fields.get(found.field) if found else None
+        if found and meant and meant.kind == kinds.ID and not _are_ids(samples, column):
+            columns[column] = Target(found.field, namespace)
+    days = [
+        c for c, t in columns.items() if t and (f := fields.get(t.field)) and f.kind == kinds.DATE
+    ]
+    return Mapping(
+        collection=collection,
+        namespace=namespace,
+        columns={name: columns[name] for name in names},
+        dates=_notation(row.get(column) for row in samples for column in days),
+    )
+
+
+def _guessed(column: str, exact: bool, fields: Fields) -> str | None:
+    if fields.get(column) is not None:
+        return column
+    name = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
+    if fields.get(name) is not None:
+        return name
+    synonym = None if exact else _SYNONYMS.get(name)
+    if synonym == EXTERNAL_ID or (synonym and fields.get(synonym) is not None):
+        return synonym
+    return None
+
+
+def _are_ids(samples: Iterable[dict[str, Any]], column: str) -> bool:
+    for row in samples:
+        try:
+            UUID(str(row.get(column) or UUID(int=0)))
+        except ValueError:
+            return False
+    return True
+
+
+def _notation(values: Iterable[Any]) -> str:
+    """How days are written: the first notation of those that fit most of them."""
+    texts = [str(value).strip() for value in values if value not in (None, "")]
+    return max(NOTATIONS, key=lambda notation: sum(is_day(text, notation) for text in texts))

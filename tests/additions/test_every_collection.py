@@ -1,0 +1,170 @@
+"""A field is one line in each collection of the contract: what follows from it is looked for in all
+of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from almoner.data_api.declare import Verb
+from almoner.resources import BY_NAME
+from tests.additions.clone import Site, as_read, document, form_of, names_in, refusals
+from tests.cases import every_case
+from tests.web.document import Document
+
+# A clone takes half a minute of a processor.
+pytestmark = pytest.mark.slow
+
+# By collection: where a row is read, then the page of a form that sets the field and where that
+# goes to. Of the last two, programs alone write and read the rows.
+PAGES: Mapping[str, tuple[str, str, str] | None] = {
+    "patients": ("{of}", "{of}/contact", "{of}/contact/details"),
+    "phone_numbers": ("{of}/contact", "{of}/contact", "{of}/contact/phones"),
+    "email_addresses": ("{of}/contact", "{of}/contact", "{of}/contact/emails"),
+    "external_ids": ("{of}/contact", "{of}/contact", "{of}/contact/ids"),
+    "patient_tasks": ("{of}/tasks", "{of}/tasks", "{of}/tasks"),
+    "calendar_events": ("/calendar/events/{id}",) * 3,
+    "conversations": ("{of}/conversations/{id}", *("{of}/conversations/new",) * 2),
+    "messages": ("{of}/conversations/{conversation_id}",) * 3,
+    "care_flows": (
+        "{of}/care-flows/{id}",
+        "{of}/care-flows/{id}?open=about",
+        "{of}/care-flows/{id}",
+    ),
+    "assessment_responses": (
+        "{of}/assessments/{id}",
+        "{of}/assessments/new?spec={spec_id}",
+        "{of}/assessments/answer",
+    ),
+    "custom_data_type_records": ("{of}/records?type={type_name}", *("{of}/records/{id}",) * 2),
+    "workers": ("/admin/workers/{id}", "/admin/workers/{id}/edit", "/admin/workers/{id}/edit"),
+    "visits": ("{of}/visits",) * 3,
+    "alerts": ("{of}/alerts",) * 3,
+    "calendars": None,
+    "calls": None,
+    "integration_tasks": None,
+}
+NOTE, SAYS = "site_note", "as a site says"
+# What an update has to name besides.
+NAMED = {"custom_data_type_records": ("body",)}
+
+
+def noted(site: Site, collection: str) -> dict[str, Any]:
+    """The newest row of a collection in which the demo says something."""
+    rows = [row for row in site.find(collection) if row[NOTE] == SAYS]
+    if collection == "external_ids":
+        rows = [row for row in rows if row["resource"] == "patients"]
+    return max(rows, key=lambda row: row.get("send_time") or row.get("created_at", ""))
+
+
+def place(template: str, row: Mapping[str, Any]) -> str:
+    patient = row.get("user_id") or row.get("patient_id") or row.get("welkin_id") or row["id"]
+    return template.format(of=f"/patients/{patient}", **row)
+
+
+def test_a_field_of_each_collection_is_in_api_document_reference_demo_and_export(
+    site: Site,
+) -> None:
+    described = document(site)["components"]["schemas"]
+    with_it = [name for name, schema in described.items() if NOTE in schema.get("properties", ())]
+    with every_case() as cases:
+        for name, resource in BY_NAME.items():
+            with cases.case(name):
+                rows = site.find(name)
+                assert all(NOTE in row for row in rows), "the API"
+                # Calendars are made with their workers, of whom alone the demo speaks.
+                assert name == "calendars" or SAYS in {row[NOTE] for row in rows}, "the demo"
+                singular = resource.singular.replace(" ", "").lower()
+                assert any(singular in one.replace("_", "").lower() for one in with_it), with_it
+                reference = site.api.get(f"/docs/{name}").text
+                assert "What the site notes of it." in Document(reference).main(), "the reference"
+                typed = {"collections": name, "format": "csv"}
+                exported = site.send("/admin/export", "/admin/export", **typed).text
+                assert NOTE in exported.partition("\n")[0], exported[:200]
+
+
+def test_a_field_of_each_collection_is_on_its_page_in_its_form_and_in_what_the_timeline_tells(
+    site: Site,
+) -> None:
+    assert PAGES.keys() == BY_NAME.keys()
+    with every_case() as cases:
+        for name, where in PAGES.items():
+            if where is None:
+                continue
+            with cases.case(name):
+                row = noted(site, name)
+                page, form, action = (place(template, row) for template in where)
+                read = site.page(page)
+                # A table has its titles above.
+                assert re.search(f"Site note.*{SAYS}", read), f"{page}: {read[:1500]}"
+                controls = names_in(form_of(site.html(form), action))
+                assert any(one.split(".")[-1] == NOTE for one in controls), controls
+                if Verb.UPDATE not in BY_NAME[name].verbs or name == "external_ids":
+                    continue
+                body = {NOTE: f"else of {name}", **{key: row[key] for key in NAMED.get(name, ())}}
+                changed = site.api.put(f"/v1/{name}/{row['id']}", content=json.dumps(body))
+                assert changed.status_code == 200, changed.text
+                timeline = site.page(place("{of}?show=changes", row))
+                told = rf"Site note:?(?: changed)? {SAYS} →(?: to)? else of {name}"
+                assert re.search(told, timeline), timeline[:1500]
+
+
+def test_a_care_flow_is_begun_and_changed_with_it_and_two_who_change_it_see_both(
+    site: Site,
+) -> None:
+    patient = site.find("patients")[1]["id"]
+    here = f"/patients/{patient}"
+    new = f"{here}/care-flows/new"
+    begun = site.send(new, new, description="Walk more", do="start", **{"own.site_note": "by foot"})
+    assert begun.status_code == 303, as_read(begun.text)[-1500:]
+    flow = begun.headers["location"].partition("?")[0]
+    assert "Site note by foot" in site.page(flow)
+    assert "Walk more · Site note: by foot" in site.page(f"{here}?show=changes")
+    about = {"description": "Walk more", "do": "about"}
+    stale = site.hidden(f"{flow}?open=about", flow)
+    saved = site.send(f"{flow}?open=about", flow, **about, site_note="by bicycle")
+    assert saved.status_code == 303, refusals(saved.text)
+    assert "Site note by bicycle" in site.page(flow)
+    assert re.search(r"Site note:? by foot →(?: to)? by bicycle", site.page(f"{here}?show=changes"))
+    clash = site.post(flow, stale, **about, site_note="by boat")
+    assert clash.status_code == 409, as_read(clash.text)[:600]
+    assert {"foot", "bicycle", "boat"} <= set(as_read(clash.text).split())
+
+
+def test_an_assessment_is_filled_in_with_it_and_a_draft_keeps_it(site: Site) -> None:
+    row = noted(site, "assessment_responses")
+    here = f"/patients/{row['user_id']}/assessments"
+    form, action = f"{here}/new?spec={row['spec_id']}", f"{here}/answer"
+    answers = {
+        f"a-{name}": ("no", "yes")[value] if isinstance(value, bool) else str(value)
+        for name, value in row["model"].items()
+        if value is not None
+    }
+    typed = {**answers, "a-.site_note": "read aloud"}
+    kept = site.send(form, action, do="save", **typed)
+    assert kept.status_code == 303, refusals(kept.text)
+    control = re.search(r'<input[^>]* name="a-.site_note"[^>]*>', site.html(form))
+    assert control
+    assert 'value="read aloud"' in control[0]
+    done = site.send(form, action, do="finish", **typed)
+    assert done.status_code == 303, as_read(done.text)[:1500]
+    assert "Site note read aloud" in site.page(done.headers["location"])
+    timeline = site.page(f"/patients/{row['user_id']}?show=assessments")
+    assert "Site note: read aloud" in timeline, timeline[:1500]
+
+
+def test_a_conversation_is_begun_with_it(site: Site) -> None:
+    patient = site.find("patients")[2]["id"]
+    here = f"/patients/{patient}/conversations/new"
+    typed = {"direction": "inbound", "contents": "I am well.", "type": "app", "do": "record"}
+    notes = {"conversation.site_note": "for questions", "site_note": "by hand"}
+    sent = site.send(here, here, **typed, **notes)
+    assert sent.status_code == 303, refusals(sent.text)
+    page = site.page(sent.headers["location"])
+    assert "Site note: for questions" in page
+    assert "Site note: by hand" in page

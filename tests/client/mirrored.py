@@ -1,0 +1,205 @@
+"""A mirror as a process that is killed, and what surrounds it: a server, its PostgreSQL, a dump of it that
+is restored elsewhere, and who writes all the while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import httpx
+
+from almoner import embedded
+from almoner.access import clients, keys
+from almoner.access.key_file import KeySource
+from almoner.data_api.store import Store
+from almoner.database import Database
+from almoner.embedded import EmbeddedServer
+from almoner.embedded.record import read_record
+from almoner.workshop import kiwi_health
+from almoner_client import Client
+from almoner_client.mirror import Mirror, follow, open_destination
+from almoner_client.options import Options
+from tests.changes.writing import until_true
+from tests.client.copies import Copy
+from tests.conftest import Api
+from tests.killing import KillablePlace, Processes
+
+PATIENT = {"phase": "intake", "timezone": "US/Pacific", "birthday": "1906-12-09"}
+TOLD = "mirror.json"
+
+
+def mirror(_database_url: str, home: str) -> None:
+    """What a mirror's process does: it reads where to and from in the home, and follows."""
+    sys.stderr = (Path(home) / "mirror.log").open("a", buffering=1)
+    told = json.loads((Path(home) / TOLD).read_text())
+    # It looks at the program, and writes what is written now and then, many times in its short life.
+    follow._PROGRAM_SECONDS, follow._AWAY_SECONDS = 0.2, 0.1  # type: ignore[misc]
+    # Longer than a server takes to start anew.
+    options = Options(retries=100, longest_wait=0.2)
+    with Client(told["url"], told["client_id"], told["client_secret"], options) as client:
+        copied = Mirror(client, open_destination(told["copy"]))
+        follow.bring_up_to_date(copied)
+        follow.follow(copied)
+
+
+class Writer:
+    """Writes until it is stopped; what a server that is away does not take is not written."""
+
+    def __init__(self, api: Api, random: Random) -> None:
+        self.api = api
+        self.random = random
+        self.written = 0
+        self.patients: list[str] = []
+        self.tasks: list[str] = []
+        self.stopped = False
+
+    async def run(self) -> None:
+        while not self.stopped:
+            try:
+                await self.random.choice((self.create, self.change, self.add_task, self.remove))()
+            except (httpx.HTTPError, OSError):
+                # The server is away: those who wait for it are let go on.
+                await asyncio.sleep(0.01)
+
+    async def create(self) -> None:
+        count = self.random.randint(1, 20)
+        rows = [PATIENT | {"first_name": "Grace", "last_name": f"N{n}"} for n in range(count)]
+        answer = await self.api.post("/v1/patients/batch", json={"create": rows})
+        if answer.status_code == 200:
+            self.patients += [entry["row"]["id"] for entry in answer.json()["data"]]
+            self.written += count
+
+    async def change(self) -> None:
+        if self.patients:
+            row_id = self.random.choice(self.patients)
+            answer = await self.api.put(f"/v1/patients/{row_id}", json={"city": str(self.written)})
+            self.written += answer.status_code == 200
+
+    async def add_task(self) -> None:
+        if self.patients:
+            body = {"user_id": self.random.choice(self.patients), "task_type": "survey"}
+            answer = await self.api.post("/v1/patient_tasks", json=body)
+            if answer.status_code == 200:
+                self.tasks.append(answer.json()["id"])
+                self.written += 1
+
+    async def remove(self) -> None:
+        if self.tasks:
+            answer = await self.api.delete(f"/v1/patient_tasks/{self.tasks.pop()}")
+            self.written += answer.status_code == 200
+
+    async def until_more(self, count: int) -> None:
+        """Waits until so many more rows are written."""
+        reached = self.written + count
+
+        async def is_reached() -> bool:
+            return self.written >= reached
+
+        await until_true(is_reached, "the writer writes", patience=120)
+
+
+class Surroundings(KillablePlace):
+    """An environment that is copied; its database may move to another cluster, as a backup is restored."""
+
+    def __init__(
+        self, server: EmbeddedServer, home: Path, other: EmbeddedServer, other_home: Path
+    ) -> None:
+        super().__init__(server, home)
+        self._other, self._other_home = other, other_home
+        self._restored: str | None = None
+
+    @property
+    def address(self) -> str:
+        """The database that the server is to use."""
+        record = read_record(self._other_home)
+        assert record is not None
+        return self.dsn if self._restored is None else _beside(record.dsn, self._restored)
+
+    async def caller(self, port: int) -> Api:
+        """A caller with every scope."""
+
+        async def make(database: Database, _store: Store) -> Api:
+            async with database.connection() as connection:
+                box = await keys.box(connection, KeySource("", self.home))
+                client = await clients.create(
+                    connection,
+                    box,
+                    environment_id=self.environment,
+                    name="mirror",
+                    scope="all",
+                    shape="documented",
+                )
+                token = await clients.long_lived_token(connection, client.client_id)
+            headers = {"Authorization": f"Bearer {token}"}
+            api = Api(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30)
+            api.client_id, api.client_secret = client.client_id, client.client_secret
+            return api
+
+        api: Api = await self.with_database(make)
+        return api
+
+    def tell(self, api: Api, copy: Copy) -> None:
+        """Says to the mirror's processes what they copy, and where to."""
+        told = {
+            "url": str(api.base_url),
+            "client_id": api.client_id,
+            "client_secret": api.client_secret,
+            "copy": copy.address,
+        }
+        (self.home / TOLD).write_text(json.dumps(told))
+
+    async def killed(self, processes: Processes, random: Random) -> None:
+        """PostgreSQL is killed, and started again."""
+        moved = self._restored is not None
+        record = read_record(self._other_home if moved else self.home)
+        assert record is not None
+        assert record.pid is not None
+        os.kill(record.pid, random.choice((signal.SIGKILL, signal.SIGQUIT)))
+        await asyncio.to_thread((self._other if moved else self.server).start)
+        processes.move(self.address)
+
+    def dumped(self) -> None:
+        """Writes a dump as it is now."""
+        _tool(
+            "pg_dump",
+            "--format=custom",
+            "--compress=0",
+            "--no-owner",
+            f"--file={self.home / 'dump'}",
+            self.dsn,
+        )
+
+    async def restored(self, processes: Processes, name: str) -> None:
+        """Goes on with what was dumped, in another cluster."""
+        processes.kill(2)
+        record = read_record(self._other_home)
+        assert record is not None
+        await embedded.create_database(record.dsn, name)
+        self._restored = name
+        database = f"--dbname={self.address}"
+        dump = str(self.home / "dump")
+        await asyncio.to_thread(
+            _tool, "pg_restore", "--no-owner", "--exit-on-error", database, dump
+        )
+        processes.move(self.address)
+
+    async def begin(self, name: str) -> None:
+        await self.create(name, kiwi_health.source())
+
+
+def _beside(dsn: str, name: str) -> str:
+    return f"{dsn.rpartition('/')[0]}/{name}"
+
+
+def _tool(name: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [embedded.binaries() / name, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

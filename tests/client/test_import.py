@@ -1,0 +1,195 @@
+"""Rows of files written into collections: mapped, checked, each once, every bad row reported."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from almoner.database import Database
+from tests.client.copies import command
+from tests.conftest import Api
+
+HEADER = "MRN,First name,Surname,DOB,Time zone,Phase,ZIP,E-mail"
+GOOD = [
+    "A-1,Grace,Hopper,12/09/1906,US/Pacific,intake,94110,grace@example.org",
+    "A-2,Ada,King,12/10/1815,US/Eastern,intake,,",
+    'A-3,"Mary ""May""",O\'Brien,01/31/1970,US/Pacific,intake,94110,',
+]
+
+
+def written(folder: Path, name: str, *lines: str) -> Path:
+    path = folder / name
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def text_of(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
+async def patients(api: Api) -> dict[str, dict[str, Any]]:
+    """The patients by their given names."""
+    page = (await api.get("/v1/patients", params={"page[size]": 1000})).json()[0]
+    return {row["first_name"]: row for row in page["data"]}
+
+
+def taken(said: dict[str, Any]) -> int:
+    """How many rows were there before, and are as the file has them now."""
+    outcomes = said["outcomes"]
+    assert set(outcomes) <= {"updated", "unchanged", "refused"}
+    return sum(count for outcome, count in outcomes.items() if outcome != "refused")
+
+
+def asked(path: Path, collection: str = "patients") -> tuple[str, ...]:
+    return ("import", str(path), "--collection", collection, "--json")
+
+
+async def test_a_file_is_mapped_by_its_header_and_each_row_is_there_once(
+    api: Api, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "people.csv", HEADER, *GOOD)
+    said = (await command(api, *asked(path))).json
+    assert (said["rows"], said["outcomes"], said["errors"]) == (3, {"created": 3}, [])
+    rows = await patients(api)
+    assert set(rows) == {"Grace", "Ada", 'Mary "May"'}
+    assert (rows["Grace"]["birthday"], rows["Grace"]["zip_code"]) == ("1906-12-09", "94110")
+    mails = (await api.get("/v1/email_addresses")).json()[0]["data"]
+    assert [mail["user_id"] for mail in mails] == [rows["Grace"]["id"]]
+    kept = yaml.safe_load((tmp_path / "people.csv.mapping.yaml").read_text())
+    assert kept["columns"] == {
+        "MRN": "external_id",
+        "First name": "first_name",
+        "Surname": "last_name",
+        "DOB": "birthday",
+        "Time zone": "timezone",
+        "Phase": "phase",
+        "ZIP": "zip_code",
+        "E-mail": "email",
+    }
+    changed = written(tmp_path, "people.csv", HEADER, *GOOD[:2], GOOD[2].replace("94110", "94111"))
+    said = (await command(api, *asked(changed))).json
+    assert taken(said) == 3
+    rows = await patients(api)
+    assert (len(rows), rows['Mary "May"']["zip_code"]) == (3, "94111")
+
+
+async def test_every_bad_row_is_reported_and_can_be_mended_and_fed_again(
+    api: Api, tmp_path: Path
+) -> None:
+    bad = [
+        "A-4,Bad,Day,12/32/1906,US/Pacific,intake,94110,",
+        "A-5,Bad,Zip,12/09/1906,US/Pacific,nowhere,941,",
+        "A-6,Too,Many,12/09/1906,US/Pacific,intake,94110,,x",
+    ]
+    path = written(tmp_path, "people.csv", HEADER, GOOD[0], *bad, GOOD[1])
+    dry = (await command(api, *asked(path), "--dry-run", status=1)).json
+    assert await patients(api) == {}
+    wet = (await command(api, *asked(path), status=1)).json
+    assert dry["errors"] == wet["errors"]
+    assert "create[" not in json.dumps(dry["errors"])
+    places = [(error["line"], error["column"]) for error in dry["errors"]]
+    assert sorted(places) == [(3, "DOB"), (4, "Phase"), (4, "ZIP"), (5, "")]
+    assert all(error["reason"] for error in dry["errors"])
+    assert set(await patients(api)) == {"Grace", "Ada"}
+    mended = text_of(wet["bad_rows"])
+    rows = list(csv.DictReader(mended.splitlines()))
+    assert [row["almoner_line"] for row in sorted(rows, key=lambda row: row["MRN"])] == [
+        "3",
+        "4",
+        "5",
+    ]
+    text = mended.replace("12/32/1906", "12/31/1906").replace("nowhere", "intake")
+    again = written(tmp_path, "mended.csv", text.replace(",941,", ",94112,").strip())
+    said = (await command(api, *asked(again))).json
+    assert said["outcomes"] == {"created": 3}
+    assert not (tmp_path / "mended.bad.csv").exists()
+
+
+async def test_references_are_looked_up_by_the_ids_of_the_other_system(
+    api: Api, tmp_path: Path
+) -> None:
+    people = written(tmp_path, "people.csv", HEADER, *GOOD)
+    await command(api, *asked(people), "--namespace", "ehr")
+    notes = written(
+        tmp_path,
+        "mails.ndjson",
+        json.dumps({"patient": "A-2", "email": "ada@example.org", "verified": True}),
+        json.dumps({"patient": "A-9", "email": "nobody@example.org"}),
+        "{",
+    )
+    said = (
+        await command(api, *asked(notes, "email_addresses"), "--namespace", "ehr", status=1)
+    ).json
+    assert said["outcomes"] == {"created": 1, "refused": 2}
+    assert [(e["line"], e["column"]) for e in said["errors"]] == [(2, "patient"), (3, "")]
+    ada = (await patients(api))["Ada"]["id"]
+    mails = (await api.get("/v1/email_addresses", params={"user_id": ada})).json()[0]["data"]
+    assert [(mail["email"], mail["verified"]) for mail in mails] == [("ada@example.org", True)]
+    said = (
+        await command(api, *asked(notes, "email_addresses"), "--namespace", "ehr", status=1)
+    ).json
+    assert taken(said) == 1
+    mails = (await api.get("/v1/email_addresses", params={"user_id": ada})).json()[0]["data"]
+    assert len(mails) == 1
+
+
+async def test_answers_of_assessments_come_in_columns_of_their_own(
+    api: Api, tmp_path: Path
+) -> None:
+    people = written(tmp_path, "people.csv", HEADER, *GOOD)
+    await command(api, *asked(people))
+    answers = written(
+        tmp_path,
+        "moods.tsv",
+        "user_id\tspec_id\tmodel.low_mood\tmodel.lost_interest\tmodel.wants_to_talk",
+        "A-1\tmood_check\tsome days\tnever\ttrue",
+        "A-2\tmood_check\tno such answer\tnever\t",
+    )
+    said = (await command(api, *asked(answers, "assessment_responses"), status=1)).json
+    assert said["outcomes"] == {"created": 1, "refused": 1}
+    assert [(e["line"], e["column"]) for e in said["errors"]] == [(3, "model.low_mood")]
+    (row,) = (await api.get("/v1/assessment_responses")).json()[0]["data"]
+    assert row["model"]["wants_to_talk"] is True
+
+
+async def test_what_cannot_be_imported_says_what_to_do(
+    api: Api, tmp_path: Path, database: Database
+) -> None:
+    path = written(tmp_path, "people.doc", "x")
+    cases = [
+        (asked(path), "Name it .csv, .tsv"),
+        (asked(tmp_path / "none.csv"), "There is no file"),
+        (
+            asked(written(tmp_path, "w.csv", "a", "b"), "workers"),
+            "Nothing can be imported into workers",
+        ),
+    ]
+    for arguments, words in cases:
+        assert words in (await command(api, *arguments, status=2)).errors
+    wrong = written(tmp_path, "wrong.csv", HEADER, *GOOD)
+    mapping = written(
+        tmp_path,
+        "wrong.csv.mapping.yaml",
+        "collection: patients",
+        "namespace: x",
+        "columns: {DOB: birthdate}",
+    )
+    refused = await command(api, *asked(wrong), status=2)
+    assert f"{mapping} names birthdate, and patients has no such field." in refused.errors
+
+
+@pytest.mark.parametrize("ending", ["parquet"])
+async def test_files_of_other_kinds_are_read(api: Api, tmp_path: Path, ending: str) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    names = HEADER.split(",")
+    table = pyarrow.table({n: [c] for n, c in zip(names, GOOD[0].split(","), strict=True)})
+    pyarrow.parquet.write_table(table, tmp_path / f"people.{ending}")
+    said = (await command(api, *asked(tmp_path / f"people.{ending}"))).json
+    assert said["outcomes"] == {"created": 1}

@@ -1,0 +1,139 @@
+"""How requests are sent: tokens, what is tried again, and what a refusal says."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from almoner_client import (
+    AsyncClient,
+    Client,
+    ConnectionFailed,
+    InvalidRequest,
+    NotAnAnswer,
+    Options,
+    TooManyRequests,
+    Unauthorized,
+)
+from almoner_client.options import accepted_encoding, seconds_of, wait_before
+from tests.client.scripted import BROKEN, Scripted, scripted
+
+HASTY = Options(longest_wait=0.01, retries=3)
+PATIENT_ID = "f2baaf15-94d2-415d-b3e6-7409b643d297"
+ROW = {
+    "id": PATIENT_ID,
+    "user_id": PATIENT_ID,
+    "task_type": "walk",
+    "dismissed": None,
+    "updated_at": "2018-09-10T18:56:19.359240+00:00",
+    "created_at": "2018-09-10T18:56:19.359240+00:00",
+}
+NOTHING: dict[str, list[str]] = {"errors": []}
+BUSY = (503, NOTHING)
+
+
+def client(script: Scripted, options: Options = HASTY) -> Client:
+    return Client(script.url, "client", "secret", options)
+
+
+def test_what_a_busy_server_and_broken_connections_leave_undone_is_sent_again_with_the_same_key() -> (
+    None
+):
+    limited = (429, NOTHING, {"Retry-After": "0"})
+    with scripted([BROKEN, BUSY, limited, (200, ROW)]) as script, client(script) as caller:
+        task = caller.patient_tasks.create(user_id=PATIENT_ID, task_type="walk")
+    assert (task.id, task.updated_at.utcoffset()) == (PATIENT_ID, timedelta(0))
+    assert len(script.requests) == 4
+    assert len({request.headers["Idempotency-Key"] for request in script.requests}) == 1
+    assert len({request.body for request in script.requests}) == 1
+
+
+def test_trying_again_has_an_end_and_says_what_is_wrong() -> None:
+    refusal = {"errors": [{"code": "too_many_requests", "detail": "Ask again in a minute."}]}
+    with scripted([(429, refusal)]) as script, client(script) as caller:
+        with pytest.raises(TooManyRequests, match="Ask again in a minute") as caught:
+            caller.patients.get(PATIENT_ID)
+        assert (caught.value.code, len(script.requests)) == ("too_many_requests", 4)
+    with scripted([BROKEN]) as script, client(script) as caller:
+        with pytest.raises(ConnectionFailed, match="cannot be reached"):
+            caller.patients.get(PATIENT_ID)
+        assert len(script.requests) == 4
+
+
+def test_a_refusal_is_not_sent_again_and_has_every_path() -> None:
+    problems = [
+        {"status": 400, "code": "parse_exception", "detail": f"no {n}", "extra": {"path": f".{n}"}}
+        for n in ("phase", "timezone")
+    ]
+    refused = (400, {"errors": problems}, {"X-Request-Id": "req-7"})
+    with scripted([refused]) as script, client(script) as caller:
+        with pytest.raises(InvalidRequest) as caught:
+            list(caller.patients.find(phase="nowhere"))
+        assert len(script.requests) == 1
+    assert caught.value.paths == {".phase": "no phase", ".timezone": "no timezone"}
+    assert caught.value.request_id == "req-7"
+    assert "no phase" in str(caught.value)
+    assert "no timezone" in str(caught.value)
+
+
+def test_a_token_is_renewed_once_where_it_is_refused() -> None:
+    refused = (401, {"errors": [{"code": "unauthorized", "detail": "No."}]})
+    with scripted([refused, (200, ROW)]) as script, client(script) as caller:
+        assert caller.patient_tasks.get(PATIENT_ID).id == PATIENT_ID
+        sent = [request.headers["Authorization"] for request in script.requests]
+        assert sent == ["Bearer token-1", "Bearer token-2"]
+    with scripted([refused]) as script, client(script) as caller:
+        with pytest.raises(Unauthorized):
+            caller.patient_tasks.get(PATIENT_ID)
+        assert script.tokens == 2
+
+
+def test_threads_and_tasks_share_a_token() -> None:
+    with scripted([(200, ROW)]) as script, client(script) as caller:
+        threads = [
+            threading.Thread(target=caller.patient_tasks.get, args=(PATIENT_ID,)) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (script.tokens, len(script.requests)) == (1, 8)
+
+
+async def test_tasks_share_a_token() -> None:
+    with scripted([(200, ROW)]) as script:
+        async with AsyncClient(script.url, "client", "secret", HASTY) as caller:
+            await asyncio.gather(*(caller.patient_tasks.get(PATIENT_ID) for _ in range(8)))
+        assert (script.tokens, len(script.requests)) == (1, 8)
+
+
+def test_what_is_no_answer_of_the_api_is_said_to_be_none() -> None:
+    for body in (b"<html>", b'{"id": "' + PATIENT_ID.encode(), b'{"id": 7}'):
+        with (
+            scripted([(200, body)]) as script,
+            client(script) as caller,
+            pytest.raises(NotAnAnswer),
+        ):
+            caller.patient_tasks.get(PATIENT_ID)
+
+
+def test_waits_grow_differ_and_follow_the_server() -> None:
+    assert [wait_before(n, None, 30, lambda: 1.0) for n in (1, 2, 3, 9)] == [1, 2, 4, 30]
+    assert wait_before(3, None, 30, lambda: 0.0) == 1
+    assert wait_before(1, "7", 30, lambda: 0.0) == 7
+    assert wait_before(1, "700", 30, lambda: 0.0) == 30
+    assert (seconds_of("soon"), seconds_of(None)) == (None, None)
+    later = seconds_of(format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True))
+    assert later is not None
+    assert 3500 < later <= 3600
+    assert seconds_of("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+
+
+def test_answers_are_packed_for_the_network_and_not_within_a_machine() -> None:
+    asked = {url: accepted_encoding(url) for url in ("https://care.example.org", "http://[::1]:80")}
+    assert asked == {"https://care.example.org": "gzip", "http://[::1]:80": "identity"}
+    assert accepted_encoding("http://localhost:8000") == accepted_encoding("http://127.0.0.1")

@@ -1,0 +1,153 @@
+"""A partner begins a job by its hook: whoever proves nothing is refused, and a call that comes again begins nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from almoner.access import audit_search, hook_proof
+from almoner.access.audit_search import AuditQuery
+from almoner.integrations import Integration, Task, hooks
+from almoner.resources import BY_NAME
+from tests.conftest import Server, new_environment
+from tests.integrations.conftest import Place
+
+NOW = 1_800_000_000
+# Seconds, as they go by for those that are refused.
+clock = [0.0]
+made = Integration(name="called", title="Called")
+
+
+@made.task()
+async def run_called(task: Task, call: dict[str, Any]) -> None:
+    assert call
+
+
+@pytest.fixture
+async def partner(place: Place) -> AsyncIterator[httpx.AsyncClient]:
+    await place.configure(made)
+    route = hooks.route(
+        place.database,
+        place.store,
+        BY_NAME["integration_tasks"],
+        place.parts.box,
+        known=lambda: {"called": made},
+        audit=place.parts.audit,
+        watch=lambda: clock[0],
+        now=lambda: float(NOW),
+    )
+    transport = httpx.ASGITransport(app=Starlette(routes=[route]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://almoner") as client:
+        yield client
+
+
+async def opened(place: Place, way: str) -> str:
+    async with place.database.transaction() as connection:
+        secret = await hooks.HOOKS.set(
+            connection, place.parts.box, place.environment, "called", way
+        )
+    assert secret is not None
+    return secret
+
+
+async def begun(place: Place) -> int:
+    (row,) = await place.rows("SELECT count(*) FROM work_steps WHERE environment_id = $1")
+    count: int = row["count"]
+    return count
+
+
+def signed(secret: str, body: bytes, moment: str = str(NOW)) -> dict[str, str]:
+    proof = f"sha256={hook_proof.signature(secret, moment, body)}"
+    return {hook_proof.TIME_HEADER: moment, hook_proof.SIGNATURE_HEADER: proof}
+
+
+async def test_a_signed_call_begins_one_job_however_often_it_comes(
+    place: Place, partner: httpx.AsyncClient
+) -> None:
+    secret, body = await opened(place, "hmac"), json.dumps({"new": 3}).encode()
+    other = await new_environment(place.database)
+    first = await partner.post(
+        "/integrations/called/hook", content=body, headers=signed(secret, body)
+    )
+    again = await partner.post(
+        "/integrations/called/hook", content=body, headers=signed(secret, body)
+    )
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert first.json() == again.json()
+    assert await begun(place) == 1
+    await place.work(made, first.json()["job_id"])
+    assert (await place.show(first.json()["job_id"]))["status"] == "succeeded"
+
+    later = signed(secret, body, str(NOW + 1))
+    assert (
+        await partner.post("/integrations/called/hook", content=body, headers=later)
+    ).status_code == 202
+    refused = {
+        "another body": (b"{}", signed(secret, body)),
+        "another secret": (body, signed("guessed", body)),
+        "too old": (body, signed(secret, body, str(NOW - 301))),
+        "no time": (body, {**signed(secret, body), hook_proof.TIME_HEADER: "soon"}),
+        "nothing": (body, {}),
+        "a bearer": (body, {"Authorization": f"Bearer {secret}"}),
+    }
+    for case, (content, headers) in refused.items():
+        answer = await partner.post("/integrations/called/hook", content=content, headers=headers)
+        assert (case, answer.status_code) == (case, 401)
+        assert answer.json()["errors"][0]["code"] == "unauthorized"
+    unknown = await partner.post(
+        "/integrations/nobody/hook", content=body, headers=signed(secret, body)
+    )
+    assert unknown.status_code == 401
+    assert await begun(place) == 2
+    assert other != place.environment
+
+
+async def test_a_bearer_says_which_call_comes_again(
+    place: Place, partner: httpx.AsyncClient
+) -> None:
+    headers = {"Authorization": f"Bearer {await opened(place, 'bearer')}"}
+    keyed = headers | {"Idempotency-Key": "7"}
+    answers = [
+        await partner.post("/integrations/called/hook", json={"new": 1}, headers=sent)
+        for sent in (keyed, keyed, headers, headers)
+    ]
+    assert [answer.status_code for answer in answers] == [202, 200, 202, 202]
+    text = await partner.post("/integrations/called/hook", content=b"<xml>", headers=headers)
+    assert text.status_code == 400
+    async with place.database.transaction() as connection:
+        assert (
+            await hooks.HOOKS.set(connection, place.parts.box, place.environment, "called", "none")
+            is None
+        )
+    closed = await partner.post("/integrations/called/hook", json={}, headers=headers)
+    assert closed.status_code == 401
+
+
+async def test_what_is_refused_is_in_the_audit_trail_and_a_flood_is_one_entry_a_minute(
+    place: Place, partner: httpx.AsyncClient
+) -> None:
+    await opened(place, "hmac")
+    for _ in range(20):
+        assert (await partner.post("/integrations/called/hook", json={})).status_code == 401
+    clock[0] += 60.0
+    await partner.post("/integrations/called/hook", json={})
+    await partner.post("/integrations/nobody/hook", json={})
+    await place.parts.audit.flush()
+    async with place.database.connection() as connection:
+        query = AuditQuery(verb="refuse", resource="integrations")
+        entries = await audit_search.newest(connection, place.environment, query, 100)
+    assert [(entry.actor, entry.through, entry.patient_ids) for entry in entries] == [
+        ("unknown", "hook of called", ())
+    ] * 2
+
+
+async def test_the_server_answers_a_hook_with_the_words_of_the_api(server: Server) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        answer = await client.post("/integrations/kiwihealth_pull/hook", json={})
+    assert (answer.status_code, answer.headers["content-type"]) == (401, "application/json")
+    assert answer.json()["errors"][0]["code"] == "unauthorized"

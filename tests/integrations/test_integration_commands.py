@@ -1,0 +1,116 @@
+"""`almoner integration`: each command for people and, with --json, for programs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from almoner.access import keys
+from almoner.access.key_file import KeySource
+from almoner.cli import app
+from almoner.demo.partner import CLIENT_ID, CLIENT_SECRET, Partner, served
+from almoner.integrations.handler import IntegrationHandler
+from almoner.integrations.kiwihealth_pull import kiwihealth_pull
+from tests.integrations.conftest import Place
+from tests.integrations.test_jobs import GRACE
+from tests.integrations.test_kiwihealth_pull import known_there, result
+from tests.work.doing import running
+
+
+@pytest.fixture
+def typed(own_dsn: str, tmp_path: Path) -> Any:
+    """Types a command; its JSON where it was asked for."""
+
+    def run(*arguments: str, status: int = 0) -> Any:
+        environ = {"ALMONER_DATABASE_URL": own_dsn, "ALMONER_HOME": str(tmp_path)}
+        done = CliRunner(env=environ).invoke(app, ["integration", *arguments])
+        assert done.exit_code == status, done.output + done.stderr
+        return json.loads(done.stdout) if "--json" in arguments else done.stdout + done.stderr
+
+    return run
+
+
+async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
+    place: Place, typed: Any, tmp_path: Path
+) -> None:
+    (row,) = await place.rows("SELECT name FROM environments WHERE id = $1")
+
+    def at_the_terminal(*arguments: str, status: int = 0) -> Any:
+        return asyncio.to_thread(partial(typed, *arguments, "-e", row["name"], status=status))
+
+    listed = await at_the_terminal("list", "--json")
+    assert ("kiwihealth_pull", False) in [(row["name"], row["enabled"]) for row in listed]
+    said = await at_the_terminal("run", "kiwihealth_pull", status=1)
+    assert "missing required field `base_url`" in said
+    assert "There is no integration nobody" in await at_the_terminal("run", "nobody", status=1)
+    kiwi = Partner([result(1), result(2, patient="MRN-2")])
+    with served(kiwi) as url:
+        await known_there(place)
+        said = await at_the_terminal(
+            "set",
+            "kiwihealth_pull",
+            f"base_url={url}",
+            f"client_id={CLIENT_ID}",
+            f"client_secret={CLIENT_SECRET}",
+        )
+        assert "may use: patients.read" in said
+        stopped = await at_the_terminal("run", "kiwihealth_pull", "--json")
+        assert stopped["status"] == "unattempted"
+        called_off = await at_the_terminal("cancel", stopped["job_id"], "--json")
+        assert called_off == {"job_id": stopped["job_id"], "cancelled": 1}
+        async with place.database.connection() as connection:
+            parts = replace(place.parts, box=await keys.box(connection, KeySource("", tmp_path)))
+        async with running(place.database, IntegrationHandler(kiwihealth_pull, parts)):
+            begun = await at_the_terminal("run", "kiwihealth_pull", "--wait", "--json")
+            assert (begun["status"], begun["counts"]) == ("failed", {"succeeded": 4, "failed": 2})
+            shown = await at_the_terminal("show", begun["job_id"])
+            assert "    kiwihealth_pull.process_item" in shown
+            assert "user_not_found: There is no user with that ID." in shown
+            tasks = (await at_the_terminal("show", begun["job_id"], "--json"))["tasks"]
+            assert len(tasks) == 6
+            mapping = {"resource": "patients", "namespace": "kiwihealth_ehr"}
+            other = await place.create("patients", GRACE | {"first_name": "Ada"})
+            await place.create(
+                "external_ids", mapping | {"external_id": "MRN-2", "welkin_id": other}
+            )
+            again = await at_the_terminal("retry", begun["job_id"], "--failed", "--json")
+            assert again == {"job_id": begun["job_id"], "retried": 1}
+            await place.ended(begun["job_id"])
+        assert (await place.show(begun["job_id"]))["status"] == "succeeded"
+    listed = await at_the_terminal("list", "--json")
+    (kiwi_row,) = [of for of in listed if of["name"] == "kiwihealth_pull"]
+    assert (kiwi_row["job_id"], kiwi_row["status"]) == (begun["job_id"], "succeeded")
+    await at_the_terminal("set", "kiwihealth_pull", "--off")
+    assert "switched off" in await at_the_terminal("run", "kiwihealth_pull", status=1)
+    nowhere = "0193a8a2-6e6c-7e6b-9d7b-2f6f0f3f3f3f"
+    for command in ("show", "retry", "cancel"):
+        assert "There is no job" in await at_the_terminal(command, nowhere, status=1)
+
+
+def test_a_new_integration_is_a_package_whose_test_runs(typed: Any, tmp_path: Path) -> None:
+    made = typed("new", "clinic_pull", "--folder", str(tmp_path), "--json")
+    folder = Path(made["folder"])
+    assert sorted(made["files"]) == [
+        "README.md",
+        "pyproject.toml",
+        "src/clinic_pull/__init__.py",
+        "tests/test_clinic_pull.py",
+    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    environ = os.environ | {"PYTHONPATH": str(folder / "src")}
+    done = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is there already" in typed("new", "clinic_pull", "--folder", str(tmp_path), status=2)
+    assert "small letters" in typed("new", "Clinic Pull", "--folder", str(tmp_path), status=2)

@@ -1,0 +1,71 @@
+"""Jobs begin by themselves when their schedule says so: once, whoever looks and whatever was missed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from almoner.errors import ApiError
+from almoner.integrations import Integration, Task, jobs, schedules
+from almoner.resources import BY_NAME
+from almoner.vocabulary.cron import following
+from tests.integrations.conftest import Place
+
+TASKS = BY_NAME["integration_tasks"]
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def test_a_schedule_is_in_its_zone_whatever_the_clocks_do() -> None:
+    six, night = "0 6 * * *", "30 2 * * *"
+    for schedule, after, then in (
+        (six, "2026-12-01T10:59", "2026-12-01T11:00"),
+        (six, "2026-07-01T00:00", "2026-07-01T10:00"),
+        (six, "2026-07-01T10:00", "2026-07-02T10:00"),
+        # There is no half past two in this night.
+        (night, "2026-03-08T06:30", "2026-03-08T07:00"),
+    ):
+        assert following(schedule, "US/Eastern", at(after)) == at(then)
+
+
+async def test_a_due_job_is_begun_once_by_whoever_looks_first_and_missed_ones_are_one(
+    place: Place,
+) -> None:
+    integration = Integration(name="nightly", title="Nightly")
+
+    @integration.task()
+    async def run_nightly(task: Task) -> None:
+        pass
+
+    known = {"nightly": integration}
+    values = (place.database, place.store, TASKS, known)
+    await place.configure(integration)
+
+    async def plan(schedule: str, zone: str = "UTC") -> datetime | None:
+        async with place.database.transaction() as connection:
+            return await schedules.set_schedule(
+                connection, place.environment, "nightly", schedule, zone, at("2026-12-01T00:00")
+            )
+
+    for wrong in ("every day", "61 * * * *", "0 6 * * * *"):
+        with pytest.raises(ApiError):
+            await plan(wrong)
+    with pytest.raises(ApiError):
+        await plan("0 6 * * *", "Mars/Olympus")
+    assert await plan("0 6 * * *") == at("2026-12-01T06:00")
+    assert await schedules.begin_due(*values, at("2026-12-01T05:59")) == []
+    looks = [schedules.begin_due(*values, at("2026-12-04T07:00")) for _ in range(4)]
+    begun = [job_id for jobs_of in await asyncio.gather(*looks) for job_id in jobs_of]
+    assert len(begun) == 1
+    assert await schedules.begin_due(*values, at("2026-12-05T05:59")) == []
+    await place.work(integration, begun[0])
+    assert (await place.show(begun[0]))["status"] == "succeeded"
+    assert await plan("") is None
+    assert await schedules.begin_due(*values, at("2027-01-01T00:00")) == []
+    async with place.database.connection() as connection:
+        latest = await jobs.latest(connection, place.environment, ["nightly", "other"])
+        assert list(latest) == ["nightly"]

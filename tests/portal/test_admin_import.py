@@ -1,0 +1,313 @@
+"""Admin, Import: a file uploaded, mapped, checked, written and taken back, over HTTP with a runner."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
+from almoner.database import Database
+from almoner.imports.handler import ImportHandler
+from almoner.resources import BY_NAME
+from tests.changes.writing import until_true
+from tests.conftest import Callers, new_environment
+from tests.people import People, Person
+from tests.web.document import Document
+from tests.work.doing import running
+
+PATH = "/admin/import"
+HEADER = "MRN,First name,Surname,DOB,Time zone,Phase,ZIP,E-mail"
+GRACE = "A-1,Grace,Hopper,12/09/1906,US/Pacific,intake,94110,grace@example.org"
+ADA = "A-2,Ada,King,12/10/1815,US/Eastern,intake,,"
+COUNT = "SELECT count(*) FROM {} WHERE environment_id = $1"
+
+
+@pytest.fixture
+async def admin(
+    people: People, program: int, database: Database, store: Store, callers: Callers
+) -> AsyncIterator[Person]:
+    """An administrator, beside a runner that does imports."""
+    handler = ImportHandler(database, store, callers.box)
+    async with (
+        await people(program, "admin", first_name="Ada", last_name="Admin") as person,
+        running(database, handler),
+    ):
+        yield person
+
+
+async def patient(store: Store, environment: int, **given: Any) -> str:
+    stated = {
+        "phase": "intake",
+        "timezone": "US/Pacific",
+        "birthday": "1906-12-09",
+        "first_name": "Grace",
+        "last_name": "Hopper",
+    }
+    by = Actor(environment, "test", "cli", "test", whole=True)
+    return (await store.create(by, BY_NAME["patients"], stated | given)).id
+
+
+class Import:
+    """An import of a test, as its administrator sees it."""
+
+    def __init__(self, admin: Person, database: Database, path: str) -> None:
+        self.admin = admin
+        self.database = database
+        self.path = path
+
+    async def page(self) -> Document:
+        answer = await self.admin.get(self.path)
+        assert answer.status_code == 200, answer.text
+        return Document(answer)
+
+    async def send(self, what: str, **values: str) -> Document:
+        """Sends a form of its page, and waits until what began has ended."""
+        answer = await self.admin.send_form(f"{self.path}/{what}", **values)
+        assert answer.status_code == 303, answer.text
+
+        async def has_ended() -> bool:
+            part = await self.admin.fragment(f"{self.path}/progress")
+            return bool(part.headers.get("hx-refresh") == "true")
+
+        await until_true(has_ended, "the import has ended")
+        return await self.page()
+
+    async def check(self, **values: str) -> Document:
+        """Has every row checked, with the columns as they were guessed."""
+        page = await self.page()
+        columns: dict[str, str] = {}
+        for number in range(50):
+            try:
+                columns[f"column-{number}"] = page.field(f"column-{number}").value
+            except AssertionError:
+                break
+        dates = page.field("dates").value
+        return await self.send("check", **{**columns, "dates": dates, **values})
+
+
+async def upload(admin: Person, content: bytes, name: str, **values: str) -> httpx.Response:
+    encoded = base64.urlsafe_b64encode(content).decode()
+    return await admin.send_form(
+        PATH, **{"collection": "patients", "content": encoded, "name": name, **values}
+    )
+
+
+async def uploaded(
+    admin: Person, database: Database, *lines: str, name: str = "people.csv", **values: str
+) -> Import:
+    answer = await upload(admin, "\n".join(lines).encode(), name, **values)
+    assert answer.status_code == 303, Document(answer).alert()
+    return Import(admin, database, answer.headers["location"])
+
+
+async def patients(callers: Callers, environment: int) -> dict[str, dict[str, Any]]:
+    """The patients by their given names."""
+    async with await callers(environment) as api:
+        rows = (await api.get("/v1/patients")).json()[0]["data"]
+    return {row["first_name"]: row for row in rows}
+
+
+async def count(database: Database, environment: int, table: str) -> int:
+    async with database.connection() as connection:
+        number: int = await connection.fetchval(COUNT.format(table), environment)
+    return number
+
+
+def figure(page: Document, term: str) -> str:
+    return page.definition(term).words
+
+
+async def test_a_file_is_mapped_checked_and_written_and_what_was_uploaded_is_deleted(
+    admin: Person, database: Database, callers: Callers
+) -> None:
+    bad = "A-3,Bad,Day,12/32/1906,US/Pacific,nowhere,941,"
+    run = await uploaded(admin, database, HEADER, GRACE, bad, ADA, namespace="ehr")
+    page = await run.page()
+    assert page.field("column-3").value == "birthday"
+    assert page.field("dates").value == "%m/%d/%Y"
+    assert "Hopper" in page.region("The first rows")
+    assert await patients(callers, admin.environment_id) == {}
+    checked = await run.check()
+    assert await patients(callers, admin.environment_id) == {}
+    assert "DOB" in checked.row("January 31, 1970")
+    assert (figure(checked, "would be created"), figure(checked, "would be refused")) == ("2", "1")
+    written = await run.send("write")
+    assert (figure(written, "created"), figure(written, "refused")) == ("2", "1")
+    people = await patients(callers, admin.environment_id)
+    assert set(people) == {"Grace", "Ada"}
+    assert people["Grace"]["birthday"] == "1906-12-09"
+    assert written.links(f"/patients/{people['Ada']['id']}")
+    # What is left is the bad row, sealed.
+    async with database.connection() as connection:
+        (sealed,) = await connection.fetch(
+            "SELECT import_id::text, sealed FROM import_parts WHERE environment_id = $1",
+            admin.environment_id,
+        )
+    assert b"Day" not in sealed["sealed"]
+    kept = msgspec.json.decode(callers.box.open(sealed["sealed"], sealed["import_id"]))
+    assert [line for line, *_ in kept] == [3]
+    file = await admin.get(f"{run.path}/bad")
+    assert file.text.splitlines()[0].endswith("almoner_errors,almoner_line")
+    mended = file.text.replace("12/32", "12/31").replace("nowhere", "intake")
+    again = await uploaded(admin, database, *mended.replace(",941,", ",94110,").splitlines())
+    await again.check()
+    assert figure(await again.send("write"), "created") == "1"
+    assert await count(database, admin.environment_id, "import_parts") == 1
+
+
+async def test_everything_that_is_wrong_is_said_at_once_wherever_it_stands(
+    admin: Person, database: Database, callers: Callers
+) -> None:
+    lines = [f"B-{n},P{n},Hopper,12/09/1906,US/Pacific,intake,," for n in range(450)]
+    lines[0] = "B-0,P0,Hopper,12/09/1906,US/Pacific,nowhere,,"
+    lines[210] = "B-7,P210,Hopper,12/09/1906,US/Pacific,intake,,"
+    lines[300] = '"B-300,P300'
+    lines[449] = "B-449,P449,Hopper,12/09/1906,US/Nowhere,intake,12,"
+    run = await uploaded(admin, database, HEADER, *lines)
+    checked = await run.check()
+    table = checked.region("What is wrong")
+    assert "Phase" in table.row("2 Phase")
+    assert "line 9 has the same id" in table.row("212 MRN")
+    assert "cannot be taken apart" in table.row("302 the row")
+    assert table.row("451 Time zone")
+    assert table.row("451 ZIP")
+    assert figure(checked, "would be refused") == "4"
+    assert await patients(callers, admin.environment_id) == {}
+
+
+@pytest.mark.parametrize(
+    ("choice", "outcome"), [("skip", "skipped"), ("update", "updated"), ("create", "created")]
+)
+async def test_who_may_be_here_already_is_shown_before_anything_is_written(
+    admin: Person,
+    database: Database,
+    store: Store,
+    callers: Callers,
+    choice: str,
+    outcome: str,
+) -> None:
+    here = await patient(store, admin.environment_id, zip_code="10001")
+    run = await uploaded(admin, database, HEADER, GRACE)
+    checked = await run.check()
+    assert checked.links(f"/patients/{here}")
+    assert "10001" in checked.region("Line 2 compared").row("Zip code")
+    written = await run.send("write", **{"line-2": choice})
+    assert figure(written, outcome) == "1"
+    rows = await count(database, admin.environment_id, "patients")
+    assert rows == (2 if choice == "create" else 1)
+    async with await callers(admin.environment_id) as api:
+        row = (await api.get(f"/v1/patients/{here}")).json()
+    assert row["zip_code"] == ("94110" if choice == "update" else "10001")
+
+
+async def test_an_import_is_taken_back_but_for_what_somebody_has_changed_since(
+    admin: Person, database: Database, store: Store, callers: Callers
+) -> None:
+    first = await uploaded(admin, database, HEADER, GRACE, ADA, namespace="ehr")
+    await first.check()
+    await first.send("write")
+    changed = [GRACE.replace("94110", "94111"), ADA.replace("King", "Byron")]
+    new = [
+        "A-4,Mary,May,01/31/1970,US/Pacific,intake,94110,mary@example.org",
+        "A-5,June,May,01/31/1980,US/Pacific,intake,94110,",
+    ]
+    run = await uploaded(admin, database, HEADER, *changed, *new, namespace="ehr")
+    checked = await run.check()
+    assert figure(checked, "would be updated") == "2"
+    written = await run.send("write", others="create", **{"line-4": "create", "line-5": "create"})
+    assert (figure(written, "updated"), figure(written, "created")) == ("2", "2")
+    assert written.button("Take back what was written")
+    people = await patients(callers, admin.environment_id)
+    async with await callers(admin.environment_id) as api:
+        ada, june = (f"/v1/patients/{people[name]['id']}" for name in ("Ada", "June"))
+        assert (await api.put(ada, json={"last_name": "Lovelace"})).status_code == 200
+        assert (await api.put(june, json={"city": "Reno"})).status_code == 200
+    undone = await run.send("undo")
+    assert (figure(undone, "taken back"), figure(undone, "left")) == ("2", "2")
+    assert "changed since" in undone.region("Could not be taken back")
+    people = await patients(callers, admin.environment_id)
+    assert set(people) == {"Grace", "Ada", "June"}
+    assert people["Grace"]["zip_code"] == "94110"
+    assert people["Ada"]["last_name"] == "Lovelace"
+    assert await count(database, admin.environment_id, "email_addresses") == 1
+    # A day later nothing of an import can be taken back.
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE imports SET ended_at = ended_at - interval '1 day' WHERE environment_id = $1",
+            admin.environment_id,
+        )
+    assert (await first.page()).lacks("button", "Take back what was written")
+    await admin.send_form(f"{first.path}/undo")
+    assert set(await patients(callers, admin.environment_id)) == {"Grace", "Ada", "June"}
+
+
+async def test_workers_and_rows_about_patients_come_in_by_the_ids_and_addresses_of_their_people(
+    admin: Person, database: Database, callers: Callers
+) -> None:
+    header = "email,first_name,last_name,timezone"
+    staff = await uploaded(
+        admin, database, header, "may@example.org,May,Day,US/Pacific", collection="workers"
+    )
+    await staff.check()
+    assert figure(await staff.send("write"), "created") == "1"
+    people = await uploaded(
+        admin, database, f"{HEADER},Coach", f"{ADA},may@example.org", namespace="ehr"
+    )
+    await people.check()
+    await people.send("write")
+    ada = (await patients(callers, admin.environment_id))["Ada"]
+    assert ada["coach_id"] is not None
+    mails = await uploaded(
+        admin,
+        database,
+        '{"patient": "A-2", "email": "ada@example.org"}',
+        '{"patient": "A-9", "email": "nobody@example.org"}',
+        name="mails.ndjson",
+        collection="email_addresses",
+        namespace="ehr",
+    )
+    checked = await mails.check()
+    assert "nothing has this id in ehr" in checked.row("2 patient")
+    assert figure(await mails.send("write"), "created") == "1"
+
+
+async def test_what_is_no_such_file_is_refused_in_words_and_rows_can_be_pasted(
+    admin: Person, database: Database
+) -> None:
+    cases = [
+        (b"a,b\n1,2\n", "people.pdf", "Choose a file that ends in .csv"),
+        (b"", "people.csv", "The file is empty"),
+        (b"a,b\n", "people.csv", "no row below it"),
+        (b"PK nothing", "people.xlsx", "is no workbook"),
+        (b"x" * 774_200, "people.csv", "Part it"),
+    ]
+    for content, name, words in cases:
+        answer = await upload(admin, content, name)
+        assert answer.status_code == 400
+        assert words in Document(answer).alert(), name
+    pasted = HEADER.replace(",", "\t") + "\nA-1\tGrace\n"
+    answer = await admin.send_form(PATH, collection="patients", pasted=pasted)
+    run = Import(admin, database, answer.headers["location"])
+    assert "Grace" in (await run.page()).region("The first rows")
+    await admin.send_form(f"{run.path}/remove")
+    assert await count(database, admin.environment_id, "import_parts") == 0
+
+
+async def test_only_who_administers_and_sees_it_whole_imports_and_nobody_of_another_environment(
+    admin: Person, people: People, database: Database
+) -> None:
+    run = await uploaded(admin, database, HEADER, GRACE)
+    async with await people(admin.environment_id, "coach") as coach:
+        assert (await coach.get(PATH)).status_code == 403
+        assert (await coach.send_form(f"{run.path}/check")).status_code == 403
+    elsewhere = await new_environment(database)
+    async with await people(elsewhere, "admin") as stranger:
+        for path in (run.path, f"{run.path}/bad"):
+            assert (await stranger.get(path)).status_code in (403, 404)
+    assert (await admin.get(f"{PATH}/nothing")).status_code == 404

@@ -1,0 +1,97 @@
+"""What docs/howto/design-a-process.md shows is what runs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from almoner.cli import app
+from tests.processes.conftest import Place
+from tests.processes.test_acting import LOW, PROGRAM
+
+HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "design-a-process.md").read_text(
+    encoding="utf-8"
+)
+
+KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
+
+
+async def typed(dsn: str, line: str, *more: str) -> Any:
+    """What a command prints for programs."""
+    words = [*line.split()[1:], *more, "--json"]
+    environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_SECRET_KEY": KEY}
+    result = await asyncio.to_thread(CliRunner().invoke, app, words, env=environ)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+async def test_the_program_of_the_howto_acts_and_its_commands_say_so(
+    place: Place, own_dsn: str
+) -> None:
+    (source,) = re.findall(r"```yaml\n(.*?)```", HOWTO, re.DOTALL)
+    tries, calls, lists, pauses, resumes = re.findall(
+        r"^    (almoner process .*)$", HOWTO, re.MULTILINE
+    )
+    await place.publish(source)
+    patient, noise = await place.patient(), await place.patient()
+    for of, low in ((patient, 5), (noise, 4)):
+        await place.create(
+            "assessment_responses", {"user_id": of, "spec_id": "mood_check", "model": {"low": low}}
+        )
+    (environment,) = [
+        row["name"] for row in await place.rows("SELECT name FROM environments WHERE id = $1")
+    ]
+    here = ("--environment", environment)
+    tried = await typed(own_dsn, tries, *here)
+    assert [(would["patient_id"], would["what"]) for would in tried["would_have"]] == [
+        (patient, ["start the care flow Low mood"])
+    ]
+    assert sum(tried["by_week"].values()) == 1
+    assert await place.rows("SELECT FROM care_flows WHERE environment_id = $1") == []
+    declared = await typed(own_dsn, calls, *here)
+    assert (declared["name"], bool(declared["secret"])) == ("hospital", True)
+    opened = await typed(own_dsn, "almoner process hook discharge --way hmac", *here)
+    assert opened["hook"].endswith("/processes/hooks/discharge")
+    await typed(own_dsn, pauses, *here)
+    await place.work()
+    listed = {row["name"]: row for row in await typed(own_dsn, lists, *here)}
+    assert (listed["low_mood"]["paused"], listed["low_mood"]["held"]) == (True, 1)
+    assert (await typed(own_dsn, resumes, *here))["released"] == 1
+    await place.work()
+    flows = await place.rows("SELECT user_id::text FROM care_flows WHERE environment_id = $1")
+    assert flows == [{"user_id": patient}]
+
+
+async def test_a_name_that_there_is_not_is_refused_with_what_to_do(
+    place: Place, own_dsn: str
+) -> None:
+    await place.publish("program: P\n")
+    for line in ("try x", "pause x", "resume x", "pause x --all", "resume"):
+        result = await asyncio.to_thread(
+            CliRunner().invoke,
+            app,
+            ["process", *line.split()],
+            env={"ALMONER_DATABASE_URL": own_dsn},
+        )
+        assert result.exit_code in (1, 2), line
+        assert "Traceback" not in result.output
+        assert "almoner process list" in result.output or "exactly one" in result.output
+    await place.publish(PROGRAM + LOW)
+    for line, said in (
+        ("try x", "The published program has no process x. There is low."),
+        ("pause x", "The published program has no process x. There is low."),
+        ("try x --draft", "The draft has no process x."),
+    ):
+        result = await asyncio.to_thread(
+            CliRunner().invoke,
+            app,
+            ["process", *line.split()],
+            env={"ALMONER_DATABASE_URL": own_dsn},
+        )
+        assert said in " ".join(result.output.split()), line

@@ -1,0 +1,236 @@
+"""The page of what processes do: tried, paused, and what has failed with what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from html import unescape
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from playwright.async_api import expect
+
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
+from almoner.database import Database
+from almoner.processes import firings, pauses, trial
+from almoner.processes.events import Event
+from almoner.processes.would import monday
+from almoner.resources import BY_NAME
+from almoner.workshop import drafts, kiwi_health
+from almoner.workshop.process_design import Process, ProcessAction
+from almoner.workshop.program_file import parse
+from almoner.workshop.publish import publish
+from almoner.workshop.trigger_design import Trigger
+from tests.browsers import Screens
+from tests.conftest import new_environment
+from tests.people import People, Person
+from tests.web.document import Document
+
+PATH = "/workshop/automation"
+
+
+async def came_of(person: Person, path: str) -> str:
+    """The page of a trial, once it is over."""
+    page = (await person.get(path)).text
+    while (follow := re.search(r'id="trial"[^>]*hx-get="([^"]+)"', page)) is not None:
+        page = (await person.get(unescape(follow[1]))).text
+    return page
+
+
+async def test_a_process_is_tried_paused_and_tried_again_where_it_failed(
+    people: People, database: Database, store: Store
+) -> None:
+    environment = await new_environment(database)
+    async with database.connection() as connection:
+        await publish(connection, environment, kiwi_health.source(), "test")
+    by = Actor(environment, "test", "api", "test", whole=True)
+    patient = await store.create(
+        by,
+        BY_NAME["patients"],
+        {
+            "first_name": "Grace",
+            "last_name": "Hopper",
+            "birthday": "1906-12-09",
+            "timezone": "UTC",
+            "phase": "intake",
+        },
+    )
+    now = datetime.now(UTC)
+    event = Event(
+        on="patient_created",
+        of="",
+        patient_id=patient.id,
+        resource="patients",
+        row_id=patient.id,
+        cause="a cause",
+        at=now,
+    )
+    failed = firings.new(event, "low_mood", 1, (), now)
+    async with database.transaction() as connection:
+        await firings.add(connection, environment, failed, 3600)
+        error = {"code": "no_coach", "message": "Assign a coach, then try again."}
+        await firings.move(connection, environment, failed.id, firings.FAILED, error)
+    async with await people(environment, "designer") as designer:
+        page = (await designer.get(PATH)).text
+        assert Document(page).row("Assign a coach, then try again.")
+        assert Document(page).link("Low mood")
+        assert Document(page).row("1 failed")
+        assert patient.id not in page
+        assert Document(await designer.get("/workshop/processes")).link(to=PATH)
+        for do, is_paused in (("pause", True), ("resume", False)):
+            answer = await designer.send_form(PATH, do=do, process="low_mood")
+            assert answer.status_code == 303
+            async with database.connection() as connection:
+                assert bool(await pauses.all_of(connection, environment)) == is_paused
+        gone = await designer.send_form(PATH, do="retry", firing="nothing")
+        assert gone.status_code == 404
+        answer = await designer.send_form(PATH, do="retry", firing=failed.id)
+        assert answer.headers["location"].endswith("?done=retried")
+        assert "Nothing has failed" in Document(await designer.get(PATH)).region(
+            "What could not be done"
+        )
+        assert Document(await came_of(designer, f"{PATH}/try/low_mood")).heading(
+            "it would have acted 0 times"
+        )
+        assert (await designer.get(f"{PATH}/try/nothing")).status_code == 404
+        await store.create(
+            by,
+            BY_NAME["assessment_responses"],
+            {
+                "user_id": patient.id,
+                "spec_id": "mood_check",
+                "model": {"low_mood": "nearly every day", "lost_interest": "most days"},
+            },
+        )
+        for role, sees in (("", False), ("coach", True)):
+            async with await people(environment, "designer", *filter(None, (role,))) as person:
+                tried = await came_of(person, f"{PATH}/try/low_mood")
+                assert Document(tried).mentions(f"/patients/{patient.id}") == sees
+                assert Document(tried).heading("it would have acted 1 time")
+                # It has failed once, and has not acted yet on the answers.
+                week = monday(now)
+                assert Document(tried).link(f"1 waiting in the week of {week}")
+                rows = await person.get(f"{PATH}/firings/low_mood?week={week}&of=waiting")
+                assert Document(rows).heading(f"Week of {week}: waiting")
+                assert Document(rows).mentions(f"/patients/{patient.id}") == sees
+                other = await person.get(f"{PATH}/firings/low_mood?week={week}&of=done")
+                assert "There are none" in Document(other).testid("empty")
+
+
+async def test_a_process_is_tried_as_it_is_drafted_before_it_is_published(
+    people: People, database: Database, store: Store
+) -> None:
+    environment = await new_environment(database)
+    async with database.connection() as connection:
+        await publish(connection, environment, kiwi_health.source(), "test")
+    by = Actor(environment, "test", "api", "test", whole=True)
+    for phase in ("intake", "onboarding"):
+        row = {
+            "first_name": "Grace",
+            "last_name": "Hopper",
+            "birthday": "1906-12-09",
+            "timezone": "UTC",
+            "phase": phase,
+        }
+        await store.create(by, BY_NAME["patients"], row)
+    async with await people(environment, "designer") as designer:
+        assert (await designer.get(f"{PATH}/try/welcome?of=draft")).status_code == 404
+        for action, said in (
+            ("nowhere", "These keep the draft from being tried."),
+            ("onboarding", "it would have acted 1 time"),
+        ):
+            welcome = Process(
+                name="welcome",
+                when=Trigger(event="phase_entered", phase="intake"),
+                actions=(ProcessAction(do="change_phase", phase=action),),
+            )
+            design = replace(parse(kiwi_health.source()), processes=(welcome,))
+            async with database.connection() as connection:
+                base = (await drafts.current(connection, environment)).revision
+                await drafts.save(connection, environment, base, design, "test")
+            assert said in Document(await came_of(designer, f"{PATH}/try/welcome?of=draft")).main()
+        assert (await designer.get(f"{PATH}/try/welcome")).status_code == 404
+        assert Document(await designer.get("/workshop/processes/welcome")).mentions(
+            "welcome?of=draft"
+        )
+
+
+async def test_the_editor_shows_what_goes_with_the_trigger_and_the_action_that_are_chosen(
+    people: People, database: Database, screens: Screens
+) -> None:
+    environment = await new_environment(database)
+    async with database.connection() as connection:
+        await publish(connection, environment, kiwi_health.source(), "test")
+    async with await people(environment, "designer") as designer:
+        process = Document(await designer.get(PATH)).row("Low mood When Mood check is finished")
+        assert "0 done, 0 waiting, 0 held, 0 failed" in process
+        page = await screens(designer)
+        await page.goto("/workshop/processes/low_mood")
+        await expect(page.locator("[name='when.assessment']")).to_have_value("mood_check")
+        await expect(page.locator("[name='when.hours']")).to_have_count(0)
+        await page.select_option("[name='when.event']", "appointment_ahead")
+        await expect(page.locator("[name='when.hours']")).to_be_visible()
+        await page.click("[id='add:then']")
+        await page.select_option("[name='then.2.do']", "give_task")
+        await expect(page.locator("[name='then.2.task']")).to_be_visible()
+        await expect(page.locator("[name='then.2.record']")).to_have_count(0)
+
+
+async def test_a_trial_that_is_under_way_says_how_far_it_is_and_is_cancelled(
+    people: People, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = await new_environment(database)
+    async with database.connection() as connection:
+        await publish(connection, environment, kiwi_health.source(), "test")
+
+    async def endless(*_: Any, progress: Callable[[int, int], None], **__: Any) -> None:
+        progress(4_000, 10_000)
+        await asyncio.Event().wait()
+
+    async with await people(environment, "designer") as designer:
+        with monkeypatch.context() as patched:
+            patched.setattr(trial, "try_out", endless)
+            page = Document(await designer.get(f"{PATH}/try/low_mood?days=30"))
+        reading = page.region("The last 30 days are read")
+        assert "4,000 of about 10,000 changes and patients looked at" in reading
+        run = reading.form(f"{PATH}/try/low_mood").field("run").value
+        cancelled = await designer.send_form(f"{PATH}/try/low_mood", run=run)
+        page = Document(await designer.get(cancelled.headers["location"]))
+        assert "The trial was cancelled. Nothing was done by it." in page.testid("banner")
+        assert page.link("Try again")
+        assert Document(await came_of(designer, f"{PATH}/try/low_mood?days=30")).heading(
+            "it would have acted 0 times"
+        )
+        again = await designer.send_form(f"{PATH}/try/low_mood", run="nothing")
+        assert again.headers["location"].endswith(f"{PATH}/try/low_mood")
+
+
+async def test_a_trial_tells_how_much_of_the_log_it_has_read(
+    database: Database, store: Store
+) -> None:
+    environment = await new_environment(database)
+    async with database.connection() as connection:
+        await publish(connection, environment, kiwi_health.source(), "test")
+    design = parse(kiwi_health.source())
+    noted: list[tuple[int, int]] = []
+    by = Actor(environment, "test", "api", "test", whole=True)
+    row = {"first_name": "Grace", "last_name": "Hopper", "birthday": "1906-12-09"}
+    for _ in range(5):
+        await store.create(by, BY_NAME["patients"], row | {"timezone": "UTC", "phase": "intake"})
+    process = Process(
+        name="welcome",
+        when=Trigger(event="patient_created"),
+        actions=(ProcessAction(do="give_task", task="survey"),),
+    )
+    span = trial.last_days(1, datetime.now(UTC))
+
+    def note(done: int, total: int) -> None:
+        noted.append((done, total))
+
+    await trial.try_out(database, environment, design, process, span, progress=note)
+    assert noted[-1][0] == 5
+    assert noted[-1][1] >= 5
