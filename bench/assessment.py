@@ -13,7 +13,7 @@ from almoner.data_api.declare import Row
 from almoner.resources.assessment_responses import assessment_responses
 from almoner.vocabulary.definitions import Program, Spec
 from almoner.workshop import questions
-from almoner.workshop.assessment_design import Assessment, Condition, Question, Section
+from almoner.workshop.assessment_design import Assessment, AssessmentSection, Condition, Question
 from bench import machine, page
 
 QUESTIONS = 100
@@ -95,7 +95,7 @@ def assessment() -> Assessment:
                 name=f"{kind}_{number}", kind=kind, required=True, shown_when=condition, **options
             )
         )
-        sections.append(Section(heading=f"Section {number}", questions=tuple(asked)))
+        sections.append(AssessmentSection(heading=f"Section {number}", questions=tuple(asked)))
     return Assessment(id="long", name="Long", sections=tuple(sections))
 
 

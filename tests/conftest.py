@@ -168,14 +168,14 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     are noted in the background.
     """
     statements: list[str] = []
-    sends = write_outcome.Connection._sends
+    sends = write_outcome.WriteCountingConnection._sends
 
-    def noted(connection: write_outcome.Connection, query: str) -> None:
+    def noted(connection: write_outcome.WriteCountingConnection, query: str) -> None:
         if "INSERT INTO audit_reads" not in query:
             statements.append(query)
         sends(connection, query)
 
-    monkeypatch.setattr(write_outcome.Connection, "_sends", noted)
+    monkeypatch.setattr(write_outcome.WriteCountingConnection, "_sends", noted)
     return statements
 
 

@@ -17,10 +17,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Each statement that is sent, as it is sent."""
     statements: list[str] = []
 
-    def sends(_: write_outcome.Connection, query: str) -> None:
+    def sends(_: write_outcome.WriteCountingConnection, query: str) -> None:
         statements.append(query)
 
-    monkeypatch.setattr(write_outcome.Connection, "_sends", sends)
+    monkeypatch.setattr(write_outcome.WriteCountingConnection, "_sends", sends)
     return statements
 
 

@@ -445,6 +445,27 @@ def test_each_decision_has_a_number_of_its_own_and_says_it() -> None:
     assert sorted(set(numbers)) == numbers
 
 
+def test_each_class_of_a_distribution_has_a_name_of_its_own() -> None:
+    """Who searches for it finds it. The client speaks of the same things as the server, to other
+    people; what both are made with is in almoner_files.
+    """
+    places: dict[tuple[str, str], list[str]] = {}
+    for path in sources():
+        package, *rest = path.relative_to(SOURCE).parts
+        if package == "almoner_client" and rest[0] == "_sync":
+            continue  # made of _async
+        of = {"almoner", "almoner_client"} if package == "almoner_files" else {package}
+        for node in nodes_of(path, "class"):
+            if isinstance(node, ast.ClassDef):
+                place = f"{path.relative_to(SOURCE)}:{node.lineno}"
+                for distribution in of:
+                    places.setdefault((distribution, node.name), []).append(place)
+    twice = [f"{name}: {', '.join(at)}" for (_, name), at in places.items() if len(at) > 1]
+    assert not twice, (
+        f"{'; '.join(twice)}: more than one class of that name. Say in it what each is of."
+    )
+
+
 def test_no_call_of_ours_has_more_than_five_values_without_a_name() -> None:
     # Two texts that changed places would pass every other check. What takes any number of values,
     # as a statement, may have them.

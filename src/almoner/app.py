@@ -45,7 +45,7 @@ from almoner.integrations.installed import installed
 from almoner.notifications import describe, lag
 from almoner.notifications.serve import SubscriptionApi
 from almoner.notifications.subscription_terms import Rules
-from almoner.notifications.trial import Trial
+from almoner.notifications.trial import SubscriptionTrial
 from almoner.operations import health, logs, standing
 from almoner.operations.edge import Edge, Limits
 from almoner.operations.metrics import Metrics
@@ -287,7 +287,7 @@ def _edge(
         shape = parse_qs(request.query.decode("latin-1")).get("shape", ["documented"])[0]
         return ApiAnswer(200, documents.get(shape, documents["documented"]), operation="openapi")
 
-    trial = Trial(box, settings.private_targets, trusted)
+    trial = SubscriptionTrial(box, settings.private_targets, trusted)
     subscriptions = SubscriptionApi(database, api.access, box, _rules(settings), trial)
     around = Sandbox(database, api.access).around
     fixed = {

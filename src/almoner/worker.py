@@ -23,7 +23,7 @@ from almoner.notifications.notifier import Notifier, NotifierTerms, Pace
 from almoner.operations import logs
 from almoner.outbound.http import PATIENCE, HttpClient, trusting
 from almoner.processes.handler import ProcessHandler
-from almoner.processes.reader import Reader
+from almoner.processes.reader import EventReader
 from almoner.processes.webhooks import WebhookCaller
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.settings import Settings
@@ -117,7 +117,7 @@ async def working(
             Runner(database, handlers, pace, counted, settings.task_days).run(stop),
             schedules.keep_beginning(database, store, tasks, known, stop=stop),
             hl7_listener.keep_listening(database, store, tasks, box, known=known, stop=stop),
-            Reader(database).run(stop),
+            EventReader(database).run(stop),
         )
         loops = [asyncio.create_task(each) for each in running]
         try:

@@ -22,7 +22,7 @@ _FALSE: Final = frozenset({"false", "no", "n", "0", "f"})
 
 
 @dataclass(frozen=True)
-class Field:
+class CreateField:
     """A field: its name, and what it holds."""
 
     name: str
@@ -35,7 +35,7 @@ class Fields:
     def __init__(self, collection: str, schema: Mapping[str, Any]) -> None:
         self.collection = collection
         self._fields = {
-            name: Field(name, kinds.kind_of(property_))
+            name: CreateField(name, kinds.kind_of(property_))
             for name, property_ in schema["properties"].items()
         }
 
@@ -43,14 +43,16 @@ class Fields:
     def names(self) -> list[str]:
         return list(self._fields)
 
-    def get(self, name: str) -> Field | None:
+    def get(self, name: str) -> CreateField | None:
         """The field of this name; of ``model.low_mood``, a member of a JSON field whose kind is not
         known.
         """
         document, _, member = name.partition(".")
         if member:
             parent = self._fields.get(document)
-            return Field(name, "") if parent is not None and parent.kind == kinds.JSON else None
+            return (
+                CreateField(name, "") if parent is not None and parent.kind == kinds.JSON else None
+            )
         return self._fields.get(name)
 
     def reference(self) -> str | None:
@@ -58,7 +60,7 @@ class Fields:
         return next((f.name for f in self._fields.values() if f.kind == kinds.ID), None)
 
 
-def value_of(field: Field, text: Any, dates: str) -> Any:
+def value_of(field: CreateField, text: Any, dates: str) -> Any:
     """A cell as the API takes it. Raises ValueError, saying what is expected."""
     if not isinstance(text, str):
         # A sheet has numbers where people typed digits.

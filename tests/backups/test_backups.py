@@ -19,9 +19,9 @@ from almoner import embedded, schema
 from almoner.access.secrets import KEY_BYTES
 from almoner.backups import source
 from almoner.backups.create import create
-from almoner.backups.folder import BackupFolder, Count
+from almoner.backups.folder import BackupFolder, TableCount
 from almoner.backups.rehearse import compared, rehearse
-from almoner.backups.restore import Target, chosen, restore_home, restore_into
+from almoner.backups.restore import RestoreTarget, chosen, restore_home, restore_into
 from almoner.backups.sealing import BackupError, BackupKeys
 from almoner.embedded import EmbeddedServer, EmbeddedServerError
 from almoner.resources import RESOURCES
@@ -99,8 +99,16 @@ async def test_a_backup_made_while_others_write_holds_exactly_what_was_counted(
 
 
 def test_a_table_that_is_missing_is_new_or_has_another_row_is_not_equal() -> None:
-    expected = {"patients": Count(2, "7"), "workers": Count(1, "1"), "phones": Count(1, "5")}
-    there = {"patients": Count(2, "8"), "workers": Count(1, "1"), "calls": Count(1, "5")}
+    expected = {
+        "patients": TableCount(2, "7"),
+        "workers": TableCount(1, "1"),
+        "phones": TableCount(1, "5"),
+    }
+    there = {
+        "patients": TableCount(2, "8"),
+        "workers": TableCount(1, "1"),
+        "calls": TableCount(1, "5"),
+    }
     equal = {t["name"]: t["is_equal"] for t in compared(expected, there)}
     assert equal == {"patients": False, "workers": True, "phones": False, "calls": False}
 
@@ -117,12 +125,12 @@ async def test_a_home_is_as_it_was_a_moment_before_the_mistake(
         moment = datetime.now(UTC)
         await remove(connection, environment, row)
         with pytest.raises(EmbeddedServerError, match="Stop the demo first"):
-            await restore_home(folder, chosen(folder, None), Target(), home)
+            await restore_home(folder, chosen(folder, None), RestoreTarget(), home)
         with pytest.raises(BackupError, match="fetch the rest with"):
             chosen(folder, moment)
         await source.fetch_log(dsn, folder)
     await asyncio.to_thread(server.stop)
-    before = await restore_home(folder, chosen(folder, moment), Target(time=moment), home)
+    before = await restore_home(folder, chosen(folder, moment), RestoreTarget(time=moment), home)
     assert before is not None
     assert before.exists()
     async with connected(server) as (dsn, connection):
@@ -136,7 +144,7 @@ async def test_a_home_is_as_it_was_a_moment_before_the_mistake(
         await rename(connection, environment, row, "Grace again")
         await source.fetch_log(dsn, folder)
     await asyncio.to_thread(server.stop)
-    await restore_home(folder, second, Target(), home)
+    await restore_home(folder, second, RestoreTarget(), home)
     async with connected(server) as (_, connection):
         assert await names(connection) == {"Grace again", "Ada"}
 
@@ -150,12 +158,12 @@ async def test_an_empty_database_elsewhere_is_filled_and_one_that_is_not_is_left
     await asyncio.to_thread(server.stop)
     other = await embedded.create_database(postgres, "almoner_restored")
     try:
-        await restore_into(folder, backup, Target(), dsn=other, place=tmp_path)
+        await restore_into(folder, backup, RestoreTarget(), dsn=other, place=tmp_path)
         connection = await asyncpg.connect(other)
         assert await names(connection) == {"Grace"}
         await connection.close()
         with pytest.raises(BackupError, match="overwrites nothing"):
-            await restore_into(folder, backup, Target(), dsn=other, place=tmp_path)
+            await restore_into(folder, backup, RestoreTarget(), dsn=other, place=tmp_path)
     finally:
         await embedded.drop_database(postgres, "almoner_restored")
 

@@ -19,7 +19,7 @@ from almoner_files import files, kinds
 from almoner_files.bad_rows import BadRowsText
 from almoner_files.delimited import SourceRow
 from almoner_files.errors import FileError
-from almoner_files.fields import ISO, Field, value_of
+from almoner_files.fields import ISO, CreateField, value_of
 from tests.cases import every_case
 
 HEADER = ["id", "name", "street", "note"]
@@ -188,7 +188,7 @@ def test_a_table_of_columns_is_read_with_its_types(tmp_path: Path) -> None:
 def test_a_cell_is_what_its_field_takes_or_says_what_is_expected() -> None:
     def taken(kind: str, cell: Any) -> Any:
         try:
-            return value_of(Field("x", kind), cell, "%d.%m.%Y")
+            return value_of(CreateField("x", kind), cell, "%d.%m.%Y")
         except ValueError:
             return ValueError
 

@@ -21,7 +21,7 @@ from almoner.integrations import (
 )
 from almoner.integrations.declare import NoSettings
 from almoner.integrations.handler import IntegrationHandler
-from almoner.integrations.trial import Trial
+from almoner.integrations.trial import IntegrationTrial
 from almoner.resources import BY_NAME
 from almoner.work import forgetting
 from tests.integrations.conftest import Place
@@ -386,7 +386,7 @@ async def test_a_task_goes_on_after_what_it_could_not_write_and_reads_what_other
     names = [{"last_name": "Hopper"}, {"last_name": "Lovelace"}]
     assert await place.rows(written) == names
 
-    trial = Trial(made, NoSettings())
+    trial = IntegrationTrial(made, NoSettings())
     assert {task.status for task in await asyncio.to_thread(trial.run)} == {"succeeded"}
     assert read == ["Hopper", "left out", "Lovelace"]
     assert [{"last_name": row["last_name"]} for row in trial.rows["patients"]] == names

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from almoner.changes.feed import BEGINNING, Position
-from almoner.notifications.positions import ChangeSpan, Progress
+from almoner.notifications.positions import ChangeSpan, DeliveryProgress
 from tests.tries import tries
 
 RESOURCES = ("patients", "messages", "workers")
@@ -58,7 +58,7 @@ class Positions(RuleBasedStateMachine):
         self.kept = BEGINNING  # what the database knows
         self.told: set[int] = set()
         self.scanned = self.log.horizon()
-        self.progress = Progress.taken_over(self.kept, self.scanned)
+        self.progress = DeliveryProgress.taken_over(self.kept, self.scanned)
         self.sent: dict[str, ChangeSpan] = {}
 
     @rule(
@@ -127,7 +127,7 @@ class Positions(RuleBasedStateMachine):
             self._arrives()
             self.kept = self.progress.until
         self.scanned = self.log.horizon()
-        self.progress = Progress.taken_over(self.kept, self.scanned)
+        self.progress = DeliveryProgress.taken_over(self.kept, self.scanned)
         if read and self.progress.unread is not None:
             self.the_backlog_is_read()
 
@@ -178,13 +178,13 @@ TestPositions.settings = tries(200, stateful_step_count=40)
 
 
 def test_nothing_is_sent_before_the_backlog_is_read() -> None:
-    progress = Progress.taken_over(BEGINNING, Position(1, 5))
+    progress = DeliveryProgress.taken_over(BEGINNING, Position(1, 5))
     with pytest.raises(ValueError, match="unread"):
         progress.begin(Position(1, 5))
 
 
 def test_nothing_is_sent_while_something_is_under_way() -> None:
-    progress = Progress(BEGINNING)
+    progress = DeliveryProgress(BEGINNING)
     progress.notice({"patients": ChangeSpan(START, START)})
     progress.begin(Position(1, 5))
     with pytest.raises(ValueError, match="under way"):
@@ -192,7 +192,7 @@ def test_nothing_is_sent_while_something_is_under_way() -> None:
 
 
 def test_a_position_never_goes_back() -> None:
-    progress = Progress(Position(2, 7))
+    progress = DeliveryProgress(Position(2, 7))
     progress.notice({"patients": ChangeSpan(START, START)})
     progress.begin(Position(1, 900))
     progress.arrived()
@@ -200,7 +200,7 @@ def test_a_position_never_goes_back() -> None:
 
 
 def test_a_subscription_with_something_to_announce_is_not_moved_over_it() -> None:
-    progress = Progress(BEGINNING)
+    progress = DeliveryProgress(BEGINNING)
     progress.notice({"patients": ChangeSpan(START, START)})
     with pytest.raises(ValueError, match="announce"):
         progress.advance(Position(1, 5))

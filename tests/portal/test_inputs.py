@@ -16,7 +16,7 @@ from almoner.portal.workers import Worker
 from almoner.vocabulary.choices import Choice, ProgramChoice, Several, State
 from almoner.vocabulary.contact_kinds import Phone, ZipCode
 from almoner.vocabulary.definitions import Program
-from almoner.vocabulary.fields import Field, Section
+from almoner.vocabulary.fields import Field, FormSection
 from almoner.vocabulary.kinds import (
     AnyObject,
     Boolean,
@@ -114,7 +114,7 @@ def test_a_form_has_the_fields_of_its_sections_and_nothing_that_is_not_typed() -
         Field("row", Guid()),
         Field("first_named", Text()),
     )
-    sections = (Section("first", "First", ("first_named",)), Section("rest", "The rest"))
+    sections = (FormSection("first", "First", ("first_named",)), FormSection("rest", "The rest"))
     resource = Resource(
         name="things",
         title="Things",

@@ -93,7 +93,7 @@ async def test_pages_hear_of_everything_however_much_was_written_since_a_transac
     other = await new_patient(store, grace.by.environment_id)
     async with aside.transaction() as long, database.connection() as connection:
         await long.execute("SELECT pg_current_xact_id()")
-        watched = watch._Environment(grace.by.environment_id, await feed.horizon(connection))
+        watched = watch._OpenPages(grace.by.environment_id, await feed.horizon(connection))
         page = Stream(
             environment_id=grace.by.environment_id,
             patient_id=grace.id,
@@ -218,13 +218,13 @@ async def test_a_calendar_that_was_away_for_long_is_told_once_and_holds_nobody_u
     """
     monkeypatch.setattr(watch, "_FAR", 5)
     looked_from: list[Position] = []
-    look = watch._Environment.look
+    look = watch._OpenPages.look
 
-    async def noted(self: watch._Environment, connection: Connection) -> None:
+    async def noted(self: watch._OpenPages, connection: Connection) -> None:
         looked_from.append(self._settled)
         await look(self, connection)
 
-    monkeypatch.setattr(watch._Environment, "look", noted)
+    monkeypatch.setattr(watch._OpenPages, "look", noted)
     async with database.connection() as connection:
         begin = await feed.horizon(connection)
     for number in range(6):
@@ -265,7 +265,7 @@ async def test_calendars_are_told_once_more_when_an_import_is_over(
 ) -> None:
     monkeypatch.setattr(watch, "_FAR", 5)
     async with database.connection() as connection:
-        watched = watch._Environment(grace.by.environment_id, await feed.horizon(connection))
+        watched = watch._OpenPages(grace.by.environment_id, await feed.horizon(connection))
     page = Stream(
         environment_id=grace.by.environment_id,
         patient_id="",

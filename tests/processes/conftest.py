@@ -15,7 +15,7 @@ from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database, connection_guard
 from almoner.processes.handler import ProcessHandler
-from almoner.processes.reader import Reader
+from almoner.processes.reader import EventReader
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.workshop.programs import PublishedPrograms
 from almoner.workshop.publish import publish
@@ -51,7 +51,7 @@ class Place:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.reader = Reader(self.database, self.clock)
+        self.reader = EventReader(self.database, self.clock)
         self.handler = ProcessHandler(self.database, self.store, self.clock)
 
     async def publish(self, source: str) -> None:

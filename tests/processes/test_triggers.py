@@ -17,9 +17,9 @@ from almoner.access.audit import ReadAudit
 from almoner.access.audit_search import AuditQuery
 from almoner.access.secrets import SecretBox
 from almoner.processes import hooks, trial
-from almoner.processes.clock import Span, moments_of
+from almoner.processes.clock import ClockSpan, moments_of
 from almoner.processes.programs import programs_of
-from almoner.processes.reader import Reader
+from almoner.processes.reader import EventReader
 from almoner.vocabulary import clocks, cron
 from almoner.workshop.trigger_design import Trigger
 from tests.conftest import new_environment
@@ -149,7 +149,7 @@ def test_an_anniversary_is_a_day_of_the_calendar(
     written: str | None, first: str, last: str, moments: list[str]
 ) -> None:
     when = Trigger(event="date_reached", field="birthday", days=-3, at="09:00", yearly=True)
-    span = Span(*(datetime.fromisoformat(f"{text}T00:00+00:00") for text in (first, last)))
+    span = ClockSpan(*(datetime.fromisoformat(f"{text}T00:00+00:00") for text in (first, last)))
     expected = [datetime.fromisoformat(f"{text}+00:00") for text in moments]
     assert list(moments_of(written, "America/New_York", when, span)) == expected
 
@@ -162,7 +162,7 @@ async def test_a_schedule_sets_it_off_for_those_whom_the_conditions_name_page_by
         "    when: {event: schedule, cron: '0 8 * * 1', zone: Europe/Berlin}\n"
         f"    if: {{all: [{{of: patient, field: phase, is: active}}]}}\n    {SURVEY}\n"
     )
-    place.reader = Reader(place.database, place.clock, page=2)
+    place.reader = EventReader(place.database, place.clock, page=2)
     now = place.clock()
     active = sorted([await place.patient(phase="active") for _ in range(3)])
     await place.patient()

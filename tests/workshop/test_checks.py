@@ -13,12 +13,12 @@ from msgspec.structs import replace
 from almoner.workshop import kiwi_health
 from almoner.workshop.assessment_design import (
     Assessment,
+    AssessmentSection,
     Band,
     Condition,
     FieldDesign,
     Question,
     Scoring,
-    Section,
 )
 from almoner.workshop.checks import MOST_LISTED, design_from, problems
 from almoner.workshop.design import (
@@ -58,8 +58,8 @@ def found(design: ProgramDesign) -> list[tuple[str, str]]:
 def asking(*questions: Question, scoring: Scoring | None = None) -> ProgramDesign:
     """A program in which these are the second section of an assessment."""
     sections = (
-        Section(heading="First", questions=(NOISE,)),
-        Section(heading="Second", questions=questions),
+        AssessmentSection(heading="First", questions=(NOISE,)),
+        AssessmentSection(heading="Second", questions=questions),
     )
     return ProgramDesign(
         name="P", assessments=(Assessment(id="a", name="A", sections=sections, scoring=scoring),)
@@ -358,7 +358,9 @@ def test_steps_goals_and_headings_are_told_apart_by_what_they_are_called() -> No
         ("care_flows[0].goals[1].title", "the title G is used before"),
         ("care_flows[0].goals[0].interventions[1].title", "the title Ask is used before"),
     ]
-    blank = Assessment(id="a", name="A", sections=(Section(), Section(footer="x")))
+    blank = Assessment(
+        id="a", name="A", sections=(AssessmentSection(), AssessmentSection(footer="x"))
+    )
     assert found(ProgramDesign(name="P", assessments=(blank,))) == [
         ("assessments[0].sections[1]", "another one has no heading either"),
     ]
@@ -550,7 +552,7 @@ def test_whatever_a_program_holds_its_problems_lead_to_a_place_in_it(design: Pro
 def test_looking_through_200_assessments_of_20_questions_takes_no_more_than_a_moment() -> None:
     questions = (SCALE, *(after(Condition(question="energy", above=2), f"q{n}") for n in range(20)))
     assessments = tuple(
-        Assessment(id=f"a{n}", name=f"A{n}", sections=(Section(questions=questions),))
+        Assessment(id=f"a{n}", name=f"A{n}", sections=(AssessmentSection(questions=questions),))
         for n in range(200)
     )
     text = write(ProgramDesign(name="P", assessments=assessments))

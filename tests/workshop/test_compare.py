@@ -7,7 +7,7 @@ import time
 from msgspec.structs import replace
 
 from almoner.workshop import kiwi_health
-from almoner.workshop.assessment_design import Assessment, Condition, Question, Section
+from almoner.workshop.assessment_design import Assessment, AssessmentSection, Condition, Question
 from almoner.workshop.compare import compare, summary
 from almoner.workshop.design import Phase, ProgramDesign, Role, Terminology
 from almoner.workshop.program_file import parse
@@ -19,7 +19,7 @@ MOOD = Question(name="mood", kind="text")
 
 
 def program(*questions: Question, phases: tuple[str, ...] = ("intake", "paused")) -> ProgramDesign:
-    sections = (Section(heading="Basics", questions=questions),)
+    sections = (AssessmentSection(heading="Basics", questions=questions),)
     assessments = (Assessment(id="intake", name="Intake assessment", sections=sections),)
     return ProgramDesign(
         name="P", phases=tuple(Phase(name=name) for name in phases), assessments=assessments
@@ -142,11 +142,15 @@ def test_a_long_summary_ends_with_how_much_more_there_is() -> None:
     after = ProgramDesign(
         name="P",
         assessments=tuple(
-            Assessment(id=f"a{n}", name=f"A{n}", sections=(Section(heading="S"),)) for n in range(9)
+            Assessment(id=f"a{n}", name=f"A{n}", sections=(AssessmentSection(heading="S"),))
+            for n in range(9)
         ),
     )
     questions = tuple(
-        replace(a, sections=(Section(heading="S", questions=(MOOD, replace(PLAN, name=a.id))),))
+        replace(
+            a,
+            sections=(AssessmentSection(heading="S", questions=(MOOD, replace(PLAN, name=a.id))),),
+        )
         for a in after.assessments
     )
     text = summary(compare(after, replace(after, assessments=questions)))
@@ -158,7 +162,7 @@ def test_a_choice_that_is_removed_reworded_or_added_is_told_once_with_its_points
     def told(*choices: str, **points: float) -> list[str]:
         question = Question(name="plan", kind="choice", choices=choices, points=points)
         noise = Question(name="noise", kind="text")
-        section = Section(heading="Basics", questions=(noise, question))
+        section = AssessmentSection(heading="Basics", questions=(noise, question))
         before = Question(
             name="plan",
             kind="choice",

@@ -26,7 +26,7 @@ from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.merge import resolve
 from almoner.workshop.pairing import paired
 from almoner.workshop.program_file import parse
-from almoner.workshop.publish import Unfit, publish
+from almoner.workshop.publish import UnfitDesign, publish
 from almoner.workshop.published_programs import design_of, newest_version
 
 DEMO = parse(kiwi_health.source())
@@ -257,7 +257,7 @@ async def test_a_revision_with_problems_or_another_environment_cannot_be_locked(
 ) -> None:
     test = await environments.create(connection, f"rehearsal-{environment}", test_of=environment)
     saved = await drafts.save(connection, environment, 0, phases("a", "a"), "Ada")
-    with pytest.raises(Unfit) as raised:
+    with pytest.raises(UnfitDesign) as raised:
         await locks.lock(connection, environment, saved.revision, test, "Ada")
     assert [p.path for p in raised.value.problems] == ["phases[1].name"]
     other = await environments.create(connection, f"other-{environment}")

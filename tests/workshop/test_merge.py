@@ -18,11 +18,11 @@ from almoner.merging.three_way import same
 from almoner.workshop import kiwi_health
 from almoner.workshop.assessment_design import (
     Assessment,
+    AssessmentSection,
     Band,
     Condition,
     Question,
     Scoring,
-    Section,
 )
 from almoner.workshop.design import Phase, ProgramDesign, Terminology
 from almoner.workshop.merge import MergeConflict, Merged, merge, resolve
@@ -42,7 +42,7 @@ MOOD = Question(name="mood", kind="text", label="Mood")
 
 def program(*questions: Question, phases: tuple[Phase, ...] = (), **members: Any) -> ProgramDesign:
     """A program whose one assessment has these questions."""
-    sections = (Section(heading="Basics", questions=questions),)
+    sections = (AssessmentSection(heading="Basics", questions=questions),)
     return ProgramDesign(
         name="P",
         phases=phases,
@@ -286,7 +286,10 @@ class Designer:
             id=name,
             name=self.letter(),
             sections=self.some(
-                lambda heading: Section(heading=heading, questions=self.some(self.question)), "ab"
+                lambda heading: AssessmentSection(
+                    heading=heading, questions=self.some(self.question)
+                ),
+                "ab",
             ),
             scoring=self.random.choice([None, scoring]),
         )

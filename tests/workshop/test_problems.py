@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 
-from almoner.workshop.assessment_design import Assessment, Condition, Question, Section
+from almoner.workshop.assessment_design import Assessment, AssessmentSection, Condition, Question
 from almoner.workshop.checkable_part import sound
 from almoner.workshop.checks import MOST_LISTED, every_problem, problems
 from almoner.workshop.design import Phase, ProgramDesign, SidebarModule
@@ -26,7 +26,9 @@ def test_what_is_left_out_of_a_dry_run_does_not_end_where_a_list_of_problems_doe
     wrong = Assessment(
         id="a",
         name="A",
-        sections=(Section(questions=(Question(name="q", kind="nothing"),) * (MOST_LISTED + 10)),),
+        sections=(
+            AssessmentSection(questions=(Question(name="q", kind="nothing"),) * (MOST_LISTED + 10)),
+        ),
     )
     program = ProgramDesign(
         name="P",
@@ -35,7 +37,7 @@ def test_what_is_left_out_of_a_dry_run_does_not_end_where_a_list_of_problems_doe
             Assessment(
                 id="b",
                 name="B",
-                sections=(Section(questions=(Question(name="q", kind="nothing"),)),),
+                sections=(AssessmentSection(questions=(Question(name="q", kind="nothing"),)),),
             ),
         ),
         phases=(Phase(name="intake"),),
@@ -56,7 +58,9 @@ def test_what_was_meant_is_looked_for_only_where_it_is_read() -> None:
     waits = tuple(waiting(n) for n in range(5_000))
     design = ProgramDesign(
         name="P",
-        assessments=(Assessment(id="a", name="A", sections=(Section(questions=(asked, *waits)),)),),
+        assessments=(
+            Assessment(id="a", name="A", sections=(AssessmentSection(questions=(asked, *waits)),)),
+        ),
     )
     began = time.process_time()
     assert sum(1 for _ in every_problem(design)) >= 5_000

@@ -20,7 +20,7 @@ from almoner.vocabulary.kinds import Problems
 from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.program_file import ProgramFileError, parse
 from almoner.workshop.programs import PublishedPrograms
-from almoner.workshop.publish import Overtaken, Published, Unfit, publish
+from almoner.workshop.publish import Overtaken, Published, UnfitDesign, publish
 from almoner.workshop.published_programs import design_of, load
 
 CONTRACT: dict[str, Any] = json.loads(
@@ -182,7 +182,7 @@ async def test_a_design_with_problems_is_refused_with_all_of_them(
     connection: Any, environment: int
 ) -> None:
     phase = Phase(name="a", next=("nowhere",))
-    with pytest.raises(Unfit) as raised:
+    with pytest.raises(UnfitDesign) as raised:
         await publish(
             connection, environment, ProgramDesign(name="P", phases=(phase, phase)), "test"
         )

@@ -11,7 +11,13 @@ import pytest
 
 from almoner.vocabulary.kinds import Problems
 from almoner.workshop import questions
-from almoner.workshop.assessment_design import Assessment, Condition, FieldDesign, Question, Section
+from almoner.workshop.assessment_design import (
+    Assessment,
+    AssessmentSection,
+    Condition,
+    FieldDesign,
+    Question,
+)
 from almoner.workshop.design import CustomDataType
 
 CHAIN = (
@@ -40,7 +46,11 @@ def assessment(*asked: Question) -> Assessment:
     return Assessment(
         id="a",
         name="A",
-        sections=(Section(questions=asked[:middle]), Section(), Section(questions=asked[middle:])),
+        sections=(
+            AssessmentSection(questions=asked[:middle]),
+            AssessmentSection(),
+            AssessmentSection(questions=asked[middle:]),
+        ),
     )
 
 
@@ -218,7 +228,9 @@ def test_a_chain_of_thousands_of_follow_ups_is_told_in_few_words_each() -> None:
         )
         for n in range(1, 2_000)
     ]
-    assessment = Assessment(id="a", name="A", sections=(Section(questions=(first, *chain)),))
+    assessment = Assessment(
+        id="a", name="A", sections=(AssessmentSection(questions=(first, *chain)),)
+    )
     checked = questions.of_assessment(assessment, 1)
     assert "q1 is answered, which is asked only when q0 is answered" in checked.by_name["q2"].about
     assert max(len(field.about) for field in checked.fields) < 600

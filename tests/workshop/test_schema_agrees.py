@@ -19,7 +19,13 @@ from almoner.vocabulary import json_values
 from almoner.vocabulary.kinds import Problems
 from almoner.vocabulary.times import TIMEZONES, IsoDateTime, iso
 from almoner.workshop import questions
-from almoner.workshop.assessment_design import Assessment, Condition, FieldDesign, Question, Section
+from almoner.workshop.assessment_design import (
+    Assessment,
+    AssessmentSection,
+    Condition,
+    FieldDesign,
+    Question,
+)
 from almoner.workshop.design import CustomDataType
 from almoner.workshop.field_kinds import FIELD_KINDS
 from tests.tries import tries
@@ -238,7 +244,7 @@ def test_schema_and_decoder_agree_on_generated_answers(
 ) -> None:
     design, model = case
     checks = questions.of_assessment(
-        Assessment(id="a", name="A", sections=(Section(questions=design),)), 1
+        Assessment(id="a", name="A", sections=(AssessmentSection(questions=design),)), 1
     )
     assert disagreement(checks, model) is None
     plain = tuple(
@@ -305,7 +311,7 @@ def test_the_schema_says_which_follow_ups_are_asked() -> None:
         Question(name="why", kind="text", shown_when=Condition(question="per_day", above=10)),
     )
     checks = questions.of_assessment(
-        Assessment(id="a", name="A", sections=(Section(questions=chain),)), 3
+        Assessment(id="a", name="A", sections=(AssessmentSection(questions=chain),)), 3
     )
     schema = checks.schema()
     jsonschema_rs.meta.validate(schema)

@@ -8,11 +8,11 @@ import pytest
 
 from almoner.workshop.assessment_design import (
     Assessment,
+    AssessmentSection,
     Band,
     Condition,
     Question,
     Scoring,
-    Section,
 )
 from almoner.workshop.score import Score, score
 
@@ -32,7 +32,10 @@ BANDS = (Band(name="well", low=0, high=0.3), Band(name="ill", low=2, high=4))
 
 def scored(model: dict[str, Any], scoring: Scoring | None = Scoring(bands=BANDS)) -> Score | None:  # noqa: B008 - it is frozen
     return score(
-        Assessment(id="a", name="A", sections=(Section(questions=ASKED),), scoring=scoring), model
+        Assessment(
+            id="a", name="A", sections=(AssessmentSection(questions=ASKED),), scoring=scoring
+        ),
+        model,
     )
 
 

@@ -45,7 +45,7 @@ WHERE of.patients IS NOT NULL
 """
 
 
-class Reader(Protocol):
+class AuditReader(Protocol):
     """Who reads: the environment that is read in, and the actor as the audit trail names it."""
 
     @property
@@ -55,7 +55,7 @@ class Reader(Protocol):
     def actor(self) -> str: ...
 
 
-class _Read(NamedTuple):
+class _AuditedRead(NamedTuple):
     environment_id: int
     read_at: float
     actor: str
@@ -82,7 +82,7 @@ class ReadAudit:
         self._database = database
         self._clock = clock
         self._limit = limit
-        self._waiting: deque[_Read] = deque()
+        self._waiting: deque[_AuditedRead] = deque()
         self._bytes = 0
         self._full = asyncio.Event()
         self._ending = asyncio.Event()
@@ -93,7 +93,7 @@ class ReadAudit:
 
     def note(
         self,
-        reader: Reader,
+        reader: AuditReader,
         request_id: str,
         verb: str,
         resource: str,
@@ -110,7 +110,7 @@ class ReadAudit:
         is."""
         by, at = reader.actor, self._clock()
         self._waiting.append(
-            _Read(
+            _AuditedRead(
                 environment_id=reader.environment_id,
                 read_at=at,
                 actor=by,
@@ -174,7 +174,7 @@ class ReadAudit:
                 self._waiting.clear()
         self._tell_lost()
 
-    async def _insert(self, batch: list[_Read]) -> None:
+    async def _insert(self, batch: list[_AuditedRead]) -> None:
         async with self._database.connection() as connection:
             await connection.execute(_WRITE, *(list(column) for column in zip(*batch, strict=True)))
 
@@ -217,6 +217,6 @@ class ReadAudit:
             )
             self._reported = self.dropped
 
-    def _put_back(self, batch: list[_Read]) -> None:
+    def _put_back(self, batch: list[_AuditedRead]) -> None:
         self._waiting.extendleft(reversed(batch))
         self._bytes += sum(len(read.patients) for read in batch)

@@ -133,7 +133,7 @@ def place(text: str) -> TrailPlace | None:
 
 
 @dataclass(frozen=True)
-class _Log:
+class _AuditLog:
     """One of the two logs, as its statement is made. ``own`` are the columns that it has besides
     those of both.
 
@@ -171,7 +171,7 @@ class _Log:
 
 
 _LOGS: Final = (
-    _Log(
+    _AuditLog(
         log=_READS,
         table="audit_reads",
         at="read_at",
@@ -187,7 +187,7 @@ _LOGS: Final = (
             " ANY(almoner_ids(patients))"
         ),
     ),
-    _Log(
+    _AuditLog(
         log=_WRITES,
         table="changes",
         at="changed_at",
@@ -296,13 +296,13 @@ def patients_of(entries: Iterable[AuditEntry]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(patient_id for entry in entries for patient_id in entry.patient_ids))
 
 
-def _by_index(log: _Log, query: AuditQuery) -> bool:
+def _by_index(log: _AuditLog, query: AuditQuery) -> bool:
     """Whether an index finds all that is asked for, however long the log is."""
     return log.log == _WRITES and query.patient is not None
 
 
 def _statement(
-    log: _Log,
+    log: _AuditLog,
     environment_id: int,
     query: AuditQuery,
     begin: datetime,
@@ -356,7 +356,7 @@ def _statement(
     )
 
 
-def _conditions(log: _Log, query: AuditQuery, parameter: Callable[[Any], str]) -> list[str]:
+def _conditions(log: _AuditLog, query: AuditQuery, parameter: Callable[[Any], str]) -> list[str]:
     conditions = []
     if query.patient:
         conditions.append(log.of_patient.format(parameter(query.patient)))
@@ -371,7 +371,7 @@ def _conditions(log: _Log, query: AuditQuery, parameter: Callable[[Any], str]) -
     return conditions
 
 
-def _border(log: _Log) -> str:
+def _border(log: _AuditLog) -> str:
     """Parameters: environment, begin, the place to begin behind (moment, number), how many entries
     to leave out.
     """
@@ -382,7 +382,7 @@ def _border(log: _Log) -> str:
     )
 
 
-def _entry(log: _Log, row: Any, patient: str | None) -> AuditEntry:
+def _entry(log: _AuditLog, row: Any, patient: str | None) -> AuditEntry:
     # Who asks for one patient is told of that one alone, whomever else a list held.
     return AuditEntry(
         place=TrailPlace(row["at"], log.log, row["number"]),

@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 
-from almoner.backups.folder import Count
+from almoner.backups.folder import TableCount
 from almoner.backups.sealing import BackupError
 
 _TABLES: Final = """
@@ -32,7 +32,7 @@ SELECT NOT EXISTS (
 _PATIENCE_SECONDS: Final = 60.0
 
 
-async def counted(connection: asyncpg.Connection) -> dict[str, Count]:
+async def counted(connection: asyncpg.Connection) -> dict[str, TableCount]:
     """Every table of the schema, as the transaction of the connection sees it."""
     await connection.execute(_SPELLING)
     tables = {}
@@ -42,11 +42,13 @@ async def counted(connection: asyncpg.Connection) -> dict[str, Count]:
             f"SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text"
             f' FROM "{name}" t'
         ) or (0, "0")
-        tables[name] = Count(rows, total)
+        tables[name] = TableCount(rows, total)
     return tables
 
 
-async def counted_at_a_position(connection: asyncpg.Connection) -> tuple[str, dict[str, Count]]:
+async def counted_at_a_position(
+    connection: asyncpg.Connection,
+) -> tuple[str, dict[str, TableCount]]:
     """The same, and the position in the log that it holds for: exactly what whoever replays the log
     up to there will see.
 

@@ -27,7 +27,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 _SEGMENT: Final = re.compile(r"[0-9A-F]{8}([0-9A-F]{16})(\.partial)?$")
 
 
-class Count(msgspec.Struct, frozen=True):
+class TableCount(msgspec.Struct, frozen=True):
     """How many rows a table has, and a sum over them that tells whether one differs."""
 
     rows: int
@@ -51,7 +51,7 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     database: str
     superuser: str
     revision: str
-    tables: dict[str, Count]
+    tables: dict[str, TableCount]
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from almoner.backups.counts import counted
-from almoner.backups.folder import Backup, BackupFolder, Count
-from almoner.backups.restore import Target, restored
+from almoner.backups.folder import Backup, BackupFolder, TableCount
+from almoner.backups.restore import RestoreTarget, restored
 
 
 async def rehearse(folder: BackupFolder, backup: Backup, place: Path) -> dict[str, Any]:
@@ -18,7 +18,7 @@ async def rehearse(folder: BackupFolder, backup: Backup, place: Path) -> dict[st
 
     ``is_equal`` says whether all of them are the same; ``seconds`` is how long a restore took."""
     begin = time.monotonic()
-    async with restored(folder, backup, Target(position=backup.checked_at), place) as server:
+    async with restored(folder, backup, RestoreTarget(position=backup.checked_at), place) as server:
         seconds = time.monotonic() - begin
         async with server.connected() as connection, connection.transaction():
             tables = compared(backup.tables, await counted(connection))
@@ -31,7 +31,9 @@ async def rehearse(folder: BackupFolder, backup: Backup, place: Path) -> dict[st
     }
 
 
-def compared(expected: Mapping[str, Count], there: Mapping[str, Count]) -> list[dict[str, Any]]:
+def compared(
+    expected: Mapping[str, TableCount], there: Mapping[str, TableCount]
+) -> list[dict[str, Any]]:
     """Each table of either side: its rows, those expected, and whether what is in them is equal."""
     return [
         {

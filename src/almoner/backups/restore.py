@@ -39,7 +39,7 @@ _POLL_SECONDS: Final = 0.1
 _HBA: Final = "host all,replication all 127.0.0.1/32 scram-sha-256\n"
 
 
-class Target:
+class RestoreTarget:
     """Up to where the log is replayed: a moment, a position, or its end."""
 
     def __init__(self, *, time: datetime | None = None, position: str = "") -> None:
@@ -121,7 +121,7 @@ class Scratch:
         for place in (self.data, self._wal, self._socket):
             self._programs.own(place)
 
-    async def recover(self, target: Target) -> None:
+    async def recover(self, target: RestoreTarget) -> None:
         """Starts the server and waits until it has replayed the log. Raises BackupError."""
         await asyncio.to_thread(self._start, target)
         while True:
@@ -130,7 +130,7 @@ class Scratch:
                 if _NEVER_REACHED in output and target.time is not None:
                     # Nothing was written between the last entry of the log and that moment.
                     self._log.unlink()
-                    return await self.recover(Target())
+                    return await self.recover(RestoreTarget())
                 raise BackupError(
                     f"The log could not be replayed. PostgreSQL says: {output[-600:]}"
                 )
@@ -185,7 +185,7 @@ class Scratch:
             self._output.close()
             self._output = None
 
-    def _start(self, target: Target) -> None:
+    def _start(self, target: RestoreTarget) -> None:
         output = self._programs.run("pg_controldata", "-D", str(self.data))
         facts = dict(line.split(":", 1) for line in output.splitlines() if ":" in line)
         settings = {name: facts[label].strip() for name, label in _ALLOWED.items()} | {
@@ -210,7 +210,7 @@ class Scratch:
 
 @asynccontextmanager
 async def restored(
-    folder: BackupFolder, backup: Backup, target: Target, place: Path
+    folder: BackupFolder, backup: Backup, target: RestoreTarget, place: Path
 ) -> AsyncIterator[Scratch]:
     """A backup as a running server in a folder below this place, which goes when it is left."""
     with (
@@ -228,7 +228,7 @@ async def restored(
 
 
 async def restore_home(
-    folder: BackupFolder, backup: Backup, target: Target, home: Path
+    folder: BackupFolder, backup: Backup, target: RestoreTarget, home: Path
 ) -> Path | None:
     """Makes the restored database that of the home's embedded server. What the home had before
     stays beside it, and where is returned.
@@ -264,7 +264,7 @@ async def _be_embedded(server: Scratch, backup: Backup, password: str) -> None:
 
 
 async def restore_into(
-    folder: BackupFolder, backup: Backup, target: Target, *, dsn: str, place: Path
+    folder: BackupFolder, backup: Backup, target: RestoreTarget, *, dsn: str, place: Path
 ) -> None:
     """Fills the empty database that the address names. Raises BackupError where it is not empty."""
     async with source.connected(dsn) as connection:

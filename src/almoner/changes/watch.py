@@ -133,7 +133,7 @@ class Watch:
         self._database = database
         self._idle_minutes = float(idle_minutes)
         self._most = most
-        self._watches: dict[int, _Environment] = {}
+        self._watches: dict[int, _OpenPages] = {}
         self._repeats = Repeats(structlog.get_logger())
 
     def is_full_for(self, stream: Stream) -> bool:
@@ -164,7 +164,7 @@ class Watch:
             return
         watched = self._watches.get(stream.environment_id)
         if watched is None:
-            watched = self._watches[stream.environment_id] = _Environment(
+            watched = self._watches[stream.environment_id] = _OpenPages(
                 stream.environment_id, stream.position
             )
             watched.task = asyncio.create_task(self._look_on(watched))
@@ -174,7 +174,7 @@ class Watch:
         finally:
             watched.streams.discard(stream)
 
-    async def _look_on(self, watched: _Environment) -> None:
+    async def _look_on(self, watched: _OpenPages) -> None:
         looks = 0
         while watched.streams:
             try:
@@ -240,7 +240,7 @@ class _Reading:
         self.settled = min(self._horizon, self._reached)
 
 
-class _Environment:
+class _OpenPages:
     """The open pages of an environment, and how far they have been told."""
 
     def __init__(self, environment_id: int, position: Position) -> None:

@@ -94,7 +94,7 @@ async def process_item(task: Task, person: Person) -> None:
 _TEST: Final = '''\
 """A job of {name} against answers that are made up: no server and no database is needed."""
 
-from almoner.integrations.trial import Trial
+from almoner.integrations.trial import IntegrationTrial
 from {name} import Settings, {name}
 
 PEOPLE = [
@@ -105,7 +105,7 @@ PEOPLE = [
 
 def test_people_are_taken_in_and_one_without_a_name_is_told() -> None:
     settings = Settings(base_url="https://partner.example", token="secret")
-    trial = Trial({name}, settings, {{"https://partner.example/people": PEOPLE}})
+    trial = IntegrationTrial({name}, settings, {{"https://partner.example/people": PEOPLE}})
     tasks = trial.run()
     assert [(task.name, task.status) for task in tasks] == [
         ("{name}.run_{name}", "failed"),

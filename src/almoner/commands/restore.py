@@ -12,7 +12,7 @@ from almoner import embedded
 from almoner import home as homes
 from almoner.backups import source
 from almoner.backups.folder import BackupFolder
-from almoner.backups.restore import Target, chosen, restore_home, restore_into
+from almoner.backups.restore import RestoreTarget, chosen, restore_home, restore_into
 from almoner.backups.sealing import BackupError
 from almoner.commands.answering import Answer, acting
 from almoner.commands.backup import FROM, folder_of
@@ -54,7 +54,7 @@ async def restore(
 
 async def _restore(settings: Settings, folder: BackupFolder, moment: datetime | None) -> Answer:
     homes.make(settings.home)
-    target = Target(time=moment)
+    target = RestoreTarget(time=moment)
     if settings.database_url:
         backup = chosen(folder, moment)
         place = Path(settings.home)

@@ -25,7 +25,7 @@ from almoner.database import Connection
 from almoner.notifications import deliveries, replays, subscriptions
 from almoner.notifications.subscription import Subscription
 from almoner.notifications.subscription_terms import WAYS, Rules
-from almoner.notifications.trial import Trial
+from almoner.notifications.trial import SubscriptionTrial
 from almoner.outbound.http import trusting
 from almoner.resources import BY_NAME
 
@@ -217,7 +217,9 @@ async def try_out(key: KEY, environment: ENVIRONMENT = None) -> Answer:
                 connection, await environment_id(connection, environment), key
             )
             box = await keys.box(connection, settings.key_source)
-        steps = await Trial(box, settings.private_targets, trusting(settings.ca_file))(subscription)
+        steps = await SubscriptionTrial(box, settings.private_targets, trusting(settings.ca_file))(
+            subscription
+        )
     well = all(step.well for step in steps)
     words = [f"{'ok' if step.well else 'FAILED':<8}{step.step:<28}{step.detail}" for step in steps]
     return Answer(

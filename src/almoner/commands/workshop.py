@@ -37,7 +37,7 @@ from almoner.workshop import drafts, json_schema, kiwi_health, locks
 from almoner.workshop.breakages import WORDS, Report
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.dry_run import examine
-from almoner.workshop.publish import Breaks, Published, Unfit, publish
+from almoner.workshop.publish import Breaks, Published, UnfitDesign, publish
 from almoner.workshop.published_programs import design_of
 
 app = typer.Typer(
@@ -226,7 +226,7 @@ async def lock(
                 f"There is no revision {revision} of the draft. See: {called()} workshop draft"
                 f" history{chosen.option}"
             )
-        except Unfit as error:
+        except UnfitDesign as error:
             refused(error.problems)
     words = (
         f"Revision {design_lock.revision} is locked, and published in"

@@ -14,7 +14,7 @@ from almoner.data_api.indexed import IndexedPart, Search
 from almoner.data_api.presented import Presented
 from almoner.vocabulary.choices import Choice, ProgramChoice
 from almoner.vocabulary.definitions import Program
-from almoner.vocabulary.fields import Field, Section, Shape
+from almoner.vocabulary.fields import Field, FormSection, Shape
 from almoner.vocabulary.kinds import Guid, Guids, Kind, Problems, Ref, Text
 from almoner.vocabulary.times import IsoDateTime
 
@@ -167,7 +167,7 @@ class Resource:
     notes: tuple[str, ...] = ()
     provisional: bool = False
     happened: str | None = None
-    sections: tuple[Section, ...] = (Section("fields", ""),)
+    sections: tuple[FormSection, ...] = (FormSection("fields", ""),)
     presented: Presented = _AS_DECLARED
     spelled: Mapping[Shape, Spelled] = field(
         init=False, repr=False, compare=False, default_factory=dict

@@ -19,7 +19,7 @@ from almoner.data_api.writes import (
     Actor,
     Programs,
     Record,
-    Unfit,
+    UnfitRow,
     Update,
     Versions,
     Written,
@@ -282,13 +282,13 @@ class RowWrites:
         program = await self._program(by)
         try:
             return await self._update_whole(update, program)
-        except Unfit as unfit:
+        except UnfitRow as unfit:
             newest = await self._programs.newest(by.environment_id)
             if newest.version == program.version:
                 await self._refuse(by, update.resource, update.row, unfit.problems)
         try:
             return await self._update_whole(update, newest)
-        except Unfit as unfit:
+        except UnfitRow as unfit:
             await self._refuse(by, update.resource, update.row, unfit.problems)
 
     async def _update_whole(self, update: Update, program: Program) -> Written:
@@ -303,7 +303,7 @@ class RowWrites:
                 resource, merged, program, frozenset(row), update.problems
             )
             if problems:
-                raise Unfit(problems)
+                raise UnfitRow(problems)
             if update.if_match is not None and whole["updated_at"] not in update.if_match:
                 raise changed_since()
             await self._refusals.any_reference(connection, by.environment_id, resource, merged)

@@ -70,7 +70,7 @@ def new_id() -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-class Unfit(Exception):  # noqa: N818  # it never leaves the store
+class UnfitRow(Exception):  # noqa: N818  # it never leaves the store
     """What a row as a whole does not fit: to be looked at again once its transaction has ended."""
 
     def __init__(self, problems: Problems) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
-from almoner.database.write_outcome import Connection
+from almoner.database.write_outcome import WriteCountingConnection
 
 SESSION: Final = {
     "application_name": "almoner",
@@ -104,7 +104,7 @@ class Dialler:
             else ({},)
         )
 
-    async def dial(self, seconds: float, **options: Any) -> Connection:
+    async def dial(self, seconds: float, **options: Any) -> WriteCountingConnection:
         """A connection, made within so many seconds; ``options`` are asyncpg's.
 
         Raises what the last host answered: OSError (PooledError among them), TimeoutError,
@@ -132,18 +132,18 @@ class Dialler:
         raise AssertionError("the last host either answers or raises")
 
 
-async def _connect(dsn: str, **options: Any) -> Connection:
+async def _connect(dsn: str, **options: Any) -> WriteCountingConnection:
     try:
-        connected = await asyncpg.connect(dsn, connection_class=Connection, **options)
+        connected = await asyncpg.connect(dsn, connection_class=WriteCountingConnection, **options)
     except asyncpg.PostgresError as error:
         if is_from_a_pooler(error):
             raise PooledError from error
         raise
-    assert isinstance(connected, Connection)
+    assert isinstance(connected, WriteCountingConnection)
     return connected
 
 
-async def prepared(connection: Connection) -> Connection:
+async def prepared(connection: WriteCountingConnection) -> WriteCountingConnection:
     """The connection, which knows the days and moments of Python from the first to the last. It is
     closed where it breaks.
     """

@@ -63,8 +63,8 @@ class Database:
         self._dialler = Dialler(dsn)
         self._patience = patience
         self._statement_seconds = statement_seconds
-        self._free: deque[write_outcome.Connection] = deque()
-        self._waiting: deque[asyncio.Future[write_outcome.Connection | None]] = deque()
+        self._free: deque[write_outcome.WriteCountingConnection] = deque()
+        self._waiting: deque[asyncio.Future[write_outcome.WriteCountingConnection | None]] = deque()
         self._open = 0
         self._closed = False
         self.zones = DatabaseZones()
@@ -177,7 +177,7 @@ class Database:
             except AWAY:
                 connection.terminate()
 
-    def _take_free(self) -> write_outcome.Connection | None:
+    def _take_free(self) -> write_outcome.WriteCountingConnection | None:
         """A connection that nobody uses. Nothing is awaited for it, since nearly every request
         finds one.
         """
@@ -190,7 +190,7 @@ class Database:
             self._open -= 1
         return None
 
-    async def _take(self) -> write_outcome.Connection:
+    async def _take(self) -> write_outcome.WriteCountingConnection:
         if self._closed:
             raise asyncpg.InterfaceError("the database has been closed")
         if self._open < self.size:
@@ -198,9 +198,9 @@ class Database:
             return await self._dial_in_turn()
         return await self._await_turn()
 
-    async def _await_turn(self) -> write_outcome.Connection:
+    async def _await_turn(self) -> write_outcome.WriteCountingConnection:
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[write_outcome.Connection | None] = loop.create_future()
+        turn: asyncio.Future[write_outcome.WriteCountingConnection | None] = loop.create_future()
         self._waiting.append(turn)
         patience = loop.call_later(self._patience, _give_up, turn)
         try:
@@ -218,14 +218,14 @@ class Database:
             patience.cancel()
         return await self._dial_in_turn() if connection is None else connection
 
-    async def _dial_in_turn(self) -> write_outcome.Connection:
+    async def _dial_in_turn(self) -> write_outcome.WriteCountingConnection:
         try:
             return await self._dial()
         except BaseException:
             self._lost()
             raise
 
-    def _give(self, connection: write_outcome.Connection) -> None:
+    def _give(self, connection: write_outcome.WriteCountingConnection) -> None:
         """Takes a connection back, and hands it to whoever waits."""
         if self._closed or connection.is_closed() or connection.is_in_transaction():
             connection.terminate()
@@ -247,7 +247,7 @@ class Database:
                 return
         self._open -= 1
 
-    async def _dial(self) -> write_outcome.Connection:
+    async def _dial(self) -> write_outcome.WriteCountingConnection:
         settings = SESSION | {"statement_timeout": f"{self._statement_seconds * 950:.0f}"}
         connection = await prepared(
             await self._dialler.dial(
@@ -265,7 +265,7 @@ class Database:
         return connection
 
 
-def _give_up(turn: asyncio.Future[write_outcome.Connection | None]) -> None:
+def _give_up(turn: asyncio.Future[write_outcome.WriteCountingConnection | None]) -> None:
     if not turn.done():
         turn.set_exception(TimeoutError())
 
@@ -280,7 +280,7 @@ class _Lease:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.before: _Lease | None = None
-        self._connection: write_outcome.Connection | None = None
+        self._connection: write_outcome.WriteCountingConnection | None = None
 
     @property
     def is_open(self) -> bool:

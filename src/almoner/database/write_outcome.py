@@ -58,7 +58,7 @@ def may_be_done() -> bool:
     return sent is not None and sent.writes > 0
 
 
-class Connection(asyncpg.Connection):
+class WriteCountingConnection(asyncpg.Connection):
     """A connection that takes note of the writes that are sent over it."""
 
     writes = 0  # of this lease, as in ``SentWrites``

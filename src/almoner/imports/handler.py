@@ -26,8 +26,8 @@ from almoner.imports.rows import (
     UNDO,
     WRITE,
     Checked,
+    ImportPart,
     ImportRow,
-    Part,
     RowProblem,
 )
 from almoner.imports.sources import IMPORTED
@@ -197,7 +197,9 @@ class ImportHandler:
             await rows.forget(connection, environment_id, import_id)
         return Outcome(DONE)
 
-    async def _part(self, connection: Connection, step: Step) -> tuple[ImportRow, Part | None]:
+    async def _part(
+        self, connection: Connection, step: Step
+    ) -> tuple[ImportRow, ImportPart | None]:
         environment_id, import_id = step.environment_id, step.job_id
         import_ = await rows.get(connection, environment_id, import_id)
         place = step.args["part"]

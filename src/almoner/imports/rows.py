@@ -160,7 +160,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Part:
+class ImportPart:
     """A part of what was uploaded; ``checked`` is None where it has not been."""
 
     place: int
@@ -282,14 +282,14 @@ async def places(connection: Connection, environment_id: int, import_id: str) ->
 
 async def part(
     connection: Connection, box: SecretBox, environment_id: int, import_id: str, place: int
-) -> Part | None:
+) -> ImportPart | None:
     """A part of what was uploaded; None where it is gone."""
     record = await connection.fetchrow(_PART, environment_id, import_id, place)
     if record is None:
         return None
     rows = msgspec.json.decode(box.open(record["sealed"], import_id))
     checked = record["problems_sealed"] and box.open(record["problems_sealed"], import_id)
-    return Part(
+    return ImportPart(
         place,
         [SourceRow(line, values, broken) for line, values, broken in rows],
         msgspec.json.decode(checked, type=Checked) if checked else None,

@@ -17,8 +17,8 @@ from almoner.data_api.declare import Row as Fields
 from almoner.errors import ApiError
 from almoner.integrations import drop_files
 from almoner.integrations.declare import Integration, IntegrationError, OfHost
-from almoner.integrations.drop_files import BadRow, BadRows, Dropped, Part, Row
-from almoner.integrations.drop_rows import EXTERNAL_ID, Columns, RowError
+from almoner.integrations.drop_files import BadRow, BadRowsFile, Dropped, DroppedPart, Row
+from almoner.integrations.drop_rows import EXTERNAL_ID, BadRowError, Columns
 from almoner.integrations.task import Task
 from almoner.vocabulary.kinds import GUID, Ref
 
@@ -139,7 +139,7 @@ async def take_file(task: Task, file: Dropped) -> None:
 
 
 @csv_drop.task(seconds=900)
-async def cut_file(task: Task, file: Dropped) -> list[Part]:
+async def cut_file(task: Task, file: Dropped) -> list[DroppedPart]:
     """Reads the file to its end, before anything of it is taken."""
     drop, resource = _drop(task, file.drop), _resource(task, file.drop)
     columns = Columns(resource, drop.mapping)
@@ -150,7 +150,7 @@ async def cut_file(task: Task, file: Dropped) -> list[Part]:
         targets = [columns.target(column) for column in header]
         for name in drop.constants:
             Columns(resource, {}).target(name)
-    except RowError as error:
+    except BadRowError as error:
         ((column, reason),) = error.problems
         raise IntegrationError("unknown_column", f"Column {column}: {reason}.") from None
     if header and EXTERNAL_ID not in targets:
@@ -162,7 +162,7 @@ async def cut_file(task: Task, file: Dropped) -> list[Part]:
 
 
 @csv_drop.task(seconds=300)
-async def take_part(task: Task, part: Part) -> list[BadRow]:
+async def take_part(task: Task, part: DroppedPart) -> list[BadRow]:
     """Takes some rows in, in one transaction; the answer has those that could not be."""
     drop, resource = _drop(task, part.drop), _resource(task, part.drop)
     columns = Columns(resource, drop.mapping)
@@ -170,7 +170,7 @@ async def take_part(task: Task, part: Part) -> list[BadRow]:
     for row in await asyncio.to_thread(drop_files.rows, drop.folder, part):
         try:
             await _take(task, resource, columns, part, row)
-        except RowError as error:
+        except BadRowError as error:
             bad.append(BadRow(row.at, row.line, tuple(error.problems)))
         except ApiError as error:
             if any(problem.code in _NOT_THE_ROWS for problem in error.problems):
@@ -184,12 +184,12 @@ async def take_part(task: Task, part: Part) -> list[BadRow]:
 
 
 async def _write_bad_rows(
-    task: Task, file: Dropped, parts: list[Part]
+    task: Task, file: Dropped, parts: list[DroppedPart]
 ) -> tuple[str, int, list[str]]:
     """Writes what the parts of a file could not take beside it. Answers with the name of that file,
     how many rows are in it, and what is wrong with the first ones.
     """
-    bad_rows: BadRows | None = None
+    bad_rows: BadRowsFile | None = None
     first: list[str] = []
     count = place = 0
     async for result in task.results():
@@ -197,7 +197,7 @@ async def _write_bad_rows(
         if rows:
             if bad_rows is None:
                 folder = _drop(task, file.drop).folder
-                bad_rows = await asyncio.to_thread(BadRows, folder, file, parts)
+                bad_rows = await asyncio.to_thread(BadRowsFile, folder, file, parts)
             await asyncio.to_thread(bad_rows.add, parts[place].at, rows)
             count += len(rows)
             first += [row.in_words for row in rows[: _NAMED - len(first)]]
@@ -208,7 +208,9 @@ async def _write_bad_rows(
     return bad_rows.name, count, first
 
 
-async def _take(task: Task, resource: Resource, columns: Columns, part: Part, row: Row) -> None:
+async def _take(
+    task: Task, resource: Resource, columns: Columns, part: DroppedPart, row: Row
+) -> None:
     """One row: created, or found by its id in the other system and changed."""
     external_id, fields = columns.read(row, part.columns)
     drop = _drop(task, part.drop)
@@ -230,7 +232,7 @@ async def _take(task: Task, resource: Resource, columns: Columns, part: Part, ro
         await task.store.create("external_ids", mapping | {"welkin_id": created["id"]})
 
 
-async def _refer(task: Task, columns: Columns, fields: Fields, part: Part) -> None:
+async def _refer(task: Task, columns: Columns, fields: Fields, part: DroppedPart) -> None:
     """Puts the ids here for the rows that a row names by their ids in the other system."""
     drop = _drop(task, part.drop)
     namespace = drop.references or drop.namespace
@@ -242,11 +244,13 @@ async def _refer(task: Task, columns: Columns, fields: Fields, part: Part) -> No
             "external_ids", namespace=namespace, resource=kind.to, external_id=value
         )
         if not there:
-            raise RowError((columns.column(name, part.columns), f"nobody in {kind.to} has this id"))
+            raise BadRowError(
+                (columns.column(name, part.columns), f"nobody in {kind.to} has this id")
+            )
         fields[name] = there[0]["welkin_id"]
 
 
-def _column(columns: Columns, path: str, part: Part) -> str:
+def _column(columns: Columns, path: str, part: DroppedPart) -> str:
     return columns.column(path.removeprefix("."), part.columns) if path else ""
 
 

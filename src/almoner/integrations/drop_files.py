@@ -41,7 +41,7 @@ class Dropped(msgspec.Struct, frozen=True):
     drop: str = ""
 
 
-class Part(msgspec.Struct, frozen=True):
+class DroppedPart(msgspec.Struct, frozen=True):
     """Some rows of a file: ``length`` bytes from ``at`` on, of which the first is in ``line``.
 
     ``columns`` and ``delimiter`` are those of a CSV file's header; both empty for NDJSON."""
@@ -86,7 +86,7 @@ class Row:
     wrong: str = ""
 
 
-class _Lines:
+class _DroppedLines:
     """The lines of a file as text, and where in it one is: ``at`` in bytes, ``line`` from 1 on."""
 
     def __init__(self, file: IO[bytes], name: str, at: int = 0, line: int = 1) -> None:
@@ -170,13 +170,13 @@ def ready(folder: str, now: float, quiet_seconds: int) -> list[Dropped]:
     return files
 
 
-def cut(folder: str, dropped: Dropped) -> list[Part]:
+def cut(folder: str, dropped: Dropped) -> list[DroppedPart]:
     """The parts of a file, once it was read to its end and is whole. Raises IntegrationError where
     it is not what it was, not UTF-8, or has no header that can be read.
     """
     try:
         with Path(folder, dropped.name).open("rb") as file:
-            lines = _Lines(file, dropped.name)
+            lines = _DroppedLines(file, dropped.name)
             columns, delimiter = _header(lines) if _is_csv(dropped.name) else ((), "")
             parts = []
             while part := _cut_part(lines, dropped.name, columns, delimiter):
@@ -188,7 +188,7 @@ def cut(folder: str, dropped: Dropped) -> list[Part]:
     return parts
 
 
-def rows(folder: str, part: Part) -> list[Row]:
+def rows(folder: str, part: DroppedPart) -> list[Row]:
     """The rows of a part. Raises IntegrationError where the file was changed meanwhile."""
     try:
         with Path(folder, part.name).open("rb") as file:
@@ -198,17 +198,17 @@ def rows(folder: str, part: Part) -> list[Row]:
         raise _changed(part.name) from error
     if hashlib.sha256(content).hexdigest() != part.sha256:
         raise _changed(part.name)
-    lines = _Lines(io.BytesIO(content), part.name, part.at, part.line)
+    lines = _DroppedLines(io.BytesIO(content), part.name, part.at, part.line)
     return list(_rows(lines, part.delimiter))
 
 
-class BadRows:
+class BadRowsFile:
     """The file of the rows that were not taken, beside the one that they were in: its header, the
     rows as they were, and the reason in a last column.
 
     It has its name only once it is whole, and one that is there is somebody's to mend: it stays."""
 
-    def __init__(self, folder: str, dropped: Dropped, parts: Sequence[Part]) -> None:
+    def __init__(self, folder: str, dropped: Dropped, parts: Sequence[DroppedPart]) -> None:
         path = Path(folder, dropped.name)
         self._folder = folder
         self._parts = {part.at: part for part in parts}
@@ -249,7 +249,7 @@ def _changed(name: str) -> IntegrationError:
     )
 
 
-def _header(lines: _Lines) -> tuple[tuple[str, ...], str]:
+def _header(lines: _DroppedLines) -> tuple[tuple[str, ...], str]:
     """The columns and what parts them."""
     first = next(lines, "")
     delimiter = max(_DELIMITERS, key=first.count)
@@ -264,7 +264,9 @@ def _header(lines: _Lines) -> tuple[tuple[str, ...], str]:
     return tuple(columns), delimiter
 
 
-def _cut_part(lines: _Lines, name: str, columns: tuple[str, ...], delimiter: str) -> Part | None:
+def _cut_part(
+    lines: _DroppedLines, name: str, columns: tuple[str, ...], delimiter: str
+) -> DroppedPart | None:
     at, line, count = lines.at, lines.line, 0
     lines.part = hashlib.sha256()
     for _ in _rows(lines, delimiter):
@@ -274,7 +276,7 @@ def _cut_part(lines: _Lines, name: str, columns: tuple[str, ...], delimiter: str
     if lines.at == at:
         return None
     digest = lines.part.hexdigest()
-    return Part(
+    return DroppedPart(
         name=name,
         columns=columns,
         delimiter=delimiter,
@@ -286,11 +288,11 @@ def _cut_part(lines: _Lines, name: str, columns: tuple[str, ...], delimiter: str
     )
 
 
-def _rows(lines: _Lines, delimiter: str) -> Iterator[Row]:
+def _rows(lines: _DroppedLines, delimiter: str) -> Iterator[Row]:
     return _csv_rows(lines, delimiter) if delimiter else _ndjson_rows(lines)
 
 
-def _csv_rows(lines: _Lines, delimiter: str) -> Iterator[Row]:
+def _csv_rows(lines: _DroppedLines, delimiter: str) -> Iterator[Row]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.begin_row()
@@ -309,7 +311,7 @@ def _csv_rows(lines: _Lines, delimiter: str) -> Iterator[Row]:
             yield Row(at, line, "".join(lines.row), cells, wrong)
 
 
-def _ndjson_rows(lines: _Lines) -> Iterator[Row]:
+def _ndjson_rows(lines: _DroppedLines) -> Iterator[Row]:
     while True:
         lines.begin_row()
         at, line = lines.at, lines.line
@@ -329,7 +331,7 @@ def _ndjson_rows(lines: _Lines) -> Iterator[Row]:
             yield Row(at, line, text, {}, "the line is no JSON object")
 
 
-def _mendable(row: Row, reason: str, part: Part) -> str:
+def _mendable(row: Row, reason: str, part: DroppedPart) -> str:
     """The row with its reason, as a line of a file of bad rows."""
     if isinstance(row.cells, list):
         # As many cells as it had, so that one with too few or too many stays wrong until mended.

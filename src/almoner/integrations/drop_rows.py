@@ -25,7 +25,7 @@ _WORDS: Final = {
 }
 
 
-class RowError(Exception):
+class BadRowError(Exception):
     """Why a row is not taken: a reason for each column that is wrong."""
 
     def __init__(self, *problems: tuple[str, str]) -> None:
@@ -53,7 +53,7 @@ class Columns:
             field is not None and (not parted or isinstance(field.kind, Json))
         ):
             return target
-        raise RowError(
+        raise BadRowError(
             (column, f"there is no field {target}; map the column to one, or to nothing")
         )
 
@@ -62,9 +62,9 @@ class Columns:
         RowError with every problem.
         """
         if row.wrong:
-            raise RowError(("", row.wrong))
+            raise BadRowError(("", row.wrong))
         if isinstance(row.cells, list) and len(row.cells) != len(header):
-            raise RowError(
+            raise BadRowError(
                 ("", f"it has {len(row.cells)} cells where the header has {len(header)}")
             )
         cells: Iterable[tuple[str, Any]] = (
@@ -79,14 +79,14 @@ class Columns:
                 target = self.target(column)
                 if target and cell != "":
                     self._put(fields, target, cell, header, column)
-            except RowError as error:
+            except BadRowError as error:
                 problems += error.problems
         external_id = fields.pop(EXTERNAL_ID, "")
         if type(external_id) not in (str, int) or external_id == "":
             column = self.column(EXTERNAL_ID, header)
             problems.append((column, "the other system's id is missing"))
         if problems:
-            raise RowError(*problems)
+            raise BadRowError(*problems)
         return str(external_id), fields
 
     def column(self, target: str, header: Iterable[str]) -> str:
@@ -105,7 +105,7 @@ class Columns:
         if parted:
             document = fields.setdefault(head, {})
             if not isinstance(document, dict):
-                raise RowError((column, f"{head} has a value of its own already"))
+                raise BadRowError((column, f"{head} has a value of its own already"))
             document[rest] = cell
         elif target == EXTERNAL_ID or not header:
             fields[target] = cell
@@ -118,7 +118,7 @@ def _value(kind: Kind, cell: str, column: str) -> Any:
     text = cell.strip()
     if isinstance(kind, Boolean):
         if text.lower() not in _WORDS:
-            raise RowError((column, "yes or no is expected"))
+            raise BadRowError((column, "yes or no is expected"))
         return _WORDS[text.lower()]
     if isinstance(kind, Texts | Several) and not text.startswith("["):
         return [part.strip() for part in text.split(";") if part.strip()]
@@ -126,7 +126,9 @@ def _value(kind: Kind, cell: str, column: str) -> Any:
         try:
             return json_values.decode(text)
         except (ValueError, msgspec.DecodeError):
-            raise RowError((column, f"{_EXPECTED.get(type(kind), 'JSON')} is expected")) from None
+            raise BadRowError(
+                (column, f"{_EXPECTED.get(type(kind), 'JSON')} is expected")
+            ) from None
     return cell
 
 

@@ -21,7 +21,7 @@ _PASSING: Final = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What a partner answered: its status, and its body of at most 4 MiB."""
 
     status: int
@@ -36,7 +36,7 @@ class Answer:
                 "malformed_response", "The partner's answer is not JSON.", status=self.status
             ) from None
 
-    def well(self) -> Answer:
+    def well(self) -> HttpResponse:
         """This answer. Raises TemporaryError where another one may come to the same request later,
         else IntegrationError.
         """
@@ -62,13 +62,13 @@ class GuardedHttp:
         self._client = client
         self._run = run
 
-    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
         """The answer to a GET."""
         return await self._send("GET", url, {**(headers or {})}, None)
 
     async def post(
         self, url: str, json: Any = None, form: Mapping[str, str] | None = None, **headers: str
-    ) -> Answer:
+    ) -> HttpResponse:
         """The answer to a POST of JSON or of a form; ``headers`` by their names, ``_`` for
         ``-``.
         """
@@ -84,7 +84,7 @@ class GuardedHttp:
 
     async def _send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> HttpResponse:
         if self._run.writes:
             raise RuntimeError(
                 "A task asks others first and writes then: while others are waited for, no"
@@ -103,4 +103,4 @@ class GuardedHttp:
             raise known(
                 "partner_unreachable", f"The partner {error.words}", step=error.step
             ) from None
-        return Answer(answer.status, answer.body)
+        return HttpResponse(answer.status, answer.body)

@@ -12,7 +12,7 @@ import msgspec
 
 from almoner.data_api.declare import Row
 from almoner.integrations.declare import Integration, IntegrationError, TaskFunction
-from almoner.integrations.http import Answer
+from almoner.integrations.http import HttpResponse
 from almoner.integrations.task import CalledTaskError, Outcomes, Task
 
 
@@ -26,7 +26,7 @@ class TrialTask:
 
 
 @dataclass
-class Trial:
+class IntegrationTrial:
     """Runs jobs of an integration in memory. ``answers`` has what a GET of each URL answers with,
     as JSON.
 
@@ -60,7 +60,7 @@ async def _ended(work: Any) -> None:
 class _TrialRun:
     """What stands in for a task."""
 
-    def __init__(self, trial: Trial, tasks: list[TrialTask]) -> None:
+    def __init__(self, trial: IntegrationTrial, tasks: list[TrialTask]) -> None:
         self._trial = trial
         self._tasks = tasks
         self._results: list[Any] = []
@@ -116,22 +116,24 @@ class _TrialHttp:
     address.
     """
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: IntegrationTrial) -> None:
         self._trial = trial
 
-    async def get(self, url: str, headers: Any = None) -> Answer:
+    async def get(self, url: str, headers: Any = None) -> HttpResponse:
         if url not in self._trial.answers:
-            return Answer(404, b"{}")
-        return Answer(200, msgspec.json.encode(self._trial.answers[url]))
+            return HttpResponse(404, b"{}")
+        return HttpResponse(200, msgspec.json.encode(self._trial.answers[url]))
 
-    async def post(self, url: str, json: Any = None, form: Any = None, **headers: str) -> Answer:
+    async def post(
+        self, url: str, json: Any = None, form: Any = None, **headers: str
+    ) -> HttpResponse:
         return await self.get(url)
 
 
 class _TrialStore:
     """What stands in for the store."""
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: IntegrationTrial) -> None:
         self._trial = trial
 
     async def get(self, collection: str, row_id: str) -> Row | None:

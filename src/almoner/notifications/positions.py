@@ -50,7 +50,7 @@ def joined(earlier: Groups, later: Groups) -> dict[str, ChangeSpan]:
 
 
 @dataclass(slots=True)
-class Progress:
+class DeliveryProgress:
     """How far one subscription is.
 
     ``announced``: up to here all has arrived; it is what the database keeps. ``unread``: the part
@@ -64,7 +64,7 @@ class Progress:
     _until: Position | None = None
 
     @classmethod
-    def taken_over(cls, announced: Position, scanned: Position) -> Progress:
+    def taken_over(cls, announced: Position, scanned: Position) -> DeliveryProgress:
         """Of a subscription that is served from here on by a notifier which has read the log up to
         ``scanned``.
         """

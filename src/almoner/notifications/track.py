@@ -11,7 +11,7 @@ from almoner.changes.feed import Position
 from almoner.notifications import schedule
 from almoner.notifications.backlog import BacklogChanges
 from almoner.notifications.ownership import Owned
-from almoner.notifications.positions import Progress
+from almoner.notifications.positions import DeliveryProgress
 from almoner.notifications.subscription import Subscription
 
 _NEVER = float("inf")
@@ -29,7 +29,7 @@ class Track:
 
     subscription: Subscription
     version: str
-    progress: Progress
+    progress: DeliveryProgress
     task: asyncio.Task[None] | None = None
     due_at: float = _NEVER
     retry_at: float = 0.0
@@ -45,7 +45,9 @@ class Track:
     def begun(cls, owned: Owned, scanned: Position, now: float) -> Track:
         """A subscription that is ours from now on, the log having been read up to ``scanned``."""
         track = cls(
-            owned.subscription, "", Progress.taken_over(owned.subscription.position, scanned)
+            owned.subscription,
+            "",
+            DeliveryProgress.taken_over(owned.subscription.position, scanned),
         )
         track.refresh(owned, scanned, now)
         return track

@@ -37,7 +37,7 @@ class TrialStep:
         return {"step": self.step, "well": self.well, "detail": self.detail}
 
 
-class Trial:
+class SubscriptionTrial:
     """Sends an empty notification as the notifier would, but neither moves a position nor keeps
     what came of it.
     """

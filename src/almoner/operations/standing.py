@@ -15,7 +15,7 @@ from almoner.database import Connection, Database
 Read = Callable[[Connection], Awaitable[list[Metric]]]
 
 
-class _Read(Collector):
+class _StandingMetrics(Collector):
     """Values that were read elsewhere; a gauge of the library would be kept and added up over
     processes.
     """
@@ -33,5 +33,7 @@ async def exposition(database: Database, *reads: Read) -> bytes:
     """
     registry = CollectorRegistry()
     async with database.connection() as connection:
-        registry.register(_Read([family for read in reads for family in await read(connection)]))
+        registry.register(
+            _StandingMetrics([family for read in reads for family in await read(connection)])
+        )
     return generate_latest(registry)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from almoner.access.audit import ReadAudit, Reader
+from almoner.access.audit import AuditReader, ReadAudit
 
 # What is looked for first is a hyphen: pages have many more hexadecimal digits, at each of which an
 # id could begin.
@@ -53,7 +53,7 @@ class Reads:
             body[match.start() - _BEFORE_HYPHEN : match.end()] for match in _GUID.finditer(body)
         )
 
-    def note(self, audit: ReadAudit, reader: Reader, request_id: str, resource: str) -> None:
+    def note(self, audit: ReadAudit, reader: AuditReader, request_id: str, resource: str) -> None:
         """Notes what was collected. ``resource``: what the others were found in."""
         if self._subjects:
             audit.note(

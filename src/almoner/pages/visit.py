@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from almoner.access.audit import ReadAudit, Reader
+from almoner.access.audit import AuditReader, ReadAudit
 from almoner.access.oidc import Oidc
 from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox
@@ -357,7 +357,7 @@ class Visit:
         part: FilePart,
         headers: Mapping[str, str],
         media_type: str,
-        reader: Reader,
+        reader: AuditReader,
         through: str,
     ) -> Response:
         """A file in one part, for a ``reader`` who need not have signed in; ``through`` says what

@@ -72,7 +72,7 @@ SET looked_until = excluded.looked_until, until = excluded.until, patient_id = e
 
 
 @dataclass(frozen=True)
-class Watch:
+class ClockPosition:
     """How far the clock was followed for a process, in UTC. ``until`` is up to when it is followed
     just now, behind the patient of ``patient_id``; both are None where nothing is under way.
     """
@@ -83,7 +83,7 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Span:
+class ClockSpan:
     """From a moment, itself left out, to another, in UTC."""
 
     first: datetime
@@ -95,22 +95,22 @@ def follows(when: Trigger) -> bool:
     return when.event == "schedule" or when.event in _EVERY
 
 
-async def watches(connection: Connection, environment_id: int) -> dict[str, Watch]:
+async def positions(connection: Connection, environment_id: int) -> dict[str, ClockPosition]:
     """How far the clock was followed, by the name of the process."""
     rows = await connection.fetch(_READ, environment_id)
-    return {row["process"]: Watch(*list(row)[1:]) for row in rows}
+    return {row["process"]: ClockPosition(*list(row)[1:]) for row in rows}
 
 
-def begun(when: Trigger, watch: Watch, at: datetime) -> Watch | None:
+def begun(when: Trigger, position: ClockPosition, at: datetime) -> ClockPosition | None:
     """What is followed now; None where nothing is due yet."""
-    if watch.until is not None:
-        return watch
+    if position.until is not None:
+        return position
     until: datetime | None = at
     if when.event == "schedule":
-        until = _newest_tick(when, watch.looked_until, at)
-    elif at - watch.looked_until < _EVERY[when.event]:
+        until = _newest_tick(when, position.looked_until, at)
+    elif at - position.looked_until < _EVERY[when.event]:
         until = None
-    return None if until is None else Watch(watch.looked_until, until)
+    return None if until is None else ClockPosition(position.looked_until, until)
 
 
 def _newest_tick(when: Trigger, after: datetime, at: datetime) -> datetime | None:
@@ -127,20 +127,24 @@ async def page(
     environment_id: int,
     process: str,
     when: Trigger,
-    watch: Watch,
+    position: ClockPosition,
     most: int = PAGE,
 ) -> tuple[list[Event], bool]:
     """The events of the next patients, and whether there may be more; that they were looked at is
     written down.
     """
-    assert watch.until is not None
-    first = watch.until - _A_MOMENT if when.event == "schedule" else watch.looked_until
-    span = Span(first, watch.until)
+    assert position.until is not None
+    first = position.until - _A_MOMENT if when.event == "schedule" else position.looked_until
+    span = ClockSpan(first, position.until)
     happened, last_id = await events(
-        connection, environment_id, when, span, after=watch.patient_id, most=most
+        connection, environment_id, when, span, after=position.patient_id, most=most
     )
     ended = last_id is None
-    now = Watch(watch.until) if ended else Watch(watch.looked_until, watch.until, last_id)
+    now = (
+        ClockPosition(position.until)
+        if ended
+        else ClockPosition(position.looked_until, position.until, last_id)
+    )
     values = (now.looked_until, now.until, now.patient_id)
     await connection.execute(_WRITE, environment_id, process, *values)
     return happened, not ended
@@ -150,7 +154,7 @@ async def events(
     connection: Connection,
     environment_id: int,
     when: Trigger,
-    span: Span,
+    span: ClockSpan,
     after: str | None = None,
     most: int = PAGE,
 ) -> tuple[list[Event], str | None]:
@@ -171,7 +175,7 @@ async def events(
 
 
 async def _silences(
-    connection: Connection, environment_id: int, when: Trigger, span: Span, ids: Sequence[str]
+    connection: Connection, environment_id: int, when: Trigger, span: ClockSpan, ids: Sequence[str]
 ) -> list[Event]:
     length = timedelta(days=when.days or 0)
     activity = " UNION ALL ".join(_ACTIVITY[name] for name in when.activity)
@@ -186,7 +190,7 @@ async def _dates(
     connection: Connection,
     environment_id: int,
     when: Trigger,
-    span: Span,
+    span: ClockSpan,
     zones: dict[str, str],
 ) -> list[Event]:
     values: Sequence[Any] = (environment_id, list(zones))
@@ -202,7 +206,9 @@ async def _dates(
     ]
 
 
-def moments_of(text: str | None, timezone: str, when: Trigger, span: Span) -> Iterator[datetime]:
+def moments_of(
+    text: str | None, timezone: str, when: Trigger, span: ClockSpan
+) -> Iterator[datetime]:
     """When a date that is written so, or an anniversary of it, is as far as a trigger says: each
     such moment within a span. None where it is no date.
     """
@@ -235,7 +241,7 @@ def _in_year(day: date, year: int) -> date:
         return date(year, 2, 28)
 
 
-def _ticks(when: Trigger, span: Span) -> Iterator[datetime]:
+def _ticks(when: Trigger, span: ClockSpan) -> Iterator[datetime]:
     tick = cron.following(when.cron, when.zone, span.first)
     while tick <= span.last:
         yield tick

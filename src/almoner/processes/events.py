@@ -128,7 +128,7 @@ def collections_of(when: Trigger) -> Collection[str]:
 
 
 @dataclass(frozen=True)
-class Span:
+class LogSpan:
     """A part of the log: behind ``after``, up to ``until``, of changes since a moment.
 
     ``with_demo``: those of the demo too, which set nothing off. ``of``: of these collections."""
@@ -141,7 +141,7 @@ class Span:
 
 
 async def read(
-    connection: Connection, environment_id: int, span: Span, batch: int = BATCH
+    connection: Connection, environment_id: int, span: LogSpan, batch: int = BATCH
 ) -> tuple[list[Event], Position | None]:
     """The events of the next changes in a span, and where to go on; None at its end."""
     after, until = span.after, span.until

@@ -25,7 +25,7 @@ GROUP BY p.environment_id ORDER BY p.environment_id
 
 
 @dataclass(frozen=True)
-class Programs:
+class PublishedVersions:
     """The published versions of an environment, the oldest first, with when each came into
     force.
     """
@@ -117,7 +117,7 @@ async def newest_versions(connection: Connection) -> dict[int, int]:
     return {row["environment_id"]: row["version"] for row in await connection.fetch(_ENVIRONMENTS)}
 
 
-async def programs_of(connection: Connection, environment_id: int) -> Programs | None:
+async def programs_of(connection: Connection, environment_id: int) -> PublishedVersions | None:
     """The published versions of an environment; None where there is none."""
     rows = await connection.fetch(_VERSIONS, environment_id)
     outlines = [
@@ -126,7 +126,7 @@ async def programs_of(connection: Connection, environment_id: int) -> Programs |
     ]
     if not rows:
         return None
-    return Programs(
+    return PublishedVersions(
         tuple(row["version"] for row in rows),
         tuple(row["published_at"] for row in rows),
         tuple(outline or Outline(name="") for outline in outlines),

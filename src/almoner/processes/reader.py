@@ -21,11 +21,11 @@ from almoner.errors import UnavailableError
 from almoner.operations.logs import fault
 from almoner.processes import clock, events, firings, hooks
 from almoner.processes.clock import PAGE
-from almoner.processes.events import Event, Span
+from almoner.processes.events import Event, LogSpan
 from almoner.processes.facts import FactRows, Facts
 from almoner.processes.programs import (
     MARGIN,
-    Programs,
+    PublishedVersions,
     newest_versions,
     process_in,
     programs_of,
@@ -77,7 +77,7 @@ async def first_position(connection: Connection, environment_id: int, since: dat
     return feed.BEGINNING if row is None else Position(*row)
 
 
-class Reader:
+class EventReader:
     """Makes firings of what happens, in every environment. ``clock`` tells the time, in UTC;
     ``page`` is how many patients are looked at together.
     """
@@ -93,7 +93,7 @@ class Reader:
         self._database = database
         self._clock = clock
         self._seconds = seconds
-        self._programs: dict[int, tuple[int, Programs]] = {}
+        self._programs: dict[int, tuple[int, PublishedVersions]] = {}
         self._log = structlog.get_logger()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -124,14 +124,14 @@ class Reader:
             waiting += [environment_id] if more else []
         return fired
 
-    async def _read(self, environment_id: int, programs: Programs) -> tuple[int, bool]:
+    async def _read(self, environment_id: int, programs: PublishedVersions) -> tuple[int, bool]:
         """Reads a batch. Answers with how many firings came of it, and whether there is more."""
         async with self._database.transaction() as connection:
             if not await connection.fetchval(_LOCK, environment_id):
                 return 0, False  # another process is at it
             at, position, ahead_until = await self._position(connection, environment_id, programs)
             until = await feed.horizon(connection)
-            span = Span(position, until, programs.since - MARGIN)
+            span = LogSpan(position, until, programs.since - MARGIN)
             happened, rest = await events.read(connection, environment_id, span)
             fired = await self._set_off_all(connection, environment_id, programs, happened, at)
             is_last, more = rest is None, rest is not None
@@ -151,7 +151,7 @@ class Reader:
         return fired, more
 
     async def _position(
-        self, connection: Connection, environment_id: int, programs: Programs
+        self, connection: Connection, environment_id: int, programs: PublishedVersions
     ) -> tuple[datetime, Position, datetime]:
         """What time it is there, and where to read on: at first from when the first process was
         published.
@@ -173,7 +173,7 @@ class Reader:
         self,
         connection: Connection,
         environment_id: int,
-        programs: Programs,
+        programs: PublishedVersions,
         happened: Sequence[Event],
         at: datetime,
     ) -> int:
@@ -221,7 +221,7 @@ class Reader:
         self,
         connection: Connection,
         environment_id: int,
-        programs: Programs,
+        programs: PublishedVersions,
         span: tuple[datetime, datetime],
     ) -> int:
         fired = 0
@@ -235,17 +235,17 @@ class Reader:
         return fired
 
     async def _by_clock(
-        self, connection: Connection, environment_id: int, programs: Programs, at: datetime
+        self, connection: Connection, environment_id: int, programs: PublishedVersions, at: datetime
     ) -> tuple[int, bool]:
         """Follows the clock for a page of patients. Answers with how many firings came of it, and
         whether there is more.
         """
         followed = [each for each in programs.newest.processes if clock.follows(each.when)]
-        known = await clock.watches(connection, environment_id) if followed else {}
+        known = await clock.positions(connection, environment_id) if followed else {}
         fired, more = 0, False
         for process in followed:
-            watch = known.get(process.name, clock.Watch(programs.since_when(process)))
-            due = clock.begun(process.when, watch, at)
+            position = known.get(process.name, clock.ClockPosition(programs.since_when(process)))
+            due = clock.begun(process.when, position, at)
             if due is None:
                 continue
             happened, goes_on = await clock.page(
@@ -261,7 +261,7 @@ class Reader:
         self,
         connection: Connection,
         environment_id: int,
-        programs: Programs,
+        programs: PublishedVersions,
         process: Process,
         happened: list[Event],
         at: datetime,

@@ -16,7 +16,7 @@ from almoner.changes import feed
 from almoner.changes.feed import Position
 from almoner.database import Connection, Database
 from almoner.processes import clock, events, hooks
-from almoner.processes.events import Event, Span
+from almoner.processes.events import Event, LogSpan
 from almoner.processes.facts import FactRows, Facts
 from almoner.processes.foreseen import Case, foreseen
 from almoner.processes.lacking import lacking
@@ -41,7 +41,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Trial:
+class ProcessTrial:
     """What came of it: how many there were, in all and ``by_week`` (its Monday, in UTC), the newest
     of them, the newest first, and those that are the oddest.
 
@@ -92,8 +92,8 @@ class TrialSum:
         else:
             heapq.heappushpop(self._newest, entry)
 
-    def trial(self) -> Trial:
-        return Trial(
+    def trial(self) -> ProcessTrial:
+        return ProcessTrial(
             self._number,
             dict(sorted(self._weeks.items())),
             [would for _, _, would in sorted(self._newest, reverse=True)],
@@ -109,7 +109,7 @@ async def try_out(
     process: Process,
     span: tuple[datetime, datetime],
     progress: Progress | None = None,
-) -> Trial:
+) -> ProcessTrial:
     """Tries a process of a design on what happened from one moment to another, in UTC.
     ``progress`` is told how much was read, and of about how much.
 
@@ -179,7 +179,7 @@ async def _matching(
     return matching
 
 
-class _Source:
+class _EventSource:
     """The events from one moment to another that would have set a process off, part by part."""
 
     def __init__(
@@ -205,7 +205,7 @@ class _Source:
         raise NotImplementedError
 
 
-class _Log(_Source):
+class _LogEvents(_EventSource):
     """What the change log tells."""
 
     _after: Position | None = None
@@ -217,7 +217,7 @@ class _Log(_Source):
             self._until = await feed.horizon(connection)
             self._after = await first_position(connection, self._environment_id, since)
         of = events.collections_of(self._when)
-        part = Span(self._after, self._until, since, with_demo=True, of=of)
+        part = LogSpan(self._after, self._until, since, with_demo=True, of=of)
         batch, rest = await events.read(connection, self._environment_id, part, BATCH)
         self.is_over = rest is None
         self._after = rest or self._after
@@ -235,13 +235,13 @@ class _Log(_Source):
         ]
 
 
-class _Clock(_Source):
+class _Clock(_EventSource):
     """What the time has brought, patients by patients."""
 
     _after: str | None = None
 
     async def read(self, connection: Connection) -> list[Event]:
-        span = clock.Span(self._first, self._last)
+        span = clock.ClockSpan(self._first, self._last)
         batch, self._after = await clock.events(
             connection, self._environment_id, self._when, span, after=self._after, most=PATIENTS
         )
@@ -250,7 +250,7 @@ class _Clock(_Source):
         return batch
 
 
-class _Daily(_Source):
+class _Daily(_EventSource):
     """What is looked up by its time, day by day."""
 
     async def read(self, connection: Connection) -> list[Event]:
@@ -279,10 +279,10 @@ class _Calls(_Daily):
         return await hooks.between(connection, self._environment_id, self._when.hook, behind, last)
 
 
-def _source_of(when: Trigger) -> type[_Source]:
+def _source_of(when: Trigger) -> type[_EventSource]:
     if clock.follows(when):
         return _Clock
-    return {"appointment_ahead": _Daily, "hook_called": _Calls}.get(str(when.event), _Log)
+    return {"appointment_ahead": _Daily, "hook_called": _Calls}.get(str(when.event), _LogEvents)
 
 
 def last_days(days: int, at: datetime) -> tuple[datetime, datetime]:

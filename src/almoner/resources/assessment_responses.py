@@ -12,7 +12,7 @@ from almoner.data_api.declare import (
 from almoner.data_api.presented import Presented
 from almoner.errors import Problem
 from almoner.vocabulary.definitions import Program, Spec
-from almoner.vocabulary.fields import MORE, Field, Section, missing_field
+from almoner.vocabulary.fields import MORE, Field, FormSection, missing_field
 from almoner.vocabulary.kinds import AnyObject, Problems, Ref, Text
 from almoner.vocabulary.numbers import Integer
 
@@ -102,7 +102,7 @@ assessment_responses = Resource(
         place="/assessments/{id}",
     ),
     sections=(
-        Section(
+        FormSection(
             "answers",
             "Answers",
             ("spec_id", "model", "spec_name", "spec_version", "worker_id", "title"),

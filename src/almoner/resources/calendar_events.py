@@ -18,7 +18,7 @@ from almoner.resources._availability import QUESTIONS
 from almoner.resources.external_ids import external_ids
 from almoner.vocabulary.choices import Choice, ProgramChoice
 from almoner.vocabulary.definitions import Program
-from almoner.vocabulary.fields import MORE, Field, Section
+from almoner.vocabulary.fields import MORE, Field, FormSection
 from almoner.vocabulary.kinds import Boolean, Problems, Ref
 from almoner.vocabulary.times import Bound, IsoDate, IsoDateTime
 
@@ -91,7 +91,7 @@ OUTCOMES = ("completed", "cancelled", "no-show")
 MODALITIES = ("call", "visit", "video", "phone")
 # Every field of the contract has a place of its own on the pages of an appointment.
 _SECTIONS = (
-    Section(
+    FormSection(
         "appointment",
         "Appointment",
         (

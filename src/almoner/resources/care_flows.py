@@ -3,7 +3,7 @@
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
 from almoner.data_api.indexed import IndexedPart
 from almoner.data_api.presented import Presented
-from almoner.vocabulary.fields import MORE, Field, ListOf, Object, Section
+from almoner.vocabulary.fields import MORE, Field, FormSection, ListOf, Object
 from almoner.vocabulary.kinds import Guid, LongText, Text
 from almoner.vocabulary.times import IsoDateTime
 
@@ -78,7 +78,7 @@ care_flows = Resource(
     verbs=(Verb.GET, Verb.FIND),
     parts=_PARTS,
     presented=Presented(named="care_flow ->> 'description'", place="/care-flows/{id}"),
-    sections=(Section("flow", "Care flow", ("care_flow",)), MORE),
+    sections=(FormSection("flow", "Care flow", ("care_flow",)), MORE),
     fields=(
         ID,
         patient_reference("The patient whom the flow is for."),

@@ -5,7 +5,7 @@ Conversations).
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
 from almoner.data_api.presented import Presented
 from almoner.vocabulary.choices import Choice
-from almoner.vocabulary.fields import MORE, Field, Section
+from almoner.vocabulary.fields import MORE, Field, FormSection
 from almoner.vocabulary.kinds import Text
 
 # The later edition's names: what was the program's own app is ``welkin_app`` there, and ``app`` is
@@ -19,7 +19,7 @@ conversations = Resource(
     about="Written conversations with a patient. A patient may have several of one type.",
     verbs=(Verb.GET, Verb.CREATE, Verb.FIND),
     presented=Presented(named="", place="", in_timeline=False),
-    sections=(Section("conversation", "Conversation", ("conversation_type",)), MORE),
+    sections=(FormSection("conversation", "Conversation", ("conversation_type",)), MORE),
     fields=(
         ID,
         patient_reference("The patient whom the conversation is with."),

@@ -15,7 +15,7 @@ from almoner.data_api.declare import (
 from almoner.data_api.presented import Presented
 from almoner.vocabulary.choices import ProgramChoice
 from almoner.vocabulary.definitions import Program
-from almoner.vocabulary.fields import MORE, Field, Section
+from almoner.vocabulary.fields import MORE, Field, FormSection
 from almoner.vocabulary.kinds import AnyObject, Boolean, Problems
 from almoner.vocabulary.numbers import Integer
 
@@ -57,7 +57,7 @@ custom_data_type_records = Resource(
     presented=Presented(
         "record", "Records", "type_name", versions=("version",), place="/records/{id}"
     ),
-    sections=(Section("record", "Record", ("body", "type_name")), MORE),
+    sections=(FormSection("record", "Record", ("body", "type_name")), MORE),
     fields=(
         ID,
         Field(

@@ -16,7 +16,7 @@ from almoner.data_api.presented import Presented
 from almoner.errors import Problem
 from almoner.vocabulary.choices import Choice
 from almoner.vocabulary.definitions import Program
-from almoner.vocabulary.fields import MORE, NOW, Field, Section
+from almoner.vocabulary.fields import MORE, NOW, Field, FormSection
 from almoner.vocabulary.kinds import Boolean, LongText, Problems, Ref, Text
 from almoner.vocabulary.times import IsoDateTime
 
@@ -66,7 +66,7 @@ messages = Resource(
     ),
     presented=Presented(named="", place=""),
     sections=(
-        Section(
+        FormSection(
             "message",
             "Message",
             (

@@ -26,7 +26,7 @@ from almoner.resources.external_ids import external_ids
 from almoner.resources.phone_numbers import HAS_NUMBER, phone_numbers
 from almoner.vocabulary.choices import Choice, ProgramChoice, State
 from almoner.vocabulary.contact_kinds import Name, Phone, ZipCode
-from almoner.vocabulary.fields import MISSING, Field, Section
+from almoner.vocabulary.fields import MISSING, Field, FormSection
 from almoner.vocabulary.kinds import BooleanOrWord, Email, Kind, Ref, Text
 from almoner.vocabulary.times import Birthday, Timezone
 
@@ -149,10 +149,10 @@ patients = Resource(
     finders=FINDERS,
     parts=(IndexedPart("long_name", ("id",), _LONG),),
     sections=(
-        Section("who", "Who it is", ("first_name", "last_name", "birthday", "timezone")),
-        Section("care", "Care", ("phase", "coach_id")),
-        Section("reach", "How to reach them", ("phone", "email")),
-        Section("more", "More about them"),
+        FormSection("who", "Who it is", ("first_name", "last_name", "birthday", "timezone")),
+        FormSection("care", "Care", ("phase", "coach_id")),
+        FormSection("reach", "How to reach them", ("phone", "email")),
+        FormSection("more", "More about them"),
     ),
     orders={"name": (NAME_ORDER,), "phase": ("phase", NAME_ORDER), "created": ("created_at",)},
     presented=Presented(

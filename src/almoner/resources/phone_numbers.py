@@ -13,7 +13,7 @@ from almoner.data_api.indexed import Search
 from almoner.data_api.presented import Presented
 from almoner.vocabulary.choices import Choice
 from almoner.vocabulary.contact_kinds import Phone
-from almoner.vocabulary.fields import Field, Section
+from almoner.vocabulary.fields import Field, FormSection
 from almoner.vocabulary.kinds import Boolean, Consent, Text
 
 
@@ -58,7 +58,7 @@ phone_numbers = Resource(
     ),
     presented=Presented(page="contact", slug="phones", card="contact"),
     sections=(
-        Section(
+        FormSection(
             "fields",
             "",
             ("phone_number", "phone_number_type", "friendly_name", "verified", *FIRST_CONSENTS),

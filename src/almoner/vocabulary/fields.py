@@ -133,7 +133,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Section:
+class FormSection:
     """A part of a collection's forms under its heading. ``fields`` names some that are in it, in
     this order, before the others.
 
@@ -146,7 +146,7 @@ class Section:
 
 
 # The last section where a collection's pages lay out the fields of the others by hand.
-MORE: Final = Section("more", "More about it")
+MORE: Final = FormSection("more", "More about it")
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Question(FieldDesign, frozen=True, kw_only=True, omit_defaults=True):
     ] = None
 
 
-class Section(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AssessmentSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A part of an assessment under one heading."""
 
     identity: ClassVar[str] = "heading"
@@ -161,7 +161,7 @@ class Assessment(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Literal["coach", "coach_and_patient"],
         about("Who fills it in", "A coach only, or a coach and the patient."),
     ] = "coach"
-    sections: Annotated[tuple[Section, ...], about("Sections", widget="outline")] = ()
+    sections: Annotated[tuple[AssessmentSection, ...], about("Sections", widget="outline")] = ()
     scoring: Annotated[
         Scoring | None,
         about(

@@ -294,7 +294,7 @@ class ProgramDesign(
     ] = ()
 
 
-class Named(Protocol):
+class NamedElement(Protocol):
     """Anything of a program that has a name of its own."""
 
     @property

@@ -57,7 +57,7 @@ async def _examined(
     if version == 0:
         return Report(began_at=began_at)
     before = await design_of(connection, environment_id, version)
-    environment = _Environment(connection, environment_id)
+    environment = _EnvironmentRows(connection, environment_id)
     breakages = await environment.named(_IN_PHASE, _gone(before.phases, design.phases))
     breakages += await environment.named(_IN_END, _ended(before.phases, design.phases))
     gone = _gone(before.appointment_types, design.appointment_types)
@@ -249,7 +249,7 @@ def _opened(rights: Rights) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Environment:
+class _EnvironmentRows:
     """The rows of one environment."""
 
     connection: Connection

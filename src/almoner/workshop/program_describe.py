@@ -10,7 +10,7 @@ from almoner.data_api.describe import Addition
 from almoner.data_api.describe_answers import not_modified, refusals, success
 from almoner.vocabulary.kinds import Schema
 from almoner.vocabulary.times import IsoDateTime
-from almoner.workshop.assessment_design import Assessment, Question, Section
+from almoner.workshop.assessment_design import Assessment, AssessmentSection, Question
 from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.program_api import PATH, program_json
 
@@ -38,7 +38,7 @@ _EXAMPLE: Final = program_json(
                 id="mood_check",
                 name="Mood check",
                 sections=(
-                    Section(
+                    AssessmentSection(
                         questions=(
                             Question(name="low_mood", kind="boolean", label="Low?", required=True),
                         )

@@ -67,7 +67,7 @@ class Published:
     report: Report = field(default_factory=Report)
 
 
-class Unfit(Exception):  # noqa: N818  # it tells what happened
+class UnfitDesign(Exception):  # noqa: N818  # it tells what happened
     """A design that cannot be published; ``problems`` are all that it has."""
 
     def __init__(self, problems: Collection[DesignProblem]) -> None:
@@ -203,7 +203,7 @@ def _submission(
         )
     design_problems = problems(program)
     if design_problems:
-        raise Unfit(design_problems)
+        raise UnfitDesign(design_problems)
     return _Submission(
         design=program,
         source=write(program),

@@ -20,7 +20,7 @@ from almoner.workshop.design import (
     CareFlowTemplate,
     CustomDataType,
     MessageTemplate,
-    Named,
+    NamedElement,
     Phase,
     ProgramDesign,
     Role,
@@ -298,7 +298,7 @@ def _called(row: Mapping[str, Any]) -> str:
     return decoded(row, _Heading).name
 
 
-def _names(group: Iterable[Named]) -> Any:
+def _names(group: Iterable[NamedElement]) -> Any:
     """The names in the designer's order, quick to look one up in."""
     return dict.fromkeys(item.name for item in group).keys()
 

@@ -13,7 +13,7 @@ from typing import Final
 from almoner_client._sync.client import Client
 from almoner_client.commands.options import Commands, add_connection, client, command
 from almoner_client.errors import AlmonerError
-from almoner_client.importing.load import Import, Report
+from almoner_client.importing.load import Import, LoadReport
 from almoner_client.importing.offered import fields_of
 from almoner_files import files, mapping
 from almoner_files.fields import Fields
@@ -96,7 +96,7 @@ def _mapping(asked: argparse.Namespace, caller: Client) -> tuple[Mapping, Fields
     return used, fields
 
 
-def _as_json(asked: argparse.Namespace, used: Mapping, report: Report) -> dict[str, object]:
+def _as_json(asked: argparse.Namespace, used: Mapping, report: LoadReport) -> dict[str, object]:
     return {
         "collection": used.collection,
         "dry_run": asked.dry_run,
@@ -108,7 +108,7 @@ def _as_json(asked: argparse.Namespace, used: Mapping, report: Report) -> dict[s
     }
 
 
-def _print(asked: argparse.Namespace, report: Report) -> None:
+def _print(asked: argparse.Namespace, report: LoadReport) -> None:
     for error in report.errors:
         print(f"{asked.file}:{error.line}: {error.column or 'the row'}: {error.reason}")
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items())

@@ -1,5 +1,5 @@
 """Rows of a collection written into a file, as of a position of the change feed."""
 
-from almoner_client.exporting.export import Export, Report
+from almoner_client.exporting.export import Export, ExportReport
 
-__all__ = ["Export", "Report"]
+__all__ = ["Export", "ExportReport"]

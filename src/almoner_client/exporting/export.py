@@ -29,7 +29,7 @@ _SIZE, _TO = "page[size]", "page[to]"
 
 
 @dataclass(frozen=True)
-class Report:
+class ExportReport:
     """What an export holds. ``after`` is its position in the change feed: who follows from there
     misses nothing that is not in the file.
     """
@@ -73,7 +73,7 @@ class Export:
         self._progress = path.with_name(f"{path.name}.progress")
         self._format = format_of(path, self._table(collection))
 
-    def run(self) -> Report:
+    def run(self) -> ExportReport:
         """Reads every row. Raises AlmonerError."""
         place = self._place()
         if place.next is not None:
@@ -81,7 +81,7 @@ class Export:
         self._catch_up(place)
         os.replace(self._part, self._path)
         self._progress.unlink(missing_ok=True)
-        return Report(place.rows, place.after)
+        return ExportReport(place.rows, place.after)
 
     def _table(self, collection: str) -> layout.Table:
         known = layout.tables(self._client.openapi())

@@ -32,7 +32,7 @@ _ITEM: Final = re.compile(r"\.create\[(\d+)\]\.?(.*)")
 
 
 @dataclass
-class Report:
+class LoadReport:
     """What came of an import. ``bad_rows`` is the file of the rows that were not taken, to be
     mended and fed again.
     """
@@ -78,9 +78,9 @@ class Import:
         self._seen: dict[str, int] = {}
         self._bad = BadRows(path)
         self._place = Place(path, mapping)
-        self.report = Report()
+        self.report = LoadReport()
 
-    def run(self) -> Report:
+    def run(self) -> LoadReport:
         """Takes every row. A run that was ended is taken up where it was."""
         progress = Progress(None)
         done_until = 0 if self._dry_run else self._place.line()

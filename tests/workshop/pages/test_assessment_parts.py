@@ -17,7 +17,7 @@ from almoner.workshop.design import ProgramDesign
 from almoner.workshop.field_kinds import FIELD_KINDS, kind_of
 from almoner.workshop.forms import fields_view, fitting, form_view, read
 from almoner.workshop.pages.assessment import order
-from almoner.workshop.pages.assessment.parts import Part, entered, part_of, saved
+from almoner.workshop.pages.assessment.parts import AssessmentPart, entered, part_of, saved
 from almoner.workshop.pages.assessment.score_range import reach, remarks
 from almoner.workshop.pages.editor.form import api_name
 from almoner.workshop.score import score
@@ -33,7 +33,7 @@ def assessment(*sections: list[dict[str, Any]], **more: Any) -> Assessment:
     return msgspec.convert({"id": "a", "name": "A", "sections": parts, **more}, Assessment)
 
 
-def part_named(form: Assessment, name: str) -> Part:
+def part_named(form: Assessment, name: str) -> AssessmentPart:
     """A part of the one assessment of a program."""
     part = part_of(ProgramDesign(name="p", assessments=(form,)), 0, name)
     assert part is not None

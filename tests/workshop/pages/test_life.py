@@ -22,7 +22,7 @@ from almoner.database import Database
 from almoner.errors import UnavailableError
 from almoner.resources.patients import patients
 from almoner.workshop import drafts, locks
-from almoner.workshop.assessment_design import FieldDesign, Question, Section
+from almoner.workshop.assessment_design import AssessmentSection, FieldDesign, Question
 from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.pages.runs import MOST_HERE, Runs
 from almoner.workshop.program_file import parse
@@ -584,7 +584,10 @@ async def test_a_draft_with_problems_is_checked_as_far_as_that_goes(
     draft = await current(database, designer)
     first, *others = draft.design.assessments
     wrong = replace(
-        first, sections=(Section(heading="H", questions=(Question(name="q", kind="hologram"),)),)
+        first,
+        sections=(
+            AssessmentSection(heading="H", questions=(Question(name="q", kind="hologram"),)),
+        ),
     )
     await saved(database, designer, replace(draft.design, assessments=(wrong, *others)))
     page = await designer.get("/workshop/check")

@@ -15,7 +15,7 @@ from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.processes.handler import ProcessHandler
-from almoner.processes.reader import Reader
+from almoner.processes.reader import EventReader
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health, program_text
 from almoner.workshop.program_file import parse
@@ -40,7 +40,7 @@ async def acting(database: Database, store: Store) -> AsyncIterator[None]:
     """A worker that acts on processes until the block ends."""
     stop = asyncio.Event()
     async with running(database, ProcessHandler(database, store)):
-        reading = asyncio.create_task(Reader(database, seconds=0.1).run(stop))
+        reading = asyncio.create_task(EventReader(database, seconds=0.1).run(stop))
         try:
             yield
         finally:

@@ -106,7 +106,7 @@ class PastPart:
 
 
 @dataclass(frozen=True)
-class ProgressPart:
+class ExportProgressPart:
     """What is being sent at this moment."""
 
     running: list[UnderWay]
@@ -125,7 +125,7 @@ async def show_counts(visit: Visit) -> Response:
 async def show_progress(visit: Visit) -> Response:
     async with visit.connection() as connection:
         running = await under_way(connection, visit.environment_id)
-    return visit.fragment(f"{_FOLDER}/progress.html", ProgressPart(running))
+    return visit.fragment(f"{_FOLDER}/progress.html", ExportProgressPart(running))
 
 
 async def show_past(visit: Visit) -> Response:

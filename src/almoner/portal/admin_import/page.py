@@ -17,7 +17,7 @@ from almoner.access.worker_events import By
 from almoner.data_api.declare import Resource
 from almoner.errors import ApiError, problem
 from almoner.imports import checking, rows, sources
-from almoner.imports.rows import CHECK, UNDO, WRITE, ImportRow, Part
+from almoner.imports.rows import CHECK, UNDO, WRITE, ImportPart, ImportRow
 from almoner.imports.sources import IMPORTED
 from almoner.pages.route import PageRoute
 from almoner.pages.shown_patients import FilePart
@@ -25,7 +25,7 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal.admin.withheld import withheld
 from almoner.portal.admin_import import view
 from almoner.portal.admin_import.checked import state_page
-from almoner.portal.admin_import.view import ImportsPage, MappingPage, ProgressPart
+from almoner.portal.admin_import.view import ImportProgressPart, ImportsPage, MappingPage
 from almoner.vocabulary.kinds import Guid
 from almoner_files import mapping
 from almoner_files.bad_rows import BadRowsText, ending_of
@@ -78,7 +78,7 @@ async def show_import(visit: Visit) -> Response:
 
 async def show_progress(visit: Visit) -> Response:
     row = await _import(visit)
-    part = ProgressPart(row, view.STATES[row.state])
+    part = ImportProgressPart(row, view.STATES[row.state])
     headers = {} if row.is_under_way else {"HX-Refresh": "true"}
     return visit.fragment(f"{_FOLDER}/progress.html", part, headers=headers)
 
@@ -235,7 +235,7 @@ async def _mapping(visit: Visit, row: ImportRow) -> Response:
     return visit.page(f"{_FOLDER}/mapping.html", page)
 
 
-async def _parts(visit: Visit, row: ImportRow) -> Sequence[Part]:
+async def _parts(visit: Visit, row: ImportRow) -> Sequence[ImportPart]:
     async with visit.connection() as connection:
         key = (connection, visit.parts.box, visit.environment_id, row.id)
         places = await rows.places(connection, visit.environment_id, row.id)

@@ -113,7 +113,7 @@ class StatePage:
 
 
 @dataclass(frozen=True)
-class ProgressPart:
+class ImportProgressPart:
     """How far an import is."""
 
     row: ImportRow

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.inbox import handlers, queries, today
-from almoner.portal.inbox.tab_counts import Count
+from almoner.portal.inbox.tab_counts import TabCount
 from almoner.portal.inbox.view import InboxPage, InboxView, badge, gather, view_of, whose_of
 
 _FOLDER: Final = "portal/inbox"
@@ -40,7 +40,7 @@ class DayPart:
 class Badge:
     """What of the visitor's own is late or unread, in one number."""
 
-    count: Count
+    count: TabCount
 
 
 async def show(visit: Visit) -> Response:

@@ -9,7 +9,7 @@ from almoner.portal.inbox.rows import WaitingItems
 
 
 @dataclass(frozen=True)
-class Count:
+class TabCount:
     """How many; ``more``: at least so many."""
 
     number: int
@@ -19,7 +19,7 @@ class Count:
         return f"{self.number:,}{'+' if self.more else ''}"
 
 
-def counts(waiting: WaitingItems, appointments: int, tally: Tally) -> dict[str, Count]:
+def counts(waiting: WaitingItems, appointments: int, tally: Tally) -> dict[str, TabCount]:
     """How many rows each tab has: the one place that counts what waits, for the tabs, the figures
     at the top and the badge.
 
@@ -27,19 +27,19 @@ def counts(waiting: WaitingItems, appointments: int, tally: Tally) -> dict[str, 
     ``appointments``: of today, without an outcome; and alerts, which stand in no other tab."""
     late = sum(step.late > 0 for step in waiting.steps.entries)
     numbers = {
-        "overdue": Count(late + (waiting.steps.rest or 0), waiting.steps.more),
-        "messages": Count(waiting.unread.number, waiting.unread.more),
-        "inactive": Count(waiting.inactive.number, waiting.inactive.more),
-        "new": Count(waiting.new.number, waiting.new.more),
+        "overdue": TabCount(late + (waiting.steps.rest or 0), waiting.steps.more),
+        "messages": TabCount(waiting.unread.number, waiting.unread.more),
+        "inactive": TabCount(waiting.inactive.number, waiting.inactive.more),
+        "new": TabCount(waiting.new.number, waiting.new.more),
     }
     today = appointments + len(waiting.steps.entries) - late
     if tally.due is not None:
-        numbers["overdue"] = Count(tally.due.late)
+        numbers["overdue"] = TabCount(tally.due.late)
         today = appointments + tally.due.all - tally.due.late
     numbers |= {
-        tab: Count(number)
+        tab: TabCount(number)
         for tab, number in (("inactive", tally.inactive), ("new", tally.new))
         if number is not None
     }
     total = today + sum(count.number for count in numbers.values())
-    return {"next": Count(total, any(count.more for count in numbers.values()))} | numbers
+    return {"next": TabCount(total, any(count.more for count in numbers.values()))} | numbers

@@ -18,7 +18,7 @@ from almoner.portal.inbox.alert_rows import AlertWording
 from almoner.portal.inbox.entries import Matches
 from almoner.portal.inbox.full_counts import Tally
 from almoner.portal.inbox.rows import TABS, Action, InboxRow, WaitingItems
-from almoner.portal.inbox.tab_counts import Count
+from almoner.portal.inbox.tab_counts import TabCount
 from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
 
@@ -64,8 +64,8 @@ class Figures:
     today and ``patients`` are their own whatever is looked at."""
 
     appointments: int
-    overdue: Count
-    unread: Count
+    overdue: TabCount
+    unread: TabCount
     patients: int
     whose: str
 
@@ -96,9 +96,9 @@ class InboxPage:
     date: str
     zone: str
     figures: Figures
-    counts: dict[str, Count]
+    counts: dict[str, TabCount]
     rows: tuple[InboxRow, ...]
-    total: Count
+    total: TabCount
     digest: str
     day: today.ShownDay
     phases: tuple[tuple[str, str], ...]
@@ -181,7 +181,7 @@ def _whose(visit: Visit, view: InboxView) -> str:
     return f"{whose}, in {visit.program.title('phases', view.phase)}" if view.phase else whose
 
 
-async def badge(visit: Visit) -> Count:
+async def badge(visit: Visit) -> TabCount:
     """How many rows of the visitor's own inbox are overdue or unread, as its tabs count them."""
     whose, now = whose_of(visit, InboxView()), datetime.now(UTC)
     async with visit.connection() as connection:
@@ -191,7 +191,7 @@ async def badge(visit: Visit) -> Count:
         )
         alerts = await alert_rows.alerts_for(visit, connection)
     numbers = tab_counts.counts(WaitingItems(steps, unread, Matches([]), Matches([])), 0, Tally())
-    return Count(
+    return TabCount(
         numbers["overdue"].number
         + numbers["messages"].number
         + sum(alert.taken_by is None for alert in alerts),

@@ -71,7 +71,7 @@ CHANGE: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Source:
+class _TimelineSource:
     """Where entries come from. ``key``: what orders those of one moment; ``mine``: the condition on
     their table's patient.
     """
@@ -88,8 +88,8 @@ class _Source:
 
 def _collection(
     name: str, alias: str, at: str = "", also: str = "", owner: str = "user_id"
-) -> _Source:
-    return _Source(
+) -> _TimelineSource:
+    return _TimelineSource(
         name=name,
         table=f"{name} {alias}",
         mine=f"{alias}.{owner}",
@@ -99,7 +99,7 @@ def _collection(
     )
 
 
-def _declared(resource: Resource) -> _Source:
+def _declared(resource: Resource) -> _TimelineSource:
     """New rows of a collection, by what its declaration says of whom they are about and which of
     them people see.
     """
@@ -118,14 +118,14 @@ _OF_THEIR_OWN: Final = (
     ),
     _collection("custom_data_type_records", "r", also="AND r.type_name <> ALL (asked.hidden_data)"),
     _collection("patients", "p", owner="id"),
-    _Source(
+    _TimelineSource(
         name="patient_merges",
         table="patient_merges g",
         mine="g.kept_id",
         at="g.merged_at",
         id="g.patient_id",
     ),
-    _Source(
+    _TimelineSource(
         name="interventions",
         table=(
             "care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g "
@@ -136,7 +136,7 @@ _OF_THEIR_OWN: Final = (
         id=_STEP_ID,
         also="AND i.value ->> 'completed_at' IS NOT NULL",
     ),
-    _Source(
+    _TimelineSource(
         name="changes",
         table="changes c",
         mine="c.patient_id",
@@ -371,7 +371,7 @@ def _details_sql(name: str) -> str:
     )
 
 
-def _selected(source: _Source, starred: bool) -> str:
+def _selected(source: _TimelineSource, starred: bool) -> str:
     key = source.key or source.id
     alias = source.table.split()[1]
     stars = (

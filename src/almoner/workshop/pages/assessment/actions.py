@@ -16,7 +16,7 @@ from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pages.assessment import order
 from almoner.workshop.pages.assessment.parts import (
     ASSESSMENTS,
-    Part,
+    AssessmentPart,
     errors_of,
     opener,
     part_of,
@@ -37,7 +37,7 @@ class OpenPart:
     ``errors`` are sentences by the field's name, under a blank name what is about the whole.
     ``changed``: it differs from what is saved."""
 
-    part: Part
+    part: AssessmentPart
     form: Form
     section: int | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def act(design: ProgramDesign, index: int, form: Form) -> ActionResult | None:
     )
 
 
-def _saved(part: Part, form: Form, section: int | None) -> ActionResult:
+def _saved(part: AssessmentPart, form: Form, section: int | None) -> ActionResult:
     entered = read_part(part, form)
     design, place, errors = part.design, part.place, entered.errors
     if not errors:
@@ -95,7 +95,7 @@ def _saved(part: Part, form: Form, section: int | None) -> ActionResult:
     return ActionResult(design, None, opener(part, place), message)
 
 
-def _removed(part: Part) -> ActionResult:
+def _removed(part: AssessmentPart) -> ActionResult:
     design = without(part)
     if not isinstance(part.part, Question):
         return ActionResult(design, None, "add-section", "The section is removed.")
@@ -132,7 +132,7 @@ def _arranged(design: ProgramDesign, index: int, form: Form) -> ActionResult | N
     )
 
 
-def _moved(part: Part, way: str, step: int) -> ActionResult:
+def _moved(part: AssessmentPart, way: str, step: int) -> ActionResult:
     number, *rest = part.place
     if rest:
         assessment, (number, at) = order.move_question(part.assessment, (number, rest[0]), step)

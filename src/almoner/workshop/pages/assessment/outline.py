@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from almoner.pages.filters import counted
 from almoner.pages.forms.controls import number
 from almoner.workshop import questions
-from almoner.workshop.assessment_design import Assessment, Condition, Question, Section
+from almoner.workshop.assessment_design import Assessment, AssessmentSection, Condition, Question
 from almoner.workshop.checks import DesignProblem
 from almoner.workshop.field_kinds import kind_title
 from almoner.workshop.pages.assessment.order import parents
@@ -46,7 +46,7 @@ class SectionOutline:
     """A section with its questions; ``new_part`` is the name of the next question."""
 
     number: int
-    section: Section
+    section: AssessmentSection
     title: str
     rows: tuple[QuestionOutline, ...]
     problems: tuple[str, ...]

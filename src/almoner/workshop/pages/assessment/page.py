@@ -14,7 +14,7 @@ from almoner.errors import problem
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop import checks
-from almoner.workshop.assessment_design import Assessment, Question, Section
+from almoner.workshop.assessment_design import Assessment, AssessmentSection, Question
 from almoner.workshop.drafts import Draft
 from almoner.workshop.forms import FormView, form_view
 from almoner.workshop.pages.assessment.actions import ActionResult, OpenPart, act
@@ -27,7 +27,7 @@ from almoner.workshop.pages.assessment.outline import (
 )
 from almoner.workshop.pages.assessment.parts import (
     ASSESSMENTS,
-    Part,
+    AssessmentPart,
     entered,
     followers,
     opener,
@@ -188,7 +188,7 @@ def _part_form(opened: OpenPart) -> PartForm:
         removal=_removal(part) if part.place and part.part else "",
         back=(
             "add-section"
-            if part.struct is Section and part.part is None
+            if part.struct is AssessmentSection and part.part is None
             else opener(part, part.place)
         ),
         sections=options if part.struct is Question and len(options) > 1 else (),
@@ -199,11 +199,11 @@ def _part_form(opened: OpenPart) -> PartForm:
     )
 
 
-def _removal(part: Part) -> str:
+def _removal(part: AssessmentPart) -> str:
     waiting = ", ".join(f"“{title}”" for title in followers(part))
     after = "What is published keeps it until the next publish."
     after = f"{waiting} waits for its answer and will need another condition." if waiting else after
-    with_it = "with its questions " if part.struct is Section else ""
+    with_it = "with its questions " if part.struct is AssessmentSection else ""
     return f"Remove “{title_of(part, part.form())}” {with_it}from the draft? {after}"
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from almoner.pages import parsing
 from almoner.pages.forms.controls import number
 from almoner.pages.visit import Form
-from almoner.workshop.assessment_design import Assessment, Question, Section
+from almoner.workshop.assessment_design import Assessment, AssessmentSection, Question
 from almoner.workshop.checks import every_problem
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.field_kinds import FIELD_KINDS
@@ -39,7 +39,7 @@ _YES_NO: Final = (Option("yes", "Yes"), Option("no", "No"))
 
 
 @dataclass(frozen=True)
-class Part:
+class AssessmentPart:
     """A part of the assessment at ``index`` of the program, whose form has the members ``keys`` of
     ``struct``.
 
@@ -95,7 +95,7 @@ def own_keys(struct: type[Struct]) -> tuple[str, ...]:
     return tuple(member.key for member in members(struct) if member.widget != "outline")
 
 
-def part_of(design: ProgramDesign, index: int, name: str) -> Part | None:
+def part_of(design: ProgramDesign, index: int, name: str) -> AssessmentPart | None:
     """The part of this name of an assessment; None where it has none such."""
     kind, _, rest = name.partition(".")
     place = parsing.path(rest) if rest else ()
@@ -104,11 +104,11 @@ def part_of(design: ProgramDesign, index: int, name: str) -> Part | None:
     assessment = design.assessments[index]
     if kind in ("about", "scoring") and not place:
         keys = own_keys(Assessment) if kind == "about" else ("scoring",)
-        return Part(
+        return AssessmentPart(
             design, index, name=name, struct=Assessment, place=place, keys=keys, part=assessment
         )
     items: tuple[Struct, ...] = assessment.sections
-    struct: type[Struct] = Section
+    struct: type[Struct] = AssessmentSection
     if kind == "question" and len(place) == 2 and place[0] < len(items):
         items, struct = assessment.sections[place[0]].questions, Question
     elif kind != "section" or len(place) != 1:
@@ -116,12 +116,12 @@ def part_of(design: ProgramDesign, index: int, name: str) -> Part | None:
     if place[-1] > len(items):
         return None
     part = items[place[-1]] if place[-1] < len(items) else None
-    return Part(
+    return AssessmentPart(
         design, index, name=name, struct=struct, place=place, keys=own_keys(struct), part=part
     )
 
 
-def read_part(part: Part, form: Form) -> Read:
+def read_part(part: AssessmentPart, form: Form) -> Read:
     """What its form says."""
     sent = read(fitted(part.struct, form), part.struct)
     errors = {name: text for name, text in sent.errors.items() if _key(name) in part.keys}
@@ -129,7 +129,7 @@ def read_part(part: Part, form: Form) -> Read:
 
 
 def saved(
-    part: Part, values: Mapping[str, Any], section: int | None
+    part: AssessmentPart, values: Mapping[str, Any], section: int | None
 ) -> tuple[ProgramDesign, tuple[int, ...]]:
     """The program with these values in the part, and where it stands then; ``section`` is where a
     question shall go.
@@ -145,14 +145,14 @@ def saved(
     return design, place
 
 
-def entered(part: Part, form: Form) -> Assessment:
+def entered(part: AssessmentPart, form: Form) -> Assessment:
     """The assessment with what is typed in the form of a part, right or not: for its preview."""
     values = read_part(part, form).value
     return _put(part, completed(part.struct, _whole(part, values)), None)[0]
 
 
 def errors_of(
-    part: Part, design: ProgramDesign, place: tuple[int, ...], form: Form
+    part: AssessmentPart, design: ProgramDesign, place: tuple[int, ...], form: Form
 ) -> dict[str, str]:
     """What the checks say of the part in this program, where it stands now, by the name of the
     field in its form.
@@ -167,11 +167,11 @@ def errors_of(
     }
     if part.name == "scoring":
         return {name: text for name, text in errors.items() if name.startswith("scoring.")}
-    is_untitled = part.struct is Section and not form.text("heading").strip()
+    is_untitled = part.struct is AssessmentSection and not form.text("heading").strip()
     return {"heading": _HEADING} if is_untitled and len(now.assessment.sections) > 1 else errors
 
 
-def title_of(part: Part, form: Form) -> str:
+def title_of(part: AssessmentPart, form: Form) -> str:
     """What people know it by, as its form has it."""
     name = (
         form.text("label").strip() or form.text("name")
@@ -180,11 +180,11 @@ def title_of(part: Part, form: Form) -> str:
     )
     return name or {
         Question: "New question",
-        Section: f"Section {part.place[0] + 1}" if part.place else "",
+        AssessmentSection: f"Section {part.place[0] + 1}" if part.place else "",
     }.get(part.struct, "")
 
 
-def opener(part: Part, place: tuple[int, ...]) -> str:
+def opener(part: AssessmentPart, place: tuple[int, ...]) -> str:
     """The id of what opens it on the page, where it stands at this place; of what opens the next
     one like it where it is new.
     """
@@ -195,7 +195,7 @@ def opener(part: Part, place: tuple[int, ...]) -> str:
     return f"open-section-{place[0]}" if place else f"open-{part.name}"
 
 
-def followers(part: Part) -> tuple[str, ...]:
+def followers(part: AssessmentPart) -> tuple[str, ...]:
     """The titles of the questions that wait for this one."""
     name = part.part.name if isinstance(part.part, Question) else ""
     return tuple(
@@ -209,12 +209,14 @@ def _key(name: str) -> str:
     return name.partition(".")[0].partition(":")[0]
 
 
-def _whole(part: Part, values: Mapping[str, Any]) -> dict[str, Any]:
+def _whole(part: AssessmentPart, values: Mapping[str, Any]) -> dict[str, Any]:
     """These values, and what the part has beside them."""
     return {**(msgspec.to_builtins(part.part) if part.part else {}), **values}
 
 
-def _put(part: Part, value: Struct, section: int | None) -> tuple[Assessment, tuple[int, ...]]:
+def _put(
+    part: AssessmentPart, value: Struct, section: int | None
+) -> tuple[Assessment, tuple[int, ...]]:
     """The assessment with the part in its place, at the end where it is new or goes to another
     section.
     """
@@ -234,7 +236,7 @@ def _steps(place: tuple[int, ...]) -> tuple[tuple[str, int], ...]:
     return tuple(zip(("sections", "questions"), place, strict=False))
 
 
-def without(part: Part) -> ProgramDesign:
+def without(part: AssessmentPart) -> ProgramDesign:
     """The program without the part, a section or a question."""
     return ASSESSMENTS.put(part.design, part.index, with_items(part.assessment, _steps(part.place)))
 

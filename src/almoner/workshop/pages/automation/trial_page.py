@@ -18,7 +18,7 @@ from almoner.pages.visit import Visit
 from almoner.processes import firings, trial
 from almoner.processes.firings import Firing
 from almoner.processes.lacking import lacking
-from almoner.processes.trial import Trial
+from almoner.processes.trial import ProcessTrial
 from almoner.processes.would import Would
 from almoner.vocabulary import clocks
 from almoner.workshop import drafts, process_words
@@ -89,7 +89,7 @@ class TrialPage:
     follow: str
     run: Run | None
     failure: str
-    trial: Trial | None
+    trial: ProcessTrial | None
     weeks: tuple[WeekRow, ...]
     columns: tuple[str, ...]
     would: tuple[Would, ...]
@@ -133,7 +133,7 @@ async def show_trial(visit: Visit) -> Response:
     if not problems:
         run = _run(visit, design, process, TrialSubject(process.name, revision, days), now)
         await run.settle()
-    tried: Trial | None = run.result if run is not None else None
+    tried: ProcessTrial | None = run.result if run is not None else None
     sees = sees_patients(visit)
     page = TrialPage(
         frame=around,
@@ -169,7 +169,7 @@ def _run(
     if latest is not None and (visit.query("run") or not latest.is_over):
         return latest
 
-    async def work(progress: Progress) -> Trial:
+    async def work(progress: Progress) -> ProcessTrial:
         return await trial.try_out(
             visit.parts.database,
             visit.environment_id,
@@ -199,7 +199,9 @@ def _here(visit: Visit, days: int, of_draft: bool, run: Run) -> str:
     return f"{visit.here}?{urlencode(pairs)}"
 
 
-def _weeks(name: str, tried: Trial, actual: Mapping[tuple[str, str], int]) -> tuple[WeekRow, ...]:
+def _weeks(
+    name: str, tried: ProcessTrial, actual: Mapping[tuple[str, str], int]
+) -> tuple[WeekRow, ...]:
     weeks = sorted({*tried.by_week, *(week for week, _ in actual)})
     return tuple(
         WeekRow(

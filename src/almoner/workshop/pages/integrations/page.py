@@ -25,7 +25,7 @@ from almoner.workshop.pages.integrations.integration_page import (
     IntegrationPages,
 )
 from almoner.workshop.pages.integrations.paging import Paging
-from almoner.workshop.pages.integrations.queries import Progress, Read
+from almoner.workshop.pages.integrations.queries import JobProgress, Read
 from almoner.workshop.pages.integrations.task_lines import TONES, TaskLine, lasted
 from almoner.workshop.pages.object_pages import WorkshopPages
 
@@ -40,7 +40,7 @@ class JobView:
     tone: str
     began_at: datetime
     took: str
-    progress: Progress
+    progress: JobProgress
     is_attended: bool
     tree: TaskLine
     is_cut: bool

@@ -72,7 +72,7 @@ WHERE s.environment_id = $1 AND s.id = ANY ($2::uuid[]) AND s.xid IS NOT NULL OR
 """
 
 
-class Progress:
+class JobProgress:
     """How far a job is. ``counts`` are by the contract's statuses; ``mark`` is another one as soon
     as any of its tasks went on."""
 
@@ -95,9 +95,9 @@ async def top(connection: Connection, environment_id: int, job_id: str) -> Read 
     return row
 
 
-async def progress(connection: Connection, environment_id: int, job_id: str) -> Progress:
+async def progress(connection: Connection, environment_id: int, job_id: str) -> JobProgress:
     """How far a job is."""
-    return Progress(await connection.fetch(_PROGRESS, environment_id, job_id))
+    return JobProgress(await connection.fetch(_PROGRESS, environment_id, job_id))
 
 
 async def task(connection: Connection, environment_id: int, task_id: str) -> Read | None:

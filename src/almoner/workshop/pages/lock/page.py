@@ -24,7 +24,7 @@ from almoner.workshop.pages.editor.saving import author
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
 from almoner.workshop.pages.program_owner import away
-from almoner.workshop.publish import Unfit, Widens
+from almoner.workshop.publish import UnfitDesign, Widens
 
 _FOLDER: Final = "workshop/pages/lock"
 _PATH: Final = "/workshop/lock"
@@ -99,7 +99,7 @@ async def create(visit: Visit) -> Response:
                 message=form.text("message").strip(),
                 granter=visit.by,
             )
-        except Unfit:
+        except UnfitDesign:
             return await _page(visit, connection, form)
         except Widens as widens:
             notice = (

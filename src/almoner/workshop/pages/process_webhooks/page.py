@@ -62,7 +62,7 @@ class ProcessWebhookView:
 
 
 @dataclass(frozen=True)
-class TrialPart:
+class ProcessWebhookTrialPart:
     """What came of a trial call."""
 
     trial: Sequence[TrialStep]
@@ -189,7 +189,7 @@ async def try_out(visit: Visit) -> Response:
     finally:
         await client.close()
     if visit.is_fragment:
-        return visit.fragment(_TRIAL, TrialPart(steps))
+        return visit.fragment(_TRIAL, ProcessWebhookTrialPart(steps))
     async with visit.connection() as connection:
         pages = await ProcessWebhookPages.asked(visit, connection)
         return await pages.show(view=replace(await pages.view(), trial=steps))

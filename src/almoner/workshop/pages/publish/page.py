@@ -29,7 +29,7 @@ from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
 from almoner.workshop.pages.program_owner import away
 from almoner.workshop.pages.runs import RUNS, Progress, Run
-from almoner.workshop.publish import Breaks, Overtaken, Published, Unfit, Widens
+from almoner.workshop.publish import Breaks, Overtaken, Published, UnfitDesign, Widens
 from almoner.workshop.publish_requests import PublishRequest, Wish
 from almoner.workshop.published_programs import design_of, newest_version
 
@@ -91,7 +91,7 @@ class Waits:
 
 
 @dataclass(frozen=True)
-class _Source:
+class _PublishSource:
     """What is published: a revision of the draft, by a lock or as it is now."""
 
     draft: Draft
@@ -172,7 +172,7 @@ def _publishing(visit: Visit, design: ProgramDesign, intent: Intent) -> Run:
         return published
 
     return RUNS.begin(
-        environment_id, ("publish", intent.subject), work, intent, (Breaks, Unfit, Overtaken)
+        environment_id, ("publish", intent.subject), work, intent, (Breaks, UnfitDesign, Overtaken)
     )
 
 
@@ -269,7 +269,7 @@ def _dry_run_of(run: Run, raised: Breaks) -> Following:
 async def _page(
     visit: Visit,
     connection: Connection,
-    source: _Source,
+    source: _PublishSource,
     intent: Intent,
     *,
     following: Following | None = None,
@@ -306,11 +306,11 @@ async def _page(
     )
 
 
-async def _source(visit: Visit, connection: Connection, lock_number: int) -> _Source:
+async def _source(visit: Visit, connection: Connection, lock_number: int) -> _PublishSource:
     """What is to be published. Raises a 404 ApiError where this environment has no such lock."""
     live = await newest_version(connection, visit.environment_id)
     if not lock_number:
-        return _Source(await drafts.current(connection, visit.environment_id), None, live)
+        return _PublishSource(await drafts.current(connection, visit.environment_id), None, live)
     lock = next(
         (
             candidate
@@ -321,10 +321,12 @@ async def _source(visit: Visit, connection: Connection, lock_number: int) -> _So
     )
     if lock is None:
         raise problem("not_found", "There is no such lock in this environment.")
-    return _Source(await drafts.at(connection, visit.environment_id, lock.revision), lock, live)
+    return _PublishSource(
+        await drafts.at(connection, visit.environment_id, lock.revision), lock, live
+    )
 
 
-def _moved(intent: Intent, source: _Source) -> str:
+def _moved(intent: Intent, source: _PublishSource) -> str:
     if intent.subject.revision != source.draft.revision:
         who = source.draft.saved_by or "Somebody"
         return (

@@ -19,7 +19,7 @@ from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pages.changes import ElementChanges, grouped
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.runs import RUNS, Progress, Run
-from almoner.workshop.publish import Breaks, Overtaken, Published, Unfit
+from almoner.workshop.publish import Breaks, Overtaken, Published, UnfitDesign
 from almoner.workshop.publish_requests import PublishRequest
 from almoner.workshop.published_programs import design_of, newest_version
 
@@ -68,7 +68,9 @@ async def approve(visit: Visit) -> Response:
         await parts.programs.newest(environment_id)
         return published
 
-    run = RUNS.begin(environment_id, ("approve", number), work, number, (Breaks, Unfit, Overtaken))
+    run = RUNS.begin(
+        environment_id, ("approve", number), work, number, (Breaks, UnfitDesign, Overtaken)
+    )
     if not await run.settle() or isinstance(run.result, Published):
         return visit.go(f"{_PATH}?done=approved" if run.is_over else _PATH)
     return await _page(visit, _why(run))

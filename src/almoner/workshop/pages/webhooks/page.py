@@ -20,7 +20,7 @@ from almoner.notifications.subscription import (
     usual_audience,
 )
 from almoner.notifications.subscription_terms import LONGEST_URL, WAYS, NotifyTarget, Rules, Short
-from almoner.notifications.trial import Trial, TrialStep
+from almoner.notifications.trial import SubscriptionTrial, TrialStep
 from almoner.pages import parsing
 from almoner.pages.filters import moment
 from almoner.pages.forms.inputs import Input, control
@@ -74,7 +74,7 @@ class WebhookView:
 
 
 @dataclass(frozen=True)
-class TrialPart:
+class SubscriptionTrialPart:
     """What came of a test."""
 
     trial: Sequence[TrialStep]
@@ -294,9 +294,9 @@ async def try_out(visit: Visit) -> Response:
     # keep it.
     async with database.connection() as connection:
         webhook = (await WebhookPages.asked(visit, connection)).subject
-    steps = await Trial(parts.box, parts.private_targets, parts.trusted)(webhook)
+    steps = await SubscriptionTrial(parts.box, parts.private_targets, parts.trusted)(webhook)
     if visit.is_fragment:
-        return visit.fragment(f"{_FOLDER}/trial.html", TrialPart(steps))
+        return visit.fragment(f"{_FOLDER}/trial.html", SubscriptionTrialPart(steps))
     async with database.connection() as connection:
         pages = await WebhookPages.asked(visit, connection)
         view = await pages.view()
