@@ -43,7 +43,7 @@ test: $(READY)
 
 ## test-slow: the rest: what is slow, and every property with all of its examples
 test-slow: $(READY)
-	$(TESTS) -m "slow or hypothesis" --hypothesis-profile=ci
+	$(TESTS) -m "slow or hypothesis" --timeout=1800 --hypothesis-profile=ci
 
 ## test-all: every test, every property with all of its examples
 test-all: $(READY)

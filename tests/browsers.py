@@ -20,7 +20,7 @@ _NAMES = (
     *("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"),
 )
 # A busy machine is no fault of the page.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 # What WCAG 2.2 at level AA asks for, as far as a program can tell.
 _WCAG = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 # What of it is about colours, which are all that the style sheets change in the dark.
@@ -147,7 +147,7 @@ class Screens:
         if person is not None:
             await sign_in(context, self.url, person.token)
         page = await context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         return page
 
 

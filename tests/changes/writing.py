@@ -20,7 +20,7 @@ from almoner.vocabulary.fields import Shape
 
 PATIENTS = BY_NAME["patients"]
 # Seconds; a busy machine is no fault.
-PATIENCE = 120.0
+PATIENCE = 600.0
 STAMP = ("test", "cli", "test")
 
 

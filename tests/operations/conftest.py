@@ -137,7 +137,7 @@ class Process:
                 stdout=said,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while not self._alive():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()

@@ -82,7 +82,7 @@ async def _publish(page: Page) -> None:
     await page.get_by_label("What changed").fill("The first form")
     await page.get_by_role("button", name="Publish", exact=True).click()
     await expect(page.get_by_role("status").get_by_text("Version 1").first).to_be_visible(
-        timeout=30_000
+        timeout=60_000
     )
 
 
