@@ -508,11 +508,6 @@ NO_PAGES = {
     "tests/operations/test_waiting.py": "the metrics",
     "tests/operations/test_limits.py": "JSON of the API",
 }
-# So many places of a file still look for words in all that a page says. A number only sinks.
-SPELLED_OUT: dict[str, int] = {
-    "tests/workshop/pages/test_integration_setup.py": 14,
-    "tests/workshop/pages/test_process_story.py": 3,
-}
 
 
 def test_words_of_the_interface_are_looked_up_by_role() -> None:
@@ -523,17 +518,10 @@ def test_words_of_the_interface_are_looked_up_by_role() -> None:
         if (name := str(path.relative_to(ROOT))) not in NO_PAGES
         if (found := list(literals.searched(path)))
     }
-    wrong = {name: found for name, found in places.items() if len(found) > SPELLED_OUT.get(name, 0)}
-    assert not wrong, (
-        f"Text that is looked for anywhere in a page: {wrong}. Look it up by its role, as"
+    assert not places, (
+        f"Text that is looked for anywhere in a page: {places}. Look it up by its role, as"
         " Document(answer).alert() (tests/web/document.py; STYLE.md, Tests)."
     )
-    fewer = {
-        name: len(places.get(name, []))
-        for name, count in SPELLED_OUT.items()
-        if len(places.get(name, [])) < count
-    }
-    assert not fewer, f"These have fewer by now, so SPELLED_OUT says so: {fewer}"
 
 
 def test_what_a_test_misses_another_one_looks_up_in_the_same_way() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import AsyncIterator
-from html import unescape
 from typing import Any
 
 import httpx
@@ -22,6 +20,7 @@ from almoner.vocabulary.definitions import NO_RIGHTS
 from almoner.workshop.pages.integrations import setup
 from tests.conftest import Callers, Server
 from tests.people import People, Person
+from tests.web.document import Document
 
 PATH = "/workshop/integrations/kiwihealth_pull"
 FILLED = {
@@ -33,6 +32,8 @@ FILLED = {
     "schedule": "0 6 * * 1-5",
     "zone": "US/Eastern",
 }
+# What the page says of it.
+SCHEDULED = "on the schedule 0 6 * * 1-5, US/Eastern"
 
 
 @pytest.fixture
@@ -41,8 +42,11 @@ async def integrator(people: People, program: int) -> AsyncIterator[Person]:
         yield person
 
 
-def text(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+def issued(page: Document) -> str:
+    """The secret that a page shows once."""
+    once = page.region("The hook is open")
+    assert "shown only now" in once
+    return once.field("Secret").value
 
 
 async def configured(callers: Callers, program: int) -> Any:
@@ -55,30 +59,30 @@ async def configured(callers: Callers, program: int) -> Any:
 async def test_it_is_set_up_by_a_form_made_of_its_settings_and_a_secret_is_never_shown(
     integrator: Person, callers: Callers, program: int
 ) -> None:
-    form = await integrator.get(f"{PATH}/edit")
+    form = Document(await integrator.get(f"{PATH}/edit"))
     for name in FILLED:
-        assert f'name="{name}"' in form.text
-    assert "Where the partner's API begins" in text(form.text)
+        assert form.field(name)
+    assert "Where the partner's API begins" in form.field("setting_base_url").help
     answer = await integrator.send_form(f"{PATH}/edit", **FILLED)
-    assert answer.status_code == 303, text(answer.text)
+    assert answer.status_code == 303, Document(answer).words
     assert await configured(callers, program) == KiwiHealthSettings(
         "https://kiwi.example.org", "almoner", Secret("seed-7f3a"), page_size=50
     )
-    page = await integrator.get(answer.headers["location"])
-    said = text(page.text)
-    assert "Saved." in said
-    assert "Client secret set, and not shown" in said
-    assert "on the schedule 0 6 * * 1-5, US/Eastern" in said
-    assert said[said.index("Next jobs") :].split("It may use")[0].count(":00") == 3
-    again = await integrator.get(f"{PATH}/edit")
-    assert "seed-7f3a" not in page.text + again.text
-    assert "Leave it empty to keep the one we have." in text(again.text)
+    page = Document(await integrator.get(answer.headers["location"]))
+    assert page.status("Saved.")
+    assert page.definition("Client secret").words == "set, and not shown"
+    assert page.definition("Jobs are").words == SCHEDULED
+    assert page.definition("Next jobs").words.count(":00") == 3
+    again = Document(await integrator.get(f"{PATH}/edit"))
+    assert not page.mentions("seed-7f3a")
+    assert not again.mentions("seed-7f3a")
+    assert "Leave it empty to keep the one we have." in again.field("setting_client_secret").help
 
     changed = FILLED | {"setting_client_secret": "", "setting_page_size": "", "schedule": ""}
     assert (await integrator.send_form(f"{PATH}/edit", **changed)).status_code == 303
     settings = await configured(callers, program)
     assert (settings.client_secret, settings.page_size) == ("seed-7f3a", 100)
-    assert "begun by hand" in text((await integrator.get(PATH)).text)
+    assert Document(await integrator.get(PATH)).definition("Jobs are").words == "begun by hand"
     async with callers.database.connection() as connection:
         events = await worker_events.list_events(connection, program, limit=2)
     assert [event.event for event in events] == ["integration set", "integration set"]
@@ -105,22 +109,19 @@ async def test_what_does_not_fit_is_said_beside_its_field_and_nothing_is_changed
     for name, value in wrong.items():
         answer = await integrator.send_form(f"{PATH}/edit", **(FILLED | {name: value}))
         assert answer.status_code == 400
-        beside = re.search(rf'id="{name}-error">([^<]+)<', answer.text)
-        assert beside is not None, name
-        assert refusals[name] in unescape(beside[1])
-    assert "not set up" in text((await integrator.get(PATH)).text)
+        assert refusals[name] in Document(answer).field(name).error
+    assert "not set up" in Document(await integrator.get(PATH)).region("State")
 
 
 async def test_a_hook_is_made_shown_once_used_made_anew_and_closed(
     integrator: Person, server: Server
 ) -> None:
     await integrator.send_form(f"{PATH}/edit", **FILLED)
-    answer = await integrator.send_form(f"{PATH}/hook-bearer")
-    assert "shown only now" in answer.text
-    secret = re.findall(r'id="issued-value" value="([^"]+)"', answer.text)[0]
+    page = Document(await integrator.send_form(f"{PATH}/hook-bearer"))
+    secret = issued(page)
     address = hooks.HOOKS.address("", "kiwihealth_pull")
-    assert address in answer.text
-    assert secret not in (await integrator.get(PATH)).text
+    assert address in page.definition("Hook")
+    assert not Document(await integrator.get(PATH)).mentions(secret)
     async with httpx.AsyncClient(base_url=server.url) as partner:
 
         async def called(token: str) -> int:
@@ -128,10 +129,10 @@ async def test_a_hook_is_made_shown_once_used_made_anew_and_closed(
             return (await partner.post(address, json={}, headers=headers)).status_code
 
         assert await called(secret) == 202
-        signed = await integrator.send_form(f"{PATH}/hook-hmac")
-        assert "begun by its hook, signed" in text(signed.text)
+        signed = Document(await integrator.send_form(f"{PATH}/hook-hmac"))
+        assert "begun by its hook, signed" in signed.definition("Jobs are")
         assert await called(secret) == 401
-        again = re.findall(r'id="issued-value" value="([^"]+)"', signed.text)[0]
+        again = issued(signed)
         moment = str(int(time.time()))
         proof = {
             hook_proof.TIME_HEADER: moment,
@@ -140,14 +141,13 @@ async def test_a_hook_is_made_shown_once_used_made_anew_and_closed(
         assert (await partner.post(address, content=b"{}", headers=proof)).status_code == 202
         assert (await integrator.send_form(f"{PATH}/close-hook")).status_code == 303
         assert (await partner.post(address, content=b"{}", headers=proof)).status_code == 401
-    assert "begun by its hook" not in text((await integrator.get(PATH)).text)
+    assert Document(await integrator.get(PATH)).definition("Jobs are").words == SCHEDULED
 
 
 async def test_it_is_switched_off_and_on(integrator: Person) -> None:
     await integrator.send_form(f"{PATH}/edit", **FILLED)
     off = await integrator.send_form(f"{PATH}/off")
-    page = text((await integrator.get(off.headers["location"])).text)
-    assert "It is switched off" in page
+    assert Document(await integrator.get(off.headers["location"])).status("It is switched off")
     assert (await integrator.send_form(f"{PATH}/run")).status_code == 400
     await integrator.send_form(f"{PATH}/on")
     assert (await integrator.send_form(f"{PATH}/run")).status_code == 303
@@ -172,18 +172,20 @@ async def test_what_is_of_the_machine_is_set_at_its_terminal_alone(
     integrator: Person, callers: Callers, program: int
 ) -> None:
     path = "/workshop/integrations/csv_drop"
-    form = await integrator.get(f"{path}/edit")
-    assert "setting_folder" not in form.text
+    form = Document(await integrator.get(f"{path}/edit"))
+    assert form.field("setting_collection")
+    for setting in csv_drop.of_host:
+        assert not form.mentions(setup.PREFIX + setting)
     sent = {"setting_collection": "patients", "setting_folder": "/etc"}
     refused = await integrator.send_form(f"{path}/edit", **sent)
     assert refused.status_code == 400
-    assert "almoner integration set csv_drop" in text(refused.text)
+    assert "almoner integration set csv_drop" in Document(refused).alert()
     async with callers.database.transaction() as connection:
         body = {"folder": "/srv/drop", "collection": "patients"}
         await installed.configure(connection, callers.box, program, csv_drop, body)
     changed = sent | {"setting_mapping": '{"MRN": "external_id"}', "setting_quiet_seconds": "5"}
     answer = await integrator.send_form(f"{path}/edit", **changed)
-    assert answer.status_code == 303, text(answer.text)
+    assert answer.status_code == 303, Document(answer).words
     async with callers.database.connection() as connection:
         settings: Any = (
             await installed.configured(connection, callers.box, program, csv_drop)
