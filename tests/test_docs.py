@@ -28,14 +28,12 @@ from almoner.reference.page import pages
 from almoner.resources import RESOURCES
 from almoner.settings import Settings
 from almoner.workshop.breakages import WORDS
+from tests.cases import every_case
 from tests.plain_http import PlainHttp
 from tests.web.document import Document
 
 ROOT = Path(__file__).parents[1]
 URL = "https://care.example.org"
-PAGES = pages(RESOURCES, URL)
-GENERATED = generated()
-EVERY_PAGE = pytest.mark.parametrize("path", list(PAGES))
 COLLECTIONS = {f"/docs/{r.name}": r for r in RESOURCES}
 VOID = {"meta", "link", "img", "br", "hr", "input", "path", "rect"}
 
@@ -71,7 +69,20 @@ class Outline(HTMLParser):
             assert self.open.pop() == tag
 
 
-OUTLINES = {path: Outline(html) for path, html in PAGES.items()}
+# Made for the tests of this file, not by every process that collects it.
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, str]:
+    return pages(RESOURCES, URL)
+
+
+@pytest.fixture(scope="module")
+def outlines(drawn: dict[str, str]) -> dict[str, Outline]:
+    return {path: Outline(html) for path, html in drawn.items()}
+
+
+@pytest.fixture(scope="module")
+def written() -> dict[str, str]:
+    return generated()
 
 
 @pytest.fixture
@@ -82,29 +93,31 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("name", ["errors.md", "settings.md", "pages.md", "program.schema.json"])
-def test_the_generated_pages_are_up_to_date(name: str) -> None:
-    written = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
-    assert written == GENERATED[name], "Run: almoner docs write"
+def test_the_generated_pages_are_up_to_date(name: str, written: dict[str, str]) -> None:
+    stored = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
+    assert stored == written[name], "Run: almoner docs write"
 
 
-def test_the_command_writes_every_generated_page(tmp_path: Path) -> None:
+def test_the_command_writes_every_generated_page(tmp_path: Path, written: dict[str, str]) -> None:
     done = CliRunner().invoke(app, ["write", "--to", str(tmp_path / "new")])
     assert done.exit_code == 0
-    assert {
-        p.name: p.read_text(encoding="utf-8") for p in (tmp_path / "new").iterdir()
-    } == GENERATED
+    assert {p.name: p.read_text(encoding="utf-8") for p in (tmp_path / "new").iterdir()} == written
 
 
-def test_the_page_of_errors_has_every_problem_with_its_status_and_remedy() -> None:
-    page = GENERATED["errors.md"]
+def test_the_page_of_errors_has_every_problem_with_its_status_and_remedy(
+    written: dict[str, str],
+) -> None:
+    page = written["errors.md"]
     for kind in PROBLEMS.values():
         section = page.partition(f"\n## {kind.code}\n")[2].partition("\n## ")[0]
         assert f"Status {kind.status}. {kind.remedy}" in section
         assert f'"title": "{kind.title}"' in section
 
 
-def test_the_page_of_settings_has_every_setting_with_its_default_and_reason() -> None:
-    page = GENERATED["settings.md"]
+def test_the_page_of_settings_has_every_setting_with_its_default_and_reason(
+    written: dict[str, str],
+) -> None:
+    page = written["settings.md"]
     for item in dataclasses.fields(Settings):
         section = page.partition(f"\n## {item.metadata['env']}\n")[2].partition("\n## ")[0]
         assert item.metadata["about"] in section
@@ -112,10 +125,10 @@ def test_the_page_of_settings_has_every_setting_with_its_default_and_reason() ->
         assert ("secret" in section.rpartition("Default:")[2]) is item.metadata["secret"]
 
 
-def test_the_page_of_pages_has_every_route_with_its_methods_and_who_it_opens_to() -> None:
-    rows = re.findall(
-        r"^\| `(.+?)` \| (.+?) \| (.+?) \| .*\|$", GENERATED["pages.md"], re.MULTILINE
-    )
+def test_the_page_of_pages_has_every_route_with_its_methods_and_who_it_opens_to(
+    written: dict[str, str],
+) -> None:
+    rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.+?) \| .*\|$", written["pages.md"], re.MULTILINE)
     listed = {
         (
             path,
@@ -142,49 +155,62 @@ def test_no_variable_of_ours_is_read_without_being_a_setting() -> None:
     assert named <= known
 
 
-@EVERY_PAGE
-def test_a_page_needs_no_script_no_inline_style_and_no_other_server(path: str) -> None:
-    outline = OUTLINES[path]
-    assert not outline.tags & {"script", "style", "iframe", "img", "object"}
-    assert "style" not in outline.attributes
-    assert not {a for a in outline.attributes if a.startswith("on")}
-    outside = [link for link in outline.links if not link.startswith(("/", "#", "data:"))]
-    assert outside == []
+def test_a_page_needs_no_script_no_inline_style_and_no_other_server(
+    outlines: dict[str, Outline],
+) -> None:
+    with every_case() as cases:
+        for path, outline in outlines.items():
+            with cases.case(path):
+                assert not outline.tags & {"script", "style", "iframe", "img", "object"}
+                assert "style" not in outline.attributes
+                assert not {a for a in outline.attributes if a.startswith("on")}
+                outside = [
+                    link for link in outline.links if not link.startswith(("/", "#", "data:"))
+                ]
+                assert outside == []
 
 
-@EVERY_PAGE
-def test_a_page_has_one_title_and_headings_that_skip_no_level(path: str) -> None:
-    headings = OUTLINES[path].headings
-    assert headings.count(1) == 1
-    assert headings[0] == 1
-    assert all(after - before <= 1 for before, after in pairwise(headings))
+def test_a_page_has_one_title_and_headings_that_skip_no_level(outlines: dict[str, Outline]) -> None:
+    with every_case() as cases:
+        for path, outline in outlines.items():
+            with cases.case(path):
+                headings = outline.headings
+                assert headings.count(1) == 1
+                assert headings[0] == 1
+                assert all(after - before <= 1 for before, after in pairwise(headings))
 
 
-@EVERY_PAGE
-def test_a_page_is_well_formed_and_its_anchors_are_there_once(path: str) -> None:
-    outline = OUTLINES[path]
-    assert outline.open == []
-    assert len(outline.ids) == len(set(outline.ids))
-    for link in outline.links:
-        target, _, anchor = link.partition("#")
-        target = target.partition("?")[0] or path
-        if target in OUTLINES and anchor:
-            assert anchor in OUTLINES[target].ids, link
-        elif not link.startswith("data:"):
-            assert target in {*OUTLINES, "/docs/reference.css", "/v1/openapi.json"}, link
+def test_a_page_is_well_formed_and_its_anchors_are_there_once(outlines: dict[str, Outline]) -> None:
+    with every_case() as cases:
+        for path, outline in outlines.items():
+            with cases.case(path):
+                assert outline.open == []
+                assert len(outline.ids) == len(set(outline.ids))
+                for link in outline.links:
+                    target, _, anchor = link.partition("#")
+                    target = target.partition("?")[0] or path
+                    if target in outlines and anchor:
+                        assert anchor in outlines[target].ids, link
+                    elif not link.startswith("data:"):
+                        assert target in {*outlines, "/docs/reference.css", "/v1/openapi.json"}, (
+                            link
+                        )
 
 
-@pytest.mark.parametrize("path", list(COLLECTIONS))
-def test_a_collection_page_has_every_field_and_every_verb(path: str) -> None:
-    resource = COLLECTIONS[path]
-    shown = {line.name for line in content.lines(resource)}
-    assert {f.name for f in resource.fields if f.returned or f.create} <= shown
-    html = PAGES[path].replace("\u200b", "")
-    for name in shown:
-        assert f"<code>{name}</code>" in html
-    for verb in Verb:
-        assert (verb.name.lower() in OUTLINES[path].ids) is (verb in resource.verbs)
-    assert f"{URL}/v1/{resource.name}" in html
+def test_a_collection_page_has_every_field_and_every_verb(
+    drawn: dict[str, str], outlines: dict[str, Outline]
+) -> None:
+    with every_case() as cases:
+        for path, resource in COLLECTIONS.items():
+            with cases.case(path):
+                shown = {line.name for line in content.lines(resource)}
+                assert {f.name for f in resource.fields if f.returned or f.create} <= shown
+                html = drawn[path].replace("\u200b", "")
+                for name in shown:
+                    assert f"<code>{name}</code>" in html
+                for verb in Verb:
+                    assert (verb.name.lower() in outlines[path].ids) is (verb in resource.verbs)
+                assert f"{URL}/v1/{resource.name}" in html
 
 
 def test_every_type_of_a_field_is_explained_in_the_guide() -> None:
@@ -192,17 +218,19 @@ def test_every_type_of_a_field_is_explained_in_the_guide() -> None:
     assert used == {name for name, _ in content.kinds(RESOURCES)}
 
 
-def test_the_guide_has_every_section_every_problem_and_every_scope() -> None:
-    html = PAGES["/docs"].replace("\u200b", "")
-    assert {anchor for anchor, _ in guide.SECTIONS} <= set(OUTLINES["/docs"].ids)
+def test_the_guide_has_every_section_every_problem_and_every_scope(
+    drawn: dict[str, str], outlines: dict[str, Outline]
+) -> None:
+    html = drawn["/docs"].replace("\u200b", "")
+    assert {anchor for anchor, _ in guide.SECTIONS} <= set(outlines["/docs"].ids)
     assert all(f"<code>{code}</code>" in html for code in PROBLEMS)
     assert all(f"<code>{name}</code>" in html for name, _ in scopes(RESOURCES))
 
 
 async def test_pages_come_with_a_strict_policy_and_are_not_sent_twice(
-    client: httpx.AsyncClient,
+    client: httpx.AsyncClient, drawn: dict[str, str]
 ) -> None:
-    for path in [*PAGES, "/docs/reference.css"]:
+    for path in [*drawn, "/docs/reference.css"]:
         answer = await client.get(path)
         assert answer.status_code == 200
         policy = answer.headers["content-security-policy"]

@@ -9,6 +9,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -97,9 +99,47 @@ def room(path: Path) -> str:
 
 def nodes_of(path: Path, *words: str) -> Iterator[ast.AST]:
     """Every node of a file that has one of these words; one that has none of them is not parsed."""
-    text = path.read_text()
-    if any(word in text for word in words):
-        yield from ast.walk(ast.parse(text))
+    if re.search(rf"\b(?:{'|'.join(words)})\b", path.read_text()):
+        yield from ast.walk(rooms.tree(path))
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the source: how many lines it has, and whether it takes any number of values."""
+
+    name: str
+    lines: int
+    takes_any: bool
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """What the tests ask of a file of the source. ``names`` are those that it gives, ``wide`` its calls
+    with more than five values without a name; each with its line.
+    """
+
+    functions: list[Function] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    names: list[tuple[int, str]] = field(default_factory=list)
+    wide: list[tuple[int, str]] = field(default_factory=list)
+
+
+@cache
+def source_file(path: Path) -> SourceFile:
+    # What it imports is read off the same tree.
+    rooms.imported(path)
+    file = SourceFile()
+    for node in ast.walk(rooms.tree(path)):
+        file.names.extend(names_given(node))
+        if isinstance(node, ast.ClassDef):
+            file.classes.append(node.name)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            lines = node.end_lineno - node.lineno + 1
+            file.functions.append(Function(node.name, lines, node.args.vararg is not None))
+        elif isinstance(node, ast.Call) and len(node.args) > 5:
+            file.wide.append((node.lineno, ast.unparse(node.func)))
+    return file
 
 
 def rooms_imported(path: Path) -> set[str]:
@@ -227,15 +267,15 @@ def test_the_receiver_stands_by_itself() -> None:
 def test_files_and_functions_stay_short() -> None:
     long = []
     for path in sources():
-        text = path.read_text()
-        if (lines := text.count("\n")) > LONGEST_FILE:
+        if (lines := path.read_text().count("\n")) > LONGEST_FILE:
             long.append(f"{path.relative_to(SOURCE)} has {lines} lines")
         # A migration that was written stays as it is.
-        for node in ast.walk(ast.parse(text)) if path.parent.name != "versions" else ():
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                assert node.end_lineno is not None
-                if (lines := node.end_lineno - node.lineno + 1) > LONGEST_FUNCTION:
-                    long.append(f"{path.relative_to(SOURCE)}: {node.name} has {lines} lines")
+        if path.parent.name != "versions":
+            long += [
+                f"{path.relative_to(SOURCE)}: {function.name} has {function.lines} lines"
+                for function in source_file(path).functions
+                if function.lines > LONGEST_FUNCTION
+            ]
     assert not long, (
         f"Longer than {LONGEST_FILE} lines a file, {LONGEST_FUNCTION} a function: {'; '.join(long)}."
         " Look for what is said twice, then for a part that has a name of its own."
@@ -292,26 +332,28 @@ SQL_NAME = re.compile(
 )
 
 
-def names_given(path: Path) -> Iterator[tuple[int, str]]:
-    """What a file gives names to: variables, parameters, attributes, functions and classes, and
-    what its SQL does.
+def names_given(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """What a node gives a name to: a variable, parameter, attribute, function or class, and what its
+    SQL does; with its line.
     """
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+    if isinstance(node, ast.Name):
+        if isinstance(node.ctx, ast.Store):
             yield node.lineno, node.id
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+    elif isinstance(node, ast.Attribute):
+        if isinstance(node.ctx, ast.Store):
             yield node.lineno, node.attr
-        elif isinstance(node, ast.arg):
-            yield node.lineno, node.arg
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.lineno, node.name
-        elif isinstance(node, ast.ExceptHandler | ast.alias | ast.MatchAs) and (
-            name := node.asname if isinstance(node, ast.alias) else node.name
-        ):
-            yield node.lineno, name
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+    elif isinstance(node, ast.Constant):
+        if isinstance(node.value, str) and "AS " in node.value:
             for match in SQL_NAME.finditer(node.value):
                 yield node.lineno, match[1] or match[2]
+    elif isinstance(node, ast.arg):
+        yield node.lineno, node.arg
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.lineno, node.name
+    elif isinstance(node, ast.ExceptHandler | ast.alias | ast.MatchAs) and (
+        name := node.asname if isinstance(node, ast.alias) else node.name
+    ):
+        yield node.lineno, name
 
 
 def test_names_are_words_of_the_field() -> None:
@@ -320,7 +362,7 @@ def test_names_are_words_of_the_field() -> None:
         f"{file}:{line}: {name}"
         for path in sorted(SERVER.rglob("*.py"))
         if not (file := str(path.relative_to(SERVER))).startswith("migrations/versions/")
-        for line, name in names_given(path)
+        for line, name in source_file(path).names
         if DIALECT.search(name.lower())
         and not {name.lstrip("_"), f"{file}: {name}"} & NAMED_ELSEWHERE
     ]
@@ -353,7 +395,7 @@ def test_the_cases_of_a_test_are_the_same_in_each_process_that_collects_them() -
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {name}()"
         for path in sorted((ROOT / "tests").rglob("*.py"))
-        for function in ast.walk(ast.parse(path.read_text()))
+        for function in nodes_of(path, "parametrize", "params")
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for decorator in function.decorator_list
         for node in ast.walk(decorator)
@@ -469,28 +511,18 @@ def test_each_class_of_a_distribution_has_a_name_of_its_own() -> None:
 def test_no_call_of_ours_has_more_than_five_values_without_a_name() -> None:
     # Two texts that changed places would pass every other check. What takes any number of values,
     # as a statement, may have them.
-    trees = {path: ast.parse(path.read_text()) for path in sources()}
-    nodes = [node for tree in trees.values() for node in ast.walk(tree)]
-    ours = {
-        node.name
-        for node in nodes
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    }
-    ours -= {
-        node.name
-        for node in nodes
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.args.vararg
-    }
-    ours |= {"cls"}
+    files = {path: source_file(path) for path in sources()}
+    functions = [function for file in files.values() for function in file.functions]
+    ours = {name for file in files.values() for name in file.classes}
+    ours |= {function.name for function in functions} | {"cls"}
+    ours -= {function.name for function in functions if function.takes_any}
     # Of SQLAlchemy, of the loop that pages are served in, and of ctypes.
     ours -= {"Table", "Index", "Cycle", "_call"}
     wrong = [
-        f"{path.relative_to(SOURCE)}:{node.lineno}: {ast.unparse(node.func)}"
-        for path, tree in trees.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and len(node.args) > 5
-        and ast.unparse(node.func).rpartition(".")[2] in ours
+        f"{path.relative_to(SOURCE)}:{line}: {called}"
+        for path, file in files.items()
+        for line, called in file.wide
+        if called.rpartition(".")[2] in ours
     ]
     assert not wrong, (
         f"{'; '.join(wrong)}: more than five values without a name. Name those that could change"

@@ -8,7 +8,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -87,11 +87,19 @@ def modules() -> Iterator[tuple[str, Path]]:
         yield name.removesuffix(".__init__"), path
 
 
+@lru_cache(maxsize=1)
+def tree(path: Path) -> ast.Module:
+    """A file as it is parsed. The last is remembered and no more: Python looks through whatever is
+    there for garbage, and takes longer over all of them than parsing does.
+    """
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 @cache
 def imported(path: Path) -> tuple[tuple[str, int], ...]:
     """The full names that a file imports, wherever in the file it does, each with its line."""
     names: list[tuple[str, int]] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -28,13 +28,10 @@ from almoner.outbound.targets import TargetError
 SERVER = Path(almoner.__file__).parent
 # A small letter, a full stop: what IDNA makes an ASCII one of (UTS 46).
 DOTS = (".", "。", "．", "｡")
-DIGITS = {
-    digit: (
-        [c for c in map(chr, range(0x2000, 0x1FC00)) if unicodedata.normalize("NFKC", c) == digit]
-        + [digit]
-    )
-    for digit in "0123456789"
-}
+DIGITS = {digit: [digit] for digit in "0123456789"}
+for _character in map(chr, range(0x2000, 0x1FC00)):
+    if (_digit := unicodedata.normalize("NFKC", _character)) in DIGITS:
+        DIGITS[_digit].insert(-1, _character)
 
 
 @dataclass

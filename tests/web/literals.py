@@ -5,20 +5,25 @@ what tests/test_repository.py counts.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from tools import rooms
+
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 # How a selector of Playwright's finds by text.
 _BY_TEXT: Final = ("text=", ":has-text(", ":text(")
+# A file without any of these searches no text, unless what it imports reads one.
+_MAY_BE_SEARCHED: Final = re.compile(r"\.text\b|\bget_by_text\b|text=|text\(")
 
 
 def searched(path: Path) -> Iterator[str]:
     """Each place of a file where a literal is looked for in a page, as ``line: code``."""
-    tree = _tree(path)
+    tree = rooms.tree(path)
     readers = _readers(path) | {
         alias.asname or alias.name
         for node in tree.body
@@ -26,6 +31,8 @@ def searched(path: Path) -> Iterator[str]:
         for alias in node.names
         if alias.name in _readers(_ROOT / f"{(node.module or '').replace('.', '/')}.py")
     }
+    if not readers and not _MAY_BE_SEARCHED.search(path.read_text()):
+        return
     sentences = set(_sentences(tree.body))
     for function in ast.walk(tree):
         if isinstance(function, _Function):
@@ -37,16 +44,11 @@ def searched(path: Path) -> Iterator[str]:
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
-@cache
 def _readers(path: Path) -> frozenset[str]:
     """The functions of a file that make a text of an answer."""
     if not path.is_file():
         return frozenset()
-    functions = [node for node in _tree(path).body if isinstance(node, _Function)]
+    functions = [node for node in rooms.tree(path).body if isinstance(node, _Function)]
     names: set[str] = set()
     for _ in functions:
         before = len(names)
@@ -184,6 +186,6 @@ def presences(path: Path) -> Iterator[str]:
 
 def _lookups(path: Path) -> Iterator[ast.Call]:
     if "Document" in path.read_text():
-        for node in ast.walk(_tree(path)):
+        for node in ast.walk(rooms.tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 yield node
