@@ -253,17 +253,6 @@ def test_the_rules_are_of_what_there_is() -> None:
     assert [name for name in READ_ENVIRONMENT if not (SERVER / name).is_file()] == []
 
 
-def test_the_receiver_stands_by_itself() -> None:
-    # It is there to be copied: whoever starts from it takes it out of this repository.
-    names = {
-        name
-        for path in (SERVER / "receiver").rglob("*.py")
-        for name, _ in rooms.imported(path)
-        if name.startswith("almoner.")
-    }
-    assert not {name for name in names if not name.startswith("almoner.receiver.")}
-
-
 def test_files_and_functions_stay_short() -> None:
     long = []
     for path in sources():

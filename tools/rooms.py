@@ -38,7 +38,7 @@ LAYERS: Final = (
         "cli commands app worker server settings",
         together=True,
     ),
-    _layer("What people meet", "portal workshop/pages reference demo receiver sandbox"),
+    _layer("What people meet", "portal workshop/pages reference demo sandbox"),
     _layer(
         "What the Workshop and the portal both draw", "workshop/forms workshop/environment_pages"
     ),

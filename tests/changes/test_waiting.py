@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from almoner.access import clients
 from almoner.changes import waiting
 from almoner.database import Database
 from almoner.settings import Settings
@@ -107,6 +108,23 @@ async def test_who_hangs_up_leaves_room(api: Api) -> None:
         return answer.status_code == 200
 
     await until_true(has_room, "the places of those who hung up are free")
+
+
+async def test_who_waits_with_a_token_that_is_ended_is_refused_before_the_time_has_passed(
+    api: Api, callers: Callers, database: Database
+) -> None:
+    here = (await page(api, after="latest"))["meta"]["after"]
+    async with await callers(api.environment_id) as other:
+        ended, stays = waits(other, after=here), waits(api, after=here)
+        asked = waits(other, after=here, resource="messages")
+        async with database.connection() as connection:
+            await clients.disable(connection, api.environment_id, other.client_id)
+        for refused in (await ended, await asked):
+            assert refused.status_code == 401
+            assert "invalid_token" in refused.headers["www-authenticate"]
+        assert not stays.done()
+        written = (await api.post("/v1/patients", json=PATIENT)).json()["id"]
+        assert [entry["id"] for entry in (await stays).json()["data"]] == [written]
 
 
 async def test_a_server_that_stops_answers_who_waits(settings: Settings, api: Api) -> None:

@@ -10,10 +10,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from random import Random
-
-import httpx
 
 from almoner import embedded
 from almoner.access import clients, keys
@@ -26,10 +25,9 @@ from almoner.workshop import kiwi_health
 from almoner_client import Client
 from almoner_client.mirror import Mirror, follow, open_destination
 from almoner_client.options import Options
-from tests.changes.writing import until_true
 from tests.client.copies import Copy
 from tests.conftest import Api
-from tests.killing import KillablePlace, Processes
+from tests.killing import ENDED_SECONDS, KillablePlace, Processes
 
 PATIENT = {"phase": "intake", "timezone": "US/Pacific", "birthday": "1906-12-09"}
 TOLD = "mirror.json"
@@ -59,19 +57,24 @@ class Writer:
         self.patients: list[str] = []
         self.tasks: list[str] = []
         self.stopped = False
+        # The last answer, or why there was none.
+        self.last = "none yet"
 
     async def run(self) -> None:
         while not self.stopped:
             try:
                 await self.random.choice((self.create, self.change, self.add_task, self.remove))()
-            except (httpx.HTTPError, OSError):
-                # The server is away: those who wait for it are let go on.
+            except Exception as error:
+                # However a connection ends whose server is killed: those who wait for it are let
+                # go on.
+                self.last = repr(error)
                 await asyncio.sleep(0.01)
 
     async def create(self) -> None:
         count = self.random.randint(1, 20)
         rows = [PATIENT | {"first_name": "Grace", "last_name": f"N{n}"} for n in range(count)]
         answer = await self.api.post("/v1/patients/batch", json={"create": rows})
+        self.last = f"{answer.status_code} {answer.text}"
         if answer.status_code == 200:
             self.patients += [entry["row"]["id"] for entry in answer.json()["data"]]
             self.written += count
@@ -95,14 +98,14 @@ class Writer:
             answer = await self.api.delete(f"/v1/patient_tasks/{self.tasks.pop()}")
             self.written += answer.status_code == 200
 
-    async def until_more(self, count: int) -> None:
-        """Waits until so many more rows are written."""
+    async def until_more(self, count: int, processes: Processes) -> None:
+        """Waits until so many more rows are written; whoever ended by himself is replaced."""
         reached = self.written + count
-
-        async def is_reached() -> bool:
-            return self.written >= reached
-
-        await until_true(is_reached, "the writer writes", patience=120)
+        deadline = time.monotonic() + ENDED_SECONDS
+        while self.written < reached:
+            assert time.monotonic() < deadline, f"nothing is written; the last answer: {self.last}"
+            processes.replace()
+            await asyncio.sleep(0.05)
 
 
 class Surroundings(KillablePlace):

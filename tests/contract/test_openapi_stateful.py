@@ -29,6 +29,7 @@ allow-x00 = false
 [checks]
 positive_data_acceptance.expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "412", "429"]
 """
+BATCH = "/batch$"
 SPAN = {
     "start_time": "2018-09-10T18:56:19.357228+00:00",
     "end_time": "2018-09-10T19:26:19.357540+00:00",
@@ -87,9 +88,11 @@ async def known(place: Place) -> dict[str, Any]:
     }
 
 
-def explore(api: Api, folder: Path, phases: str, examples: int, knowledge: dict[str, Any]) -> str:
-    """Runs schemathesis with all of its checks in a process of its own; returns what it printed.
-    Fails on any finding.
+def explore(
+    api: Api, folder: Path, phases: str, examples: int, batches: bool, knowledge: dict[str, Any]
+) -> str:
+    """Runs schemathesis with all of its checks in a process of its own, on ``batches`` or on
+    everything else; returns what it printed. Fails on any finding.
     """
     settings = folder / "schemathesis.toml"
     settings.write_text(SETTINGS, encoding="utf-8")
@@ -101,9 +104,7 @@ def explore(api: Api, folder: Path, phases: str, examples: int, knowledge: dict[
         "--max-examples",
         str(examples),
     ]
-    # A batch is many bodies of Create or Update, which are tried one by one; what makes them up goes
-    # too deep for it there.
-    command += ["--exclude-path-regex", "/batch$"]
+    command += ["--include-path-regex" if batches else "--exclude-path-regex", BATCH]
     seed = os.environ.get("ALMONER_TEST_SCHEMATHESIS_SEED")
     command += ["--seed", seed] if seed else ["--generation-deterministic"]
     command += ["--continue-on-failure", "--no-color"]
@@ -125,12 +126,21 @@ def explore(api: Api, folder: Path, phases: str, examples: int, knowledge: dict[
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["documented", "enveloped"])
-@pytest.mark.parametrize(("phases", "examples"), [("examples,fuzzing", 10), ("stateful", 30)])
+@pytest.mark.parametrize(
+    ("phases", "examples", "batches"),
+    [("examples,fuzzing", 10, False), ("examples,fuzzing", 5, True), ("stateful", 30, False)],
+)
 async def test_schemathesis_finds_nothing(
-    phases: str, examples: int, shape: str, here: Place, callers: Callers, tmp_path: Path
+    phases: str,
+    examples: int,
+    batches: bool,
+    shape: str,
+    here: Place,
+    callers: Callers,
+    tmp_path: Path,
 ) -> None:
     knowledge = await known(here)
     async with await callers(here.api.environment_id, shape=shape) as api:
         await asyncio.to_thread(
-            explore, api, tmp_path, phases, examples, knowledge | {"shape": shape}
+            explore, api, tmp_path, phases, examples, batches, knowledge | {"shape": shape}
         )

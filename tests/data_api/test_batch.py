@@ -15,6 +15,7 @@ from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.resources import RESOURCES
+from almoner.vocabulary.fields import Shape
 from almoner.workshop import kiwi_health
 from tests.cases import every_case
 from tests.conftest import Api, Callers, new_environment
@@ -226,6 +227,27 @@ async def test_rows_of_any_collection_may_come_with_external_ids(
     async with await callers(program, scope="email_addresses.write") as writer:
         refused = await batch(writer, "email_addresses", create=[with_id])
         assert refused.json()["errors"][0]["extra"] == {"scope": "external_ids.write"}
+
+
+@pytest.mark.parametrize("shape", ["documented", "enveloped"])
+async def test_rows_of_every_collection_are_known_again_by_their_external_ids(
+    place: Place, callers: Callers, program: int, shape: str
+) -> None:
+    async with await callers(program, shape=shape) as caller:
+        with every_case() as cases:
+            for resource in RESOURCES:
+                if Verb.CREATE not in resource.verbs or resource.any_reference:
+                    continue
+                with cases.case(resource.name):
+                    external = {"namespace": "crm", "external_id": f"{resource.name}-1"}
+                    names = resource.spelled[Shape(shape)].names
+                    fields = (await place.body(resource)).items()
+                    body = {name: value for name, value in fields if name in names}
+                    body |= {"external_ids": [external]}
+                    made = await items(caller, resource.name, create=[body])
+                    again = await items(caller, resource.name, create=[body], on_existing="keep")
+                    assert again[0]["outcome"] == "kept"
+                    assert again[0]["row"]["id"] == made[0]["row"]["id"]
 
 
 async def test_updates_are_of_the_fields_that_each_names(api: Api, elsewhere: Api) -> None:

@@ -13,11 +13,10 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import httpx
 import jwt
 import pytest
@@ -38,14 +37,12 @@ from almoner.notifications.delivery import Courier
 from almoner.notifications.subscription import Subscription
 from almoner.notifications.subscription_terms import Rules
 from almoner.outbound.http import HttpClient
-from almoner.receiver.pull import Api as PulledApi
-from almoner.receiver.pull import PullError
 from almoner.resources import BY_NAME
 from almoner.settings import Settings
 from almoner_client.assertions import GRANT_TYPE
 from almoner_client.receiver import Endpoints, IssuedCredentials, Notified
 from tests.changes.writing import PATIENCE
-from tests.conftest import Api, Callers, free_port
+from tests.conftest import Api, free_port
 from tests.notifications.subscribers import Listening
 from tests.plain_http import NO_CERTIFICATES, PlainHttp
 
@@ -240,41 +237,19 @@ async def many_workers(store: Store, environment: int, count: int) -> set[str]:
     return {row["id"] for row in rows}
 
 
-async def pulled(
-    api: PulledApi, href: str, told: Callable[[str], None] = lambda text: None
-) -> list[list[dict[str, Any]]]:
-    return [page async for page in api.pages(href, told)]
-
-
-@pytest.mark.parametrize("shape", ["documented", "enveloped"])
-async def test_every_page_is_pulled(
-    callers: Callers, store: Store, environment: int, shape: str
-) -> None:
-    ids = await many_workers(store, environment, 120)
-    async with (
-        await callers(environment, "all", shape) as caller,
-        aiohttp.ClientSession() as session,
-    ):
-        client = IssuedCredentials(caller.client_id, caller.client_secret)
-        api = PulledApi(session, f"{caller.base_url}".rstrip("/"), client)
-        href = f"{api.url}/v1/workers?page[to]=2999-01-01T00:00:00.000000&page[from]=2018-05-14T23:34:05.647496"
-        pages = await pulled(api, href)
-    assert [len(page) for page in pages] == [50, 50, 20]
-    assert {row["id"] for page in pages for row in page} == ids
-
-
 class FakeApi:
     """An API that gives out numbered tokens, and answers what it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *answers: tuple[int, Any]) -> None:
         self.tokens = 0
-        self.asked: list[str] = []
-        self.answers: list[tuple[int, Any]] = []
+        self.asked: list[tuple[str, str]] = []
+        self.answers = list(answers)
 
     def app(self) -> Starlette:
         return Starlette(
             routes=[
                 Route("/v1/token", self._token, methods=["POST"]),
+                Route("/v1/phone_numbers", self._none),
                 Route("/v1/patients", self._page),
             ]
         )
@@ -283,74 +258,14 @@ class FakeApi:
         self.tokens += 1
         return JSONResponse({"access_token": f"token-{self.tokens}"})
 
+    async def _none(self, request: Request) -> Response:
+        return JSONResponse([{"data": []}])
+
     async def _page(self, request: Request) -> Response:
-        self.asked.append(request.headers["authorization"])
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        self.asked.append((token, request.query_params.get("page[after]", "")))
         status, body = self.answers.pop(0)
         return JSONResponse(body, status)
-
-
-async def test_a_token_that_was_refused_is_renewed_once() -> None:
-    fake = FakeApi()
-    fake.answers = [
-        (401, {}),
-        (200, [{"data": [{"id": "1"}]}]),
-        (401, {}),
-        (401, {}),
-        (200, [{"data": []}]),
-    ]
-    failures: list[str] = []
-    with Listening(fake.app()) as at:
-        async with aiohttp.ClientSession() as session:
-            api = PulledApi(session, at.url, ISSUED)
-            assert await pulled(api, f"{at.url}/v1/patients") == [[{"id": "1"}]]
-            assert fake.asked == ["Bearer token-1", "Bearer token-2"]
-            assert await pulled(api, f"{at.url}/v1/patients", failures.append) == [[]]
-    assert len(failures) == 1
-    assert "401" in failures[0]
-    assert "Trying again in 1 s" in failures[0]
-
-
-async def test_a_page_is_asked_for_until_it_is_there() -> None:
-    fake = FakeApi()
-    fake.answers = [(503, {"errors": [{"detail": "Busy."}]}), (200, [{"data": [{"id": "1"}]}])]
-    failures: list[str] = []
-    with Listening(fake.app()) as at:
-        async with aiohttp.ClientSession() as session:
-            assert await pulled(
-                PulledApi(session, at.url, ISSUED), f"{at.url}/v1/patients", failures.append
-            ) == [[{"id": "1"}]]
-    assert len(failures) == 1
-    assert "Busy." in failures[0]
-
-
-@pytest.mark.parametrize("status", [400, 403, 404])
-async def test_what_will_never_be_given_is_not_asked_for_again(status: int) -> None:
-    fake = FakeApi()
-    fake.answers = [(status, {"errors": [{"detail": "No."}]})]
-    with Listening(fake.app()) as at:
-        async with aiohttp.ClientSession() as session:
-            with pytest.raises(PullError, match=f"{status}: No"):
-                await pulled(PulledApi(session, at.url, ISSUED), f"{at.url}/v1/patients")
-
-
-async def test_the_token_is_sent_to_the_api_alone() -> None:
-    fake, stranger = FakeApi(), FakeApi()
-    with Listening(fake.app()) as at, Listening(stranger.app()) as other:
-        async with aiohttp.ClientSession() as session:
-            api = PulledApi(session, at.url, ISSUED)
-            for href in (
-                f"{other.url}/v1/patients",
-                f"{at.url}.example.org/v1/patients",
-                f"{at.url}@example.org/",
-            ):
-                with pytest.raises(PullError, match="not of the API"):
-                    await pulled(api, href)
-            fake.answers = [
-                (200, [{"data": [], "links": {"next": {"href": f"{other.url}/v1/patients"}}}])
-            ]
-            with pytest.raises(PullError, match="not of the API"):
-                await pulled(api, f"{at.url}/v1/patients")
-    assert stranger.asked == []
 
 
 class Program:
@@ -409,16 +324,42 @@ class Program:
                     assert time.monotonic() < deadline
                     await asyncio.sleep(0.02)
 
+    async def notify(self, *notified: dict[str, Any]) -> None:
+        """Sends a notification, signed with what this receiver has issued."""
+        issued = IssuedCredentials(
+            **json.loads((self.home / f"receiver-{self.port}.json").read_text())
+        )
+        endpoint = f"http://127.0.0.1:{self.port}/notifications"
+        claims = {
+            "iss": issued.client_id,
+            "aud": endpoint,
+            "exp": int(time.time()) + 60,
+            "scope": "welkin",
+        }
+        token = jwt.encode(claims, issued.client_secret, algorithm="HS256")
+        async with PlainHttp(headers={"Authorization": f"Bearer {token}"}) as sender:
+            sent = await sender.post(endpoint, json=[*notified])
+        assert sent.status_code == 200
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What it has said as JSON."""
+        return [json.loads(line) for line in self.said.splitlines()]
+
     def command(self) -> list[str]:
         """The words of the command that it shows, after ``almoner``."""
         shown = self.said.partition("almoner subscription create")[2].partition("\n\n")[0]
         return ["subscription", "create", *shlex.split(shown.replace("\\\n", " "))]
 
 
-def client_of(api: Api, folder: Path) -> list[str]:
-    (folder / "secret").write_text(api.client_secret, encoding="utf-8")
+def client_of(url: str, client_id: str, client_secret: str, folder: Path) -> list[str]:
+    (folder / "secret").write_text(client_secret, encoding="utf-8")
     secret = ["--client-secret-file", str(folder / "secret")]
-    return ["--url", f"{api.base_url}".rstrip("/"), "--client-id", api.client_id, *secret]
+    return ["--url", url.rstrip("/"), "--client-id", client_id, *secret]
+
+
+def caller_of(api: Api, folder: Path) -> list[str]:
+    return client_of(f"{api.base_url}", api.client_id, api.client_secret, folder)
 
 
 def environ(settings: Settings) -> dict[str, str]:
@@ -436,7 +377,7 @@ async def test_the_shown_command_subscribes_it_and_rows_are_printed(
     name = await connection.fetchval(
         "SELECT name FROM environments WHERE id = $1", api.environment_id
     )
-    with Program(tmp_path, *client_of(api, tmp_path)) as program:
+    with Program(tmp_path, *caller_of(api, tmp_path)) as program:
         await program.takes_requests()
         run = CliRunner()
         made = await asyncio.to_thread(
@@ -478,38 +419,60 @@ async def test_the_shown_command_subscribes_it_and_rows_are_printed(
     assert "Traceback" not in program.said
 
 
+async def test_pages_are_asked_for_until_they_are_there_or_never_will_be_and_of_the_api_alone(
+    tmp_path: Path,
+) -> None:
+    following = {"page[size]": 1, "page[after]": "1"}
+    fake = FakeApi(
+        (401, {}),
+        (503, {"errors": [{"detail": "Busy."}]}),
+        (200, [{"data": [{"id": "1"}], "meta": {"next": following}}]),
+        (503, {"errors": [{"detail": "Busy again."}]}),
+        (200, [{"data": [{"id": "2"}]}]),
+        (404, {"errors": [{"detail": "No."}]}),
+        (200, [{"data": [{"id": "3"}]}]),
+    )
+    stranger = FakeApi()
+    with Listening(fake.app()) as at, Listening(stranger.app()) as other:
+        words = client_of(at.url, "x", "secret of x", tmp_path)
+        with Program(tmp_path, *words, "--json") as program:
+            await program.takes_requests()
+            patients = {"resource": "patients", **SPAN}
+            for url in (at.url, at.url, other.url):
+                await program.notify(patients | {"href": f"{url}/v1/patients?page[to]=x"})
+            await program.says('"id": "3"')
+            told = [event for event in program.events if event["event"] != "notification"]
+    assert stranger.asked == []
+    assert (
+        fake.asked
+        == [("token-1", ""), *[("token-2", "")] * 2, *[("token-2", "1")] * 2]
+        + [("token-2", "")] * 2
+    )
+    failures = [event["detail"] for event in told if event["event"] == "failed"]
+    assert [text.partition(" (request")[0] for text in failures] == [
+        "503: Busy.",
+        "503: Busy again.",
+        "404: No.",
+    ]
+    assert [text.endswith("Trying again in 1 s.") for text in failures] == [True, True, False]
+    assert [event["row"]["id"] for event in told if event["event"] == "row"] == ["1", "2", "3"]
+
+
 @pytest.mark.slow
 async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(
     api: Api, tmp_path: Path
 ) -> None:
-    with Program(tmp_path, *client_of(api, tmp_path), "--json") as program:
+    with Program(tmp_path, *caller_of(api, tmp_path), "--json") as program:
         await program.takes_requests()
         kept = tmp_path / f"receiver-{program.port}.json"
         assert kept.stat().st_mode & 0o777 == 0o600
-        issued = IssuedCredentials(**json.loads(kept.read_text()))
-        token = jwt.encode(
-            {
-                "iss": issued.client_id,
-                "aud": f"http://127.0.0.1:{program.port}/notifications",
-                "exp": int(time.time()) + 60,
-                "scope": "welkin",
-            },
-            issued.client_secret,
-            algorithm="HS256",
-        )
         href = f"{api.base_url}".rstrip("/") + "/v1/workers?page[size]=5"
-        async with PlainHttp(headers={"Authorization": f"Bearer {token}"}) as sender:
-            sent = await sender.post(
-                f"http://127.0.0.1:{program.port}/notifications",
-                json=[{"resource": "workers", "href": href, **SPAN}],
-            )
-            assert sent.status_code == 200
+        await program.notify({"resource": "workers", "href": href, **SPAN})
         await program.says('"pulled"')
         program.process.send_signal(signal.SIGTERM)
         assert program.process.wait(60) == 0
-        events = [json.loads(line) for line in program.said.splitlines()]
-        assert events[0]["event"] == "notification"
-        assert events[-1] == {
+        assert program.events[0]["event"] == "notification"
+        assert program.events[-1] == {
             "event": "pulled",
             "resource": "workers",
             "rows": 0,
@@ -520,11 +483,11 @@ async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(
 
 @pytest.mark.slow
 async def test_it_goes_on_as_the_same_subscriber(api: Api, tmp_path: Path) -> None:
-    with Program(tmp_path, *client_of(api, tmp_path)) as program:
+    with Program(tmp_path, *caller_of(api, tmp_path)) as program:
         await program.says("--client-secret")
         port, first = program.port, program.command()
     (tmp_path / "said").unlink()
-    with Program(tmp_path, *client_of(api, tmp_path), port=port) as program:
+    with Program(tmp_path, *caller_of(api, tmp_path), port=port) as program:
         await program.says("--client-secret")
         assert program.command() == first
 

@@ -240,11 +240,10 @@ def test_whatever_is_accepted_is_a_name_or_a_public_address_for_the_system_too(h
 
 
 def test_nobody_else_opens_connections() -> None:
-    """Every HTTP client of the server dials through ``connections.connector``; the receiver is the
-    subscriber's own program.
+    """Every HTTP client of the server dials through ``connections.connector``; what a subscriber
+    receives and pulls with is the client's.
     """
     clients = {"http.client", "urllib.request", "requests", "httpx", "urllib3"}
-    of_subscribers = {"receiver/pull.py", "commands/receive.py"}
     of_this_machine = {"commands/doctor.py"}  # asks who listens on its own port
     wrong = []
     for path in SERVER.rglob("*.py"):
@@ -253,7 +252,7 @@ def test_nobody_else_opens_connections() -> None:
             if isinstance(node, ast.Import | ast.ImportFrom) and name not in of_this_machine:
                 modules = {getattr(node, "module", None), *(alias.name for alias in node.names)}
                 wrong += [f"{name} imports {module}" for module in modules & clients]
-            elif isinstance(node, ast.Call) and name not in of_subscribers:
+            elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 made = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
                 if called.endswith(

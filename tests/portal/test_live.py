@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from playwright.async_api import expect
 
-from almoner.access import sessions
+from almoner.access import accounts, sessions
 from almoner.changes import feed, watch
 from almoner.changes.feed import BEGINNING, Position
 from almoner.changes.watch import Stream, Watch
@@ -21,6 +21,7 @@ from almoner.data_api.store import Store
 from almoner.data_api.writes import new_id
 from almoner.database import Connection, Database
 from almoner.resources import BY_NAME
+from tests.access.door import BY
 from tests.browsers import Screens, violations
 from tests.changes.writing import PATIENCE
 from tests.conftest import Api
@@ -172,6 +173,28 @@ async def test_a_session_that_was_ended_closes_its_streams_and_no_other(
             await asyncio.wait_for(anext(told), PATIENCE)
         await grace.change("patients", grace.id, city="Oakland")
         assert (await asyncio.wait_for(anext(others), PATIENCE))["resources"] == ["patients"]
+
+
+async def test_the_streams_of_a_worker_whose_account_is_disabled_or_gone_are_closed(
+    people: People, grace: Chart, database: Database
+) -> None:
+    environment = grace.by.environment_id
+    async with (
+        await people(environment, "coach") as disabled,
+        await people(environment, "coach") as gone,
+        events(disabled, grace.id) as of_disabled,
+        events(gone, grace.id) as of_gone,
+    ):
+        async with database.connection() as connection:
+            await accounts.disable(connection, environment, disabled.worker_id, BY)
+            await connection.execute(
+                "DELETE FROM worker_accounts WHERE environment_id = $1 AND worker_id = $2",
+                environment,
+                gone.worker_id,
+            )
+        for told in (of_disabled, of_gone):
+            with pytest.raises(StopAsyncIteration):
+                await asyncio.wait_for(anext(told), PATIENCE)
 
 
 async def test_a_stream_does_not_prolong_its_session(

@@ -11,13 +11,14 @@ import shlex
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import uuid4
 
-import aiohttp
+import msgspec
 import typer
 import uvicorn
 
@@ -26,11 +27,18 @@ from almoner.access.secrets import new_secret
 from almoner.commands import demo_address, secret_source
 from almoner.commands.secret_source import CLIENT_SECRET, CLIENT_SECRET_FILE
 from almoner.commands.session import AS_JSON, called, read_settings, say, stop
-from almoner.receiver.pull import Api, PullError
 from almoner.resources import RESOURCES
 from almoner.server import configuration
 from almoner.settings import Settings
+from almoner_client import AsyncClient, Options
+from almoner_client.errors import AlmonerError, Forbidden, InvalidRequest, NotFound
 from almoner_client.receiver import Endpoints, IssuedCredentials, Notified
+
+# Asking again will not help.
+_FINAL: Final = (Forbidden, InvalidRequest, NotFound)
+# What a Find has where nobody asks for more, so that a newcomer sees pages.
+_PAGE: Final = 50
+_LONGEST_WAIT: Final = 30
 
 
 def receive(
@@ -110,8 +118,9 @@ async def _receive(
         # long as the process.
         arrived.put_nowait(changed)
 
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        api = Api(session, url, client)
+    # Each failure is told and tried again here.
+    options = Options(retries=0)
+    async with AsyncClient(url, client.client_id, client.client_secret, options) as api:
         await _look_around(api, client, printer)
         pulling = asyncio.create_task(_pull(api, arrived, printer))
         endpoints = Endpoints(here, issued, received)
@@ -123,7 +132,7 @@ async def _receive(
             await asyncio.gather(pulling, return_exceptions=True)
 
 
-async def _pull(api: Api, arrived: asyncio.Queue[list[Notified]], printer: Printer) -> None:
+async def _pull(api: AsyncClient, arrived: asyncio.Queue[list[Notified]], printer: Printer) -> None:
     """Pulls what has arrived, one notification after the other, for as long as it takes."""
     while True:
         for changed in await arrived.get():
@@ -131,25 +140,46 @@ async def _pull(api: Api, arrived: asyncio.Queue[list[Notified]], printer: Print
                 printer.deleted(changed)
             rows = pages = 0
             try:
-                async for page in api.pages(changed.href, printer.failed):
+                async for page in _pages(api, changed, printer):
                     rows, pages = rows + len(page), pages + 1
                     for row in page:
                         printer.row(changed.resource, row)
-            except PullError as error:
+            except _FINAL as error:
                 printer.failed(str(error))
                 continue
             printer.pulled(changed, rows, pages)
 
 
-async def _look_around(api: Api, client: IssuedCredentials, printer: Printer) -> None:
+async def _pages(
+    api: AsyncClient, changed: Notified, printer: Printer
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """The rows of every page that a notification names, each asked for until it is there: after 1,
+    2, 4 ... at most 30 s. Raises what asking again will not help.
+    """
+    following: dict[str, Any] | None = {"page[size]": _PAGE, **changed.query}
+    wait = 1
+    while following is not None:
+        try:
+            async for page in api.collection(changed.resource).pages(following):
+                yield [msgspec.json.decode(row) for row in page.rows]
+                following, wait = page.following, 1
+        except _FINAL:
+            raise
+        except AlmonerError as error:
+            printer.failed(f"{error}. Trying again in {wait} s.")
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+
+
+async def _look_around(api: AsyncClient, client: IssuedCredentials, printer: Printer) -> None:
     """Says whether the API can be pulled from, and what a newcomer can change there."""
     try:
-        rows, _ = await api.page(f"{api.url}/v1/phone_numbers?page[size]=1")
-    except PullError as error:
+        page = await anext(api.collection("phone_numbers").pages({"page[size]": 1}))
+    except AlmonerError as error:
         printer.failed(f"Nothing can be pulled yet: {error}")
         return
-    if rows:
-        printer.suggest(_suggestion(api.url, client, rows[0]))
+    for row in page.rows:
+        printer.suggest(_suggestion(api.url, client, msgspec.json.decode(row)))
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def written_along(resource: Resource, request: BatchRequest, known: Iterable[Res
     """The collections that a batch writes to besides, and that need a scope of their own."""
     if request.verb is not Verb.CREATE:
         return set()
-    own = {field.name for field in resource.fields}
+    own = resource.spelled[request.shape].names
     mappings = [r.name for r in known if r.any_reference and r.name not in own]
     return {name for row in request.rows for name in nested.own_scopes(resource, row)} | {
         name for name in mappings for row in request.rows if row.get(name)

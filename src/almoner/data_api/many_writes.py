@@ -130,7 +130,7 @@ class ManyWrites(RowWrites):
 
     def _decode_new(self, batch: _Batch, each: BatchRow) -> None:
         body, resource = dict(each.body), batch.resource
-        mappings = self._take_mappings(resource, body, each.problems)
+        mappings = self._take_mappings(batch, body, each.problems)
         self._decode(batch, each, body, Verb.CREATE)
         each.problems += rules.refused(resource, each.row, batch.program, None, each.problems)
         each.row["id"] = each.row_id = new_id()
@@ -142,16 +142,18 @@ class ManyWrites(RowWrites):
             ]
 
     def _take_mappings(
-        self, resource: Resource, body: Row, problems: Problems
+        self, batch: _Batch, body: Row, problems: Problems
     ) -> list[tuple[Resource, str, Row, str]]:
         """What a row says of its ids in other systems, in a field that batches have of every
         collection but that of the mappings; taken out of ``body`` where the collection has none.
         """
+        resource = batch.resource
         taken: list[tuple[Resource, str, Row, str]] = []
         for pointer in self._pointers:
             assert pointer.any_reference is not None
             collection, reference = pointer.any_reference
-            has_own = any(field.name == pointer.name for field in resource.fields)
+            # In one shape a collection may have such a field, and in another none.
+            has_own = pointer.name in resource.spelled[batch.shape].names
             if pointer is resource or has_own or pointer.name not in body:
                 continue
             kind = nested.NewRows(pointer, reference, {collection: resource.name})

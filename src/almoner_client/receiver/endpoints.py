@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import msgspec
 
@@ -46,6 +46,13 @@ class Notified(msgspec.Struct, frozen=True):
     start: str = msgspec.field(name="from")
     end: str = msgspec.field(name="to")
     deleted: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters of ``href``. A pull takes them to the server that the receiver knows, so
+        that no token goes where a notification says.
+        """
+        return dict(parse_qsl(urlsplit(self.href).query))
 
 
 @dataclass(frozen=True, slots=True)

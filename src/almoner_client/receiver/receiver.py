@@ -12,7 +12,6 @@ from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -130,9 +129,8 @@ class Receiver:
     def _pull(self, connection: sqlite3.Connection, notified: Notified) -> None:
         for row_id in notified.deleted:
             self._hand_over(connection, Handed(notified.resource, row_id, None, "gone"))
-        query = dict(parse_qsl(urlsplit(notified.href).query))
         try:
-            for page in self._client.collection(notified.resource).pages(query):
+            for page in self._client.collection(notified.resource).pages(notified.query):
                 for text in page.rows:
                     row = msgspec.json.decode(text)
                     state = sha256(bytes(text)).hexdigest()
