@@ -39,7 +39,7 @@ def done(copy: SqliteCopy, *statements: tuple[str, tuple[Any, ...]]) -> None:
     connection.close()
 
 
-# A minute for five looks, most of which goes by in waiting.
+# Six commands, each a process that has to start.
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["documented", "enveloped"])
 async def test_a_row_of_any_collection_that_was_changed_or_deleted_is_found_and_mended(
