@@ -98,13 +98,16 @@ class Writer:
             answer = await self.api.delete(f"/v1/patient_tasks/{self.tasks.pop()}")
             self.written += answer.status_code == 200
 
-    async def until_more(self, count: int, processes: Processes) -> None:
-        """Waits until so many more rows are written; whoever ended by himself is replaced."""
+    async def until_more(self, count: int, processes: Processes | None = None) -> None:
+        """Waits until so many more rows are written; of these processes whoever ended by himself is
+        replaced.
+        """
         reached = self.written + count
         deadline = time.monotonic() + ENDED_SECONDS
         while self.written < reached:
             assert time.monotonic() < deadline, f"nothing is written; the last answer: {self.last}"
-            processes.replace()
+            if processes is not None:
+                processes.replace()
             await asyncio.sleep(0.05)
 
 
