@@ -30,13 +30,14 @@ class CreateField:
 
 
 class Fields:
-    """The fields of Create of one collection."""
+    """The fields of Create of one collection; what it takes and passes over is none of them."""
 
     def __init__(self, collection: str, schema: Mapping[str, Any]) -> None:
         self.collection = collection
         self._fields = {
             name: CreateField(name, kinds.kind_of(property_))
             for name, property_ in schema["properties"].items()
+            if not property_.get("readOnly")
         }
 
     @property

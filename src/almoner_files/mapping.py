@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
 
 import yaml
 
@@ -57,7 +56,8 @@ _SYNONYMS: Final = {
 @dataclass(frozen=True)
 class Target:
     """Where a column goes: a field, or a member of a JSON field (``model.low_mood``). With a
-    ``namespace``, its values are ids of another system, by which rows are looked up.
+    ``namespace``, its values are ids of another system, by which rows are looked up, or ids of
+    ours.
     """
 
     field: str
@@ -171,7 +171,7 @@ def guess(
                 columns.setdefault(column, None)
     for column, found in columns.items():
         meant = fields.get(found.field) if found else None
-        if found and meant and meant.kind == kinds.ID and not _are_ids(samples, column):
+        if found and meant and meant.kind == kinds.ID:
             columns[column] = Target(found.field, namespace)
     days = [
         c for c, t in columns.items() if t and (f := fields.get(t.field)) and f.kind == kinds.DATE
@@ -194,15 +194,6 @@ def _guessed(column: str, exact: bool, fields: Fields) -> str | None:
     if synonym == EXTERNAL_ID or (synonym and fields.get(synonym) is not None):
         return synonym
     return None
-
-
-def _are_ids(samples: Iterable[dict[str, Any]], column: str) -> bool:
-    for row in samples:
-        try:
-            UUID(str(row.get(column) or UUID(int=0)))
-        except ValueError:
-            return False
-    return True
 
 
 def _notation(values: Iterable[Any]) -> str:

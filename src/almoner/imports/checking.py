@@ -63,11 +63,10 @@ async def prepare(
     known = await _references(connection, environment_id, resource, columns, sources)
 
     def look_up(target: Target, value: str) -> str:
-        if is_id(value):
-            return value
-        if (target.field, value) not in known:
+        # Ids of other systems may look like ours.
+        if (target.field, value) not in known and not is_id(value):
             raise ValueError(f"nothing has this id in {target.namespace}")
-        return known[target.field, value]
+        return known.get((target.field, value), value)
 
     fields = fields_of(resource)
     prepared: list[Prepared] = []

@@ -238,16 +238,17 @@ async def _refer(task: Task, columns: Columns, fields: Fields, part: DroppedPart
     namespace = drop.references or drop.namespace
     for name, value in fields.items():
         kind = columns.field(name).kind
-        if not isinstance(kind, Ref) or not isinstance(value, str) or GUID.fullmatch(value):
+        if not isinstance(kind, Ref) or not isinstance(value, str):
             continue
         there = await task.store.find(
             "external_ids", namespace=namespace, resource=kind.to, external_id=value
         )
-        if not there:
+        if there:
+            fields[name] = there[0]["welkin_id"]
+        elif not GUID.fullmatch(value):
             raise BadRowError(
                 (columns.column(name, part.columns), f"nobody in {kind.to} has this id")
             )
-        fields[name] = there[0]["welkin_id"]
 
 
 def _column(columns: Columns, path: str, part: DroppedPart) -> str:

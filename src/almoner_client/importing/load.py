@@ -14,7 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from almoner_client._sync.client import Client
-from almoner_client.errors import ApiError, InvalidRequest, NotFound, Problem
+from almoner_client.errors import AlmonerError, ApiError, InvalidRequest, NotFound, Problem
 from almoner_client.mirror.progress import Progress
 from almoner_files import files
 from almoner_files.bad_rows import BadRows
@@ -71,7 +71,7 @@ class Import:
         self._path = path
         self._mapping = mapping
         self._fields = fields
-        self._on_existing = on_existing
+        self._on_existing: OnExisting = on_existing
         self._dry_run = dry_run
         self._rows = client.collection(mapping.collection)
         self._known: dict[str, dict[str, str]] = {}
@@ -142,15 +142,17 @@ class Import:
         return f"{content}-{self._seen[content]}" if self._seen[content] > 1 else content
 
     def _by_external_id(self, target: Target, value: str) -> str:
+        """The id here of what the other system calls so. What it does not call so may be an id of
+        ours; asked for first, since ids of other systems may look like ours.
+        """
         namespace = target.namespace or self._mapping.namespace
-        if is_id(value):
-            return value
         if namespace not in self._known:
             rows = self._client.external_ids.find(namespace=namespace, page_size=1000)
             self._known[namespace] = {row.external_id: row.welkin_id for row in rows}
-        if value not in self._known[namespace]:
+        known = self._known[namespace].get(value)
+        if known is None and not is_id(value):
             raise ValueError(f"nothing has this id in the namespace {namespace}")
-        return self._known[namespace][value]
+        return known or value
 
     def _send(self, batch: list[Prepared]) -> None:
         if self._dry_run:
@@ -175,10 +177,7 @@ class Import:
         while left:
             refusing = _refused_copy(left[0].body, self._fields)
             create = [*(prepared.body for prepared in left), refusing]
-            try:
-                self._rows.batch(create=create, on_existing=self._on_existing)
-            except (InvalidRequest, NotFound) as error:
-                by_row = _by_row(error)
+            by_row = self._refused(create)
             bad = [n for n in sorted(by_row) if n < len(left)]
             for n in bad:
                 source = left[n].source
@@ -187,6 +186,17 @@ class Import:
             if not bad:
                 break
         self._count("would be taken", len(left))
+
+    def _refused(self, create: Sequence[dict[str, Any]]) -> dict[int, list[Problem]]:
+        """What the server has against rows of which it must refuse the last."""
+        try:
+            self._rows.batch(create=create, on_existing=self._on_existing)
+        except (InvalidRequest, NotFound) as error:
+            return _by_row(error)
+        raise AlmonerError(
+            "The server took a row about somebody whom there is not, and the others with it: what"
+            " was to be checked alone is written."
+        )
 
     def _errors(self, source: SourceRow, problems: Sequence[Problem]) -> list[RowError]:
         return [
