@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.errors import unavailable
 from almoner.integrations import Integration, hl7_listener, installed, jobs
 from almoner.integrations.handler import IntegrationHandler
@@ -383,6 +384,7 @@ async def test_a_message_that_is_done_again_undoes_nothing_of_a_later_one(
         BY_NAME["integration_tasks"],
         place.environment,
         failed["job_id"],
+        by=AT_THE_TERMINAL,
     )
     tasks = {task["ref_ids"][0]: task for task in await done(place)}
     assert "superseded" in tasks["M1"]["errors"]

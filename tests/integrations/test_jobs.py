@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.errors import ApiError
 from almoner.integrations import (
     Integration,
@@ -149,12 +150,12 @@ async def test_a_retry_repairs_what_failed_and_the_whole_job_has_succeeded_then(
     mended = True
     ran.clear()
     values = (place.database, place.store, TASKS, place.environment, job["job_id"])
-    assert await jobs.retry(*values, failed_only=True) == 1
+    assert await jobs.retry(*values, by=AT_THE_TERMINAL, failed_only=True) == 1
     await place.work(made, job["job_id"])
     job = await place.show(job["job_id"])
     assert (job["status"], job["counts"], ran) == ("succeeded", {"succeeded": 4}, [2])
     assert [task["errors"] for task in job["tasks"]] == [[]] * 4
-    assert await jobs.retry(*values) == 0
+    assert await jobs.retry(*values, by=AT_THE_TERMINAL) == 0
 
 
 async def test_a_job_that_is_called_off_has_nothing_running_and_can_be_taken_up_again(
@@ -180,14 +181,14 @@ async def test_a_job_that_is_called_off_has_nothing_running_and_can_be_taken_up_
     async with running(place.database, IntegrationHandler(made, place.parts)):
         job_id = await place.begin(made)
         await asyncio.wait_for(begun.wait(), 30)
-        assert await jobs.cancel(*values, job_id) == 2
+        assert await jobs.cancel(*values, job_id, by=AT_THE_TERMINAL) == 2
         stopped = await place.show(job_id)
         assert {task["status"] for task in stopped["tasks"]} == {"failed"}
         assert {task["errors"][0]["code"] for task in stopped["tasks"]} == {"cancelled"}
         go_on.set()
-        assert await jobs.cancel(*values, job_id) == 0
-        assert await jobs.retry(*values, job_id, failed_only=True) == 0
-        assert await jobs.retry(*values, job_id) == 1
+        assert await jobs.cancel(*values, job_id, by=AT_THE_TERMINAL) == 0
+        assert await jobs.retry(*values, job_id, by=AT_THE_TERMINAL, failed_only=True) == 0
+        assert await jobs.retry(*values, job_id, by=AT_THE_TERMINAL) == 1
         await place.ended(job_id)
     assert (await place.show(job_id))["counts"] == {"succeeded": 3}
 
@@ -342,10 +343,10 @@ async def test_what_tasks_were_given_goes_some_days_after_their_job_has_ended(pl
 
     retried = (place.database, place.store, TASKS, place.environment)
     with pytest.raises(ApiError) as refused:
-        await jobs.retry(*retried, old)
+        await jobs.retry(*retried, old, by=AT_THE_TERMINAL)
     assert "no longer kept" in refused.value.problems[0].detail
     assert (await place.show(old))["counts"] == {"succeeded": 1, "failed": 2}
-    assert await jobs.retry(*retried, recent) == 1
+    assert await jobs.retry(*retried, recent, by=AT_THE_TERMINAL) == 1
     await place.work(made, recent)
     # Without a day, it goes with the next look.
     while await forgetting.forget(place.database, 0):

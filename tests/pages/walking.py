@@ -65,6 +65,7 @@ _EVENTS = (
 _IMPORTS = "SELECT id::text FROM imports WHERE environment_id = $1 ORDER BY id DESC LIMIT 1"
 _AT = {
     "/admin/import/": _IMPORTS,
+    "/inbox/failures/{": _JOBS,
     "/calendar/events/": _EVENTS,
     "/workshop/integrations/jobs/": _JOBS,
     "/workshop/integrations/tasks/": _TASKS,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
@@ -122,7 +123,7 @@ async def test_processes_are_paused_for_a_patient_and_the_profile_says_by_whom(
     async with database.transaction() as connection:
         assert await pauses.is_paused(connection, program, "low_mood", chart.id)
         assert not await pauses.is_paused(connection, program, "low_mood", noise.id)
-        await pauses.pause(connection, program, "all", "", "operator")
+        await pauses.pause(connection, program, "all", "", by=AT_THE_TERMINAL)
     assert "for everybody" in Document(await coach.get(f"/patients/{noise.id}")).testid("pause")
     assert (await coach.send_form(f"{path}/processes", do="resume")).status_code == 303
     async with database.transaction() as connection:

@@ -8,7 +8,7 @@ import pytest
 
 from almoner.access import accounts
 from almoner.access.grants import EVERYTHING as ALL
-from almoner.access.worker_events import By
+from almoner.access.worker_events import AT_THE_TERMINAL, By
 from almoner.data_api.writes import Actor
 from almoner.processes import firings, pauses
 from almoner.processes.facts import Facts
@@ -239,7 +239,7 @@ async def test_what_cannot_be_done_is_a_row_that_says_why_and_is_tried_again(pla
     )
     async with place.database.transaction() as connection:
         (failed,) = await firings.recent(connection, place.environment, states=("failed",))
-        await firings.retry(connection, place.environment, failed.id)
+        await firings.retry(connection, place.environment, failed.id, AT_THE_TERMINAL)
     await place.work()
     assert ("noted", "done") in await place.firings()
     assert len(await place.rows("SELECT FROM messages WHERE environment_id = $1")) == 1
@@ -249,18 +249,24 @@ async def test_a_pause_holds_what_comes_up_and_a_resume_has_it_done(place: Place
     await place.publish(PROGRAM + LOW)
     held, noise = await place.patient(), await place.patient()
     async with place.database.transaction() as connection:
-        await pauses.pause(connection, place.environment, "patient", held, "test")
+        await pauses.pause(connection, place.environment, "patient", held, by=AT_THE_TERMINAL)
     await answer(place, held, 6)
     await answer(place, noise, 6)
     await place.work()
     assert sorted(state for _, state in await place.firings()) == ["done", "held"]
     async with place.database.transaction() as connection:
-        await pauses.pause(connection, place.environment, "process", "low", "test")
-        assert await pauses.resume(connection, place.environment, "patient", held) == 1
+        await pauses.pause(connection, place.environment, "process", "low", by=AT_THE_TERMINAL)
+        assert (
+            await pauses.resume(connection, place.environment, "patient", held, by=AT_THE_TERMINAL)
+            == 1
+        )
     await place.work()
     assert sorted(state for _, state in await place.firings()) == ["done", "held"]
     async with place.database.transaction() as connection:
-        assert await pauses.resume(connection, place.environment, "process", "low") == 1
+        assert (
+            await pauses.resume(connection, place.environment, "process", "low", by=AT_THE_TERMINAL)
+            == 1
+        )
     await place.work()
     assert [state for _, state in await place.firings()] == ["done", "done"]
     assert len(await place.rows("SELECT FROM care_flows WHERE environment_id = $1")) == 2
@@ -363,7 +369,7 @@ async def test_conditions_that_cannot_be_looked_at_are_a_failure_and_hold_up_no_
     assert await place.errors() == ["fault"]
     async with place.database.transaction() as connection:
         (failed,) = await firings.recent(connection, place.environment, states=("failed",))
-        await firings.retry(connection, place.environment, failed.id)
+        await firings.retry(connection, place.environment, failed.id, AT_THE_TERMINAL)
     await place.work()
     assert await place.firings() == [("low", "done"), ("low", "done")]
 

@@ -14,6 +14,7 @@ from joserfc import jws
 from joserfc.jwk import OctKey
 
 from almoner.access.secrets import SecretBox
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.data_api.writes import Actor
 from almoner.outbound.http import HttpClient
 from almoner.portal import alerts
@@ -134,7 +135,7 @@ async def test_a_webhook_that_refuses_is_a_failure_that_is_tried_again_by_hand(
         for code in ("webhook_failed", None):
             async with place.database.transaction() as connection:
                 (failed,) = await firings.recent(connection, place.environment, states=("failed",))
-                await firings.retry(connection, place.environment, failed.id)
+                await firings.retry(connection, place.environment, failed.id, AT_THE_TERMINAL)
             await place.work()
             assert await place.errors() == ([code] if code else [])
     assert await place.firings() == [("tells", "done")]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.processes import pauses
 from almoner.processes.waiting import due_at
 from almoner.workshop.process_design import Wait, WorkingHours
@@ -103,7 +104,7 @@ async def test_a_pause_holds_what_happens_meanwhile_and_a_merge_carries_the_wait
     held, gone, kept = [await place.patient(phase="active") for _ in range(3)]
     await place.work()
     async with place.database.transaction() as connection:
-        await pauses.pause(connection, place.environment, "patient", held, "test")
+        await pauses.pause(connection, place.environment, "patient", held, by=AT_THE_TERMINAL)
         await connection.execute(
             "INSERT INTO patient_merges (environment_id, patient_id, kept_id, moved, merged_by)"
             " VALUES ($1, $2, $3, '{}', 'test')",
@@ -117,6 +118,6 @@ async def test_a_pause_holds_what_happens_meanwhile_and_a_merge_carries_the_wait
     # Of the record that was merged, and of the one that goes on for it.
     assert await tasks(place) == [kept, kept]
     async with place.database.transaction() as connection:
-        await pauses.resume(connection, place.environment, "patient", held)
+        await pauses.resume(connection, place.environment, "patient", held, by=AT_THE_TERMINAL)
     await place.work()
     assert await tasks(place) == [kept, kept, held]

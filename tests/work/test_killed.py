@@ -17,6 +17,7 @@ import pytest
 
 from almoner.access import keys
 from almoner.access.key_file import KeySource
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.embedded import EmbeddedServer
@@ -87,7 +88,7 @@ class Job(KillablePlace):
         async def mend(database: Database, store: Store) -> int:
             await self._configure(database, mended=True)
             values = (database, store, TASKS, self.environment, self.job_id)
-            return await jobs.retry(*values, failed_only=True)
+            return await jobs.retry(*values, by=AT_THE_TERMINAL, failed_only=True)
 
         count: int = await self.with_database(mend)
         return count

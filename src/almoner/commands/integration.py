@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from almoner.access import keys
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.commands import new_integration
 from almoner.commands.answering import Answer, Rows, acting, listing
 from almoner.commands.session import (
@@ -204,7 +205,7 @@ async def retry(
         async with database.connection() as connection:
             owner = await environment_id(connection, environment)
         values = (database, _store(database), jobs.tasks_of(BY_NAME), owner, job)
-        count = await jobs.retry(*values, failed_only=failed)
+        count = await jobs.retry(*values, by=AT_THE_TERMINAL, failed_only=failed)
     value = {"job_id": job, "retried": count}
     return Answer(value, f"{count} tasks are done again." if count else "Nothing went wrong in it.")
 
@@ -219,7 +220,8 @@ async def cancel(job: JOB, environment: ENVIRONMENT = None) -> Answer:
     async with connect() as (database, _):
         async with database.connection() as connection:
             owner = await environment_id(connection, environment)
-        count = await jobs.cancel(database, _store(database), jobs.tasks_of(BY_NAME), owner, job)
+        values = (database, _store(database), jobs.tasks_of(BY_NAME), owner, job)
+        count = await jobs.cancel(*values, by=AT_THE_TERMINAL)
     value = {"job_id": job, "cancelled": count}
     return Answer(value, f"Called off {count} tasks." if count else "It had ended already.")
 

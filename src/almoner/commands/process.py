@@ -179,7 +179,7 @@ async def pause(
     Example: almoner process pause low_mood
     """
     async with _pausing(name, patient, everything, environment) as (connection, owner, kind, which):
-        await pauses.pause(connection, owner, kind, which, AT_THE_TERMINAL.actor)
+        await pauses.pause(connection, owner, kind, which, by=AT_THE_TERMINAL)
     words = which or "--all"
     undo = f"{called()} process resume {_option(kind)}{words}{within(environment)}"
     return Answer(
@@ -201,7 +201,7 @@ async def resume(
     Example: almoner process resume low_mood
     """
     async with _pausing(name, patient, everything, environment) as (connection, owner, kind, which):
-        released = await pauses.resume(connection, owner, kind, which)
+        released = await pauses.resume(connection, owner, kind, which, by=AT_THE_TERMINAL)
     return Answer(
         {"kind": kind, "name": which, "paused": False, "released": released},
         f"Resumed. {released} that {'was' if released == 1 else 'were'} held"

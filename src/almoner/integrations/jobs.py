@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from almoner.access import worker_events
+from almoner.access.worker_events import By
 from almoner.data_api.declare import Resource
 from almoner.data_api.store import Store
 from almoner.data_api.writes import new_id
@@ -152,19 +154,19 @@ async def any_runner(connection: Connection) -> bool:
 
 
 async def cancel(
-    database: Database, store: Store, tasks: Resource, environment_id: int, job_id: str
+    database: Database, store: Store, tasks: Resource, environment_id: int, job_id: str, by: By
 ) -> int:
     """Calls off what of a job has not ended: what was begun says so, what was not stays
-    unattempted. Answers with how many.
+    unattempted. Answers with how many; that it was done is noted.
 
     Raises a 404 ApiError.
     """
     async with database.transaction() as connection:
-        return await cancel_within(connection, store, tasks, environment_id, job_id)
+        return await cancel_within(connection, store, tasks, environment_id, job_id, by=by)
 
 
 async def cancel_within(
-    connection: Connection, store: Store, tasks: Resource, environment_id: int, job_id: str
+    connection: Connection, store: Store, tasks: Resource, environment_id: int, job_id: str, by: By
 ) -> int:
     """The same in the transaction that the connection is in."""
     name = await _queue(connection, environment_id, job_id)
@@ -173,8 +175,13 @@ async def cancel_within(
     top = await connection.fetchval(_TOP, environment_id, job_id)
     ids = begun if top not in was or top in begun else [*begun, top]
     fields = {"status": "failed", "errors": [CALLED_OFF]}
-    by = writer(environment_id, name, job_id)
-    await store.within(connection).update_all(by, tasks, ids, fields)
+    writing = writer(environment_id, name, job_id)
+    await store.within(connection).update_all(writing, tasks, ids, fields)
+    if was:
+        about, detail = f"integration:{name}", f"job {job_id}"
+        await worker_events.changed(
+            connection, environment_id, "job called off", by, about, detail=detail
+        )
     return len(was)
 
 
@@ -184,17 +191,20 @@ async def retry(
     tasks: Resource,
     environment_id: int,
     job_id: str,
+    by: By,
     failed_only: bool = False,
 ) -> int:
     """Has what went wrong in a job done again: what failed and, unless ``failed_only``, what was
-    called off.
+    called off. That it was done is noted.
 
     Answers with how many tasks are done again. Raises ApiError: 404, or 400 where
     what they were given is gone.
     """
     states = WRONG_BY_ITSELF if failed_only else UNSUCCESSFUL
     async with database.transaction() as connection:
-        return await retry_within(connection, store, tasks, environment_id, job_id, states=states)
+        return await retry_within(
+            connection, store, tasks, environment_id, job_id, states=states, by=by
+        )
 
 
 async def retry_within(
@@ -204,6 +214,7 @@ async def retry_within(
     environment_id: int,
     job_id: str,
     states: Sequence[str],
+    by: By,
     task_id: str | None = None,
 ) -> int:
     """The same in the transaction that the connection is in, of the tasks in these states; with
@@ -212,10 +223,15 @@ async def retry_within(
     moved = await queries.retry(connection, environment_id, job_id, states, task_id)
     if moved and await forgetting.is_forgotten(connection, environment_id, job_id):
         raise problem("bad_request", _FORGOTTEN)
-    by, within = writer(environment_id, name, job_id), store.within(connection)
+    writing, within = writer(environment_id, name, job_id), store.within(connection)
     for state, status in ((READY, "unattempted"), (BLOCKED, "running")):
         ids = sorted(task_id for task_id, now in moved.items() if now == state)
-        await within.update_all(by, tasks, ids, {"status": status, "errors": []})
+        await within.update_all(writing, tasks, ids, {"status": status, "errors": []})
+    if moved:
+        about, detail = f"integration:{name}", f"job {job_id}"
+        await worker_events.changed(
+            connection, environment_id, "failure tried again", by, about, detail=detail
+        )
     return list(moved.values()).count(READY)
 
 

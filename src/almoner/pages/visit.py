@@ -312,11 +312,17 @@ class Visit:
         address = self.here_whole
         return SentForm.of(self.environment_id, self.worker.worker_id, form.token, address, content)
 
-    def page(self, template: str, context: Any, status: int = 200) -> Response:
+    def page(
+        self,
+        template: str,
+        context: Any,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
         """A whole page. ``context`` is a dataclass, each of whose fields the template sees by its
         name.
         """
-        return TemplateResponse(self, template, context, status, {})
+        return TemplateResponse(self, template, context, status, dict(headers or {}))
 
     def fragment(
         self,

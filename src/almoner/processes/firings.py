@@ -9,11 +9,14 @@ from typing import Any, Final
 
 import msgspec
 
+from almoner.access import worker_events
+from almoner.access.worker_events import By
 from almoner.data_api.writes import new_id
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.processes.events import Event
 from almoner.work import queries
+from almoner.work.dismissals import is_dismissed
 from almoner.work.step import FAILED as STEP_FAILED
 from almoner.work.step import REFUSED as STEP_REFUSED
 from almoner.work.step import NewStep
@@ -65,6 +68,17 @@ SELECT {_COLUMNS} FROM process_firings f WHERE f.environment_id = $1
   AND ($4::timestamptz IS NULL OR f.fired_at >= $4 AND f.fired_at < $5)
 ORDER BY f.fired_at DESC, f.id DESC LIMIT {MOST_LISTED}
 """
+# One that was stopped is mended by a new version of the program alone.
+_FAILED: Final = f"""
+FROM process_firings f WHERE f.environment_id = $1 AND (f.state = 'failed' OR (f.state = 'stopped'
+  AND f.version = (SELECT max(version) FROM programs WHERE environment_id = $1)))
+AND $2 = {is_dismissed("f.id", "coalesce(f.ended_at, f.fired_at)")}
+"""
+_FAILURES: Final = f"""
+SELECT {_COLUMNS} {_FAILED}
+ORDER BY coalesce(f.ended_at, f.fired_at) DESC, f.id LIMIT {MOST_LISTED}
+"""
+_COUNT_FAILED: Final = f"SELECT count(*) {_FAILED}"
 _MOVE: Final = """
 UPDATE process_firings SET state = $3, error = $4,
   awaits = CASE WHEN $3 IN ('open', 'held') THEN awaits END,
@@ -233,6 +247,24 @@ async def recent(
     return [_firing(row) for row in rows]
 
 
+async def failures(
+    connection: Connection, environment_id: int, dismissed: bool = False
+) -> list[Firing]:
+    """The newest that somebody is to look at, or those that somebody has put away: those that
+    failed, and those of the newest version that were stopped.
+    """
+    rows = await connection.fetch(_FAILURES, environment_id, dismissed)
+    return [_firing(row) for row in rows]
+
+
+async def count_failures(
+    connection: Connection, environment_id: int, dismissed: bool = False
+) -> int:
+    """How many of these there are."""
+    number: int = await connection.fetchval(_COUNT_FAILED, environment_id, dismissed)
+    return number
+
+
 async def counts(connection: Connection, environment_id: int) -> dict[str, Mapping[str, Any]]:
     """How many firings of the last 90 days are in which state, by process."""
     rows = await connection.fetch(_COUNTS, environment_id)
@@ -293,9 +325,9 @@ async def release(
     return len(rows)
 
 
-async def retry(connection: Connection, environment_id: int, firing_id: str) -> None:
-    """Has a firing that failed tried again. In a transaction. Raises a 404 ApiError where there is
-    none.
+async def retry(connection: Connection, environment_id: int, firing_id: str, by: By) -> None:
+    """Has a firing that failed tried again, which is noted. In a transaction. Raises a 404 ApiError
+    where there is none.
     """
     firing = await get(connection, environment_id, firing_id)
     if firing is None or firing.state != FAILED:
@@ -305,6 +337,10 @@ async def retry(connection: Connection, environment_id: int, firing_id: str) -> 
         # It failed before it had a step.
         await _schedule(connection, environment_id, firing_id, 0.0)
     await move(connection, environment_id, firing_id, OPEN)
+    about = f"process:{firing.process}"
+    await worker_events.changed(
+        connection, environment_id, "failure tried again", by, about, detail=f"firing {firing_id}"
+    )
 
 
 async def _schedule(

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from almoner.access import worker_events
 from almoner.access.actors import name_sql
+from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.processes import firings
 
 Kind = Literal["process", "patient", "all"]
 _PAUSE: Final = """
 INSERT INTO process_pauses (environment_id, kind, name, paused_by) VALUES ($1, $2, $3, $4)
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING RETURNING true
 """
 _RESUME: Final = """
-DELETE FROM process_pauses WHERE environment_id = $1 AND kind = $2 AND name = $3
+DELETE FROM process_pauses WHERE environment_id = $1 AND kind = $2 AND name = $3 RETURNING true
 """
 # A firing that looks for a pause, and who ends one, wait for each other.
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('process_pauses', $1::int))"
@@ -28,20 +30,25 @@ SELECT EXISTS (SELECT FROM process_pauses WHERE environment_id = $1 AND (kind = 
   OR (kind = 'process' AND name = $2) OR (kind = 'patient'
   AND name IN ($3::text, almoner_current_patient($1, $3::text::uuid)::text))))
 """
+_READ: Final = f"""
+SELECT kind, name, {name_sql("p.paused_by")} AS paused_by, paused_at FROM process_pauses p
+WHERE p.environment_id = $1
+"""
+# A pause of a process is about the patients for whom it would have acted meanwhile.
 _OF_PATIENT: Final = f"""
-SELECT kind, name, {name_sql("paused_by")} AS paused_by, paused_at FROM process_pauses
-WHERE environment_id = $1 AND (kind = 'all' OR (kind = 'patient' AND name = $2))
-ORDER BY kind = 'all' LIMIT 1
+{_READ} AND (kind = 'all' OR (kind = 'patient' AND name = $2) OR (kind = 'process' AND EXISTS (
+  SELECT FROM process_firings f WHERE f.environment_id = $1 AND f.process = p.name
+    AND f.state = 'held' AND (f.patient_id::text = $2 OR f.patient_id IN (
+      SELECT m.patient_id FROM patient_merges m WHERE m.environment_id = $1
+        AND m.kept_id::text = $2)))))
+ORDER BY kind = 'patient' DESC, kind = 'all' DESC, paused_at
 """
-_LIST: Final = """
-SELECT kind, name, paused_by, paused_at FROM process_pauses WHERE environment_id = $1
-ORDER BY paused_at
-"""
+_LIST: Final = f"{_READ} ORDER BY paused_at"
 
 
 @dataclass(frozen=True)
 class Pause:
-    """What is paused, since when (UTC), and the actor who did so."""
+    """What is paused, since when (UTC), and who did so: a name, or the actor who has none."""
 
     kind: str
     name: str
@@ -49,18 +56,22 @@ class Pause:
     paused_at: datetime
 
 
-async def pause(
-    connection: Connection, environment_id: int, kind: Kind, name: str, by: str
-) -> None:
-    """Pauses; once this is committed, nothing more is done. In a transaction."""
+async def pause(connection: Connection, environment_id: int, kind: Kind, name: str, by: By) -> None:
+    """Pauses, which is noted; once this is committed, nothing more is done. In a transaction."""
     await connection.execute(_LOCK, environment_id)
-    await connection.execute(_PAUSE, environment_id, kind, name, by)
+    if await connection.fetchval(_PAUSE, environment_id, kind, name, by.actor):
+        about = _about(kind, name)
+        await worker_events.changed(connection, environment_id, "processes paused", by, about)
 
 
-async def resume(connection: Connection, environment_id: int, kind: Kind, name: str) -> int:
-    """Ends a pause; what it held goes on. Answers with how many that are. In a transaction."""
+async def resume(connection: Connection, environment_id: int, kind: Kind, name: str, by: By) -> int:
+    """Ends a pause, which is noted; what it held goes on. Answers with how many that are. In a
+    transaction.
+    """
     await connection.execute(_LOCK, environment_id)
-    await connection.execute(_RESUME, environment_id, kind, name)
+    if await connection.fetchval(_RESUME, environment_id, kind, name):
+        about = _about(kind, name)
+        await worker_events.changed(connection, environment_id, "processes resumed", by, about)
     process, patient_id = (name if kind == of else "" for of in ("process", "patient"))
     return await firings.release(connection, environment_id, process, patient_id)
 
@@ -74,14 +85,25 @@ async def is_paused(
     return paused
 
 
-async def of_patient(connection: Connection, environment_id: int, patient_id: str) -> Pause | None:
-    """The pause that holds for a patient, theirs before that of all, with the name of who made it;
-    None where there is none.
+async def of_patient(connection: Connection, environment_id: int, patient_id: str) -> list[Pause]:
+    """What keeps processes from acting for a patient: their own pause, that of all, and those of
+    processes that hold something of theirs.
     """
-    row = await connection.fetchrow(_OF_PATIENT, environment_id, patient_id)
-    return None if row is None else Pause(**row)
+    rows = await connection.fetch(_OF_PATIENT, environment_id, patient_id)
+    return [Pause(**row) for row in rows]
+
+
+async def of_process(connection: Connection, environment_id: int, name: str) -> tuple[Pause, ...]:
+    """What keeps a process from acting for everybody: its own pause, and that of all."""
+    keeping = (("all", ""), ("process", name))
+    paused = await all_of(connection, environment_id)
+    return tuple(pause for pause in paused if (pause.kind, pause.name) in keeping)
 
 
 async def all_of(connection: Connection, environment_id: int) -> list[Pause]:
     """What is paused, the oldest first."""
-    return [Pause(*row) for row in await connection.fetch(_LIST, environment_id)]
+    return [Pause(**row) for row in await connection.fetch(_LIST, environment_id)]
+
+
+def _about(kind: Kind, name: str) -> str:
+    return "processes" if kind == "all" else f"{kind}:{name}"

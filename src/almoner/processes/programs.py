@@ -138,5 +138,11 @@ def process_in(outline: Outline, name: str) -> Process | None:
     return next((each for each in outline.processes if each.name == name), None)
 
 
+def titles_in(outline: Outline | None) -> dict[str, str]:
+    """What people call the processes of a program, by their names."""
+    processes = outline.processes if outline is not None else ()
+    return {process.name: process.title or process.name for process in processes}
+
+
 # What is looked at beyond where it must begin, since times in the log are not strictly in order.
 MARGIN: Final = timedelta(hours=1)

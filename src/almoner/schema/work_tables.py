@@ -54,6 +54,7 @@ def work_tables(metadata: MetaData) -> None:
         *key("work_queues", "environment_id", "name"),
     )
     _steps(metadata)
+    _put_away(metadata)
     _imports(metadata)
     table(
         metadata,
@@ -144,6 +145,29 @@ def _imports(metadata: MetaData) -> None:
         Column("xid", BigInteger, nullable=False),
         string("note", nullable=True),
         PrimaryKeyConstraint("environment_id", "import_id", "line"),
+    )
+
+
+def _put_away(metadata: MetaData) -> None:
+    """What somebody has decided about work that failed, or is not to go on."""
+    # Failures that somebody has put away: of a job, whose steps ended before that.
+    table(
+        metadata,
+        "work_dismissals",
+        guid("job_id"),
+        moment("dismissed_at"),
+        string("dismissed_by"),
+        string("reason"),
+        *key("work_dismissals", "environment_id", "job_id"),
+    )
+    # Runs in the background of a page that somebody has called off; whichever process of the server
+    # has the run looks here.
+    table(
+        metadata,
+        "cancelled_runs",
+        string("run_id"),
+        moment("cancelled_at"),
+        *key("cancelled_runs", "environment_id", "run_id"),
     )
 
 

@@ -21,6 +21,8 @@ from almoner.processes.events import Event
 from almoner.processes.would import monday
 from almoner.resources import BY_NAME
 from almoner.workshop import drafts, kiwi_health
+from almoner.workshop.pages.automation import trial_page
+from almoner.workshop.pages.runs import RUNS, Runs
 from almoner.workshop.process_design import Process, ProcessAction
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import publish
@@ -205,8 +207,42 @@ async def test_a_trial_that_is_under_way_says_how_far_it_is_and_is_cancelled(
         assert Document(await came_of(designer, f"{PATH}/try/low_mood?days=30")).heading(
             "it would have acted 0 times"
         )
-        again = await designer.send_form(f"{PATH}/try/low_mood", run="nothing")
+        again = await designer.send_form(f"{PATH}/try/low_mood", run="")
         assert again.headers["location"].endswith(f"{PATH}/try/low_mood")
+
+
+async def test_a_trial_is_cancelled_by_another_process_of_the_server_than_the_one_that_has_it(
+    people: People, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = await new_environment(database)
+    async with database.connection() as connection:
+        await publish(connection, environment, kiwi_health.source(), "test")
+
+    async def endless(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    path = f"{PATH}/try/low_mood"
+    async with await people(environment, "designer") as designer:
+        with monkeypatch.context() as patched:
+            patched.setattr(trial, "try_out", endless)
+            begun = Document(await designer.get(f"{path}?days=30"))
+        run = begun.form(path).field("run").value
+        follow = f"{path}?days=30&of=live&run={run}"
+        with monkeypatch.context() as patched:
+            # What another process of the server knows: nothing of this trial.
+            patched.setattr(trial_page, "RUNS", Runs())
+            elsewhere = await designer.get(follow)
+            assert "Looking for the trial" in Document(elsewhere).testid("trial-progress")
+            fields = Document(elsewhere).form(path)
+            sent = {name: fields.field(name).value for name in ("run", "days", "of")}
+            cancelled = await designer.send_form(path, **sent)
+            assert cancelled.headers["location"].endswith(follow)
+            page = Document(await designer.get(cancelled.headers["location"]))
+            assert "The trial was cancelled." in page.testid("banner")
+        known = RUNS.find(environment, run)
+        assert known is not None
+        assert await known.settle(30)
+        assert "The trial was cancelled." in Document(await designer.get(follow)).testid("banner")
 
 
 async def test_a_trial_tells_how_much_of_the_log_it_has_read(

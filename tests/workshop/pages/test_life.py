@@ -24,7 +24,7 @@ from almoner.resources.patients import patients
 from almoner.workshop import drafts, locks
 from almoner.workshop.assessment_design import AssessmentSection, FieldDesign, Question
 from almoner.workshop.design import Phase, ProgramDesign
-from almoner.workshop.pages.runs import MOST_HERE, Runs
+from almoner.workshop.pages.runs import MOST_HERE, Runs, is_cancelled
 from almoner.workshop.program_file import parse
 from almoner.workshop.published_programs import design_of, newest_version
 from tests.conftest import new_environment
@@ -524,7 +524,7 @@ async def test_a_worker_who_does_not_design_sees_nothing(
         assert (await integrator.get("/workshop")).headers["location"] == "/workshop/clients"
 
 
-async def test_a_run_tells_how_far_it_is_is_cancelled_and_forgotten() -> None:
+async def test_a_run_tells_how_far_it_is_is_cancelled_and_forgotten(database: Database) -> None:
     now = [0.0]
     runs, gate = Runs(lambda: now[0]), asyncio.Event()
 
@@ -533,7 +533,7 @@ async def test_a_run_tells_how_far_it_is_is_cancelled_and_forgotten() -> None:
         await gate.wait()
         return "found"
 
-    first, second = runs.begin(1, "a", work), runs.begin(1, "b", work)
+    first, second = runs.begin(database, 1, "a", work), runs.begin(database, 1, "b", work)
     assert not await first.settle(0)
     await asyncio.wait_for(_until(lambda: first.done == 3), 5)
     assert (first.total, runs.latest(1, "a"), runs.find(2, first.id)) == (10, first, None)
@@ -548,26 +548,49 @@ async def test_a_run_tells_how_far_it_is_is_cancelled_and_forgotten() -> None:
     assert runs.find(1, first.id) is None
 
 
-async def test_an_environment_has_only_so_many_runs_under_way() -> None:
+async def test_a_run_is_cancelled_by_whichever_process_of_the_server_is_asked(
+    database: Database,
+) -> None:
+    here, elsewhere = Runs(), Runs()
+
+    async def work(_: Any) -> None:
+        await asyncio.Event().wait()
+
+    asked, other = (here.begin(database, 1, about, work) for about in ("asked", "other"))
+    assert await elsewhere.cancel(database, 1, asked.id) is None
+    assert await asked.settle(30)
+    assert asked.cancelled
+    assert not other.is_over
+    async with database.connection() as connection:
+        assert await is_cancelled(connection, 1, asked.id)
+        assert not await is_cancelled(connection, 2, asked.id)
+        assert not await is_cancelled(connection, 1, other.id)
+    assert await here.cancel(database, 1, other.id) is other
+    assert other.cancelled
+
+
+async def test_an_environment_has_only_so_many_runs_under_way(database: Database) -> None:
     runs, gate = Runs(), asyncio.Event()
 
     async def work(_: Any) -> None:
         await gate.wait()
 
-    begun = [runs.begin(1, number, work) for number in range(MOST_HERE)]
+    begun = [runs.begin(database, 1, number, work) for number in range(MOST_HERE)]
     with pytest.raises(UnavailableError, match="service_unavailable"):
-        runs.begin(1, "one too many", work)
-    runs.begin(2, "elsewhere", work)
+        runs.begin(database, 1, "one too many", work)
+    runs.begin(database, 2, "elsewhere", work)
     gate.set()
     assert all([await run.settle(5) for run in begun])
-    runs.begin(1, "again", work)
+    runs.begin(database, 1, "again", work)
 
 
-async def test_a_failure_in_the_background_is_told_without_its_details() -> None:
+async def test_a_failure_in_the_background_is_told_without_its_details(
+    database: Database,
+) -> None:
     async def work(_: Any) -> None:
         raise RuntimeError(msgspec.json.encode({"patient": "Ann"}).decode())
 
-    run = Runs().begin(1, "failing", work)
+    run = Runs().begin(database, 1, "failing", work)
     assert await run.settle(5)
     assert run.failure == "Something is wrong in the server, and its log says what."
 

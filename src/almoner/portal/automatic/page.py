@@ -84,10 +84,9 @@ async def pause(visit: Visit, connection: Connection, patient: Patient) -> Respo
     async with connection.transaction():
         owner = visit.environment_id
         if do == "pause":
-            by = visit.actor.actor
-            await pauses.pause(connection, owner, "patient", patient.id, by=by)
+            await pauses.pause(connection, owner, "patient", patient.id, by=visit.by)
         else:
-            await pauses.resume(connection, owner, "patient", patient.id)
+            await pauses.resume(connection, owner, "patient", patient.id, by=visit.by)
     return visit.go(f"/patients/{patient.id}")
 
 

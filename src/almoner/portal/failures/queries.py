@@ -1,5 +1,6 @@
 """What has failed and can be mended: firings of processes, and jobs of integrations whose tasks
-failed. Each is there until it is mended: tried again with success, or begun anew.
+failed. Each is there until it is mended, tried again with success or begun anew, or until somebody
+puts it away.
 """
 
 from __future__ import annotations
@@ -11,22 +12,16 @@ from typing import Any, Final
 
 import msgspec
 
+from almoner.access.actors import name_sql
 from almoner.database import Connection
-from almoner.processes.firings import QUEUE
+from almoner.processes import firings
+from almoner.processes.firings import QUEUE, Firing
 from almoner.vocabulary.names import full_name_sql
+from almoner.work.dismissals import is_dismissed
 
-MOST: Final = 200
-# One that was stopped is mended by a new version of the program alone.
-_FAILED: Final = """
-FROM process_firings f WHERE f.environment_id = $1 AND (f.state = 'failed' OR (f.state = 'stopped'
-  AND f.version = (SELECT max(version) FROM programs WHERE environment_id = $1)))
-"""
-_FIRINGS: Final = f"""
-SELECT f.id::text, f.process AS name, f.version, f.patient_id::text, f.state, f.error::text,
-  coalesce(f.ended_at, f.fired_at) AS at {_FAILED} ORDER BY at DESC, f.id LIMIT {MOST}
-"""
+MOST: Final = firings.MOST_LISTED
 # What the tasks of an old job were given is not kept: that one cannot be mended any more.
-_WRONG: Final = """
+_WRONG: Final = f"""
 FROM (
   SELECT s.job_id, s.queue, count(*) AS tasks, max(s.finished_at) AS at,
     (array_agg(s.id ORDER BY s.finished_at DESC, s.id))[1] AS newest
@@ -34,6 +29,11 @@ FROM (
     AND s.queue <> $2 GROUP BY s.job_id, s.queue) AS wrong
 WHERE EXISTS (SELECT FROM work_steps top WHERE top.environment_id = $1 AND top.job_id = wrong.job_id
   AND top.parent_id IS NULL AND top.args IS NOT NULL)
+  AND $3 = {is_dismissed("wrong.job_id", "wrong.at")}
+"""
+_DISMISSALS: Final = f"""
+SELECT job_id::text, reason, {name_sql("d.dismissed_by")} AS by, dismissed_at
+FROM work_dismissals d WHERE d.environment_id = $1 AND d.job_id = ANY ($2::uuid[])
 """
 _JOBS: Final = f"""
 SELECT wrong.*, t.user_id::text AS patient_id, t.errors::text FROM (SELECT * {_WRONG}
@@ -41,11 +41,20 @@ SELECT wrong.*, t.user_id::text AS patient_id, t.errors::text FROM (SELECT * {_W
 LEFT JOIN integration_tasks t ON t.environment_id = $1 AND t.id = wrong.newest
 ORDER BY at DESC, job_id
 """
-_COUNT: Final = f"SELECT (SELECT count(*) {_FAILED}) + (SELECT count(*) {_WRONG})"
+_COUNT: Final = f"SELECT count(*) {_WRONG}"
 _NAMES: Final = f"""
 SELECT p.id::text, {full_name_sql("p")} FROM patients AS p
 WHERE p.environment_id = $1 AND ($2::uuid IS NULL OR p.coach_id = $2) AND p.id = ANY ($3::uuid[])
 """
+
+
+@dataclass(frozen=True)
+class Dismissal:
+    """Why a failure was put away, by whom and when (UTC)."""
+
+    reason: str
+    by: str
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,18 +76,31 @@ class Failure:
     may_retry: bool
 
 
-async def failures(connection: Connection, environment_id: int) -> list[Failure]:
-    """The newest failures of processes and of integrations, the newest first."""
-    rows = [_of_process(row) for row in await connection.fetch(_FIRINGS, environment_id)] + [
-        _of_job(row) for row in await connection.fetch(_JOBS, environment_id, QUEUE)
-    ]
+async def failures(
+    connection: Connection, environment_id: int, dismissed: bool = False
+) -> list[Failure]:
+    """The newest failures of processes and of integrations, the newest first; or those that were
+    put away.
+    """
+    failed = await firings.failures(connection, environment_id, dismissed)
+    wrong = await connection.fetch(_JOBS, environment_id, QUEUE, dismissed)
+    rows = [_of_process(firing) for firing in failed] + [_of_job(row) for row in wrong]
     return sorted(rows, key=lambda failure: (failure.at, failure.id), reverse=True)[:MOST]
 
 
-async def count(connection: Connection, environment_id: int) -> int:
-    """How many failures there are."""
-    number: int = await connection.fetchval(_COUNT, environment_id, QUEUE)
-    return number
+async def count(connection: Connection, environment_id: int, dismissed: bool = False) -> int:
+    """How many failures there are, or were put away."""
+    jobs: int = await connection.fetchval(_COUNT, environment_id, QUEUE, dismissed)
+    return jobs + await firings.count_failures(connection, environment_id, dismissed)
+
+
+async def dismissals(
+    connection: Connection, environment_id: int, failures: Sequence[Failure]
+) -> dict[str, Dismissal]:
+    """Why these were put away, by their ids."""
+    ids = [failure.id for failure in failures]
+    rows = await connection.fetch(_DISMISSALS, environment_id, ids)
+    return {row["job_id"]: Dismissal(row["reason"], row["by"], row["dismissed_at"]) for row in rows}
 
 
 async def names(
@@ -88,18 +110,17 @@ async def names(
     return dict(await connection.fetch(_NAMES, environment_id, only_of, patient_ids))
 
 
-def _of_process(row: Mapping[str, Any]) -> Failure:
-    error = msgspec.json.decode(row["error"]) if row["error"] else {}
+def _of_process(firing: Firing) -> Failure:
     return Failure(
         of="process",
-        id=row["id"],
-        name=row["name"],
-        at=row["at"],
-        code=error.get("code", ""),
-        text=error.get("message", ""),
+        id=firing.id,
+        name=firing.process,
+        at=firing.ended_at or firing.fired_at,
+        code=firing.error.get("code", ""),
+        text=firing.error.get("message", ""),
         tasks=1,
-        patient_id=row["patient_id"],
-        may_retry=row["state"] == "failed",
+        patient_id=firing.patient_id,
+        may_retry=firing.state == firings.FAILED,
     )
 
 

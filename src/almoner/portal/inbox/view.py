@@ -20,6 +20,8 @@ from almoner.portal.inbox.full_counts import Tally
 from almoner.portal.inbox.rows import TABS, Action, InboxRow, WaitingItems
 from almoner.portal.inbox.tab_counts import TabCount
 from almoner.portal.patient import Patient
+from almoner.processes import pauses
+from almoner.processes.pauses import Pause
 from almoner.vocabulary import clocks
 
 # How many rows are shown at first, and how many more each time.
@@ -84,7 +86,7 @@ class InboxActionResult:
 
 @dataclass(frozen=True, kw_only=True)
 class InboxPage:
-    """What the inbox's page and its parts need.
+    """What the inbox's page and its parts need. ``pauses`` are those of processes and of all.
 
     ``failures`` of what runs by itself are there for who administers, None for others. ``place`` is
     the number of the row in which something was just done, None where nothing was;
@@ -106,6 +108,7 @@ class InboxPage:
     tasks: int
     inactive_days: int
     failures: int | None
+    pauses: tuple[Pause, ...]
     result: InboxActionResult | None = None
     place: int | None = None
     focus: int | None = None
@@ -134,9 +137,8 @@ async def gather(
         )
         patients = await queries.own_patients(connection, mine)
         tasks = await queries.open_tasks(connection, mine)
-        failures = None
-        if "administer" in visit.rights.may:
-            failures = await failed.count(connection, visit.environment_id)
+        failures = await _failures(visit, connection)
+        paused = await _pauses(visit, connection)
     waiting = waiting.of_phase(view.phase)
     events = [event for event in day.events if event.patient_id and event.outcome is None]
     events = [
@@ -167,10 +169,25 @@ async def gather(
         tasks=tasks,
         inactive_days=visit.parts.inactive_days,
         failures=failures,
+        pauses=paused,
         result=result,
         place=place,
         focus=None if place is None else min(place, len(drawn) - 1),
     )
+
+
+async def _failures(visit: Visit, connection: Connection) -> int | None:
+    if "administer" not in visit.rights.may:
+        return None
+    return await failed.count(connection, visit.environment_id)
+
+
+async def _pauses(visit: Visit, connection: Connection) -> tuple[Pause, ...]:
+    """What keeps a process from putting something into anybody's inbox."""
+    if not visit.program.acts:
+        return ()
+    paused = await pauses.all_of(connection, visit.environment_id)
+    return tuple(pause for pause in paused if pause.kind != "patient")
 
 
 def _whose(visit: Visit, view: InboxView) -> str:

@@ -13,7 +13,9 @@ from almoner.portal.patient import Patient
 from almoner.portal.profile.timeline_words import day_in_words
 from almoner.processes import pauses
 from almoner.processes.pauses import Pause
+from almoner.processes.programs import titles_in
 from almoner.vocabulary import clocks
+from almoner.workshop import published_programs
 
 _NEXT = next_of("$2", "$3::text", "e.id::text, e.start_time, e.day, e.appointment_type")
 
@@ -31,15 +33,24 @@ class Next:
 
 
 @dataclass(frozen=True)
+class ProfilePause:
+    """A pause that keeps processes from acting for the patient, and what it is of in words."""
+
+    pause: Pause
+    title: str
+
+
+@dataclass(frozen=True)
 class ProfileHeader:
-    """What the head shows. ``next`` is None where nothing is booked, and ``pause`` where none keeps
-    processes from acting for the patient; ``acts``: the program has processes.
+    """What the head shows. ``next`` is None where nothing is booked; ``may_pause`` and
+    ``may_resume`` say what may be done with the patient's own pause.
     """
 
     patient: Patient
     next: Next | None
-    pause: Pause | None
-    acts: bool
+    pauses: tuple[ProfilePause, ...]
+    may_pause: bool
+    may_resume: bool
 
 
 async def header(visit: Visit, connection: Connection, patient: Patient) -> ProfileHeader:
@@ -53,8 +64,36 @@ async def header(visit: Visit, connection: Connection, patient: Patient) -> Prof
         kind = visit.program.title("appointment_types", row["appointment_type"])
         when, yours = appointment_words(row["start_time"], row["day"], patient.timezone, mine, now)
         coming = Next(row["id"], when, yours, kind)
-    pause = await pauses.of_patient(connection, visit.environment_id, patient.id)
-    return ProfileHeader(patient, coming, pause, visit.program.acts)
+    paused = await _pauses(visit, connection, patient)
+    kinds = {each.pause.kind for each in paused}
+    return ProfileHeader(
+        patient,
+        coming,
+        paused,
+        may_pause=visit.program.acts and not kinds & {"patient", "all"},
+        may_resume="patient" in kinds,
+    )
+
+
+async def _pauses(
+    visit: Visit, connection: Connection, patient: Patient
+) -> tuple[ProfilePause, ...]:
+    paused = await pauses.of_patient(connection, visit.environment_id, patient.id)
+    titles: dict[str, str] = {}
+    # That a process would have acted on hidden answers or records tells what is in them.
+    hides = visit.rights.hidden_assessments or visit.rights.hidden_data
+    if not hides and any(pause.kind == "process" for pause in paused):
+        outline = await published_programs.outline_at(
+            connection, visit.environment_id, visit.program.version
+        )
+        titles = titles_in(outline)
+    return tuple(
+        ProfilePause(
+            pause,
+            titles.get(pause.name, "A process") if pause.kind == "process" else "Processes",
+        )
+        for pause in paused
+    )
 
 
 def appointment_words(

@@ -42,7 +42,7 @@ def begin(database: Database, environment_id: int, subject: Subject, design: Pro
         async with database.connection() as connection:
             return await examine(connection, environment_id, design, progress)
 
-    return RUNS.begin(environment_id, subject, work)
+    return RUNS.begin(database, environment_id, subject, work)
 
 
 def kinds(report: Report) -> tuple[BreakageKind, ...]:

@@ -2,7 +2,9 @@
 is.
 
 Runs live in the process that began them. A page that asks another process of the same server is
-told to ask again over a new connection, which the system may hand to any of them."""
+told to ask again over a new connection, which the system may hand to any of them. That a run is to
+end is a row in the database, so that any process may be told; the one that has the run looks for
+it."""
 
 from __future__ import annotations
 
@@ -11,12 +13,15 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
+from almoner.database import Connection, Database
 from almoner.errors import Answerable, unavailable
 from almoner.operations.logs import fault
+from almoner.work.rounds import keep_looking
 
 # How many runs one environment, and one process, may have under way; and for how many seconds what
 # came of one is kept.
@@ -24,6 +29,21 @@ MOST_HERE: Final = 4
 MOST: Final = 16
 RETENTION_SECONDS: Final = 600
 _SHORT_SECONDS: Final = 0.5
+# A page that asks so often for a run in vain stops to look for it.
+MOST_MISSES: Final = 20
+# How often a process looks whether its runs are to end.
+_LOOK_SECONDS: Final = 1.0
+_CANCEL: Final = """
+INSERT INTO cancelled_runs (environment_id, run_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
+"""
+_IS_CANCELLED: Final = """
+SELECT EXISTS (SELECT FROM cancelled_runs WHERE environment_id = $1 AND run_id = $2)
+"""
+# Nobody asks for a run any more whose outcome is no longer kept.
+_FORGET: Final = """
+DELETE FROM cancelled_runs WHERE environment_id = $1
+  AND cancelled_at < clock_timestamp() - interval '1 day'
+"""
 Progress = Callable[[int, int], None]
 
 
@@ -49,6 +69,7 @@ class Run:
     began_at: float = 0.0
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     task: asyncio.Task[None] | None = field(default=None, repr=False)
+    looking: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
     def is_over(self) -> bool:
@@ -89,6 +110,7 @@ class Runs:
 
     def begin(
         self,
+        database: Database,
         environment_id: int,
         about: Any,
         work: Callable[[Progress], Awaitable[Any]],
@@ -114,7 +136,25 @@ class Runs:
             clock=self._clock,
         )
         self._runs[run.id] = run
-        run.task = asyncio.create_task(self._carry_out(run, work, expects))
+        over = asyncio.Event()
+        run.task = asyncio.create_task(self._carry_out(run, work, expects, over))
+        look = partial(_heed, database, run)
+        run.looking = asyncio.create_task(
+            keep_looking(look, over, _LOOK_SECONDS, "looking whether a run is to end")
+        )
+        return run
+
+    async def cancel(self, database: Database, environment_id: int, run_id: str) -> Run | None:
+        """Ends a run, whichever process has it: here at once, elsewhere within a second or two.
+        None where it is elsewhere.
+        """
+        async with database.transaction() as connection:
+            await connection.execute(_FORGET, environment_id)
+            await connection.execute(_CANCEL, environment_id, run_id)
+        run = self.find(environment_id, run_id)
+        if run is not None:
+            run.cancel()
+            await run.settle()
         return run
 
     def find(self, environment_id: int, run_id: str) -> Run | None:
@@ -140,6 +180,7 @@ class Runs:
         run: Run,
         work: Callable[[Progress], Awaitable[Any]],
         expects: tuple[type[Exception], ...],
+        over: asyncio.Event,
     ) -> None:
         try:
             run.result = await work(run.progress)
@@ -154,6 +195,7 @@ class Runs:
             run.failure = "Something is wrong in the server, and its log says what."
         finally:
             run.ended_at = self._clock()
+            over.set()
 
     def _drop_old(self) -> None:
         old = self._clock() - RETENTION_SECONDS
@@ -162,6 +204,18 @@ class Runs:
             for key, run in self._runs.items()
             if run.ended_at is None or run.ended_at > old
         }
+
+
+async def is_cancelled(connection: Connection, environment_id: int, run_id: str) -> bool:
+    """Whether a run is to end, or has ended so, whichever process has it."""
+    answer: bool = await connection.fetchval(_IS_CANCELLED, environment_id, run_id)
+    return answer
+
+
+async def _heed(database: Database, run: Run) -> None:
+    async with database.connection() as connection:
+        if await is_cancelled(connection, run.environment_id, run.id):
+            run.cancel()
 
 
 RUNS: Final = Runs()

@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from almoner.errors import problem
 from almoner.pages.objects.views import Link
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.processes import firings, pauses
-from almoner.processes.firings import FAILED, STOPPED, Firing
+from almoner.processes.firings import FAILED, Firing
 from almoner.processes.lacking import lacking
+from almoner.processes.pauses import Pause
 from almoner.vocabulary.kinds import Guid
 from almoner.workshop import process_words
 from almoner.workshop.design import ProgramDesign
@@ -27,6 +29,7 @@ from almoner.workshop.pages.automation.trial_page import cancel, show_firings, s
 from almoner.workshop.pages.frame import Frame, frame
 
 _FOLDER: Final = "workshop/pages/automation"
+_DISMISSED: Final = "/inbox/failures?of=dismissed"
 _NONE: Final = {"open": 0, "held": 0, "done": 0, "failed": 0}
 _DONE: Final = {
     "paused": "It is paused. What comes up meanwhile is held.",
@@ -37,14 +40,14 @@ _DONE: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessRow:
-    """A process of the published program, with how many firings of 90 days are in which state, and
-    what it needs that the environment does not have.
+    """A process of the published program, with its own pause, how many firings of 90 days are in
+    which state, and what it needs that the environment does not have.
     """
 
     name: str
     title: str
     lines: list[tuple[str, str]]
-    paused: bool
+    pause: Pause | None
     counts: Mapping[str, Any]
     lacking: list[tuple[str, Link | None]]
 
@@ -63,9 +66,11 @@ class FailureRow:
 class AutomationPage:
     frame: Frame
     processes: tuple[ProcessRow, ...]
-    all_paused: bool
+    all_paused: Pause | None
     paused_patients: int
     failures: tuple[FailureRow, ...]
+    dismissed: int
+    dismissed_path: str
     done: str
 
 
@@ -74,10 +79,12 @@ async def show(visit: Visit) -> Response:
         design, titles = await published(visit, connection)
         counts = await firings.counts(connection, visit.environment_id)
         missing = await lacking(connection, visit.environment_id, design.processes)
-        paused = [
-            (each.kind, each.name) for each in await pauses.all_of(connection, visit.environment_id)
-        ]
-        failures = await firings.recent(connection, visit.environment_id, states=(FAILED, STOPPED))
+        paused = {
+            (each.kind, each.name): each
+            for each in await pauses.all_of(connection, visit.environment_id)
+        }
+        failures = await firings.failures(connection, visit.environment_id)
+        dismissed = await firings.count_failures(connection, visit.environment_id, dismissed=True)
         page = AutomationPage(
             frame=await frame(visit, connection),
             processes=tuple(
@@ -85,15 +92,17 @@ async def show(visit: Visit) -> Response:
                     name=process.name,
                     title=process.title or process.name,
                     lines=process_words.lines(process, titles),
-                    paused=("process", process.name) in paused,
+                    pause=paused.get(("process", process.name)),
                     counts={**_NONE, **counts.get(process.name, {})},
                     lacking=lacking_links(visit, missing[process.name]),
                 )
                 for process in design.processes
             ),
-            all_paused=("all", "") in paused,
+            all_paused=paused.get(("all", "")),
             paused_patients=sum(kind == "patient" for kind, _ in paused),
             failures=tuple(_failure(visit, design, firing) for firing in failures),
+            dismissed=dismissed,
+            dismissed_path=_DISMISSED if "administer" in visit.rights.may else "",
             done=_DONE.get(visit.query("done"), ""),
         )
     return visit.page(f"{_FOLDER}/automation.html", page)
@@ -117,12 +126,14 @@ async def act(visit: Visit) -> Response:
     async with visit.parts.database.transaction() as connection:
         if do == "retry":
             firing_id = Guid().decode(form.text("firing"), "", [])
-            await firings.retry(connection, visit.environment_id, firing_id)
+            if firing_id is None:
+                raise problem("not_found", "There is no failed firing with this id. Look again.")
+            await firings.retry(connection, visit.environment_id, firing_id, visit.by)
             return visit.go(f"{PATH}?done=retried")
         if do == "pause":
-            await pauses.pause(connection, visit.environment_id, kind, name, by=visit.actor.actor)
+            await pauses.pause(connection, visit.environment_id, kind, name, by=visit.by)
         else:
-            await pauses.resume(connection, visit.environment_id, kind, name)
+            await pauses.resume(connection, visit.environment_id, kind, name, by=visit.by)
     return visit.go(f"{PATH}?done={'paused' if do == 'pause' else 'resumed'}")
 
 

@@ -15,9 +15,10 @@ from starlette.responses import Response
 from almoner.pages import parsing
 from almoner.pages.objects.views import Link
 from almoner.pages.visit import Visit
-from almoner.processes import firings, trial
+from almoner.processes import firings, pauses, trial
 from almoner.processes.firings import Firing
 from almoner.processes.lacking import lacking
+from almoner.processes.pauses import Pause
 from almoner.processes.trial import ProcessTrial
 from almoner.processes.would import Would
 from almoner.vocabulary import clocks
@@ -32,7 +33,7 @@ from almoner.workshop.pages.automation.reading import (
 )
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
-from almoner.workshop.pages.runs import RUNS, Progress, Run
+from almoner.workshop.pages.runs import MOST_MISSES, RUNS, Progress, Run, is_cancelled
 from almoner.workshop.process_design import Process
 
 _FOLDER: Final = "workshop/pages/automation"
@@ -72,10 +73,12 @@ class WeekRow:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialPage:
-    """``trial`` is None while its ``run`` is under way (``follow`` asks how far it is), was
-    cancelled, or where it failed: ``failure`` says why. ``problems`` keep a draft from being tried.
+    """``trial`` is None while its run is under way (``follow`` asks how far it is), was cancelled,
+    or where it failed: ``failure`` says why. ``run`` is None where another process of the server
+    has it, or ``problems`` keep a draft from being tried.
 
-    ``lacking`` is what it needs that the environment does not have. ``would`` are the newest, and
+    ``lacking`` is what it needs that the environment does not have, ``pauses`` what keeps it from
+    acting. ``would`` are the newest, and
     ``odd`` the oddest; both empty for who may not see patients."""
 
     frame: Frame
@@ -83,11 +86,14 @@ class TrialPage:
     title: str
     lines: list[tuple[str, str]]
     lacking: list[tuple[str, Link | None]]
+    pauses: tuple[Pause, ...]
     days: int
     of_draft: bool
     problems: tuple[LinkedProblem, ...]
     follow: str
+    run_id: str
     run: Run | None
+    cancelled: bool
     failure: str
     trial: ProcessTrial | None
     weeks: tuple[WeekRow, ...]
@@ -125,14 +131,20 @@ async def show_trial(visit: Visit) -> Response:
         process = named(design, visit.path("process"))
         around = await frame(visit, connection)
         missing = await lacking(connection, visit.environment_id, [process])
+        paused = await pauses.of_process(connection, visit.environment_id, process.name)
         actual = await firings.by_week(
             connection, visit.environment_id, process.name, trial.last_days(days, now)[0]
         )
+        cancelled = await is_cancelled(connection, visit.environment_id, visit.query("run"))
     problems = await linked_problems(design) if of_draft else ()
-    run = None
-    if not problems:
+    run, run_id, misses = None, visit.query("run"), 0
+    if not problems and not cancelled:
         run = _run(visit, design, process, TrialSubject(process.name, revision, days), now)
-        await run.settle()
+        if run is None:
+            misses = 1 + (parsing.whole(visit.query("misses", "0"), high=999) or 0)
+        else:
+            await run.settle()
+            run_id, cancelled = run.id, run.cancelled
     tried: ProcessTrial | None = run.result if run is not None else None
     sees = sees_patients(visit)
     page = TrialPage(
@@ -141,11 +153,16 @@ async def show_trial(visit: Visit) -> Response:
         title=process.title or process.name,
         lines=process_words.lines(process, process_words.titles_of(design)),
         lacking=lacking_links(visit, missing[process.name]),
+        pauses=paused,
         days=days,
         of_draft=of_draft,
         problems=problems,
-        follow=_here(visit, days, of_draft, run) if run is not None and not run.is_over else "",
+        follow=_here(visit, days, of_draft, run_id, misses)
+        if misses or (run is not None and not run.is_over)
+        else "",
+        run_id=run_id,
         run=run,
+        cancelled=cancelled,
         failure=run.failure if run is not None else "",
         trial=tried,
         weeks=_weeks(process.name, tried, actual) if tried is not None else (),
@@ -153,14 +170,17 @@ async def show_trial(visit: Visit) -> Response:
         would=tuple(tried.newest) if tried is not None and sees else (),
         sees_patients=sees,
     )
-    return visit.page(f"{_FOLDER}/trial.html", page)
+    # Over a new connection another process may be asked.
+    headers = {"Connection": "close"} if misses else None
+    return visit.page(f"{_FOLDER}/trial.html", page, headers=headers)
 
 
 def _run(
     visit: Visit, design: ProgramDesign, process: Process, subject: TrialSubject, now: datetime
-) -> Run:
+) -> Run | None:
     """The trial that this page has begun, or a new one; one of the same that is under way in this
-    process of the server is joined.
+    process of the server is joined. None where the page has begun one that another process may
+    have.
     """
     asked = RUNS.find(visit.environment_id, visit.query("run"))
     if asked is not None and asked.about == subject:
@@ -168,6 +188,9 @@ def _run(
     latest = RUNS.latest(visit.environment_id, subject)
     if latest is not None and (visit.query("run") or not latest.is_over):
         return latest
+    misses = parsing.whole(visit.query("misses", "0"), high=999) or 0
+    if visit.query("run") and misses < MOST_MISSES:
+        return None
 
     async def work(progress: Progress) -> ProcessTrial:
         return await trial.try_out(
@@ -179,24 +202,29 @@ def _run(
             progress=progress,
         )
 
-    return RUNS.begin(visit.environment_id, subject, work)
+    return RUNS.begin(visit.parts.database, visit.environment_id, subject, work)
 
 
 async def cancel(visit: Visit) -> Response:
-    """Ends a trial that is under way. Nothing was done by it."""
-    run = RUNS.find(visit.environment_id, (await visit.form()).text("run"))
+    """Ends a trial that is under way, in whichever process of the server. Nothing was done by
+    it.
+    """
+    form = await visit.form()
+    run_id = form.text("run")
     here = f"{PATH}/try/{quote(visit.path('process'))}"
-    if run is None or not isinstance(run.about, TrialSubject):
+    run = RUNS.find(visit.environment_id, run_id)
+    if not run_id or (run is not None and not isinstance(run.about, TrialSubject)):
         return visit.go(here)
-    run.cancel()
-    await run.settle()
-    of = "draft" if run.about.revision >= 0 else "live"
-    return visit.go(f"{here}?{urlencode({'days': run.about.days, 'of': of, 'run': run.id})}")
+    await RUNS.cancel(visit.parts.database, visit.environment_id, run_id)
+    pairs = {"days": form.text("days"), "of": form.text("of"), "run": run_id}
+    asked = urlencode({name: value for name, value in pairs.items() if value})
+    return visit.go(f"{here}?{asked}")
 
 
-def _here(visit: Visit, days: int, of_draft: bool, run: Run) -> str:
-    pairs = {"days": str(days), "of": "draft" if of_draft else "live", "run": run.id}
-    return f"{visit.here}?{urlencode(pairs)}"
+def _here(visit: Visit, days: int, of_draft: bool, run_id: str, misses: int) -> str:
+    pairs = {"days": str(days), "of": "draft" if of_draft else "live", "run": run_id}
+    missed = {"misses": str(misses)} if misses else {}
+    return f"{visit.here}?{urlencode(pairs | missed)}"
 
 
 def _weeks(

@@ -24,13 +24,12 @@ from almoner.workshop.pages.dry_runs import BreakageKind, Subject, kinds
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
 from almoner.workshop.pages.program_owner import away
-from almoner.workshop.pages.runs import RUNS, Run
+from almoner.workshop.pages.runs import MOST_MISSES, RUNS, Run
 from almoner.workshop.published_programs import newest_version
 
 _FOLDER: Final = "workshop/pages/check"
 _PATH: Final = "/workshop/check"
 # How often a page may ask processes that do not know its run.
-MOST_MISSES: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,13 +148,13 @@ async def follow(visit: Visit) -> Response:
 
 
 async def cancel(visit: Visit) -> Response:
-    run = RUNS.find(visit.environment_id, visit.path("run"))
     accepts = visit.query("for") == "publish"
-    if run is not None and isinstance(run.about, Subject):
-        run.cancel()
-        await run.settle()
-        if visit.is_fragment:
-            return visit.fragment(f"{_FOLDER}/following.html", followed(run, accepts))
+    here = RUNS.find(visit.environment_id, visit.path("run"))
+    if here is not None and not isinstance(here.about, Subject):
+        return visit.go(_PATH)  # other work than a dry run
+    await RUNS.cancel(visit.parts.database, visit.environment_id, visit.path("run"))
+    if here is not None and visit.is_fragment:
+        return visit.fragment(f"{_FOLDER}/following.html", followed(here, accepts))
     return visit.go(_PATH)
 
 

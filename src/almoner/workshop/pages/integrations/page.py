@@ -93,6 +93,7 @@ class _PagesOfJobs(WorkshopPages[Read]):
             self.owner,
             job_id,
             states=states,
+            by=self.visit.by,
             task_id=task_id,
         )
 
@@ -154,7 +155,9 @@ class JobPages(_PagesOfJobs):
 
     async def cancel(self) -> None:
         store, job_id = self.visit.parts.store, self.visit.path("job")
-        await jobs.cancel_within(self.connection, store, BY_NAME[TASKS], self.owner, job_id)
+        await jobs.cancel_within(
+            self.connection, store, BY_NAME[TASKS], self.owner, job_id, by=self.visit.by
+        )
 
 
 class TaskPages(_PagesOfJobs):

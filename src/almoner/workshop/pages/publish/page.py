@@ -22,13 +22,13 @@ from almoner.workshop.drafts import Draft
 from almoner.workshop.locks import Lock
 from almoner.workshop.pages import dry_runs
 from almoner.workshop.pages.changes import ElementChanges, grouped
-from almoner.workshop.pages.check.page import MOST_MISSES, Following, followed
+from almoner.workshop.pages.check.page import Following, followed
 from almoner.workshop.pages.dry_runs import Subject
 from almoner.workshop.pages.editor.saving import author
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
 from almoner.workshop.pages.program_owner import away
-from almoner.workshop.pages.runs import RUNS, Progress, Run
+from almoner.workshop.pages.runs import MOST_MISSES, RUNS, Progress, Run
 from almoner.workshop.publish import Breaks, Overtaken, Published, UnfitDesign, Widens
 from almoner.workshop.publish_requests import PublishRequest, Wish
 from almoner.workshop.published_programs import design_of, newest_version
@@ -172,7 +172,12 @@ def _publishing(visit: Visit, design: ProgramDesign, intent: Intent) -> Run:
         return published
 
     return RUNS.begin(
-        environment_id, ("publish", intent.subject), work, intent, (Breaks, UnfitDesign, Overtaken)
+        parts.database,
+        environment_id,
+        ("publish", intent.subject),
+        work,
+        intent,
+        expects=(Breaks, UnfitDesign, Overtaken),
     )
 
 
@@ -216,12 +221,11 @@ class RunOnly:
 
 
 async def cancel(visit: Visit) -> Response:
-    run = _run(visit)
-    if run is None:
-        return visit.go(_PATH)
-    run.cancel()
-    await run.settle()
-    return visit.go(f"{_PATH}/run/{run.id}")
+    here = _run(visit)
+    if here is None and RUNS.find(visit.environment_id, visit.path("run")) is not None:
+        return visit.go(_PATH)  # other work than a publish
+    await RUNS.cancel(visit.parts.database, visit.environment_id, visit.path("run"))
+    return visit.go(f"{_PATH}/run/{here.id}" if here is not None else _PATH)
 
 
 def _run(visit: Visit) -> Run | None:

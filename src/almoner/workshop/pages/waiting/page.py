@@ -69,7 +69,12 @@ async def approve(visit: Visit) -> Response:
         return published
 
     run = RUNS.begin(
-        environment_id, ("approve", number), work, number, (Breaks, UnfitDesign, Overtaken)
+        parts.database,
+        environment_id,
+        ("approve", number),
+        work,
+        number,
+        expects=(Breaks, UnfitDesign, Overtaken),
     )
     if not await run.settle() or isinstance(run.result, Published):
         return visit.go(f"{_PATH}?done=approved" if run.is_over else _PATH)
