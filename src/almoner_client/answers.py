@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Generic, TypeVar
 
+import httpx
 import msgspec
 
 from almoner_client.errors import NotAnAnswer, Problem, problem_of
@@ -162,6 +163,13 @@ def row_page(body: bytes) -> RowPage:
         current=meta.get("current", {}),
         enveloped=enveloped,
     )
+
+
+def line_page(answer: httpx.Response) -> RowPage:
+    """A page of Find as lines, a row each; the ``Link`` header has the next page."""
+    href = answer.links.get("next", {}).get("url")
+    following = dict(httpx.URL(href).params) if href else None
+    return RowPage(list(map(msgspec.Raw, answer.content.splitlines())), following)
 
 
 def feed_page(body: bytes) -> FeedPage:

@@ -115,6 +115,6 @@ def _whole(client: Client, name: str, latest: str) -> Iterator[Any]:
     # An empty collection empties its table too.
     yield dlt.mark.with_hints(dlt.mark.materialize_table_schema(), hints)
     # Its span ends with its first page: a row that is changed meanwhile is not there twice.
-    for page in client.collection(name).pages():
+    for page in client.collection(name).lines():
         rows = [{**_row.decode(row), DELETED: False, CURSOR: latest} for row in page.rows]
         yield dlt.mark.with_hints(rows, hints)

@@ -64,8 +64,8 @@ def row(copy: ParquetDestination, number: int, table: Table = VISITS, **values: 
         "kind": "talk",
         "note": {"mood": number},
     }
-    read = reader(table, partial(copy.normalised, table))
-    return read(msgspec.Raw(msgspec.json.encode(text | values)))
+    read = reader(table, copy.read_as)
+    return read([msgspec.Raw(msgspec.json.encode(text | values))])[0]
 
 
 def written(copy: ParquetDestination, *rows: CopiedRow, gone: tuple[int, ...] = ()) -> None:

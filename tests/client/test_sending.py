@@ -6,6 +6,7 @@ import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -50,6 +51,32 @@ def test_what_a_busy_server_and_broken_connections_leave_undone_is_sent_again_wi
     assert len(script.requests) == 4
     assert len({request.headers["Idempotency-Key"] for request in script.requests}) == 1
     assert len({request.body for request in script.requests}) == 1
+
+
+def test_lines_are_read_by_pages_of_some_megabytes_and_of_a_server_without_them_by_its_pages() -> (
+    None
+):
+    """A page of lines tells how many rows fit the next one; the header has where that begins."""
+    lines = {"Content-Type": "application/x-ndjson"}
+    line = b'{"id":"1","note":"' + b"x" * 20_000 + b'"}\n'
+    following = "http://elsewhere/v1/patients?page%5Bfrom%5D=2018&page%5Bsize%5D=1000"
+    link = {"Link": f'<{following}>; rel="next"'}
+    answers = [(200, line * 3, lines | link), (200, line[:10] + b'"}\n', lines | link)]
+    with scripted([*answers, (200, b"", lines)]) as script, client(script) as caller:
+        pages = list(caller.collection("patients").lines({"page[from]": "2017"}))
+    assert [len(page.rows) for page in pages] == [3, 1, 0]
+    assert [bytes(row) for row in pages[0].rows] == [line.rstrip()] * 3
+    assert all("x-ndjson" in request.headers["Accept"] for request in script.requests)
+    asked = [parse_qsl(urlsplit(request.path).query) for request in script.requests]
+    assert asked == [
+        [("page[size]", "1000"), ("page[from]", "2017")],
+        [("page[from]", "2018"), ("page[size]", "199")],
+        [("page[from]", "2018"), ("page[size]", "5000")],
+    ]
+    older = [{"data": [ROW], "meta": {}}]
+    with scripted([(200, older)]) as script, client(script) as caller:
+        pages = list(caller.collection("patient_tasks").lines())
+    assert [len(page.rows) for page in pages] == [1]
 
 
 def test_trying_again_has_an_end_and_says_what_is_wrong() -> None:

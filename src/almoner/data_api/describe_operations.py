@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from almoner.data_api import describe_examples as examples
 from almoner.data_api import describe_schemas as schemas
 from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.describe_answers import not_modified, refusals, success
+from almoner.data_api.find import LARGEST_OF_LINES
+from almoner.data_api.shapes import LINES
 from almoner.vocabulary.fields import Shape
 from almoner.vocabulary.kinds import Ref, Schema
 
@@ -173,6 +176,8 @@ def find(described: Described, resource: Resource) -> Operation:
     text = (
         "Rows in the order of `updated_at`, then `id`, a page at a time. Several filters must all"
         " hold. A parameter that is not listed here is refused."
+        f" With `Accept: {LINES.decode()}` the rows come as lines, for whoever reads all: up to"
+        f" {LARGEST_OF_LINES} a page, and the `Link` header alone names the next page."
     )
     onward, _ = examples.following(resource, described.url)
     parameters = [
@@ -227,6 +232,10 @@ def _page_answer(described: Described, resource: Resource) -> dict[str, Any]:
     answer = success(
         "A page.", schema, examples.page(resource, described.url, described.shape), "Link"
     )
+    answer["content"][LINES.decode()] = {
+        "schema": {"type": "string", "description": "Each row of `data` on a line of its own."},
+        "example": json.dumps(examples.row(resource, described.shape)) + "\n",
+    }
     return answer | {"links": _links_by_id(resource, described.id_of_first)}
 
 

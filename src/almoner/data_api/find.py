@@ -25,10 +25,12 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 _BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 DEFAULT_SIZE, LARGEST = 50, 1000
+# Of a page of lines, which whoever reads a whole collection asks for.
+LARGEST_OF_LINES = 5000
 # A query string may have so many bytes; a header of an answer must fit what proxies set aside for
 # all of them.
 LONGEST_QUERY = 16_384
-_LONGEST_LINK = 2_048
+LONGEST_LINK = 2_048
 _PAGE = {FROM: Bound(), TO: Bound(), AFTER: Guid()}
 # The parameters of a page as they stand in an address.
 _PLAIN = {
@@ -125,10 +127,13 @@ def from_body(body: Mapping[str, Any]) -> list[tuple[str, str | None]]:
 
 
 def parse_find(
-    resource: Resource, pairs: Iterable[tuple[str, str | None]], shape: Shape
+    resource: Resource,
+    pairs: Iterable[tuple[str, str | None]],
+    shape: Shape,
+    largest: int = LARGEST,
 ) -> FindQuery:
-    """The Find that these parameters ask for. Raises ApiError with every parameter that does not
-    fit or is not known.
+    """The Find that these parameters ask for, with ``largest`` rows at most. Raises ApiError with
+    every parameter that does not fit or is not known.
     """
     names = resource.spelled[shape].filters
     problems: Problems = []
@@ -153,7 +158,7 @@ def parse_find(
                 )
             )
         elif name == SIZE:
-            page[SIZE] = _size(value, problems)
+            page[SIZE] = _size(value, largest, problems)
         elif name in _PAGE:
             page[name] = _PAGE[name].decode(value, f".{name}", problems)
         else:
@@ -183,19 +188,19 @@ def _name(entry: tuple[Filter, Any]) -> str:
     return entry[0].name
 
 
-def _size(value: str, problems: Problems) -> int:
+def _size(value: str, largest: int, problems: Problems) -> int:
     if value.isascii() and value.isdigit() and int(value[:9]) >= 1:
-        return min(int(value[:9]), LARGEST)
+        return min(int(value[:9]), largest)
     problems.append(
-        parse_problem("integer", f".{SIZE}", f"a whole number from 1 to {LARGEST} is expected")
+        parse_problem("integer", f".{SIZE}", f"a whole number from 1 to {largest} is expected")
     )
     return DEFAULT_SIZE
 
 
 @dataclass(frozen=True, slots=True)
 class FindPage:
-    """One page: its rows as JSON with commas between them, the ids of their patients packed, and
-    the span and size used.
+    """One page: its rows as JSON parted by ``ROW_END``, the ids of their patients packed, and the
+    span and size used.
 
     ``follows`` is None on the last page.
     """
@@ -238,9 +243,7 @@ def page(
             SIZE: asked.size,
             AFTER: row_id,
         }
-    return FindPage(
-        rows.replace(ROW_END, b","), somebody(patients), current, follows, iso(complete_until)
-    )
+    return FindPage(rows, somebody(patients), current, follows, iso(complete_until))
 
 
 def somebody(patients: bytes) -> bytes:
@@ -287,7 +290,7 @@ def link(following: str | None) -> list[tuple[bytes, bytes]]:
     """
     return (
         []
-        if following is None or len(following) > _LONGEST_LINK
+        if following is None or len(following) > LONGEST_LINK
         else [(b"link", f'<{following}>; rel="next"'.encode())]
     )
 

@@ -81,7 +81,8 @@ class ApiRequest(Protocol):
 @dataclass(slots=True)
 class ApiAnswer:
     """What is sent back. ``headers`` come besides those that every answer has; ``problem`` is the
-    code of a refusal. Of one that ``is_cut`` only a part is sent.
+    code of a refusal. Of one that ``is_cut`` only a part is sent. ``media_type`` is what the body
+    is.
     """
 
     status: int
@@ -90,6 +91,7 @@ class ApiAnswer:
     operation: str = "other"
     problem: str = ""
     is_cut: bool = False
+    media_type: bytes = b"application/json"
 
 
 class DataApi:
@@ -245,7 +247,9 @@ class DataApi:
         pairs: Iterable[tuple[str, str | None]],
     ) -> ApiAnswer:
         may(access.can_read(resource.name), f"{resource.name}.read")
-        asked = find.parse_find(resource, pairs, access.spelling)
+        as_lines = shapes.are_lines(request.headers.get(b"accept", b""))
+        largest = find.LARGEST_OF_LINES if as_lines else find.LARGEST
+        asked = find.parse_find(resource, pairs, access.spelling, largest)
         # Read before the rows are: what is promised complete now is visible to every later look.
         complete_until = await self.completeness.until()
         statement = statements.find(
@@ -263,11 +267,14 @@ class DataApi:
                 statement, *arguments, *(value for _, value in asked.filters)
             )
         page = find.page(asked, record, self.completeness.now, complete_until)
-        self._audit.note(access, request.request_id, "find", resource.name, page.patients)
-        body, following = shapes.many(
-            page, resource.name, self._url, access.enveloped, asked.parameters
-        )
-        return ApiAnswer(200, body, find.link(following), f"{resource.name}.find")
+        name = resource.name
+        self._audit.note(access, request.request_id, "find", name, page.patients)
+        if as_lines:
+            body, following = shapes.lines(page, name, self._url)
+            headers = find.link(following)
+            return ApiAnswer(200, body, headers, f"{name}.find", media_type=shapes.LINES)
+        body, following = shapes.many(page, name, self._url, access.enveloped, asked.parameters)
+        return ApiAnswer(200, body, find.link(following), f"{name}.find")
 
     def _written(
         self, request: ApiRequest, access: Access, resource: Resource, written: Written, verb: str

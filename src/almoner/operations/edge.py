@@ -38,7 +38,6 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _ALIVE = "/healthz"
 # Refusals that are logged whatever is logged otherwise: who may not, and who tries too often.
 _REFUSED = frozenset({401, 403, 429})
-_JSON = (b"content-type", b"application/json")
 _PLAIN: Headers = ()
 _UNPACKED: Headers = ((b"vary", b"accept-encoding"),)
 _PACKED: Headers = (*_UNPACKED, (b"content-encoding", b"gzip"))
@@ -117,7 +116,7 @@ class Edge:
         self._log = log
         self._log_all = log_all
         self._repeats = Repeats(log)
-        self._api_headers = (_JSON, *_API_HEADERS, *extra_headers)
+        self._api_headers = (*_API_HEADERS, *extra_headers)
         self._page_headers = (*SECURITY_HEADERS, *extra_headers)
         self._under_way = Deadlines(limits.seconds)
         # Parts of streams that their readers have not taken yet.
@@ -160,6 +159,7 @@ class Edge:
             body, encoding = (await packed(body), _PACKED) if is_packed else (body, _UNPACKED)
         headers = [
             (b"x-request-id", exchange.request_id.encode()),
+            (b"content-type", answer.media_type),
             (b"content-length", b"%d" % len(body)),
             *self._api_headers,
             *encoding,

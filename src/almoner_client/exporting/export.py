@@ -120,10 +120,11 @@ class Export:
         again.
         """
         progress = Progress(None if self._where or place.rows else self._total())
+        pages = self._rows.pages if self._where else self._rows.lines
         with self._part.open("r+b") as file:
             file.truncate(place.bytes)
             file.seek(place.bytes)
-            for page in self._rows.pages(place.next or self._where):
+            for page in pages(place.next or self._where):
                 text = "".join(map(self._format.line, page.rows)).encode()
                 file.write(text)
                 file.flush()
@@ -137,7 +138,7 @@ class Export:
 
     def _total(self) -> int | None:
         try:
-            return self._client.digest(self._rows.name).count
+            return self._client.digest(self._rows.name, by="version").count
         except (NotFound, Forbidden):
             return None
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -27,6 +29,9 @@ OnExisting = Literal["update", "keep", "refuse"]
 # A batch may have 1,000 rows and, by default, a megabyte.
 _ROWS: Final = 500
 _BYTES: Final = 700_000
+# Batches under way at once: while the database writes some, the next are made and checked.
+_AT_ONCE: Final = 3
+_TAKEN: Final = "would be taken"
 _PLACE: Final = re.compile(r"\.create\[\d+\](\.)")
 _ITEM: Final = re.compile(r"\.create\[(\d+)\]\.?(.*)")
 
@@ -49,7 +54,15 @@ class Prepared:
 
     source: SourceRow
     body: dict[str, Any]
+    own_id: str = ""
     size: int = 0
+
+
+class RowOutcome(NamedTuple):
+    """What the server made of a row; with ``problems``, that it did not take it, and why."""
+
+    outcome: str
+    problems: Sequence[Problem] = ()
 
 
 class Import:
@@ -84,8 +97,12 @@ class Import:
         """Takes every row. A run that was ended is taken up where it was."""
         progress = Progress(None)
         done_until = 0 if self._dry_run else self._place.line()
-        for batch in self._batches(done_until):
-            self._send(batch)
+        for batch, outcomes in self._answered(self._batches(done_until)):
+            for prepared, (outcome, problems) in zip(batch, outcomes, strict=True):
+                if problems:
+                    self._refuse(prepared.source, self._errors(prepared.source, problems))
+                else:
+                    self._count(outcome)
             progress.add(len(batch))
             if not self._dry_run and not self.report.errors:
                 self._place.reach(batch[-1].source.line)
@@ -95,6 +112,21 @@ class Import:
         if self.report.errors:
             self.report.bad_rows = self._bad.path
         return self.report
+
+    def _answered(
+        self, batches: Iterable[list[Prepared]]
+    ) -> Iterator[tuple[list[Prepared], list[RowOutcome]]]:
+        """The batches in their order, each with what came of its rows; several are under way."""
+        ask = self._asked if self._dry_run else self._written
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            under_way: deque[tuple[list[Prepared], Future[list[RowOutcome]]]] = deque()
+            for batch in batches:
+                while under_way and (len(under_way) == _AT_ONCE or _is_repeated(batch, under_way)):
+                    earlier, outcomes = under_way.popleft()
+                    yield earlier, outcomes.result()
+                under_way.append((batch, pool.submit(ask, batch)))
+            for earlier, outcomes in under_way:
+                yield earlier, outcomes.result()
 
     def _batches(self, done_until: int) -> Iterator[list[Prepared]]:
         batch: list[Prepared] = []
@@ -121,13 +153,12 @@ class Import:
         if errors:
             self._refuse(source, errors)
             return None
+        own_id = ""
         if self._mapping.collection != "external_ids":
-            mapped = {
-                "namespace": self._mapping.namespace,
-                "external_id": self._own_id(source, body),
-            }
+            own_id = self._own_id(source, body)
+            mapped = {"namespace": self._mapping.namespace, "external_id": own_id}
             body["external_ids"] = [*body.get("external_ids", []), mapped]
-        return Prepared(source, body, len(msgspec.json.encode(body)))
+        return Prepared(source, body, own_id, len(msgspec.json.encode(body)))
 
     def _own_id(self, source: SourceRow, body: dict[str, Any]) -> str:
         """The id of the row in its own system: that of its column, or one made of what is in it, so
@@ -154,38 +185,30 @@ class Import:
             raise ValueError(f"nothing has this id in the namespace {namespace}")
         return known or value
 
-    def _send(self, batch: list[Prepared]) -> None:
-        if self._dry_run:
-            self._ask(batch)
-            return
+    def _written(self, batch: Sequence[Prepared]) -> list[RowOutcome]:
         results = self._rows.batch(
             create=[p.body for p in batch],
             on_existing=self._on_existing,
             atomic=False,
         )
-        for prepared, result in zip(batch, results, strict=True):
-            if result.problems:
-                self._refuse(prepared.source, self._errors(prepared.source, result.problems))
-            else:
-                self._count(result.outcome)
+        return [RowOutcome(result.outcome, result.problems) for result in results]
 
-    def _ask(self, batch: list[Prepared]) -> None:
+    def _asked(self, batch: Sequence[Prepared]) -> list[RowOutcome]:
         """Has the server check the rows, and write none of them: beside them it is given one that
         it must refuse, and either all are written or none.
         """
-        left = list(batch)
+        outcomes = [RowOutcome(_TAKEN)] * len(batch)
+        left = list(range(len(batch)))
         while left:
-            refusing = _refused_copy(left[0].body, self._fields)
-            create = [*(prepared.body for prepared in left), refusing]
-            by_row = self._refused(create)
-            bad = [n for n in sorted(by_row) if n < len(left)]
+            refusing = _refused_copy(batch[left[0]].body, self._fields)
+            by_row = self._refused([*(batch[n].body for n in left), refusing])
+            bad = [n for n in by_row if n < len(left)]
             for n in bad:
-                source = left[n].source
-                self._refuse(source, self._errors(source, by_row[n]))
-            left = [prepared for n, prepared in enumerate(left) if n not in by_row]
+                outcomes[left[n]] = RowOutcome("", by_row[n])
+            left = [place for n, place in enumerate(left) if n not in by_row]
             if not bad:
                 break
-        self._count("would be taken", len(left))
+        return outcomes
 
     def _refused(self, create: Sequence[dict[str, Any]]) -> dict[int, list[Problem]]:
         """What the server has against rows of which it must refuse the last."""
@@ -221,9 +244,16 @@ class Import:
         self._count("refused")
         self._bad.add(source, [f"{e.column}: {e.reason}" if e.column else e.reason for e in errors])
 
-    def _count(self, outcome: str, rows: int = 1) -> None:
-        if rows:
-            self.report.outcomes[outcome] = self.report.outcomes.get(outcome, 0) + rows
+    def _count(self, outcome: str) -> None:
+        self.report.outcomes[outcome] = self.report.outcomes.get(outcome, 0) + 1
+
+
+def _is_repeated(
+    batch: Sequence[Prepared], under_way: Iterable[tuple[Sequence[Prepared], object]]
+) -> bool:
+    """Whether a row of a batch is one that is being written, so that it must come after it."""
+    written = {row.own_id for earlier, _ in under_way for row in earlier if row.own_id}
+    return any(row.own_id in written for row in batch)
 
 
 def _refused_copy(body: dict[str, Any], fields: Fields) -> dict[str, Any]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from almoner_client.mirror.layout import Table, View
-from almoner_client.mirror.rows import UPDATED, CopiedRow, check
+from almoner_client.mirror.rows import CHECK as CHECK
+from almoner_client.mirror.rows import DIGEST as DIGEST
+from almoner_client.mirror.rows import NOTHING, UPDATED, CopiedRow, check
 
 # What the copy knows of itself: where it stands in the feed, and how far its first load is.
 STATE: Final = "almoner_mirror"
 VIEWS: Final = "views"
-DIGEST, CHECK = "almoner_digest", "almoner_check"
 
 
 @dataclass
@@ -46,7 +47,11 @@ class KeptRow:
 
 
 class Destination(ABC):
-    """A copy. All of it is called by one thread."""
+    """A copy. All of it is called by one thread. ``read_as`` has, by the kind of column, how a
+    value that comes back from it is read as a text, a number or a boolean.
+    """
+
+    read_as: ClassVar[Mapping[str, Callable[[Any], Any]]] = NOTHING
 
     @abstractmethod
     def state(self) -> dict[str, str]:
@@ -80,10 +85,6 @@ class Destination(ABC):
     @abstractmethod
     def rows_with(self, table: Table, ids: Sequence[str]) -> dict[str, KeptRow]:
         """The rows with these ids, by their id."""
-
-    @abstractmethod
-    def normalised(self, table: Table, values: Sequence[Any]) -> tuple[Any, ...]:
-        """Values as they come back from the copy: texts, numbers and booleans."""
 
     @abstractmethod
     def close(self) -> None:

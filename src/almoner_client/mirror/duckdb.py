@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from tempfile import NamedTemporaryFile
 from typing import Any, ClassVar, Final
 
 import duckdb
@@ -13,18 +14,13 @@ from almoner_client.errors import AlmonerError
 from almoner_client.mirror import layout
 from almoner_client.mirror.destination import CHECK, DIGEST
 from almoner_client.mirror.layout import Column, Member, Table
-from almoner_client.mirror.rows import CopiedRow, day, each, moment
+from almoner_client.mirror.rows import CopiedRow, day, moment
 from almoner_client.mirror.sql import SqlDestination, quoted
 
 _LOCKED_SECONDS: Final = 60
 _LOOK_SECONDS: Final = 0.05
 _STREAMED: Final = 2000
-_READ_AS: Mapping[str, Callable[[Any], Any]] = {
-    layout.ID: str,
-    layout.TIME: moment,
-    layout.DATE: day,
-    layout.NUMBER: float,
-}
+_SHORTEST: Final = 1_000_000
 _IS_NUMBER: Final = "json_type({value}) IN ('BIGINT', 'UBIGINT', 'DOUBLE')"
 # How a member of a document is read where it is of its kind; it is null where an older version of
 # the program asked something else by its name.
@@ -53,6 +49,12 @@ class DuckDestination(SqlDestination):
         layout.TIME: "TIMESTAMPTZ",
         layout.DATE: "DATE",
         layout.JSON: "JSON",
+    }
+    read_as: ClassVar = {
+        layout.ID: str,
+        layout.TIME: moment,
+        layout.DATE: day,
+        layout.NUMBER: float,
     }
 
     def __init__(self, path: str) -> None:
@@ -104,19 +106,31 @@ class DuckDestination(SqlDestination):
         return [name for (name,) in records]
 
     def _upsert(self, table: Table, rows: Sequence[CopiedRow]) -> None:
-        """A column at a time: a statement for each row takes thirty times as long."""
+        """By way of a file of JSON, which DuckDB reads with all processors: a statement for each
+        row takes a hundred times as long.
+        """
         if not rows:
             return
-        names = [*(quoted(column.name) for column in table.columns), DIGEST, CHECK]
-        kinds = [*(self.types[column.kind] for column in table.columns), "VARCHAR", "VARCHAR"]
-        lists = zip(*((*row.values, row.digest, row.check) for row in rows), strict=True)
-        self.execute(
-            f"INSERT INTO {quoted(table.name)} ({', '.join(names)})"
-            f" SELECT {', '.join(f'unnest(?::{_given(kind)}[])::{kind}' for kind in kinds)}"
-            f" ON CONFLICT (id) DO UPDATE SET"
-            f" {', '.join(f'{name} = excluded.{name}' for name in names[1:])}",
-            [list(values) for values in lists],
-        )
+        kinds = {column.name: self.types[column.kind] for column in table.columns}
+        kinds |= {DIGEST: "VARCHAR", CHECK: "VARCHAR"}
+        names = [quoted(name) for name in kinds]
+        picked = ", ".join(f"{quoted(name)}::{kind}" for name, kind in kinds.items())
+        columns = ", ".join(f"{quoted(name)}: '{_given(kind)}'" for name, kind in kinds.items())
+        lines = [row.whole for row in rows]
+        # DuckDB sets aside twice that for each of its threads, sixteen megabytes where it is not
+        # told.
+        longest = max(_SHORTEST, *map(len, lines))
+        with NamedTemporaryFile(suffix=".ndjson") as file:
+            file.write(b"\n".join(lines))
+            file.flush()
+            self.execute(
+                f"INSERT INTO {quoted(table.name)} ({', '.join(names)}) SELECT {picked}"
+                f" FROM read_json(?, format = 'newline_delimited', columns = {{{columns}}},"
+                f" maximum_object_size = {longest})"
+                f" ON CONFLICT (id) DO UPDATE SET"
+                f" {', '.join(f'{name} = excluded.{name}' for name in names[1:])}",
+                [file.name],
+            )
 
     def released(self) -> None:
         if self._opened is not None:
@@ -135,9 +149,6 @@ class DuckDestination(SqlDestination):
         path = f'$."{member.key}"'.replace("'", "''")
         value, text = f"({quoted(document)}->'{path}')", f"({quoted(document)}->>'{path}')"
         return _MEMBERS.get(member.kind, "{text}").format(value=value, text=text)
-
-    def normalised(self, table: Table, values: Sequence[Any]) -> tuple[Any, ...]:
-        return each(table, values, _READ_AS)
 
 
 def _given(kind: str) -> str:

@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 from almoner_client._sync.client import Client
 from almoner_client.answers import RowPage
 
-# Pages that are read ahead; with a thousand rows each they are what a load holds in memory.
-_AHEAD: Final = 6
+# Pages that are read ahead; with some megabytes each they are what a load holds in memory.
+_AHEAD: Final = 3
 _THREADS: Final = 3
 _LOOK_SECONDS: Final = 0.2
 
@@ -66,7 +66,7 @@ class PagesSideBySide:
             except Empty:
                 return
             try:
-                for page in self._client.collection(name).pages(query):
+                for page in self._client.collection(name).lines(query):
                     if not self._hand_over(name, page):
                         return
             except Exception as error:

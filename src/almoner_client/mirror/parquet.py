@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from almoner_client.errors import AlmonerError
 from almoner_client.mirror import layout, parquet_parts
 from almoner_client.mirror.destination import (
-    CHECK,
-    DIGEST,
     VIEWS,
     Destination,
     Fence,
@@ -35,15 +32,13 @@ from almoner_client.mirror.sqlite import SqliteDestination
 _ROWS_OF_A_FILE: Final = 20_000
 _FIRST: Final = "00000000-0000-0000-0000-000000000000"
 _PENDING: Final = "almoner_pending"
-_READ_AS: Mapping[str, Callable[[Any], Any]] = {
-    layout.TIME: moment,
-    layout.DATE: day,
-    layout.NUMBER: float,
-}
 
 
 class _Journal(SqliteDestination):
     """What the copy knows of itself, and the changes that are not in the files yet, beside them."""
+
+    # Arrow needs memory beside it.
+    cache_kib = 16_384
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -51,17 +46,11 @@ class _Journal(SqliteDestination):
             self.execute(MAKE_STATE)
             self.execute(
                 f"CREATE TABLE IF NOT EXISTS {_PENDING} (collection TEXT, id TEXT, row BLOB,"
-                " PRIMARY KEY (collection, id)) WITHOUT ROWID"
+                " PRIMARY KEY (collection, id))"
             )
 
     def _upsert(self, table: Table, rows: Sequence[CopiedRow]) -> None:
-        names = [*(column.name for column in table.columns), DIGEST, CHECK]
-        encode = msgspec.json.Encoder().encode
-        self._note(
-            (table.name, row.values[0], encode(dict(zip(names, values, strict=True))))
-            for row in rows
-            for values in [(*row.values, row.digest, row.check)]
-        )
+        self._note((table.name, row.values[0], row.whole) for row in rows)
 
     def _delete(self, table: Table, ids: Sequence[str]) -> None:
         self._note((table.name, row_id, None) for row_id in ids)
@@ -88,6 +77,8 @@ class ParquetDestination(Destination):
     whole. What the feed tells is noted in a journal beside, and written into the files by
     ``settled``. A view is a folder too, with a file for each of its collection's.
     """
+
+    read_as: ClassVar = {layout.TIME: moment, layout.DATE: day, layout.NUMBER: float}
 
     def __init__(self, path: str) -> None:
         self._folder = Path(path)
@@ -135,9 +126,6 @@ class ParquetDestination(Destination):
 
     def close(self) -> None:
         self._journal.close()
-
-    def normalised(self, table: Table, values: Sequence[Any]) -> tuple[Any, ...]:
-        return each(table, values, _READ_AS)
 
     def settled(self) -> None:
         # One process at a time writes files: the journal is held meanwhile, and what it has is
@@ -235,9 +223,9 @@ class ParquetDestination(Destination):
         found = _chosen(parquet_parts.read(path, parquet_parts.schema_of(table)), wanted)
         altered = self._altered_in_views(table, low, found, wanted)
         columns = [column.to_pylist() for column in found.columns]
+        read = each(table, self.read_as)
         records = (
-            (*self.normalised(table, values), digest, noted)
-            for *values, digest, noted in zip(*columns, strict=True)
+            (*read(values), digest, noted) for *values, digest, noted in zip(*columns, strict=True)
         )
         kept: dict[str, KeptRow] = {}
         for row in kept_rows(table, records):
@@ -266,9 +254,7 @@ class ParquetDestination(Destination):
 
 
 def _rows(schema: pa.Schema, noted: Mapping[str, bytes | None]) -> pa.Table:
-    return parquet_parts.made(
-        schema, [msgspec.json.decode(row) for row in noted.values() if row is not None]
-    )
+    return parquet_parts.made(schema, [row for row in noted.values() if row is not None])
 
 
 def _chosen(rows: pa.Table, ids: pa.Array | None) -> pa.Table:

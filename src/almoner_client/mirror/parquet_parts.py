@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from almoner_client.errors import AlmonerError
@@ -30,6 +31,9 @@ _TYPES: Mapping[str, Any] = {
     layout.JSON: pa.string(),
 }
 _VIEW: Final = b"almoner_view"
+_BLOCK: Final = 1 << 20
+# Arrow's own holds on to twice what a file takes.
+pa.set_memory_pool(pa.system_memory_pool())
 
 
 def schema_of(table: Table) -> pa.Schema:
@@ -48,12 +52,26 @@ def _fields(columns: Iterable[Column | Member]) -> list[tuple[str, Any]]:
     return [(column.name, _TYPES[column.kind]) for column in columns]
 
 
-def made(schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Rows by the names of their columns; times and dates are texts."""
-    return pa.table(
-        [_column(field.type, [row.get(field.name) for row in rows]) for field in schema],
-        schema=schema,
+def made(schema: pa.Schema, rows: Sequence[bytes]) -> pa.Table:
+    """Rows as JSON objects, by the names of their columns; times and dates are texts."""
+    if not rows:
+        return schema.empty_table()
+    texts = pa.schema([(field.name, _sent_as(field.type)) for field in schema])
+    lines = b"\n".join(rows)
+    parsed = pj.read_json(
+        pa.BufferReader(lines),
+        # No object may be longer than what is read at a time.
+        read_options=pj.ReadOptions(
+            use_threads=False, block_size=max(_BLOCK, 1 + max(map(len, rows)))
+        ),
+        parse_options=pj.ParseOptions(explicit_schema=texts),
     )
+    columns = [pc.cast(parsed[field.name], field.type) for field in schema]
+    return pa.table(columns, schema=schema)
+
+
+def _sent_as(kind: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_temporal(kind) else kind
 
 
 def _column(kind: pa.DataType, values: list[Any]) -> pa.Array:

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import asyncpg
 import msgspec
 
 from almoner_client.errors import AlmonerError
 from almoner_client.mirror import layout
-from almoner_client.mirror.destination import STATE
+from almoner_client.mirror.destination import CHECK, DIGEST, STATE
 from almoner_client.mirror.layout import Member, Table
-from almoner_client.mirror.rows import day, each, moment
+from almoner_client.mirror.rows import CopiedRow, day, each, moment
 from almoner_client.mirror.sql import SqlDestination, quoted
 
 _STREAMED = 2000
@@ -28,13 +28,8 @@ def _document(value: Any) -> str:
     return _sorted(msgspec.json.decode(value)).decode()
 
 
-_READ_AS: Mapping[str, Callable[[Any], Any]] = {
-    layout.ID: str,
-    layout.TIME: moment,
-    layout.DATE: day,
-    layout.NUMBER: float,
-    layout.JSON: _document,
-}
+# Where rows are before they are in their table.
+_LOADED: Final = "almoner_loaded"
 _BOUND_AS: Mapping[str, Callable[[Any], Any]] = {
     layout.TIME: datetime.fromisoformat,
     layout.DATE: date.fromisoformat,
@@ -63,6 +58,13 @@ class PostgresDestination(SqlDestination):
         layout.TIME: "timestamptz",
         layout.DATE: "date",
         layout.JSON: "jsonb",
+    }
+    read_as: ClassVar = {
+        layout.ID: str,
+        layout.TIME: moment,
+        layout.DATE: day,
+        layout.NUMBER: float,
+        layout.JSON: _document,
     }
     digest_type = "text"
 
@@ -123,11 +125,26 @@ class PostgresDestination(SqlDestination):
         value, text = f"{quoted(document)}->{key}", f"{quoted(document)}->>{key}"
         return _MEMBERS.get(member.kind, "{text}").format(value=value, text=text)
 
-    def normalised(self, table: Table, values: Sequence[Any]) -> tuple[Any, ...]:
-        return each(table, values, _READ_AS)
-
-    def bound(self, table: Table, values: Sequence[Any]) -> Sequence[Any]:
-        return each(table, values, _BOUND_AS)
+    def _upsert(self, table: Table, rows: Sequence[CopiedRow]) -> None:
+        """By way of a table of this connection, since COPY takes a tenth of the time of a statement
+        for each row.
+        """
+        if not rows:
+            return
+        names = [*(column.name for column in table.columns), DIGEST, CHECK]
+        listed, bound = ", ".join(map(quoted, names)), each(table, _BOUND_AS)
+        self.execute(
+            f"CREATE TEMPORARY TABLE {_LOADED} ON COMMIT DROP AS"
+            f" SELECT {listed} FROM {quoted(table.name)} WITH NO DATA"
+        )
+        records = [(*bound(row.values), row.digest, row.check) for row in rows]
+        self._run(self._connection.copy_records_to_table(_LOADED, records=records, columns=names))
+        sets = ", ".join(f"{name} = excluded.{name}" for name in map(quoted, names[1:]))
+        self.execute(
+            f"INSERT INTO {quoted(table.name)} ({listed}) SELECT {listed} FROM {_LOADED}"
+            f" ON CONFLICT (id) DO UPDATE SET {sets}"
+        )
+        self.execute(f"DROP TABLE {_LOADED}")
 
 
 def _numbered(sql: str) -> str:

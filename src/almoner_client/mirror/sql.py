@@ -18,7 +18,7 @@ from almoner_client.mirror.destination import (
     kept_rows,
 )
 from almoner_client.mirror.layout import Column, Member, Table, View
-from almoner_client.mirror.rows import CopiedRow
+from almoner_client.mirror.rows import CopiedRow, each
 
 MAKE_STATE: Final = (
     f"CREATE TABLE IF NOT EXISTS {STATE} (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
@@ -62,9 +62,6 @@ class SqlDestination(Destination):
     @abstractmethod
     def out_of_document(self, document: str, member: Member) -> str:
         """The SQL expression of a member of a JSON document, as its column has it."""
-
-    def normalised(self, table: Table, values: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(values)
 
     def state(self) -> dict[str, str]:
         if not self.columns_of(STATE):
@@ -143,12 +140,8 @@ class SqlDestination(Destination):
             f"INSERT INTO {quoted(table.name)} ({', '.join(names)})"
             f" VALUES ({', '.join([self.mark] * len(names))})"
             f" ON CONFLICT (id) DO UPDATE SET {sets}",
-            [(*self.bound(table, row.values), row.digest, row.check) for row in rows],
+            [(*row.values, row.digest, row.check) for row in rows],
         )
-
-    def bound(self, table: Table, values: Sequence[Any]) -> Sequence[Any]:
-        """Values as parameters."""
-        return values
 
     def _delete(self, table: Table, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), _AT_ONCE):
@@ -177,10 +170,7 @@ class SqlDestination(Destination):
         return f"SELECT {names}, {DIGEST}, {CHECK} FROM {quoted(table.name)}"
 
     def _kept(self, table: Table, records: Iterable[tuple[Any, ...]]) -> Iterator[KeptRow]:
+        read = each(table, self.read_as)
         return kept_rows(
-            table,
-            (
-                (*self.normalised(table, values), digest, noted)
-                for *values, digest, noted in records
-            ),
+            table, ((*read(values), digest, noted) for *values, digest, noted in records)
         )

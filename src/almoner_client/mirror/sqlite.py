@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from almoner_client.mirror import layout
-from almoner_client.mirror.layout import Member, Table
-from almoner_client.mirror.rows import each
+from almoner_client.mirror.layout import Member
 from almoner_client.mirror.sql import SqlDestination, quoted
 
 _LOCKED_SECONDS = 60
@@ -22,12 +21,6 @@ def _boolean(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     return float(value) if isinstance(value, int) else value
-
-
-_READ_AS: Mapping[str, Callable[[Any], Any]] = {
-    layout.BOOLEAN: _boolean,
-    layout.NUMBER: _number,
-}
 
 
 class SqliteDestination(SqlDestination):
@@ -45,12 +38,16 @@ class SqliteDestination(SqlDestination):
         layout.DATE: "DATE",
         layout.JSON: "TEXT",
     }
+    cache_kib = 65_536
+    read_as: ClassVar = {layout.BOOLEAN: _boolean, layout.NUMBER: _number}
 
     def __init__(self, path: str) -> None:
         self._connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, isolation_level=None)
         # Readers go on while the copy is written; what is killed loses nothing that was committed.
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        # The index of ids, which come in no order, is written into all over: in memory, once.
+        self._connection.execute(f"PRAGMA cache_size = -{self.cache_kib}")
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, parameters).fetchall()
@@ -82,6 +79,3 @@ class SqliteDestination(SqlDestination):
     def out_of_document(self, document: str, member: Member) -> str:
         path = f'$."{member.key}"'.replace("'", "''")
         return f"json_extract({quoted(document)}, '{path}')"
-
-    def normalised(self, table: Table, values: Sequence[Any]) -> tuple[Any, ...]:
-        return each(table, values, _READ_AS)
