@@ -39,8 +39,8 @@ _TEAM = 20
 PAGES = (
     "/inbox",
     "/inbox?of=all",
-    "/inbox?of=all&tab=messages",
-    "/inbox?of=all&tab=inactive",
+    "/inbox?of=all&section=messages",
+    "/inbox?of=all&section=watch",
     "/patients",
     "/patients?sort=next",
     "/patients?sort=changed",

@@ -223,8 +223,15 @@ async def _asked_with_something(walk: Walk) -> None:
     """Pages that show more where they are asked for more."""
     patient = walk.patients[0]
     for path, *queries in (
-        ("/inbox", "?of=all", "?tab=messages&of=all", "?tab=new&of=all", "?rows=200&of=all"),
+        (
+            "/inbox",
+            "?of=all",
+            "?section=messages&of=all",
+            "?section=new&of=all",
+            "?rows=200&of=all",
+        ),
         ("/inbox/list", "?of=all"),
+        ("/inbox/snooze", f"?patient={patient}"),
         ("/calendar", "?view=day", "?view=month"),
         ("/calendar/grid", "?view=day", "?view=month"),
         ("/calendar/new", f"?patient={patient}"),
@@ -246,6 +253,7 @@ async def _every_form(walk: Walk, stranger: Person) -> None:
     """
     patient = walk.patients[0]
     await walk.send("/patients/search", [("find", "Zq")])
+    await walk.send("/inbox/wake", [("patient", patient)])
     await walk.send("/patients", [("find", "Zq")])
     await walk.send("/admin/audit/patients", [("find", "Zq")])
     await walk.send("/calendar/new/patients", [("find", "Zq")])

@@ -52,6 +52,7 @@ NO_PAGE = {
 ASKED_WITH = {
     "/calendar": ("?view=day", "?view=week", "?view=month"),
     "/calendar/new": ("", "?patient={patient}"),
+    "/inbox/snooze": ("?patient={patient}",),
     "/patients/{id}/assessments/new": ("", "?spec=weekly_check_in"),
     "/patients/{id}/records/new": ("?type=medication",),
     "/workshop/assessments/{assessment:path}": ("", "?open=question.0.1", "?open=scoring"),

@@ -160,15 +160,15 @@ def step(title: str, due: str | None, **given: Any) -> Row:
 
 
 def counts(page: str) -> dict[str, str]:
-    return dict(re.findall(r'id="tab-[a-z]+"[^>]*>([A-Za-z ]+?) <span[^>]*>([^<]+)</span>', page))
+    """How many each section has that is not empty, by its name; and ``all`` of them."""
+    todo = re.search(r'data-testid="to-do">([^<]+)<', page)
+    assert todo is not None
+    sections = dict(re.findall(r'id="count-([a-z]+)"[^>]*>([^<]+)<', page))
+    return {name: number for name, number in sections.items() if number != "0"} | {"all": todo[1]}
 
 
 def names(page: str) -> list[str]:
     return re.findall(r'<a class="cover" href="/patients/[^"]+">([^<]+)</a>', page)
-
-
-def figures(page: str) -> dict[str, str]:
-    return dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", page.partition("</dl>")[0]))
 
 
 def form_of(page: str, action: str, holding: str = "") -> dict[str, str]:
@@ -205,12 +205,13 @@ async def test_an_own_patients_step_comes_up_until_it_is_done(clinic: Clinic) ->
         step("Of another coach", days(-3)),
         step("For Emily", days(-1), worker_id=clinic.me.worker_id),
     )
-    page = (await clinic.me.get("/inbox?tab=overdue")).text
+    page = (await clinic.me.get("/inbox?section=late")).text
     assert names(page) == ["Grace Hopper", "Olga Hopper"]
     assert Document(page).row("Document the new plan")
     assert Document(page).row("3 days late")
     assert Document(page).row("For Emily")
     assert Document(page).row("1 day late")
+    assert Document(page).row("Ask for the results")
     for title in (
         "Of tomorrow",
         "Without a date",
@@ -220,11 +221,7 @@ async def test_an_own_patients_step_comes_up_until_it_is_done(clinic: Clinic) ->
         "Of another environment",
     ):
         assert not Document(page).mentions(title)
-    assert counts(page)["Overdue"] == "2"
-    following = (await clinic.me.get("/inbox")).text
-    assert Document(following).row("Ask for the results")
-    assert figures(following)["overdue, yours"] == "2"
-    assert figures(following)["your patient"] == "1"
+    assert counts((await clinic.me.get("/inbox")).text) == {"late": "2", "all": "2"}
 
 
 async def test_a_step_is_completed_and_opened_again(clinic: Clinic) -> None:
@@ -243,7 +240,7 @@ async def test_a_step_is_completed_and_opened_again(clinic: Clinic) -> None:
     assert first["completed_by_worker_id"] == clinic.me.worker_id
     assert first["instructions"] == "Twice"
     assert second.get("completed_at") is None
-    assert Document(done).lacks("row", "Call her ·")
+    assert not Document(done).mentions("Call her ·")
     undone = await clinic.me.send_form(
         "/inbox/reopen", htmx=True, **form_of(done.text, "/inbox/reopen")
     )
@@ -394,7 +391,7 @@ async def test_what_was_done_stays_in_its_row_with_the_way_back(clinic: Clinic) 
     assert names((await clinic.me.fragment("/inbox/list")).text) == [before[0], before[2]]
 
 
-async def test_unread_messages_are_a_row_for_each_conversation(clinic: Clinic) -> None:
+async def test_unread_messages_are_a_reason_for_each_conversation(clinic: Clinic) -> None:
     grace, foreign = (
         await clinic.patient("Grace", clinic.me),
         await clinic.patient("Olga", clinic.other),
@@ -409,25 +406,25 @@ async def test_unread_messages_are_a_row_for_each_conversation(clinic: Clinic) -
         worker_id=clinic.me.worker_id,
     )
     await clinic.message(foreign, "Of another coach")
-    page = (await clinic.me.get("/inbox?tab=messages")).text
+    page = (await clinic.me.get("/inbox?section=messages")).text
     assert names(page) == ["Grace Hopper"]
     assert "“Can I move <our> call?”" in Document(page).row("2 unread")
-    assert (counts(page)["Messages"], figures(page)["unread conversation, yours"]) == ("1", "1")
+    assert counts(page) == {"messages": "1", "all": "1"}
     assert Document(page).links(to=f"/patients/{grace['id']}")
     read = await clinic.me.send_form("/inbox/read", htmx=True, **form_of(page, "/inbox/read"))
     assert Document(read).status("marked as read")
-    assert counts(read.text)["Messages"] == "0"
-    assert "Every message is read" in Document(read).testid("empty")
+    assert counts(read.text) == {"all": "0"}
+    assert "Nobody is in this section" in Document(read).testid("empty")
     back = await clinic.me.send_form(
         "/inbox/unread", htmx=True, **form_of(read.text, "/inbox/unread")
     )
-    assert counts(back.text)["Messages"] == "1"
+    assert counts(back.text)["messages"] == "1"
 
 
 async def test_a_message_that_came_in_meanwhile_stays_unread(clinic: Clinic) -> None:
     grace = await clinic.patient("Grace", clinic.me)
     first = await clinic.message(grace, "Hello?")
-    fields = form_of((await clinic.me.get("/inbox?tab=messages")).text, "/inbox/read")
+    fields = form_of((await clinic.me.get("/inbox?section=messages")).text, "/inbox/read")
     await clinic.message(grace, "One more thing", {"id": first["conversation_id"]})
     read = await clinic.me.send_form("/inbox/read", htmx=True, **fields)
     assert Document(read).row("One more thing")
@@ -450,12 +447,12 @@ async def test_patients_of_whom_nothing_was_heard_come_up(clinic: Clinic) -> Non
     await clinic.store.update(by, BY_NAME["patients"], moved["id"], {"city": "Boston"}, None)
     await clinic.patient("Left", clinic.me, phase="withdrawn")
     await clinic.patient("Foreign", clinic.other)
-    page = (await clinic.me.get("/inbox?tab=inactive")).text
+    page = (await clinic.me.get("/inbox?section=watch")).text
     assert names(page) == ["Quiet Hopper"]
     assert Document(page).row("No activity for 20 days")
-    assert counts(page)["No activity"] == "1"
+    assert counts(page)["watch"] == "1"
     assert Document(page).links(to="/calendar/new")
-    everybody = (await clinic.me.get("/inbox?tab=inactive&of=all")).text
+    everybody = (await clinic.me.get("/inbox?section=watch&of=all")).text
     assert sorted(names(everybody)) == ["Foreign Hopper", "Quiet Hopper"]
 
 
@@ -465,7 +462,7 @@ async def test_new_patients_are_assigned_and_given_back(clinic: Clinic) -> None:
     await clinic.patient("Mine", clinic.me, created_at=now)
     await clinic.patient("Taken", clinic.other, created_at=now)
     await clinic.patient("Long", None)
-    page = (await clinic.me.get("/inbox?tab=new")).text
+    page = (await clinic.me.get("/inbox?section=new")).text
     assert sorted(names(page)) == ["Free Hopper", "Mine Hopper"]
     assert "created by ehr-sync just now" in Document(page).region("What there is to do")
     fields = form_of(page, "/inbox/assign")
@@ -506,7 +503,7 @@ async def test_an_alert_is_taken_by_one_of_its_role_and_gone_once_it_is_done(
     # For no role: of the patient's own coach alone.
     assert not Document(page).mentions("App message (3)")
     assert Document(await clinic.other.get("/inbox")).row("App message (3) · for all who care")
-    assert not Document(await clinic.me.get("/inbox?tab=new")).mentions("Call today.")
+    assert not Document(await clinic.me.get("/inbox?section=new")).mentions("Call today.")
     fields = form_of(page, "/inbox/alert-take")
     taken = await clinic.me.send_form("/inbox/alert-take", htmx=True, **fields)
     assert Document(taken).row("taken by you")
@@ -555,7 +552,6 @@ async def test_the_days_appointments_stand_in_both_zones(clinic: Clinic) -> None
     page = (await clinic.me.get("/inbox")).text
     theirs = start.astimezone(ZoneInfo("Asia/Tokyo"))
     assert Document(page).link(f"their time {theirs:%H:%M} {theirs:%a} {theirs.day}")
-    assert figures(page)["your appointments today"] == "2"
     assert "Aiko Hopper" in names(page)
     assert "Dana Hopper" in names(page)
     assert "Toni Hopper" not in names(page)
@@ -564,7 +560,7 @@ async def test_the_days_appointments_stand_in_both_zones(clinic: Clinic) -> None
     begun = datetime.now(EASTERN) >= start
     for event, label in ((all_day, "Outcome"), (at_night, "Outcome" if begun else "Open")):
         assert re.search(
-            rf'id="event-{event["id"]}".*?href="/calendar/events/{event["id"]}"[^>]*>{label}<',
+            rf'class="inbox-list.*?href="/calendar/events/{event["id"]}"[^>]*>{label}<',
             page,
             re.DOTALL,
         )
@@ -595,15 +591,11 @@ async def test_a_step_is_late_from_the_day_after_it_where_the_patient_lives(
     }
     await clinic.flow(grace, *(step(title, due) for title, due in at.items()))
     page = (await clinic.me.get("/inbox")).text
-    assert (counts(page)["Overdue"], counts(page)["Next"], figures(page)["overdue, yours"]) == (
-        "2",
-        "4",
-        "2",
-    )
+    assert counts(page) == {"late": "1", "all": "1"}
     assert re.findall(r">(\d days? late|today)<", page) == ["2 days late", "1 day late", "today"]
     assert not Document(page).mentions("Tomorrow")
     assert (
-        Document(await clinic.me.fragment("/inbox/badge")).words == "2 of yours overdue or unread"
+        Document(await clinic.me.fragment("/inbox/badge")).words == "1 of yours now, late or unread"
     )
     flow = (await clinic.me.get(f"/patients/{grace['id']}/care-flows")).text
     assert re.findall(r"· (\d days? late)|(due today)|(due tomorrow)", flow) == [
@@ -612,7 +604,7 @@ async def test_a_step_is_late_from_the_day_after_it_where_the_patient_lives(
     ]
     monkeypatch.setattr(queries, "MOST_OF_ALL", 1)
     exact = counts((await clinic.me.fragment("/inbox/counts?of=all")).text)
-    assert (exact["Overdue"], exact["Next"]) == ("2", "4")
+    assert exact["all"] == "1"
 
 
 def test_the_hours_of_a_day_follow_the_clocks() -> None:
@@ -655,19 +647,14 @@ async def test_filters_and_the_whole_environment(clinic: Clinic) -> None:
         ("&phase=intake", ["P0 Hopper"]),
         ("&of=all", ["P0 Hopper", "P1 Hopper", "P2 Hopper"]),
         ("&of=all&phase=maintenance", ["P1 Hopper"]),
-        ("&phase=nonsense&tab=nonsense&rows=x", ["P0 Hopper", "P1 Hopper"]),
+        ("&phase=nonsense&section=nonsense&rows=x", ["P0 Hopper", "P1 Hopper"]),
     ):
-        page = (await clinic.me.get(f"/inbox?tab=overdue{query}")).text
+        page = (await clinic.me.get(f"/inbox?section=late{query}")).text
         if "nonsense" in query:
             page = (await clinic.me.get(f"/inbox?{query.lstrip('&')}")).text
         assert sorted(set(names(page))) == expected, query
-        assert (counts(page)["Overdue"], counts(page)["Messages"]) == (
-            str(len(expected)),
-            str(len(expected)),
-        ), query
-        assert [value for name, value in figures(page).items() if name.startswith("overdue, ")] == [
-            str(len(expected))
-        ], query
+        listed = str(len(expected))
+        assert counts(page)["late"] == listed, query
 
 
 async def test_everybodys_counts_are_the_least_at_first_and_exact_a_moment_later(
@@ -695,22 +682,21 @@ async def test_everybodys_counts_are_the_least_at_first_and_exact_a_moment_later
         clinic.me,
         day=datetime.now(EASTERN).date().isoformat(),
     )
-    for query, late, unread, new in (("", 6, 3, 3), ("&phase=intake", 4, 2, 2)):
+    for query, each in (("", 3), ("&phase=intake", 2)):
         page = (await clinic.me.get(f"/inbox?of=all{query}")).text
-        assert counts(page)["Next"].endswith("+")
+        assert counts(page)["all"].endswith("+")
         assert "is being counted" in Document(page).region("What there is to do")
-        assert counts(page)["Messages"] == str(unread)
         path = re.search(r'hx-get="(/inbox/counts[^"]+)" hx-trigger="load', page)
         assert path is not None
         exact = (await clinic.me.fragment(path[1].replace("&amp;", "&"))).text
-        # Dana, who is in the intake too, is quiet no more once an appointment is booked.
-        steps = late // 2 * 3
+        # Dana, who is in the intake too, is quiet no more once an appointment is booked. Whoever is
+        # late has written too, and stands in one section alone.
         assert counts(exact) == {
-            "Next": str(steps + unread + 2 * new + 1),
-            "Overdue": str(late),
-            "Messages": str(unread),
-            "No activity": str(new),
-            "New": str(new),
+            "late": str(each),
+            "today": "1",
+            "watch": str(each),
+            "new": str(each),
+            "all": str(3 * each + 1),
         }
 
 
@@ -735,7 +721,7 @@ async def test_a_role_kept_to_its_own_patients_sees_no_others(
     ):
         page = (await nurse.get(path)).text
         assert not {"Olga", "Free"} & set(re.findall(r"\w+", page)), path
-    assert names((await nurse.get("/inbox?tab=overdue&of=all")).text) == ["Mine Hopper"]
+    assert names((await nurse.get("/inbox?section=late&of=all")).text) == ["Mine Hopper"]
     alone = {
         "description": "x",
         "goals": [{"title": "Make a plan", "interventions": [{"title": "For Nora"}]}],
@@ -762,7 +748,7 @@ async def test_the_badge_and_the_counts_follow_without_being_activity(clinic: Cl
     await clinic.flow(grace, step("Late", days(-2)), step("Later", days(0)))
     await clinic.message(grace, "Hello")
     assert (
-        Document(await clinic.me.fragment("/inbox/badge")).words == "2 of yours overdue or unread"
+        Document(await clinic.me.fragment("/inbox/badge")).words == "1 of yours now, late or unread"
     )
     page = (await clinic.me.get("/inbox")).text
     path = re.search(r'hx-get="(/inbox/counts[^"]+)"', page)
@@ -773,7 +759,7 @@ async def test_the_badge_and_the_counts_follow_without_being_activity(clinic: Cl
     await clinic.flow(grace, step("Also", days(-1)))
     following = (await clinic.me.fragment(path[1].replace("&amp;", "&"))).text
     assert "something new" in Document(following).testid("stale")
-    assert counts(following)["Overdue"] == "2"
+    assert counts(following)["late"] == "1"
 
 
 async def test_whoever_is_shown_is_noted(clinic: Clinic) -> None:
@@ -796,11 +782,9 @@ async def test_whoever_is_shown_is_noted(clinic: Clinic) -> None:
 
 
 async def test_an_empty_inbox_says_what_belongs_in_it(clinic: Clinic) -> None:
-    for tab, words in (
-        ("next", "Nothing waits for you"),
-        ("overdue", "Nothing is overdue"),
-        ("messages", "Every message is read"),
-        ("inactive", "Everybody was heard of"),
-        ("new", "Nobody is new"),
+    for query, words in (
+        ("", "Nothing waits for you"),
+        ("?section=late", "Nobody is in this section"),
+        ("?phase=intake", "Nothing here in this phase"),
     ):
-        assert words in Document(await clinic.me.get(f"/inbox?tab={tab}")).testid("empty")
+        assert words in Document(await clinic.me.get(f"/inbox{query}")).testid("empty")

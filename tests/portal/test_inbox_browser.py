@@ -54,7 +54,7 @@ async def test_tasks_are_done_with_the_keyboard_alone(morning: Clinic, screens: 
     first = page.locator(".inbox-rows > li").first
     assert "Document the new plan" in await first.inner_text()
     assert await first.evaluate("row => getComputedStyle(row).outlineStyle") == "solid"
-    await page.keyboard.press("d")
+    await page.keyboard.press("e")
     told = page.locator("#inbox-work .told")
     await told.filter(has_text="Done: Document the new plan").wait_for()
     assert "Done: Document the new plan" in await page.locator("#told").inner_text()
@@ -62,18 +62,18 @@ async def test_tasks_are_done_with_the_keyboard_alone(morning: Clinic, screens: 
     assert await page.evaluate(
         "document.activeElement.closest('li').innerText.includes('Send fit-test results')"
     )
-    assert await page.locator("#tab-overdue").inner_text() == "Overdue 1"
+    assert await page.locator("#count-late").inner_text() == "1"
     # The badge does not wait for its minute.
     await expect(page.locator(".badge")).to_have_text("2")
     await page.keyboard.press("u")
     await page.locator("#told").filter(has_text="Open again: Document the new plan").wait_for()
     await expect(told).to_have_count(0)
     await expect(page.locator(".badge")).to_have_text("3")
-    assert await page.locator("#tab-overdue").inner_text() == "Overdue 2"
+    assert await page.locator("#count-late").inner_text() == "2"
     await page.keyboard.press("ArrowDown")
-    await page.keyboard.press("d")
+    await page.keyboard.press("e")
     await told.filter(has_text="Done: Send fit-test results").wait_for()
-    await page.goto("/inbox?tab=new")
+    await page.goto("/inbox?section=new")
     await page.keyboard.press("a")
     await told.filter(has_text="Assigned to you").wait_for()
 
@@ -82,9 +82,9 @@ async def test_a_letter_typed_in_a_field_does_nothing(morning: Clinic, screens: 
     page = await screens(morning.me)
     await page.goto("/inbox")
     await page.keyboard.press("/")
-    await page.keyboard.type("dd")
+    await page.keyboard.type("ee")
     await page.reload()
-    assert await page.locator("#tab-overdue").inner_text() == "Overdue 2"
+    assert await page.locator("#count-late").inner_text() == "2"
 
 
 async def test_it_is_accessible_and_fits(morning: Clinic, screens: Screens) -> None:
@@ -96,7 +96,7 @@ async def test_it_is_accessible_and_fits(morning: Clinic, screens: Screens) -> N
             faults.append(message.text) if message.type in ("error", "warning") else None
         ),
     )
-    for path in ("/inbox", "/inbox?tab=overdue&phase=withdrawn"):
+    for path in ("/inbox", "/inbox?section=late&phase=withdrawn"):
         await page.goto(path)
         await page.locator(".badge").wait_for()
         assert await on_every_screen(page) == []

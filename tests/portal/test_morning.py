@@ -103,12 +103,12 @@ async def test_from_signing_in_to_three_finished_tasks_without_a_mouse(
         await tab_to(page, "Password")
         await page.keyboard.type(PASSWORD)
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("heading", level=1)).to_contain_text("Emily")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("Inbox")
         assert await violations(page) == []
 
         # The first: the step that is late is done with the letter on its button.
         await expect(page.get_by_role("listitem").get_by_text("3 days late")).to_be_visible()
-        await page.keyboard.press("d")
+        await page.keyboard.press("e")
         await expect(page.get_by_role("listitem").get_by_text("3 days late")).to_have_count(0)
 
         # The second: the message is answered, and so recorded, from the patient's own page.

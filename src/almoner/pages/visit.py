@@ -276,6 +276,10 @@ class Visit:
         """A value of the query string, a form's that was sent so among them."""
         return self._asked.text(name, default)
 
+    def queries(self, name: str) -> tuple[str, ...]:
+        """Every value of this name in the query string."""
+        return self._asked.texts(name)
+
     @cached_property
     def _asked(self) -> Form:
         return Form(self.request.query_params.multi_items())

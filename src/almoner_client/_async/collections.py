@@ -17,6 +17,7 @@ from almoner_client._async.messages import AsyncMessages
 from almoner_client._async.patient_tasks import AsyncPatientTasks
 from almoner_client._async.patients import AsyncPatients
 from almoner_client._async.phone_numbers import AsyncPhoneNumbers
+from almoner_client._async.snoozes import AsyncSnoozes
 from almoner_client._async.transport import AsyncTransport
 from almoner_client._async.visits import AsyncVisits
 from almoner_client._async.workers import AsyncWorkers
@@ -48,5 +49,6 @@ class AsyncCollections:
         self.patient_tasks = AsyncPatientTasks(transport, "patient_tasks", rows.PatientTask)
         self.patients = AsyncPatients(transport, "patients", rows.Patient)
         self.phone_numbers = AsyncPhoneNumbers(transport, "phone_numbers", rows.PhoneNumber)
+        self.snoozes = AsyncSnoozes(transport, "snoozes", rows.Snooze)
         self.visits = AsyncVisits(transport, "visits", rows.Visit)
         self.workers = AsyncWorkers(transport, "workers", rows.Worker)

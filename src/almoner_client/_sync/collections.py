@@ -17,6 +17,7 @@ from almoner_client._sync.messages import Messages
 from almoner_client._sync.patient_tasks import PatientTasks
 from almoner_client._sync.patients import Patients
 from almoner_client._sync.phone_numbers import PhoneNumbers
+from almoner_client._sync.snoozes import Snoozes
 from almoner_client._sync.transport import Transport
 from almoner_client._sync.visits import Visits
 from almoner_client._sync.workers import Workers
@@ -48,5 +49,6 @@ class Collections:
         self.patient_tasks = PatientTasks(transport, "patient_tasks", rows.PatientTask)
         self.patients = Patients(transport, "patients", rows.Patient)
         self.phone_numbers = PhoneNumbers(transport, "phone_numbers", rows.PhoneNumber)
+        self.snoozes = Snoozes(transport, "snoozes", rows.Snooze)
         self.visits = Visits(transport, "visits", rows.Visit)
         self.workers = Workers(transport, "workers", rows.Worker)

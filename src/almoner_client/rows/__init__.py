@@ -56,6 +56,7 @@ from almoner_client.rows.phone_numbers import (
     PhoneNumberUpdate,
     PhoneNumberUpdateRow,
 )
+from almoner_client.rows.snoozes import Snooze, SnoozeFind
 from almoner_client.rows.visits import Visit, VisitCreate, VisitFind, VisitUpdate, VisitUpdateRow
 from almoner_client.rows.workers import Worker, WorkerFind
 
@@ -115,6 +116,8 @@ __all__ = [
     "PhoneNumberFind",
     "PhoneNumberUpdate",
     "PhoneNumberUpdateRow",
+    "Snooze",
+    "SnoozeFind",
     "Visit",
     "VisitCreate",
     "VisitFind",

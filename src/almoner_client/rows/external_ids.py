@@ -45,6 +45,7 @@ class ExternalIdCreate(TypedDict, total=False):
             "patient_tasks",
             "patients",
             "phone_numbers",
+            "snoozes",
             "visits",
             "workers",
         ]
@@ -76,6 +77,7 @@ class ExternalIdUpdate(TypedDict, total=False):
         "patient_tasks",
         "patients",
         "phone_numbers",
+        "snoozes",
         "visits",
         "workers",
     ]
@@ -122,6 +124,7 @@ class ExternalIdFind(TypedDict, total=False):
         "patient_tasks",
         "patients",
         "phone_numbers",
+        "snoozes",
         "visits",
         "workers",
     ]

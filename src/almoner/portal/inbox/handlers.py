@@ -12,20 +12,18 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.database import Connection
-from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
-from almoner.portal import live
 from almoner.portal.care_flows import changes, flow_form
 from almoner.portal.care_flows.changes import At
 from almoner.portal.inbox import services
-from almoner.portal.inbox.rows import Action, ticking
-from almoner.portal.inbox.services import Gone
-from almoner.portal.inbox.view import MOST_ROWS, InboxActionResult, gather, view_of
+from almoner.portal.inbox.answering import answer
+from almoner.portal.inbox.rows import Action
+from almoner.portal.inbox.view import InboxActionResult
+from almoner.portal.inbox.wording import ticking
 from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
 from almoner.vocabulary.times import iso
 
-_FOLDER: Final = "portal/inbox"
 # A form of the inbox is about one step, which stands alone in its base.
 _ONLY: Final = At(0, 0)
 
@@ -39,7 +37,7 @@ async def complete(visit: Visit) -> Response:
         )
         return InboxActionResult(f"Done: {merging.before(_ONLY)['title']}", patient, undo)
 
-    return await _done(visit, do, "care_flows")
+    return await answer(visit, do, "care_flows")
 
 
 async def reopen(visit: Visit) -> Response:
@@ -55,7 +53,7 @@ async def reopen(visit: Visit) -> Response:
             )
         return InboxActionResult(f"Open again: {merging.before(_ONLY)['title']}", patient)
 
-    return await _done(visit, do, "care_flows")
+    return await answer(visit, do, "care_flows")
 
 
 async def read(visit: Visit) -> Response:
@@ -73,7 +71,7 @@ async def read(visit: Visit) -> Response:
             Action("Undo", "/inbox/unread", "u", fields),
         )
 
-    return await _done(visit, do, "message_reads")
+    return await answer(visit, do, "message_reads")
 
 
 async def unread(visit: Visit) -> Response:
@@ -83,7 +81,7 @@ async def unread(visit: Visit) -> Response:
         )
         return InboxActionResult("The messages are unread again.", patient)
 
-    return await _done(visit, do, "message_reads")
+    return await answer(visit, do, "message_reads")
 
 
 async def assign(visit: Visit) -> Response:
@@ -97,7 +95,7 @@ async def assign(visit: Visit) -> Response:
             Action("Undo", "/inbox/unassign", "u", (("patient", patient.id),)),
         )
 
-    return await _done(visit, do, "patients")
+    return await answer(visit, do, "patients")
 
 
 async def unassign(visit: Visit) -> Response:
@@ -107,7 +105,7 @@ async def unassign(visit: Visit) -> Response:
         )
         return InboxActionResult("With no coach again.", patient)
 
-    return await _done(visit, do, "patients")
+    return await answer(visit, do, "patients")
 
 
 async def take_alert(visit: Visit) -> Response:
@@ -140,35 +138,7 @@ async def _about_alert(
         undo = Action("Undo", f"/inbox/{way_back}", "u", (("alert", alert),)) if way_back else None
         return InboxActionResult(words, patient, undo)
 
-    return await _done(visit, do, "alerts")
-
-
-async def _done(
-    visit: Visit,
-    do: Callable[[Connection, Form], Awaitable[InboxActionResult | Response]],
-    changed: str,
-) -> Response:
-    """Does something and draws the list again, with what was done; the focus goes to the row that
-    took the place of this one.
-
-    ``changed`` is the collection that was written, for what else on the page shows it. A Response
-    of ``do`` is a question first."""
-    form = await visit.form()
-    view = view_of(visit, form.text)
-    try:
-        async with visit.connection() as connection:
-            result = await do(connection, form)
-    except Gone as gone:
-        result = InboxActionResult(gone.text, refused=True)
-    if isinstance(result, Response):
-        return result
-    if not visit.is_fragment and not result.refused:
-        return visit.go(view.path())
-    inbox = await gather(visit, view, result, parsing.whole(form.text("row"), high=MOST_ROWS) or 0)
-    status = 409 if result.refused else 200
-    if not visit.is_fragment:
-        return visit.page(f"{_FOLDER}/inbox.html", inbox, status)
-    return visit.fragment(f"{_FOLDER}/list.html", inbox, status, live.trigger(changed))
+    return await answer(visit, do, "alerts")
 
 
 def _moment(text: str) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,23 +10,34 @@ from starlette.responses import Response
 
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.inbox import handlers, queries, today
-from almoner.portal.inbox.tab_counts import TabCount
-from almoner.portal.inbox.view import InboxPage, InboxView, badge, gather, view_of, whose_of
+from almoner.portal.inbox import handlers, queries, snooze_page, today
+from almoner.portal.inbox.rows import SECTIONS
+from almoner.portal.inbox.section_counts import SectionCount
+from almoner.portal.inbox.view import (
+    FOLDED,
+    InboxPage,
+    InboxView,
+    badge,
+    gather,
+    view_of,
+    whose_of,
+)
 
 _FOLDER: Final = "portal/inbox"
 _CARE: Final = "give_care"
+_A_YEAR: Final = 365 * 86_400
 
 
 @dataclass(frozen=True)
 class InboxCounts:
-    """What the counts draw again. ``stale``: the list has other rows by now than those that are
-    shown.
+    """What the counts draw again: those of the sections that are ``drawn`` on the page. ``stale``:
+    other things wait by now than those that are shown.
 
     ``counted``: the page did not know yet how many there are.
     """
 
     inbox: InboxPage
+    drawn: tuple[str, ...]
     stale: bool
     counted: bool
 
@@ -38,9 +49,9 @@ class DayPart:
 
 @dataclass(frozen=True)
 class Badge:
-    """What of the visitor's own is late or unread, in one number."""
+    """Of how many of the visitor's own something waits now, is late or unread."""
 
-    count: TabCount
+    count: SectionCount
 
 
 async def show(visit: Visit) -> Response:
@@ -58,10 +69,23 @@ async def show_list(visit: Visit) -> Response:
 async def show_counts(visit: Visit) -> Response:
     """The counts, also of what the list was drawn with the least of."""
     inbox = await gather(visit, view_of(visit, visit.query), exact=True)
-    return visit.fragment(
-        f"{_FOLDER}/counts.html",
-        InboxCounts(inbox, inbox.digest != visit.query("digest"), visit.query("counting") == "yes"),
-    )
+    drawn = tuple(name for name in visit.query("drawn").split(".") if name in SECTIONS)
+    is_stale, counted = inbox.digest != visit.query("digest"), visit.query("counting") == "yes"
+    part = InboxCounts(inbox, drawn, is_stale, counted)
+    return visit.fragment(f"{_FOLDER}/counts.html", part)
+
+
+async def fold(visit: Visit) -> Response:
+    """Folds a section, or unfolds it; this browser goes on showing it so."""
+    form = await visit.form()
+    view, name = view_of(visit, form.text), form.text("fold")
+    folded = sorted(view.folded ^ ({name} & set(SECTIONS)))
+    view = replace(view, folded=frozenset(folded))
+    response = visit.go(view.path())
+    if visit.is_fragment:
+        response = visit.fragment(f"{_FOLDER}/list.html", await gather(visit, view))
+    visit.parts.cookies.put(response, FOLDED, ".".join(folded) or "-", _A_YEAR)
+    return response
 
 
 async def show_day(visit: Visit) -> Response:
@@ -80,6 +104,7 @@ ROUTES: Final = (
     PageRoute("/inbox", show, may=_CARE),
     PageRoute("/inbox/list", show_list, may=_CARE),
     PageRoute("/inbox/counts", show_counts, may=_CARE, background=True),
+    PageRoute("/inbox/fold", fold, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/day", show_day, may=_CARE, background=True),
     PageRoute("/inbox/badge", show_badge, may=_CARE, background=True),
     PageRoute("/inbox/done", handlers.complete, may=_CARE, methods=("POST",)),
@@ -91,5 +116,8 @@ ROUTES: Final = (
     PageRoute("/inbox/alert-return", handlers.return_alert, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/alert-done", handlers.dismiss_alert, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/alert-reopen", handlers.reopen_alert, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/snooze", snooze_page.show, may=_CARE),
+    PageRoute("/inbox/snooze", snooze_page.snooze, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/wake", snooze_page.wake, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/unassign", handlers.unassign, may=_CARE, methods=("POST",)),
 )

@@ -121,12 +121,12 @@ _HAPPENED: Final = {
     ),
     "changes": ("changed_at", "AND kind <> 'create'"),
 }
-# An alert asks for something to happen.
+# An alert asks for something to happen, and whoever is put off is not heard of.
 _RECORDS: Final = {
     r.name: r
     for r in RESOURCES
     if r.patient not in (None, "id")
-    and r.name not in (*_HAPPENED, "alerts")
+    and r.name not in (*_HAPPENED, "alerts", "snoozes")
     and any(f.name == "created_at" for f in r.stored)
 }
 
@@ -216,7 +216,8 @@ class Whose:
     """Whose inbox, and what of it. ``worker_id`` and ``environment_id`` are the visitor's;
     ``everybody``: not own patients alone; ``others``: the role shows patients of others at all;
     ``phase``: of everybody's, those in it alone; None for all. Among own patients it narrows down
-    what is unread, and of the rest whoever asks picks it out. ``sort``: the tab that is looked at.
+    what is unread, and of the rest whoever asks picks it out. ``section``: the one that is
+    looked at alone.
     """
 
     environment_id: int
@@ -224,11 +225,11 @@ class Whose:
     everybody: bool
     others: bool
     phase: str | None = None
-    sort: str = ""
+    section: str = ""
 
-    def looked_at(self, sort: str) -> int:
-        """How many rows are gone through for a sort, where they are everybody's."""
-        return _LOOKED_AT if self.sort == sort else _GLANCED_AT
+    def looked_at(self, section: str) -> int:
+        """How many rows are gone through for a section, where they are everybody's."""
+        return _LOOKED_AT if self.section == section else _GLANCED_AT
 
     @property
     def most(self) -> int:
@@ -285,7 +286,7 @@ async def inactive(
     """
     more, environment_id, expected = False, whose.environment_id, list(ends)
     if whose.everybody:
-        looked_at = whose.looked_at("inactive")
+        looked_at = whose.looked_at("watch")
         rows = await connection.fetch(
             _ALL_INACTIVE, environment_id, looked_at, since, expected, MOST_OF_ALL + 1, whose.phase
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -12,43 +12,49 @@ from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
+from almoner.portal import alerts
+from almoner.portal.calendar.queries import CalendarEvent
 from almoner.portal.failures import queries as failed
-from almoner.portal.inbox import alert_rows, full_counts, queries, rows, tab_counts, today
-from almoner.portal.inbox.alert_rows import AlertWording
+from almoner.portal.inbox import full_counts, put_off, queries, rows, section_counts, today
 from almoner.portal.inbox.entries import Matches
 from almoner.portal.inbox.full_counts import Tally
-from almoner.portal.inbox.rows import TABS, Action, InboxRow, WaitingItems
-from almoner.portal.inbox.tab_counts import TabCount
+from almoner.portal.inbox.put_off import NO_SNOOZES, Snoozes
+from almoner.portal.inbox.rows import (
+    SECTIONS,
+    SNOOZED,
+    Action,
+    InboxRow,
+    PatientItems,
+    WaitingItems,
+)
+from almoner.portal.inbox.section_counts import SectionCount
+from almoner.portal.inbox.wording import SOON, Wording
 from almoner.portal.patient import Patient
 from almoner.processes import pauses
 from almoner.processes.pauses import Pause
-from almoner.vocabulary import clocks
 
 # How many rows are shown at first, and how many more each time.
 _PAGE: Final = 30
 MOST_ROWS: Final = 600
+FOLDED: Final = "folded"
 
 
 @dataclass(frozen=True)
 class InboxView:
-    """What of the inbox is looked at: a tab, a phase (empty: all), own patients or everybody's, and
-    how many rows.
+    """What of the inbox is looked at: a section alone (empty: all), a phase (empty: all), own
+    patients or everybody's, and how many rows. The sections ``folded`` are those of this browser.
     """
 
-    tab: str = "next"
+    section: str = ""
     phase: str = ""
     everybody: bool = False
     rows: int = _PAGE
+    folded: frozenset[str] = frozenset()
 
     def path(self, **changed: Any) -> str:
         """The address of this view, with something changed."""
-        values = {
-            "tab": self.tab,
-            "phase": self.phase,
-            "of": "all" if self.everybody else "",
-            "rows": self.rows,
-        } | changed
-        usual = {"tab": "next", "phase": "", "of": "", "rows": _PAGE}
+        values = dict(self.fields) | {name: str(value) for name, value in changed.items()}
+        usual = dict(InboxView().fields)
         changed = {name: value for name, value in values.items() if value != usual[name]}
         return f"/inbox?{urlencode(changed)}" if changed else "/inbox"
 
@@ -56,32 +62,41 @@ class InboxView:
     def fields(self) -> tuple[tuple[str, str], ...]:
         """The same as fields of a form."""
         of = "all" if self.everybody else ""
-        return (("tab", self.tab), ("phase", self.phase), ("of", of), ("rows", str(self.rows)))
-
-
-@dataclass(frozen=True)
-class Figures:
-    """The four numbers at the top. ``overdue`` and ``unread`` (conversations) are those of the tabs
-    below them, and of the same patients: ``whose`` says of whom. The visitor's ``appointments`` of
-    today and ``patients`` are their own whatever is looked at."""
-
-    appointments: int
-    overdue: TabCount
-    unread: TabCount
-    patients: int
-    whose: str
+        return (
+            ("section", self.section),
+            ("phase", self.phase),
+            ("of", of),
+            ("rows", str(self.rows)),
+        )
 
 
 @dataclass(frozen=True)
 class InboxActionResult:
-    """What was just done for whom, and how it is taken back. ``refused``: it could not be done, and
-    there is no patient.
+    """What was just done for whom, and how it is taken back. ``refused``: it could not be done;
+    there is no patient then, nor where it was done for several.
     """
 
     text: str
     patient: Patient | None = None
     undo: Action | None = None
     refused: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class InboxSection:
+    """A section with what is drawn of it: no row where it is folded. ``rest``: how many more there
+    are.
+    """
+
+    name: str
+    title: str
+    count: SectionCount
+    rows: tuple[InboxRow, ...]
+    is_folded: bool
+
+    @property
+    def rest(self) -> int:
+        return self.count.number - len(self.rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,13 +109,12 @@ class InboxPage:
     """
 
     view: InboxView
-    greeting: str
     date: str
     zone: str
-    figures: Figures
-    counts: dict[str, TabCount]
-    rows: tuple[InboxRow, ...]
-    total: TabCount
+    counts: Mapping[str, SectionCount]
+    total: SectionCount
+    sections: tuple[InboxSection, ...]
+    drawn: int
     digest: str
     day: today.ShownDay
     phases: tuple[tuple[str, str], ...]
@@ -112,7 +126,20 @@ class InboxPage:
     result: InboxActionResult | None = None
     place: int | None = None
     focus: int | None = None
-    tabs: dict[str, str] = field(default_factory=lambda: dict(TABS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What waits of one view at one moment, before any of it is put in words."""
+
+    wording: Wording
+    waiting: WaitingItems
+    rows: Sequence[PatientItems]
+    snoozes: Snoozes
+    day: today.CalendarDay
+    tasks: int
+    failures: int | None
+    pauses: tuple[Pause, ...]
 
 
 async def gather(
@@ -126,53 +153,67 @@ async def gather(
 
     ``exact``: what there is more of than was found is counted, which takes its time.
     """
-    now, whose, zone = datetime.now(UTC), whose_of(visit, view), visit.worker.timezone
-    async with visit.connection() as connection:
-        mine = whose_of(visit, InboxView())
-        day = await today.of(visit, connection, await queries.calendar_of(connection, mine), now)
-        waiting = await _waiting(visit, connection, whose, now)
-        open_alerts = await alert_rows.alerts_for(visit, connection)
-        phases = await queries.phases(
-            connection, whose, {e.patient_id for e in day.events if e.patient_id}
-        )
-        patients = await queries.own_patients(connection, mine)
-        tasks = await queries.open_tasks(connection, mine)
-        failures = await _failures(visit, connection)
-        paused = await _pauses(visit, connection)
-    waiting = waiting.of_phase(view.phase)
-    events = [event for event in day.events if event.patient_id and event.outcome is None]
-    events = [
-        event for event in events if view.phase in ("", phases.get(event.patient_id or "", ""))
-    ]
-    everything = rows.Wording(visit, day, now, phases).items(waiting, events)
-    alerts = AlertWording(visit, day, now, phases).rows(open_alerts, view.phase)
-    tally = await _tally(visit, whose, waiting, now) if exact else Tally()
-    counts = tab_counts.counts(waiting, len(events) + len(alerts), tally)
-    listed = rows.of_tab(everything, view.tab)
-    drawn = tuple(item.in_words() for item in listed[: view.rows])
-    appointments = sum(event.takes_time for event in day.events)
+    now = datetime.now(UTC)
+    gathering = await gathered(visit, view, now)
+    whose = whose_of(visit, view)
+    tally = await _tally(visit, whose, gathering.waiting, now) if exact else Tally()
+    counts = section_counts.counts(gathering.rows, gathering.waiting, tally)
+    sections = _sections(view, gathering, counts)
+    drawn, day = sum(len(section.rows) for section in sections), gathering.day
+    awake = (row for row in gathering.rows if row.section != SNOOZED)
     return InboxPage(
         view=view,
-        greeting=_greeting(clocks.local(now, zone).hour),
         date=f"{day.date:%A}, {day.date.day} {day.date:%B}",
-        zone=zone_in_words(zone),
-        figures=Figures(
-            appointments, counts["overdue"], counts["messages"], patients, _whose(visit, view)
-        ),
+        zone=zone_in_words(visit.worker.timezone),
         counts=counts,
-        rows=(*alerts, *drawn) if view.tab == "next" else drawn,
-        total=counts[view.tab],
-        digest=rows.digest([*(row.key for row in alerts), *(item.key for item in listed)]),
+        total=section_counts.total(counts),
+        sections=sections,
+        drawn=drawn,
+        digest=rows.digest(item.key for row in awake for item in row.items),
         day=today.day_view(visit, day, now),
         phases=tuple((name, visit.program.title("phases", name)) for name in visit.program.phases),
         may_see_all=visit.rights.all_patients,
-        tasks=tasks,
+        tasks=gathering.tasks,
         inactive_days=visit.parts.inactive_days,
-        failures=failures,
-        pauses=paused,
+        failures=gathering.failures,
+        pauses=gathering.pauses,
         result=result,
         place=place,
-        focus=None if place is None else min(place, len(drawn) - 1),
+        focus=None if place is None else min(place, drawn - 1),
+    )
+
+
+async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = False) -> Gathered:
+    """What waits, one row a patient; ``urgent``: but for the quiet ones and the new."""
+    whose, mine = whose_of(visit, view), whose_of(visit, InboxView())
+    async with visit.connection() as connection:
+        day = await today.of(visit, connection, await queries.calendar_of(connection, mine), now)
+        events = [event for event in day.events if event.patient_id and event.outcome is None]
+        phases = await queries.phases(connection, whose, {e.patient_id or "" for e in events})
+        waiting = await _waiting(visit, connection, whose, now, urgent)
+        open_alerts = await alerts.open_for(connection, alerts.reader_of(visit))
+        # What one has put off is off one's own list alone.
+        snoozes = NO_SNOOZES
+        if not view.everybody:
+            snoozes = await put_off.of_worker(visit, connection, now)
+        tasks = await queries.open_tasks(connection, mine)
+        failures = await _failures(visit, connection)
+        paused = await _pauses(visit, connection)
+    waiting = replace(waiting, events=events).of_phase(view.phase, phases)
+    raised = [(alert.patient_id, alert.active_time) for alert in open_alerts]
+    snoozes = snoozes.waking([*raised, *_soon(events, now)])
+    open_alerts = [alert for alert in open_alerts if view.phase in ("", alert.phase)]
+    wording = Wording(visit, day, now, phases)
+    until = {patient_id: snooze.until for patient_id, snooze in snoozes.asleep.items()}
+    return Gathered(
+        wording=wording,
+        waiting=waiting,
+        rows=rows.by_patient(wording.items(waiting, open_alerts), until),
+        snoozes=snoozes,
+        day=day,
+        tasks=tasks,
+        failures=failures,
+        pauses=paused,
     )
 
 
@@ -190,30 +231,48 @@ async def _pauses(visit: Visit, connection: Connection) -> tuple[Pause, ...]:
     return tuple(pause for pause in paused if pause.kind != "patient")
 
 
-def _whose(visit: Visit, view: InboxView) -> str:
-    """``yours``, ``everybody's``, ``everybody's, in Maintenance``: whose the counts of a view
-    are.
-    """
-    whose = "everybody’s" if view.everybody else "yours"
-    return f"{whose}, in {visit.program.title('phases', view.phase)}" if view.phase else whose
-
-
-async def badge(visit: Visit) -> TabCount:
-    """How many rows of the visitor's own inbox are overdue or unread, as its tabs count them."""
-    whose, now = whose_of(visit, InboxView()), datetime.now(UTC)
-    async with visit.connection() as connection:
-        steps, unread = (
-            await queries.steps(connection, whose, now),
-            await queries.unread(connection, whose),
+def _sections(
+    view: InboxView, gathering: Gathered, counts: Mapping[str, SectionCount]
+) -> tuple[InboxSection, ...]:
+    """The sections that have somebody, with as many rows in all as the view shows."""
+    sections: list[InboxSection] = []
+    drawn = 0
+    for name, title in SECTIONS.items():
+        if view.section not in ("", name) or counts[name] == SectionCount(0):
+            continue
+        is_folded = name in view.folded and view.section != name
+        of_section = [row for row in gathering.rows if row.section == name and not is_folded]
+        chosen = of_section[: max(view.rows - drawn, 0)]
+        drawn_rows = gathering.wording.rows(chosen, gathering.snoozes, drawn)
+        drawn += len(drawn_rows)
+        sections.append(
+            InboxSection(
+                name=name, title=title, count=counts[name], rows=drawn_rows, is_folded=is_folded
+            )
         )
-        alerts = await alert_rows.alerts_for(visit, connection)
-    numbers = tab_counts.counts(WaitingItems(steps, unread, Matches([]), Matches([])), 0, Tally())
-    return TabCount(
-        numbers["overdue"].number
-        + numbers["messages"].number
-        + sum(alert.taken_by is None for alert in alerts),
-        numbers["overdue"].more or numbers["messages"].more,
-    )
+    return tuple(sections)
+
+
+def _folded(visit: Visit) -> frozenset[str]:
+    """The sections that this browser has folded; those that were put off at first."""
+    cookie = visit.parts.cookies.read(visit.request.cookies, FOLDED)
+    return frozenset(cookie.split(".")) & set(SECTIONS) if cookie else frozenset({SNOOZED})
+
+
+async def badge(visit: Visit) -> SectionCount:
+    """How many patients of the visitor's own inbox wait now, late or with messages, as its sections
+    count them.
+    """
+    gathering = await gathered(visit, InboxView(), datetime.now(UTC), urgent=True)
+    counts = section_counts.counts(gathering.rows, gathering.waiting, Tally())
+    urgent = [counts[name] for name in ("now", "late", "messages")]
+    return SectionCount(sum(count.number for count in urgent), any(count.more for count in urgent))
+
+
+def _soon(events: Sequence[CalendarEvent], now: datetime) -> list[tuple[str, datetime]]:
+    """Whose appointment is about to begin, and since when it is."""
+    begins = ((event.patient_id or "", event.start_time) for event in events)
+    return [(patient, at - SOON) for patient, at in begins if at is not None and at - SOON <= now]
 
 
 def _quiet(visit: Visit, now: datetime) -> tuple[datetime, list[str]]:
@@ -225,44 +284,48 @@ def _quiet(visit: Visit, now: datetime) -> tuple[datetime, list[str]]:
 
 
 async def _tally(visit: Visit, whose: queries.Whose, waiting: WaitingItems, now: datetime) -> Tally:
-    """How many there are of what there is more of. Of own patients all was found that anybody could
-    look through.
+    """Who there is of what there is more of. Of own patients all was found that anybody could look
+    through.
     """
     query_cache, everybody = visit.parts.query_cache, whose.everybody
-    due = (
-        await full_counts.due(query_cache, whose, now) if everybody and waiting.steps.more else None
-    )
-    inactive = (
-        await full_counts.inactive(query_cache, whose, *_quiet(visit, now))
-        if everybody and waiting.inactive.more
-        else None
-    )
-    new = None
+    due = inactive = unread = new = None
+    if everybody and waiting.steps.more:
+        due = await full_counts.due(query_cache, whose, now)
+    if everybody and waiting.unread.rest:
+        unread = await full_counts.unread(query_cache, whose)
+    if everybody and waiting.inactive.more:
+        inactive = await full_counts.inactive(query_cache, whose, *_quiet(visit, now))
     if waiting.new.more:
         async with visit.connection() as connection:
             new = await full_counts.new(connection, whose, now - timedelta(days=queries.NEW_DAYS))
-    return Tally(due, inactive, new)
+    late, today_ = due or (None, None)
+    return Tally(late, today_, unread, inactive, new)
 
 
 async def _waiting(
-    visit: Visit, connection: Connection, whose: queries.Whose, now: datetime
+    visit: Visit, connection: Connection, whose: queries.Whose, now: datetime, urgent: bool
 ) -> WaitingItems:
     since, ends = _quiet(visit, now)
+    steps = await queries.steps(connection, whose, now)
+    unread = await queries.unread(connection, whose)
+    if urgent:
+        return WaitingItems(steps, unread, Matches([]), Matches([]))
     return WaitingItems(
-        await queries.steps(connection, whose, now),
-        await queries.unread(connection, whose),
+        steps,
+        unread,
         await queries.inactive(connection, whose, since, ends),
         await queries.new(connection, whose, now),
     )
 
 
 def view_of(visit: Visit, text: Callable[[str], str]) -> InboxView:
-    tab, phase = text("tab"), text("phase")
+    section, phase = text("section"), text("phase")
     return InboxView(
-        tab if tab in TABS else "next",
+        section if section in SECTIONS else "",
         phase if phase in visit.program.phases else "",
         text("of") == "all" and visit.rights.all_patients,
         min(max(parsing.whole(text("rows")) or 0, _PAGE), MOST_ROWS),
+        _folded(visit),
     )
 
 
@@ -274,15 +337,5 @@ def whose_of(visit: Visit, view: InboxView) -> queries.Whose:
         everybody=view.everybody,
         others=visit.rights.all_patients,
         phase=view.phase or None,
-        sort=view.tab,
-    )
-
-
-def _greeting(hour: int) -> str:
-    return (
-        "Good morning"
-        if 4 <= hour < 12
-        else "Good afternoon"
-        if 12 <= hour < 18
-        else "Good evening"
+        section=view.section,
     )

@@ -1,9 +1,9 @@
 /* The keyboard, outside of fields.
 
    data-key="d"        the letter that clicks this
-   data-arrows         a list whose items (data-stop) the arrow keys move through; "now": also from outside, where nothing has the focus
+   data-arrows         a list whose items (data-stop) the arrow keys and j and k move through; "now": also from outside, where nothing has the focus
    data-keys           an item whose letters work while the focus is in it, and Enter opens its a.cover; "now": also while it is in no other
-   data-search         the search's box, which "/" goes to
+   data-search         the search's box, which "/" goes to, and Ctrl+K or Cmd+K from anywhere
 
    And without being asked: Ctrl+Enter in a long text clicks its form's primary button. */
 const primary = (form) => form?.querySelector(".primary.button:not([type=button], a, [disabled])");
@@ -11,12 +11,20 @@ const primary = (form) => form?.querySelector(".primary.button:not([type=button]
 const framed = (element) => element.closest?.("[data-keys]") || document.querySelector('[data-keys="now"]');
 const working = (here) => [...(here?.querySelectorAll("[data-key]") ?? []), ...document.querySelectorAll("[data-key]")]
   .filter((one) => one.getClientRects().length && [null, here].includes(one.closest("[data-keys]")));
+const searches = () => {
+  const search = document.querySelector("dialog[open]") ? null : document.querySelector("[data-search]");
+  search?.focus();
+  search?.select();
+  return search;
+};
+const MOVES = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea") && !event.isComposing) {
     const button = primary(event.target.form);
     if (button) { event.preventDefault(); button.click(); }
     return;
   }
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key === "k") { if (searches()) event.preventDefault(); return; }
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.key === "Escape") {
     const open = event.target.closest?.("details[open].menu") || document.querySelector("details[open].menu");
@@ -26,15 +34,14 @@ document.addEventListener("keydown", (event) => {
   if (editable(event.target) || document.querySelector("dialog[open]")) return;
   if (event.key === "?") { event.preventDefault(); showKeys(); return; }
   if (event.key === "/") {
-    const search = document.querySelector("[data-search]");
-    if (search) { event.preventDefault(); search.focus(); search.select(); }
+    if (searches()) event.preventDefault();
     return;
   }
   const here = framed(event.target);
   const list = event.target.closest?.("[data-arrows]") || (event.target.matches?.("body, main") && document.querySelector('[data-arrows="now"]'));
-  if (list && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+  if (list && event.key in MOVES) {
     const stops = [...list.querySelectorAll("[data-stop]")];
-    const next = stops[stops.indexOf(event.target.closest("[data-stop]") || here) + (event.key === "ArrowDown" ? 1 : -1)];
+    const next = stops[stops.indexOf(event.target.closest("[data-stop]") || here) + MOVES[event.key]];
     if (next) { event.preventDefault(); next.focus(); }
     return;
   }

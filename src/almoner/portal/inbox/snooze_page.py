@@ -1,0 +1,140 @@
+"""Putting patients off in the inbox until a moment, and bringing them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.database import Connection
+from almoner.pages import notation
+from almoner.pages.visit import Form, Visit
+from almoner.portal import moment_words, patient_access
+from almoner.portal.inbox.answering import answer
+from almoner.portal.inbox.put_off import put_off
+from almoner.portal.inbox.rows import Action
+from almoner.portal.inbox.view import InboxActionResult, view_of
+from almoner.portal.moment_words import AFTERNOON, DayAndTime
+from almoner.portal.patient import Patient
+from almoner.vocabulary import clocks
+
+_FOLDER: Final = "portal/inbox"
+_MOST: Final = 200
+_THURSDAY: Final = 3
+# What is put off until no particular time is put off until the next morning.
+_USUAL: Final = "tomorrow"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A moment to choose: the words that are sent, and those that it is called by, with when."""
+
+    text: str
+    label: str
+    when: str
+
+
+@dataclass(frozen=True)
+class SnoozeForm:
+    """Until when. ``fields`` are those of the view of the inbox that is drawn again; ``words`` were
+    refused for ``problem``, both blank at first.
+    """
+
+    patients: Sequence[Patient]
+    suggestions: Sequence[Suggestion]
+    fields: Sequence[tuple[str, str]]
+    words: str = ""
+    problem: str = ""
+
+
+async def show(visit: Visit) -> Response:
+    async with visit.connection() as connection:
+        patients = await _patients(visit, connection, visit.queries("patient"))
+    fields = (*view_of(visit, visit.query).fields, ("row", visit.query("row")))
+    return _form(visit, SnoozeForm(patients, _suggestions(visit), fields))
+
+
+async def snooze(visit: Visit) -> Response:
+    form = await visit.form()
+    asked = form.text("until") or form.text("words").strip() or _USUAL
+    now, zone = datetime.now(UTC), visit.worker.timezone
+    meant = moment_words.meant(asked, clocks.local(now, zone))
+    until = meant.moment(zone) if meant else None
+    if until is None or until <= now:
+        problem = "That is over." if until else "These words name no day and no time."
+        async with visit.connection() as connection:
+            patients = await _patients(visit, connection, form.texts("patient"))
+        fields = (*view_of(visit, form.text).fields, ("row", form.text("row")))
+        refused = SnoozeForm(
+            patients, _suggestions(visit), fields, form.text("words").strip(), problem
+        )
+        return _form(visit, refused, 400)
+    when = moment_words.in_words(until, zone, clocks.day_of(now, zone))
+
+    async def do(connection: Connection, form: Form) -> InboxActionResult:
+        return await _moved(visit, connection, form, until, f"Put off until {when}.")
+
+    return await answer(visit, do, "snoozes")
+
+
+async def wake(visit: Visit) -> Response:
+    async def do(connection: Connection, form: Form) -> InboxActionResult:
+        return await _moved(visit, connection, form, datetime.now(UTC), "Back in the list.")
+
+    return await answer(visit, do, "snoozes")
+
+
+async def _moved(
+    visit: Visit, connection: Connection, form: Form, until: datetime, words: str
+) -> InboxActionResult:
+    async with connection.transaction():
+        patients = await _patients(visit, connection, form.texts("patient"))
+        await put_off(visit, connection, [patient.id for patient in patients], until)
+    is_ahead = until > datetime.now(UTC)
+    fields = tuple(("patient", patient.id) for patient in patients)
+    undo = Action("Undo", "/inbox/wake", "u", fields) if is_ahead else None
+    if len(patients) == 1:
+        return InboxActionResult(words, patients[0], undo)
+    return InboxActionResult(f"{len(patients)} patients: {words}", undo=undo)
+
+
+async def _patients(visit: Visit, connection: Connection, ids: Sequence[str]) -> list[Patient]:
+    """Those who are meant. Raises a 404 ApiError where the visitor does not see one of them."""
+    unique = list(dict.fromkeys(ids))[:_MOST]
+    return [await patient_access.patient(visit, connection, each) for each in unique or [""]]
+
+
+def _form(visit: Visit, form: SnoozeForm, status: int = 200) -> Response:
+    if not visit.is_fragment:
+        return visit.page(f"{_FOLDER}/snooze.html", form, status)
+    headers = {"HX-Retarget": "#sheet", "HX-Reswap": "innerHTML"} if status != 200 else {}
+    return visit.fragment(f"{_FOLDER}/snooze_form.html", form, status, headers)
+
+
+def _suggestions(visit: Visit) -> list[Suggestion]:
+    zone = visit.worker.timezone
+    now = clocks.now_in(zone)
+    today = now.date()
+    hour = (now + timedelta(hours=2)).time().replace(minute=0, second=0, microsecond=0)
+    soon = ("this afternoon", "This afternoon", DayAndTime(today, AFTERNOON))
+    if now.time() >= time(13):
+        later = DayAndTime(today, hour) if now.hour < 22 else DayAndTime(today, time(23, 59))
+        soon = (f"today {later.at:%H:%M}", "Later today", later)
+    tomorrow = clocks.shifted(today, 1)
+    ahead = (_THURSDAY - today.weekday() - 1) % 7 + 1
+    # On a Wednesday, tomorrow is Thursday.
+    thursday = clocks.shifted(today, ahead if ahead > 1 else 8)
+    next_week = clocks.shifted(notation.week_of(today), 7)
+    named = (
+        soon,
+        ("tomorrow", "Tomorrow", DayAndTime(tomorrow)),
+        (f"{thursday:%Y-%m-%d}", "Thursday", DayAndTime(thursday)),
+        ("next week", "Next week", DayAndTime(next_week)),
+    )
+    return [
+        Suggestion(text, label, moment_words.in_words(when.moment(zone), zone, today))
+        for text, label, when in named
+    ]
