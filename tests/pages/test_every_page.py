@@ -17,14 +17,22 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, ViewportSize
+from playwright.async_api import Page, ViewportSize, async_playwright
 
 from almoner.access import half_sessions
 from almoner.access.half_sessions import HalfSession, Step
 from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.access.door import Door, Worker
-from tests.browsers import Screens, fits, on_a_wide_screen, on_every_screen, too_wide
+from tests.browsers import (
+    UNDRAWN,
+    Screens,
+    fits,
+    on_a_wide_screen,
+    on_every_screen,
+    options,
+    too_wide,
+)
 from tests.cases import every_case
 from tests.conftest import Callers, Server
 from tests.pages.inhabited import inhabited
@@ -76,11 +84,13 @@ async def visited(everybody: Person, callers: Callers, store: Store) -> Visited:
 
 
 @pytest.fixture(scope="module")
-async def window(browser: Browser, server: Server, everybody: Person) -> AsyncIterator[Window]:
-    """A page of the browser, which one after the other is opened in."""
-    page = await Screens(browser, server.url)(everybody)
-    yield Window(page)
-    await page.context.close()
+async def window(server: Server, everybody: Person) -> AsyncIterator[Window]:
+    """A page of a browser, which one after the other is opened in; nothing is drawn but for pictures."""
+    async with async_playwright() as playwright:
+        drawn = () if "ALMONER_PICTURES" in os.environ else (UNDRAWN,)
+        browser = await playwright.chromium.launch(**options(*drawn))
+        yield Window(await Screens(browser, server.url)(everybody))
+        await browser.close()
 
 
 class Window:
