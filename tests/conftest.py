@@ -41,6 +41,7 @@ from almoner.workshop import kiwi_health
 from almoner.workshop.programs import PublishedPrograms
 from tests import tries
 from tests.browsers import Screens, in_words, options
+from tests.clusters import cluster_folder
 from tests.people import People, Person, cheap_passwords
 from tests.plain_http import PlainHttp
 from tests.programs import published
@@ -73,7 +74,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if named:
         yield named
         return
-    with embedded.EmbeddedServer(tmp_path_factory.mktemp("postgres")) as dsn:
+    with (
+        cluster_folder(tmp_path_factory.mktemp("postgres")) as folder,
+        embedded.EmbeddedServer(folder) as dsn,
+    ):
         yield dsn
 
 
