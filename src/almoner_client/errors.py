@@ -25,7 +25,7 @@ class TokenRefused(AlmonerError):
     """The token endpoint gave no token (RFC 6749, section 5.2). ``code`` is its ``error``."""
 
     def __init__(self, code: str, description: str) -> None:
-        super().__init__(f"{code}: {description}")
+        super().__init__(f"No token was given, {code}: {description}")
         self.code = code
         self.description = description
 

@@ -94,6 +94,17 @@ class Credentials:
     client_id: str
     client_secret: str
 
+    @property
+    def server(self) -> str:
+        """The address that paths begin behind. Raises AlmonerError where it is none."""
+        if urlsplit(self.url).scheme not in ("http", "https"):
+            raise AlmonerError(
+                f"The address of the server begins with https://, as in https://care.example.org;"
+                f" this one does not: {self.url}"
+            )
+        # Who copies it from an example of the API has the beginning of the paths with it.
+        return self.url.rstrip("/").removesuffix("/v1")
+
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Credentials:
     """The credentials of ``ALMONER_URL``, ``ALMONER_CLIENT_ID`` and ``ALMONER_CLIENT_SECRET``.

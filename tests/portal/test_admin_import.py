@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from datetime import date
+from io import BytesIO
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from almoner.data_api.store import Store
@@ -121,6 +126,25 @@ async def count(database: Database, environment: int, table: str) -> int:
 
 def figure(page: Document, term: str) -> str:
     return page.definition(term).words
+
+
+async def test_a_file_of_parquet_is_taken_too_and_a_long_one_is_refused_in_words(
+    admin: Person, database: Database, callers: Callers
+) -> None:
+    names = ["id", "first_name", "last_name", "birthday", "timezone", "phase", "created_at"]
+    row = [str(uuid4()), "Grace", "Hopper", date(1906, 12, 9), "US/Pacific", "intake", None]
+    text = BytesIO()
+    pq.write_table(pa.table({name: [value] for name, value in zip(names, row, strict=True)}), text)
+    answer = await upload(admin, text.getvalue(), "people.parquet", namespace="vendor")
+    assert answer.status_code == 303, Document(answer).alert()
+    run = Import(admin, database, answer.headers["location"])
+    assert figure(await run.check(), "would be created") == "1"
+    await run.send("write")
+    assert (await patients(callers, admin.environment_id))["Grace"]["birthday"] == "1906-12-09"
+    limit = int((await admin.get(PATH)).text.partition('data-file-limit="')[2].partition('"')[0])
+    long = await upload(admin, b"x" * (limit + 1), "people.csv")
+    assert long.status_code == 400
+    assert "ALMONER_BODY_LIMIT" in Document(long).alert()
 
 
 async def test_a_file_is_mapped_checked_and_written_and_what_was_uploaded_is_deleted(

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from almoner.access import policy, tokens, worker_events
+from almoner.access import environments, policy, tokens, worker_events
 from almoner.access.grants import Grant, require
 from almoner.access.secrets import SealError, SecretBox, new_secret
 from almoner.access.worker_events import AT_THE_TERMINAL, By
@@ -168,8 +168,7 @@ async def create(
 
 
 async def _check_for_tests(connection: Connection, environment_id: int) -> None:
-    query = "SELECT test_of IS NULL FROM environments WHERE id = $1"
-    if await connection.fetchval(query, environment_id):
+    if not await environments.is_for_tests(connection, environment_id):
         raise problem(
             "bad_request",
             "A sandbox client is made in a test environment: requests that go wrong on purpose are"

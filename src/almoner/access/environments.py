@@ -35,6 +35,17 @@ class Environment:
     test_of: str | None = None
 
 
+async def is_for_tests(connection: Connection, environment_id: int) -> bool:
+    """Whether programs of another environment are tested here: there is no draft then, and nothing
+    to design.
+    """
+    return bool(
+        await connection.fetchval(
+            "SELECT test_of IS NOT NULL FROM environments WHERE id = $1", environment_id
+        )
+    )
+
+
 async def create(connection: Connection, name: str, test_of: int | None = None) -> int:
     """Makes an environment and returns its id. With ``test_of``, programs of that environment are
     tested in it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Final
 
 from almoner.data_api.declare import Resource, Verb
@@ -19,8 +20,11 @@ from almoner_files.errors import FileError
 from almoner_files.fields import Fields
 from almoner_files.mapping import EXTERNAL_ID, Mapping, Target
 
-# Parquet needs an extra of a hundred megabytes, which the client's command has.
-KINDS: Final = (".csv", ".tsv", ".xlsx", ".ndjson", ".jsonl")
+# Parquet where pyarrow is installed beside the server: it has a hundred megabytes, and few need it.
+KINDS: Final = (
+    *(".csv", ".tsv", ".xlsx", ".ndjson", ".jsonl"),
+    *((".parquet",) if find_spec("pyarrow") else ()),
+)
 # What one step checks and writes in a transaction.
 PART_ROWS: Final = 200
 _SAMPLES: Final = 200

@@ -27,7 +27,7 @@ class AsyncTransport:
     """One server as one client of it sees it. Safe to share between tasks."""
 
     def __init__(self, credentials: Credentials, options: Options) -> None:
-        self.url = credentials.url.rstrip("/")
+        self.url = credentials.server
         self._credentials = credentials
         self._options = options
         self._token: str | None = None

@@ -28,7 +28,7 @@ class Transport:
     """One server as one client of it sees it. Safe to share between threads."""
 
     def __init__(self, credentials: Credentials, options: Options) -> None:
-        self.url = credentials.url.rstrip("/")
+        self.url = credentials.server
         self._credentials = credentials
         self._options = options
         self._token: str | None = None

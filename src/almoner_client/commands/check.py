@@ -26,7 +26,8 @@ def add_to(commands: Commands) -> None:
 
 def run(asked: argparse.Namespace) -> int:
     """Asks for the end of the feed."""
-    with client(asked) as caller:
+    # Whoever asks whether it answers is told at once that it does not.
+    with client(asked, retries=0) as caller:
         position = caller.feed("latest").meta.after
         print(f"{caller.url} answers, and its feed stands at {position}.")
     return 0

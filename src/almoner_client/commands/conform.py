@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from almoner_client.commands.options import Commands, command
-from almoner_client.conform.suite import FAILED, PASSED, Outcome
+from almoner_client.conform.suite import FAILED, PASSED, Outcome, check_reachable
 from almoner_client.conform.suite import run as run_checks
 from almoner_client.options import from_environment
 
@@ -36,8 +36,11 @@ def add_to(commands: Commands) -> None:
 
 
 def run(asked: argparse.Namespace) -> int:
-    """Runs every check, and answers 1 where one fails."""
+    """Runs every check, and answers 1 where one fails. Raises AlmonerError where there is no
+    server.
+    """
     credentials = from_environment({**os.environ, "ALMONER_URL": asked.url})
+    check_reachable(credentials)
     outcomes = list(
         run_checks(credentials, enveloped=asked.shape == "enveloped", audience=asked.audience)
     )

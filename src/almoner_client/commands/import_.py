@@ -112,7 +112,7 @@ def _print(asked: argparse.Namespace, report: LoadReport) -> None:
     for error in report.errors:
         print(f"{asked.file}:{error.line}: {error.column or 'the row'}: {error.reason}")
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items())
-    print(f"{report.rows} rows: {counts or 'nothing to do'}.")
+    print(f"{report.rows} {'row' if report.rows == 1 else 'rows'}: {counts or 'nothing to do'}.")
     if report.bad_rows is not None:
         print(f"Mend the rows in {report.bad_rows}, and import that file.")
 

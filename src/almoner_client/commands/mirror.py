@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Final
 
 from almoner_client.commands.options import Commands, add_connection, client, command
+from almoner_client.errors import AlmonerError
 from almoner_client.mirror.copy import Mirror
 from almoner_client.mirror.destinations import KINDS, open_destination
 from almoner_client.mirror.follow import bring_up_to_date, follow
@@ -65,8 +66,7 @@ def add_to(commands: Commands) -> None:
 def run(asked: argparse.Namespace) -> int:
     """Brings the copy up to date, and follows."""
     if asked.to is None:
-        print("Say where the copy is, as in: --to sqlite:///copy.db", file=sys.stderr)
-        return 2
+        raise AlmonerError("Say where the copy is, as in: --to sqlite:///copy.db")
     # Rows are in no cycles: to look for some in each seven hundred would take a tenth of the time.
     gc.set_threshold(_OBJECTS)
     with client(asked) as caller:

@@ -33,7 +33,13 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def client(asked: argparse.Namespace) -> Client:
+def client(asked: argparse.Namespace, retries: int = Options.retries) -> Client:
     """The client of the process's environment. Raises AlmonerError."""
-    options = Options(ca=asked.ca, proxy=asked.proxy, audience=asked.audience, scope=asked.scope)
+    options = Options(
+        ca=asked.ca,
+        proxy=asked.proxy,
+        audience=asked.audience,
+        scope=asked.scope,
+        retries=retries,
+    )
     return Client.from_environment(options)

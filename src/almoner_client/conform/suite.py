@@ -10,6 +10,7 @@ import httpx
 from almoner_client.conform import access, finding, rows, writing
 from almoner_client.conform.checks import Check
 from almoner_client.conform.server import NotRunError, NotSoError, Server
+from almoner_client.errors import ConnectionFailed
 from almoner_client.options import Credentials
 
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
@@ -28,6 +29,18 @@ class Outcome:
     about: str
     outcome: str
     detail: str = ""
+
+
+def check_reachable(credentials: Credentials) -> None:
+    """Raises AlmonerError where nobody listens at the address: no check could say more."""
+    try:
+        with httpx.Client(timeout=_SECONDS) as http:
+            http.get(credentials.server)
+    except httpx.ConnectError as error:
+        raise ConnectionFailed(f"{credentials.server} cannot be reached: {error}") from None
+    except httpx.HTTPError:
+        # It is there; what is wrong with it the checks say.
+        pass
 
 
 def run(

@@ -6,12 +6,13 @@ import re
 import time
 from collections.abc import AsyncIterator
 from html import unescape
+from uuid import uuid4
 
 import httpx
 import jwt
 import pytest
 
-from almoner.access import client_secrets, clients
+from almoner.access import client_secrets, clients, environments
 from almoner.access.secrets import SecretBox
 from almoner.access.token_endpoint import GRANT_TYPE
 from almoner.database import Database
@@ -21,6 +22,7 @@ from tests.plain_http import PlainHttp
 from tests.web.document import Document
 
 PATH = "/workshop/clients"
+SANDBOX = "Its requests may ask to go wrong"
 
 
 @pytest.fixture
@@ -106,6 +108,36 @@ async def test_everything_is_granted_only_where_it_is_chosen(
             connection, integrator.environment_id, value_of(page, "issued-id")
         )
     assert (found.name, found.scope, found.shape) == ("Mirror", "all", "documented")
+
+
+async def test_a_sandbox_client_is_made_in_a_test_environment_and_nowhere_else(
+    people: People, integrator: Person, database: Database
+) -> None:
+    new = {"name": "Rehearsal", "grant": "all", "shape": "documented", "sandbox": "yes"}
+    assert Document(await integrator.get(f"{PATH}/new")).lacks("checkbox", SANDBOX)
+    refused = await integrator.send_form(PATH, **new)
+    assert refused.status_code == 400
+    assert Document(refused).field("sandbox").error
+    async with database.connection() as connection:
+        tests = await environments.create(
+            connection, f"tests-{uuid4().hex}", integrator.environment_id
+        )
+    async with await people(tests, "admin") as tester:
+        form = Document(await tester.get(f"{PATH}/new"))
+        assert not form.field("sandbox").value
+        made = await tester.send_form(PATH, **new)
+        assert made.status_code == 200, made.text
+        async with database.connection() as connection:
+            (client,) = await clients.list_clients(connection, tests)
+        assert client.sandbox
+        page = Document(await tester.get(f"{PATH}/{client.id}"))
+        assert "Almoner-Sandbox" in page.definition("Sandbox").words
+        assert "sandbox" in Document(await tester.get(PATH)).row("Rehearsal")
+        plain = await tester.send_form(PATH, **{**new, "name": "Plain", "sandbox": ""})
+        assert plain.status_code == 200
+        async with database.connection() as connection:
+            listed = await clients.list_clients(connection, tests)
+        assert [each.sandbox for each in listed] == [True, False]
 
 
 async def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(

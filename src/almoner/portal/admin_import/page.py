@@ -191,7 +191,9 @@ def _content(visit: Visit, form: Form) -> tuple[str, bytes]:
         raise problem("bad_request", "The file is empty.")
     if len(content) > visit.parts.import_bytes:
         raise problem(
-            "bad_request", f"The file is longer than {visit.parts.import_bytes:,} bytes. Part it."
+            "bad_request",
+            f"The file is longer than {view.size_words(visit.parts.import_bytes)}, three quarters"
+            " of ALMONER_BODY_LIMIT. Part it, or load it with almoner-client import.",
         )
     return kind, content
 
@@ -270,7 +272,8 @@ async def _form(visit: Visit, collection: str, namespace: str, error: str = "") 
         past=past,
         titles={resource.name: resource.title for resource in IMPORTED.values()},
         limit=limit,
-        limit_words=f"{limit / 1_048_576:g} MiB",
+        limit_words=view.size_words(limit),
+        kinds=sources.KINDS,
         most_rows=visit.parts.import_rows,
         states=view.STATES,
     )

@@ -38,6 +38,11 @@ OUTCOMES: Final = (
 DAYS: Final = tuple((notation, example(notation)) for notation in NOTATIONS)
 
 
+def size_words(size: int) -> str:
+    """A number of bytes for people."""
+    return f"{size / 1_048_576:.3g} MiB"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImportsPage:
     """The form, as it was sent where something is wrong with it, and the imports so far."""
@@ -50,6 +55,7 @@ class ImportsPage:
     titles: Mapping[str, str]
     limit: int
     limit_words: str
+    kinds: Sequence[str]
     most_rows: int
     states: Mapping[str, str]
 

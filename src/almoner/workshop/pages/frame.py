@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from almoner.access.environments import is_for_tests
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.workshop import drafts
 from almoner.workshop.design import ProgramDesign
-from almoner.workshop.pages.program_owner import is_for_tests
 from almoner.workshop.shape import members
 
 # The members of a program that have a page, in the order of the side; the title is the member's

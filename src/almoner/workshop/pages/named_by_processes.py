@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from almoner.access.environments import is_for_tests
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.processes.lacking import Kind, needs
 from almoner.workshop import drafts
 from almoner.workshop.pages.automation.reading import published
-from almoner.workshop.pages.program_owner import is_for_tests
 
 
 async def named_by_processes(

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from starlette.responses import Response
 
+from almoner.access.environments import is_for_tests
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 
@@ -44,14 +45,3 @@ async def away(visit: Visit, connection: Connection) -> Response | None:
     where it has.
     """
     return visit.go("/workshop") if await is_for_tests(connection, visit.environment_id) else None
-
-
-async def is_for_tests(connection: Connection, environment_id: int) -> bool:
-    """Whether programs of another environment are tested here: there is no draft then, and nothing
-    to design.
-    """
-    return bool(
-        await connection.fetchval(
-            "SELECT test_of IS NOT NULL FROM environments WHERE id = $1", environment_id
-        )
-    )

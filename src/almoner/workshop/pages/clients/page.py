@@ -10,20 +10,20 @@ from typing import Any, ClassVar, Final
 
 from starlette.responses import Response
 
-from almoner.access import client_secrets, clients, grants, policy
+from almoner.access import client_secrets, clients, environments, grants, policy
 from almoner.access.clients import LONGEST_DAYS, LONGEST_NAME, SHAPES, Client
 from almoner.access.grants import Grant
 from almoner.errors import problem
 from almoner.notifications.subscription_terms import Short
 from almoner.pages import parsing
 from almoner.pages.filters import ago, counted
-from almoner.pages.forms.inputs import control
+from almoner.pages.forms.inputs import Input, control
 from almoner.pages.objects.pages import Values
 from almoner.pages.objects.views import Chip, NewSecret, ObjectRow, Offer, RowGroup, dotted
 from almoner.resources import BY_NAME
 from almoner.vocabulary.choices import Choice, Several
-from almoner.vocabulary.fields import missing_field
-from almoner.vocabulary.kinds import Problems
+from almoner.vocabulary.fields import Field, missing_field
+from almoner.vocabulary.kinds import Boolean, Problems
 from almoner.workshop.pages.object_pages import WorkshopPages
 
 _GRANTS: Final = (
@@ -43,6 +43,11 @@ _EMPTY: Final = (
         " writes what its scopes cover."
     ),
 )
+_SANDBOX_LABEL: Final = "Its requests may ask to go wrong"
+_SANDBOX: Final = (
+    "By the header Almoner-Sandbox, to try how the program does on a bad day. A client of a test"
+    " environment alone, and for good."
+)
 _MOST_LISTED: Final = 4
 _COPY: Final = "Copy it now: it is kept in no form that could be shown again."
 
@@ -52,7 +57,8 @@ class ClientView:
     """One client, and what its form offers.
 
     ``may_hand_on``: all that it may do is the visitor's to hand on, and so are its secrets and
-    tokens. ``most_days``: for how many days a token of this visitor may be good. ``scopes`` are by
+    tokens. ``may_be_sandbox``: a new client here may ask to go wrong.
+    ``most_days``: for how many days a token of this visitor may be good. ``scopes`` are by
     what they are about, ``offered`` those that can be chosen: what the visitor may hand on, and
     what there is already."""
 
@@ -61,6 +67,7 @@ class ClientView:
     token_url: str
     most_days: int
     may_hand_on: bool
+    may_be_sandbox: bool
     offered: frozenset[str]
     scopes: Mapping[str, tuple[str, ...]]
 
@@ -98,6 +105,9 @@ class ClientPages(WorkshopPages[Client]):
             "scopes", Several(tuple(f"{of}.{right}" for of in _SCOPES for right in _SCOPES[of]))
         ),
         control("shape", Choice(SHAPES, words=_SHAPES), "How answers to it are shaped"),
+        Input(
+            Field("sandbox", Boolean(), label=_SANDBOX_LABEL, help=_SANDBOX, default=False),
+        ),
     )
 
     async def groups(self) -> Sequence[RowGroup]:
@@ -128,7 +138,10 @@ class ClientPages(WorkshopPages[Client]):
 
     async def create(self) -> Response:
         box, terms = self.visit.parts.box, self._terms()
-        created = await clients.create(self.connection, box, self.owner, by=self.by, **terms)
+        sandbox = self.values["sandbox"] is True
+        created = await clients.create(
+            self.connection, box, self.owner, by=self.by, sandbox=sandbox, **terms
+        )
         self.subject, self.is_new = await self.find(created.client_id), False
         values = (
             ("issued-value", "Client secret", created.client_secret),
@@ -154,6 +167,8 @@ class ClientPages(WorkshopPages[Client]):
             secrets=secrets,
             token_url=f"{self.visit.parts.url}/v1/token",
             most_days=self._most_days(),
+            may_be_sandbox=self.is_new
+            and await environments.is_for_tests(self.connection, self.owner),
             may_hand_on=not grants.beyond(self.by.holds, Grant(tuple(granted))),
             # What is granted already may stay, whoever changes the rest.
             offered=grants.grantable(self.by.holds, BY_NAME) | {*granted},
@@ -240,7 +255,7 @@ class ClientPages(WorkshopPages[Client]):
             path=f"{self.path}/{client.id}",
             aside=client.id,
             lines=[dotted(may, f"{client.shape} answers", last)],
-            chips=[_state(client)],
+            chips=[*([Chip("sandbox", "info")] if client.sandbox else []), _state(client)],
         )
 
 
