@@ -19,6 +19,7 @@ from almoner.embedded import EmbeddedServer
 from almoner.imports import rows, sources
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health
+from almoner_files import mapping
 from tests import killing
 from tests.killing import SEEDS, KillablePlace, Processes, ended, killable_server, torment
 
@@ -82,7 +83,7 @@ class Upload(KillablePlace):
                 record = await rows.get(connection, self.environment, self.import_id)
                 columns = None
                 if step == rows.CHECK:
-                    columns = sources.mapping.of_values(record.columns)
+                    columns = mapping.of_values(record.columns)
                 return await rows.begin(
                     connection,
                     self.environment,
