@@ -237,6 +237,7 @@ async def _asked_with_something(walk: Walk) -> None:
         ),
         ("/inbox/list", "?of=all"),
         ("/inbox/snooze", f"?patient={patient}"),
+        ("/inbox/hand-over", f"?patient={patient}"),
         ("/calendar", "?view=day", "?view=month"),
         ("/calendar/grid", "?view=day", "?view=month"),
         ("/calendar/new", f"?patient={patient}"),
@@ -259,6 +260,10 @@ async def _every_form(walk: Walk, stranger: Person) -> None:
     patient = walk.patients[0]
     await walk.send("/patients/search", [("find", "Zq")])
     await walk.send("/inbox/wake", [("patient", patient)])
+    await walk.send("/inbox/several/snooze", [("patient", patient)])
+    await walk.send("/inbox/several/hand-over", [("patient", patient)])
+    await walk.send("/inbox/several/undo", [("undo", "nonsense")])
+    await walk.send("/inbox/hand-over/undo", [("was", f"{patient} {SOMETHING} ")])
     await walk.send("/patients", [("find", "Zq")])
     await walk.send("/admin/audit/patients", [("find", "Zq")])
     await walk.send("/calendar/new/patients", [("find", "Zq")])

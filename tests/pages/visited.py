@@ -52,7 +52,9 @@ NO_PAGE = {
 ASKED_WITH = {
     "/calendar": ("?view=day", "?view=week", "?view=month"),
     "/calendar/new": ("", "?patient={patient}"),
+    "/inbox/hand-over": ("?patient={patient}",),
     "/inbox/snooze": ("?patient={patient}",),
+    "/tasks/new": ("", "?patient={patient}"),
     "/patients/{id}/assessments/new": ("", "?spec=weekly_check_in"),
     "/patients/{id}/records/new": ("?type=medication",),
     "/workshop/assessments/{assessment:path}": ("", "?open=question.0.1", "?open=scoring"),

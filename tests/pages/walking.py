@@ -62,11 +62,16 @@ _EVENTS = (
     "SELECT id::text FROM calendar_events WHERE environment_id = $1 ORDER BY start_time DESC NULLS"
     " LAST LIMIT 3"
 )
+_WORKER_TASKS = (
+    "SELECT id::text FROM worker_tasks WHERE environment_id = $1 ORDER BY patient_id IS NULL, id"
+    " LIMIT 2"
+)
 _IMPORTS = "SELECT id::text FROM imports WHERE environment_id = $1 ORDER BY id DESC LIMIT 1"
 _AT = {
     "/admin/import/": _IMPORTS,
     "/inbox/failures/{": _JOBS,
     "/calendar/events/": _EVENTS,
+    "/tasks/{": _WORKER_TASKS,
     "/workshop/integrations/jobs/": _JOBS,
     "/workshop/integrations/tasks/": _TASKS,
     "/workshop/integrations/{name}": "SELECT 'kiwihealth_pull' WHERE $1 <> 0",

@@ -456,6 +456,24 @@ async def test_patients_of_whom_nothing_was_heard_come_up(clinic: Clinic) -> Non
     assert sorted(names(everybody)) == ["Foreign Hopper", "Quiet Hopper"]
 
 
+async def test_nothing_reminds_of_patients_in_a_phase_without_reminders(clinic: Clinic) -> None:
+    """What they write is there all the same."""
+    now = datetime.now(UTC)
+    for phase in ("intake", "withdrawn"):
+        late = await clinic.patient(f"Late {phase}", clinic.me, phase=phase)
+        await clinic.flow(late, step("Call", days(-2)))
+        await clinic.patient(f"New {phase}", clinic.me, phase=phase, created_at=now)
+        wrote = await clinic.patient(f"Wrote {phase}", clinic.me, phase=phase)
+        await clinic.message(wrote, "Hello?")
+    for query in ("", "?of=all"):
+        assert names((await clinic.me.get(f"/inbox{query}")).text) == [
+            "Late intake Hopper",
+            "Wrote intake Hopper",
+            "Wrote withdrawn Hopper",
+            "New intake Hopper",
+        ]
+
+
 async def test_new_patients_are_assigned_and_given_back(clinic: Clinic) -> None:
     now = datetime.now(UTC)
     free = await clinic.patient("Free", None, created_at=now)

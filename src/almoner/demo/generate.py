@@ -18,6 +18,7 @@ from almoner.demo.chart import DemoPatient, DemoWorker, PatientRows, guid, momen
 from almoner.demo.contacts import add_contacts
 from almoner.demo.encounters import add_conversations, add_events
 from almoner.demo.integration import add_jobs
+from almoner.demo.team_tasks import add_team_tasks
 from almoner.vocabulary.times import iso
 
 WORKERS: Final = 40
@@ -36,6 +37,7 @@ COLLECTIONS: Final = (
     "calls",
     "visits",
     "alerts",
+    "worker_tasks",
     "integration_tasks",
     "external_ids",
 )
@@ -154,6 +156,8 @@ def patient(
         add_contacts(chart)
     add_jobs(chart)
     _add_external_ids(chart, last_id)
+    if client.phase != "referred":
+        add_team_tasks(chart)
     return chart.rows
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from almoner.data_api.declare import Row
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Connection, Database
@@ -83,7 +84,46 @@ async def prepare(
             "modality": modality,
         }
         await store.create(by, BY_NAME["calendar_events"], event)
+    if patients:
+        await _tasks(store, by, coach, [patient_id for patient_id, _ in patients], now)
     return replace(coach, patient_id=ids[0] if ids else "")
+
+
+async def _tasks(
+    store: Store, by: Actor, coach: Coach, patients: Sequence[str], now: datetime
+) -> None:
+    """What the coach has to do beside what the program asks for, and what a team may take."""
+    today = clocks.local(now, coach.timezone).date()
+    tasks: tuple[Row, ...] = (
+        {
+            "title": "Ring the pharmacy about the refill",
+            "patient_id": patients[0],
+            "worker_id": coach.id,
+            "due_date": clocks.shifted(today, -1).isoformat(),
+            "priority": "high",
+            "note": "They close at six.",
+        },
+        {
+            "title": "Send the new meal plan",
+            "patient_id": patients[-1],
+            "worker_id": coach.id,
+            "due_date": today.isoformat(),
+        },
+        {"title": "Order glucose strips", "worker_id": coach.id, "priority": "low"},
+        {
+            "title": "Visit before the weekend",
+            "patient_id": patients[len(patients) // 2],
+            "role": "coach",
+            "due_date": today.isoformat(),
+        },
+        {
+            "title": "Prepare the case conference",
+            "worker_id": coach.id,
+            "due_date": clocks.shifted(today, 9).isoformat(),
+        },
+    )
+    for task in tasks:
+        await store.create(by, BY_NAME["worker_tasks"], task)
 
 
 async def _coach(connection: Connection, environment_id: int) -> Coach | None:

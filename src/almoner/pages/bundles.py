@@ -21,10 +21,10 @@ STYLES: Final[Mapping[str, str]] = {
 }
 SCRIPTS: Final[Mapping[str, str]] = {
     "almoner": (
-        "core dates keys key_list menus banners print copy list_places search confirm focus"
-        " typed_meanwhile connection sent_once sign_out guard redraw rooms sent_by_script"
+        "core dates keys key_list menus banners print copy list_places search confirm small_forms"
+        " focus typed_meanwhile connection sent_once sign_out guard redraw rooms sent_by_script"
     ),
-    "portal": "live patient_bar sheets clocks jumps kept_forms ticks picks read_bytes",
+    "portal": "live patient_bar clocks jumps kept_forms ticks picks read_bytes",
     "workshop": "sort filters suggested_names read_files lines",
     "calendar": "calendar scroll places held ask answer pointer keyboard",
 }

@@ -108,7 +108,8 @@ class Program:
 
     ``specs`` holds every published version, keyed by spec id and version, so that a response can
     name an older one; ``spec_ids`` has the ids of the newest by their names. ``next_phases`` tells
-    what may follow a phase, None where any may. ``titles`` has what people read, by group and name
+    what may follow a phase, None where any may; of patients in ``silent_phases`` the inbox does
+    not remind. ``titles`` has what people read, by group and name
     (``("phases", "intake")``); ``terminology`` what the program calls a ``patient``, ``patients``,
     a ``coach`` and ``coaches``, empty where nothing has been published. ``sidebar`` has the cards
     of the profile in their order. ``appointments`` tells how each of the ``appointment_types`` is
@@ -125,6 +126,7 @@ class Program:
     spec_ids: Mapping[str, str] = field(default_factory=dict)
     custom_data_types: Mapping[str, DataType] = field(default_factory=dict)
     next_phases: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    silent_phases: frozenset[str] = frozenset()
     titles: Mapping[tuple[str, str], str] = field(default_factory=dict)
     terminology: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, Rights] = field(default_factory=lambda: BUILT_IN_RIGHTS)

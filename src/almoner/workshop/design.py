@@ -67,6 +67,14 @@ class Phase(Struct, frozen=True, kw_only=True, omit_defaults=True):
             " said.",
         ),
     ] = None
+    reminders: Annotated[
+        bool,
+        about(
+            "Reminders",
+            "Whether the inbox reminds of patients in it: of steps, of silence, and that they are"
+            " new. Messages and alerts come up in any phase.",
+        ),
+    ] = True
 
 
 class AppointmentType(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -164,6 +164,7 @@ async def load(connection: Connection, environment_id: int) -> Program:
         ),
         roles=rights(ProgramDesign(name=outline.name, roles=outline.roles)),
         next_phases={phase.name: phase.next for phase in outline.phases},
+        silent_phases=frozenset(phase.name for phase in outline.phases if not phase.reminders),
         titles=await _former(connection, environment_id) | _titles(outline),
         terminology=msgspec.structs.asdict(outline.terminology),
         sidebar=tuple(

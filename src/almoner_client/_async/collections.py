@@ -20,6 +20,7 @@ from almoner_client._async.phone_numbers import AsyncPhoneNumbers
 from almoner_client._async.snoozes import AsyncSnoozes
 from almoner_client._async.transport import AsyncTransport
 from almoner_client._async.visits import AsyncVisits
+from almoner_client._async.worker_tasks import AsyncWorkerTasks
 from almoner_client._async.workers import AsyncWorkers
 
 
@@ -51,4 +52,5 @@ class AsyncCollections:
         self.phone_numbers = AsyncPhoneNumbers(transport, "phone_numbers", rows.PhoneNumber)
         self.snoozes = AsyncSnoozes(transport, "snoozes", rows.Snooze)
         self.visits = AsyncVisits(transport, "visits", rows.Visit)
+        self.worker_tasks = AsyncWorkerTasks(transport, "worker_tasks", rows.WorkerTask)
         self.workers = AsyncWorkers(transport, "workers", rows.Worker)

@@ -20,6 +20,7 @@ from almoner_client._sync.phone_numbers import PhoneNumbers
 from almoner_client._sync.snoozes import Snoozes
 from almoner_client._sync.transport import Transport
 from almoner_client._sync.visits import Visits
+from almoner_client._sync.worker_tasks import WorkerTasks
 from almoner_client._sync.workers import Workers
 
 
@@ -51,4 +52,5 @@ class Collections:
         self.phone_numbers = PhoneNumbers(transport, "phone_numbers", rows.PhoneNumber)
         self.snoozes = Snoozes(transport, "snoozes", rows.Snooze)
         self.visits = Visits(transport, "visits", rows.Visit)
+        self.worker_tasks = WorkerTasks(transport, "worker_tasks", rows.WorkerTask)
         self.workers = Workers(transport, "workers", rows.Worker)

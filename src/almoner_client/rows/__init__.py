@@ -58,6 +58,13 @@ from almoner_client.rows.phone_numbers import (
 )
 from almoner_client.rows.snoozes import Snooze, SnoozeFind
 from almoner_client.rows.visits import Visit, VisitCreate, VisitFind, VisitUpdate, VisitUpdateRow
+from almoner_client.rows.worker_tasks import (
+    WorkerTask,
+    WorkerTaskCreate,
+    WorkerTaskFind,
+    WorkerTaskUpdate,
+    WorkerTaskUpdateRow,
+)
 from almoner_client.rows.workers import Worker, WorkerFind
 
 __all__ = [
@@ -125,4 +132,9 @@ __all__ = [
     "VisitUpdateRow",
     "Worker",
     "WorkerFind",
+    "WorkerTask",
+    "WorkerTaskCreate",
+    "WorkerTaskFind",
+    "WorkerTaskUpdate",
+    "WorkerTaskUpdateRow",
 ]

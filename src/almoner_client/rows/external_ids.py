@@ -47,6 +47,7 @@ class ExternalIdCreate(TypedDict, total=False):
             "phone_numbers",
             "snoozes",
             "visits",
+            "worker_tasks",
             "workers",
         ]
     ]
@@ -79,6 +80,7 @@ class ExternalIdUpdate(TypedDict, total=False):
         "phone_numbers",
         "snoozes",
         "visits",
+        "worker_tasks",
         "workers",
     ]
     """The collection that welkin_id is in."""
@@ -126,6 +128,7 @@ class ExternalIdFind(TypedDict, total=False):
         "phone_numbers",
         "snoozes",
         "visits",
+        "worker_tasks",
         "workers",
     ]
     """The collection that welkin_id is in."""

@@ -20,13 +20,13 @@ _FOLDER: Final = "portal/inbox"
 async def answer(
     visit: Visit,
     do: Callable[[Connection, Form], Awaitable[InboxActionResult | Response]],
-    changed: str,
+    *changed: str,
 ) -> Response:
     """Does something and draws the list again, with what was done; the focus goes to the row that
     took the place of this one.
 
-    ``changed`` is the collection that was written, for what else on the page shows it. A Response
-    of ``do`` is a question first."""
+    ``changed`` are the collections that were written, for what else on the page shows them. A
+    Response of ``do`` is a question first."""
     form = await visit.form()
     view = view_of(visit, form.text)
     try:
@@ -42,4 +42,4 @@ async def answer(
     status = 409 if result.refused else 200
     if not visit.is_fragment:
         return visit.page(f"{_FOLDER}/inbox.html", inbox, status)
-    return visit.fragment(f"{_FOLDER}/list.html", inbox, status, live.trigger(changed))
+    return visit.fragment(f"{_FOLDER}/list.html", inbox, status, live.trigger(*changed))

@@ -25,6 +25,7 @@ SELECT f.care_flow::text AS body, p.timezone, p.id::text AS patient_id
 FROM care_flows f JOIN patients p
     ON p.environment_id = $1 AND p.id = f.user_id
 WHERE f.environment_id = $1 AND {OPEN_SINCE} < $3 AND {_OF_PHASE}
+  AND p.phase <> ALL ($4::text[])
 """
 # So many flows are taken apart at once, before other requests have their turn.
 _AT_ONCE: Final = 200
@@ -36,6 +37,7 @@ _NEW: Final = f"""
 SELECT p.id::text FROM patients p WHERE p.environment_id = $1 AND {_OF_PHASE}
   AND p.created_at >= $3
   AND p.updated_at >= $3 AND (p.coach_id = $4 OR (p.coach_id IS NULL AND $5))
+  AND p.phase <> ALL ($6::text[])
 """
 
 
@@ -65,7 +67,7 @@ async def due(
     due today, where they live.
     """
     of = (whose.environment_id, whose.phase)
-    return await query_cache.of(("due", *of), lambda connection: _due(connection, of, now))
+    return await query_cache.of(("due", *of), lambda connection: _due(connection, whose, now))
 
 
 async def unread(query_cache: QueryCache, whose: Whose) -> frozenset[str] | None:
@@ -80,14 +82,17 @@ async def inactive(
     """Of whom nothing was heard; the arguments are those of ``queries.inactive``."""
     of = (whose.environment_id, whose.phase)
     return await query_cache.of(
-        ("inactive", *of), lambda connection: _ids(connection, _INACTIVE, *of, since, list(ends))
+        ("inactive", *of),
+        lambda connection: _ids(connection, _INACTIVE, *of, since, [*ends, *whose.silent]),
     )
 
 
 async def new(connection: Connection, whose: Whose, since: datetime) -> frozenset[str]:
     """The patients since a moment without a coach, or with the worker as theirs."""
     of = (whose.environment_id, whose.phase)
-    return await _ids(connection, _NEW, *of, since, whose.worker_id, whose.others)
+    return await _ids(
+        connection, _NEW, *of, since, whose.worker_id, whose.others, list(whose.silent)
+    )
 
 
 async def _ids(connection: Connection, statement: str, *parameters: Any) -> frozenset[str]:
@@ -112,12 +117,13 @@ _FLOWS: Final = msgspec.json.Decoder(_Flow)
 
 
 async def _due(
-    connection: Connection, of: tuple[int, str | None], now: datetime
+    connection: Connection, whose: Whose, now: datetime
 ) -> tuple[frozenset[str], frozenset[str]]:
     late: set[str] = set()
     today: set[str] = set()
+    parameters = (whose.environment_id, whose.phase, due_before(now), list(whose.silent))
     async with connection.transaction():
-        async for row in connection.cursor(_DUE, *of, due_before(now), prefetch=_AT_ONCE):
+        async for row in connection.cursor(_DUE, *parameters, prefetch=_AT_ONCE):
             for goal in _FLOWS.decode(row["body"]).goals:
                 for step in goal.interventions:
                     if step.completed_at is None and step.reminder_date is not None:

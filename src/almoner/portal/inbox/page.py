@@ -10,7 +10,14 @@ from starlette.responses import Response
 
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.inbox import handlers, queries, snooze_page, today
+from almoner.portal.inbox import (
+    hand_over,
+    handlers,
+    queries,
+    several,
+    snooze_page,
+    today,
+)
 from almoner.portal.inbox.rows import SECTIONS
 from almoner.portal.inbox.section_counts import SectionCount
 from almoner.portal.inbox.view import (
@@ -107,17 +114,30 @@ ROUTES: Final = (
     PageRoute("/inbox/fold", fold, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/day", show_day, may=_CARE, background=True),
     PageRoute("/inbox/badge", show_badge, may=_CARE, background=True),
-    PageRoute("/inbox/done", handlers.complete, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/reopen", handlers.reopen, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/read", handlers.read, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/unread", handlers.unread, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/assign", handlers.assign, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/alert-take", handlers.take_alert, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/alert-return", handlers.return_alert, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/alert-done", handlers.dismiss_alert, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/alert-reopen", handlers.reopen_alert, may=_CARE, methods=("POST",)),
+    *(
+        PageRoute(path, handlers.handler(path), may=_CARE, methods=("POST",))
+        for path in handlers.ACTIONS
+    ),
+    PageRoute("/inbox/several/done", several.complete, may=_CARE, methods=("POST",)),
+    PageRoute(
+        "/inbox/several/snooze",
+        snooze_page.show_several,
+        may=_CARE,
+        methods=("POST",),
+        repeatable=True,
+    ),
+    PageRoute(
+        "/inbox/several/hand-over",
+        hand_over.show_several,
+        may=_CARE,
+        methods=("POST",),
+        repeatable=True,
+    ),
+    PageRoute("/inbox/several/undo", several.undo, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/hand-over", hand_over.show, may=_CARE),
+    PageRoute("/inbox/hand-over", hand_over.hand_over, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/hand-over/undo", hand_over.undo, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/snooze", snooze_page.show, may=_CARE),
     PageRoute("/inbox/snooze", snooze_page.snooze, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/wake", snooze_page.wake, may=_CARE, methods=("POST",)),
-    PageRoute("/inbox/unassign", handlers.unassign, may=_CARE, methods=("POST",)),
 )

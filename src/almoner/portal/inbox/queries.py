@@ -121,12 +121,12 @@ _HAPPENED: Final = {
     ),
     "changes": ("changed_at", "AND kind <> 'create'"),
 }
-# An alert asks for something to happen, and whoever is put off is not heard of.
+# An alert and a task ask for something to happen, and whoever is put off is not heard of.
 _RECORDS: Final = {
     r.name: r
     for r in RESOURCES
     if r.patient not in (None, "id")
-    and r.name not in (*_HAPPENED, "alerts", "snoozes")
+    and r.name not in (*_HAPPENED, "alerts", "snoozes", "worker_tasks")
     and any(f.name == "created_at" for f in r.stored)
 }
 
@@ -217,7 +217,7 @@ class Whose:
     ``everybody``: not own patients alone; ``others``: the role shows patients of others at all;
     ``phase``: of everybody's, those in it alone; None for all. Among own patients it narrows down
     what is unread, and of the rest whoever asks picks it out. ``section``: the one that is
-    looked at alone.
+    looked at alone. Of patients in ``silent`` phases nothing reminds.
     """
 
     environment_id: int
@@ -225,6 +225,7 @@ class Whose:
     everybody: bool
     others: bool
     phase: str | None = None
+    silent: tuple[str, ...] = ()
     section: str = ""
 
     def looked_at(self, section: str) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from almoner.portal.calendar.queries import CalendarEvent
 from almoner.portal.inbox.entries import DueStep, Inactive, InboxPatient, Matches, New, Unread
+from almoner.portal.tasks.queries import OpenTask
 
 SNOOZED: Final = "snoozed"
+# How the key of a task begins: what a row about no patient is called by.
+TASK: Final = "task-"
 # In the order in which they are to be done; each patient is in the first that they have a reason
 # for. Whoever was put off is in the last.
 SECTIONS: Final[Mapping[str, str]] = {
@@ -65,7 +68,8 @@ class InboxItem:
     """A thing that waits, before it is put in words: hundreds are counted and put in order by
     ``rank`` within their section, some thirty are shown.
 
-    ``key`` stays the same as long as it is the same thing.
+    ``key`` stays the same as long as it is the same thing. ``path`` is where it stands, where it
+    is about no patient.
     """
 
     key: str
@@ -73,12 +77,13 @@ class InboxItem:
     patient: InboxPatient
     rank: tuple[float, ...]
     in_words: Callable[[], InboxReason]
+    path: str = ""
 
 
 @dataclass(frozen=True)
 class PatientItems:
-    """All that waits of a patient, the most urgent first; ``section`` is that of the first, or the
-    last of all where they were put off.
+    """All that waits of a patient, the most urgent first, or a task that is about none; ``section``
+    is that of the first, or the last of all where they were put off.
     """
 
     items: Sequence[InboxItem]
@@ -88,15 +93,22 @@ class PatientItems:
     def patient(self) -> InboxPatient:
         return self.items[0].patient
 
+    @property
+    def id(self) -> str:
+        """What no other row has."""
+        return self.patient.id or self.items[0].key
+
 
 @dataclass(frozen=True, kw_only=True)
 class InboxRow:
-    """A patient with their reasons in words. ``number`` counts the rows of the page from 0;
-    ``note`` says until when they were put off, blank where they were not; ``marks`` name the
-    reasons as they were shown.
+    """A patient with their reasons in words, or a task that is about none. ``number`` counts the
+    rows of the page from 0; ``note`` says until when they were put off, blank where they were not;
+    ``marks`` name the reasons as they were shown. ``path`` is where Enter leads.
     """
 
     number: int
+    name: str
+    path: str
     patient: InboxPatient
     phase: str
     section: str
@@ -107,7 +119,12 @@ class InboxRow:
     @property
     def key(self) -> str:
         """Stays the same for a patient, whatever waits."""
-        return f"patient-{self.patient.id}"
+        return f"patient-{self.patient.id}" if self.patient.id else self.marks[0]
+
+    @property
+    def id(self) -> str:
+        """What a form calls the row: the patient, or the task where it is about none."""
+        return self.patient.id or self.marks[0]
 
     @property
     def wake(self) -> Action:
@@ -124,6 +141,18 @@ class WaitingItems:
     inactive: Matches[Inactive]
     new: Matches[New]
     events: Sequence[CalendarEvent] = ()
+    tasks: Sequence[OpenTask] = ()
+
+    def reminding(self, silent: Collection[str]) -> WaitingItems:
+        """All of it but what would remind of patients in ``silent`` phases; what they have written
+        stays.
+        """
+        return replace(
+            self,
+            steps=_but(self.steps, silent),
+            inactive=_but(self.inactive, silent),
+            new=_but(self.new, silent),
+        )
 
     def of_phase(self, phase: str, phases: Mapping[str, str]) -> WaitingItems:
         """What of it is of patients in a phase; all of it where that is empty. How much more there
@@ -134,11 +163,12 @@ class WaitingItems:
         if not phase:
             return self
         return WaitingItems(
-            _of_phase(self.steps, phase),
-            _of_phase(self.unread, phase),
-            _of_phase(self.inactive, phase),
-            _of_phase(self.new, phase),
-            [event for event in self.events if phases.get(event.patient_id or "") == phase],
+            steps=_of_phase(self.steps, phase),
+            unread=_of_phase(self.unread, phase),
+            inactive=_of_phase(self.inactive, phase),
+            new=_of_phase(self.new, phase),
+            events=[e for e in self.events if phases.get(e.patient_id or "") == phase],
+            tasks=[task for task in self.tasks if task.phase == phase],
         )
 
 
@@ -148,7 +178,7 @@ def by_patient(items: Iterable[InboxItem], asleep: Mapping[str, datetime]) -> li
     """
     of_patients: dict[str, list[InboxItem]] = {}
     for item in items:
-        of_patients.setdefault(item.patient.id, []).append(item)
+        of_patients.setdefault(item.patient.id or item.key, []).append(item)
     rows = []
     for patient_id, own in of_patients.items():
         own.sort(key=_order)
@@ -160,6 +190,11 @@ def by_patient(items: Iterable[InboxItem], asleep: Mapping[str, datetime]) -> li
 
 def _order(item: InboxItem) -> tuple[Any, ...]:
     return _PLACES[item.section], item.rank, item.key
+
+
+def _but(matches: Matches[Any], silent: Collection[str]) -> Matches[Any]:
+    entries = [entry for entry in matches.entries if entry.patient.phase not in silent]
+    return Matches(entries, matches.rest)
 
 
 def _of_phase(matches: Matches[Any], phase: str) -> Matches[Any]:

@@ -29,7 +29,7 @@ def counts(
     Where not all were found, as many as ``tally`` says, and else at least so many."""
     sections: dict[str, set[str]] = {name: set() for name in SECTIONS}
     for row in rows:
-        sections[row.section].add(row.patient.id)
+        sections[row.section].add(row.id)
     more = {
         "late": waiting.steps.more,
         "messages": bool(waiting.unread.rest),

@@ -6,7 +6,7 @@ else's is overwritten."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from almoner.portal import alerts, patient_access, read_marks
 from almoner.portal.care_flows import queries
 from almoner.portal.care_flows.changes import Change, Merging
 from almoner.portal.patient import Patient
+from almoner.portal.tasks.queries import WholeTask
+from almoner.portal.tasks.services import Faster
 from almoner.resources.patients import patients
 from almoner.vocabulary.kinds import Guid
 
@@ -125,6 +127,24 @@ async def _alert(visit: Visit, connection: Connection, alert_id: str) -> Mapping
     if alert is None:
         raise problem("not_found", "There is no such alert for you any more. Load the page again.")
     return alert
+
+
+async def about_task(
+    visit: Visit,
+    connection: Connection,
+    task_id: str,
+    write: Callable[[Visit, Connection, str], Awaitable[WholeTask]],
+) -> tuple[WholeTask, Patient | None]:
+    """Does something with a task of a worker; returns it as it was, and whom it is about. Raises a
+    404 ApiError, and Gone where somebody else was faster.
+    """
+    try:
+        task = await write(visit, connection, task_id)
+    except Faster as faster:
+        raise Gone(faster.text) from faster
+    if task.patient_id is None:
+        return task, None
+    return task, await patient_access.patient(visit, connection, task.patient_id)
 
 
 async def assign(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
@@ -15,7 +15,7 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal import moment_words, patient_access
 from almoner.portal.inbox.answering import answer
 from almoner.portal.inbox.put_off import put_off
-from almoner.portal.inbox.rows import Action
+from almoner.portal.inbox.rows import TASK, Action
 from almoner.portal.inbox.view import InboxActionResult, view_of
 from almoner.portal.moment_words import AFTERNOON, DayAndTime
 from almoner.portal.patient import Patient
@@ -51,9 +51,19 @@ class SnoozeForm:
 
 
 async def show(visit: Visit) -> Response:
+    return await _asked(visit, visit.queries("patient"), visit.query)
+
+
+async def show_several(visit: Visit) -> Response:
+    """The form for the rows that are ticked."""
+    form = await visit.form()
+    return await _asked(visit, form.texts("patient"), form.text)
+
+
+async def _asked(visit: Visit, ids: Sequence[str], text: Callable[[str], str]) -> Response:
     async with visit.connection() as connection:
-        patients = await _patients(visit, connection, visit.queries("patient"))
-    fields = (*view_of(visit, visit.query).fields, ("row", visit.query("row")))
+        patients = await _patients(visit, connection, ids)
+    fields = (*view_of(visit, text).fields, ("row", text("row")))
     return _form(visit, SnoozeForm(patients, _suggestions(visit), fields))
 
 
@@ -103,14 +113,14 @@ async def _moved(
 
 async def _patients(visit: Visit, connection: Connection, ids: Sequence[str]) -> list[Patient]:
     """Those who are meant. Raises a 404 ApiError where the visitor does not see one of them."""
-    unique = list(dict.fromkeys(ids))[:_MOST]
+    unique = [each for each in dict.fromkeys(ids) if not each.startswith(TASK)][:_MOST]
     return [await patient_access.patient(visit, connection, each) for each in unique or [""]]
 
 
 def _form(visit: Visit, form: SnoozeForm, status: int = 200) -> Response:
     if not visit.is_fragment:
         return visit.page(f"{_FOLDER}/snooze.html", form, status)
-    headers = {"HX-Retarget": "#sheet", "HX-Reswap": "innerHTML"} if status != 200 else {}
+    headers = {"HX-Retarget": "#small-form", "HX-Reswap": "innerHTML"} if status != 200 else {}
     return visit.fragment(f"{_FOLDER}/snooze_form.html", form, status, headers)
 
 

@@ -30,6 +30,7 @@ from almoner.portal.inbox.rows import (
 from almoner.portal.inbox.section_counts import SectionCount
 from almoner.portal.inbox.wording import SOON, Wording
 from almoner.portal.patient import Patient
+from almoner.portal.tasks import queries as task_queries
 from almoner.processes import pauses
 from almoner.processes.pauses import Pause
 
@@ -192,6 +193,7 @@ async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = 
         phases = await queries.phases(connection, whose, {e.patient_id or "" for e in events})
         waiting = await _waiting(visit, connection, whose, now, urgent)
         open_alerts = await alerts.open_for(connection, alerts.reader_of(visit))
+        open_tasks = await task_queries.open_for(visit, connection)
         # What one has put off is off one's own list alone.
         snoozes = NO_SNOOZES
         if not view.everybody:
@@ -199,7 +201,8 @@ async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = 
         tasks = await queries.open_tasks(connection, mine)
         failures = await _failures(visit, connection)
         paused = await _pauses(visit, connection)
-    waiting = replace(waiting, events=events).of_phase(view.phase, phases)
+    waiting = waiting.reminding(visit.program.silent_phases)
+    waiting = replace(waiting, events=events, tasks=open_tasks).of_phase(view.phase, phases)
     raised = [(alert.patient_id, alert.active_time) for alert in open_alerts]
     snoozes = snoozes.waking([*raised, *_soon(events, now)])
     open_alerts = [alert for alert in open_alerts if view.phase in ("", alert.phase)]
@@ -334,6 +337,7 @@ def whose_of(visit: Visit, view: InboxView) -> queries.Whose:
     return queries.Whose(
         environment_id=me.environment_id,
         worker_id=me.worker_id,
+        silent=tuple(visit.program.silent_phases),
         everybody=view.everybody,
         others=visit.rights.all_patients,
         phase=view.phase or None,

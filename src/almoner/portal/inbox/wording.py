@@ -28,7 +28,9 @@ from almoner.portal.inbox.rows import (
     InboxRow,
     PatientItems,
     WaitingItems,
+    digest,
 )
+from almoner.portal.inbox.task_wording import TaskWording
 from almoner.portal.inbox.today import CalendarDay
 from almoner.vocabulary import clocks
 
@@ -63,7 +65,8 @@ class Wording:
         items += [self._unread(unread) for unread in waiting.unread.entries]
         items += [self._inactive(inactive) for inactive in waiting.inactive.entries]
         items += [self._new(new) for new in waiting.new.entries]
-        return items
+        wording = TaskWording(self._visit, self._now)
+        return items + [item for task in waiting.tasks for item in wording.items(task)]
 
     def _alert(self, alert: Alert) -> InboxItem:
         patient = InboxPatient(
@@ -100,7 +103,7 @@ class Wording:
 
     def _step(self, step: DueStep) -> InboxItem:
         late = step.late > 0
-        key = f"step-{step.flow_id}-{step.goal}-{step.step}"
+        key = f"step-{step.flow_id}-{step.goal}-{step.step}-{digest([str(step.base)])}"
         return InboxItem(
             key,
             "late" if late else "today",
@@ -298,8 +301,10 @@ class Wording:
         return tuple(
             InboxRow(
                 number=number,
+                name=of.patient.name,
+                path=f"/patients/{of.patient.id}" if of.patient.id else of.items[0].path,
                 patient=of.patient,
-                phase=self._title("phases", of.patient.phase),
+                phase=self._title("phases", of.patient.phase) if of.patient.id else "task",
                 section=of.section,
                 reasons=tuple(item.in_words() for item in of.items),
                 note=self._note(snoozes, of.patient.id),

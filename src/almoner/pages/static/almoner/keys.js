@@ -3,13 +3,14 @@
    data-key="d"        the letter that clicks this
    data-arrows         a list whose items (data-stop) the arrow keys and j and k move through; "now": also from outside, where nothing has the focus
    data-keys           an item whose letters work while the focus is in it, and Enter opens its a.cover; "now": also while it is in no other
+   data-keys-first     what has letters that go before those of an item, while it is in view
    data-search         the search's box, which "/" goes to, and Ctrl+K or Cmd+K from anywhere
 
    And without being asked: Ctrl+Enter in a long text clicks its form's primary button. */
 const primary = (form) => form?.querySelector(".primary.button:not([type=button], a, [disabled])");
 /* The item that is framed, and what a letter works on: first what is in it, then what is in no other. */
 const framed = (element) => element.closest?.("[data-keys]") || document.querySelector('[data-keys="now"]');
-const working = (here) => [...(here?.querySelectorAll("[data-key]") ?? []), ...document.querySelectorAll("[data-key]")]
+const working = (here) => [...document.querySelectorAll("[data-keys-first] [data-key]"), ...(here?.querySelectorAll("[data-key]") ?? []), ...document.querySelectorAll("[data-key]")]
   .filter((one) => one.getClientRects().length && [null, here].includes(one.closest("[data-keys]")));
 const searches = () => {
   const search = document.querySelector("dialog[open]") ? null : document.querySelector("[data-search]");
@@ -31,7 +32,7 @@ document.addEventListener("keydown", (event) => {
     if (open) { open.open = false; open.querySelector("summary").focus(); }
     return;
   }
-  if (editable(event.target) || document.querySelector("dialog[open]")) return;
+  if ((editable(event.target) && !event.target.matches("[type=checkbox]")) || document.querySelector("dialog[open]")) return;
   if (event.key === "?") { event.preventDefault(); showKeys(); return; }
   if (event.key === "/") {
     if (searches()) event.preventDefault();

@@ -1,0 +1,179 @@
+"""Handing patients over to another coach, with a note and what is open of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.data_api.store import Store
+from almoner.database import Connection
+from almoner.pages.filters import counted
+from almoner.pages.visit import Form, Visit
+from almoner.portal import patient_access
+from almoner.portal.inbox import services
+from almoner.portal.inbox.answering import answer
+from almoner.portal.inbox.rows import TASK, Action
+from almoner.portal.inbox.services import Gone
+from almoner.portal.inbox.view import InboxActionResult, InboxView, gathered, view_of
+from almoner.portal.patient import Patient
+from almoner.portal.workers import to_choose
+from almoner.resources.worker_tasks import worker_tasks
+from almoner.vocabulary import clocks
+
+_FOLDER: Final = "portal/inbox"
+_MOST: Final = 200
+
+
+@dataclass(frozen=True)
+class HandOverForm:
+    """To whom, and what they should know. ``fields`` are those of the view of the inbox that is
+    drawn again; ``leaves``: with another coach the visitor's role shows the patients no more.
+    """
+
+    patients: Sequence[Patient]
+    coaches: Sequence[tuple[str, str]]
+    leaves: bool
+    fields: Sequence[tuple[str, str]]
+    note: str = ""
+    problem: str = ""
+
+
+async def show(visit: Visit) -> Response:
+    return await _asked(visit, visit.queries("patient"), visit.query)
+
+
+async def show_several(visit: Visit) -> Response:
+    """The form for the rows that are ticked."""
+    form = await visit.form()
+    return await _asked(visit, form.texts("patient"), form.text)
+
+
+async def _asked(visit: Visit, ids: Sequence[str], text: Callable[[str], str]) -> Response:
+    async with visit.connection() as connection:
+        patients = await _patients(visit, connection, ids)
+        form = await _form(visit, connection, patients, text)
+    return visit.show(f"{_FOLDER}/hand_over.html", f"{_FOLDER}/hand_over_form.html", form)
+
+
+async def hand_over(visit: Visit) -> Response:
+    """Makes another worker the coach of these patients. A note, with what is open of each, waits in
+    their inbox as a task.
+    """
+    sent = await visit.form()
+    coach, note = sent.text("coach"), sent.text("note").strip()
+    async with visit.connection() as connection:
+        patients = await _patients(visit, connection, sent.texts("patient"))
+        form = await _form(visit, connection, patients, sent.text, note)
+    names = dict(form.coaches)
+    if coach not in names:
+        return _refused(visit, form, "Choose one of the coaches.")
+    open_reasons = await _open_reasons(visit, {patient.id for patient in patients})
+
+    async def do(connection: Connection, form: Form) -> InboxActionResult:
+        undo = []
+        async with connection.transaction():
+            for patient in patients:
+                await services.assign(visit, connection, patient.id, coach, patient.coach_id)
+                undo.append(("was", f"{patient.id} {coach} {patient.coach_id or ''}"))
+            if note:
+                await _tell(visit, connection, patients, coach, (note, open_reasons))
+        words = f"Handed over to {names[coach]}{' with your note' if note else ''}."
+        return _result(patients, words, tuple(undo))
+
+    return await answer(visit, do, "patients", "worker_tasks")
+
+
+async def undo(visit: Visit) -> Response:
+    """Gives these patients back to whom they had; a note stays where it is."""
+
+    async def do(connection: Connection, form: Form) -> InboxActionResult:
+        number = 0
+        for text in form.texts("was"):
+            patient_id, _, workers = text.partition(" ")
+            now, _, before = workers.partition(" ")
+            try:
+                await services.assign(visit, connection, patient_id, before or None, now or None)
+            except Gone:
+                continue
+            number += 1
+        return InboxActionResult(f"Given back: {counted(number, 'patient')}.")
+
+    return await answer(visit, do, "patients")
+
+
+def _result(
+    patients: Sequence[Patient], words: str, fields: tuple[tuple[str, str], ...]
+) -> InboxActionResult:
+    undo = Action("Undo", "/inbox/hand-over/undo", "u", fields)
+    if len(patients) == 1:
+        return InboxActionResult(words, patients[0], undo)
+    return InboxActionResult(f"{len(patients)} patients: {words}", undo=undo)
+
+
+async def _tell(
+    visit: Visit,
+    connection: Connection,
+    patients: Sequence[Patient],
+    coach: str,
+    words: tuple[str, Mapping[str, Sequence[str]]],
+) -> None:
+    """A task of the new coach about each patient, with the note and what is open."""
+    note, reasons = words
+    store: Store = visit.parts.store.within(connection)
+    today = clocks.today(visit.worker.timezone).isoformat()
+    for patient in patients:
+        lines = [note, *(f"- {reason}" for reason in reasons.get(patient.id, ()))]
+        row = {
+            "title": f"Handover: {patient.name}",
+            "patient_id": patient.id,
+            "worker_id": coach,
+            "author_worker_id": visit.worker.worker_id,
+            "due_date": today,
+            "note": "\n".join(lines),
+        }
+        await store.create(visit.actor, worker_tasks, row)
+
+
+async def _open_reasons(visit: Visit, patient_ids: set[str]) -> dict[str, list[str]]:
+    """What waits of these patients, in words."""
+    view = InboxView(everybody=visit.rights.all_patients)
+    gathering = await gathered(visit, view, datetime.now(UTC))
+    return {
+        row.patient.id: [item.in_words().text for item in row.items]
+        for row in gathering.rows
+        if row.patient.id in patient_ids
+    }
+
+
+async def _patients(visit: Visit, connection: Connection, ids: Sequence[str]) -> list[Patient]:
+    """Those who are meant. Raises a 404 ApiError where the visitor does not see one of them."""
+    unique = [each for each in dict.fromkeys(ids) if not each.startswith(TASK)][:_MOST]
+    return [await patient_access.patient(visit, connection, each) for each in unique or [""]]
+
+
+async def _form(
+    visit: Visit,
+    connection: Connection,
+    patients: Sequence[Patient],
+    text: Callable[[str], str],
+    note: str = "",
+) -> HandOverForm:
+    workers = await to_choose(connection, visit.environment_id)
+    me = visit.worker.worker_id
+    others = [worker.choice for worker in workers if worker.id != me]
+    fields = (*view_of(visit, text).fields, ("row", text("row")))
+    return HandOverForm(
+        patients, [(me, "Me"), *others], patient_access.only_of(visit) is not None, fields, note
+    )
+
+
+def _refused(visit: Visit, form: HandOverForm, text: str) -> Response:
+    refused = replace(form, problem=text)
+    if not visit.is_fragment:
+        return visit.page(f"{_FOLDER}/hand_over.html", refused, 400)
+    headers = {"HX-Retarget": "#small-form", "HX-Reswap": "innerHTML"}
+    return visit.fragment(f"{_FOLDER}/hand_over_form.html", refused, 400, headers)

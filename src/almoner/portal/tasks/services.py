@@ -1,0 +1,120 @@
+"""What is done with a task of a worker: taken, given back, done, opened again, spoken of.
+
+Each is written under the version that was read, so that two who are faster than each other do not
+both believe that they have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from almoner.data_api.declare import Row
+from almoner.database import Connection
+from almoner.errors import ApiError
+from almoner.pages.visit import Visit
+from almoner.portal.tasks import queries
+from almoner.portal.tasks.queries import WholeTask
+from almoner.resources.worker_tasks import worker_tasks
+from almoner.vocabulary import clocks
+
+
+class Faster(Exception):  # noqa: N818  # what it says is for people, who did nothing wrong
+    """Somebody else was faster. ``text`` says what they did."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+async def complete(visit: Visit, connection: Connection, task_id: str) -> WholeTask:
+    """Says that the visitor has done it. Raises a 404 ApiError, and Faster where it is done."""
+
+    def row(task: WholeTask) -> Row:
+        if task.completed_at is not None:
+            raise Faster(f"{task.completed_by or 'Somebody'} has done this already.")
+        return {"completed_at": _now(), "completed_by_worker_id": visit.worker.worker_id}
+
+    return await _write(visit, connection, task_id, row)
+
+
+async def reopen(visit: Visit, connection: Connection, task_id: str) -> WholeTask:
+    """Opens it again. Raises a 404 ApiError, and Faster where it is open."""
+
+    def row(task: WholeTask) -> Row:
+        if task.completed_at is None:
+            raise Faster("This task is open.")
+        return {"completed_at": None, "completed_by_worker_id": None}
+
+    return await _write(visit, connection, task_id, row)
+
+
+async def take(visit: Visit, connection: Connection, task_id: str) -> WholeTask:
+    """Makes a task of a team the visitor's. Raises a 404 ApiError, and Faster where another has
+    it.
+    """
+
+    def row(task: WholeTask) -> Row:
+        if task.worker_id is not None or task.completed_at is not None:
+            raise Faster(f"{task.worker or task.completed_by} has taken this task already.")
+        return {"worker_id": visit.worker.worker_id}
+
+    return await _write(visit, connection, task_id, row)
+
+
+async def give_back(visit: Visit, connection: Connection, task_id: str) -> WholeTask:
+    """Gives a task back to its team. Raises a 404 ApiError, and Faster where it is not the
+    visitor's.
+    """
+
+    def row(task: WholeTask) -> Row:
+        if task.worker_id != visit.worker.worker_id or task.role is None:
+            raise Faster("This task is not yours to give back.")
+        return {"worker_id": None}
+
+    return await _write(visit, connection, task_id, row)
+
+
+async def comment(visit: Visit, connection: Connection, task_id: str, text: str) -> WholeTask:
+    """Adds what the visitor says about it. Raises ApiError: 404, or 400 for a blank text."""
+    words = {"text": text, "worker_id": visit.worker.worker_id, "time": _now()}
+    return await _write(
+        visit, connection, task_id, lambda task: {"comments": [*task.stored_comments, words]}
+    )
+
+
+async def watch(visit: Visit, connection: Connection, task_id: str) -> WholeTask:
+    """Makes the visitor a watcher of it, or no longer. Raises a 404 ApiError."""
+    me = visit.worker.worker_id
+
+    def row(task: WholeTask) -> Row:
+        others = [each for each in task.watcher_ids if each != me]
+        return {"watcher_ids": others if me in task.watcher_ids else [*others, me]}
+
+    return await _write(visit, connection, task_id, row)
+
+
+async def change(
+    visit: Visit, connection: Connection, task_id: str, values: dict[str, Any]
+) -> WholeTask:
+    """Writes what a form says of it. Raises ApiError with what is wrong with it, and a 404."""
+    return await _write(visit, connection, task_id, lambda task: values)
+
+
+async def _write(
+    visit: Visit, connection: Connection, task_id: str, values: Callable[[WholeTask], Row]
+) -> WholeTask:
+    task = await queries.whole(visit, connection, task_id)
+    store = visit.parts.store.within(connection)
+    version = frozenset({task.updated_at})
+    try:
+        await store.update(visit.actor, worker_tasks, task.id, values(task), version)
+    except ApiError as error:
+        if error.status != 412:
+            raise
+        raise Faster("Somebody has just changed this task. Look at it again.") from error
+    return task
+
+
+def _now() -> str:
+    return clocks.iso(datetime.now(UTC))

@@ -1,0 +1,133 @@
+"""The small form of a task: what, until when in words, who, how much it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+from almoner.pages.visit import Form, Visit
+from almoner.portal import moment_words
+from almoner.portal.moment_words import DayAndTime
+from almoner.portal.patient import Patient
+from almoner.portal.tasks.queries import WholeTask
+from almoner.portal.workers import Worker
+from almoner.resources.worker_tasks import PRIORITIES
+from almoner.vocabulary import clocks
+
+_TEAM: Final = "team:"
+# The words at the end of a title that may say when it is due, as in "ring the pharmacy in 2 weeks".
+_AT_END: Final = 4
+NOT_UNDERSTOOD: Final = "These words name no day and no time. Write fri 9, tomorrow or in 2 weeks."
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskForm:
+    """A task as its form states it, before it is checked: ``due`` in words, ``who`` a worker's id
+    or a team. ``task_id`` is blank of a new one. ``errors`` are by field.
+    """
+
+    title: str = ""
+    due: str = ""
+    who: str = ""
+    priority: str = "medium"
+    note: str = ""
+    patient: Patient | None = None
+    task_id: str = ""
+    whos: Sequence[tuple[str, str]] = ()
+    priorities: Sequence[tuple[str, str]] = tuple((name, name.title()) for name in PRIORITIES)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    def refused(self, errors: Mapping[str, str]) -> TaskForm:
+        """The same with what is wrong with it."""
+        return replace(self, errors=errors)
+
+
+def fresh(visit: Visit, patient: Patient | None, workers: Sequence[Worker]) -> TaskForm:
+    """The form before anybody typed: for the visitor."""
+    return TaskForm(who=visit.worker.worker_id, patient=patient, whos=whos(visit, workers))
+
+
+def of_task(visit: Visit, task: WholeTask, workers: Sequence[Worker]) -> TaskForm:
+    """The form of a task that there is."""
+    return TaskForm(
+        title=task.title,
+        due=due_words(task.due_date, task.due_time, visit.worker.timezone),
+        who=task.worker_id or (f"{_TEAM}{task.role}" if task.role else ""),
+        priority=task.priority,
+        note=task.note or "",
+        task_id=task.id,
+        whos=whos(visit, workers),
+    )
+
+
+def sent(form: Form, blank: TaskForm) -> TaskForm:
+    """The form as it was sent, over one that nobody has filled in."""
+    return replace(
+        blank,
+        title=form.text("title").strip(),
+        due=form.text("due").strip(),
+        who=form.text("who"),
+        priority=form.text("priority") or "medium",
+        note=form.text("note").strip(),
+    )
+
+
+def whos(visit: Visit, workers: Sequence[Worker]) -> list[tuple[str, str]]:
+    """Who may be meant: the visitor, a team, anybody else."""
+    me = visit.worker.worker_id
+    roles = sorted({role for worker in workers for role in worker.roles})
+    teams = [(f"{_TEAM}{role}", f"Team: {visit.program.role_title(role)}") for role in roles]
+    others = [worker.choice for worker in workers if worker.id != me]
+    return [(me, "Me"), *teams, *others]
+
+
+def values(form: TaskForm, now: datetime, timezone: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The fields of the task, and what is wrong by field. ``now`` is in the reader's zone.
+
+    Where no due is typed, the end of the title may say one: it is taken out of it."""
+    errors = {}
+    title, due = form.title, moment_words.meant(form.due, now) if form.due else None
+    if form.due and due is None:
+        errors["due"] = NOT_UNDERSTOOD
+    if not form.due and not form.task_id:
+        title, due = _due_at_end(title, now)
+    if not title:
+        errors["title"] = "Say what is to be done."
+    is_team = form.who.startswith(_TEAM)
+    if form.who not in dict(form.whos):
+        errors["who"] = "Choose who is to do it."
+    return {
+        "title": title,
+        "note": form.note or None,
+        "priority": form.priority,
+        "worker_id": None if is_team else form.who,
+        "role": form.who.removeprefix(_TEAM) if is_team else None,
+        **_due(due, timezone),
+    }, errors
+
+
+def due_words(day: Any, time: datetime | None, timezone: str) -> str:
+    """When a task is due, as its form shows it and reads it again; blank where at no time."""
+    if time is not None:
+        return f"{clocks.local(time, timezone):%Y-%m-%d %H:%M}"
+    return day.isoformat() if day is not None else ""
+
+
+def _due(due: DayAndTime | None, timezone: str) -> dict[str, Any]:
+    if due is None:
+        return {"due_date": None, "due_time": None}
+    if due.at is None:
+        return {"due_date": due.day.isoformat(), "due_time": None}
+    return {"due_date": None, "due_time": clocks.iso(due.moment(timezone))}
+
+
+def _due_at_end(title: str, now: datetime) -> tuple[str, DayAndTime | None]:
+    words = title.split()
+    for number in range(min(_AT_END, len(words) - 1), 0, -1):
+        end = " ".join(words[-number:])
+        # An hour alone may be part of what is to be done.
+        if not end[:1].isdecimal() and (due := moment_words.meant(end, now)) is not None:
+            return " ".join(words[:-number]), due
+    return title, None

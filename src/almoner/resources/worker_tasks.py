@@ -1,0 +1,156 @@
+"""What workers have to do, about a patient or about none (a collection of the house's own)."""
+
+from almoner.data_api.declare import (
+    CREATED_AT,
+    ID,
+    PATIENT,
+    UPDATED_AT,
+    Resource,
+    Row,
+    Verb,
+)
+from almoner.data_api.indexed import IndexedPart
+from almoner.data_api.presented import Presented
+from almoner.errors import Problem
+from almoner.vocabulary.choices import Choice, ProgramName
+from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.fields import MORE, Field, FormSection, ListOf, Object
+from almoner.vocabulary.kinds import Guid, LongText, Problems, Ref, Text
+from almoner.vocabulary.times import IsoDate, IsoDateTime
+
+PRIORITIES = ("low", "medium", "high", "urgent")
+IS_OPEN = "completed_at IS NULL"
+
+
+def due_once(row: Row, program: Program, problems: Problems) -> None:
+    """A task is due on a day or at a time of day."""
+    if row.get("due_date") is not None and row.get("due_time") is not None:
+        detail = "A task is due on a day (.due_date) or at a time (.due_time). Leave one out."
+        problems.append(Problem("bad_request", detail, {"path": ".due_date"}))
+
+
+_COMMENT = Object(
+    (
+        Field("text", Text(), "What was said.", required=True, sample="They close at six."),
+        Field("worker_id", Guid(), "The worker who said it."),
+        Field(
+            "time",
+            IsoDateTime(),
+            "When it was said.",
+            sample="2026-12-01T09:00:00+00:00",
+        ),
+    )
+)
+
+worker_tasks = Resource(
+    name="worker_tasks",
+    title="Worker Tasks",
+    singular="worker task",
+    about=(
+        "What workers have to do, about a patient or about none: for a worker, or for the holders"
+        " of a role until one of them takes it."
+    ),
+    verbs=(Verb.GET, Verb.CREATE, Verb.UPDATE, Verb.FIND),
+    patient="patient_id",
+    checks=(due_once,),
+    checked_fields=frozenset({"due_date", "due_time"}),
+    parts=(
+        IndexedPart("of_worker", ("worker_id", "id"), IS_OPEN),
+        IndexedPart("of_role", ("role", "id"), f"{IS_OPEN} AND worker_id IS NULL"),
+    ),
+    presented=Presented(
+        "team task",
+        "Team tasks",
+        named="title",
+        sections=("task",),
+    ),
+    sections=(
+        FormSection(
+            "task",
+            "Task",
+            ("title", "due_date", "due_time", "worker_id", "role", "priority", "note"),
+        ),
+        MORE,
+    ),
+    fields=(
+        ID,
+        Field(
+            "patient_id",
+            PATIENT,
+            "The patient whom it is about; null where it is about none.",
+            update=False,
+            aliases=("user_id",),
+            filter_aliases=("user_id",),
+            label="Patient",
+        ),
+        Field("title", Text(), "What is to be done.", required=True, sample="Ring the pharmacy"),
+        Field("note", LongText(), "What whoever does it should know.", sample="They open at nine."),
+        Field(
+            "worker_id",
+            Ref("workers"),
+            "The worker who is to do it; null while nobody of the role has taken it.",
+            label="Who",
+        ),
+        Field(
+            "role",
+            ProgramName("roles"),
+            "The role whose holders may take it; null where it is for one worker.",
+            filter=True,
+            sample="coach",
+            label="Team",
+        ),
+        Field(
+            "priority",
+            Choice(PRIORITIES),
+            "How much it matters.",
+            default="medium",
+            sample="high",
+        ),
+        Field(
+            "due_date",
+            IsoDate(),
+            "The day on which it is due, where whoever does it lives.",
+            sample="2026-12-04",
+            label="Due",
+        ),
+        Field(
+            "due_time",
+            IsoDateTime(),
+            "When it is due, where that is at a time of day.",
+            sample=None,
+            label="Due at",
+        ),
+        Field(
+            "author_worker_id",
+            Ref("workers"),
+            "The worker who asked for it.",
+            update=False,
+            label="Asked by",
+        ),
+        Field(
+            "watcher_ids",
+            ListOf(Guid()),
+            "The workers who want to hear what comes of it.",
+            default=[],
+            sample=[],
+            label="Watchers",
+        ),
+        Field("comments", ListOf(_COMMENT), "What was said about it.", default=[], sample=[]),
+        Field(
+            "completed_at",
+            IsoDateTime(),
+            "When it was done; null while it is open.",
+            sample=None,
+            label="Done",
+        ),
+        Field(
+            "completed_by_worker_id",
+            Ref("workers"),
+            "The worker who did it.",
+            sample=None,
+            label="Done by",
+        ),
+        UPDATED_AT,
+        CREATED_AT,
+    ),
+)
