@@ -85,6 +85,12 @@ def processor_ms(pid: int) -> float:
     return nanoseconds / 1e6
 
 
+def ended_ms(pid: int) -> float:
+    """Processor time of a process's children that have ended, in milliseconds."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK") * 1000
+
+
 def postmaster(backend: int) -> int | None:
     """The PostgreSQL server that owns this backend process; None where it runs elsewhere."""
     try:

@@ -1,6 +1,7 @@
 """``python -m bench.mirror``: the first load of a copy against ``COPY TO STDOUT`` of the same
 columns, in turns; an import against ``COPY FROM`` of the same file; how far a copy is behind while
-others write; and a digest of all rows.
+others write; and a digest of all rows. Beside each rate stands what it cost of processors, which a
+machine that is busy with other work changes less.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
@@ -29,60 +31,92 @@ from bench import database, machine, page
 from bench.contenders import Contender, almoner_credentials, running
 from bench.dataset import BODY, FIELDS, load_patients
 
-LOAD_TARGET, IMPORT_TARGET, LAG_TARGET, MEMORY_TARGET = 0.5, 1 / 3, 2.0, 200
+LOAD_TARGET, IMPORT_TARGET, LAG_TARGET, DIGEST_TARGET = 0.5, 1 / 3, 2.0, 5.0
+MEMORY_TARGET = 200
 CLIENT = [sys.executable, "-c", "import sys; from almoner_client.cli import main; sys.exit(main())"]
-KINDS = ("sqlite:///{}/copy.db", "duckdb:///{}/copy.duckdb", "parquet:{}/copy")
+DIGEST = "digest by version"
+KINDS = ("sqlite", "duckdb", "parquet", "postgresql")
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Rows a second, microseconds of processors a row (of client, server and database together),
+    and MiB of the client at most.
+    """
+
+    rate: float
+    cost: float
+    memory: float
 
 
 class Bench:
     """A server over so many patients, and who asks it."""
 
-    def __init__(self, url: str, port: int, credentials: dict[str, str], rows: int) -> None:
-        self.url, self.port, self.rows = url, port, rows
+    def __init__(
+        self, url: str, listening: tuple[int, int], credentials: dict[str, str], rows: int
+    ) -> None:
+        self.url, self.rows = url, rows
+        port, self._server = listening
+        self._database = asyncio.run(_postmaster(url))
         self.address = f"http://127.0.0.1:{port}"
         self.credentials = credentials
         self.environment = {
             **os.environ,
+            # As it is installed, its modules are compiled once.
+            "PYTHONDONTWRITEBYTECODE": "",
             "ALMONER_URL": self.address,
             "ALMONER_CLIENT_ID": credentials["client_id"],
             "ALMONER_CLIENT_SECRET": credentials["client_secret"],
         }
 
-    def copied_out(self) -> float:
-        """Rows a second of ``COPY TO STDOUT``."""
-        columns = ", ".join(FIELDS)
-        return self._rate(lambda: self._psql(f"COPY (SELECT {columns} FROM patients) TO STDOUT"))
+    def copied_out(self) -> Reached:
+        """``COPY TO STDOUT``."""
+        return self._psql(f"COPY (SELECT {', '.join(FIELDS)} FROM patients) TO STDOUT")
 
-    def _psql(self, command: str, given: Path | None = None) -> None:
-        with given.open("rb") if given else open(os.devnull, "rb") as source:
-            subprocess.run(
-                [binaries() / "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-c", command, self.url],
-                check=True,
-                stdin=source,
+    def _psql(self, command: str, source: str = os.devnull) -> Reached:
+        psql = [str(binaries() / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", "-c", command, self.url]
+        return self._reached(psql, source)
+
+    def _reached(self, command: list[str], source: str = os.devnull) -> Reached:
+        spent, begun = self._spent(), time.perf_counter()
+        with open(source, "rb") as reading:
+            child = subprocess.Popen(
+                command,
+                env=self.environment,
+                stdin=reading,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
-
-    def _rate(self, work: Callable[[], object]) -> float:
-        begun = time.perf_counter()
-        work()
-        return self.rows / (time.perf_counter() - begun)
-
-    def mirrored(self, address: str) -> tuple[float, float]:
-        """Rows a second of a first load, the start of the command included, and MiB at most."""
-        asked = [*CLIENT, "mirror", "--once", "--collections", "patients", "--to", address]
-        begun = time.perf_counter()
-        child = subprocess.Popen(asked, env=self.environment, stderr=subprocess.DEVNULL)
         _, status, used = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - begun
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
-            raise RuntimeError(f"{address}: the mirror ended with {child.returncode}")
-        return self.rows / (time.perf_counter() - begun), used.ru_maxrss / 1024
+            raise RuntimeError(f"{command[:8]} ended with {child.returncode}")
+        cost = self._spent() - spent + (used.ru_utime + used.ru_stime) * 1000
+        return Reached(self.rows / seconds, cost * 1000 / self.rows, used.ru_maxrss / 1024)
 
-    def digested(self, by: str) -> float:
-        """Seconds that a digest of all rows takes."""
-        begun = time.perf_counter()
+    def _spent(self) -> float:
+        """Milliseconds of processors that server and database have used."""
+        processes = (self._server, self._database)
+        return sum(map(machine.processor_ms, processes)) + machine.ended_ms(self._database)
+
+    def mirrored(self, kind: str, folder: Path) -> Reached:
+        """A first load, the start of the command included."""
+        if kind == "postgresql":
+            return self._mirrored(asyncio.run(_empty_database(self.url)))
+        slashes = "" if kind == "parquet" else "///"
+        return self._mirrored(f"{kind}:{slashes}{folder / kind}")
+
+    def _mirrored(self, address: str) -> Reached:
+        asked = [*CLIENT, "mirror", "--once", "--collections", "patients", "--to", address]
+        return self._reached(asked)
+
+    def digested(self, by: str) -> Reached:
+        """A digest of all rows."""
+        spent, begun = self._spent(), time.perf_counter()
         self.asked("GET", f"/v1/digest?resource=patients&by={by}")
-        return time.perf_counter() - begun
+        seconds = time.perf_counter() - begun
+        return Reached(self.rows / seconds, (self._spent() - spent) * 1000 / self.rows, 0)
 
     def asked(self, method: str, path: str, body: Any = None) -> Any:
         """One request, and its answer."""
@@ -97,9 +131,9 @@ class Bench:
 
     def lags(self, folder: Path, rate: int, seconds: float) -> list[float]:
         """How many seconds a copy in SQLite is behind each change, at so many changes a second."""
-        copy = folder / "followed.db"
+        copy = folder / "sqlite"
         asked = [*CLIENT, "mirror", "--collections", "patients", "--to", f"sqlite:///{copy}"]
-        self.mirrored(f"sqlite:///{copy}")
+        self.mirrored("sqlite", folder)
         ids = [row["id"] for row in self.asked("GET", "/v1/patients?page[size]=1000")[0]["data"]]
         child = subprocess.Popen(asked, env=self.environment, stderr=subprocess.PIPE)
         assert child.stderr is not None
@@ -135,20 +169,38 @@ class Bench:
             lags.append(latest - written[city])
         return lags
 
-    def copied_in(self, file: Path) -> float:
-        """Rows a second of ``COPY FROM`` into the table as it is."""
+    def copied_in(self, file: Path) -> Reached:
+        """``COPY FROM`` into the table as it is."""
         columns = ", ".join(BODY)
         copying = f"COPY patients ({columns}, environment_id, id) FROM STDIN (FORMAT csv, HEADER)"
-        return self._rate(lambda: self._psql(copying, file))
+        return self._psql(copying, str(file))
 
-    def imported(self, file: Path) -> float:
-        """Rows a second of ``almoner-client import``."""
-        asked = [*CLIENT, "import", str(file), "--collection", "patients"]
-        return self._rate(
-            lambda: subprocess.run(
-                asked, env=self.environment, check=True, capture_output=True, timeout=3600
-            )
-        )
+    def imported(self, file: Path) -> Reached:
+        """``almoner-client import``."""
+        return self._reached([*CLIENT, "import", str(file), "--collection", "patients"])
+
+
+async def _postmaster(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        server = machine.postmaster(connection.get_server_pid())
+    finally:
+        await connection.close()
+    if server is None:
+        raise SystemExit("The database runs elsewhere: what it costs cannot be told.")
+    return server
+
+
+async def _empty_database(url: str) -> str:
+    """The URL of a new database beside this one."""
+    name = f"{database.NAME}_copy"
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def _seen(copy: Path, ids: list[str], until: float) -> dict[str, float]:
@@ -181,7 +233,8 @@ def _file(folder: Path, rows: int, environment: str | None) -> Path:
     return path
 
 
-async def _filled(server_url: str, rows: int) -> tuple[str, int]:
+async def filled(server_url: str, rows: int) -> tuple[str, int]:
+    """The URL of a new database with so many patients, and the id of their environment."""
     url = await database.fresh(server_url)
     connection = await asyncpg.connect(url)
     environment = await database.production(connection)
@@ -190,63 +243,72 @@ async def _filled(server_url: str, rows: int) -> tuple[str, int]:
     return url, environment
 
 
-def _turns(bench: Bench, rounds: int, imported: int, environment: int) -> dict[str, list[float]]:
+def _turns(bench: Bench, rounds: int, imported: int, environment: int) -> Turns:
     """What each way reached, in turns."""
-    reached: dict[str, list[float]] = {}
+    turns = Turns({})
     for number in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            _note(reached, "COPY TO STDOUT", bench.copied_out())
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            turns.note("COPY TO STDOUT", bench.copied_out())
             for kind in KINDS:
-                rate, memory = bench.mirrored(kind.format(folder))
-                name = kind.partition(":")[0]
-                _note(reached, f"mirror {name}", rate)
-                _note(reached, f"memory {name}", memory)
-            _note(reached, "digest by version", bench.digested("version"))
+                turns.note(f"first load, {kind}", bench.mirrored(kind, folder))
+            turns.note(DIGEST, bench.digested("version"))
             rows, bench.rows = bench.rows, imported
-            copied = _file(Path(folder), imported, str(environment))
-            _note(reached, "COPY FROM", bench.copied_in(copied))
-            _note(reached, "import", bench.imported(_file(Path(folder), imported, None)))
+            turns.note("COPY FROM", bench.copied_in(_file(folder, imported, str(environment))))
+            turns.note("import", bench.imported(_file(folder, imported, None)))
             # Both are there now: later turns have so many rows more.
             bench.rows = rows + 2 * imported
         print(f"turn {number + 1} of {rounds}", flush=True)
-    return reached
+    return turns
 
 
-def _note(reached: dict[str, list[float]], name: str, value: float) -> None:
-    reached.setdefault(name, []).append(value)
-    print(f"{name}: {value:,.2f}", flush=True)
+@dataclass(frozen=True)
+class Turns:
+    """What each way reached in each turn."""
 
+    reached: dict[str, list[Reached]]
 
-def _table(reached: dict[str, list[float]], lags: list[float], rows: int) -> str:
-    def ratio(name: str, to: str) -> float:
-        pairs = zip(reached[name], reached[to], strict=True)
-        return median(rate / other for rate, other in pairs)
+    def note(self, name: str, reached: Reached) -> None:
+        """Keeps it, and says it."""
+        self.reached.setdefault(name, []).append(reached)
+        print(f"{name}: {reached}", flush=True)
 
-    p99 = quantiles(lags, n=100)[98]
-    lines = [["COPY TO STDOUT", f"{median(reached['COPY TO STDOUT']):,.0f} rows/s", "1", ""]]
-    for kind in ("sqlite", "duckdb", "parquet"):
-        share, memory = ratio(f"mirror {kind}", "COPY TO STDOUT"), median(reached[f"memory {kind}"])
-        is_reached = share >= LOAD_TARGET and memory <= MEMORY_TARGET
-        rate = f"{median(reached[f'mirror {kind}']):,.0f} rows/s, {memory:.0f} MiB"
-        lines.append([f"first load, {kind}", rate, f"{share:.2f}", _said(is_reached)])
-    share = ratio("import", "COPY FROM")
-    lines += [
-        ["COPY FROM", f"{median(reached['COPY FROM']):,.0f} rows/s", "1", ""],
-        [
-            "import",
-            f"{median(reached['import']):,.0f} rows/s",
+    def line(self, name: str, to: str, target: float, memory: float | None = None) -> list[str]:
+        """What a way reached, beside another."""
+        reached = self.reached[name]
+        pairs = list(zip(reached, self.reached[to], strict=True))
+        share = median(way.rate / other.rate for way, other in pairs)
+        dearer = median(way.cost / other.cost for way, other in pairs)
+        most = max(way.memory for way in reached)
+        is_reached = share >= target and (memory is None or most <= memory)
+        return [
+            name,
+            f"{median(way.rate for way in reached):,.0f} rows/s",
             f"{share:.2f}",
-            _said(share >= IMPORT_TARGET),
-        ],
-        ["behind, of 100 changes 99", f"{p99:.2f} s", "", _said(p99 <= LAG_TARGET)],
-        [
-            "digest by version",
-            f"{median(reached['digest by version']) / rows * 5e6:.1f} s for 5 million",
-            "",
-            "",
-        ],
+            f"{median(way.cost for way in reached):.1f} µs",
+            f"{dearer:.1f}",
+            f"{most:.0f} MiB" if memory else "",
+            "" if name == to else _said(is_reached),
+        ]
+
+
+def _table(turns: Turns, lags: list[float]) -> str:
+    out, into = "COPY TO STDOUT", "COPY FROM"
+    p99 = quantiles(lags, n=100)[98]
+    seconds = 5e6 / median(way.rate for way in turns.reached[DIGEST])
+    cost = median(way.cost for way in turns.reached[DIGEST])
+    lines = [turns.line(out, out, 1)]
+    lines += [turns.line(f"first load, {k}", out, LOAD_TARGET, MEMORY_TARGET) for k in KINDS]
+    lines += [turns.line(into, into, 1), turns.line("import", into, IMPORT_TARGET)]
+    lines += [
+        [what, f"{value:.2f} s", "", processors, "", "", _said(value <= target)]
+        for what, value, processors, target in (
+            ("behind, of 100 changes 99", p99, "", LAG_TARGET),
+            (f"{DIGEST}, 5 million", seconds, f"{cost:.1f} µs", DIGEST_TARGET),
+        )
     ]
-    return page.table(["what", "reached", "ratio", "as wanted"], lines)
+    columns = ["what", "reached", "ratio", "processors, a row", "ratio", "memory", "as wanted"]
+    return page.table(columns, lines)
 
 
 def _said(is_reached: bool) -> str:
@@ -263,22 +325,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of changes")
     options = parser.parse_args()
     with database.server() as server_url:
-        url, environment = asyncio.run(_filled(server_url, options.rows))
+        url, environment = asyncio.run(filled(server_url, options.rows))
         credentials = almoner_credentials(url)
         command = (database.ALMONER, "serve", "--workers", "1")
         variables = database.variables(url)
         server = Contender("almoner", "Almoner", command, credentials["token"], variables)
-        with running(server) as (port, _), tempfile.TemporaryDirectory() as folder:
-            bench = Bench(url, port, credentials, options.rows)
+        with running(server) as listening, tempfile.TemporaryDirectory() as folder:
+            bench = Bench(url, listening, credentials, options.rows)
             lags = bench.lags(Path(folder), options.rate, options.seconds)
-            reached = _turns(bench, options.rounds, options.imported, environment)
-    table = _table(reached, lags, options.rows)
+            turns = _turns(bench, options.rounds, options.imported, environment)
+    table = _table(turns, lags)
     print(table)
     text = (
         f"`python -m bench.mirror`: {options.rows:,} patients, one server process; a file of"
         f" {options.imported:,} rows; {options.rate} changes a second for {options.seconds:g} s;"
         f" ratios are medians of {options.rounds} turns. A first load counts from the start of the"
-        f" command.\n\nMachine: {machine.description()}."
+        " command; what processors did is that of client, server and database.\n\n"
+        f"Machine: {machine.description()}."
     )
     page.write("Copies", f"{text}\n\n{table}")
 

@@ -78,6 +78,20 @@ async def test_a_file_is_mapped_by_its_header_and_each_row_is_there_once(
     assert (len(rows), rows['Mary "May"']["zip_code"]) == (3, "94111")
 
 
+async def test_a_row_that_a_file_has_again_far_below_comes_after_the_one_above(
+    api: Api, tmp_path: Path
+) -> None:
+    """Batches of five hundred are under way side by side, those with the same row one by one."""
+    others = [f"B-{n},Noise,Row,12/09/1906,US/Pacific,intake,94110," for n in range(1100)]
+    again = [GOOD[0].replace("94110", f"9411{n}") for n in range(3)]
+    rows = [again[0], *others[:550], again[1], *others[550:], again[2]]
+    path = written(tmp_path, "people.csv", HEADER, *rows)
+    said = (await command(api, *asked(path))).json
+    assert (said["outcomes"], said["errors"]) == ({"created": 1101, "updated": 2}, [])
+    answer = await api.get("/v1/patients", params={"first_name": "Grace"})
+    assert [row["zip_code"] for row in answer.json()[0]["data"]] == ["94112"]
+
+
 async def test_every_bad_row_is_reported_and_can_be_mended_and_fed_again(
     api: Api, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from almoner.database import Connection
 from almoner.errors import Problem
 from almoner.imports.rows import LikelyDuplicate, RowProblem
 from almoner.imports.sources import IMPORTED, fields_of
-from almoner.patient_merges.duplicates import likely
+from almoner.patient_merges.duplicates import likely_each
 from almoner.resources.external_ids import external_ids
 from almoner.vocabulary.fields import Shape
 from almoner.vocabulary.kinds import Problems, Ref
@@ -184,18 +184,22 @@ async def duplicates(
     likely.
     """
     patients = IMPORTED["patients"]
-    rows_known: list[LikelyDuplicate] = []
+    lines: list[int] = []
+    rows: list[Row] = []
     for each in prepared:
         problems: Problems = []
         row = decode.values(
             patients, dict(each.body), Verb.CREATE, Shape.STORED, problems, whole=True
         )
-        candidates = [] if problems else await likely(connection, environment_id, None, row)
-        rows_known += [
-            LikelyDuplicate(each.source.line, candidate.id, candidate.why)
-            for candidate in candidates[:1]
-        ]
-    return rows_known
+        if not problems:
+            lines.append(each.source.line)
+            rows.append(row)
+    by_row = await likely_each(connection, environment_id, None, rows)
+    return [
+        LikelyDuplicate(line, candidate.id, candidate.why)
+        for line, candidates in zip(lines, by_row, strict=True)
+        for candidate in candidates[:1]
+    ]
 
 
 def repeated(parts: Iterable[Sequence[SourceRow]], columns: Columns) -> list[dict[str, int]]:

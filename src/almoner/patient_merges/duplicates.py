@@ -76,20 +76,33 @@ async def likely(
     """Patients who may be the one of ``row``, which holds checked values by the names of the fields
     of a Create.
     """
-    mapped = row.get("external_ids") or ()
-    name = f"{row.get('last_name', '')} {row.get('first_name', '')}"
+    return (await likely_each(connection, environment_id, only, [row]))[0]
+
+
+async def likely_each(
+    connection: Connection, environment_id: int, only: str | None, rows: Sequence[Mapping[str, Any]]
+) -> list[Sequence[Likely]]:
+    """The same of each of these rows, in their order."""
     async with connection.transaction():
         await connection.execute("SET LOCAL pg_trgm.word_similarity_threshold = 0.5")
-        rows = await connection.fetch(
-            _LIKELY,
-            *(environment_id, only, name, row.get("birthday"), row.get("phone"), row.get("email")),
-            *(
-                [mapping["namespace"] for mapping in mapped],
-                [mapping["external_id"] for mapping in mapped],
-                mistaken_for(row.get("birthday")),
-            ),
-        )
-    return [Likely(**row) for row in rows]
+        return [await _likely(connection, environment_id, only, row) for row in rows]
+
+
+async def _likely(
+    connection: Connection, environment_id: int, only: str | None, row: Mapping[str, Any]
+) -> Sequence[Likely]:
+    mapped = row.get("external_ids") or ()
+    name = f"{row.get('last_name', '')} {row.get('first_name', '')}"
+    records = await connection.fetch(
+        _LIKELY,
+        *(environment_id, only, name, row.get("birthday"), row.get("phone"), row.get("email")),
+        *(
+            [mapping["namespace"] for mapping in mapped],
+            [mapping["external_id"] for mapping in mapped],
+            mistaken_for(row.get("birthday")),
+        ),
+    )
+    return [Likely(**record) for record in records]
 
 
 def mistaken_for(birthday: date | None) -> list[date]:

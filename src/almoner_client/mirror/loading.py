@@ -12,7 +12,7 @@ from almoner_client._sync.client import Client
 from almoner_client.answers import RowPage
 
 # Pages that are read ahead; with some megabytes each they are what a load holds in memory.
-_AHEAD: Final = 3
+_AHEAD: Final = 2
 _THREADS: Final = 3
 _LOOK_SECONDS: Final = 0.2
 

@@ -29,7 +29,7 @@ from almoner_client.mirror.sql import MAKE_STATE
 from almoner_client.mirror.sqlite import SqliteDestination
 
 # A changed row costs writing the file that has it; a reader pays for the number of files.
-_ROWS_OF_A_FILE: Final = 20_000
+_ROWS_OF_A_FILE: Final = 10_000
 _FIRST: Final = "00000000-0000-0000-0000-000000000000"
 _PENDING: Final = "almoner_pending"
 
