@@ -42,7 +42,7 @@ LAYERS: Final = (
     _layer(
         "What the Workshop and the portal both draw", "workshop/forms workshop/environment_pages"
     ),
-    _layer("What a program does by itself", "processes"),
+    _layer("What a program does by itself, and what is counted of patients", "processes figures"),
     _layer("How pages and requests are served", "pages operations"),
     _layer(
         "Programs, notifications, integrations, imports, migrations and backups",

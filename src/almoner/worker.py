@@ -13,6 +13,7 @@ from almoner.access import keys
 from almoner.access.audit import ReadAudit
 from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.figures.follower import FigureFollower
 from almoner.imports.handler import ImportHandler
 from almoner.integrations import Integration, jobs, schedules
 from almoner.integrations.handler import IntegrationHandler, IntegrationParts
@@ -96,6 +97,7 @@ async def working(
     audit = ReadAudit(database)
     client = HttpClient(settings.private_targets, trusted=trusted)
     try:
+        await database.agree_on_zones()
         async with database.connection() as connection:
             await connection.execute("SELECT almoner_epoch()")
             box = await keys.box(connection, settings.key_source)
@@ -118,6 +120,7 @@ async def working(
             schedules.keep_beginning(database, store, tasks, known, stop=stop),
             hl7_listener.keep_listening(database, store, tasks, box, known=known, stop=stop),
             EventReader(database).run(stop),
+            FigureFollower(database).run(stop),
         )
         loops = [asyncio.create_task(each) for each in running]
         try:

@@ -47,6 +47,7 @@ NO_PAGE = {
     "/session": "a part of a page",
     "/workshop/file/download": "a file",
     "/admin/import/{import}/bad": "a file",
+    "/supervisor/export": "a file",
 }
 # What some pages are asked with; the others by their address alone.
 ASKED_WITH = {
@@ -59,6 +60,7 @@ ASKED_WITH = {
     "/patients/{id}/records/new": ("?type=medication",),
     "/workshop/assessments/{assessment:path}": ("", "?open=question.0.1", "?open=scoring"),
     "/workshop/restore": ("?state=1",),
+    "/panel": ("", "?columns=phase,due&filter=phase", "?columns=phase&all=gone:is:1"),
 }
 OPENED = [
     page

@@ -15,7 +15,7 @@ STYLES: Final[Mapping[str, str]] = {
         "page top_bar page_bar buttons cards forms rows alone columns parts questions account"
         " dialogs narrow contrast print"
     ),
-    "portal": "profile care_records inbox admin care_flows touch patients merge print",
+    "portal": "profile care_records inbox admin care_flows touch patients merge panel print",
     "workshop": "tools assessment_editor element_editors versions",
     "calendar": "calendar placing",
 }

@@ -10,6 +10,7 @@ from almoner.pages.render import Room
 # care has failures alone.
 ROOMS: Final = (
     Room("Inbox", "/inbox", ("give_care",)),
+    Room("My panel", "/panel", ("give_care",)),
     Room("Patients", "/patients", ("give_care",)),
     Room("Calendar", "/calendar", ("give_care",)),
     Room("Workshop", "/workshop", ("design", "integrate")),

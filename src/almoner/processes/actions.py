@@ -20,7 +20,7 @@ from almoner.processes.firings import Firing
 from almoner.resources import BY_NAME
 from almoner.vocabulary import clocks
 from almoner.vocabulary.names import full_name
-from almoner.workshop.design import MessageTemplate
+from almoner.workshop.design import CareFlowTemplate, MessageTemplate
 from almoner.workshop.placeholders import filled
 from almoner.workshop.process_design import ProcessAction
 from almoner.workshop.published_programs import Outline
@@ -128,17 +128,29 @@ async def perform(acting: Acting, action: ProcessAction) -> tuple[str, str] | No
 async def _start_care_flow(acting: Acting, action: ProcessAction) -> tuple[str, str] | None:
     template = _named(acting.program.care_flows, action.care_flow, "care flow")
     patient = await acting.patient()
-    timezone = patient["timezone"]
-    today = clocks.day_of(acting.at, timezone)
-    workers: dict[str, str | None] = {"": None}
+    workers: dict[str, str | None] = {}
+    for step in (step for goal in template.goals for step in goal.interventions):
+        if step.assignee not in workers:
+            workers[step.assignee] = (
+                await _worker_of(acting, step.assignee, patient["coach_id"])
+                if step.assignee
+                else None
+            )
+    flow = new_care_flow(template, patient["timezone"], acting.at, workers)
+    return await acting.create("care_flows", {"user_id": patient["id"], "care_flow": flow})
+
+
+def new_care_flow(
+    template: CareFlowTemplate, timezone: str, at: datetime, workers: Mapping[str, str | None]
+) -> Row:
+    """A flow out of a template as it begins at a moment (UTC), with the days where the patient
+    lives. ``workers`` has who is meant by each role, None where that is nobody.
+    """
+    today = clocks.day_of(at, timezone)
     goals = []
     for goal in template.goals:
         steps = []
         for step in goal.interventions:
-            if step.assignee not in workers:
-                workers[step.assignee] = await _worker_of(
-                    acting, step.assignee, patient["coach_id"]
-                )
             due = None if step.due_in_days is None else today + timedelta(days=step.due_in_days)
             steps.append(
                 {
@@ -153,12 +165,11 @@ async def _start_care_flow(acting: Acting, action: ProcessAction) -> tuple[str, 
                 }
             )
         goals.append({"title": goal.title, "interventions": steps})
-    flow = {
+    return {
         "description": template.description or template.name,
         "diagnosis": template.diagnosis or None,
         "goals": goals,
     }
-    return await acting.create("care_flows", {"user_id": patient["id"], "care_flow": flow})
 
 
 async def _worker_of(acting: Acting, role: str, coach_id: str | None) -> str | None:

@@ -39,6 +39,7 @@ from almoner.schema.columns import (
     table,
     worker_key,
 )
+from almoner.schema.figure_tables import figure_tables
 from almoner.schema.portal_tables import portal_tables
 from almoner.schema.process_tables import process_tables
 from almoner.schema.program_tables import draft_tables, program_tables
@@ -98,6 +99,7 @@ def house_tables(metadata: MetaData) -> None:
     _notification_tables(metadata)
     work_tables(metadata)
     process_tables(metadata)
+    figure_tables(metadata)
 
 
 def _change_tables(metadata: MetaData) -> None:

@@ -1,0 +1,135 @@
+"""Following the change log, so that the figures of patients are those of their rows.
+
+Where the log was read up to and the figures that came of it are one transaction. Who shows figures
+reads on first (``catch_up``); a runner does in between, so that there is little to read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from almoner.changes import feed
+from almoner.changes.feed import Position
+from almoner.database import Connection, Database
+from almoner.figures.rows import renew
+from almoner.work.rounds import keep_looking
+
+SECONDS: Final = 1.0
+# So many changes are read and so many patients counted at once.
+_CHANGES: Final = 1000
+_PATIENTS: Final = 300
+# Pages read on so far and no farther: the runner does the rest.
+_ROUNDS: Final = 3
+# One at a time in each environment. No row is locked for it, so that a look writes nothing.
+_LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended('figure_positions', $1::int))"
+_POSITION: Final = (
+    "SELECT epoch, xid, seq, filled_to::text FROM figure_positions WHERE environment_id = $1"
+)
+_MOVE: Final = """
+INSERT INTO figure_positions (environment_id, epoch, xid, seq, filled_to)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT (environment_id) DO UPDATE
+SET epoch = excluded.epoch, xid = excluded.xid, seq = excluded.seq, filled_to = excluded.filled_to
+"""
+_FIRST: Final = """
+SELECT id::text FROM patients WHERE environment_id = $1 AND id > $2 ORDER BY id LIMIT $3
+"""
+_CHANGED: Final = """
+SELECT epoch, xid, seq, patient_id::text FROM changes
+WHERE environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4)
+  AND (epoch, xid, seq) <= ($5, $6, $7)
+ORDER BY epoch, xid, seq LIMIT $8
+"""
+# What was ahead and is over by now, although nothing was written.
+_OVER: Final = """
+SELECT DISTINCT patient_id::text FROM patient_figures
+WHERE environment_id = $1 AND until <= now() LIMIT $2
+"""
+_IS_FILLING: Final = """
+SELECT NOT EXISTS (SELECT FROM figure_positions WHERE environment_id = $1 AND filled_to IS NULL)
+"""
+_BEFORE_ALL: Final = "00000000-0000-0000-0000-000000000000"
+
+
+class FigureFollower:
+    """Reads the log of every environment again and again. ``seconds`` lie between two looks."""
+
+    def __init__(self, database: Database, seconds: float = SECONDS) -> None:
+        self._database = database
+        self._seconds = seconds
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Looks until ``stop`` is set."""
+        await keep_looking(self.look, stop, self._seconds, "counting the figures of patients")
+
+    async def look(self) -> None:
+        """Reads what is new, everywhere: a batch of each environment in turn."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch("SELECT id FROM environments ORDER BY id")
+        waiting = [row["id"] for row in rows]
+        while waiting:
+            waiting = [each for each in waiting if await _read_on(self._database, each)]
+
+
+async def catch_up(database: Database, environment_id: int) -> bool:
+    """Reads on for whoever is about to show figures, for a moment at most; whoever asks must hold
+    no connection. Answers with whether the figures of all patients have been counted once.
+    """
+    for _ in range(_ROUNDS):
+        if not await _read_on(database, environment_id):
+            break
+    async with database.connection() as connection:
+        return not await connection.fetchval(_IS_FILLING, environment_id)
+
+
+async def _read_on(database: Database, environment_id: int) -> bool:
+    """Reads a batch. Answers with whether there is more."""
+    async with database.transaction() as connection:
+        if not await connection.fetchval(_LOCK, environment_id):
+            return False  # another is at it
+        until = await feed.horizon(connection)
+        row = await connection.fetchrow(_POSITION, environment_id)
+        if row is None or row["filled_to"] is not None:
+            after = until if row is None else Position(row["epoch"], row["xid"], row["seq"])
+            filled_to = _BEFORE_ALL if row is None else row["filled_to"]
+            return await _fill(connection, database, environment_id, after, filled_to)
+        after = Position(row["epoch"], row["xid"], row["seq"])
+        return await _follow(connection, database, environment_id, after, until)
+
+
+async def _fill(
+    connection: Connection, database: Database, environment_id: int, after: Position, filled_to: str
+) -> bool:
+    """Counts the next patients for the first time."""
+    rows = await connection.fetch(_FIRST, environment_id, filled_to, _PATIENTS)
+    ids = [row["id"] for row in rows]
+    await renew(connection, environment_id, ids, database.zones)
+    goes_on = len(ids) == _PATIENTS
+    to = (after.epoch, after.xid, after.seq, ids[-1] if goes_on else None)
+    await connection.execute(_MOVE, environment_id, *to)
+    return True  # what was changed meanwhile is behind the position
+
+
+async def _follow(
+    connection: Connection,
+    database: Database,
+    environment_id: int,
+    after: Position,
+    until: Position,
+) -> bool:
+    """Counts those anew whom the next changes are about, and those whose time has come."""
+    span = (after.epoch, after.xid, after.seq, until.epoch, until.xid, until.seq)
+    changes = await connection.fetch(_CHANGED, environment_id, *span, _CHANGES)
+    last, ids = after, set[str]()
+    for change in changes:
+        if change["patient_id"] is not None:
+            if len(ids) == _PATIENTS and change["patient_id"] not in ids:
+                break
+            ids.add(change["patient_id"])
+        last = Position(change["epoch"], change["xid"], change["seq"])
+    if not changes:
+        over = await connection.fetch(_OVER, environment_id, _PATIENTS)
+        ids = {row["patient_id"] for row in over}
+    await renew(connection, environment_id, ids, database.zones)
+    if last != after:
+        await connection.execute(_MOVE, environment_id, last.epoch, last.xid, last.seq, None)
+    return bool(changes) or len(ids) == _PATIENTS

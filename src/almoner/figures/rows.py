@@ -1,0 +1,236 @@
+"""The figures of patients, worked out from their rows as they are now, and written where they
+differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from almoner.database import Connection
+from almoner.resources.care_flows import OPEN_SINCE
+from almoner.resources.messages import UNREAD
+from almoner.vocabulary import json_values
+from almoner.vocabulary.clocks import DatabaseZones
+from almoner.vocabulary.times import TIMEZONES
+from almoner.workshop import published_programs
+from almoner.workshop.assessment_design import Assessment
+from almoner.workshop.score import Scorer
+
+LAST_CONTACT: Final = "last_contact"
+NEXT: Final = "next"
+DUE: Final = "due"
+FLOW: Final = "flow"
+TASKS: Final = "tasks"
+UNREAD_MESSAGES: Final = "unread"
+# A longer word of a record is no choice, and nobody sorts by it.
+_LONGEST_WORD: Final = 60
+
+_ZONE: Final = "coalesce($3::jsonb ->> p.timezone, 'UTC')"
+_NEXT_AT: Final = (
+    f"coalesce(e.start_time, greatest(e.day, '0001-01-02')::timestamp AT TIME ZONE {_ZONE})"
+)
+# Calls that nobody answered are no contact; what else came of one, the program says.
+_CONTACT: Final = """
+SELECT 'last_contact', extract(epoch FROM c.at)::float8, c.word, NULL::float8, c.at,
+  NULL::timestamptz FROM (
+  (SELECT send_time AS at, 'message' AS word FROM messages WHERE environment_id = $1
+    AND user_id = p.id AND send_time <= now() ORDER BY send_time DESC LIMIT 1)
+  UNION ALL (SELECT start_time, 'call' FROM calls WHERE environment_id = $1 AND patient_id = p.id
+    AND outcome NOT IN ('voicemail', 'no_answer', 'wrong_number') AND start_time <= now()
+    ORDER BY start_time DESC LIMIT 1)
+  UNION ALL (SELECT start_time, 'visit' FROM visits WHERE environment_id = $1
+    AND patient_id = p.id AND start_time <= now() ORDER BY start_time DESC LIMIT 1)
+  UNION ALL (SELECT start_time, 'appointment' FROM calendar_events WHERE environment_id = $1
+    AND user_id = p.id AND outcome = 'completed' AND start_time <= now()
+    ORDER BY start_time DESC LIMIT 1)
+) AS c WHERE c.at IS NOT NULL
+"""
+# An appointment on a day as a whole is ahead until that day is over where the patient lives.
+_AHEAD: Final = f"""
+SELECT 'next', extract(epoch FROM {_NEXT_AT})::float8, e.appointment_type, NULL::float8, {_NEXT_AT},
+  coalesce(e.start_time, {_NEXT_AT} + interval '1 day')
+FROM calendar_events e WHERE e.environment_id = $1 AND e.user_id = p.id AND e.outcome IS NULL
+  AND (e.start_time >= now() OR e.day >= (now() AT TIME ZONE {_ZONE})::date)
+"""
+# A due day is counted in days since 1970, as it is where the patient lives.
+_DUE: Final = f"""
+SELECT 'due', ((min({OPEN_SINCE}) AT TIME ZONE {_ZONE})::date - date '1970-01-01')::float8,
+  NULL::text, NULL::float8, min({OPEN_SINCE}), NULL::timestamptz
+FROM care_flows WHERE environment_id = $1 AND user_id = p.id AND {OPEN_SINCE} IS NOT NULL
+HAVING count(*) > 0
+"""
+_FLOW: Final = """
+SELECT 'flow', (count(s.value ->> 'completed_at')::float8 / count(*)),
+  count(s.value ->> 'completed_at') || ' of ' || count(*), NULL::float8, NULL::timestamptz,
+  NULL::timestamptz
+FROM care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g
+CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS s
+WHERE f.environment_id = $1 AND f.user_id = p.id HAVING count(*) > 0
+"""
+_COUNT: Final = """
+SELECT '{figure}', count(*)::float8, NULL::text, NULL::float8, NULL::timestamptz, NULL::timestamptz
+FROM {table} WHERE environment_id = $1 AND user_id = p.id AND {condition} HAVING count(*) > 0
+"""
+_PARTS: Final = " UNION ALL ".join(
+    f"({part})"
+    for part in (
+        _CONTACT + " ORDER BY c.at DESC LIMIT 1",
+        _AHEAD + f" ORDER BY {_NEXT_AT}, e.id LIMIT 1",
+        _DUE,
+        _FLOW,
+        _COUNT.format(figure=TASKS, table="patient_tasks", condition="dismissed IS NOT TRUE"),
+        _COUNT.format(figure=UNREAD_MESSAGES, table="messages", condition=UNREAD),
+    )
+)
+# Patient by patient through indexes of (environment, patient): as a join the planner would read the
+# tables whole.
+_COUNTED: Final = f"""
+SELECT of.id::text AS patient_id, f.* FROM unnest($2::uuid[]) AS of(id)
+CROSS JOIN LATERAL (SELECT id, timezone FROM patients WHERE environment_id = $1 AND id = of.id
+  LIMIT 1) AS p
+CROSS JOIN LATERAL ({_PARTS}) AS f (figure, number, word, before, at, until)
+"""
+_ANSWERS: Final = """
+SELECT of.id::text AS patient_id, r.spec_id, r.version, r.model::text, r.created_at
+FROM unnest($2::uuid[]) AS of(id) CROSS JOIN LATERAL (
+  SELECT * FROM (SELECT spec_id, version, model, created_at, row_number() OVER (
+    PARTITION BY spec_id ORDER BY created_at DESC, id DESC) AS place
+    FROM assessment_responses WHERE environment_id = $1 AND user_id = of.id) AS newest
+  WHERE place <= 2 ORDER BY spec_id, place
+) AS r
+"""
+_RECORDS: Final = """
+SELECT of.id::text AS patient_id, r.* FROM unnest($2::uuid[]) AS of(id) CROSS JOIN LATERAL (
+  SELECT DISTINCT ON (type_name) type_name, body::text, created_at FROM custom_data_type_records
+  WHERE environment_id = $1 AND user_id = of.id ORDER BY type_name, created_at DESC, id DESC
+) AS r
+"""
+# Rows that stay as they are are not touched.
+_WRITE: Final = """
+WITH new AS MATERIALIZED (
+  SELECT * FROM unnest($3::uuid[], $4::text[], $5::float8[], $6::text[], $7::float8[],
+    $8::timestamptz[], $9::timestamptz[]) AS n (patient_id, figure, number, word, before, at, until)
+), gone AS (
+  DELETE FROM patient_figures f WHERE f.environment_id = $1 AND f.patient_id = ANY ($2::uuid[])
+    AND NOT EXISTS (SELECT FROM new n WHERE n.patient_id = f.patient_id AND n.figure = f.figure)
+)
+INSERT INTO patient_figures AS f
+  (environment_id, figure, patient_id, number, word, before, at, until)
+SELECT $1, figure, patient_id, number, word, before, at, until FROM new
+ON CONFLICT (environment_id, figure, patient_id) DO UPDATE SET number = excluded.number,
+  word = excluded.word, before = excluded.before, at = excluded.at, until = excluded.until
+WHERE (f.number, f.word, f.before, f.at, f.until) IS DISTINCT FROM (excluded.number, excluded.word,
+  excluded.before, excluded.at, excluded.until)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One figure of a patient. ``number`` is what lists sort by: a score, seconds since 1970, a
+    count; None where there is only a ``word``. ``before`` is the score before this one.
+
+    ``at`` is when it was so, and ``until`` when it has to be worked out anew although nothing
+    changes, in UTC."""
+
+    patient_id: str
+    figure: str
+    number: float | None = None
+    word: str | None = None
+    before: float | None = None
+    at: datetime | None = None
+    until: datetime | None = None
+
+
+def score_of(assessment: str) -> str:
+    """The figure of an assessment's newest score; its word is the band."""
+    return f"score.{assessment}"
+
+
+def value_of(record: str, field: str) -> str:
+    """The figure of a field of the newest record of a type."""
+    return f"record.{record}.{field}"
+
+
+async def renew(
+    connection: Connection,
+    environment_id: int,
+    patient_ids: Collection[str],
+    zones: DatabaseZones,
+) -> None:
+    """Works out the figures of these patients anew."""
+    ids = sorted(set(patient_ids))
+    if not ids:
+        return
+    of = (environment_id, ids)
+    counted = await connection.fetch(_COUNTED, *of, zones.document(TIMEZONES))
+    figures = [Figure(**row) for row in counted]
+    figures += await _scores(connection, environment_id, await connection.fetch(_ANSWERS, *of))
+    for record in await connection.fetch(_RECORDS, *of):
+        figures += _values(record)
+    columns = [
+        [getattr(figure, name) for figure in figures]
+        for name in ("patient_id", "figure", "number", "word", "before", "at", "until")
+    ]
+    await connection.execute(_WRITE, *of, *columns)
+
+
+async def _scores(
+    connection: Connection, environment_id: int, answers: Sequence[Mapping[str, Any]]
+) -> list[Figure]:
+    """The newest score of each patient and assessment, beside the one before."""
+    scorers: dict[tuple[str, int], Scorer | None] = {}
+    newest: dict[tuple[str, str], list[Figure]] = {}
+    for row in answers:
+        version = row["spec_id"], row["version"]
+        if version not in scorers:
+            design = await published_programs.element(
+                connection, environment_id, "assessment", *version
+            )
+            scorers[version] = Scorer(design) if isinstance(design, Assessment) else None
+        scorer = scorers[version]
+        score = scorer.score(json_values.decode(row["model"])) if scorer is not None else None
+        if score is None:
+            continue
+        newest.setdefault((row["patient_id"], row["spec_id"]), []).append(
+            Figure(
+                patient_id=row["patient_id"],
+                figure=score_of(row["spec_id"]),
+                number=float(score.total),
+                word=score.band,
+                at=row["created_at"],
+            )
+        )
+    return [
+        Figure(
+            patient_id=scores[0].patient_id,
+            figure=scores[0].figure,
+            number=scores[0].number,
+            word=scores[0].word,
+            before=scores[1].number if len(scores) > 1 else None,
+            at=scores[0].at,
+        )
+        for scores in newest.values()
+    ]
+
+
+def _values(record: Mapping[str, Any]) -> Iterator[Figure]:
+    """Each value of a record that can be sorted by: numbers, choices, days, yes and no."""
+    for name, value in json_values.decode(record["body"]).items():
+        number, word = None, None
+        if isinstance(value, bool):
+            word = "true" if value else "false"
+        elif isinstance(value, str):
+            word = value
+        elif value is not None and not isinstance(value, (list, dict)):
+            number = float(value)
+        if number is not None or (word and len(word) <= _LONGEST_WORD):
+            yield Figure(
+                patient_id=record["patient_id"],
+                figure=value_of(record["type_name"], name),
+                number=number,
+                word=word,
+                at=record["created_at"],
+            )

@@ -1,0 +1,119 @@
+"""The SQL of a view's filters, on figures and fields of patients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from almoner.portal.panel.columns import ME, NOBODY, WITHOUT_VALUE, Columns, PanelColumn
+from almoner.portal.panel.panel_view import PanelFilter, PanelView, number_of
+
+_SECONDS: Final = 86_400
+
+
+@dataclass(frozen=True, kw_only=True)
+class PanelAbout:
+    """What a panel is looked at with: the columns there are, for which worker, when (UTC).
+
+    ``only`` keeps to the patients of one coach, None where the role shows all; ``zones`` is what
+    SQL has for each time zone."""
+
+    environment_id: int
+    worker_id: str
+    only: str | None
+    columns: Columns
+    now: datetime
+    zones: str
+
+
+class Conditions:
+    """SQL of what must hold of a patient ``p``; ``parameters`` grow with it."""
+
+    def __init__(self, about: PanelAbout, parameters: list[Any]) -> None:
+        self._about = about
+        self._now = about.now.timestamp()
+        self._parameters = parameters
+
+    def of(self, view: PanelView) -> str:
+        """All that a view asks; blank where it asks nothing."""
+        every = [self._of(each) for each in view.every]
+        some = " OR ".join(self._of(each) for each in view.some)
+        return "".join(f" AND {each}" for each in [*every, *([f"({some})"] if some else [])])
+
+    def _of(self, asked: PanelFilter) -> str:
+        column = self._about.columns[asked.column]
+        if column.key == "coach":
+            return self._coach(asked)
+        return self._figure(column, asked) if column.figure else self._looked_up(column, asked)
+
+    def _coach(self, asked: PanelFilter) -> str:
+        if asked.test in WITHOUT_VALUE or asked.value == NOBODY:
+            is_none = (asked.test == "none") or (asked.value == NOBODY and asked.test == "is")
+            return f"p.coach_id IS {'' if is_none else 'NOT '}NULL"
+        coach = self._about.worker_id if asked.value == ME else asked.value
+        sign = "=" if asked.test == "is" else "IS DISTINCT FROM"
+        return f"p.coach_id {sign} {self.parameter(coach, 'uuid')}"
+
+    def _looked_up(self, column: PanelColumn, asked: PanelFilter) -> str:
+        if asked.test in WITHOUT_VALUE:
+            return f"{column.sql} IS {'' if asked.test == 'none' else 'NOT '}NULL"
+        if column.sort == "past":
+            return f"{column.sql} {self._past(asked)}"
+        sign = "=" if asked.test == "is" else "IS DISTINCT FROM"
+        return f"{column.sql} {sign} {self.parameter(asked.value, 'text')}"
+
+    def _figure(self, column: PanelColumn, asked: PanelFilter) -> str:
+        figure = self.parameter(column.figure, "text")
+        rows = (
+            "SELECT f.patient_id FROM patient_figures f WHERE f.environment_id = $1 AND f.figure ="
+            f" {figure}"
+        )
+        if asked.test in WITHOUT_VALUE:
+            has = f"{rows} AND f.patient_id = p.id AND f.{column.part} IS NOT NULL"
+            return f"{'NOT ' if asked.test == 'none' else ''}EXISTS ({has})"
+        if asked.test == "not":
+            value = self.parameter(asked.value, "text")
+            return f"NOT EXISTS ({rows} AND f.patient_id = p.id AND f.word = {value})"
+        if column.sort == "late":
+            return self._late(rows, asked)
+        return f"p.id IN ({rows} AND f.{column.part} {self._compared(column, asked)})"
+
+    def _compared(self, column: PanelColumn, asked: PanelFilter) -> str:
+        if column.part == "word":
+            return f"= {self.parameter(asked.value, 'text')}"
+        if column.sort == "past":
+            return self._past(asked)
+        number = number_of(asked.value) or 0.0
+        if column.sort == "ahead":
+            return f"<= {self.parameter(self._now + number * _SECONDS, 'float8')}"
+        if column.sort == "share":
+            number /= 100
+        sign = {"least": ">=", "most": "<=", "is": "="}[asked.test]
+        return f"{sign} {self.parameter(number, 'float8')}"
+
+    def _past(self, asked: PanelFilter) -> str:
+        since = self._now - (number_of(asked.value) or 0.0) * _SECONDS
+        return f"{'>=' if asked.test == 'within' else '<'} {self.parameter(since, 'float8')}"
+
+    def _late(self, rows: str, asked: PanelFilter) -> str:
+        """By the days where each patient lives. The index is walked up to where the latest day of
+        the world is.
+        """
+        days = number_of(asked.value) or 0.0
+        latest = self.parameter((self._now + _SECONDS) // _SECONDS - days, "float8")
+        number = self.parameter(days, "float8")
+        zones = self.parameter(self._about.zones, "jsonb")
+        today = (
+            f"((now() AT TIME ZONE coalesce({zones} ->> p.timezone, 'UTC'))::date - date"
+            " '1970-01-01')"
+        )
+        return (
+            f"EXISTS ({rows} AND f.patient_id = p.id AND f.number <= {latest} AND f.number <="
+            f" {today} - {number})"
+        )
+
+    def parameter(self, value: Any, kind: str) -> str:
+        """A value as a parameter of the statement."""
+        self._parameters.append(value)
+        return f"${len(self._parameters)}::{kind}"

@@ -1,0 +1,228 @@
+"""My panel: whom it shows with what, in which order, by which filters; views that are saved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from almoner.data_api.writes import Actor
+from almoner.resources import BY_NAME
+from tests.people import People, Person
+from tests.portal.chart import Chart
+from tests.portal.panels import Practice, ids
+from tests.web.document import Document
+
+SCORE = "score.pain"
+
+
+@pytest.fixture
+async def coach(people: People, chart: Chart) -> AsyncIterator[Person]:
+    async with await people(
+        chart.environment, "coach", first_name="Ann", last_name="Lee"
+    ) as person:
+        yield person
+
+
+@pytest.fixture
+def practice(chart: Chart, coach: Person) -> Practice:
+    return Practice(chart, coach)
+
+
+async def panel(person: Person, query: str = "") -> Document:
+    answer = await person.get(f"/panel{query}")
+    assert answer.status_code == 200, answer.text
+    return Document(answer)
+
+
+async def test_it_opens_on_the_own_patients_with_what_is_due_and_how_far_the_flow_is(
+    practice: Practice, coach: Person, people: People
+) -> None:
+    mine = await practice.patient("Ada")
+    await practice.patient("Bea", mine=False)
+    await practice.flow(mine, days=-3, done=1)
+    await practice.chart.make("patient_tasks", user_id=mine, task_type="survey")
+    page = await panel(coach)
+    row = page.row("Ada Hopper")
+    assert "3 days late" in row
+    assert "1 of 2 done" in row
+    assert page.testid("number").words == "1 patient"
+    assert not page.region("Table of patients").mentions("Bea")
+    everybody = await panel(coach, "?view=all")
+    assert everybody.row("Bea Hopper")
+
+
+async def test_a_score_is_sorted_by_both_ways_and_who_has_none_comes_last(
+    practice: Practice, coach: Person
+) -> None:
+    low, high, none, middle = [await practice.patient(name) for name in ("Al", "Bo", "Cy", "Di")]
+    for patient, level in ((low, 1), (high, 9), (middle, 9), (middle, 4)):
+        await practice.pain(patient, level)
+    down = await coach.get(f"/panel?columns={SCORE}&sort={SCORE}&way=down&all=coach:is:me")
+    assert ids(down.text) == [high, middle, low, none]
+    up = await coach.get(f"/panel?columns={SCORE}&sort={SCORE}&all=coach:is:me")
+    assert ids(up.text) == [low, middle, high, none]
+    page = Document(down)
+    assert "descending" in [head.attribute("aria-sort") for head in page.all("columnheader")]
+    row = page.row("Di Hopper")
+    assert "↓ from 9, strong" in row
+
+
+async def test_filters_hold_together_and_alternatives_one_of_them(
+    practice: Practice, coach: Person
+) -> None:
+    low, high, late = [await practice.patient(name) for name in ("Al", "Bo", "Cy")]
+    stranger = await practice.patient("Stranger", mine=False)
+    for patient, level in ((low, 1), (high, 9), (stranger, 9)):
+        await practice.pain(patient, level)
+    await practice.flow(late, days=-5)
+    await practice.flow(high, days=2)
+    await practice.chart.make(
+        "custom_data_type_records",
+        user_id=low,
+        type_name="medicine",
+        body={"name": "Ibu", "dose": 400, "form": "drops", "daily": True},
+    )
+    mine = "all=coach:is:me"
+
+    async def fitting(query: str) -> set[str]:
+        return set(ids((await coach.get(f"/panel?columns=phase&{query}")).text))
+
+    assert await fitting(f"{mine}&all={SCORE}:least:5") == {high}
+    assert await fitting(f"all={SCORE}:least:5") == {high, stranger}
+    assert await fitting(f"{mine}&any={SCORE}:least:5&any=due:least:3") == {high, late}
+    assert await fitting(f"{mine}&all=due:least:5") == {late}
+    assert await fitting(f"{mine}&all=due:least:6") == set()
+    assert await fitting(f"{mine}&all={SCORE}:none:") == {late}
+    assert await fitting(f"{mine}&all=band.pain:is:strong") == {high}
+    assert await fitting(f"{mine}&all=band.pain:not:strong") == {low, late}
+    assert await fitting(f"{mine}&all=record.medicine.dose:least:400") == {low}
+    assert await fitting(f"{mine}&all=record.medicine.form:is:drops") == {low}
+    assert await fitting(f"{mine}&all=record.medicine.daily:is:true") == {low}
+    assert await fitting("all=coach:is:nobody") == {stranger}
+    assert await fitting(f"{mine}&all=phase:is:intake&all=added:within:2") == {low, high, late}
+    assert await fitting(f"{mine}&all=added:before:2") == set()
+    assert await fitting(f"{mine}&all=consent.sms:is:true") == set()
+    assert await fitting(f"{mine}&all=patient.timezone:is:US/Eastern") == {low, high, late}
+
+
+async def test_what_is_written_shows_at_once_and_what_is_taken_away_too(
+    practice: Practice, coach: Person
+) -> None:
+    patient = await practice.patient("Ada")
+    columns = f"?columns={SCORE},tasks"
+    assert "strong" not in (await panel(coach, columns)).row("Ada Hopper")
+    await practice.pain(patient, 8)
+    task = await practice.chart.make("patient_tasks", user_id=patient, task_type="survey")
+    row = (await panel(coach, f"{columns}&all=tasks:is:1")).row("Ada Hopper")
+    assert "strong" in row
+    by = Actor(practice.chart.environment, "test", "cli", "test")
+    await practice.chart.store.delete(by, BY_NAME["patient_tasks"], task, None)
+    assert (await coach.get(f"/panel{columns}&all=tasks:is:1")).text.count(patient) == 0
+
+
+@pytest.mark.parametrize("sort", ["name", SCORE, "phase", "added"])
+async def test_pages_show_everybody_once_there_and_back(
+    practice: Practice, coach: Person, sort: str
+) -> None:
+    made = [await practice.patient(f"P{n % 5}") for n in range(57)]
+    for number, patient in enumerate(made):
+        if number % 2:
+            await practice.pain(patient, (number * 7) % 4)
+    path, order, pages = f"/panel?columns={SCORE}&sort={sort}&way=down", list[str](), 0
+    while path:
+        text = (await coach.get(path)).text
+        order, pages = order + ids(text), pages + 1
+        onward = re.search(r'href="([^"]+)" rel="next"', text)
+        back = re.search(r'href="([^"]+)" rel="prev"', text)
+        path = onward[1].replace("&amp;", "&") if onward else ""
+    assert (sorted(order), pages) == (sorted(made), 2)
+    assert back
+    assert ids((await coach.get(back[1].replace("&amp;", "&"))).text) == order[:50]
+
+
+async def test_a_filter_is_added_in_two_steps_and_refused_at_its_field(
+    practice: Practice, coach: Person
+) -> None:
+    await practice.patient("Ada")
+    asked = await panel(coach, f"?columns=phase&filter={SCORE}")
+    assert asked.field("test")
+    refused = await coach.get(f"/panel?columns=phase&filter={SCORE}&test=least&value=much")
+    assert refused.status_code == 400
+    assert Document(refused).field("value").error
+    added = await coach.get(f"/panel?columns=phase&filter={SCORE}&test=least&value=5&how=any")
+    assert added.status_code == 303
+    assert f"any={SCORE}%3Aleast%3A5" in added.headers["location"]
+    assert (
+        Document(await coach.get(added.headers["location"])).testid("number").words == "0 patients"
+    )
+
+
+async def test_what_a_role_hides_is_no_column_no_filter_and_no_shared_view(
+    practice: Practice, coach: Person, people: People
+) -> None:
+    patient = await practice.patient("Ada")
+    await practice.chart.make(
+        "custom_data_type_records", user_id=patient, type_name="locked", body={"word": "secret"}
+    )
+    by = "columns=record.locked.word&all=record.locked.word:is:secret"
+    assert ids((await coach.get(f"/panel?{by}")).text) == [patient]
+    await coach.send_form(f"/panel/save?{by}", do="new", title="Locked ones", shared="on")
+    assert (await panel(coach)).link("Locked ones, shared")
+    async with await people(practice.chart.environment, "helper") as helper:
+        own = await practice.patient("Own", coach_id=helper.worker_id, mine=False)
+        page = await coach_of(helper, f"?{by}")
+        assert page.alert("does not show")
+        assert page.lacks("link", "Locked ones, shared")
+        assert ids((await helper.get("/panel?view=all")).text) == [own]
+        assert ids((await helper.get("/panel?columns=phase&all=phase:is:intake")).text) == [own]
+
+
+async def coach_of(person: Person, query: str) -> Document:
+    return Document(await person.get(f"/panel{query}"))
+
+
+async def test_a_view_is_saved_shared_changed_and_removed_by_whose_it_is(
+    practice: Practice, coach: Person, people: People
+) -> None:
+    patient = await practice.patient("Ada")
+    await practice.pain(patient, 9)
+    by = f"columns={SCORE}&sort={SCORE}&all={SCORE}:least:5"
+    unnamed = await coach.send_form(f"/panel/save?{by}", do="new", title=" ")
+    assert unnamed.status_code == 400
+    assert Document(unnamed).alert("what the view is called")
+    saved = await coach.send_form(f"/panel/save?{by}", do="new", title="In pain", shared="on")
+    tab = saved.headers["location"].partition("view=")[2]
+    page = await panel(coach, f"?view={tab}")
+    assert page.link("In pain, shared 1").attribute("aria-current") == "page"
+    async with await people(practice.chart.environment, "coach") as other:
+        assert ids((await other.get(f"/panel?view={tab}")).text) == [patient]
+        taken = await other.send_form(f"/panel/save?view={tab}&columns=phase", do="here")
+        assert taken.status_code == 400
+        await other.send_form(f"/panel/remove?view={tab}")
+    changed = await coach.send_form(f"/panel/save?view={tab}&columns=phase", do="here")
+    assert changed.status_code == 303
+    assert (await panel(coach, f"?view={tab}")).link("In pain, shared 1")
+    await coach.send_form(f"/panel/remove?view={tab}")
+    assert (await panel(coach)).lacks("link", "In pain, shared 1")
+
+
+async def test_the_own_columns_of_mine_stay_and_can_be_as_at_first(
+    practice: Practice, coach: Person
+) -> None:
+    await practice.patient("Ada")
+    await coach.send_form("/panel/save?view=mine&columns=added&all=coach:is:me", do="here")
+    changed = await panel(coach)
+    assert changed.link("Added")
+    assert changed.lacks("link", "Due")
+    await coach.send_form("/panel/remove?view=mine")
+    assert (await panel(coach)).link("Due")
+
+
+async def test_the_tabs_tell_how_many_each_has(practice: Practice, coach: Person) -> None:
+    await practice.patient("Ada")
+    await practice.patient("Bea", mine=False)
+    tabs = Document(await coach.fragment("/panel/counts?view=mine"))
+    assert tabs.link("Mine 1").attribute("aria-current") == "page"
+    assert tabs.link("All 2")
