@@ -26,6 +26,7 @@ import httpx
 from almoner.access import accounts, sessions
 from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.database import Connection, Database
+from almoner.figures.follower import catch_up
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
 from bench import database, filling, machine, page
@@ -41,6 +42,11 @@ PAGES = (
     "/inbox?of=all",
     "/inbox?of=all&section=messages",
     "/inbox?of=all&section=watch",
+    "/panel",
+    "/panel?view=all&columns=phase,last_contact,next,due&sort=next",
+    "/panel?view=all&columns=phase,due,record.lab_result.value&sort=last_contact&way=down"
+    "&all=phase:is:active_coaching&all=record.lab_result.value:least:6&all=due:least:1",
+    "/supervisor",
     "/patients",
     "/patients?sort=next",
     "/patients?sort=changed",
@@ -92,6 +98,12 @@ async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
                 if not is_filled:
                     await publish(connection, environment, kiwi_health.source(), "bench")
                     await _fill(connection, environment, patients)
+            if not is_filled:
+                while not await catch_up(opened, environment):
+                    pass
+            async with opened.connection() as connection:
+                if not is_filled:
+                    await connection.execute("ANALYZE patient_figures")
                     await database.keep(connection, contents)
                 token, ids, team = await _coach(connection, environment)
                 postmaster = machine.postmaster(

@@ -173,7 +173,8 @@ class Settings:
     second_factor_for: str = _setting(
         "ALMONER_SECOND_FACTOR_FOR",
         "Whose sign-in takes a second factor, whatever the program says: the rights that a role"
-        " opens, separated by commas, of administer, integrate, design and give_care; or `none`,"
+        " opens, separated by commas, of administer, integrate, design, supervise and give_care; or"
+        " `none`,"
         " where the program alone says so. By default all who can open doors to others or change"
         " the program; the demo does without.",
         "administer,integrate,design",

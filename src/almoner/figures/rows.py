@@ -25,6 +25,8 @@ DUE: Final = "due"
 FLOW: Final = "flow"
 TASKS: Final = "tasks"
 UNREAD_MESSAGES: Final = "unread"
+NO_SHOW: Final = "no_show"
+WAITING: Final = "waiting"
 # A longer word of a record is no choice, and nobody sorts by it.
 _LONGEST_WORD: Final = 60
 
@@ -70,6 +72,22 @@ FROM care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals')
 CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS s
 WHERE f.environment_id = $1 AND f.user_id = p.id HAVING count(*) > 0
 """
+_NO_SHOW: Final = """
+SELECT 'no_show', extract(epoch FROM max(start_time))::float8, NULL::text, NULL::float8,
+  max(start_time), NULL::timestamptz FROM calendar_events
+WHERE environment_id = $1 AND user_id = p.id AND outcome = 'no-show'
+HAVING max(start_time) IS NOT NULL
+"""
+# Since when a message of the patient has had no answer.
+_WAITING: Final = """
+SELECT 'waiting', extract(epoch FROM min(m.send_time))::float8, NULL::text, NULL::float8,
+  min(m.send_time), NULL::timestamptz FROM messages m
+WHERE m.environment_id = $1 AND m.user_id = p.id AND m.direction = 'inbound'
+  AND m.send_time > coalesce((SELECT o.send_time FROM messages o WHERE o.environment_id = $1
+    AND o.user_id = p.id AND o.direction = 'outbound' ORDER BY o.send_time DESC LIMIT 1),
+    '-infinity')
+HAVING count(*) > 0
+"""
 _COUNT: Final = """
 SELECT '{figure}', count(*)::float8, NULL::text, NULL::float8, NULL::timestamptz, NULL::timestamptz
 FROM {table} WHERE environment_id = $1 AND user_id = p.id AND {condition} HAVING count(*) > 0
@@ -81,6 +99,8 @@ _PARTS: Final = " UNION ALL ".join(
         _AHEAD + f" ORDER BY {_NEXT_AT}, e.id LIMIT 1",
         _DUE,
         _FLOW,
+        _NO_SHOW,
+        _WAITING,
         _COUNT.format(figure=TASKS, table="patient_tasks", condition="dismissed IS NOT TRUE"),
         _COUNT.format(figure=UNREAD_MESSAGES, table="messages", condition=UNREAD),
     )

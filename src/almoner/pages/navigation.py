@@ -13,6 +13,7 @@ ROOMS: Final = (
     Room("My panel", "/panel", ("give_care",)),
     Room("Patients", "/patients", ("give_care",)),
     Room("Calendar", "/calendar", ("give_care",)),
+    Room("Supervisor", "/supervisor", ("supervise",)),
     Room("Workshop", "/workshop", ("design", "integrate")),
     Room("Admin", "/admin", ("administer",)),
     Room("Inbox", "/inbox/failures", ("administer",)),

@@ -14,7 +14,8 @@ from almoner.reference.markdown import GENERATED
 FILE_NAME: Final = "pages.md"
 _ABOUT: Final = (
     "Every address of the pages, its methods, and who it opens to: a right that the program gives"
-    " to roles (`give_care`, `design`, `integrate`, `administer`; one of several is enough),"
+    " to roles (`give_care`, `supervise`, `design`, `integrate`, `administer`; one of several is"
+    " enough),"
     " whoever has signed in, or anyone. The server refuses everybody else before the page is"
     " entered. `by itself`: the browser asks without the person, whose time until they are signed"
     " out goes on meanwhile. `may be repeated`: a POST that changes nothing, so that its form may"

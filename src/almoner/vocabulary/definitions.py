@@ -12,7 +12,7 @@ from typing import Literal
 
 from almoner.vocabulary.fields import Field, Object
 
-Permission = Literal["give_care", "design", "integrate", "administer"]
+Permission = Literal["give_care", "supervise", "design", "integrate", "administer"]
 
 
 @dataclass(frozen=True)

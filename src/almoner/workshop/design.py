@@ -180,9 +180,9 @@ class MessageTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Role(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What workers are, and so what they may do and see.
 
-    ``may``: ``give_care`` opens the Coach Portal, ``design`` the Workshop, ``integrate`` clients
-    and webhooks, ``administer`` workers, environments, the audit trail and exports. ``patients``
-    ``own``: only those whose coach the worker is."""
+    ``may``: ``give_care`` opens the Coach Portal, ``supervise`` the supervisor's page, ``design``
+    the Workshop, ``integrate`` clients and webhooks, ``administer`` workers, environments, the
+    audit trail and exports. ``patients`` ``own``: only those whose coach the worker is."""
 
     identity: ClassVar[str] = "name"
 

@@ -11,7 +11,7 @@ from almoner.pages.visit import Visit
 
 # What somebody does most comes first; a page of clients is where nobody begins who has anything
 # else to do.
-_FIRST: Final = ("give_care", "design", "administer", "integrate")
+_FIRST: Final = ("give_care", "supervise", "design", "administer", "integrate")
 
 
 async def start(visit: Visit) -> Response:

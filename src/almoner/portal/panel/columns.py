@@ -52,7 +52,12 @@ TESTS: Final[Mapping[Sort, Mapping[str, str]]] = {
         "none": "was never",
     },
     "ahead": {"within": "within the next (days)", "any": "is booked", "none": "is not booked"},
-    "late": {"least": "late by at least (days)", "any": "is due", "none": "is not due"},
+    "late": {
+        "least": "late by at least (days)",
+        "most": "late by at most (days)",
+        "any": "is due",
+        "none": "is not due",
+    },
 }
 WITHOUT_VALUE: Final = ("any", "none")
 _CONSENT: Final = {
@@ -181,6 +186,8 @@ def _of_care() -> Iterator[PanelColumn]:
         ("flow", "Care flow", "share", rows.FLOW),
         ("tasks", "Open tasks", "number", rows.TASKS),
         ("unread", "Unread messages", "number", rows.UNREAD_MESSAGES),
+        ("waiting", "Waiting for an answer since", "past", rows.WAITING),
+        ("no_show", "Last no-show", "past", rows.NO_SHOW),
     )
     for key, title, sort, figure in listed:
         yield PanelColumn(key=key, title=title, group="Care", sort=sort, figure=figure)

@@ -97,21 +97,25 @@ class Conditions:
         return f"{'>=' if asked.test == 'within' else '<'} {self.parameter(since, 'float8')}"
 
     def _late(self, rows: str, asked: PanelFilter) -> str:
-        """By the days where each patient lives. The index is walked up to where the latest day of
-        the world is.
+        """By the days where each patient lives. The index is walked between the days that are the
+        first and the last in the world.
         """
         days = number_of(asked.value) or 0.0
-        latest = self.parameter((self._now + _SECONDS) // _SECONDS - days, "float8")
-        number = self.parameter(days, "float8")
-        zones = self.parameter(self._about.zones, "jsonb")
+        zones, number = self.parameter(self._about.zones, "jsonb"), self.parameter(days, "float8")
         today = (
             f"((now() AT TIME ZONE coalesce({zones} ->> p.timezone, 'UTC'))::date - date"
             " '1970-01-01')"
         )
-        return (
-            f"EXISTS ({rows} AND f.patient_id = p.id AND f.number <= {latest} AND f.number <="
-            f" {today} - {number})"
-        )
+        of_patient = f"{rows} AND f.patient_id = p.id"
+        day = self._now // _SECONDS
+        if asked.test == "most":
+            earliest = self.parameter(day - 1 - days, "float8")
+            return (
+                f"EXISTS ({of_patient} AND f.number >= {earliest} AND f.number BETWEEN {today} -"
+                f" {number} AND {today})"
+            )
+        latest = self.parameter(day + 1 - days, "float8")
+        return f"EXISTS ({of_patient} AND f.number <= {latest} AND f.number <= {today} - {number})"
 
     def parameter(self, value: Any, kind: str) -> str:
         """A value as a parameter of the statement."""

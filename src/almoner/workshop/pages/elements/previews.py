@@ -44,6 +44,7 @@ _FILLED: Final[Mapping[str, str]] = {
 }
 _ROOMS: Final[Mapping[str, tuple[str, str]]] = {
     "give_care": ("Coach Portal", "Inbox, patients and calendar"),
+    "supervise": ("Supervisor", "Caseloads, what is late, response times"),
     "design": ("Workshop", "The program and its drafts"),
     "integrate": ("Integration tools", "Clients and webhooks"),
     "administer": ("Administration", "Workers, environments, audit trail and exports"),

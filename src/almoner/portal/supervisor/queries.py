@@ -1,0 +1,214 @@
+"""The numbers of the supervisor's page, as they are or as they were at the end of a past day.
+
+A patient's phase and coach of a past day are those of before the first change since, which the log
+has. Care flows are looked at as they are now, with what was completed since counted as open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from almoner.database import Connection
+from almoner.portal.care_flows.view import days_late
+from almoner.portal.inbox.queries import moment
+from almoner.portal.panel.columns import NOBODY
+from almoner.vocabulary import json_values
+from almoner.vocabulary.names import full_name_sql
+from almoner.workshop import published_programs
+from almoner.workshop.assessment_design import Assessment
+from almoner.workshop.score import Scorer
+
+# What happened is counted over so many days before the end of the day that is looked at.
+SPAN: Final = timedelta(days=28)
+# Overdue by at least so many days; each is its own class up to the next.
+AGES: Final = (1, 3, 8, 29)
+# Answered within so many hours.
+HOURS: Final = (4, 24, 48)
+_AT_ONCE: Final = 200
+# $1 environment, $2 the worker to whose patients the role is kept or null, $3 the end of the day.
+_THEN: Final = """
+WITH changed AS (
+  SELECT DISTINCT ON (c.row_id, f.name) c.row_id, f.name,
+    c.differences #>> ARRAY[f.name, '0'] AS was
+  FROM changes c CROSS JOIN LATERAL unnest(c.fields) AS f(name)
+  WHERE c.environment_id = $1 AND c.changed_at >= $3 AND c.resource = 'patients'
+    AND c.kind <> 'create' AND f.name IN ('phase', 'coach_id') AND c.differences IS NOT NULL
+  ORDER BY c.row_id, f.name, c.epoch, c.xid, c.seq
+), of_day AS (
+  SELECT p.id, p.timezone, CASE WHEN h.row_id IS NULL THEN p.phase ELSE h.was END AS phase,
+    CASE WHEN k.row_id IS NULL THEN p.coach_id ELSE k.was::uuid END AS coach_id
+  FROM patients p LEFT JOIN changed h ON h.row_id = p.id AND h.name = 'phase'
+  LEFT JOIN changed k ON k.row_id = p.id AND k.name = 'coach_id'
+  WHERE p.environment_id = $1 AND p.created_at < $3 AND NOT EXISTS (SELECT FROM patient_merges m
+    WHERE m.environment_id = $1 AND m.patient_id = p.id AND m.merged_at < $3)
+), those AS (SELECT * FROM of_day WHERE $2::uuid IS NULL OR coach_id = $2)
+"""
+_COACHES: Final = f"""{_THEN}
+SELECT t.coach_id::text AS key, {full_name_sql("w")} AS title, count(*) AS number
+FROM those t LEFT JOIN workers w ON w.environment_id = $1 AND w.id = t.coach_id
+GROUP BY t.coach_id, w.first_name, w.last_name ORDER BY number DESC, title, key
+"""
+_PHASES: Final = f"{_THEN} SELECT phase AS key, count(*) AS number FROM those GROUP BY phase"
+_FLOWS: Final = f"""{_THEN}
+SELECT t.id::text, t.timezone, f.care_flow::text AS body FROM care_flows f
+JOIN those t ON t.id = f.user_id WHERE f.environment_id = $1 AND f.created_at < $3
+"""
+_ANSWERS: Final = f"""{_THEN}
+SELECT r.spec_id, r.version, r.model::text FROM those t CROSS JOIN LATERAL (
+  SELECT DISTINCT ON (spec_id) spec_id, version, model FROM assessment_responses
+  WHERE environment_id = $1 AND user_id = t.id AND created_at < $3 AND spec_id = ANY ($4::text[])
+  ORDER BY spec_id, created_at DESC, id DESC) AS r
+"""
+_MISSED: Final = f"""{_THEN}
+SELECT c.worker_id::text AS key, {full_name_sql("w")} AS title,
+  count(*) FILTER (WHERE e.outcome = 'no-show') AS number, count(*) AS expected
+FROM calendar_events e JOIN those t ON t.id = e.user_id
+JOIN calendars c ON c.environment_id = $1 AND c.id = e.calendar_id
+JOIN workers w ON w.environment_id = $1 AND w.id = c.worker_id
+WHERE e.environment_id = $1 AND e.outcome IN ('no-show', 'completed')
+  AND e.start_time >= $4 AND e.start_time < $3
+GROUP BY c.worker_id, w.first_name, w.last_name
+HAVING count(*) FILTER (WHERE e.outcome = 'no-show') > 0 ORDER BY number DESC, title, key
+"""
+# The first answer to each message of a patient; null where there is none yet.
+_ANSWERED: Final = f"""{_THEN}
+SELECT extract(epoch FROM a.at - m.send_time)::float8 / 3600 AS hours FROM messages m
+JOIN those t ON t.id = m.user_id LEFT JOIN LATERAL (
+  SELECT send_time AS at FROM messages o WHERE o.environment_id = $1 AND o.user_id = m.user_id
+    AND o.direction = 'outbound' AND o.send_time >= m.send_time AND o.send_time < $3
+  ORDER BY o.send_time LIMIT 1) AS a ON true
+WHERE m.environment_id = $1 AND m.direction = 'inbound' AND m.send_time >= $4 AND m.send_time < $3
+"""
+_SINCE: Final = "SELECT min(changed_at) FROM changes WHERE environment_id = $1"
+
+
+@dataclass(frozen=True)
+class CountedOf:
+    """What is counted: in which environment, ``only`` the patients of one coach or None for all,
+    up to ``end`` (UTC), which is the end of a day or now. ``specs`` are the assessments with bands,
+    by id, as the program has them now.
+    """
+
+    environment_id: int
+    only: str | None
+    end: datetime
+    specs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SupervisorNumbers:
+    """What was counted. ``coaches`` and ``missed`` are of (id or NOBODY, name, number), the
+    most first; ``missed`` with how many appointments took place or were missed. ``late`` are
+    patients by class of ``AGES``; ``answered`` messages by class of ``HOURS``, those later, and
+    those not yet. ``bands`` are patients by assessment and band.
+    """
+
+    coaches: Sequence[tuple[str, str, int]]
+    phases: Mapping[str, int]
+    late: Sequence[int]
+    bands: Mapping[str, Mapping[str, int]]
+    missed: Sequence[tuple[str, str, int, int]]
+    answered: Sequence[int]
+
+
+async def since(connection: Connection, environment_id: int) -> datetime | None:
+    """From when on the log tells how it was; None where nothing was written yet."""
+    first: datetime | None = await connection.fetchval(_SINCE, environment_id)
+    return first
+
+
+async def numbers(connection: Connection, of: CountedOf) -> SupervisorNumbers:
+    """All of them, each by one statement."""
+    basis = (of.environment_id, of.only, of.end)
+    began = of.end - SPAN
+    coaches = await connection.fetch(_COACHES, *basis)
+    phases = await connection.fetch(_PHASES, *basis)
+    missed = await connection.fetch(_MISSED, *basis, began)
+    answered = await connection.fetch(_ANSWERED, *basis, began)
+    return SupervisorNumbers(
+        coaches=[
+            (row["key"] or NOBODY, row["title"] or "nobody", row["number"]) for row in coaches
+        ],
+        phases={row["key"]: row["number"] for row in phases},
+        late=await _late(connection, of),
+        bands=await _bands(connection, of),
+        missed=[(row["key"], row["title"], row["number"], row["expected"]) for row in missed],
+        answered=_by_hours([row["hours"] for row in answered]),
+    )
+
+
+class _StepDates(msgspec.Struct):
+    reminder_date: str | None = None
+    completed_at: str | None = None
+
+
+class _GoalSteps(msgspec.Struct):
+    interventions: list[_StepDates]
+
+
+class _FlowSteps(msgspec.Struct):
+    goals: list[_GoalSteps]
+
+
+# Only what is needed is taken out of a flow; PostgreSQL would take many times as long.
+_FLOW: Final = msgspec.json.Decoder(_FlowSteps)
+
+
+async def _late(connection: Connection, of: CountedOf) -> list[int]:
+    """Patients by how long their oldest open step was late, by the day where they live."""
+    oldest: dict[str, int] = {}
+    async with connection.transaction():
+        basis = (of.environment_id, of.only, of.end)
+        async for row in connection.cursor(_FLOWS, *basis, prefetch=_AT_ONCE):
+            for goal in _FLOW.decode(row["body"]).goals:
+                for step in goal.interventions:
+                    if step.reminder_date is None or _was_done(step, of.end):
+                        continue
+                    late = days_late(moment(step.reminder_date), row["timezone"], of.end)
+                    oldest[row["id"]] = max(late, oldest.get(row["id"], 0))
+    counts = [0] * len(AGES)
+    for late in oldest.values():
+        reached = [place for place, age in enumerate(AGES) if late >= age]
+        if reached:
+            counts[reached[-1]] += 1
+    return counts
+
+
+def _was_done(step: _StepDates, end: datetime) -> bool:
+    return step.completed_at is not None and moment(step.completed_at) < end
+
+
+async def _bands(connection: Connection, of: CountedOf) -> dict[str, dict[str, int]]:
+    """Patients by the band of their newest answers to each assessment."""
+    counts: dict[str, dict[str, int]] = {spec_id: {} for spec_id in of.specs}
+    scorers: dict[tuple[str, int], Scorer | None] = {}
+    basis = (of.environment_id, of.only, of.end, list(of.specs))
+    for row in await connection.fetch(_ANSWERS, *basis) if of.specs else ():
+        version = row["spec_id"], row["version"]
+        if version not in scorers:
+            design = await published_programs.element(
+                connection, of.environment_id, "assessment", *version
+            )
+            scorers[version] = Scorer(design) if isinstance(design, Assessment) else None
+        scorer = scorers[version]
+        score = scorer.score(json_values.decode(row["model"])) if scorer is not None else None
+        if score is not None and score.band is not None:
+            of_spec = counts[row["spec_id"]]
+            of_spec[score.band] = of_spec.get(score.band, 0) + 1
+    return counts
+
+
+def _by_hours(waits: Sequence[Any]) -> list[int]:
+    """How many were answered within each of ``HOURS``, later, and not yet."""
+    counts = [0] * (len(HOURS) + 2)
+    for hours in waits:
+        if hours is None:
+            counts[-1] += 1
+            continue
+        within = (place for place, most in enumerate(HOURS) if hours <= most)
+        counts[next(within, len(HOURS))] += 1
+    return counts

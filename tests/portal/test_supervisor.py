@@ -1,0 +1,193 @@
+"""The supervisor's page: what it counts, of whom, on which day, and where its numbers lead."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.async_api import expect
+
+from almoner.data_api.writes import Actor
+from almoner.database import Database
+from almoner.resources import BY_NAME
+from almoner.vocabulary.times import iso
+from tests.browsers import Screens, wrong_with
+from tests.people import People, Person
+from tests.portal.chart import PROGRAM, Chart
+from tests.portal.panels import Practice, ids
+from tests.web.document import Document
+
+SUPERVISED = PROGRAM.replace(
+    "phases: [{name: intake}]",
+    "phases: [{name: intake}, {name: active}]\nappointment_types: [{name: intake_call}]",
+).replace(
+    "  - {name: helper,",
+    "  - {name: lead, may: [give_care, supervise]}\n"
+    "  - {name: own_lead, may: [supervise], patients: own}\n  - {name: helper,",
+)
+
+
+@pytest.fixture
+async def lead(people: People, chart: Chart) -> AsyncIterator[Person]:
+    await chart.publish(SUPERVISED)
+    async with await people(chart.environment, "lead", first_name="Ann", last_name="Lee") as person:
+        yield person
+
+
+@pytest.fixture
+def practice(chart: Chart, lead: Person) -> Practice:
+    return Practice(chart, lead)
+
+
+async def numbers(person: Person, query: str = "") -> dict[tuple[str, str], int]:
+    """Each number by its chart and its line, as the file has them."""
+    text = (await person.get(f"/supervisor/export{query}")).content.decode("utf-8-sig")
+    rows = csv.DictReader(io.StringIO(text))
+    return {(row["chart"], row["line"].lstrip("'")): int(row["number"]) for row in rows}
+
+
+async def test_each_number_is_counted_and_leads_to_those_behind_it(
+    practice: Practice, lead: Person, people: People, environment: int
+) -> None:
+    mine = [await practice.patient(name) for name in ("Al", "Bo")]
+    free = await practice.patient("Free", mine=False, phase="active")
+    await practice.pain(mine[0], 1)
+    await practice.pain(mine[0], 9)
+    await practice.pain(free, 2)
+    await practice.flow(mine[0], days=-1)
+    await practice.flow(mine[1], days=-40)
+    await practice.flow(free, days=3)
+    counted = await numbers(lead)
+    assert counted["Caseload", "Ann Lee"] == 2
+    assert counted["Caseload", "nobody"] == 1
+    assert (counted["Phases", "intake"], counted["Phases", "active"]) == (2, 1)
+    assert counted["Overdue", "1 to 2 days late"] == 1
+    assert counted["Overdue", "29 days late or more"] == 1
+    assert (counted["Pain check", "mild"], counted["Pain check", "strong"]) == (1, 1)
+    page = Document(await lead.get("/supervisor"))
+    for line, behind in (
+        ("Ann Lee", mine),
+        ("nobody", [free]),
+        ("active", [free]),
+        ("strong", [mine[0]]),
+        ("1 to 2 days late", [mine[0]]),
+        ("29 days late or more", [mine[1]]),
+    ):
+        to = page.row(line).link(f"{line}: show them").attribute("href")
+        assert sorted(ids((await lead.get(to)).text)) == sorted(behind), line
+
+
+async def test_a_past_day_has_the_phases_and_coaches_of_that_day(
+    practice: Practice, lead: Person, database: Database
+) -> None:
+    patient = await practice.patient("Al")
+    await practice.flow(patient, days=-9)
+    two_days_ago = datetime.now(UTC) - timedelta(days=2)
+    async with database.connection() as connection:
+        # Written two days ago, as far as the clock of rows and log goes.
+        await connection.execute("SET session_replication_role = replica")
+        for table, column in (
+            ("patients", "created_at"),
+            ("care_flows", "created_at"),
+            ("changes", "changed_at"),
+        ):
+            await connection.execute(
+                f"UPDATE {table} SET {column} = $2 WHERE environment_id = $1",
+                practice.chart.environment,
+                two_days_ago,
+            )
+        await connection.execute("RESET session_replication_role")
+    await practice.change(patient, phase="active", coach_id=None)
+    await practice.patient("New since")
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    then, now = await numbers(lead, f"?day={yesterday}"), await numbers(lead)
+    assert (then["Caseload", "Ann Lee"], then["Phases", "intake"]) == (1, 1)
+    assert then["Overdue", "8 to 28 days late"] == 1
+    assert (now["Caseload", "nobody"], now["Phases", "active"], now["Phases", "intake"]) == (
+        1,
+        1,
+        1,
+    )
+    page = Document(await lead.get(f"/supervisor?day={yesterday}"))
+    assert page.testid("banner").mentions("as the change log has them")
+    early = await lead.get("/supervisor?day=2001-01-01")
+    assert early.status_code == 400
+    assert Document(early).field("day").error
+
+
+async def test_answers_and_missed_appointments_of_four_weeks_are_counted(
+    practice: Practice, lead: Person, database: Database
+) -> None:
+    quick, slow, waiting = [await practice.patient(name) for name in ("Al", "Bo", "Cy")]
+    by = Actor(practice.chart.environment, "test", "cli", "test", whole=True)
+    now = datetime.now(UTC)
+
+    async def message(patient: str, conversation: str, hours: float, out: bool) -> None:
+        sent = {"worker_id": lead.worker_id} if out else {}
+        await practice.chart.make(
+            "messages",
+            user_id=patient,
+            conversation_id=conversation,
+            direction="outbound" if out else "inbound",
+            contents="Text",
+            send_time=iso(now - timedelta(hours=hours)),
+            **sent,
+        )
+
+    for patient, answered in ((quick, 49), (slow, 20), (waiting, None)):
+        talk = await practice.chart.make("conversations", user_id=patient, conversation_type="app")
+        await message(patient, talk, 50, out=False)
+        if answered is not None:
+            await message(patient, talk, answered, out=True)
+    async with database.connection() as connection:
+        calendar = await connection.fetchval(
+            "SELECT id::text FROM calendars WHERE worker_id = $1", lead.worker_id
+        )
+    for days, outcome in ((3, "no-show"), (2, "completed"), (60, "no-show")):
+        start = now - timedelta(days=days)
+        body = {
+            "calendar_id": calendar,
+            "user_id": slow,
+            "modality": "phone",
+            "appointment_type": "intake_call",
+            "start_time": iso(start),
+            "end_time": iso(start + timedelta(minutes=20)),
+            "outcome": outcome,
+        }
+        await practice.chart.store.create(by, BY_NAME["calendar_events"], body)
+    counted = await numbers(lead)
+    assert counted["Response time", "Within 4 hours"] == 1
+    assert counted["Response time", "Within 48 hours"] == 1
+    assert counted["Response time", "Not yet"] == 1
+    assert counted["No-shows", "Ann Lee"] == 1
+    page = Document(await lead.get("/supervisor"))
+    to = page.row("Not yet").link("Not yet: show them").attribute("href")
+    assert ids((await lead.get(to)).text) == [waiting]
+    to = page.region("No-shows").link("Ann Lee: show them").attribute("href")
+    assert ids((await lead.get(to)).text) == [slow]
+
+
+async def test_it_opens_to_who_supervises_and_counts_what_the_role_shows(
+    practice: Practice, lead: Person, people: People
+) -> None:
+    await practice.patient("Al")
+    async with await people(practice.chart.environment, "coach") as coach:
+        assert (await coach.get("/supervisor")).status_code == 403
+    async with await people(practice.chart.environment, "own_lead") as own:
+        await practice.patient("Own", mine=False, coach_id=own.worker_id)
+        counted = await numbers(own)
+        assert sum(n for (chart, _), n in counted.items() if chart == "Caseload") == 1
+    async with await people(practice.chart.environment + 0, "lead") as other:
+        assert (await numbers(other))["Caseload", "Ann Lee"] == 1
+
+
+async def test_it_is_readable_on_every_screen(
+    practice: Practice, lead: Person, screens: Screens
+) -> None:
+    await practice.pain(await practice.patient("Al"), 9)
+    page = await screens(lead)
+    assert not await wrong_with(page, "/supervisor")
+    await expect(page.get_by_role("heading", name="Caseload")).to_be_visible()
