@@ -215,7 +215,9 @@ class Writer:
         return row_id, kind
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
+)
 async def test_a_reader_behind_sixteen_writers_ends_with_exactly_what_they_committed(
     dsn: str, seed: int
 ) -> None:

@@ -50,6 +50,8 @@ async def copies(postgres: str, tmp_path: Path) -> AsyncIterator[dict[str, Copy]
     await embedded.drop_database(postgres, address.rpartition("/")[2])
 
 
+# What a new program asks is seen in every kind below; each kind by itself is in test_mirror.py.
+@pytest.mark.slow
 async def test_every_kind_has_the_same_tables_and_follows_changes_deletes_and_merges(
     api: Api, store: Store, inside: Actor, database: Database, copies: dict[str, Copy]
 ) -> None:

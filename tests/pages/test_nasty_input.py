@@ -145,16 +145,10 @@ Pairs = list[tuple[str, str]]
 
 
 def in_short(page: PageRoute) -> list[Pairs]:
-    """Nothing; all names with a nasty value, another one for each page; and a different one for
-    each name.
-    """
-    names = names_of(page)
-    value = NASTY[PAGES.index(page) % len(NASTY)]
-    return [
-        [],
-        [(name, value) for name in names],
-        list(zip(names, itertools.cycle(SINGLE), strict=False)),
-    ]
+    """Nothing; and all names, a different nasty value for each, begun with another one for each page."""
+    begun = PAGES.index(page) % len(SINGLE)
+    values = itertools.islice(itertools.cycle(SINGLE), begun, None)
+    return [[], list(zip(names_of(page), values, strict=False))]
 
 
 def at_length(page: PageRoute) -> list[Pairs]:

@@ -21,6 +21,7 @@ from almoner.workshop import kiwi_health, program_text
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import publish
 from tests.browsers import Screens, violations
+from tests.changes.writing import until_true
 from tests.conftest import new_environment
 from tests.people import People
 from tests.work.doing import running
@@ -85,6 +86,12 @@ async def test_a_process_is_designed_tried_and_published_and_a_coach_takes_back_
     noise = (await store.create(by, BY_NAME["patients"], GRACE | {"first_name": "Ada"})).id
     answers = {"user_id": noise, "spec_id": "mood_check", "model": LOW}
     await store.create(by, BY_NAME["assessment_responses"], answers)
+
+    async def begun() -> bool:
+        count = "SELECT count(*) FROM care_flows WHERE environment_id = $1 AND user_id = $2"
+        async with database.connection() as connection:
+            return bool(await connection.fetchval(count, environment, patient) == 1)
+
     async with await people(environment, "designer") as designer:
         page = await screens(designer)
         await design(page)
@@ -96,6 +103,7 @@ async def test_a_process_is_designed_tried_and_published_and_a_coach_takes_back_
             await page.locator(f"[name='a-{question}'][value='{choice}']").check()
         await page.get_by_role("button", name="Finish").click()
         await expect(page.get_by_role("heading", name="About these answers")).to_be_visible()
+        await until_true(begun, "the process has begun a care flow")
         await page.goto(f"/patients/{patient}")
         reason = page.get_by_test_id("why").first
         await expect(reason).to_contain_text("By itself: process “Low mood”, version 2.")
