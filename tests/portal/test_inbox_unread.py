@@ -195,7 +195,7 @@ async def test_only_the_index_of_what_is_unread_is_looked_into(clinic: Clinic) -
         await connection.execute("ANALYZE messages, conversations, patients")
         for statement, parameters in (
             (queries._ALL_UNREAD, (environment, None, 200)),
-            (queries._OWN_UNREAD, (environment, me, 200, None)),
+            (queries._OWN_UNREAD, (environment, [me], 200, None)),
         ):
             plan = "\n".join(
                 row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *parameters)

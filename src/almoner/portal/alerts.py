@@ -26,7 +26,8 @@ FROM worker_accounts holder
 JOIN alerts a ON a.environment_id = $1
 JOIN patients p ON p.environment_id = $1 AND p.id = a.patient_id
 WHERE holder.environment_id = $1 AND holder.worker_id = $3
-  AND (a.role = ANY (holder.roles) OR (a.role IS NULL AND coalesce(p.coach_id, $3) = $3))
+  AND (a.role = ANY (holder.roles)
+    OR (a.role IS NULL AND coalesce(p.coach_id, $3) = ANY ($4::uuid[])))
   AND ($2::uuid IS NULL OR p.coach_id = $2)
 """
 _OPEN: Final = f"AND {IS_OPEN} AND a.active_time <= clock_timestamp()"
@@ -40,7 +41,7 @@ SELECT a.id::text, p.id::text AS patient_id, p.first_name, p.last_name, p.phase,
 _BY_ID: Final = f"""
 SELECT p.id::text AS patient_id, a.taken_by_worker_id::text, a.dismissed_by_worker_id::text,
   {IS_OPEN} AS is_open
-{_MINE} AND a.id = $4 FOR UPDATE OF a
+{_MINE} AND a.id = $5 FOR UPDATE OF a
 """
 
 
@@ -65,21 +66,25 @@ class Alert:
 
 @dataclass(frozen=True)
 class AlertReader:
-    """Who looks at alerts: a worker, and the one to whose patients they are kept (None: all)."""
+    """Who looks at alerts: a worker, the one to whose patients they are kept (None: all), and whom
+    they cover.
+    """
 
     environment_id: int
     only_of: str | None
     worker_id: str
+    covered: tuple[str, ...] = ()
 
     @property
-    def parameters(self) -> tuple[int, str | None, str]:
-        return self.environment_id, self.only_of, self.worker_id
+    def parameters(self) -> tuple[int, str | None, str, list[str]]:
+        workers = [self.worker_id, *self.covered]
+        return self.environment_id, self.only_of, self.worker_id, workers
 
 
-def reader_of(visit: Visit) -> AlertReader:
-    """The visitor as who looks at alerts."""
+def reader_of(visit: Visit, covered: tuple[str, ...] = ()) -> AlertReader:
+    """The visitor as who looks at alerts, those of whom they cover among them."""
     only_of = patient_access.only_of(visit)
-    return AlertReader(visit.environment_id, only_of, visit.worker.worker_id)
+    return AlertReader(visit.environment_id, only_of, visit.worker.worker_id, covered)
 
 
 async def open_for(connection: Connection, reader: AlertReader) -> list[Alert]:

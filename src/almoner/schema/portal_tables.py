@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    UUID,
     Boolean,
     Column,
     Date,
@@ -113,7 +114,10 @@ def _calendar_tables(metadata: MetaData) -> None:
         Column("from_time", MOMENT, nullable=False),
         Column("to_time", MOMENT, nullable=False),
         string("reason"),
+        # Who does meanwhile what would be theirs to do.
+        Column("cover_id", UUID),
         PrimaryKeyConstraint("environment_id", "id"),
+        Index("absences_cover_id_idx", "environment_id", "cover_id", "to_time"),
         Index(
             "absences_worker_id_idx",
             "environment_id",

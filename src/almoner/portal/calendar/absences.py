@@ -22,8 +22,8 @@ from almoner.vocabulary.working_hours import Span
 
 _LONGEST_REASON: Final = 200
 _INSERT: Final = (
-    "INSERT INTO absences (environment_id, id, worker_id, from_time, to_time, reason) VALUES ($1,"
-    " $2, $3, $4, $5, $6)"
+    "INSERT INTO absences (environment_id, id, worker_id, from_time, to_time, reason, cover_id)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7)"
 )
 _DELETE: Final = """
 DELETE FROM absences WHERE environment_id = $1 AND worker_id = $2 AND id = $3
@@ -36,18 +36,27 @@ async def add(visit: Visit) -> Response:
     absence = AbsenceForm(
         *(
             form.text(name).strip()
-            for name in ("from_day", "from_time", "to_day", "to_time", "reason")
+            for name in ("from_day", "from_time", "to_day", "to_time", "reason", "cover")
         )
     )
     async with visit.transaction() as connection:
         worker = await hours_page.owner(visit, connection)
         span, errors = meant(absence, worker.timezone)
+        if absence.cover not in dict(await hours_page.covers(visit, connection, worker)):
+            span, errors = None, errors | {"cover": "Choose one of the workers, or nobody."}
         if span is None:
             return await hours_page.answer(
                 visit, connection, worker, absence=absence, errors=errors, status=400
             )
         await connection.execute(
-            _INSERT, visit.environment_id, new_id(), worker.id, span.start, span.end, absence.reason
+            _INSERT,
+            visit.environment_id,
+            new_id(),
+            worker.id,
+            span.start,
+            span.end,
+            absence.reason,
+            absence.cover or None,
         )
         by = By.worker(visit.worker.worker_id, visit.request_id)
         await worker_events.record(

@@ -21,8 +21,10 @@ from almoner.pages.notation import minute_for_all, minute_of_day, weekdays
 from almoner.pages.visit import Visit
 from almoner.portal.calendar import queries, rules
 from almoner.portal.calendar.queries import CalendarWorker
+from almoner.portal.workers import to_choose
 from almoner.vocabulary import clocks
 from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.names import full_name_sql
 from almoner.vocabulary.working_hours import MIDNIGHT, Span
 
 FOLDER: Final = "portal/calendar"
@@ -32,8 +34,10 @@ _END: Final = ("24", "24:00", "24.00")
 _MOST_SPANS: Final = 6
 _DIGITS: Final = tuple("0123456789")
 
-_ABSENCES = """
-SELECT a.id::text, a.from_time, a.to_time, a.reason,
+_ABSENCES = f"""
+SELECT a.id::text, a.from_time, a.to_time, a.reason, (
+    SELECT {full_name_sql("w")} FROM workers w
+    WHERE w.environment_id = $1 AND w.id = a.cover_id) AS cover,
   (SELECT count(*) FROM calendar_events e WHERE e.environment_id = $1 AND e.calendar_id = $3
     AND e.start_time >= a.from_time AND e.start_time < a.to_time
     AND coalesce(e.outcome, '') NOT IN ('cancelled', 'no-show')) AS inside
@@ -63,6 +67,7 @@ class Away:
     id: str
     when: str
     reason: str
+    cover: str
     inside: int
     href: str
 
@@ -76,6 +81,7 @@ class AbsenceForm:
     to_day: str = ""
     to_time: str = ""
     reason: str = ""
+    cover: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +98,7 @@ class HoursPage:
     example: str
     absences: Sequence[Away]
     absence: AbsenceForm
+    covers: Sequence[tuple[str, str]]
     errors: Mapping[str, str]
     done: str
 
@@ -186,10 +193,19 @@ async def answer(
         example=_example(),
         absences=await _absences(visit, connection, worker),
         absence=absence or AbsenceForm(),
+        covers=await covers(visit, connection, worker),
         errors=errors or {},
         done=_DONE.get(visit.query("done"), ""),
     )
     return visit.page(f"{FOLDER}/hours.html", page, status)
+
+
+async def covers(
+    visit: Visit, connection: Connection, worker: CalendarWorker
+) -> list[tuple[str, str]]:
+    """Who may cover a worker, as options: nobody, or anybody else."""
+    others = await to_choose(connection, visit.environment_id)
+    return [("", "Nobody"), *(other.choice for other in others if other.id != worker.id)]
 
 
 def parsed(text: str) -> tuple[list[tuple[int, int]], str]:
@@ -305,6 +321,13 @@ async def _absences(visit: Visit, connection: Connection, worker: CalendarWorker
         href = f"/calendar?view=day&date={first.isoformat()}&worker={worker.id}"
         when = rules.absence_in_words(Span(row["from_time"], row["to_time"]), worker.timezone)
         absences.append(
-            Away(row["id"], when[:1].upper() + when[1:], row["reason"], row["inside"], href)
+            Away(
+                id=row["id"],
+                when=when[:1].upper() + when[1:],
+                reason=row["reason"],
+                cover=row["cover"] or "",
+                inside=row["inside"],
+                href=href,
+            )
         )
     return absences

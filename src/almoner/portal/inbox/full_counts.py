@@ -36,7 +36,7 @@ SELECT p.id::text FROM patients p WHERE p.environment_id = $1 AND {_OF_PHASE}
 _NEW: Final = f"""
 SELECT p.id::text FROM patients p WHERE p.environment_id = $1 AND {_OF_PHASE}
   AND p.created_at >= $3
-  AND p.updated_at >= $3 AND (p.coach_id = $4 OR (p.coach_id IS NULL AND $5))
+  AND p.updated_at >= $3 AND (p.coach_id = ANY ($4::uuid[]) OR (p.coach_id IS NULL AND $5))
   AND p.phase <> ALL ($6::text[])
 """
 
@@ -90,9 +90,7 @@ async def inactive(
 async def new(connection: Connection, whose: Whose, since: datetime) -> frozenset[str]:
     """The patients since a moment without a coach, or with the worker as theirs."""
     of = (whose.environment_id, whose.phase)
-    return await _ids(
-        connection, _NEW, *of, since, whose.worker_id, whose.others, list(whose.silent)
-    )
+    return await _ids(connection, _NEW, *of, since, whose.workers, whose.others, list(whose.silent))
 
 
 async def _ids(connection: Connection, statement: str, *parameters: Any) -> frozenset[str]:

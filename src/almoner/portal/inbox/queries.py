@@ -41,12 +41,12 @@ _PERSON = "p.id::text AS patient_id, p.first_name, p.last_name, p.phase, p.timez
 IS_CURRENT: Final = is_current("p.id")
 _OWN = (
     "own AS MATERIALIZED (SELECT p.* FROM patients p WHERE p.environment_id = $1 AND p.coach_id ="
-    f" $2 AND {IS_CURRENT})"
+    f" ANY ($2::uuid[]) AND {IS_CURRENT})"
 )
 
 _FLOW = (
-    "f.id::text AS flow_id, f.care_flow::text AS body, p.coach_id IS NOT DISTINCT FROM $2 AS"
-    f" is_mine, {_PERSON}"
+    "f.id::text AS flow_id, f.care_flow::text AS body, coalesce(p.coach_id = ANY ($2::uuid[]),"
+    f" false) AS is_mine, {_PERSON}"
 )
 # A step of another's patient belongs to who it is assigned to; then the flow is found by that.
 _OWN_FLOWS = f"""
@@ -55,9 +55,9 @@ SELECT {_FLOW} FROM own p JOIN care_flows f ON f.environment_id = $1 AND f.user_
     AND {OPEN_SINCE} < $3
 UNION ALL
 SELECT {_FLOW} FROM care_flows f JOIN patients p ON p.environment_id = $1 AND p.id = f.user_id
-WHERE f.environment_id = $1 AND almoner_open_workers(f.care_flow) @> ARRAY[$2::uuid::text]
+WHERE f.environment_id = $1 AND almoner_open_workers(f.care_flow) && $2::uuid[]::text[]
     AND {OPEN_SINCE} < $3
-  AND p.coach_id IS DISTINCT FROM $2 AND $4 AND {IS_CURRENT}
+  AND (p.coach_id = ANY ($2::uuid[])) IS NOT TRUE AND $4 AND {IS_CURRENT}
 """
 # Whatever is due, as the index has it: to say the order would take every flow apart once more. Each
 # patient is looked up, since as a join the planner would read all of them.
@@ -206,14 +206,14 @@ _TASKS = f"""
 WITH {_OWN} SELECT count(*) FROM own p
 JOIN patient_tasks t ON t.environment_id = $1 AND t.user_id = p.id AND t.dismissed IS NOT TRUE
 """
-_PATIENTS = f"WITH {_OWN} SELECT count(*) FROM own"
 _PHASES = "SELECT id::text, phase FROM patients WHERE environment_id = $1 AND id = ANY($2::uuid[])"
 _CALENDAR = "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Whose:
-    """Whose inbox, and what of it. ``worker_id`` and ``environment_id`` are the visitor's;
+    """Whose inbox, and what of it. ``worker_id`` and ``environment_id`` are the visitor's, who does
+    the work of those ``covered`` too;
     ``everybody``: not own patients alone; ``others``: the role shows patients of others at all;
     ``phase``: of everybody's, those in it alone; None for all. Among own patients it narrows down
     what is unread, and of the rest whoever asks picks it out. ``section``: the one that is
@@ -224,6 +224,7 @@ class Whose:
     worker_id: str
     everybody: bool
     others: bool
+    covered: tuple[str, ...] = ()
     phase: str | None = None
     silent: tuple[str, ...] = ()
     section: str = ""
@@ -231,6 +232,11 @@ class Whose:
     def looked_at(self, section: str) -> int:
         """How many rows are gone through for a section, where they are everybody's."""
         return _LOOKED_AT if self.section == section else _GLANCED_AT
+
+    @property
+    def workers(self) -> list[str]:
+        """Whose work it is: the visitor's, and that of those whom they cover."""
+        return [self.worker_id, *self.covered]
 
     @property
     def most(self) -> int:
@@ -241,7 +247,7 @@ class Whose:
 async def steps(connection: Connection, whose: Whose, now: datetime) -> Matches[DueStep]:
     """Open interventions that are due by today, where their patients live, the earliest first."""
     more, before = False, due_before(now)
-    parameters = (whose.environment_id, whose.worker_id, before)
+    parameters = (whose.environment_id, whose.workers, before)
     if whose.everybody:
         rows = await connection.fetch(_ALL_FLOWS, *parameters, MOST_OF_ALL, whose.phase)
         more = (
@@ -263,7 +269,7 @@ async def unread(connection: Connection, whose: Whose) -> Matches[Unread]:
         rows = await connection.fetch(_ALL_UNREAD, whose.environment_id, whose.phase, whose.most)
     else:
         rows = await connection.fetch(
-            _OWN_UNREAD, whose.environment_id, whose.worker_id, whose.most, whose.phase
+            _OWN_UNREAD, whose.environment_id, whose.workers, whose.most, whose.phase
         )
     entries = [
         Unread(
@@ -294,7 +300,7 @@ async def inactive(
         more = await connection.fetchval(_ARE_PATIENTS, environment_id, looked_at + 1) > looked_at
     else:
         rows = await connection.fetch(
-            _OWN_INACTIVE, environment_id, whose.worker_id, since, expected, MOST_OWN + 1
+            _OWN_INACTIVE, environment_id, whose.workers, since, expected, MOST_OWN + 1
         )
     entries = [Inactive(_person(row), row["last_at"]) for row in rows]
     return Matches(entries[: whose.most], _rest(more or len(entries) > whose.most))
@@ -305,7 +311,7 @@ async def new(connection: Connection, whose: Whose, now: datetime) -> Matches[Ne
     since = now - timedelta(days=NEW_DAYS)
     parameters = (
         whose.environment_id,
-        whose.worker_id,
+        whose.workers,
         since,
         whose.others,
         _LOOKED_AT,
@@ -326,12 +332,7 @@ async def new(connection: Connection, whose: Whose, now: datetime) -> Matches[Ne
 
 async def open_tasks(connection: Connection, whose: Whose) -> int:
     """How many tasks the worker's own patients have not put away."""
-    return int(await connection.fetchval(_TASKS, whose.environment_id, whose.worker_id))
-
-
-async def own_patients(connection: Connection, whose: Whose) -> int:
-    """How many patients the worker coaches."""
-    return int(await connection.fetchval(_PATIENTS, whose.environment_id, whose.worker_id))
+    return int(await connection.fetchval(_TASKS, whose.environment_id, whose.workers))
 
 
 async def phases(
@@ -380,7 +381,7 @@ def _steps(row: Any, whose: Whose, now: datetime) -> Iterator[DueStep]:
             if step.get("completed_at") is not None or step.get("reminder_date") is None:
                 continue
             worker_id, due = step.get("worker_id"), moment(step["reminder_date"])
-            is_mine = worker_id == whose.worker_id or (worker_id is None and row["is_mine"])
+            is_mine = row["is_mine"] if worker_id is None else worker_id in whose.workers
             late = days_late(due, patient.timezone, now)
             if late >= 0 and (whose.everybody or is_mine):
                 yield DueStep(

@@ -7,7 +7,7 @@ else's is overwritten."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from almoner.database import Connection
@@ -16,6 +16,7 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal import alerts, patient_access, read_marks
 from almoner.portal.care_flows import queries
 from almoner.portal.care_flows.changes import Change, Merging
+from almoner.portal.inbox import cover
 from almoner.portal.patient import Patient
 from almoner.portal.tasks.queries import WholeTask
 from almoner.portal.tasks.services import Faster
@@ -123,7 +124,9 @@ async def dismiss_alert(
 
 
 async def _alert(visit: Visit, connection: Connection, alert_id: str) -> Mapping[str, Any]:
-    alert = await alerts.locked(connection, alerts.reader_of(visit), _guid(alert_id))
+    covered = await cover.covered_by(visit, connection, datetime.now(UTC))
+    reader = alerts.reader_of(visit, tuple(each.worker_id for each in covered))
+    alert = await alerts.locked(connection, reader, _guid(alert_id))
     if alert is None:
         raise problem("not_found", "There is no such alert for you any more. Load the page again.")
     return alert

@@ -15,7 +15,8 @@ from almoner.pages.visit import Visit
 from almoner.portal import alerts
 from almoner.portal.calendar.queries import CalendarEvent
 from almoner.portal.failures import queries as failed
-from almoner.portal.inbox import full_counts, put_off, queries, rows, section_counts, today
+from almoner.portal.inbox import cover, full_counts, put_off, queries, rows, section_counts, today
+from almoner.portal.inbox.cover import Covered
 from almoner.portal.inbox.entries import Matches
 from almoner.portal.inbox.full_counts import Tally
 from almoner.portal.inbox.put_off import NO_SNOOZES, Snoozes
@@ -102,7 +103,8 @@ class InboxSection:
 
 @dataclass(frozen=True, kw_only=True)
 class InboxPage:
-    """What the inbox's page and its parts need. ``pauses`` are those of processes and of all.
+    """What the inbox's page and its parts need. ``pauses`` are those of processes and of all,
+    ``covered`` the workers whose work is in it too.
 
     ``failures`` of what runs by itself are there for who administers, None for others. ``place`` is
     the number of the row in which something was just done, None where nothing was;
@@ -124,6 +126,7 @@ class InboxPage:
     inactive_days: int
     failures: int | None
     pauses: tuple[Pause, ...]
+    covered: tuple[Covered, ...]
     result: InboxActionResult | None = None
     place: int | None = None
     focus: int | None = None
@@ -141,6 +144,7 @@ class Gathered:
     tasks: int
     failures: int | None
     pauses: tuple[Pause, ...]
+    covered: tuple[Covered, ...]
 
 
 async def gather(
@@ -178,6 +182,7 @@ async def gather(
         inactive_days=visit.parts.inactive_days,
         failures=gathering.failures,
         pauses=gathering.pauses,
+        covered=gathering.covered,
         result=result,
         place=place,
         focus=None if place is None else min(place, drawn - 1),
@@ -186,14 +191,17 @@ async def gather(
 
 async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = False) -> Gathered:
     """What waits, one row a patient; ``urgent``: but for the quiet ones and the new."""
-    whose, mine = whose_of(visit, view), whose_of(visit, InboxView())
     async with visit.connection() as connection:
+        covered = await cover.covered_by(visit, connection, now)
+        ids = tuple(each.worker_id for each in covered)
+        whose = replace(whose_of(visit, view), covered=ids)
+        mine = replace(whose_of(visit, InboxView()), covered=ids)
         day = await today.of(visit, connection, await queries.calendar_of(connection, mine), now)
         events = [event for event in day.events if event.patient_id and event.outcome is None]
         phases = await queries.phases(connection, whose, {e.patient_id or "" for e in events})
         waiting = await _waiting(visit, connection, whose, now, urgent)
-        open_alerts = await alerts.open_for(connection, alerts.reader_of(visit))
-        open_tasks = await task_queries.open_for(visit, connection)
+        open_alerts = await alerts.open_for(connection, alerts.reader_of(visit, ids))
+        open_tasks = await task_queries.open_for(visit, connection, whose.workers)
         # What one has put off is off one's own list alone.
         snoozes = NO_SNOOZES
         if not view.everybody:
@@ -217,6 +225,7 @@ async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = 
         tasks=tasks,
         failures=failures,
         pauses=paused,
+        covered=covered,
     )
 
 

@@ -26,8 +26,8 @@ _VISIBLE: Final = f"(t.patient_id IS NULL OR (p.id IS NOT NULL AND {patient_acce
 # Those of the worker, and of their roles those that nobody has taken: each by an index of its own.
 _OPEN_FOR: Final = f"""
 WITH open AS (
-  (SELECT * FROM worker_tasks t WHERE t.environment_id = $1 AND {IS_OPEN} AND t.worker_id = $3
-   LIMIT {_MOST})
+  (SELECT * FROM worker_tasks t WHERE t.environment_id = $1 AND {IS_OPEN}
+    AND t.worker_id = ANY ($3::uuid[]) LIMIT {_MOST})
   UNION ALL
   (SELECT * FROM worker_tasks t WHERE t.environment_id = $1 AND {IS_OPEN} AND t.worker_id IS NULL
     AND t.role = ANY ($4::text[]) LIMIT {_MOST})
@@ -109,13 +109,13 @@ class WholeTask:
     completed_by: str
 
 
-async def open_for(visit: Visit, connection: Connection) -> list[OpenTask]:
-    """What is open for the visitor: theirs, and what a role of theirs may take."""
+async def open_for(visit: Visit, connection: Connection, workers: Sequence[str]) -> list[OpenTask]:
+    """What is open for the visitor: that of these workers, and what a role of theirs may take."""
     rows = await connection.fetch(
         _OPEN_FOR,
         visit.environment_id,
         patient_access.only_of(visit),
-        visit.worker.worker_id,
+        list(workers),
         list(visit.worker.roles),
     )
     return [OpenTask(**row) for row in rows]

@@ -1,0 +1,100 @@
+"""While a worker is away, what is theirs to do is in the inbox of who covers them, and no longer."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from almoner.vocabulary.times import iso
+from tests.people import People
+from tests.portal.test_inbox import EASTERN, Clinic, clinic, counts, days, form_of, names, step
+from tests.web.document import Document
+
+__all__ = ["clinic"]
+
+
+async def away(clinic: Clinic, cover: str, first: int = 0) -> str:
+    """The other coach is away for a week from so many days on; returns where their absences are."""
+    day = datetime.now(EASTERN).date() + timedelta(days=first)
+    path = f"/calendar/hours/{clinic.other.worker_id}"
+    fields = {
+        "from_day": day.isoformat(),
+        "to_day": (day + timedelta(days=7)).isoformat(),
+        "cover": cover,
+    }
+    answer = await clinic.other.send_form(f"{path}/absences", **fields)
+    assert answer.status_code == 303
+    return path
+
+
+async def test_what_waits_of_a_worker_who_is_away_waits_for_their_cover_until_they_are_back(
+    clinic: Clinic, people: People, program: int
+) -> None:
+    third = await people(program, "coach", first_name="Tessa", last_name="Third")
+    theirs = await clinic.patient("Theirs", clinic.other)
+    await clinic.flow(
+        theirs,
+        step("For nobody", days(-2)),
+        step("For Otto", days(-1), worker_id=clinic.other.worker_id),
+        step("For Tessa", days(-1), worker_id=third.worker_id),
+    )
+    wrote = await clinic.patient("Wrote", clinic.other)
+    await clinic.message(wrote, "Hello?")
+    alarmed = await clinic.patient("Alarmed", clinic.other)
+    await clinic.make("alerts", patient_id=alarmed["id"], alert_type="x", text="Call.")
+    await clinic.make("worker_tasks", title="Ring", worker_id=clinic.other.worker_id)
+    await clinic.flow(await clinic.patient("Of Tessa", third), step("Noise", days(-2)))
+    assert counts((await clinic.me.get("/inbox")).text) == {"all": "0"}
+
+    path = await away(clinic, clinic.me.worker_id)
+    page = (await clinic.me.get("/inbox")).text
+    assert counts(page) == {"now": "1", "late": "1", "messages": "1", "today": "1", "all": "4"}
+    assert Document(page).testid("cover").mentions("Otto Other is away until")
+    late = Document(page).row("Theirs")
+    assert "For Otto" in late
+    assert "For Tessa" not in late
+    taken = await clinic.me.send_form(
+        "/inbox/alert-take", htmx=True, **form_of(page, "/inbox/alert-take")
+    )
+    assert Document(taken).row("taken by you")
+    # Who is away has their own list all the same, and nobody else has it.
+    assert counts((await clinic.other.get("/inbox")).text)["all"] == "4"
+    assert names((await third.get("/inbox")).text) == ["Of Tessa Hopper", "Theirs Hopper"]
+
+    hours = await clinic.other.get(path)
+    assert Document(hours).mentions("Covered by Emily Smith")
+    remove = re.search(r'action="([^"]+/remove)"', hours.text)
+    assert remove is not None
+    assert (await clinic.other.send_form(remove[1])).status_code == 303
+    assert counts((await clinic.me.get("/inbox")).text) == {"all": "0"}
+    await third.aclose()
+
+
+async def test_an_absence_to_come_and_one_without_a_cover_divert_nothing(clinic: Clinic) -> None:
+    await clinic.flow(await clinic.patient("Theirs", clinic.other), step("Late", days(-2)))
+    await away(clinic, clinic.me.worker_id, first=3)
+    await away(clinic, "")
+    page = (await clinic.me.get("/inbox")).text
+    assert counts(page) == {"all": "0"}
+    assert Document(page).lacks("testid", "cover")
+
+
+async def test_nobody_covers_themselves_or_is_made_up(clinic: Clinic) -> None:
+    path = f"/calendar/hours/{clinic.other.worker_id}/absences"
+    day = iso(datetime.now(UTC))[:10]
+    for cover in (clinic.other.worker_id, "nonsense"):
+        answer = await clinic.other.send_form(path, from_day=day, cover=cover)
+        assert answer.status_code == 400
+        assert Document(answer).field("cover").error
+
+
+async def test_a_role_kept_to_its_own_patients_covers_nobody(
+    clinic: Clinic, people: People, program: int
+) -> None:
+    nurse = await people(program, "community_health_worker", first_name="Nora")
+    await clinic.flow(await clinic.patient("Olga", clinic.other), step("Late", days(-2)))
+    await away(clinic, nurse.worker_id)
+    page = (await nurse.get("/inbox")).text
+    assert not Document(page).mentions("Olga")
+    assert counts(page) == {"all": "0"}
+    await nurse.aclose()
