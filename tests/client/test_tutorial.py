@@ -14,7 +14,7 @@ from typing import Any, Literal, get_type_hints
 from tests.changes.writing import until_true
 from tests.client.copies import COMMAND, SqliteCopy, command, environment
 from tests.client.test_mirror import patient
-from tests.conftest import Api
+from tests.conftest import Api, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -79,3 +79,20 @@ async def test_what_the_program_asks_is_written_as_classes(api: Api) -> None:
     assert "low_mood" in names["MoodCheckModel"].__required_keys__
     assert "wants_to_talk" in names["MoodCheckModel"].__optional_keys__
     assert "LabResultBody" in names
+
+
+async def test_an_address_that_is_none_is_told_from_a_server_that_is_not_there(api: Api) -> None:
+    assert (await command(addressed(api, f"{api.base_url}/v1/"), "check")).out
+    told = await command(addressed(api, "care.example.org"), "check", status=2)
+    assert "https://care.example.org" in told.errors
+    nobody = f"http://127.0.0.1:{free_port()}"
+    for words in (("check",), ("conform", nobody)):
+        told = await command(addressed(api, nobody), *words, status=2)
+        assert f"{nobody} cannot be reached" in told.errors
+
+
+def addressed(api: Api, url: str) -> Api:
+    """The same caller at another address."""
+    other = Api(base_url=url)
+    other.client_id, other.client_secret = api.client_id, api.client_secret
+    return other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import AsyncIterator
 from datetime import date
 from io import BytesIO
@@ -14,12 +15,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from playwright.async_api import Page, expect
 
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.imports.handler import ImportHandler
 from almoner.resources import BY_NAME
+from tests.browsers import SCREENS, Screens, on_every_screen
 from tests.changes.writing import until_true
 from tests.conftest import Callers, new_environment
 from tests.people import People, Person
@@ -335,3 +338,47 @@ async def test_only_who_administers_and_sees_it_whole_imports_and_nobody_of_anot
         for path in (run.path, f"{run.path}/bad"):
             assert (await stranger.get(path)).status_code in (403, 404)
     assert (await admin.get(f"{PATH}/nothing")).status_code == 404
+
+
+@pytest.mark.slow
+async def test_in_a_browser_a_chosen_file_is_mapped_checked_written_and_taken_back(
+    admin: Person, screens: Screens, callers: Callers
+) -> None:
+    page = await screens(admin)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    await page.goto(PATH)
+    bad = GRACE.replace("A-1", "A-9").replace("12/09/1906", "12/32/1906")
+    content = "\n".join([HEADER, GRACE, ADA, bad]).encode()
+    await page.locator("#file").set_input_files(
+        {"name": "people.csv", "mimeType": "text/csv", "buffer": content}
+    )
+    await expect(page.locator("#name")).to_have_value("people.csv")
+    wrong = await seen(page, "chosen")
+    await page.get_by_role("button", name="Look at it").click()
+    await expect(page.get_by_role("button", name="Check every row")).to_be_visible()
+    wrong += await seen(page, "mapped")
+    await page.get_by_role("button", name="Check every row").click()
+    await expect(page.get_by_role("button", name="Write 2 rows")).to_be_visible()
+    wrong += await seen(page, "checked")
+    await page.get_by_role("button", name="Write 2 rows").click()
+    await expect(page.get_by_role("button", name="Take back what was written")).to_be_visible()
+    assert set(await patients(callers, admin.environment_id)) == {"Grace", "Ada"}
+    wrong += await seen(page, "written")
+    await page.get_by_role("button", name="Take back what was written").click()
+    await page.get_by_role("button", name="Take it back", exact=True).click()
+    await expect(page.get_by_text("taken back", exact=True).first).to_be_visible()
+    wrong += await seen(page, "undone")
+    assert await patients(callers, admin.environment_id) == {}
+    assert (wrong, errors) == ([], [])
+
+
+async def seen(page: Page, name: str) -> list[str]:
+    """What is wrong with an open page on every screen; with ALMONER_PICTURES set, pictures of it."""
+    folder = os.environ.get("ALMONER_PICTURES")
+    for width, dark in SCREENS if folder else ():
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.emulate_media(color_scheme="dark" if dark else "light")
+        path = f"{folder}/import-{name}-{width}{'-dark' * dark}.png"
+        await page.screenshot(path=path, full_page=True)
+    return [f"{name}: {one}" for one in await on_every_screen(page)]

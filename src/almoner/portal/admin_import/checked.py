@@ -64,7 +64,7 @@ async def state_page(visit: Visit, row: ImportRow) -> StatePage:
         duplicates=[each for each in duplicates if each is not None],
         all_duplicates=len(duplicates_known),
         written=[
-            (_address(row.collection, each.row_id or ""), f"line {each.line}: {each.outcome}")
+            (_address(row.collection, each.row_id or ""), f"Line {each.line}: {each.outcome}")
             for each in written
         ],
         left=left,

@@ -40,7 +40,7 @@ DAYS: Final = tuple((notation, example(notation)) for notation in NOTATIONS)
 
 def size_words(size: int) -> str:
     """A number of bytes for people."""
-    return f"{size / 1_048_576:.3g} MiB"
+    return f"{size // 1024} KiB" if size < 1_048_576 else f"{size / 1_048_576:.3g} MiB"
 
 
 @dataclass(frozen=True, kw_only=True)
