@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -39,10 +39,16 @@ class Fields:
             for name, property_ in schema["properties"].items()
             if not property_.get("readOnly")
         }
+        self._required = tuple(schema.get("required", ()))
 
     @property
     def names(self) -> list[str]:
         return list(self._fields)
+
+    def lacking(self, named: Iterable[str]) -> list[str]:
+        """What a new row needs and is not among the fields that are named."""
+        there = {name.partition(".")[0] for name in named}
+        return [name for name in self._required if name not in there]
 
     def get(self, name: str) -> CreateField | None:
         """The field of this name; of ``model.low_mood``, a member of a JSON field whose kind is not

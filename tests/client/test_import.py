@@ -92,6 +92,18 @@ async def test_a_row_that_a_file_has_again_far_below_comes_after_the_one_above(
     assert [row["zip_code"] for row in answer.json()[0]["data"]] == ["94112"]
 
 
+async def test_what_every_row_needs_and_no_column_has_is_said_beside_the_mapping(
+    api: Api, tmp_path: Path
+) -> None:
+    path = written(
+        tmp_path, "people.csv", "MRN,First name,Surname,Phase", "A-1,Grace,Hopper,intake"
+    )
+    said = await command(api, *asked(path), "--dry-run", status=1)
+    assert "No column goes into timezone, birthday, which every row needs." in said.errors
+    whole = written(tmp_path, "all.csv", HEADER, GOOD[0])
+    assert "No column" not in (await command(api, *asked(whole), "--dry-run")).errors
+
+
 async def test_every_bad_row_is_reported_and_can_be_mended_and_fed_again(
     api: Api, tmp_path: Path
 ) -> None:

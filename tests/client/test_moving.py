@@ -109,8 +109,10 @@ async def programs(api: Api, folder: Path, command: dict[str, Any], patient: str
     short = {
         name: text for name, text in blocks("python") if name not in ("workers.py", "count.py")
     }
-    assert set(short) == {"walk.py", "write.py", "follow.py"}
+    assert set(short) == {"connect.py", "walk.py", "write.py", "follow.py"}
     assert all(len(text.splitlines()) < 15 for _, text in blocks("python"))
+    connected = await asyncio.to_thread(run, "python connect.py", command)
+    assert connected.stdout.startswith("c"), connected.stderr
     walked = await asyncio.to_thread(run, "python walk.py", command)
     assert sorted(line.split()[1] for line in walked.stdout.splitlines()) == ["Ada", "Grace"]
     with tempfile.TemporaryFile("w+") as told:

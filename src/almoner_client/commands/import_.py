@@ -93,6 +93,9 @@ def _mapping(asked: argparse.Namespace, caller: Client) -> tuple[Mapping, Fields
     for column, target in used.columns.items():
         by = f", by its id in {target.namespace}" if target and target.namespace else ""
         _say(f"  {column} -> {target.field + by if target else 'left out'}")
+    lacking = fields.lacking([*used.constants, *(t.field for t in used.columns.values() if t)])
+    if lacking:
+        _say(f"No column goes into {', '.join(lacking)}, which every row needs.")
     return used, fields
 
 
