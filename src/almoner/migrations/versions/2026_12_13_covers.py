@@ -8,7 +8,7 @@ from alembic import op
 from almoner.migrations import locks
 
 revision = "2026_12_13_covers"
-down_revision = "2026_12_12_worker_tasks"
+down_revision = "2026_12_12_patient_figures"
 
 
 def upgrade() -> None:
