@@ -29,9 +29,11 @@ def pid(
     born: str = "19061209",
     address: str = "",
     phones: str = "",
+    sex: str = "F",
+    language: str = "",
 ) -> str:
     """A PID segment."""
-    return f"PID|1||{mrn}^^^CLINIC^MR||{name}||{born}|F|||{address}||{phones}"
+    return f"PID|1||{mrn}^^^CLINIC^MR||{name}||{born}|{sex}|||{address}||{phones}||{language}"
 
 
 class Sender:

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from almoner.access.worker_events import AT_THE_TERMINAL
+from almoner.data_api.writes import Actor
 from almoner.errors import unavailable
 from almoner.integrations import Integration, hl7_listener, installed, jobs
 from almoner.integrations.handler import IntegrationHandler
@@ -119,6 +120,42 @@ async def test_a_patient_is_created_once_and_changed_after_that(place: Place, po
     )
     assert "Brien & Sön" in str(changes)
     assert other != place.environment
+
+
+async def test_sex_and_language_are_written_where_their_codes_are_known_and_left_alone_elsewhere(
+    place: Place, port: int
+) -> None:
+    said = (
+        ("1001", "F", "es-MX^^ISO639", ("Female", "spanish")),
+        ("1002", "m", "^Haitian^L", ("Male", "haitian")),
+        ("1003", "O", "XX^Elvish^L^yue^^ISO639", ("Other", "cantonese")),
+        ("1004", "U", "und", (None, None)),
+        ("1005", "A", "unknown", (None, None)),
+        ("1006", "", "", (None, None)),
+    )
+    async with Sender(port) as sender:
+        for number, sex, language, _ in said:
+            segment = pid(number, sex=sex, language=language)
+            assert code(await sender.send(adt("A04", f"M{number}", segment))) == "AA"
+        assert {task["status"] for task in await done(place)} == {"succeeded"}
+        rows = await people(place)
+        assert [(row["gender"], row["primary_language"]) for row in rows] == [
+            words for *_, words in said
+        ]
+        # What somebody says of themselves stays, and what the register has follows it.
+        by = Actor(place.environment, "test", "portal", "test", whole=True)
+        own = {"gender": "Two-Spirit"}
+        await place.store.update(by, BY_NAME["patients"], rows[0]["user_id"], own, None)
+        for number, sex, language in (
+            ("1001", "M", "en"),
+            ("1002", "F", "tlh^Klingon"),
+            ("1003", '""', '""'),
+        ):
+            segment = pid(number, sex=sex, language=language)
+            assert code(await sender.send(adt("A08", f"N{number}", segment))) == "AA"
+        assert {task["status"] for task in await done(place)} == {"succeeded"}
+    now = [(row["gender"], row["primary_language"]) for row in (await people(place))[:3]]
+    assert now == [("Two-Spirit", "english"), ("Female", "haitian"), (None, None)]
 
 
 async def test_names_come_in_the_character_set_that_the_message_names(

@@ -94,6 +94,11 @@ class Place:
             while await self._is_busy() or await self._is_unsettled() or await self.reader.look():
                 await asyncio.sleep(0.02)
 
+    async def read(self) -> None:
+        """Reads all that is new, and does nothing of it."""
+        while await self._is_unsettled() or await self.reader.look():
+            await asyncio.sleep(0.02)
+
     async def _is_busy(self) -> bool:
         rows = await self.rows(
             "SELECT FROM work_steps WHERE environment_id = $1 AND state IN ('ready', 'running')"

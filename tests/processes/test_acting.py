@@ -14,7 +14,7 @@ from almoner.processes import firings, pauses
 from almoner.processes.facts import Facts
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health
-from almoner.workshop.process_design import ProcessConditions
+from almoner.workshop.process_design import ProcessCondition, ProcessConditions
 from tests.processes.conftest import Place
 
 PROGRAM = """
@@ -77,6 +77,46 @@ async def answer(place: Place, patient: str, low: int) -> str:
     return await place.create(
         "assessment_responses", {"user_id": patient, "spec_id": "mood", "model": {"low": low}}
     )
+
+
+async def test_what_several_processes_ask_alike_is_asked_once_and_they_act_in_the_programs_order(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks = {
+        "sixth": "{of: answer, field: low, is: 6}, {of: band, is: low}",
+        "any": "",
+        "fifth": "{of: band, is: low}, {of: answer, field: low, is: 5}",
+        "phase": "{of: patient, field: phase, is: active}, {of: band, is: low}",
+        "other": "{of: band, is: fine}",
+        "not": "{of: band, is: low, not: true}",
+    }
+    await place.publish(
+        PROGRAM
+        + "".join(
+            f"  - name: {name}\n    when: {{event: assessment_finished, assessment: mood}}\n"
+            f"    if: {{all: [{conditions}]}}\n    then: [{{do: give_task, task: survey}}]\n"
+            for name, conditions in asks.items()
+        )
+    )
+    looked_at: list[str] = []
+    holds = Facts.holds
+
+    async def counted(facts: Facts, condition: ProcessCondition) -> bool:
+        looked_at.append(condition.of)
+        return await holds(facts, condition)
+
+    monkeypatch.setattr(Facts, "holds", counted)
+    patient = await place.patient()
+    await answer(place, patient, 3)
+    await place.read()
+    # Three ask for the band low and are not looked at further; two ask by themselves.
+    assert looked_at == ["band"] * 3
+    await answer(place, patient, 5)
+    await place.work()
+    fired = await place.rows(
+        "SELECT process FROM process_firings WHERE environment_id = $1 ORDER BY id"
+    )
+    assert [row["process"] for row in fired] == ["any", "other", "not", "any", "fifth"]
 
 
 async def test_answers_in_the_band_start_the_care_flow_once_and_others_nothing(

@@ -39,12 +39,12 @@ class Columns:
     """
 
     def __init__(self, resource: Resource, mapping: Mapping[str, str]) -> None:
-        self._names = resource.spelled[Shape.DOCUMENTED].names
+        self._names = resource.spelled[Shape.STORED].names
         self._mapping = mapping
 
     def target(self, column: str) -> str:
         """The field that a column holds, ``body.value`` for a part of one; blank for none. Raises
-        RowError.
+        BadRowError.
         """
         target = "" if column == REASON else self._mapping.get(column, column)
         head, parted, _ = target.partition(".")
@@ -59,7 +59,7 @@ class Columns:
 
     def read(self, row: Row, header: tuple[str, ...]) -> tuple[str, Fields]:
         """The external id and the fields that a row names; an empty cell names none. Raises
-        RowError with every problem.
+        BadRowError with every problem.
         """
         if row.wrong:
             raise BadRowError(("", row.wrong))

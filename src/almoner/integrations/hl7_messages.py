@@ -14,6 +14,7 @@ from typing import Any, Final
 import hl7
 
 from almoner.errors import Problem
+from almoner.integrations import hl7_codes
 from almoner.integrations.hl7v2_adt import AdtMessage, Identifier, Merge, MessageProblem, Person
 from almoner.resources.patients import patients
 from almoner.vocabulary.contact_kinds import phone_number
@@ -65,6 +66,8 @@ _SAYS: Final[Mapping[str, tuple[int, int, bool]]] = {
     "zip_code": (11, 5, False),
     "country": (11, 6, False),
     "county": (11, 9, False),
+    "gender": (8, 1, False),
+    "primary_language": (15, 1, False),
 }
 
 
@@ -216,19 +219,32 @@ class _Reader:
     def _person(self, number: int, pid: Any, is_merge: bool) -> Person:
         name = self._chosen(pid, 5, 7, ("L", "D", ""))
         address = self._chosen(pid, 11, 7, ("H", "P", "L", ""))
-        parts = {5: name, 7: self._chosen(pid, 7, 0, ()), 11: address}
+        parts = {5: name, 11: address}
+        parts |= {place: self._chosen(pid, place, 0, ()) for place in (7, 8, 15)}
         foreign = _part(address, 6).upper() not in _US
         fields: dict[str, str | None] = {}
         for field, (place, component, needed) in _SAYS.items():
             if foreign and field in ("state", "zip_code"):
                 continue
-            value = self._text(_part(parts[place], component))
+            value = self._value(field, parts[place], component)
             at = (number, place, component, needed and not is_merge)
             self._say(fields, field, value, *at)
         phones, emails = self._contacts(pid)
         return Person(
             ids=self._ids("PID", number, pid, 3), fields=fields, phones=phones, emails=emails
         )
+
+    def _value(self, field: str, repetition: Any, component: int) -> str:
+        """What a component says, a code in the word that stands for it here; blank where it says
+        nothing that a field may hold.
+        """
+        value = self._text(_part(repetition, component))
+        if value == _DELETED or field not in ("gender", "primary_language"):
+            return value
+        if field == "gender":
+            return hl7_codes.SEXES.get(value.upper(), "")
+        # The sender's code and name of it, and those of another code system beside.
+        return hl7_codes.language(*(self._text(_part(repetition, at)) for at in (1, 2, 4, 5)))
 
     def _say(
         self,

@@ -15,6 +15,7 @@ from almoner.data_api import find
 from almoner.data_api.declare import Row
 from almoner.errors import ApiError, Problem
 from almoner.integrations.declare import Integration, IntegrationError, OfHost
+from almoner.integrations.hl7_codes import SEXES
 from almoner.integrations.task import Task
 
 _MERGE: Final = "A40"
@@ -204,10 +205,22 @@ async def _take(task: Task, person: Person) -> str:
         new = {"phase": task.settings.phase, "timezone": task.settings.timezone, **fields}
         user_id = (await task.store.create("patients", new))["id"]
     elif person.fields:
-        await task.store.update("patients", user_id, dict(person.fields))
+        await task.store.update("patients", user_id, await _changes(task, user_id, person))
     await _add_ids(task, user_id, person.ids)
     await _add_contacts(task, user_id, person)
     return user_id
+
+
+async def _changes(task: Task, user_id: str, person: Person) -> Row:
+    """What a message changes of a patient. What people say of their gender in words of their own is
+    theirs: an administrative sex does not take its place.
+    """
+    changes: Row = dict(person.fields)
+    if "gender" in changes:
+        patient = await task.store.get("patients", user_id)
+        if patient is not None and patient["gender"] not in (None, *SEXES.values()):
+            del changes["gender"]
+    return changes
 
 
 async def _merge(task: Task, entry: Merge) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from almoner.access.audit import ReadAudit
 from almoner.access.tokens import Access
-from almoner.data_api import find, statements
+from almoner.data_api import find, nested, statements
 from almoner.data_api.declare import Resource, Row
 from almoner.data_api.serve import may
 from almoner.data_api.store import Store
@@ -21,7 +21,8 @@ from almoner.patient_merges.merge import merge_unasked
 from almoner.vocabulary.fields import Shape
 from almoner.work.step import StepRun
 
-_SHAPE = Shape.DOCUMENTED
+# The fields of both editions of the contract, as pages and imports have them.
+_SHAPE = Shape.STORED
 
 
 class ScopedStore:
@@ -88,8 +89,10 @@ class ScopedStore:
         return [_row(body) for body in record["body"].split(statements.ROW_END)]
 
     async def create(self, collection: str, fields: Row) -> Row:
-        """Creates a row, and answers with it."""
+        """Creates a row, with those that come along, and answers with it."""
         resource = self._writable(collection)
+        for name in nested.own_scopes(resource, fields):
+            self._writable(name)
         connection = await self._run.transaction()
         return _row(
             (await self._store.within(connection).create(self._by, resource, fields, _SHAPE)).body

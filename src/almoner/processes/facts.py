@@ -131,17 +131,18 @@ class Facts:
 
     async def _all_hold(self, conditions: Iterable[ProcessCondition]) -> bool:
         for condition in conditions:
-            if not await self._holds(condition):
+            if not await self.holds(condition):
                 return False
         return True
 
     async def _any_holds(self, conditions: Iterable[ProcessCondition]) -> bool:
         for condition in conditions:
-            if await self._holds(condition):
+            if await self.holds(condition):
                 return True
         return False
 
-    async def _holds(self, condition: ProcessCondition) -> bool:
+    async def holds(self, condition: ProcessCondition) -> bool:
+        """Whether one condition does."""
         if condition.of in GROUPS:
             of_group = self._all_hold if condition.of == "all" else self._any_holds
             return await of_group(condition.conditions) is not condition.negated

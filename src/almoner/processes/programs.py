@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+import msgspec
+
 from almoner.database import Connection
 from almoner.processes import events
 from almoner.processes.events import Event
 from almoner.workshop import published_programs
-from almoner.workshop.process_design import Process
+from almoner.workshop.process_design import GROUPS, Process, ProcessCondition
 from almoner.workshop.published_programs import Outline
 
 _VERSIONS: Final = """
@@ -22,6 +26,16 @@ _ENVIRONMENTS: Final = """
 SELECT p.environment_id, max(p.version) AS version FROM programs p
 GROUP BY p.environment_id ORDER BY p.environment_id
 """
+
+
+@dataclass(frozen=True)
+class GuardedProcesses:
+    """Processes that one condition keeps from acting where it does not hold, each with its place in
+    the program; ``guard`` is None where they have none in common with others.
+    """
+
+    guard: ProcessCondition | None
+    processes: tuple[tuple[int, Process], ...]
 
 
 @dataclass(frozen=True)
@@ -65,33 +79,27 @@ class PublishedVersions:
         )
 
     @cached_property
-    def _by_trigger(self) -> tuple[dict[tuple[str, str], list[tuple[int, Process]]], ...]:
-        """Of each version, the processes by the event that they wait for and what it is of, each
-        with its place.
-        """
+    def _by_trigger(self) -> tuple[dict[tuple[str, str], tuple[GuardedProcesses, ...]], ...]:
+        """Of each version, the processes by the event that they wait for and what it is of."""
         versions = []
         for outline in self.outlines:
             by_trigger: dict[tuple[str, str], list[tuple[int, Process]]] = {}
             for place, process in enumerate(outline.processes):
                 key = (str(process.when.event), events.narrowed(process.when))
                 by_trigger.setdefault(key, []).append((place, process))
-            versions.append(by_trigger)
+            versions.append({key: _guarded(each) for key, each in by_trigger.items()})
         return tuple(versions)
 
-    def set_off_by(self, event: Event) -> list[Process]:
-        """The processes that an event sets off, of the version in force when it happened, in the
-        program's order: found without a look at the others.
+    def set_off_by(self, event: Event) -> tuple[GuardedProcesses, ...]:
+        """The processes that an event sets off, of the version in force when it happened: found
+        without a look at the others.
         """
         version = bisect_right(self.published_at, event.at)
         if version == 0:
-            return []
+            return ()
         by_trigger = self._by_trigger[version - 1]
-        waiting = by_trigger.get((event.on, ""), [])
-        if event.of:
-            waiting = sorted(
-                [*waiting, *by_trigger.get((event.on, event.of), [])], key=lambda each: each[0]
-            )
-        return [process for _, process in waiting]
+        waiting = by_trigger.get((event.on, ""), ())
+        return (*waiting, *by_trigger.get((event.on, event.of), ())) if event.of else waiting
 
     def since_when(self, process: Process) -> datetime:
         """From when on a process of the newest version has been in force as it is."""
@@ -110,6 +118,29 @@ class PublishedVersions:
         if in_force is None or process_in(in_force[1], process.name) != process:
             return None
         return in_force
+
+
+def _guarded(waiting: Iterable[tuple[int, Process]]) -> tuple[GuardedProcesses, ...]:
+    """Processes by the condition that the most of them share, so that one that does not hold is
+    looked at once for all of them.
+    """
+    required = {
+        place: {
+            msgspec.json.encode(condition): condition
+            for condition in process.conditions.every
+            if condition.of not in GROUPS
+        }
+        for place, process in waiting
+    }
+    shared = Counter(key for keys in required.values() for key in keys)
+    guards: dict[bytes, ProcessCondition | None] = {}
+    groups: dict[bytes, list[tuple[int, Process]]] = {}
+    for place, process in waiting:
+        key = max(required[place], key=lambda each: shared[each], default=b"")
+        key = key if shared[key] > 1 else b""
+        guards.setdefault(key, required[place].get(key))
+        groups.setdefault(key, []).append((place, process))
+    return tuple(GuardedProcesses(guards[key], tuple(each)) for key, each in groups.items())
 
 
 async def newest_versions(connection: Connection) -> dict[int, int]:

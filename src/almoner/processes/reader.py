@@ -25,6 +25,7 @@ from almoner.processes.events import Event, LogSpan
 from almoner.processes.facts import FactRows, Facts
 from almoner.processes.programs import (
     MARGIN,
+    GuardedProcesses,
     PublishedVersions,
     newest_versions,
     process_in,
@@ -187,7 +188,7 @@ class EventReader:
             if in_force is None or not waiting:
                 continue
             facts = _facts(rows, event)
-            for process in waiting:
+            for process in await _candidates(facts, waiting):
                 fired += await self._fire(rows, in_force, process, event=event, facts=facts, at=at)
         return fired
 
@@ -320,6 +321,28 @@ class EventReader:
             firing = firings.stopped(firing, problem, firings.FAILED)
         wait = max((due - at).total_seconds(), 0.0)
         return int(await firings.add(connection, environment_id, firing, wait))
+
+
+async def _candidates(facts: Facts, waiting: Sequence[GuardedProcesses]) -> list[Process]:
+    """Those whose guard holds, in the program's order; whose cannot be looked at is among them, and
+    says so itself.
+    """
+    left: list[tuple[int, Process]] = []
+    for group in waiting:
+        if await _may_hold(facts, group):
+            left += group.processes
+    return [process for _, process in sorted(left, key=lambda each: each[0])]
+
+
+async def _may_hold(facts: Facts, group: GuardedProcesses) -> bool:
+    if group.guard is None:
+        return True
+    try:
+        return await facts.holds(group.guard)
+    except (UnavailableError, *AWAY, asyncpg.PostgresError):
+        raise
+    except Exception:
+        return True
 
 
 def _rows(connection: Connection, environment_id: int, happened: Sequence[Event]) -> FactRows:

@@ -123,6 +123,11 @@ async def test_a_webhook_that_a_process_calls_is_declared_tried_moved_and_taken_
     live = Document(await integrator.get(f"{LIVE}/try/discharged"))
     assert live.mentions("This process calls the webhook crm, which this environment does not have")
     assert live.link("Declare it: crm")
+    editor = "/workshop/processes/discharged"
+    lacking = Document(await integrator.get(editor)).testid("lacking")
+    assert "the webhook crm, which this environment does not have" in lacking
+    assert "the hook discharge, which is not open" in lacking
+    assert lacking.link("Declare it: crm")
     assert (await integrator.send_form(f"{here}/try")).status_code == 404
     guarded = await integrator.send_form(f"{here}/edit", url="https://127.0.0.1/in")
     assert guarded.status_code == 400
@@ -144,6 +149,7 @@ async def test_a_webhook_that_a_process_calls_is_declared_tried_moved_and_taken_
     assert [body for _, body in receiver.requests] == [{"trial": True}] * 2
     assert "elsewhere" in Document(await integrator.get(here)).definition("Address")
     assert Document(await integrator.get(f"{LIVE}/try/discharged")).lacks("link", "Declare it: crm")
+    assert Document(await integrator.get(editor)).lacks("link", "Declare it: crm")
     assert (await integrator.send_form(f"{here}/remove")).status_code == 303
     assert "not declared" in Document(await integrator.get(WEBHOOK)).row("called by Discharged")
 

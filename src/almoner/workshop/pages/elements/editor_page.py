@@ -4,19 +4,22 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.filters import counted
+from almoner.pages.objects.views import Link
 from almoner.pages.visit import Form, Visit
+from almoner.processes.lacking import lacking
 from almoner.workshop.checks import every_problem, problems
 from almoner.workshop.design import MessageTemplate, ProgramDesign
 from almoner.workshop.drafts import Draft
+from almoner.workshop.pages.automation.reading import lacking_links
 from almoner.workshop.pages.editor import saving
 from almoner.workshop.pages.editor.chosen_kind import begun
 from almoner.workshop.pages.editor.condition_values import condition_values, trigger_values
@@ -31,6 +34,7 @@ from almoner.workshop.pages.elements.list_page import index_of
 from almoner.workshop.pages.elements.previews import ElementPreview, preview
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.placeholders import PLACEHOLDERS
+from almoner.workshop.process_design import Process
 
 _FOLDER: Final = "workshop/pages/elements"
 # The hidden value that tells a preview which element of the group it is about; blank where that is
@@ -61,8 +65,8 @@ class FormStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class EditorPage:
-    """The form of an element and its preview. ``remove_path`` is blank where there is nothing to
-    remove.
+    """The form of an element, its preview, and what it needs that the environment does not have.
+    ``remove_path`` is blank where there is nothing to remove.
 
     ``placeholders`` are those that its text may hold, with what each stands for; empty where it is
     no message."""
@@ -79,12 +83,16 @@ class EditorPage:
     remove_path: str
     status: FormStatus
     preview: ElementPreview
+    lacking: Sequence[tuple[str, Link | None]]
     placeholders: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class ElementPreviewPage:
+    """``lacking``: what the element needs that the environment does not have."""
+
     preview: ElementPreview
+    lacking: Sequence[tuple[str, Link | None]]
 
 
 @dataclass(frozen=True)
@@ -161,13 +169,22 @@ async def show_preview(visit: Visit, group: ElementGroup) -> Response:
     form = await visit.form()
     async with visit.connection() as connection:
         before = await saving.base_of(connection, visit.environment_id, form.text("base"))
+        element = completed(group.struct, read(form, group.struct).value)
+        lacks = await _lacking(visit, connection, element)
     at, items = form.text(PLACE) if group.is_list else "0", group.items(before.design)
     index = parsing.whole(at, high=len(items) - 1)
-    design = group.put(
-        before.design, index, completed(group.struct, read(form, group.struct).value)
-    )
+    design = group.put(before.design, index, element)
     view = preview(group, design, len(items) if index is None else index, visit.worker.timezone)
-    return visit.fragment(f"{_FOLDER}/preview.html", ElementPreviewPage(view))
+    return visit.fragment(f"{_FOLDER}/preview.html", ElementPreviewPage(view, lacks))
+
+
+async def _lacking(
+    visit: Visit, connection: Connection, element: Any
+) -> list[tuple[str, Link | None]]:
+    if not isinstance(element, Process):
+        return []
+    needs = await lacking(connection, visit.environment_id, [element])
+    return lacking_links(visit, needs[element.name])
 
 
 def _after(opened: _Opened, done: Acted) -> _Opened:
@@ -287,6 +304,7 @@ async def _editor(
         status=opened.status,
         place="" if index is None else str(index),
         preview=preview(group, previewed, place, visit.worker.timezone),
+        lacking=await _lacking(visit, connection, group.items(previewed)[place]),
         placeholders=PLACEHOLDERS if group.struct is MessageTemplate else {},
     )
     return visit.show(f"{_FOLDER}/editor.html", f"{_FOLDER}/form.html", page, status)
