@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.errors import ApiError
@@ -127,6 +129,34 @@ async def test_a_job_is_told_task_by_task_and_what_a_failed_one_wrote_is_undone(
     assert log == [
         {"actor": "integration:clinic_pull", "through": "integration", "request_id": job_id}
     ]
+
+
+async def test_a_task_whose_session_ends_is_no_fault_and_is_done_again(
+    place: Place, own_dsn: str
+) -> None:
+    cut, tries = Integration(name="cut", title="Cut", scopes=("patients.write",)), []
+
+    @cut.task()
+    async def run_cut(task: Task) -> None:
+        tries.append(1)
+        await task.store.create("patients", GRACE)
+        if len(tries) == 1:
+            aside = await asyncpg.connect(own_dsn)
+            await aside.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND state = 'idle in transaction'"
+            )
+            await aside.close()
+        await task.store.create("patients", GRACE)
+
+    await place.configure(cut)
+    with capture_logs() as logged:
+        job = await place.run(cut)
+    assert (job["status"], len(tries)) == ("succeeded", 2)
+    assert job["tasks"][0]["errors"] == []
+    assert "a fault in an integration" not in {line["event"] for line in logged}
+    patients = await place.rows("SELECT FROM patients WHERE environment_id = $1")
+    assert len(patients) == 2
 
 
 async def test_a_retry_repairs_what_failed_and_the_whole_job_has_succeeded_then(

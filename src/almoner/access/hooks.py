@@ -5,6 +5,7 @@ stand, where it is called, and what trails call it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from almoner.access import hook_proof, worker_events
+from almoner.access.audit import ReadAudit
 from almoner.access.refused_calls import RefusedCalls
 from almoner.access.secrets import SecretBox
 from almoner.access.worker_events import AT_THE_TERMINAL, By
@@ -89,6 +91,18 @@ class HookCallers:
     database: Database
     box: SecretBox
     refused: RefusedCalls
+
+    @classmethod
+    def noted_in(
+        cls,
+        audit: ReadAudit,
+        hooks: Hooks,
+        database: Database,
+        box: SecretBox,
+        watch: Callable[[], float] = time.monotonic,
+    ) -> HookCallers:
+        """Those whose refused calls are noted in the audit trail. ``watch`` tells seconds."""
+        return cls(hooks=hooks, database=database, box=box, refused=RefusedCalls(audit, watch))
 
     async def of(self, request: Request, name: str, body: bytes, now: float) -> tuple[int, bytes]:
         """The environment that the caller is a partner of, and what the call is known again by.

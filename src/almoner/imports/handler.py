@@ -4,11 +4,8 @@ in one transaction with the mark that it was.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any, Final
-
-import structlog
 
 from almoner.access.secrets import SecretBox
 from almoner.data_api.batch_rows import BatchRequest
@@ -16,7 +13,6 @@ from almoner.data_api.declare import Row, Verb
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Connection, Database
-from almoner.errors import UnavailableError
 from almoner.imports import checking, results, rows, undo
 from almoner.imports.checking import Prepared
 from almoner.imports.rows import (
@@ -31,7 +27,6 @@ from almoner.imports.rows import (
     RowProblem,
 )
 from almoner.imports.sources import IMPORTED
-from almoner.operations.logs import fault
 from almoner.vocabulary.fields import Shape
 from almoner.work import backoff
 from almoner.work.step import DONE, FAILED, READY, Outcome, Step, StepRun
@@ -55,7 +50,6 @@ class ImportHandler:
         self._database = database
         self._store = store
         self._box = box
-        self._chance = random.SystemRandom()
 
     async def claimed(
         self, connection: Connection, environment_id: int, steps: Sequence[Step]
@@ -79,14 +73,11 @@ class ImportHandler:
         doing = {CHECK: self._check, WRITE: self._write, UNDO: self._undo, FORGET: self._forget}
         try:
             return await doing[step.name](run)
-        except UnavailableError:
-            # Whether anything was done is not known: the engine has it done once more.
+        except backoff.SESSION_ENDED:
             raise
         except Exception as error:
-            structlog.get_logger().error("a fault in an import", **fault(error))
-            if step.attempts < ATTEMPTS:
-                return Outcome(READY, wait=backoff.wait(step.attempts, self._chance))
-            return Outcome(FAILED)
+            backoff.log_fault("an import", error)
+            return backoff.again(step, ATTEMPTS, Outcome(FAILED))
 
     async def _check(self, run: StepRun) -> Outcome:
         connection = await run.transaction()

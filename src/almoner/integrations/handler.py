@@ -5,13 +5,11 @@ follow.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-import structlog
 
 from almoner.access.audit import ReadAudit
 from almoner.access.secrets import SecretBox
@@ -20,7 +18,7 @@ from almoner.data_api.declare import Resource, Row
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Connection, Database
-from almoner.errors import ApiError, UnavailableError
+from almoner.errors import ApiError
 from almoner.integrations import installed
 from almoner.integrations.declare import (
     Integration,
@@ -33,10 +31,9 @@ from almoner.integrations.http import GuardedHttp
 from almoner.integrations.installed import Configured
 from almoner.integrations.store import ScopedStore
 from almoner.integrations.task import CalledTaskError, Task, TaskRows, Waiting
-from almoner.operations.logs import fault
 from almoner.outbound.http import HttpClient
 from almoner.work import backoff, queries
-from almoner.work.step import BLOCKED, DONE, FAILED, READY, REFUSED, Outcome, Step, StepRun
+from almoner.work.step import BLOCKED, DONE, FAILED, REFUSED, Outcome, Step, StepRun
 
 TASKS: Final = "integration_tasks"
 _IS_PATIENT: Final = "SELECT EXISTS (SELECT FROM patients WHERE environment_id = $1 AND id = $2)"
@@ -76,7 +73,6 @@ class IntegrationHandler:
         self._integration = integration
         self._parts = parts
         self._tasks = parts.resources[TASKS]
-        self._chance = random.SystemRandom()
         # As they were when steps were last taken up; or what is wrong with them.
         self._configured: dict[int, Configured | ApiError] = {}
 
@@ -167,15 +163,11 @@ class IntegrationHandler:
                 "malformed_item", f"What the task was given does not fit: {error}."
             )
             return self._refused([error_row(unfit, step.attempts)], task)
-        except UnavailableError:
-            # Whether anything was done is not known: the engine has it done once more.
+        except backoff.SESSION_ENDED:
             raise
         except Exception as error:
-            structlog.get_logger().error(
-                "a fault in an integration",
-                task=self._integration.task_name(kind.name),
-                **fault(error),
-            )
+            task_name = self._integration.task_name(kind.name)
+            backoff.log_fault("an integration", error, task=task_name)
             broken = TemporaryError(
                 "fault", f"The integration has a fault of its own: {type(error).__name__}."
             )
@@ -216,11 +208,8 @@ class IntegrationHandler:
         self, kind: TaskKind, step: Step, error: TemporaryError, task: Task | None
     ) -> Outcome:
         note = _Ending([error_row(error, step.attempts)], _about(task))
-        if step.attempts >= kind.attempts:
-            return Outcome(FAILED, note=note)
-        return Outcome(
-            READY, note=note, wait=max(error.after, backoff.wait(step.attempts, self._chance))
-        )
+        ending = Outcome(FAILED, note=note)
+        return backoff.again(step, kind.attempts, ending, note=note, after=error.after)
 
     def _refused(self, errors: Sequence[Mapping[str, Any]], task: Task | None = None) -> Outcome:
         return Outcome(REFUSED, note=_Ending(errors, _about(task)))

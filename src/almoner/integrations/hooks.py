@@ -17,7 +17,6 @@ from starlette.routing import Route
 
 from almoner.access.audit import ReadAudit
 from almoner.access.hooks import HookCallers, Hooks
-from almoner.access.refused_calls import RefusedCalls
 from almoner.access.secrets import SecretBox
 from almoner.data_api.declare import Resource
 from almoner.data_api.store import Store
@@ -64,9 +63,7 @@ def route(
     watch: Callable[[], float] = time.monotonic,
 ) -> Route:
     """The route. ``known`` are the integrations that are installed."""
-    callers = HookCallers(
-        hooks=HOOKS, database=database, box=box, refused=RefusedCalls(audit, watch)
-    )
+    callers = HookCallers.noted_in(audit, HOOKS, database, box, watch)
 
     async def called(request: Request) -> Response:
         name, body = request.path_params["name"], await request.body()

@@ -4,19 +4,15 @@ with the mark that it was.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-import structlog
-
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Connection, Database
-from almoner.errors import ApiError, UnavailableError
-from almoner.operations.logs import fault
+from almoner.errors import ApiError
 from almoner.processes import firings, pauses
 from almoner.processes.actions import Acting, ActionError, perform
 from almoner.processes.facts import Facts
@@ -25,7 +21,7 @@ from almoner.processes.programs import process_in
 from almoner.processes.reader import ACTOR, FAULT, now
 from almoner.processes.webhooks import CALL, WebhookCaller
 from almoner.work import backoff
-from almoner.work.step import DONE, FAILED, READY, REFUSED, Outcome, Step, StepRun
+from almoner.work.step import DONE, FAILED, REFUSED, Outcome, Step, StepRun
 from almoner.workshop import published_programs
 from almoner.workshop.process_design import Process
 from almoner.workshop.published_programs import Outline
@@ -59,7 +55,6 @@ class ProcessHandler:
         self._database = database
         self._store = store
         self._clock = clock
-        self._chance = random.SystemRandom()
 
     async def claimed(
         self, connection: Connection, environment_id: int, steps: Sequence[Step]
@@ -95,14 +90,12 @@ class ProcessHandler:
         except ApiError as refused:
             words = " ".join(problem.detail for problem in refused.problems)
             return _failed(REFUSED, refused.problems[0].code, words)
-        except UnavailableError:
-            # Whether anything was done is not known: the engine has it done once more.
+        except backoff.SESSION_ENDED:
             raise
         except Exception as error:
-            structlog.get_logger().error("a fault in a process", **fault(error))
-            if step.attempts < ATTEMPTS:
-                return Outcome(READY, wait=backoff.wait(step.attempts, self._chance))
-            return _failed(FAILED, "fault", FAULT.format(name=type(error).__name__))
+            backoff.log_fault("a process", error)
+            ending = _failed(FAILED, "fault", FAULT.format(name=type(error).__name__))
+            return backoff.again(step, ATTEMPTS, ending)
 
     async def _act(self, run: StepRun) -> Outcome:
         """Does all that is to be done, in the transaction of the step."""

@@ -19,7 +19,6 @@ from starlette.routing import Route
 
 from almoner.access.audit import ReadAudit
 from almoner.access.hooks import HookCallers, Hooks
-from almoner.access.refused_calls import RefusedCalls
 from almoner.access.secrets import SecretBox
 from almoner.data_api.writes import new_id
 from almoner.database import Connection, Database
@@ -123,9 +122,7 @@ def route(
     watch: Callable[[], float] = time.monotonic,
 ) -> Route:
     """The route. ``now`` is in seconds since 1970; ``watch`` tells seconds."""
-    callers = HookCallers(
-        hooks=HOOKS, database=database, box=box, refused=RefusedCalls(audit, watch)
-    )
+    callers = HookCallers.noted_in(audit, HOOKS, database, box, watch)
 
     async def called(request: Request) -> Response:
         name, body = request.path_params["name"], await request.body()

@@ -7,7 +7,6 @@ however often it is tried."""
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from almoner.processes import firings
 from almoner.processes.firings import QUEUE, Firing
 from almoner.vocabulary.times import iso
 from almoner.work import backoff, queries
-from almoner.work.step import DONE, FAILED, READY, REFUSED, NewStep, Outcome, Step
+from almoner.work.step import DONE, FAILED, REFUSED, NewStep, Outcome, Step
 
 # What a webhook is told by a trial.
 TRIAL: Final = b'{"trial":true}'
@@ -181,7 +180,6 @@ class WebhookCaller:
         self._box = box
         self._client = client
         self._clock = clock
-        self._chance = random.SystemRandom()
 
     async def call(self, step: Step) -> Outcome:
         """Does a step that calls. No connection is held while the receiver is waited for."""
@@ -212,9 +210,7 @@ class WebhookCaller:
         return self._once_more(step, words)
 
     def _once_more(self, step: Step, words: str) -> Outcome:
-        if step.attempts < _ATTEMPTS:
-            return Outcome(READY, wait=backoff.wait(step.attempts, self._chance))
-        return _failed(FAILED, "webhook_failed", words)
+        return backoff.again(step, _ATTEMPTS, _failed(FAILED, "webhook_failed", words))
 
 
 def _body(firing: Firing) -> bytes:
