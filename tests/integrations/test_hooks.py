@@ -16,6 +16,7 @@ from almoner.integrations import Integration, Task, hooks
 from almoner.resources import BY_NAME
 from tests.conftest import Server, new_environment
 from tests.integrations.conftest import Place
+from tests.plain_http import PlainHttp
 
 NOW = 1_800_000_000
 # Seconds, as they go by for those that are refused.
@@ -42,7 +43,7 @@ async def partner(place: Place) -> AsyncIterator[httpx.AsyncClient]:
         now=lambda: float(NOW),
     )
     transport = httpx.ASGITransport(app=Starlette(routes=[route]))
-    async with httpx.AsyncClient(transport=transport, base_url="http://almoner") as client:
+    async with PlainHttp(transport=transport, base_url="http://almoner") as client:
         yield client
 
 
@@ -147,7 +148,7 @@ async def test_what_is_refused_is_in_the_audit_trail_and_a_flood_is_one_entry_a_
 
 
 async def test_the_server_answers_a_hook_with_the_words_of_the_api(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with PlainHttp(base_url=server.url) as client:
         answer = await client.post("/integrations/kiwihealth_pull/hook", json={})
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/json")
     assert answer.json()["errors"][0]["code"] == "unauthorized"

@@ -23,6 +23,7 @@ from almoner.processes.reader import EventReader
 from almoner.vocabulary import clocks, cron
 from almoner.workshop.trigger_design import Trigger
 from tests.conftest import new_environment
+from tests.plain_http import PlainHttp
 from tests.processes.conftest import Place
 from tests.processes.test_acting import PROGRAM
 
@@ -233,7 +234,7 @@ async def audit(place: Place) -> AsyncIterator[ReadAudit]:
 async def partner(place: Place, audit: ReadAudit) -> AsyncIterator[httpx.AsyncClient]:
     route = hooks.route(place.database, SecretBox(b"k" * 32), audit, now=lambda: float(NOW))
     transport = httpx.ASGITransport(app=Starlette(routes=[route]))
-    async with httpx.AsyncClient(transport=transport, base_url="http://almoner") as client:
+    async with PlainHttp(transport=transport, base_url="http://almoner") as client:
         yield client
 
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 
 from almoner.access import hook_proof, worker_events
@@ -20,6 +19,7 @@ from almoner.vocabulary.definitions import NO_RIGHTS
 from almoner.workshop.pages.integrations import setup
 from tests.conftest import Callers, Server
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 from tests.web.document import Document
 
 PATH = "/workshop/integrations/kiwihealth_pull"
@@ -122,7 +122,7 @@ async def test_a_hook_is_made_shown_once_used_made_anew_and_closed(
     address = hooks.HOOKS.address("", "kiwihealth_pull")
     assert address in page.definition("Hook")
     assert not Document(await integrator.get(PATH)).mentions(secret)
-    async with httpx.AsyncClient(base_url=server.url) as partner:
+    async with PlainHttp(base_url=server.url) as partner:
 
         async def called(token: str) -> int:
             headers = {"Authorization": f"Bearer {token}"}

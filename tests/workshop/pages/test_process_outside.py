@@ -19,6 +19,7 @@ from almoner.resources import BY_NAME
 from almoner.workshop.publish import publish
 from tests.conftest import Server, ServerThread, free_port, new_environment
 from tests.people import People, Person
+from tests.plain_http import PlainHttp
 from tests.processes.test_outside import receiving
 from tests.web.document import Document
 
@@ -90,7 +91,7 @@ async def test_a_hook_that_a_process_waits_for_is_opened_called_made_anew_and_cl
     assert address in opened.text
     assert first not in (await integrator.get(f"{HOOK}/discharge")).text
     body = b'{"patient_id": "%s"}' % patient.encode()
-    async with httpx.AsyncClient(base_url=server.url) as partner:
+    async with PlainHttp(base_url=server.url) as partner:
 
         async def called(**headers: str) -> int:
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
