@@ -101,6 +101,9 @@ async def test_filters_hold_together_and_alternatives_one_of_them(
     assert await fitting(f"{mine}&all=record.medicine.form:is:drops") == {low}
     assert await fitting(f"{mine}&all=record.medicine.daily:is:true") == {low}
     assert await fitting("all=coach:is:nobody") == {stranger}
+    assert await fitting(f"all={SCORE}:least:5&all=band.pain:is:strong") == {high, stranger}
+    assert await fitting(f"all={SCORE}:least:1&all=due:most:3&all=due:least:0") == set()
+    assert await fitting(f"all={SCORE}:most:3&all=record.medicine.dose:least:1") == {low}
     assert await fitting(f"{mine}&all=phase:is:intake&all=added:within:2") == {low, high, late}
     assert await fitting(f"{mine}&all=added:before:2") == set()
     assert await fitting(f"{mine}&all=consent.sms:is:true") == set()

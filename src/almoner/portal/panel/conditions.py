@@ -28,18 +28,40 @@ class PanelAbout:
 
 
 class Conditions:
-    """SQL of what must hold of a patient ``p``; ``parameters`` grow with it."""
+    """SQL of what must hold of a patient ``p``; ``parameters`` grow with it.
 
-    def __init__(self, about: PanelAbout, parameters: list[Any]) -> None:
+    Two filters by figures or more, of everybody's patients, are met by the ids that all of them
+    have in common: read from the index and hashed, whatever the planner thinks of how rare each is.
+    ``begin`` is what a statement begins with for that, ``all`` what must hold.
+    """
+
+    def __init__(self, about: PanelAbout, view: PanelView, parameters: list[Any]) -> None:
         self._about = about
         self._now = about.now.timestamp()
         self._parameters = parameters
-
-    def of(self, view: PanelView) -> str:
-        """All that a view asks; blank where it asks nothing."""
+        self._common: list[str] = []
+        self._has_common = self._by_figures(view) > 1
         every = [self._of(each) for each in view.every]
+        self.begin = ""
+        if self._common:
+            self.begin = f"WITH fits AS MATERIALIZED ({' INTERSECT '.join(self._common)}) "
+            every.append("p.id IN (SELECT patient_id FROM fits)")
+        self._has_common = False
         some = " OR ".join(self._of(each) for each in view.some)
-        return "".join(f" AND {each}" for each in [*every, *([f"({some})"] if some else [])])
+        self.all = "".join(f" AND {each}" for each in [*every, *([f"({some})"] if some else [])])
+
+    def _by_figures(self, view: PanelView) -> int:
+        """How many filters are met by ids that an index has together; none where the patients are
+        those of one coach, who are few.
+        """
+        of_coach = any(each.column == "coach" and each.test == "is" for each in view.every)
+        if self._about.only is not None or of_coach:
+            return 0
+        return sum(
+            bool(self._about.columns[each.column].figure)
+            and each.test not in (*WITHOUT_VALUE, "not")
+            for each in view.every
+        )
 
     def _of(self, asked: PanelFilter) -> str:
         column = self._about.columns[asked.column]
@@ -77,7 +99,11 @@ class Conditions:
             return f"NOT EXISTS ({rows} AND f.patient_id = p.id AND f.word = {value})"
         if column.sort == "late":
             return self._late(rows, asked)
-        return f"p.id IN ({rows} AND f.{column.part} {self._compared(column, asked)})"
+        ids = f"{rows} AND f.{column.part} {self._compared(column, asked)}"
+        if self._has_common:
+            self._common.append(ids)
+            return "true"
+        return f"p.id IN ({ids})"
 
     def _compared(self, column: PanelColumn, asked: PanelFilter) -> str:
         if column.part == "word":

@@ -98,8 +98,8 @@ async def page(
     """A page of a view, behind a patient or before one, who are ids or blank."""
     is_backwards = bool(before) and not after
     parameters: list[Any] = [about.environment_id]
-    conditions = Conditions(about, parameters)
-    where = _where(about, view, conditions)
+    conditions = Conditions(about, view, parameters)
+    where = _where(about, conditions)
     parts = await _parts(
         connection, about, view, after or before, conditions=conditions, is_backwards=is_backwards
     )
@@ -107,7 +107,7 @@ async def page(
     for part in parts:
         missing = PAGE + 1 - len(ids)
         if missing:
-            statement = part.statement(where, missing, is_backwards)
+            statement = conditions.begin + part.statement(where, missing, is_backwards)
             ids += await _ids(connection, statement, parameters)
     has_more, ids = len(ids) > PAGE, ids[:PAGE]
     if is_backwards:
@@ -131,9 +131,11 @@ async def fitting(
 ) -> list[str]:
     """The ids of those who fit, no more than ``most``."""
     parameters: list[Any] = [about.environment_id]
-    where = _where(about, view, Conditions(about, parameters))
+    conditions = Conditions(about, view, parameters)
+    where = _where(about, conditions)
     rows = await connection.fetch(
-        f"SELECT p.id::text FROM patients p WHERE p.environment_id = $1{where} LIMIT {most}",
+        f"{conditions.begin}SELECT p.id::text FROM patients p WHERE p.environment_id = $1{where}"
+        f" LIMIT {most}",
         *parameters,
     )
     return [row["id"] for row in rows]
@@ -179,13 +181,13 @@ def _patient(
     return PanelPatient(**row, figures=figures, values=values)
 
 
-def _where(about: PanelAbout, view: PanelView, conditions: Conditions) -> str:
+def _where(about: PanelAbout, conditions: Conditions) -> str:
     only = (
         ""
         if about.only is None
         else f" AND p.coach_id = {conditions.parameter(about.only, 'uuid')}"
     )
-    return f"{only}{conditions.of(view)} AND {is_current('p.id')}"
+    return f"{only}{conditions.all} AND {is_current('p.id')}"
 
 
 async def _parts(
