@@ -236,6 +236,7 @@ async def _asked_with_something(walk: Walk) -> None:
             "?rows=200&of=all",
         ),
         ("/inbox/list", "?of=all"),
+        ("/inbox/preview", f"?patient={patient}"),
         ("/inbox/snooze", f"?patient={patient}"),
         ("/inbox/hand-over", f"?patient={patient}"),
         ("/calendar", "?view=day", "?view=month"),

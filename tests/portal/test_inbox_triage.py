@@ -85,6 +85,13 @@ async def test_a_mornings_triage_with_the_keyboard_alone(morning: Clinic, screen
     await page.go_back()
     await expect(page.locator(".inbox-rows > li:focus")).to_contain_text("P02 Hopper")
 
+    # Looked at beside the list, without leaving the row.
+    await press("v")
+    preview = page.get_by_test_id("preview")
+    await expect(preview).to_contain_text("P02 Hopper")
+    await expect(page.locator(".inbox-rows > li:focus-within")).to_contain_text("P02 Hopper")
+    assert await violations(page) == []
+
     # Done, and taken back.
     await press("e")
     await told(page, "Done: Late 2")

@@ -78,7 +78,8 @@ roles:
         (
             5,
             "phases[2]",
-            "a group of keys is expected here (name, title, description, next), not a list",
+            "a group of keys is expected here (name, title, description, next, reminders), not a"
+            " list",
         ),
         (6, "appointment_types", "a list is expected, not text"),
         (7, "", "phases is given twice; it is on line 2 as well"),
@@ -117,7 +118,7 @@ roles:
             26,
             "roles[0].may[0]",
             (
-                "sleep is not known here; one of these is expected: give_care, design, integrate,"
+                "sleep is not known here; one of these is expected: give_care, supervise, design, integrate,"
                 " administer"
             ),
         ),

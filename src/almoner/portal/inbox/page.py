@@ -13,6 +13,7 @@ from almoner.pages.visit import Visit
 from almoner.portal.inbox import (
     hand_over,
     handlers,
+    preview,
     queries,
     several,
     snooze_page,
@@ -137,6 +138,7 @@ ROUTES: Final = (
     PageRoute("/inbox/hand-over", hand_over.show, may=_CARE),
     PageRoute("/inbox/hand-over", hand_over.hand_over, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/hand-over/undo", hand_over.undo, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/preview", preview.show, may=_CARE),
     PageRoute("/inbox/snooze", snooze_page.show, may=_CARE),
     PageRoute("/inbox/snooze", snooze_page.snooze, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/wake", snooze_page.wake, may=_CARE, methods=("POST",)),
