@@ -115,6 +115,7 @@ async def programs(api: Api, folder: Path, command: dict[str, Any], patient: str
     assert connected.stdout.startswith("c"), connected.stderr
     walked = await asyncio.to_thread(run, "python walk.py", command)
     assert sorted(line.split()[1] for line in walked.stdout.splitlines()) == ["Ada", "Grace"]
+    position = folder / "position"
     with tempfile.TemporaryFile("w+") as told:
         following = await asyncio.to_thread(
             begun, "python follow.py", {**command, "stdout": told, "stderr": told}
@@ -126,11 +127,10 @@ async def programs(api: Api, folder: Path, command: dict[str, Any], patient: str
             async def hears() -> bool:
                 told.seek(0)
                 assert following.poll() is None, told.read()
-                return f"update {patient}" in told.read()
+                return f"update {patient}" in told.read() and bool(position.read_text())
 
             await until_true(hears, "the program follows")
         finally:
             following.send_signal(signal.SIGKILL)
             following.wait(60)
     assert (await api.get(f"/v1/patients/{patient}")).json()["city"] == "Arlington"
-    assert (folder / "position").read_text()
