@@ -87,6 +87,9 @@ async def test_a_name_that_there_is_not_is_refused_with_what_to_do(
         ("try x", "The published program has no process x. There is low."),
         ("pause x", "The published program has no process x. There is low."),
         ("try x --draft", "The draft has no process x."),
+        ("webhook crm nowhere", "nowhere is not a URL of the form https://host/path. Give an"),
+        ("pause low", "Paused. What comes up meanwhile is held."),
+        ("resume low", "Resumed. Nothing was held."),
     ):
         result = await asyncio.to_thread(
             CliRunner().invoke,

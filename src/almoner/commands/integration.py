@@ -207,7 +207,7 @@ async def retry(
         values = (database, _store(database), jobs.tasks_of(BY_NAME), owner, job)
         count = await jobs.retry(*values, by=AT_THE_TERMINAL, failed_only=failed)
     value = {"job_id": job, "retried": count}
-    return Answer(value, f"{count} tasks are done again." if count else "Nothing went wrong in it.")
+    return Answer(value, f"{_tasks(count)} done again." if count else "Nothing went wrong in it.")
 
 
 @app.command()
@@ -223,7 +223,11 @@ async def cancel(job: JOB, environment: ENVIRONMENT = None) -> Answer:
         values = (database, _store(database), jobs.tasks_of(BY_NAME), owner, job)
         count = await jobs.cancel(*values, by=AT_THE_TERMINAL)
     value = {"job_id": job, "cancelled": count}
-    return Answer(value, f"Called off {count} tasks." if count else "It had ended already.")
+    return Answer(value, f"{_tasks(count)} called off." if count else "It had ended already.")
+
+
+def _tasks(count: int) -> str:
+    return "1 task is" if count == 1 else f"{count:,} tasks are"
 
 
 @app.command()

@@ -29,6 +29,7 @@ from almoner.commands.session import (
 )
 from almoner.database import Connection
 from almoner.outbound import targets
+from almoner.outbound.targets import TargetError
 from almoner.processes import firings, hooks, pauses, trial, webhooks
 from almoner.processes.pauses import Kind
 from almoner.processes.would import Would
@@ -123,7 +124,7 @@ async def _try(name: str, days: int, draft: bool, environment: str | None, as_js
             summed = trial.TrialSum(design)
             async for would in cases:
                 summed.add(would)
-            _say_what_came_of_it(f"{process_words.summary(process, titles_of(design))}.", summed)
+            _say_what_came_of_it(process_words.summary(process, titles_of(design)), summed)
 
 
 async def _print_cases(
@@ -143,7 +144,7 @@ async def _print_cases(
 
 def _say_what_came_of_it(summary: str, summed: trial.TrialSum) -> None:
     tried = summed.trial()
-    say(summary)
+    say(f"{summary.rstrip('.')}.")
     weeks = [{"week": week, "count": count} for week, count in tried.by_week.items()]
     print_rows(weeks, ("week", "count"), "It would have done nothing.")
     if not tried.number:
@@ -204,8 +205,7 @@ async def resume(
         released = await pauses.resume(connection, owner, kind, which, by=AT_THE_TERMINAL)
     return Answer(
         {"kind": kind, "name": which, "paused": False, "released": released},
-        f"Resumed. {released} that {'was' if released == 1 else 'were'} held"
-        f" {'goes' if released == 1 else 'go'} on.",
+        f"Resumed. {_released(released)}",
     )
 
 
@@ -263,7 +263,10 @@ async def webhook(
         stop("A webhook is named by small letters, digits and underscores, 64 at most.", 2)
     async with connect() as (database, options), database.transaction() as connection:
         if url:
-            targets.read(url, options.private_targets)
+            try:
+                targets.read(url, options.private_targets)
+            except TargetError as error:
+                stop(f"{url} {error}. Give an address such as https://example.org/called.", 2)
         owner = await environment_id(connection, environment)
         box = await keys.box(connection, options.key_source)
         secret = await webhooks.set_webhook(connection, box, owner, name, url)
@@ -271,6 +274,12 @@ async def webhook(
         return Answer({"name": name, "url": ""}, f"The webhook {name} is taken away.")
     words = f"{name} is {url}. Calls are signed with the secret, shown once: {secret}"
     return Answer({"name": name, "url": url, "secret": secret}, words)
+
+
+def _released(number: int) -> str:
+    if not number:
+        return "Nothing was held."
+    return f"What was held goes on: {number:,}."
 
 
 def _option(kind: Kind) -> str:
@@ -297,7 +306,7 @@ async def _check(
         owner,
         which,
     ):
-        stop("There is no patient with this id.")
+        stop("There is no patient with this id. It is at the end of the address of a profile.")
 
 
 async def _design(connection: Connection, owner: int) -> ProgramDesign | None:

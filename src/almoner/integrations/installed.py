@@ -206,7 +206,7 @@ def _converted(integration: Integration, values: Mapping[str, Any]) -> msgspec.S
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         detail = (
             f"The settings of {integration.name} do not fit: {error}. Set them with: almoner"
-            f" integration set {integration.name}"
+            f" integration set {integration.name} NAME=VALUE"
         )
         # The message names the place where there is one: "... - at `$.base_url`".
         reason, _, at = str(error).partition(" - at `$.")
