@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from almoner.data_api.writes import Actor
+from almoner.database import Database
+from almoner.demo import panels
 from almoner.resources import BY_NAME
 from tests.people import People, Person
 from tests.portal.chart import Chart
@@ -229,3 +231,15 @@ async def test_the_tabs_tell_how_many_each_has(practice: Practice, coach: Person
     tabs = Document(await coach.fragment("/panel/counts?view=mine"))
     assert tabs.link("Mine 1").attribute("aria-current") == "page"
     assert tabs.link("All 2")
+
+
+async def test_the_demo_shares_a_view_that_is_one(
+    people: People, database: Database, program: int
+) -> None:
+    async with await people(program, "coach", first_name="Ann") as sharer:
+        async with database.connection() as connection:
+            for _ in range(2):
+                await panels.share(connection, program, sharer.worker_id)
+        async with await people(program, "coach") as other:
+            tabs = Document(await other.fragment("/panel/counts"))
+            assert tabs.link("Mood to look after, shared 0")

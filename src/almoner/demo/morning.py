@@ -15,7 +15,7 @@ from almoner.data_api.declare import Row
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Connection, Database
-from almoner.demo import cast
+from almoner.demo import cast, panels
 from almoner.resources import BY_NAME
 from almoner.resources.messages import UNREAD
 from almoner.vocabulary import clocks
@@ -62,6 +62,7 @@ async def prepare(
     ids = await cast.appear(database, store, by, coach.id, now)
     async with database.connection() as connection:
         await _settle(connection, environment_id, now)
+        await panels.share(connection, environment_id, coach.id)
         patients = await _patients(connection, environment_id, coach, now, ids)
         forgotten = await _forgotten(connection, environment_id, coach)
     for row_id, care_flow in forgotten:
