@@ -211,6 +211,14 @@ def visit(body: dict[str, Any]) -> None:
             body |= span
 
 
+def worker_task(body: dict[str, Any]) -> None:
+    """Due on a day or at a time, also where the row was due at the other."""
+    if body.get("due_date") is not None and is_moment(body.get("due_time")):
+        body["due_time"] = None
+    elif body.get("due_time") is not None and is_day(body.get("due_date")):
+        body["due_date"] = None
+
+
 def is_moment(value: Any) -> bool:
     if value is None:
         return True
@@ -319,6 +327,7 @@ SENSES = {
     "messages": message,
     "calendar_events": calendar_event,
     "visits": visit,
+    "worker_tasks": worker_task,
     "assessment_responses": assessment_response,
     "token": token,
     "subscriptions": subscription,
