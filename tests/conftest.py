@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -34,7 +35,7 @@ from almoner.data_api.writes import Actor
 from almoner.database import Database, connection_guard, write_outcome
 from almoner.operations.connections import ConnectionLimits
 from almoner.resources import RESOURCES
-from almoner.schema import migrate
+from almoner.schema import grants, migrate
 from almoner.server import configuration
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
@@ -50,6 +51,8 @@ from tests.programs import published
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 # Until another is asked for with --hypothesis-profile.
 tries.few()
+# The role by which the server under test works.
+SERVING = "almoner_serving"
 METRICS_TOKEN = "metrics-of-the-tests"
 # What is collected stays: to look through it for garbage takes a fifth of the time of collecting.
 gc.disable()
@@ -126,6 +129,20 @@ async def dsn(postgres: str, template: str, home: Path) -> AsyncIterator[str]:
     await connection.close()
     yield created
     await embedded.drop_database(postgres, name)
+
+
+@pytest.fixture(scope="session")
+async def serving_dsn(dsn: str) -> str:
+    """The same database by a role that may serve and no more: what the server under test has."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        f"DO $$ BEGIN CREATE ROLE {SERVING} LOGIN PASSWORD '{SERVING}'; EXCEPTION WHEN"
+        " duplicate_object THEN NULL; END $$"
+    )
+    await connection.close()
+    await grants.grant(dsn, SERVING)
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(netloc=f"{SERVING}:{SERVING}@{parts.hostname}:{parts.port}"))
 
 
 @pytest.fixture(scope="session")
@@ -266,11 +283,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def settings(dsn: str, home: Path) -> Settings:
+def settings(serving_dsn: str, home: Path) -> Settings:
     # Sessions are put into the database by hand; what asks for a second factor has tests of its
     # own.
     given = Settings(
-        home=home, port=free_port(), database_url=dsn, connections=8, second_factor_for="none"
+        home=home,
+        port=free_port(),
+        database_url=serving_dsn,
+        connections=8,
+        second_factor_for="none",
     )
     return replace(given, metrics_token=METRICS_TOKEN)
 

@@ -45,8 +45,8 @@ LAYERS: Final = (
     _layer("What a program does by itself, and what is counted of patients", "processes figures"),
     _layer("How pages and requests are served", "pages operations"),
     _layer(
-        "Programs, notifications, integrations, imports, migrations and backups",
-        "workshop notifications integrations imports migrations backups",
+        "Programs, notifications, integrations, imports, migrations, backups and erasure",
+        "workshop notifications integrations imports migrations backups erasure",
     ),
     _layer("Two records of one person made one", "patient_merges"),
     _layer("What is offered", "resources"),
@@ -56,6 +56,7 @@ LAYERS: Final = (
         "data_api changes access",
         together=True,
     ),
+    _layer("Logs chained by hash, whatever they tell of", "chains"),
     _layer("Work that is remembered and done once, whatever it is", "work"),
     _layer(
         "PostgreSQL, the network and logs",

@@ -54,6 +54,14 @@ class Settings:
         "",
         secret=True,
     )
+    owner_database_url: str = _setting(
+        "ALMONER_OWNER_DATABASE_URL",
+        "The same database by the role that owns its tables, for almoner migrate and backups. Where"
+        " it is set, the role of ALMONER_DATABASE_URL is granted what serving needs and no more: it"
+        " can neither rewrite the logs nor change tables. Processes that serve need not have it.",
+        "",
+        secret=True,
+    )
     secret_key: str = _setting(
         "ALMONER_SECRET_KEY",
         "32 bytes in base64 that client secrets are encrypted with. By default the file secret.key"

@@ -11,8 +11,10 @@ from contextlib import asynccontextmanager
 
 from almoner.access import keys
 from almoner.access.audit import ReadAudit
+from almoner.chains import seal
 from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.erasure import clear
 from almoner.figures.follower import FigureFollower
 from almoner.imports.handler import ImportHandler
 from almoner.integrations import Integration, jobs, schedules
@@ -121,6 +123,8 @@ async def working(
             hl7_listener.keep_listening(database, store, tasks, box, known=known, stop=stop),
             EventReader(database).run(stop),
             FigureFollower(database).run(stop),
+            clear.keep_clearing(database, stop),
+            seal.keep_sealing(database, stop),
         )
         loops = [asyncio.create_task(each) for each in running]
         try:

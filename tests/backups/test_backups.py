@@ -96,6 +96,7 @@ async def test_a_backup_made_while_others_write_holds_exactly_what_was_counted(
     assert backup.tables["patients"].rows > 0
     report = await rehearse(folder, backup, tmp_path)
     assert report["is_equal"], [t for t in report["tables"] if not t["is_equal"]]
+    assert report["chain_faults"] == {}
 
 
 def test_a_table_that_is_missing_is_new_or_has_another_row_is_not_equal() -> None:

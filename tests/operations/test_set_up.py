@@ -116,13 +116,15 @@ def test_the_doctor_tells_our_server_from_another_program_on_the_port(
     assert "is free" in looked(settings, ALMONER_PORT=str(free_port()))["address"]["seen"]
 
 
-def test_the_doctor_names_plain_http_and_a_superuser(settings: Settings) -> None:
+def test_the_doctor_names_plain_http_and_a_superuser(settings: Settings, dsn: str) -> None:
     found = looked(settings, ALMONER_PORT=str(free_port()), ALMONER_HOST="0.0.0.0")  # noqa: S104
     assert (found["transport"]["well"], "ALMONER_PUBLIC_URL" in found["transport"]["mend"]) == (
         False,
         True,
     )
-    assert (found["role"]["well"], "CREATE ROLE" in found["role"]["mend"]) == (False, True)
+    assert (found["role"]["well"], found["serving role"]["well"]) == (True, True)
+    owner = looked(settings, ALMONER_PORT=str(free_port()), ALMONER_DATABASE_URL=dsn)["role"]
+    assert (owner["well"], "CREATE ROLE" in owner["mend"]) == (False, True)
     assert looked(settings, ALMONER_PORT=str(free_port()))["transport"]["well"]
 
 

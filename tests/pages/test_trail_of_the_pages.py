@@ -165,6 +165,15 @@ async def _imported(person: Person, callers: Callers) -> None:
         await imports.set_checked(connection, callers.box, *place, checked)
 
 
+async def _asked_to_erase(walk: Walk) -> None:
+    """Asks for an erasure, which nobody but another administrator can then do."""
+    patient = max(walk.answers.own - set(walk.patients))
+    wish = {"patient": patient, "wish": "erase", "reason": "asked for it"}
+    answer = await walk.person.send_form("/admin/personal-data", **wish)
+    walk.answers.take("POST erase", answer)
+    assert answer.status_code == 303, answer.text
+
+
 @asynccontextmanager
 async def _walking(
     people: People, database: Database, store: Store, callers: Callers
@@ -178,6 +187,7 @@ async def _walking(
         job = await clinic_jobs.begun(callers, store, environment, patients)
         await clinic_jobs.done(callers, store, environment, job)
         await _imported(person, callers)
+        await _asked_to_erase(walk)
         await fired(person, database, patients)
         answer = await person.send_form("/calendar/feed", whole_names="on")
         walk.feed = re.findall(r"/calendar/feed/[\w-]{43}\.ics", answer.text)[0]

@@ -14,6 +14,7 @@ from almoner.access.worker_events import By
 from almoner.app import PAGES
 from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.erasure import requests
 from almoner.notifications import subscriptions
 from almoner.notifications.subscription_terms import Rules
 from almoner.processes.hooks import HOOKS
@@ -48,6 +49,7 @@ NO_PAGE = {
     "/workshop/file/download": "a file",
     "/admin/import/{import}/bad": "a file",
     "/supervisor/export": "a file",
+    "/admin/personal-data/of/{patient}/download": "a file",
 }
 # What some pages are asked with; the others by their address alone.
 ASKED_WITH = {
@@ -157,6 +159,10 @@ async def visited_by(person: Person, callers: Callers, store: Store) -> Visited:
     job = await clinic_jobs.begun(callers, store, environment, [patient], items=24)
     await clinic_jobs.done(callers, store, environment, job)
     firing = await started(store, environment, callers.database, patient)
+    async with callers.database.transaction() as connection:
+        erasure = await requests.ask(
+            connection, environment, third, "asked for it", By("operator", "test", EVERYTHING)
+        )
     there = {
         f"/workshop/{at}{group}/": item
         for group, item in _items().items()
@@ -178,6 +184,8 @@ async def visited_by(person: Person, callers: Callers, store: Store) -> Visited:
         "/calendar/feed/{": SOMETHING,
         "/admin/workers/": colleague,
         "/admin/import/{": taken.headers["location"].rpartition("/")[2],
+        "/admin/personal-data/of/{": third,
+        "/admin/personal-data/{": erasure,
         "/reset/": reset_links.path(link).rpartition("/")[2],
     }
     return Visited(person, callers.database, there)

@@ -70,6 +70,8 @@ _IMPORTS = "SELECT id::text FROM imports WHERE environment_id = $1 ORDER BY id D
 _AT = {
     "/admin/import/": _IMPORTS,
     "/inbox/failures/{": _JOBS,
+    "/admin/personal-data/of/": ("SELECT patient_id::text FROM erasures WHERE environment_id = $1"),
+    "/admin/personal-data/": "SELECT id::text FROM erasures WHERE environment_id = $1",
     "/calendar/events/": _EVENTS,
     "/tasks/{": _WORKER_TASKS,
     "/workshop/integrations/jobs/": _JOBS,

@@ -73,6 +73,13 @@ Kind = Literal[
     "publish refused",
     "publish withdrawn",
     "publish replaced",
+    "patient exported",
+    "erasure asked",
+    "erasure refused",
+    "erasure withdrawn",
+    "erasure hold placed",
+    "erasure hold ended",
+    "patient erased",
 ]
 OPERATOR: Final = "operator"  # the actor of what is done at a terminal
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import UUID
 
+import msgspec
 import typer
 
 from almoner.access import audit_search, worker_events
 from almoner.access.audit_search import AuditQuery
+from almoner.chains import verify
 from almoner.commands.answering import Answer, Rows, acting
-from almoner.commands.session import ENVIRONMENT, working_in
+from almoner.commands.session import ENVIRONMENT, called, stop, working_at, working_in
 from almoner.vocabulary.times import IsoDate, IsoDateTime
 
 _ID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
@@ -106,6 +109,66 @@ async def list_events(
         table,
         *([f"\nFor older ones: --before {events[-1]['id']}"] if len(events) == limit else []),
     )
+
+
+@app.command("verify")
+@acting()
+async def verify_chains(
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help=(
+                "What this command answered with --json before: the chains must go on from where"
+                " they ended then."
+            ),
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    environment: ENVIRONMENT = None,
+) -> Answer:
+    """Look whether a row of the audit trail or the change log was changed, removed or put in since
+    it was sealed, and which. Ends with 1 where that is so.
+
+    Keep what it answers with apart from the database: who can rewrite all of it could rewrite its
+    chains, and is noticed by --against.
+
+    Example: almoner audit verify --environment production --json > verified.json
+    """
+    earlier = _heads(against)
+    async with working_at(environment) as (connection, chosen):
+        await connection.execute("SET statement_timeout = 0")
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            verified = await verify.verify(connection, chosen.id, earlier)
+    value = {
+        "environment": chosen.name,
+        "is_intact": not verified.faults,
+        "logs": verified.logs,
+        "faults": [fault.as_json() for fault in verified.faults],
+        "erasures": list(verified.erasures.values()),
+    }
+    columns = ("log", "batches", "rows", "unsealed", "head")
+    words = [fault.in_words for fault in verified.faults] or ["Every sealed row is as it was."]
+    erased = [
+        f"Erased by {row['erased_by']} at {row['erased_at']}: {row['reason']}"
+        for row in verified.erasures.values()
+    ]
+    return Answer(
+        value,
+        Rows(verified.logs, columns, "", {"log", "head"}),
+        "\n".join(["", *erased, *words]),
+        status=1 if verified.faults else 0,
+    )
+
+
+def _heads(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    try:
+        before = msgspec.json.decode(path.read_bytes())
+        return {log["log"]: log["head"] for log in before["logs"]}
+    except (msgspec.DecodeError, LookupError, TypeError):
+        stop(f"{path} is no answer of: {called()} audit verify --json")
 
 
 def _table(events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:

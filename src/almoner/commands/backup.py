@@ -57,7 +57,7 @@ async def create_backup(
     async with connect() as (_, settings):
         folder = folder_of(settings, to)
         try:
-            backup = await create(settings.database_url, folder)
+            backup = await create(settings.owner_database_url or settings.database_url, folder)
             removed = folder.prune(keep)
         except BackupError as error:
             stop(str(error))
@@ -87,7 +87,9 @@ async def wal(to: TO = None) -> Answer:
                     f" --to {folder.path}"
                 )
             with folder.locked():
-                log = await source.fetch_log(settings.database_url, folder)
+                log = await source.fetch_log(
+                    settings.owner_database_url or settings.database_url, folder
+                )
         except BackupError as error:
             stop(str(error))
     return Answer(
@@ -133,15 +135,18 @@ async def rehearse_backup(begin: FROM = None) -> Answer:
     except BackupError as error:
         stop(str(error))
     different = [table for table in report["tables"] if not table["is_equal"]]
+    broken = bool(report["chain_faults"])
     words = (
         f"The backup {report['backup']} was restored in {report['seconds']} seconds, and all of its"
         f" {len(report['tables'])} tables are what they were."
         if not different
         else f"The backup {report['backup']} does not hold what it should. Make another one."
     )
+    if broken:
+        words += " Rows of its logs are others than were sealed: see almoner audit verify."
     columns = ("name", "rows", "expected_rows")
     tables = [Rows(different, columns, "")] if different else []
-    return Answer(report, words, *tables, status=1 if different else 0)
+    return Answer(report, words, *tables, status=1 if different or broken else 0)
 
 
 def folder_of(settings: Settings, named: Path | None) -> BackupFolder:

@@ -25,7 +25,7 @@ from almoner.commands.session import (
 from almoner.embedded import EmbeddedServer
 from almoner.migrations import writing
 from almoner.resources import RESOURCES
-from almoner.schema import migrate
+from almoner.schema import grants, migrate
 
 
 def migrate_command(
@@ -53,13 +53,23 @@ def migrate_command(
             _tidy(written)
         return
     settings = located(read_settings())
-    before, after = run(migrate.migrate(settings.database_url, schema.build(RESOURCES)))
+    before, after = run(_migrated(settings.database_url, read_settings().owner_database_url))
     if as_json:
         print_json({"before": before, "after": after})
     elif before == after:
         say(f"The schema is up to date ({after}).")
     else:
         say(f"The schema went from {before or 'nothing'} to {after}.")
+
+
+async def _migrated(dsn: str, owner_dsn: str) -> tuple[str | None, str | None]:
+    """Migrates as the owner, where one is named, and then lets the other role serve."""
+    # Asked first, so that nothing is migrated for a role that cannot come in.
+    role = await grants.role_of(dsn) if owner_dsn else ""
+    moved = await migrate.migrate(owner_dsn or dsn, schema.build(RESOURCES))
+    if owner_dsn:
+        await grants.grant(owner_dsn, role)
+    return moved
 
 
 async def _write(name: str) -> Path | None:

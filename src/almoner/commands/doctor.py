@@ -21,7 +21,7 @@ from almoner.access import keys
 from almoner.access.secrets import key_id
 from almoner.backups.folder import BackupFolder
 from almoner.backups.sealing import BackupError, BackupKeys
-from almoner.commands import demo_address
+from almoner.commands import demo_address, roles
 from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
 from almoner.database import revisions
 from almoner.database.dialing import POOLED, SESSION, Dialler, PooledError
@@ -157,6 +157,8 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
     yield Finding("schema", there == needed, there or "not migrated", mend)
     if there != needed:
         return
+    well, there_is, mend = await roles.of_server(connection, bool(settings.owner_database_url))
+    yield Finding("serving role", well, there_is, mend)
     yield await _sealed(connection, settings)
     names = [r["name"] for r in await connection.fetch("SELECT name FROM environments ORDER BY id")]
     yield Finding(

@@ -58,7 +58,8 @@ async def _restore(settings: Settings, folder: BackupFolder, moment: datetime | 
     if settings.database_url:
         backup = chosen(folder, moment)
         place = Path(settings.home)
-        await restore_into(folder, backup, target, dsn=settings.database_url, place=place)
+        dsn = settings.owner_database_url or settings.database_url
+        await restore_into(folder, backup, target, dsn=dsn, place=place)
         return _answer(folder, moment, None)
     await _fetch_rest(settings, folder)
     before = await restore_home(folder, chosen(folder, moment), target, settings.home)

@@ -108,7 +108,32 @@ $$;
 --#
 CREATE FUNCTION almoner_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  IF TG_OP <> 'TRUNCATE' AND current_setting('almoner.erasing', true) = pg_current_xact_id()::text THEN
+    RETURN NULL;
+  END IF;
   RAISE EXCEPTION 'Rows of % are never changed or removed', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $$;
+--#
+-- What the logs that are never rewritten hold of an erased patient: the values of fields, and how consents were received. That
+-- there were changes stays, with who wrote them. With the rights of the owner of the tables, since nobody else may. A mapping of
+-- an id of another row than the patient's names no patient in the log: it is looked for from when the oldest was made.
+CREATE FUNCTION almoner_forget(environment integer, patients uuid[], mappings uuid[], since timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  PERFORM set_config('almoner.erasing', pg_current_xact_id()::text, true);
+  UPDATE changes SET differences = NULL
+  WHERE environment_id = environment AND patient_id = ANY (patients) AND differences IS NOT NULL;
+  UPDATE changes SET differences = NULL
+  WHERE environment_id = environment AND changed_at >= since AND resource = 'external_ids' AND row_id = ANY (mappings)
+    AND differences IS NOT NULL;
+  DELETE FROM consent_records WHERE environment_id = environment AND patient_id = ANY (patients);
+  PERFORM set_config('almoner.erasing', '', true);
+END $$;
+--#
+-- A function with its owner's rights finds tables where they are, and never those that a caller has put before them.
+DO $$
+BEGIN
+  EXECUTE format('ALTER FUNCTION almoner_forget SET search_path = %I, pg_temp', current_schema());
 END $$;
 --#
 -- The ids of packed patients, sixteen bytes each, as an array, each once.

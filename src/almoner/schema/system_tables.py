@@ -39,6 +39,7 @@ from almoner.schema.columns import (
     table,
     worker_key,
 )
+from almoner.schema.erasure_tables import chain_tables, erasure_tables
 from almoner.schema.figure_tables import figure_tables
 from almoner.schema.portal_tables import portal_tables
 from almoner.schema.process_tables import process_tables
@@ -46,7 +47,8 @@ from almoner.schema.program_tables import draft_tables, program_tables
 from almoner.schema.work_tables import work_tables
 from almoner.schema.worker_tables import account_tables, event_table, sign_in_tables
 
-# What nobody may change or delete, whoever they are: a trigger refuses it.
+# What nobody may change or delete, whoever they are: a trigger refuses it. The erasure of a patient
+# alone goes past it (almoner_forget).
 APPEND_ONLY: Final = (
     "changes",
     "audit_reads",
@@ -56,6 +58,8 @@ APPEND_ONLY: Final = (
     "program_locks",
     "worker_events",
     "consent_records",
+    "chain_batches",
+    "chain_amendments",
 )
 
 
@@ -100,6 +104,8 @@ def house_tables(metadata: MetaData) -> None:
     work_tables(metadata)
     process_tables(metadata)
     figure_tables(metadata)
+    erasure_tables(metadata)
+    chain_tables(metadata)
 
 
 def _change_tables(metadata: MetaData) -> None:

@@ -1,0 +1,122 @@
+"""Whom an erasure or an export is about: every record of theirs, and what they are known by in what
+was sent or stored as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from almoner.database import Connection
+from almoner.errors import problem
+from almoner.vocabulary.kinds import Guid
+
+# The record that goes on for this one, those that were merged into it, and it itself.
+_RECORDS: Final = """
+WITH RECURSIVE going_on AS (
+  SELECT coalesce((SELECT kept_id FROM patient_merges WHERE environment_id = $1
+    AND patient_id = $2), $2) AS id
+), of_them AS (
+  SELECT id FROM going_on
+  UNION SELECT m.patient_id FROM of_them JOIN patient_merges m ON m.environment_id = $1
+    AND m.kept_id = of_them.id
+)
+SELECT p.id::text FROM patients p JOIN of_them USING (id) WHERE p.environment_id = $1
+ORDER BY p.id = (SELECT id FROM going_on) DESC, p.id
+"""
+_LOCK: Final = """
+SELECT id FROM patients WHERE environment_id = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR UPDATE
+"""
+_NAMES: Final = """
+SELECT first_name, last_name FROM patients WHERE environment_id = $1 AND id = ANY ($2::uuid[])
+"""
+# What only one person has.
+_IDENTIFIERS: Final = """
+SELECT external_id AS text FROM external_ids WHERE environment_id = $1 AND resource = 'patients'
+  AND welkin_id = ANY ($2::uuid[])
+UNION SELECT phone_number FROM phone_numbers WHERE environment_id = $1
+  AND user_id = ANY ($2::uuid[])
+UNION SELECT email FROM email_addresses WHERE environment_id = $1 AND user_id = ANY ($2::uuid[])
+"""
+# Shorter ones stand in texts that are of others.
+_SHORTEST: Final = 5
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a text that is about a person has in it: one of ``texts`` as a word of its own, or both
+    of one of ``pairs``, which are names as JSON has them.
+    """
+
+    texts: Sequence[str]
+    pairs: Sequence[tuple[str, str]]
+
+    @property
+    def patterns(self) -> list[str]:
+        """The texts as regular expressions, which PostgreSQL reads as Python does."""
+        edge = "[^[:alnum:]]"
+        return [f"(^|{edge}){re.escape(text)}($|{edge})" for text in self.texts]
+
+    @property
+    def parameters(self) -> tuple[list[str], list[str], list[str]]:
+        """As ``mentions`` takes them."""
+        return self.patterns, [pair[0] for pair in self.pairs], [pair[1] for pair in self.pairs]
+
+    def are_in(self, text: str) -> bool:
+        """Whether a text is about the person."""
+        return any(
+            re.search(rf"(?<![^\W_]){re.escape(term)}(?![^\W_])", text) for term in self.texts
+        ) or any(first in text and last in text for first, last in self.pairs)
+
+
+def mentions(text: str, first: int) -> str:
+    """The SQL of the same; the three parameters of ``Terms`` begin at ``first``."""
+    return (
+        f"({text} ~ ANY (${first}::text[]) OR EXISTS (SELECT FROM unnest(${first + 1}::text[],"
+        f" ${first + 2}::text[]) AS pair(first_name, last_name) WHERE strpos({text},"
+        f" pair.first_name) > 0 AND strpos({text}, pair.last_name) > 0))"
+    )
+
+
+async def records(connection: Connection, environment_id: int, patient_id: str) -> list[str]:
+    """The ids of a person's records, the current one first. Raises a 404 ApiError where there is
+    none.
+    """
+    parsed = Guid().decode(patient_id, "", [])
+    rows = parsed and await connection.fetch(_RECORDS, environment_id, parsed)
+    if not rows:
+        raise problem("not_found", "There is no patient with this id in the environment.")
+    return [row["id"] for row in rows]
+
+
+async def locked(connection: Connection, environment_id: int, patient_id: str) -> list[str]:
+    """The same; until the transaction ends, nobody writes about them, and nothing is merged with
+    them.
+    """
+    while True:
+        before = await records(connection, environment_id, patient_id)
+        await connection.fetch(_LOCK, environment_id, before)
+        # Whoever was merging them meanwhile is done now.
+        if await records(connection, environment_id, patient_id) == before:
+            return before
+
+
+def packed(ids: Sequence[str]) -> bytes:
+    """The ids as the audit trail has them, sixteen bytes each."""
+    return b"".join(UUID(record).bytes for record in ids)
+
+
+async def terms(connection: Connection, environment_id: int, ids: Sequence[str]) -> Terms:
+    """What these records are known by."""
+    identifiers = await connection.fetch(_IDENTIFIERS, environment_id, ids)
+    names = {
+        (row["first_name"], row["last_name"])
+        for row in await connection.fetch(_NAMES, environment_id, ids)
+        if row["first_name"] and row["last_name"]
+    }
+    texts = [*ids, *(r["text"] for r in identifiers if len(r["text"] or "") >= _SHORTEST)]
+    # As HL7 writes a name.
+    texts += [f"{last}^{first}" for first, last in names]
+    return Terms(texts, [(f'"{first}"', f'"{last}"') for first, last in names])

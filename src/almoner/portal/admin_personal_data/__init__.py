@@ -1,0 +1,1 @@
+"""What a patient may ask for: all that is known of them, and to be forgotten."""

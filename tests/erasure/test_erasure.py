@@ -1,0 +1,249 @@
+"""Nothing of an erased person is left, and nothing of anybody else is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, Text
+from typer.testing import CliRunner
+
+from almoner.access.key_file import KeySource
+from almoner.access.secrets import SecretBox
+from almoner.cli import app
+from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
+from almoner.settings import Settings
+from tests.conftest import Api
+from tests.erasure.known import SCHEMA, Known, expected, places, uncovered
+from tests.people import People, Person
+from tests.portal.merging import merge
+from tests.portal.test_patients_lossless import Records
+
+ERASED, STRANGER = "zqxerased", "zqxstranger"
+
+
+@pytest.fixture
+async def coach(people: People, program: int) -> AsyncIterator[Person]:
+    async with await people(program, "coach", first_name="Ann", last_name="Lee") as person:
+        yield person
+
+
+@pytest.fixture
+def records(store: Store, inside: Actor, database: Any, coach: Person) -> Records:
+    return Records(store, inside, database, coach)
+
+
+@pytest.fixture
+def known(records: Records, connection: Any, api: Api, settings: Settings) -> Known:
+    return Known(records, connection, api, SecretBox(*KeySource("", settings.home).first()))
+
+
+@pytest.fixture
+async def name(connection: Any, program: int) -> str:
+    """The name of the environment."""
+    name: str = await connection.fetchval("SELECT name FROM environments WHERE id = $1", program)
+    return name
+
+
+def command(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    """``almoner``, in a process of its own."""
+    environ = {
+        **os.environ,
+        "ALMONER_DATABASE_URL": settings.database_url,
+        "ALMONER_HOME": str(settings.home),
+    }
+    return subprocess.run(
+        [sys.executable, "-c", "from almoner.cli import main; main()", *words],
+        capture_output=True,
+        text=True,
+        env=environ,
+        check=False,
+    )
+
+
+def called(settings: Settings, *words: str, code: int = 0) -> Any:
+    """The answer of a command as JSON."""
+    answer = command(settings, *words, "--json")
+    assert answer.returncode == code, answer.stderr
+    return msgspec.json.decode(answer.stdout) if code == 0 else answer.stderr
+
+
+def test_every_column_that_can_tell_of_a_patient_is_spoken_of() -> None:
+    assert uncovered(SCHEMA) == []
+
+
+def test_a_new_table_about_patients_is_noticed() -> None:
+    metadata = MetaData()
+    for table in SCHEMA.tables.values():
+        table.to_metadata(metadata)
+    Table("walks", metadata, Column("patient_id", Text), Column("told", Text))
+    Table(
+        "strolls",
+        metadata,
+        Column("environment_id", Text),
+        Column("of", Text),
+        ForeignKeyConstraint(["environment_id", "of"], ["patients.environment_id", "patients.id"]),
+    )
+    assert uncovered(metadata) == ["strolls.of", "walks.patient_id"]
+
+
+async def test_no_value_of_an_erased_patient_is_anywhere_and_followers_hear_of_each_row(
+    known: Known,
+    records: Records,
+    connection: Any,
+    api: Api,
+    settings: Settings,
+    name: str,
+    coach: Person,
+) -> None:
+    patient, stranger = await known.patient(1, ERASED), await known.patient(2, STRANGER)
+    merged = await records.patient(3, first_name=ERASED, last_name="Twice")
+    assert (await merge(coach, patient, merged, wins="kept", sure="yes")).status_code == 303
+    await connection.execute("ANALYZE")
+    before, theirs = await places(connection, ERASED), await places(connection, STRANGER)
+    assert expected() - before.keys() == set()
+    assert any(place.startswith("statistics") for place in before)
+    cursor = (await api.get("/v1/changes", params={"after": "latest"})).json()["meta"]["after"]
+
+    done = called(
+        settings, "patient", "erase", patient, "--reason", "asked for it", "--yes", "-e", name
+    )
+
+    assert await places(connection, ERASED) == {}
+    after = await places(connection, STRANGER)
+    assert {place: n for place, n in after.items() if not place.startswith("stat")} == {
+        place: n for place, n in theirs.items() if not place.startswith("stat")
+    }
+    texts = [path for path in settings.home.rglob("*") if path.is_file()]
+    assert texts
+    assert not [path for path in texts if ERASED.encode() in path.read_bytes()]
+    assert (await api.get(f"/v1/patients/{patient}")).status_code == 404
+    assert (await api.get(f"/v1/patients/{stranger}")).status_code == 200
+
+    entries = (await api.get("/v1/changes", params={"after": cursor, "limit": 1000})).json()
+    deleted = [row for row in entries["data"] if row["kind"] == "delete"]
+    assert {patient, merged} <= {row["id"] for row in deleted}
+    assert {"messages", "external_ids", "phone_numbers"} <= {row["resource"] for row in deleted}
+    assert stranger not in {row["patient_id"] for row in entries["data"]}
+    assert done["record_ids"] == [patient, merged]
+    assert (done["reason"], done["state"]) == ("asked for it", "erased")
+    assert done["counts"]["patients"] == 2
+    [event] = [
+        row
+        for row in called(settings, "audit", "events", "--all", "-e", name)
+        if row["event"] == "patient erased"
+    ]
+    assert (event["object"], event["actor"]) == (f"patient:{patient}", "operator")
+    # What was to be done for them is called off; the rest of the queue goes on.
+    states = await connection.fetch(
+        "SELECT queue, state FROM work_steps WHERE environment_id = $1 ORDER BY 1, 2",
+        api.environment_id,
+    )
+    assert [tuple(row) for row in states] == [
+        *(("almoner.processes", state) for state in ("cancelled", "ready")),
+        *(("of_a_test", state) for state in ("cancelled", *["done"] * 4, *["failed"] * 2, "ready")),
+    ]
+    gone = await api.post(
+        "/v1/phone_numbers",
+        json={"user_id": patient, "phone_number": "415-555-0001", "phone_number_type": "cell"},
+    )
+    assert gone.status_code == 404
+
+
+async def test_an_erasure_that_is_killed_in_the_middle_has_not_begun(
+    known: Known, connection: Any, aside: Any, settings: Settings, name: str
+) -> None:
+    patient = await known.patient(1, ERASED)
+    before = await places(connection, ERASED)
+    words = ("patient", "erase", patient, "--reason", "x", "--yes", "-e", name)
+    environ = {
+        **os.environ,
+        "ALMONER_DATABASE_URL": settings.database_url,
+        "ALMONER_HOME": str(settings.home),
+    }
+    async with connection.transaction():
+        # Rows of other tables are gone by the time that it comes to this one.
+        await connection.execute("LOCK TABLE import_parts IN ACCESS EXCLUSIVE MODE")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "from almoner.cli import main; main()", *words), env=environ
+        )
+        while not await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted"
+            " AND relation = 'import_parts'::regclass)"
+        ):
+            assert process.returncode is None
+            await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    assert await places(connection, ERASED) == before
+    called(settings, *words)
+    assert await places(connection, ERASED) == {}
+
+
+async def test_a_hold_keeps_a_patient_until_it_is_ended(
+    records: Records, settings: Settings, name: str
+) -> None:
+    patient, stranger = await records.patient(1), await records.patient(2)
+    erase = ("patient", "erase", patient, "--yes", "-e", name)
+    assert "Say why" in called(settings, *erase, code=1)
+    called(settings, "patient", "hold", patient, "--reason", "case 12", "-e", name)
+    assert "case 12" in called(settings, *erase, "--reason", "x", code=1)
+    [listed] = called(settings, "patient", "holds", "-e", name)
+    assert (listed["patient_id"], listed["reason"]) == (patient, "case 12")
+    called(settings, "patient", "release", patient, "-e", name)
+    called(settings, *erase, "--reason", "x")
+    assert called(settings, "patient", "holds", "-e", name) == []
+    assert stranger
+
+
+async def test_who_was_erased_is_erased_again_after_a_restore(
+    records: Records, settings: Settings, name: str, tmp_path: Path, api: Api
+) -> None:
+    patient, stranger = await records.patient(1), await records.patient(2)
+    entry = {"state": "erased", "reason": "asked for it"}
+    listed = [
+        entry | {"record_ids": [patient]},
+        entry | {"record_ids": ["00000000-0000-0000-0000-000000000009"]},
+        entry | {"record_ids": [stranger], "state": "withdrawn"},
+    ]
+    path = tmp_path / "erasures.json"
+    path.write_bytes(msgspec.json.encode(listed))
+    erased = called(settings, "patient", "erase", "--again", str(path), "-e", name)
+    assert [row["patient_id"] for row in erased] == [patient]
+    assert (await api.get(f"/v1/patients/{stranger}")).status_code == 200
+    again = called(settings, "patient", "erasures", "-e", name)
+    path.write_bytes(msgspec.json.encode(again))
+    assert called(settings, "patient", "erase", "--again", str(path), "-e", name) == []
+
+
+async def test_a_person_has_all_that_is_known_of_them_to_read_and_as_json(
+    known: Known, settings: Settings, name: str, tmp_path: Path
+) -> None:
+    patient = await known.patient(1, ERASED)
+    await known.patient(2, STRANGER)
+    called(settings, "patient", "export", patient, "--to", str(tmp_path / "x"), "-e", name)
+    page = (tmp_path / "x" / f"{patient}.html").read_text()
+    text = (tmp_path / "x" / f"{patient}.json").read_text()
+    for there in (page, text):
+        assert f"{ERASED} contents" in there
+        assert f"{ERASED} said so" in there
+        assert f"{ERASED} was" in there
+        assert STRANGER not in there
+    rows = msgspec.json.decode(text)["collections"]
+    assert len(rows["visits"]) == len(rows["messages"]) == 1
+    assert oct((tmp_path / "x" / f"{patient}.html").stat().st_mode & 0o777) == "0o600"
+
+
+def test_nothing_is_erased_without_a_word() -> None:
+    answer = CliRunner().invoke(app, ["patient", "erase", "x", "--reason", "y"], input="n\n")
+    assert answer.exit_code == 1
+    assert "cannot be taken back" in answer.output
