@@ -243,7 +243,7 @@ def _text(without: list[Round], beside: list[Round], sizes: argparse.Namespace, 
             "creates a second",
             f"{rates[0]:,.0f}",
             f"{rates[1]:,.0f}",
-            f"{lost:.1%} fewer",
+            _than(-lost, "more", "fewer"),
             "5%",
             _yes(lost < 0.05),
         ],
@@ -251,7 +251,7 @@ def _text(without: list[Round], beside: list[Round], sizes: argparse.Namespace, 
             "processor time of a create",
             f"{took[0]:,.0f} µs",
             f"{took[1]:,.0f} µs",
-            f"{dearer:.1%} more",
+            _than(dearer, "more", "less"),
             "5%",
             _yes(dearer < 0.05),
         ],
@@ -282,6 +282,10 @@ def _text(without: list[Round], beside: list[Round], sizes: argparse.Namespace, 
     )
     columns = ["what", "without", "beside", "difference", "at most", "reached"]
     return f"{how}\n\nMachine: {machine.description()}.\n\n{page.table(columns, rows)}"
+
+
+def _than(difference: float, more: str, less: str) -> str:
+    return f"{abs(difference):.1%} {more if difference > 0 else less}"
 
 
 def _yes(reached: bool) -> str:
