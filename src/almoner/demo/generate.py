@@ -18,7 +18,7 @@ from almoner.demo.chart import DemoPatient, DemoWorker, PatientRows, guid, momen
 from almoner.demo.contacts import add_contacts
 from almoner.demo.encounters import add_conversations, add_events
 from almoner.demo.integration import add_jobs
-from almoner.demo.team_tasks import add_team_tasks
+from almoner.demo.team_tasks import add_snoozes, add_team_tasks
 from almoner.vocabulary.times import iso
 
 WORKERS: Final = 40
@@ -38,6 +38,7 @@ COLLECTIONS: Final = (
     "visits",
     "alerts",
     "worker_tasks",
+    "snoozes",
     "integration_tasks",
     "external_ids",
 )
@@ -158,6 +159,7 @@ def patient(
     _add_external_ids(chart, last_id)
     if client.phase != "referred":
         add_team_tasks(chart)
+        add_snoozes(chart)
     return chart.rows
 
 

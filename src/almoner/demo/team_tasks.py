@@ -17,6 +17,7 @@ _TITLES: Final = (
     ("Check what the insurance says", None),
 )
 _OPEN: Final = 0.25
+_PUT_OFF: Final = 0.2
 
 
 def add_team_tasks(chart: PatientRows) -> None:
@@ -43,3 +44,16 @@ def add_team_tasks(chart: PatientRows) -> None:
             completed_at=None if is_open else iso(done),
             completed_by_worker_id=None if is_open else client.coach.id,
         )
+
+
+def add_snoozes(chart: PatientRows) -> None:
+    """Now and then a coach has put them off for a day; that is over."""
+    if chart.rng.random() >= _PUT_OFF:
+        return
+    since = max(chart.latest - timedelta(days=3), chart.joined + timedelta(hours=1))
+    chart.add(
+        "snoozes",
+        since,
+        worker_id=chart.client.coach.id,
+        until_time=iso(since + timedelta(days=1)),
+    )

@@ -132,7 +132,7 @@ def _suggestions(visit: Visit) -> list[Suggestion]:
     soon = ("this afternoon", "This afternoon", DayAndTime(today, AFTERNOON))
     if now.time() >= time(13):
         later = DayAndTime(today, hour) if now.hour < 22 else DayAndTime(today, time(23, 59))
-        soon = (f"today {later.at:%H:%M}", "Later today", later)
+        soon = (f"today {notation.time_of_day(later.at or hour)}", "Later today", later)
     tomorrow = clocks.shifted(today, 1)
     ahead = (_THURSDAY - today.weekday() - 1) % 7 + 1
     # On a Wednesday, tomorrow is Thursday.
@@ -141,7 +141,7 @@ def _suggestions(visit: Visit) -> list[Suggestion]:
     named = (
         soon,
         ("tomorrow", "Tomorrow", DayAndTime(tomorrow)),
-        (f"{thursday:%Y-%m-%d}", "Thursday", DayAndTime(thursday)),
+        (thursday.isoformat(), "Thursday", DayAndTime(thursday)),
         ("next week", "Next week", DayAndTime(next_week)),
     )
     return [

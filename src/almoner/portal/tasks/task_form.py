@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from almoner.pages import parsing
+from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Form, Visit
 from almoner.portal import moment_words
 from almoner.portal.moment_words import DayAndTime
@@ -111,7 +113,8 @@ def values(form: TaskForm, now: datetime, timezone: str) -> tuple[dict[str, Any]
 def due_words(day: Any, time: datetime | None, timezone: str) -> str:
     """When a task is due, as its form shows it and reads it again; blank where at no time."""
     if time is not None:
-        return f"{clocks.local(time, timezone):%Y-%m-%d %H:%M}"
+        here = clocks.local(time, timezone)
+        return f"{here.date().isoformat()} {time_of_day(here)}"
     return day.isoformat() if day is not None else ""
 
 
@@ -128,6 +131,7 @@ def _due_at_end(title: str, now: datetime) -> tuple[str, DayAndTime | None]:
     for number in range(min(_AT_END, len(words) - 1), 0, -1):
         end = " ".join(words[-number:])
         # An hour alone may be part of what is to be done.
-        if not end[:1].isdecimal() and (due := moment_words.meant(end, now)) is not None:
+        due = None if parsing.time_of_day(end) else moment_words.meant(end, now)
+        if due is not None:
             return " ".join(words[:-number]), due
     return title, None
