@@ -50,6 +50,7 @@ NO_PAGE = {
     "/admin/import/{import}/bad": "a file",
     "/supervisor/export": "a file",
     "/admin/personal-data/of/{patient}/download": "a file",
+    "/panel/export": "a file",
 }
 # What some pages are asked with; the others by their address alone.
 ASKED_WITH = {

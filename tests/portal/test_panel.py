@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import AsyncIterator
 
@@ -243,3 +245,24 @@ async def test_the_demo_shares_a_view_that_is_one(
         async with await people(program, "coach") as other:
             tabs = Document(await other.fragment("/panel/counts"))
             assert tabs.link("Mood to look after, shared 0")
+
+
+async def test_a_view_is_taken_out_as_a_file_by_who_administers(
+    practice: Practice, coach: Person, people: People, database: Database
+) -> None:
+    low, high = await practice.patient("Al"), await practice.patient("=Bo")
+    await practice.pain(low, 1)
+    await practice.pain(high, 9)
+    path = f"/panel/export?columns=phase,{SCORE},band.pain&sort={SCORE}&way=down"
+    assert (await coach.get(path)).status_code == 403
+    async with await people(practice.chart.environment, "coach", "admin") as admin:
+        answer = await admin.get(path)
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert [(row["id"], row["Pain check: score"]) for row in rows] == [(high, "9"), (low, "1")]
+    assert rows[0]["Name"] == "'=Bo Hopper"
+    async with database.connection() as connection:
+        events = await connection.fetch(
+            "SELECT detail FROM worker_events WHERE environment_id = $1 AND event = 'data exported'",
+            practice.chart.environment,
+        )
+    assert [row["detail"] for row in events] == ["2 rows: a view of the panel as CSV"]

@@ -14,6 +14,7 @@ from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.panel import act_page, listing, saved_views
 from almoner.portal.panel.columns import WITHOUT_VALUE
+from almoner.portal.panel.export import export
 from almoner.portal.panel.gather import PanelAsked, asked
 from almoner.portal.panel.listing import COUNTED
 from almoner.portal.panel.panel_view import MOST_FILTERS, PanelFilter
@@ -123,6 +124,7 @@ async def remove(visit: Visit) -> Response:
 ROUTES: Final = (
     PageRoute("/panel", show, may=_CARE),
     PageRoute("/panel/counts", show_counts, may=_CARE, background=True),
+    PageRoute("/panel/export", export, may="administer"),
     PageRoute("/panel/act", act_page.preview, may=_CARE, methods=("POST",), repeatable=True),
     PageRoute("/panel/act/do", act_page.perform, may=_CARE, methods=("POST",)),
     PageRoute("/panel/act/undo", act_page.undo, may=_CARE, methods=("POST",)),
