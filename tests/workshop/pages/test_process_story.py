@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from msgspec.structs import replace
 from playwright.async_api import Page, expect
 
@@ -74,6 +75,8 @@ async def design(page: Page) -> None:
     await expect(page.get_by_role("status").filter(has_text="Version 2 is live")).to_be_visible()
 
 
+# The parts of it are in tests/processes and test_automation.py, without a browser.
+@pytest.mark.slow
 async def test_a_process_is_designed_tried_and_published_and_a_coach_takes_back_what_it_did(
     people: People, database: Database, store: Store, screens: Screens
 ) -> None:
