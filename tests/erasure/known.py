@@ -224,7 +224,13 @@ def expected() -> set[str]:
         *("messages.contents", "care_flows.care_flow", "assessment_responses.model"),
         *("external_ids.external_id", "consent_records.note", "assessment_drafts.answers"),
         *("calendar_events.appointment_type", "integration_tasks.errors", "process_firings.event"),
-        *("custom_data_type_records.body", "alerts.text", "calls.note", "visits.note"),
+        *(
+            "custom_data_type_records.body",
+            "alerts.text",
+            "worker_tasks.comments",
+            "calls.note",
+            "visits.note",
+        ),
     }
 
 

@@ -86,6 +86,13 @@ class Records:
             outcome="reached",
         )
         await self.make("alerts", patient_id=patient, alert_type="app_message")
+        await self.make("worker_tasks", patient_id=patient, title=f"Call {number}")
+        await self.make(
+            "snoozes",
+            patient_id=patient,
+            worker_id=self._coach.worker_id,
+            until_time=moments["end_time"],
+        )
         await self.make(
             "integration_tasks",
             user_id=patient,
