@@ -22,7 +22,7 @@ from almoner.notifications import subscriptions
 from almoner.notifications.subscription_terms import Rules
 from almoner.pages.route import ANYONE, PageRoute
 from almoner.resources import BY_NAME
-from almoner.vocabulary.definitions import NO_RIGHTS, Program, Rights
+from almoner.vocabulary.definitions import ANSWERS, NO_RIGHTS, NOTES, RECORDS, Program, Rights
 from almoner.workshop import drafts, kiwi_health
 from almoner.workshop.design import ProgramDesign, Role
 from almoner.workshop.program_file import parse
@@ -396,7 +396,7 @@ async def test_a_program_subscribes_nobody_to_what_it_may_not_read(
 
 
 def test_scopes_that_are_named_here_are_of_collections_that_there_are() -> None:
-    named = {grants.ANSWERS, grants.RECORDS, *grants.OF_NO_PATIENT} - {"program", "subscriptions"}
+    named = {ANSWERS, RECORDS, NOTES, *grants.OF_NO_PATIENT} - {"program", "subscriptions"}
     assert named <= BY_NAME.keys()
 
 

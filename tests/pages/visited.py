@@ -79,7 +79,8 @@ SEEN = [
 ]
 _LISTS = (
     *("phases", "appointment_types", "assessments", "custom_data_types", "care_flows"),
-    *("task_types", "message_templates", "processes", "roles", "sidebar"),
+    *("task_types", "message_templates", "call_outcomes", "note_types"),
+    *("processes", "roles", "sidebar"),
 )
 _WEBHOOK = {
     "name": "EHR bridge",
@@ -159,6 +160,16 @@ async def visited_by(person: Person, callers: Callers, store: Store) -> Visited:
     await fired(person, callers.database, [patient])
     job = await clinic_jobs.begun(callers, store, environment, [patient], items=24)
     await clinic_jobs.done(callers, store, environment, job)
+    signed = await person.send_form(
+        f"/patients/{patient}/note", note_type="progress", text="Walks.", do="save"
+    )
+    assert signed.status_code == 303, signed.text
+    async with callers.database.connection() as connection:
+        note = await connection.fetchval(
+            "SELECT max(id::text) FROM notes WHERE environment_id = $1 AND worker_id = $2",
+            environment,
+            person.worker_id,
+        )
     firing = await started(store, environment, callers.database, patient)
     async with callers.database.transaction() as connection:
         erasure = await requests.ask(
@@ -182,6 +193,7 @@ async def visited_by(person: Person, callers: Callers, store: Store) -> Visited:
     there |= {
         "/patients/{id}/merge/{": third,
         "/patients/{id}/undo/{": firing,
+        "/patients/{id}/errors/{": note,
         "/calendar/feed/{": SOMETHING,
         "/admin/workers/": colleague,
         "/admin/import/{": taken.headers["location"].rpartition("/")[2],

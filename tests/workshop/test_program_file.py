@@ -118,8 +118,8 @@ roles:
             26,
             "roles[0].may[0]",
             (
-                "sleep is not known here; one of these is expected: give_care, supervise, design, integrate,"
-                " administer"
+                "sleep is not known here; one of these is expected: give_care, supervise, design,"
+                " integrate, administer, correct"
             ),
         ),
     ]

@@ -13,14 +13,21 @@ from typing import Final
 
 from almoner.access import policy
 from almoner.errors import ApiError, Problem, problem
-from almoner.vocabulary.definitions import NO_RIGHTS, Program, Rights
+from almoner.vocabulary.definitions import (
+    ANSWERS,
+    NO_RIGHTS,
+    NOTES,
+    RECORDS,
+    Program,
+    Rights,
+)
 
 # A token that is good for more days is a door that stays open: only who administers makes one.
 MOST_DAYS: Final = 90
 # What the API tells of no patient; everything else it has is about patients.
 OF_NO_PATIENT: Final = frozenset({"workers", "calendars", policy.PROGRAM, policy.SUBSCRIPTIONS})
-ANSWERS: Final = "assessment_responses"
-RECORDS: Final = "custom_data_type_records"
+# What of a collection a role may hide, as words stand before its name.
+_OF_HIDDEN: Final = {ANSWERS: "answers to", RECORDS: "records of", NOTES: "notes of"}
 # Permissions with which somebody reaches what is known of patients: in the portal, through a
 # program, by an export.
 _SHOWING: Final = frozenset({"give_care", "integrate", "administer"})
@@ -151,14 +158,11 @@ def _may_open(holds: Authority, scope: str) -> bool:
         return True
     if about == policy.CHANGES:
         return _sees_everything(rights)
-    is_hidden = (about == ANSWERS and rights.hidden_assessments) or (
-        about == RECORDS and rights.hidden_data
-    )
-    return rights.all_patients and not is_hidden
+    return rights.all_patients and not rights.hidden.get(about)
 
 
 def _sees_everything(rights: Rights) -> bool:
-    return rights.all_patients and not rights.hidden_data and not rights.hidden_assessments
+    return rights.all_patients and not any(rights.hidden.values())
 
 
 def _rights_beyond(holds: Rights, granted: Rights, had: Rights) -> Iterator[str]:
@@ -175,13 +179,9 @@ def _rights_beyond(holds: Rights, granted: Rights, had: Rights) -> Iterator[str]
         and not (had_before and had_before.all_patients)
     ):
         yield "patients of others"
-    hidden_before = (
-        (had_before.hidden_assessments, had_before.hidden_data) if had_before else (None, None)
-    )
-    yield from _uncovered(
-        holds.hidden_assessments, granted.hidden_assessments, hidden_before[0], "answers to"
-    )
-    yield from _uncovered(holds.hidden_data, granted.hidden_data, hidden_before[1], "records of")
+    for about, what in _OF_HIDDEN.items():
+        before = had_before.hidden[about] if had_before else None
+        yield from _uncovered(holds.hidden[about], granted.hidden[about], before, what)
 
 
 def _uncovered(
@@ -208,9 +208,9 @@ def _more(before: Rights, after: Rights) -> Iterator[str]:
         )
     if after.may and after.all_patients and not before.all_patients:
         yield "sees all patients, not only those whose coach the worker is"
-    revealed = (before.hidden_assessments - after.hidden_assessments) | (
-        before.hidden_data - after.hidden_data
-    )
+    revealed = {
+        name for about, names in before.hidden.items() for name in names - after.hidden[about]
+    }
     if after.may and revealed:
         yield f"sees what was hidden: {', '.join(sorted(revealed))}"
     if after.may and before.second_factor and not after.second_factor:

@@ -10,6 +10,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
+from almoner.data_api.endings import Ending
 from almoner.data_api.indexed import IndexedPart, Search
 from almoner.data_api.presented import Presented
 from almoner.vocabulary.choices import Choice, ProgramChoice
@@ -135,15 +136,16 @@ class Resource:
     """A collection of the contract.
 
     ``about`` and ``singular`` are for the reference. ``patient`` names the column that tells which
-    patient a row is about (None where it is about no patient). ``settle`` puts what a body names in
-    order, before anything else looks at it. ``checks`` run over the whole row on Create and, when a
-    field that they read is named, on Update, as ``questions`` do. ``on_create`` tells the rows that
-    a Create writes along; ``finders`` are filters besides those of the fields. ``sections`` are the
-    parts of its forms: the last one has every field that is in no other. ``presented`` is how pages
-    show rows. ``searches`` are indexed for typing errors, ``orders`` are lists that pages walk
-    through, as SQL expressions over the columns; ``parts`` are looked into by themselves. ``marks``
-    are columns in which pages note something at a row: the API neither takes nor shows them, and
-    writing one is no change of the row, neither by its ``updated_at`` nor in the change log."""
+    patient a row is about (None where it is about no patient). ``settle`` puts what a body names
+    in order, before anything else looks at it. ``checks`` run over the whole row on Create and,
+    when a field that they read is named, on Update, as ``questions`` do. ``on_create`` tells the
+    rows that a Create writes along, ``ends`` those that end with it; ``finders`` are filters
+    besides those of the fields. ``sections`` are the parts of its forms: the last one has every
+    field that is in no other. ``presented`` is how pages show rows. ``searches`` are indexed for
+    typing errors, ``orders`` are lists that pages walk through, as SQL expressions over the
+    columns; ``parts`` are looked into by themselves. ``marks`` are columns in which pages note
+    something at a row: the API neither takes nor shows them, and writing one is no change of the
+    row, neither by its ``updated_at`` nor in the change log."""
 
     name: str
     title: str
@@ -155,6 +157,7 @@ class Resource:
     settle: Callable[[Row], None] | None = None
     checks: tuple[Check, ...] = ()
     questions: tuple[RuleQuestion, ...] = ()
+    ends: tuple[Ending, ...] = ()
     checked_fields: frozenset[str] = frozenset()
     on_create: Callable[[Row], Sequence[Related]] | None = None
     unique: tuple[Unique, ...] = ()

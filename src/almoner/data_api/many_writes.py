@@ -256,6 +256,7 @@ class ManyWrites(RowWrites):
                 along[related.resource].append(related.values | {"id": new_id()})
         for name, others in along.items():
             await self._insert_set(connection, by, self._resources[name], others, None)
+        await self._end(connection, by, resource, values)
 
     async def _insert_alone(self, connection: Connection, batch: _Batch, each: BatchRow) -> None:
         alone = self._alone(connection)

@@ -77,7 +77,8 @@ class RowWrites:
     ) -> Written:
         """Writes a row that was checked, with those that come with it."""
         asks = resource.any_reference or any(q.asked(row) for q in resource.questions)
-        if related or asks:
+        ends = any(row.get(ending.field) is not None for ending in resource.ends)
+        if related or asks or ends:
             write = self._create_with_related(by, resource, row, related, shape)
         else:
             write = self._create_alone(by, resource, row, shape)
@@ -220,7 +221,23 @@ class RowWrites:
             await rules.ask(connection, by.environment_id, resource, row, row)
             record = await self._insert(connection, by, resource, row, shape)
             await self._insert_related(connection, by, related)
+            await self._end(connection, by, resource, [row])
             return record
+
+    async def _end(
+        self, connection: Connection, by: Actor, resource: Resource, rows: Sequence[Row]
+    ) -> None:
+        """Writes what ends with new rows. ``connection`` is in their transaction."""
+        for ending in resource.ends:
+            ids = [row[ending.field] for row in rows if row.get(ending.field) is not None]
+            if not ids:
+                continue
+            other = self._resources[ending.resource]
+            names = statements.ordered(other, ending.values)
+            values = [other.field(name).kind.bind(ending.values[name]) for name in names]
+            statement = statements.update_all(other, names, blank=True)
+            arguments = (by.environment_id, ids, *values, *by.stamp, list(names))
+            await connection.fetchval(statement, *arguments)
 
     async def _insert(
         self, connection: Connection, by: Actor, resource: Resource, row: Row, shape: Shape

@@ -237,18 +237,21 @@ def _named(resource: Resource, fields: tuple[str, ...], first: int) -> str:
 
 
 @cache
-def update_all(resource: Resource, fields: tuple[str, ...]) -> str:
+def update_all(resource: Resource, fields: tuple[str, ...], blank: bool = False) -> str:
     """The same of many rows. Parameters: environment, ids, the values of ``fields``, the actor's
-    three, and the names of the fields for the change log. Answers with how many were changed."""
+    three, and the names of the fields for the change log. Answers with how many were changed.
+
+    ``blank``: of those alone in which none of these fields is set."""
+    unset = "".join(f" AND {name} IS NULL" for name in fields) if blank else ""
     named, differences, log = _changing(resource, fields, 3)
     # In one order, so that two who change many rows at once wait for each other, and not both for
     # ever.
     return (
         f"WITH was AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = ANY"
-        f" ($2::uuid[]) ORDER BY id FOR NO KEY UPDATE), written AS (UPDATE {resource.name} AS"
-        f" changed SET {named} FROM was WHERE changed.environment_id = $1 AND changed.id = was.id"
-        f" RETURNING changed.*, {differences} AS differences), log AS ({log}) SELECT count(*) FROM"
-        " written"
+        f" ($2::uuid[]){unset} ORDER BY id FOR NO KEY UPDATE), written AS (UPDATE {resource.name}"
+        f" AS changed SET {named} FROM was WHERE changed.environment_id = $1 AND changed.id ="
+        f" was.id RETURNING changed.*, {differences} AS differences), log AS ({log})"
+        " SELECT count(*) FROM written"
     )
 
 

@@ -117,6 +117,7 @@ class Store(ManyWrites):
                     set_statements.load(resource), by.environment_id, *batch.columns, *by.stamp
                 )
                 await self._insert_related(connection, by, batch.related)
+                await self._end(connection, by, resource, rows)
         except asyncpg.IntegrityConstraintViolationError as error:
             raise await self._refusal(by, resource, {}, error) from error
         return len(rows)

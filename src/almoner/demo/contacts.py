@@ -1,4 +1,4 @@
-"""Calls and visits that the demo's appointments became, calls that nobody planned, and alerts.
+"""Calls and visits that the demo's appointments became, unplanned calls, alerts and notes.
 
 Chance is asked here by the patient's id, so that what the demo says elsewhere stays as it is."""
 
@@ -23,10 +23,19 @@ _NOTES: Final = (
     "Wants to speak about meals next time.",
     None,
 )
+_SIGNED: Final = (
+    ("progress", "How it goes: steady. Walks to the bakery and back every day.\nNext: the stairs."),
+    ("progress", "How it goes: tired since the new tablets.\nWhat was agreed: asks the doctor."),
+    ("progress", "How it goes: writes down every reading.\nNext: look at the evenings together."),
+    ("care_conference", "Present: coach, nurse, daughter.\nDecided: the daughter fills the box."),
+    ("care_conference", "Present: coach, pharmacist.\nDecided: one tablet fewer in the evening."),
+    ("supervision", "Slow to answer for two weeks. Try a visit before the next letter."),
+)
+_ADDED: Final = ("The daughter has called: it works.", "The doctor agrees.", "Done on Friday.")
 
 
 def add_contacts(chart: PatientRows) -> None:
-    """Fills in the calls, visits and alerts of a patient."""
+    """Fills in the calls, visits, alerts and notes of a patient."""
     rng = Random(f"{chart.client.id}:contacts")  # noqa: S311 -- made-up data, the same each time
     own = replace(chart, rng=rng)
     workers = {worker.calendar_id: worker.id for worker in chart.client.team}
@@ -48,6 +57,22 @@ def add_contacts(chart: PatientRows) -> None:
         own.add(
             "alerts", at, alert_type="app_message", active_time=iso(at), config=config, **ending
         )
+    _add_notes(replace(chart, rng=Random(f"{chart.client.id}:notes")))  # noqa: S311 -- see above
+
+
+def _add_notes(chart: PatientRows) -> None:
+    """None to three notes of the patient's team; now and then one of them is pinned or added to."""
+    rng = chart.rng
+    for at in chart.times(rng.choice((0, 1, 1, 2, 3))):
+        note_type, text = rng.choice(_SIGNED)
+        signed = {
+            "worker_id": rng.choice(chart.client.team).id,
+            "note_type": note_type,
+            "signed_at": iso(at),
+        }
+        note = chart.add("notes", at, **signed, text=text, pinned=rng.random() < 0.2)
+        if rng.random() < 0.2:
+            chart.add("notes", at, **signed, text=rng.choice(_ADDED), adds_to_note_id=note)
 
 
 def _add_call(chart: PatientRows, event: Row, worker_id: str) -> None:

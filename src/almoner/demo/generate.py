@@ -39,6 +39,7 @@ COLLECTIONS: Final = (
     "alerts",
     "worker_tasks",
     "snoozes",
+    "notes",
     "integration_tasks",
     "external_ids",
 )

@@ -15,7 +15,9 @@ STYLES: Final[Mapping[str, str]] = {
         "page top_bar page_bar buttons cards forms rows alone columns parts questions account"
         " dialogs narrow contrast print"
     ),
-    "portal": "profile care_records inbox admin care_flows touch patients merge panel print",
+    "portal": (
+        "profile side_sheets care_records inbox admin care_flows touch patients merge panel print"
+    ),
     "workshop": "tools assessment_editor element_editors versions",
     "calendar": "calendar placing",
 }
@@ -24,7 +26,7 @@ SCRIPTS: Final[Mapping[str, str]] = {
         "core dates keys key_list menus banners print copy list_places search confirm small_forms"
         " focus typed_meanwhile connection sent_once sign_out guard redraw rooms sent_by_script"
     ),
-    "portal": "live patient_bar clocks jumps kept_forms ticks picks read_bytes",
+    "portal": "live patient_bar clocks jumps kept_forms ticks picks read_bytes side_sheets",
     "workshop": "sort filters suggested_names read_files lines",
     "calendar": "calendar scroll places held ask answer pointer keyboard",
 }

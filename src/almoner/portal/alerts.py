@@ -19,21 +19,23 @@ from almoner.vocabulary.names import full_name_sql
 from almoner.vocabulary.times import iso
 
 MOST_LISTED: Final = 50
-# For the worker of $3: of the roles that they hold, and of no role where the patient is theirs or
-# nobody's; about patients whom they may see, which is all where $2 is null.
+# For the worker of $3: what is for them alone, of the roles that they hold, and of no role where
+# the patient is theirs or nobody's; about patients whom they may see, which is all where $2 is
+# null.
 _MINE: Final = """
 FROM worker_accounts holder
 JOIN alerts a ON a.environment_id = $1
 JOIN patients p ON p.environment_id = $1 AND p.id = a.patient_id
 WHERE holder.environment_id = $1 AND holder.worker_id = $3
-  AND (a.role = ANY (holder.roles)
-    OR (a.role IS NULL AND coalesce(p.coach_id, $3) = ANY ($4::uuid[])))
+  AND (a.for_worker_id = $3 OR (a.for_worker_id IS NULL AND (a.role = ANY (holder.roles)
+    OR (a.role IS NULL AND coalesce(p.coach_id, $3) = ANY ($4::uuid[])))))
   AND ($2::uuid IS NULL OR p.coach_id = $2)
 """
 _OPEN: Final = f"AND {IS_OPEN} AND a.active_time <= clock_timestamp()"
 _LIST: Final = f"""
 SELECT a.id::text, p.id::text AS patient_id, p.first_name, p.last_name, p.phase, p.timezone,
-  a.role, a.text, a.alert_type, a.config::text, a.active_time, a.taken_by_worker_id::text, (
+  a.role, a.for_worker_id::text, a.text, a.alert_type, a.config::text, a.active_time,
+  a.taken_by_worker_id::text, (
     SELECT {full_name_sql("w")} FROM workers w
     WHERE w.environment_id = $1 AND w.id = a.taken_by_worker_id) AS taken_by
 {_MINE} {_OPEN} ORDER BY a.active_time, a.id LIMIT {MOST_LISTED}
@@ -48,7 +50,8 @@ SELECT p.id::text AS patient_id, a.taken_by_worker_id::text, a.dismissed_by_work
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     """An alert that is open, about a patient. ``role`` is blank where it is for all who care for
-    them; ``taken_by`` is who takes care of it, blank while nobody does. Times are in UTC.
+    them, or for the one worker of ``for_worker_id`` alone; ``taken_by`` is who takes care of it,
+    blank while nobody does. Times are in UTC.
     """
 
     id: str
@@ -58,6 +61,7 @@ class Alert:
     phase: str
     timezone: str
     role: str
+    for_worker_id: str | None
     text: str
     active_time: datetime
     taken_by_worker_id: str | None
@@ -130,9 +134,11 @@ def subject(alert_type: str, config: Mapping[str, Any] | None) -> str:
     return f"{words[:1].upper()}{words[1:]}" + (f" ({count})" if count else "")
 
 
-def audience(role: str, program: Program) -> str:
+def audience(alert: Alert, program: Program) -> str:
     """Who is told of it, within a sentence."""
-    return program.role_title(role) if role else "all who care for them"
+    if alert.for_worker_id:
+        return "you"
+    return program.role_title(alert.role) if alert.role else "all who care for them"
 
 
 def _alert(row: Mapping[str, Any]) -> Alert:

@@ -30,12 +30,13 @@ class Card:
 @dataclass(frozen=True)
 class Panel:
     """A drawn card: the template below the package, and the typed context that it sees as
-    ``panel``.
+    ``panel``. ``first``: it stands before the others for now.
     """
 
     card: Card
     template: str
     context: Any
+    first: bool = False
 
 
 @dataclass(frozen=True)

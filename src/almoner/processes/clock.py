@@ -30,9 +30,10 @@ ORDER BY p.id LIMIT $3
 # until that was known.
 _ACTIVITY: Final = {
     "messages": "SELECT user_id, send_time AS at FROM messages WHERE environment_id = $1"
-    " AND user_id = ANY ($2::uuid[]) AND direction = 'inbound'",
+    " AND user_id = ANY ($2::uuid[]) AND direction = 'inbound'"
+    " AND entered_in_error_at IS NULL",
     "answers": "SELECT user_id, created_at FROM assessment_responses WHERE environment_id = $1"
-    " AND user_id = ANY ($2::uuid[])",
+    " AND user_id = ANY ($2::uuid[]) AND entered_in_error_at IS NULL",
     "records": "SELECT user_id, created_at FROM custom_data_type_records WHERE environment_id = $1"
     " AND user_id = ANY ($2::uuid[])",
     "appointments": """

@@ -30,7 +30,7 @@ SELECT to_json(p)::text AS row FROM patients p WHERE environment_id = $1 AND p.i
 """
 _ANSWERS: Final = """
 SELECT spec_id, version, model::text FROM assessment_responses
-WHERE environment_id = $1 AND user_id = of.id AND spec_id = $3
+WHERE environment_id = $1 AND user_id = of.id AND spec_id = $3 AND entered_in_error_at IS NULL
 ORDER BY created_at DESC, id DESC LIMIT 1
 """
 _THESE_ANSWERS: Final = """

@@ -100,6 +100,16 @@ alerts = Resource(
             label="For",
         ),
         Field(
+            "for_worker_id",
+            Ref("workers"),
+            "The one worker who is told, as by a mention or a reminder; null where it is for a role"
+            " or for all.",
+            not_enveloped=True,
+            update=False,
+            sample=None,
+            label="For whom",
+        ),
+        Field(
             "text",
             Text(),
             "What they are told.",

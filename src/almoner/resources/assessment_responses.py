@@ -11,6 +11,8 @@ from almoner.data_api.declare import (
 )
 from almoner.data_api.presented import Presented
 from almoner.errors import Problem
+from almoner.resources._entered_in_error import ENTERED_IN_ERROR
+from almoner.resources._entered_in_error import NAMES as ERROR_NAMES
 from almoner.vocabulary.definitions import Program, Spec
 from almoner.vocabulary.fields import MORE, Field, FormSection, missing_field
 from almoner.vocabulary.kinds import AnyObject, Problems, Ref, Text
@@ -105,7 +107,10 @@ assessment_responses = Resource(
         FormSection(
             "answers",
             "Answers",
-            ("spec_id", "model", "spec_name", "spec_version", "worker_id", "title"),
+            (
+                *("spec_id", "model", "spec_name", "spec_version", "worker_id", "title"),
+                *ERROR_NAMES,
+            ),
         ),
         MORE,
     ),
@@ -166,6 +171,7 @@ assessment_responses = Resource(
             returned=False,
             sample="Intake",
         ),
+        *ENTERED_IN_ERROR,
         Field("version", Integer(), "", create=False, update=False, returned=False),
     ),
 )

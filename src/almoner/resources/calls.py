@@ -3,6 +3,7 @@
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb
 from almoner.data_api.presented import Presented
 from almoner.resources._encounters import later_patient_reference, of_same_patient
+from almoner.resources._entered_in_error import ENTERED_IN_ERROR
 from almoner.vocabulary.choices import Choice, ProgramName
 from almoner.vocabulary.contact_kinds import Phone
 from almoner.vocabulary.fields import Field
@@ -76,5 +77,6 @@ calls = Resource(
             not_enveloped=True,
             sample="Sleeps better since Monday.",
         ),
+        *ENTERED_IN_ERROR,
     ),
 )

@@ -14,6 +14,8 @@ from almoner.data_api.declare import (
 from almoner.data_api.indexed import IndexedPart
 from almoner.data_api.presented import Presented
 from almoner.errors import Problem
+from almoner.resources._entered_in_error import ENTERED_IN_ERROR
+from almoner.resources._entered_in_error import NAMES as ERROR_NAMES
 from almoner.vocabulary.choices import Choice
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import MORE, NOW, Field, FormSection
@@ -76,6 +78,7 @@ messages = Resource(
                 "contents",
                 "automatically_sent",
                 "send_time",
+                *ERROR_NAMES,
             ),
         ),
         MORE,
@@ -119,6 +122,7 @@ messages = Resource(
             "When it was sent; the moment of the Create when left out.",
             default=NOW,
         ),
+        *ENTERED_IN_ERROR,
         UPDATED_AT,
         CREATED_AT,
     ),

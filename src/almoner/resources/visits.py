@@ -1,6 +1,7 @@
 """Meetings in person that took place (contract's later edition: Visits)."""
 
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb
+from almoner.data_api.endings import Ending
 from almoner.data_api.presented import Presented
 from almoner.errors import Problem
 from almoner.resources._encounters import later_patient_reference, of_same_patient
@@ -31,6 +32,7 @@ visits = Resource(
         of_same_patient("calendar_event_id", "calendar_events"),
         of_same_patient("assessment_response_id", "assessment_responses"),
     ),
+    ends=(Ending("calendar_event_id", "calendar_events", {"outcome": "completed"}),),
     patient="patient_id",
     presented=Presented("visit", "Visits", named="start_time"),
     fields=(
@@ -42,7 +44,7 @@ visits = Resource(
         Field(
             "calendar_event_id",
             Ref("calendar_events"),
-            "The appointment that it was; null where it was not planned.",
+            "The appointment that it was, which a Create completes; null where it was not planned.",
             label="Appointment",
         ),
         Field(

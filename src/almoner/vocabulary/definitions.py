@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 from almoner.vocabulary.fields import Field, Object
 
-Permission = Literal["give_care", "supervise", "design", "integrate", "administer"]
+# The collections of which a role may hide some.
+ANSWERS: Final = "assessment_responses"
+RECORDS: Final = "custom_data_type_records"
+NOTES: Final = "notes"
+Permission = Literal["give_care", "supervise", "design", "integrate", "administer", "correct"]
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,23 @@ class Rights:
     hidden_data: frozenset[str]
     hidden_assessments: frozenset[str]
     second_factor: bool
+    hidden_notes: frozenset[str] = frozenset()
+
+    @property
+    def hidden(self) -> Mapping[str, frozenset[str]]:
+        """What is hidden of each collection of which some may be, by the collection's name."""
+        return {
+            ANSWERS: self.hidden_assessments,
+            RECORDS: self.hidden_data,
+            NOTES: self.hidden_notes,
+        }
 
 
 NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
+REACHED = "reached"
 # What comes of a call in every program, as people read it.
 CALL_OUTCOMES: Mapping[str, str] = {
-    "reached": "Reached",
+    REACHED: "Reached",
     "voicemail": "Left a voicemail",
     "no_answer": "No answer",
     "wrong_number": "Wrong number",
@@ -113,13 +128,15 @@ class Program:
     (``("phases", "intake")``); ``terminology`` what the program calls a ``patient``, ``patients``,
     a ``coach`` and ``coaches``, empty where nothing has been published. ``sidebar`` has the cards
     of the profile in their order. ``appointments`` tells how each of the ``appointment_types`` is
-    usually held; ``acts`` whether it has processes."""
+    usually held; ``acts`` whether it has processes. ``completing_outcomes`` are those of a call
+    that has taken place; ``note_templates`` has what a note begins with, by its type."""
 
     version: int = 0
     name: str = ""
     phases: Collection[str] = ()
     appointment_types: Collection[str] = ()
     task_types: Collection[str] = ()
+    note_types: Collection[str] = ()
     call_outcomes: Collection[str] = tuple(CALL_OUTCOMES)
     specs: Mapping[tuple[str, int], Spec] = field(default_factory=dict)
     newest_specs: Mapping[str, Spec] = field(default_factory=dict)
@@ -133,6 +150,8 @@ class Program:
     sidebar: tuple[SidebarCard, ...] = ()
     appointments: Mapping[str, AppointmentKind] = field(default_factory=dict)
     acts: bool = False
+    completing_outcomes: Collection[str] = (REACHED,)
+    note_templates: Mapping[str, str] = field(default_factory=dict)
 
     def rights(self, roles: Collection[str]) -> Rights:
         """What these roles open together: each opens more, and only what all of them hide stays
@@ -149,6 +168,7 @@ class Program:
                 *(role.hidden_assessments for role in in_force)
             ),
             second_factor=any(role.second_factor for role in in_force),
+            hidden_notes=frozenset.intersection(*(role.hidden_notes for role in in_force)),
         )
 
     def title(self, group: str, name: str) -> str:

@@ -46,6 +46,7 @@ _CALLED: Final = {
     "care_flows": "care flow",
     "task_types": "task type",
     "message_templates": "message template",
+    "note_types": "note type",
 }
 # Nobody reads on behind so many, and finding out what was meant takes its time for each.
 MOST_LISTED: Final = 500
@@ -79,6 +80,7 @@ def every_problem(design: ProgramDesign) -> Iterator[DesignProblem]:
         "care_flows": {item.name: item for item in design.care_flows},
         "task_types": {item.name: item for item in design.task_types},
         "message_templates": {item.name: item for item in design.message_templates},
+        "note_types": {item.name: item for item in design.note_types},
     }
     for path, part in walk(design):
         for member in members(type(part)):

@@ -177,12 +177,43 @@ class MessageTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = ""
 
 
+class CallOutcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What can come of a call besides what every program has (``definitions.CALL_OUTCOMES``)."""
+
+    identity: ClassVar[str] = "name"
+
+    name: ApiName
+    title: Title = ""
+    completes: Annotated[
+        bool,
+        about(
+            "Completes the appointment",
+            "The call that was planned has taken place with it. Else its appointment stays open.",
+        ),
+    ] = False
+
+
+class NoteType(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A kind of note that workers write of a patient, or of a call with one."""
+
+    identity: ClassVar[str] = "name"
+
+    name: ApiName
+    title: Title = ""
+    description: LongWords = ""
+    template: Annotated[
+        str,
+        about("Template", "What a note of this type begins with.", widget="textarea"),
+    ] = ""
+
+
 class Role(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What workers are, and so what they may do and see.
 
     ``may``: ``give_care`` opens the Coach Portal, ``supervise`` the supervisor's page, ``design``
     the Workshop, ``integrate`` clients and webhooks, ``administer`` workers, environments, the
-    audit trail and exports. ``patients`` ``own``: only those whose coach the worker is."""
+    audit trail and exports, ``correct`` says of what others have recorded that it was entered in
+    error. ``patients`` ``own``: only those whose coach the worker is."""
 
     identity: ClassVar[str] = "name"
 
@@ -200,6 +231,10 @@ class Role(Struct, frozen=True, kw_only=True, omit_defaults=True):
     hidden_assessments: Annotated[
         tuple[Annotated[str, names("assessments", "Assessment")], ...],
         about("Assessments that stay hidden", "Answers to these are not shown to the role."),
+    ] = ()
+    hidden_notes: Annotated[
+        tuple[Annotated[str, names("note_types", "Note type")], ...],
+        about("Notes that stay hidden", "Notes of these types are not shown to the role."),
     ] = ()
     second_factor: Annotated[
         bool, about("Second factor", "Signing in takes a code from an authenticator app as well.")
@@ -224,6 +259,7 @@ _CARDS: Final = (
     "assessments",
     "records",
     "chart",
+    "notes",
 )
 # What a card can show: behind the others, the collections that a site has added.
 CARDS: Final = tuple(dict.fromkeys((*_CARDS, *(r.card for r in RESOURCES if r.card))))
@@ -286,6 +322,16 @@ class ProgramDesign(
     message_templates: Annotated[
         tuple[MessageTemplate, ...], about("Messages", "Words that coaches begin a message with.")
     ] = ()
+    call_outcomes: Annotated[
+        tuple[CallOutcome, ...],
+        about(
+            "Call outcomes",
+            "What can come of a call, besides reached, voicemail, no answer and wrong number.",
+        ),
+    ] = ()
+    note_types: Annotated[
+        tuple[NoteType, ...], about("Notes", "Kinds of note, each with what it begins with.")
+    ] = ()
     processes: Annotated[
         tuple[Process, ...], about("Processes", "What is done by itself when something happens.")
     ] = ()
@@ -330,6 +376,7 @@ def roles(design: ProgramDesign) -> dict[str, Role]:
             patients=role.patients,
             hidden_data=role.hidden_data,
             hidden_assessments=role.hidden_assessments,
+            hidden_notes=role.hidden_notes,
             second_factor=role.second_factor,
         )
     return by_name

@@ -25,6 +25,8 @@ _TITLES: Final = {
     "AppointmentType": "Appointment type",
     "TaskType": "Task type",
     "MessageTemplate": "Message template",
+    "CallOutcome": "Call outcome",
+    "NoteType": "Note type",
     "SidebarModule": "Card of the profile",
 }
 

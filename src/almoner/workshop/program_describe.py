@@ -61,6 +61,8 @@ _GROUPS: Final = {
     "care_flows": "Goals and steps that coaches start from.",
     "task_types": "Kinds of task that a patient is shown.",
     "message_templates": "Words that coaches begin a message with.",
+    "call_outcomes": "What can come of a call, besides what every program has.",
+    "note_types": "Kinds of note, each with what it begins with.",
     "processes": "What is done by itself when something happens.",
     "roles": "What workers may do and see.",
     "sidebar": "The cards beside a patient's timeline.",

@@ -368,7 +368,7 @@ def _rights_json(version: int, roles: Mapping[str, Rights]) -> dict[str, Any]:
         f"role {name}": {
             "may": sorted(role_rights.may),
             "patients": "all" if role_rights.all_patients else "own",
-            "hidden": sorted(role_rights.hidden_assessments | role_rights.hidden_data),
+            "hidden": sorted(frozenset().union(*role_rights.hidden.values())),
             "second_factor": role_rights.second_factor,
         }
         for name, role_rights in roles.items()

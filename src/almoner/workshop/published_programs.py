@@ -11,16 +11,26 @@ import msgspec
 from msgspec import Struct
 
 from almoner.database import Connection
-from almoner.vocabulary.definitions import AppointmentKind, Program, Rights, SidebarCard, Spec
+from almoner.vocabulary.definitions import (
+    CALL_OUTCOMES,
+    REACHED,
+    AppointmentKind,
+    Program,
+    Rights,
+    SidebarCard,
+    Spec,
+)
 from almoner.vocabulary.definitions import DataType as CheckedType
 from almoner.workshop import questions
 from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.design import (
     AppointmentType,
+    CallOutcome,
     CareFlowTemplate,
     CustomDataType,
     MessageTemplate,
     NamedElement,
+    NoteType,
     Phase,
     ProgramDesign,
     Role,
@@ -56,6 +66,8 @@ class Outline(Struct, frozen=True, kw_only=True, omit_defaults=True):
     care_flows: tuple[CareFlowTemplate, ...] = ()
     task_types: tuple[TaskType, ...] = ()
     message_templates: tuple[MessageTemplate, ...] = ()
+    call_outcomes: tuple[CallOutcome, ...] = ()
+    note_types: tuple[NoteType, ...] = ()
     processes: tuple[Process, ...] = ()
     working_hours: WorkingHours = WorkingHours()
     roles: tuple[Role, ...] = ()
@@ -87,7 +99,8 @@ def outline_of(design: ProgramDesign, versions: Mapping[tuple[str, str], int]) -
 
 _FORMER: Final = """
 SELECT DISTINCT ON (of, element.name) of, element.name, item ->> 'title' AS title
-FROM program_elements p CROSS JOIN unnest(ARRAY['phases', 'appointment_types', 'task_types']) AS of
+FROM program_elements p CROSS JOIN unnest(ARRAY[
+    'phases', 'appointment_types', 'task_types', 'call_outcomes', 'note_types']) AS of
 CROSS JOIN LATERAL json_array_elements(coalesce(p.definition -> of, '[]')) AS item
 CROSS JOIN LATERAL (SELECT item ->> 'name') AS element(name)
 WHERE p.environment_id = $1 AND p.kind = 'program' ORDER BY of, element.name, p.program_version DESC
@@ -153,6 +166,8 @@ async def load(connection: Connection, environment_id: int) -> Program:
         phases=_names(outline.phases),
         appointment_types=_names(outline.appointment_types),
         task_types=_names(outline.task_types),
+        note_types=_names(outline.note_types),
+        call_outcomes=tuple(dict.fromkeys((*CALL_OUTCOMES, *_names(outline.call_outcomes)))),
         specs=specs,
         newest_specs=OnDemand(newest, specs.__getitem__),
         spec_ids={
@@ -176,6 +191,11 @@ async def load(connection: Connection, environment_id: int) -> Program:
             for kind in outline.appointment_types
         },
         acts=bool(outline.processes),
+        completing_outcomes=(
+            REACHED,
+            *(outcome.name for outcome in outline.call_outcomes if outcome.completes),
+        ),
+        note_templates={kind.name: kind.template for kind in outline.note_types},
     )
 
 
@@ -305,18 +325,22 @@ def _names(group: Iterable[NamedElement]) -> Any:
 
 
 async def _former(connection: Connection, environment_id: int) -> dict[tuple[str, str], str]:
-    """What phases, appointment and task types were called last, those that the program no longer
-    has: rows still name them.
+    """What phases, types and outcomes were called last, those that the program no longer has: rows
+    still name them.
     """
     rows = await connection.fetch(_FORMER, environment_id)
     return {(r["of"], r["name"]): r["title"] or r["name"] for r in rows}
 
 
 def _titles(outline: Outline) -> dict[tuple[str, str], str]:
-    groups: dict[str, tuple[Phase | AppointmentType | TaskType | Role, ...]] = {
+    groups: dict[
+        str, tuple[Phase | AppointmentType | TaskType | CallOutcome | NoteType | Role, ...]
+    ] = {
         "phases": outline.phases,
         "appointment_types": outline.appointment_types,
         "task_types": outline.task_types,
+        "call_outcomes": outline.call_outcomes,
+        "note_types": outline.note_types,
         "roles": outline.roles,
     }
     return {
@@ -362,4 +386,5 @@ def _rights(role: Role) -> Rights:
         frozenset(role.hidden_data),
         frozenset(role.hidden_assessments),
         role.second_factor,
+        hidden_notes=frozenset(role.hidden_notes),
     )

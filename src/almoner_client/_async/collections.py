@@ -14,6 +14,7 @@ from almoner_client._async.email_addresses import AsyncEmailAddresses
 from almoner_client._async.external_ids import AsyncExternalIds
 from almoner_client._async.integration_tasks import AsyncIntegrationTasks
 from almoner_client._async.messages import AsyncMessages
+from almoner_client._async.notes import AsyncNotes
 from almoner_client._async.patient_tasks import AsyncPatientTasks
 from almoner_client._async.patients import AsyncPatients
 from almoner_client._async.phone_numbers import AsyncPhoneNumbers
@@ -47,6 +48,7 @@ class AsyncCollections:
             transport, "integration_tasks", rows.IntegrationTask
         )
         self.messages = AsyncMessages(transport, "messages", rows.Message)
+        self.notes = AsyncNotes(transport, "notes", rows.Note)
         self.patient_tasks = AsyncPatientTasks(transport, "patient_tasks", rows.PatientTask)
         self.patients = AsyncPatients(transport, "patients", rows.Patient)
         self.phone_numbers = AsyncPhoneNumbers(transport, "phone_numbers", rows.PhoneNumber)

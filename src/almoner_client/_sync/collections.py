@@ -14,6 +14,7 @@ from almoner_client._sync.email_addresses import EmailAddresses
 from almoner_client._sync.external_ids import ExternalIds
 from almoner_client._sync.integration_tasks import IntegrationTasks
 from almoner_client._sync.messages import Messages
+from almoner_client._sync.notes import Notes
 from almoner_client._sync.patient_tasks import PatientTasks
 from almoner_client._sync.patients import Patients
 from almoner_client._sync.phone_numbers import PhoneNumbers
@@ -47,6 +48,7 @@ class Collections:
             transport, "integration_tasks", rows.IntegrationTask
         )
         self.messages = Messages(transport, "messages", rows.Message)
+        self.notes = Notes(transport, "notes", rows.Note)
         self.patient_tasks = PatientTasks(transport, "patient_tasks", rows.PatientTask)
         self.patients = Patients(transport, "patients", rows.Patient)
         self.phone_numbers = PhoneNumbers(transport, "phone_numbers", rows.PhoneNumber)

@@ -41,6 +41,7 @@ from almoner_client.rows.external_ids import (
 )
 from almoner_client.rows.integration_tasks import IntegrationTask, IntegrationTaskFind
 from almoner_client.rows.messages import Message, MessageCreate, MessageFind
+from almoner_client.rows.notes import Note, NoteFind
 from almoner_client.rows.patient_tasks import PatientTask, PatientTaskCreate, PatientTaskFind
 from almoner_client.rows.patients import (
     Patient,
@@ -110,6 +111,8 @@ __all__ = [
     "Message",
     "MessageCreate",
     "MessageFind",
+    "Note",
+    "NoteFind",
     "Patient",
     "PatientCreate",
     "PatientFind",

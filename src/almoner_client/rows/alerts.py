@@ -37,6 +37,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     role: str | None = None
     """The role whose holders are told; null for all who care for the patient. In the enveloped
     shape alone."""
+    for_worker_id: str | None = None
+    """The one worker who is told, as by a mention or a reminder; null where it is for a role or for
+    all. In the enveloped shape alone."""
     text: str | None = None
     """What they are told. In the enveloped shape alone."""
     taken_by_worker_id: str | None = None
@@ -66,6 +69,9 @@ class AlertCreate(TypedDict, total=False):
     """Since when it shows."""
     role: str | None
     """The role whose holders are told; null for all who care for the patient."""
+    for_worker_id: str | None
+    """The one worker who is told, as by a mention or a reminder; null where it is for a role or for
+    all."""
     text: str | None
     """What they are told."""
 
@@ -112,5 +118,8 @@ class AlertFind(TypedDict, total=False):
     """What it is about, as `app_message`. Any string."""
     dismissed_by_worker_id: str
     """The worker who has seen to it; null while nobody has."""
+    for_worker_id: str
+    """The one worker who is told, as by a mention or a reminder; null where it is for a role or for
+    all."""
     taken_by_worker_id: str
     """The worker who takes care of it; null while nobody does."""

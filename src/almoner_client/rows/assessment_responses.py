@@ -35,6 +35,13 @@ class AssessmentResponse(msgspec.Struct, frozen=True, kw_only=True):
     worker_id: str | None = None
     """The worker who filled it in; null where it was the patient, or where nobody said. In the
     enveloped shape alone."""
+    entered_in_error_at: datetime | None = None
+    """When somebody said that it was entered in error; null where it holds. In the enveloped shape
+    alone."""
+    entered_in_error_by: str | None = None
+    """The id of the worker who said so. In the enveloped shape alone."""
+    entered_in_error_reason: str | None = None
+    """What is wrong with it. In the enveloped shape alone."""
 
 
 class AssessmentResponseCreate(TypedDict, total=False):

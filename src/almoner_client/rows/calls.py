@@ -43,6 +43,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     besides. In the enveloped shape alone."""
     note: str | None = None
     """What was spoken of. In the enveloped shape alone."""
+    entered_in_error_at: datetime | None = None
+    """When somebody said that it was entered in error; null where it holds. In the enveloped shape
+    alone."""
+    entered_in_error_by: str | None = None
+    """The id of the worker who said so. In the enveloped shape alone."""
+    entered_in_error_reason: str | None = None
+    """What is wrong with it. In the enveloped shape alone."""
 
 
 class CallFind(TypedDict, total=False):

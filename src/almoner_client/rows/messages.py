@@ -36,6 +36,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """When the row last changed. Set by the database; grows with every change."""
     created_at: datetime
     """When the row was created."""
+    entered_in_error_at: datetime | None = None
+    """When somebody said that it was entered in error; null where it holds. In the enveloped shape
+    alone."""
+    entered_in_error_by: str | None = None
+    """The id of the worker who said so. In the enveloped shape alone."""
+    entered_in_error_reason: str | None = None
+    """What is wrong with it. In the enveloped shape alone."""
 
 
 class MessageCreate(TypedDict, total=False):

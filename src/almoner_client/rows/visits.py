@@ -21,7 +21,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     patient_id: str
     """The patient whom the visit was with."""
     calendar_event_id: str | None
-    """The appointment that it was; null where it was not planned."""
+    """The appointment that it was, which a Create completes; null where it was not planned."""
     assessment_response_id: str | None
     """The answers that were taken down; null where there are none."""
     disposition: str | None
@@ -49,7 +49,7 @@ class VisitCreate(TypedDict, total=False):
     """Another spelling of `patient_id`. Give one of the two; where both are given, they have the
     same value."""
     calendar_event_id: str | None
-    """The appointment that it was; null where it was not planned."""
+    """The appointment that it was, which a Create completes; null where it was not planned."""
     assessment_response_id: str | None
     """The answers that were taken down; null where there are none."""
     start_time: Required[datetime | str]
@@ -64,7 +64,7 @@ class VisitUpdate(TypedDict, total=False):
     """What Update of visits takes."""
 
     calendar_event_id: str | None
-    """The appointment that it was; null where it was not planned."""
+    """The appointment that it was, which a Create completes; null where it was not planned."""
     assessment_response_id: str | None
     """The answers that were taken down; null where there are none."""
     note: str | None
@@ -97,6 +97,6 @@ class VisitFind(TypedDict, total=False):
     user_id: str
     """The patient whom the visit was with."""
     calendar_event_id: str
-    """The appointment that it was; null where it was not planned."""
+    """The appointment that it was, which a Create completes; null where it was not planned."""
     assessment_response_id: str
     """The answers that were taken down; null where there are none."""

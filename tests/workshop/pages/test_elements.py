@@ -292,6 +292,16 @@ PREVIEWS: list[tuple[str, list[tuple[str, str]], str]] = [
         "Hello Ana",
     ),
     (
+        "call_outcomes",
+        [("name", "c"), ("title", "Spoke to a relative"), ("completes", "on")],
+        "taken place",
+    ),
+    (
+        "note_types",
+        [("name", "n"), ("template", "How it goes:")],
+        "How it goes:",
+    ),
+    (
         "processes",
         [
             ("name", "p"),

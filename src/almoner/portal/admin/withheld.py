@@ -12,8 +12,4 @@ def withheld(rights: Rights, resource: Resource) -> str:
     """
     if not rights.all_patients and resource.patient is not None:
         return "Your role shows your own patients only, and here it is everybody’s."
-    hidden = {
-        "custom_data_type_records": rights.hidden_data,
-        "assessment_responses": rights.hidden_assessments,
-    }
-    return "Your role hides some of it." if hidden.get(resource.name) else ""
+    return "Your role hides some of it." if rights.hidden.get(resource.name) else ""

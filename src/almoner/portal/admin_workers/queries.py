@@ -27,6 +27,7 @@ OPENS: Final[Mapping[str, str]] = {
     "design": "the Workshop: the program and its drafts",
     "integrate": "clients and webhooks",
     "administer": "workers, environments, audit trail and exports",
+    "correct": "says of what others have recorded that it was entered in error",
 }
 
 _PROFILE: Final = f"""
@@ -102,8 +103,8 @@ def role_choices(program: Program) -> tuple[RoleChoice, ...]:
         remarks = []
         if "give_care" in rights.may and not rights.all_patients:
             remarks.append("only patients whose coach the worker is")
-        if rights.hidden_data or rights.hidden_assessments:
-            hidden = sorted((*rights.hidden_data, *rights.hidden_assessments))
+        hidden = sorted(frozenset().union(*rights.hidden.values()))
+        if hidden:
             remarks.append(f"hides {', '.join(hidden)}")
         if rights.second_factor:
             remarks.append("asks for a second factor")

@@ -35,12 +35,14 @@ def _statement(condition: str, limit: int) -> str:
     return f"""
 WITH listed AS (
   SELECT r.id, r.spec_id, r.version, r.title, r.model, r.created_at,
+    CASE WHEN r.entered_in_error_at IS NOT NULL THEN coalesce(r.entered_in_error_reason, '')
+      END AS error,
     {OWN.row_sql("r")}
   FROM assessment_responses r
   WHERE r.environment_id = $1 AND r.user_id = $2 AND r.spec_id <> ALL($3::text[]) AND {condition}
   ORDER BY r.created_at DESC, r.id DESC LIMIT {limit}
 )
-SELECT l.id::text, l.spec_id, l.version, l.title, l.model, l.created_at, l.body, m.through,
+SELECT l.id::text, l.spec_id, l.version, l.title, l.model, l.created_at, l.error, l.body, m.through,
     {name_sql("m.actor")} AS by, e.definition
 FROM listed l
 LEFT JOIN (
@@ -69,7 +71,8 @@ class Answered:
     that is not known any more.
 
     ``by`` is who sent the answers and through what, blank where the log does not tell; ``row`` is
-    as ``OwnFields.row`` has it.
+    as ``OwnFields.row`` has it. ``error`` is why they were entered in error, None where they hold:
+    what does not has no score.
     """
 
     id: str
@@ -81,6 +84,7 @@ class Answered:
     model: Mapping[str, Any]
     assessment: Assessment | None
     score: Score | None
+    error: str | None
     row: Row
 
 
@@ -129,7 +133,8 @@ async def _read(
 
 def _answered(row: Mapping[str, Any], assessment: Assessment | None) -> Answered:
     model = msgspec.json.decode(row["model"])
-    counted = None if assessment is None else score(assessment, model)
+    holds = row["error"] is None
+    counted = score(assessment, model) if assessment is not None and holds else None
     name = row["title"] or (assessment.name if assessment else row["spec_id"])
     by = f"{row['by']}, {through(row['through'])}" if row["by"] else ""
     return Answered(
@@ -142,5 +147,6 @@ def _answered(row: Mapping[str, Any], assessment: Assessment | None) -> Answered
         model=model,
         assessment=assessment,
         score=counted,
+        error=row["error"],
         row=OWN.row(row),
     )

@@ -186,7 +186,7 @@ def flow(template: CareFlowTemplate | None, plan: NewFlowForm, timezone: str) ->
                 step(
                     intervention.title,
                     reminder_date=None if day is None else view.reminder(day, timezone),
-                    worker_id=None if worker == NOBODY else worker,
+                    worker_id=None if worker in ("", NOBODY) else worker,
                     instructions=intervention.instructions.strip() or None,
                 )
             )

@@ -49,7 +49,8 @@ WITH counted AS (
   FROM messages m WHERE m.environment_id = $1 AND m.user_id = $2 GROUP BY m.conversation_id
 )
 SELECT v.id::text, v.conversation_type, v.created_at, c.last, coalesce(c.unread, 0) AS unread,
-  left(n.contents, {_QUOTED + 1}) AS words, n.direction = 'inbound' AS inbound,
+  CASE WHEN n.entered_in_error_at IS NULL THEN left(n.contents, {_QUOTED + 1})
+    ELSE 'entered in error' END AS words, n.direction = 'inbound' AS inbound,
   {OWN_OF_CONVERSATION.row_sql("v")}
 FROM conversations v LEFT JOIN counted c ON c.conversation_id = v.id
 LEFT JOIN messages n ON n.environment_id = $1 AND n.id = c.newest
@@ -57,7 +58,8 @@ WHERE v.environment_id = $1 AND v.user_id = $2 ORDER BY coalesce(c.last, v.creat
 """
 _MESSAGES = f"""
 SELECT m.id::text, m.direction, m.contents, m.automatically_sent, m.send_time, m.worker_id::text,
-  {full_name_sql("w")} AS worker, {UNREAD} AS unread, {OWN.row_sql("m")}
+  {full_name_sql("w")} AS worker, {UNREAD} AS unread, CASE WHEN m.entered_in_error_at IS NOT NULL
+    THEN coalesce(m.entered_in_error_reason, '') END AS error, {OWN.row_sql("m")}
 FROM messages m
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = m.worker_id
 WHERE m.environment_id = $1 AND m.user_id = $2 AND m.conversation_id = $3
@@ -92,7 +94,7 @@ class Message:
     """A message. ``clock`` is the time of day where the patient lives, with the name of the zone.
 
     ``yours`` is the same for the reader, blank where the clocks agree; ``exact`` the whole of it in
-    both zones."""
+    both zones; ``error`` is why it was entered in error, None where it holds."""
 
     id: str
     inbound: bool
@@ -103,6 +105,7 @@ class Message:
     sent_at: datetime
     by: str
     unread: bool
+    error: str | None
     facts: Facts
 
 
@@ -256,6 +259,7 @@ def _message(row: Any, facts: Facts, there: datetime, mine: str) -> Message:
         sent_at=row["send_time"],
         by=by,
         unread=row["unread"],
+        error=row["error"],
     )
 
 

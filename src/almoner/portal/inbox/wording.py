@@ -85,13 +85,16 @@ class Wording:
 
     def _alert_reason(self, alert: Alert, patient: InboxPatient) -> InboxReason:
         fields = (("alert", alert.id),)
-        is_taken = alert.taken_by_worker_id is not None
+        # What is for one worker alone is theirs without a word.
+        is_own = alert.for_worker_id is not None
+        is_taken = is_own or alert.taken_by_worker_id is not None
         is_mine = alert.taken_by_worker_id == self._visit.worker.worker_id
-        audience = alerts.audience(alert.role, self._visit.program)
+        audience = alerts.audience(alert, self._visit.program)
+        taken = f"taken by {'you' if is_mine else alert.taken_by}" if is_taken else "alert"
         return InboxReason(
             text=f"{alert.text} · for {audience}, {self._ago(alert.active_time)}",
             chip=DueChip(
-                f"taken by {'you' if is_mine else alert.taken_by}" if is_taken else "alert",
+                "for you" if is_own else taken,
                 "info" if is_taken else "bad",
                 alert.active_time,
                 self._exact(alert.active_time, patient),

@@ -26,11 +26,14 @@ DEFAULT: Final = (
     Card("Assessments", shows="assessments"),
     Card("Other systems", shows="external_ids"),
 )
-# What a site has added, which has a card behind the others until a designer places it.
-_OWN: Final = tuple(
-    Card(resource.things, shows=resource.card)
-    for resource in RESOURCES
-    if resource.card and resource.card not in {card.shows for card in DEFAULT}
+# Notes, and what a site has added, which has a card behind the others until a designer places it.
+_OWN: Final = (
+    Card("Notes", shows="notes"),
+    *(
+        Card(resource.things, shows=resource.card)
+        for resource in RESOURCES
+        if resource.card and resource.card not in {card.shows for card in DEFAULT}
+    ),
 )
 CONVERSATION: Final = Card("Conversation", shows="conversation")
 # What has a page of its own under a patient's address, by the sort of card that shows it: the page
@@ -38,6 +41,7 @@ CONVERSATION: Final = Card("Conversation", shows="conversation")
 _PAGES: Final[Mapping[str, tuple[str, str]]] = {
     "care_flows": ("care-flows", "Care flows"),
     "assessments": ("assessments", "Assessments"),
+    "notes": ("notes", "Notes"),
     **{
         resource.card: (page, title(page))
         for page, together in PAGES.items()

@@ -39,6 +39,7 @@ _HALF: Final = 0.5
 _RESPONSES = f"""
 SELECT created_at AS at, version, model AS body FROM assessment_responses
 WHERE environment_id = $1 AND user_id = $2 AND spec_id = $3 AND created_at >= $4
+    AND entered_in_error_at IS NULL
     ORDER BY created_at DESC, id DESC LIMIT {_MOST}
 """
 _RECORDS = f"""

@@ -35,6 +35,7 @@ from almoner.vocabulary.kinds import Guid
 
 _FILTERS: Final = {
     "all": "All",
+    "care": "Care",
     "calls": "Appointments",
     "messages": "Messages",
     "assessments": "Assessments",
@@ -147,7 +148,7 @@ async def show(visit: Visit, connection: Connection, patient: Patient) -> Respon
         head=head,
         timeline=entries,
         conversation=conversation,
-        sidebar=[card for card in sidebar if card],
+        sidebar=sorted(filter(None, sidebar), key=lambda card: not card.panel.first),
         omitted=elsewhere,
     )
     return visit.page("portal/profile/profile.html", page)
@@ -284,6 +285,8 @@ async def _lines(
             patient_id=patient.id,
             booked=booked,
             reasons=why,
+            corrects="correct" in visit.rights.may,
+            actor=visit.actor.actor,
         ),
     )
 

@@ -15,59 +15,24 @@ from uuid import UUID
 
 import msgspec
 
-from almoner.access.actors import name_sql
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.cursors import Cursor
 from almoner.portal.calendar.ahead import starts
-from almoner.portal.values import value_fields
+from almoner.portal.profile.timeline_details import CHANGE_ID, DETAILS, STEP_ID
 from almoner.resources import RESOURCES
-from almoner.resources.messages import UNREAD
 from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Rights
-from almoner.vocabulary.fields import MORE
-from almoner.vocabulary.names import full_name_sql
 from almoner.vocabulary.times import IsoDateTime
 
 PAGE: Final = 30
 
-# An entry of the change log has no id of its own: it is known by its number in the log, written as
-# an id that comes first.
-_CHANGE_ID: Final = "('00000000-0000-0000-0000-' || lpad(to_hex(c.seq), 12, '0'))::uuid"
 _LAST_SEQ: Final = 2**63 - 1
 
 # What is still to come stands where it was booked.
 _STARTS: Final = starts("asked.zone")
 _EVENT_AT: Final = f"CASE WHEN {_STARTS} > now() THEN e.created_at ELSE {_STARTS} END"
-_STEP_ID: Final = (
-    "md5(f.id::text || (g.value ->> 'title') || (i.value ->> 'title') || (i.value ->>"
-    " 'completed_at'))::uuid"
-)
-
-# What a change is of, by the names of its collection: the row as it is now, null where it is gone.
-_OF: Final = {
-    resource.name: ", ".join((f"{resource.named} AS name", *resource.presented.versions))
-    for resource in RESOURCES
-    if resource.tells_of_patients and resource.named
-}
-_OF_ROW: Final = " ".join(
-    f"WHEN '{name}' THEN (SELECT to_json(row) FROM (SELECT {columns} FROM {name}"
-    " WHERE environment_id = $1 AND id = c.row_id) row)"
-    for name, columns in _OF.items()
-)
-# A consent is recorded in the transaction of its change.
-_RECEIVED: Final = (
-    "(SELECT to_json(row) FROM (SELECT k.how, k.received_on, k.note FROM consent_records k WHERE"
-    " k.environment_id = $1 AND k.row_id = c.row_id AND k.consent = ANY (c.fields) AND"
-    " k.given::text = c.differences -> k.consent ->> 1 AND k.recorded_at BETWEEN c.changed_at -"
-    " interval '1 second' AND c.changed_at + interval '10 seconds' ORDER BY k.id LIMIT 1) row)"
-)
-# The columns of a change ``c`` as it is put in words. The environment is ``$1``.
-CHANGE: Final = (
-    "c.resource, c.kind, c.row_id, c.fields, c.differences, c.actor, c.through,"
-    f" {name_sql('c.actor')} AS name, CASE c.resource {_OF_ROW} END AS of, {_RECEIVED} AS received"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +82,9 @@ _OF_THEIR_OWN: Final = (
         "assessment_responses", "a", also="AND a.spec_id <> ALL (asked.hidden_assessments)"
     ),
     _collection("custom_data_type_records", "r", also="AND r.type_name <> ALL (asked.hidden_data)"),
+    _collection(
+        "notes", "n", "n.signed_at", "AND n.note_type <> ALL (asked.hidden_notes)", "patient_id"
+    ),
     _collection("patients", "p", owner="id"),
     _TimelineSource(
         name="patient_merges",
@@ -133,7 +101,7 @@ _OF_THEIR_OWN: Final = (
         ),
         mine="f.user_id",
         at=IsoDateTime().of_text("i.value ->> 'completed_at'"),
-        id=_STEP_ID,
+        id=STEP_ID,
         also="AND i.value ->> 'completed_at' IS NOT NULL",
     ),
     _TimelineSource(
@@ -141,7 +109,7 @@ _OF_THEIR_OWN: Final = (
         table="changes c",
         mine="c.patient_id",
         at="c.changed_at",
-        id=_CHANGE_ID,
+        id=CHANGE_ID,
         key="c.seq",
         bound="asked.seq",
         # What a merge moved is told by the merge; what the API does not show is nobody's change.
@@ -152,7 +120,9 @@ _OF_THEIR_OWN: Final = (
             " r.environment_id = $1 AND r.id = c.row_id AND r.type_name = ANY"
             " (asked.hidden_data))) AND NOT (c.resource = 'assessment_responses' AND EXISTS"
             " (SELECT FROM assessment_responses a WHERE a.environment_id = $1 AND a.id = c.row_id"
-            " AND a.spec_id = ANY (asked.hidden_assessments)))"
+            " AND a.spec_id = ANY (asked.hidden_assessments))) AND NOT (c.resource = 'notes' AND"
+            " EXISTS (SELECT FROM notes n WHERE n.environment_id = $1 AND n.id = c.row_id AND"
+            " n.note_type = ANY (asked.hidden_notes)))"
         ),
     ),
 )
@@ -165,72 +135,18 @@ _BY_NAME: Final = {
     **{source.name: source for source in _OF_THEIR_OWN},
 }
 # Each with a filter of its own.
-_CARE: Final = ("calendar_events", "messages", "assessment_responses")
+_APART: Final = ("calendar_events", "messages", "assessment_responses")
+# What people did with one another.
+_CARE: Final = (*_APART, "calls", "visits", "notes", "interventions")
 # What each filter shows; ``starred`` is everything that has a star.
 FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
     "all": tuple(_BY_NAME),
+    "care": _CARE,
     "calls": ("calendar_events",),
     "messages": ("messages",),
     "assessments": ("assessment_responses",),
     "changes": tuple(name for name in _BY_NAME if name not in _CARE),
     "starred": tuple(_BY_NAME),
-}
-
-# What a site has added to collections whose lines are worded by hand, which a line of one says
-# behind the rest.
-OWN_FIELDS: Final = {
-    resource.name: value_fields(resource, MORE.name)
-    for resource in RESOURCES
-    if resource.sections[-1] == MORE
-}
-
-
-def _own(name: str, alias: str) -> str:
-    return "".join(f"{alias}.{field.name}, " for field in OWN_FIELDS[name])
-
-
-# What an entry is put in words with, where that is not its whole row.
-_DETAILS: Final = {
-    "messages": (
-        f"SELECT {_own('messages', 'm')}m.direction, left(m.contents, 240) AS contents,"
-        f" m.automatically_sent, v.conversation_type, {full_name_sql('w')} AS worker,"
-        f" {UNREAD} AS unread FROM messages m"
-        " LEFT JOIN conversations v ON v.environment_id = $1 AND v.id = m.conversation_id LEFT"
-        " JOIN workers w ON w.environment_id = $1 AND w.id = m.worker_id WHERE m.environment_id ="
-        " $1 AND m.id = page.id"
-    ),
-    "calendar_events": (
-        f"SELECT {_own('calendar_events', 'e')}e.appointment_type, e.modality, e.outcome,"
-        " e.start_time, e.end_time, e.day,"
-        f" {starts('$9::text')} > now() AS ahead, {full_name_sql('w')} AS worker FROM"
-        " calendar_events e JOIN calendars k ON k.environment_id = $1 AND k.id = e.calendar_id"
-        " JOIN workers w ON w.environment_id = $1 AND w.id = k.worker_id WHERE e.environment_id ="
-        " $1 AND e.id = page.id"
-    ),
-    "care_flows": (
-        f"SELECT {_own('care_flows', 'f')}f.care_flow ->> 'description' AS description"
-        " FROM care_flows f WHERE f.environment_id = $1 AND f.id = page.id"
-    ),
-    "interventions": (
-        "SELECT f.id, f.care_flow ->> 'description' AS description, g.value ->> 'title' AS goal,"
-        f" i.value ->> 'title' AS title, (SELECT {full_name_sql('w')} FROM workers w WHERE"
-        " w.environment_id = $1 AND w.id = (i.value ->> 'completed_by_worker_id')::uuid) AS worker"
-        " FROM care_flows f CROSS JOIN LATERAL json_array_elements(f.care_flow -> 'goals') AS g"
-        " CROSS JOIN LATERAL json_array_elements(g.value -> 'interventions') AS i WHERE"
-        " f.environment_id = $1 AND f.user_id = $2 AND i.value ->> 'completed_at' IS NOT NULL AND"
-        f" {_STEP_ID} = page.id LIMIT 1"
-    ),
-    "patient_merges": (
-        f"SELECT g.moved, {name_sql('g.merged_by')} AS name, (SELECT {full_name_sql('o')} "
-        "FROM patients o WHERE o.environment_id = $1 AND o.id = g.patient_id) AS other "
-        "FROM patient_merges g WHERE g.environment_id = $1 AND g.patient_id = page.id"
-    ),
-    "changes": (
-        f"SELECT {CHANGE}, CASE WHEN c.through IN ('process', 'undo') THEN c.request_id"
-        " END AS firing_id"
-        " FROM changes c WHERE c.environment_id = $1 AND c.patient_id = $2 AND"
-        f" c.changed_at = page.at AND c.kind <> 'create' AND {_CHANGE_ID} = page.id"
-    ),
 }
 
 
@@ -289,6 +205,7 @@ async def entries(
         _STATEMENTS[show],
         *(environment_id, patient_id, before.at, before.id, PAGE + 1, _seq(before)),
         *(list(rights.hidden_assessments), list(rights.hidden_data), zone),
+        list(rights.hidden_notes),
     )
     page = [
         TimelineEntry(
@@ -352,7 +269,8 @@ def _statement(names: tuple[str, ...], starred: bool) -> str:
     )
     return (
         "WITH asked AS (SELECT $3::timestamptz AS at, $4::uuid AS id, $6::bigint AS seq,"
-        " $7::text[] AS hidden_assessments, $8::text[] AS hidden_data, $9::text AS zone), page AS"
+        " $7::text[] AS hidden_assessments, $8::text[] AS hidden_data, $9::text AS zone,"
+        " $10::text[] AS hidden_notes), page AS"
         f" (SELECT * FROM ({sources}) AS entries ORDER BY at DESC, id DESC LIMIT $5) SELECT"
         " page.resource, page.id::text, page.at, EXISTS (SELECT FROM timeline_stars s WHERE"
         " s.environment_id = $1 AND s.patient_id = $2 AND s.resource = page.resource AND s.row_id"
@@ -366,7 +284,7 @@ def _statement(names: tuple[str, ...], starred: bool) -> str:
 
 def _details_sql(name: str) -> str:
     return (
-        _DETAILS.get(name)
+        DETAILS.get(name)
         or f"SELECT t.* FROM {name} t WHERE t.environment_id = $1 AND t.id = page.id"
     )
 
@@ -396,5 +314,6 @@ _PARAMETERS: Final = {
     "asked.hidden_assessments": "$7::text[]",
     "asked.hidden_data": "$8::text[]",
     "asked.zone": "$9::text",
+    "asked.hidden_notes": "$10::text[]",
 }
 _STATEMENTS: Final = {show: _statement(names, show == "starred") for show, names in FILTERS.items()}

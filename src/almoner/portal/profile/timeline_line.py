@@ -34,7 +34,8 @@ class TimelineContext:
 
     ``names`` are workers' names by their ids and by those of their calendars; ``booked`` is what
     has changed of appointments since they were booked, as it was then, by their ids; ``reasons`` is
-    why processes did what they did, by their firings."""
+    why processes did what they did, by their firings. ``corrects``: the visitor, who is ``actor``,
+    may say of what others have recorded that it is in error."""
 
     program: Program
     designs: Designs
@@ -44,6 +45,8 @@ class TimelineContext:
     patient_id: str
     booked: Mapping[str, Mapping[str, Any]]
     reasons: Mapping[str, Reason]
+    corrects: bool = False
+    actor: str = ""
 
     @property
     def speaking(self) -> Speaking:
@@ -57,7 +60,9 @@ class TimelineLine:
 
     ``whole_day``: it has no time of day. ``differences``: what changed from what to what; ``by``:
     who changed it through what. ``why``: the process that did it by itself, ``why_path`` what set
-    that off, ``undo_path`` takes it back; blank where somebody did it."""
+    that off, ``undo_path`` takes it back; blank where somebody did it. ``error``: why it was
+    entered in error, None where it holds; ``error_path`` is where the visitor says so, blank where
+    it is not theirs to say."""
 
     entry: TimelineEntry
     icon: str
@@ -71,3 +76,5 @@ class TimelineLine:
     why: str = ""
     why_path: str = ""
     undo_path: str = ""
+    error: str | None = None
+    error_path: str = ""

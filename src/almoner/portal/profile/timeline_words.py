@@ -12,8 +12,10 @@ from typing import Any, Final
 from almoner.pages.filters import counted
 from almoner.pages.notation import time_of_day
 from almoner.portal.profile.change_words import changed, design_of, name_in_words, thing
+from almoner.portal.profile.encounter_words import NAMED, call, note, with_error
 from almoner.portal.profile.first_booking import tells_of_booking
-from almoner.portal.profile.timeline import OWN_FIELDS, TimelineEntry
+from almoner.portal.profile.timeline import TimelineEntry
+from almoner.portal.profile.timeline_details import OWN_FIELDS
 from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
 from almoner.portal.value_words import Zones, beyond, field_values
 from almoner.portal.values import facts, in_line, value_fields
@@ -84,7 +86,7 @@ def lines(entries: Sequence[TimelineEntry], reading: TimelineContext) -> tuple[T
     ]
     worded = (_WORDS.get(entry.resource, _added)(entry, reading) for entry in entries)
     return tuple(
-        _with_reason(_with_own(line, reading), reading)
+        with_error(_with_reason(_with_own(line, reading), reading), reading)
         for line in worded
         if not _is_repeated(line, done)
     )
@@ -135,7 +137,8 @@ def rows_of(entries: Iterable[TimelineEntry]) -> Iterable[Mapping[str, Any]]:
     both are looked up together.
     """
     for entry in entries:
-        if entry.resource not in _WORDS or OWN_FIELDS.get(entry.resource):
+        is_worded = entry.resource in _WORDS and entry.resource not in NAMED
+        if not is_worded or OWN_FIELDS.get(entry.resource):
             yield {
                 "resource": entry.resource,
                 "differences": {name: [value] for name, value in entry.details.items()},
@@ -352,6 +355,8 @@ _WORDS: Final[Mapping[str, Callable[[TimelineEntry, TimelineContext], TimelineLi
     "calendar_events": _event,
     "assessment_responses": _response,
     "custom_data_type_records": _record,
+    "calls": call,
+    "notes": note,
     "care_flows": _flow,
     "interventions": _step,
     "patient_merges": _merge,

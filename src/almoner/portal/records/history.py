@@ -14,7 +14,7 @@ from almoner.portal.merges_sql import with_merged
 from almoner.portal.patient import Patient
 from almoner.portal.profile.change_words import names_in, who
 from almoner.portal.profile.differences import FieldDifference, differences
-from almoner.portal.profile.timeline import CHANGE
+from almoner.portal.profile.timeline_details import CHANGE
 from almoner.portal.value_words import Zones
 from almoner.portal.values import Speaking
 from almoner.vocabulary.definitions import DataType

@@ -6,6 +6,8 @@
    data-keys-first     what has letters that go before those of an item, while it is in view
    data-search         the search's box, which "/" goes to, and Ctrl+K or Cmd+K from anywhere
 
+   data-sheet          a form that Ctrl+Enter sends from any of its fields
+
    And without being asked: Ctrl+Enter in a long text clicks its form's primary button. */
 const primary = (form) => form?.querySelector(".primary.button:not([type=button], a, [disabled])");
 /* The item that is framed, and what a letter works on: first what is in it, then what is in no other. */
@@ -20,7 +22,7 @@ const searches = () => {
 };
 const MOVES = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea") && !event.isComposing) {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea, [data-sheet] *") && !event.isComposing) {
     const button = primary(event.target.form);
     if (button) { event.preventDefault(); button.click(); }
     return;

@@ -10,12 +10,15 @@ from typing import Any, Final
 from almoner.pages.forms.controls import FieldView
 from almoner.resources import RESOURCES
 from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import CALL_OUTCOMES
 from almoner.workshop import process_words
 from almoner.workshop.design import (
     AppointmentType,
+    CallOutcome,
     CareFlowTemplate,
     CustomDataType,
     MessageTemplate,
+    NoteType,
     Phase,
     ProgramDesign,
     Role,
@@ -48,11 +51,13 @@ _ROOMS: Final[Mapping[str, tuple[str, str]]] = {
     "design": ("Workshop", "The program and its drafts"),
     "integrate": ("Integration tools", "Clients and webhooks"),
     "administer": ("Administration", "Workers, environments, audit trail and exports"),
+    "correct": ("Corrections", "Says of what others have recorded that it was entered in error"),
 }
 _CARDS: Final[Mapping[str, str]] = {
     "care_flows": "Blood sugar within range · 2 of 4 steps done",
     "contact": "+1 555-0100 · ana.reyes@example.org",
     "appointments": "Thursday, 10:30 AM",
+    "notes": "Progress note · sleeps better, walks every day",
     "tasks": "Weigh yourself · due tomorrow",
     "external_ids": "EHR · 1002-77",
     "assessments": "Two answered, the last one yesterday",
@@ -174,6 +179,23 @@ def _task_type(design: ProgramDesign, kind: TaskType, timezone: str) -> Any:
     }
 
 
+def _call_outcome(design: ProgramDesign, outcome: CallOutcome, timezone: str) -> Any:
+    own = [title_of(each) for each in design.call_outcomes]
+    return {
+        "title": title_of(outcome),
+        "titles": [*CALL_OUTCOMES.values(), *own],
+        "completes": outcome.completes,
+    }
+
+
+def _note_type(design: ProgramDesign, note_type: NoteType, timezone: str) -> Any:
+    return {
+        "title": title_of(note_type),
+        "description": note_type.description,
+        "template": note_type.template,
+    }
+
+
 def _message(design: ProgramDesign, template: MessageTemplate, timezone: str) -> Any:
     filled = {
         **_FILLED,
@@ -202,6 +224,7 @@ def _role(design: ProgramDesign, role: Role, timezone: str) -> Any:
     in_force = roles(design).get(role.name, role)
     types = {data_type.name: title_of(data_type) for data_type in design.custom_data_types}
     assessments = {assessment.id: assessment.name for assessment in design.assessments}
+    notes = {note_type.name: title_of(note_type) for note_type in design.note_types}
     return {
         "title": title_of(role),
         "rooms": [_ROOMS.get(right, (label(right), "")) for right in in_force.may],
@@ -209,6 +232,7 @@ def _role(design: ProgramDesign, role: Role, timezone: str) -> Any:
         "hidden": (
             [types.get(name, name) for name in role.hidden_data]
             + [assessments.get(name, name) for name in role.hidden_assessments]
+            + [notes.get(name, name) for name in role.hidden_notes]
         ),
         "second_factor": role.second_factor,
         "words": design.terminology,
@@ -262,6 +286,8 @@ _VIEWS: Final[Mapping[str, Callable[[ProgramDesign, Any, str], Any]]] = {
     "care_flows": _care_flow,
     "task_types": _task_type,
     "message_templates": _message,
+    "call_outcomes": _call_outcome,
+    "note_types": _note_type,
     "processes": _process,
     "working_hours": _working_hours,
     "roles": _role,

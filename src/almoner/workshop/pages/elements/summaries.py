@@ -13,9 +13,11 @@ from almoner.workshop import process_words
 from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.design import (
     AppointmentType,
+    CallOutcome,
     CareFlowTemplate,
     CustomDataType,
     MessageTemplate,
+    NoteType,
     Phase,
     Role,
     SidebarModule,
@@ -89,6 +91,14 @@ def _message(template: MessageTemplate) -> str:
     )
 
 
+def _call_outcome(outcome: CallOutcome) -> str:
+    return "completes the appointment" if outcome.completes else "leaves the appointment open"
+
+
+def _note_type(note_type: NoteType) -> str:
+    return note_type.description or note_type.template
+
+
 def _role(role: Role) -> str:
     may = ", ".join(label(permission).lower() for permission in role.may) or "opens nothing"
     return ", ".join(
@@ -119,6 +129,8 @@ _BY_TYPE: Final[Mapping[type[Struct], Callable[[Any], str]]] = {
     CustomDataType: _custom_data_type,
     CareFlowTemplate: _care_flow,
     MessageTemplate: _message,
+    CallOutcome: _call_outcome,
+    NoteType: _note_type,
     Process: _process,
     Role: _role,
     SidebarModule: _module,

@@ -1,0 +1,279 @@
+"""The call sheet: what is known before a call, and what is written down of it with what comes
+next, all of it or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.data_api.declare import Row
+from almoner.database import Connection
+from almoner.errors import ApiError
+from almoner.pages import parsing
+from almoner.pages.filters import zone_in_words
+from almoner.pages.forms.problems import by_field
+from almoner.pages.visit import Form, Visit
+from almoner.portal import live, sheets
+from almoner.portal.calendar.rules import BookingReason, Override
+from almoner.portal.calls import call_form, next_step, queries
+from almoner.portal.calls.call_form import NOT_PLANNED, CallForm
+from almoner.portal.calls.next_step import STEPS, NextStep
+from almoner.portal.calls.queries import CallableNumber, PlannedCall
+from almoner.portal.patient import Patient
+from almoner.portal.patient_routes import patient_route
+from almoner.resources.calendar_events import calendar_events
+from almoner.resources.calls import calls
+from almoner.workshop import published_programs
+
+_FOLDER: Final = "portal/calls"
+_SHEET: Final = "call"
+_TEMPLATE: Final = "template"
+# What may have changed on the page beneath, once a call is saved.
+_CHANGED: Final = ("calls", "calendar_events", "worker_tasks", "care_flows")
+Options = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallChoices:
+    """What there is to choose from on the sheet."""
+
+    numbers: Sequence[CallableNumber]
+    outcomes: Options
+    note_types: Options
+    planned: Sequence[PlannedCall]
+    steps: Options
+    appointment_types: Options
+    assessments: Options
+    care_flows: Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallSheet:
+    """The sheet. ``errors`` by control; ``twice`` and ``next_twice`` are the moments that a time
+    may mean. ``opened``: it was just asked for, and takes the focus. ``saved_at`` is when the draft
+    was last written, None where there is none; ``back`` is where to go on after it, blank for back
+    to the page that it stands on."""
+
+    patient: Patient
+    entry: CallForm
+    choices: CallChoices
+    zone: str
+    back: str
+    opened: bool = False
+    saved_at: datetime | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+    twice: Options = ()
+    next_twice: Options = ()
+    reasons: Sequence[BookingReason] = ()
+
+
+@dataclass(frozen=True)
+class SavedCall:
+    """What stands where the sheet was, once the call is written. ``completes``: its appointment is
+    completed with it.
+    """
+
+    outcome: str
+    completes: bool
+
+
+async def show(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    """The sheet with the draft that the visitor has left; beside the timeline where that asks."""
+    choices = await _choices(visit, connection, patient)
+    form, saved_at = await sheets.draft(visit, connection, patient.id, _SHEET)
+    entry = call_form.parse(form) if form else _fresh(choices)
+    sheet = replace(_sheet(visit, patient, choices, entry), opened=True, saved_at=saved_at)
+    return _answer(visit, sheet)
+
+
+async def send(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    """Keeps what was typed; closes the sheet, puts a template in or writes the call where that was
+    asked for (``do``).
+    """
+    form = await visit.form()
+    do, entry = form.text("do"), call_form.parse(form)
+    choices = await _choices(visit, connection, patient)
+    if do == sheets.SAVE:
+        return await _save(visit, connection, patient, form, choices)
+    if do == _TEMPLATE:
+        entry = _with_template(visit, entry)
+    await _keep(visit, connection, patient, form, entry == _fresh(choices))
+    if do == sheets.CLOSE:
+        return sheets.closed(visit, patient, form.text("back"))
+    if not do and visit.is_fragment:
+        return visit.unchanged()
+    return _answer(visit, _sheet(visit, patient, choices, entry, form))
+
+
+async def _save(
+    visit: Visit, connection: Connection, patient: Patient, form: Form, choices: CallChoices
+) -> Response:
+    """Writes the call, the end of its appointment and what comes next; or says what is wrong."""
+    entry = call_form.parse(form)
+    if entry.number not in {number.number for number in choices.numbers}:
+        entry = replace(entry, number="")
+    try:
+        async with connection.transaction():
+            step = await _write_all(visit, connection, patient, entry, Override.of(form))
+    except _RefusedCall as refused:
+        zone = visit.worker.timezone
+        sheet = replace(
+            _sheet(visit, patient, choices, entry, form),
+            errors=refused.errors,
+            reasons=refused.step.reasons,
+            twice=_pairs(refused.twice, zone),
+            next_twice=_pairs(refused.step.twice, zone),
+        )
+        return _answer(visit, sheet, 400)
+    back = form.text("back")
+    if step.path:
+        return visit.go(step.path)
+    if back or not visit.is_fragment:
+        return sheets.closed(visit, patient, back)
+    outcome = visit.program.title("call_outcomes", entry.outcome)
+    done = SavedCall(outcome, _completes(visit, entry))
+    return visit.fragment(f"{_FOLDER}/saved.html", done, headers=live.trigger(*_CHANGED))
+
+
+class _RefusedCall(Exception):  # noqa: N818  # what it says is for people, who did nothing wrong
+    """What is wrong with a call, by control, so that nothing of it is written."""
+
+    def __init__(
+        self, errors: Mapping[str, str], twice: Sequence[datetime], step: NextStep
+    ) -> None:
+        super().__init__()
+        self.errors, self.twice, self.step = errors, twice, step
+
+
+async def _write_all(
+    visit: Visit, connection: Connection, patient: Patient, entry: CallForm, override: Override
+) -> NextStep:
+    """Writes everything that the sheet says. ``connection`` is in a transaction, which
+    ``_RefusedCall`` undoes.
+    """
+    start, when = call_form.began(entry, visit.worker.timezone, datetime.now(UTC))
+    errors = call_form.errors(entry, visit.program) | when
+    step = await next_step.write(visit, connection, patient, entry, override)
+    errors |= step.errors
+    if errors or start.moment is None:
+        raise _RefusedCall(errors, start.twice, step)
+    try:
+        await _write(
+            visit,
+            connection,
+            entry,
+            call_form.call_row(entry, patient.id, visit.worker.worker_id, start.moment),
+        )
+    except ApiError as error:
+        raise _RefusedCall(by_field(error), (), step) from error
+    await sheets.drop(visit, connection, patient.id, _SHEET)
+    return step
+
+
+async def _write(visit: Visit, connection: Connection, entry: CallForm, row: Row) -> None:
+    """Writes the call, and that its appointment has taken place."""
+    store = visit.parts.store.within(connection)
+    await store.create(visit.actor, calls, row)
+    if _completes(visit, entry):
+        outcome: Row = {"outcome": "completed"}
+        await store.update(visit.actor, calendar_events, row["calendar_event_id"], outcome, None)
+
+
+def _completes(visit: Visit, entry: CallForm) -> bool:
+    planned = entry.appointment not in ("", NOT_PLANNED)
+    return planned and entry.outcome in visit.program.completing_outcomes
+
+
+async def _keep(
+    visit: Visit, connection: Connection, patient: Patient, form: Form, is_blank: bool
+) -> None:
+    async with connection.transaction():
+        if is_blank:
+            await sheets.drop(visit, connection, patient.id, _SHEET)
+        else:
+            await sheets.keep(visit, connection, patient.id, _SHEET, sheets.entered(form))
+
+
+def _fresh(choices: CallChoices) -> CallForm:
+    """The sheet before anybody typed: to the number that may be called, for the call about now."""
+    near = next((call.id for call in choices.planned if call.is_near), NOT_PLANNED)
+    number = choices.numbers[0].number if choices.numbers else ""
+    return CallForm(number=number, appointment=near if choices.planned else "")
+
+
+def _with_template(visit: Visit, entry: CallForm) -> CallForm:
+    """With the template of the note's type, where nothing else is typed yet."""
+    templates = visit.program.note_templates
+    is_own = entry.note.strip() and entry.note.strip() not in {
+        t.strip() for t in templates.values()
+    }
+    return entry if is_own else replace(entry, note=templates.get(entry.note_type, ""))
+
+
+def _sheet(
+    visit: Visit,
+    patient: Patient,
+    choices: CallChoices,
+    entry: CallForm,
+    form: Form | None = None,
+) -> CallSheet:
+    # A page of its own leads back to the profile, where nothing else is said.
+    alone = "" if visit.is_fragment else f"/patients/{patient.id}"
+    back = form.text("back") if form else visit.query("back") or alone
+    return CallSheet(
+        patient=patient,
+        entry=entry,
+        choices=choices,
+        zone=zone_in_words(visit.worker.timezone),
+        back=back,
+    )
+
+
+def _answer(visit: Visit, sheet: CallSheet, status: int = 200) -> Response:
+    return visit.show(f"{_FOLDER}/call.html", f"{_FOLDER}/sheet.html", sheet, status)
+
+
+def _pairs(twice: Sequence[datetime], zone: str) -> Options:
+    return [(str(n), words) for n, (_, words) in enumerate(parsing.choices(twice, zone))]
+
+
+async def _choices(visit: Visit, connection: Connection, patient: Patient) -> CallChoices:
+    program = visit.program
+    outline = await published_programs.outline_at(connection, visit.environment_id, program.version)
+    specs = program.newest_specs
+    return CallChoices(
+        numbers=await queries.numbers(connection, visit.environment_id, patient.id),
+        outcomes=_of(visit, "call_outcomes", "What came of it?"),
+        note_types=_of(visit, "note_types", "Without a template"),
+        planned=await queries.planned(visit, connection, patient, datetime.now(UTC)),
+        steps=sheets.labelled(STEPS, "Nothing"),
+        appointment_types=_of(visit, "appointment_types", "Which sort?"),
+        assessments=sheets.labelled(
+            (
+                (spec_id, specs[spec_id].name)
+                for spec_id in specs
+                if spec_id not in visit.rights.hidden_assessments
+            ),
+            "Which one?",
+        ),
+        care_flows=sheets.labelled(
+            ((flow.name, flow.name) for flow in (outline.care_flows if outline else ())),
+            "Which one?",
+        ),
+    )
+
+
+def _of(visit: Visit, group: str, blank: str) -> Options:
+    names = visit.program.names(group)
+    return sheets.labelled(((name, visit.program.title(group, name)) for name in names), blank)
+
+
+ROUTES = (
+    patient_route("/call", show),
+    patient_route("/call", send, "POST"),
+)

@@ -1,0 +1,100 @@
+"""What is known before a call: at which numbers a patient agreed to be called, and which calls are
+planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.calendar.ahead import starts
+from almoner.portal.patient import Patient
+from almoner.portal.profile.header import appointment_words
+
+# Whether somebody may be called at a number. Nobody who was never asked has refused.
+Answer = Literal["yes", "no", "never asked"]
+# A call that is planned this much earlier or later may be the one that took place.
+NEAR: Final = timedelta(hours=12)
+
+_NUMBERS: Final = """
+SELECT n.phone_number AS number, coalesce(nullif(n.friendly_name, ''), n.phone_number_type)
+    AS called, CASE WHEN n.opted_in_to_phone THEN 'yes'
+  WHEN EXISTS (SELECT FROM consent_records k WHERE k.environment_id = $1 AND k.row_id = n.id
+      AND k.consent = 'opted_in_to_phone')
+    OR EXISTS (SELECT FROM changes c WHERE c.environment_id = $1 AND c.patient_id = $2
+      AND c.row_id = n.id AND 'opted_in_to_phone' = ANY (c.fields) AND c.kind = 'update')
+  THEN 'no' ELSE 'never asked' END AS answer
+FROM phone_numbers n WHERE n.environment_id = $1 AND n.user_id = $2
+ORDER BY n.opted_in_to_phone DESC, n.updated_at, n.id
+"""
+_PLANNED: Final = f"""
+SELECT e.id::text, e.start_time, e.day, e.appointment_type,
+  abs(extract(epoch FROM {starts("$3::text")} - now())) AS away
+FROM calendar_events e WHERE e.environment_id = $1 AND e.user_id = $2 AND e.outcome IS NULL
+  AND e.modality IN ('call', 'phone') AND {starts("$3::text")} < now() + $4::interval
+ORDER BY {starts("$3::text")} DESC, e.id LIMIT 10
+"""
+
+
+@dataclass(frozen=True)
+class CallableNumber:
+    """A number of the patient, what they call it, and whether they agreed to be called there."""
+
+    number: str
+    called: str
+    answer: Answer
+
+    @property
+    def words(self) -> str:
+        """The number as it is dialled from abroad, with what it is called."""
+        return f"+1 {self.number} ({self.called})"
+
+    @property
+    def choice(self) -> tuple[str, str]:
+        """The value and the label of an option."""
+        return self.number, self.words
+
+
+@dataclass(frozen=True)
+class PlannedCall:
+    """An appointment by telephone that nobody has said the outcome of. ``is_near``: it is about
+    now.
+    """
+
+    id: str
+    title: str
+    is_near: bool
+
+    @property
+    def choice(self) -> tuple[str, str]:
+        """The value and the label of an option."""
+        return self.id, self.title
+
+
+async def numbers(
+    connection: Connection, environment_id: int, patient_id: str
+) -> Sequence[CallableNumber]:
+    """The patient's numbers, those first at which they agreed to be called."""
+    rows = await connection.fetch(_NUMBERS, environment_id, patient_id)
+    return [CallableNumber(row["number"], row["called"], row["answer"]) for row in rows]
+
+
+async def planned(
+    visit: Visit, connection: Connection, patient: Patient, now: datetime
+) -> Sequence[PlannedCall]:
+    """The calls that were planned with a patient and are not settled, the one about now first."""
+    zone = visit.parts.database.zones.of(patient.timezone)
+    rows = await connection.fetch(_PLANNED, visit.environment_id, patient.id, zone, NEAR)
+    calls = []
+    for row in sorted(rows, key=lambda row: row["away"]):
+        kind = visit.program.title("appointment_types", row["appointment_type"])
+        when, _ = appointment_words(
+            row["start_time"], row["day"], visit.worker.timezone, visit.worker.timezone, now
+        )
+        is_near = row["away"] < NEAR.total_seconds()
+        calls.append(PlannedCall(row["id"], f"{kind}, {when}", is_near))
+    return calls

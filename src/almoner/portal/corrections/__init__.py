@@ -1,0 +1,1 @@
+"""What was entered in error: it stays, struck through, with who said so and why."""

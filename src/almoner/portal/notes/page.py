@@ -1,0 +1,234 @@
+"""The notes of a patient, and the sheet that one is written on: a draft until it is signed, and
+never changed from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.data_api.declare import Row
+from almoner.database import Connection
+from almoner.errors import ApiError
+from almoner.pages.forms.problems import by_field
+from almoner.pages.visit import Form, Visit
+from almoner.portal import live, sheets
+from almoner.portal.notes import queries
+from almoner.portal.notes.mentions import mentions
+from almoner.portal.notes.queries import Note, NoteThread
+from almoner.portal.patient import Patient
+from almoner.portal.patient_routes import patient_route
+from almoner.portal.workers import Worker, to_choose
+from almoner.resources.alerts import alerts
+from almoner.resources.notes import notes
+from almoner.vocabulary.names import full_name
+
+_FOLDER: Final = "portal/notes"
+_SHEET: Final = "note"
+_TEMPLATE: Final = "template"
+_PLAIN: Final = "note"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteForm:
+    """What was typed. ``adds_to`` is the id of the note that it adds to, blank for none; ``pin``:
+    ``on`` where it is to stay in view."""
+
+    note_type: str = ""
+    text: str = ""
+    adds_to: str = ""
+    pin: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteSheet:
+    """The sheet. ``adds_to`` is the note that it adds to, None for none; ``errors`` by control;
+    the rest is as on a ``CallSheet``."""
+
+    patient: Patient
+    entry: NoteForm
+    types: Sequence[tuple[str, str]]
+    adds_to: Note | None
+    back: str
+    opened: bool = False
+    saved_at: datetime | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NotesPage:
+    patient: Patient
+    threads: Sequence[NoteThread]
+
+
+@dataclass(frozen=True)
+class SignedNote:
+    """What stands where the sheet was. ``names`` are those of who was mentioned."""
+
+    title: str
+    names: Sequence[str]
+
+
+async def show_all(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    page = NotesPage(patient, await queries.threads(visit, connection, patient))
+    return visit.show(f"{_FOLDER}/notes.html", f"{_FOLDER}/list.html", page)
+
+
+async def show(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    """The sheet, with the draft that the visitor has left; of another note where one is to be
+    added to.
+    """
+    form, saved_at = await sheets.draft(visit, connection, patient.id, _SHEET)
+    entry = _parse(form) if form else _fresh(visit)
+    if visit.query("adds_to"):
+        entry = replace(entry, adds_to=visit.query("adds_to"))
+    sheet = await _sheet(visit, connection, patient, entry, visit.query("back"))
+    return _answer(visit, replace(sheet, opened=True, saved_at=saved_at))
+
+
+async def send(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    """Keeps what was typed; closes the sheet, puts a template in or signs the note where that was
+    asked for (``do``).
+    """
+    form = await visit.form()
+    do, entry, back = form.text("do"), _parse(form), form.text("back")
+    if do == sheets.SAVE:
+        return await _save(visit, connection, patient, entry, back)
+    if do == _TEMPLATE:
+        entry = _with_template(visit, entry)
+    async with connection.transaction():
+        if entry.text.strip() in _templates(visit):
+            await sheets.drop(visit, connection, patient.id, _SHEET)
+        else:
+            await sheets.keep(visit, connection, patient.id, _SHEET, sheets.entered(form))
+    if do == sheets.CLOSE:
+        return sheets.closed(visit, patient, back)
+    if not do and visit.is_fragment:
+        return visit.unchanged()
+    return _answer(visit, await _sheet(visit, connection, patient, entry, back))
+
+
+async def pin(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    """Keeps a note in view, or no longer."""
+    form = await visit.form()
+    note = await queries.by_id(visit, connection, patient, visit.path("note"))
+    change: Row = {"pinned": form.truth("pin")}
+    await visit.parts.store.within(connection).update(visit.actor, notes, note.id, change, None)
+    return live.redraw(visit, f"/patients/{patient.id}/notes#{note.id}", "notes")
+
+
+async def _save(
+    visit: Visit, connection: Connection, patient: Patient, entry: NoteForm, back: str
+) -> Response:
+    """Signs the note, and tells who is mentioned; all of it or nothing."""
+    sheet = await _sheet(visit, connection, patient, entry, back)
+    workers = await to_choose(connection, visit.environment_id)
+    whom = mentions(entry.text, workers, visit.program, patient, entry.note_type)
+    errors = {"text": " ".join(whom.refused)} if whom.refused else {}
+    if not entry.text.strip():
+        errors["text"] = "Write the note."
+    if entry.note_type not in dict(sheet.types):
+        errors["note_type"] = "Choose what sort of note it is."
+    if errors:
+        return _answer(visit, replace(sheet, errors=errors), 400)
+    try:
+        async with connection.transaction():
+            await _sign(visit, connection, patient, entry)
+            for worker in whom.workers:
+                await _tell(visit, connection, patient, entry, worker)
+            await sheets.drop(visit, connection, patient.id, _SHEET)
+    except ApiError as error:
+        return _answer(visit, replace(sheet, errors=by_field(error)), 400)
+    if back or not visit.is_fragment:
+        return sheets.closed(visit, patient, back)
+    title = dict(sheet.types)[entry.note_type]
+    signed = SignedNote(title, [worker.name for worker in whom.workers])
+    headers = live.trigger("notes", "alerts")
+    return visit.fragment(f"{_FOLDER}/signed.html", signed, headers=headers)
+
+
+async def _sign(visit: Visit, connection: Connection, patient: Patient, entry: NoteForm) -> None:
+    row = {
+        "patient_id": patient.id,
+        "worker_id": visit.worker.worker_id,
+        "note_type": entry.note_type,
+        "text": entry.text.strip(),
+        "pinned": bool(entry.pin),
+        "adds_to_note_id": entry.adds_to or None,
+    }
+    await visit.parts.store.within(connection).create(visit.actor, notes, row)
+
+
+async def _tell(
+    visit: Visit, connection: Connection, patient: Patient, entry: NoteForm, worker: Worker
+) -> None:
+    """A row in the inbox of who is mentioned. What the note says stands in the note alone."""
+    me = full_name(visit.worker.first_name, visit.worker.last_name)
+    title = visit.program.title("note_types", entry.note_type)
+    row = {
+        "patient_id": patient.id,
+        "worker_id": visit.worker.worker_id,
+        "for_worker_id": worker.id,
+        "alert_type": "mention",
+        "text": f"{me} mentions you in a note: {title}",
+    }
+    await visit.parts.store.within(connection).create(visit.actor, alerts, row)
+
+
+def _parse(form: Form) -> NoteForm:
+    return NoteForm(**{f.name: form.text(f.name) for f in fields(NoteForm) if f.name in form})
+
+
+def _fresh(visit: Visit) -> NoteForm:
+    """The sheet before anybody typed: of the first type, with what that begins with."""
+    return _with_template(visit, NoteForm(note_type=_types(visit)[0][0]))
+
+
+def _types(visit: Visit) -> Sequence[tuple[str, str]]:
+    """The types to choose from; a plain note where the program has none."""
+    program, hidden = visit.program, visit.rights.hidden_notes
+    names = [name for name in program.note_types if name not in hidden] or [_PLAIN]
+    return [(name, program.title("note_types", name).capitalize()) for name in names]
+
+
+def _templates(visit: Visit) -> set[str]:
+    """What a note says that nobody has typed in yet."""
+    return {"", *(template.strip() for template in visit.program.note_templates.values())}
+
+
+def _with_template(visit: Visit, entry: NoteForm) -> NoteForm:
+    """With what its type begins with, where nothing else is typed yet."""
+    if entry.text.strip() not in _templates(visit):
+        return entry
+    return replace(entry, text=visit.program.note_templates.get(entry.note_type, ""))
+
+
+async def _sheet(
+    visit: Visit, connection: Connection, patient: Patient, entry: NoteForm, back: str
+) -> NoteSheet:
+    adds_to = (
+        await queries.by_id(visit, connection, patient, entry.adds_to) if entry.adds_to else None
+    )
+    return NoteSheet(
+        patient=patient,
+        entry=entry,
+        types=_types(visit),
+        adds_to=adds_to,
+        back=back or ("" if visit.is_fragment else f"/patients/{patient.id}"),
+    )
+
+
+def _answer(visit: Visit, sheet: NoteSheet, status: int = 200) -> Response:
+    return visit.show(f"{_FOLDER}/note.html", f"{_FOLDER}/sheet.html", sheet, status)
+
+
+ROUTES = (
+    patient_route("/notes", show_all),
+    patient_route("/notes/{note}/pin", pin, "POST"),
+    patient_route("/note", show),
+    patient_route("/note", send, "POST"),
+)

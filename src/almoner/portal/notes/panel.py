@@ -1,0 +1,35 @@
+"""The card of notes beside a patient's timeline: those that are pinned first, then the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+from almoner.portal.notes import queries
+from almoner.portal.notes.queries import NoteThread
+from almoner.portal.panels import Card, Panel
+from almoner.portal.patient import Patient
+
+SHOWS: Final = {"notes": "notes"}
+_FEW: Final = 3
+
+
+@dataclass(frozen=True)
+class NotesCard:
+    """The card. ``more``: there are others."""
+
+    threads: Sequence[NoteThread]
+    more: bool
+    here: str
+
+
+async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
+    threads = await queries.threads(visit, connection, patient)
+    holding = [thread for thread in threads if thread.note.error is None]
+    pinned = sum(thread.note.pinned for thread in holding)
+    few = holding[: max(_FEW, pinned)]
+    context = NotesCard(few, len(threads) > len(few), f"/patients/{patient.id}")
+    return Panel(card, "portal/notes/panel.html", context, first=pinned > 0)

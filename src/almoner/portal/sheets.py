@@ -1,0 +1,87 @@
+"""A sheet beside a patient's timeline, that something is written down on: a call, a note. What is
+typed on it is a draft of its worker until it is saved, as that of an assessment is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from starlette.responses import Response
+
+from almoner.database import Connection
+from almoner.pages.security import local_path
+from almoner.pages.visit import Form, Visit
+from almoner.portal.assessments import drafts
+from almoner.portal.assessments.drafts import TabInput
+from almoner.portal.patient import Patient
+
+# What a button of a sheet asks for; a form that is sent by itself asks for nothing but its draft.
+CLOSE: Final = "close"
+SAVE: Final = "save"
+# No assessment has an id with a colon.
+_SPEC: Final = "sheet:{}"
+_VERSION: Final = 0
+# What a form is sent with beside what was typed.
+_APART: Final = frozenset({"csrf", "do", "back"})
+
+Entered = Sequence[tuple[str, str]]
+
+
+def entered(form: Form) -> Entered:
+    """What was typed on a sheet, by control."""
+    return [(name, value) for name, value in form.pairs if name not in _APART]
+
+
+async def draft(
+    visit: Visit, connection: Connection, patient_id: str, sheet: str
+) -> tuple[Form | None, datetime | None]:
+    """The visitor's draft of a sheet about a patient as it was sent, and when; None for none."""
+    known = await drafts.find(visit, connection, patient_id, _SPEC.format(sheet))
+    if known is None:
+        return None, None
+    pairs = ((name, text) for name, texts in known.texts.items() for text in texts)
+    return Form(pairs), known.saved_at
+
+
+async def keep(
+    visit: Visit, connection: Connection, patient_id: str, sheet: str, pairs: Entered
+) -> None:
+    """Keeps what was typed; the last of two tabs holds. ``connection`` is in a transaction.
+
+    Nothing of it is kept where the visitor may not see the patient."""
+    spec_id = _SPEC.format(sheet)
+    known = await drafts.find(visit, connection, patient_id, spec_id)
+    texts = {name: [value for key, value in pairs if key == name] for name, _ in pairs}
+    before = known.texts if known else {}
+    blank = {name: [""] for name in before if name not in texts}
+    bases = {name: [before.get(name, [])] for name in (*texts, *blank)}
+    await drafts.save(
+        visit,
+        connection,
+        patient_id=patient_id,
+        spec_id=spec_id,
+        version=_VERSION,
+        entered=TabInput(texts | blank, bases),
+        begun=known is not None,
+    )
+
+
+async def drop(visit: Visit, connection: Connection, patient_id: str, sheet: str) -> None:
+    """Removes the draft, once it is saved or nothing is typed on it any more."""
+    await drafts.drop(visit, connection, patient_id, _SPEC.format(sheet))
+
+
+def closed(visit: Visit, patient: Patient, back: str) -> Response:
+    """The sheet is closed, and the page that it stood on is there again; another one where the
+    form says so (``back``), and the profile where it had a page of its own.
+    """
+    if back or not visit.is_fragment:
+        return visit.go(local_path(back) if back else f"/patients/{patient.id}")
+    return Response("", 200, {"HX-Reswap": "innerHTML"}, "text/html; charset=utf-8")
+
+
+def labelled(titles: Iterable[tuple[str, str]], blank: str) -> list[tuple[str, str]]:
+    """Options of a choice that begins with none of them."""
+    return [("", blank), *titles]
