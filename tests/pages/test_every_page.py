@@ -84,13 +84,19 @@ async def visited(everybody: Person, callers: Callers, store: Store) -> Visited:
 
 
 @pytest.fixture(scope="module")
-async def window(server: Server, everybody: Person) -> AsyncIterator[Window]:
-    """A page of a browser, which one after the other is opened in; nothing is drawn but for pictures."""
+async def looking(server: Server) -> AsyncIterator[Screens]:
+    """Pages of a browser that draws nothing but for pictures."""
     async with async_playwright() as playwright:
         drawn = () if "ALMONER_PICTURES" in os.environ else (UNDRAWN,)
         browser = await playwright.chromium.launch(**options(*drawn))
-        yield Window(await Screens(browser, server.url)(everybody))
+        yield Screens(browser, server.url)
         await browser.close()
+
+
+@pytest.fixture(scope="module")
+async def window(looking: Screens, everybody: Person) -> Window:
+    """A page of the browser, which one after the other is opened in."""
+    return Window(await looking(everybody))
 
 
 class Window:
@@ -189,9 +195,9 @@ def test_the_main_pages_are_pages() -> None:
 
 
 async def test_pages_for_strangers_are_accessible_and_fit(
-    database: Database, store: Store, callers: Callers, environment: int, screens: Screens
+    database: Database, store: Store, callers: Callers, environment: int, looking: Screens
 ) -> None:
-    window = Window(await screens())
+    window = Window(await looking())
     door = Door(database, store, callers.box)
     known, new = (
         await door.with_factor(await door.worker(environment)),
@@ -214,7 +220,7 @@ async def test_pages_for_strangers_are_accessible_and_fit(
         for worker, step, paths in half_way:
             half = await _half_signed_in(door, worker, step)
             await window.page.context.add_cookies(
-                [{"name": "almoner_half", "value": half, "url": screens.url}]
+                [{"name": "almoner_half", "value": half, "url": looking.url}]
             )
             for path in paths:
                 with cases.case(path):
