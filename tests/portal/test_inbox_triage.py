@@ -92,6 +92,12 @@ async def test_a_mornings_triage_with_the_keyboard_alone(morning: Clinic, screen
     await expect(page.locator(".inbox-rows > li:focus-within")).to_contain_text("P02 Hopper")
     assert await violations(page) == []
 
+    # Called: the sheet of the call, and back.
+    await press("c")
+    await page.wait_for_url("**/call")
+    await page.go_back()
+    await expect(page.locator(".inbox-rows > li:focus")).to_contain_text("P02 Hopper")
+
     # Done, and taken back.
     await press("e")
     await told(page, "Done: Late 2")
