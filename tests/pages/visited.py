@@ -166,9 +166,10 @@ async def visited_by(person: Person, callers: Callers, store: Store) -> Visited:
     assert signed.status_code == 303, signed.text
     async with callers.database.connection() as connection:
         note = await connection.fetchval(
-            "SELECT max(id::text) FROM notes WHERE environment_id = $1 AND worker_id = $2",
+            "SELECT id::text FROM notes WHERE environment_id = $1 AND patient_id = $2"
+            " ORDER BY created_at DESC LIMIT 1",
             environment,
-            person.worker_id,
+            patient,
         )
     firing = await started(store, environment, callers.database, patient)
     async with callers.database.transaction() as connection:

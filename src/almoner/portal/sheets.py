@@ -5,6 +5,7 @@ typed on it is a draft of its worker until it is saved, as that of an assessment
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +28,11 @@ _VERSION: Final = 0
 _APART: Final = frozenset({"csrf", "do", "back"})
 
 Entered = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class ClosedSheet:
+    """What stands where a sheet was: nothing."""
 
 
 def entered(form: Form) -> Entered:
@@ -79,7 +85,7 @@ def closed(visit: Visit, patient: Patient, back: str) -> Response:
     """
     if back or not visit.is_fragment:
         return visit.go(local_path(back) if back else f"/patients/{patient.id}")
-    return Response("", 200, {"HX-Reswap": "innerHTML"}, "text/html; charset=utf-8")
+    return visit.fragment("portal/closed_sheet.html", ClosedSheet())
 
 
 def labelled(titles: Iterable[tuple[str, str]], blank: str) -> list[tuple[str, str]]:
