@@ -201,6 +201,10 @@ async def test_whoever_a_page_shows_is_in_the_trail(
         await _somebody(people, database, store, "another-clinic", 12) as stranger,
         _walking(people, database, store, callers) as walk,
     ):
+        for patient in walk.patients:
+            await walk.person.send_form(
+                f"/patients/{patient}/note", note_type="progress", text="Walks.", do="save"
+            )
         for page in (p for p in PAGES if "GET" in p.methods and not _ENDS.match(p.path)):
             await walk.open(page)
         await _asked_with_something(walk)

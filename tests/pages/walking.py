@@ -41,6 +41,10 @@ _ROWS = {
     "section": (
         "SELECT unnest('{phones,emails,ids}'::text[]) WHERE $1 <> 0 AND $2::uuid IS NOT NULL"
     ),
+    "row": (
+        "SELECT id::text FROM notes WHERE environment_id = $1 AND patient_id = $2 ORDER BY"
+        " created_at DESC LIMIT 1"
+    ),
     "firing": (
         "SELECT id::text FROM process_firings WHERE environment_id = $1 AND patient_id = $2 LIMIT 1"
     ),
