@@ -57,7 +57,7 @@ async def test_the_rooms_are_one_row_that_the_keyboard_reaches(
     page = await screens(everybody, width=width)
     await page.goto("/account")
     links = page.get_by_role("navigation", name="Rooms").get_by_role("link")
-    assert await links.count() == 5
+    assert await links.count() == 6
     boxes = [await link.bounding_box() for link in await links.all()]
     assert len({round(box["y"]) for box in boxes if box}) == 1
     if width == 375:

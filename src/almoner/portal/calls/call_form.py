@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from almoner.data_api.declare import Row
 from almoner.pages import parsing
 from almoner.pages.moment_fields import two_meanings
 from almoner.pages.visit import Form
+from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.times import iso
 
@@ -97,7 +98,7 @@ def call_row(entry: CallForm, patient_id: str, worker_id: str, start: datetime) 
         "call_type": entry.call_type,
         "from_number": number if is_inbound else None,
         "to_number": None if is_inbound else number,
-        "start_time": iso(start.astimezone(UTC)),
+        "start_time": iso(clocks.in_utc(start)),
         "duration": 60 * (_minutes(entry.minutes) or 0),
         "calendar_event_id": None if entry.appointment in ("", NOT_PLANNED) else entry.appointment,
         "outcome": entry.outcome,

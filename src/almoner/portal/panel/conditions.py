@@ -128,10 +128,8 @@ class Conditions:
         """
         days = number_of(asked.value) or 0.0
         zones, number = self.parameter(self._about.zones, "jsonb"), self.parameter(days, "float8")
-        today = (
-            f"((now() AT TIME ZONE coalesce({zones} ->> p.timezone, 'UTC'))::date - date"
-            " '1970-01-01')"
-        )
+        zone = f"coalesce({zones} ->> p.timezone, 'UTC')"
+        today = f"((now() AT TIME ZONE {zone})::date - date '1970-01-01')"
         of_patient = f"{rows} AND f.patient_id = p.id"
         day = self._now // _SECONDS
         if asked.test == "most":

@@ -124,7 +124,7 @@ async def _counted(
     end = (
         now
         if of_day is None
-        else clocks.start_of(clocks.shifted(of_day, 1), visit.worker.timezone).astimezone(UTC)
+        else clocks.in_utc(clocks.start_of(clocks.shifted(of_day, 1), visit.worker.timezone))
     )
     of = CountedOf(environment_id, only_of(visit), end, tuple(design.id for design in assessments))
     key = ("supervisor", of.environment_id, of.only, of.specs, of_day and of.end)
