@@ -153,6 +153,14 @@ async def database(dsn: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="session")
+async def serving(serving_dsn: str) -> AsyncIterator[Database]:
+    """The same database as the server under test has it: what a role does is seen by itself alone."""
+    opened = await Database.connect(serving_dsn, size=8, on_holding=connection_guard.raised)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
 async def aside(dsn: str) -> AsyncIterator[Database]:
     """The same database for those who look on: whoever holds a connection of ``database`` may ask
     for no second one.

@@ -21,7 +21,7 @@ from almoner.chains.verify import Verified, verify
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
-from almoner.erasure import requests
+from almoner.erasure import erasure_requests
 from almoner.resources import BY_NAME
 from almoner.settings import Settings
 from tests.conftest import new_environment
@@ -273,7 +273,7 @@ async def test_an_erasure_is_told_from_a_manipulation_and_hides_none(
     box = SecretBox(*KeySource("", settings.home).first())
     for patient in (first, second):
         async with connection.transaction():
-            await requests.erase_now(
+            await erasure_requests.erase_now(
                 connection, environment, box, patient_id=patient, reason="asked", by=AT_THE_TERMINAL
             )
     verified = await looked_at(connection, environment)

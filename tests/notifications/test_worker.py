@@ -4,6 +4,7 @@ pace.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from almoner.access.key_file import KeySource
@@ -130,9 +132,16 @@ async def test_a_server_with_a_worker_notifies_and_tells_of_it_in_its_metrics(
     await until_true(noted, "the position moves")
     async with PlainHttp() as http:
         collector = {"Authorization": f"Bearer {METRICS_TOKEN}"}
-        lines = (
-            await http.get(f"http://127.0.0.1:{processes.port}/metrics", headers=collector)
-        ).text.splitlines()
+        at, answers = f"http://127.0.0.1:{processes.port}/metrics", []
+
+        async def answered() -> bool:
+            with contextlib.suppress(httpx.ConnectError):
+                answers.append(await http.get(at, headers=collector))
+            return bool(answers)
+
+        # It notifies before it listens.
+        await until_true(answered, "the server listens")
+        lines = answers[0].text.splitlines()
     told = {
         line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
         for line in lines

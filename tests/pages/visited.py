@@ -14,7 +14,7 @@ from almoner.access.worker_events import By
 from almoner.app import PAGES
 from almoner.data_api.store import Store
 from almoner.database import Database
-from almoner.erasure import requests
+from almoner.erasure import erasure_requests
 from almoner.notifications import subscriptions
 from almoner.notifications.subscription_terms import Rules
 from almoner.processes.hooks import HOOKS
@@ -173,7 +173,7 @@ async def visited_by(person: Person, callers: Callers, store: Store) -> Visited:
         )
     firing = await started(store, environment, callers.database, patient)
     async with callers.database.transaction() as connection:
-        erasure = await requests.ask(
+        erasure = await erasure_requests.ask(
             connection, environment, third, "asked for it", By("operator", "test", EVERYTHING)
         )
     there = {

@@ -288,11 +288,11 @@ async def test_an_export_that_is_not_taken_whole_is_told_apart(
 
 
 async def test_progress_is_told_while_it_is_sent_to_its_own_environment_alone(
-    admin: Person, people: People, database: Database
+    admin: Person, people: People, database: Database, serving: Database
 ) -> None:
     async with (
         await people(await new_environment(database), "admin") as stranger,
-        database.connection() as connection,
+        serving.connection() as connection,
         connection.transaction(),
     ):
         name = f"almoner export {admin.environment_id} csv 1234/5000"
@@ -309,10 +309,10 @@ async def test_progress_is_told_while_it_is_sent_to_its_own_environment_alone(
 
 
 async def test_a_third_export_at_once_is_told_to_wait(
-    admin: Person, program: int, database: Database
+    admin: Person, program: int, serving: Database
 ) -> None:
     running = [
-        await sending.begun(sending.stream(visitor(admin, database), wanted())) for _ in range(2)
+        await sending.begun(sending.stream(visitor(admin, serving), wanted())) for _ in range(2)
     ]
     answer = await admin.send_form(PATH, ("collections", "workers"), format="csv")
     assert answer.status_code == 503

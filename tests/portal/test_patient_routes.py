@@ -30,9 +30,13 @@ LOADS = {
     "calendar/appointment_detail.py",
     "calendar/booking.py",
     "care_flows/queries.py",
+    "inbox/hand_over.py",
+    "inbox/preview.py",
     "inbox/services.py",
+    "inbox/snooze_page.py",
     "patients/merge_page.py",
     "patients/phase.py",
+    "tasks/page.py",
 }
 
 

@@ -88,6 +88,13 @@ class Records:
         await self.make("alerts", patient_id=patient, alert_type="app_message")
         await self.make("worker_tasks", patient_id=patient, title=f"Call {number}")
         await self.make(
+            "notes",
+            patient_id=patient,
+            worker_id=self._coach.worker_id,
+            note_type="progress",
+            text=f"Walks on day {number}.",
+        )
+        await self.make(
             "snoozes",
             patient_id=patient,
             worker_id=self._coach.worker_id,

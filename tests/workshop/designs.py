@@ -317,6 +317,7 @@ def _referring(design: ProgramDesign) -> ProgramDesign:
                 role,
                 hidden_data=role.hidden_data and tuple(t.name for t in types),
                 hidden_assessments=role.hidden_assessments and tuple(a.id for a in assessments),
+                hidden_notes=role.hidden_notes and tuple(t.name for t in design.note_types),
             )
             for role in design.roles
         ),

@@ -18,7 +18,7 @@ from almoner.commands.answering import Answer, acting, listing
 from almoner.commands.session import ENVIRONMENT, called, connect, environment_id, place, stop
 from almoner.data_api.writes import Actor
 from almoner.database import Database
-from almoner.erasure import clear, export, person, requests
+from almoner.erasure import clear, erasure_requests, export, person
 from almoner.errors import ApiError
 from almoner.vocabulary import clocks
 
@@ -76,7 +76,7 @@ async def erase(
             try:
                 async with database.transaction() as connection:
                     owner = await environment_id(connection, environment)
-                    done = await requests.erase_now(
+                    done = await erasure_requests.erase_now(
                         connection,
                         owner,
                         box,
@@ -105,7 +105,7 @@ def _read(path: Path | None) -> list[tuple[str, str]]:
         return [
             (record, entry["reason"])
             for entry in listed
-            if entry["state"] == requests.ERASED
+            if entry["state"] == erasure_requests.ERASED
             for record in entry["record_ids"]
         ]
     except (msgspec.DecodeError, KeyError) as error:
@@ -127,7 +127,7 @@ async def list_erasures(environment: ENVIRONMENT = None) -> list[dict[str, Any]]
     """
     async with connect() as (database, _), database.connection() as connection:
         owner = await environment_id(connection, environment)
-        return [erasure.as_json() for erasure in await requests.listed(connection, owner)]
+        return [erasure.as_json() for erasure in await erasure_requests.listed(connection, owner)]
 
 
 @app.command("export")
@@ -186,7 +186,7 @@ async def hold(patient: PATIENT, reason: REASON, environment: ENVIRONMENT = None
     """
     async with connect() as (database, _), database.transaction() as connection:
         owner = await environment_id(connection, environment)
-        await requests.hold(connection, owner, patient, reason, AT_THE_TERMINAL)
+        await erasure_requests.hold(connection, owner, patient, reason, AT_THE_TERMINAL)
     return Answer({"patient_id": patient}, f"The patient {patient} cannot be erased now.")
 
 
@@ -199,7 +199,7 @@ async def release(patient: PATIENT, environment: ENVIRONMENT = None) -> Answer:
     """
     async with connect() as (database, _), database.transaction() as connection:
         owner = await environment_id(connection, environment)
-        await requests.release(connection, owner, patient, AT_THE_TERMINAL)
+        await erasure_requests.release(connection, owner, patient, AT_THE_TERMINAL)
     return Answer({"patient_id": patient}, f"The patient {patient} can be erased again.")
 
 
@@ -221,5 +221,5 @@ async def list_holds(environment: ENVIRONMENT = None) -> list[dict[str, Any]]:
                 "placed_by": there.placed_by,
                 "placed_at": clocks.iso(there.placed_at),
             }
-            for there in await requests.holds(connection, owner)
+            for there in await erasure_requests.holds(connection, owner)
         ]

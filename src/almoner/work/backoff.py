@@ -19,8 +19,13 @@ from almoner.work.step import READY, Outcome, Step
 LONGEST_WAIT: Final = 600.0
 # The session of a step has ended, or there was none to be had: nothing is wrong with the step, and
 # whether anything was done is not known. A handler raises it on, and the engine has the step done
-# once more.
-SESSION_ENDED: Final = (UnavailableError, *BROKEN, asyncpg.InterfaceError)
+# once more. The last is what asyncpg raises where a session ends in the moment of its use.
+SESSION_ENDED: Final = (
+    UnavailableError,
+    *BROKEN,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _CHANCE: Final = random.SystemRandom()
 
 

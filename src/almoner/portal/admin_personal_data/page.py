@@ -15,8 +15,8 @@ from starlette.responses import Response
 from almoner.access import worker_events
 from almoner.access.actors import name_sql
 from almoner.database import Connection
-from almoner.erasure import export, person, requests
-from almoner.erasure.requests import Erasure, Hold
+from almoner.erasure import erasure_requests, export, person
+from almoner.erasure.erasure_requests import Erasure, Hold
 from almoner.errors import problem
 from almoner.pages.filters import counted, moment
 from almoner.pages.forms.inputs import Input, control
@@ -43,10 +43,10 @@ _WISH: Final = Choice(
     ),
 )
 _STATES: Final = {
-    requests.WAITING: ("waits for a second person", "warn"),
-    requests.ERASED: ("erased", ""),
-    requests.REFUSED: ("refused", ""),
-    requests.WITHDRAWN: ("withdrawn", ""),
+    erasure_requests.WAITING: ("waits for a second person", "warn"),
+    erasure_requests.ERASED: ("erased", ""),
+    erasure_requests.REFUSED: ("refused", ""),
+    erasure_requests.WITHDRAWN: ("withdrawn", ""),
 }
 _NAMES: Final = f"""
 SELECT actor, {name_sql("actor")} FROM unnest($2::text[]) AS actor WHERE $1::int IS NOT NULL
@@ -88,10 +88,10 @@ class PersonalDataPages(AdminPages[Erasure]):
     }
 
     async def groups(self) -> Sequence[RowGroup]:
-        listed = await requests.listed(self.connection, self.owner)
-        waiting = [row for row in listed if row.state == requests.WAITING]
+        listed = await erasure_requests.listed(self.connection, self.owner)
+        waiting = [row for row in listed if row.state == erasure_requests.WAITING]
         names = await self._names([row.asked_by for row in listed])
-        holds = await requests.holds(self.connection, self.owner)
+        holds = await erasure_requests.holds(self.connection, self.owner)
         return [
             RowGroup(
                 "Waiting",
@@ -100,7 +100,7 @@ class PersonalDataPages(AdminPages[Erasure]):
             ),
             RowGroup(
                 "Decided",
-                [self._row(row, names) for row in listed if row.state != requests.WAITING],
+                [self._row(row, names) for row in listed if row.state != erasure_requests.WAITING],
                 ("Nobody was erased", "Of whom is erased, the id, the day and the reason stay."),
             ),
             RowGroup(
@@ -116,13 +116,13 @@ class PersonalDataPages(AdminPages[Erasure]):
         ]
 
     async def find(self, key: str) -> Erasure:
-        return await requests.find(self.connection, self.owner, key)
+        return await erasure_requests.find(self.connection, self.owner, key)
 
     def named(self) -> tuple[str, str]:
         return self.subject.id, f"Erasure of {self.subject.patient_id}"
 
     def unusable(self) -> str:
-        is_waiting = self.subject.state == requests.WAITING
+        is_waiting = self.subject.state == erasure_requests.WAITING
         return "" if is_waiting else "This does not wait any more: somebody has decided it."
 
     @cached_property
@@ -138,13 +138,13 @@ class PersonalDataPages(AdminPages[Erasure]):
         at = (self.connection, self.owner, patient)
         match self.values["wish"]:
             case "hold":
-                await requests.hold(*at, reason, self.by)
+                await erasure_requests.hold(*at, reason, self.by)
             case "release":
-                await requests.release(*at, self.by)
+                await erasure_requests.release(*at, self.by)
             case "export":
                 return self.visit.go(f"{_PATH}/of/{patient}")
             case _:
-                erasure_id = await requests.ask(*at, reason, self.by)
+                erasure_id = await erasure_requests.ask(*at, reason, self.by)
                 return self.visit.go(f"{_PATH}/{erasure_id}?done=made")
         return self.visit.go(_PATH)
 
@@ -155,7 +155,7 @@ class PersonalDataPages(AdminPages[Erasure]):
         erasure = self.subject
         names = await self._names([erasure.asked_by, erasure.decided_by])
         rows = erasure.counts
-        if erasure.state == requests.WAITING:
+        if erasure.state == erasure_requests.WAITING:
             records = await person.records(self.connection, self.owner, erasure.patient_id)
             rows = await export.counts(self.connection, self.owner, records)
         return ErasureView(
@@ -163,7 +163,7 @@ class PersonalDataPages(AdminPages[Erasure]):
         )
 
     def offers(self, view: ErasureView) -> Iterable[Offer]:
-        if self.subject.state != requests.WAITING:
+        if self.subject.state != erasure_requests.WAITING:
             return
         if self.subject.asked_by == self.by.actor:
             about = "You asked for it, so that somebody else confirms it. You can withdraw it."
@@ -185,12 +185,12 @@ class PersonalDataPages(AdminPages[Erasure]):
         yield Offer("refuse", "Refuse it", "Nothing is erased, and who asked sees it.", "Refuse")
 
     async def approve(self) -> None:
-        await requests.approve(
+        await erasure_requests.approve(
             self.connection, self.owner, self.visit.parts.box, self.subject.id, self.by
         )
 
     async def refuse(self) -> None:
-        await requests.refuse(self.connection, self.owner, self.subject.id, self.by)
+        await erasure_requests.refuse(self.connection, self.owner, self.subject.id, self.by)
 
     async def _names(self, actors: Sequence[str]) -> dict[str, str]:
         rows = await self.connection.fetch(_NAMES, self.owner, list(set(actors)))
@@ -213,7 +213,7 @@ async def show_person(visit: Visit) -> Response:
     async with visit.connection() as connection:
         records = await _records(visit, connection)
         counts = await export.counts(connection, visit.environment_id, records)
-        holds = await requests.holds(connection, visit.environment_id, records)
+        holds = await erasure_requests.holds(connection, visit.environment_id, records)
     page = PersonPage(records[0], _in_words(counts), holds)
     return visit.page(f"{_FOLDER}/person.html", page)
 
