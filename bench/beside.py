@@ -160,6 +160,11 @@ def report(titles: list[str], results: Results) -> str:
     )
 
 
+def _ratio(after: float, before: float) -> str:
+    # A turn that is too short for the system's clock takes no time at all.
+    return f"{after / before:.2f}" if before else "-"
+
+
 def _table(heading: str, titles: list[str], measured: dict[tuple[str, str], list[float]]) -> str:
     """The median of each, with the lowest and the highest, and the ratio of both medians."""
     before, after = titles
@@ -174,7 +179,7 @@ def _table(heading: str, titles: list[str], measured: dict[tuple[str, str], list
     rows.append(
         [
             f"{after} divided by {before}",
-            *(f"{middle[after, o] / middle[before, o]:.2f}" for o in load.OPERATIONS),
+            *(_ratio(middle[after, o], middle[before, o]) for o in load.OPERATIONS),
         ]
     )
     return page.table([heading, "get", "find 50", "create"], rows)

@@ -21,7 +21,7 @@ from tests.web.document import Document
 pytestmark = pytest.mark.slow
 
 # By collection: where a row is read, then the page of a form that sets the field and where that
-# goes to. Of the last two, programs alone write and read the rows.
+# goes to. Of the last five, no form sets a field of one's own: calls and notes are written on a sheet.
 PAGES: Mapping[str, tuple[str, str, str] | None] = {
     "patients": ("{of}", "{of}/contact", "{of}/contact/details"),
     "phone_numbers": ("{of}/contact", "{of}/contact", "{of}/contact/phones"),
@@ -45,8 +45,11 @@ PAGES: Mapping[str, tuple[str, str, str] | None] = {
     "workers": ("/admin/workers/{id}", "/admin/workers/{id}/edit", "/admin/workers/{id}/edit"),
     "visits": ("{of}/visits",) * 3,
     "alerts": ("{of}/alerts",) * 3,
+    "worker_tasks": ("{of}/worker-tasks",) * 3,
     "calendars": None,
     "calls": None,
+    "notes": None,
+    "snoozes": None,
     "integration_tasks": None,
 }
 NOTE, SAYS = "site_note", "as a site says"

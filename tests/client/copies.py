@@ -90,7 +90,7 @@ async def updated(api: Api, address: str, collections: Sequence[str] = ()) -> li
     said: list[str] = []
 
     def work() -> None:
-        with _mirror(api, address, collections, said) as mirror:
+        with begun(api, address, collections, said) as mirror:
             bring_up_to_date(mirror)
 
     await asyncio.to_thread(work)
@@ -103,7 +103,7 @@ async def differing(
     """What ``mirror verify`` finds: collection, id and what is wrong with it."""
 
     def work() -> set[tuple[str, str, str]]:
-        with _mirror(api, address) as mirror:
+        with begun(api, address) as mirror:
             mirror.prepare()
             mirror.load()
             found = verify(mirror, repair, by)
@@ -114,9 +114,10 @@ async def differing(
 
 
 @contextmanager
-def _mirror(
+def begun(
     api: Api, address: str, collections: Sequence[str] = (), said: list[str] | None = None
 ) -> Iterator[Mirror]:
+    """A mirror of a copy, which nothing was asked of yet."""
     destination = open_destination(address)
     try:
         with Client(str(api.base_url), api.client_id, api.client_secret) as client:

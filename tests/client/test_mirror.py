@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from almoner.resources import RESOURCES
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
 from tests.changes.writing import until_true
-from tests.client.copies import SqliteCopy, command, same, started
+from tests.client.copies import SqliteCopy, begun, command, same, started
 from tests.conftest import Api, Callers
 from tests.contract.rows import Place
 
@@ -126,6 +127,33 @@ async def test_a_copy_that_is_killed_goes_on_where_it_was_and_follows_until_it_e
         running.wait(30)
     await command(api, "mirror", "--to", copy.address, "--once")
     await same(copy, api, ["patients"])
+
+
+async def test_of_two_that_begin_one_copy_at_once_the_first_says_where_in_the_feed(
+    api: Api, copy: SqliteCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = asyncio.get_running_loop()
+
+    def begin() -> None:
+        with begun(api, copy.address) as first, begun(api, copy.address) as second:
+            latest = second.client.feed
+
+            def later(after: str) -> Any:
+                # While the second asks, the first has loaded, and somebody writes.
+                first.prepare()
+                first.load()
+                asyncio.run_coroutine_threadsafe(patient(api, last_name="Between"), here).result()
+                return latest(after)
+
+            monkeypatch.setattr(second.client, "feed", later)
+            second.prepare()
+            monkeypatch.undo()
+            second.load()
+            second.catch_up()
+
+    await patient(api, last_name="Before")
+    await asyncio.to_thread(begin)
+    await same(copy, api, EVERY)
 
 
 async def _has(copy: SqliteCopy, ids: set[str]) -> bool:

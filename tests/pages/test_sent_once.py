@@ -255,7 +255,9 @@ _PRESS_TWICE = """(n) => {
   form.noValidate = true;
   for (const fold of document.querySelectorAll("details")) if (fold.contains(form)) fold.open = true;
   const buttons = [...form.elements].filter((one) => one.matches("button:not([type=button], [data-redraw], [disabled])"));
-  const button = buttons.find((one) => !one.formNoValidate) ?? buttons[0];
+  // A button with an address of its own asks something else first.
+  const own = (one) => one.formNoValidate || one.hasAttribute("formaction");
+  const button = buttons.find((one) => !own(one)) ?? buttons[0];
   if (!button) return false;
   for (let press = 0; press < 2; press++) button.click();
   const confirm = document.getElementById("confirm");

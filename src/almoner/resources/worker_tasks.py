@@ -62,13 +62,24 @@ worker_tasks = Resource(
         "team task",
         "Team tasks",
         named="title",
-        sections=("task",),
+        sections=("task", "more"),
     ),
     sections=(
         FormSection(
             "task",
             "Task",
             ("title", "due_date", "due_time", "worker_id", "role", "priority", "note"),
+        ),
+        FormSection(
+            "course",
+            "What came of it",
+            (
+                "author_worker_id",
+                "watcher_ids",
+                "comments",
+                "completed_at",
+                "completed_by_worker_id",
+            ),
         ),
         MORE,
     ),

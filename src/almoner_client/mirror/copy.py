@@ -81,10 +81,14 @@ class Mirror:
             name: reader(table, self.destination.read_as) for name, table in self.tables.items()
         }
         widened = self.destination.prepare(self.tables.values())
-        began = {} if AFTER in state else {AFTER: self.client.feed("latest").meta.after}
+        if AFTER not in state:
+            # Of two that begin at once the first says where: between its position and that of the
+            # other it may have loaded already.
+            latest = self.client.feed("latest").meta.after
+            self.destination.write([], {AFTER: latest}, Fence(AFTER, None))
         # Rows that did not change lack what the new columns have.
         repair = {REPAIR: "json"} if widened else {}
-        self.destination.write([], {**began, **repair, COLLECTIONS: json.dumps(names)})
+        self.destination.write([], {**repair, COLLECTIONS: json.dumps(names)})
         self.renew_views()
 
     def _is_enveloped(self, name: str) -> bool:
