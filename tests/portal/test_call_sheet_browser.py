@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 
 from almoner.data_api.store import Store
 from almoner.database import Database
@@ -79,6 +81,32 @@ async def test_a_coach_notes_a_call_with_what_comes_next_by_keyboard_alone(
         )
     assert [tuple(row) for row in calls] == [(720, "reached")]
     assert reminded == "Ask about the walk"
+
+
+async def test_what_a_sheet_keeps_by_itself_takes_no_place_of_a_press_that_waits(
+    coach: Person, store: Store, environment: int, screens: Screens
+) -> None:
+    grace = await new_patient(store, environment)
+    page = await screens(coach)
+    await page.clock.install()
+    await page.goto(f"/patients/{grace.id}/call")
+    sent, answered = asyncio.Event(), asyncio.Event()
+
+    async def held(route: Route) -> None:
+        sent.set()
+        await answered.wait()
+        await route.continue_()
+
+    await page.route("**/call", held, times=1)
+    await page.get_by_label("Minutes").fill("12")
+    await page.clock.fast_forward("00:01")
+    await sent.wait()
+    await page.get_by_label("Begin the note with").select_option("progress")
+    await page.get_by_label("Minutes").fill("13")
+    await page.clock.fast_forward("00:01")
+    answered.set()
+    note = page.get_by_label("Note", exact=True)
+    await expect(note).to_have_value("How it goes:\nWhat was agreed:\nNext:\n")
 
 
 async def test_the_timer_counts_the_minutes_of_a_call(

@@ -32,11 +32,16 @@ addEventListener("pageshow", () => { for (const form of [...going.keys()]) gone(
 /* What htmx sends for a button is sent once as well: a second press of the same one while it is under way does nothing; another one of
    the form waits for its turn. What a form sends by itself while somebody types is no press. After a redirect it stays busy until the
    new page is there. */
-const sending = new Set();
+const sending = new Set(), waiting = new Map();
 const pressed = ({ request, sourceElement }) => request.submitter ?? (sourceElement.closest("[hx-sync]") ? null : sourceElement.matches("form") ? primary(sourceElement) : sourceElement);
 document.addEventListener("htmx:config:request", (event) => {
-  const { ctx } = event.detail;
-  if (ctx.request.method !== "GET" && sending.has(pressed(ctx))) event.preventDefault();
+  const { ctx } = event.detail, form = ctx.sourceElement;
+  if (ctx.request.method !== "GET" && sending.has(pressed(ctx))) { event.preventDefault(); return; }
+  if (!form.matches("form")) return;
+  /* What was typed before a press goes with it: what a form sends by itself never takes the place of a press that waits for its turn, nor
+     is it sent once the form is gone. */
+  if (ctx.request.submitter) waiting.set(form, ctx);
+  else if (waiting.has(form) || !form.isConnected) event.preventDefault();
 });
 document.addEventListener("htmx:before:request", (event) => {
   const { ctx } = event.detail, button = pressed(ctx);
@@ -55,6 +60,7 @@ const renewed = (ctx) => {
 document.addEventListener("htmx:finally:request", (event) => {
   const { ctx } = event.detail;
   renewed(ctx);
+  if (waiting.get(ctx.sourceElement) === ctx) waiting.delete(ctx.sourceElement);
   if (ctx.hx?.redirect || ctx.hx?.refresh) return;
   const button = pressed(ctx);
   if (sending.delete(button)) button.removeAttribute("aria-busy");
