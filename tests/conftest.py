@@ -137,7 +137,7 @@ async def serving_dsn(dsn: str) -> str:
     connection = await asyncpg.connect(dsn)
     await connection.execute(
         f"DO $$ BEGIN CREATE ROLE {SERVING} LOGIN PASSWORD '{SERVING}'; EXCEPTION WHEN"
-        " duplicate_object THEN NULL; END $$"
+        " duplicate_object OR unique_violation THEN NULL; END $$"
     )
     await connection.close()
     await grants.grant(dsn, SERVING)
