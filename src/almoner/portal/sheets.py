@@ -35,7 +35,7 @@ class ClosedSheet:
     """What stands where a sheet was: nothing."""
 
 
-def entered(form: Form) -> Entered:
+def _entered(form: Form) -> Entered:
     """What was typed on a sheet, by control."""
     return [(name, value) for name, value in form.pairs if name not in _APART]
 
@@ -51,7 +51,18 @@ async def draft(
     return Form(pairs), known.saved_at
 
 
-async def keep(
+async def renew_draft(
+    visit: Visit, connection: Connection, patient_id: str, sheet: str, form: Form, *, is_blank: bool
+) -> None:
+    """Keeps what was typed on a sheet, or nothing of it where it is as before anybody typed."""
+    async with connection.transaction():
+        if is_blank:
+            await drop(visit, connection, patient_id, sheet)
+        else:
+            await _keep(visit, connection, patient_id, sheet, _entered(form))
+
+
+async def _keep(
     visit: Visit, connection: Connection, patient_id: str, sheet: str, pairs: Entered
 ) -> None:
     """Keeps what was typed; the last of two tabs holds. ``connection`` is in a transaction.
@@ -86,6 +97,17 @@ def closed(visit: Visit, patient: Patient, back: str) -> Response:
     if back or not visit.is_fragment:
         return visit.go(local_path(back) if back else f"/patients/{patient.id}")
     return visit.fragment("portal/closed_sheet.html", ClosedSheet())
+
+
+def is_untyped(visit: Visit, text: str) -> bool:
+    """Whether a note says nothing but what it was begun with."""
+    begun = {template.strip() for template in visit.program.note_templates.values()}
+    return text.strip() in {"", *begun}
+
+
+def with_template(visit: Visit, text: str, note_type: str) -> str:
+    """A note with what its type begins with, where nothing else is typed yet."""
+    return visit.program.note_templates.get(note_type, "") if is_untyped(visit, text) else text
 
 
 def labelled(titles: Iterable[tuple[str, str]], blank: str) -> list[tuple[str, str]]:

@@ -101,8 +101,9 @@ async def send(visit: Visit, connection: Connection, patient: Patient) -> Respon
     if do == sheets.SAVE:
         return await _save(visit, connection, patient, form, choices)
     if do == _TEMPLATE:
-        entry = _with_template(visit, entry)
-    await _keep(visit, connection, patient, form, entry == _fresh(choices))
+        entry = replace(entry, note=sheets.with_template(visit, entry.note, entry.note_type))
+    is_blank = entry == _fresh(choices)
+    await sheets.renew_draft(visit, connection, patient.id, _SHEET, form, is_blank=is_blank)
     if do == sheets.CLOSE:
         return sheets.closed(visit, patient, form.text("back"))
     if not do and visit.is_fragment:
@@ -189,30 +190,11 @@ def _completes(visit: Visit, entry: CallForm) -> bool:
     return planned and entry.outcome in visit.program.completing_outcomes
 
 
-async def _keep(
-    visit: Visit, connection: Connection, patient: Patient, form: Form, is_blank: bool
-) -> None:
-    async with connection.transaction():
-        if is_blank:
-            await sheets.drop(visit, connection, patient.id, _SHEET)
-        else:
-            await sheets.keep(visit, connection, patient.id, _SHEET, sheets.entered(form))
-
-
 def _fresh(choices: CallChoices) -> CallForm:
     """The sheet before anybody typed: to the number that may be called, for the call about now."""
     near = next((call.id for call in choices.planned if call.is_near), NOT_PLANNED)
     number = choices.numbers[0].number if choices.numbers else ""
     return CallForm(number=number, appointment=near if choices.planned else "")
-
-
-def _with_template(visit: Visit, entry: CallForm) -> CallForm:
-    """With the template of the note's type, where nothing else is typed yet."""
-    templates = visit.program.note_templates
-    is_own = entry.note.strip() and entry.note.strip() not in {
-        t.strip() for t in templates.values()
-    }
-    return entry if is_own else replace(entry, note=templates.get(entry.note_type, ""))
 
 
 def _sheet(

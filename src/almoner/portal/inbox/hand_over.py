@@ -14,18 +14,17 @@ from almoner.database import Connection
 from almoner.pages.filters import counted
 from almoner.pages.visit import Form, Visit
 from almoner.portal import patient_access
-from almoner.portal.inbox import services
+from almoner.portal.inbox import row_form, services
 from almoner.portal.inbox.answering import answer
-from almoner.portal.inbox.rows import TASK, Action
+from almoner.portal.inbox.rows import Action
 from almoner.portal.inbox.services import Gone
-from almoner.portal.inbox.view import InboxActionResult, InboxView, gathered, view_of
+from almoner.portal.inbox.view import InboxActionResult, InboxView, gathered
 from almoner.portal.patient import Patient
 from almoner.portal.workers import to_choose
 from almoner.resources.worker_tasks import worker_tasks
 from almoner.vocabulary import clocks
 
-_FOLDER: Final = "portal/inbox"
-_MOST: Final = 200
+_FORM: Final = "hand_over"
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,9 @@ async def show_several(visit: Visit) -> Response:
 
 async def _asked(visit: Visit, ids: Sequence[str], text: Callable[[str], str]) -> Response:
     async with visit.connection() as connection:
-        patients = await _patients(visit, connection, ids)
+        patients = await row_form.patients(visit, connection, ids)
         form = await _form(visit, connection, patients, text)
-    return visit.show(f"{_FOLDER}/hand_over.html", f"{_FOLDER}/hand_over_form.html", form)
+    return row_form.draw(visit, _FORM, form)
 
 
 async def hand_over(visit: Visit) -> Response:
@@ -66,7 +65,7 @@ async def hand_over(visit: Visit) -> Response:
     sent = await visit.form()
     coach, note = sent.text("coach"), sent.text("note").strip()
     async with visit.connection() as connection:
-        patients = await _patients(visit, connection, sent.texts("patient"))
+        patients = await row_form.patients(visit, connection, sent.texts("patient"))
         form = await _form(visit, connection, patients, sent.text, note)
     names = dict(form.coaches)
     if coach not in names:
@@ -149,12 +148,6 @@ async def _open_reasons(visit: Visit, patient_ids: set[str]) -> dict[str, list[s
     }
 
 
-async def _patients(visit: Visit, connection: Connection, ids: Sequence[str]) -> list[Patient]:
-    """Those who are meant. Raises a 404 ApiError where the visitor does not see one of them."""
-    unique = [each for each in dict.fromkeys(ids) if not each.startswith(TASK)][:_MOST]
-    return [await patient_access.patient(visit, connection, each) for each in unique or [""]]
-
-
 async def _form(
     visit: Visit,
     connection: Connection,
@@ -165,15 +158,11 @@ async def _form(
     workers = await to_choose(connection, visit.environment_id)
     me = visit.worker.worker_id
     others = [worker.choice for worker in workers if worker.id != me]
-    fields = (*view_of(visit, text).fields, ("row", text("row")))
+    fields = row_form.hidden_fields(visit, text)
     return HandOverForm(
         patients, [(me, "Me"), *others], patient_access.only_of(visit) is not None, fields, note
     )
 
 
 def _refused(visit: Visit, form: HandOverForm, text: str) -> Response:
-    refused = replace(form, problem=text)
-    if not visit.is_fragment:
-        return visit.page(f"{_FOLDER}/hand_over.html", refused, 400)
-    headers = {"HX-Retarget": "#small-form", "HX-Reswap": "innerHTML"}
-    return visit.fragment(f"{_FOLDER}/hand_over_form.html", refused, 400, headers)
+    return row_form.draw(visit, _FORM, replace(form, problem=text), 400)

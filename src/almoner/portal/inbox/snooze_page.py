@@ -12,17 +12,17 @@ from starlette.responses import Response
 from almoner.database import Connection
 from almoner.pages import notation
 from almoner.pages.visit import Form, Visit
-from almoner.portal import moment_words, patient_access
+from almoner.portal import moment_words
+from almoner.portal.inbox import row_form
 from almoner.portal.inbox.answering import answer
 from almoner.portal.inbox.put_off import put_off
-from almoner.portal.inbox.rows import TASK, Action
-from almoner.portal.inbox.view import InboxActionResult, view_of
+from almoner.portal.inbox.rows import Action
+from almoner.portal.inbox.view import InboxActionResult
 from almoner.portal.moment_words import AFTERNOON, DayAndTime
 from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
 
-_FOLDER: Final = "portal/inbox"
-_MOST: Final = 200
+_FORM: Final = "snooze"
 _THURSDAY: Final = 3
 # What is put off until no particular time is put off until the next morning.
 _USUAL: Final = "tomorrow"
@@ -62,9 +62,9 @@ async def show_several(visit: Visit) -> Response:
 
 async def _asked(visit: Visit, ids: Sequence[str], text: Callable[[str], str]) -> Response:
     async with visit.connection() as connection:
-        patients = await _patients(visit, connection, ids)
-    fields = (*view_of(visit, text).fields, ("row", text("row")))
-    return _form(visit, SnoozeForm(patients, _suggestions(visit), fields))
+        patients = await row_form.patients(visit, connection, ids)
+    fields = row_form.hidden_fields(visit, text)
+    return row_form.draw(visit, _FORM, SnoozeForm(patients, _suggestions(visit), fields))
 
 
 async def snooze(visit: Visit) -> Response:
@@ -76,12 +76,12 @@ async def snooze(visit: Visit) -> Response:
     if until is None or until <= now:
         problem = "That is over." if until else "These words name no day and no time."
         async with visit.connection() as connection:
-            patients = await _patients(visit, connection, form.texts("patient"))
-        fields = (*view_of(visit, form.text).fields, ("row", form.text("row")))
+            patients = await row_form.patients(visit, connection, form.texts("patient"))
+        fields = row_form.hidden_fields(visit, form.text)
         refused = SnoozeForm(
             patients, _suggestions(visit), fields, form.text("words").strip(), problem
         )
-        return _form(visit, refused, 400)
+        return row_form.draw(visit, _FORM, refused, 400)
     when = moment_words.in_words(until, zone, clocks.day_of(now, zone))
 
     async def do(connection: Connection, form: Form) -> InboxActionResult:
@@ -101,7 +101,7 @@ async def _moved(
     visit: Visit, connection: Connection, form: Form, until: datetime, words: str
 ) -> InboxActionResult:
     async with connection.transaction():
-        patients = await _patients(visit, connection, form.texts("patient"))
+        patients = await row_form.patients(visit, connection, form.texts("patient"))
         await put_off(visit, connection, [patient.id for patient in patients], until)
     is_ahead = until > datetime.now(UTC)
     fields = tuple(("patient", patient.id) for patient in patients)
@@ -109,19 +109,6 @@ async def _moved(
     if len(patients) == 1:
         return InboxActionResult(words, patients[0], undo)
     return InboxActionResult(f"{len(patients)} patients: {words}", undo=undo)
-
-
-async def _patients(visit: Visit, connection: Connection, ids: Sequence[str]) -> list[Patient]:
-    """Those who are meant. Raises a 404 ApiError where the visitor does not see one of them."""
-    unique = [each for each in dict.fromkeys(ids) if not each.startswith(TASK)][:_MOST]
-    return [await patient_access.patient(visit, connection, each) for each in unique or [""]]
-
-
-def _form(visit: Visit, form: SnoozeForm, status: int = 200) -> Response:
-    if not visit.is_fragment:
-        return visit.page(f"{_FOLDER}/snooze.html", form, status)
-    headers = {"HX-Retarget": "#small-form", "HX-Reswap": "innerHTML"} if status != 200 else {}
-    return visit.fragment(f"{_FOLDER}/snooze_form.html", form, status, headers)
 
 
 def _suggestions(visit: Visit) -> list[Suggestion]:

@@ -100,11 +100,8 @@ async def send(visit: Visit, connection: Connection, patient: Patient) -> Respon
         return await _save(visit, connection, patient, entry, back)
     if do == _TEMPLATE:
         entry = _with_template(visit, entry)
-    async with connection.transaction():
-        if entry.text.strip() in _templates(visit):
-            await sheets.drop(visit, connection, patient.id, _SHEET)
-        else:
-            await sheets.keep(visit, connection, patient.id, _SHEET, sheets.entered(form))
+    is_blank = sheets.is_untyped(visit, entry.text)
+    await sheets.renew_draft(visit, connection, patient.id, _SHEET, form, is_blank=is_blank)
     if do == sheets.CLOSE:
         return sheets.closed(visit, patient, back)
     if not do and visit.is_fragment:
@@ -195,16 +192,8 @@ def _types(visit: Visit) -> Sequence[tuple[str, str]]:
     return [(name, program.title("note_types", name).capitalize()) for name in names]
 
 
-def _templates(visit: Visit) -> set[str]:
-    """What a note says that nobody has typed in yet."""
-    return {"", *(template.strip() for template in visit.program.note_templates.values())}
-
-
 def _with_template(visit: Visit, entry: NoteForm) -> NoteForm:
-    """With what its type begins with, where nothing else is typed yet."""
-    if entry.text.strip() not in _templates(visit):
-        return entry
-    return replace(entry, text=visit.program.note_templates.get(entry.note_type, ""))
+    return replace(entry, text=sheets.with_template(visit, entry.text, entry.note_type))
 
 
 async def _sheet(
