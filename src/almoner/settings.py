@@ -67,7 +67,7 @@ class Settings:
         "32 bytes in base64 that client secrets are encrypted with. By default the file secret.key"
         " in ALMONER_HOME, made at the first start. Keep a copy: without it no client can fetch a"
         " token. While it is replaced, the new one and the old one, with a blank between"
-        " (operating.md).",
+        " (docs/operating/keys.md).",
         "",
         secret=True,
     )

@@ -60,7 +60,7 @@ async def facts(connection: asyncpg.Connection) -> asyncpg.Record:
         raise BackupError(
             f"The database is PostgreSQL {there['postgresql']}, and the programs here are of"
             f" {ours}, which cannot restore its files. Back it up with pgBackRest or pg_dump"
-            " (docs/backup.md)."
+            " (docs/operating/backup.md)."
         )
     if not there["may_copy"]:
         raise BackupError(
@@ -70,7 +70,7 @@ async def facts(connection: asyncpg.Connection) -> asyncpg.Record:
     if there["has_tablespaces"]:
         raise BackupError(
             "The database has tablespaces of its own, whose folders no backup here makes anew. Use"
-            " pgBackRest (docs/backup.md)."
+            " pgBackRest (docs/operating/backup.md)."
         )
     return there
 

@@ -100,6 +100,6 @@ def _tidy(written: Path) -> None:
     for tidy in (("check", "--fix"), ("format",)):
         subprocess.run([sys.executable, "-m", "ruff", *tidy, "--quiet", str(written)], check=True)
     say(
-        f"Wrote {written}\nRead it, and say in docs/operating.md what stands still for long while"
-        f" it runs. A demo that runs has it after: {called()} migrate"
+        f"Wrote {written}\nRead it, and say in docs/operating/upgrade.md what stands still for long"
+        f" while it runs. A demo that runs has it after: {called()} migrate"
     )

@@ -253,7 +253,7 @@ async def _sealed(connection: Any, settings: Settings) -> Finding:
             "secrets",
             False,
             str(error),
-            "Every process needs the same key. See What to keep in docs/operating.md.",
+            "Every process needs the same key. See docs/operating/keys.md.",
         )
     total = sum(counts.values())
     mend = " ".join(keys.MENDS[table] for table in closed)
