@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 
 from almoner.operations.connections import ConnectionLimits
 from almoner.operations.protocol import protocol
+from almoner.operations.systemd import Systemd
 
 # How long requests under way are waited for when the server is asked to stop.
 GRACE_SECONDS = 20
@@ -36,16 +37,44 @@ def configuration(
 
 
 class Server(uvicorn.Server):
-    """A server that tells as soon as it can be reached."""
+    """A server that tells as soon as it can be reached, and the service manager how it goes on."""
 
     def __init__(self, config: uvicorn.Config, begun: Callable[[], None]) -> None:
         super().__init__(config)
         self._begun = begun
+        self._systemd = Systemd()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            self._systemd.ready()
             self._begun()
+
+    async def on_tick(self, counter: int) -> bool:
+        self._systemd.alive()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._systemd.stopping()
+        await super().shutdown(sockets)
+
+
+class _Processes(Multiprocess):
+    """The parent of several server processes: it lives while it can look after them, which it does
+    twice a second.
+    """
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        super().__init__(config, [listener])
+        self.systemd = Systemd()
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        self.systemd.alive()
+
+    def terminate_all(self) -> None:
+        self.systemd.stopping()
+        super().terminate_all()
 
 
 def run_workers(
@@ -64,8 +93,14 @@ def run_workers(
         **_options(None),
     )
     listener.set_inheritable(True)
-    threading.Thread(target=_wait_for, args=(listener, begun), daemon=True).start()
-    Multiprocess(config, [listener]).run()
+    parent = _Processes(config, listener)
+
+    def serves() -> None:
+        parent.systemd.ready()
+        begun()
+
+    threading.Thread(target=_wait_for, args=(listener, serves), daemon=True).start()
+    parent.run()
 
 
 def _wait_for(listener: socket.socket, begun: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from almoner.access import keys
 from almoner.access.audit import ReadAudit
@@ -24,6 +24,7 @@ from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier
 from almoner.notifications.notifier import Notifier, NotifierTerms, Pace
 from almoner.operations import logs
+from almoner.operations.systemd import Systemd
 from almoner.outbound.http import PATIENCE, HttpClient, trusting
 from almoner.processes.handler import ProcessHandler
 from almoner.processes.reader import EventReader
@@ -154,6 +155,12 @@ async def work(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
+    systemd = Systemd()
     async with notifying(settings, counted, pace, patience), working(settings, tried):
+        systemd.ready()
         begun()
-        await asked.wait()
+        while not asked.is_set():
+            systemd.alive()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), systemd.seconds or None)
+        systemd.stopping()
