@@ -4,8 +4,11 @@ nobody from the next.
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Iterator
+import struct
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -15,9 +18,11 @@ from typer.testing import CliRunner
 
 from almoner.cli import app
 from almoner.commands import doctor
-from almoner.database import Database, revisions
-from almoner.database.dialing import PooledError, addresses, is_from_a_pooler
-from tests.conftest import free_port
+from almoner.database import Database, failover, revisions
+from almoner.database.dialing import Dialler, PooledError, addresses, is_from_a_pooler
+from almoner.errors import UnavailableError
+from tests.conftest import free_port, taken
+from tests.operations.cutting import Wire, wire
 
 
 @dataclass
@@ -112,6 +117,117 @@ def test_the_doctor_finds_out_that_the_settings_of_a_session_are_dropped_on_the_
     looked = CliRunner().invoke(app, ["doctor"], env=environ)
     assert "WRONG  database: is behind a connection pooler" in looked.output
     assert "give it PostgreSQL's own address" in looked.output
+
+
+@asynccontextmanager
+async def standby() -> AsyncIterator[int]:
+    """The port of a host that lets everybody in and takes no writes (PostgreSQL, "Message Flow")."""
+
+    def message(kind: bytes, body: bytes) -> bytes:
+        return kind + struct.pack("!i", len(body) + 4) + body
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        (length,) = struct.unpack("!i", await reader.readexactly(4))
+        if await reader.readexactly(length - 4) == struct.pack("!i", 80877103):  # asks for TLS
+            writer.write(b"N")
+            (length,) = struct.unpack("!i", await reader.readexactly(4))
+            await reader.readexactly(length - 4)
+        writer.write(message(b"R", struct.pack("!i", 0)))
+        for name, value in ((b"server_version", b"18.0"), (b"in_hot_standby", b"on")):
+            writer.write(message(b"S", name + b"\0" + value + b"\0"))
+        writer.write(message(b"K", struct.pack("!ii", 1, 1)) + message(b"Z", b"I"))
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        port: int = server.sockets[0].getsockname()[1]
+        yield port
+    finally:
+        server.close()
+
+
+async def test_a_standby_that_answers_first_is_passed_over(dsn: str) -> None:
+    async with standby() as port:
+        for address in of_hosts(dsn, port):
+            assert await revisions.revision(address) == revisions.newest()
+        parts = urlsplit(dsn)
+        login = parts.netloc.rpartition("@")[0]
+        alone = f"postgresql://{login}@127.0.0.1:{port}{parts.path}?target_session_attrs=primary"
+        with pytest.raises(ConnectionRefusedError):
+            await Dialler(alone).dial(1.0)
+
+
+@asynccontextmanager
+async def two_hosts(
+    dsn: str, patience: float = 2.0, statement_seconds: float = 30.0
+) -> AsyncIterator[tuple[Database, Wire]]:
+    """A database of two hosts, with three connections to the first, which nobody uses; and the
+    wire to that one."""
+    async with wire(dsn) as first, wire(dsn) as second:
+        port = urlsplit(first.address).port
+        assert port is not None
+        (address, _) = of_hosts(second.address, port)
+        database = await Database.connect(
+            address, size=3, patience=patience, statement_seconds=statement_seconds
+        )
+        async with taken(database, 3):
+            pass
+        assert database.idle == 3
+        try:
+            yield database, first
+        finally:
+            await database.close()
+
+
+async def test_a_connection_that_hangs_takes_its_idle_neighbours_with_it(dsn: str) -> None:
+    async with two_hosts(dsn, patience=1, statement_seconds=0.5) as (database, first):
+        first.hangs = True
+        with pytest.raises(UnavailableError):
+            async with database.connection() as connection:
+                await connection.fetchval("SELECT 1")
+        assert database.opened == database.idle == 0
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_whoever_waits_for_a_host_that_hangs_is_sent_away_once_another_has_taken_over(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failover, "_SECONDS", 0.2)
+    async with two_hosts(dsn, statement_seconds=600) as (database, first):
+        first.hangs = True
+
+        async def ask() -> int:
+            async with database.connection() as connection:
+                answer: int = await connection.fetchval("SELECT 1")
+                return answer
+
+        # As many as there are connections wait for their answer, the others for a connection.
+        answers = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
+        assert [type(answer) for answer in answers[:3]] == [UnavailableError] * 3
+        assert answers[3:] == [1, 1]
+        assert await ask() == 1
+
+
+async def test_a_host_that_takes_no_writes_any_more_is_not_used_on(dsn: str) -> None:
+    async with two_hosts(dsn) as (database, _):
+
+        async def write() -> None:
+            async with database.connection() as connection:
+                await connection.execute("SET default_transaction_read_only = on")
+                await connection.execute("CREATE TABLE almoner_unwritten ()")
+
+        with pytest.raises(UnavailableError):
+            await write()
+        assert database.opened == 0
+
+
+async def test_a_machine_that_is_gone_is_given_up_after_seconds(dsn: str) -> None:
+    connection = await Dialler(dsn).dial(5.0)
+    assert connection.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+    assert connection.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    await connection.close()
 
 
 async def test_where_no_host_answers_the_last_says_why(hanging: Hanging) -> None:

@@ -63,7 +63,8 @@ def _said(fields: tuple[bytes, bytes, bytes]) -> bytes:
 
 
 class Wire:
-    """The wire: ``address`` is PostgreSQL's at this end. Answers are counted from ``arm`` on."""
+    """The wire: ``address`` is PostgreSQL's at this end. Answers are counted from ``arm`` on; where it
+    ``hangs``, none arrives, and no connection ends."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -71,6 +72,7 @@ class Wire:
         self.answers = 0
         self._at = 0
         self._cut: Cut = closed
+        self.hangs = False
         self._writers: set[asyncio.StreamWriter] = set()
 
     def arm(self, at: int, cut: Cut) -> None:
@@ -107,6 +109,8 @@ class Wire:
 
     async def _back(self, reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
         while answer := await reader.read(1 << 16):
+            if self.hangs:
+                continue
             if self.is_cut:
                 # A database that recovers hears that somebody wants TLS, and no more.
                 to.write(answer if answer == b"N" else _said(RECOVERING))

@@ -13,6 +13,8 @@ import asyncpg
 
 from almoner.backups.folder import BackupFolder, Log
 from almoner.backups.sealing import BackupError, seal
+from almoner.database import revisions
+from almoner.database.dialing import Dialler
 from almoner.embedded import binaries, clients
 
 _FACTS: Final = """
@@ -44,7 +46,7 @@ FROM pg_current_wal_insert_lsn() p
 @asynccontextmanager
 async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection for a backup."""
-    connection = await asyncpg.connect(dsn)
+    connection = await Dialler(dsn).dial(revisions.SECONDS)
     try:
         yield connection
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -25,6 +26,10 @@ SESSION: Final = {
     "plan_cache_mode": "force_generic_plan",
 }
 _PORT: Final = 5432
+# How long a machine may leave unacknowledged what was sent to it, in milliseconds: one that is gone
+# says nothing at all, and TCP by itself tries for a quarter of an hour.
+_UNACKNOWLEDGED: Final = 5000
+_PRIMARY: Final = ("read-write", "primary")
 POOLED: Final = (
     "The address leads to a connection pooler such as PgBouncer, which does not pass the settings"
     " of a session on. Almoner keeps few connections and prepares its statements on them: give it"
@@ -90,7 +95,8 @@ class Dialler:
     answered last before the others.
 
     A host that does not answer has its share of the time and no more, so that the next one is asked
-    in any case."""
+    in any case. ``follows_primary``: there are several, of which the one that takes writes is asked
+    for, so that whoever comes to another one than before knows that the one before is no more."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -98,6 +104,7 @@ class Dialler:
         # A host that is not what is asked for may do where there is no other: asked of all of them
         # first.
         attributes = parse_qs(urlsplit(dsn).query).get("target_session_attrs", [""])[-1]
+        self.follows_primary = len(self._hosts) > 1 and attributes in _PRIMARY
         self._rounds: tuple[dict[str, str], ...] = (
             ({"target_session_attrs": "standby"}, {"target_session_attrs": "any"})
             if attributes == "prefer-standby"
@@ -128,6 +135,7 @@ class Dialler:
                     raise
             else:
                 self._hosts.sort(key=lambda entry: entry != address)
+                connection.host = address
                 return connection
         raise AssertionError("the last host either answers or raises")
 
@@ -139,8 +147,27 @@ async def _connect(dsn: str, **options: Any) -> WriteCountingConnection:
         if is_from_a_pooler(error):
             raise PooledError from error
         raise
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        # It answers, and is not what is asked for: a standby, where the primary is.
+        raise ConnectionRefusedError(str(error)) from error
     assert isinstance(connected, WriteCountingConnection)
+    _give_up_early(connected)
     return connected
+
+
+def _give_up_early(connection: WriteCountingConnection) -> None:
+    """Has the system end the connection where the machine at the other end is gone, soon and also
+    while nothing is sent.
+    """
+    wire = connection.socket
+    if wire.family not in (socket.AF_INET, socket.AF_INET6) or not hasattr(
+        socket, "TCP_USER_TIMEOUT"
+    ):
+        return
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _UNACKNOWLEDGED // 1000)
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
 
 
 async def prepared(connection: WriteCountingConnection) -> WriteCountingConnection:

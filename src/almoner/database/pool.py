@@ -15,6 +15,7 @@ import asyncpg
 from almoner.database import connection_guard, write_outcome
 from almoner.database.connection_guard import HoldingError, Reaction
 from almoner.database.dialing import SESSION, Dialler, prepared
+from almoner.database.failover import Failover
 from almoner.database.outages import AWAY, BROKEN, settled, unavailable
 from almoner.database.sql_connection import Connection
 from almoner.vocabulary.clocks import DatabaseZones
@@ -65,6 +66,7 @@ class Database:
         self._statement_seconds = statement_seconds
         self._free: deque[write_outcome.WriteCountingConnection] = deque()
         self._waiting: deque[asyncio.Future[write_outcome.WriteCountingConnection | None]] = deque()
+        self._failover = Failover(self._dialler, self._dial, self._free)
         self._open = 0
         self._closed = False
         self.zones = DatabaseZones()
@@ -169,6 +171,7 @@ class Database:
     async def close(self) -> None:
         """Closes what is free; what is in use is closed when it comes back."""
         self._closed = True
+        self._failover.close()
         while self._free:
             connection = self._free.popleft()
             self._open -= 1
@@ -238,6 +241,12 @@ class Database:
                 return
         self._free.append(connection)
 
+    def _distrust(self) -> None:
+        """A connection broke or hung: what nobody uses leads where it did, and is closed."""
+        while self._free:
+            self._free.popleft().terminate()
+            self._open -= 1
+
     def _lost(self) -> None:
         """A connection is gone; whoever waits may open one in its place."""
         while self._waiting and not self._closed:
@@ -262,6 +271,7 @@ class Database:
         )
         if (listener := self._on_statement) is not None:
             connection.add_query_logger(lambda record: listener(record.query, record.elapsed))
+        self._failover.dialled(connection)
         return connection
 
 
@@ -315,10 +325,14 @@ class _Lease:
             return
         if isinstance(error, asyncpg.PostgresError) and not isinstance(error, BROKEN):
             connection.refused()
-        if settled(error):
+        is_usable = settled(error) and not isinstance(error, asyncpg.ReadOnlySQLTransactionError)
+        if isinstance(error, AWAY) and (not is_usable or connection.is_closed()):
+            self.database._distrust()
+        if is_usable:
             self.database._give(connection)
         else:
             # Cancelled, timed out or broken: what the connection is in the middle of is not known.
+            # Or the host takes no writes any more, and another one does.
             connection.terminate()
             self.database._lost()
         if isinstance(error, AWAY):

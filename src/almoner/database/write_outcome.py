@@ -7,6 +7,7 @@ in a transaction without its COMMIT, stands nowhere."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Coroutine
 from contextvars import ContextVar
@@ -59,14 +60,25 @@ def may_be_done() -> bool:
 
 
 class WriteCountingConnection(asyncpg.Connection):
-    """A connection that takes note of the writes that are sent over it."""
+    """A connection that takes note of the writes that are sent over it.
+
+    ``leases``: how often it was lent. ``host``: which of several it leads to."""
 
     writes = 0  # of this lease, as in ``SentWrites``
+    leases = 0
+    host: tuple[str, int] | None = None
+    _transport: asyncio.Transport  # asyncpg's own
     _pending = False
     _last = _Kind.READ
 
+    @property
+    def socket(self) -> Any:
+        """The socket that it goes over, as asyncio has it."""
+        return self._transport.get_extra_info("socket")
+
     def lent(self) -> None:
         """Somebody new uses it from here on."""
+        self.leases += 1
         self.writes, self._pending, self._last = 0, False, _Kind.READ
 
     def refused(self) -> None:
