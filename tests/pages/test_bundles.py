@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import almoner.pages
@@ -9,6 +10,8 @@ from almoner.pages.bundles import SCRIPTS, STYLES, bundles
 
 FOLDER = Path(almoner.pages.__file__).parent / "static"
 LONGEST = 100
+# The sizes of letters, in pixels: those of marks, of what stands behind, of text, of heads of cards and of a page.
+SIZES = {"12px", "13px", "14px", "16px", "22px"}
 
 
 def test_each_file_is_in_the_bundle_of_its_folder_and_says_on_top_what_it_is_for() -> None:
@@ -30,6 +33,16 @@ def test_a_script_is_one_behaviour_and_no_more() -> None:
         if (lines := len(path.read_text().splitlines())) > LONGEST
     }
     assert long == {}
+
+
+def test_letters_have_the_sizes_of_one_scale() -> None:
+    others = {
+        (path.name, size)
+        for path in FOLDER.rglob("*.css")
+        for size in re.findall(r"font-size: ([^;]+);", path.read_text())
+        if size not in SIZES
+    }
+    assert others == set()
 
 
 def test_a_bundle_keeps_the_order_that_is_declared() -> None:

@@ -60,7 +60,23 @@ LookedAt = Callable[[Page], Awaitable[list[str]]]
 # What a screen of 1440 pixels shows at 200 % zoom.
 ZOOMED: ViewportSize = {"width": 720, "height": 450}
 # The most that a browser fetches for a first page, in bytes.
-FIRST_LOAD = 100 * 1024
+FIRST_LOAD = 150_000
+# The most that it fetches for a later one.
+LATER_LOAD = 30_000
+# How many letters a page has in each size of letters, of those that the eye can see.
+_LETTERS = """
+() => {
+  const sizes = {}, walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text; (text = walker.nextNode());) {
+    const element = text.parentElement, letters = text.data.replace(/\\s/g, "").length;
+    if (!letters || !element.checkVisibility({ visibilityProperty: true })) continue;
+    if (element.closest(".visually-hidden, .on-paper, .skip, script, style, title, desc")) continue;
+    const size = parseFloat(getComputedStyle(element).fontSize);
+    sizes[size] = (sizes[size] ?? 0) + letters;
+  }
+  return Object.entries(sizes).map(([size, letters]) => [Number(size), letters]);
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -277,10 +293,38 @@ async def test_zoomed_to_twice_its_size_the_main_action_is_within_reach(
 async def test_a_first_load_is_light(path: str, everybody: Person, patient: str) -> None:
     page = await everybody.get(path.format(patient=patient))
     files = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text))
-    # The core and those of one room; the calendar has two more.
-    assert len(files) == (8 if path.startswith("/calendar") else 6)
+    # The core with the face and those of one room; the calendar has two more.
+    assert len(files) == (9 if path.startswith("/calendar") else 7)
     sizes = [int((await everybody.get(file)).headers["content-length"]) for file in files]
-    assert int(page.headers["content-length"]) + sum(sizes) < FIRST_LOAD
+    later = int(page.headers["content-length"])
+    assert later + sum(sizes) < FIRST_LOAD
+    assert later < LATER_LOAD
+
+
+async def test_texts_are_set_in_the_face_that_is_shipped_and_few_of_them_small(
+    everybody: Person, patient: str, screens: Screens
+) -> None:
+    page = await screens(everybody)
+    wrong = []
+    for path in (
+        "/inbox",
+        f"/patients/{patient}",
+        "/patients",
+        "/patients/new",
+        f"/patients/{patient}/assessments/new?spec=weekly_check_in",
+        "/workshop/assessments",
+    ):
+        await page.goto(path)
+        await page.evaluate("document.fonts.ready")
+        assert await page.evaluate(
+            "[...document.fonts].some((face) => face.family == 'Inter' && face.status == 'loaded')"
+        )
+        letters: list[tuple[float, int]] = await page.evaluate(_LETTERS)
+        total = sum(number for _, number in letters)
+        small = sum(number for size, number in letters if size < 13)
+        if any(size < 12 for size, _ in letters) or small > total / 10:
+            wrong.append((path, sorted(letters)))
+    assert not wrong
 
 
 async def test_a_long_name_is_never_cut_without_showing_it_whole(

@@ -12,8 +12,8 @@ from typing import Final
 
 STYLES: Final[Mapping[str, str]] = {
     "almoner": (
-        "page top_bar page_bar buttons cards forms rows alone columns parts questions account"
-        " dialogs narrow contrast print"
+        "face page top_bar page_bar buttons cards phases forms rows alone columns parts questions"
+        " account dialogs narrow contrast print"
     ),
     "portal": (
         "profile side_sheets care_records inbox admin care_flows touch patients merge panel print"

@@ -16,8 +16,8 @@ from starlette.responses import Response
 from almoner.operations.encodings import accepts_packed
 
 POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src"
-    " 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'"
+    " data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # Pages hold what is known of patients: nothing keeps a copy.
 HEADERS: Final[Mapping[str, str]] = {

@@ -1,8 +1,8 @@
 """Style sheets and scripts: served under an address that names their content, so that a browser
 keeps them for good.
 
-htmx comes out of the package that ships it; everything else is our own. Nothing is fetched from
-anywhere else."""
+htmx comes out of the package that ships it, the face that texts are set in was made by tools/face;
+everything else is our own. Nothing is fetched from anywhere else."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,7 +25,9 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
 }
+_FACE: Final = "inter.woff2"
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -45,8 +48,9 @@ class StaticFiles:
         self._paths: dict[str, str] = {}
         self._add("almoner.svg", (_OURS / "almoner.svg").read_bytes())
         self._add("htmx.js", _htmx().read_bytes())
+        self._add(_FACE, (_OURS / "faces" / _FACE).read_bytes())
         for name, body in bundles(_OURS).items():
-            self._add(name, body)
+            self._add(name, body.replace(_FACE.encode(), self.path(_FACE).encode()))
 
     def path(self, name: str) -> str:
         """The address of a file. Raises KeyError where there is none of this name."""
@@ -69,7 +73,10 @@ class StaticFiles:
                 "This file belongs to another version of the page; load the page again.\n", 404
             )
         headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding"}
-        if accepts_packed(request.headers.get("accept-encoding", "")):
+        # A face is packed in itself.
+        if len(file.packed) < len(file.body) and accepts_packed(
+            request.headers.get("accept-encoding", "")
+        ):
             return Response(
                 file.packed,
                 headers={**headers, "Content-Encoding": "gzip"},

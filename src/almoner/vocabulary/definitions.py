@@ -178,6 +178,13 @@ class Program:
         built_in = CALL_OUTCOMES.get(name, name) if group == "call_outcomes" else name
         return self.titles.get((group, name), built_in)
 
+    def phase_dot(self, title: str) -> int:
+        """Which of eight dots, 1 to 8, stands beside the phase that people call this, by the order
+        of the program; 0 where it is none of its phases.
+        """
+        titles = [self.title("phases", name) for name in self.phases]
+        return titles.index(title) % 8 + 1 if title in titles else 0
+
     def role_title(self, name: str) -> str:
         """The program's title of a role, or ours; of a role that is gone, its name in words."""
         built_in, _ = BUILT_IN.get(name, ("", ()))

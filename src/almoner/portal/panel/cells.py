@@ -18,8 +18,8 @@ _FIRST_DAY: Final = 719_163  # 1 January 1970, as Python counts days
 
 @dataclass(frozen=True)
 class PanelCell:
-    """``text`` and what stands quieter behind it. ``tone`` is that of a chip, blank for plain
-    text.
+    """``text`` and what stands quieter behind it. ``tone`` is that of a chip, ``phase`` for
+    a phase, blank for plain text.
     """
 
     text: str = ""
@@ -35,7 +35,7 @@ def cell(visit: Visit, column: PanelColumn, patient: PanelPatient, now: datetime
             return PanelCell()
         return _of_figure(visit, column, patient, figure, now)
     if column.key == "phase":
-        return PanelCell(visit.program.title("phases", patient.phase), tone="plain")
+        return PanelCell(visit.program.title("phases", patient.phase), tone="phase")
     if column.key == "coach":
         return PanelCell(patient.coach or "nobody")
     if column.key == "added":
