@@ -86,7 +86,37 @@ async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
             again = await at_the_terminal("retry", begun["job_id"], "--failed", "--json")
             assert again == {"job_id": begun["job_id"], "retried": 1}
             await place.ended(begun["job_id"])
-        assert (await place.show(begun["job_id"]))["status"] == "succeeded"
+            assert (await place.show(begun["job_id"]))["status"] == "succeeded"
+            first = ("retry", begun["job_id"], "--from")
+            refused = await at_the_terminal(*first, "process_item", status=2)
+            assert "The job has 2 tasks process_item. Name one by its id" in refused
+            assert "It has kiwihealth_pull." in await at_the_terminal(*first, "no_task", status=2)
+            asked = await at_the_terminal(*first, "process_response", status=1)
+            assert "2 tasks below it" in asked
+            assert "What was written stays: 2 custom data type records created" in asked
+            kiwi.results = [*kiwi.results, result(3)]
+            repeated = await at_the_terminal(*first, "fetch_results", "--yes", "--json")
+            assert (repeated["below"], repeated["after"]) == (0, 3)
+            await place.ended(begun["job_id"])
+            now = await at_the_terminal("show", begun["job_id"], "--json")
+            assert (now["status"], now["counts"]) == ("succeeded", {"succeeded": 7})
+            assert "superseded" not in str(now["tasks"])
+            whole = await at_the_terminal("show", begun["job_id"], "--earlier", "--json")
+            assert [task["state"] for task in whole["tasks"]].count("superseded") == 5
+            records = "SELECT FROM custom_data_type_records WHERE environment_id = $1"
+            assert len(await place.rows(records)) == 3
+            events = await place.rows(
+                "SELECT actor, event FROM worker_events WHERE environment_id = $1"
+                " AND object = 'integration:kiwihealth_pull' AND detail LIKE 'job %' ORDER BY id"
+            )
+            assert [row["event"] for row in events] == [
+                "job begun",
+                "job called off",
+                "job begun",
+                "failure tried again",
+                "job run again",
+            ]
+            assert {row["actor"] for row in events} == {"operator"}
     listed = await at_the_terminal("list", "--json")
     (kiwi_row,) = [of for of in listed if of["name"] == "kiwihealth_pull"]
     assert (kiwi_row["job_id"], kiwi_row["status"]) == (begun["job_id"], "succeeded")

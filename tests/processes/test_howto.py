@@ -89,7 +89,10 @@ async def test_a_name_that_there_is_not_is_refused_with_what_to_do(
         ("try x --draft", "The draft has no process x."),
         ("webhook crm nowhere", "nowhere is not a URL of the form https://host/path. Give an"),
         ("pause low", "Paused. What comes up meanwhile is held."),
+        ("pause low", "It was paused already, and stays so."),
         ("resume low", "Resumed. Nothing was held."),
+        ("resume low", "It was not paused."),
+        ("hook x --way x", "Choose hmac (a signature over the time and the body), bearer"),
     ):
         result = await asyncio.to_thread(
             CliRunner().invoke,
@@ -98,3 +101,9 @@ async def test_a_name_that_there_is_not_is_refused_with_what_to_do(
             env={"ALMONER_DATABASE_URL": own_dsn},
         )
         assert said in " ".join(result.output.split()), line
+    # What changed nothing is no event.
+    events = await place.rows(
+        "SELECT event FROM worker_events WHERE environment_id = $1 AND object = 'process:low'"
+        " ORDER BY id"
+    )
+    assert [row["event"] for row in events] == ["processes paused", "processes resumed"]

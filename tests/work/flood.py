@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -26,7 +27,7 @@ flood = Integration(
     name="flood",
     title="Flood",
     settings=FloodSettings,
-    scopes=("patients.read", "patients.write"),
+    scopes=("patients.read", "patients.write", "external_ids.read", "external_ids.write"),
     concurrency=16,
 )
 
@@ -50,9 +51,22 @@ async def process_response(task: Task, numbers: list[int]) -> None:
 @flood.task(attempts=1000)
 async def process_item(task: Task, number: int) -> None:
     patient = {"first_name": "Grace", "birthday": "1906-12-09", "timezone": "UTC"}
+    mapping: dict[str, Any] = {
+        "resource": "patients",
+        "namespace": "flood",
+        "external_id": str(number),
+    }
+    there = await task.store.find("external_ids", **mapping)
+    if there:
+        # Each time another value, so that each time is a change.
+        patient_id = there[0]["welkin_id"]
+        await task.store.update("patients", patient_id, {"city": task.id})
+        task.about(patient_id)
+        return
     row = await task.store.create(
         "patients", patient | {"last_name": f"Number {number}", "phase": "intake"}
     )
+    await task.store.create("external_ids", mapping | {"welkin_id": row["id"]})
     task.about(row["id"])
     if number % BAD == 0 and not task.settings.mended:
         raise IntegrationError("bad_item", "This item is bad.", number=number)

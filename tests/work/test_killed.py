@@ -1,6 +1,7 @@
 """Workers, the server and PostgreSQL are killed at random points of a job that a partner begins by a
 hook: there is one job however often the partner had to ask, every good item is in exactly once, every bad
-one failed with its code, and nothing is left running that nobody runs.
+one failed with its code, and nothing is left running that nobody runs. Run again from a task that succeeded, each
+item is looked up and changed once.
 
 ``ALMONER_TEST_ITEMS`` says how many items a job has; seeds and kills are those of ``tests/killing.py``.
 """
@@ -21,7 +22,7 @@ from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.embedded import EmbeddedServer
-from almoner.integrations import hooks, installed, jobs
+from almoner.integrations import again, hooks, installed, jobs
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health
 from tests.killing import SEEDS, KillablePlace, Processes, ended, killable_server, torment
@@ -40,6 +41,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_server(home: Path) -> Iterator[EmbeddedServer]:
     with killable_server(home) as server:
         yield server
+
+
+# Of so many seeds one has its job run again.
+_RUN_AGAIN = 4
+_STEPS = {"run_flood": 1, "fetch": 1, "process_response": 1, "process_item": ITEMS}
+
+
+async def no_call(number: int) -> None:
+    """The partner asks for nothing meanwhile."""
 
 
 class Job(KillablePlace):
@@ -92,6 +102,22 @@ class Job(KillablePlace):
 
         count: int = await self.with_database(mend)
         return count
+
+    async def run_again(self) -> None:
+        """Somebody has the job run again from the first task that it called."""
+
+        async def run_again(database: Database, store: Store) -> None:
+            async with database.transaction() as connection:
+                (fetch,) = await connection.fetch(
+                    "SELECT id::text FROM work_steps WHERE environment_id = $1 AND call >= 0"
+                    " AND name = 'fetch'",
+                    self.environment,
+                )
+                await again.run_again_within(
+                    connection, store, TASKS, self.environment, fetch["id"], AT_THE_TERMINAL
+                )
+
+        await self.with_database(run_again)
 
     async def _configure(self, database: Database, mended: bool) -> None:
         async with database.transaction() as connection:
@@ -164,5 +190,33 @@ async def test_every_good_item_is_in_exactly_once_whatever_is_killed(
         assert {status for _, status in await job.statuses()} == {"succeeded"}
         after = {row["id"]: row["claims"] for row in await job.rows(claims)}
         assert {step_id: after[step_id] for step_id in before} == before
+
+        if seed % _RUN_AGAIN:
+            return
+        # It is run again from a task that succeeded, and what runs it is killed as well.
+        await job.run_again()
+        killed = await torment(job, processes, seed, no_call, job.has_ended)
+        await job.ended(processes)
+        assert killed.keys() == {"worker", "server", "postgres"}
+        names = Counter(row["last_name"] for row in await job.rows(patients))
+        assert names == {f"Number {n}": 1 for n in range(ITEMS)}
+        assert {status for _, status in await job.statuses()} == {"succeeded"}
+        runs = "SELECT name, state, count(*) AS steps FROM work_steps WHERE environment_id = $1"
+        runs += " AND queue = 'flood'"
+        steps = {
+            (row["name"], row["state"]): row["steps"]
+            for row in await job.rows(f"{runs} GROUP BY name, state")
+        }
+        assert steps == {
+            (name, state): number
+            for name, number in _STEPS.items()
+            for state in ("done", "superseded")
+        }
+        # Whatever wrote of the second run wrote once.
+        writes = await job.rows(
+            "SELECT count(*) AS writes FROM changes WHERE environment_id = $1"
+            " AND resource = 'patients' GROUP BY row_id"
+        )
+        assert [row["writes"] for row in writes] == [2] * ITEMS
     finally:
         processes.close()

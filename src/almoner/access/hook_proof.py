@@ -25,7 +25,11 @@ def new_hook_secret(way: str) -> str:
     way.
     """
     if way not in WAYS:
-        raise problem("bad_request", f"A hook is proved by {' or '.join(WAYS)}, or is none.")
+        raise problem(
+            "bad_request",
+            f"There is no way {way[:40]!r} to prove a call. Choose hmac (a signature over the time"
+            " and the body), bearer (the secret itself), or none, which closes the hook.",
+        )
     return new_secret()
 
 

@@ -26,10 +26,12 @@ from almoner.commands.session import (
     working_in,
 )
 from almoner.data_api.store import Store
-from almoner.database import Database
-from almoner.integrations import changed, hooks, installed, jobs, schedules
+from almoner.database import Connection, Database
+from almoner.integrations import again, changed, hooks, installed, jobs, schedules
 from almoner.resources import BY_NAME, RESOURCES
+from almoner.vocabulary.kinds import GUID
 from almoner.vocabulary.times import iso
+from almoner.work.step import SUPERSEDED
 from almoner.workshop.programs import PublishedPrograms
 
 app = typer.Typer(
@@ -163,7 +165,7 @@ async def run(
             # What is missing is told before anything is begun.
             await installed.configured(connection, box, owner, integration)
         store, tasks = _store(database), jobs.tasks_of(BY_NAME)
-        job_id = await jobs.begin(database, store, tasks, owner, integration)
+        job_id = await jobs.begin(database, store, tasks, owner, integration, by=AT_THE_TERMINAL)
         if wait:
             await _ended(database, owner, job_id)
         async with database.connection() as connection:
@@ -176,13 +178,19 @@ async def run(
 
 @app.command()
 @acting(_SEE)
-async def show(job: JOB, environment: ENVIRONMENT = None) -> Answer:
+async def show(
+    job: JOB,
+    earlier: Annotated[
+        bool, typer.Option("--earlier", help="Also the runs before the one that counts.")
+    ] = False,
+    environment: ENVIRONMENT = None,
+) -> Answer:
     """Show a job: its tasks as a tree, how each ended, and the errors in words.
 
     Example: almoner integration show 0193a8a2-6e6c-7e6b-9d7b-2f6f0f3f3f3f
     """
     async with working_in(environment) as (connection, owner):
-        whole = await jobs.show(connection, owner, job)
+        whole = await jobs.show(connection, owner, job, earlier)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(whole["counts"].items()))
     rows = Rows(_tree(whole["tasks"]), ("task", "status", "tries", "ref_ids", "errors"), "")
     return Answer(whole, f"{whole['integration']} {_ending(whole['status'])}: {counts}.", rows)
@@ -195,12 +203,27 @@ async def retry(
     failed: Annotated[
         bool, typer.Option("--failed", help="Only what failed, not what was called off.")
     ] = False,
+    first: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TASK",
+            help="Run a task again, though it succeeded, with all that comes after it: its name"
+            " where the job has one of it, else its id.",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --from: do it without asking.")] = False,
     environment: ENVIRONMENT = None,
 ) -> Answer:
     """Do again what of a job went wrong; what succeeded stays as it is.
 
+    With --from, a task is run again with all below it and what was called after it; what that
+    repeats is told first.
+
     Example: almoner integration retry 0193a8a2-6e6c-7e6b-9d7b-2f6f0f3f3f3f --failed
     """
+    if first is not None:
+        return await _run_again(job, first, yes, environment)
     async with connect() as (database, _):
         async with database.connection() as connection:
             owner = await environment_id(connection, environment)
@@ -208,6 +231,59 @@ async def retry(
         count = await jobs.retry(*values, by=AT_THE_TERMINAL, failed_only=failed)
     value = {"job_id": job, "retried": count}
     return Answer(value, f"{_tasks(count)} done again." if count else "Nothing went wrong in it.")
+
+
+async def _run_again(job: str, task: str, yes: bool, environment: str | None) -> Answer:
+    async with connect() as (database, _):
+        async with database.connection() as connection:
+            owner = await environment_id(connection, environment)
+            task_id = await _task_id(connection, owner, job, task, environment)
+            planned = await again.plan(connection, owner, task_id)
+        if planned.job_id != job:
+            stop(f"The task {task} is of another job: {planned.job_id}.", 2)
+        if not yes:
+            warn(f"{planned.task_name}: {planned.about}")
+            typer.confirm("Run it again?", abort=True, err=True)
+        async with database.transaction() as connection:
+            done = await again.run_again_within(
+                connection,
+                _store(database),
+                jobs.tasks_of(BY_NAME),
+                owner,
+                task_id,
+                by=AT_THE_TERMINAL,
+            )
+    repeat = done.repeat
+    value = {
+        "job_id": job,
+        "task_id": task_id,
+        "task_name": done.task_name,
+        "below": len(repeat.below),
+        "after": len(repeat.after),
+        "had_written": list(done.written),
+    }
+    see = f"{called()} integration show {job} --earlier{within(environment)}"
+    return Answer(value, f"{done.task_name} is run again. {done.about}", f"See it: {see}")
+
+
+async def _task_id(
+    connection: Connection, owner: int, job: str, task: str, environment: str | None
+) -> str:
+    """The id of a task of a job, by that or by its name. Ends the command where there is none, or
+    where there are several.
+    """
+    whole = await jobs.show(connection, owner, job)
+    tasks = whole["tasks"]
+    names = (task, f"{whole['integration']}.{task}")
+    ids = [each["id"] for each in tasks if task == each["id"] or each["task_name"] in names]
+    see = f"{called()} integration show {job} --json{within(environment)}"
+    if len(ids) > 1:
+        stop(f"The job has {len(ids):,} tasks {task}. Name one by its id: {see}", 2)
+    # A large job lists its first tasks only.
+    if not ids and not GUID.fullmatch(task):
+        known = ", ".join(sorted({each["task_name"] for each in tasks}))
+        stop(f"The job has no task {task}. It has {known}. Their ids: {see}", 2)
+    return str(ids[0]) if ids else task
 
 
 @app.command()
@@ -296,10 +372,14 @@ def _tree(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "task": "  " * depth + task["task_name"],
-                    "status": task["status"],
+                    "status": task["status"] + ", earlier run" * (task["state"] == SUPERSEDED),
                     "tries": task["attempts"],
                     "ref_ids": ", ".join(task["ref_ids"]),
-                    "errors": "; ".join(f"{e['code']}: {e['message']}" for e in task["errors"]),
+                    "errors": "; ".join(
+                        f"{error['code']}: {error['message']}"
+                        for error in task["errors"]
+                        if error["code"] != again.EARLIER_RUN["code"]
+                    ),
                 }
             )
             add(task["id"], depth + 1)

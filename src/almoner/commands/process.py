@@ -180,12 +180,13 @@ async def pause(
     Example: almoner process pause low_mood
     """
     async with _pausing(name, patient, everything, environment) as (connection, owner, kind, which):
-        await pauses.pause(connection, owner, kind, which, by=AT_THE_TERMINAL)
+        is_new = await pauses.pause(connection, owner, kind, which, by=AT_THE_TERMINAL)
     words = which or "--all"
     undo = f"{called()} process resume {_option(kind)}{words}{within(environment)}"
+    begins = "Paused." if is_new else "It was paused already, and stays so."
     return Answer(
-        {"kind": kind, "name": which, "paused": True},
-        f"Paused. What comes up meanwhile is held. To go on: {undo}",
+        {"kind": kind, "name": which, "paused": True, "changed": is_new},
+        f"{begins} What comes up meanwhile is held. To go on: {undo}",
     )
 
 
@@ -203,9 +204,10 @@ async def resume(
     """
     async with _pausing(name, patient, everything, environment) as (connection, owner, kind, which):
         released = await pauses.resume(connection, owner, kind, which, by=AT_THE_TERMINAL)
+    value = {"kind": kind, "name": which, "paused": False, "released": released or 0}
     return Answer(
-        {"kind": kind, "name": which, "paused": False, "released": released},
-        f"Resumed. {_released(released)}",
+        value | {"changed": released is not None},
+        "It was not paused." if released is None else f"Resumed. {_released(released)}",
     )
 
 

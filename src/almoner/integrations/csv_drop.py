@@ -16,6 +16,7 @@ from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.declare import Row as Fields
 from almoner.errors import ApiError
 from almoner.integrations import drop_files
+from almoner.integrations.again import is_earlier_run
 from almoner.integrations.declare import Integration, IntegrationError, OfHost
 from almoner.integrations.drop_files import BadRow, BadRowsFile, Dropped, DroppedPart, Row
 from almoner.integrations.drop_rows import EXTERNAL_ID, BadRowError, Columns
@@ -274,13 +275,14 @@ def _resource(task: Task, name: str) -> Resource:
 
 
 async def _first_taken_by(task: Task, file: Dropped) -> str | None:
-    """The task that takes the file, or did so; None where none was begun."""
+    """The task that takes the file, or did so; None where none was begun but in earlier runs."""
     tasks = await task.store.find(
         "integration_tasks",
         task_name=csv_drop.task_name(take_file.__name__),
         ref_id=_known_by(file),
     )
-    first = min(tasks, key=lambda row: (row["created_at"], row["id"]), default=None)
+    counting = [row for row in tasks if not is_earlier_run(row["errors"])]
+    first = min(counting, key=lambda row: (row["created_at"], row["id"]), default=None)
     return None if first is None else str(first["id"])
 
 

@@ -53,7 +53,7 @@ class HttpResponse:
 
 class GuardedHttp:
     """Sends requests for one task. POST, PUT and DELETE carry ``Idempotency-Key``, which is the
-    same in each try of the task.
+    same in each try of the task, and when it is run again with what it was given.
 
     Raises TemporaryError where there is no answer, IntegrationError where nothing may be sent there
     or the answer is too long."""
@@ -91,7 +91,7 @@ class GuardedHttp:
                 " transaction is open."
             )
         if method != "GET":
-            headers["Idempotency-Key"] = self._run.step.id
+            headers["Idempotency-Key"] = self._run.step.effects_key
         try:
             answer = await self._client.send(method, url, headers, body, LONGEST)
         except TooLongError as error:

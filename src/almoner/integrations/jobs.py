@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from almoner.access import worker_events
-from almoner.access.worker_events import By
+from almoner.access.worker_events import By, Kind
 from almoner.data_api.declare import Resource
 from almoner.data_api.store import Store
 from almoner.data_api.writes import new_id
@@ -21,32 +21,30 @@ from almoner.work import forgetting, queries
 from almoner.work.step import BLOCKED, FAILED, READY, REFUSED, UNSUCCESSFUL, NewStep
 
 CALLED_OFF: Final = {"code": "cancelled", "message": "Somebody called the job off."}
-_FORGOTTEN: Final = (
-    "What the tasks of this job were given is no longer kept (ALMONER_TASK_DAYS). Begin a new job."
-)
 # What failed, and not what somebody called off.
 WRONG_BY_ITSELF: Final = (FAILED, REFUSED)
 # A terminal shows so many of a job's tasks; the counts tell of all.
 LONGEST_LIST: Final = 1_000
 _TASKS: Final = """
 SELECT s.id::text, t.task_name, t.status, s.state, s.parent_id::text, s.attempts, t.ref_ids,
-    t.user_id::text, t.errors::text,
-  t.created_at, s.started_at, s.finished_at
+    t.user_id::text, t.errors::text, t.created_at, s.started_at, s.finished_at, (
+    SELECT count(*) FROM work_steps AS e WHERE e.environment_id = s.environment_id
+      AND e.parent_id = s.id AND e.call = -1) AS earlier_runs
 FROM work_steps AS s JOIN integration_tasks AS t ON t.environment_id = s.environment_id
     AND t.id = s.id
-WHERE s.environment_id = $1 AND s.job_id = $2
+WHERE s.environment_id = $1 AND s.job_id = $2 AND (s.state <> 'superseded' OR $4)
 ORDER BY s.parent_id IS NOT NULL, t.status <> 'failed', t.created_at, s.call, s.place LIMIT $3
 """
 _COUNTS: Final = """
 SELECT t.status, count(*) FROM work_steps AS s JOIN integration_tasks AS t
     ON t.environment_id = s.environment_id AND t.id = s.id
-WHERE s.environment_id = $1 AND s.job_id = $2 GROUP BY t.status
+WHERE s.environment_id = $1 AND s.job_id = $2 AND s.state <> 'superseded' GROUP BY t.status
 """
 # By the names of their top tasks: of these there are as many as jobs, and an index.
 _JOBS: Final = """
 SELECT s.queue, s.job_id::text, t.status, t.created_at, s.finished_at FROM integration_tasks AS t
 JOIN work_steps AS s ON s.environment_id = t.environment_id AND s.id = t.id
-WHERE t.environment_id = $1 AND t.task_name = ANY ($2::text[])
+WHERE t.environment_id = $1 AND t.task_name = ANY ($2::text[]) AND s.parent_id IS NULL
 """
 _LATEST: Final = f"""
 SELECT DISTINCT ON (queue) * FROM ({_JOBS}) AS jobs ORDER BY queue, created_at DESC, job_id
@@ -66,13 +64,14 @@ async def begin(
     environment_id: int,
     integration: Integration,
     args: Sequence[Any] = (),
+    by: By | None = None,
 ) -> str:
     """Remembers a job, in one transaction with the row of its top task. The answer is its
-    ``job_id``.
+    ``job_id``. ``by``: who begins it by hand, which is noted; None where nobody does.
     """
     async with database.transaction() as connection:
         return await begin_within(
-            connection, store, tasks, environment_id, integration=integration, args=args
+            connection, store, tasks, environment_id, integration=integration, args=args, by=by
         )
 
 
@@ -84,6 +83,7 @@ async def begin_within(
     integration: Integration,
     args: Sequence[Any] = (),
     ref_ids: Sequence[str] = (),
+    by: By | None = None,
 ) -> str:
     """The same in the transaction that the connection is in. ``ref_ids``: the ids over there that
     the top task works with.
@@ -99,15 +99,21 @@ async def begin_within(
         parent_id=None,
         steps=[top],
     )
+    if by is not None:
+        await _note(
+            connection, environment_id, "job begun", by, name=integration.name, job_id=job_id
+        )
     return job_id
 
 
-async def show(connection: Connection, environment_id: int, job_id: str) -> dict[str, Any]:
+async def show(
+    connection: Connection, environment_id: int, job_id: str, earlier: bool = False
+) -> dict[str, Any]:
     """A job: the status of the whole, how many tasks have which, and the tasks, the failed ones
-    first. Raises a 404 ApiError.
+    first; those of earlier runs where ``earlier`` asks for them. Raises a 404 ApiError.
     """
     queue = await _queue(connection, environment_id, job_id)
-    rows = await connection.fetch(_TASKS, environment_id, job_id, LONGEST_LIST)
+    rows = await connection.fetch(_TASKS, environment_id, job_id, LONGEST_LIST, earlier)
     tasks = [
         dict(row) | {"errors": json_values.decode(row["errors"]) if row["errors"] else []}
         for row in rows
@@ -178,10 +184,7 @@ async def cancel_within(
     writing = writer(environment_id, name, job_id)
     await store.within(connection).update_all(writing, tasks, ids, fields)
     if was:
-        about, detail = f"integration:{name}", f"job {job_id}"
-        await worker_events.changed(
-            connection, environment_id, "job called off", by, about, detail=detail
-        )
+        await _note(connection, environment_id, "job called off", by, name=name, job_id=job_id)
     return len(was)
 
 
@@ -222,17 +225,21 @@ async def retry_within(
     name = await _queue(connection, environment_id, job_id)
     moved = await queries.retry(connection, environment_id, job_id, states, task_id)
     if moved and await forgetting.is_forgotten(connection, environment_id, job_id):
-        raise problem("bad_request", _FORGOTTEN)
+        raise problem("bad_request", forgetting.IN_WORDS)
     writing, within = writer(environment_id, name, job_id), store.within(connection)
     for state, status in ((READY, "unattempted"), (BLOCKED, "running")):
         ids = sorted(task_id for task_id, now in moved.items() if now == state)
         await within.update_all(writing, tasks, ids, {"status": status, "errors": []})
     if moved:
-        about, detail = f"integration:{name}", f"job {job_id}"
-        await worker_events.changed(
-            connection, environment_id, "failure tried again", by, about, detail=detail
-        )
+        await _note(connection, environment_id, "failure tried again", by, name=name, job_id=job_id)
     return list(moved.values()).count(READY)
+
+
+async def _note(
+    connection: Connection, environment_id: int, event: Kind, by: By, name: str, job_id: str
+) -> None:
+    about, detail = f"integration:{name}", f"job {job_id}"
+    await worker_events.changed(connection, environment_id, event, by, about, detail=detail)
 
 
 def _top_name(name: str) -> str:

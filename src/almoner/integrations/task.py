@@ -6,9 +6,11 @@ comes after the last call may write."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -20,7 +22,7 @@ from almoner.integrations.declare import Integration, TaskFunction
 from almoner.integrations.http import GuardedHttp
 from almoner.integrations.store import ScopedStore
 from almoner.work import queries
-from almoner.work.step import DONE, OPEN, NewStep, StepRun
+from almoner.work.step import DONE, OPEN, NewStep, Step, StepRun
 
 # Rows of one statement: more of them take no less time each.
 _BATCH: Final = 5_000
@@ -117,7 +119,8 @@ class Task:
         async with self._looking() as connection:
             there = await queries.child(connection, self._run.step, number)
         if there is None:
-            await self._create(kind.name, number, [(list(args), list(ref_ids))])
+            keys = _keys(self._run.step, number, kind.name, None)
+            await self._create(kind.name, number, [(list(args), list(ref_ids))], keys)
             raise Waiting
         state, result = there
         if state in OPEN:
@@ -140,7 +143,9 @@ class Task:
         async with self._looking() as connection:
             steps, opened, succeeded = await queries.counted(connection, self._run.step, number)
         if not steps and items:
-            await self._create(kind.name, number, [([item], list(ref_ids(item))) for item in items])
+            keys = _keys(self._run.step, number, kind.name, items)
+            calls = [([item], list(ref_ids(item))) for item in items]
+            await self._create(kind.name, number, calls, keys)
             raise Waiting
         if opened:
             raise Waiting
@@ -171,11 +176,16 @@ class Task:
         return self._run.database.connection()
 
     async def _create(
-        self, kind: str, number: int, calls: Sequence[tuple[list[Any], list[str]]]
+        self,
+        kind: str,
+        number: int,
+        calls: Sequence[tuple[list[Any], list[str]]],
+        keys: Sequence[str],
     ) -> None:
         step = self._run.step
         new = [
-            NewStep(new_id(), kind, args, number, place) for place, (args, _) in enumerate(calls)
+            NewStep(new_id(), kind, args, number, place, key=key)
+            for place, ((args, _), key) in enumerate(zip(calls, keys, strict=True))
         ]
         connection = await self._run.transaction()
         tasks = [(new_step.id, ref_ids) for new_step, (_, ref_ids) in zip(new, calls, strict=True)]
@@ -188,3 +198,19 @@ class Task:
             parent_id=step.id,
             steps=new,
         )
+
+
+def _keys(step: Step, number: int, kind: str, items: Sequence[Any] | None) -> list[str]:
+    """The keys of the tasks of one call: the same in each run of the job, though the caller was
+    given something else; where there are many, by the item that each is given.
+    """
+    place = f"{number} {kind}"
+    if items is None:
+        return [str(uuid5(UUID(step.key), place))]
+    equals: Counter[bytes] = Counter()
+    keys = []
+    for item in items:
+        encoded = msgspec.json.encode(item, order="deterministic")
+        equals[encoded] += 1
+        keys.append(str(uuid5(UUID(step.key), f"{place} {equals[encoded]} {encoded.decode()}")))
+    return keys

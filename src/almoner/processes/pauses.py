@@ -56,24 +56,32 @@ class Pause:
     paused_at: datetime
 
 
-async def pause(connection: Connection, environment_id: int, kind: Kind, name: str, by: By) -> None:
-    """Pauses, which is noted; once this is committed, nothing more is done. In a transaction."""
-    await connection.execute(_LOCK, environment_id)
-    if await connection.fetchval(_PAUSE, environment_id, kind, name, by.actor):
-        about = _about(kind, name)
-        await worker_events.changed(connection, environment_id, "processes paused", by, about)
-
-
-async def resume(connection: Connection, environment_id: int, kind: Kind, name: str, by: By) -> int:
-    """Ends a pause, which is noted; what it held goes on. Answers with how many that are. In a
-    transaction.
+async def pause(connection: Connection, environment_id: int, kind: Kind, name: str, by: By) -> bool:
+    """Pauses, which is noted; once this is committed, nothing more is done. False where it was
+    paused already, which stays as it is. In a transaction.
     """
     await connection.execute(_LOCK, environment_id)
-    if await connection.fetchval(_RESUME, environment_id, kind, name):
+    if not await connection.fetchval(_PAUSE, environment_id, kind, name, by.actor):
+        return False
+    about = _about(kind, name)
+    await worker_events.changed(connection, environment_id, "processes paused", by, about)
+    return True
+
+
+async def resume(
+    connection: Connection, environment_id: int, kind: Kind, name: str, by: By
+) -> int | None:
+    """Ends a pause, which is noted; what it held goes on. Answers with how many that are; None
+    where it was not paused. In a transaction.
+    """
+    await connection.execute(_LOCK, environment_id)
+    was_paused = bool(await connection.fetchval(_RESUME, environment_id, kind, name))
+    if was_paused:
         about = _about(kind, name)
         await worker_events.changed(connection, environment_id, "processes resumed", by, about)
     process, patient_id = (name if kind == of else "" for of in ("process", "patient"))
-    return await firings.release(connection, environment_id, process, patient_id)
+    released = await firings.release(connection, environment_id, process, patient_id)
+    return released if was_paused or released else None
 
 
 async def is_paused(

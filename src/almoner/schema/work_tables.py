@@ -180,7 +180,8 @@ def _steps(metadata: MetaData) -> None:
         Column("parent_id", UUID),
         string("queue"),
         string("name"),
-        # Which of its parent's calls it came from, and its place among the steps of that.
+        # Which of its parent's calls it came from, and its place among the steps of that. At -1
+        # stand the earlier runs of the parent itself, each with what it had called.
         integer("call"),
         integer("place"),
         Column("args", JSON),
@@ -197,6 +198,8 @@ def _steps(metadata: MetaData) -> None:
         # wrote nothing.
         Column("epoch", Integer),
         Column("xid", BigInteger),
+        # Its place in the job, the same in each run of that; null where that is its id.
+        Column("key", UUID),
         PrimaryKeyConstraint("environment_id", "id"),
         ForeignKeyConstraint(
             ["environment_id", "parent_id"],

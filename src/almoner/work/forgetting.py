@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from almoner.database import Connection, Database
 
+IN_WORDS: Final = (
+    "What the tasks of this job were given is no longer kept (ALMONER_TASK_DAYS). Begin a new job."
+)
 # So many steps are blanked in one transaction.
 _BATCH: Final = 5_000
 # A job has ended when its first step has; that one is blanked last, so that an interrupted look

@@ -21,13 +21,16 @@ _ADD_QUEUE: Final = (
 )
 _ADD: Final = """
 INSERT INTO work_steps (environment_id, id, job_id, parent_id, queue, name, call, place, args,
-    due_at)
+    due_at, key)
 SELECT $1, added.id, $2, $3, $4, added.name, added.call, added.place, added.args,
-  clock_timestamp() + added.wait * interval '1 second'
-FROM unnest($5::uuid[], $6::text[], $7::int[], $8::int[], $9::json[], $10::float8[])
-  AS added(id, name, call, place, args, wait)
+  clock_timestamp() + added.wait * interval '1 second', added.key
+FROM unnest($5::uuid[], $6::text[], $7::int[], $8::int[], $9::json[], $10::float8[], $11::uuid[])
+  AS added(id, name, call, place, args, wait, key)
 """
-_COLUMNS: Final = "id::text, job_id::text, parent_id::text, name, args::text, attempts, claims"
+_COLUMNS: Final = (
+    "id::text, job_id::text, parent_id::text, name, args::text, attempts, claims,"
+    " coalesce(key, id)::text AS key"
+)
 _TAKE_UP: Final = f"""
 UPDATE work_steps SET state = 'running', runner_id = $3, attempts = attempts + 1,
     claims = claims + 1,
@@ -177,6 +180,7 @@ async def add(
         [step.place for step in steps],
         [_json(step.args) for step in steps],
         [step.wait for step in steps],
+        [step.key for step in steps],
     ]
     await connection.execute(_ADD, environment_id, job_id, parent_id, queue, *columns)
     await waking.wake(connection, [(environment_id, queue)])
@@ -215,6 +219,7 @@ async def claim(
             args=None if row["args"] is None else msgspec.json.decode(row["args"]),
             attempts=row["attempts"],
             claims=row["claims"],
+            key=row["key"],
         )
         for row in rows
     ]

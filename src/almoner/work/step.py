@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
+from uuid import UUID, uuid5
+
+import msgspec
 
 from almoner.database import Connection, Database
 from almoner.errors import UnavailableError
 
 # Where a step is: it waits for its turn; somebody does it; it waits for steps of its own; it is
-# done; it was tried often enough; trying it again as it is would be no use; somebody called it off.
+# done; it was tried often enough; trying it again as it is would be no use; somebody called it off;
+# it belongs to an earlier run of what was run again since.
 READY: Final = "ready"
 RUNNING: Final = "running"
 BLOCKED: Final = "blocked"
@@ -19,6 +23,9 @@ DONE: Final = "done"
 FAILED: Final = "failed"
 REFUSED: Final = "refused"
 CANCELLED: Final = "cancelled"
+SUPERSEDED: Final = "superseded"
+# Where earlier runs of a step stand among its calls, which are numbered from 0 or 1 on.
+EARLIER: Final = -1
 OPEN: Final = (READY, RUNNING, BLOCKED)
 UNSUCCESSFUL: Final = (FAILED, REFUSED, CANCELLED)
 
@@ -26,7 +33,7 @@ UNSUCCESSFUL: Final = (FAILED, REFUSED, CANCELLED)
 @dataclass(frozen=True, slots=True)
 class NewStep:
     """A step to be remembered. ``call`` and ``place`` number it among the steps of its parent;
-    ``args`` is JSON; ``wait`` is after how many seconds it is due.
+    ``args`` is JSON; ``wait`` is after how many seconds it is due. ``key`` as a ``Step`` has it.
     """
 
     id: str
@@ -35,12 +42,14 @@ class NewStep:
     call: int = 0
     place: int = 0
     wait: float = 0.0
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """A step in the hands of a runner. ``attempts`` counts this try; ``claims`` is what its end is
-    fenced with.
+    fenced with. ``key`` tells its place in the job: another run of the job has a step of the same
+    key there.
     """
 
     environment_id: int
@@ -52,6 +61,17 @@ class Step:
     args: Any
     attempts: int
     claims: int
+    key: str
+
+    @property
+    def effects_key(self) -> str:
+        """What others know its effects by: the same in each try, and in each run that gives it the
+        same to do.
+        """
+        if self.key == self.id:
+            return self.id
+        args = msgspec.json.encode(self.args, order="deterministic").decode()
+        return str(uuid5(UUID(self.key), args))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from almoner.processes.would import monday
 from almoner.resources import BY_NAME
 from almoner.workshop import drafts, kiwi_health
 from almoner.workshop.pages.automation import trial_page
-from almoner.workshop.pages.runs import RUNS, Runs
+from almoner.workshop.pages.runs import MOST_MISSES, RUNS, Runs
 from almoner.workshop.process_design import Process, ProcessAction
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import publish
@@ -243,6 +243,25 @@ async def test_a_trial_is_cancelled_by_another_process_of_the_server_than_the_on
         assert known is not None
         assert await known.settle(30)
         assert "The trial was cancelled." in Document(await designer.get(follow)).testid("banner")
+
+
+async def test_a_trial_that_nobody_knows_any_more_is_begun_again_only_by_who_asks_for_that(
+    people: People, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = await new_environment(database)
+    async with database.connection() as connection:
+        await publish(connection, environment, kiwi_health.source(), "test")
+    known = Runs()
+    monkeypatch.setattr(trial_page, "RUNS", known)
+    follow = f"{PATH}/try/low_mood?days=30&of=live&run=of-another-process"
+    async with await people(environment, "designer") as designer:
+        for misses in (0, MOST_MISSES - 1):
+            page = Document(await designer.get(f"{follow}&misses={misses}"))
+            assert "Looking for the trial" in page.testid("trial-progress")
+        page = Document(await designer.get(f"{follow}&misses={MOST_MISSES}"))
+        assert "does not know it any more" in page.testid("banner")
+        assert page.link("Try again").attribute("href") == f"{PATH}/try/low_mood?days=30&of=live"
+        assert not known._runs
 
 
 async def test_a_trial_tells_how_much_of_the_log_it_has_read(

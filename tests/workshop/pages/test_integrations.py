@@ -115,6 +115,15 @@ async def test_a_job_is_run_now_followed_and_called_off(
         )
     answer = await integrator.send_form(f"{PATH}/kiwihealth_pull/run")
     assert answer.status_code == 303
+    async with callers.database.connection() as connection:
+        begun = await connection.fetchrow(
+            "SELECT actor, object, detail FROM worker_events"
+            " WHERE environment_id = $1 AND event = 'job begun'",
+            program,
+        )
+    (job_id,) = JOB.findall(answer.headers["location"])
+    by = f"worker:{integrator.worker_id}"
+    assert tuple(begun) == (by, "integration:kiwihealth_pull", f"job {job_id}")
     page = await integrator.get(answer.headers["location"])
     assert Document(page).status("The job is begun.")
     assert Document(page).link("kiwihealth_pull.run_kiwihealth_pull")
@@ -179,6 +188,57 @@ async def test_one_task_or_all_that_failed_is_done_again(
     assert Document(await integrator.get(here)).status("2 unattempted")
     await clinic.does(job)
     assert Document(await integrator.get(here)).status("3 failed, 7 succeeded")
+
+
+async def test_a_task_that_succeeded_is_run_again_once_it_was_told_what_that_repeats(
+    integrator: Person, clinic: Clinic, callers: Callers
+) -> None:
+    job = await clinic.job()
+    here = f"{PATH}/jobs/{job}"
+    page = Document(await integrator.get(here))
+    (link,) = [
+        link.attribute("href")
+        for link in page.all("link")
+        if link.name.startswith("Run again from clinic_pull.fetch")
+    ]
+    asked = Document(await integrator.get(link.partition("#")[0]))
+    about = asked.region("What can be done")
+    assert "It is done anew, with 4 tasks called after it." in about
+    assert "What was written stays: 2 custom data type records created." in about
+    assert "is sent again, under the same idempotency key" in about
+    task = link.partition("?")[0]
+    assert Document(await integrator.get(task)).link("Run again from here")
+    answer = await integrator.send_form(f"{task}/again")
+    assert Document(await integrator.get(answer.headers["location"])).status("It is run again")
+    refused = await integrator.send_form(f"{task}/again")
+    assert Document(refused).alert("The job is under way.")
+    assert Document(await integrator.get(here)).status("Under way: 0 of 2 tasks have ended")
+    await clinic.does(job)
+    page = Document(await integrator.get(here))
+    assert page.status("Ended: 6 of 6 tasks have ended, 2 failed, 4 succeeded.")
+    assert "run 2; 1 earlier run" in page.row("clinic_pull.fetch")
+    page = Document(await integrator.get(task))
+    earlier = page.region("Earlier runs").link("clinic_pull.fetch").attribute("href")
+    page = Document(await integrator.get(earlier))
+    assert "It is of an earlier run" in page.region("State")
+    assert page.link("Run since", to=task)
+    assert page.lacks("link", "Run again from here")
+    # The whole job may be run again from its top task, whose earlier run has what it had called.
+    top = next(a for row, a in tasks((await integrator.get(here)).text).items() if "run_" in row)
+    again = Document(await integrator.get(f"{top}?again=1")).region("What can be done")
+    assert "with 5 tasks below it" in again
+    async with callers.database.connection() as connection:
+        events = await connection.fetch(
+            "SELECT actor, detail FROM worker_events"
+            " WHERE environment_id = $1 AND event = 'job run again'",
+            clinic.environment,
+        )
+    assert [(row["actor"], row["detail"]) for row in events] == [
+        (
+            f"worker:{integrator.worker_id}",
+            f"job {job}, from clinic_pull.fetch {task.rpartition('/')[2]}",
+        )
+    ]
 
 
 async def test_a_job_of_many_items_is_paged_and_shows_the_failed_ones_first(

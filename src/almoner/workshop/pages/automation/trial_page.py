@@ -38,6 +38,7 @@ from almoner.workshop.process_design import Process
 
 _FOLDER: Final = "workshop/pages/automation"
 DAYS: Final = 90
+_UNKNOWN: Final = "The server does not know it any more. It was started again, perhaps."
 # What came of firings, as the table has it: the word of the column, and the states that it counts.
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "done": (firings.DONE,),
@@ -137,14 +138,16 @@ async def show_trial(visit: Visit) -> Response:
         )
         cancelled = await is_cancelled(connection, visit.environment_id, visit.query("run"))
     problems = await linked_problems(design) if of_draft else ()
-    run, run_id, misses = None, visit.query("run"), 0
+    run, run_id, misses, failure = None, visit.query("run"), 0, ""
     if not problems and not cancelled:
         run = _run(visit, design, process, TrialSubject(process.name, revision, days), now)
         if run is None:
             misses = 1 + (parsing.whole(visit.query("misses", "0"), high=999) or 0)
+            if misses > MOST_MISSES:
+                misses, failure = 0, _UNKNOWN
         else:
             await run.settle()
-            run_id, cancelled = run.id, run.cancelled
+            run_id, cancelled, failure = run.id, run.cancelled, run.failure
     tried: ProcessTrial | None = run.result if run is not None else None
     sees = sees_patients(visit)
     page = TrialPage(
@@ -163,7 +166,7 @@ async def show_trial(visit: Visit) -> Response:
         run_id=run_id,
         run=run,
         cancelled=cancelled,
-        failure=run.failure if run is not None else "",
+        failure=failure,
         trial=tried,
         weeks=_weeks(process.name, tried, actual) if tried is not None else (),
         columns=tuple(COLUMNS),
@@ -180,7 +183,7 @@ def _run(
 ) -> Run | None:
     """The trial that this page has begun, or a new one; one of the same that is under way in this
     process of the server is joined. None where the page has begun one that another process may
-    have.
+    have: a second one is begun by whoever asks for it alone.
     """
     asked = RUNS.find(visit.environment_id, visit.query("run"))
     if asked is not None and asked.about == subject:
@@ -188,8 +191,7 @@ def _run(
     latest = RUNS.latest(visit.environment_id, subject)
     if latest is not None and (visit.query("run") or not latest.is_over):
         return latest
-    misses = parsing.whole(visit.query("misses", "0"), high=999) or 0
-    if visit.query("run") and misses < MOST_MISSES:
+    if visit.query("run"):
         return None
 
     async def work(progress: Progress) -> ProcessTrial:

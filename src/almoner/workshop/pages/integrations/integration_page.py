@@ -234,7 +234,12 @@ class IntegrationPages(HookPages[InstalledIntegration]):
             self.connection, self.visit.parts.box, self.owner, self._integration
         )
         job_id = await jobs.begin_within(
-            self.connection, self.visit.parts.store, BY_NAME[TASKS], self.owner, self._integration
+            self.connection,
+            self.visit.parts.store,
+            BY_NAME[TASKS],
+            self.owner,
+            self._integration,
+            by=self.visit.by,
         )
         return self.visit.go(f"{PATH}/jobs/{job_id}?done=made")
 

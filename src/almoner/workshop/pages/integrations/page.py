@@ -11,12 +11,13 @@ from typing import ClassVar, Final
 from starlette.responses import Response
 
 from almoner.errors import ApiError, problem
-from almoner.integrations import installed, jobs
+from almoner.integrations import again, installed, jobs
+from almoner.integrations.again import RunAgain
 from almoner.integrations.handler import TASKS
 from almoner.pages.objects.views import Link, Offer
 from almoner.resources import BY_NAME
 from almoner.vocabulary.kinds import Guid
-from almoner.work.step import UNSUCCESSFUL
+from almoner.work.step import EARLIER, OPEN, SUPERSEDED, UNSUCCESSFUL
 from almoner.workshop.pages.integrations import paging, queries, task_lines
 from almoner.workshop.pages.integrations.integration_page import (
     FOLDER,
@@ -28,6 +29,9 @@ from almoner.workshop.pages.integrations.paging import Paging
 from almoner.workshop.pages.integrations.queries import JobProgress, Read
 from almoner.workshop.pages.integrations.task_lines import TONES, TaskLine, lasted
 from almoner.workshop.pages.object_pages import WorkshopPages
+
+# So many of the earlier runs of a task are shown, the latest ones.
+FEW_EARLIER: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +59,19 @@ class JobPart:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskView:
-    """A task, and a page of those that it called."""
+    """A task, and a page of those that it called. ``again`` is what running it again would repeat:
+    None where nobody asks, or where it cannot be run again, which ``not_again`` says.
+    """
 
     task: TaskLine
     tasks: int
     wrong: int
     called: Sequence[TaskLine]
     paging: Paging
+    earlier: Sequence[TaskLine]
+    is_ended: bool
+    again: RunAgain | None
+    not_again: str
 
 
 class _PagesOfJobs(WorkshopPages[Read]):
@@ -165,13 +175,19 @@ class TaskPages(_PagesOfJobs):
     noun = "task"
     key = "task"
     page_template = f"{FOLDER}/task.html"
-    actions: ClassVar = {"retry": ""}
+    actions: ClassVar = {
+        "retry": "",
+        "again": "It is run again, with what comes after it. The page of its job follows that.",
+    }
 
     def named(self) -> tuple[str, str]:
         return self.subject["id"], self.subject["task_name"]
 
     def crumbs(self) -> Sequence[Link]:
-        return [*super().crumbs(), Link(f"{JobPages.path}/{self.subject['job_id']}", "Job")]
+        crumbs = [*super().crumbs(), Link(f"{JobPages.path}/{self.subject['job_id']}", "Job")]
+        if self.subject["call"] == EARLIER:
+            crumbs.append(Link(f"{self.path}/{self.subject['parent_id']}", "Run since"))
+        return crumbs
 
     async def find(self, key: str) -> Read:
         row = await queries.task(self.connection, self.owner, self._id(key))
@@ -188,25 +204,52 @@ class TaskPages(_PagesOfJobs):
             size=paging.SIZE,
             after=(page - 1) * paging.SIZE,
         )
-        lines = await task_lines.of(self.visit, self.connection, [self.subject, *called])
+        earlier = await queries.earlier_runs(
+            self.connection, self.owner, self.subject["id"], FEW_EARLIER
+        )
+        again, not_again = await self._again()
+        lines = await task_lines.of(self.visit, self.connection, [self.subject, *called, *earlier])
         first = called[0] if called else {"tasks": 0, "wrong": 0}
         return TaskView(
             task=lines.pop(self.subject["id"]),
+            earlier=[lines.pop(row["id"]) for row in earlier],
             tasks=first["tasks"],
             wrong=first["wrong"],
             called=list(lines.values()),
             paging=paging.around(self.here, page, first["tasks"] > page * paging.SIZE),
+            is_ended=self.subject["state"] not in (*OPEN, SUPERSEDED),
+            again=again,
+            not_again=not_again,
         )
+
+    async def _again(self) -> tuple[RunAgain | None, str]:
+        """What running it again would repeat, where somebody asks."""
+        if not self.visit.query("again"):
+            return None, ""
+        try:
+            return await again.plan(self.connection, self.owner, self.subject["id"]), ""
+        except ApiError as error:
+            return None, error.problems[0].detail
 
     def offers(self, view: TaskView) -> Iterable[Offer]:
         if view.task.is_unsuccessful:
             about = "It and what went wrong below it; what succeeded stays as it is."
             yield Offer("retry", "Do it again", about, "Try again", tone="primary")
+        if view.again is not None:
+            yield Offer("again", "Run it again", view.again.about, "Run again", tone="primary")
+        elif view.not_again:
+            yield Offer("", "It cannot be run again", view.not_again)
 
     async def retry(self) -> Response:
         job_id = self.subject["job_id"]
         await self._retry(job_id, UNSUCCESSFUL, self.subject["id"])
         return self.visit.go(f"{JobPages.path}/{job_id}?done=retry")
+
+    async def again(self) -> None:
+        store, task_id = self.visit.parts.store, self.subject["id"]
+        await again.run_again_within(
+            self.connection, store, BY_NAME[TASKS], self.owner, task_id, by=self.visit.by
+        )
 
 
 ROUTES: Final = (

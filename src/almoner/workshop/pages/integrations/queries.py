@@ -23,7 +23,8 @@ _PROGRESS: Final = """
 SELECT t.status, s.state, count(*) AS tasks, sum(s.claims) AS claims
 FROM work_steps AS s JOIN integration_tasks AS t ON t.environment_id = s.environment_id
     AND t.id = s.id
-WHERE s.environment_id = $1 AND s.job_id = $2 GROUP BY t.status, s.state ORDER BY t.status, s.state
+WHERE s.environment_id = $1 AND s.job_id = $2 AND s.state <> 'superseded'
+GROUP BY t.status, s.state ORDER BY t.status, s.state
 """
 # What went wrong comes first, then what is under way.
 _ORDER: Final = """array_position(
@@ -33,7 +34,10 @@ _TASK: Final = """
 SELECT s.id::text, s.job_id::text, s.parent_id::text, s.queue, s.call, s.state, s.attempts,
   s.due_at, s.finished_at, least(s.started_at, (
     SELECT min(c.started_at) FROM work_steps AS c WHERE c.environment_id = s.environment_id
-    AND c.parent_id = s.id)) AS started_at, t.task_name, t.status, t.ref_ids, t.user_id::text,
+    AND c.parent_id = s.id AND c.call >= 0)) AS started_at, (
+    SELECT count(*) FROM work_steps AS e WHERE e.environment_id = s.environment_id
+    AND e.parent_id = s.id AND e.call = -1) AS earlier_runs,
+  t.task_name, t.status, t.ref_ids, t.user_id::text,
   t.errors::text, {counts}
 FROM {steps} AS s JOIN integration_tasks AS t ON t.environment_id = s.environment_id
     AND t.id = s.id
@@ -42,13 +46,17 @@ _ITSELF: Final = f"""
 {_TASK.format(steps="work_steps", counts="1 AS tasks, 0 AS wrong")}
 WHERE s.environment_id = $1 AND s.id = $2
 """
+_EARLIER_RUNS: Final = f"""
+{_TASK.format(steps="work_steps", counts="1 AS tasks, 0 AS wrong")}
+WHERE s.environment_id = $1 AND s.parent_id = $2 AND s.call = -1 ORDER BY s.place DESC LIMIT $3
+"""
 # A span of the tasks that each of these called, counted within ``{group}``.
 _BELOW: Final = f"""
 WITH below AS (
   SELECT *, row_number() OVER (of_group ORDER BY {_ORDER}, call, place) AS at,
     count(*) OVER of_group AS tasks,
     count(*) FILTER (WHERE state IN ('failed', 'refused', 'cancelled')) OVER of_group AS wrong
-  FROM work_steps WHERE environment_id = $1 AND parent_id = ANY ($2::uuid[])
+  FROM work_steps WHERE environment_id = $1 AND parent_id = ANY ($2::uuid[]) AND call >= 0
   WINDOW of_group AS (PARTITION BY {{group}})
 )
 {_TASK.format(steps="below", counts="s.tasks, s.wrong")}
@@ -121,6 +129,14 @@ async def page_of_called(
     """So many of the tasks that one called, after the first ``after``; counted over all of them."""
     values = (environment_id, [parent], after, after + size)
     rows: Sequence[Read] = await connection.fetch(_BY_PARENT, *values)
+    return rows
+
+
+async def earlier_runs(
+    connection: Connection, environment_id: int, task_id: str, most: int
+) -> Sequence[Read]:
+    """The runs of a task before the one that counts, the latest first."""
+    rows: Sequence[Read] = await connection.fetch(_EARLIER_RUNS, environment_id, task_id, most)
     return rows
 
 

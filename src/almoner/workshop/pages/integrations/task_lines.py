@@ -10,9 +10,20 @@ from typing import Any, Final
 import msgspec
 
 from almoner.database import Connection
+from almoner.integrations.again import EARLIER_RUN
 from almoner.pages.visit import Visit
 from almoner.resources import BY_NAME
-from almoner.work.step import BLOCKED, CANCELLED, FAILED, OPEN, READY, REFUSED, UNSUCCESSFUL
+from almoner.work.step import (
+    BLOCKED,
+    CANCELLED,
+    DONE,
+    FAILED,
+    OPEN,
+    READY,
+    REFUSED,
+    SUPERSEDED,
+    UNSUCCESSFUL,
+)
 from almoner.workshop.pages.integrations import queries
 from almoner.workshop.pages.integrations.queries import Read
 
@@ -28,6 +39,7 @@ _STATES: Final[Mapping[str, str]] = {
     BLOCKED: "It waits for the tasks below it.",
     CANCELLED: "It was called off.",
     FAILED: "It is not tried again by itself.",
+    SUPERSEDED: "It is of an earlier run.",
     REFUSED: "It is not tried again by itself: it would end alike.",
 }
 # Of rows that are about no patient, those with a page, and the right that opens it.
@@ -57,7 +69,8 @@ class WrittenRow:
 class TaskLine:
     """A task. ``patient`` is whom it is about, id and name, where the visitor may see them;
     ``is_about_another``: it is about one whom they may not. ``took`` is blank where it has not
-    begun. ``wrote_more``: ``written`` has the first rows only."""
+    begun. ``wrote_more``: ``written`` has the first rows only. ``is_superseded``: it is of a run
+    before the one that counts; ``earlier_runs`` counts those of the task itself."""
 
     id: str
     name: str
@@ -74,6 +87,9 @@ class TaskLine:
     written: Sequence[WrittenRow]
     wrote_more: bool
     is_unsuccessful: bool
+    has_succeeded: bool
+    is_superseded: bool
+    earlier_runs: int
     calls: list[CallLines] = field(default_factory=list)
 
 
@@ -145,6 +161,9 @@ def _line(
         written=tuple(_written(change, names, may) for change in written[:FEW_WRITTEN]),
         wrote_more=len(written) > FEW_WRITTEN,
         is_unsuccessful=state in UNSUCCESSFUL,
+        has_succeeded=state == DONE,
+        is_superseded=state == SUPERSEDED,
+        earlier_runs=row["earlier_runs"],
     )
 
 
@@ -153,6 +172,7 @@ def _errors(text: str | None) -> tuple[TaskError, ...]:
     return tuple(
         TaskError(error["code"], error["message"], tuple(_details(error.get("extra"))))
         for error in listed
+        if error["code"] != EARLIER_RUN["code"]
     )
 
 
