@@ -52,7 +52,7 @@ async def test_a_coach_notes_a_call_with_what_comes_next_by_keyboard_alone(
     await expect(outcome).to_have_value("reached")
     # A template is put in, and what was chosen stays.
     await tab_to(sheet.get_by_label("Begin the note with"))
-    await page.keyboard.type("Progress")
+    await page.keyboard.type("Prog")
     note = sheet.get_by_label("Note", exact=True)
     await expect(note).to_have_value("How it goes:\nWhat was agreed:\nNext:\n")
     await expect(outcome).to_have_value("reached")
@@ -120,3 +120,34 @@ async def test_the_timer_counts_the_minutes_of_a_call(
     await page.clock.fast_forward("07:05")
     await page.get_by_role("button", name="Stop").click()
     await expect(page.get_by_label("Minutes")).to_have_value("7")
+
+
+async def test_who_chooses_by_typing_a_word_has_typed_it_before_the_form_is_drawn_again(
+    coach: Person, store: Store, environment: int, screens: Screens
+) -> None:
+    grace = await new_patient(store, environment)
+    page = await screens(coach)
+    await page.clock.install(time="2050-01-03T09:00:00Z")
+    await page.goto(f"/patients/{grace.id}/call")
+    await page.locator("#call-form[data-htmx-powered]").wait_for()
+    await page.clock.pause_at("2050-01-03T10:00:00Z")
+    await page.evaluate(
+        "sent = []; addEventListener('submit', (e) => sent.push(e.submitter?.value), true)"
+    )
+    begun = page.get_by_label("Begin the note with")
+    await begun.focus()
+    await page.keyboard.press("P")
+    await expect(begun).to_have_value("progress")
+    await page.clock.run_for(900)
+    await page.keyboard.press("r")
+    await page.clock.run_for(900)
+    assert "template" not in await page.evaluate("sent")
+    await page.clock.run_for(100)
+    assert "template" in await page.evaluate("sent")
+    note = page.get_by_label("Note", exact=True)
+    await expect(note).to_have_value("How it goes:\nWhat was agreed:\nNext:\n")
+    # Who goes on to another control has chosen.
+    await begun.focus()
+    await page.keyboard.press("C")
+    await page.keyboard.press("Tab")
+    await expect(note).to_have_value("Present:\nDecided:\n")
