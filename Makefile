@@ -37,13 +37,13 @@ demo: $(READY)
 dev: $(READY)
 	@ALMONER_PATIENTS="$${ALMONER_PATIENTS:-40}" ALMONER_LOG_FORMAT="$${ALMONER_LOG_FORMAT:-text}" $(VENV)/bin/almoner demo --reload
 
-## test: all but what is slow, on the embedded PostgreSQL or on ALMONER_DATABASE_URL
+## test: all but what is slow and what `make check` asks, on the embedded PostgreSQL or on ALMONER_DATABASE_URL
 test: $(READY)
-	$(TESTS) -m "not slow"
+	$(TESTS) -m "not slow and not house"
 
-## test-slow: the rest: what is slow, and every property with all of its examples
+## test-slow: the rest: what is slow, every property with all of its examples, every screen of what is looked at
 test-slow: $(READY)
-	$(TESTS) -m "slow or hypothesis" --timeout=1800 --hypothesis-profile=ci
+	$(TESTS) -m "slow or hypothesis or screens" --timeout=1800 --hypothesis-profile=ci
 
 ## test-all: every test, every property with all of its examples
 test-all: $(READY)
@@ -64,12 +64,12 @@ hook:
 	  echo "$$ours" > "$$folder/$(HOOK)" && chmod +x "$$folder/$(HOOK)" && \
 	  echo "git runs make check by $$folder/$(HOOK) from now on; git push --no-verify passes it by, and deleting it ends it."
 
-## check: style, types, the rules of the house, and declarations against migrations
+## check: style, types, and what a new page, table or module owes to the house: the tests that are marked so
 check: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest tests/test_repository.py $(wildcard tests/contract/test_drift.py)
+	$(VENV)/bin/pytest -n 2 --dist loadfile -q -m "house and not slow" $$(grep -rl --include='test_*.py' 'pytest\.mark\.house' tests)
 
 ## references: what is generated in docs/, made anew: the reference, and the picture and sizes in docs/architecture.md
 references: $(READY)

@@ -6,11 +6,13 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import CodeType, FunctionType
+from typing import Any, TypeGuard
 
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
+from tests import tries
 from tests.people import Person
 
 # The first is the same engine without the windows, bars and extensions that nobody sees: a page of
@@ -24,7 +26,8 @@ expect.set_options(timeout=60_000)
 # What WCAG 2.2 at level AA asks for, as far as a program can tell.
 _WCAG = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 # What of it is about colours, which are all that the style sheets change in the dark.
-_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+_COLOURS = ("color-contrast", "link-in-text-block")
+_BUT_COLOURS = {"rules": {name: {"enabled": False} for name in _COLOURS}}
 # The width of a window in pixels, and whether it is dark.
 SCREENS = ((1440, False), (1440, True), (375, False))
 _VIOLATIONS = """
@@ -67,13 +70,20 @@ def options(*arguments: str) -> dict[str, Any]:
 UNDRAWN = "--disable-threaded-compositing"
 
 
-async def violations(page: Page, rules: dict[str, Any] = _WCAG) -> list[str]:
-    """What axe finds wrong on a page, a line for each place."""
+async def violations(page: Page) -> list[str]:
+    """What axe finds wrong on a page, a line for each place. Of the quick tests it is not asked about
+    colours, which is most of its work; `looks` marks a test that calls this, and `make test-slow`
+    runs it again.
+    """
+    return await _violations(page, **({} if tries.every_try() else _BUT_COLOURS))
+
+
+async def _violations(page: Page, **asked: Any) -> list[str]:
     # It stays in the document until another is loaded.
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE_SCRIPT)
     found: list[str] = await page.evaluate(
-        _VIOLATIONS, {"runOnly": rules, "resultTypes": ["violations"]}
+        _VIOLATIONS, {"runOnly": _WCAG, "resultTypes": ["violations"], **asked}
     )
     return found
 
@@ -92,8 +102,10 @@ async def too_wide(page: Page) -> list[str]:
 
 async def on_every_screen(page: Page) -> list[str]:
     """What is wrong with an open page on a wide screen, in the dark and on a phone: what axe finds,
-    and what does not fit.
+    and what does not fit. Of the quick tests axe is asked about the wide screen alone.
     """
+    if not tries.every_try():
+        return [*await violations(page), *await fits(page)]
     return [row for width, dark in SCREENS for row in await _on_screen(page, width, dark)]
 
 
@@ -107,9 +119,9 @@ async def _on_screen(page: Page, width: int, dark: bool) -> list[str]:
     await page.set_viewport_size({"width": width, "height": 900})
     await page.emulate_media(color_scheme="dark" if dark else "light")
     found = (
-        await violations(page, _COLOURS)
+        await _violations(page, runOnly={"type": "rule", "values": _COLOURS})
         if dark
-        else [*await violations(page), *await too_wide(page)]
+        else [*await _violations(page), *await too_wide(page)]
     )
     return [f"{width} pixels{', dark' * dark}: {row}" for row in found]
 
@@ -130,6 +142,26 @@ async def wrong_with(page: Page, *addresses: str) -> list[str]:
         await page.goto(address)
         wrong += [f"{address}: {one}" for one in await on_every_screen(page)]
     return wrong
+
+
+def looks(function: FunctionType) -> bool:
+    """Whether a test asks what is wrong on every screen, by itself or by a function of its module."""
+    lookers = {"violations", "on_every_screen", "wrong_with"}
+    pending, known = [function.__code__], set[str]()
+    while pending:
+        code = pending.pop()
+        names = {*code.co_names} - known
+        if names & lookers:
+            return True
+        known |= names
+        called = [function.__globals__.get(name) for name in names]
+        pending += [other.__code__ for other in called if _is_beside(other, function)]
+        pending += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    return False
+
+
+def _is_beside(other: object, function: FunctionType) -> TypeGuard[FunctionType]:
+    return isinstance(other, FunctionType) and other.__module__ == function.__module__
 
 
 @dataclass

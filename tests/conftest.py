@@ -41,7 +41,8 @@ from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.programs import PublishedPrograms
 from tests import tries
-from tests.browsers import Screens, in_words, options
+from tests.browsers import Screens, in_words, looks, options
+from tests.cases import not_its_turn
 from tests.clusters import cluster_folder
 from tests.people import People, Person, cheap_passwords
 from tests.plain_http import PlainHttp
@@ -56,6 +57,18 @@ SERVING = "almoner_serving"
 METRICS_TOKEN = "metrics-of-the-tests"
 # What is collected stays: to look through it for garbage takes a fifth of the time of collecting.
 gc.disable()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if isinstance(item, pytest.Function) and looks(item.function):
+        item.add_marker("screens")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and not_its_turn(item):
+            item.add_marker("slow")
 
 
 def pytest_collection_finish() -> None:

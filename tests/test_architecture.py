@@ -7,7 +7,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tools import architecture, rooms
+
+pytestmark = pytest.mark.house
 
 PAGE = architecture.PAGE.read_text()
 

@@ -21,6 +21,8 @@ from almoner.vocabulary.clocks import DatabaseZones
 from almoner.vocabulary.times import TIMEZONES
 from tests.test_repository import SERVER
 
+pytestmark = pytest.mark.house
+
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)
 # The place itself, the vocabulary below it, which writes UTC alone, and a program that the
 # operator's own clock is meant in.

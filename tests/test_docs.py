@@ -32,6 +32,8 @@ from tests.cases import every_case
 from tests.plain_http import PlainHttp
 from tests.web.document import Document
 
+pytestmark = pytest.mark.house
+
 ROOT = Path(__file__).parents[1]
 URL = "https://care.example.org"
 COLLECTIONS = {f"/docs/{r.name}": r for r in RESOURCES}

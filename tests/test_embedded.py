@@ -152,6 +152,7 @@ def test_password_and_log_are_private_and_nothing_of_a_statement_is_logged(
     assert "Ngaio" not in log
 
 
+@pytest.mark.slow
 def test_two_homes_run_side_by_side(tmp_path: Path) -> None:
     with (
         embedded.EmbeddedServer(tmp_path / "one") as one,

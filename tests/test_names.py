@@ -48,6 +48,7 @@ async def test_sql_writes_names_as_python_does(database: Database) -> None:
             assert await connection.fetchval(query, first, last) == written
 
 
+@pytest.mark.house
 def test_no_statement_and_no_page_puts_a_name_together_by_itself() -> None:
     together = re.compile(
         r"first_name \|\| ' ' \|\||first_name\} \{\S*last_name|first_name \}\} \{\{ \S*last_name"

@@ -31,6 +31,7 @@ DOCUMENTS = {
     "documented": openapi(RESOURCES, URL),
     "enveloped": openapi(RESOURCES, URL, enveloped=True),
 }
+pytestmark = pytest.mark.turns
 SHAPES = pytest.mark.parametrize("shape", list(DOCUMENTS))
 EVERY_RESOURCE = pytest.mark.parametrize("resource", RESOURCES, ids=lambda r: r.name)
 

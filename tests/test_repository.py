@@ -20,6 +20,8 @@ from tests.web import literals
 from tools import rooms
 from tools.rooms import LAYERS, wrong_directions
 
+pytestmark = pytest.mark.house
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 SERVER = SOURCE / "almoner"

@@ -133,6 +133,7 @@ async def walk(
         await ask("DELETE", own)
 
 
+@pytest.mark.slow
 async def test_whoever_an_answer_tells_of_is_in_the_trail(
     callers: Callers, database: Database, store: Store
 ) -> None:

@@ -26,3 +26,9 @@ def tries(most: int, **more: Any) -> settings:
     whole = settings.get_profile("ci").max_examples
     now: int = settings().max_examples
     return settings(max_examples=max(5, most * now // whole), deadline=None, **more)
+
+
+def every_try() -> bool:
+    """Whether nobody waits: all examples are tried, and all screens looked at."""
+    now: int = settings().max_examples
+    return now >= settings.get_profile("ci").max_examples

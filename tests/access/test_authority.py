@@ -28,6 +28,7 @@ from almoner.workshop.design import ProgramDesign, Role
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import publish
 from almoner.workshop.published_programs import design_of, newest_version, rights
+from tests.cases import quick
 from tests.conftest import Callers, new_environment
 from tests.people import People, Person
 from tests.web.document import Document
@@ -241,7 +242,7 @@ async def given_by(database: Database, person: Person) -> dict[str, list[Any]]:
     }
 
 
-@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+@pytest.mark.parametrize("kind", quick(KINDS, 2), ids="-".join)
 async def test_after_every_form_of_every_page_nobody_holds_more_than_its_sender_may_give(
     kind: tuple[str, ...], house: House, database: Database
 ) -> None:

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.house
+
 SERVER = Path(__file__).resolve().parents[2] / "src" / "almoner"
 # What opens the server to somebody, or sends something out of it.
 ACCESS = (

@@ -344,6 +344,7 @@ async def test_a_lost_key_is_replaced_when_it_is_said_to_be_lost_and_what_it_sea
     assert (looked["secrets"]["well"], looked["secrets"]["seen"]) == (False, "1 of 4 can be opened")
 
 
+@pytest.mark.house
 async def test_every_sealed_column_is_one_that_a_new_key_reaches() -> None:
     tables = schema.build(RESOURCES).tables.values()
     declared = {
@@ -356,6 +357,7 @@ async def test_every_sealed_column_is_one_that_a_new_key_reaches() -> None:
     assert set(keys.MENDS) == {of.table for of in keys.COLUMNS}
 
 
+@pytest.mark.house
 def test_nobody_makes_a_box_by_themselves() -> None:
     """Whoever makes one goes round the look at the database's key."""
     wrong = {

@@ -206,6 +206,7 @@ async def test_no_noise_hides_a_refusal_of_a_client_that_there_is(caller: Caller
     assert told == [(NOBODY, "client is unknown or disabled"), (caller.client_id, "signature")]
 
 
+@pytest.mark.house
 async def test_the_scope_that_does_not_exist_is_named(caller: Caller) -> None:
     told = _refused(await caller.ask(scope="patients.reed invoices.read"), "invalid_scope")
     assert told.startswith("There is no scope patients.reed. A scope is all,")
@@ -293,6 +294,7 @@ async def test_a_key_that_opens_no_secret_is_a_fault_of_ours_and_not_of_the_call
         await endpoint.answer("POST", body, None, "")
 
 
+@pytest.mark.house
 async def test_without_a_scope_all_that_was_granted_is_given(
     database: Database, environment: int
 ) -> None:

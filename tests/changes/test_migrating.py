@@ -12,6 +12,7 @@ from almoner import embedded, schema
 from almoner.database import revisions
 from almoner.resources import RESOURCES
 from almoner.schema import migrate
+from tests.cases import quick
 
 # What the version of this revision writes in one request, in the order in which it locks it: a
 # patient, a message, an appointment, the address of a calendar.
@@ -28,10 +29,11 @@ WHERE d.datname = current_database() AND l.locktype = 'relation' AND NOT l.grant
 """
 
 
-@pytest.mark.parametrize(("first", "second"), _WRITTEN)
+@pytest.mark.parametrize("tables", quick(_WRITTEN, 1), ids="-".join)
 async def test_a_migration_and_a_request_that_lock_the_same_tables_both_come_to_their_end(
-    postgres: str, first: str, second: str
+    postgres: str, tables: tuple[str, str]
 ) -> None:
+    first, second = tables
     name = f"almoner_migrating_{uuid.uuid4().hex[:12]}"
     dsn = await embedded.create_database(postgres, name)
     metadata = schema.build(RESOURCES)

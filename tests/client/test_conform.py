@@ -128,6 +128,7 @@ BROKEN: dict[str, tuple[Break, Break, set[str]]] = {
 }
 
 
+@pytest.mark.slow
 async def test_broken_servers_fail_each_for_its_own_reason(
     api: Api, store: Store, inside: Actor
 ) -> None:

@@ -90,6 +90,7 @@ async def test_every_kind_has_the_same_tables_and_follows_changes_deletes_and_me
         assert str(seen["user_id"]) == kept, kind
 
 
+@pytest.mark.slow
 async def test_what_a_new_program_asks_is_columns_in_every_kind(
     api: Api, database: Database, program: int, copies: dict[str, Copy]
 ) -> None:

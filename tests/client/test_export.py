@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from almoner_client import Client
 from almoner_client.exporting.export import Export
 from tests.client.copies import command
@@ -96,6 +98,7 @@ async def test_who_follows_from_the_position_of_an_export_misses_nothing(
     assert later == [made[0]]
 
 
+@pytest.mark.slow
 async def test_an_export_that_is_ended_anywhere_goes_on_and_holds_each_row_once_as_it_is_now(
     api: Api, tmp_path: Path
 ) -> None:

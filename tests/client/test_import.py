@@ -183,6 +183,7 @@ async def test_answers_of_assessments_come_in_columns_of_their_own(
     assert row["model"]["wants_to_talk"] is True
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_imported_says_what_to_do(
     api: Api, tmp_path: Path, database: Database
 ) -> None:

@@ -18,6 +18,7 @@ from almoner.database import Database
 from almoner.resources import RESOURCES
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
+from tests.cases import quick
 from tests.changes.writing import until_true
 from tests.client.copies import SqliteCopy, begun, command, same, started
 from tests.conftest import Api, Callers
@@ -45,7 +46,7 @@ async def patient(api: Api, **values: Any) -> str:
     return row_id
 
 
-@pytest.mark.parametrize("shape", ["documented", "enveloped"])
+@pytest.mark.parametrize("shape", quick(["documented", "enveloped"], 1))
 async def test_a_copy_has_every_collection_with_real_columns_and_follows_what_is_done(
     callers: Callers,
     program: int,
@@ -95,6 +96,7 @@ async def test_chosen_collections_need_no_scope_of_others(
         assert "There is no collection patient. They are alerts," in refused.errors
 
 
+@pytest.mark.slow
 async def test_a_copy_that_is_killed_goes_on_where_it_was_and_follows_until_it_ends(
     api: Api, copy: SqliteCopy
 ) -> None:

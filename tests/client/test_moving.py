@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from almoner.cli import app
@@ -50,6 +51,7 @@ def placed(folder: Path) -> dict[str, Any]:
     return {"PATH": f"{commands}:{os.environ['PATH']}"}
 
 
+@pytest.mark.slow
 async def test_the_page_leads_from_export_files_to_programs_that_follow(
     api: Api,
     store: Store,

@@ -12,6 +12,7 @@ from tests.installed import ROOT, built, installed, outside
 from tools import client, rooms
 
 
+@pytest.mark.house
 def test_what_is_generated_is_what_the_declarations_say() -> None:
     assert list(client.stale()) == [], "Renew it: make client"
 

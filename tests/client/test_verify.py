@@ -108,6 +108,7 @@ async def test_rows_are_found_down_the_tree_and_what_the_feed_is_to_tell_is_no_d
     assert (await command(api, *checked)).out == "The copy is whole.\n"
 
 
+@pytest.mark.slow
 async def test_a_copy_has_no_ghosts_of_what_a_restored_backup_has_lost(
     own_dsn: str, copy: SqliteCopy, tmp_path: Path
 ) -> None:

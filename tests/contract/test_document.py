@@ -28,6 +28,7 @@ from tests.contract.rows import (
     rows,
 )
 
+pytestmark = pytest.mark.turns
 EVERY_COLLECTION = pytest.mark.parametrize("name", list(CONTRACT))
 CREATED = pytest.mark.parametrize(
     "name", [name for name, facts in CONTRACT.items() if "Create" in facts["verbs"]]

@@ -16,6 +16,8 @@ from almoner.resources import RESOURCES
 from almoner.schema import migrate
 from tests.contract.catalogs import CATALOGS, declare, described, differences, new_database
 
+pytestmark = pytest.mark.house
+
 # What is there once a database: the environments themselves, its clusters, the processes that
 # notify and work, and its key.
 OF_NO_ENVIRONMENT = {"environments", "epochs", "notifiers", "secret_keys", "work_runners"}

@@ -29,6 +29,7 @@ from tests.contract.rows import (
 )
 from tests.plain_http import PlainHttp
 
+pytestmark = pytest.mark.turns
 EVERY_RESOURCE = pytest.mark.parametrize("resource", RESOURCES, ids=lambda r: r.name)
 
 

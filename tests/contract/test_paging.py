@@ -17,6 +17,7 @@ import pytest
 
 from almoner.database import Database
 from almoner.resources import BY_NAME
+from tests.cases import quick
 from tests.conftest import Api, Callers
 from tests.contract.rows import Place, Row, errors, one, refused, rows, values
 
@@ -25,7 +26,7 @@ MOMENTS = [
     "2018-09-12T01:27:32.031246+00:00",
     "2018-09-12T01:27:33.000000+00:00",
 ]
-SIZES = pytest.mark.parametrize("size", range(1, 8))
+SIZES = pytest.mark.parametrize("size", quick([2, 1, 3, 4, 5, 6, 7], 1))
 
 
 async def stamped(

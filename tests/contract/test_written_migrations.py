@@ -58,6 +58,7 @@ async def test_unchanged_declarations_have_no_migration_written(
             await writing.write(migrated, declared, schema.build(RESOURCES), wrong, tmp_path)
 
 
+@pytest.mark.slow
 async def test_a_written_migration_makes_what_is_declared_triggers_functions_and_indexes_included(
     pair: tuple[str, str], tmp_path: Path
 ) -> None:

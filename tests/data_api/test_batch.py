@@ -70,6 +70,7 @@ async def count(api: Api, connection: Any, table: str = "patients") -> int:
     return number
 
 
+@pytest.mark.house
 async def test_rows_of_every_collection_are_what_single_creates_and_updates_make(
     place: Place, callers: Callers, program: int
 ) -> None:
@@ -229,6 +230,7 @@ async def test_rows_of_any_collection_may_come_with_external_ids(
         assert refused.json()["errors"][0]["extra"] == {"scope": "external_ids.write"}
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("shape", ["documented", "enveloped"])
 async def test_rows_of_every_collection_are_known_again_by_their_external_ids(
     place: Place, callers: Callers, program: int, shape: str

@@ -26,6 +26,8 @@ from almoner.vocabulary.kinds import AnyObject, Kind, Problems
 from almoner.vocabulary.times import IsoDateTime, Timezone, iso
 from tests.tries import tries
 
+pytestmark = pytest.mark.house
+
 # What the decoder takes in more notations than it answers with (clarifications 11, 14, 15, 21), and
 # the document describes the one that it answers with. In that direction they are compared by a
 # value in that notation.
@@ -157,6 +159,7 @@ CASES = [
 ]
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(("resource", "verb", "shape"), CASES)
 @tries(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

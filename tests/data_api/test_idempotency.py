@@ -66,6 +66,7 @@ async def changes(connection: Any, environment: int) -> int:
     return number
 
 
+@pytest.mark.house
 async def test_every_write_is_done_once_and_answered_as_before(
     place: Place, callers: Callers, connection: Any, program: int
 ) -> None:

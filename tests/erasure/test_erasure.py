@@ -159,6 +159,7 @@ async def test_no_value_of_an_erased_patient_is_anywhere_and_followers_hear_of_e
     assert gone.status_code == 404
 
 
+@pytest.mark.slow
 async def test_an_erasure_that_is_killed_in_the_middle_has_not_begun(
     known: Known, connection: Any, aside: Any, settings: Settings, name: str
 ) -> None:

@@ -239,6 +239,7 @@ def test_whatever_is_accepted_is_a_name_or_a_public_address_for_the_system_too(h
         assert not targets.refused(ip_address(address), private_targets=False)
 
 
+@pytest.mark.house
 def test_nobody_else_opens_connections() -> None:
     """Every HTTP client of the server dials through ``connections.connector``; what a subscriber
     receives and pulls with is the client's.

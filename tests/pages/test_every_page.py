@@ -210,6 +210,7 @@ def test_the_main_pages_are_pages() -> None:
     assert PICTURED.keys() <= {path + query for path, query in SEEN}
 
 
+@pytest.mark.screens
 async def test_pages_for_strangers_are_accessible_and_fit(
     database: Database, store: Store, callers: Callers, environment: int, looking: Screens
 ) -> None:

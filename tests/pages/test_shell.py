@@ -123,6 +123,7 @@ async def test_a_question_mark_in_a_field_is_a_question_mark(
     await expect(page.get_by_role("dialog")).to_be_hidden()
 
 
+@pytest.mark.house
 async def test_the_policy_for_styles_and_scripts_is_kept_whatever_is_done(
     everybody: Person, patient: str, screens: Screens
 ) -> None:
@@ -209,6 +210,7 @@ async def test_on_paper_is_all_of_a_patient_and_nothing_to_press(
         await page.emulate_media(media="screen")
 
 
+@pytest.mark.slow
 async def test_with_colours_of_ones_own_the_place_and_the_main_action_still_stand_out(
     everybody: Person, patient: str, screens: Screens
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.browsers import Screens, violations
@@ -112,6 +113,7 @@ async def _answered(api: Api, patient: str, model: dict[str, Any]) -> Any:
     )
 
 
+@pytest.mark.slow
 async def test_from_an_empty_program_to_an_answer_that_is_refused(
     people: People, environment: int, screens: Screens, callers: Callers
 ) -> None:

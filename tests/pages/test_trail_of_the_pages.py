@@ -34,6 +34,8 @@ from tests.portal.merging import digest_of
 from tests.trailing import Answers
 from tests.workshop.pages import clinic_jobs
 
+pytestmark = pytest.mark.house
+
 # What ends the session, or takes away what the walk needs.
 _ENDS = re.compile(r"^/(sign-out|account|reset|sign-in|session)")
 # Nothing of a patient is there: asked once, with nothing filled in.

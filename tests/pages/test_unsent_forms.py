@@ -214,6 +214,7 @@ async def test_nothing_is_sent_in_the_name_of_somebody_else_who_signed_in(
     await expect(page.get_by_label("First name")).to_have_value(NAME)
 
 
+@pytest.mark.slow
 async def test_the_browser_keeps_nothing_of_what_was_typed(
     person: Person, patient: str, screens: Screens
 ) -> None:

@@ -22,6 +22,7 @@ from almoner.app import PAGES
 from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.browsers import Screens, violations
+from tests.cases import quick
 from tests.pages.forms import forms_of
 from tests.pages.inhabited import inhabited
 from tests.pages.walking import addresses
@@ -189,7 +190,7 @@ _COVERED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width", [1440, 375])
+@pytest.mark.parametrize("width", quick([1440, 375], 1))
 async def test_the_bar_stays_in_view_and_covers_nothing_that_has_the_focus(
     width: int, everybody: Person, documents: dict[str, str], screens: Screens
 ) -> None:

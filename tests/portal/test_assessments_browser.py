@@ -90,6 +90,7 @@ async def test_what_is_typed_goes_on_while_answers_come_in_and_waits_for_the_con
     assert kept == f"{words} and more"
 
 
+@pytest.mark.slow
 async def test_two_tabs_on_one_draft_show_each_others_answers_and_ask_about_the_same_one(
     coach: Person, chart: Chart, screens: Screens
 ) -> None:

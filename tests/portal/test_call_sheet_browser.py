@@ -25,6 +25,7 @@ async def tab_to(control: Locator) -> None:
     await expect(control).to_be_focused()
 
 
+@pytest.mark.slow
 async def test_a_coach_notes_a_call_with_what_comes_next_by_keyboard_alone(
     coach: Person, store: Store, environment: int, database: Database, screens: Screens
 ) -> None:

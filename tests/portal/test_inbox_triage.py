@@ -69,6 +69,7 @@ async def told(page: Page, words: str) -> None:
     await expect(page.locator("#told")).to_contain_text(words)
 
 
+@pytest.mark.slow
 async def test_a_mornings_triage_with_the_keyboard_alone(morning: Clinic, screens: Screens) -> None:
     page = await screens(morning.me)
     press = page.keyboard.press

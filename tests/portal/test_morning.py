@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from playwright.async_api import Page, expect
 
 from almoner.access import accounts
@@ -83,6 +84,7 @@ async def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"Tab does not lead to {name}, but to {passed}")
 
 
+@pytest.mark.slow
 async def test_from_signing_in_to_three_finished_tasks_without_a_mouse(
     people: People, store: Store, database: Database, program: int, inside: Actor, screens: Screens
 ) -> None:

@@ -23,6 +23,7 @@ async def coach(people: People, chart: Chart) -> AsyncIterator[Person]:
         yield person
 
 
+@pytest.mark.slow
 async def test_a_coach_sorts_selects_and_looks_first_by_the_keyboard(
     chart: Chart, coach: Person, screens: Screens
 ) -> None:

@@ -17,6 +17,8 @@ from almoner.database import Database
 from almoner.database.connection_guard import HoldingError
 from almoner.pages.visit import TemplateResponse
 
+pytestmark = pytest.mark.house
+
 PORTAL = Path(almoner.__file__).parent / "portal"
 # A stream is open for long and tells nothing of the patient: it looks by itself whether they may be
 # seen, and holds nothing.

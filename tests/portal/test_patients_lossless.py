@@ -183,6 +183,7 @@ def pointing() -> set[tuple[str, str]]:
     }
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("wins", ["kept", "other"])
 async def test_no_table_has_a_row_left_about_the_other_record_that_is_not_declared(
     coach: Person, records: Records, database: Any, wins: str
@@ -201,6 +202,7 @@ async def test_no_table_has_a_row_left_about_the_other_record_that_is_not_declar
     assert await naming(database, stranger) == noise
 
 
+@pytest.mark.house
 async def test_every_reason_to_stay_is_one_that_occurs(
     coach: Person, records: Records, database: Any
 ) -> None:

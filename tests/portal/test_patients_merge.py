@@ -92,6 +92,7 @@ async def of_patient(database: Any, patient: str) -> dict[str, int]:
         }
 
 
+@pytest.mark.house
 async def test_the_preview_tells_what_differs_what_moves_and_what_must_be_decided(
     coach: Person, records: Records
 ) -> None:
@@ -113,6 +114,7 @@ async def test_the_preview_tells_what_differs_what_moves_and_what_must_be_decide
     assert not Document(found).mentions(f"merge/{kept}")
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("wins", ["kept", "other"])
 async def test_everything_moves_is_announced_and_the_other_record_is_hidden(
     coach: Person, records: Records, database: Any, api: Api, wins: str

@@ -5,6 +5,7 @@ and nothing is lost.
 from __future__ import annotations
 
 import msgspec
+import pytest
 from playwright.async_api import Page, expect
 
 from almoner.data_api.store import Store
@@ -35,6 +36,7 @@ async def opened(screens: Screens, person: Person, patient_id: str) -> Page:
     return page
 
 
+@pytest.mark.slow
 async def test_the_second_save_sees_both_values_and_keeps_what_the_first_one_did_elsewhere(
     people: People, store: Store, database: Database, program: int, inside: Actor, screens: Screens
 ) -> None:

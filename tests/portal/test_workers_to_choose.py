@@ -20,6 +20,8 @@ from tests.people import People, Person
 from tests.portal.profiles import Chart, new_patient, said
 from tests.web.document import Document
 
+pytestmark = pytest.mark.house
+
 MANY = 1_050
 _DISABLE = (
     "UPDATE worker_accounts SET disabled_at = now() WHERE environment_id = $1 AND worker_id = ANY"

@@ -56,6 +56,7 @@ async def test_tables_are_neither_made_nor_emptied_nor_changed(serving: Any) -> 
             await serving.execute(statement)
 
 
+@pytest.mark.slow
 async def test_the_owner_migrates_and_the_other_role_serves(postgres: str, tmp_path: Path) -> None:
     name = f"almoner_roles_{uuid.uuid4().hex[:12]}"
     dsn = await embedded.create_database(postgres, name)
