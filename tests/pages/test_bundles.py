@@ -45,6 +45,21 @@ def test_letters_have_the_sizes_of_one_scale() -> None:
     assert others == set()
 
 
+def test_every_icon_that_a_page_asks_for_is_in_the_sprite() -> None:
+    sprite = (FOLDER / "icons" / "icons.svg").read_text()
+    source = FOLDER.parent.parent
+    asked = {
+        name
+        for path, asks in (
+            *((path, r'icon\("(\w+)"') for path in source.rglob("*.html")),
+            *((path, r'\bicon="(\w+)"') for path in (source / "portal").rglob("*.py")),
+        )
+        for name in re.findall(asks, path.read_text())
+    }
+    assert len(asked) > 20
+    assert {name for name in asked if f'<symbol id="{name}"' not in sprite} == set()
+
+
 def test_a_bundle_keeps_the_order_that_is_declared() -> None:
     decoded = bundles(FOLDER)["calendar.js"].decode()
     places = [

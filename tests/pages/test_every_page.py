@@ -293,9 +293,9 @@ async def test_zoomed_to_twice_its_size_the_main_action_is_within_reach(
 )
 async def test_a_first_load_is_light(path: str, everybody: Person, patient: str) -> None:
     page = await everybody.get(path.format(patient=patient))
-    files = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text))
-    # The core with the face and those of one room; the calendar has two more.
-    assert len(files) == (9 if path.startswith("/calendar") else 7)
+    files = set(re.findall(r'(?:href|src)="(/static/[^"#]+)[^"]*"', page.text))
+    # The core with the face and the icons, and those of one room; the calendar has two more.
+    assert len(files) == (10 if path.startswith("/calendar") else 8)
     sizes = [int((await everybody.get(file)).headers["content-length"]) for file in files]
     later = int(page.headers["content-length"])
     assert later + sum(sizes) < FIRST_LOAD

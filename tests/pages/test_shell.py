@@ -100,7 +100,7 @@ async def test_the_keys_of_a_page_are_listed_from_what_is_on_it(
     ):
         await page.goto(path)
         await page.keyboard.press("?")
-        keys = page.get_by_role("dialog", name="Keys of this page")
+        keys = page.get_by_role("dialog", name="Keyboard shortcuts")
         await expect(keys).to_contain_text(own)
         await expect(keys).to_contain_text("Find a patient")
         await expect(keys).not_to_contain_text(not_own)
@@ -108,7 +108,7 @@ async def test_the_keys_of_a_page_are_listed_from_what_is_on_it(
         await page.keyboard.press("Escape")
         await expect(keys).to_be_hidden()
     await page.locator("details.menu > summary").click()
-    await page.get_by_role("button", name="Keys of this page").click()
+    await page.get_by_role("button", name="Keyboard shortcuts").click()
     await expect(keys).to_be_visible()
 
 

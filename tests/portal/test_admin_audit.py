@@ -194,7 +194,7 @@ async def test_days_are_those_of_the_reader(admin: Person, ground: Ground) -> No
     page = Document(await admin.get(f"{PATH}?begin=2021-03-13&end=2021-03-13"))
     assert page.row("late listed patients")
     assert not page.mentions("noise")
-    assert page.region("Narrow it")
+    assert page.region("Filters")
     wrong = await admin.get(f"{PATH}?begin=2021-03-14&end=2021-03-13")
     assert wrong.status_code == 400
     assert Document(wrong).field("end").error

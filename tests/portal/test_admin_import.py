@@ -249,7 +249,7 @@ async def test_an_import_is_taken_back_but_for_what_somebody_has_changed_since(
     assert figure(checked, "would be updated") == "2"
     written = await run.send("write", others="create", **{"line-4": "create", "line-5": "create"})
     assert (figure(written, "updated"), figure(written, "created")) == ("2", "2")
-    assert written.button("Take back what was written")
+    assert written.button("Undo the import")
     people = await patients(callers, admin.environment_id)
     async with await callers(admin.environment_id) as api:
         ada, june = (f"/v1/patients/{people[name]['id']}" for name in ("Ada", "June"))
@@ -269,7 +269,7 @@ async def test_an_import_is_taken_back_but_for_what_somebody_has_changed_since(
             "UPDATE imports SET ended_at = ended_at - interval '1 day' WHERE environment_id = $1",
             admin.environment_id,
         )
-    assert (await first.page()).lacks("button", "Take back what was written")
+    assert (await first.page()).lacks("button", "Undo the import")
     await admin.send_form(f"{first.path}/undo")
     assert set(await patients(callers, admin.environment_id)) == {"Grace", "Ada", "June"}
 
@@ -362,10 +362,10 @@ async def test_in_a_browser_a_chosen_file_is_mapped_checked_written_and_taken_ba
     await expect(page.get_by_role("button", name="Write 2 rows")).to_be_visible()
     wrong += await seen(page, "checked")
     await page.get_by_role("button", name="Write 2 rows").click()
-    await expect(page.get_by_role("button", name="Take back what was written")).to_be_visible()
+    await expect(page.get_by_role("button", name="Undo the import")).to_be_visible()
     assert set(await patients(callers, admin.environment_id)) == {"Grace", "Ada"}
     wrong += await seen(page, "written")
-    await page.get_by_role("button", name="Take back what was written").click()
+    await page.get_by_role("button", name="Undo the import").click()
     await page.get_by_role("button", name="Take it back", exact=True).click()
     await expect(page.get_by_role("term").filter(has_text="taken back")).to_be_visible()
     wrong += await seen(page, "undone")

@@ -400,7 +400,7 @@ async def test_a_draft_goes_on_in_its_version_or_moves_to_the_newest_without_los
     patient = await chart.patient()
     await send(coach, patient, begun=False, level="2", dose="12", notes="n")
     await chart.publish(NEWER)
-    await until(coach, path(patient, "/new?spec=pain"), "published anew as version 2")
+    await until(coach, path(patient, "/new?spec=pain"), "published again as version 2")
     moved = await send(coach, patient, "version:2", level="2", dose="13", notes="n")
     assert moved.headers["HX-Redirect"] == path(patient, "/new?spec=pain&from=1")
     newer = await coach.get(moved.headers["HX-Redirect"])
@@ -465,7 +465,7 @@ async def test_a_finished_assessment_leads_on_to_what_its_band_suggests(
     await send(coach, patient, begun=False, level="7", place="knee")
     done = await send(coach, patient, do="finish", level="7", place="knee")
     page = await coach.get(done.headers["hx-redirect"])
-    following = Document(page).get("complementary", "What next").words
+    following = Document(page).get("complementary", "Next steps").words
     assert Document(page).row("To talk about the score of 7, strong.")
     assert following.index("Start “Rest”") < following.index("Start “Walk more”")
     assert Document(page).link(to=f"/calendar/new?patient={patient}")

@@ -123,7 +123,7 @@ async def test_two_tabs_on_one_draft_show_each_others_answers_and_ask_about_the_
     await expect(clash).to_have_count(0)
     await expect(one.get_by_label("Notes")).to_have_value("It began on the stairs")
     await one.get_by_role("button", name="Finish").click()
-    await expect(one.get_by_role("heading", name="What next")).to_be_visible()
+    await expect(one.get_by_role("heading", name="Next steps")).to_be_visible()
     [row] = await chart.rows("assessment_responses", patient)
     model = decoded(row["model"])
     assert (model["place"], model["notes"]) == ("right knee", "It began on the stairs")
@@ -172,7 +172,7 @@ async def test_a_task_is_put_away_by_keyboard_and_deleting_asks(
     await expect(page.get_by_role("button", name="Bring back Fill in a survey")).to_be_visible()
     delete = page.get_by_role("button", name="Remove Fill in a survey")
     await delete.click()
-    await page.get_by_role("button", name="Keep it").click()
+    await page.locator("#confirm").get_by_role("button", name="Cancel").click()
     assert (await chart.row("patient_tasks", task))["dismissed"] is True
     await delete.click()
     await page.locator("#confirm-yes").click()

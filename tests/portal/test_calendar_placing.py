@@ -199,7 +199,7 @@ async def test_where_somebody_else_was_faster_both_places_are_told_and_nothing_i
     await drop(colleague, book, event, date=TUESDAY.isoformat(), time="13:00")
     answer = await drop(coach, book, event, *drawn, date=WEDNESDAY.isoformat(), time="11:00")
     told = words(answer.text)
-    assert "Somebody else was faster." in Document(answer).testid("placed")
+    assert "Someone else moved it first." in Document(answer).testid("placed")
     assert re.search(
         r"Yours Wednesday \d+ \w+, 11:00–11:30 your time.* Theirs Tuesday \d+ \w+, 13:00 your time"
         r" by Lesley Moore",

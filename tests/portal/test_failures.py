@@ -119,8 +119,8 @@ async def test_a_failure_is_dismissed_with_a_reason_and_comes_up_anew_when_it_fa
         assert "Nothing has failed" in Document(await person.get(PATH)).main()
         assert Document(await person.get("/inbox")).link(to=PATH).words == "Failures 0"
         automation = Document(await person.get("/workshop/automation"))
-        assert "Nothing has failed" in automation.region("What could not be done")
-        assert "2 failures were dismissed" in automation.region("What could not be done")
+        assert "Nothing has failed" in automation.region("Failures")
+        assert "2 failures were dismissed" in automation.region("Failures")
         again = await person.send_form(f"{PATH}/{firing}/dismiss", reason="Twice")
         assert again.status_code == 404
         page = Document(await person.get(f"{PATH}?of=dismissed"))

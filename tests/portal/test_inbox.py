@@ -482,7 +482,7 @@ async def test_new_patients_are_assigned_and_given_back(clinic: Clinic) -> None:
     await clinic.patient("Long", None)
     page = (await clinic.me.get("/inbox?section=new")).text
     assert sorted(names(page)) == ["Free Hopper", "Mine Hopper"]
-    assert "created by ehr-sync just now" in Document(page).region("What there is to do")
+    assert "created by ehr-sync just now" in Document(page).region("To do")
     fields = form_of(page, "/inbox/assign")
     taken = await clinic.me.send_form("/inbox/assign", htmx=True, **fields)
     assert Document(taken).status("Free Hopper. Assigned to you.")
@@ -703,7 +703,7 @@ async def test_everybodys_counts_are_the_least_at_first_and_exact_a_moment_later
     for query, each in (("", 3), ("&phase=intake", 2)):
         page = (await clinic.me.get(f"/inbox?of=all{query}")).text
         assert counts(page)["all"].endswith("+")
-        assert "is being counted" in Document(page).region("What there is to do")
+        assert "is being counted" in Document(page).region("To do")
         path = re.search(r'hx-get="(/inbox/counts[^"]+)" hx-trigger="load', page)
         assert path is not None
         exact = (await clinic.me.fragment(path[1].replace("&amp;", "&"))).text

@@ -41,17 +41,27 @@ async def test_fields_show_and_take_what_the_texts_beside_them_say(
         await expect(mine.get_by_role("definition").get_by_text("4:45–").first).to_be_visible()
 
 
-async def test_the_browser_s_calendar_writes_a_day_as_the_field_does(
+async def test_the_calendar_of_a_field_writes_a_day_as_the_field_does(
     book: Book, coach: Person, screens: Screens
 ) -> None:
     page = await screens(coach)
     await page.goto("/patients/new")
     await page.fill("#birthday", "24 Nov 1950")
     await page.locator("[data-pick]").press("Enter")
-    native = page.locator('input[type="date"]')
-    await expect(native).to_have_value("1950-11-24")
-    await native.evaluate(
-        "(one) => { one.value = '1950-12-02'; one.dispatchEvent(new Event('change')); }"
-    )
-    await expect(page.locator("#birthday")).to_have_value("2 Dec 1950")
+    days = page.get_by_role("dialog", name="Choose a day")
+    await expect(days.get_by_role("button", name="Friday 24 November 1950")).to_be_focused()
+    await expect(days.get_by_role("columnheader").first).to_have_text("Mo")
     assert await violations(page) == []
+    await page.keyboard.press("PageDown")
+    await page.keyboard.press("ArrowUp")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#birthday")).to_have_value("17 Dec 1950")
+    await expect(days).to_have_count(0)
+    await page.locator("[data-pick]").click()
+    await days.get_by_role("button", name="Month before").click()
+    await days.get_by_role("button", name="Wednesday 1 November 1950").click()
+    await expect(page.locator("#birthday")).to_have_value("1 Nov 1950")
+    await page.locator("[data-pick]").click()
+    await page.keyboard.press("Escape")
+    await expect(days).to_have_count(0)
+    await expect(page.locator("#birthday")).to_have_value("1 Nov 1950")

@@ -82,4 +82,4 @@ async def test_the_tasks_and_the_unread_of_a_patient_are_the_same_everywhere(
     assert int(told[1]) == sum(numbers) == 3
     unread = (await clinic.me.get(f"/patients/{made['Mia']['id']}/conversations")).text
     assert re.findall(r'<span class="chip info">(\d+) unread</span>', unread) == ["2"]
-    assert "2 unread" in Document(await clinic.me.get("/inbox")).region("What there is to do")
+    assert "2 unread" in Document(await clinic.me.get("/inbox")).region("To do")

@@ -72,7 +72,7 @@ async def test_a_phase_is_changed_where_it_may_follow_and_taken_back(
         assert Document(refused).alert("cannot be taken back")
     await practice.change(second, phase="intake")
     undone = Document(await coach.send_form("/panel/act/undo", request=request))
-    assert undone.status("Taken back for 1 patient")
+    assert undone.status("Undone for 1 patient")
     assert await phases(practice, first, second, there) == ["intake", "intake", "active"]
 
 
@@ -98,7 +98,7 @@ async def test_all_of_a_view_get_a_task_a_flow_and_a_coach_and_lose_them_again(
             undone = await coach.send_form(
                 "/panel/act/undo?view=all", request=done.field("request").value
             )
-            assert Document(undone).status("Taken back for 2 patients")
+            assert Document(undone).status("Undone for 2 patients")
         patient = await practice.chart.row("patients", mine[0])
         assert str(patient["coach_id"]) == coach.worker_id
     assert await practice.chart.rows("patient_tasks", mine[0]) == []

@@ -50,8 +50,8 @@ async def test_a_coach_sorts_selects_and_looks_first_by_the_keyboard(
     await page.get_by_label("Select Ada Hopper").focus()
     await page.keyboard.press("Space")
     await page.get_by_label("What to do with the selected").select_option("task:survey")
-    await page.get_by_role("button", name="Look first").press("Enter")
-    await page.get_by_role("button", name="Do it for 1 patient").press("Enter")
+    await page.get_by_role("button", name="Preview").press("Enter")
+    await page.get_by_role("button", name="Apply to 1 patient").press("Enter")
     await expect(page.get_by_role("status").filter(has_text="1 patient")).to_be_visible()
     assert not await wrong_with(
         page,

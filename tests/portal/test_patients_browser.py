@@ -5,11 +5,12 @@ at any width.
 from __future__ import annotations
 
 import pytest
+from playwright.async_api import expect
 
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.resources import BY_NAME
-from tests.browsers import Screens, on_every_screen, wrong_with
+from tests.browsers import Screens, on_every_screen, violations, wrong_with
 from tests.people import People
 
 NAMES = (
@@ -85,3 +86,27 @@ async def test_what_a_search_finds_breaks_no_rule_of_access_and_fits(
         await page.fill("#find", "hop")
         await page.wait_for_selector("#found .hit")
         assert await on_every_screen(page) == []
+
+
+async def test_a_choice_of_many_is_typed_into_and_sent_as_chosen(
+    people: People, program: int, screens: Screens
+) -> None:
+    page = await screens(await people(program, "coach"))
+    await page.goto("/patients/new")
+    language = page.get_by_role("combobox", name="Primary language")
+    select = page.locator("select[name=primary_language]")
+    fits = page.get_by_role("listbox", name="What fits").get_by_role("option")
+    await language.fill("VIÊTN")
+    await expect(fits).to_have_text(["Vietnamese"])
+    await language.press("Enter")
+    await expect(language).to_have_value("Vietnamese")
+    await expect(select).to_have_value("vietnamese")
+    await language.fill("nowhere")
+    await expect(fits).to_have_count(0)
+    await language.press("Escape")
+    await expect(language).to_have_value("Vietnamese")
+    await language.press("ArrowDown")
+    await language.press("ArrowUp")
+    assert await violations(page) == []
+    await language.press("Enter")
+    await expect(select).to_have_value("spanish")

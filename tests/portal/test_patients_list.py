@@ -505,7 +505,7 @@ async def test_ticks_outlive_paging_and_are_gone_when_they_are_done_with(
     assert "1 of them on other pages" in await told.inner_text()
     await page.get_by_role("button", name="Assign", exact=True).click()
     await page.get_by_role("alert").get_by_text("Choose a coach for the 2").wait_for()
-    await page.get_by_label("Assign the selected to").select_option(label="Ann Lee")
+    await page.get_by_label("Assign to").select_option(label="Ann Lee")
     await page.get_by_role("button", name="Assign", exact=True).click()
     await page.get_by_role("status").get_by_text("2 patients are now Ann Lee’s").wait_for()
     assert await told.inner_text() == ""

@@ -13,7 +13,7 @@ from typing import Final
 STYLES: Final[Mapping[str, str]] = {
     "almoner": (
         "face page top_bar page_bar buttons cards phases forms rows alone columns parts questions"
-        " account dialogs narrow contrast print"
+        " choices account dialogs feedback narrow contrast print"
     ),
     "portal": (
         "profile side_sheets care_records inbox admin care_flows touch patients merge panel print"
@@ -23,8 +23,9 @@ STYLES: Final[Mapping[str, str]] = {
 }
 SCRIPTS: Final[Mapping[str, str]] = {
     "almoner": (
-        "core dates keys key_list menus banners print copy list_places search confirm small_forms"
-        " focus typed_meanwhile connection sent_once sign_out guard redraw rooms sent_by_script"
+        "core day_picker combobox keys key_list menus banners print copy list_places search confirm"
+        " small_forms focus typed_meanwhile connection sent_once sign_out guard redraw rooms"
+        " sent_by_script"
     ),
     "portal": "live patient_bar clocks jumps kept_forms ticks picks read_bytes side_sheets",
     "workshop": "sort filters suggested_names read_files lines",

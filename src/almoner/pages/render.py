@@ -77,6 +77,7 @@ class Renderer:
             csrf_token=_csrf_token,
             rooms=self.rooms_of,
             clock_hours=_clock_hours,
+            first_weekday=_first_weekday,
         )
         self._environment.filters.update(
             initials=filters.initials,
@@ -202,6 +203,11 @@ def _moment_text(_: Context, value: object, type_: str) -> str:
 def _clock_hours() -> int:
     """12 or 24, for what a script writes."""
     return notation.current().clock_hours
+
+
+def _first_weekday() -> int:
+    """The day that a week begins with, 0 for Monday, for what a script draws."""
+    return notation.current().first_weekday
 
 
 def _combined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

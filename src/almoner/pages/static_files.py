@@ -1,8 +1,8 @@
 """Style sheets and scripts: served under an address that names their content, so that a browser
 keeps them for good.
 
-htmx comes out of the package that ships it, the face that texts are set in was made by tools/face;
-everything else is our own. Nothing is fetched from anywhere else."""
+htmx comes out of the package that ships it, the face that texts are set in was made by tools/face
+and the icons by tools/icons; everything else is our own. Nothing is fetched from anywhere else."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class StaticFiles:
         self._paths: dict[str, str] = {}
         self._add("almoner.svg", (_OURS / "almoner.svg").read_bytes())
         self._add("htmx.js", _htmx().read_bytes())
+        self._add("icons.svg", (_OURS / "icons" / "icons.svg").read_bytes())
         self._add(_FACE, (_OURS / "faces" / _FACE).read_bytes())
         for name, body in bundles(_OURS).items():
             self._add(name, body.replace(_FACE.encode(), self.path(_FACE).encode()))

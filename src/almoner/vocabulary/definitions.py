@@ -178,11 +178,11 @@ class Program:
         built_in = CALL_OUTCOMES.get(name, name) if group == "call_outcomes" else name
         return self.titles.get((group, name), built_in)
 
-    def phase_dot(self, title: str) -> int:
-        """Which of eight dots, 1 to 8, stands beside the phase that people call this, by the order
-        of the program; 0 where it is none of its phases.
+    def dot(self, group: str, title: str) -> int:
+        """Which of eight colours, 1 to 8, what people call this has in a ``group`` of ``names``, by
+        the order of the program; 0 where it is none of them.
         """
-        titles = [self.title("phases", name) for name in self.phases]
+        titles = [self.title(group, name) for name in self.names(group)]
         return titles.index(title) % 8 + 1 if title in titles else 0
 
     def role_title(self, name: str) -> str:

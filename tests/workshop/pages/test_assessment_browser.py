@@ -68,10 +68,10 @@ async def test_escape_asks_before_it_drops_what_was_typed(
     await page.fill("#label", "Half typed")
     await page.keyboard.press("Escape")
     await expect(page.locator("#confirm")).to_be_visible()
-    await page.get_by_role("button", name="Keep it").click()
+    await page.locator("#confirm").get_by_role("button", name="Cancel").click()
     await expect(page.locator("#label")).to_have_value("Half typed")
     await page.click("#row-1-0")
-    await page.get_by_role("button", name="Go on").click()
+    await page.locator("#confirm").get_by_role("button", name="Continue").click()
     await expect(page.locator("#name")).to_have_value("pain")
     assert (await intake.stored(database, designer.environment_id)).questions[
         0
@@ -112,7 +112,8 @@ async def test_the_kind_and_the_condition_change_the_form_in_place(
     await page.focus("#kind")
     await page.select_option("#kind", "choice")
     await expect(page.locator("[id='choices.1']")).to_be_visible()
-    await expect(page.locator("#kind")).to_be_focused()
+    # A choice of many is typed into: its box has the focus.
+    await expect(page.locator("#kind-box")).to_be_focused()
     await page.fill("[id='choices.0']", "Left")
     await page.fill("[id='choices.1']", "Right")
     await page.select_option("[id='shown_when.question']", "place")

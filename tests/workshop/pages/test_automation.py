@@ -92,9 +92,7 @@ async def test_a_process_is_tried_paused_and_tried_again_where_it_failed(
         assert gone.status_code == 404
         answer = await designer.send_form(PATH, do="retry", firing=failed.id)
         assert answer.headers["location"].endswith("?done=retried")
-        assert "Nothing has failed" in Document(await designer.get(PATH)).region(
-            "What could not be done"
-        )
+        assert "Nothing has failed" in Document(await designer.get(PATH)).region("Failures")
         assert Document(await came_of(designer, f"{PATH}/try/low_mood")).heading(
             "it would have acted 0 times"
         )

@@ -46,7 +46,7 @@ _NUMBERS: Final = NUMBERS.format(id="$2")
 _DONE: Final = {
     "booked": "The appointment is booked.",
     "moved": "The appointment is moved.",
-    "outcome": "Its outcome is noted.",
+    "outcome": "The outcome is saved.",
     "saved": "It is saved.",
 }
 # In whose calendar it was when the form that moves it was drawn.

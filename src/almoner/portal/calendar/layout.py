@@ -59,12 +59,14 @@ class AppointmentView:
     visitor may not see the patient: then it is just busy.
 
     ``theirs`` is the time where the patient is, empty where it is the same; ``place`` is None in
-    lists. ``grip`` is None where it cannot be put elsewhere."""
+    lists. ``dot`` is the colour of its type, 0 where it has none. ``grip`` is None where it cannot
+    be put elsewhere."""
 
     id: str
     name: str
     initials: str
     title: str
+    dot: int
     modality: str
     outcome: str
     at: str
@@ -90,13 +92,13 @@ def appointment_view(
     event: CalendarEvent, program: Program, timezone: str, place: DayPlace | None = None
 ) -> AppointmentView:
     """An appointment in words, for a reader in a zone."""
+    title = program.title("appointment_types", event.appointment_type) if event.patient_id else ""
     return AppointmentView(
         id=event.id,
         name=event.name,
         initials=initials(event.first_name or "", event.last_name or ""),
-        title=(
-            program.title("appointment_types", event.appointment_type) if event.patient_id else ""
-        ),
+        title=title,
+        dot=program.dot("appointment_types", title),
         modality=MODALITIES.get(event.modality, event.modality) if event.patient_id else "",
         outcome=event.outcome or "",
         at=_at(event, timezone),

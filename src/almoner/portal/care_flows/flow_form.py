@@ -42,7 +42,7 @@ _TITLES: Final = {
     "reminder_date": "Due",
     "worker_id": "Assigned to",
     "instructions": "Instructions",
-    "description": "What the flow is for",
+    "description": "Goal",
     "diagnosis": "Diagnosis",
     "completed_at": "Whether it is done",
     changes.REMOVED: "Removed by one, changed by the other",

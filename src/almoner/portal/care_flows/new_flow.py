@@ -98,7 +98,7 @@ def parse_form(
     chosen = {choice.role: form.text(f"assignee.{choice.role}") for choice in roles}
     for choice in roles:
         if chosen[choice.role] not in {NOBODY, *(worker.id for worker in choice.workers)}:
-            errors[f"assignee.{choice.role}"] = "Choose who does it, or nobody in particular."
+            errors[f"assignee.{choice.role}"] = "Choose who does it, or anyone."
     taken = frozenset(form.texts("take"))
     return NewFlowForm(
         description=form.text("description"),

@@ -136,7 +136,7 @@ async def record(
     elif message.direction == OUTBOUND and (left := unfilled(message.contents)):
         errors["contents"] = f"Fill in what still stands in braces first: {', '.join(left)}."
     if of is None and message.type not in queries.TYPES:
-        errors["type"] = "Choose how the messages travel."
+        errors["type"] = "Choose a channel."
     if message.direction == OUTBOUND and "type" not in errors:
         kind = message.type if of is None else of.type
         refused = (

@@ -28,7 +28,7 @@ from almoner.portal.patient_routes import patient_route
 
 _FOLDER: Final = "portal/conversations"
 NEW: Final = "new"
-_PUT_IN: Final = "Put in. Change what you like before you record it."
+_PUT_IN: Final = "Inserted. Change what you like before you record it."
 
 
 @dataclass(frozen=True)

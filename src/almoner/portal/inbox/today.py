@@ -49,7 +49,8 @@ class Block:
     from when to when.
 
     ``path`` leads to it, empty where there is nothing to open; ``muted``: it takes no time, or is
-    no appointment. ``patient_id`` is None where the visitor sees nobody in it."""
+    no appointment. ``patient_id`` is None where the visitor sees nobody in it,
+    ``dot`` the colour of its type, 0 where it has none."""
 
     title: str
     text: str
@@ -57,6 +58,7 @@ class Block:
     path: str
     muted: bool
     patient_id: str | None = None
+    dot: int = 0
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,7 @@ def _event(visit: Visit, event: CalendarEvent, day: CalendarDay) -> Block:
         path=path,
         muted=muted,
         patient_id=event.patient_id,
+        dot=visit.program.dot("appointment_types", kind),
     )
 
 

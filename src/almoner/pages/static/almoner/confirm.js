@@ -2,7 +2,7 @@
 const ask = (text, yes) => new Promise((resolve) => {
   const dialog = document.getElementById("confirm");
   dialog.querySelector("p").textContent = text;
-  document.getElementById("confirm-yes").textContent = yes || "Go on";
+  document.getElementById("confirm-yes").textContent = yes || "Continue";
   dialog.returnValue = "";
   dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
   dialog.showModal();
