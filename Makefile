@@ -26,7 +26,7 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
 # Bytecode is kept, whatever a machine's own setting: without it each process compiles all that it imports, three seconds long.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo dev test test-slow test-all test-one check hook references client bench pictures soak codegen migration lock format production wheel clean
+.PHONY: demo dev test test-slow test-all test-one check hook references client bench pictures soak test-cluster codegen migration lock format production wheel clean
 .DELETE_ON_ERROR:
 
 ## demo: an embedded PostgreSQL, a demo program, and the server (ALMONER_PORT, ALMONER_HOME, ALMONER_PATIENTS)
@@ -110,6 +110,10 @@ soak: $(READY)
 	done
 	ALMONER_TEST_SEEDS=0-1 ALMONER_TEST_FIRINGS=5000 ALMONER_TEST_KILLS=200 $(VENV)/bin/pytest -n 0 -q tests/processes/test_killed.py
 	ALMONER_TEST_SEEDS=0-500 $(VENV)/bin/pytest -n 0 -q tests/processes/test_killed.py
+
+## test-cluster: three machines with Patroni and etcd, whose primary is killed, hangs and is cut off under load (as root; or it says what is missing)
+test-cluster: $(READY)
+	.ci/cluster
 
 ## codegen: generators of others make clients of the OpenAPI document, in Python and TypeScript; each is fetched for it, or passed over with a word
 codegen: $(READY)

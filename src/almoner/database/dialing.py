@@ -31,17 +31,28 @@ _PORT: Final = 5432
 _UNACKNOWLEDGED: Final = 5000
 _PRIMARY: Final = ("read-write", "primary")
 POOLED: Final = (
-    "The address leads to a connection pooler such as PgBouncer, which does not pass the settings"
-    " of a session on. Almoner keeps few connections and prepares its statements on them: give it"
-    " PostgreSQL's own address."
+    "The address leads to a connection pooler that Almoner cannot work through as it is: give it"
+    " PgBouncer 1.21 or newer in transaction mode, with max_prepared_statements = 500 and"
+    " ignore_startup_parameters set as docs/operating/pooler.md has it, or PostgreSQL's own"
+    " address."
+)
+PAST_A_POOLER: Final = (
+    "A migration cannot go through a connection pooler, which gives it another session for each"
+    " transaction: set ALMONER_OWNER_DATABASE_URL to PostgreSQL's own address."
 )
 
 
 class PooledError(OSError):
     """The address leads to a pooler that Almoner cannot work through. Its text says what to do."""
 
-    def __init__(self) -> None:
-        super().__init__(POOLED)
+    def __init__(self, text: str = POOLED) -> None:
+        super().__init__(text)
+
+
+async def is_pooled(connection: WriteCountingConnection) -> bool:
+    """Whether a pooler is in between: the session that answers is another one than was greeted."""
+    answering: int = await connection.fetchval("SELECT pg_backend_pid()")
+    return answering != connection.get_server_pid()
 
 
 # What a pooler answers that does not know a setting of ours, or that gives each transaction another

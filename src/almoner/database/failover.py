@@ -47,7 +47,7 @@ class Failover:
             return
         for other in list(self._open):
             if other.host != connection.host:
-                other.terminate()
+                other.cut()
                 self._open.discard(other)
         self._open.add(connection)
         if self._task is None:

@@ -67,14 +67,21 @@ class WriteCountingConnection(asyncpg.Connection):
     writes = 0  # of this lease, as in ``SentWrites``
     leases = 0
     host: tuple[str, int] | None = None
-    _transport: asyncio.Transport  # asyncpg's own
+    _transport: asyncio.Transport | None  # asyncpg's own
     _pending = False
     _last = _Kind.READ
 
     @property
     def socket(self) -> Any:
         """The socket that it goes over, as asyncio has it."""
-        return self._transport.get_extra_info("socket")
+        return self._transport and self._transport.get_extra_info("socket")
+
+    def cut(self) -> None:
+        """Ends it as a network does that fails: whoever uses it learns of it by the errors of
+        that.
+        """
+        if self._transport is not None:
+            self._transport.abort()
 
     def lent(self) -> None:
         """Somebody new uses it from here on."""

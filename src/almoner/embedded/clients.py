@@ -7,6 +7,7 @@ import subprocess
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from almoner.database.dialing import addresses
 from almoner.embedded.programs import binaries
 
 # What libpq's programs are told the parts of an address by, so that none is seen among the
@@ -16,8 +17,7 @@ _VARIABLES: Final = {
     "sslrootcert": "PGSSLROOTCERT",
     "sslcert": "PGSSLCERT",
     "sslkey": "PGSSLKEY",
-    "host": "PGHOST",
-    "port": "PGPORT",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
     "user": "PGUSER",
     "password": "PGPASSWORD",
 }
@@ -38,9 +38,10 @@ def environment(dsn: str) -> dict[str, str]:
     """The variables by which PostgreSQL's programs reach the database of an address."""
     parts = urlsplit(dsn)
     named = dict(parse_qsl(parts.query))
+    hosts = addresses(dsn)
     variables = {
-        "PGHOST": parts.hostname,
-        "PGPORT": str(parts.port) if parts.port else None,
+        "PGHOST": ",".join(host for host, _ in hosts),
+        "PGPORT": ",".join(str(port) for _, port in hosts),
         "PGUSER": unquote(parts.username) if parts.username else None,
         "PGPASSWORD": unquote(parts.password) if parts.password else None,
         "PGDATABASE": unquote(parts.path.lstrip("/")) or None,
