@@ -5,9 +5,8 @@ the receiver and the tests.
 from __future__ import annotations
 
 import resource
+import signal
 import socket
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,6 @@ from almoner.operations.systemd import Systemd
 # How long requests under way are waited for when the server is asked to stop.
 GRACE_SECONDS = 20
 _MOST_FILES = 65_536
-_TRIAL_SECONDS = 0.1
 # A worker that does not answer its parent for so long is replaced. uvicorn's five seconds are less
 # than a busy machine takes to start one, which would then never be done with starting.
 _WORKER_SECONDS = 60
@@ -61,16 +59,43 @@ class Server(uvicorn.Server):
 
 class _Processes(Multiprocess):
     """The parent of several server processes: it lives while it can look after them, which it does
-    twice a second.
-    """
+    twice a second. ``begun`` is called once the first of them answers.
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+    SIGHUP has each of them replaced, by one of the program as it is installed now: the next answers
+    before the one before ends."""
+
+    def __init__(
+        self, config: uvicorn.Config, listener: socket.socket, begun: Callable[[], None]
+    ) -> None:
         super().__init__(config, [listener])
+        self._begun: Callable[[], None] | None = begun
         self.systemd = Systemd()
 
     def keep_subprocess_alive(self) -> None:
         super().keep_subprocess_alive()
         self.systemd.alive()
+        begun = self._begun
+        if begun is not None and any(process.is_ready(1) for process in self.processes):
+            self._begun = None
+            self.systemd.ready()
+            begun()
+
+    def restart_all(self) -> None:
+        # One after the other, so that systemd hears in between that the parent lives, and a stop
+        # waits for one of them alone.
+        processes = self.processes
+        for place, process in enumerate(list(processes)):
+            if signal.SIGTERM in self.signal_queue or signal.SIGINT in self.signal_queue:
+                return
+            self.processes = [process]
+            try:
+                super().restart_all()
+            finally:
+                (processes[place],) = self.processes
+                self.processes = processes
+            if processes[place] is process:
+                return  # the new one did not come to answer: the others stay as well
+            self.systemd.alive()
 
     def terminate_all(self) -> None:
         self.systemd.stopping()
@@ -83,8 +108,8 @@ def run_workers(
     """Runs as many processes, each with an application that ``factory`` (``module:function``)
     makes, until asked to stop.
 
-    ``begun`` is called once the first of them can be reached. ``listener`` is bound and not
-    listening yet."""
+    ``begun`` is called once the first of them can be reached. ``listener`` is bound, and listens
+    already where somebody else does for it."""
     config = uvicorn.Config(
         factory,
         factory=True,
@@ -93,24 +118,7 @@ def run_workers(
         **_options(None),
     )
     listener.set_inheritable(True)
-    parent = _Processes(config, listener)
-
-    def serves() -> None:
-        parent.systemd.ready()
-        begun()
-
-    threading.Thread(target=_wait_for, args=(listener, serves), daemon=True).start()
-    parent.run()
-
-
-def _wait_for(listener: socket.socket, begun: Callable[[], None]) -> None:
-    """Tries until somebody listens: a worker does once all of it has started."""
-    while True:
-        with socket.socket(listener.family) as trial:
-            if trial.connect_ex(listener.getsockname()) == 0:
-                break
-        time.sleep(_TRIAL_SECONDS)
-    begun()
+    _Processes(config, listener, begun).run()
 
 
 def _options(limits: ConnectionLimits | None = None) -> dict[str, Any]:

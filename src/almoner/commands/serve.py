@@ -13,6 +13,7 @@ import uvicorn
 from almoner.access import keys
 from almoner.app import Application
 from almoner.commands.session import open_database, read_settings, run, say, stop, with_database
+from almoner.operations.systemd import handed_socket
 from almoner.server import Server, configuration, run_workers
 from almoner.settings import Settings
 
@@ -63,9 +64,12 @@ async def _require(settings: Settings) -> None:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A socket bound to the address of the settings. Ends the command where that is taken or not
-    ours to have.
+    """A socket bound to the address of the settings, or the one that systemd hands over. Ends the
+    command where the address is taken or not ours to have.
     """
+    handed = handed_socket()
+    if handed is not None:
+        return handed
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -26,6 +26,8 @@ from almoner.operations.request_ids import next_request_id
 # for so long, and so much.
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 4_194_304
+# Whoever has connected just before the server was asked to stop sends a request within so long.
+_LAST_SECONDS = 1.0
 # Chunks of a few bytes, as some programs write them, are framed by as many bytes again for each.
 _FRAMING_OF_A_BYTE = 16
 # Where the scope of a request has what cuts its connection.
@@ -155,7 +157,9 @@ class Protocol(HttpToolsProtocol):
             self.server_state.default_headers,
             asyncio.Event(),
             self.expect_100_continue,
-            version != "1.0" and parser.should_keep_alive(),
+            version != "1.0"
+            and parser.should_keep_alive()
+            and not self._connections.stopping.is_set(),
             self.on_response_complete,
         )
         if before is None or before.response_complete:
@@ -189,9 +193,19 @@ class Protocol(HttpToolsProtocol):
             self._wait(self._connections.unfinished if self._unfinished else self._connections.idle)
 
     def shutdown(self) -> None:
-        """The server is asked to stop: who waits for something to happen waits no longer."""
+        """The server is asked to stop: who waits for something to happen waits no longer, and who
+        has connected and sent nothing yet may send a last request.
+        """
         self._connections.stopping.set()
-        super().shutdown()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or (self._in_head and cycle.response_complete):
+            self.loop.call_later(_LAST_SECONDS, self._end_waiting)
+        else:
+            super().shutdown()
+
+    def _end_waiting(self) -> None:
+        if self._queue is not None and not self.transport.is_closing():
+            self.give_up()
 
     def give_up(self) -> None:
         """Closes a connection that has waited for too long; who has sent a part of a request is

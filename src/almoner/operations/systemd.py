@@ -1,5 +1,6 @@
 """What the service manager that started this process is told: that it serves, that it lives, that
-it stops (sd_notify(3); units of ``Type=notify`` with ``WatchdogSec=``).
+it stops (sd_notify(3); units of ``Type=notify`` with ``WatchdogSec=``). And the socket that it
+hands over (sd_listen_fds(3); units of sockets).
 """
 
 from __future__ import annotations
@@ -8,6 +9,18 @@ import os
 import socket
 import time
 from contextlib import suppress
+from typing import Final
+
+_FIRST_DESCRIPTOR: Final = 3
+
+
+def handed_socket() -> socket.socket | None:
+    """The socket that the service manager listens on for this process: it stays while another
+    process takes its place. None where it hands over none.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        return None
+    return socket.socket(fileno=_FIRST_DESCRIPTOR)
 
 
 class Systemd:
