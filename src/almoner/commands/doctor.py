@@ -21,10 +21,10 @@ from almoner.access import keys
 from almoner.access.secrets import key_id
 from almoner.backups.folder import BackupFolder
 from almoner.backups.sealing import BackupError, BackupKeys
-from almoner.commands import demo_address, roles
+from almoner.commands import demo_address, pooler, roles
 from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
 from almoner.database import revisions
-from almoner.database.dialing import POOLED, SESSION, Dialler, PooledError
+from almoner.database.dialing import SESSION, Dialler, PooledError
 from almoner.errors import SettingError
 from almoner.settings import Settings
 from almoner.vocabulary import clocks
@@ -35,8 +35,6 @@ OLDEST, NEWEST = 15, 18
 _FEW_ZONES = 8
 # How long the database is tried, in seconds.
 _SECONDS = 5.0
-# What each session asks for that comes past no pooler by itself.
-_PLANS = SESSION["plan_cache_mode"]
 
 
 # A night that was missed is seen in the morning.
@@ -101,7 +99,7 @@ async def _findings(settings: Settings) -> list[Finding]:
     try:
         connection = await Dialler(dsn).dial(_SECONDS, server_settings=SESSION)
     except PooledError as error:
-        return [*findings, _pooled(str(error))]
+        return [*findings, Finding("database", False, "is behind a connection pooler", str(error))]
     except (
         OSError,
         TimeoutError,
@@ -120,16 +118,12 @@ async def _findings(settings: Settings) -> list[Finding]:
             ),
         ]
     try:
-        if await connection.fetchval("SELECT current_setting('plan_cache_mode')") != _PLANS:
-            # It takes what a session asks for and drops it.
-            findings = [*findings, _pooled(POOLED)]
+        milliseconds = settings.request_seconds * 950
+        looks = await pooler.looks(connection, dsn, settings.owner_database_url, milliseconds)
+        findings += [Finding(*look) for look in looks]
         return [*findings, *[f async for f in _inside(connection, dsn, settings)]]
     finally:
         await connection.close()
-
-
-def _pooled(mend: str) -> Finding:
-    return Finding("database", False, "is behind a connection pooler", mend)
 
 
 async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterator[Finding]:

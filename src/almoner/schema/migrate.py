@@ -13,8 +13,9 @@ from sqlalchemy import Connection, MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from almoner.database.dialing import Dialler
+from almoner.database.dialing import PAST_A_POOLER, Dialler, PooledError, is_pooled
 from almoner.database.revisions import SECONDS, unknown
+from almoner.database.write_outcome import WriteCountingConnection
 from almoner.errors import SettingError
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ async def with_connection(dsn: str, run: Callable[[Connection], T]) -> T:
     """
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: Dialler(dsn).dial(SECONDS),
+        async_creator=lambda: _direct(dsn),
         poolclass=NullPool,
     )
     try:
@@ -76,3 +77,14 @@ async def with_connection(dsn: str, run: Callable[[Connection], T]) -> T:
             return answer
     finally:
         await engine.dispose()
+
+
+async def _direct(dsn: str) -> WriteCountingConnection:
+    """A connection to PostgreSQL itself: what holds a lock between transactions needs one session.
+    Raises PooledError through a pooler.
+    """
+    connection = await Dialler(dsn).dial(SECONDS)
+    if await is_pooled(connection):
+        connection.terminate()
+        raise PooledError(PAST_A_POOLER)
+    return connection
