@@ -7,7 +7,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -27,11 +27,12 @@ from almoner.access.oidc import Oidc, OidcProvider
 from almoner.access.passwords import Passwords
 from almoner.access.secrets import SecretBox
 from almoner.access.sessions import Sessions
-from almoner.access.sign_in import Requires, SignIn
+from almoner.access.sign_in import SignIn
 from almoner.access.token_endpoint import TokenEndpoint
 from almoner.access.tokens import Tokens
 from almoner.changes.completeness import Completeness
 from almoner.changes.serve import ChangeFeed
+from almoner.changes.standby import standby_at
 from almoner.changes.watch import Watch
 from almoner.data_api import digest
 from almoner.data_api.describe import Addition, openapi
@@ -186,10 +187,10 @@ async def running(
     programs = PublishedPrograms(database, second_factor_for=settings.second_factor_rights)
     store = Store(database, programs, RESOURCES)
     audit = ReadAudit(database)
+    standby = standby_at(settings.standby_url, settings.connections, settings.request_seconds)
     try:
         async with database.connection() as connection:
-            # Whoever writes first in a cluster begins its epoch, and holds a lock until the commit:
-            # better now than in a long write.
+            # The first writer of a cluster holds a lock: better now than in a long write.
             await connection.execute("SELECT almoner_epoch()")
             box = await keys.box(connection, settings.key_source)
         await database.agree_on_zones()
@@ -201,6 +202,7 @@ async def running(
             audit=audit,
             completeness=Completeness(database, time.monotonic),
             url=settings.url,
+            standby=standby,
         )
         pages = _pages(
             settings,
@@ -229,6 +231,7 @@ async def running(
     finally:
         metrics.hand_on()
         await audit.aclose()
+        await standby.close()
         await database.close()
 
 
@@ -352,7 +355,7 @@ def _pages(
             database,
             box,
             passwords,
-            _requires_second_factor(programs),
+            programs.require_second_factor,
             by_password=settings.passwords,
         ),
         oidc=_identity_provider(settings, box),
@@ -376,13 +379,6 @@ def _pages(
         *page_serving.routes(PAGES, parts),
     ]
     return page_serving.PageApplication(routes, parts)
-
-
-def _requires_second_factor(programs: PublishedPrograms) -> Requires:
-    async def requires(environment_id: int, roles: Collection[str]) -> bool:
-        return (await programs.of(environment_id)).rights(roles).second_factor
-
-    return requires
 
 
 def _identity_provider(settings: Settings, box: SecretBox) -> Oidc | None:

@@ -62,6 +62,14 @@ class Settings:
         "",
         secret=True,
     )
+    standby_url: str = _setting(
+        "ALMONER_STANDBY_URL",
+        "A standby of the same database, by its own address. Finds that name page[to] are answered"
+        " by it where it has come that far, as polls and hrefs of notifications do; everything else"
+        " by the primary. Not needed before the primary is full.",
+        "",
+        secret=True,
+    )
     secret_key: str = _setting(
         "ALMONER_SECRET_KEY",
         "32 bytes in base64 that client secrets are encrypted with. By default the file secret.key"

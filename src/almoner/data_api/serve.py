@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from almoner.access.audit import ReadAudit
 from almoner.access.policy import sees
 from almoner.access.tokens import Access, Tokens
 from almoner.changes.completeness import Completeness
+from almoner.changes.standby import Standby
 from almoner.data_api import (
     batch_serve,
     conditions,
@@ -106,6 +108,7 @@ class DataApi:
         audit: ReadAudit,
         completeness: Completeness,
         url: str,
+        standby: Standby,
     ) -> None:
         self._resources = {r.name: r for r in resources}
         self._database = database
@@ -113,6 +116,7 @@ class DataApi:
         self._tokens = tokens
         self._audit = audit
         self.completeness = completeness
+        self._standby = standby
         self._url = url
         self._allowed = {
             (r.name, on_row): ", ".join(m for v, m in table.items() if v in r.verbs)
@@ -250,8 +254,6 @@ class DataApi:
         as_lines = shapes.are_lines(request.headers.get(b"accept", b""))
         largest = find.LARGEST_OF_LINES if as_lines else find.LARGEST
         asked = find.parse_find(resource, pairs, access.spelling, largest)
-        # Read before the rows are: what is promised complete now is visible to every later look.
-        complete_until = await self.completeness.until()
         statement = statements.find(
             resource, access.spelling, tuple(finder for finder, _ in asked.filters)
         )
@@ -261,11 +263,9 @@ class DataApi:
             asked.after,
             asked.to or find.FOREVER,
             asked.size + 1,
+            *(value for _, value in asked.filters),
         )
-        async with self._database.connection() as connection:
-            record = await connection.fetchrow(
-                statement, *arguments, *(value for _, value in asked.filters)
-            )
+        record, complete_until = await self._read(asked.to, statement, *arguments)
         page = find.page(asked, record, self.completeness.now, complete_until)
         name = resource.name
         self._audit.note(access, request.request_id, "find", name, page.patients)
@@ -275,6 +275,21 @@ class DataApi:
             return ApiAnswer(200, body, headers, f"{name}.find", media_type=shapes.LINES)
         body, following = shapes.many(page, name, self._url, access.enveloped, asked.parameters)
         return ApiAnswer(200, body, find.link(following), f"{name}.find")
+
+    async def _read(
+        self, until: datetime | None, statement: str, *arguments: Any
+    ) -> tuple[Any, datetime]:
+        """What a statement finds that reads what was changed up to a time, and up to which time all
+        changes are complete there: by the standby, where it shows them.
+        """
+        if until is not None:
+            answer = await self._standby.fetchrow(until, statement, *arguments)
+            if answer is not None:
+                return answer
+        # Read before the rows are: what is promised complete now is visible to every later look.
+        complete_until = await self.completeness.until()
+        async with self._database.connection() as connection:
+            return await connection.fetchrow(statement, *arguments), complete_until
 
     def _written(
         self, request: ApiRequest, access: Access, resource: Resource, written: Written, verb: str

@@ -65,6 +65,10 @@ class PublishedPrograms:
         self._database.guard_second()
         return self.cached(environment_id) or await self.refresh(environment_id)
 
+    async def require_second_factor(self, environment_id: int, roles: Collection[str]) -> bool:
+        """Whether who has these roles signs in with a second factor. As ``of``."""
+        return (await self.of(environment_id)).rights(roles).second_factor
+
     async def refresh(self, environment_id: int) -> Program:
         """Looks at the database again. Callers that ask at the same time share one look. Raises
         UnavailableError.
