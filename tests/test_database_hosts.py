@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from almoner.cli import app
-from almoner.commands import doctor
+from almoner.commands import doctor, pooler
 from almoner.database import Database, failover, revisions
 from almoner.database.dialing import Dialler, PooledError, addresses, is_from_a_pooler
 from almoner.errors import UnavailableError
@@ -112,11 +112,17 @@ def test_the_doctor_finds_out_that_the_settings_of_a_session_are_dropped_on_the_
 ) -> None:
     environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_HOME": str(home), "ALMONER_PORT": "1"}
     assert "pooler" not in CliRunner().invoke(app, ["doctor"], env=environ).output
-    # As a pooler does that is set to ignore them.
+
+    async def is_pooled(_: object) -> bool:
+        return True
+
+    # As a pooler does that is set to ignore them; tests/operating/test_pooler.py has a real one.
     monkeypatch.setattr(doctor, "SESSION", {})
+    monkeypatch.setattr(pooler, "is_pooled", is_pooled)
     looked = CliRunner().invoke(app, ["doctor"], env=environ)
-    assert "WRONG  database: is behind a connection pooler" in looked.output
-    assert "give it PostgreSQL's own address" in looked.output
+    assert "WRONG  settings of a session: lost on the way: " in looked.output
+    assert "SET plan_cache_mode = 'force_generic_plan'" in looked.output
+    assert "ALMONER_OWNER_DATABASE_URL" in looked.output
 
 
 @asynccontextmanager
