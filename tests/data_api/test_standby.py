@@ -79,7 +79,12 @@ def following(primary: str, folder: Path) -> Iterator[tuple[str, Any]]:
     programs = PostgresPrograms(folder)
     programs.own(data)
     address = primary.replace(f":{primary.rpartition(':')[2].partition('/')[0]}/", f":{port}/")
-    settings = (f"--port={port}", "--listen_addresses=127.0.0.1", "--unix_socket_directories=")
+    settings = (
+        f"--port={port}",
+        "--listen_addresses=127.0.0.1",
+        "--unix_socket_directories=",
+        "--max_connections=200",  # no fewer than the primary has
+    )
     with (folder / "log").open("wb") as output:
         process = programs.start("postgres", "-D", str(data), *settings, output=output)
     try:
@@ -96,6 +101,7 @@ async def replicated(tmp_path: Path) -> AsyncIterator[Replicated]:
             follower: list[Any] = []
 
             async def answers() -> bool:
+                assert process.poll() is None, (folder / "standby/log").read_text()
                 with suppress(OSError, asyncpg.PostgresError):
                     follower.append(await asyncpg.connect(standby))
                 return bool(follower)

@@ -18,9 +18,13 @@ from typer.testing import CliRunner
 
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
+from almoner.backups.folder import BackupFolder
+from almoner.backups.sealing import BackupKeys
 from almoner.cli import app
+from almoner.commands.backup import list_erasures
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
+from almoner.database import Database
 from almoner.settings import Settings
 from tests.conftest import Api
 from tests.erasure.known import SCHEMA, Known, expected, places, uncovered
@@ -224,6 +228,38 @@ async def test_who_was_erased_is_erased_again_after_a_restore(
     again = called(settings, "patient", "erasures", "-e", name)
     path.write_bytes(msgspec.json.encode(again))
     assert called(settings, "patient", "erase", "--again", str(path), "-e", name) == []
+
+
+async def test_a_folder_of_backups_lists_who_was_erased_and_forgets_nobody(
+    records: Records,
+    settings: Settings,
+    name: str,
+    database: Database,
+    connection: Any,
+    tmp_path: Path,
+) -> None:
+    source = KeySource("", settings.home)
+    folder = BackupFolder(tmp_path, BackupKeys(source.read(), source.name))
+    patient, later = await records.patient(1), await records.patient(2)
+    words = ("--yes", "--reason", "x", "-e", name)
+    called(settings, "patient", "erase", patient, *words)
+    await list_erasures(database, folder)
+    assert [entry["record_ids"] for entry in folder.erasures()[name]] == [[patient]]
+    # A list of a database that was restored has nobody who was erased after its backup.
+    folder.erased({name: [{"id": "y", "state": "erased", "reason": "x", "record_ids": [later]}]})
+    await list_erasures(database, folder)
+    assert {tuple(entry["record_ids"]) for entry in folder.erasures()[name]} == {
+        (patient,),
+        (later,),
+    }
+    erased = called(settings, "patient", "erase", "--again", str(tmp_path), "-e", name)
+    assert [row["patient_id"] for row in erased] == [later]
+    changed = tmp_path / "erasures.json"
+    changed.write_bytes(changed.read_bytes().replace(later.encode(), patient.encode()))
+    assert (
+        "changed"
+        in command(settings, "patient", "erase", "--again", str(tmp_path), "-e", name).stderr
+    )
 
 
 async def test_a_person_has_all_that_is_known_of_them_to_read_and_as_json(

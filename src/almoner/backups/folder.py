@@ -12,11 +12,11 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -60,6 +60,14 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     timeline: int
     position: str
     fetched_at: datetime
+
+
+class Erasures(msgspec.Struct, frozen=True):
+    """Who was erased, by the name of the environment, as ``almoner patient erasures --json`` has
+    it.
+    """
+
+    environments: dict[str, list[dict[str, Any]]]
 
 
 class _Signed(msgspec.Struct, frozen=True):
@@ -148,6 +156,23 @@ class BackupFolder:
         """Up to where the log is here; None where nothing was fetched yet."""
         file = self.path / "wal" / "fetched.json"
         return self._read(file, Log) if file.exists() else None
+
+    def erased(self, there: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Adds to the list of erasures beside the backups, which outlives them. Who is in it stays:
+        a database that was restored does not know of those who were erased later.
+        """
+        listed = self.erasures()
+        for name, entries in there.items():
+            known = {entry["id"]: entry for entry in [*listed.get(name, []), *entries]}
+            listed[name] = list(known.values())
+        self._write(self.path / "erasures.json", Erasures(listed))
+
+    def erasures(self) -> dict[str, list[dict[str, Any]]]:
+        """The erasures that are listed beside the backups. Raises BackupError where the list was
+        changed.
+        """
+        file = self.path / "erasures.json"
+        return self._read(file, Erasures).environments if file.exists() else {}
 
     def log_files(self) -> Iterator[tuple[str, Path]]:
         """The files of the log with the numbers of their segments, blank for the history of a

@@ -18,6 +18,8 @@ from almoner.backups.restore import chosen
 from almoner.backups.sealing import BackupError, BackupKeys
 from almoner.commands.answering import Answer, Rows, acting
 from almoner.commands.session import called, connect, read_settings, stop
+from almoner.database import Database
+from almoner.erasure import erasure_requests
 from almoner.settings import Settings
 from almoner.vocabulary import clocks
 
@@ -54,10 +56,11 @@ async def create_backup(
 
     Example: almoner backup create --to /var/backups/almoner
     """
-    async with connect() as (_, settings):
+    async with connect() as (database, settings):
         folder = folder_of(settings, to)
         try:
             backup = await create(settings.owner_database_url or settings.database_url, folder)
+            await list_erasures(database, folder)
             removed = folder.prune(keep)
         except BackupError as error:
             stop(str(error))
@@ -78,7 +81,7 @@ async def wal(to: TO = None) -> Answer:
 
     Example: almoner backup wal --to /var/backups/almoner
     """
-    async with connect() as (_, settings):
+    async with connect() as (database, settings):
         folder = folder_of(settings, to)
         try:
             if not folder.backups():
@@ -90,6 +93,7 @@ async def wal(to: TO = None) -> Answer:
                 log = await source.fetch_log(
                     settings.owner_database_url or settings.database_url, folder
                 )
+                await list_erasures(database, folder)
         except BackupError as error:
             stop(str(error))
     return Answer(
@@ -147,6 +151,22 @@ async def rehearse_backup(begin: FROM = None) -> Answer:
     columns = ("name", "rows", "expected_rows")
     tables = [Rows(different, columns, "")] if different else []
     return Answer(report, words, *tables, status=1 if different or broken else 0)
+
+
+async def list_erasures(database: Database, folder: BackupFolder) -> None:
+    """Writes down beside the backups who was erased, for `almoner patient erase --again`."""
+    async with database.connection() as connection:
+        environments = await connection.fetch("SELECT id, name FROM environments ORDER BY id")
+        folder.erased(
+            {
+                environment["name"]: [
+                    erasure.as_json()
+                    for erasure in await erasure_requests.listed(connection, environment["id"])
+                    if erasure.state == erasure_requests.ERASED
+                ]
+                for environment in environments
+            }
+        )
 
 
 def folder_of(settings: Settings, named: Path | None) -> BackupFolder:

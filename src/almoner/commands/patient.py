@@ -14,8 +14,18 @@ from almoner.access import keys, worker_events
 from almoner.access.audit import ReadAudit
 from almoner.access.secrets import SecretBox
 from almoner.access.worker_events import AT_THE_TERMINAL
+from almoner.backups.sealing import BackupError
 from almoner.commands.answering import Answer, acting, listing
-from almoner.commands.session import ENVIRONMENT, called, connect, environment_id, place, stop
+from almoner.commands.backup import folder_of
+from almoner.commands.session import (
+    ENVIRONMENT,
+    called,
+    connect,
+    environment_id,
+    place,
+    read_settings,
+    stop,
+)
 from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.erasure import clear, erasure_requests, export, person
@@ -50,11 +60,10 @@ async def erase(
         Path | None,
         typer.Option(
             help=(
-                "A list as `almoner patient erasures --json` prints it: erases whoever of it is"
-                " here, as after a restored backup."
+                "A list as `almoner patient erasures --json` prints it, or a folder of backups,"
+                " which has one: erases whoever of it is here, as after a restored backup."
             ),
             exists=True,
-            dir_okay=False,
         ),
     ] = None,
     environment: ENVIRONMENT = None,
@@ -101,14 +110,18 @@ async def erase(
 def _read(path: Path | None) -> list[tuple[str, str]]:
     assert path is not None
     try:
-        listed = msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
+        if path.is_dir():
+            by_environment = folder_of(read_settings(), path).erasures()
+            listed = [entry for entries in by_environment.values() for entry in entries]
+        else:
+            listed = msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
         return [
             (record, entry["reason"])
             for entry in listed
             if entry["state"] == erasure_requests.ERASED
             for record in entry["record_ids"]
         ]
-    except (msgspec.DecodeError, KeyError) as error:
+    except (msgspec.DecodeError, KeyError, BackupError) as error:
         stop(
             f"{path} is no list of erasures ({error}). Print one:"
             f" {called()} patient erasures --json"
