@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.cli import app
 from almoner.errors import ApiError
-from almoner.integrations import drop_files, installed
+from almoner.integrations import again, drop_files, installed
 from almoner.integrations.csv_drop import csv_drop
 from almoner.integrations.handler import IntegrationHandler
+from almoner.resources import BY_NAME
 from almoner.settings import Settings
 from almoner.work.pace import RunnerPace
 from almoner.worker import working
@@ -46,8 +48,12 @@ def put(folder: Path, name: str, content: str | bytes, age: float = 100_000) -> 
     os.utime(path, (moment, moment))
 
 
+def bad_files(folder: Path, name: str = "*") -> list[Path]:
+    return list(folder.glob(f"{name}.bad.*"))
+
+
 def bad_file(folder: Path, name: str = "*") -> str:
-    (path,) = folder.glob(f"{name}.bad.*")
+    (path,) = bad_files(folder, name)
     return path.read_text(encoding="utf-8")
 
 
@@ -98,6 +104,31 @@ async def test_a_file_is_taken_once_and_one_that_is_fed_again_changes_its_rows(
     # Nobody was created again, and an empty cell left what was there.
     assert {row["id"] for row in after} == {row["id"] for row in before}
     assert {row["first_name"] for row in after} == {"Grace"}
+
+
+async def test_a_job_that_is_run_again_from_where_files_are_looked_for_takes_them_once_more(
+    place: Place, tmp_path: Path
+) -> None:
+    await configured(place, tmp_path)
+    put(tmp_path, "people.csv", "\n".join([HEADER, line(1), line(2, birthday="last spring")]))
+    job = await place.run(csv_drop)
+    (looked,) = [task for task in job["tasks"] if task["task_name"] == "csv_drop.find_files"]
+    for bad in bad_files(tmp_path):
+        bad.unlink()
+    async with place.database.connection() as connection:
+        await connection.execute(
+            "UPDATE patients SET city = 'Oakland' WHERE environment_id = $1", place.environment
+        )
+    async with place.database.transaction() as connection:
+        values = (place.store, BY_NAME["integration_tasks"], place.environment)
+        await again.run_again_within(connection, *values, looked["id"], by=AT_THE_TERMINAL)
+    await place.work(csv_drop, job["job_id"])
+    # Nobody is there twice; the row that is bad is told of again, and the next job takes nothing.
+    assert await names(place) == ["Number 1"]
+    assert "MRN-2" in bad_file(tmp_path)
+    now = await place.show(job["job_id"])
+    assert now["counts"] == job["counts"]
+    assert await take(place) == ("succeeded", {"succeeded": 2}, [])
 
 
 async def test_bad_rows_are_in_a_file_beside_it_that_is_mended_and_fed_again(

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_group
 from typer.testing import CliRunner
 
 from almoner.access import keys
 from almoner.access.key_file import KeySource
 from almoner.cli import app
+from almoner.commands import integration, process
 from almoner.demo.partner import CLIENT_ID, CLIENT_SECRET, Partner, served
 from almoner.integrations.handler import IntegrationHandler
 from almoner.integrations.kiwihealth_pull import kiwihealth_pull
@@ -91,6 +93,8 @@ async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
             refused = await at_the_terminal(*first, "process_item", status=2)
             assert "The job has 2 tasks process_item. Name one by its id" in refused
             assert "It has kiwihealth_pull." in await at_the_terminal(*first, "no_task", status=2)
+            both = await at_the_terminal(*first, "fetch_results", "--failed", status=2)
+            assert "--failed or --from" in both
             asked = await at_the_terminal(*first, "process_response", status=1)
             assert "2 tasks below it" in asked
             assert "What was written stays: 2 custom data type records created" in asked
@@ -125,6 +129,16 @@ async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
     nowhere = "0193a8a2-6e6c-7e6b-9d7b-2f6f0f3f3f3f"
     for command in ("show", "retry", "cancel"):
         assert "There is no job" in await at_the_terminal(command, nowhere, status=1)
+
+
+def test_each_command_prints_json_for_programs() -> None:
+    without = [
+        f"{group} {name}"
+        for group, commands in (("integration", integration.app), ("process", process.app))
+        for name, command in get_group(commands).commands.items()
+        if not any("--json" in option.opts for option in command.params)
+    ]
+    assert not without
 
 
 def test_a_new_integration_is_a_package_whose_test_runs(typed: Any, tmp_path: Path) -> None:

@@ -222,6 +222,8 @@ async def retry(
 
     Example: almoner integration retry 0193a8a2-6e6c-7e6b-9d7b-2f6f0f3f3f3f --failed
     """
+    if first is not None and failed:
+        stop("Give --failed or --from, not both.", 2)
     if first is not None:
         return await _run_again(job, first, yes, environment)
     async with connect() as (database, _):

@@ -74,7 +74,7 @@ class RunAgain:
 
 
 _WRITES: Final = (
-    "What the integration looks up first is found and changed to what the other system says now;"
+    "What the integration looks up first is found and written anew, over what has changed since;"
     " what it creates without looking is created once more."
 )
 _SENDS: Final = (

@@ -217,6 +217,7 @@ async def test_a_task_that_succeeded_is_run_again_once_it_was_told_what_that_rep
     page = Document(await integrator.get(here))
     assert page.status("Ended: 6 of 6 tasks have ended, 2 failed, 4 succeeded.")
     assert "run 2; 1 earlier run" in page.row("clinic_pull.fetch")
+    assert "run again today" in page.region("State")
     page = Document(await integrator.get(task))
     earlier = page.region("Earlier runs").link("clinic_pull.fetch").attribute("href")
     page = Document(await integrator.get(earlier))

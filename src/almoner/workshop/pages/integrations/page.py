@@ -36,13 +36,16 @@ FEW_EARLIER: Final = 20
 
 @dataclass(frozen=True, kw_only=True)
 class JobView:
-    """A job. ``is_attended``: somebody lives who does it; ``is_cut``: the tree may go further
-    down than it is shown."""
+    """A job. ``again_at``: when it was last run again, None where it never was and where nobody has
+    begun to; it ``took`` so long from then on. ``is_attended``: somebody lives who does it;
+    ``is_cut``: the tree may go further down than it is shown.
+    """
 
     path: str
     status: str
     tone: str
     began_at: datetime
+    again_at: datetime | None
     took: str
     progress: JobProgress
     is_attended: bool
@@ -135,12 +138,15 @@ class JobPages(_PagesOfJobs):
         row = await queries.task(self.connection, self.owner, top["id"])
         assert row is not None
         tree, is_cut = await task_lines.tree(self.visit, self.connection, row)
+        again_at = row["started_at"] if row["earlier_runs"] else None
+        began_at = again_at or top["created_at"]
         return JobView(
             path=f"{self.path}/{job_id}",
             status=row["status"],
             tone=TONES.get(row["status"], ""),
             began_at=top["created_at"],
-            took="" if progress.is_open else lasted(top["created_at"], row["finished_at"]),
+            again_at=again_at,
+            took="" if progress.is_open else lasted(began_at, row["finished_at"]),
             progress=progress,
             is_attended=not progress.is_open or await jobs.any_runner(self.connection),
             tree=tree,

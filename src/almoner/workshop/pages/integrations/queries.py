@@ -29,12 +29,15 @@ GROUP BY t.status, s.state ORDER BY t.status, s.state
 # What went wrong comes first, then what is under way.
 _ORDER: Final = """array_position(
   ARRAY['failed', 'refused', 'cancelled', 'running', 'blocked', 'ready', 'done'], state)"""
-# A task that called others was begun anew after them, so it took as long as they did.
+# A task that called others was begun anew after them, so it took as long as they did: those of
+# them that were called before it was run again do not count.
 _TASK: Final = """
 SELECT s.id::text, s.job_id::text, s.parent_id::text, s.queue, s.call, s.state, s.attempts,
   s.due_at, s.finished_at, least(s.started_at, (
     SELECT min(c.started_at) FROM work_steps AS c WHERE c.environment_id = s.environment_id
-    AND c.parent_id = s.id AND c.call >= 0)) AS started_at, (
+    AND c.parent_id = s.id AND c.call >= 0 AND c.started_at > coalesce((
+      SELECT max(e.finished_at) FROM work_steps AS e WHERE e.environment_id = s.environment_id
+      AND e.parent_id = s.id AND e.call = -1), '-infinity'))) AS started_at, (
     SELECT count(*) FROM work_steps AS e WHERE e.environment_id = s.environment_id
     AND e.parent_id = s.id AND e.call = -1) AS earlier_runs,
   t.task_name, t.status, t.ref_ids, t.user_id::text,
