@@ -28,8 +28,8 @@ class Hooks:
 
     ``path`` is where one is called, with ``{name}`` in it. ``read`` gives ``environment_id``,
     ``way`` and ``sealed`` of the hooks of a name, in every environment; ``save`` takes environment,
-    name, way and sealed secret, ``close`` environment and name. ``sealed_for`` is what a secret was
-    sealed for."""
+    name, way and sealed secret, ``close`` environment and name, and gives a row where it closed
+    one. ``sealed_for`` is what a secret was sealed for."""
 
     resource: str
     about: str
@@ -57,8 +57,8 @@ class Hooks:
         """
         about = f"{self.about}:{name}"
         if way == "none":
-            await connection.execute(self.close, environment_id, name)
-            await worker_events.changed(connection, environment_id, "hook closed", by, about)
+            if await connection.fetch(self.close, environment_id, name):
+                await worker_events.changed(connection, environment_id, "hook closed", by, about)
             return None
         secret = hook_proof.new_hook_secret(way)
         sealed = box.seal(secret, self.sealed_for(environment_id, name))

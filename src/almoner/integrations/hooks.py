@@ -32,7 +32,7 @@ WHERE environment_id = $1 AND name = $2
 """
 _CLOSE: Final = """
 UPDATE integrations SET hook_way = NULL, hook_sealed = NULL, changed_at = clock_timestamp()
-WHERE environment_id = $1 AND name = $2
+WHERE environment_id = $1 AND name = $2 AND hook_way IS NOT NULL RETURNING name
 """
 # The secret says which environment is meant.
 _READ: Final = """

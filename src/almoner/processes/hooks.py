@@ -31,7 +31,9 @@ INSERT INTO process_hooks (environment_id, name, way, sealed) VALUES ($1, $2, $3
 ON CONFLICT (environment_id, name) DO UPDATE
 SET way = excluded.way, sealed = excluded.sealed, changed_at = clock_timestamp()
 """
-_CLOSE: Final = "DELETE FROM process_hooks WHERE environment_id = $1 AND name = $2"
+_CLOSE: Final = """
+DELETE FROM process_hooks WHERE environment_id = $1 AND name = $2 RETURNING name
+"""
 _LIST: Final = """
 SELECT name, way, changed_at FROM process_hooks WHERE environment_id = $1 ORDER BY name
 """

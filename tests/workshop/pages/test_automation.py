@@ -88,6 +88,21 @@ async def test_a_process_is_tried_paused_and_tried_again_where_it_failed(
             assert answer.status_code == 303
             async with database.connection() as connection:
                 assert bool(await pauses.all_of(connection, environment)) == is_paused
+            again = await designer.send_form(PATH, do=do, process="low_mood")
+            assert again.status_code == 303
+        assert (await designer.send_form(PATH, do="pause", process="nobody")).status_code == 404
+        async with database.connection() as connection:
+            assert not await pauses.all_of(connection, environment)
+            events = await connection.fetch(
+                "SELECT event, actor, object FROM worker_events WHERE environment_id = $1"
+                " AND event LIKE 'processes %' ORDER BY id",
+                environment,
+            )
+        by_designer = (f"worker:{designer.worker_id}", "process:low_mood")
+        assert [tuple(row) for row in events] == [
+            ("processes paused", *by_designer),
+            ("processes resumed", *by_designer),
+        ]
         gone = await designer.send_form(PATH, do="retry", firing="nothing")
         assert gone.status_code == 404
         answer = await designer.send_form(PATH, do="retry", firing=failed.id)

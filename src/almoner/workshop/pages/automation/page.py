@@ -22,6 +22,7 @@ from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pages.automation.reading import (
     PATH,
     lacking_links,
+    named,
     published,
     sees_patients,
 )
@@ -131,6 +132,8 @@ async def act(visit: Visit) -> Response:
             await firings.retry(connection, visit.environment_id, firing_id, visit.by)
             return visit.go(f"{PATH}?done=retried")
         if do == "pause":
+            if name:
+                named((await published(visit, connection))[0], name)
             await pauses.pause(connection, visit.environment_id, kind, name, by=visit.by)
         else:
             await pauses.resume(connection, visit.environment_id, kind, name, by=visit.by)
