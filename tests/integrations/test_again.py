@@ -124,7 +124,7 @@ async def test_a_task_that_succeeded_is_run_again_with_what_rests_on_it(place: P
     earlier = [task for task in whole["tasks"] if task["state"] == "superseded"]
     assert len(earlier) == 6
     assert {task["status"] for task in earlier} == {"succeeded"}
-    assert {task["errors"][-1]["code"] for task in earlier} == {"superseded"}
+    assert {task["errors"][-1]["code"] for task in earlier} == {"earlier_run"}
     events = await place.rows(
         "SELECT actor, object, detail FROM worker_events"
         " WHERE environment_id = $1 AND event = 'job run again'"

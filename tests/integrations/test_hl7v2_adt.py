@@ -16,7 +16,7 @@ import pytest
 from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.data_api.writes import Actor
 from almoner.errors import unavailable
-from almoner.integrations import Integration, hl7_listener, installed, jobs
+from almoner.integrations import Integration, again, hl7_listener, installed, jobs
 from almoner.integrations.handler import IntegrationHandler
 from almoner.integrations.hl7_listener import Inbox, Listener
 from almoner.integrations.hl7v2_adt import Hl7v2AdtSettings, hl7v2_adt
@@ -425,6 +425,36 @@ async def test_a_message_that_is_done_again_undoes_nothing_of_a_later_one(
     )
     tasks = {task["ref_ids"][0]: task for task in await done(place)}
     assert "superseded" in tasks["M1"]["errors"]
+    assert [row["last_name"] for row in await people(place)] == ["Second"]
+
+
+async def test_a_message_that_was_taken_in_is_run_again_until_a_later_one_tells_of_the_patient(
+    place: Place, port: int
+) -> None:
+    async def run_again(job_id: str) -> dict[str, Any]:
+        (top,) = await place.rows(
+            "SELECT id::text FROM work_steps WHERE environment_id = $1 AND job_id = $2"
+            " AND parent_id IS NULL",
+            job_id,
+        )
+        values = (place.store, BY_NAME["integration_tasks"], place.environment, top["id"])
+        async with place.database.transaction() as connection:
+            await again.run_again_within(connection, *values, by=AT_THE_TERMINAL)
+        await done(place)
+        return await place.show(job_id)
+
+    async with Sender(port) as sender:
+        await sender.send(adt("A08", "M1", pid(name="First^Grace")))
+        (first,) = await done(place)
+        await place.rows(
+            "UPDATE patients SET last_name = 'Lost' WHERE environment_id = $1 RETURNING 1"
+        )
+        assert (await run_again(first["job_id"]))["status"] == "succeeded"
+        assert [row["last_name"] for row in await people(place)] == ["First"]
+        await sender.send(adt("A08", "M2", pid(name="Second^Grace")))
+        await done(place)
+    now = await run_again(first["job_id"])
+    assert (now["status"], now["tasks"][0]["errors"][0]["code"]) == ("failed", "superseded")
     assert [row["last_name"] for row in await people(place)] == ["Second"]
 
 

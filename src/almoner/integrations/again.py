@@ -25,7 +25,7 @@ from almoner.work.again import Repeat
 from almoner.work.step import SUPERSEDED
 
 EARLIER_RUN: Final = {
-    "code": "superseded",
+    "code": "earlier_run",
     "message": "It is of an earlier run: somebody had the job run again from a task.",
 }
 _STEP: Final = """

@@ -14,6 +14,7 @@ import msgspec
 from almoner.data_api import find
 from almoner.data_api.declare import Row
 from almoner.errors import ApiError, Problem
+from almoner.integrations.again import is_earlier_run
 from almoner.integrations.declare import Integration, IntegrationError, OfHost
 from almoner.integrations.hl7_codes import SEXES
 from almoner.integrations.task import Task
@@ -188,7 +189,10 @@ async def _refuse_late(task: Task, person: Person) -> None:
             **{find.FROM: own["created_at"]},
         )
         if any(
-            row["status"] == "succeeded" and row["created_at"] > own["created_at"] for row in later
+            row["status"] == "succeeded"
+            and row["created_at"] > own["created_at"]
+            and not is_earlier_run(row["errors"])
+            for row in later
         ):
             raise IntegrationError(
                 "superseded", "A later message about the patient was taken in meanwhile."
