@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from almoner.workshop import process_words
+from almoner.workshop.process_words import titles_of
 from almoner.workshop.program_file import ProgramFileError, parse
 
 PROGRAM = """
@@ -214,3 +216,22 @@ def test_processes_that_start_each_other_are_refused_and_those_that_cannot_are_n
     parse(PROGRAM + own % "ended")
     with pytest.raises(ProgramFileError):
         parse(PROGRAM + (own % "ended").replace(", phase: intake", ""))
+
+
+@pytest.mark.parametrize(
+    ("wait", "words"),
+    [
+        ("{days: 2, until: '09:00'}", "2 days, then until 09:00 where the patient lives"),
+        ("{hours: 1, working_hours: true}", "1 hour, then in working hours"),
+        (
+            "{for: {event: consent_given, consent: sms}, days: 30, working_hours: true}",
+            "until the patient consents to SMS, at most 30 days; it acts when that happens, and"
+            " ends when it does not, in working hours",
+        ),
+    ],
+)
+def test_a_wait_is_told_in_the_order_in_which_it_goes(wait: str, words: str) -> None:
+    source = f"  - name: p\n    when: {{event: patient_created}}\n    wait: {wait}\n    {THEN}\n"
+    design = parse(PROGRAM + source)
+    (process,) = design.processes
+    assert process_words.wait(process.wait, titles_of(design)) == words

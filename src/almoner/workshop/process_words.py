@@ -134,13 +134,14 @@ def wait(of: Wait | None, titles: Titles) -> str:
     ]
     until = f"until {of.until} where the patient lives" if of.until else ""
     hours = "in working hours" if of.working_hours else ""
-    length = ", then ".join(filter(None, (" and ".join(parts), until, hours)))
+    length = ", then ".join(filter(None, (" and ".join(parts), until)))
     if of.awaited is None:
-        return length
+        return ", then ".join(filter(None, (length, hours)))
     ends = {"act": "acts", "end": "ends"}
+    within = f", {hours}" if hours else ""
     return (
-        f"until {trigger(of.awaited, titles)}, {length} at most; it {ends[of.happened]} when that"
-        f" happens, and {ends[of.otherwise]} when it does not"
+        f"until {trigger(of.awaited, titles)}, at most {length}; it {ends[of.happened]} when that"
+        f" happens, and {ends[of.otherwise]} when it does not{within}"
     )
 
 

@@ -89,6 +89,7 @@ class TaskLine:
     is_unsuccessful: bool
     has_succeeded: bool
     is_superseded: bool
+    ended_at: datetime | None
     earlier_runs: int
     calls: list[CallLines] = field(default_factory=list)
 
@@ -163,6 +164,7 @@ def _line(
         is_unsuccessful=state in UNSUCCESSFUL,
         has_succeeded=state == DONE,
         is_superseded=state == SUPERSEDED,
+        ended_at=None if state in OPEN else row["finished_at"],
         earlier_runs=row["earlier_runs"],
     )
 
