@@ -127,7 +127,7 @@ def test_a_care_flow_is_begun_and_changed_with_it_and_two_who_change_it_see_both
     assert begun.status_code == 303, as_read(begun.text)[-1500:]
     flow = begun.headers["location"].partition("?")[0]
     assert "Site note by foot" in site.page(flow)
-    assert "Walk more · Site note: by foot" in site.page(f"{here}?show=changes")
+    assert "Walk more · Site note: by foot" in site.page(f"{here}?show=care")
     about = {"description": "Walk more", "do": "about"}
     stale = site.hidden(f"{flow}?open=about", flow)
     saved = site.send(f"{flow}?open=about", flow, **about, site_note="by bicycle")

@@ -130,7 +130,7 @@ async def test_the_policy_for_styles_and_scripts_is_kept_whatever_is_done(
     page = await screens(everybody)
     await page.context.add_init_script(WATCH)
     faults = watched(page)
-    await page.goto(f"/patients/{patient}")
+    await page.goto(f"/patients/{patient}?tab=messages")
     await page.keyboard.press("?")
     await page.keyboard.press("Escape")
     await page.locator("textarea[name=contents]").first.fill("Half a message")

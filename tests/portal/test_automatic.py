@@ -70,7 +70,7 @@ async def test_a_coach_takes_back_what_a_process_did_and_the_timeline_says_so(
         assert (await outreach.send_form(f"{path}/undo/{firing}")).status_code == 404
     answer = await coach.send_form(f"{path}/undo/{firing}")
     assert answer.headers["location"].endswith(path)
-    page = (await coach.get(path)).text
+    page = (await coach.get(f"{path}?show=all")).text
     assert Document(page).row(
         "Taken back. By itself: process “Low mood”, version 1. When Mood check"
     )

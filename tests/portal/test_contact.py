@@ -109,7 +109,7 @@ async def test_numbers_addresses_and_ids_are_added_and_shown(coach: Person, grac
     for words in ("415-555-1234", "grace@example.org", "G-1906-12"):
         assert words in page.text
     assert not Document(page).mentions("555-555-0000")
-    profile = await coach.get(f"/patients/{grace.id}")
+    profile = await coach.get(f"/patients/{grace.id}?show=all")
     assert "415-555-1234" in Document(profile).definition("Phone")
     assert Document(profile).row("no voicemail")
     assert "G-1906-12" in Document(profile).region("Timeline")

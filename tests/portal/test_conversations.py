@@ -576,7 +576,7 @@ async def test_the_profile_shows_the_newest_conversation_and_records_in_place(
     )
     await charts.inbound(program, patient, older, "In the app", "2025-01-01T20:00:00+00:00")
     await charts.inbound(program, patient, newer, "By e-mail")
-    page = await coach.get(f"/patients/{patient}")
+    page = await coach.get(f"/patients/{patient}?tab=messages")
     card = page.text.partition('id="conversation"')[2].partition("</section>")[0]
     assert "By e-mail" in Document(card).get("log", "Messages, times where the patient lives")
     assert not Document(card).mentions("In the app")

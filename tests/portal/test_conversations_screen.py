@@ -23,7 +23,7 @@ async def test_a_message_that_comes_in_leaves_the_one_that_is_typed_alone(
     conversation = await charts.conversation(program, patient)
     await charts.inbound(program, patient, conversation, "Before")
     page = await screens(coach)
-    await page.goto(f"/patients/{patient}")
+    await page.goto(f"/patients/{patient}?tab=messages")
     typed = page.get_by_label("What was said or sent?")
     await typed.focus()
     await page.keyboard.type("I am typing th")
@@ -47,7 +47,7 @@ async def test_what_was_said_of_the_last_message_is_gone_when_the_next_one_is_ty
     patient = await charts.patient(program, coach.worker_id)
     await charts.conversation(program, patient, "app")
     page = await screens(coach)
-    await page.goto(f"/patients/{patient}")
+    await page.goto(f"/patients/{patient}?tab=messages")
     await page.get_by_label("What was said or sent?").fill("First")
     await page.get_by_role("button", name="Record", exact=True).click()
     recorded = page.get_by_role("status").get_by_text("Recorded. Nothing was sent.")
@@ -61,7 +61,7 @@ async def test_what_is_said_above_the_page_never_covers_each_other(
 ) -> None:
     coach, charts = await people(program, "coach"), Charts(store)
     page = await screens(coach, height=500)
-    await page.goto(f"/patients/{await charts.patient(program, coach.worker_id)}")
+    await page.goto(f"/patients/{await charts.patient(program, coach.worker_id)}?tab=messages")
     # All that can be said at once, far down the page.
     boxes: list[list[float]] = await page.evaluate("""() => {
         const notices = document.querySelector(".notices");

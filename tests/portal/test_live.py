@@ -333,7 +333,7 @@ async def test_in_a_browser_a_change_through_the_api_appears_and_what_is_typed_s
         json={"user_id": grace.id, "phone_number": "415-555-9876", "phone_number_type": "cell"},
     )
     assert answer.status_code == 200
-    await expect(page.locator("#timeline")).to_contain_text("Phone number added")
+    await expect(page.locator("#timeline")).to_contain_text("1 change by test phone number")
     await expect(page.locator("#card-0 .changed-line")).to_contain_text(
         "Changed by test, through the API."
     )

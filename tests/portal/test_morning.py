@@ -121,6 +121,7 @@ async def test_from_signing_in_to_three_finished_tasks_without_a_mouse(
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"**/patients/{patient}")
         await page.keyboard.press("m")
+        await expect(page.get_by_role("textbox", name="What was said or sent?")).to_be_focused()
         await page.keyboard.type("Of course. Would 16:00 suit you?")
         await tab_to(page, "^Record")
         await page.keyboard.press("Enter")

@@ -108,7 +108,7 @@ async def test_they_are_edited_beside_the_address_and_the_timeline_tells_it(
     done = await coach.send_form(f"{address}/details", **typed)
     assert done.status_code == 303, done.text
     assert await stored(database, program, "Mei") == TYPED | {"is_active": False, "smokes": None}
-    told = timeline(await coach.get(f"/patients/{chart.id}"))
+    told = timeline(await coach.get(f"/patients/{chart.id}?show=all"))
     for words in ("Primary language", "English", "Mandarin chinese", "Smokes", "Active"):
         assert words in Document(told), words
 

@@ -80,7 +80,7 @@ async def test_the_timeline_has_everything_newest_first_and_of_this_patient_alon
     await grace.add("patient_tasks", task_type="survey")
     phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
     await grace.change("phone_numbers", phone, friendly_name="main")
-    page = await coach.get(f"/patients/{grace.id}")
+    page = await coach.get(f"/patients/{grace.id}?show=all")
     assert titles(page) == [
         "Phone number 415-555-1234 changed",
         "Phone number added · 415-555-1234",
@@ -128,7 +128,7 @@ async def test_every_kind_of_entry_can_have_a_star(
         care_flow={"description": "More", "goals": [{"title": "Plan", "interventions": [done]}]},
     )
     await grace.change("patients", grace.id, city="San Francisco")
-    page = await coach.get(f"/patients/{grace.id}")
+    page = await coach.get(f"/patients/{grace.id}?show=all")
     for path in set(re.findall(r'hx-post="(/patients/[^"]*/stars/[^"]*/on)"', page.text)):
         assert (await coach.send_form(path, htmx=True)).status_code == 200
     assert titles(await coach.get(f"/patients/{grace.id}?show=starred")) == titles(page)
@@ -202,15 +202,15 @@ async def test_what_a_role_hides_is_neither_an_entry_nor_a_change_nor_a_chart(
     await grace.change("custom_data_type_records", result, body=body | {"value": 101})
     async with await people(grace.by.environment_id, "coach") as coach:
         assert {"Mood check", "Lab result changed"} <= set(
-            titles(await coach.get(f"/patients/{grace.id}"))
+            titles(await coach.get(f"/patients/{grace.id}?show=all"))
         )
     async with await people(grace.by.environment_id, "community_health_worker") as kept:
-        page = await kept.get(f"/patients/{grace.id}")
+        page = await kept.get(f"/patients/{grace.id}?show=all")
         assert page.status_code == 404
         await store.update(
             grace.by, BY_NAME["patients"], grace.id, {"coach_id": kept.worker_id}, None
         )
-        page = await kept.get(f"/patients/{grace.id}")
+        page = await kept.get(f"/patients/{grace.id}?show=all")
         assert page.status_code == 200
         assert titles(page) == ["Coach changed", "Patient entered"]
         assert not Document(page).mentions("Mood")

@@ -58,7 +58,7 @@ async def told(coach: Person, chart: Chart) -> str:
 
 async def test_one_changed_field_is_told_from_what_to_what(coach: Person, grace: Chart) -> None:
     await grace.change("patients", grace.id, city="Oakland")
-    page = await coach.get(f"/patients/{grace.id}")
+    page = await coach.get(f"/patients/{grace.id}?show=all")
     assert titles(page)[0] == "City changed"
     assert Document(timeline(page)).row("Berkeley to Oakland, by test on the command line")
     assert not Document(page).mentions("Noiseville")
@@ -89,7 +89,7 @@ async def test_a_field_that_was_sent_as_it_was_is_no_difference(
     coach: Person, grace: Chart
 ) -> None:
     await grace.change("patients", grace.id, city="Berkeley", county="Alameda")
-    page = await coach.get(f"/patients/{grace.id}")
+    page = await coach.get(f"/patients/{grace.id}?show=all")
     assert titles(page)[0] == "County changed"
     assert not Document(timeline(page)).mentions("Berkeley")
 
@@ -110,7 +110,7 @@ async def test_a_task_of_an_integration_says_which_it_is_and_that_it_is_about_th
     )
     grace.by = replace(grace.by, actor="integration:lab_pull", through="integration")
     await grace.change("integration_tasks", task, status="succeeded", user_id=grace.id)
-    page = await coach.get(f"/patients/{grace.id}")
+    page = await coach.get(f"/patients/{grace.id}?show=all")
     assert titles(page)[0] == "Integration task lab_pull.read changed"
     entries = Document(timeline(page))
     assert entries.row("Status: Running to Succeeded")
@@ -124,14 +124,14 @@ async def test_a_consent_tells_how_it_was_received_and_when(coach: Person, grace
         path, given="yes", how="voice", received_on="2026-03-03", note="Asked for it herself."
     )
     assert saved.status_code == 303
-    page = await coach.get(f"/patients/{grace.id}")
+    page = await coach.get(f"/patients/{grace.id}?show=all")
     assert titles(page)[0] == "Consent to SMS given"
     words = Document(timeline(page))
     assert "415-555-1234" in words.row("Received by voice on 3 Mar 2026")
     assert words.row("Received by voice on 3 Mar 2026 · Asked for it herself.")
     assert words.row("not given to given, by Emily Smith in the portal")
     await grace.change("phone_numbers", phone, opted_in_to_sms=False)
-    page = await coach.get(f"/patients/{grace.id}")
+    page = await coach.get(f"/patients/{grace.id}?show=all")
     assert titles(page)[:2] == ["Consent to SMS taken back", "Consent to SMS given"]
     assert read(timeline(page)).count("Received") == 1
 
@@ -150,7 +150,7 @@ async def test_ids_elsewhere_come_change_and_stand_in_the_timeline(
     mine = {"resource": "patients", "welkin_id": grace.id, "namespace": "ehr", "external_id": "G-1"}
     mapping = await Chart(store, grace.by.environment_id).add("external_ids", **mine)
     await grace.change("external_ids", mapping, external_id="G-2")
-    page = await coach.get(f"/patients/{grace.id}")
+    page = await coach.get(f"/patients/{grace.id}?show=all")
     assert titles(page)[:2] == ["External id ehr changed", "External id added · ehr"]
     assert Document(timeline(page)).row("G-1 to G-2")
     assert not Document(page).mentions("N-1")
@@ -189,7 +189,7 @@ async def test_an_appointment_that_moved_or_ended_says_so(
     }
     await grace.change("calendar_events", event, **times)
     await grace.change("calendar_events", event, outcome="completed")
-    page = await coach.get(f"/patients/{grace.id}")
+    page = await coach.get(f"/patients/{grace.id}?show=all")
     assert titles(page)[:2] == [
         "Appointment ended · Intake call",
         "Appointment moved · Intake call",
@@ -276,14 +276,14 @@ async def test_a_completed_intervention_is_told_once(coach: Person, grace: Chart
     }
     goals = [{"title": "Make a plan", "interventions": [done, record]}]
     await grace.change("care_flows", flow, care_flow=FLOW | {"goals": goals})
-    assert titles(await coach.get(f"/patients/{grace.id}"))[:2] == [
+    assert titles(await coach.get(f"/patients/{grace.id}?show=all"))[:2] == [
         "Intervention completed · Decide on a kind",
         "Care flow started",
     ]
     goals[0]["interventions"] = [plan, record]
     await grace.change("care_flows", flow, care_flow=FLOW | {"goals": goals})
     assert "“Decide on a kind” reopened · “Move more”" in titles(
-        await coach.get(f"/patients/{grace.id}")
+        await coach.get(f"/patients/{grace.id}?show=all")
     )
 
 
@@ -291,7 +291,7 @@ async def test_a_long_text_is_shortened_and_whole_on_demand(coach: Person, grace
     long = "A very long street name, " * 12
     await grace.change("patients", grace.id, street=long.strip())
     entry = (
-        timeline(await coach.get(f"/patients/{grace.id}"))
+        timeline(await coach.get(f"/patients/{grace.id}?show=all"))
         .partition('<li class="entry"')[2]
         .partition("</li>")[0]
     )
@@ -304,7 +304,10 @@ async def test_a_long_text_is_shortened_and_whole_on_demand(coach: Person, grace
 async def test_a_removed_task_says_what_it_was(coach: Person, grace: Chart, api: Api) -> None:
     task = await grace.add("patient_tasks", task_type="survey")
     assert (await api.delete(f"/v1/patient_tasks/{task}")).status_code == 200
-    assert titles(await coach.get(f"/patients/{grace.id}"))[0] == "Task removed · Fill in a survey"
+    assert (
+        titles(await coach.get(f"/patients/{grace.id}?show=all"))[0]
+        == "Task removed · Fill in a survey"
+    )
 
 
 async def test_a_merge_is_one_entry_and_not_one_for_each_row_that_moved(
@@ -317,7 +320,7 @@ async def test_a_merge_is_one_entry_and_not_one_for_each_row_that_moved(
         )
     merged: httpx.Response = await merge(coach, grace.id, other.id, ("take.first_name", "kept"))
     assert merged.status_code in (200, 303), merged.text
-    page = await coach.get(f"/patients/{grace.id}")
+    page = await coach.get(f"/patients/{grace.id}?show=all")
     assert "Another record of this patient was merged into this one · Gracie Hopper" in titles(page)
     assert Document(timeline(page)).row("moved: 3 phone numbers · by Emily Smith")
     assert not [title for title in titles(page) if title.startswith("Phone number 415")]

@@ -55,7 +55,7 @@ async def test_what_a_process_did_says_which_version_and_what_it_began_with(
         # It has acted already: nobody is to do it again.
         await firings.add(connection, program, firings.stopped(firing, {}), 0)
         await firings.note_effect(connection, program, firing.id, 0, ("care_flows", started.id))
-    page = (await coach.get(f"/patients/{chart.id}")).text
+    page = (await coach.get(f"/patients/{chart.id}?show=all")).text
     why = re.findall(r"By itself: [^<]*", page)
     assert [text.strip() for text in why] == [
         "By itself: process “Low mood”, version 1. When Mood check is finished, if the band is needs"
@@ -67,7 +67,7 @@ async def test_what_a_process_did_says_which_version_and_what_it_began_with(
         await store.update(
             by, BY_NAME["patients"], chart.id, {"coach_id": outreach.worker_id}, None
         )
-        page = (await outreach.get(f"/patients/{chart.id}")).text
+        page = (await outreach.get(f"/patients/{chart.id}?show=all")).text
     assert set(re.findall(r"By itself: [^<]*", page)) == {
         "By itself: process “Low mood”, version 1."
     }

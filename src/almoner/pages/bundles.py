@@ -16,7 +16,8 @@ STYLES: Final[Mapping[str, str]] = {
         " choices account dialogs feedback narrow contrast print"
     ),
     "portal": (
-        "profile side_sheets care_records inbox admin care_flows touch patients merge panel print"
+        "profile profile_parts side_sheets care_records inbox admin care_flows touch patients merge"
+        " panel print"
     ),
     "workshop": "tools assessment_editor element_editors versions",
     "calendar": "calendar placing",

@@ -219,7 +219,7 @@ class Wording:
                 unread.at,
                 self._exact(unread.at, unread.patient),
             ),
-            main=Action("Reply", f"/patients/{unread.patient.id}#conversation", "r"),
+            main=Action("Reply", f"/patients/{unread.patient.id}?tab=messages#conversation", "r"),
             other=Action("Mark read", "/inbox/read", "e", fields),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Final
 
 from almoner.database import Connection
 from almoner.pages.notation import time_of_day
@@ -14,9 +15,13 @@ from almoner.portal.profile.timeline_words import day_in_words
 from almoner.processes import pauses
 from almoner.processes.pauses import Pause
 from almoner.processes.programs import titles_in
+from almoner.resources.messages import UNREAD
 from almoner.vocabulary import clocks
 from almoner.workshop import published_programs
 
+_UNREAD: Final = (
+    f"SELECT count(*) FROM messages WHERE environment_id = $1 AND user_id = $2 AND {UNREAD}"
+)
 _NEXT = next_of("$2", "$3::text", "e.id::text, e.start_time, e.day, e.appointment_type")
 
 
@@ -44,6 +49,8 @@ class ProfilePause:
 class ProfileHeader:
     """What the head shows. ``next`` is None where nothing is booked; ``may_pause`` and
     ``may_resume`` say what may be done with the patient's own pause.
+
+    ``unread`` is how many messages nobody has read, ``tab`` the part of the profile below it.
     """
 
     patient: Patient
@@ -51,6 +58,8 @@ class ProfileHeader:
     pauses: tuple[ProfilePause, ...]
     may_pause: bool
     may_resume: bool
+    unread: int
+    tab: str = "overview"
 
 
 async def header(visit: Visit, connection: Connection, patient: Patient) -> ProfileHeader:
@@ -64,6 +73,7 @@ async def header(visit: Visit, connection: Connection, patient: Patient) -> Prof
         kind = visit.program.title("appointment_types", row["appointment_type"])
         when, yours = appointment_words(row["start_time"], row["day"], patient.timezone, mine, now)
         coming = Next(row["id"], when, yours, kind)
+    unread = await connection.fetchval(_UNREAD, visit.environment_id, patient.id)
     paused = await _pauses(visit, connection, patient)
     kinds = {each.pause.kind for each in paused}
     return ProfileHeader(
@@ -72,6 +82,7 @@ async def header(visit: Visit, connection: Connection, patient: Patient) -> Prof
         paused,
         may_pause=visit.program.acts and not kinds & {"patient", "all"},
         may_resume="patient" in kinds,
+        unread=unread,
     )
 
 

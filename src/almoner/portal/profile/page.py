@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from urllib.parse import urlencode
@@ -13,94 +12,31 @@ from starlette.responses import Response
 
 from almoner.database import Connection, read_together
 from almoner.errors import problem
-from almoner.pages import parsing
-from almoner.pages.filters import zone_in_words
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal import live, patient_bar
 from almoner.portal.patient import Patient
 from almoner.portal.patient_bar import PatientBarPart
 from almoner.portal.patient_routes import patient_route
-from almoner.portal.profile import timeline
+from almoner.portal.profile import timeline, timeline_view
 from almoner.portal.profile.cards import CONVERSATION, DrawnCard, Omitted, cards, omitted, read_card
-from almoner.portal.profile.change_words import names_in
-from almoner.portal.profile.first_booking import as_booked, changes_of
 from almoner.portal.profile.header import ProfileHeader, header
-from almoner.portal.profile.published_designs import designs
-from almoner.portal.profile.timeline_line import TimelineContext, TimelineLine
-from almoner.portal.profile.timeline_words import TimelineDay, days, designs_needed, lines, rows_of
-from almoner.processes.reasons import reasons
-from almoner.vocabulary import clocks
+from almoner.portal.profile.timeline_view import Timeline, UnfoldedChanges
 from almoner.vocabulary.kinds import Guid
 
-_FILTERS: Final = {
-    "all": "All",
-    "care": "Care",
-    "calls": "Appointments",
-    "messages": "Messages",
-    "assessments": "Assessments",
-    "changes": "Changes",
-    "starred": "Starred",
-}
-
-
-@dataclass(frozen=True)
-class TimelineChoice:
-    """A filter or a time zone to read the timeline by, with the query string that chooses it."""
-
-    title: str
-    query: str
-    here: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timeline:
-    """A page of the timeline. ``older`` is the query string of the next one, empty at the end;
-    ``zone`` an IANA name.
-
-    ``whose`` says whose zone it is where there are two. ``until``: the day that somebody jumped to,
-    empty at the newest; ``today`` is the day that it is in the zone; ``no_day`` what was typed
-    where that is none."""
-
-    patient: Patient
-    filters: tuple[TimelineChoice, ...]
-    zones: tuple[TimelineChoice, ...]
-    zone: str
-    zone_words: str
-    whose: str
-    days: tuple[TimelineDay, ...]
-    show: str
-    mine: bool
-    until: str
-    today: date
-    older: str
-    goes_on: bool
-    no_day: str
-
-    @property
-    def query(self) -> str:
-        """The query string that draws it again."""
-        return _query(self.show, self.mine, until=self.until)
-
-    @property
-    def from_newest(self) -> str:
-        """The same from the newest entry on."""
-        return _query(self.show, self.mine)
-
-    @property
-    def fields(self) -> tuple[tuple[str, str], ...]:
-        """What a jump to another day keeps."""
-        return tuple(
-            pair
-            for pair in (("show", self.show), ("zone", "mine" if self.mine else "theirs"))
-            if pair[1] != "all"
-        )
+# The parts of a profile that a telephone shows one at a time.
+_TABS: Final = ("overview", "timeline", "messages")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProfilePage:
+    """The profile. ``tab`` is one of ``_TABS``: on a wide screen the first two are the same, the
+    timeline with the cards beside it, and messages stand in the timeline's place.
+    """
+
     head: ProfileHeader
-    timeline: Timeline
+    tab: str
+    timeline: Timeline | None
     conversation: DrawnCard | None
     sidebar: Sequence[DrawnCard]
     omitted: tuple[Omitted, ...]
@@ -109,6 +45,11 @@ class ProfilePage:
 @dataclass(frozen=True)
 class TimelinePart:
     timeline: Timeline
+
+
+@dataclass(frozen=True)
+class UnfoldedPart:
+    unfolded: UnfoldedChanges
 
 
 @dataclass(frozen=True)
@@ -136,22 +77,39 @@ async def show(visit: Visit, connection: Connection, patient: Patient) -> Respon
     """The profile; on to the other record where this one was merged into it."""
     if patient.id != visit.path("id").lower():
         return visit.go(f"/patients/{patient.id}")
-    numbers = [CONVERSATION.shows, *map(str, range(len(cards(visit))))]
-    head, entries, elsewhere, conversation, *sidebar = await read_together(
+    tab = _tab(visit)
+    is_talk = tab == "messages"
+    head, main, elsewhere, *sidebar = await read_together(
         connection,
         lambda reading: header(visit, reading, patient),
-        lambda reading: _timeline(visit, reading, patient),
+        lambda reading: _main(visit, reading, patient, is_talk),
         lambda reading: omitted(visit, reading, patient),
-        *(partial(read_card, visit, patient, number) for number in numbers),
+        *(partial(read_card, visit, patient, str(n)) for n in range(len(cards(visit)))),
     )
     page = ProfilePage(
-        head=head,
-        timeline=entries,
-        conversation=conversation,
+        head=replace(head, tab=tab),
+        tab=tab,
+        timeline=main if isinstance(main, Timeline) else None,
+        conversation=main if isinstance(main, DrawnCard) else None,
         sidebar=sorted(filter(None, sidebar), key=lambda card: not card.panel.first),
         omitted=elsewhere,
     )
     return visit.page("portal/profile/profile.html", page)
+
+
+def _tab(visit: Visit) -> str:
+    """The part that is asked for; the timeline where the address says which entries."""
+    if visit.query("tab") in _TABS:
+        return visit.query("tab")
+    return "timeline" if any(map(visit.query, ("show", "until", "after"))) else "overview"
+
+
+async def _main(
+    visit: Visit, connection: Connection, patient: Patient, is_talk: bool
+) -> Timeline | DrawnCard | None:
+    if is_talk:
+        return await read_card(visit, patient, CONVERSATION.shows, connection)
+    return await timeline_view.view(visit, connection, patient)
 
 
 async def show_timeline(visit: Visit, connection: Connection, patient: Patient) -> Response:
@@ -161,9 +119,20 @@ async def show_timeline(visit: Visit, connection: Connection, patient: Patient) 
     if not visit.is_fragment:
         _, mark, query = visit.here_whole.partition("?")
         return visit.go(f"/patients/{visit.path('id')}{mark}{query}")
-    part = TimelinePart(await _timeline(visit, connection, patient))
+    part = TimelinePart(await timeline_view.view(visit, connection, patient))
     template = "rows" if part.timeline.goes_on else "timeline"
     return visit.fragment(f"portal/profile/{template}.html", part)
+
+
+async def show_folded(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    """The changes that a line of the timeline stands for; the timeline of changes where no part of
+    a page asks.
+    """
+    if not visit.is_fragment:
+        day = urlencode({"show": "changes", "until": visit.query("day")})
+        return visit.go(f"/patients/{patient.id}?{day}")
+    part = await timeline_view.unfolded(visit, connection, patient)
+    return visit.fragment("portal/profile/unfolded.html", UnfoldedPart(part))
 
 
 async def show_bar(visit: Visit, connection: Connection, patient: Patient) -> Response:
@@ -174,7 +143,8 @@ async def show_bar(visit: Visit, connection: Connection, patient: Patient) -> Re
 
 async def show_header(visit: Visit, connection: Connection, patient: Patient) -> Response:
     """The head as it is now."""
-    part = HeaderPart(await header(visit, connection, patient))
+    head = await header(visit, connection, patient)
+    part = HeaderPart(replace(head, tab=_tab(visit)))
     return visit.fragment("portal/profile/header.html", part)
 
 
@@ -210,122 +180,12 @@ async def put_star(visit: Visit, connection: Connection, patient: Patient) -> Re
     )
 
 
-async def _timeline(visit: Visit, connection: Connection, patient: Patient) -> Timeline:
-    now = datetime.now(UTC)
-    show = visit.query("show") if visit.query("show") in _FILTERS else "all"
-    apart = clocks.differ(patient.timezone, visit.worker.timezone, now)
-    mine = visit.query("zone") == "mine" and apart
-    zone = visit.worker.timezone if mine else patient.timezone
-    after, until = timeline.cursor(visit.query("after")), _day(visit.query("until"))
-    begin = after or (timeline.until(until, zone) if until else None)
-    there = visit.parts.database.zones.of(patient.timezone)
-    entries, older = await timeline.entries(
-        connection,
-        visit.environment_id,
-        patient_id=patient.id,
-        rights=visit.rights,
-        zone=there,
-        show=show,
-        after=begin,
-    )
-    drawn = await _lines(visit, connection, patient, entries, zone)
-    jumped = until.isoformat() if until else ""
-    return Timeline(
-        patient=patient,
-        filters=tuple(
-            TimelineChoice(title, _query(key, mine, until=jumped), key == show)
-            for key, title in _FILTERS.items()
-        ),
-        zones=_zones(visit, patient, show, jumped) if apart else (),
-        zone=zone,
-        zone_words=zone_in_words(zone),
-        whose=(" (yours)" if mine else " (theirs)") if apart else "",
-        days=days(drawn, zone, now, after.at if after else None),
-        show=show,
-        mine=mine,
-        until=jumped,
-        today=clocks.day_of(now, zone),
-        older=_query(show, mine, older.text()) if older else "",
-        goes_on=after is not None,
-        no_day="" if until else visit.query("until"),
-    )
-
-
-async def _lines(
-    visit: Visit,
-    connection: Connection,
-    patient: Patient,
-    entries: Sequence[timeline.TimelineEntry],
-    zone: str,
-) -> tuple[TimelineLine, ...]:
-    """The entries in words, with what is looked up for them."""
-    known = await designs(connection, visit.environment_id, designs_needed(entries, visit.program))
-    booked = await as_booked(connection, visit.environment_id, patient.id, entries)
-    changes = [
-        *(entry.details for entry in entries if entry.resource == "changes"),
-        *changes_of(booked),
-        *rows_of(entries),
-    ]
-    names = await names_in(connection, visit.environment_id, changes)
-    why = await reasons(
-        connection,
-        visit.environment_id,
-        {entry.firing_id for entry in entries if entry.firing_id},
-        program=visit.program,
-        rights=visit.rights,
-    )
-    return lines(
-        entries,
-        TimelineContext(
-            program=visit.program,
-            designs=known,
-            base=f"/patients/{patient.id}",
-            zone=zone,
-            names=names,
-            patient_id=patient.id,
-            booked=booked,
-            reasons=why,
-            corrects="correct" in visit.rights.may,
-            actor=visit.actor.actor,
-        ),
-    )
-
-
-def _zones(visit: Visit, patient: Patient, show: str, until: str) -> tuple[TimelineChoice, ...]:
-    """The two zones to choose from."""
-    mine = visit.query("zone") == "mine"
-    return (
-        TimelineChoice(
-            f"{zone_in_words(patient.timezone)} (theirs)",
-            _query(show, False, until=until),
-            not mine,
-        ),
-        TimelineChoice(
-            f"{zone_in_words(visit.worker.timezone)} (yours)", _query(show, True, until=until), mine
-        ),
-    )
-
-
-def _day(text: str) -> date | None:
-    """The day that somebody jumped to; None where none is meant, or one that calendars do not
-    have.
-    """
-    return parsing.day(text, 1900, 9998)
-
-
-def _query(show: str, mine: bool, after: str = "", until: str = "") -> str:
-    pairs = [("show", show)] if show != "all" else []
-    pairs += [("zone", "mine")] if mine else []
-    pairs += [("until", until)] if until else []
-    pairs += [("after", after)] if after else []
-    return f"?{urlencode(pairs)}" if pairs else ""
-
-
 ROUTES = (
     patient_route("", show),
     patient_route("/timeline", show_timeline),
     # The same for a page that draws itself again: nobody needs to be in front of it.
     patient_route("/timeline/now", show_timeline, background=True),
+    patient_route("/timeline/changes", show_folded),
     patient_route("/header", show_header, background=True),
     patient_route("/bar", show_bar, background=True),
     patient_route("/panels/{number}", show_card, background=True),

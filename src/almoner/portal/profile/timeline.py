@@ -7,7 +7,7 @@ looked up for the entries of the page alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from almoner.access.actors import name_sql
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
 from almoner.errors import problem
@@ -136,12 +137,15 @@ _BY_NAME: Final = {
 }
 # Each with a filter of its own.
 _APART: Final = ("calendar_events", "messages", "assessment_responses")
-# What people did with one another.
-_CARE: Final = (*_APART, "calls", "visits", "notes", "interventions")
+# What people did with one another, with where a record and a plan of it begin.
+_CARE: Final = (
+    *(*_APART, "calls", "visits", "notes", "interventions"),
+    *("care_flows", "patients", "patient_merges"),
+)
 # What each filter shows; ``starred`` is everything that has a star.
 FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "all": tuple(_BY_NAME),
     "care": _CARE,
+    "all": tuple(_BY_NAME),
     "calls": ("calendar_events",),
     "messages": ("messages",),
     "assessments": ("assessment_responses",),
@@ -222,6 +226,30 @@ async def entries(
     return page, Cursor(page[-1].at, UUID(page[-1].id)) if more else None
 
 
+async def changes_between(
+    connection: Connection,
+    environment_id: int,
+    patient_id: str,
+    *,
+    rights: Rights,
+    zone: str,
+    before: Cursor | None,
+    since: datetime | None,
+    most: int,
+) -> Sequence[Mapping[str, Any]]:
+    """What the filter of changes shows before ``before`` and after ``since``, the newest first:
+    ``at``, the collection ``of`` and the ``row_id`` that changed, and by whom through what.
+
+    ``before`` None: from the newest; ``since`` None: to the oldest; ``most`` rows at most."""
+    upto = before or _NEWEST
+    return await connection.fetch(
+        _CHANGES_BETWEEN,
+        *(environment_id, patient_id, upto.at, upto.id, most, _seq(upto)),
+        *(list(rights.hidden_assessments), list(rights.hidden_data), zone),
+        *(list(rights.hidden_notes), since),
+    )
+
+
 async def star(
     connection: Connection,
     environment_id: int,
@@ -261,6 +289,14 @@ async def unstar(
     )
 
 
+# What is asked for, with its types: not every statement asks for all of it.
+_ASKED: Final = (
+    "WITH asked AS (SELECT $3::timestamptz AS at, $4::uuid AS id, $6::bigint AS seq,"
+    " $7::text[] AS hidden_assessments, $8::text[] AS hidden_data, $9::text AS zone,"
+    " $10::text[] AS hidden_notes)"
+)
+
+
 def _statement(names: tuple[str, ...], starred: bool) -> str:
     sources = " UNION ALL ".join(_selected(_BY_NAME[name], starred) for name in names)
     details = " ".join(
@@ -268,9 +304,7 @@ def _statement(names: tuple[str, ...], starred: bool) -> str:
         for name in names
     )
     return (
-        "WITH asked AS (SELECT $3::timestamptz AS at, $4::uuid AS id, $6::bigint AS seq,"
-        " $7::text[] AS hidden_assessments, $8::text[] AS hidden_data, $9::text AS zone,"
-        " $10::text[] AS hidden_notes), page AS"
+        f"{_ASKED}, page AS"
         f" (SELECT * FROM ({sources}) AS entries ORDER BY at DESC, id DESC LIMIT $5) SELECT"
         " page.resource, page.id::text, page.at, EXISTS (SELECT FROM timeline_stars s WHERE"
         " s.environment_id = $1 AND s.patient_id = $2 AND s.resource = page.resource AND s.row_id"
@@ -289,17 +323,40 @@ def _details_sql(name: str) -> str:
     )
 
 
-def _selected(source: _TimelineSource, starred: bool) -> str:
+def _changes_between() -> str:
+    """Each change with who made it: a new row's is the log's of the same moment."""
+    sources = " UNION ALL ".join(
+        _selected(_BY_NAME[name], starred=False, since=True) for name in FILTERS["changes"]
+    )
+    of_log = (
+        "SELECT c.resource AS of, c.row_id::text AS row_id, c.actor, c.through FROM changes c"
+        " WHERE c.environment_id = $1"
+    )
+    return (
+        f"{_ASKED} SELECT page.at, coalesce(logged.of, page.resource) AS of, logged.row_id,"
+        f" logged.actor, logged.through, {name_sql('logged.actor')} AS name"
+        f" FROM (SELECT * FROM ({sources}) AS entries ORDER BY at DESC, id DESC LIMIT $5) AS page"
+        f" LEFT JOIN LATERAL (({of_log} AND page.resource = 'changes' AND c.patient_id = $2 AND"
+        f" c.changed_at = page.at AND c.kind <> 'create' AND {CHANGE_ID} = page.id LIMIT 1) UNION"
+        f" ALL ({of_log} AND page.resource <> 'changes' AND c.changed_at = page.at AND"
+        " c.row_id = page.id AND c.kind = 'create' LIMIT 1)) AS logged ON true"
+        " ORDER BY page.at DESC, page.id DESC"
+    )
+
+
+def _selected(source: _TimelineSource, starred: bool, since: bool = False) -> str:
     key = source.key or source.id
     alias = source.table.split()[1]
     stars = (
         f" AND {source.id} IN (SELECT s.row_id FROM timeline_stars s WHERE s.environment_id = $1"
         f" AND s.patient_id = $2 AND s.resource = '{source.name}')"
     )
+    between = f" AND ($11::timestamptz IS NULL OR {source.at} > $11)"
     select = (
         f"SELECT '{source.name}' AS resource, {source.id} AS id, {source.at} AS at FROM"
         f" {source.table} WHERE {alias}.environment_id = $1 AND {source.mine} = $2 AND"
         f" ({source.at}, {key}) < ($3, {source.bound}) {source.also}{stars if starred else ''}"
+        f"{between if since else ''}"
         f" ORDER BY {source.at} DESC, {key} DESC LIMIT $5"
     )
     # A parameter is compared with the index; what is read out of a table in between is not.
@@ -317,3 +374,4 @@ _PARAMETERS: Final = {
     "asked.hidden_notes": "$10::text[]",
 }
 _STATEMENTS: Final = {show: _statement(names, show == "starred") for show, names in FILTERS.items()}
+_CHANGES_BETWEEN: Final = _changes_between()

@@ -81,6 +81,15 @@ DETAILS: Final = {
         " JOIN workers w ON w.environment_id = $1 AND w.id = k.worker_id WHERE e.environment_id ="
         " $1 AND e.id = page.id"
     ),
+    # With the answers before, which a score is compared with.
+    "assessment_responses": (
+        "SELECT t.*, (SELECT to_json(before) FROM (SELECT b.model, b.version, b.created_at"
+        " FROM assessment_responses b WHERE b.environment_id = $1 AND b.user_id = $2"
+        " AND b.spec_id = t.spec_id AND b.entered_in_error_at IS NULL"
+        " AND (b.created_at, b.id) < (t.created_at, t.id)"
+        " ORDER BY b.created_at DESC, b.id DESC LIMIT 1) AS before) AS before"
+        " FROM assessment_responses t WHERE t.environment_id = $1 AND t.id = page.id"
+    ),
     "care_flows": (
         f"SELECT {_own('care_flows', 'f')}f.care_flow ->> 'description' AS description"
         " FROM care_flows f WHERE f.environment_id = $1 AND f.id = page.id"

@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from almoner.pages.filters import counted
 from almoner.pages.notation import time_of_day
+from almoner.portal.profile.answer_words import designs_of_answers, response
 from almoner.portal.profile.change_words import changed, design_of, name_in_words, thing
 from almoner.portal.profile.encounter_words import NAMED, call, note, with_error
 from almoner.portal.profile.first_booking import tells_of_booking
+from almoner.portal.profile.folded_changes import FoldedChanges
 from almoner.portal.profile.timeline import TimelineEntry
 from almoner.portal.profile.timeline_details import OWN_FIELDS
 from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
@@ -23,8 +25,6 @@ from almoner.processes.undo import THROUGH
 from almoner.resources import BY_NAME
 from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Program
-from almoner.workshop.assessment_design import Assessment
-from almoner.workshop.score import score
 
 CHANNELS: Final = {
     "phone": "SMS",
@@ -43,15 +43,22 @@ _MOST_VALUES: Final = 5
 class TimelineDay:
     """The entries of one day in the zone that the timeline is read in. ``heading`` is empty where
     the page before ended in it.
-    """
+
+    ``folded`` is what changed on that day beside them, or until it where they are none; None where
+    nothing did, or changes are entries themselves."""
 
     day: date
     heading: str
     lines: tuple[TimelineLine, ...]
+    folded: FoldedChanges | None = None
 
 
 def days(
-    lines: Iterable[TimelineLine], zone: str, now: datetime, before: datetime | None
+    lines: Iterable[TimelineLine],
+    zone: str,
+    now: datetime,
+    before: datetime | None,
+    folded: Iterable[FoldedChanges] = (),
 ) -> tuple[TimelineDay, ...]:
     """The lines by day. ``before`` is the moment of the entry that the page before ended with."""
     by_day: dict[date, list[TimelineLine]] = {}
@@ -59,10 +66,24 @@ def days(
         by_day.setdefault(clocks.day_of(line.entry.at, zone), []).append(line)
     known = clocks.day_of(before, zone) if before else None
     today = clocks.day_of(now, zone)
+    changes = {fold.newest: fold for fold in folded}
     return tuple(
-        TimelineDay(day, "" if day == known else day_in_words(day, today), tuple(of))
-        for day, of in by_day.items()
+        TimelineDay(
+            day,
+            "" if day == known else _heading(day, changes.get(day), today),
+            tuple(by_day.get(day, ())),
+            changes.get(day),
+        )
+        for day in sorted({*by_day, *changes}, reverse=True)
     )
+
+
+def _heading(day: date, fold: FoldedChanges | None, today: date) -> str:
+    """The day, or the days that its changes stand for."""
+    newest = day_in_words(day, today)
+    if fold is None or fold.oldest == day:
+        return newest
+    return f"{day_in_words(fold.oldest, today)} to {newest}"
 
 
 def day_in_words(day: date, today: date) -> str:
@@ -117,16 +138,7 @@ def designs_needed(entries: Iterable[TimelineEntry], program: Program) -> set[tu
     needed = set()
     for entry in entries:
         if entry.resource == "assessment_responses":
-            version = entry.details.get("version")
-            newest = program.newest_specs.get(entry.details["spec_id"])
-            if version or newest:
-                needed.add(
-                    (
-                        "assessment",
-                        entry.details["spec_id"],
-                        version or (newest.version if newest else 1),
-                    )
-                )
+            needed |= designs_of_answers(entry, program)
         elif entry.resource == "changes" and (key := design_of(entry.details, program)):
             needed.add(key)
     return needed
@@ -145,17 +157,22 @@ def rows_of(entries: Iterable[TimelineEntry]) -> Iterable[Mapping[str, Any]]:
             }
 
 
-def _is_repeated(line: TimelineLine, done: list[tuple[Any, datetime]]) -> bool:
-    """Whether a line tells nothing but that an intervention was completed, which stands as
-    itself.
-    """
+def completes_only(line: TimelineLine) -> bool:
+    """Whether a line is of a change that did nothing but complete an intervention."""
     entry = line.entry
     if entry.resource != "changes" or entry.details["kind"] != "update":
         return False
     if entry.details["resource"] != "care_flows":
         return False
-    beyond_it = [d for d in line.differences if d.was or d.now or not d.title.endswith("completed")]
-    return not beyond_it and any(
+    return all(d.title.endswith("completed") and not (d.was or d.now) for d in line.differences)
+
+
+def _is_repeated(line: TimelineLine, done: list[tuple[Any, datetime]]) -> bool:
+    """Whether a line tells nothing but that an intervention was completed, which stands as
+    itself.
+    """
+    entry = line.entry
+    return completes_only(line) and any(
         row_id == entry.details["row_id"] and abs(entry.at - at) < _SAME for row_id, at in done
     )
 
@@ -172,7 +189,7 @@ def _message(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
         title=title,
         text=f"{by}“{details['contents']}”",
         chips=unread,
-        path=f"{reading.base}#conversation",
+        path=f"{reading.base}?tab=messages#conversation",
     )
 
 
@@ -227,35 +244,6 @@ def _as_booked(entry: TimelineEntry, reading: TimelineContext) -> Mapping[str, A
         else {}
     )
     return {**entry.details, **then, **worker}
-
-
-def _response(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
-    details, version = entry.details, entry.details["version"]
-    newest = reading.program.newest_specs.get(details["spec_id"])
-    design = reading.designs.get(
-        ("assessment", details["spec_id"], version or (newest.version if newest else 1))
-    )
-    chips: tuple[LineChip, ...] = ()
-    name, answers = details["title"] or details["spec_id"], len(details["model"])
-    if isinstance(design, Assessment):
-        name = details["title"] or design.name
-        scored = score(design, details["model"])
-        if scored:
-            chips = (
-                LineChip(
-                    f"score {scored.total:g}" + (f" · {scored.band}" if scored.band else ""),
-                    "info" if scored.band else "",
-                ),
-            )
-    text = counted(answers, "answer") + (f" · version {version}" if version else "")
-    return TimelineLine(
-        entry=entry,
-        icon="form",
-        title=name,
-        text=text,
-        chips=chips,
-        path=f"{reading.base}/assessments/{entry.id}",
-    )
 
 
 def _record(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
@@ -353,7 +341,7 @@ def _patient(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
 _WORDS: Final[Mapping[str, Callable[[TimelineEntry, TimelineContext], TimelineLine]]] = {
     "messages": _message,
     "calendar_events": _event,
-    "assessment_responses": _response,
+    "assessment_responses": response,
     "custom_data_type_records": _record,
     "calls": call,
     "notes": note,
