@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from almoner.changes import cursors_before
+from almoner.changes import cursors_before, epochs
 from almoner.database import Connection
 from almoner.errors import parse_problem
 from almoner.vocabulary.kinds import Problems
@@ -107,8 +107,8 @@ class FeedChange:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The database goes on from an earlier state, or as another cluster: a dump was restored, or a
-    standby took over.
+    """The database goes on from an earlier state, or as another cluster: a dump was restored, a
+    standby took over, or an environment moved in.
 
     ``survived_until``: the last change before that is still there; ``BEGINNING`` where none is.
     What a reader was told behind it and before ``position`` may be gone."""
@@ -164,7 +164,10 @@ _FAR = (
     f"SELECT epoch, xid, seq FROM changes WHERE {_BEHIND} ORDER BY epoch, xid, seq OFFSET $8"
     " LIMIT 1"
 )
-_IS_BEGUN = "SELECT EXISTS (SELECT FROM epochs WHERE epoch = $1)"
+_IS_BEGUN = """
+SELECT EXISTS (SELECT FROM epochs WHERE epoch = $1) AND NOT EXISTS (SELECT FROM epochs
+  WHERE from_xid IS NULL AND epoch <= pg_sequence_last_value('almoner_stepped'::regclass))
+"""
 # An epoch is news to who was told of an earlier one, or whose environment has changes of an earlier
 # one.
 _EPOCHS = """
@@ -193,7 +196,7 @@ async def end(connection: Connection) -> Position:
     """
     settled = await horizon(connection)
     if not await connection.fetchval(_IS_BEGUN, settled.epoch):
-        await connection.execute("SELECT almoner_epoch()")
+        await epochs.begin(connection)
         settled = await horizon(connection)
     return settled
 

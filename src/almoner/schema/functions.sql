@@ -9,6 +9,9 @@ CREATE SEQUENCE almoner_complete AS bigint MINVALUE 1 CACHE 1;
 --#
 CREATE SEQUENCE changes_seq AS bigint CACHE 1;
 --#
+-- The epoch that was last stepped to within a cluster: a number that writers see whatever their snapshot is.
+CREATE SEQUENCE almoner_stepped AS bigint MINVALUE 1 CACHE 1;
+--#
 -- The time by which a reader calls now: the clock, or its floor where the clock has been set back.
 CREATE FUNCTION almoner_now() RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
 DECLARE floor_micros bigint := pg_sequence_last_value('almoner_clock'::regclass);
@@ -65,45 +68,57 @@ BEGIN
 END $$;
 --#
 -- The epoch of this cluster and timeline; null before the first write in it. Transaction ids compare within an epoch only:
--- a restored dump, a promoted replica and an upgraded cluster each begin a new one.
+-- a restored dump, a promoted replica and an upgraded cluster each begin a new one. Within a cluster it steps where an environment
+-- moves in (changes/epochs.py): one that is not stepped to yet is nobody's.
 CREATE FUNCTION almoner_current_epoch() RETURNS integer LANGUAGE sql VOLATILE AS $$
-  SELECT epoch FROM epochs
+  SELECT max(epoch) FROM epochs
   WHERE system_identifier = (SELECT system_identifier FROM pg_control_system())
     AND timeline = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer
+    AND (from_xid IS NOT NULL OR epoch <= pg_sequence_last_value('almoner_stepped'::regclass))
 $$;
 --#
 -- The same for a writer, who begins the epoch where there is none. Kept for the session, since a session outlives no cluster, and
--- read there by the default of changes.epoch.
+-- read there by the default of changes.epoch, until the epoch steps.
 CREATE FUNCTION almoner_epoch() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+  stepped integer := coalesce(pg_sequence_last_value('almoner_stepped'::regclass), 0);
   kept text := current_setting('almoner.epoch', true);
   current integer;
 BEGIN
-  IF kept <> '' THEN
+  IF kept <> '' AND kept::integer >= stepped THEN
     RETURN kept::integer;
   END IF;
   current := almoner_current_epoch();
   IF current IS NULL THEN
     LOCK TABLE epochs IN SHARE ROW EXCLUSIVE MODE;
+    -- Somebody may have begun it while this one waited.
+    current := almoner_current_epoch();
+  END IF;
+  IF current IS NULL THEN
     INSERT INTO epochs (epoch, system_identifier, timeline)
     -- Two clusters that are restored from one dump must not give out one number, so it grows with the time.
-    SELECT (SELECT greatest(coalesce(max(epoch), 0) + 1,
+    SELECT (SELECT greatest(coalesce(max(epoch), 0) + 1, stepped + 1,
               extract(epoch FROM clock_timestamp() - timestamptz '2020-01-01 00:00Z')::integer) FROM epochs),
            system_identifier,
            ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer
-    FROM pg_control_system()
-    ON CONFLICT DO NOTHING;
-    current := almoner_current_epoch();
+    FROM pg_control_system() RETURNING epoch INTO current;
   END IF;
+  -- A snapshot from before the step does not see its row; the number is true all the same.
+  current := greatest(current, stepped);
   PERFORM set_config('almoner.epoch', current::text, false);
   RETURN current;
 END $$;
 --#
 -- What is settled at this moment: every change whose epoch is below `epoch`, or equal with an xid below `xid`, has been
--- committed and is visible, and no other will ever come before it.
+-- committed and is visible, and no other will ever come before it. An epoch that was stepped to begins here once everybody has
+-- ended who may have written in the one before.
 CREATE FUNCTION almoner_horizon(OUT epoch integer, OUT xid bigint) LANGUAGE sql VOLATILE AS $$
-  SELECT coalesce(almoner_current_epoch(), (SELECT coalesce(max(e.epoch), 0) + 1 FROM epochs e)),
-         pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+  SELECT coalesce(
+    (SELECT max(e.epoch) FROM epochs e WHERE e.from_xid <= now.xmin
+       AND e.system_identifier = (SELECT system_identifier FROM pg_control_system())
+       AND e.timeline = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer),
+    (SELECT coalesce(max(e.epoch), 0) + 1 FROM epochs e)), now.xmin
+  FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint) AS now(xmin)
 $$;
 --#
 CREATE FUNCTION almoner_append_only() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -88,6 +88,7 @@ def house_tables(metadata: MetaData) -> None:
         string("id"),
         moment("since"),
     )
+    _epoch_table(metadata)
     _change_tables(metadata)
     _access_tables(metadata)
     _idempotency_tables(metadata)
@@ -108,7 +109,7 @@ def house_tables(metadata: MetaData) -> None:
     chain_tables(metadata)
 
 
-def _change_tables(metadata: MetaData) -> None:
+def _epoch_table(metadata: MetaData) -> None:
     Table(
         "epochs",
         metadata,
@@ -116,18 +117,24 @@ def _change_tables(metadata: MetaData) -> None:
         Column("system_identifier", BigInteger, nullable=False),
         integer("timeline"),
         moment("began_at"),
-        UniqueConstraint("system_identifier", "timeline", name="epochs_cluster_key"),
+        # Writers whose transaction id is as great or greater write in it; null until that is known.
+        Column("from_xid", BigInteger, server_default=text("0")),
     )
+
+
+def _change_tables(metadata: MetaData) -> None:
     table(
         metadata,
         "changes",
         # Where the writer is. The session's epoch is looked at here, since calling the function for
-        # it costs more than the rest.
+        # it costs more than the rest; and after the id is taken, so that a step misses nobody.
         _position(
             "epoch",
             Integer,
-            "coalesce(nullif(current_setting('almoner.epoch', true), '')::integer,"
-            " almoner_epoch())",
+            "CASE WHEN pg_current_xact_id() IS NOT NULL AND"
+            " nullif(current_setting('almoner.epoch', true), '')::bigint >="
+            " coalesce(pg_sequence_last_value('almoner_stepped'::regclass), 0) THEN"
+            " current_setting('almoner.epoch')::integer ELSE almoner_epoch() END",
         ),
         _position("xid", BigInteger, "pg_current_xact_id()::text::bigint"),
         _position("seq", BigInteger, "nextval('changes_seq')"),
