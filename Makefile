@@ -96,13 +96,14 @@ bench: $(READY) bench/.venv/.ready
 pictures: $(READY)
 	ALMONER_PICTURES=docs/pictures $(VENV)/bin/pytest tests/pages/test_every_page.py
 
-## soak: slow clients for two minutes; notifiers and receivers fail for a thousand seeds, workers, the server and PostgreSQL are killed for 500, and nothing is lost
+## soak: slow clients for two minutes; notifiers and receivers fail for a thousand seeds, workers, the server and PostgreSQL are killed for 500, an environment moves 200 times, and nothing is lost
 soak: $(READY)
 	ALMONER_TEST_ATTACK_SECONDS=120 ALMONER_TEST_ATTACKERS=198 $(VENV)/bin/pytest -n 0 tests/operations/test_slow_clients.py
 	for seeds in $$(seq 0 50 950); do \
 	  ALMONER_TEST_SEEDS=$$seeds-$$((seeds + 50)) $(VENV)/bin/pytest -n 0 -q tests/notifications/test_nothing_lost.py \
 	    -k only_follows_hrefs || exit 1; \
 	done
+	ALMONER_TEST_MOVES=200 $(VENV)/bin/pytest -n 0 -q tests/cells/test_moving.py -k followers
 	ALMONER_TEST_SEEDS=0-1 ALMONER_TEST_ITEMS=10000 ALMONER_TEST_KILLS=200 $(VENV)/bin/pytest -n 0 -q tests/work/test_killed.py
 	ALMONER_TEST_SEEDS=0-500 $(VENV)/bin/pytest -n 0 -q tests/work/test_killed.py
 	for seeds in $$(seq 0 50 450); do \

@@ -46,7 +46,7 @@ LAYERS: Final = (
     _layer("How pages and requests are served", "pages operations"),
     _layer(
         "Programs, notifications, integrations, imports, migrations, backups and erasure",
-        "workshop notifications integrations imports migrations backups erasure",
+        "workshop notifications integrations imports migrations backups erasure cells",
     ),
     _layer("Two records of one person made one", "patient_merges"),
     _layer("What is offered", "resources"),

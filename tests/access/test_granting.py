@@ -47,6 +47,10 @@ NOT_NOTED = {
     "notifications/delivery_log.py:arrived": "how far a subscriber was told",
     "notifications/delivery_log.py:failed": "how far a subscriber was told",
     "notifications/delivery_log.py:advanced": "how far a subscriber was told",
+    "cells/moving.py:EnvironmentMove._moved": "where an environment is; who may do what stays",
+    "cells/moving.py:EnvironmentMove._arrive": "where an environment is; who may do what stays",
+    "cells/moving.py:EnvironmentMove._undone": "where an environment is; who may do what stays",
+    "cells/removal.py:remove": "the log of what it removes goes along, and is where it moved to",
 }
 # Whatever these do, somebody may do more after it than before: each asks, itself or through what it
 # calls.

@@ -17,8 +17,8 @@ from almoner.errors import ApiError, Problem, problem
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _LISTED = (
-    "SELECT e.id, e.name, e.created_at, live.name FROM environments e LEFT JOIN environments live"
-    " ON live.id = e.test_of"
+    "SELECT e.id, e.name, e.created_at, live.name, e.state FROM environments e LEFT JOIN"
+    " environments live ON live.id = e.test_of"
 )
 
 
@@ -27,12 +27,13 @@ class Environment:
     """An environment as it is listed. ``created_at`` is in UTC.
 
     ``test_of`` names the environment whose programs are tested in it; None for one in which
-    patients are cared for."""
+    patients are cared for. ``state``: open, or what a move to another database is at."""
 
     id: int
     name: str
     created_at: datetime
     test_of: str | None = None
+    state: str = "open"
 
 
 async def is_for_tests(connection: Connection, environment_id: int) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from almoner.access import moves
 from almoner.access.opaque_tokens import digest, is_token, new_token
 from almoner.database import Connection, Database
 from almoner.errors import problem
@@ -39,7 +40,7 @@ SELECT s.environment_id, e.name AS environment, s.worker_id::text, w.email, w.fi
     w.last_name, w.timezone,
   a.roles, s.created_at, s.digest, a.totp_confirmed_at IS NOT NULL
       OR s.provider_factor, a.clock_hours, a.first_weekday,
-  s.provider_factor, s.seen_at < clock_timestamp() - interval '{TOUCH_SECONDS} seconds'
+  s.provider_factor, s.seen_at < clock_timestamp() - interval '{TOUCH_SECONDS} seconds', e.state
 FROM worker_sessions s
 JOIN worker_accounts a ON a.environment_id = s.environment_id AND a.worker_id = s.worker_id
 JOIN workers w ON w.environment_id = s.environment_id AND w.id = s.worker_id
@@ -129,14 +130,15 @@ class Sessions:
         """The session of this token; None where there is none, or none any more.
 
         ``touch``: the request shows that the worker is there. Raises ``UnavailableError`` where the
-        database is away."""
+        database is away or the environment has moved."""
         if not is_token(token):
             return None
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_LOOK, digest(token), self._idle_minutes)
             if row is None:
                 return None
-            *values, is_stale = row
+            *values, is_stale, state = row
+            moves.check_readable(state)
             values[7] = tuple(values[7])
             session = Session(*values)
             if touch and is_stale:

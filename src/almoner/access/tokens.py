@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from almoner.access import moves
 from almoner.access.opaque_tokens import digest, is_token, new_token
 from almoner.access.policy import ALL, with_right
 from almoner.database import Connection, Database
@@ -79,8 +80,9 @@ RETURNING true
 _LOOK = """
 SELECT t.environment_id, t.client_id::text, c.shape, t.scope, extract(epoch
     FROM t.expires_at)::float8,
-  extract(epoch FROM t.expires_at - clock_timestamp())::float8, c.sandbox
+  extract(epoch FROM t.expires_at - clock_timestamp())::float8, c.sandbox, e.state
 FROM access_tokens t JOIN clients c ON c.environment_id = t.environment_id AND c.id = t.client_id
+JOIN environments e ON e.id = t.environment_id
 WHERE t.digest = $1 AND t.expires_at > clock_timestamp() AND c.disabled_at IS NULL
 """
 
@@ -146,7 +148,8 @@ class Tokens:
         """What the database says of the token. Requests that ask for the same token at once share
         one look.
 
-        Raises ApiError: 401 where it is not valid, 503 where the database is away.
+        Raises ApiError: 401 where it is not valid, 503 where the database is away or the
+        environment has moved.
         """
         if not is_token(token, PREFIX) or self._clock() < self._refused.get(token, 0.0):
             raise invalid_token()
@@ -177,7 +180,8 @@ class Tokens:
             self._valid.pop(token, None)
             _keep(self._refused, token, began + REFUSED_SECONDS, self._capacity)
             return None
-        environment_id, client_id, shape, scope, expires_at, remaining, sandbox = row
+        environment_id, client_id, shape, scope, expires_at, remaining, sandbox, state = row
+        moves.check_readable(state)
         access = Access(
             environment_id=environment_id,
             client_id=client_id,

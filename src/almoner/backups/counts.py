@@ -11,16 +11,11 @@ import asyncpg
 
 from almoner.backups.folder import TableCount
 from almoner.backups.sealing import BackupError
+from almoner.database.spelling import SPELLING
 
 _TABLES: Final = """
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = current_schema() AND c.relkind = 'r' ORDER BY c.relname
-"""
-# A row as text is the same wherever these are.
-_SPELLING: Final = """
-SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'postgres';
-SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; SET LOCAL statement_timeout = 0;
-SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
 """
 _POSITION: Final = "SELECT pg_current_wal_insert_lsn()::text"
 # Whoever has a transaction id holds a lock on it until its changes are seen.
@@ -34,7 +29,7 @@ _PATIENCE_SECONDS: Final = 60.0
 
 async def counted(connection: asyncpg.Connection) -> dict[str, TableCount]:
     """Every table of the schema, as the transaction of the connection sees it."""
-    await connection.execute(_SPELLING)
+    await connection.execute(SPELLING)
     tables = {}
     for record in await connection.fetch(_TABLES):
         name = record["relname"]

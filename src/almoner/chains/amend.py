@@ -58,8 +58,9 @@ async def _amend(
 ) -> bool:
     batch = await connection.fetchrow(_BATCH, environment_id, log.name, number)
     after = batch["after"] or log.first
+    chained_as = await logs.chained_as(connection, environment_id)
     rows = await connection.fetch(
-        log.rows(batch["columns"]), environment_id, *after, *batch["to_key"]
+        log.rows(batch["columns"], chained_as), environment_id, *after, *batch["to_key"]
     )
     hashes = b"".join(row["hash"] for row in rows)
     digest = logs.digest(hashes)

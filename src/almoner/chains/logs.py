@@ -21,6 +21,7 @@ _COLUMNS: Final = """
 SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0
   AND NOT attisdropped ORDER BY attnum
 """
+_CHAINED_AS: Final = "SELECT coalesce(chained_as, id) FROM environments WHERE id = $1"
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,16 @@ class ChainedLog:
         parameters = ", ".join(f"${first + n}::bigint" for n in range(len(self.key)))
         return f"({parameters})"
 
-    def rows(self, columns: Sequence[str], limit: bool = False) -> str:
-        """Parameters: environment, the key behind which rows are read, the last key, and the limit.
-        Each row's ``key`` and ``hash``, in order. Bytes as PostgreSQL sends them depend on no
-        setting of a session.
+    def rows(self, columns: Sequence[str], chained_as: int, limit: bool = False) -> str:
+        """``chained_as``: the environment's number as it is hashed. Parameters: environment, the
+        key behind which rows are read, the last key, and the limit. Each row's ``key`` and
+        ``hash``, in order. Bytes as PostgreSQL sends them depend on no setting of a session.
         """
         last = 2 + 2 * len(self.key)
-        named = ", ".join(f'"{column}"' for column in columns)
+        named = ", ".join(
+            f"{chained_as}::integer" if column == "environment_id" else f'"{column}"'
+            for column in columns
+        )
         return (
             f"SELECT ARRAY[{', '.join(self.key)}]::bigint[] AS key,"
             f" substring(sha256(record_send(ROW({named}))) FOR {HASH_BYTES}) AS hash"
@@ -86,10 +90,12 @@ class SealedBatch:
     hash: bytes
     sealed_at: datetime
 
-    def linked(self, environment_id: int, log: str) -> bytes:
-        """The hash that it must have: of the one before, of what it says, and of its rows."""
+    def linked(self, chained_as: int, log: str) -> bytes:
+        """The hash that it must have: of the one before, of what it says, and of its rows.
+        ``chained_as`` is the environment's number as it is hashed.
+        """
         says: list[Any] = [
-            *(environment_id, log, self.number, list(self.to_key), self.rows, list(self.columns)),
+            *(chained_as, log, self.number, list(self.to_key), self.rows, list(self.columns)),
             int(self.sealed_at.timestamp() * 1_000_000),
         ]
         return hashlib.sha256(self.previous + msgspec.json.encode(says) + self.digest).digest()
@@ -98,6 +104,12 @@ class SealedBatch:
 def digest(hashes: bytes) -> bytes:
     """The digest of a batch, of the hashes of its rows."""
     return hashlib.sha256(hashes).digest()
+
+
+async def chained_as(connection: Connection, environment_id: int) -> int:
+    """The number that an environment's logs are hashed with: the one that it had where it began."""
+    number: int = await connection.fetchval(_CHAINED_AS, environment_id)
+    return number
 
 
 async def columns(connection: Connection, log: ChainedLog) -> list[str]:

@@ -39,7 +39,7 @@ INSERT INTO chain_batches (environment_id, log, number, to_key, rows, columns, h
 _MOVE: Final = (
     "UPDATE chain_heads SET number = $3, hash = $4 WHERE environment_id = $1 AND log = $2"
 )
-_ENVIRONMENTS: Final = "SELECT id FROM environments ORDER BY id"
+_ENVIRONMENTS: Final = "SELECT id FROM environments WHERE state = 'open' ORDER BY id"
 # Several processes look; the one that comes first seals.
 _LOCK: Final = "SELECT pg_try_advisory_lock(4702650319)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(4702650319)"
@@ -101,8 +101,9 @@ async def _seal_next(
     number, previous = (await logs.hold(connection, environment_id))[log.name]
     after = await connection.fetchval(_LAST_KEY, environment_id, log.name, number) or log.first
     columns = await logs.columns(connection, log)
+    chained_as = await logs.chained_as(connection, environment_id)
     rows: Sequence[Any] = await connection.fetch(
-        log.rows(columns, limit=True), environment_id, *after, *bound, _ROWS
+        log.rows(columns, chained_as, limit=True), environment_id, *after, *bound, _ROWS
     )
     if not rows:
         return 0
@@ -118,7 +119,7 @@ async def _seal_next(
         hash=b"",
         sealed_at=datetime.now(UTC),
     )
-    linked = batch.linked(environment_id, log.name)
+    linked = batch.linked(chained_as, log.name)
     place = (environment_id, log.name, batch.number)
     values = (batch.to_key, batch.rows, batch.columns, hashes, batch.digest, previous, linked)
     await connection.execute(_ADD, *place, *values, batch.sealed_at)

@@ -87,8 +87,9 @@ async def verify(
     amendments: dict[tuple[str, int], list[Any]] = {}
     for row in await connection.fetch(_AMENDMENTS, environment_id):
         amendments.setdefault((row["log"], row["number"]), []).append(row)
+    owner = (environment_id, await logs.chained_as(connection, environment_id))
     for log in LOGS:
-        chain = _Chain(connection, environment_id, log, verified, amendments)
+        chain = _Chain(connection, owner, log, verified, amendments)
         await chain.walk(heads.get(log.name, (0, logs.BEGINNING)), (earlier or {}).get(log.name))
     return verified
 
@@ -99,13 +100,13 @@ class _Chain:
     def __init__(
         self,
         connection: Connection,
-        environment_id: int,
+        owner: tuple[int, int],
         log: ChainedLog,
         verified: Verified,
         amendments: Mapping[tuple[str, int], Sequence[Any]],
     ) -> None:
         self._connection = connection
-        self._environment_id = environment_id
+        self._environment_id, self._chained_as = owner
         self._log = log
         self._verified = verified
         self._amendments = amendments
@@ -120,7 +121,7 @@ class _Chain:
                 self._fault("batch missing", number)
             if batch.number == self._number + 1 and batch.previous != self._hash:
                 self._fault("batch changed", batch.number, batch)
-            if batch.hash != batch.linked(self._environment_id, self._log.name):
+            if batch.hash != batch.linked(self._chained_as, self._log.name):
                 self._fault("batch changed", batch.number, batch)
             await self._look_at(batch)
             self._number, self._hash, self._key = batch.number, batch.hash, list(batch.to_key)
@@ -163,7 +164,10 @@ class _Chain:
             self._fault("batch changed", batch.number, batch)
             return
         rows = await self._connection.fetch(
-            self._log.rows(batch.columns), self._environment_id, *self._key, *batch.to_key
+            self._log.rows(batch.columns, self._chained_as),
+            self._environment_id,
+            *self._key,
+            *batch.to_key,
         )
         self._rows += len(rows)
         if b"".join(row["hash"] for row in rows) != hashes:

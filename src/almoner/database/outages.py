@@ -11,6 +11,10 @@ from almoner.database import write_outcome
 from almoner.errors import UnavailableError
 
 _AWAY_TEXT = "The database cannot serve this request at the moment. Nothing was changed."
+MOVES = (
+    "This environment is being moved to another database. Nothing was changed; try again in a"
+    " moment."
+)
 # What PostgreSQL says as a session ends: a statement before that may have been done.
 BROKEN = (
     asyncpg.PostgresConnectionError,
@@ -54,7 +58,12 @@ def unavailable(error: BaseException, wrote: bool = False) -> UnavailableError:
     refused = (
         errors.not_known()
         if wrote or write_outcome.may_be_done()
-        else errors.unavailable(_AWAY_TEXT)
+        else errors.unavailable(MOVES if _moves(error) else _AWAY_TEXT)
     )
     refused.__cause__ = error
     return refused
+
+
+def _moves(error: BaseException) -> bool:
+    """Whether the fence around an environment that moves has refused a write."""
+    return type(error) is asyncpg.OperatorInterventionError

@@ -7,12 +7,13 @@ import asyncio
 from typing import Final
 
 from almoner.database import Connection, Database
+from almoner.database.open_environments import OPEN
 from almoner.work.rounds import keep_looking
 
 _SECONDS: Final = 30.0
-_DUE: Final = """
+_DUE: Final = f"""
 SELECT environment_id, id::text FROM erasures
-WHERE state = 'erased' AND cleared_at IS NULL ORDER BY decided_at
+WHERE state = 'erased' AND cleared_at IS NULL AND {OPEN} ORDER BY decided_at
 """
 _TABLES: Final = """
 SELECT DISTINCT key FROM erasures, json_object_keys(counts) AS key

@@ -64,7 +64,9 @@ class FigureFollower:
     async def look(self) -> None:
         """Reads what is new, everywhere: a batch of each environment in turn."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch("SELECT id FROM environments ORDER BY id")
+            rows = await connection.fetch(
+                "SELECT id FROM environments WHERE state = 'open' ORDER BY id"
+            )
         waiting = [row["id"] for row in rows]
         while waiting:
             waiting = [each for each in waiting if await _read_on(self._database, each)]

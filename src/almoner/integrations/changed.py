@@ -14,6 +14,7 @@ from almoner.changes.feed import FeedChange, Position
 from almoner.data_api.declare import Resource
 from almoner.data_api.store import Store
 from almoner.database import Connection, Database
+from almoner.database.open_environments import OPEN
 from almoner.integrations import jobs
 from almoner.integrations.declare import Change, Integration
 from almoner.integrations.handler import writer
@@ -24,8 +25,8 @@ MOST: Final = 1_000
 # Nothing is written for what nobody asks for until so many transactions went by: what is written
 # is a transaction too.
 _LEFT_BEHIND: Final = 1_000
-_WATCHING: Final = """
-SELECT environment_id, name FROM integrations WHERE enabled AND name = ANY ($1::text[])
+_WATCHING: Final = f"""
+SELECT environment_id, name FROM integrations WHERE enabled AND name = ANY ($1::text[]) AND {OPEN}
 ORDER BY environment_id, name
 """
 # Whoever is faster reads for it.

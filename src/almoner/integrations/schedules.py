@@ -10,6 +10,7 @@ from typing import Final
 from almoner.data_api.declare import Resource
 from almoner.data_api.store import Store
 from almoner.database import Connection, Database
+from almoner.database.open_environments import OPEN
 from almoner.errors import problem
 from almoner.integrations import changed, jobs
 from almoner.integrations.declare import Integration
@@ -23,9 +24,9 @@ UPDATE integrations SET schedule = $3, zone = $4, next_at = $5, changed_at = clo
 WHERE environment_id = $1 AND name = $2
 """
 # Of every environment; whoever is faster begins it.
-_DUE: Final = """
+_DUE: Final = f"""
 SELECT environment_id, name, schedule, zone FROM integrations
-WHERE enabled AND next_at <= $1 AND name = ANY ($2::text[])
+WHERE enabled AND next_at <= $1 AND name = ANY ($2::text[]) AND {OPEN}
 ORDER BY environment_id, name LIMIT 20 FOR UPDATE SKIP LOCKED
 """
 _ADVANCE: Final = "UPDATE integrations SET next_at = $3 WHERE environment_id = $1 AND name = $2"

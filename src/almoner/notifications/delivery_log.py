@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from almoner.changes.feed import Position
 from almoner.database import Connection
+from almoner.database.open_environments import OPEN
 from almoner.notifications.delivery import DeliveryAttempt
 from almoner.notifications.positions import Groups
 from almoner.notifications.subscription import Subscription
@@ -19,7 +20,7 @@ from almoner.notifications.subscription import Subscription
 CHANGES: Final = "changes"
 REPLAY: Final = "replay"
 
-_OWN: Final = "environment_id = $1 AND id = $2 AND notifier_id = $3"
+_OWN: Final = f"environment_id = $1 AND id = $2 AND notifier_id = $3 AND {OPEN}"
 _NOTED: Final = """
 INSERT INTO deliveries (environment_id, subscription_id, reason, from_time, to_time, resources,
     outcome, status, milliseconds,
@@ -57,12 +58,13 @@ _NOT_REPLAYED: Final = f"""
 WITH own AS (SELECT failures FROM subscriptions WHERE {_OWN} FOR UPDATE), noted AS ({_NOTED})
 SELECT failures, NULL::float8 FROM own
 """
-_ADVANCED: Final = """
+_ADVANCED: Final = f"""
 UPDATE subscriptions SET epoch = $3, xid = $4, seq = $5 WHERE notifier_id = $1
-    AND id = ANY ($2::uuid[]) RETURNING id::text
+    AND id = ANY ($2::uuid[]) AND {OPEN} RETURNING id::text
 """
 _PRUNE: Final = (
-    "DELETE FROM deliveries WHERE attempted_at < clock_timestamp() - $1 * interval '1 day'"
+    "DELETE FROM deliveries WHERE attempted_at < clock_timestamp() - $1 * interval '1 day' AND "
+    + OPEN
 )
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from almoner.database import Connection
+from almoner.database.open_environments import OPEN
 from almoner.notifications import subscription
 from almoner.notifications.subscription import Subscription
 
@@ -29,10 +30,12 @@ notifier_id IS NULL OR notifier_id <> $1
   AND (notifier_id = ANY ($2::uuid[]) OR NOT EXISTS (SELECT FROM notifiers AS n
       WHERE n.id = s.notifier_id))
 """
-_COUNT: Final = "SELECT count(*), count(*) FILTER (WHERE notifier_id = $1) FROM subscriptions"
+_COUNT: Final = (
+    "SELECT count(*), count(*) FILTER (WHERE notifier_id = $1) FROM subscriptions WHERE " + OPEN
+)
 _CLAIM: Final = f"""
 WITH free AS (
-  SELECT environment_id, id FROM subscriptions AS s WHERE {_FREE}
+  SELECT environment_id, id FROM subscriptions AS s WHERE ({_FREE}) AND {OPEN}
   ORDER BY environment_id, id LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 UPDATE subscriptions AS s SET notifier_id = $1 FROM free
@@ -42,7 +45,7 @@ _BURY: Final = """
 DELETE FROM notifiers AS n
 WHERE id = ANY ($1::uuid[]) AND NOT EXISTS (SELECT FROM subscriptions WHERE notifier_id = n.id)
 """
-_OWNED: Final = "SELECT id::text, xmin::text FROM subscriptions WHERE notifier_id = $1"
+_OWNED: Final = f"SELECT id::text, xmin::text FROM subscriptions WHERE notifier_id = $1 AND {OPEN}"
 _READ: Final = f"""
 SELECT {subscription.COLUMNS}, xmin::text AS version, extract(epoch
     FROM next_attempt_at - clock_timestamp())::float8 AS wait
@@ -53,12 +56,13 @@ SELECT DISTINCT s.id::text FROM replays AS r
 JOIN subscriptions AS s ON s.environment_id = r.environment_id AND s.id = r.subscription_id
     WHERE s.notifier_id = $1
 """
-_GIVE_BACK: Final = (
-    "UPDATE subscriptions SET notifier_id = NULL WHERE notifier_id = $1 AND id = ANY ($2::uuid[])"
-)
-_LEAVE: Final = """
+_GIVE_BACK: Final = f"""
+UPDATE subscriptions SET notifier_id = NULL WHERE notifier_id = $1 AND id = ANY ($2::uuid[])
+  AND {OPEN}
+"""
+_LEAVE: Final = f"""
 WITH gone AS (DELETE FROM notifiers WHERE id = $1)
-UPDATE subscriptions SET notifier_id = NULL WHERE notifier_id = $1
+UPDATE subscriptions SET notifier_id = NULL WHERE notifier_id = $1 AND {OPEN}
 """
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from almoner.database import Connection
+from almoner.database.open_environments import OPEN
 from almoner.processes import events
 from almoner.processes.events import Event
 from almoner.workshop import published_programs
@@ -22,8 +23,8 @@ from almoner.workshop.published_programs import Outline
 _VERSIONS: Final = """
 SELECT version, published_at FROM programs WHERE environment_id = $1 ORDER BY version
 """
-_ENVIRONMENTS: Final = """
-SELECT p.environment_id, max(p.version) AS version FROM programs p
+_ENVIRONMENTS: Final = f"""
+SELECT p.environment_id, max(p.version) AS version FROM programs p WHERE {OPEN}
 GROUP BY p.environment_id ORDER BY p.environment_id
 """
 

@@ -57,6 +57,10 @@ END $$;
 --#
 CREATE FUNCTION almoner_touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  -- An environment that moves in brings its times along.
+  IF TG_OP = 'INSERT' AND current_setting('almoner.copying', true) = 'on' THEN
+    RETURN NEW;
+  END IF;
   NEW.updated_at := almoner_stamp();
   IF TG_OP = 'INSERT' THEN
     NEW.created_at := coalesce(NEW.created_at, NEW.updated_at);
@@ -127,6 +131,13 @@ BEGIN
     RETURN NULL;
   END IF;
   RAISE EXCEPTION 'Rows of % are never changed or removed', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $$;
+--#
+-- Refuses a write to a row of an environment that moves or has moved away; the triggers that call it are there only then
+-- (cells/fence.py).
+CREATE FUNCTION almoner_refuse_moving() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'This environment moves to another database' USING ERRCODE = 'operator_intervention';
 END $$;
 --#
 -- What the logs that are never rewritten hold of an erased patient: the values of fields, and how consents were received. That

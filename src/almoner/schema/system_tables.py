@@ -76,6 +76,12 @@ def house_tables(metadata: MetaData) -> None:
         moment(),
         # How far the clock of a test environment is ahead for its processes.
         Column("clock_ahead", Interval, nullable=False, server_default=text("'0'")),
+        # 'open', or what a move is at: 'moving', 'moved', 'arriving', 'leaving' (cells/moving.py).
+        string("state", default="open"),
+        Column("move_id", UUID),
+        string("moved_to", nullable=True),
+        # The number that its logs are hashed with: that of the environment where it began.
+        Column("chained_as", Integer),
         UniqueConstraint("name", name="environments_name_key"),
         ForeignKeyConstraint(["test_of"], ["environments.id"], name="environments_test_of_fkey"),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from almoner.database import Connection, Database
+from almoner.database.open_environments import OPEN
 
 IN_WORDS: Final = (
     "What the tasks of this job were given is no longer kept (ALMONER_TASK_DAYS). Begin a new job."
@@ -15,10 +16,10 @@ IN_WORDS: Final = (
 _BATCH: Final = 5_000
 # A job has ended when its first step has; that one is blanked last, so that an interrupted look
 # goes on with it.
-_ENDED: Final = """
+_ENDED: Final = f"""
 SELECT environment_id, job_id, id FROM work_steps
 WHERE parent_id IS NULL AND args IS NOT NULL
-  AND finished_at <= clock_timestamp() - $1 * interval '1 day'
+  AND finished_at <= clock_timestamp() - $1 * interval '1 day' AND {OPEN}
 ORDER BY finished_at LIMIT 100
 """
 # Whoever has a job done again holds its steps: it is left alone, and not looked at twice.

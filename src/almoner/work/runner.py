@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from almoner.database import Connection, Database
+from almoner.database.open_environments import OPEN
 from almoner.database.outages import AWAY
 from almoner.errors import UnavailableError
 from almoner.operations.logs import fault
@@ -31,31 +32,32 @@ _LEAVE: Final = "DELETE FROM work_runners WHERE id = ANY ($1::uuid[])"
 _BURY: Final = "DELETE FROM work_runners WHERE alive_until < clock_timestamp() - interval '1 hour'"
 # Of every environment: a runner that is gone served them all. What runs is few rows, and has an
 # index of its own.
-_ABANDONED: Final = """
+_ABANDONED: Final = f"""
 WITH left_behind AS (
   SELECT environment_id AS of_environment, id AS left_id FROM work_steps AS s
       WHERE state = 'running' AND queue = ANY ($1::text[])
   AND NOT EXISTS (SELECT FROM work_runners AS r WHERE r.id = s.runner_id
-      AND r.alive_until > clock_timestamp())
+      AND r.alive_until > clock_timestamp()) AND {OPEN}
   ORDER BY environment_id, id FOR UPDATE SKIP LOCKED
 )
 UPDATE work_steps SET state = 'ready', runner_id = NULL, due_at = clock_timestamp()
 FROM left_behind WHERE environment_id = of_environment AND id = left_id
     RETURNING environment_id, queue, id::text
 """
-_UNBLOCKED: Final = """
+_UNBLOCKED: Final = f"""
 WITH free AS (
   SELECT environment_id AS of_environment, id AS free_id FROM work_steps AS p
   WHERE state = 'blocked' AND queue = ANY ($1::text[]) AND NOT EXISTS (
     SELECT FROM work_steps AS c WHERE c.environment_id = p.environment_id AND c.parent_id = p.id
-      AND c.state IN ('ready', 'running', 'blocked'))
+      AND c.state IN ('ready', 'running', 'blocked')) AND {OPEN}
   ORDER BY environment_id, id FOR UPDATE SKIP LOCKED
 )
 UPDATE work_steps SET state = 'ready' FROM free WHERE environment_id = of_environment
     AND id = free_id
 """
-_DUE: Final = """
-SELECT environment_id, name FROM work_queues AS q WHERE name = ANY ($1::text[]) AND EXISTS (
+_DUE: Final = f"""
+SELECT environment_id, name FROM work_queues AS q WHERE {OPEN}
+    AND name = ANY ($1::text[]) AND EXISTS (
   SELECT FROM work_steps AS s WHERE s.environment_id = q.environment_id AND s.queue = q.name
       AND s.state = 'ready'
     AND s.due_at <= statement_timestamp())

@@ -8,7 +8,7 @@ from alembic import op
 from almoner.migrations import locks
 
 revision = "2026_12_14_epochs"
-down_revision = "2026_12_12_notes_and_errors"
+down_revision = "2026_12_14_keys_of_steps"
 
 
 def upgrade() -> None:
