@@ -47,8 +47,17 @@ NOT_NOTED = {
     "notifications/delivery_log.py:arrived": "how far a subscriber was told",
     "notifications/delivery_log.py:failed": "how far a subscriber was told",
     "notifications/delivery_log.py:advanced": "how far a subscriber was told",
+    **dict.fromkeys(
+        (
+            "cells/arriving.py:arrive",
+            "cells/arriving.py:open_all",
+            "cells/arriving.py:remove_again",
+            "cells/closing.py:close",
+            "cells/closing.py:open_again",
+        ),
+        "where an environment is; who may do what stays",
+    ),
     "cells/moving.py:EnvironmentMove._moved": "where an environment is; who may do what stays",
-    "cells/moving.py:EnvironmentMove._arrive": "where an environment is; who may do what stays",
     "cells/moving.py:EnvironmentMove._undone": "where an environment is; who may do what stays",
     "cells/removal.py:remove": "the log of what it removes goes along, and is where it moved to",
 }

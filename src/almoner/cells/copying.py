@@ -17,7 +17,7 @@ from almoner.cells.tables import ENVIRONMENT, CellTable
 ROWS: Final = 50_000
 _PIECES: Final = 8
 # What is copied keeps its times.
-_COPYING: Final = "SET LOCAL almoner.copying = 'on'"
+COPYING: Final = "SET LOCAL almoner.copying = 'on'"
 # Numbers that others may take while it is looked how far they are.
 _MARGIN: Final = 100_000
 
@@ -38,7 +38,7 @@ async def copy_table(
         if query is None:
             return total
         async with target.transaction():
-            await target.execute(_COPYING)
+            await target.execute(COPYING)
             rows = await _stream(source, target, table, (query, *bounds))
         total += rows
         if table.refers_to_itself or rows < part:

@@ -15,10 +15,9 @@ import asyncpg
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
 from almoner.access.tokens import TRUSTED_SECONDS
-from almoner.cells import comparing, copying, fence, places, removal, tables
+from almoner.cells import arriving, comparing, copying, fence, places, tables
 from almoner.cells.places import EnvironmentHere
 from almoner.cells.tables import READING, CellTable
-from almoner.changes import completeness, epochs
 from almoner.errors import SettingError
 
 # Every process knows by then that the environment is closed: what it believes of a token is no
@@ -32,32 +31,6 @@ UPDATE environments SET state = $2, move_id = $3, moved_to = $4 WHERE id = ANY (
 _OPEN_AGAIN: Final = """
 UPDATE environments SET state = 'open', move_id = NULL, moved_to = NULL
 WHERE id = ANY ($1::integer[])
-"""
-_DESCRIBED: Final = """
-SELECT name, created_at, clock_ahead, coalesce(chained_as, id) AS chained_as FROM environments
-WHERE id = $1
-"""
-_ARRIVE: Final = """
-INSERT INTO environments (name, test_of, created_at, clock_ahead, chained_as, move_id, state)
-VALUES ($1, $2, $3, $4, $5, $6, 'arriving') RETURNING id
-"""
-_ARRIVED: Final = "SELECT id, name, state FROM environments WHERE move_id = $1"
-# Nobody undoes what has been opened, and nobody opens what is being undone.
-_OPEN: Final = """
-UPDATE environments SET state = 'open' WHERE move_id = $1 AND state = 'arriving' RETURNING id
-"""
-_LEAVE: Final = """
-UPDATE environments SET state = 'leaving' WHERE move_id = $1 AND state IN ('arriving', 'leaving')
-RETURNING id
-"""
-_EPOCH: Final = "SELECT max(epoch) FROM epochs"
-_NOW: Final = "SELECT almoner_now()"
-# As almoner_tick does; nothing is stamped at or before it from here on.
-_RAISE_CLOCK: Final = """
-SELECT setval('almoner_clock', (extract(epoch FROM $1::timestamptz) * 1000000)::bigint)
-FROM pg_advisory_xact_lock(4702650316)
-WHERE coalesce(pg_sequence_last_value('almoner_clock'::regclass), 0)
-  < (extract(epoch FROM $1::timestamptz) * 1000000)::bigint
 """
 _SETTINGS: Final = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
 
@@ -152,19 +125,13 @@ class EnvironmentMove:
         if here[0].state not in ("open", "moving", "moved"):
             raise SettingError(f"{name} is {here[0].state}; finish that first.")
         move_id = here[0].move_id
-        if move_id is not None and (others := await self._target.fetch(_ARRIVED, move_id)):
-            if others[0]["state"] == "open":
-                raise SettingError(f"{name} has moved already, to {self._address}.")
-        elif here[0].state == "moved":
+        there = None if move_id is None else await arriving.state(self._target, move_id)
+        if there == "open":
+            raise SettingError(f"{name} has moved already, to {self._address}.")
+        if there is None and here[0].state == "moved":
             raise SettingError(f"{name} has moved already, and not to the database of --to.")
-        elif await self._target.fetchval(
-            "SELECT true FROM environments WHERE name = ANY ($1::text[])",
-            [each.name for each in here],
-        ):
-            raise SettingError(
-                f"There is an environment {name} in the database of --to already. What was left of"
-                " one that moved away is removed with: almoner environment remove"
-            )
+        if there is None:
+            await arriving.check_names(self._target, [each.name for each in here])
         return here
 
     async def _moved(
@@ -178,7 +145,8 @@ class EnvironmentMove:
         self._tell("Closing the environment to writers ...")
         for old_id in ids:
             await fence.put_up(self._source, old_id, writing)
-        environment_ids = await self._arrive(here, move_id)
+        described = await arriving.described(self._source, ids)
+        environment_ids = await arriving.arrive(self._target, described, move_id)
         await self._copy(writing, environment_ids)
         self._tell("Closing it to readers ...")
         await self._source.execute(_MARK, ids, "moved", move_id, self._address)
@@ -188,32 +156,11 @@ class EnvironmentMove:
             await copying.seal_anew(self._target, box, old_id, new_id)
         self._tell("Comparing every row and the chains of the logs ...")
         rows = await comparing.compare(self._source, self._target, every, environment_ids)
-        epoch = await self._settle()
+        numbers = await arriving.numbers(self._source)
+        epoch = await arriving.settle(self._target, numbers, self._tell)
         self._tell("Opening it at its new place ...")
-        if not await self._target.fetch(_OPEN, move_id):
-            raise SettingError("The move was undone meanwhile.")
+        await arriving.open_all(self._target, move_id)
         return MoveReport([each.name for each in here], rows, epoch)
-
-    async def _arrive(self, here: list[EnvironmentHere], move_id: UUID) -> dict[int, int]:
-        """The number that each environment has there, by that which it has here."""
-        async with self._target.transaction():
-            rows = await self._target.fetch(_ARRIVED, move_id)
-            if not rows:
-                live: int | None = None
-                for each in here:
-                    row = await self._source.fetchrow(_DESCRIBED, each.id)
-                    assert row is not None
-                    number = await self._target.fetchval(
-                        _ARRIVE,
-                        *(row["name"], live, row["created_at"], row["clock_ahead"]),
-                        *(row["chained_as"], move_id),
-                    )
-                    live = live or number
-                rows = await self._target.fetch(_ARRIVED, move_id)
-        if any(row["state"] != "arriving" for row in rows):
-            raise SettingError("The move is being undone. Run it again with --undo.")
-        numbers = {row["name"]: row["id"] for row in rows}
-        return {each.id: numbers[each.name] for each in here}
 
     async def _copy(self, every: Iterable[CellTable], environment_ids: dict[int, int]) -> None:
         for table in every:
@@ -231,31 +178,8 @@ class EnvironmentMove:
             if rows:
                 self._tell(f"{table.name}: {rows:,} rows")
 
-    async def _settle(self) -> int:
-        """Has the target go on above all that was numbered and promised where the environment comes
-        from, and waits until that is settled there; the epoch.
-        """
-        above = await self._source.fetchval(_EPOCH)
-        await self._target.execute(_RAISE_CLOCK, await self._source.fetchval(_NOW))
-        moment = await self._target.fetchval(_NOW)
-        epoch = await epochs.step(self._target, above or 0)
-        self._tell("Waiting for the transactions that are under way there ...")
-        pending = await completeness.observe(self._target)
-        while pending.epoch < epoch or pending.moment < moment:
-            await asyncio.sleep(_POLL_SECONDS)
-            pending = await completeness.observe(self._target)
-        while True:
-            if (await completeness.observe(self._target)).oldest >= pending.bound:
-                break
-            await asyncio.sleep(_POLL_SECONDS)
-        await self._target.execute("SELECT almoner_promise($1)", pending.moment)
-        return epoch
-
     async def _undone(self, here: list[EnvironmentHere], move_id: UUID) -> None:
-        leaving = [row["id"] for row in await self._target.fetch(_LEAVE, move_id)]
-        if not leaving and await self._target.fetch(_ARRIVED, move_id):
-            raise SettingError("It was opened at its new place already, and moves back from there.")
-        await removal.remove(self._target, leaving)
+        await arriving.remove_again(self._target, move_id)
         for each in here:
             await fence.take_down(self._source, each.id)
         await self._source.execute(_OPEN_AGAIN, [each.id for each in here])

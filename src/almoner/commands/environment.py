@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import io
+import queue
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import asyncpg
 import typer
 
-from almoner.access import environments
-from almoner.cells import removal
-from almoner.cells.moving import EnvironmentMove
-from almoner.cells.places import address_of, environments_of
+from almoner.access import environments, keys
+from almoner.backups.sealing import BackupError, BackupKeys, Readable, opened, seal
+from almoner.cells import archive, closing, removal
+from almoner.cells.moving import LEASE_SECONDS, EnvironmentMove
+from almoner.cells.places import EnvironmentHere, address_of, environments_of
 from almoner.commands.answering import Answer, acting, listing
 from almoner.commands.session import (
     called,
@@ -34,6 +39,9 @@ app = typer.Typer(
     help="Environments: nothing of one is visible from another.", no_args_is_help=True
 )
 
+# Pieces of a file that wait to be sealed.
+_PIECES: Final = 16
+_POLL_SECONDS: Final = 0.01
 NAME = Annotated[str, typer.Argument(help="The name of the environment.")]
 
 
@@ -150,20 +158,145 @@ async def remove(
 
     Example: almoner environment remove production --yes
     """
-    settings = located(read_settings())
-    connection = await _opened(settings.owner_database_url or settings.database_url)
-    try:
+    async with _owned() as (connection, _):
         there = await environments_of(connection, name)
         if not there or there[0].state != "moved":
-            stop(f"There is no environment {name} here that has moved away.")
+            stop(f"There is no environment {name} here that was closed or has moved away.")
         if not yes:
             typer.confirm(
                 f"Remove what {name} has left here? This cannot be taken back", abort=True
             )
         rows = await removal.remove(connection, [each.id for each in there])
-    finally:
-        await connection.close()
     return Answer({"removed": name, "rows": rows}, f"Removed {name}: {rows:,} rows.")
+
+
+@app.command()
+@acting(see="environment list")
+async def close(name: NAME) -> Answer:
+    """Close an environment to everybody, as before an export after which it goes on elsewhere.
+
+    Whoever comes gets 503 with Retry-After. `almoner environment open` opens it again, `almoner
+    environment remove` removes it.
+
+    Example: almoner environment close production
+    """
+    async with _owned() as (connection, _):
+        await closing.close(connection, await _chosen(connection, name), LEASE_SECONDS)
+    return Answer({"closed": name}, f"{name} is closed.")
+
+
+@app.command("open")
+@acting(see="environment list")
+async def open_again(name: NAME) -> Answer:
+    """Open an environment that was closed.
+
+    Example: almoner environment open production
+    """
+    async with _owned() as (connection, _):
+        await closing.open_again(connection, await _chosen(connection, name))
+    return Answer({"opened": name}, f"{name} is open.")
+
+
+@app.command()
+@acting(see="environment list")
+async def export(
+    name: NAME,
+    to: Annotated[Path, typer.Option(help="The file. Its name is sealed along.", dir_okay=False)],
+) -> Answer:
+    """Write a whole environment, with those for its tests, into a file that is sealed with the key
+    of this set-up: as it is at one moment.
+
+    To have it go on elsewhere, close it first: then followers miss nothing.
+
+    Example: almoner environment export production --to production.almoner
+    """
+    async with _owned() as (connection, settings):
+        here = await _chosen(connection, name)
+        keys_of_files = BackupKeys(settings.key_source.read(), settings.key_source.name)
+        async with _sealed(to, keys_of_files) as send:
+            report = await archive.write(connection, here, send)
+    return Answer(asdict(report), f"Exported {name}: {report.rows:,} rows are in {to}.")
+
+
+@app.command("import")
+@acting()
+async def import_environment(
+    begin: Annotated[
+        Path, typer.Option("--from", help="A file of `almoner environment export`.", exists=True)
+    ],
+) -> Answer:
+    """Make an environment of a file, in the database of this set-up.
+
+    The key that the file was sealed with is in ALMONER_SECRET_KEY, behind the own one. What was
+    imported in part is removed where it fails or is repeated.
+
+    Example: almoner environment import --from production.almoner
+    """
+    async with _owned() as (connection, settings):
+        box = await keys.box(connection, settings.key_source)
+        keys_of_files = BackupKeys(settings.key_source.read(), settings.key_source.name)
+        try:
+            report = await archive.read(connection, opened(begin, keys_of_files), box, warn)
+        except BackupError as error:
+            stop(str(error))
+    return Answer(
+        asdict(report), f"Imported {', '.join(report.environments)}: {report.rows:,} rows."
+    )
+
+
+@asynccontextmanager
+async def _sealed(
+    path: Path, keys_of_files: BackupKeys
+) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+    """What takes the pieces of a file, which is there once the block has ended well: they are
+    sealed beside it, by a thread.
+    """
+    pipe: queue.Queue[bytes | None] = queue.Queue(_PIECES)
+
+    def pieces() -> Iterator[bytes]:
+        while piece := pipe.get():
+            yield piece
+        if piece is None:
+            raise BackupError(f"{path} was not written.")
+
+    sealing = asyncio.create_task(
+        asyncio.to_thread(seal, io.BufferedReader(Readable(pieces())), path, keys_of_files)
+    )
+
+    async def send(piece: bytes | None) -> None:
+        while not sealing.done():
+            with suppress(queue.Full):
+                pipe.put_nowait(piece)
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+        await sealing
+
+    try:
+        yield send
+        await send(b"")
+    except BaseException:
+        with suppress(Exception):
+            await send(None)
+            await sealing
+        raise
+    await sealing
+
+
+async def _chosen(connection: asyncpg.Connection, name: str) -> list[EnvironmentHere]:
+    if not (here := await environments_of(connection, name)):
+        stop(f"There is no environment {name} in this database.")
+    return here
+
+
+@asynccontextmanager
+async def _owned() -> AsyncIterator[tuple[asyncpg.Connection, Settings]]:
+    """A connection of the owner of this database."""
+    settings = located(read_settings())
+    connection = await _opened(settings.owner_database_url or settings.database_url)
+    try:
+        yield connection, settings
+    finally:
+        connection.terminate()
 
 
 @asynccontextmanager
@@ -171,16 +304,12 @@ async def _cells(
     to: str,
 ) -> AsyncIterator[tuple[asyncpg.Connection, asyncpg.Connection, Settings]]:
     """Connections of the owners of this database and of that one."""
-    settings = located(read_settings())
-    source = await _opened(settings.owner_database_url or settings.database_url)
-    try:
+    async with _owned() as (source, settings):
         target = await _opened(to)
         try:
             yield source, target, settings
         finally:
             target.terminate()
-    finally:
-        source.terminate()
 
 
 async def _opened(dsn: str) -> asyncpg.Connection:

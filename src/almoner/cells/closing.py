@@ -1,0 +1,49 @@
+"""Closing an environment to everybody where it is, and opening it again: what an environment needs
+that goes elsewhere by a file."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import asyncpg
+
+from almoner.cells import fence, tables
+from almoner.cells.places import EnvironmentHere
+from almoner.cells.tables import READING
+from almoner.errors import SettingError
+
+_MARK: Final = """
+UPDATE environments SET state = $2 WHERE id = ANY ($1::integer[]) AND move_id IS NULL
+"""
+
+
+async def close(
+    connection: asyncpg.Connection, here: list[EnvironmentHere], lease_seconds: float
+) -> None:
+    """Closes an environment with those for its tests, first to writers, then to readers; returns
+    once every process knows. Raises SettingError where it is moving.
+    """
+    _check(here)
+    ids = [each.id for each in here]
+    writing = [each for each in await tables.in_order(connection) if each.name not in READING]
+    await connection.execute(_MARK, ids, "moving")
+    for environment_id in ids:
+        await fence.put_up(connection, environment_id, writing)
+    await connection.execute(_MARK, ids, "moved")
+    await asyncio.sleep(lease_seconds)
+
+
+async def open_again(connection: asyncpg.Connection, here: list[EnvironmentHere]) -> None:
+    """Opens what was closed. Raises SettingError where it has moved away by a command."""
+    _check(here)
+    for each in here:
+        await fence.take_down(connection, each.id)
+    await connection.execute(_MARK, [each.id for each in here], "open")
+
+
+def _check(here: list[EnvironmentHere]) -> None:
+    if any(each.move_id is not None and each.state != "open" for each in here):
+        raise SettingError(
+            f"{here[0].name} moves or has moved to another database: almoner environment move"
+        )
